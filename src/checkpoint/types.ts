@@ -1,0 +1,65 @@
+/** A file of a snapshot, on local disk or in the bucket. */
+export interface StateFile {
+  /** Path within the checkpoint, such as model.safetensors. */
+  readonly path: string;
+  readonly bytes: number;
+  readonly sha256: string;
+}
+
+/** Where training stands: all that a resume needs beside the state files. */
+export interface Position {
+  readonly step: number;
+  /** Examples seen by the run; progress and schedules count these. */
+  readonly examples: number;
+}
+
+export interface CheckpointMetrics {
+  readonly loss: number;
+  readonly examplesPerSecond: number;
+  /** Share of the time in which a step waited for its batch, 0 to 1. */
+  readonly dataWaitShare: number;
+}
+
+/** `manifest.json`: every object of a checkpoint, and where it comes from. */
+export interface Manifest extends Position {
+  readonly version: 1;
+  readonly run: string;
+  readonly phase: string;
+  readonly revision: number;
+  /** Object prefix, ending in /. */
+  readonly prefix: string;
+  /** Parameters, moments and so on: what `checkpoint.sha256` covers. */
+  readonly state: readonly StateFile[];
+  /** config.json, preprocessor_config.json and so on: verified, outside `checkpoint.sha256`. */
+  readonly sidecars: readonly StateFile[];
+  /** sha256 over the sorted (path, sha256) of the state files. */
+  readonly sha256: string;
+  readonly parent: CheckpointRef | null;
+  readonly recipeHash: string;
+  readonly codeVersion: string;
+  readonly dataFingerprint: string;
+  readonly skipped: readonly { readonly shard: string; readonly name: string; readonly reason: string }[];
+  readonly metrics: CheckpointMetrics;
+  readonly attempt: string;
+  readonly created: string;
+}
+
+/** What is passed between activities: small, and enough to fetch and verify a checkpoint. */
+export interface CheckpointRef extends Position {
+  readonly run: string;
+  readonly phase: string;
+  readonly revision: number;
+  readonly prefix: string;
+  readonly manifestSha256: string;
+  readonly sha256: string;
+}
+
+/** The commit object. The checkpoint exists when this does. */
+export interface Commit extends CheckpointRef {
+  readonly version: 1;
+  /** Hash over (parent manifest, effective settings, data fingerprint, from and to step). */
+  readonly inputHash: string;
+  readonly attempt: string;
+  readonly metrics: CheckpointMetrics;
+  readonly committed: string;
+}

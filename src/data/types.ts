@@ -1,0 +1,76 @@
+import type { DataSettings } from '../recipe/schema.ts';
+
+/** Bytes [offset, offset + size) of a tar shard. */
+export interface ByteRange {
+  readonly offset: number;
+  readonly size: number;
+}
+
+/** One example of a shard: an image member and a JSON member that share a name up to the first dot. */
+export interface ExampleEntry {
+  readonly name: string;
+  readonly image: ByteRange;
+  readonly meta: ByteRange;
+}
+
+export interface ShardIndex {
+  readonly key: string;
+  readonly bytes: number;
+  readonly etag: string;
+  readonly examples: readonly ExampleEntry[];
+}
+
+/** Something in the data that can't be used: skipped, counted, reported. */
+export interface CorruptMember {
+  readonly shard: string;
+  readonly name: string;
+  readonly reason: string;
+}
+
+/** What lies under a prefix. `fingerprint`: sha256 over the sorted (key, bytes, etag) of its shards. */
+export interface DataIndex {
+  readonly prefix: string;
+  readonly fingerprint: string;
+  readonly examples: number;
+  readonly shards: readonly ShardIndex[];
+  readonly corrupt: readonly CorruptMember[];
+}
+
+/** The JSON member of an example. The first caption of a language is its label, the others are tags. */
+export interface ExampleMeta {
+  readonly key: string;
+  readonly captions: Readonly<Record<string, readonly string[]>>;
+  /** Class for zero-shot evaluation: examples of equal concept show the same thing. */
+  readonly concept: string;
+  readonly style?: string;
+  readonly hexcode?: string;
+}
+
+/** Everything, with the index, that fixes the content of batch k. */
+export interface BatchPlan {
+  readonly seed: number;
+  readonly phase: string;
+  readonly batch: number;
+  readonly resolution: number;
+  readonly textLength: number;
+  readonly data: DataSettings;
+  /** Sorted token ids that the compacted table holds, or null for the full table. */
+  readonly vocabulary: readonly number[] | null;
+}
+
+/** Batch k holds the examples [k * batch, (k + 1) * batch) of the endless order. */
+export interface Batch {
+  readonly index: number;
+  /** (B, R, R, 3) uint8, not yet normalised: that happens in the graph. */
+  readonly images: Uint8Array;
+  /** (B, L) int32, compacted when the plan has a vocabulary. */
+  readonly tokens: Int32Array;
+  /** Examples of this batch that could not be decoded and were replaced. */
+  readonly skipped: readonly CorruptMember[];
+}
+
+/** Batches in order, prepared ahead in a worker thread. Read errors are retried, never skipped. */
+export interface BatchSource {
+  next(): Promise<Batch>;
+  close(): Promise<void>;
+}

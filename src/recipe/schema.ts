@@ -1,0 +1,152 @@
+import { z } from 'zod';
+
+/**
+ * A run as one JSON document. This file is the only description of it: the types, the checks and the
+ * JSON Schema for editors (`infra/recipes/recipe.schema.json`) all come from here.
+ */
+
+const positive = z.number().positive();
+const fraction = z.number().min(0).max(1);
+const name = z.string().regex(/^[a-z][a-z0-9-]{0,39}$/, 'a name of a-z, 0-9 and -, at most 40 long');
+const prefix = z
+  .string()
+  .regex(
+    /^(?!.*(^|\/)\.\.?(\/|$))[A-Za-z0-9._-]+(\/[A-Za-z0-9._-]+)*$/,
+    'a key prefix within the bucket, such as data/emoji/train',
+  );
+
+/** A length of training, with its unit. Percent is of the schedule's total. */
+export const durationSchema = z.union([
+  z.strictObject({ steps: z.int().min(0) }),
+  z.strictObject({ examples: z.int().min(0) }),
+  z.strictObject({ epochs: z.number().min(0) }),
+  z.strictObject({ percent: z.number().min(0).max(100) }),
+]);
+export type Duration = z.infer<typeof durationSchema>;
+
+const towerSize = z.strictObject({
+  width: z.int().positive(),
+  depth: z.int().positive(),
+  mlp: z.int().positive(),
+  heads: z.int().positive(),
+});
+const sizeName = z.enum(['mu', 'Ti', 'S', 'M', 'B', 'L', 'So400m', 'g-opt']);
+
+const modelSchema = z.strictObject({
+  vision: z.strictObject({
+    size: z.union([sizeName, towerSize]).describe('A name of the SigLIP 2 size table, or the four numbers.'),
+    patch: z.int().positive(),
+    resolution: z.int().positive().describe('Side of the square input in pixels.'),
+  }),
+  text: z.strictObject({
+    size: z.union([sizeName, towerSize]).optional().describe('By default the one that goes with the vision tower.'),
+    length: z.int().min(2).max(64).default(64).describe('Tokens of a text; 64 in the paper.'),
+    vocabulary: z
+      .enum(['full', 'compact'])
+      .default('full')
+      .describe(
+        'compact trains only the rows of the 256,000 tokens that the data uses; checkpoints always hold all rows.',
+      ),
+  }),
+  init: z
+    .strictObject({
+      temperature: positive.default(10).describe('exp(logit_scale) at the start (arXiv 2303.15343, 3.2).'),
+      logitBias: z.number().default(-10).describe('-10 suits a batch of 32k; near -ln(batch) suits a small one.'),
+    })
+    .prefault({}),
+});
+
+const captionSchema = z.strictObject({
+  language: z
+    .string()
+    .regex(/^([a-z]{2,3}(-[A-Za-z]+)?|other)$/, 'a language code, or other')
+    .describe('other: any but the ones named.'),
+  weight: positive,
+});
+
+const dataSchema = z.strictObject({
+  train: prefix.describe('Where the WebDataset tar shards lie in the bucket.'),
+  evaluation: prefix.optional().describe('Shards that are never trained on.'),
+  captions: z
+    .array(captionSchema)
+    .min(1)
+    .default([{ language: 'en', weight: 1 }]),
+  labelShare: fraction
+    .default(0.5)
+    .describe('Share of examples described by the first caption alone, the rest by label and tags.'),
+  augment: z
+    .strictObject({
+      scale: z
+        .tuple([positive, positive])
+        .default([1, 1])
+        .describe('Side of the crop in sides of the image, drawn evenly.'),
+      shift: fraction.default(0).describe('Largest shift of the crop in sides of the image.'),
+    })
+    .prefault({})
+    .describe('The paper trains on unaugmented images; small data sets need some.'),
+});
+
+const optimizerSchema = z.strictObject({
+  learningRate: positive.default(1e-3),
+  weightDecay: z
+    .number()
+    .min(0)
+    .default(1e-4)
+    .describe('Decoupled, on kernels only, scaled by the schedule and not by the learning rate.'),
+  beta1: fraction.default(0.9),
+  beta2: fraction.default(0.95),
+  epsilon: positive.default(1e-8),
+  clipNorm: positive.default(1),
+  multipliers: z
+    .record(z.string(), positive)
+    .default({})
+    .describe('Learning rate multipliers by parameter name, such as {"logit_bias": 10}.'),
+});
+
+const scheduleSchema = z.strictObject({
+  total: durationSchema.describe('The whole schedule; steps count batches of the first phase.'),
+  warmup: durationSchema.default({ steps: 0 }),
+});
+
+const phaseSchema = z.strictObject({
+  name,
+  window: z
+    .strictObject({ from: durationSchema.default({ percent: 0 }), to: durationSchema.default({ percent: 100 }) })
+    .prefault({}),
+  objectives: z.strictObject({ sigmoid: positive.default(1) }).prefault({}),
+  batch: z.int().min(2),
+});
+
+const checkpointSchema = z.strictObject({
+  every: z.strictObject({ steps: z.int().positive() }).default({ steps: 100 }),
+  shard: z.strictObject({ steps: z.int().positive() }).default({ steps: 300 }).describe('Steps of one activity.'),
+});
+
+const evaluateSchema = z.strictObject({
+  languages: z.array(z.string()).min(1).default(['en']),
+  maxExamples: z.int().positive().default(50_000),
+});
+
+export const recipeSchema = z.strictObject({
+  $schema: z.string().optional(),
+  version: z.literal(1),
+  seed: z
+    .int()
+    .min(0)
+    .max(2 ** 32 - 1)
+    .default(0),
+  precision: z.enum(['f32']).default('f32'),
+  model: modelSchema,
+  data: dataSchema,
+  optimizer: optimizerSchema.prefault({}),
+  schedule: scheduleSchema,
+  phases: z.array(phaseSchema).min(1).max(1),
+  checkpoint: checkpointSchema.prefault({}),
+  evaluate: evaluateSchema.prefault({}),
+});
+
+/** A checked recipe with every default filled in. */
+export type Recipe = z.infer<typeof recipeSchema>;
+export type Phase = Recipe['phases'][number];
+export type DataSettings = Recipe['data'];
+export type OptimizerSettings = Recipe['optimizer'];

@@ -1,0 +1,36 @@
+import type { Readable } from 'node:stream';
+
+export interface ObjectInfo {
+  readonly key: string;
+  readonly bytes: number;
+  /** Without quotes. */
+  readonly etag: string;
+  readonly modified: Date;
+}
+
+export interface PutOptions {
+  /** Create only: fails with `PreconditionFailed` when the key exists. */
+  readonly ifAbsent?: boolean;
+  /** Replace only this version: fails with `PreconditionFailed` when the ETag is another. */
+  readonly ifMatch?: string;
+  readonly contentType?: string;
+}
+
+/**
+ * One bucket of an S3-compatible server. Every method retries what is worth retrying a few times, then throws a
+ * `RunnerError`: ObjectMissing, PreconditionFailed, BucketMissing, CredentialsRefused or StorageUnavailable.
+ */
+export interface ObjectStore {
+  readonly bucket: string;
+  head(key: string): Promise<ObjectInfo | null>;
+  /** The whole object, or bytes [offset, offset + size) of it. With `etag`, DataContract when it has changed. */
+  get(key: string, options?: { offset?: number; size?: number; etag?: string }): Promise<Buffer>;
+  stream(key: string): Promise<Readable>;
+  put(key: string, body: Uint8Array | string, options?: PutOptions): Promise<{ etag: string }>;
+  /** A file of any size, in parts when large; the body on the wire is checked by the server. */
+  putFile(key: string, path: string, options?: { contentType?: string; signal?: AbortSignal }): Promise<void>;
+  copy(from: string, to: string): Promise<void>;
+  delete(key: string): Promise<void>;
+  /** Keys in lexicographic order. */
+  list(prefix: string): AsyncIterable<ObjectInfo>;
+}
