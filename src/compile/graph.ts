@@ -1,0 +1,75 @@
+/** A TensorFlow graph in the making: nodes in order of creation, which is an order of execution. */
+
+/** TensorFlow's DataType numbers (tensorflow/core/framework/types.proto). */
+export const dataTypes = {
+  float32: 1,
+  int32: 3,
+  uint8: 4,
+  string: 7,
+  int64: 9,
+  bool: 10,
+  bfloat16: 14,
+  resource: 20,
+} as const;
+export type DataTypeName = keyof typeof dataTypes;
+
+/** A value as AttrValue of attr_value.proto has it. */
+export type AttrValue =
+  | { readonly type: number }
+  | { readonly i: number }
+  | { readonly f: number }
+  | { readonly b: boolean }
+  | { readonly s: Uint8Array }
+  | { readonly shape: readonly number[] }
+  | { readonly tensor: ConstantValue }
+  | {
+      readonly list: {
+        readonly i?: readonly number[];
+        readonly f?: readonly number[];
+        readonly b?: readonly boolean[];
+      };
+    };
+
+export interface ConstantValue {
+  readonly dtype: number;
+  readonly shape: readonly number[];
+  /** Little-endian elements. */
+  readonly content: Uint8Array;
+}
+
+export interface GraphNode {
+  readonly name: string;
+  readonly op: string;
+  /** `node:output`, or `^node` for a control edge. */
+  readonly inputs: readonly string[];
+  readonly attrs: Readonly<Record<string, AttrValue>>;
+}
+
+export class Graph {
+  readonly nodes: GraphNode[] = [];
+  readonly #names = new Set<string>();
+  readonly #constants = new Map<string, string>();
+
+  /** Adds a node and returns its name; outputs are `name:0`, `name:1`, ... */
+  add(
+    op: string,
+    inputs: readonly string[],
+    attrs: Record<string, AttrValue> = {},
+    name = `${op}_${this.nodes.length}`,
+  ): string {
+    if (this.#names.has(name)) throw new Error(`the graph has two nodes named ${name}`);
+    this.#names.add(name);
+    this.nodes.push({ name, op, inputs, attrs });
+    return name;
+  }
+
+  /** A constant; equal constants share one node. Returns the output `name:0`. */
+  constant(value: ConstantValue): string {
+    const key = `${value.dtype}|${value.shape.join(',')}|${Buffer.from(value.content).toString('latin1')}`;
+    const known = this.#constants.get(key);
+    if (known !== undefined) return known;
+    const output = `${this.add('Const', [], { dtype: { type: value.dtype }, value: { tensor: value } })}:0`;
+    this.#constants.set(key, output);
+    return output;
+  }
+}

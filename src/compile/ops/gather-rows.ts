@@ -1,0 +1,34 @@
+import type { Tensor } from '@tensorflow/tfjs';
+import { nodeBackend, tf } from '../../runtime/tensorflow.ts';
+import { dataTypes } from '../graph.ts';
+import { rawOp } from '../trace.ts';
+
+/**
+ * Rows of a table: (V, D) float32 and (R) int32 -> (R, D). `tf.gather` reads the ids back to the host at every
+ * call, which a compiled graph can't; TensorFlow checks the ids itself and fails on one outside [0, V).
+ */
+export function gatherRows(table: Tensor, ids: Tensor): Tensor {
+  const { binding } = nodeBackend();
+  const type = (name: string, value: number) => ({ name, type: binding.TF_ATTR_TYPE, value });
+  const rows = table.shape[0]!;
+  const op = tf.customGrad((...args: unknown[]) => {
+    const [values, save] = args as [Tensor, (tensors: Tensor[]) => void];
+    const attrs = [
+      type('Tparams', dataTypes.float32),
+      type('Tindices', dataTypes.int32),
+      type('Taxis', dataTypes.int32),
+      { name: 'batch_dims', type: binding.TF_ATTR_INT, value: 0 },
+    ];
+    save([ids]);
+    const gradFunc = (dy: Tensor, saved: Tensor[]) => {
+      const sumAttrs = [
+        type('T', dataTypes.float32),
+        type('Tindices', dataTypes.int32),
+        type('Tnumsegments', dataTypes.int32),
+      ];
+      return rawOp('UnsortedSegmentSum', sumAttrs, [dy, saved[0]!, tf.scalar(rows, 'int32')]) as unknown as Tensor;
+    };
+    return { value: rawOp('GatherV2', attrs, [values, ids, tf.scalar(0, 'int32')]) as unknown as Tensor, gradFunc };
+  });
+  return op(table);
+}

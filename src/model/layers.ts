@@ -1,0 +1,67 @@
+import type { Tensor } from '@tensorflow/tfjs';
+import { geluTanh } from '../compile/ops/gelu.ts';
+import { layerNorm } from '../compile/ops/layer-norm.ts';
+import { tf } from '../runtime/tensorflow.ts';
+import type { TowerSize } from './sizes.ts';
+
+/**
+ * The blocks that both towers share: big_vision `models/vit.py` (Encoder1DBlock, MlpBlock), with the parameter
+ * layout of transformers (weights are (out, in)). Letters: B batch, N tokens, D width, H heads, R = B N rows.
+ * Activations are (R, D) between ops: one large matmul per layer.
+ */
+export type Parameters = Readonly<Record<string, Tensor>>;
+
+const layerNormEpsilon = 1e-6;
+
+/** A parameter by name; a missing one is a mistake of the caller, named in the error. */
+export function parameter(parameters: Parameters, name: string): Tensor {
+  const tensor = parameters[name];
+  if (tensor === undefined) throw new Error(`the model has no parameter ${name}`);
+  return tensor;
+}
+
+/** (R, in) -> (R, out) */
+export function linear(p: Parameters, name: string, x: Tensor): Tensor {
+  return affine(x, parameter(p, `${name}.weight`), parameter(p, `${name}.bias`));
+}
+
+/** x W^T + b: (R, in) x (out, in) x (out) -> (R, out) */
+export function affine(x: Tensor, weight: Tensor, bias: Tensor): Tensor {
+  return tf.matMul(x, weight, false, true).add(bias);
+}
+
+export function norm(p: Parameters, name: string, x: Tensor): Tensor {
+  return layerNorm(x, parameter(p, `${name}.weight`), parameter(p, `${name}.bias`), layerNormEpsilon);
+}
+
+export function mlp(p: Parameters, name: string, x: Tensor): Tensor {
+  return linear(p, `${name}.fc2`, geluTanh(linear(p, `${name}.fc1`, x)));
+}
+
+/** Scaled dot-product attention: queries (B M, D), keys and values (B N, D) -> (B M, D). No mask. */
+export function attend(q: Tensor, k: Tensor, v: Tensor, batch: number, heads: number): Tensor {
+  const width = q.shape[1]!;
+  const size = width / heads;
+  const split = (x: Tensor) => x.reshape([batch, -1, heads, size]).transpose([0, 2, 1, 3]); // (B, H, N, D/H)
+  const scores = tf.matMul(split(q.mul(1 / Math.sqrt(size))), split(k), false, true); // (B, H, M, N)
+  return tf.matMul(tf.softmax(scores), split(v)).transpose([0, 2, 1, 3]).reshape([-1, width]);
+}
+
+/** Pre-LN transformer blocks: (B N, D) -> (B N, D), without the final layer norm. */
+export function encoder(p: Parameters, name: string, size: TowerSize, x: Tensor, batch: number): Tensor {
+  let hidden = x;
+  for (let i = 0; i < size.depth; i++) {
+    const layer = `${name}.layers.${i}`;
+    const y = norm(p, `${layer}.layer_norm1`, hidden);
+    const [q, k, v] = ['q_proj', 'k_proj', 'v_proj'].map((part) => linear(p, `${layer}.self_attn.${part}`, y));
+    const attended = attend(q!, k!, v!, batch, size.heads);
+    hidden = hidden.add(linear(p, `${layer}.self_attn.out_proj`, attended));
+    hidden = hidden.add(mlp(p, `${layer}.mlp`, norm(p, `${layer}.layer_norm2`, hidden)));
+  }
+  return hidden;
+}
+
+/** Rows of length one, as big_vision `two_towers.py`: z / (|z| + 1e-8). (B, D) -> (B, D) */
+export function l2Normalise(x: Tensor): Tensor {
+  return x.div(x.square().sum(-1, true).sqrt().add(1e-8));
+}

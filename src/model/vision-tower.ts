@@ -1,0 +1,54 @@
+import type { Tensor } from '@tensorflow/tfjs';
+import { tf } from '../runtime/tensorflow.ts';
+import { affine, attend, encoder, linear, mlp, norm, type Parameters, parameter } from './layers.ts';
+import { patchGrid } from './parameters.ts';
+import type { ModelConfig } from './sizes.ts';
+
+export interface VisionOutput {
+  /** (B N, D) encoder output after the last layer norm: `last_hidden_state`, what decoders and probes read. */
+  readonly encoded: Tensor;
+  /** (B, D) output of the MAP head: `pooler_output`, not normalised. */
+  readonly pooled: Tensor;
+}
+
+/**
+ * The fixed-resolution image tower: (B, R, R, 3) floats in [-1, 1] -> features. big_vision `models/vit.py`
+ * with pool_type "map"; transformers `SiglipVisionTransformer`.
+ */
+export function visionTower(p: Parameters, config: ModelConfig, images: Tensor): VisionOutput {
+  const { vision } = config;
+  const batch = images.shape[0]!;
+  const grid = patchGrid(config);
+  const { patch, width } = vision;
+  const covered = grid * patch;
+  const pixels = covered === vision.resolution ? images : tf.slice(images, [0, 0, 0, 0], [batch, covered, covered, 3]);
+  // Rows of patches in the order of the convolution's weight: channel, then row, then column.
+  const patches = pixels
+    .reshape([batch, grid, patch, grid, patch, 3])
+    .transpose([0, 1, 3, 5, 2, 4])
+    .reshape([batch * grid * grid, 3 * patch * patch]);
+  const embedding = 'vision_model.embeddings';
+  const weight = parameter(p, `${embedding}.patch_embedding.weight`).reshape([width, 3 * patch * patch]);
+  const tokens = affine(patches, weight, parameter(p, `${embedding}.patch_embedding.bias`));
+  const positions = parameter(p, `${embedding}.position_embedding.weight`);
+  const x = tokens
+    .reshape([batch, grid * grid, width])
+    .add(positions)
+    .reshape([batch * grid * grid, width]);
+  const encoded = norm(p, 'vision_model.post_layernorm', encoder(p, 'vision_model.encoder', vision, x, batch));
+  return { encoded, pooled: mapHead(p, 'vision_model.head', encoded, batch, vision.heads) };
+}
+
+/** Multihead attention pooling, big_vision `MAPHead`: (B N, D) -> (B, D). No layer norm on its input, no residual to the probe. */
+function mapHead(p: Parameters, name: string, x: Tensor, batch: number, heads: number): Tensor {
+  const width = x.shape[1]!;
+  const inWeight = parameter(p, `${name}.attention.in_proj_weight`);
+  const inBias = parameter(p, `${name}.attention.in_proj_bias`);
+  const project = (part: number, input: Tensor) =>
+    affine(input, tf.slice(inWeight, [part * width, 0], [width, width]), tf.slice(inBias, [part * width], [width]));
+  const probe = project(0, parameter(p, `${name}.probe`).reshape([1, width]));
+  const queries = tf.tile(probe, [batch, 1]);
+  const attended = attend(queries, project(1, x), project(2, x), batch, heads);
+  const hidden = linear(p, `${name}.attention.out_proj`, attended);
+  return hidden.add(mlp(p, `${name}.mlp`, norm(p, `${name}.layernorm`, hidden)));
+}

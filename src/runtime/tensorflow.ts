@@ -1,0 +1,38 @@
+import { createRequire } from 'node:module';
+import util from 'node:util';
+import type { NodeJSKernelBackend } from '@tensorflow/tfjs-node-gpu/dist/nodejs_kernel_backend.js';
+import { RunnerError } from './errors.ts';
+
+/**
+ * The one place that loads TensorFlow. Only the trainer process and tests import it: libtensorflow is
+ * 0.8 GB of mapped code, and its calls block the event loop.
+ */
+
+// TensorFlow's banners go to stderr of a process whose logs people read.
+process.env.TF_CPP_MIN_LOG_LEVEL ??= '3';
+// One process owns a device, but not all of its memory from the start.
+process.env.TF_FORCE_GPU_ALLOW_GROWTH ??= 'true';
+
+// tfjs-node 4.22 calls two functions that Node 23 removed.
+const legacy = util as unknown as Record<string, unknown>;
+legacy.isNullOrUndefined ??= (value: unknown) => value === null || value === undefined;
+legacy.isArray ??= Array.isArray;
+
+function load(): typeof import('@tensorflow/tfjs-node-gpu') {
+  try {
+    return createRequire(import.meta.url)('@tensorflow/tfjs-node-gpu');
+  } catch (cause) {
+    throw new RunnerError(
+      'SetupMissing',
+      'TensorFlow could not be loaded: its native part is missing or does not fit; type npm run siglip2 -- doctor to see what to do',
+      { cause },
+    );
+  }
+}
+
+export const tf = load();
+
+/** The backend that runs TensorFlow's own ops by name; what `src/compile` records. */
+export function nodeBackend(): NodeJSKernelBackend {
+  return tf.backend() as unknown as NodeJSKernelBackend;
+}
