@@ -9,10 +9,12 @@ export type ErrorCode =
   | 'BucketMissing'
   | 'CredentialsRefused'
   | 'StorageUnavailable' // the only storage error worth a retry
+  | 'StorageRefused' // the store will not do this, and trying again can't help
   | 'ConditionalWritesMissing'
   | 'PreconditionFailed' // a conditional write lost: someone else wrote first
   | 'ObjectMissing'
   | 'DiskFull'
+  | 'SnapshotChanged' // a local file is not what was written
   | 'CheckpointDamaged'
   | 'RunNameTaken'
   | 'TwoRunsUnderOneName'

@@ -18,7 +18,8 @@ export interface PutOptions {
 
 /**
  * One bucket of an S3-compatible server. Every method retries what is worth retrying a few times, then throws a
- * `RunnerError`: ObjectMissing, PreconditionFailed, BucketMissing, CredentialsRefused or StorageUnavailable.
+ * `RunnerError`: ObjectMissing, PreconditionFailed, BucketMissing, CredentialsRefused, StorageRefused or
+ * StorageUnavailable.
  */
 export interface ObjectStore {
   readonly bucket: string;
@@ -27,8 +28,15 @@ export interface ObjectStore {
   get(key: string, options?: { offset?: number; size?: number; etag?: string }): Promise<Buffer>;
   stream(key: string): Promise<Readable>;
   put(key: string, body: Uint8Array | string, options?: PutOptions): Promise<{ etag: string }>;
-  /** A file of any size, in parts when large; the body on the wire is checked by the server. */
-  putFile(key: string, path: string, options?: { contentType?: string; signal?: AbortSignal }): Promise<void>;
+  /**
+   * A file of any size, in parts when large; the body on the wire is checked by the server. With `sha256`, nothing
+   * is written and it is SnapshotChanged when the file has other bytes.
+   */
+  putFile(
+    key: string,
+    path: string,
+    options?: { contentType?: string; signal?: AbortSignal; sha256?: string },
+  ): Promise<void>;
   copy(from: string, to: string): Promise<void>;
   delete(key: string): Promise<void>;
   /** Keys in lexicographic order. */

@@ -1,0 +1,154 @@
+import { createHash } from 'node:crypto';
+import type { FileHandle } from 'node:fs/promises';
+import { crc32 } from 'node:zlib';
+import {
+  AbortMultipartUploadCommand,
+  type CompletedPart,
+  CompleteMultipartUploadCommand,
+  CreateMultipartUploadCommand,
+  HeadObjectCommand,
+  PutObjectCommand,
+  type S3Client,
+  UploadPartCommand,
+} from '@aws-sdk/client-s3';
+import { RunnerError } from '../runtime/errors.ts';
+
+export interface Upload {
+  readonly bucket: string;
+  readonly key: string;
+  readonly path: string;
+  readonly file: FileHandle;
+  readonly bytes: number;
+  readonly multipartAbove: number;
+  readonly partBytes: number;
+  readonly contentType?: string;
+  /** Of the file as it was written: bytes that have changed since are not made an object. */
+  readonly sha256?: string;
+  readonly signal?: AbortSignal;
+}
+
+/** Three parts in flight hide the round trips of a slow link; memory is that many parts and one, whatever the file. */
+const partsInFlight = 3;
+const mostParts = 10_000;
+const smallestPart = 5 * 1024 * 1024;
+
+/** Uploads a file in one request or in parts; the object appears whole, once, or not at all. */
+export async function uploadFile(client: S3Client, upload: Upload): Promise<void> {
+  upload.signal?.throwIfAborted();
+  const target = { Bucket: upload.bucket, Key: upload.key };
+  const type = upload.contentType === undefined ? {} : { ContentType: upload.contentType };
+  if (upload.bytes <= upload.multipartAbove) {
+    const body = await readBytes(upload, 0, upload.bytes);
+    checkHash(upload, createHash('sha256').update(body).digest('hex'));
+    const checked = { Body: body, ContentLength: body.length, ChecksumCRC32: checksum(body) };
+    await client.send(new PutObjectCommand({ ...target, ...type, ...checked }), sending(upload.signal));
+    return;
+  }
+  // Without the algorithm here versitygw refuses the checksums at completion (InvalidPart).
+  const create = new CreateMultipartUploadCommand({ ...target, ...type, ChecksumAlgorithm: 'CRC32' });
+  const { UploadId } = await client.send(create, sending(upload.signal));
+  try {
+    const parts = await uploadParts(client, upload, UploadId!);
+    await complete(client, upload, UploadId!, parts);
+  } catch (error) {
+    // Best effort: what stays behind when the server is gone is swept later.
+    await client.send(new AbortMultipartUploadCommand({ ...target, UploadId })).catch(() => {});
+    throw error;
+  }
+}
+
+/** Reads part by part in order, which the hash needs, and sends a few of them at once. */
+async function uploadParts(client: S3Client, upload: Upload, uploadId: string): Promise<CompletedPart[]> {
+  const size = Math.max(upload.partBytes, smallestPart, Math.ceil(upload.bytes / mostParts));
+  const hash = createHash('sha256');
+  const parts: CompletedPart[] = [];
+  const inFlight = new Set<Promise<unknown>>();
+  const failures: unknown[] = [];
+  const stop = new AbortController();
+  const signal = upload.signal ? AbortSignal.any([upload.signal, stop.signal]) : stop.signal;
+  const send = async (number: number, body: Buffer) => {
+    const part = { PartNumber: number, ChecksumCRC32: checksum(body) };
+    const command = new UploadPartCommand({
+      Bucket: upload.bucket,
+      Key: upload.key,
+      UploadId: uploadId,
+      Body: body,
+      ContentLength: body.length,
+      ...part,
+    });
+    const { ETag } = await client.send(command, sending(signal));
+    parts[number - 1] = { ...part, ...(ETag === undefined ? {} : { ETag }) };
+  };
+  try {
+    for (let number = 1, offset = 0; offset < upload.bytes && failures.length === 0; number++, offset += size) {
+      const body = await readBytes(upload, offset, Math.min(size, upload.bytes - offset));
+      hash.update(body);
+      const part: Promise<unknown> = send(number, body)
+        .catch((error) => failures.push(error))
+        .finally(() => inFlight.delete(part));
+      inFlight.add(part);
+      if (inFlight.size >= partsInFlight) await Promise.race(inFlight);
+    }
+    if (failures.length === 0) await Promise.all(inFlight);
+  } finally {
+    stop.abort();
+    await Promise.all(inFlight);
+  }
+  if (failures.length > 0) throw failures[0];
+  checkHash(upload, hash.digest('hex'));
+  return parts;
+}
+
+async function complete(client: S3Client, upload: Upload, uploadId: string, parts: CompletedPart[]): Promise<void> {
+  const target = { Bucket: upload.bucket, Key: upload.key };
+  try {
+    await client.send(
+      new CompleteMultipartUploadCommand({ ...target, UploadId: uploadId, MultipartUpload: { Parts: parts } }),
+      sending(upload.signal),
+    );
+  } catch (error) {
+    // The answer of an earlier try may have been lost: then the upload is gone because the object is there.
+    if ((error as Error).name !== 'NoSuchUpload') throw error;
+    const found = await client.send(new HeadObjectCommand({ ...target, ChecksumMode: 'ENABLED' })).catch(() => null);
+    if (found?.ContentLength !== upload.bytes || found.ChecksumCRC32 !== compositeChecksum(parts)) throw error;
+  }
+}
+
+/** Exactly these bytes of the file; a file that became shorter is an error. */
+async function readBytes(upload: Upload, offset: number, size: number): Promise<Buffer> {
+  const buffer = Buffer.allocUnsafe(size);
+  for (let read = 0; read < size; ) {
+    const { bytesRead } = await upload.file.read(buffer, read, size - read, offset + read);
+    if (bytesRead === 0) throw changed(upload);
+    read += bytesRead;
+  }
+  return buffer;
+}
+
+function checkHash(upload: Upload, sha256: string): void {
+  if (upload.sha256 !== undefined && upload.sha256 !== sha256) throw changed(upload);
+}
+
+function changed(upload: Upload): RunnerError {
+  return new RunnerError(
+    'SnapshotChanged',
+    `${upload.path} is not what was written there: its bytes changed before they were uploaded; look at the disk`,
+  );
+}
+
+function sending(signal: AbortSignal | undefined): { requestTimeout: number; abortSignal?: AbortSignal } {
+  // The answer comes after the body, whose time depends on the link: only silence is a failure.
+  return { requestTimeout: 0, ...(signal ? { abortSignal: signal } : {}) };
+}
+
+function checksum(bytes: Buffer): string {
+  const buffer = Buffer.alloc(4);
+  buffer.writeUInt32BE(crc32(bytes));
+  return buffer.toString('base64');
+}
+
+/** S3's checksum of a multipart object: that of its parts' checksums, and their number. */
+function compositeChecksum(parts: readonly CompletedPart[]): string {
+  const sums = Buffer.concat(parts.map((part) => Buffer.from(part.ChecksumCRC32 ?? '', 'base64')));
+  return `${checksum(sums)}-${parts.length}`;
+}

@@ -1,0 +1,286 @@
+import type { Stats } from 'node:fs';
+import { open } from 'node:fs/promises';
+import { Readable } from 'node:stream';
+import {
+  DeleteObjectCommand,
+  GetObjectCommand,
+  HeadBucketCommand,
+  HeadObjectCommand,
+  ListObjectsV2Command,
+  PutObjectCommand,
+  S3Client,
+  type S3ClientConfig,
+} from '@aws-sdk/client-s3';
+import { isRunnerError, RunnerError } from '../runtime/errors.ts';
+import { copyObject } from './copy.ts';
+import { type RequestContext, storageError, withoutSecrets } from './errors.ts';
+import { uploadFile } from './multipart.ts';
+import type { ObjectInfo, ObjectStore, PutOptions } from './object-store.ts';
+import { retryBroken, retryConflict } from './retry.ts';
+
+export interface S3Settings {
+  /** Without one it is AWS itself. */
+  readonly endpoint?: string | undefined;
+  readonly region: string;
+  readonly bucket: string;
+  /** Bucket in the path, as most servers but AWS want it. */
+  readonly forcePathStyle?: boolean | undefined;
+  /** Without them the SDK's standard chain is asked. */
+  readonly credentials?: S3ClientConfig['credentials'];
+  /** Attempts of one request, 3. */
+  readonly attempts?: number;
+  /** Files above this many bytes go in parts, 64 MiB. */
+  readonly multipartAbove?: number;
+  /** Bytes of a part, 16 MiB; raised where 10,000 of them would not do. */
+  readonly partBytes?: number;
+}
+
+// A server that is gone is seen in seconds; waiting for it to come back belongs to the caller, who can heartbeat.
+const connectMs = 3_000;
+const answerMs = 15_000;
+/** Idle time of a socket. Completing a large upload is one long silence while the server joins the parts. */
+const silenceMs = 120_000;
+const streamBytes = 8 * 1024 * 1024;
+
+/** `ObjectStore` over one bucket of an S3-compatible server. */
+export class S3ObjectStore implements ObjectStore {
+  readonly bucket: string;
+  readonly client: S3Client;
+  readonly #settings: S3Settings;
+  /** A HEAD answers 404 for a missing key and for a missing bucket alike; this tells whether that is settled. */
+  #bucketSeen = false;
+
+  constructor(settings: S3Settings) {
+    this.bucket = settings.bucket;
+    this.#settings = settings;
+    this.client = new S3Client({
+      region: settings.region,
+      ...(settings.endpoint === undefined ? {} : { endpoint: settings.endpoint }),
+      ...(settings.credentials === undefined ? {} : { credentials: settings.credentials }),
+      forcePathStyle: settings.forcePathStyle ?? settings.endpoint !== undefined,
+      retryMode: 'standard',
+      maxAttempts: settings.attempts ?? 3,
+      requestHandler: {
+        connectionTimeout: connectMs,
+        requestTimeout: answerMs,
+        throwOnRequestTimeout: true,
+        socketTimeout: silenceMs,
+      },
+    });
+  }
+
+  /** Ends idle connections; the store can't be used afterwards. */
+  close(): void {
+    this.client.destroy();
+  }
+
+  async head(key: string): Promise<ObjectInfo | null> {
+    try {
+      return await this.#request(key, async () => {
+        const answer = await this.client.send(new HeadObjectCommand({ Bucket: this.bucket, Key: key }));
+        return {
+          key,
+          bytes: answer.ContentLength ?? 0,
+          etag: bareEtag(answer.ETag),
+          modified: answer.LastModified ?? new Date(0),
+        };
+      });
+    } catch (error) {
+      if (!isRunnerError(error, 'ObjectMissing')) throw error;
+      if (!this.#bucketSeen) await this.#requireBucket();
+      return null;
+    }
+  }
+
+  async get(key: string, options: { offset?: number; size?: number; etag?: string } = {}): Promise<Buffer> {
+    return (await this.#getRange(key, options)).body;
+  }
+
+  /** Bytes of a range, as far as the object goes, and the size of the whole object. */
+  async #getRange(key: string, options: { offset?: number; size?: number; etag?: string }) {
+    const { offset = 0, size, etag } = options;
+    if (size === 0) return { body: Buffer.alloc(0), total: 0, etag: etag ?? '' };
+    const range = offset > 0 || size !== undefined;
+    const last = size === undefined ? '' : offset + size - 1;
+    const read = async () => {
+      const answer = await this.client.send(
+        new GetObjectCommand({
+          Bucket: this.bucket,
+          Key: key,
+          ...(range ? { Range: `bytes=${offset}-${last}` } : {}),
+          ...(etag === undefined ? {} : { IfMatch: `"${etag}"` }),
+        }),
+      );
+      const body = Buffer.from(await answer.Body!.transformToByteArray());
+      if (answer.ContentLength !== undefined && answer.ContentLength !== body.length)
+        throw Object.assign(new Error('the answer broke off'), { code: 'ECONNRESET' });
+      const total = Number(answer.ContentRange?.split('/')[1] ?? body.length);
+      return { body, total, etag: bareEtag(answer.ETag) };
+    };
+    try {
+      // The SDK retries until the headers are there; a connection that breaks within the body is ours.
+      return await this.#request(key, () => retryBroken(read, this.#settings.attempts ?? 3));
+    } catch (error) {
+      if (!isRunnerError(error, 'PreconditionFailed')) throw error;
+      throw new RunnerError(
+        'DataContract',
+        `s3://${this.bucket}/${key} changed while it was in use; put the old object back, or start a new run`,
+        { cause: error },
+      );
+    }
+  }
+
+  /** The object as a stream of ranged requests for one version of it, each retried on its own. */
+  async stream(key: string): Promise<Readable> {
+    const info = await this.head(key);
+    if (!info) throw new RunnerError('ObjectMissing', `s3://${this.bucket}/${key} does not exist`);
+    const chunks = async function* (store: S3ObjectStore) {
+      for (let offset = 0; offset < info.bytes; offset += streamBytes) {
+        yield await store.get(key, { offset, size: Math.min(streamBytes, info.bytes - offset), etag: info.etag });
+      }
+    };
+    return Readable.from(chunks(this), { objectMode: false, highWaterMark: streamBytes });
+  }
+
+  async put(key: string, body: Uint8Array | string, options: PutOptions = {}): Promise<{ etag: string }> {
+    const bytes = typeof body === 'string' ? Buffer.from(body) : body;
+    const write = async () => {
+      const answer = await this.client.send(
+        new PutObjectCommand({
+          Bucket: this.bucket,
+          Key: key,
+          Body: bytes,
+          ContentLength: bytes.byteLength,
+          ...(options.contentType === undefined ? {} : { ContentType: options.contentType }),
+          ...(options.ifAbsent ? { IfNoneMatch: '*' } : {}),
+          ...(options.ifMatch === undefined ? {} : { IfMatch: `"${options.ifMatch}"` }),
+        }),
+        // The answer comes after the body, whose time depends on the link: only silence is a failure.
+        bytes.byteLength > 1024 * 1024 ? { requestTimeout: 0 } : {},
+      );
+      return { etag: bareEtag(answer.ETag) };
+    };
+    return this.#request(key, () => retryConflict(write));
+  }
+
+  async putFile(
+    key: string,
+    path: string,
+    options: { contentType?: string; signal?: AbortSignal; sha256?: string } = {},
+  ): Promise<void> {
+    const file = await open(path, 'r');
+    try {
+      const { size }: Stats = await file.stat();
+      await this.#request(key, () =>
+        uploadFile(this.client, {
+          bucket: this.bucket,
+          key,
+          path,
+          file,
+          bytes: size,
+          multipartAbove: this.#settings.multipartAbove ?? 64 * 1024 * 1024,
+          partBytes: this.#settings.partBytes ?? 16 * 1024 * 1024,
+          ...options,
+        }),
+      );
+    } finally {
+      await file.close();
+    }
+  }
+
+  async copy(from: string, to: string): Promise<void> {
+    const source = await this.head(from);
+    if (!source) throw new RunnerError('ObjectMissing', `s3://${this.bucket}/${from} does not exist`);
+    await this.#request(to, () => copyObject(this.client, this.bucket, source, to));
+  }
+
+  async delete(key: string): Promise<void> {
+    await this.#request(key, () => this.client.send(new DeleteObjectCommand({ Bucket: this.bucket, Key: key })));
+  }
+
+  async *list(prefix: string): AsyncIterable<ObjectInfo> {
+    let token: string | undefined;
+    do {
+      const page = await this.#request(prefix, () =>
+        this.client.send(
+          new ListObjectsV2Command({
+            Bucket: this.bucket,
+            Prefix: prefix,
+            ...(token ? { ContinuationToken: token } : {}),
+          }),
+        ),
+      );
+      for (const item of page.Contents ?? []) {
+        yield {
+          key: item.Key!,
+          bytes: item.Size ?? 0,
+          etag: bareEtag(item.ETag),
+          modified: item.LastModified ?? new Date(0),
+        };
+      }
+      token = page.IsTruncated ? page.NextContinuationToken : undefined;
+    } while (token);
+  }
+
+  async #requireBucket(): Promise<void> {
+    try {
+      await this.client.send(new HeadBucketCommand({ Bucket: this.bucket }));
+      this.#bucketSeen = true;
+    } catch (error) {
+      const gone = (error as { $metadata?: { httpStatusCode?: number } }).$metadata?.httpStatusCode === 404;
+      throw await this.#explain(gone ? Object.assign(new Error(), { name: 'NoSuchBucket' }) : error);
+    }
+  }
+
+  async #request<T>(key: string, send: () => Promise<T>): Promise<T> {
+    try {
+      const answer = await send();
+      this.#bucketSeen = true;
+      return answer;
+    } catch (error) {
+      throw await this.#explain(error, key);
+    }
+  }
+
+  async #explain(error: unknown, key?: string): Promise<unknown> {
+    const id = await this.client.config.credentials().then(
+      (credentials) => credentials.accessKeyId,
+      () => undefined,
+    );
+    const context: RequestContext = {
+      endpoint: this.#settings.endpoint === undefined ? null : withoutSecrets(this.#settings.endpoint),
+      bucket: this.bucket,
+      key,
+      // Of a short id four characters would be most of it.
+      accessKeyEnding: id && id.length >= 12 ? id.slice(-4) : undefined,
+    };
+    return storageError(error, context);
+  }
+}
+
+/** ETags come quoted, and some servers mark them weak. */
+function bareEtag(etag: string | undefined): string {
+  return (etag ?? '').replace(/^W\//, '').replaceAll('"', '');
+}
+
+/** The bucket that the environment names, for `npm run up`'s store and outside ones alike. */
+export function objectStoreFromEnvironment(env: NodeJS.ProcessEnv = process.env): S3ObjectStore {
+  const endpoint = env.AWS_ENDPOINT_URL_S3 || env.AWS_ENDPOINT_URL || undefined;
+  const accessKeyId = env.AWS_ACCESS_KEY_ID;
+  const secretAccessKey = env.AWS_SECRET_ACCESS_KEY;
+  return new S3ObjectStore({
+    endpoint,
+    region: env.AWS_REGION || env.AWS_DEFAULT_REGION || 'us-east-1',
+    bucket: env.SIGLIP2_BUCKET || 'siglip2',
+    // The SDK's chain reads process.env only; another environment is given to it.
+    ...(env !== process.env && accessKeyId && secretAccessKey
+      ? {
+          credentials: {
+            accessKeyId,
+            secretAccessKey,
+            ...(env.AWS_SESSION_TOKEN ? { sessionToken: env.AWS_SESSION_TOKEN } : {}),
+          },
+        }
+      : {}),
+  });
+}
