@@ -1,0 +1,60 @@
+import { createHash } from 'node:crypto';
+import { Readable } from 'node:stream';
+import { RunnerError } from '../../src/runtime/errors.ts';
+import type { ObjectInfo, ObjectStore } from '../../src/storage/object-store.ts';
+
+/** The part of an object store that data reads, in memory: for faults that a real server does not have on call. */
+export class MemoryStore implements ObjectStore {
+  readonly bucket = 'memory';
+  readonly objects = new Map<string, Buffer>();
+  gets = 0;
+  /** Called before each read; may throw. */
+  beforeGet: (key: string) => void = () => {};
+
+  async head(key: string): Promise<ObjectInfo | null> {
+    const body = this.objects.get(key);
+    return body ? { key, bytes: body.length, etag: etagOf(body), modified: new Date(0) } : null;
+  }
+
+  async get(key: string, options: { offset?: number; size?: number; etag?: string } = {}): Promise<Buffer> {
+    this.gets++;
+    this.beforeGet(key);
+    const body = this.objects.get(key);
+    if (!body) throw new RunnerError('ObjectMissing', `no object ${key}`);
+    if (options.etag !== undefined && options.etag !== etagOf(body)) {
+      throw new RunnerError('DataContract', `${key} has changed`);
+    }
+    const offset = options.offset ?? 0;
+    return body.subarray(offset, options.size === undefined ? undefined : offset + options.size);
+  }
+
+  async stream(key: string): Promise<Readable> {
+    return Readable.from(await this.get(key));
+  }
+
+  async put(key: string, body: Uint8Array | string): Promise<{ etag: string }> {
+    const bytes = Buffer.from(body as Uint8Array);
+    this.objects.set(key, bytes);
+    return { etag: etagOf(bytes) };
+  }
+
+  async putFile(): Promise<void> {
+    throw new Error('not needed here');
+  }
+
+  async copy(from: string, to: string): Promise<void> {
+    await this.put(to, await this.get(from));
+  }
+
+  async delete(key: string): Promise<void> {
+    this.objects.delete(key);
+  }
+
+  async *list(prefix: string): AsyncIterable<ObjectInfo> {
+    for (const key of [...this.objects.keys()].sort()) {
+      if (key.startsWith(prefix)) yield (await this.head(key))!;
+    }
+  }
+}
+
+const etagOf = (body: Buffer) => createHash('md5').update(body).digest('hex');
