@@ -1,0 +1,65 @@
+import type { Tensor } from '@tensorflow/tfjs';
+import type { Tensors } from '../compile/program.ts';
+import type { ParameterSpec } from '../model/parameters.ts';
+import type { OptimizerSettings } from '../recipe/schema.ts';
+import { tf } from '../runtime/tensorflow.ts';
+
+/** What changes from step to step, computed in double precision on the host: pure functions of the step. */
+export interface StepScalars<T> {
+  /** The schedule's factor, 0 to 1. */
+  readonly schedule: T;
+  /** 1 / (1 - beta1^t) and 1 / (1 - beta2^t), t counted from 1. */
+  readonly correction1: T;
+  readonly correction2: T;
+}
+
+export interface OptimiserResult {
+  /** New parameters and moments, keyed as in the state: `name`, `m/name`, `v/name`. */
+  readonly state: Readonly<Record<string, Tensor>>;
+  /** Global norm of the gradient before clipping, a scalar. */
+  readonly gradientNorm: Tensor;
+}
+
+export const firstMoment = (name: string) => `m/${name}`;
+export const secondMoment = (name: string) => `v/${name}`;
+
+/**
+ * One update as big_vision chains it (`optax.py` make): clip by the global norm, Adam, times the learning rate,
+ * plus weight decay on kernels, times the schedule's factor: p -= schedule (lr adam + wd p). Weight decay is not
+ * scaled by the learning rate. Multipliers scale the learning rate of single parameters.
+ */
+export function optimiserStep(
+  specs: readonly ParameterSpec[],
+  settings: OptimizerSettings,
+  state: Tensors,
+  gradients: Tensors,
+  scalars: StepScalars<Tensor>,
+): OptimiserResult {
+  const squares = specs.map(({ name }) => gradients[name]!.square().sum());
+  const gradientNorm = tf.addN(squares).sqrt() as Tensor;
+  const clip = tf.scalar(settings.clipNorm).div(gradientNorm.maximum(settings.clipNorm)) as Tensor;
+  const { beta1, beta2 } = settings;
+  const next: Record<string, Tensor> = {};
+  for (const { name, decay } of specs) {
+    const parameter = state[name]!;
+    const gradient = gradients[name]!.mul(clip);
+    const m = state[firstMoment(name)]!.mul(beta1).add(gradient.mul(1 - beta1)) as Tensor;
+    const v = state[secondMoment(name)]!.mul(beta2).add(gradient.square().mul(1 - beta2)) as Tensor;
+    const adam = m.mul(scalars.correction1).div(v.mul(scalars.correction2).sqrt().add(settings.epsilon));
+    const step = adam.mul(settings.learningRate * (settings.multipliers[name] ?? 1));
+    const decayed = decay && settings.weightDecay > 0 ? step.add(parameter.mul(settings.weightDecay)) : step;
+    next[name] = parameter.sub(decayed.mul(scalars.schedule)) as Tensor;
+    next[firstMoment(name)] = m;
+    next[secondMoment(name)] = v;
+  }
+  return { state: next, gradientNorm };
+}
+
+/** The scalars of step t (1 for the first) at this schedule factor. */
+export function stepScalars(settings: OptimizerSettings, step: number, schedule: number): StepScalars<number> {
+  return {
+    schedule,
+    correction1: 1 / (1 - settings.beta1 ** step),
+    correction2: 1 / (1 - settings.beta2 ** step),
+  };
+}
