@@ -35,6 +35,9 @@ export interface S3Settings {
   readonly partBytes?: number;
 }
 
+// The SDK is pinned to a version that runs on every Node that this project takes; the warning would be noise.
+process.env.AWS_SDK_JS_NODE_VERSION_SUPPORT_WARNING_DISABLED ??= 'true';
+
 // A server that is gone is seen in seconds; waiting for it to come back belongs to the caller, who can heartbeat.
 const connectMs = 3_000;
 const answerMs = 15_000;

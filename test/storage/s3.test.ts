@@ -1,0 +1,175 @@
+import { createHash, randomBytes } from 'node:crypto';
+import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { ListMultipartUploadsCommand } from '@aws-sdk/client-s3';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { probeConditionalWrites } from '../../src/storage/conditional-writes.ts';
+import { copyObject } from '../../src/storage/copy.ts';
+import type { ObjectInfo } from '../../src/storage/object-store.ts';
+import type { S3ObjectStore } from '../../src/storage/s3.ts';
+import { startServer, type TestServer } from './versitygw.ts';
+
+const MiB = 1024 * 1024;
+let server: TestServer;
+let store: S3ObjectStore;
+let folder: string;
+
+beforeAll(async () => {
+  server = await startServer();
+  store = server.store();
+  folder = await mkdtemp(join(tmpdir(), 'siglip2-s3-files-'));
+});
+afterAll(async () => {
+  await server.stop();
+  await rm(folder, { recursive: true, force: true });
+});
+
+async function keys(prefix: string): Promise<string[]> {
+  const found: string[] = [];
+  for await (const item of store.list(prefix)) found.push(item.key);
+  return found;
+}
+
+/** Calls `then` once, when a part of this number is about to be sent. */
+function atPart(of: S3ObjectStore, number: number, then: () => void | Promise<void>): void {
+  let done = false;
+  of.client.middlewareStack.add(
+    (next) => async (args) => {
+      if (!done && (args.input as { PartNumber?: number }).PartNumber === number) {
+        done = true;
+        await then();
+      }
+      return next(args);
+    },
+    { step: 'initialize' },
+  );
+}
+
+describe('objects', () => {
+  test('what was put is what is got, whole and in ranges', async () => {
+    const bytes = randomBytes(100_000);
+    const { etag } = await store.put('a/bytes', bytes);
+    expect(await store.head('a/bytes')).toMatchObject({ key: 'a/bytes', bytes: 100_000, etag });
+    expect(await store.get('a/bytes')).toEqual(bytes);
+    expect(await store.get('a/bytes', { offset: 5, size: 10 })).toEqual(bytes.subarray(5, 15));
+    expect(await store.get('a/bytes', { offset: 99_990, size: 100 })).toEqual(bytes.subarray(99_990));
+    expect(await store.get('a/bytes', { offset: 99_990 })).toEqual(bytes.subarray(99_990));
+    expect(await store.get('a/bytes', { offset: 7, size: 0 })).toHaveLength(0);
+  });
+
+  test('an empty object and an empty file are objects too', async () => {
+    await store.put('a/empty', '');
+    expect(await store.get('a/empty')).toHaveLength(0);
+    await writeFile(join(folder, 'empty'), '');
+    await store.putFile('a/empty-file', join(folder, 'empty'));
+    expect((await store.head('a/empty-file'))?.bytes).toBe(0);
+  });
+
+  test('a read of a version that was replaced is a broken data contract', async () => {
+    const { etag } = await store.put('a/version', 'one');
+    await store.put('a/version', 'two');
+    await expect(store.get('a/version', { offset: 0, size: 2, etag })).rejects.toMatchObject({ code: 'DataContract' });
+  });
+
+  test('a missing object is null to head and ObjectMissing to get', async () => {
+    expect(await store.head('a/nothing')).toBeNull();
+    await expect(store.get('a/nothing')).rejects.toMatchObject({ code: 'ObjectMissing' });
+    await expect(store.stream('a/nothing')).rejects.toMatchObject({ code: 'ObjectMissing' });
+  });
+
+  test('1,100 keys are listed over several pages, in order', async () => {
+    const names = Array.from({ length: 1100 }, (_, i) => `many/${String(i).padStart(4, '0')}`);
+    for (let i = 0; i < names.length; i += 50)
+      await Promise.all(names.slice(i, i + 50).map((name) => store.put(name, name)));
+    expect(await keys('many/')).toEqual(names);
+  });
+
+  test('only the first of two creators wins, and only the right version is replaced', async () => {
+    const { etag } = await store.put('a/once', 'first', { ifAbsent: true });
+    await expect(store.put('a/once', 'second', { ifAbsent: true })).rejects.toMatchObject({
+      code: 'PreconditionFailed',
+    });
+    await store.put('a/once', 'third', { ifMatch: etag });
+    await expect(store.put('a/once', 'fourth', { ifMatch: etag })).rejects.toMatchObject({
+      code: 'PreconditionFailed',
+    });
+    expect(String(await store.get('a/once'))).toBe('third');
+  });
+
+  test('this server keeps conditions, and the probe leaves nothing behind', async () => {
+    await probeConditionalWrites(store);
+    expect(await keys('runs/')).toEqual([]);
+  });
+
+  test('a store that forgets the conditions is found out', async () => {
+    const careless = Object.assign(Object.create(store), {
+      put: (key: string, body: string) => store.put(key, body),
+      delete: (key: string) => store.delete(key),
+    });
+    await expect(probeConditionalWrites(careless)).rejects.toMatchObject({ code: 'ConditionalWritesMissing' });
+  });
+
+  test('a copy is equal, by one request and in parts, with characters that need quoting', async () => {
+    const bytes = randomBytes(11 * MiB);
+    const { etag } = await store.put('b/source +%é.bin', bytes);
+    await store.copy('b/source +%é.bin', 'b/one');
+    const info: ObjectInfo = { key: 'b/source +%é.bin', bytes: bytes.length, etag, modified: new Date() };
+    await copyObject(store.client, 'test', info, 'b/parts', { above: MiB, part: 5 * MiB });
+    expect(bytes.equals(await store.get('b/one'))).toBe(true);
+    expect(bytes.equals(await store.get('b/parts'))).toBe(true);
+  });
+});
+
+describe('large files', () => {
+  const bytes = randomBytes(23 * MiB + 17);
+  const path = () => join(folder, 'large');
+  beforeAll(() => writeFile(path(), bytes));
+
+  test('a file goes up in parts and comes back as a stream', async () => {
+    const inParts = server.store({ multipartAbove: 5 * MiB, partBytes: 5 * MiB });
+    const sha256 = createHash('sha256').update(bytes).digest('hex');
+    await inParts.putFile('c/large', path(), { sha256 });
+    // Five parts: the count is part of a multipart ETag.
+    expect((await store.head('c/large'))?.etag).toMatch(/-5$/);
+    const hash = createHash('sha256');
+    for await (const chunk of await store.stream('c/large')) hash.update(chunk);
+    expect(hash.digest('hex')).toBe(sha256);
+  });
+
+  test.each([5 * MiB, 64 * MiB])(
+    'a file that changed since it was hashed is not uploaded (parts above %i)',
+    async (multipartAbove) => {
+      const strict = server.store({ multipartAbove, partBytes: 5 * MiB });
+      const sha256 = createHash('sha256').update('something else').digest('hex');
+      await expect(strict.putFile('c/changed', path(), { sha256 })).rejects.toMatchObject({ code: 'SnapshotChanged' });
+      expect(await store.head('c/changed')).toBeNull();
+      expect((await store.client.send(new ListMultipartUploadsCommand({ Bucket: 'test' }))).Uploads ?? []).toEqual([]);
+    },
+  );
+
+  test('a cancelled upload leaves no object and no parts', async () => {
+    const inParts = server.store({ multipartAbove: 5 * MiB, partBytes: 5 * MiB });
+    const cancel = new AbortController();
+    atPart(inParts, 3, () => cancel.abort());
+    const upload = inParts.putFile('c/cancelled', path(), { signal: cancel.signal });
+    await expect(upload).rejects.toMatchObject({ name: 'AbortError' });
+    expect(await store.head('c/cancelled')).toBeNull();
+    expect((await store.client.send(new ListMultipartUploadsCommand({ Bucket: 'test' }))).Uploads ?? []).toEqual([]);
+  });
+
+  test('a server killed during an upload is StorageUnavailable within seconds, and the next try succeeds', async () => {
+    const inParts = server.store({ multipartAbove: 5 * MiB, partBytes: 5 * MiB });
+    await store.put('c/earlier', 'kept');
+    const started = Date.now();
+    atPart(inParts, 3, () => server.kill());
+    const upload = inParts.putFile('c/killed', path());
+    await expect(upload).rejects.toMatchObject({ code: 'StorageUnavailable', retryable: true });
+    expect(Date.now() - started).toBeLessThan(10_000);
+    await server.restart();
+    expect(await store.head('c/killed')).toBeNull();
+    await inParts.putFile('c/killed', path());
+    expect(bytes.equals(await store.get('c/killed'))).toBe(true);
+    expect(String(await store.get('c/earlier'))).toBe('kept');
+  });
+});

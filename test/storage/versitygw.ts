@@ -1,0 +1,76 @@
+import { type ChildProcess, spawn } from 'node:child_process';
+import { mkdir, mkdtemp, rm } from 'node:fs/promises';
+import { connect } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { setTimeout as delay } from 'node:timers/promises';
+import { CreateBucketCommand } from '@aws-sdk/client-s3';
+import getPort from 'get-port';
+import { S3ObjectStore, type S3Settings } from '../../src/storage/s3.ts';
+
+const credentials = { accessKeyId: 'TESTACCESSKEY1234', secretAccessKey: 'not-a-secret-of-anyone' };
+
+/** A real S3 server of a test file, on a folder of its own. */
+export interface TestServer {
+  readonly endpoint: string;
+  readonly folder: string;
+  /** A store over a bucket of this server, with fewer attempts or other credentials if wanted. */
+  store(settings?: Partial<S3Settings>): S3ObjectStore;
+  kill(): Promise<void>;
+  restart(): Promise<void>;
+  stop(): Promise<void>;
+}
+
+export async function startServer(): Promise<TestServer> {
+  const folder = await mkdtemp(join(tmpdir(), 'siglip2-s3-'));
+  await mkdir(join(folder, 'root'));
+  await mkdir(join(folder, 'iam'));
+  const port = await getPort();
+  const endpoint = `http://127.0.0.1:${port}`;
+  let child: ChildProcess | undefined;
+  const start = async () => {
+    const options = ['--port', `127.0.0.1:${port}`, '--quiet', '--iam-dir', join(folder, 'iam')];
+    child = spawn(process.env.SIGLIP2_VERSITYGW!, [...options, 'posix', join(folder, 'root')], {
+      stdio: 'ignore',
+      env: { ROOT_ACCESS_KEY: credentials.accessKeyId, ROOT_SECRET_KEY: credentials.secretAccessKey },
+    });
+    for (let tries = 0; !(await listens(port)); tries++) {
+      if (tries > 100) throw new Error('versitygw does not listen');
+      await delay(50);
+    }
+  };
+  const kill = async () => {
+    if (!child || child.exitCode !== null || child.signalCode !== null) return;
+    const gone = new Promise((resolve) => child?.once('exit', resolve));
+    child.kill('SIGKILL');
+    await gone;
+  };
+  const stores: S3ObjectStore[] = [];
+  const server: TestServer = {
+    endpoint,
+    folder,
+    store(settings = {}) {
+      const store = new S3ObjectStore({ endpoint, region: 'us-east-1', bucket: 'test', credentials, ...settings });
+      stores.push(store);
+      return store;
+    },
+    kill,
+    restart: start,
+    async stop() {
+      for (const store of stores) store.close();
+      await kill();
+      await rm(folder, { recursive: true, force: true });
+    },
+  };
+  await start();
+  await server.store().client.send(new CreateBucketCommand({ Bucket: 'test' }));
+  return server;
+}
+
+function listens(port: number): Promise<boolean> {
+  return new Promise((resolve) => {
+    const socket = connect(port, '127.0.0.1');
+    socket.once('connect', () => resolve(true)).once('error', () => resolve(false));
+    socket.once('connect', () => socket.end());
+  });
+}
