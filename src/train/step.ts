@@ -36,7 +36,8 @@ function batchLoss(settings: PhaseSettings, p: Tensors, images: Tensor, tokens: 
   return sigmoidLoss(p, vision.pooled, text.pooled).mul(settings.objectives.sigmoid) as Tensor;
 }
 
-function stepSignature(settings: PhaseSettings, specs: readonly ParameterSpec[]): Signature {
+/** One step as a TF.js function of state and feeds: what is compiled, and what a test can run eagerly. */
+export function stepSignature(settings: PhaseSettings, specs: readonly ParameterSpec[]): Signature {
   const { batch, resolution, textLength } = settings.batches;
   const scalar: TensorSpec = { shape: [], dtype: 'float32' };
   return {

@@ -1,0 +1,107 @@
+import { describe, expect, it } from 'vitest';
+import { compile, type ProgramDefinition } from '../../src/compile/program.ts';
+import { TraceError } from '../../src/compile/trace.ts';
+import { tf } from '../../src/runtime/tensorflow.ts';
+
+const scalar = { shape: [], dtype: 'float32' } as const;
+
+/** A running sum with a decay: small enough to follow by hand. */
+const counter: ProgramDefinition = {
+  state: { sum: { shape: [2], dtype: 'float32' } },
+  signatures: {
+    add: {
+      feeds: { x: { shape: [2], dtype: 'float32' }, decay: scalar },
+      run: (state, feeds) => {
+        const sum = state.sum!.mul(feeds.decay!).add(feeds.x!);
+        return { outputs: { before: state.sum!, after: sum }, state: { sum } };
+      },
+    },
+    total: { feeds: {}, run: (state) => ({ outputs: { total: state.sum!.sum() } }) },
+  },
+};
+
+describe('a compiled program', () => {
+  it('keeps its state between calls and shares it between signatures', () => {
+    const program = compile(counter);
+    program.write({ sum: Float32Array.of(1, 2) });
+    const first = program.run('add', { x: Float32Array.of(10, 20), decay: Float32Array.of(0.5) });
+    expect([...first.before!]).toEqual([1, 2]);
+    expect([...first.after!]).toEqual([10.5, 21]);
+    program.run('add', { x: Float32Array.of(0, 1), decay: Float32Array.of(2) });
+    expect([...program.read(['sum']).sum!]).toEqual([21, 43]);
+    expect([...program.run('total', {}).total!]).toEqual([64]);
+    program.dispose();
+  });
+
+  it('does not share state with another program of the same names', () => {
+    const [a, b] = [compile(counter), compile(counter)];
+    a.write({ sum: Float32Array.of(1, 1) });
+    b.write({ sum: Float32Array.of(5, 5) });
+    a.run('add', { x: Float32Array.of(1, 1), decay: Float32Array.of(1) });
+    expect([...a.read(['sum']).sum!]).toEqual([2, 2]);
+    expect([...b.read(['sum']).sum!]).toEqual([5, 5]);
+    expect(a.hash).toBe(b.hash);
+    a.dispose();
+    b.dispose();
+  });
+
+  it('is not changed by writing to an array that it was given', () => {
+    const program = compile(counter);
+    const values = Float32Array.of(1, 2);
+    program.write({ sum: values });
+    values.fill(9);
+    expect([...program.read(['sum']).sum!]).toEqual([1, 2]);
+    program.dispose();
+  });
+
+  it('refuses a function whose result depends on a value read back to the host', () => {
+    const readsBack: ProgramDefinition = {
+      state: {},
+      signatures: {
+        relu: {
+          feeds: { x: scalar },
+          run: (_, { x }) => ({ outputs: { y: x!.mul(2).dataSync()[0]! > 0 ? x! : tf.scalar(0) } }),
+        },
+      },
+    };
+    expect(() => compile(readsBack)).toThrow(TraceError);
+    expect(() => compile(readsBack)).toThrow(/read back to the host after Mul/);
+  });
+
+  it('leaves the backend as it was, also after a refusal', () => {
+    const sum = tf.tidy(() => tf.tensor1d([1, 2, 3]).sum().dataSync()[0]);
+    expect(sum).toBe(6);
+  });
+
+  it('names the signatures, feeds and state that exist when asked for others', () => {
+    const program = compile(counter);
+    expect(() => program.run('subtract', {})).toThrow('no signature subtract; it has add, total');
+    expect(() => program.run('add', { x: Float32Array.of(0, 0) })).toThrow('signature add needs the feed decay');
+    expect(() => program.read(['mean'])).toThrow('no state named mean');
+    program.dispose();
+  });
+
+  it('takes bytes as a feed and gathers rows without reading ids back', async () => {
+    const { bytesToFloat } = await import('../../src/compile/ops/bytes-to-float.ts');
+    const { gatherRows } = await import('../../src/compile/ops/gather-rows.ts');
+    const program = compile({
+      state: { table: { shape: [3, 2], dtype: 'float32' } },
+      signatures: {
+        look: {
+          feeds: { bytes: { shape: [2], dtype: 'uint8' }, ids: { shape: [2], dtype: 'int32' } },
+          run: (state, { bytes, ids }) => ({
+            outputs: { rows: gatherRows(state.table!, ids!), floats: bytesToFloat(bytes!) },
+          }),
+        },
+      },
+    });
+    program.write({ table: Float32Array.of(0, 1, 10, 11, 20, 21) });
+    const { rows, floats } = program.run('look', { bytes: Uint8Array.of(7, 255), ids: Int32Array.of(2, 0) });
+    expect([...rows!]).toEqual([20, 21, 0, 1]);
+    expect([...floats!]).toEqual([7, 255]);
+    expect(() => program.run('look', { bytes: Uint8Array.of(0, 0), ids: Int32Array.of(3, 0) })).toThrow(
+      /not in \[0, 3\)/,
+    );
+    program.dispose();
+  });
+});

@@ -1,0 +1,38 @@
+import type { PhaseSettings } from '../../src/train/protocol.ts';
+
+/** A model of a few thousand parameters, with every kind of them. */
+export const tinySettings: PhaseSettings = {
+  phase: 'pretrain',
+  seed: 11,
+  precision: 'f32',
+  model: {
+    vision: { width: 16, depth: 2, mlp: 24, heads: 2, patch: 4, resolution: 8 },
+    text: { width: 12, depth: 1, mlp: 20, heads: 3, length: 5, vocabulary: 9 },
+  },
+  init: { temperature: 10, logitBias: -2 },
+  objectives: { sigmoid: 1 },
+  optimizer: {
+    learningRate: 1e-2,
+    weightDecay: 1e-2,
+    beta1: 0.9,
+    beta2: 0.95,
+    epsilon: 1e-8,
+    clipNorm: 1,
+    multipliers: { logit_bias: 10 },
+  },
+  schedule: { total: 6 * 40, warmup: 6 * 4 },
+  batches: {
+    seed: 11,
+    phase: 'pretrain',
+    batch: 6,
+    resolution: 8,
+    textLength: 5,
+    data: {
+      train: 'data/tiny',
+      captions: [{ language: 'en', weight: 1 }],
+      labelShare: 1,
+      augment: { scale: [1, 1], shift: 0 },
+    },
+    vocabulary: null,
+  },
+};
