@@ -1,0 +1,140 @@
+import { mkdir, readFile, rm } from 'node:fs/promises';
+import { join } from 'node:path';
+import { setImmediate as yieldToEvents } from 'node:timers/promises';
+import { hashJson } from '../checkpoint/identity.ts';
+import { openBatches } from '../data/batches.ts';
+import type { BatchSource, CorruptMember, DataIndex } from '../data/types.ts';
+import { RunnerError } from '../runtime/errors.ts';
+import type { Progress, Snapshot, TrainJob } from './protocol.ts';
+import { freshState, readState, writeState } from './state.ts';
+import { createTrainer, type Trainer } from './step.ts';
+
+export interface TrainEvents {
+  progress(progress: Progress): void;
+  snapshot(snapshot: Snapshot): void;
+  note(text: string): void;
+  /** Looked at between steps: true ends the job early, with a snapshot. */
+  stopWanted(): boolean;
+}
+
+/** Batches that wait ready while a step runs. */
+const prefetch = 3;
+/** How often progress is told, in milliseconds. */
+const progressEvery = 500;
+
+/** What stays warm between the shards of a phase. */
+interface Held {
+  readonly settings: string;
+  readonly trainer: Trainer;
+  /** Content hash of the state in the graph, or null when no snapshot was taken of it. */
+  sha256: string | null;
+  batches: { source: BatchSource; index: string; next: number } | null;
+}
+
+/** Trains shards one after another, keeping graph, state and batches while the next shard goes on from them. */
+export class TrainingSession {
+  #held: Held | null = null;
+
+  /** Trains from `job.from` to `job.toStep`. Errors: NonFinite, DataContract, CheckpointDamaged, DiskFull. */
+  async train(job: TrainJob, events: TrainEvents): Promise<void> {
+    const { settings } = job;
+    const held = await this.#holdGraph(job);
+    const from = job.from ?? { step: 0, examples: 0 };
+    if (held.sha256 === null || held.sha256 !== (job.from?.sha256 ?? null)) {
+      held.trainer.program.write(job.from ? await readState(job.from.folder, settings) : freshState(settings));
+    }
+    held.sha256 = null; // Until the next snapshot the graph holds a state that has no name.
+    const source = await this.#batchesFrom(job, from.step, events);
+
+    const batchSize = settings.batches.batch;
+    const skipped: CorruptMember[] = [];
+    const window = new Window();
+    for (let step = from.step + 1; step <= job.toStep; step++) {
+      const asked = performance.now();
+      const batch = await source.next();
+      held.batches!.next = step;
+      skipped.push(...batch.skipped);
+      const waited = performance.now() - asked;
+      const { loss, gradientNorm } = held.trainer.step(step, batch);
+      if (!Number.isFinite(loss) || !Number.isFinite(gradientNorm)) {
+        throw new RunnerError(
+          'NonFinite',
+          `the loss of step ${step} is ${loss} with a gradient norm of ${gradientNorm}: lower optimizer.learningRate ` +
+            'or lengthen schedule.warmup, and start again from an earlier checkpoint',
+          { details: { step } },
+        );
+      }
+      window.add(loss, waited, performance.now() - asked);
+      const position = { step, examples: step * batchSize };
+      const stop = events.stopWanted();
+      if (step % job.checkpointEvery === 0 || step === job.toStep || stop) {
+        const metrics = window.metrics(batchSize);
+        const folder = join(job.snapshotFolder, `step-${String(step).padStart(8, '0')}`);
+        await rm(folder, { recursive: true, force: true });
+        await mkdir(folder, { recursive: true });
+        const written = await writeState(folder, settings, held.trainer.program.read(held.trainer.stateNames));
+        held.sha256 = step === job.toStep || stop ? written.sha256 : null;
+        events.snapshot({ ...position, folder, ...written, metrics, skipped: [...skipped] });
+      }
+      if (step === from.step + 1 || window.due(progressEvery))
+        events.progress({ ...position, ...window.metrics(batchSize) });
+      if (stop) return;
+      // A step blocks the event loop; here messages, the end of the worker and loaders get their turn.
+      await yieldToEvents();
+    }
+  }
+
+  async close(): Promise<void> {
+    await this.#held?.batches?.source.close();
+    this.#held?.trainer.program.dispose();
+    this.#held = null;
+  }
+
+  async #holdGraph({ settings }: TrainJob): Promise<Held> {
+    const hash = hashJson(settings);
+    if (this.#held?.settings !== hash) {
+      await this.close();
+      this.#held = { settings: hash, trainer: createTrainer(settings), sha256: null, batches: null };
+    }
+    return this.#held!;
+  }
+
+  async #batchesFrom(job: TrainJob, first: number, events: TrainEvents): Promise<BatchSource> {
+    const held = this.#held!;
+    const index = JSON.parse(await readFile(job.indexFile, 'utf8')) as DataIndex;
+    if (held.batches?.index !== index.fingerprint || held.batches.next !== first) {
+      await held.batches?.source.close();
+      const source = openBatches({ index, plan: job.settings.batches, firstBatch: first, prefetch, note: events.note });
+      held.batches = { source, index: index.fingerprint, next: first };
+    }
+    return held.batches.source;
+  }
+}
+
+/** Means over the last steps, for people: no part of the state. */
+class Window {
+  #steps: { loss: number; waited: number; took: number }[] = [];
+  #told = performance.now();
+
+  add(loss: number, waited: number, took: number): void {
+    this.#steps.push({ loss, waited, took });
+    if (this.#steps.length > 50) this.#steps.shift();
+  }
+
+  due(interval: number): boolean {
+    if (performance.now() - this.#told < interval) return false;
+    this.#told = performance.now();
+    return true;
+  }
+
+  metrics(batch: number) {
+    const sum = (of: (step: { loss: number; waited: number; took: number }) => number) =>
+      this.#steps.reduce((total, step) => total + of(step), 0);
+    const took = sum((step) => step.took);
+    return {
+      loss: sum((step) => step.loss) / this.#steps.length,
+      examplesPerSecond: (1000 * batch * this.#steps.length) / took,
+      dataWaitShare: sum((step) => step.waited) / took,
+    };
+  }
+}

@@ -1,0 +1,150 @@
+import { readdir } from 'node:fs/promises';
+import { join } from 'node:path';
+import { checkpointSha256 } from '../checkpoint/identity.ts';
+import { SafetensorsFile, scatterRows, type TensorToWrite, writeSafetensors } from '../checkpoint/safetensors.ts';
+import type { StateFile } from '../checkpoint/types.ts';
+import type { Values } from '../compile/program.ts';
+import { initialise } from '../model/initialise.ts';
+import { type ParameterSpec, parameterSpecs, tokenTable } from '../model/parameters.ts';
+import { fullVocabulary } from '../model/sizes.ts';
+import { RunnerError } from '../runtime/errors.ts';
+import { firstMoment, secondMoment } from './optimiser.ts';
+import type { PhaseSettings } from './protocol.ts';
+
+/**
+ * The state of training as files. `model.safetensors` is what Hugging Face loads: the two towers, with the token
+ * table always of 256,000 rows. `training-*.safetensors` holds what only training needs.
+ */
+export const modelFile = 'model.safetensors';
+const trainingFile = /^training-\d{5}\.safetensors$/;
+const largestTrainingFile = 2 ** 30;
+
+const zeros = ({ shape }: ParameterSpec) => new Float32Array(shape.reduce((a, b) => a * b, 1));
+
+/** Step 0: parameters by their initialisers, moments zero. */
+export function freshState(settings: PhaseSettings): Values {
+  return Object.fromEntries(
+    parameterSpecs(settings.model, settings.init).flatMap((spec) => [
+      [spec.name, initialise(settings.seed, spec)],
+      [firstMoment(spec.name), zeros(spec)],
+      [secondMoment(spec.name), zeros(spec)],
+    ]),
+  );
+}
+
+const bytesOf = (values: Values[string]) => new Uint8Array(values.buffer, values.byteOffset, values.byteLength);
+
+/** Writes the state below `folder`. Equal state gives equal bytes, and so an equal sha256. */
+export async function writeState(
+  folder: string,
+  settings: PhaseSettings,
+  state: Values,
+): Promise<{ state: StateFile[]; sha256: string }> {
+  const specs = parameterSpecs(settings.model, settings.init);
+  const { vocabulary } = settings.batches;
+  const model = specs.map(({ name, shape }): TensorToWrite => {
+    const data = bytesOf(state[name]!);
+    if (name !== tokenTable || vocabulary === null) return { name, dtype: 'F32', shape, data };
+    return {
+      name,
+      dtype: 'F32',
+      shape: [fullVocabulary, shape[1]!],
+      data: () => scatterRows(data, vocabulary, fullVocabulary),
+    };
+  });
+  const moments = specs.flatMap(({ name, shape }) =>
+    [firstMoment(name), secondMoment(name)].map(
+      (key): TensorToWrite => ({
+        name: key,
+        dtype: 'F32',
+        shape,
+        data: bytesOf(state[key]!),
+      }),
+    ),
+  );
+  if (vocabulary !== null) {
+    const data = bytesOf(Int32Array.from(vocabulary));
+    moments.push({ name: 'vocabulary', dtype: 'I32', shape: [vocabulary.length], data });
+  }
+  const files: [string, TensorToWrite[]][] = [
+    [modelFile, model],
+    ...inFiles(moments).map((tensors, i): [string, TensorToWrite[]] => [
+      `training-${String(i + 1).padStart(5, '0')}.safetensors`,
+      tensors,
+    ]),
+  ];
+  const written: StateFile[] = [];
+  for (const [path, tensors] of files) {
+    written.push({ path, ...(await writeSafetensors(join(folder, path), tensors)) });
+  }
+  return { state: written, sha256: checkpointSha256(written) };
+}
+
+/** Files of about a GiB: tools and stores are at their best below that. */
+function inFiles(tensors: readonly TensorToWrite[]): TensorToWrite[][] {
+  const files: TensorToWrite[][] = [[]];
+  let size = 0;
+  for (const tensor of tensors) {
+    const bytes = (tensor.data as Uint8Array).length;
+    if (size > 0 && size + bytes > largestTrainingFile) {
+      files.push([]);
+      size = 0;
+    }
+    files.at(-1)!.push(tensor);
+    size += bytes;
+  }
+  return files;
+}
+
+/** Reads what `writeState` wrote. CheckpointDamaged, naming the tensor, when it is not the state of these settings. */
+export async function readState(folder: string, settings: PhaseSettings): Promise<Values> {
+  const specs = parameterSpecs(settings.model, settings.init);
+  const values: Record<string, Values[string]> = {};
+  const model = await SafetensorsFile.open(join(folder, modelFile));
+  try {
+    for (const { name, shape } of specs) {
+      values[name] =
+        name === tokenTable && settings.batches.vocabulary !== null
+          ? new Float32Array((await model.readRows(name, settings.batches.vocabulary)).buffer)
+          : await model.readFloats(name, shape);
+    }
+  } finally {
+    await model.close();
+  }
+  const wanted = new Map(
+    specs.flatMap(({ name, shape }) => [firstMoment(name), secondMoment(name)].map((key) => [key, shape] as const)),
+  );
+  for (const path of (await readdir(folder)).filter((name) => trainingFile.test(name)).sort()) {
+    const file = await SafetensorsFile.open(join(folder, path));
+    try {
+      for (const name of file.tensors.keys()) {
+        if (name === 'vocabulary') checkVocabulary(folder, settings, await file.read(name));
+        const shape = wanted.get(name);
+        if (shape === undefined) continue;
+        values[name] = await file.readFloats(name, shape);
+        wanted.delete(name);
+      }
+    } finally {
+      await file.close();
+    }
+  }
+  const [missing] = wanted.keys();
+  if (missing !== undefined) {
+    throw new RunnerError(
+      'CheckpointDamaged',
+      `${folder} holds no training state for ${missing}; fetch the checkpoint again`,
+    );
+  }
+  return values;
+}
+
+function checkVocabulary(folder: string, settings: PhaseSettings, bytes: Uint8Array<ArrayBuffer>): void {
+  const held = new Int32Array(bytes.buffer);
+  const wanted = settings.batches.vocabulary;
+  if (wanted !== null && held.length === wanted.length && held.every((id, i) => id === wanted[i])) return;
+  throw new RunnerError(
+    'DataContract',
+    `the checkpoint in ${folder} was trained with a compacted vocabulary of ${held.length} tokens, and the data now uses ` +
+      `${wanted === null ? 'the full one' : `another of ${wanted.length}`}: start a new run for other data`,
+  );
+}

@@ -1,0 +1,68 @@
+import { evaluateModel } from '../evaluate/evaluate-model.ts';
+import { isRunnerError, RunnerError } from '../runtime/errors.ts';
+import { nodeBackend, tf } from '../runtime/tensorflow.ts';
+import type { FromTrainer, ToTrainer, TrainerJob } from './protocol.ts';
+import { TrainingSession } from './session.ts';
+
+/**
+ * The trainer process: the one that owns TensorFlow and the device. The worker starts it, sends jobs one at a
+ * time, and takes what it reports; it never touches checkpoints in the bucket. It ends with its worker.
+ */
+
+const send = (message: FromTrainer) => {
+  if (process.connected) process.send!(message);
+};
+
+// Without its worker nobody would take the result: a trainer never outlives it by more than the step in progress.
+process.on('disconnect', () => process.exit(0));
+
+const session = new TrainingSession();
+let stopWanted: number | null = null;
+let queue = Promise.resolve();
+
+process.on('message', (message: ToTrainer) => {
+  if (message.type === 'stop') stopWanted = message.id;
+  else queue = queue.then(() => run(message.id, message.job));
+});
+
+async function run(id: number, job: TrainerJob): Promise<void> {
+  try {
+    const result = await perform(id, job);
+    send({ type: 'finished', id, result });
+  } catch (error) {
+    // Half-trained state has no name: the next job loads a checkpoint.
+    await session.close().catch(() => {});
+    if (isRunnerError(error)) {
+      send({ type: 'failed', id, code: error.code, message: error.message, details: { ...error.details } });
+    } else {
+      const { message, stack } = error as Error;
+      console.error(stack);
+      const code = /ResourceExhausted|OOM|out of memory/i.test(message) ? 'DeviceMissing' : 'TrainerCrashed';
+      send({ type: 'failed', id, code, message: message.split('\n')[0]!, details: {} });
+    }
+  }
+}
+
+async function perform(id: number, job: TrainerJob): Promise<unknown> {
+  const note = (text: string) => send({ type: 'note', id, text });
+  if (job.kind === 'evaluate') return evaluateModel(job, note);
+  await session.train(job, {
+    progress: (progress) => send({ type: 'progress', id, progress }),
+    snapshot: (snapshot) => send({ type: 'snapshot', id, snapshot }),
+    note,
+    stopWanted: () => stopWanted === id,
+  });
+  return null;
+}
+
+if (process.env.SIGLIP2_DEVICE === 'gpu' && !nodeBackend().isUsingGpuDevice) {
+  throw new RunnerError(
+    'DeviceMissing',
+    'SIGLIP2_DEVICE=gpu, but TensorFlow sees no GPU; type npm run siglip2 -- doctor, or unset it to train on the CPU',
+  );
+}
+send({
+  type: 'ready',
+  device: nodeBackend().isUsingGpuDevice ? 'gpu' : 'cpu',
+  tensorflow: nodeBackend().binding.TF_Version ?? tf.version_core,
+});
