@@ -1,4 +1,4 @@
-/** Bytes of an element, by the names that safetensors gives to types. */
+/** Bytes of an element, by the names that safetensors gives to types, in the order that it gives them. */
 export const dtypeBytes = {
   BOOL: 1,
   U8: 1,
@@ -12,12 +12,17 @@ export const dtypeBytes = {
   I32: 4,
   U32: 4,
   F32: 4,
+  F64: 8,
   I64: 8,
   U64: 8,
-  F64: 8,
 } as const;
 
 export type Dtype = keyof typeof dtypeBytes;
+
+/** Place in the order by which files are laid out; wider types have higher ranks. */
+export function dtypeRank(dtype: Dtype): number {
+  return Object.keys(dtypeBytes).indexOf(dtype);
+}
 
 export function isDtype(name: unknown): name is Dtype {
   return typeof name === 'string' && Object.hasOwn(dtypeBytes, name);

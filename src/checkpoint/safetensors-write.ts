@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto';
 import { type FileHandle, open, rename, rm } from 'node:fs/promises';
 import { diskError } from './disk.ts';
-import { type Dtype, dtypeBytes, tensorBytes } from './dtypes.ts';
+import { type Dtype, dtypeRank, tensorBytes } from './dtypes.ts';
 
 type Chunks = Iterable<Uint8Array> | AsyncIterable<Uint8Array>;
 
@@ -25,9 +25,9 @@ export async function writeSafetensors(
   tensors: readonly TensorToWrite[],
   metadata: Readonly<Record<string, string>> = { format: 'pt' },
 ): Promise<{ bytes: number; sha256: string }> {
-  // As the reference implementation does: widest types first, so that every tensor is aligned.
+  // As the reference implementation (safetensors 0.5) does: widest types first, so that every tensor is aligned.
   const sorted = [...tensors].sort(
-    (a, b) => dtypeBytes[b.dtype] - dtypeBytes[a.dtype] || (a.name < b.name ? -1 : a.name > b.name ? 1 : 0),
+    (a, b) => dtypeRank(b.dtype) - dtypeRank(a.dtype) || (a.name < b.name ? -1 : a.name > b.name ? 1 : 0),
   );
   const part = `${path}.part`;
   try {
