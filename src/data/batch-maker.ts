@@ -1,0 +1,139 @@
+import pMap from 'p-map';
+import { RunnerError } from '../runtime/errors.ts';
+import { chooseCaption } from './captions.ts';
+import { drawCrop } from './crop.ts';
+import { decodeImage } from './decode.ts';
+import { DecodedCache, type DecodedExample } from './decoded-cache.ts';
+import { CorruptExample, checkSizes, parseMeta } from './example.ts';
+import { ExampleOrder, type ExampleRef, entryOf } from './order.ts';
+import { randomStream } from './random.ts';
+import { resizeBilinear } from './resize.ts';
+import type { ShardCache } from './shard-cache.ts';
+import { loadTokenizer, unknownId } from './tokenizer.ts';
+import type { Batch, BatchPlan, CorruptMember, DataIndex, ExampleEntry, ShardIndex } from './types.ts';
+
+const decodedAtOnce = 4;
+const candidates = 64;
+
+/**
+ * Makes batch k of a plan. Its bytes are a pure function of (index, plan, k); everything kept between calls only
+ * saves time. Read errors are thrown; an example that can't be used is replaced by a draw of its own (k, attempt)
+ * from the whole data set, which moves no other example.
+ */
+export class BatchMaker {
+  readonly #index: DataIndex;
+  readonly #plan: BatchPlan;
+  readonly #shards: ShardCache;
+  readonly #order: ExampleOrder;
+  readonly #decoded: DecodedCache;
+  readonly #corrupt = new Map<string, CorruptMember>();
+  readonly #compact: Int32Array | null;
+
+  constructor(index: DataIndex, plan: BatchPlan, shards: ShardCache, decoded = new DecodedCache()) {
+    this.#index = index;
+    this.#plan = plan;
+    this.#shards = shards;
+    this.#order = new ExampleOrder(index, plan.seed, plan.phase);
+    this.#decoded = decoded;
+    this.#compact = plan.vocabulary ? compactTable(plan.vocabulary) : null;
+  }
+
+  async make(batch: number): Promise<Batch> {
+    const { batch: size, resolution, textLength } = this.#plan;
+    const images = new Uint8Array(size * resolution * resolution * 3);
+    const texts: string[] = new Array(size);
+    const skipped: CorruptMember[][] = Array.from({ length: size }, () => []);
+    await pMap(
+      skipped,
+      async (own, i) => {
+        texts[i] = await this.#fill(batch * size + i, images, i, (corrupt) => own.push(corrupt));
+      },
+      { concurrency: decodedAtOnce },
+    );
+    const tokens = loadTokenizer().tokenize(texts, textLength);
+    const compact = this.#compact;
+    if (compact) for (let i = 0; i < tokens.length; i++) tokens[i] = compact[tokens[i]!]!;
+    return { index: batch, images, tokens, skipped: skipped.flat() };
+  }
+
+  /** Brings the shards that batch k and its successors need to disk. */
+  async fetchAhead(batch: number): Promise<void> {
+    const near = this.#order.shardsNear(batch * this.#plan.batch);
+    await pMap(near, (shard) => this.#shards.ensure(this.#index.shards[shard]!), { concurrency: 2 });
+  }
+
+  /** Writes the image of example k to place `i` of the batch; returns its text. */
+  async #fill(k: number, images: Uint8Array, i: number, skip: (corrupt: CorruptMember) => void): Promise<string> {
+    const { seed, phase, resolution, data } = this.#plan;
+    for (let attempt = 0; attempt < candidates; attempt++) {
+      const ref = attempt === 0 ? this.#order.at(k) : this.#replacement(k, attempt);
+      const { shard, entry } = entryOf(this.#index, ref);
+      const known = this.#corrupt.get(`${shard.key}/${entry.name}`);
+      if (known) {
+        skip(known);
+        continue;
+      }
+      try {
+        const { pixels, meta } = await this.#example(shard, entry);
+        const text = chooseCaption(meta, data, randomStream(seed, `caption/${phase}`, k));
+        const crop = drawCrop(pixels, data.augment, randomStream(seed, `crop/${phase}`, k));
+        resizeBilinear(pixels, resolution, images, i * resolution * resolution * 3, crop);
+        return text;
+      } catch (error) {
+        if (!(error instanceof CorruptExample)) throw error;
+        const corrupt = { shard: shard.key, name: entry.name, reason: error.message };
+        this.#corrupt.set(`${shard.key}/${entry.name}`, corrupt);
+        skip(corrupt);
+      }
+    }
+    const last = [...this.#corrupt.values()].at(-1);
+    throw new RunnerError(
+      'DataContract',
+      `data: ${candidates} examples drawn one after the other below ${this.#index.prefix} can't be used, the last because: ${last?.reason} (${last?.shard}, ${last?.name})`,
+    );
+  }
+
+  #replacement(k: number, attempt: number): ExampleRef {
+    const random = randomStream(this.#plan.seed, `replacement/${this.#plan.phase}`, k, attempt);
+    let number = random.below(this.#index.examples);
+    for (const [shard, { examples }] of this.#index.shards.entries()) {
+      if (number < examples.length) return { shard, example: number };
+      number -= examples.length;
+    }
+    throw new RangeError('unreachable: the index counts the examples of its shards');
+  }
+
+  async #example(shard: ShardIndex, entry: ExampleEntry): Promise<DecodedExample> {
+    const key = `${shard.key}/${entry.image.offset}`;
+    const known = this.#decoded.get(key);
+    if (known) return known;
+    checkSizes(entry);
+    const read = async (from: 'read' | 'readRemote') => {
+      const meta = parseMeta(await this.#shards[from](shard, entry.meta), entry.name);
+      return { meta, pixels: await decodeImage(await this.#shards[from](shard, entry.image)) };
+    };
+    let example: DecodedExample;
+    try {
+      example = await read('read');
+    } catch (error) {
+      if (!(error instanceof CorruptExample)) throw error;
+      // A bad disk must not change what is trained on: only what the store itself holds can be corrupt.
+      example = await read('readRemote');
+    }
+    this.#decoded.set(key, example);
+    return example;
+  }
+}
+
+/** Row of the compacted table by token id; what the table lacks becomes unknown. */
+function compactTable(vocabulary: readonly number[]): Int32Array {
+  const unknown = vocabulary.indexOf(unknownId);
+  if (unknown < 0) {
+    throw new RunnerError('DataContract', `data: the compacted vocabulary lacks the unknown token, id ${unknownId}`);
+  }
+  const rows = new Int32Array(256_000).fill(unknown);
+  vocabulary.forEach((id, row) => {
+    rows[id] = row;
+  });
+  return rows;
+}

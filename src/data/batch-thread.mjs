@@ -1,0 +1,5 @@
+// Threads of Node 20 can't start from a .ts file: this one loads tsx into itself first.
+import { register } from 'tsx/esm/api';
+
+register();
+await import('./batch-loader.ts');

