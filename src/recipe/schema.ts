@@ -16,30 +16,38 @@ const prefix = z
   );
 
 /** A length of training, with its unit. Percent is of the schedule's total. */
-export const durationSchema = z.union([
-  z.strictObject({ steps: z.int().min(0) }),
-  z.strictObject({ examples: z.int().min(0) }),
-  z.strictObject({ epochs: z.number().min(0) }),
-  z.strictObject({ percent: z.number().min(0).max(100) }),
-]);
+export const durationSchema = z.union(
+  [
+    z.strictObject({ steps: z.int().min(0) }),
+    z.strictObject({ examples: z.int().min(0) }),
+    z.strictObject({ epochs: z.number().min(0) }),
+    z.strictObject({ percent: z.number().min(0).max(100) }),
+  ],
+  'a length with one unit, {"steps": 900}, {"examples": 230400}, {"epochs": 30} or {"percent": 5}',
+);
 export type Duration = z.infer<typeof durationSchema>;
 
+// The upper bounds are far above any model of the paper: they keep a slip of the pen from filling the memory.
 const towerSize = z.strictObject({
-  width: z.int().positive(),
-  depth: z.int().positive(),
-  mlp: z.int().positive(),
-  heads: z.int().positive(),
+  width: z.int().positive().max(8192),
+  depth: z.int().positive().max(256),
+  mlp: z.int().positive().max(65_536),
+  heads: z.int().positive().max(256),
 });
 const sizeName = z.enum(['mu', 'Ti', 'S', 'M', 'B', 'L', 'So400m', 'g-opt']);
+const size = z.union(
+  [sizeName, towerSize],
+  `one of ${sizeName.options.join(', ')}, or the four numbers {"width", "depth", "mlp", "heads"}`,
+);
 
 const modelSchema = z.strictObject({
   vision: z.strictObject({
-    size: z.union([sizeName, towerSize]).describe('A name of the SigLIP 2 size table, or the four numbers.'),
-    patch: z.int().positive(),
-    resolution: z.int().positive().describe('Side of the square input in pixels.'),
+    size: size.describe('A name of the SigLIP 2 size table, or the four numbers.'),
+    patch: z.int().positive().max(256),
+    resolution: z.int().positive().max(4096).describe('Side of the square input in pixels.'),
   }),
   text: z.strictObject({
-    size: z.union([sizeName, towerSize]).optional().describe('By default the one that goes with the vision tower.'),
+    size: size.optional().describe('By default the one that goes with the vision tower.'),
     length: z.int().min(2).max(64).default(64).describe('Tokens of a text; 64 in the paper.'),
     vocabulary: z
       .enum(['full', 'compact'])
@@ -114,7 +122,7 @@ const phaseSchema = z.strictObject({
     .strictObject({ from: durationSchema.default({ percent: 0 }), to: durationSchema.default({ percent: 100 }) })
     .prefault({}),
   objectives: z.strictObject({ sigmoid: positive.default(1) }).prefault({}),
-  batch: z.int().min(2),
+  batch: z.int().min(2).max(1_048_576),
 });
 
 const checkpointSchema = z.strictObject({

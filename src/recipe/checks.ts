@@ -1,0 +1,97 @@
+import { parameterSpecs } from '../model/parameters.ts';
+import { recipeLengths } from './durations.ts';
+import { nearestName } from './nearest.ts';
+import type { Recipe } from './schema.ts';
+import { modelConfig } from './settings.ts';
+
+/** One mistake: the fields that it is about (dotted paths), and what to say. */
+export interface Problem {
+  readonly fields: readonly string[];
+  readonly message: string;
+}
+
+/** Where fields contradict one another. `epoch` is the number of examples to train on, when known. */
+export function contradictions(recipe: Recipe, epoch?: number): Problem[] {
+  return [...towers(recipe), ...lengths(recipe, epoch), ...data(recipe)];
+}
+
+function towers(recipe: Recipe): Problem[] {
+  const { vision, text } = recipe.model;
+  const problems: Problem[] = [];
+  if (typeof vision.size === 'object' && text.size === undefined) {
+    const message = 'model.text.size is missing; needed when model.vision.size is given as numbers';
+    problems.push({ fields: ['model.text.size', 'model.vision.size'], message });
+  }
+  for (const [name, size] of Object.entries({ vision: vision.size, text: text.size })) {
+    if (typeof size !== 'object' || size.width % size.heads === 0) continue;
+    const field = `model.${name}.size`;
+    const message = `${field}.heads is ${size.heads}; a divisor of the width ${size.width} is allowed`;
+    problems.push({ fields: [field, `${field}.heads`, `${field}.width`], message });
+  }
+  if (vision.patch > vision.resolution) {
+    const message = `model.vision.patch is ${vision.patch}; at most the resolution ${vision.resolution} is allowed`;
+    problems.push({ fields: ['model.vision.patch', 'model.vision.resolution'], message });
+  }
+  if (problems.length > 0) return problems;
+  const known = parameterSpecs(modelConfig(recipe, null)).map(({ name }) => name);
+  for (const name of Object.keys(recipe.optimizer.multipliers)) {
+    if (known.includes(name)) continue;
+    const near = nearestName(name, known);
+    const message = `optimizer.multipliers names ${JSON.stringify(name)}; a parameter of the model is allowed, such as ${near ?? 'logit_bias'}`;
+    problems.push({ fields: [`optimizer.multipliers.${name}`], message });
+  }
+  return problems;
+}
+
+function lengths(recipe: Recipe, epoch: number | undefined): Problem[] {
+  const problems: Problem[] = [];
+  const { schedule } = recipe;
+  const batch = recipe.phases[0]!.batch;
+  if ('percent' in schedule.total) {
+    const message = 'schedule.total is in percent; percents are of it, so steps, examples or epochs are allowed';
+    return [{ fields: ['schedule.total'], message }];
+  }
+  const { total, warmup, windows } = recipeLengths(recipe, epoch);
+  const said = JSON.stringify(schedule.total);
+  if (total !== null && total < batch) {
+    const message = `schedule.total is ${said}; at least one step of ${batch} examples is allowed`;
+    return [{ fields: ['schedule.total'], message }];
+  }
+  if (total !== null && warmup !== null && warmup >= total) {
+    const message = `schedule.warmup is ${JSON.stringify(schedule.warmup)}; less than schedule.total ${said} is allowed`;
+    problems.push({ fields: ['schedule.warmup', 'schedule.total'], message });
+  }
+  for (const [i, { from, to }] of windows.entries()) {
+    const field = `phases.${i}.window`;
+    const shown = JSON.stringify(recipe.phases[i]!.window);
+    const add = (end: string, allowed: string) =>
+      problems.push({ fields: [`${field}.${end}`, 'schedule.total'], message: `${field} is ${shown}; ${allowed}` });
+    if (from !== null && from !== 0) add('from', 'the first phase starts at 0');
+    else if (from !== null && to !== null && to - from < recipe.phases[i]!.batch)
+      add('to', `at least one step of ${recipe.phases[i]!.batch} examples between from and to is allowed`);
+    else if (to !== null && total !== null && to > total) add('to', `an end within schedule.total ${said} is allowed`);
+  }
+  return problems;
+}
+
+function data(recipe: Recipe): Problem[] {
+  const problems: Problem[] = [];
+  const { train, evaluation, captions, augment } = recipe.data;
+  if (evaluation !== undefined && `${evaluation}/`.startsWith(`${train}/`)) {
+    const message = `data.evaluation is "${evaluation}"; a prefix outside of data.train "${train}" is allowed, since it must not be trained on`;
+    problems.push({ fields: ['data.evaluation', 'data.train'], message });
+  } else if (evaluation !== undefined && `${train}/`.startsWith(`${evaluation}/`)) {
+    const message = `data.evaluation is "${evaluation}"; it holds data.train "${train}", and must not be trained on`;
+    problems.push({ fields: ['data.evaluation', 'data.train'], message });
+  }
+  captions.forEach(({ language }, i) => {
+    if (captions.findIndex((other) => other.language === language) === i) return;
+    const message = `data.captions.${i}.language is "${language}" again; each language once is allowed`;
+    problems.push({ fields: [`data.captions.${i}.language`], message });
+  });
+  if (augment.scale[0] > augment.scale[1]) {
+    const message = `data.augment.scale is ${JSON.stringify(augment.scale)}; [smallest, largest] is allowed`;
+    problems.push({ fields: ['data.augment.scale'], message });
+  }
+  return problems;
+}

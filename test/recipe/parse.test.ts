@@ -1,0 +1,135 @@
+import { readdirSync, readFileSync } from 'node:fs';
+import { describe, expect, it } from 'vitest';
+import { recipeJsonSchema } from '../../src/recipe/allowed.ts';
+import { checkAgainstData, parseRecipe } from '../../src/recipe/parse.ts';
+import { phaseSettings } from '../../src/recipe/settings.ts';
+import { isRunnerError } from '../../src/runtime/errors.ts';
+
+const folder = new URL('../../infra/recipes/', import.meta.url);
+const read = (file: string) => JSON.parse(readFileSync(new URL(file, folder), 'utf8'));
+
+// biome-ignore lint/suspicious/noExplicitAny: a person may write anything
+type Written = any;
+
+/** Writes a value into a recipe; undefined removes the field. */
+const set = (path: string, value: unknown) => (recipe: Written) => {
+  const parts = path.split('.');
+  const owner = parts.slice(0, -1).reduce((here, part) => here[part], recipe);
+  owner[parts.at(-1)!] = value;
+  return JSON.parse(JSON.stringify(recipe));
+};
+
+function problemsOf(change: (recipe: Written) => unknown, data?: number): string[] {
+  const recipe = read('emoji.json');
+  const written = change(recipe) ?? recipe;
+  try {
+    const parsed = parseRecipe(written);
+    if (data !== undefined) checkAgainstData(parsed, data);
+    return [];
+  } catch (error) {
+    if (!isRunnerError(error, 'RecipeInvalid')) throw error;
+    const { problems } = error.details as { problems: { message: string }[] };
+    for (const { message } of problems) expect(error.message).toContain(message);
+    return problems.map(({ message }) => message);
+  }
+}
+
+describe('a recipe with mistakes', () => {
+  it('gets all of them in one answer, each with field, value and what is allowed', () => {
+    const problems = problemsOf((recipe) => {
+      recipe.phases[0].batch = 1;
+      recipe.model.vision.size.heads = 5;
+      recipe.shedule = { total: { steps: 3 } };
+    });
+    expect(problems).toEqual([
+      'phases.0.batch is 1; allowed: a whole number from 2 to 1048576',
+      'shedule is not a known field; did you mean schedule?',
+      'model.vision.size.heads is 5; a divisor of the width 128 is allowed',
+    ]);
+  });
+
+  it('is told of contradictions between right fields though others are wrong', () => {
+    const problems = problemsOf((recipe) => {
+      recipe.data.captions = [{ language: 'English', weight: -1 }];
+      recipe.schedule.warmup = { steps: 900 };
+    });
+    expect(problems).toEqual([
+      'data.captions.0.language is "English"; allowed: a language code, or other',
+      'data.captions.0.weight is -1; allowed: a number above 0',
+      'schedule.warmup is {"steps":900}; less than schedule.total {"steps":900} is allowed',
+    ]);
+  });
+
+  const cases: [string, (recipe: Written) => unknown, RegExp][] = [
+    ['a misspelt size', set('model.vision.size', 'So40m'), /^model.vision.size is "So40m"; allowed: one of mu, Ti/],
+    ['a duration without unit', set('schedule.total', 900), /schedule.total is 900; .*\{"steps": 900\}/],
+    ['two units', set('schedule.total', { steps: 1, epochs: 1 }), /schedule.total is .*one unit/],
+    ['a total in percent', set('schedule.total', { percent: 50 }), /schedule.total is in percent/],
+    ['a total below one step', set('schedule.total', { examples: 255 }), /at least one step of 256/],
+    ['a patch above the resolution', set('model.vision.patch', 33), /patch is 33; at most the resolution 32/],
+    ['text longer than the table', set('model.text.length', 65), /length is 65; allowed: .* from 2 to 64/],
+    ['a prefix that climbs', set('data.train', 'data/../secret'), /data.train is .*key prefix/],
+    ['evaluation within training', set('data.evaluation', 'data/emoji/train/x'), /must not be trained on/],
+    ['training within evaluation', set('data.evaluation', 'data/emoji'), /must not be trained on/],
+    ['an unknown parameter', set('optimizer.multipliers', { logit_bais: 2 }), /"logit_bais"; .*logit_bias/],
+    ['a scale upside down', set('data.augment.scale', [2, 1]), /\[smallest, largest\]/],
+    ['a language twice', (r) => r.data.captions.push({ language: 'en', weight: 2 }) && r, /"en" again/],
+    ['a window that starts late', set('phases.0.window', { from: { steps: 5 } }), /first phase starts at 0/],
+    ['a window past the end', set('phases.0.window', { to: { steps: 901 } }), /an end within schedule.total/],
+    ['a window of nothing', set('phases.0.window', { to: { steps: 0 } }), /at least one step/],
+    ['no phases', set('phases', []), /phases is \[\]; allowed: a list of at least 1/],
+    ['another version', set('version', 2), /version is 2; allowed: 1/],
+    ['an object for a size without text', set('model.text.size', undefined), /model.text.size is missing/],
+    ['nothing at all', () => ({}), /version is missing; needed: 1/],
+    ['a list', () => [], /recipe is \[\]; allowed: an object/],
+  ];
+  it.each(cases)('%s is named', (_, change, message) => {
+    expect(problemsOf(change)[0]).toMatch(message);
+  });
+
+  it('never sees a credential repeated', () => {
+    const hidden = 'wJalrXUtnFEMI/K7MDENG';
+    const problems = problemsOf((recipe) => {
+      recipe.data.aws_secret_access_key = hidden;
+      recipe.phases[0].name = 'AKIAIOSFODNN7EXAMPLE';
+    });
+    expect(problems).toHaveLength(2);
+    for (const problem of problems) expect(problem).toMatch(/looks like a credential/);
+    expect(problems.join()).not.toMatch(/wJalr|AKIA/);
+  });
+
+  it('is refused when it is nested too deeply, and not with a full stack', () => {
+    const deep = JSON.parse(`${'{"a":'.repeat(5_000)}1${'}'.repeat(5_000)}`);
+    expect(() => parseRecipe(deep)).toThrow(/nested more than 16 levels/);
+  });
+
+  it('is found out once the data is known', () => {
+    const long = set('schedule', { total: { epochs: 2 }, warmup: { epochs: 1 } });
+    expect(problemsOf(long, 10_000)).toEqual([]);
+    expect(problemsOf(long, 100)[0]).toMatch(/\{"epochs":2\}; at least one step of 256/);
+  });
+});
+
+describe('the recipes of the repository', () => {
+  it.each(readdirSync(folder).filter((file) => file.endsWith('.json') && file !== 'recipe.schema.json'))(
+    '%s is right',
+    (file) => expect(parseRecipe(read(file)).version).toBe(1),
+  );
+
+  it('emoji.json resolves to 900 steps of 256 with 90 of warm-up and the shapes of the trial', () => {
+    const recipe = parseRecipe(read('emoji.json'));
+    const vocabulary = [0, 1, 3, 77];
+    const settings = phaseSettings(recipe, recipe.phases[0]!, { examples: 9_000, vocabulary });
+    expect(settings.schedule).toEqual({ total: 900 * 256, warmup: 90 * 256 });
+    expect(settings.model).toEqual({
+      vision: { width: 128, depth: 4, mlp: 512, heads: 4, patch: 8, resolution: 32 },
+      text: { width: 128, depth: 2, mlp: 512, heads: 4, length: 16, vocabulary: 4 },
+    });
+    expect(settings.batches).toMatchObject({ batch: 256, resolution: 32, textLength: 16, vocabulary });
+    expect(settings.init).toEqual({ temperature: 10, logitBias: -5.5 });
+  });
+
+  it('have a JSON Schema that is current (npm run schema writes it)', () => {
+    expect(read('recipe.schema.json')).toEqual(JSON.parse(JSON.stringify(recipeJsonSchema())));
+  });
+});
