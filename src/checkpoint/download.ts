@@ -1,0 +1,109 @@
+import { createHash } from 'node:crypto';
+import { createReadStream } from 'node:fs';
+import { type FileHandle, mkdir, open, readdir, rename, rm, stat } from 'node:fs/promises';
+import { basename, dirname, join } from 'node:path';
+import { isRunnerError, type RunnerError } from '../runtime/errors.ts';
+import type { ObjectStore } from '../storage/object-store.ts';
+import { diskError } from './disk.ts';
+import type { StateFile } from './types.ts';
+
+const chunkBytes = 8 * 1024 * 1024;
+
+/** What is wrong with the object, as the rest of a sentence that begins with its key. */
+export type Damaged = (problem: string, cause?: unknown) => RunnerError;
+
+/**
+ * Downloads an object to `target`, whose name appears when size and sha256 are right. What a broken download left in
+ * its .part file is gone on from.
+ */
+export async function downloadFile(
+  store: ObjectStore,
+  key: string,
+  file: StateFile,
+  target: string,
+  damaged: Damaged,
+  signal?: AbortSignal,
+): Promise<void> {
+  const info = await store.head(key);
+  if (!info) throw damaged('is missing');
+  if (info.bytes !== file.bytes) throw damaged(`has ${info.bytes} bytes, and ${file.bytes} were committed`);
+  // The hash is in the name: what is left of another checkpoint's file is not gone on from.
+  const part = `${target}.${file.sha256.slice(0, 16)}.part`;
+  await mkdir(dirname(target), { recursive: true });
+  try {
+    const resumed = await partBytes(part);
+    let hash = await fetchInto(store, key, info.etag, file.bytes, part, signal);
+    if (hash !== file.sha256 && resumed > 0) {
+      // The left part may be what is wrong.
+      await rm(part);
+      hash = await fetchInto(store, key, info.etag, file.bytes, part, signal);
+    }
+    if (hash !== file.sha256) {
+      await rm(part);
+      throw damaged(`has the sha256 ${hash}, and ${file.sha256} was committed`);
+    }
+    await rename(part, target);
+  } catch (error) {
+    if (isRunnerError(error, 'ObjectMissing')) throw damaged('is missing', error);
+    if (isRunnerError(error, 'DataContract')) throw damaged('changed while it was downloaded', error);
+    throw diskError(error, part);
+  }
+  await removeParts(target);
+}
+
+/** Appends what is missing of the part file and returns the sha256 of all of it. */
+async function fetchInto(
+  store: ObjectStore,
+  key: string,
+  etag: string,
+  bytes: number,
+  part: string,
+  signal: AbortSignal | undefined,
+): Promise<string> {
+  const hash = createHash('sha256');
+  const output: FileHandle = await open(part, 'a');
+  try {
+    let offset = (await output.stat()).size;
+    if (offset > bytes) {
+      await output.truncate(0);
+      offset = 0;
+    }
+    if (offset > 0)
+      for await (const chunk of createReadStream(part, { highWaterMark: 1024 * 1024 })) hash.update(chunk);
+    const fetch = (from: number) =>
+      from < bytes ? store.get(key, { offset: from, size: Math.min(chunkBytes, bytes - from), etag }) : null;
+    // One chunk is on its way while the one before it is hashed and written.
+    let next = fetch(offset);
+    while (next) {
+      const chunk = await next;
+      signal?.throwIfAborted();
+      // The hash will tell that bytes are missing.
+      if (chunk.length === 0) break;
+      next = fetch(offset + chunk.length);
+      // If this one fails while the loop writes, the await above meets it; until then it is not unhandled.
+      next?.catch(() => {});
+      hash.update(chunk);
+      await output.appendFile(chunk);
+      offset += chunk.length;
+    }
+    await output.sync();
+  } finally {
+    await output.close();
+  }
+  return hash.digest('hex');
+}
+
+async function partBytes(part: string): Promise<number> {
+  return stat(part).then(
+    (stats) => stats.size,
+    () => 0,
+  );
+}
+
+/** What earlier downloads to this name have left. */
+async function removeParts(target: string): Promise<void> {
+  const parts = /^\.[0-9a-f]{16}\.part$/;
+  const name = basename(target);
+  for (const found of await readdir(dirname(target)))
+    if (found.startsWith(name) && parts.test(found.slice(name.length))) await rm(join(dirname(target), found));
+}

@@ -1,0 +1,86 @@
+import { RunnerError } from '../runtime/errors.ts';
+
+/**
+ * Where things lie in the bucket. Every name that comes into a key passes here, so that none can leave its prefix:
+ *
+ *     runs/<run>/run.json
+ *     runs/<run>/<phase>/latest.json
+ *     runs/<run>/<phase>/r<revision>/commits/step-00000400.json
+ *     runs/<run>/<phase>/r<revision>/step-00000400-<attempt>/manifest.json, model.safetensors, ...
+ */
+
+/** Names of runs, phases and attempts: what Temporal IDs and S3 keys both take without quoting. */
+export const namePattern = /^(?!\.{1,2}$)[A-Za-z0-9._-]{1,200}$/;
+
+/** Where something of a phase belongs. */
+export interface PhaseKey {
+  readonly run: string;
+  readonly phase: string;
+}
+
+export interface StepKey extends PhaseKey {
+  readonly revision: number;
+  readonly step: number;
+}
+
+export function runKey(run: string): string {
+  return `${runPrefix(run)}run.json`;
+}
+
+export function runPrefix(run: string): string {
+  return `runs/${name(run, 'run')}/`;
+}
+
+export function phasePrefix({ run, phase }: PhaseKey): string {
+  return `${runPrefix(run)}${name(phase, 'phase')}/`;
+}
+
+export function latestKey(at: PhaseKey): string {
+  return `${phasePrefix(at)}latest.json`;
+}
+
+export function commitsPrefix(at: PhaseKey & { revision: number }): string {
+  return `${phasePrefix(at)}r${whole(at.revision)}/commits/`;
+}
+
+export function commitKey(at: StepKey): string {
+  return `${commitsPrefix(at)}step-${padded(at.step)}.json`;
+}
+
+/** The folder of one attempt at one step, ending in /. */
+export function attemptPrefix(at: StepKey & { attempt: string }): string {
+  return `${phasePrefix(at)}r${whole(at.revision)}/step-${padded(at.step)}-${name(at.attempt, 'attempt')}/`;
+}
+
+/** Whether a prefix is that of some attempt at this step: nothing else is followed. */
+export function isAttemptPrefix(at: StepKey & { prefix: string }): boolean {
+  const start = attemptPrefix({ ...at, attempt: '-' }).slice(0, -'-/'.length);
+  return at.prefix.startsWith(start) && at.prefix.endsWith('/') && namePattern.test(at.prefix.slice(start.length, -1));
+}
+
+const commitPattern = /^runs\/([^/]+)\/([^/]+)\/r(0|[1-9]\d{0,8})\/commits\/step-(\d{8,15})\.json$/;
+
+/** What a commit key says, or null for any other key. */
+export function parseCommitKey(key: string): StepKey | null {
+  const [, run = '', phase = '', revision, step] = commitPattern.exec(key) ?? [];
+  if (!namePattern.test(run) || !namePattern.test(phase)) return null;
+  const at = { run, phase, revision: Number(revision), step: Number(step) };
+  return commitKey(at) === key ? at : null;
+}
+
+function name(text: string, what: string): string {
+  if (namePattern.test(text)) return text;
+  throw new RunnerError(
+    'RecipeInvalid',
+    `${JSON.stringify(text)} can't be the name of a ${what}; use at most 200 of A-Z, a-z, 0-9, ., _ and -`,
+  );
+}
+
+function whole(value: number): number {
+  if (Number.isSafeInteger(value) && value >= 0) return value;
+  throw new RunnerError('RecipeInvalid', `steps and revisions are whole numbers from 0, got ${value}`);
+}
+
+function padded(step: number): string {
+  return String(whole(step)).padStart(8, '0');
+}
