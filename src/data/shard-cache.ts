@@ -1,4 +1,5 @@
 import { createHash, randomUUID } from 'node:crypto';
+import { closeSync, fstatSync, openSync, readSync } from 'node:fs';
 import { mkdir, open, readdir, rename, rm, stat, utimes } from 'node:fs/promises';
 import { join } from 'node:path';
 import { RunnerError } from '../runtime/errors.ts';
@@ -6,6 +7,7 @@ import { type RemoteShard, readRange, type ShardStore } from './part-reader.ts';
 import type { ByteRange } from './types.ts';
 
 const partBytes = 8 * 1024 * 1024;
+const filesOpen = 64;
 const partialsKeptMs = 60 * 60 * 1000;
 
 /**
@@ -17,6 +19,7 @@ export class ShardCache {
   readonly #folder: string;
   readonly #limit: number;
   readonly #fetching = new Map<string, Promise<void>>();
+  readonly #open = new Map<string, number>();
 
   /** `limit` in bytes; the shard that is being read is kept even above it. */
   constructor(store: ShardStore, folder: string, limit = 8 * 1024 ** 3) {
@@ -26,12 +29,28 @@ export class ShardCache {
   }
 
   /** Bytes of a shard, from disk; the shard is fetched first if need be. */
-  async read(shard: RemoteShard, range: ByteRange): Promise<Buffer> {
-    for (;;) {
-      const found = await readFrom(this.#path(shard), shard.bytes, range);
-      if (found) return found;
-      await this.ensure(shard);
+  async read(shard: RemoteShard, { offset, size }: ByteRange): Promise<Buffer> {
+    const path = this.#path(shard);
+    let file = this.#open.get(path);
+    while (file === undefined) {
+      // Another read of the same shard may have opened it meanwhile.
+      file = this.#open.get(path) ?? this.#opened(path, shard.bytes);
+      if (file === undefined) await this.ensure(shard);
     }
+    // The reader is a thread of its own that would only wait: a small read takes less time than handing it over.
+    const buffer = Buffer.allocUnsafe(size);
+    for (let done = 0; done < size; ) {
+      const count = readSync(file, buffer, done, size - done, offset + done);
+      if (count === 0) throw new Error(`${path} ends before byte ${offset + size}`);
+      done += count;
+    }
+    return buffer;
+  }
+
+  /** Closes the files; the cache can be used on. */
+  close(): void {
+    for (const file of this.#open.values()) closeSync(file);
+    this.#open.clear();
   }
 
   /** Bytes of a shard from the store itself: tells damage of the local copy from damage of the data. */
@@ -48,6 +67,28 @@ export class ShardCache {
       this.#fetching.set(path, fetching);
     }
     return fetching;
+  }
+
+  /** The file, if it is there and whole. */
+  #opened(path: string, bytes: number): number | undefined {
+    let file: number;
+    try {
+      file = openSync(path, 'r');
+    } catch (error) {
+      if ((error as NodeJS.ErrnoException).code === 'ENOENT') return undefined;
+      throw error;
+    }
+    if (fstatSync(file).size !== bytes) {
+      closeSync(file);
+      return undefined;
+    }
+    this.#open.set(path, file);
+    if (this.#open.size > filesOpen) {
+      const [oldest, unused] = this.#open.entries().next().value!;
+      this.#open.delete(oldest);
+      closeSync(unused);
+    }
+    return file;
   }
 
   #path({ key, bytes, etag }: RemoteShard): string {
@@ -111,22 +152,5 @@ export class ShardCache {
       await rm(path, { force: true });
       total -= bytes;
     }
-  }
-}
-
-/** Null when the file is not there or is not the whole shard. */
-async function readFrom(path: string, bytes: number, { offset, size }: ByteRange): Promise<Buffer | null> {
-  const file = await open(path, 'r').catch((error: NodeJS.ErrnoException) => {
-    if (error.code === 'ENOENT') return null;
-    throw error;
-  });
-  if (!file) return null;
-  try {
-    if ((await file.stat()).size !== bytes) return null;
-    const buffer = Buffer.allocUnsafe(size);
-    const { bytesRead } = await file.read(buffer, 0, size, offset);
-    return bytesRead === size ? buffer : null;
-  } finally {
-    await file.close();
   }
 }
