@@ -13,9 +13,11 @@ const credentials = { accessKeyId: 'TESTACCESSKEY1234', secretAccessKey: 'not-a-
 /** A real S3 server of a test file, on a folder of its own. */
 export interface TestServer {
   readonly endpoint: string;
+  /** Of the bucket, plain JSON. */
+  readonly settings: S3Settings;
   readonly folder: string;
   /** A store over a bucket of this server, with fewer attempts or other credentials if wanted. */
-  store(settings?: Partial<S3Settings>): S3ObjectStore;
+  store(changes?: Partial<S3Settings>): S3ObjectStore;
   kill(): Promise<void>;
   restart(): Promise<void>;
   stop(): Promise<void>;
@@ -27,6 +29,7 @@ export async function startServer(): Promise<TestServer> {
   await mkdir(join(folder, 'iam'));
   const port = await getPort();
   const endpoint = `http://127.0.0.1:${port}`;
+  const settings = { endpoint, region: 'us-east-1', bucket: 'test', credentials };
   let child: ChildProcess | undefined;
   const start = async () => {
     const options = ['--port', `127.0.0.1:${port}`, '--quiet', '--iam-dir', join(folder, 'iam')];
@@ -49,8 +52,9 @@ export async function startServer(): Promise<TestServer> {
   const server: TestServer = {
     endpoint,
     folder,
-    store(settings = {}) {
-      const store = new S3ObjectStore({ endpoint, region: 'us-east-1', bucket: 'test', credentials, ...settings });
+    settings,
+    store(changes = {}) {
+      const store = new S3ObjectStore({ ...settings, ...changes });
       stores.push(store);
       return store;
     },
