@@ -5,6 +5,7 @@ import { join } from 'node:path';
 import type { Tensor } from '@tensorflow/tfjs';
 import { nodeBackend, tf } from '../runtime/tensorflow.ts';
 import { dataTypes, Graph } from './graph.ts';
+import { bfloat16Matmuls } from './passes/bfloat16.ts';
 import { encodeSavedModel, servingTag } from './saved-model.ts';
 import { rawOp, trace } from './trace.ts';
 
@@ -47,8 +48,11 @@ export interface Program {
 /** Pieces of state move in calls of about this many bytes, so that a copy is never needed of all at once. */
 const transferBytes = 256 * 2 ** 20;
 
+/** f32, or bf16: matmuls in bfloat16, everything else in float32. */
+export type Precision = 'f32' | 'bf16';
+
 /** Traces every signature once, eagerly, on zeros, and loads the graph. Errors: TraceError, shape mismatches. */
-export function compile(definition: ProgramDefinition): Program {
+export function compile(definition: ProgramDefinition, precision: Precision = 'f32'): Program {
   const graph = new Graph();
   const stateNames = Object.keys(definition.state);
   const node = new Map(stateNames.map((name, i) => [name, `state_${i}`]));
@@ -74,7 +78,7 @@ export function compile(definition: ProgramDefinition): Program {
       traceSignature(graph, name, signature, definition.state, node),
     ]),
   );
-  return load(graph, definition, node, outputs);
+  return load(precision === 'bf16' ? bfloat16Matmuls(graph) : graph, definition, node, outputs);
 }
 
 function traceSignature(

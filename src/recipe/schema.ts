@@ -143,7 +143,7 @@ export const recipeSchema = z.strictObject({
     .min(0)
     .max(2 ** 32 - 1)
     .default(0),
-  precision: z.enum(['f32']).default('f32'),
+  precision: z.enum(['f32', 'bf16']).default('f32'),
   model: modelSchema,
   data: dataSchema,
   optimizer: optimizerSchema.prefault({}),

@@ -9,7 +9,7 @@ import type { OptimizerSettings } from '../recipe/schema.ts';
 export interface PhaseSettings {
   readonly phase: string;
   readonly seed: number;
-  readonly precision: 'f32';
+  readonly precision: 'f32' | 'bf16';
   readonly model: ModelConfig;
   readonly init: { readonly temperature: number; readonly logitBias: number };
   readonly objectives: { readonly sigmoid: number };
