@@ -24,7 +24,12 @@ export type ErrorCode =
   | 'NonFinite'
   | 'SetupMissing';
 
-const retryable: ReadonlySet<ErrorCode> = new Set(['StorageUnavailable', 'TrainerCrashed', 'TrainerStuck']);
+const retryable: ReadonlySet<ErrorCode> = new Set([
+  'StorageUnavailable',
+  'SnapshotChanged', // the steps since the last commit are trained again
+  'TrainerCrashed',
+  'TrainerStuck',
+]);
 
 /** An expected failure. `code` is stable and may be matched on; `message` is one clear sentence. */
 export class RunnerError extends Error {

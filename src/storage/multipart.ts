@@ -118,7 +118,9 @@ async function complete(client: S3Client, upload: Upload, uploadId: string, part
 async function readBytes(upload: Upload, offset: number, size: number): Promise<Buffer> {
   const buffer = Buffer.allocUnsafe(size);
   for (let read = 0; read < size; ) {
-    const { bytesRead } = await upload.file.read(buffer, read, size - read, offset + read);
+    const { bytesRead } = await upload.file.read(buffer, read, size - read, offset + read).catch((error) => {
+      throw changed(upload, error);
+    });
     if (bytesRead === 0) throw changed(upload);
     read += bytesRead;
   }
@@ -129,10 +131,12 @@ function checkHash(upload: Upload, sha256: string): void {
   if (upload.sha256 !== undefined && upload.sha256 !== sha256) throw changed(upload);
 }
 
-function changed(upload: Upload): RunnerError {
+/** A file of ours that can't be read, or has other bytes than were written. */
+export function changed({ path }: { path: string }, cause?: unknown): RunnerError {
   return new RunnerError(
     'SnapshotChanged',
-    `${upload.path} is not what was written there: its bytes changed before they were uploaded; look at the disk`,
+    `${path} is not what was written there: it is gone, or its bytes changed before they were uploaded; look at the disk`,
+    { cause },
   );
 }
 

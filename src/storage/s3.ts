@@ -14,7 +14,7 @@ import {
 import { isRunnerError, RunnerError } from '../runtime/errors.ts';
 import { copyObject } from './copy.ts';
 import { type RequestContext, storageError, withoutSecrets } from './errors.ts';
-import { uploadFile } from './multipart.ts';
+import { changed, uploadFile } from './multipart.ts';
 import type { ObjectInfo, ObjectStore, PutOptions } from './object-store.ts';
 import { retryBroken, retryConflict } from './retry.ts';
 
@@ -171,7 +171,9 @@ export class S3ObjectStore implements ObjectStore {
     path: string,
     options: { contentType?: string; signal?: AbortSignal; sha256?: string } = {},
   ): Promise<void> {
-    const file = await open(path, 'r');
+    const file = await open(path, 'r').catch((error) => {
+      throw changed({ path }, error);
+    });
     try {
       const { size }: Stats = await file.stat();
       await this.#request(key, () =>

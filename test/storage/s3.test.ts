@@ -148,6 +148,10 @@ describe('large files', () => {
     },
   );
 
+  test('a file that is gone is told as such, and not as a fault of the store', async () => {
+    await expect(store.putFile('c/gone', join(folder, 'gone'))).rejects.toMatchObject({ code: 'SnapshotChanged' });
+  });
+
   test('a cancelled upload leaves no object and no parts', async () => {
     const inParts = server.store({ multipartAbove: 5 * MiB, partBytes: 5 * MiB });
     const cancel = new AbortController();
