@@ -1,0 +1,76 @@
+// Speaks the trainer's protocol without TensorFlow, to provoke what a real trainer does on rare days.
+// Its state is a number that each step changes by a pure rule, so that equal histories have equal hashes.
+import { createHash } from 'node:crypto';
+import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+
+const fault = process.env.FAKE_FAULT ? JSON.parse(process.env.FAKE_FAULT) : {};
+/** A fault with a file happens once: the file says that it has happened. */
+const due = (name, step) => {
+  if (!fault[name] || (fault[name].step !== undefined && fault[name].step !== step)) return false;
+  if (!fault[name].once) return true;
+  if (existsSync(fault[name].once)) return false;
+  writeFileSync(fault[name].once, '');
+  return true;
+};
+const sha256 = (bytes) => createHash('sha256').update(bytes).digest('hex');
+const send = (message) => process.connected && process.send(message);
+const wait = (ms) => new Promise((resolve) => setTimeout(resolve, ms));
+
+process.on('disconnect', () => process.exit(0));
+let stop = null;
+process.on('message', (message) => {
+  if (message.type === 'stop') stop = message.id;
+  else void run(message);
+});
+
+let state = null;
+async function run({ id, job }) {
+  if (job.kind === 'evaluate') return send({ type: 'finished', id, result: { folder: job.folder } });
+  const from = job.from ?? { step: 0 };
+  if (job.from && state?.sha256 !== job.from.sha256) state = read(job.from.folder);
+  if (!job.from) state = { value: 1 };
+  for (let step = from.step + 1; step <= job.toStep; step++) {
+    if (due('crash', step)) process.kill(process.pid, 'SIGKILL');
+    if (due('hang', step)) return;
+    if (due('nonFinite', step)) {
+      return send({ type: 'failed', id, code: 'NonFinite', message: 'the loss is NaN', details: { step } });
+    }
+    await wait(fault.stepMs ?? 2);
+    state = { value: (state.value * 48271 + step) % 2147483647 };
+    const stopping = stop === id;
+    const position = { step, examples: step * job.settings.batches.batch };
+    const metrics = { loss: 10 / step, examplesPerSecond: 100, dataWaitShare: 0 };
+    if (step % job.checkpointEvery === 0 || step === job.toStep || stopping) {
+      const folder = join(job.snapshotFolder, `step-${step}`);
+      const files = write(folder);
+      state.sha256 = sha256(files.map((file) => `${file.sha256}  ${file.path}\n`).join(''));
+      const skipped = [];
+      send({
+        type: 'snapshot',
+        id,
+        snapshot: { ...position, folder, state: files, sha256: state.sha256, metrics, skipped },
+      });
+    }
+    send({ type: 'progress', id, progress: { ...position, ...metrics } });
+    if (stopping) break;
+  }
+  send({ type: 'finished', id, result: null });
+}
+
+function write(folder) {
+  mkdirSync(folder, { recursive: true });
+  return ['model.safetensors', 'training-optimizer.safetensors'].map((path) => {
+    const bytes = Buffer.from(JSON.stringify({ path, value: state.value }));
+    writeFileSync(join(folder, path), bytes);
+    return { path, bytes: bytes.length, sha256: sha256(bytes) };
+  });
+}
+
+function read(folder) {
+  return { value: JSON.parse(readFileSync(join(folder, 'training-optimizer.safetensors'), 'utf8')).value };
+}
+
+if (fault.mute) await wait(60_000);
+if (fault.broken) send({ type: 'failed', id: 0, code: 'SetupMissing', message: 'no TensorFlow', details: {} });
+else send({ type: 'ready', device: 'cpu', tensorflow: 'none' });
