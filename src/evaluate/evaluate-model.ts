@@ -1,0 +1,107 @@
+import { readFile } from 'node:fs/promises';
+import { setImmediate as yieldToEvents } from 'node:timers/promises';
+import type { ShardStore } from '../data/part-reader.ts';
+import { patientReads } from '../data/patient-store.ts';
+import { collectTokenIds, readExamples } from '../data/read-examples.ts';
+import { loadTokenizer } from '../data/tokenizer.ts';
+import type { CorruptMember, DataIndex } from '../data/types.ts';
+import { type Embedder, openEmbedder } from '../model/embed.ts';
+import { embeddingWidth } from '../model/sizes.ts';
+import { RunnerError } from '../runtime/errors.ts';
+import { objectStoreFromEnvironment } from '../storage/s3.ts';
+import type { EvaluateJob } from '../train/protocol.ts';
+import { Labels } from './labels.ts';
+import type { Embeddings } from './ranks.ts';
+import { type EvaluationReport, evaluateEmbeddings } from './report.ts';
+
+/** What an evaluate job answers: figures, and how many examples could not be used. */
+export interface ModelEvaluation extends EvaluationReport {
+  readonly examples: number;
+  readonly corrupt: number;
+}
+
+/** Images that are held undecoded at once: a few batches of the embedder, whatever the size of the data set. */
+const chunk = 256;
+
+/**
+ * Embeds the evaluation data with the model below `job.folder` and evaluates it: a pure function of the two, so a
+ * retry gives the same figures. Waits through an outage of the store, telling `note`. Errors: DataContract,
+ * CheckpointDamaged.
+ */
+export async function evaluateModel(
+  job: EvaluateJob,
+  note: (text: string) => void,
+  source: ShardStore = objectStoreFromEnvironment(),
+): Promise<ModelEvaluation> {
+  const index = JSON.parse(await readFile(job.indexFile, 'utf8')) as DataIndex;
+  const store = patientReads(source, note);
+  const tokenizer = loadTokenizer();
+  const embedder = await openEmbedder(
+    job.folder,
+    job.model,
+    await collectTokenIds(store, index, tokenizer, job.languages),
+  );
+  try {
+    const labels = new Labels(job.languages);
+    const corrupt: CorruptMember[] = [];
+    const images = await embedImages(job, index, store, embedder, labels, corrupt, note);
+    const texts: Record<string, Embeddings> = {};
+    for (const language of labels.languages) {
+      const named = labels.in(language);
+      const rows = embedder.texts(tokenizer.tokenize(named.texts, job.model.text.length));
+      texts[language] = { width: images.width, rows, concepts: named.concepts };
+      // The embedder blocks: between languages the worker's messages get their turn.
+      await yieldToEvents();
+    }
+    const report = evaluateEmbeddings(images, texts);
+    return { examples: images.concepts.length, corrupt: index.corrupt.length + corrupt.length, ...report };
+  } finally {
+    embedder.dispose();
+  }
+}
+
+async function embedImages(
+  { model, maxExamples }: EvaluateJob,
+  index: DataIndex,
+  store: ShardStore,
+  embedder: Embedder,
+  labels: Labels,
+  corrupt: CorruptMember[],
+  note: (text: string) => void,
+): Promise<Embeddings> {
+  const { resolution } = model.vision;
+  const size = resolution * resolution * 3;
+  const pixels = new Uint8Array(chunk * size);
+  const parts: Float32Array[] = [];
+  const concepts: number[] = [];
+  let held = 0;
+  const flush = () => {
+    if (held > 0) parts.push(embedder.images(pixels.subarray(0, held * size)));
+    held = 0;
+  };
+  const total = Math.min(index.examples, maxExamples);
+  const options = { resolution, max: maxExamples, onCorrupt: (member: CorruptMember) => corrupt.push(member) };
+  for await (const example of readExamples(store, index, options)) {
+    pixels.set(example.pixels, held++ * size);
+    concepts.push(labels.add(example.meta));
+    if (held < chunk) continue;
+    flush();
+    note(`evaluate: ${concepts.length} of ${total} images embedded`);
+  }
+  flush();
+  if (concepts.length === 0) {
+    throw new RunnerError(
+      'DataContract',
+      `data.evaluation: none of the ${index.examples} examples below ${index.prefix}/ can be used, the first because: ` +
+        `${corrupt[0]?.reason ?? index.corrupt[0]?.reason ?? 'evaluate.maxExamples is 0'}`,
+    );
+  }
+  const width = embeddingWidth(model);
+  const rows = new Float32Array(concepts.length * width);
+  let at = 0;
+  for (const part of parts) {
+    rows.set(part, at);
+    at += part.length;
+  }
+  return { width, rows, concepts: Int32Array.from(concepts) };
+}
