@@ -1,0 +1,100 @@
+import { createHash } from 'node:crypto';
+import { expect, test } from 'vitest';
+import { bareHexcode, languages, readConcepts } from '../../infra/emoji/concepts.ts';
+import { readIconNames, readStyle } from '../../infra/emoji/icons.ts';
+import { makeEmojiDataset } from '../../infra/emoji/make.ts';
+import { heldOutStyle, trainStyles } from '../../infra/emoji/styles.ts';
+import { indexData } from '../../src/data/index-data.ts';
+import { readExamples } from '../../src/data/read-examples.ts';
+import { MemoryStore } from './memory-store.ts';
+
+const shardHashes = (store: MemoryStore) =>
+  [...store.objects]
+    .filter(([key]) => key.endsWith('.tar'))
+    .map(([key, body]) => `${key} ${createHash('sha256').update(body).digest('hex')}`);
+
+test('every style draws more than a thousand concepts, and each held-out concept is in a style that trains', () => {
+  const concepts = readConcepts();
+  const names = readIconNames(concepts);
+  const drawn = (style: typeof heldOutStyle) => readStyle(style, concepts, names);
+  const train = trainStyles.map(drawn);
+  expect(concepts).toHaveLength(1914);
+  expect(train.map(({ size }) => size)).toEqual([1652, 1234, 1914, 1914, 1371]);
+  const heldOut = drawn(heldOutStyle);
+  expect(heldOut.size).toBe(1594);
+  for (const hexcode of heldOut.keys()) expect(train.filter((style) => style.has(hexcode)).length).toBeGreaterThan(1);
+  // Country flags are the same picture in every style.
+  const flags = concepts.filter(({ captions }) => captions.en![0]!.startsWith('flag: '));
+  expect(flags).toHaveLength(262);
+  expect(flags.filter(({ hexcode }) => heldOut.has(bareHexcode(hexcode)))).toEqual([]);
+});
+
+test('every concept has a label in each of eleven languages, and no English label is used twice', () => {
+  const concepts = readConcepts();
+  for (const { hexcode, captions } of concepts) {
+    expect(Object.keys(captions).sort(), hexcode).toEqual([...languages].sort());
+    for (const texts of Object.values(captions)) expect(texts[0]!.trim()).not.toBe('');
+  }
+  expect(new Set(concepts.map(({ captions }) => captions.en![0])).size).toBe(concepts.length);
+});
+
+test('names of the older sets lead to the emoji that they show', () => {
+  const names = readIconNames(readConcepts());
+  expect(names.get('bear-face')).toBe('1F43B');
+  expect(names.get('flag-for-chad')).toBe('1F1F9-1F1E9');
+  expect(names.get('flag-for-flag-japan')).toBe('1F1EF-1F1F5');
+  expect(names.get('grinning-face')).toBe('1F600');
+});
+
+test('two runs make the same bytes, also the bytes that other machines make', async () => {
+  const stores = [new MemoryStore(), new MemoryStore()] as const;
+  for (const store of stores) await makeEmojiDataset(store, { concepts: 64 });
+  expect(shardHashes(stores[0])).toEqual(shardHashes(stores[1]));
+  expect(shardHashes(stores[0])).toEqual([
+    'data/emoji/train/train-00000.tar 5e8e9bc0de5b24767c6cfe7b5118d481fe95ab8e5ceb3c36b91a12eebbccc7fc',
+    'data/emoji/held-out/held-out-00000.tar 2756551836e8c2ff7eacf95dba61d21339b8596853cc6cc788c6fd8c3456d46a',
+  ]);
+  const { train, heldOut } = await makeEmojiDataset(stores[0], { concepts: 64 });
+  const indexes = [await indexData(stores[0], train), await indexData(stores[0], heldOut)] as const;
+  expect(indexes.map(({ examples, corrupt }) => [examples, corrupt.length])).toEqual([
+    [320, 0],
+    [64, 0],
+  ]);
+  const seen = new Set<string>();
+  let ink = 0;
+  for await (const { pixels, meta } of readExamples(stores[0], indexes[1], { resolution: 64 })) {
+    expect(meta.style).toBe('fluent-emoji-flat');
+    seen.add(meta.concept);
+    // A corner is paper, and something is drawn.
+    expect(new Set(pixels).size).toBeGreaterThan(3);
+    ink += pixels.reduce((sum, value) => sum + 255 - value, 0) / pixels.length / 64;
+  }
+  expect(seen.size).toBe(64);
+  expect(ink).toBeGreaterThan(20);
+  for await (const { meta } of readExamples(stores[0], indexes[0], { resolution: 8 })) {
+    expect(meta.style).not.toBe('fluent-emoji-flat');
+    expect(seen).toContain(meta.concept);
+  }
+});
+
+test('what is in the bucket is not made again, what is missing is, and older shards go', async () => {
+  const store = new MemoryStore();
+  const lines: string[] = [];
+  const make = (concepts: number) => makeEmojiDataset(store, { concepts, log: (line) => lines.push(line) });
+  const first = await make(120);
+  expect(first.shards.map(({ key }) => key)).toEqual([
+    'data/emoji/train/train-00000.tar',
+    'data/emoji/train/train-00001.tar',
+    'data/emoji/held-out/held-out-00000.tar',
+  ]);
+  lines.length = 0;
+  expect(await make(120)).toEqual(first);
+  expect(lines).toEqual(['emoji data set: already in the bucket (720 pictures)']);
+  await store.delete('data/emoji/held-out/held-out-00000.tar');
+  expect(await make(120)).toEqual(first);
+  expect(shardHashes(store)).toHaveLength(3);
+  await make(16);
+  expect(shardHashes(store)).toHaveLength(2);
+  const notices = store.objects.get('data/emoji/LICENSES.md')!.toString();
+  for (const term of ['Apache 2.0', 'CC BY 4.0', 'CC BY-SA 4.0', 'MIT']) expect(notices).toContain(term);
+});
