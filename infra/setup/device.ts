@@ -1,0 +1,19 @@
+import { existsSync } from 'node:fs';
+import { RunnerError } from '../../src/runtime/errors.ts';
+
+/** Which build of TensorFlow a machine gets. */
+export type DeviceKind = 'cpu' | 'cuda';
+
+/** True where an NVIDIA driver is loaded; a container that was given a GPU shows the same file or device. */
+export function hasNvidiaDriver(): boolean {
+  return existsSync('/proc/driver/nvidia/version') || existsSync('/dev/nvidiactl');
+}
+
+/** `SIGLIP2_DEVICE` (`cpu` or `gpu`) wins; otherwise the driver decides. */
+export function deviceKind(env: NodeJS.ProcessEnv = process.env): DeviceKind {
+  const wish = env.SIGLIP2_DEVICE;
+  if (wish && wish !== 'cpu' && wish !== 'gpu')
+    throw new RunnerError('SetupMissing', `SIGLIP2_DEVICE is ${wish}; allowed are cpu and gpu, or unset it`);
+  if (wish === 'cpu') return 'cpu';
+  return wish === 'gpu' || hasNvidiaDriver() ? 'cuda' : 'cpu';
+}

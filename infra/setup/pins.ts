@@ -1,0 +1,33 @@
+import { readFileSync } from 'node:fs';
+
+/**
+ * What set-up fetches, by version and SHA-256. The wheels' hashes are those of the package index; the archives'
+ * are the vendors', as several package managers' public manifests give them. (TensorFlow's own C archives stop
+ * before this version, so there is no such route for it.)
+ */
+export interface Wheel {
+  readonly project: string;
+  readonly version: string;
+  readonly sha256: string;
+}
+
+export interface GoProgram {
+  readonly version: string;
+  readonly module: string;
+  /** `-X` of the linker: without it the program does not know its version. */
+  readonly versionVariable: string;
+  readonly archives: Readonly<Record<string, { readonly url: string; readonly sha256: string }>>;
+}
+
+interface Pins {
+  readonly tensorflow: {
+    readonly version: string;
+    readonly tfjs: string;
+    readonly wheels: Readonly<Record<string, Wheel>>;
+    readonly cuda: Readonly<Record<string, readonly Wheel[]>>;
+  };
+  readonly temporal: GoProgram;
+  readonly versitygw: GoProgram;
+}
+
+export const pins: Pins = JSON.parse(readFileSync(new URL('pins.json', import.meta.url), 'utf8'));

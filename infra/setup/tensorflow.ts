@@ -1,0 +1,31 @@
+import { existsSync } from 'node:fs';
+import { delimiter, join } from 'node:path';
+import { paths } from '../../src/runtime/paths.ts';
+import { linkAddon, provideAddon } from './addon.ts';
+import { deviceKind } from './device.ts';
+import { findLibTensorflow, type LibTensorflow, provideLibTensorflow } from './libtensorflow.ts';
+import type { Progress } from './progress.ts';
+
+/** TensorFlow's library and the addon that joins it to Node, linked into node_modules. */
+export async function provideTensorflow(progress: Progress, cache: string = paths().cache): Promise<LibTensorflow> {
+  const kind = deviceKind();
+  const library = await provideLibTensorflow(cache, kind, progress);
+  await linkAddon(await provideAddon(cache, kind, library, progress));
+  return library;
+}
+
+/**
+ * What a trainer process needs in its environment beside the worker's own: on a GPU the CUDA libraries that set-up
+ * fetched. The dynamic loader reads it when a process starts, so it can't be set later. NOT TESTED on a GPU.
+ */
+export async function trainerEnvironment(env: NodeJS.ProcessEnv = process.env): Promise<Record<string, string>> {
+  const library = await findLibTensorflow(paths(env).cache, deviceKind(env), env);
+  if (!library || library.cuda.length === 0) return {};
+  const known = env.LD_LIBRARY_PATH ? [env.LD_LIBRARY_PATH] : [];
+  const nvcc = join(library.folder, 'nvidia', 'cuda_nvcc');
+  return {
+    LD_LIBRARY_PATH: [...library.cuda, ...known].join(delimiter),
+    // XLA compiles for the card with ptxas and libdevice from there.
+    ...(existsSync(nvcc) ? { XLA_FLAGS: `${env.XLA_FLAGS ?? ''} --xla_gpu_cuda_data_dir=${nvcc}`.trim() } : {}),
+  };
+}
