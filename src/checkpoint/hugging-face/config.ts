@@ -1,0 +1,76 @@
+import { embeddingWidth, fullVocabulary, type ModelConfig, type TowerSize } from '../../model/sizes.ts';
+
+/** A file beside `model.safetensors`. */
+export interface FolderFile {
+  readonly path: string;
+  readonly content: string;
+}
+
+const json = (value: unknown) => `${JSON.stringify(value, null, 2)}\n`;
+
+// Every field is written although some are defaults of transformers: defaults change between versions, folders stay.
+const tower = ({ width, depth, mlp, heads }: TowerSize) => ({
+  hidden_size: width,
+  intermediate_size: mlp,
+  num_hidden_layers: depth,
+  num_attention_heads: heads,
+  hidden_act: 'gelu_pytorch_tanh',
+  layer_norm_eps: 1e-6,
+  attention_dropout: 0,
+});
+
+/**
+ * `config.json` of a transformers SiglipModel: fixed-resolution SigLIP 2 checkpoints are of the first model's type.
+ * The token table has all 256,000 rows whatever training used, and the ids of padding and end are Gemma's, which
+ * the defaults of SiglipTextConfig are not.
+ */
+export function modelConfigFile(config: ModelConfig): FolderFile {
+  const { vision, text } = config;
+  const content = {
+    architectures: ['SiglipModel'],
+    model_type: 'siglip',
+    dtype: 'float32',
+    text_config: {
+      model_type: 'siglip_text_model',
+      ...tower(text),
+      vocab_size: fullVocabulary,
+      max_position_embeddings: text.length,
+      projection_size: embeddingWidth(config),
+      pad_token_id: 0,
+      eos_token_id: 1,
+      bos_token_id: 2,
+    },
+    vision_config: {
+      model_type: 'siglip_vision_model',
+      ...tower(vision),
+      num_channels: 3,
+      image_size: vision.resolution,
+      patch_size: vision.patch,
+      vision_use_head: true,
+    },
+  };
+  return { path: 'config.json', content: json(content) };
+}
+
+/** `preprocessor_config.json`: a plain bilinear resize to the square, then x / 127.5 - 1. */
+export function preprocessorFile({ vision: { resolution } }: ModelConfig): FolderFile {
+  const content = {
+    processor_class: 'SiglipProcessor',
+    image_processor_type: 'SiglipImageProcessor',
+    do_convert_rgb: true,
+    do_resize: true,
+    size: { height: resolution, width: resolution },
+    resample: 2, // PIL's BILINEAR
+    do_rescale: true,
+    rescale_factor: 1 / 255,
+    do_normalize: true,
+    image_mean: [0.5, 0.5, 0.5],
+    image_std: [0.5, 0.5, 0.5],
+  };
+  return { path: 'preprocessor_config.json', content: json(content) };
+}
+
+/** What a checkpoint carries beside its tensors: small, and enough for `AutoModel` and the image processor. */
+export function checkpointSidecars(config: ModelConfig): FolderFile[] {
+  return [modelConfigFile(config), preprocessorFile(config)];
+}

@@ -1,0 +1,12 @@
+import type { ModelConfig } from '../../model/sizes.ts';
+import { checkpointSidecars, type FolderFile } from './config.ts';
+import { type ModelCardFacts, modelCard } from './model-card.ts';
+import { tokenizerFolderFiles } from './tokenizer.ts';
+
+/**
+ * Everything of an exported folder but `model.safetensors`, which is the checkpoint's, byte for byte. `AutoModel`,
+ * `AutoProcessor` and `AutoTokenizer` of transformers load the folder as it is.
+ */
+export async function exportFiles(config: ModelConfig, facts: ModelCardFacts): Promise<FolderFile[]> {
+  return [...checkpointSidecars(config), ...(await tokenizerFolderFiles(config.text.length)), modelCard(config, facts)];
+}

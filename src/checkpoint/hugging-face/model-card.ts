@@ -1,0 +1,123 @@
+import type { EvaluationReport } from '../../evaluate/report.ts';
+import type { ModelConfig } from '../../model/sizes.ts';
+import type { FolderFile } from './config.ts';
+
+/** What the card can't know by itself. */
+export interface ModelCardFacts {
+  readonly run: string;
+  readonly phase: string;
+  readonly step: number;
+  readonly examples: number;
+  /** Where the checkpoint lies, such as s3://siglip2/runs/... */
+  readonly checkpointUri: string;
+  readonly checkpointSha256: string;
+  readonly codeVersion: string;
+  readonly recipeHash: string;
+  readonly data: {
+    /** Key prefixes of the shards. */
+    readonly train: string;
+    readonly evaluation: string | null;
+    readonly fingerprint: string;
+    /** Markdown with the notices that go with the data, or null when none came with it. */
+    readonly licences: string | null;
+  };
+  readonly evaluation: EvaluationReport | null;
+}
+
+const decimals = (value: number | undefined, digits: number) => (value === undefined ? '-' : value.toFixed(digits));
+const percent = (value: number | undefined) => (value === undefined ? '-' : `${(100 * value).toFixed(1)} %`);
+
+function table(head: readonly string[], rows: readonly (readonly string[])[]): string {
+  // Names of languages come from the recipe: one of them must not end a cell or a row.
+  const line = (cells: readonly string[]) => `| ${cells.map((cell) => cell.replace(/[|\r\n]/g, ' ')).join(' | ')} |`;
+  return [line(head), line(head.map(() => '---')), ...rows.map(line)].join('\n');
+}
+
+function figures({ zero_shot, retrieval }: EvaluationReport): string {
+  const classification = Object.entries(zero_shot.by_language).map(([language, of]) => [
+    language,
+    `${of.classes}`,
+    percent(of.top1),
+    percent(of.top5),
+    decimals(of.times_chance, 1),
+    `${of.left_out}`,
+  ]);
+  const search = Object.entries(retrieval.by_language).map(([language, { image_to_text: i, text_to_image: t }]) => [
+    language,
+    [i?.r1, i?.r5, i?.r10].map(percent).join(' / '),
+    [t?.r1, t?.r5, t?.r10].map(percent).join(' / '),
+  ]);
+  return `${table(['language', 'classes', 'top-1', 'top-5', 'top-1 in times chance', 'images without a label'], classification)}
+
+Retrieval, R@1 / R@5 / R@10:
+
+${table(['language', 'image to text', 'text to image'], search)}`;
+}
+
+/** `README.md` of an exported folder: what the model is, how to load it, what it can do, and whose data it saw. */
+export function modelCard(config: ModelConfig, facts: ModelCardFacts): FolderFile {
+  const { vision, text } = config;
+  const { data, evaluation } = facts;
+  const content = `---
+library_name: transformers
+pipeline_tag: zero-shot-image-classification
+license: other
+license_name: see-below
+tags:
+- siglip
+- siglip2
+---
+
+# ${facts.run}
+
+An image and a text tower trained with the SigLIP 2 recipe (arXiv 2502.14786) by siglip2-runner: phase ${facts.phase},
+step ${facts.step}, ${facts.examples} examples seen.
+
+| | width | depth | MLP | heads | input |
+| --- | --- | --- | --- | --- | --- |
+| image | ${vision.width} | ${vision.depth} | ${vision.mlp} | ${vision.heads} | ${vision.resolution} px, patches of ${vision.patch} px |
+| text | ${text.width} | ${text.depth} | ${text.mlp} | ${text.heads} | ${text.length} tokens |
+
+## Use
+
+\`\`\`python
+from PIL import Image
+from transformers import AutoModel, AutoProcessor
+
+folder = "."  # this folder
+model = AutoModel.from_pretrained(folder)
+processor = AutoProcessor.from_pretrained(folder)
+inputs = processor(
+    text=["a red apple", "a green frog"], images=Image.open("image.png").convert("RGB"),
+    padding="max_length", truncation=True, return_tensors="pt",
+)
+print(model(**inputs).logits_per_image.sigmoid())
+\`\`\`
+
+- \`padding="max_length"\` is needed: texts are pooled at their last position, and the model only knows padded ones.
+- Training resized images without antialiasing and laid transparent ones on white; the processor here antialiases and
+  drops transparency. For the figures below give it images that are ${vision.resolution} x ${vision.resolution} already.
+
+## Figures
+
+${
+  evaluation === null
+    ? 'This model was not evaluated.'
+    : `On ${data.evaluation ?? data.train}, zero-shot classification over all classes that have a label in the language:
+
+${figures(evaluation)}`
+}
+
+## Origin
+
+- Checkpoint: ${facts.checkpointUri}, sha256 of the state ${facts.checkpointSha256}
+- Recipe ${facts.recipeHash}, code ${facts.codeVersion}
+- Data: ${data.train}, fingerprint ${data.fingerprint}
+
+## Licences
+
+The tokenizer is Gemma's, as in the released SigLIP 2 models, under its own terms. The weights were learned from the
+data named above; ${data.licences === null ? 'no licence notices came with it: ask whoever made it.' : 'these notices came with it:'}
+${data.licences === null ? '' : `\n${data.licences.trim().replaceAll(/^#+ /gm, '### ')}\n`}`;
+  return { path: 'README.md', content };
+}
