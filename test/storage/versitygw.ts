@@ -6,6 +6,7 @@ import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { CreateBucketCommand } from '@aws-sdk/client-s3';
 import getPort from 'get-port';
+import { prepare } from '../../infra/setup/prepare.ts';
 import { S3ObjectStore, type S3Settings } from '../../src/storage/s3.ts';
 
 const credentials = { accessKeyId: 'TESTACCESSKEY1234', secretAccessKey: 'not-a-secret-of-anyone' };
@@ -24,6 +25,7 @@ export interface TestServer {
 }
 
 export async function startServer(): Promise<TestServer> {
+  const { versitygw } = await prepare(['versitygw']);
   const folder = await mkdtemp(join(tmpdir(), 'siglip2-s3-'));
   await mkdir(join(folder, 'root'));
   await mkdir(join(folder, 'iam'));
@@ -33,7 +35,7 @@ export async function startServer(): Promise<TestServer> {
   let child: ChildProcess | undefined;
   const start = async () => {
     const options = ['--port', `127.0.0.1:${port}`, '--quiet', '--iam-dir', join(folder, 'iam')];
-    child = spawn(process.env.SIGLIP2_VERSITYGW!, [...options, 'posix', join(folder, 'root')], {
+    child = spawn(versitygw!, [...options, 'posix', join(folder, 'root')], {
       stdio: 'ignore',
       env: { ROOT_ACCESS_KEY: credentials.accessKeyId, ROOT_SECRET_KEY: credentials.secretAccessKey },
     });
