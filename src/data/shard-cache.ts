@@ -103,9 +103,9 @@ export class ShardCache {
       await utimes(path, new Date(), new Date()).catch(() => {});
       return;
     }
-    await mkdir(this.#folder, { recursive: true });
     const partial = `${path}.${randomUUID()}.part`;
     try {
+      await mkdir(this.#folder, { recursive: true });
       const file = await open(partial, 'wx');
       try {
         for (let offset = 0; offset < shard.bytes; offset += partBytes) {
@@ -120,13 +120,7 @@ export class ShardCache {
       await rename(partial, path);
     } catch (error) {
       await rm(partial, { force: true }).catch(() => {});
-      const { code } = error as NodeJS.ErrnoException;
-      if (code !== 'ENOSPC' && code !== 'EDQUOT') throw error;
-      throw new RunnerError(
-        'DiskFull',
-        `no room for shard ${shard.key} (${shard.bytes} bytes) in ${this.#folder}: free some, or set SIGLIP2_SCRATCH to a larger disk`,
-        { cause: error },
-      );
+      throw diskError(error, shard, this.#folder);
     }
     await this.#makeRoom(path);
   }
@@ -153,4 +147,17 @@ export class ShardCache {
       total -= bytes;
     }
   }
+}
+
+function diskError(error: unknown, { key, bytes }: RemoteShard, folder: string): unknown {
+  const { code } = error as NodeJS.ErrnoException;
+  if (code === 'ENOSPC' || code === 'EDQUOT') {
+    const what = `no room for shard ${key} (${bytes} bytes) in ${folder}`;
+    return new RunnerError('DiskFull', `${what}: free some, or set SIGLIP2_SCRATCH to a larger disk`, { cause: error });
+  }
+  if (code === 'EACCES' || code === 'EROFS' || code === 'ENOTDIR') {
+    const what = `folder ${folder} for downloaded shards can't be written (${code})`;
+    return new RunnerError('SetupMissing', `${what}: set SIGLIP2_SCRATCH to one that can`, { cause: error });
+  }
+  return error;
 }

@@ -105,3 +105,14 @@ test('above its limit the cache drops the shards that were used longest ago, and
   );
   expect(store.gets).toBe(before + 1);
 });
+
+test('a folder that can not be written ends in one sentence that says what to set', async () => {
+  const store = new MemoryStore();
+  const { shard } = await put(store, 'd/1.tar', 1000);
+  const file = join(folder, 'a-file');
+  await writeFile(file, '');
+  await expect(new ShardCache(store, join(file, 'shards')).ensure(shard)).rejects.toMatchObject({
+    code: 'SetupMissing',
+    message: expect.stringMatching(/can't be written \(ENOTDIR\): set SIGLIP2_SCRATCH/) as string,
+  });
+});
