@@ -1,0 +1,35 @@
+import type { CommitOptions } from '../src/checkpoint/commit.ts';
+import type { TrainerProcess } from '../src/runtime/trainer-process.ts';
+import type { ObjectStore } from '../src/storage/object-store.ts';
+
+export interface ActivityLog {
+  info(fields: object, message: string): void;
+  warn(fields: object, message: string): void;
+}
+
+/** What activities touch the world through: the worker wires it, tests replace parts of it. */
+export interface Dependencies {
+  readonly store: ObjectStore;
+  /** Absent in a worker that takes no device work. */
+  readonly trainer?: TrainerProcess;
+  /** Local folder of this device alone, for snapshots and fetched checkpoints. */
+  readonly scratch: string;
+  readonly log: ActivityLog;
+  /** Version of this code, for manifests. */
+  readonly codeVersion: string;
+  /** Tests: points of the commit protocol, where a process may die. */
+  readonly onPoint?: CommitOptions['onPoint'];
+  /** Tests: pause before an upload is tried again, in milliseconds. */
+  readonly uploadRetryMs?: number;
+}
+
+/** What an activity knows of the attempt that it is. */
+export interface Attempt {
+  /** Names object prefixes, never state. */
+  readonly id: string;
+  /** From 1. */
+  readonly number: number;
+  /** Aborted when the activity is cancelled, or its worker wants to end. */
+  readonly signal: AbortSignal;
+  heartbeat(details?: unknown): void;
+}

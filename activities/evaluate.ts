@@ -1,0 +1,46 @@
+import { rm } from 'node:fs/promises';
+import { join } from 'node:path';
+import { canonicalJson, sha256 } from '../src/checkpoint/identity.ts';
+import { phasePrefix } from '../src/checkpoint/keys.ts';
+import { restoreCheckpoint } from '../src/checkpoint/restore.ts';
+import type { PhaseSettings } from '../src/train/protocol.ts';
+import type { Attempt, Dependencies } from './dependencies.ts';
+import { fetchDocument, readDocumentAs } from './documents.ts';
+import { beat } from './heartbeat.ts';
+import { requireTrainer } from './train-from.ts';
+import type { EvaluateInput, EvaluationResult } from './types.ts';
+
+/** Evaluates a checkpoint on data that was not trained on; the figures lie beside it in the bucket. */
+export async function evaluate(deps: Dependencies, input: EvaluateInput, attempt: Attempt): Promise<EvaluationResult> {
+  const { store, scratch, log } = deps;
+  const { plan, checkpoint, evaluation } = input;
+  const folder = join(scratch, plan.run, plan.phase, attempt.id);
+  let doing = `fetching ${plan.phase}@${checkpoint.step}`;
+  const heart = beat(attempt, () => ({ doing }));
+  try {
+    const documents = join(scratch, 'documents');
+    const { model } = await readDocumentAs<PhaseSettings>(store, plan.settings, documents);
+    const indexFile = await fetchDocument(store, evaluation.index, documents);
+    const files = ({ path }: { path: string }) => path === 'model.safetensors';
+    await restoreCheckpoint(store, checkpoint, folder, { files, signal: attempt.signal });
+    const { languages, maxExamples } = evaluation;
+    const note = (text: string) => {
+      doing = text;
+      log.info({ run: plan.run, phase: plan.phase }, text);
+    };
+    const report = (await requireTrainer(deps).run(
+      { kind: 'evaluate', folder, model, indexFile, languages, maxExamples },
+      { note },
+      attempt.signal,
+    )) as EvaluationResult['report'];
+    const of = { run: plan.run, phase: plan.phase, step: checkpoint.step, sha256: checkpoint.sha256 };
+    const text = `${JSON.stringify({ checkpoint: of, data: evaluation.dataFingerprint, ...report }, null, 2)}\n`;
+    const name = sha256(canonicalJson({ of, data: evaluation.dataFingerprint, languages, maxExamples })).slice(0, 16);
+    const key = `${phasePrefix(plan)}evaluation-${name}.json`;
+    await store.put(key, text, { contentType: 'application/json' });
+    return { key, report };
+  } finally {
+    heart.stop();
+    await rm(folder, { recursive: true, force: true }).catch(() => {});
+  }
+}

@@ -1,0 +1,32 @@
+import { ApplicationFailure, CancelledFailure } from '@temporalio/common';
+import { isRunnerError } from '../src/runtime/errors.ts';
+
+/** A fault that nobody foresaw may pass; one that stays is a bug, and not worth hours. */
+const attemptsOfUnexpected = 5;
+
+/**
+ * An error as Temporal keeps it: the one sentence, the code as type, no stack. What trying again can't mend is not
+ * retried.
+ */
+export function toFailure(error: unknown, attempt: number): Error {
+  if (error instanceof ApplicationFailure || error instanceof CancelledFailure) return error;
+  if (isRunnerError(error)) {
+    return plain({
+      message: error.message,
+      type: error.code,
+      nonRetryable: !error.retryable || error.details.final === true,
+      details: [error.details],
+    });
+  }
+  const { name, message } = error instanceof Error ? error : { name: 'Error', message: String(error) };
+  if (name === 'AbortError') return new CancelledFailure('stopped');
+  const first = message.split('\n')[0];
+  return plain({ message: `${name}: ${first}`, type: 'Unexpected', nonRetryable: attempt >= attemptsOfUnexpected });
+}
+
+function plain(options: Parameters<typeof ApplicationFailure.create>[0]): ApplicationFailure {
+  const failure = ApplicationFailure.create(options);
+  // Stacks are in the worker's log; whoever reads a failed workflow gets the sentence.
+  failure.stack = '';
+  return failure;
+}

@@ -1,0 +1,44 @@
+import { randomBytes } from 'node:crypto';
+import { Context } from '@temporalio/activity';
+import type { Attempt, Dependencies } from './dependencies.ts';
+import { evaluate } from './evaluate.ts';
+import { exportModel } from './export-model.ts';
+import { toFailure } from './failures.ts';
+import { plan } from './plan.ts';
+import { recoverCheckpoint } from './recover-checkpoint.ts';
+import { trainShard } from './train-shard.ts';
+import type { Activities } from './types.ts';
+
+type Verb<I, O> = (deps: Dependencies, input: I, attempt: Attempt) => Promise<O>;
+
+/** The activities as Temporal calls them, over what they touch the world through. */
+export function createActivities(deps: Dependencies): Activities {
+  return {
+    plan: activity(deps, plan),
+    trainShard: activity(deps, trainShard),
+    recoverCheckpoint: activity(deps, recoverCheckpoint),
+    evaluate: activity(deps, evaluate),
+    exportModel: activity(deps, exportModel),
+  };
+}
+
+function activity<I, O>(deps: Dependencies, verb: Verb<I, O>): (input: I) => Promise<O> {
+  return async (input) => {
+    const context = Context.current();
+    const { activityId, attempt: number, workflowExecution } = context.info;
+    const attempt: Attempt = {
+      // Random, since a run of the same name may have had the same activity before.
+      id: `${activityId}-${number}-${randomBytes(4).toString('hex')}`.replaceAll(/[^A-Za-z0-9._-]/g, '-'),
+      number,
+      signal: context.cancellationSignal,
+      heartbeat: (details) => context.heartbeat(details),
+    };
+    try {
+      return await verb(deps, input, attempt);
+    } catch (error) {
+      const fields = { workflow: workflowExecution?.workflowId, activity: verb.name, attempt: number, err: error };
+      deps.log.warn(fields, 'activity failed');
+      throw toFailure(error, number);
+    }
+  };
+}

@@ -1,0 +1,112 @@
+import { claimRun } from '../src/checkpoint/claim.ts';
+import { hashJson } from '../src/checkpoint/identity.ts';
+import { namePattern } from '../src/checkpoint/keys.ts';
+import { indexData } from '../src/data/index-data.ts';
+import { collectTokenIds } from '../src/data/read-examples.ts';
+import { loadTokenizer } from '../src/data/tokenizer.ts';
+import type { DataIndex } from '../src/data/types.ts';
+import { parameterCount } from '../src/model/parameters.ts';
+import { phaseSpan, recipeLengths } from '../src/recipe/durations.ts';
+import { checkAgainstData, parseRecipe } from '../src/recipe/parse.ts';
+import type { Phase, Recipe } from '../src/recipe/schema.ts';
+import { type DataFacts, modelConfig, phaseSettings } from '../src/recipe/settings.ts';
+import { RunnerError } from '../src/runtime/errors.ts';
+import { probeConditionalWrites } from '../src/storage/conditional-writes.ts';
+import type { ObjectStore } from '../src/storage/object-store.ts';
+import type { Attempt, Dependencies } from './dependencies.ts';
+import { keepDocument } from './documents.ts';
+import { beat } from './heartbeat.ts';
+import type { EvaluationPlan, PhasePlan, PlanInput, RunPlan } from './types.ts';
+
+/**
+ * Checks everything that can be checked before anything is spent: recipe, store, data, name. What the run needs
+ * to know is kept in the bucket; the answer is references. Calling it again changes nothing.
+ */
+export async function plan({ store, log }: Dependencies, input: PlanInput, attempt: Attempt): Promise<RunPlan> {
+  const heart = beat(attempt);
+  try {
+    const { run } = input;
+    requireRunName(run);
+    const recipe = parseRecipe(input.recipe);
+    await probeConditionalWrites(store);
+    const index = await indexData(store, recipe.data.train);
+    checkAgainstData(recipe, index.examples);
+    const evaluation = recipe.data.evaluation === undefined ? null : await indexData(store, recipe.data.evaluation);
+    const facts: DataFacts = { examples: index.examples, vocabulary: await vocabularyOf(store, recipe, index) };
+    const recipeHash = hashOf(recipe);
+    // Last, so that a recipe that could not start has not taken the name.
+    const { created } = await claimRun(store, run, recipeHash, recipe);
+    log.info({ run, recipeHash, created, examples: index.examples, corrupt: index.corrupt.length }, 'planned');
+    return {
+      run,
+      recipeHash,
+      phases: await planPhases(store, run, recipe, recipeHash, index, facts),
+      evaluation: evaluation && (await planEvaluation(store, run, recipe, evaluation)),
+      examples: index.examples,
+      corrupt: index.corrupt.length + (evaluation?.corrupt.length ?? 0),
+      parameters: parameterCount(modelConfig(recipe, facts.vocabulary)),
+    };
+  } finally {
+    heart.stop();
+  }
+}
+
+/** The identity of a recipe: everything but the line that tells editors where its schema is. */
+export function hashOf({ $schema: _, ...recipe }: Recipe): string {
+  return hashJson(recipe);
+}
+
+function requireRunName(run: string): void {
+  if (namePattern.test(run)) return;
+  throw new RunnerError(
+    'RecipeInvalid',
+    `the workflow ID is the name of the run, and ${JSON.stringify(run.slice(0, 100))} can't be one; use at most 200 of A-Z, a-z, 0-9, ., _ and -`,
+  );
+}
+
+async function vocabularyOf(store: ObjectStore, recipe: Recipe, index: DataIndex): Promise<number[] | null> {
+  if (recipe.model.text.vocabulary === 'full') return null;
+  const languages = recipe.data.captions.map(({ language }) => language);
+  return collectTokenIds(store, index, loadTokenizer(), languages);
+}
+
+async function planPhases(
+  store: ObjectStore,
+  run: string,
+  recipe: Recipe,
+  recipeHash: string,
+  index: DataIndex,
+  facts: DataFacts,
+): Promise<PhasePlan[]> {
+  const indexDocument = await keepDocument(store, run, 'train-index', index);
+  const { windows } = recipeLengths(recipe, facts.examples);
+  return Promise.all(
+    recipe.phases.map(async (phase: Phase, i): Promise<PhasePlan> => {
+      const { from, to } = windows[i]!;
+      const settings = phaseSettings(recipe, phase, facts);
+      return {
+        run,
+        phase: phase.name,
+        recipeHash,
+        settings: await keepDocument(store, run, `${phase.name}-settings`, settings),
+        index: indexDocument,
+        dataFingerprint: index.fingerprint,
+        batch: phase.batch,
+        ...phaseSpan({ from: from!, to: to! }, phase.batch, { step: 0, examples: 0 }),
+        shardSteps: recipe.checkpoint.shard.steps,
+        checkpointEvery: recipe.checkpoint.every.steps,
+      };
+    }),
+  );
+}
+
+async function planEvaluation(
+  store: ObjectStore,
+  run: string,
+  recipe: Recipe,
+  index: DataIndex,
+): Promise<EvaluationPlan> {
+  const { languages, maxExamples } = recipe.evaluate;
+  const document = await keepDocument(store, run, 'evaluation-index', index);
+  return { index: document, dataFingerprint: index.fingerprint, languages, maxExamples };
+}

@@ -1,0 +1,30 @@
+import { newestCommit, readCommit } from '../src/checkpoint/commits.ts';
+import { nameOf } from '../src/checkpoint/damage.ts';
+import { hashJson } from '../src/checkpoint/identity.ts';
+import type { Commit } from '../src/checkpoint/types.ts';
+import { RunnerError } from '../src/runtime/errors.ts';
+import type { ObjectStore } from '../src/storage/object-store.ts';
+import type { PhasePlan, ShardInput } from './types.ts';
+
+/**
+ * What a checkpoint of a phase follows from: where the phase started, its settings and data, and the step. Where
+ * shards are cut and attempts began is no part of it, so that any two attempts agree.
+ */
+export function inputHash(plan: PhasePlan, step: number): string {
+  const { settings, dataFingerprint, from, phase } = plan;
+  return hashJson({ phase, parent: null, settings: settings.sha256, dataFingerprint, from: from.step, to: step });
+}
+
+/** The commit to go on from: the newest of this revision, else the one that the shard before ended with. */
+export async function newestStart(store: ObjectStore, input: ShardInput): Promise<Commit | null> {
+  const { plan, revision, from, toStep } = input;
+  const range = { fromStep: from?.step ?? 0, toStep };
+  const commit = (await newestCommit(store, plan, revision, range)) ?? (from && (await readCommit(store, from)));
+  if (!commit) return null;
+  if (commit.inputHash !== inputHash(plan, commit.step))
+    throw new RunnerError(
+      'TwoRunsUnderOneName',
+      `${nameOf(commit)} was made from other data or settings than this run has now; start the run under another --workflow-id`,
+    );
+  return commit;
+}

@@ -1,0 +1,151 @@
+import { rm } from 'node:fs/promises';
+import { join } from 'node:path';
+import { commitCheckpoint } from '../src/checkpoint/commit.ts';
+import { toRef } from '../src/checkpoint/documents.ts';
+import { checkpointSidecars } from '../src/checkpoint/hugging-face/config.ts';
+import { readManifest } from '../src/checkpoint/manifest.ts';
+import { restoreCheckpoint } from '../src/checkpoint/restore.ts';
+import type { Commit, Manifest } from '../src/checkpoint/types.ts';
+import { RunnerError } from '../src/runtime/errors.ts';
+import type { TrainerProcess } from '../src/runtime/trainer-process.ts';
+import type { PhaseSettings, Progress, Snapshot } from '../src/train/protocol.ts';
+import { commitInBackground } from './background-commits.ts';
+import type { Attempt, Dependencies } from './dependencies.ts';
+import { inputHash } from './shard-start.ts';
+
+import type { ShardInput } from './types.ts';
+
+/** One attempt at a shard, and what it tells of itself. */
+export interface Shard {
+  readonly deps: Dependencies;
+  readonly input: ShardInput;
+  readonly attempt: Attempt;
+  /** Local folder of this attempt alone. */
+  readonly folder: string;
+  newest: Commit | null;
+  live: Omit<Progress, 'examples'>;
+  /** What is being done or waited for, null while steps are made. */
+  doing: string | null;
+}
+
+/** After a wish to stop, how long a store that is away is waited for. */
+const giveUpAfterMs = 10 * 60_000;
+
+/**
+ * Trains from a commit, or from nothing, until `toStep` or the wish to stop, and returns when the last snapshot is
+ * committed. Sets `shard.newest` with each commit.
+ */
+export async function trainFrom(
+  shard: Shard,
+  start: Commit | null,
+  settings: PhaseSettings,
+  indexFile: string,
+): Promise<void> {
+  const { deps, input, attempt } = shard;
+  const trainer = requireTrainer(deps);
+  const log = (message: string) => deps.log.info({ run: input.plan.run, phase: input.plan.phase }, message);
+  const state = start && (await ensureState(shard, trainer, start));
+  const stop = new AbortController();
+  const giveUp = new AbortController();
+  const stopped = () => {
+    stop.abort();
+    setTimeout(() => giveUp.abort(), giveUpAfterMs).unref();
+  };
+  attempt.signal.addEventListener('abort', stopped);
+  if (attempt.signal.aborted) stopped();
+  let diverged = false;
+  const commits = commitInBackground({
+    async commit(snapshot) {
+      if (diverged) return;
+      const commit = await commitSnapshot(shard, snapshot, settings, state?.manifest.skipped ?? []);
+      shard.newest = commit;
+      log(`committed step ${commit.step}`);
+      // On a GPU another attempt's bits may differ: what was committed first counts, and training goes on from it.
+      diverged = commit.sha256 !== snapshot.sha256;
+      if (diverged) stop.abort();
+    },
+    onTrouble(message) {
+      shard.doing = `a snapshot waits for the store: ${message}`;
+      deps.log.warn({ run: input.plan.run, phase: input.plan.phase }, message);
+    },
+    // Nothing that is trained from here on could be kept.
+    onFailure: () => stop.abort(),
+    giveUp: giveUp.signal,
+    ...(deps.uploadRetryMs === undefined ? {} : { retryMs: deps.uploadRetryMs }),
+  });
+  shard.doing = 'starting';
+  try {
+    const { toStep, plan } = input;
+    const from = start && { folder: state!.folder, sha256: start.sha256, step: start.step, examples: start.examples };
+    const snapshotFolder = join(shard.folder, 'snapshots');
+    const { checkpointEvery } = plan;
+    await trainer.run(
+      { kind: 'train', settings, indexFile, from, toStep, checkpointEvery, snapshotFolder },
+      {
+        progress({ step, loss, examplesPerSecond, dataWaitShare }) {
+          shard.live = { step, loss, examplesPerSecond, dataWaitShare };
+          shard.doing = null;
+        },
+        note(text) {
+          shard.doing = text;
+          log(text);
+        },
+        snapshot: (snapshot) => commits.add(snapshot),
+      },
+      stop.signal,
+    );
+  } finally {
+    attempt.signal.removeEventListener('abort', stopped);
+    if (state) await rm(state.folder, { recursive: true, force: true });
+    shard.doing ??= 'committing the last snapshot';
+    await commits.drained().catch((error) => {
+      if (!giveUp.signal.aborted) throw error;
+    });
+  }
+}
+
+/** Local files of a commit, unless the trainer holds its state already; and its manifest. */
+async function ensureState(
+  shard: Shard,
+  trainer: TrainerProcess,
+  commit: Commit,
+): Promise<{ folder: string; manifest: Manifest }> {
+  const { store } = shard.deps;
+  const folder = join(shard.folder, `state-${commit.step}`);
+  if (trainer.holds(commit.sha256)) return { folder, manifest: (await readManifest(store, commit)).manifest };
+  shard.doing = `fetching the checkpoint of step ${commit.step}`;
+  const { manifest } = await restoreCheckpoint(store, commit, folder, {
+    files: ({ path }) => path.endsWith('.safetensors'),
+    signal: shard.attempt.signal,
+  });
+  return { folder, manifest };
+}
+
+async function commitSnapshot(
+  { deps, input, attempt, newest }: Shard,
+  { step, examples, state, metrics, folder, skipped }: Snapshot,
+  settings: PhaseSettings,
+  skippedBefore: Manifest['skipped'],
+): Promise<Commit> {
+  const { run, phase, recipeHash, dataFingerprint } = input.plan;
+  const { commit } = await commitCheckpoint(
+    deps.store,
+    {
+      ...{ run, phase, revision: input.revision, step, examples },
+      ...{ folder, state, metrics, recipeHash, dataFingerprint },
+      parent: newest && toRef(newest),
+      codeVersion: deps.codeVersion,
+      skipped: [...skippedBefore, ...skipped].slice(0, 10_000),
+      attempt: attempt.id,
+      sidecars: checkpointSidecars(settings.model),
+      inputHash: inputHash(input.plan, step),
+    },
+    deps.onPoint ? { onPoint: deps.onPoint } : {},
+  );
+  return commit;
+}
+
+export function requireTrainer({ trainer }: Dependencies): TrainerProcess {
+  if (trainer) return trainer;
+  throw new RunnerError('DeviceMissing', 'this worker has no device; start one with --queues siglip2-gpu');
+}

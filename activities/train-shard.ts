@@ -1,0 +1,78 @@
+import { rm } from 'node:fs/promises';
+import { join } from 'node:path';
+import { CancelledFailure } from '@temporalio/common';
+import { toRef } from '../src/checkpoint/documents.ts';
+import { repairHint } from '../src/checkpoint/hint.ts';
+import type { Commit } from '../src/checkpoint/types.ts';
+import { isRunnerError, RunnerError } from '../src/runtime/errors.ts';
+import type { PhaseSettings } from '../src/train/protocol.ts';
+import type { Attempt, Dependencies } from './dependencies.ts';
+import { fetchDocument, readDocumentAs } from './documents.ts';
+import { beat } from './heartbeat.ts';
+import { newestStart } from './shard-start.ts';
+import { type Shard, trainFrom } from './train-from.ts';
+import type { ShardHeartbeat, ShardInput, ShardResult } from './types.ts';
+
+/** Crashes without a commit in between: more of them are no accident. */
+const crashesInARow = 3;
+
+/**
+ * Trains to `toStep` and commits on the way. Goes on from the newest commit, whoever made it, so it may be called
+ * again after any failure. When cancelled it ends early, with a checkpoint, and its result says at which step.
+ */
+export async function trainShard(deps: Dependencies, input: ShardInput, attempt: Attempt): Promise<ShardResult> {
+  const { plan, toStep } = input;
+  const shard: Shard = {
+    deps,
+    input,
+    attempt,
+    folder: join(deps.scratch, plan.run, plan.phase, attempt.id),
+    newest: null,
+    live: { step: plan.from.step, loss: 0, examplesPerSecond: 0, dataWaitShare: 0 },
+    doing: 'looking for the newest commit',
+  };
+  const heart = beat(attempt, () => heartbeatOf(shard));
+  try {
+    const documents = join(deps.scratch, 'documents');
+    const settings = await readDocumentAs<PhaseSettings>(deps.store, plan.settings, documents);
+    const indexFile = await fetchDocument(deps.store, plan.index, documents);
+    for (let crashes = 0; ; ) {
+      const start = await newestStart(deps.store, input);
+      shard.newest = start;
+      if (start) shard.live = { ...shard.live, ...start.metrics, step: start.step };
+      if (start && (start.step >= toStep || attempt.signal.aborted)) return await finished(shard, start);
+      if (attempt.signal.aborted) throw new CancelledFailure('stopped before the first checkpoint');
+      try {
+        await trainFrom(shard, start, settings, indexFile);
+      } catch (error) {
+        if (!isRunnerError(error, 'TrainerCrashed') && !isRunnerError(error, 'TrainerStuck')) throw error;
+        crashes = shard.newest?.step === start?.step ? crashes + 1 : 1;
+        deps.log.warn({ run: plan.run, phase: plan.phase, crashes }, error.message);
+        shard.doing = error.message;
+        if (crashes >= crashesInARow) throw noAccident(error, shard.live.step);
+      }
+    }
+  } finally {
+    heart.stop();
+    await rm(shard.folder, { recursive: true, force: true }).catch(() => {});
+  }
+}
+
+function heartbeatOf({ live, doing, newest }: Shard): ShardHeartbeat {
+  return { ...live, doing, lastCommit: newest && { step: newest.step, committed: newest.committed } };
+}
+
+async function finished({ deps, input }: Shard, commit: Commit): Promise<ShardResult> {
+  // A worker may have died between a commit and its hint. The hint is for people: no run fails for it.
+  await repairHint(deps.store, input.plan).catch((error) => deps.log.warn({ run: commit.run }, String(error)));
+  const { metrics, committed, attempt } = commit;
+  return { checkpoint: toRef(commit), metrics, committed, attempt };
+}
+
+function noAccident(error: RunnerError, step: number): RunnerError {
+  return new RunnerError(
+    error.code,
+    `${crashesInARow} times in a row without a checkpoint in between, at step ${step}: ${error.message}; look into the worker's log, and start the run again under the same --workflow-id when the cause is gone`,
+    { details: { final: true, step }, cause: error },
+  );
+}

@@ -1,0 +1,121 @@
+import type { CheckpointMetrics, CheckpointRef, Position } from '../src/checkpoint/types.ts';
+
+/** What crosses the wire between workflows and activities: small JSON, references and never tensors. */
+
+/** A JSON document in the bucket, named by its content, so that it can't change unseen. */
+export interface Document {
+  readonly key: string;
+  readonly sha256: string;
+}
+
+/** A phase, resolved: everything that its shards need, once and for all. */
+export interface PhasePlan {
+  readonly run: string;
+  readonly phase: string;
+  readonly recipeHash: string;
+  /** PhaseSettings. */
+  readonly settings: Document;
+  /** DataIndex of the training data. */
+  readonly index: Document;
+  readonly dataFingerprint: string;
+  readonly batch: number;
+  readonly from: Position;
+  readonly to: Position;
+  readonly shardSteps: number;
+  readonly checkpointEvery: number;
+}
+
+export interface EvaluationPlan {
+  /** DataIndex of the evaluation data. */
+  readonly index: Document;
+  readonly dataFingerprint: string;
+  readonly languages: readonly string[];
+  readonly maxExamples: number;
+}
+
+export interface RunPlan {
+  readonly run: string;
+  readonly recipeHash: string;
+  readonly phases: readonly PhasePlan[];
+  readonly evaluation: EvaluationPlan | null;
+  /** Examples that are trained on, and members of the shards that can't be used. */
+  readonly examples: number;
+  readonly corrupt: number;
+  readonly parameters: number;
+}
+
+export interface PlanInput {
+  readonly run: string;
+  readonly recipe: unknown;
+}
+
+export interface ShardInput {
+  readonly plan: PhasePlan;
+  /** Raised by every rollback, so that a redo never meets an old commit. */
+  readonly revision: number;
+  /** The recorded result of the shard before; null at the start of the phase. */
+  readonly from: CheckpointRef | null;
+  readonly toStep: number;
+}
+
+/** What a commit says about itself, for status. */
+export interface ShardResult {
+  readonly checkpoint: CheckpointRef;
+  readonly metrics: CheckpointMetrics;
+  /** ISO time of the commit. */
+  readonly committed: string;
+  readonly attempt: string;
+}
+
+/** Details of a heartbeat of trainShard, newest figures first. */
+export interface ShardHeartbeat {
+  readonly step: number;
+  readonly loss: number;
+  readonly examplesPerSecond: number;
+  readonly dataWaitShare: number;
+  readonly lastCommit: { readonly step: number; readonly committed: string } | null;
+  /** What is being done or waited for, when it is not a step. */
+  readonly doing: string | null;
+}
+
+export interface RecoverInput {
+  readonly plan: PhasePlan;
+  readonly revision: number;
+  /** Checkpoints at and after this step are not trusted. */
+  readonly belowStep: number;
+}
+
+export interface EvaluateInput {
+  readonly plan: PhasePlan;
+  readonly evaluation: EvaluationPlan;
+  readonly checkpoint: CheckpointRef;
+}
+
+/** Figures by evaluator, small; the same lies in the bucket at `key`. */
+export interface EvaluationResult {
+  readonly key: string;
+  readonly report: Readonly<Record<string, unknown>>;
+}
+
+export interface ExportInput {
+  readonly plan: PhasePlan;
+  readonly checkpoint: CheckpointRef;
+  readonly evaluation: EvaluationResult | null;
+}
+
+export interface ExportResult {
+  /** s3:// address of a folder that Hugging Face transformers loads. */
+  readonly uri: string;
+  readonly prefix: string;
+  readonly bytes: number;
+  readonly sha256: string;
+}
+
+/** Every activity by name; the workflows see no more of them than this. */
+export interface Activities {
+  plan(input: PlanInput): Promise<RunPlan>;
+  trainShard(input: ShardInput): Promise<ShardResult>;
+  recoverCheckpoint(input: RecoverInput): Promise<CheckpointRef | null>;
+  evaluate(input: EvaluateInput): Promise<EvaluationResult>;
+  exportModel(input: ExportInput): Promise<ExportResult>;
+}

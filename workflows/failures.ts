@@ -1,0 +1,27 @@
+import { ActivityFailure, ApplicationFailure, ChildWorkflowFailure } from '@temporalio/workflow';
+
+/** The failure at the bottom: what an activity said, without the layers that carried it here. */
+export function rootFailure(error: unknown): ApplicationFailure | null {
+  let at: unknown = error;
+  while (at instanceof ActivityFailure || at instanceof ChildWorkflowFailure) at = at.cause;
+  return at instanceof ApplicationFailure ? at : null;
+}
+
+/** What a workflow fails with: one clear sentence and its code, no stack. Cancellation passes as it is. */
+export function clearFailure(error: unknown): unknown {
+  const root = rootFailure(error);
+  if (!root) return error;
+  const failure = ApplicationFailure.create({
+    message: root.message,
+    type: root.type ?? 'Unexpected',
+    nonRetryable: true,
+    details: root.details ?? [],
+  });
+  failure.stack = '';
+  return failure;
+}
+
+/** The one sentence for people. */
+export function sentence(error: unknown): string {
+  return rootFailure(error)?.message ?? (error instanceof Error ? error.message : String(error));
+}

@@ -1,0 +1,3 @@
+/** Every workflow type by the name that the Temporal CLI starts it by. */
+export { siglip2Phase } from './phase.ts';
+export { siglip2Recipe } from './recipe.ts';

@@ -1,0 +1,46 @@
+import type { ActivityOptions } from '@temporalio/workflow';
+
+/** Every time limit and retry of the workflows. */
+
+/** Device work: training and evaluation, one at a time for each device. */
+export const deviceQueue = 'siglip2-gpu';
+
+/** Shards of a phase before it continues as new: a history of a few thousand events replays in well under a second. */
+export const shardsOfOneHistory = 100;
+
+// An outage of the store or of a device may last for hours; a person who wants no more of it cancels the run.
+// Errors that trying again can't mend are marked so by activities/failures.ts, and end the activity at once.
+const patient = {
+  // Most faults are over in a moment: a worker that restarts, a connection that broke.
+  initialInterval: '2s',
+  backoffCoefficient: 2,
+  // When the store is back, no one should wait longer than this for it.
+  maximumInterval: '1m',
+} as const;
+
+export const lightOptions: ActivityOptions = {
+  // Reading the headers of a large data set over a slow link.
+  startToCloseTimeout: '2h',
+  // Activities beat every second; ten times that is a worker that is gone, not one that is busy.
+  heartbeatTimeout: '15s',
+  retry: patient,
+};
+
+export const trainOptions: ActivityOptions = {
+  taskQueue: deviceQueue,
+  // A shard is minutes; this only ends one that waits for the store without end. Its commits stay.
+  startToCloseTimeout: '1d',
+  // Steps run in another process, so the worker beats through them: silence is a worker that was killed.
+  heartbeatTimeout: '15s',
+  // A cancelled shard commits what it has, and says at which step.
+  cancellationType: 'WAIT_CANCELLATION_COMPLETED',
+  retry: patient,
+};
+
+export const evaluateOptions: ActivityOptions = {
+  taskQueue: deviceQueue,
+  // Embedding the evaluation set is minutes, on the slowest of machines an hour or two.
+  startToCloseTimeout: '6h',
+  heartbeatTimeout: '15s',
+  retry: patient,
+};
