@@ -3,6 +3,7 @@ import { defineConfig } from 'vitest/config';
 export default defineConfig({
   test: {
     include: ['test/**/*.test.ts'],
+    globalSetup: ['test/support/global-setup.ts'],
     // Real libtensorflow, Temporal and S3 servers: one process at a time on two cores.
     pool: 'forks',
     fileParallelism: false,

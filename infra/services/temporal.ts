@@ -1,0 +1,82 @@
+import { mkdirSync } from 'node:fs';
+import { join } from 'node:path';
+import { Connection } from '@temporalio/client';
+import type { ServiceCommand } from './service.ts';
+
+/** What `temporal workflow list` can search by; the numbers are those of Temporal's IndexedValueType. */
+export const searchAttributes = {
+  SiglipRun: { type: 'Keyword', value: 2 },
+  SiglipPhase: { type: 'Keyword', value: 2 },
+  SiglipState: { type: 'Keyword', value: 2 },
+  SiglipStep: { type: 'Int', value: 3 },
+} as const;
+
+const namespace = 'default';
+
+/** Temporal's development server with its web page, on a database file, reachable from this machine alone. */
+export function temporalCommand(options: {
+  readonly folder: string;
+  readonly program: string;
+  readonly port: number;
+  readonly uiPort: number;
+}): ServiceCommand {
+  const { folder, program, port, uiPort } = options;
+  const data = join(folder, 'temporal');
+  mkdirSync(data, { recursive: true, mode: 0o700 });
+  const address = `127.0.0.1:${port}`;
+  const attributes = Object.entries(searchAttributes).flatMap(([name, { type }]) => [
+    '--search-attribute',
+    `${name}=${type}`,
+  ]);
+  return {
+    name: 'temporal',
+    file: program,
+    args: [
+      ...['server', 'start-dev', '--ip', '127.0.0.1', '--port', `${port}`, '--ui-ip', '127.0.0.1'],
+      ...['--ui-port', `${uiPort}`, '--namespace', namespace, '--db-filename', join(data, 'temporal.sqlite')],
+      ...['--log-level', 'error', ...attributes],
+    ],
+    // A profile of the user's own Temporal has no say in this server.
+    env: { ...withoutTemporal(process.env), TEMPORAL_DISABLE_CONFIG_FILE: 'true' },
+    log: join(folder, 'logs', 'temporal.log'),
+    startMs: 60_000,
+    stopMs: 10_000,
+    ready: () => withConnection(address, ensureSearchAttributes),
+  };
+}
+
+function withoutTemporal(env: NodeJS.ProcessEnv): NodeJS.ProcessEnv {
+  return Object.fromEntries(Object.entries(env).filter(([name]) => !name.startsWith('TEMPORAL_')));
+}
+
+async function withConnection<T>(address: string, use: (connection: Connection) => Promise<T>): Promise<T> {
+  const connection = await Connection.connect({ address, connectTimeout: 1_000 });
+  try {
+    return await connection.withDeadline(Date.now() + 3_000, () => use(connection));
+  } finally {
+    await connection.close();
+  }
+}
+
+/** A database of an older version, or another Temporal, may lack some. True when all are there. */
+export async function ensureSearchAttributes(connection: Connection): Promise<boolean> {
+  const { customAttributes } = await connection.operatorService.listSearchAttributes({ namespace });
+  const missing = Object.entries(searchAttributes).filter(([name]) => !(name in (customAttributes ?? {})));
+  if (missing.length === 0) return true;
+  const wanted = Object.fromEntries(missing.map(([name, { value }]) => [name, value]));
+  await connection.operatorService.addSearchAttributes({ namespace, searchAttributes: wanted });
+  return false;
+}
+
+/** True when a worker polls this task queue. */
+export function hasPoller(address: string, taskQueue: string): Promise<boolean> {
+  return withConnection(address, async (connection) => {
+    const { pollers } = await connection.workflowService.describeTaskQueue({
+      namespace,
+      taskQueue: { name: taskQueue },
+      taskQueueType: 1,
+    });
+    const fresh = Date.now() - 120_000;
+    return (pollers ?? []).some((poller) => Number(poller.lastAccessTime?.seconds ?? 0) * 1000 > fresh);
+  });
+}

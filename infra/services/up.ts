@@ -1,0 +1,62 @@
+import { isRunnerError } from '../../src/runtime/errors.ts';
+import { paths } from '../../src/runtime/paths.ts';
+import { readState } from '../../src/runtime/services-state.ts';
+import { createProgress } from '../setup/progress.ts';
+import { outsideServices } from './outside.ts';
+import { type Services, startServices } from './start.ts';
+
+/** `npm run up`: Temporal, an S3 server and a worker, in the foreground until Ctrl-C. */
+function banner(services: Services, outside: { readonly temporal?: string; readonly s3?: string }): string {
+  const { temporal, s3 } = services;
+  return [
+    '',
+    `Temporal  ${temporal?.address ?? `${outside.temporal} (not ours)`}`,
+    ...(temporal ? [`Web page  ${temporal.ui}`] : []),
+    `S3        ${s3 ? `${s3.endpoint}, bucket ${s3.bucket}` : `${outside.s3} (not ours)`}`,
+    `Worker    process ${services.pid('worker')}`,
+    `Logs      ${paths().state}/logs`,
+    '',
+    'In another terminal:',
+    '  eval "$(npm run -s siglip2 -- env)"',
+    '  temporal workflow start --type siglip2Recipe --task-queue siglip2 --workflow-id first --input-file infra/recipes/emoji.json',
+    '',
+    'Ctrl-C stops everything.',
+    '',
+  ].join('\n');
+}
+
+async function up(): Promise<void> {
+  const folder = paths().state;
+  const outside = outsideServices(process.env, readState(folder));
+  const only = (['temporal', 's3'] as const).filter((name) => outside[name] === undefined);
+  const progress = createProgress();
+  let services: Services | undefined;
+  let ending: Promise<void> | undefined;
+  const end = () => {
+    ending ??= (async () => {
+      progress.say('Stopping: the worker first, which may write a checkpoint; then Temporal and S3');
+      await services?.stop();
+    })();
+    return ending;
+  };
+  const asked = new Promise<void>((resolve) => {
+    for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.on(signal, () => resolve());
+  });
+  try {
+    const starting = startServices({ folder, only, worker: true, ports: 'usual', progress });
+    // Asked to end while it starts: let the start finish, so that nothing is left running.
+    services = await starting;
+    process.stdout.write(banner(services, outside));
+    await Promise.race([asked, services.failed]);
+    await end();
+  } catch (error) {
+    await end();
+    if (!isRunnerError(error)) throw error;
+    progress.say(error.message);
+    process.exitCode = 1;
+  }
+  // Sockets of the readiness checks would keep the process for seconds.
+  process.exit();
+}
+
+await up();

@@ -1,0 +1,27 @@
+import { createRequire } from 'node:module';
+import { join } from 'node:path';
+import { fileURLToPath, pathToFileURL } from 'node:url';
+import type { ServiceCommand } from './service.ts';
+import { hasPoller } from './temporal.ts';
+
+const root = fileURLToPath(new URL('../..', import.meta.url));
+
+/** The Temporal worker as a process beside the services, for `npm run up` and the demo. */
+export function workerCommand(options: {
+  readonly folder: string;
+  readonly address: string;
+  readonly environment: Readonly<Record<string, string>>;
+}): ServiceCommand {
+  const tsx = pathToFileURL(createRequire(import.meta.url).resolve('tsx')).href;
+  return {
+    name: 'worker',
+    file: process.execPath,
+    args: ['--import', tsx, join(root, 'src', 'worker.ts')],
+    env: { ...process.env, ...options.environment },
+    log: join(options.folder, 'logs', 'worker.log'),
+    startMs: 120_000,
+    // A worker ends with a checkpoint when the upload fits its own grace period.
+    stopMs: 60_000,
+    ready: () => hasPoller(options.address, 'siglip2'),
+  };
+}

@@ -1,0 +1,134 @@
+import { existsSync } from 'node:fs';
+import { createServer } from 'node:net';
+import { join } from 'node:path';
+import { storeEnvironment, temporalEnvironment } from '../../src/runtime/environment.ts';
+import { isRunnerError } from '../../src/runtime/errors.ts';
+import { paths } from '../../src/runtime/paths.ts';
+import { runningState } from '../../src/runtime/services-state.ts';
+import { addonFolder, addonPath, addonVersion, tfjsFolder } from './addon.ts';
+import { nodeProblem } from './bootstrap.mjs';
+import { deviceKind, hasNvidiaDriver } from './device.ts';
+import { findProgram, type ProgramName } from './go-program.ts';
+import { findLibTensorflow } from './libtensorflow.ts';
+import { pins } from './pins.ts';
+import { runTool } from './run-tool.ts';
+
+/** One thing that was looked at. `fix` is the one thing to type when it is not in order. */
+export interface Finding {
+  readonly part: string;
+  readonly good: boolean;
+  readonly what: string;
+  readonly fix?: string;
+}
+
+const setUp = 'npm run setup';
+
+/** Looks at everything that a run needs on this machine, and changes nothing. */
+export async function inspect(env: NodeJS.ProcessEnv = process.env): Promise<Finding[]> {
+  const looks: (() => Finding | Promise<Finding>)[] = [
+    inspectNode,
+    () => inspectTensorflow(env),
+    () => inspectProgram('temporal', 'Temporal CLI', env),
+    () => inspectProgram('versitygw', 'S3 server', env),
+    () => inspectDevice(env),
+    () => inspectServices(env),
+    () => inspectPorts(env),
+    () => ({ part: 'Folders', good: true, what: `cache ${paths(env).cache}, state ${paths(env).state}` }),
+  ];
+  const names = ['Node', 'TensorFlow', 'Temporal CLI', 'S3 server', 'Device', 'Services', 'Ports', 'Folders'];
+  return Promise.all(
+    looks.map(async (look, index) => {
+      try {
+        return await look();
+      } catch (error) {
+        if (!isRunnerError(error)) throw error;
+        return { part: names[index]!, good: false, what: error.message };
+      }
+    }),
+  );
+}
+
+function inspectNode(): Finding {
+  const problem = nodeProblem(process.versions.node);
+  return { part: 'Node', good: problem === null, what: problem ?? process.versions.node };
+}
+
+async function inspectTensorflow(env: NodeJS.ProcessEnv): Promise<Finding> {
+  const part = 'TensorFlow';
+  const { cache } = paths(env);
+  const kind = deviceKind(env);
+  const library = await findLibTensorflow(cache, kind, env);
+  if (!library) return { part, good: false, what: `libtensorflow ${pins.tensorflow.version} is not there`, fix: setUp };
+  const folder = addonFolder(cache, kind, library);
+  if (!existsSync(join(folder, addonPath)))
+    return { part, good: false, what: `${library.folder} is there, the addon for Node is not`, fix: setUp };
+  const version = await addonVersion(folder);
+  if (!existsSync(join(tfjsFolder(), addonPath)))
+    return { part, good: false, what: `${version} is built and not linked into node_modules`, fix: setUp };
+  return { part, good: true, what: `${version} (${kind}) from ${library.source}: ${library.folder}` };
+}
+
+async function inspectProgram(name: ProgramName, part: string, env: NodeJS.ProcessEnv): Promise<Finding> {
+  const program = await findProgram(paths(env).cache, name, env);
+  return program
+    ? { part, good: true, what: `${program.version} from ${program.source}: ${program.path}` }
+    : { part, good: false, what: `${name} ${pins[name].version} is not there`, fix: setUp };
+}
+
+async function inspectDevice(env: NodeJS.ProcessEnv): Promise<Finding> {
+  const part = 'Device';
+  if (!hasNvidiaDriver()) return { part, good: env.SIGLIP2_DEVICE !== 'gpu', what: 'CPU (no NVIDIA driver)' };
+  if (env.SIGLIP2_DEVICE === 'cpu') return { part, good: true, what: 'CPU (SIGLIP2_DEVICE=cpu), a GPU is there' };
+  const query = ['--query-gpu=name,memory.total,driver_version', '--format=csv,noheader'];
+  const cards = await runTool('nvidia-smi', query).catch(() => 'a driver, but nvidia-smi does not answer');
+  return { part, good: true, what: cards.trim().split('\n').join('; ') };
+}
+
+/** Services that are not running are no fault of the machine. */
+function inspectServices(env: NodeJS.ProcessEnv): Finding {
+  const temporal = temporalEnvironment(env);
+  let store: string;
+  try {
+    const { endpoint, bucket, source } = storeEnvironment(env);
+    store = `S3 ${endpoint ?? 'AWS'}, bucket ${bucket} (${source})`;
+  } catch (error) {
+    if (!isRunnerError(error, 'SetupMissing')) throw error;
+    store = 'no S3 server; npm run up starts one';
+  }
+  return { part: 'Services', good: true, what: `Temporal ${temporal.address} (${temporal.source}); ${store}` };
+}
+
+async function inspectPorts(env: NodeJS.ProcessEnv): Promise<Finding> {
+  const part = 'Ports';
+  const state = runningState(paths(env).state);
+  if (state) return { part, good: true, what: `npm run up runs as process ${state.owner.pid}` };
+  const taken: number[] = [];
+  for (const port of [7233, 8233, 7480]) if (!(await isFree(port))) taken.push(port);
+  const what = taken.length === 0 ? '7233, 8233 and 7480 are free' : `${taken.join(', ')} taken, up will choose others`;
+  return { part, good: true, what };
+}
+
+function isFree(port: number): Promise<boolean> {
+  return new Promise((resolve) => {
+    const server = createServer();
+    server.once('error', () => resolve(false));
+    server.listen(port, '127.0.0.1', () => server.close(() => resolve(true)));
+  });
+}
+
+/** The findings as lines for a person. */
+export function formatDoctor(findings: readonly Finding[]): string {
+  const width = Math.max(...findings.map(({ part }) => part.length));
+  return findings
+    .map(({ part, good, what, fix }) => {
+      const line = `${good ? 'ok ' : 'NO '} ${part.padEnd(width)}  ${what}`;
+      return fix ? `${line}; type ${fix}` : line;
+    })
+    .join('\n');
+}
+
+/** `siglip2 doctor`: the lines to print, and whether everything is in order. */
+export async function doctor(env: NodeJS.ProcessEnv = process.env): Promise<{ text: string; good: boolean }> {
+  const findings = await inspect(env);
+  return { text: `${formatDoctor(findings)}\n`, good: findings.every(({ good }) => good) };
+}

@@ -1,0 +1,31 @@
+import { relative, resolve } from 'node:path';
+import { fileURLToPath, pathToFileURL } from 'node:url';
+import { isRunnerError } from '../../src/runtime/errors.ts';
+import { type PartName, partNames, prepare } from './prepare.ts';
+
+/**
+ * The second half of every command, after `bootstrap.mjs`: provides the native parts that the script needs and runs
+ * it in this process, as if it had been typed. Services fetch their own programs when they are started.
+ */
+const root = fileURLToPath(new URL('../..', import.meta.url));
+
+// Commands that only talk to Temporal or the bucket, quick on a machine that never trains.
+const withoutTensorflow: readonly string[] = ['env', 'ls', 'pin', 'unpin', 'rm', 'status', 'pull'];
+
+function partsFor(script: string, command: string | undefined): readonly PartName[] {
+  if (script === 'infra/setup/test.ts' || script === 'infra/setup/setup.ts') return partNames;
+  if (script === 'src/cli.ts' && withoutTensorflow.includes(command ?? '')) return [];
+  return ['tensorflow'];
+}
+
+const [mode, script = '', ...args] = process.argv.slice(2);
+const path = resolve(script);
+process.argv = [process.argv[0]!, path, ...args];
+try {
+  if (mode !== '--as-it-is') await prepare(partsFor(relative(root, path), args[0]));
+  await import(pathToFileURL(path).href);
+} catch (error) {
+  if (!isRunnerError(error)) throw error;
+  process.stderr.write(`${error.message}\n`);
+  process.exitCode = 1;
+}

@@ -1,0 +1,125 @@
+import { dirname } from 'node:path';
+import { type ClientConnectConfig, loadClientConnectConfig } from '@temporalio/envconfig';
+import { RunnerError } from './errors.ts';
+import { paths } from './paths.ts';
+import { readCredentials, runningState, type StoreCredentials } from './services-state.ts';
+
+/** Where something was read from; the doctor shows it. */
+export type Source = 'environment' | 'npm run up' | 'default';
+
+export interface TemporalEnvironment {
+  readonly address: string;
+  readonly namespace: string;
+  /** Address, TLS, API key and headers, as `Connection.connect` and `NativeConnection.connect` take them. */
+  readonly connectionOptions: Pick<ClientConnectConfig['connectionOptions'], 'address' | 'tls' | 'apiKey' | 'metadata'>;
+  readonly source: Source;
+}
+
+/** As `S3ObjectStore` takes it. */
+export interface StoreEnvironment {
+  readonly endpoint?: string;
+  readonly region: string;
+  readonly bucket: string;
+  readonly forcePathStyle: boolean;
+  /** Only those of the store of `npm run up`; otherwise the AWS SDK's own chain finds them. */
+  readonly credentials?: StoreCredentials;
+  readonly source: Source;
+}
+
+export interface ServiceEnvironment {
+  readonly temporal: TemporalEnvironment;
+  readonly s3: StoreEnvironment;
+}
+
+const definite = (env: NodeJS.ProcessEnv) =>
+  Object.fromEntries(Object.entries(env).filter((pair): pair is [string, string] => pair[1] !== undefined));
+
+/**
+ * Temporal by the variables and the configuration file that the Temporal CLI reads (`TEMPORAL_ADDRESS`,
+ * `TEMPORAL_API_KEY`, `TEMPORAL_TLS_*`, `TEMPORAL_PROFILE` ...), else that of a running `npm run up`, else the port
+ * that a Temporal on this machine usually has.
+ */
+export function temporalEnvironment(env: NodeJS.ProcessEnv = process.env): TemporalEnvironment {
+  const { connectionOptions, namespace } = readTemporalConfig(env);
+  const { address: given, tls, apiKey, metadata } = connectionOptions;
+  const own = given ? undefined : runningState(paths(env).state)?.temporal?.address;
+  const address = given ?? own ?? '127.0.0.1:7233';
+  return {
+    address,
+    namespace: namespace || 'default',
+    connectionOptions: {
+      address,
+      ...(tls === undefined ? {} : { tls }),
+      ...(apiKey === undefined ? {} : { apiKey }),
+      ...(metadata === undefined ? {} : { metadata }),
+    },
+    source: given ? 'environment' : own ? 'npm run up' : 'default',
+  };
+}
+
+function readTemporalConfig(env: NodeJS.ProcessEnv): ClientConnectConfig {
+  try {
+    return loadClientConnectConfig({ overrideEnvVars: definite(env) });
+  } catch (cause) {
+    throw new RunnerError(
+      'SetupMissing',
+      `Temporal's settings can't be read (${(cause as Error).message}); look at TEMPORAL_* in the environment and at TEMPORAL_CONFIG_FILE`,
+      { cause },
+    );
+  }
+}
+
+/**
+ * The store by `AWS_ENDPOINT_URL_S3` or `AWS_ENDPOINT_URL`, by `SIGLIP2_BUCKET` alone for AWS itself, else that of a
+ * running `npm run up`; without any of them an error, since nobody's bucket should be guessed.
+ */
+export function storeEnvironment(env: NodeJS.ProcessEnv = process.env): StoreEnvironment {
+  const region = env.AWS_REGION || env.AWS_DEFAULT_REGION || 'us-east-1';
+  const endpoint = env.AWS_ENDPOINT_URL_S3 || env.AWS_ENDPOINT_URL;
+  if (endpoint || env.SIGLIP2_BUCKET) {
+    const bucket = env.SIGLIP2_BUCKET || 'siglip2';
+    const where = endpoint ? { endpoint, forcePathStyle: true } : { forcePathStyle: false };
+    return { ...where, region, bucket, source: 'environment' };
+  }
+  const folder = paths(env).state;
+  const own = runningState(folder)?.s3;
+  const credentials = readCredentials(folder);
+  if (own && credentials) return { ...own, forcePathStyle: true, credentials, source: 'npm run up' };
+  throw new RunnerError(
+    'SetupMissing',
+    'No object store is known: type npm run up for one on this machine, or set AWS_ENDPOINT_URL (a server) or SIGLIP2_BUCKET (AWS)',
+  );
+}
+
+/** Both services as this environment names them. */
+export function serviceEnvironment(env: NodeJS.ProcessEnv = process.env): ServiceEnvironment {
+  return { temporal: temporalEnvironment(env), s3: storeEnvironment(env) };
+}
+
+/** The same as variables, for a child process or a shell: what the AWS tools and the Temporal CLI read. */
+export function environmentVariables(services: ServiceEnvironment): Record<string, string> {
+  const { temporal, s3 } = services;
+  return {
+    TEMPORAL_ADDRESS: temporal.address,
+    TEMPORAL_NAMESPACE: temporal.namespace,
+    ...(s3.endpoint === undefined ? {} : { AWS_ENDPOINT_URL: s3.endpoint }),
+    AWS_REGION: s3.region,
+    ...(s3.credentials === undefined
+      ? {}
+      : { AWS_ACCESS_KEY_ID: s3.credentials.accessKeyId, AWS_SECRET_ACCESS_KEY: s3.credentials.secretAccessKey }),
+    SIGLIP2_BUCKET: s3.bucket,
+  };
+}
+
+const quote = (text: string) => `'${text.replaceAll("'", "'\\''")}'`;
+
+/** Lines for `eval "$(npm run -s siglip2 -- env)"`: the services, and the provisioned `temporal` on PATH. */
+export function printEnvironment(env: NodeJS.ProcessEnv = process.env): string {
+  const services = serviceEnvironment(env);
+  const program = runningState(paths(env).state)?.temporal?.program;
+  const lines = Object.entries(environmentVariables(services)).map(([name, value]) => `export ${name}=${quote(value)}`);
+  // A profile or a session of other keys would win over these, or spoil them.
+  if (services.s3.credentials) lines.unshift('unset AWS_PROFILE AWS_SESSION_TOKEN AWS_ENDPOINT_URL_S3');
+  if (program) lines.push(`export PATH=${quote(dirname(program))}:"$PATH"`);
+  return `${lines.join('\n')}\n`;
+}
