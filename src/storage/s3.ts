@@ -11,6 +11,7 @@ import {
   S3Client,
   type S3ClientConfig,
 } from '@aws-sdk/client-s3';
+import { storeEnvironment } from '../runtime/environment.ts';
 import { isRunnerError, RunnerError } from '../runtime/errors.ts';
 import { copyObject } from './copy.ts';
 import { type RequestContext, storageError, withoutSecrets } from './errors.ts';
@@ -268,24 +269,20 @@ function bareEtag(etag: string | undefined): string {
   return (etag ?? '').replace(/^W\//, '').replaceAll('"', '');
 }
 
-/** The bucket that the environment names, for `npm run up`'s store and outside ones alike. */
+/**
+ * The bucket that the environment names, or that of a running `npm run up`. Credentials come from `npm run up`, from
+ * the variables in `env`, or by the SDK's standard chain.
+ */
 export function objectStoreFromEnvironment(env: NodeJS.ProcessEnv = process.env): S3ObjectStore {
-  const endpoint = env.AWS_ENDPOINT_URL_S3 || env.AWS_ENDPOINT_URL || undefined;
-  const accessKeyId = env.AWS_ACCESS_KEY_ID;
-  const secretAccessKey = env.AWS_SECRET_ACCESS_KEY;
-  return new S3ObjectStore({
-    endpoint,
-    region: env.AWS_REGION || env.AWS_DEFAULT_REGION || 'us-east-1',
-    bucket: env.SIGLIP2_BUCKET || 'siglip2',
-    // The SDK's chain reads process.env only; another environment is given to it.
-    ...(env !== process.env && accessKeyId && secretAccessKey
-      ? {
-          credentials: {
-            accessKeyId,
-            secretAccessKey,
-            ...(env.AWS_SESSION_TOKEN ? { sessionToken: env.AWS_SESSION_TOKEN } : {}),
-          },
-        }
-      : {}),
-  });
+  const { source: _, ...settings } = storeEnvironment(env);
+  const {
+    AWS_ACCESS_KEY_ID: accessKeyId,
+    AWS_SECRET_ACCESS_KEY: secretAccessKey,
+    AWS_SESSION_TOKEN: sessionToken,
+  } = env;
+  // The chain reads process.env only; what another environment says is given to it.
+  if (settings.credentials || env === process.env || !accessKeyId || !secretAccessKey)
+    return new S3ObjectStore(settings);
+  const credentials = { accessKeyId, secretAccessKey, ...(sessionToken ? { sessionToken } : {}) };
+  return new S3ObjectStore({ ...settings, credentials });
 }

@@ -11,7 +11,7 @@ import { S3ObjectStore, type S3Settings } from '../../src/storage/s3.ts';
 
 const credentials = { accessKeyId: 'TESTACCESSKEY1234', secretAccessKey: 'not-a-secret-of-anyone' };
 
-/** A real S3 server of a test file, on a folder of its own. */
+/** A real S3 server of a test file, on a folder of its own. Nothing restarts it: it stays dead until a test says so. */
 export interface TestServer {
   readonly endpoint: string;
   /** Of the bucket, plain JSON. */
