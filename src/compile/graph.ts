@@ -22,8 +22,10 @@ export type AttrValue =
   | { readonly s: Uint8Array }
   | { readonly shape: readonly number[] }
   | { readonly tensor: ConstantValue }
+  | { readonly func: { readonly name: string } }
   | {
       readonly list: {
+        readonly type?: readonly number[];
         readonly i?: readonly number[];
         readonly f?: readonly number[];
         readonly b?: readonly boolean[];
@@ -37,16 +39,34 @@ export interface ConstantValue {
   readonly content: Uint8Array;
 }
 
+/** Type and shape of one output of a node. */
+export interface OutputSpec {
+  readonly dtype: number;
+  readonly shape: readonly number[];
+}
+
 export interface GraphNode {
   readonly name: string;
   readonly op: string;
   /** `node:output`, or `^node` for a control edge. */
   readonly inputs: readonly string[];
   readonly attrs: Readonly<Record<string, AttrValue>>;
+  readonly outputs: readonly OutputSpec[];
+}
+
+/** A function of the graph's library, FunctionDef of function.proto. */
+export interface GraphFunction {
+  readonly name: string;
+  readonly inputs: readonly { readonly name: string; readonly dtype: number }[];
+  /** `value` names an output of the body as functions do: `node:argument:index`, or an input. */
+  readonly outputs: readonly { readonly name: string; readonly dtype: number; readonly value: string }[];
+  readonly body: readonly Omit<GraphNode, 'outputs'>[];
 }
 
 export class Graph {
   readonly nodes: GraphNode[] = [];
+  /** By name: equal functions are one. */
+  readonly functions = new Map<string, GraphFunction>();
   readonly #names = new Set<string>();
   readonly #constants = new Map<string, string>();
 
@@ -54,12 +74,13 @@ export class Graph {
   add(
     op: string,
     inputs: readonly string[],
-    attrs: Record<string, AttrValue> = {},
+    attrs: Readonly<Record<string, AttrValue>> = {},
     name = `${op}_${this.nodes.length}`,
+    outputs: readonly OutputSpec[] = [],
   ): string {
     if (this.#names.has(name)) throw new Error(`the graph has two nodes named ${name}`);
     this.#names.add(name);
-    this.nodes.push({ name, op, inputs, attrs });
+    this.nodes.push({ name, op, inputs, attrs, outputs });
     return name;
   }
 
@@ -68,7 +89,8 @@ export class Graph {
     const key = `${value.dtype}|${value.shape.join(',')}|${Buffer.from(value.content).toString('latin1')}`;
     const known = this.#constants.get(key);
     if (known !== undefined) return known;
-    const output = `${this.add('Const', [], { dtype: { type: value.dtype }, value: { tensor: value } })}:0`;
+    const attrs = { dtype: { type: value.dtype }, value: { tensor: value } };
+    const output = `${this.add('Const', [], attrs, undefined, [{ dtype: value.dtype, shape: value.shape }])}:0`;
     this.#constants.set(key, output);
     return output;
   }

@@ -6,6 +6,7 @@ import type { Tensor } from '@tensorflow/tfjs';
 import { nodeBackend, tf } from '../runtime/tensorflow.ts';
 import { dataTypes, Graph } from './graph.ts';
 import { bfloat16Matmuls } from './passes/bfloat16.ts';
+import { fuseElementwise } from './passes/fuse-elementwise.ts';
 import { encodeSavedModel, servingTag } from './saved-model.ts';
 import { rawOp, trace } from './trace.ts';
 
@@ -48,11 +49,18 @@ export interface Program {
 /** Pieces of state move in calls of about this many bytes, so that a copy is never needed of all at once. */
 const transferBytes = 256 * 2 ** 20;
 
-/** f32, or bf16: matmuls in bfloat16, everything else in float32. */
-export type Precision = 'f32' | 'bf16';
+export interface CompileOptions {
+  /** f32 (default), or bf16: matmuls in bfloat16, everything else in float32. */
+  readonly precision?: 'f32' | 'bf16';
+  /** Compile chains of elementwise ops with XLA (default), or leave every op as it was recorded. */
+  readonly fuse?: boolean;
+}
 
 /** Traces every signature once, eagerly, on zeros, and loads the graph. Errors: TraceError, shape mismatches. */
-export function compile(definition: ProgramDefinition, precision: Precision = 'f32'): Program {
+export function compile(
+  definition: ProgramDefinition,
+  { precision = 'f32', fuse = true }: CompileOptions = {},
+): Program {
   const graph = new Graph();
   const stateNames = Object.keys(definition.state);
   const node = new Map(stateNames.map((name, i) => [name, `state_${i}`]));
@@ -78,7 +86,8 @@ export function compile(definition: ProgramDefinition, precision: Precision = 'f
       traceSignature(graph, name, signature, definition.state, node),
     ]),
   );
-  return load(precision === 'bf16' ? bfloat16Matmuls(graph) : graph, definition, node, outputs);
+  const typed = precision === 'bf16' ? bfloat16Matmuls(graph) : graph;
+  return load(fuse ? fuseElementwise(typed) : typed, definition, node, outputs);
 }
 
 function traceSignature(
@@ -96,14 +105,21 @@ function traceSignature(
     for (const [key, spec] of Object.entries(stateSpecs)) {
       state[key] = zeros(spec);
       // A read of its own per signature, so that a write can be told to wait for it.
-      const read = graph.add('ReadVariableOp', [`${node.get(key)}:0`], { dtype: { type: dataTypes[spec.dtype] } });
+      const type = dataTypes[spec.dtype];
+      const read = graph.add('ReadVariableOp', [`${node.get(key)}:0`], { dtype: { type } }, undefined, [
+        { dtype: type, shape: spec.shape },
+      ]);
       reads.set(key, read);
       sources.push({ tensor: state[key], output: `${read}:0` });
     }
     for (const [key, spec] of Object.entries(signature.feeds)) {
       feeds[key] = zeros(spec);
-      const attrs = { dtype: { type: dataTypes[spec.dtype] }, shape: { shape: spec.shape } };
-      sources.push({ tensor: feeds[key], output: `${graph.add('Placeholder', [], attrs, `${name}/feed/${key}`)}:0` });
+      const type = dataTypes[spec.dtype];
+      const attrs = { dtype: { type }, shape: { shape: spec.shape } };
+      const placeholder = graph.add('Placeholder', [], attrs, `${name}/feed/${key}`, [
+        { dtype: type, shape: spec.shape },
+      ]);
+      sources.push({ tensor: feeds[key], output: `${placeholder}:0` });
     }
     const { result, outputOf } = trace(graph, sources, () => signature.run(state, feeds));
 

@@ -76,6 +76,8 @@ export function trace<T>(
       op,
       ins.map(({ output }) => output),
       values,
+      undefined,
+      outputs.map((tensor) => ({ dtype: outputType(tensor, values), shape: tensor.shape })),
     );
     const traced = ins.some((input) => input.traced);
     for (const [i, tensor] of outputs.entries()) {
@@ -118,6 +120,12 @@ export function trace<T>(
     // The overrides are own properties that hide the methods of the class.
     for (const name of Object.keys(original)) delete (backend as unknown as Record<string, unknown>)[name];
   }
+}
+
+/** TF.js calls bytes int32; the attributes of a cast know better. */
+function outputType(tensor: TensorInfo, attrs: Record<string, AttrValue>): number {
+  const cast = attrs.DstT;
+  return cast !== undefined && 'type' in cast ? cast.type : dataTypes[tensor.dtype as 'float32' | 'int32' | 'bool'];
 }
 
 function attrValue(backend: NodeJSKernelBackend, attr: TFEOpAttr): AttrValue {

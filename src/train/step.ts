@@ -69,7 +69,10 @@ export function createTrainer(settings: PhaseSettings): Trainer {
   for (const { name, shape } of specs) {
     for (const key of [name, firstMoment(name), secondMoment(name)]) state[key] = { shape, dtype: 'float32' };
   }
-  const program = compile({ state, signatures: { step: stepSignature(settings, specs) } }, settings.precision);
+  const program = compile(
+    { state, signatures: { step: stepSignature(settings, specs) } },
+    { precision: settings.precision },
+  );
   const { total, warmup } = settings.schedule;
   return {
     program,

@@ -20,6 +20,60 @@ const counter: ProgramDefinition = {
   },
 };
 
+describe('fused elementwise chains', () => {
+  const chain: ProgramDefinition = {
+    state: { w: { shape: [4, 3], dtype: 'float32' } },
+    signatures: {
+      step: {
+        feeds: { x: { shape: [5, 4], dtype: 'float32' } },
+        run: ({ w }, { x }) => {
+          const y = x!.matMul(w!);
+          const z = y.mul(y.tanh()).add(y.sum(1, true)).sub(0.5);
+          const scale = z.square().sum().sqrt();
+          const next = w!.mul(0.9).add(z.mean(0).div(scale));
+          return { outputs: { z, scale }, state: { w: next } };
+        },
+      },
+    },
+  };
+
+  it('give the values of the ops one by one, and fewer nodes', () => {
+    const [fused, plain] = [compile(chain), compile(chain, { fuse: false })];
+    expect(fused.nodes).toBeLessThan(plain.nodes);
+    const w = Float32Array.from({ length: 12 }, (_, i) => Math.sin(i));
+    const x = Float32Array.from({ length: 20 }, (_, i) => Math.cos(3 * i));
+    for (const program of [fused, plain]) program.write({ w });
+    for (let step = 0; step < 3; step++) {
+      const [a, b] = [fused.run('step', { x }), plain.run('step', { x })];
+      expect([...a.z!]).toEqual([...b.z!].map((value) => expect.closeTo(value, 5)));
+      expect(a.scale![0]!).toBeCloseTo(b.scale![0]!, 4);
+    }
+    expect([...fused.read(['w']).w!]).toEqual([...plain.read(['w']).w!].map((value) => expect.closeTo(value, 5)));
+    fused.dispose();
+    plain.dispose();
+  });
+});
+
+describe('bfloat16 matmuls', () => {
+  const product: ProgramDefinition = {
+    state: {},
+    signatures: {
+      multiply: {
+        feeds: { a: { shape: [1, 2], dtype: 'float32' }, b: { shape: [2, 1], dtype: 'float32' } },
+        run: (_, { a, b }) => ({ outputs: { y: a!.matMul(b!) } }),
+      },
+    },
+  };
+
+  it('round what goes in and what comes out to 8 bits of mantissa', () => {
+    const program = compile(product, { precision: 'bf16' });
+    // 1 + 2^-9 is not a bfloat16 and rounds to 1; 256 + 1 rounds to 256 (ties to even).
+    const { y } = program.run('multiply', { a: Float32Array.of(1 + 2 ** -9, 1), b: Float32Array.of(256, 1) });
+    expect(y![0]).toBe(256);
+    program.dispose();
+  });
+});
+
 describe('a compiled program', () => {
   it('keeps its state between calls and shares it between signatures', () => {
     const program = compile(counter);
