@@ -30,27 +30,20 @@ async function up(): Promise<void> {
   const outside = outsideServices(process.env, readState(folder));
   const only = (['temporal', 's3'] as const).filter((name) => outside[name] === undefined);
   const progress = createProgress();
-  let services: Services | undefined;
-  let ending: Promise<void> | undefined;
-  const end = () => {
-    ending ??= (async () => {
-      progress.say('Stopping: the worker first, which may write a checkpoint; then Temporal and S3');
-      await services?.stop();
-    })();
-    return ending;
-  };
   const asked = new Promise<void>((resolve) => {
     for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.on(signal, () => resolve());
   });
   try {
-    const starting = startServices({ folder, only, worker: true, ports: 'usual', progress });
     // Asked to end while it starts: let the start finish, so that nothing is left running.
-    services = await starting;
+    const services = await startServices({ folder, only, worker: true, ports: 'usual', progress });
     process.stdout.write(banner(services, outside));
-    await Promise.race([asked, services.failed]);
-    await end();
+    try {
+      await Promise.race([asked, services.failed]);
+    } finally {
+      progress.say('Stopping the worker, which may write a checkpoint first; then Temporal and S3');
+      await services.stop();
+    }
   } catch (error) {
-    await end();
     if (!isRunnerError(error)) throw error;
     progress.say(error.message);
     process.exitCode = 1;
