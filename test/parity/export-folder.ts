@@ -36,13 +36,15 @@ export interface ExportedModel {
 
 /**
  * Writes an export of a small model with the project's own code: the folder that `check_export.py` opens with
- * transformers. Its bytes are a pure function of this file and of what it calls.
+ * transformers. Its bytes are a pure function of this file and of what it calls. The tokens of `otherTexts` get rows
+ * of their own too.
  */
-export async function writeExport(folder: string): Promise<ExportedModel> {
+export async function writeExport(folder: string, otherTexts: readonly string[] = []): Promise<ExportedModel> {
   await mkdir(folder, { recursive: true });
   const model = { ...tinySettings.model, text: { ...tinySettings.model.text, length: 16 } };
   const tokens = loadTokenizer().tokenize(texts, model.text.length);
-  const vocabulary = [...new Set([0, 1, 3, ...tokens])].sort((a, b) => a - b);
+  const others = loadTokenizer().tokenize(otherTexts, model.text.length);
+  const vocabulary = [...new Set([0, 1, 3, ...tokens, ...others])].sort((a, b) => a - b);
   const compact = { ...model, text: { ...model.text, vocabulary: vocabulary.length } };
   const settings: PhaseSettings = {
     ...tinySettings,

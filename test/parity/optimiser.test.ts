@@ -58,15 +58,21 @@ it('ends five compiled steps where torch gradients and a NumPy optimiser in doub
   const values = trainer.program.read(specs.map(({ name }) => name));
   trainer.program.dispose();
   let moved = 0;
+  const squares: number[] = [];
   for (const { name } of specs) {
     const [before, expected] = [reference.floats(`parameters/${name}`), reference.floats(`after/${name}`)];
     const { width } = reference.model.vision;
     for (let i = 0; i < expected.length; i++) {
       // The true gradient of key biases is zero: Adam scales up what rounding makes of it.
       if (name.endsWith('k_proj.bias') || (name.endsWith('in_proj_bias') && i >= width && i < 2 * width)) continue;
-      expect(Math.abs(values[name]![i]! - expected[i]!), `${name}[${i}], which was ${before[i]}`).toBeLessThan(2e-6);
+      const difference = Math.abs(values[name]![i]! - expected[i]!);
+      // Where a gradient is near zero Adam makes its rounding larger too: at most to a hundredth of a step of 1e-2.
+      expect(difference, `${name}[${i}], which was ${before[i]}`).toBeLessThan(1e-4);
+      squares.push(difference ** 2);
       moved = Math.max(moved, Math.abs(expected[i]! - before[i]!));
     }
   }
   expect(moved).toBeGreaterThan(1e-2);
+  const rms = Math.sqrt(squares.reduce((sum, square) => sum + square, 0) / squares.length);
+  expect(rms).toBeLessThan(1e-6);
 });

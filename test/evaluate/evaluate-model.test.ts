@@ -1,0 +1,98 @@
+import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { makeEmojiDataset } from '../../infra/emoji/make.ts';
+import { indexData } from '../../src/data/index-data.ts';
+import { collectTokenIds, readExamples } from '../../src/data/read-examples.ts';
+import { loadTokenizer } from '../../src/data/tokenizer.ts';
+import type { DataIndex } from '../../src/data/types.ts';
+import { evaluateModel, type ModelEvaluation } from '../../src/evaluate/evaluate-model.ts';
+import { openEmbedder } from '../../src/model/embed.ts';
+import type { ModelConfig } from '../../src/model/sizes.ts';
+import type { S3ObjectStore } from '../../src/storage/s3.ts';
+import type { EvaluateJob } from '../../src/train/protocol.ts';
+import { writeExport } from '../parity/export-folder.ts';
+import { startServer, type TestServer } from '../storage/versitygw.ts';
+
+let server: TestServer;
+let store: S3ObjectStore;
+let folder: string;
+let model: ModelConfig;
+let index: DataIndex;
+let report: ModelEvaluation;
+const job = (changes: Partial<EvaluateJob> = {}): EvaluateJob => ({
+  kind: 'evaluate',
+  folder,
+  model,
+  indexFile: join(folder, 'index.json'),
+  languages: ['en', 'de', 'tlh'],
+  maxExamples: 1000,
+  ...changes,
+});
+
+beforeAll(async () => {
+  server = await startServer();
+  store = server.store();
+  folder = await mkdtemp(join(tmpdir(), 'siglip2-evaluate-'));
+  const dataset = await makeEmojiDataset(store, { concepts: 24 });
+  index = await indexData(store, dataset.heldOut);
+  await writeFile(job().indexFile, JSON.stringify(index));
+  const labels: string[] = [];
+  for await (const { meta } of readExamples(store, index, { resolution: 8 })) {
+    labels.push(meta.captions.en![0]!, meta.captions.de![0]!);
+  }
+  ({ model } = await writeExport(folder, labels));
+});
+afterAll(async () => {
+  await server.stop();
+  await rm(folder, { recursive: true, force: true });
+});
+
+describe('the evaluation of a model on real emoji in a real S3 server', () => {
+  it('has the figures of a loop that embeds one image and one text at a time', async () => {
+    const tokenizer = loadTokenizer();
+    const embedder = await openEmbedder(folder, model, await collectTokenIds(store, index, tokenizer, ['en']));
+    const images: Float32Array[] = [];
+    const texts: Float32Array[] = [];
+    for await (const { pixels, meta } of readExamples(store, index, { resolution: model.vision.resolution })) {
+      images.push(embedder.images(pixels));
+      texts.push(embedder.texts(tokenizer.tokenize([meta.captions.en![0]!], model.text.length)));
+    }
+    embedder.dispose();
+    const cosine = (a: Float32Array, b: Float32Array) => a.reduce((sum, value, k) => sum + value * b[k]!, 0);
+    const hits = (k: number, queries: Float32Array[], candidates: Float32Array[]) =>
+      queries.filter((query, i) => {
+        const own = cosine(query, candidates[i]!);
+        return candidates.filter((candidate) => cosine(query, candidate) > own).length < k;
+      }).length / queries.length;
+
+    report = await evaluateModel(job(), () => {}, store);
+    expect(report).toMatchObject({ examples: 24, corrupt: 0 });
+    expect(report.zero_shot).toMatchObject({ language: 'en', classes: 24, examples: 24, left_out: 0, chance: 1 / 24 });
+    expect(report.zero_shot.top1).toBeCloseTo(hits(1, images, texts), 12);
+    expect(report.zero_shot.top5).toBeCloseTo(hits(5, images, texts), 12);
+    expect(report.retrieval.image_to_text.r10).toBeCloseTo(hits(10, images, texts), 12);
+    expect(report.retrieval.text_to_image.r5).toBeCloseTo(hits(5, texts, images), 12);
+    expect(report.retrieval.text_to_image.r10).toBeCloseTo(hits(10, texts, images), 12);
+    // An untrained model is somewhere between nothing and everything, or the comparison would prove little.
+    expect(report.retrieval.text_to_image.r10).toBeGreaterThan(0);
+    expect(report.retrieval.text_to_image.r10).toBeLessThan(1);
+    expect(report.zero_shot.by_language.tlh).toEqual({ classes: 0, examples: 0, left_out: 24 });
+  });
+
+  it('looks at no more examples than it was told to', async () => {
+    const few = await evaluateModel(job({ maxExamples: 7, languages: ['de'] }), () => {}, store);
+    expect(few).toMatchObject({ examples: 7, zero_shot: { classes: 7, language: 'de' } });
+  });
+
+  it('waits while the store is away, says so, and then gives the same figures', async () => {
+    const notes: string[] = [];
+    await server.kill();
+    const running = evaluateModel(job(), (note) => notes.push(note), server.store({ attempts: 1 }));
+    while (notes.length === 0) await new Promise((resolve) => setTimeout(resolve, 50));
+    expect(notes[0]).toMatch(/waiting for the store/);
+    await server.restart();
+    expect(await running).toEqual(report);
+  });
+});
