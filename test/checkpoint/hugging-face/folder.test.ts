@@ -1,0 +1,100 @@
+import { describe, expect, it } from 'vitest';
+import { checkpointSidecars } from '../../../src/checkpoint/hugging-face/config.ts';
+import { type ModelCardFacts, modelCard } from '../../../src/checkpoint/hugging-face/model-card.ts';
+import type { EvaluationReport } from '../../../src/evaluate/report.ts';
+import { type ModelConfig, towerSizes } from '../../../src/model/sizes.ts';
+
+const giant: ModelConfig = {
+  vision: { ...towerSizes['g-opt'], patch: 16, resolution: 384 },
+  // As in training with a compacted table.
+  text: { ...towerSizes.So400m, length: 64, vocabulary: 5000 },
+};
+
+describe('the files beside a checkpoint', () => {
+  const files = Object.fromEntries(checkpointSidecars(giant).map(({ path, content }) => [path, JSON.parse(content)]));
+
+  it('describe giant-opt-patch16-384 as its released config does, with the full token table', () => {
+    expect(files['config.json']).toMatchObject({
+      architectures: ['SiglipModel'],
+      model_type: 'siglip',
+      text_config: {
+        vocab_size: 256_000,
+        hidden_size: 1152,
+        intermediate_size: 4304,
+        num_hidden_layers: 27,
+        num_attention_heads: 16,
+        projection_size: 1536,
+        max_position_embeddings: 64,
+      },
+      vision_config: {
+        hidden_size: 1536,
+        intermediate_size: 6144,
+        num_hidden_layers: 40,
+        num_attention_heads: 16,
+        image_size: 384,
+        patch_size: 16,
+      },
+    });
+  });
+
+  it('normalise pixels to -1 .. 1 at the resolution of the model', () => {
+    const { size, rescale_factor, image_mean, image_std, resample } = files['preprocessor_config.json'];
+    expect(size).toEqual({ height: 384, width: 384 });
+    expect((255 * rescale_factor - image_mean[0]) / image_std[0]).toBeCloseTo(1, 12);
+    expect((0 * rescale_factor - image_mean[2]) / image_std[2]).toBe(-1);
+    expect(resample).toBe(2);
+  });
+});
+
+describe('the model card', () => {
+  const facts: ModelCardFacts = {
+    run: 'emoji-1',
+    phase: 'pretrain',
+    step: 900,
+    examples: 230_400,
+    checkpointUri: 's3://bucket/runs/emoji-1/pretrain/r0/step-00000900-a/',
+    checkpointSha256: 'ab'.repeat(32),
+    codeVersion: '0.1.0',
+    recipeHash: 'cd'.repeat(32),
+    data: { train: 'data/train', evaluation: 'data/held-out', fingerprint: 'ef', licences: '# Notices\n\nBy A, MIT.' },
+    evaluation: null,
+  };
+  const zero_shot = { classes: 1594, examples: 1594, left_out: 2, top1: 0.0958, top5: 0.25, chance: 1 / 1594 };
+  const recall = { r1: 0.09, r5: 0.2, r10: 0.3, chance_r1: 1 / 1594 };
+  const evaluation: EvaluationReport = {
+    zero_shot: {
+      ...zero_shot,
+      times_chance: 152.7,
+      language: 'en',
+      by_language: {
+        en: { ...zero_shot, times_chance: 152.7 },
+        'x|\ny': { classes: 0, examples: 0, left_out: 1596 },
+      },
+    },
+    retrieval: {
+      images: 1594,
+      texts: 1594,
+      left_out: 2,
+      image_to_text: recall,
+      text_to_image: recall,
+      language: 'en',
+      by_language: { en: { images: 1594, texts: 1594, left_out: 2, image_to_text: recall, text_to_image: recall } },
+    },
+  };
+
+  it('tells the figures, what is missing, the origin and the notices of the data', () => {
+    const { path, content } = modelCard(giant, { ...facts, evaluation });
+    expect(path).toBe('README.md');
+    expect(content).toContain('| en | 1594 | 9.6 % | 25.0 % | 152.7 | 2 |');
+    expect(content).toContain('| x  y | 0 | - | - | - | 1596 |');
+    expect(content).toContain('| en | 9.0 % / 20.0 % / 30.0 % | 9.0 % / 20.0 % / 30.0 % |');
+    expect(content).toContain(facts.checkpointUri);
+    expect(content).toContain('### Notices\n\nBy A, MIT.');
+  });
+
+  it('says so when there were no figures and no notices', () => {
+    const { content } = modelCard(giant, { ...facts, data: { ...facts.data, licences: null } });
+    expect(content).toContain('This model was not evaluated.');
+    expect(content).toContain('no licence notices came with it');
+  });
+});
