@@ -1,7 +1,9 @@
+import { readdirSync, readFileSync } from 'node:fs';
 import { setTimeout as delay } from 'node:timers/promises';
 import { isAlive, type ServicesState } from '../../src/runtime/services-state.ts';
 
-function signalGroup(pid: number, signal: NodeJS.Signals | 0): boolean {
+/** Signals a process group; false when none of it is left. */
+export function signalGroup(pid: number, signal: NodeJS.Signals | 0): boolean {
   try {
     process.kill(-pid, signal);
     return true;
@@ -10,14 +12,41 @@ function signalGroup(pid: number, signal: NodeJS.Signals | 0): boolean {
   }
 }
 
-/** Asks a process group to end, and ends it after `patienceMs`; returns when none of it is left. */
+/**
+ * True while a process of the group runs. One that has ended, and for which nobody has asked yet, still takes
+ * signals: under a container's idle first process for seconds or for ever.
+ */
+function groupRuns(group: number): boolean {
+  if (!signalGroup(group, 0)) return false;
+  const processes = readProcesses();
+  return processes === null || processes.some(({ pgrp, state }) => pgrp === group && state !== 'Z' && state !== 'X');
+}
+
+function readProcesses(): { state: string; pgrp: number }[] | null {
+  try {
+    return readdirSync('/proc')
+      .filter((name) => /^\d+$/.test(name))
+      .flatMap((name) => {
+        try {
+          const line = readFileSync(`/proc/${name}/stat`, 'utf8');
+          const [state = '', , pgrp] = line.slice(line.lastIndexOf(')') + 2).split(' ');
+          return [{ state, pgrp: Number(pgrp) }];
+        } catch {
+          return [];
+        }
+      });
+  } catch {
+    return null;
+  }
+}
+
+/** Asks a process group to end, and ends it after `patienceMs`; returns when none of it runs. */
 export async function endGroup(pid: number, patienceMs: number): Promise<void> {
   const until = Date.now() + patienceMs;
   signalGroup(pid, 'SIGTERM');
-  while (signalGroup(pid, 0) && Date.now() < until) await delay(20);
+  while (groupRuns(pid) && Date.now() < until) await delay(50);
   signalGroup(pid, 'SIGKILL');
-  // A killed process that nobody waits for stays listed where there is no init: that must not hold us up.
-  for (let waited = 0; signalGroup(pid, 0) && waited < 2_000; waited += 20) await delay(20);
+  for (let waited = 0; groupRuns(pid) && waited < 2_000; waited += 50) await delay(50);
 }
 
 /** Ends what an `up` that was killed has left, the worker first. Returns the names. */

@@ -13,7 +13,7 @@ import {
 } from '../../src/runtime/services-state.ts';
 import { provideProgram } from '../setup/go-program.ts';
 import { createProgress, type Progress } from '../setup/progress.ts';
-import { endLeftovers } from './processes.ts';
+import { endLeftovers, signalGroup } from './processes.ts';
 import { Service } from './service.ts';
 import { temporalCommand } from './temporal.ts';
 import { ensureCredentials, region, versitygwCommand } from './versitygw.ts';
@@ -68,8 +68,14 @@ export async function startServices(options: StartOptions): Promise<Services> {
   const lock = await tryLock(join(folder, 'up.lock'));
   if (!lock) throw alreadyRunning(folder);
   const services: Service[] = [];
+  // The last resort of a process that ends without a stop: nothing may outlive it that it can still end.
+  const abandon = () => {
+    for (const service of services) if (service.process) signalGroup(service.process.pid, 'SIGKILL');
+  };
+  process.once('exit', abandon);
   const stop = async () => {
     for (const service of [...services].reverse()) await service.stop();
+    process.off('exit', abandon);
     await lock.release();
   };
   try {

@@ -76,7 +76,8 @@ export async function provideProgram(name: ProgramName, progress: Progress, cach
   const fetch = async (): Promise<Program> => {
     if (existsSync(path)) return { path, version, source: 'cache' };
     const work = join(cache, `${name}-${version}.partial`);
-    await removeTree(work);
+    // Go's own folders stay from a build that was cut off: it goes on where it was.
+    for (const name of ['bin', 'unpacked']) await removeTree(join(work, name));
     await mkdir(work, { recursive: true });
     const source =
       (await download(name, pins[name], work, progress)) ?? (await build(name, pins[name], work, progress));

@@ -1,5 +1,5 @@
 import { existsSync } from 'node:fs';
-import { mkdir, readdir, rename, rm } from 'node:fs/promises';
+import { mkdir, readdir, rename, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { RunnerError } from '../../src/runtime/errors.ts';
 import { withLock } from '../../src/runtime/lock.mjs';
@@ -88,13 +88,16 @@ export async function provideLibTensorflow(
     async () => {
       if (!existsSync(folder)) {
         const work = `${folder}.partial`;
-        await rm(work, { recursive: true, force: true });
         await mkdir(work, { recursive: true });
         const whole = join(work, 'whole');
         const add = async (from: typeof wheel, wanted: string) => {
+          // A set-up that was cut off goes on behind the last wheel that was unpacked.
+          const mark = join(work, `${from.project}-${from.version}.unpacked`);
+          if (existsSync(mark)) return;
           const file = await downloadWheel(from, join(work, 'wheels'), progress);
           await progress.during(`Unpacking ${from.project}`, () => unpackWheel(file, whole, wanted));
           await rm(file);
+          await writeFile(mark, from.sha256);
         };
         await add(wheel, 'tensorflow/(include/|libtensorflow_(cc|framework)\\.so\\.2$)');
         if (kind === 'cuda') for (const part of pins.tensorflow.cuda[process.arch] ?? []) await add(part, cudaParts);

@@ -1,23 +1,30 @@
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { afterAll } from 'vitest';
+import { beforeAll } from 'vitest';
 import { type Services, type StartOptions, startServices } from '../../infra/services/start.ts';
 import { silent } from '../../infra/setup/progress.ts';
 
+export type TestServices = Services & { readonly folder: string };
+
 /**
  * A real Temporal and a real S3 server (or one of them) for a test file, on free ports and in a folder of its own;
- * stopped and removed after the file. Call it in `beforeAll` or at the top of a test file.
+ * stopped and removed after the file. Call it at the top of the file; what it returns can be called in tests.
  */
-export async function testServices(
-  options: Partial<StartOptions> = {},
-): Promise<Services & { readonly folder: string }> {
-  const folder = await mkdtemp(join(tmpdir(), 'siglip2-services-'));
-  let services: Services | undefined;
-  afterAll(async () => {
-    await services?.stop();
-    await rm(folder, { recursive: true, force: true });
-  });
-  services = await startServices({ folder, ports: 'free', progress: silent, ...options });
-  return { ...services, folder };
+export function testServices(options: Partial<StartOptions> = {}): () => TestServices {
+  let services: TestServices | undefined;
+  // What beforeAll returns is called after all tests; a hook registered within a hook would never run.
+  beforeAll(async () => {
+    const folder = await mkdtemp(join(tmpdir(), 'siglip2-services-'));
+    const started = await startServices({ folder, ports: 'free', progress: silent, ...options });
+    services = { ...started, folder };
+    return async () => {
+      await started.stop();
+      await rm(folder, { recursive: true, force: true });
+    };
+  }, 120_000);
+  return () => {
+    if (!services) throw new Error('testServices(): the services are there in tests and in later hooks');
+    return services;
+  };
 }
