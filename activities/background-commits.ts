@@ -53,7 +53,6 @@ export function commitInBackground(options: BackgroundOptions): BackgroundCommit
         await discard(snapshot);
       }
     }
-    working = null;
   }
 
   function take(): Snapshot | null {
@@ -68,7 +67,9 @@ export function commitInBackground(options: BackgroundOptions): BackgroundCommit
     add(snapshot) {
       if (waiting) void discard(waiting);
       waiting = snapshot;
-      working ??= work();
+      working ??= work().finally(() => {
+        working = null;
+      });
     },
     async drained() {
       while (working) await working;

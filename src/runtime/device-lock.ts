@@ -1,102 +1,72 @@
-import { randomUUID } from 'node:crypto';
-import { linkSync, mkdirSync, readFileSync, renameSync, unlinkSync, writeFileSync } from 'node:fs';
-import { dirname } from 'node:path';
+import { readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
+import { setTimeout as delay } from 'node:timers/promises';
 import { RunnerError } from './errors.ts';
-import { end, identify, isRunning, type ProcessIdentity } from './process-identity.ts';
-
-interface Holder {
-  readonly worker: ProcessIdentity;
-  readonly trainer: ProcessIdentity | null;
-}
+import { processStart, tryLock } from './lock.mjs';
+import { isAlive, type ProcessName } from './services-state.ts';
 
 export interface DeviceLock {
   /** Notes the trainer that now owns the device, so that a later worker can end it. */
-  setTrainer(pid: number | null): void;
-  release(): void;
+  setTrainer(pid: number): void;
+  release(): Promise<void>;
 }
 
 /**
- * Takes a device for this worker. A holder that was killed leaves its file, and perhaps its trainer in the middle of
- * a step: that trainer is ended before this returns. DeviceMissing when a living worker has the device.
+ * Takes a device for this worker. A worker that was killed may leave its trainer in the middle of a step: that one
+ * is ended before this returns. DeviceMissing when a living worker has the device.
  */
 export async function lockDevice(file: string): Promise<DeviceLock> {
-  mkdirSync(dirname(file), { recursive: true });
-  const worker = identify(process.pid) ?? { pid: process.pid, started: '' };
-  for (;;) {
-    if (create(file, { worker, trainer: null })) break;
-    const text = readText(file);
-    if (text === null) continue;
-    const holder = parse(text);
-    if (holder && isRunning(holder.worker))
-      throw new RunnerError(
-        'DeviceMissing',
-        `the device is in use by the worker with pid ${holder.worker.pid} (${file}); stop that worker, or give this one another SIGLIP2_STATE`,
-      );
-    if (holder?.trainer && !(await end(holder.trainer)))
-      throw new RunnerError(
-        'DeviceMissing',
-        `the trainer with pid ${holder.trainer.pid} of an earlier worker does not end; end it, then start again`,
-      );
-    removeStale(file, text);
+  const lock = await takeLock(file);
+  const trainerFile = `${file}.trainer`;
+  const stale = readJson(trainerFile) as ProcessName | null;
+  if (stale && !(await endProcess(stale))) {
+    await lock.release();
+    throw new RunnerError(
+      'DeviceMissing',
+      `the trainer with pid ${stale.pid} of an earlier worker does not end; end it, then it goes on`,
+    );
   }
   return {
     setTrainer(pid) {
-      const trainer = pid === null ? null : identify(pid);
-      const next = `${file}.${randomUUID()}`;
-      writeFileSync(next, JSON.stringify({ worker, trainer }));
-      renameSync(next, file);
+      writeFileSync(`${trainerFile}.part`, JSON.stringify({ pid, start: processStart(pid) } satisfies ProcessName));
+      renameSync(`${trainerFile}.part`, trainerFile);
     },
-    release() {
-      const holder = parse(readText(file) ?? '');
-      if (holder?.worker.pid === worker.pid && holder.worker.started === worker.started) unlinkSync(file);
+    async release() {
+      rmSync(trainerFile, { force: true });
+      await lock.release();
     },
   };
 }
 
-/** The file appears with its content or not at all. */
-function create(file: string, holder: Holder): boolean {
-  const draft = `${file}.${randomUUID()}`;
-  writeFileSync(draft, JSON.stringify(holder), { flag: 'wx' });
-  try {
-    linkSync(draft, file);
-    return true;
-  } catch (error) {
-    if ((error as NodeJS.ErrnoException).code === 'EEXIST') return false;
-    throw error;
-  } finally {
-    unlinkSync(draft);
+async function takeLock(file: string) {
+  // Another worker that looks at the same stale file may be in the way for a moment.
+  for (let tries = 0; tries < 10; tries++) {
+    const lock = await tryLock(file);
+    if (lock) return lock;
+    await delay(50);
   }
+  const pid = (readJson(file) as { pid?: number } | null)?.pid ?? 'unknown';
+  throw new RunnerError(
+    'DeviceMissing',
+    `the device is in use by the worker with pid ${pid} (${file}); stop that worker, or give this one another SIGLIP2_STATE`,
+  );
 }
 
-/** Two workers may find the same stale file: the second must not take away what the first has just made. */
-function removeStale(file: string, text: string): void {
-  const aside = `${file}.${randomUUID()}`;
-  try {
-    renameSync(file, aside);
-  } catch {
-    return; // The other one was quicker.
+/** Kills a process that nobody can ask any more, and waits until it is gone: false if that takes too long. */
+async function endProcess(name: ProcessName, withinMs = 30_000): Promise<boolean> {
+  for (const until = Date.now() + withinMs; isAlive(name); await delay(50)) {
+    if (Date.now() > until) return false;
+    try {
+      process.kill(name.pid, 'SIGKILL');
+    } catch {
+      // It ended in between.
+    }
   }
-  try {
-    if (readText(aside) !== text) linkSync(aside, file);
-  } catch {
-    // A third one has it already.
-  } finally {
-    unlinkSync(aside);
-  }
+  return true;
 }
 
-function readText(file: string): string | null {
+function readJson(file: string): unknown {
   try {
-    return readFileSync(file, 'utf8');
-  } catch {
-    return null;
-  }
-}
-
-function parse(text: string): Holder | null {
-  try {
-    const { worker, trainer } = JSON.parse(text) as Holder;
-    return typeof worker.pid === 'number' ? { worker, trainer } : null;
+    return JSON.parse(readFileSync(file, 'utf8'));
   } catch {
     return null;
   }

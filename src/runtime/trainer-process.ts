@@ -148,7 +148,7 @@ export function createTrainerProcess(options: TrainerProcessOptions): TrainerPro
         await gone;
         clearTimeout(late);
       }
-      lock?.release();
+      await lock?.release();
       lock = null;
     },
   };

@@ -5,7 +5,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { identify, isRunning } from '../../src/runtime/process-identity.ts';
+import { isAlive } from '../../src/runtime/services-state.ts';
 import { createTrainerProcess, type TrainerProcess } from '../../src/runtime/trainer-process.ts';
 import type { Snapshot, TrainJob } from '../../src/train/protocol.ts';
 import { tinySettings } from '../train/settings.ts';
@@ -15,7 +15,7 @@ const log = { info() {}, warn() {} };
 let folder: string;
 let trainers: TrainerProcess[];
 const lockFile = () => join(folder, 'state', 'cpu.lock');
-const holder = () => JSON.parse(readFileSync(lockFile(), 'utf8'));
+const trainerOf = () => JSON.parse(readFileSync(`${lockFile()}.trainer`, 'utf8'));
 
 beforeEach(() => {
   folder = mkdtempSync(join(tmpdir(), 'trainer-'));
@@ -66,12 +66,12 @@ describe('the trainer process', () => {
     const { sha256, step, examples } = first[1]!;
     expect(trainer.holds(sha256)).toBe(true);
     expect(trainer.holds(first[0]!.sha256)).toBe(false);
-    const pid = holder().trainer.pid;
+    const pid = trainerOf().pid;
     const from = { folder: join(folder, 'gone'), sha256, step, examples };
     const second = await train(trainer, job(30, from));
     const whole = await train(trainer, job(30));
     expect(second.at(-1)!.sha256).toBe(whole.at(-1)!.sha256);
-    expect(holder().trainer.pid).toBe(pid);
+    expect(trainerOf().pid).toBe(pid);
   });
 
   it('that crashes is reported with its last words, and started again for the next job', async () => {
@@ -97,7 +97,7 @@ describe('the trainer process', () => {
     const run = train(trainer, job(20));
     await expect(run).rejects.toMatchObject({ code: 'TrainerStuck' });
     await new Promise((resolve) => setTimeout(resolve, 200));
-    expect(identify(holder().trainer.pid)).toBeNull();
+    expect(isAlive(trainerOf())).toBe(false);
   });
 
   it('stops when asked to, with a snapshot of the step that it was at', async () => {
@@ -119,7 +119,7 @@ describe('the trainer process', () => {
   it('passes on what the job failed with, and lives', async () => {
     const trainer = start({ nonFinite: { step: 3 } });
     await expect(train(trainer, job(20))).rejects.toMatchObject({ code: 'NonFinite', details: { step: 3 } });
-    expect(isRunning(holder().trainer)).toBe(true);
+    expect(isAlive(trainerOf())).toBe(true);
   });
 
   it('that can not start says why, and one that never gets ready is ended', async () => {
@@ -154,13 +154,13 @@ describe('the lock of a device', () => {
       process.send('running');`;
     const { child: killed } = await runModule(worker);
     // As if the trainer were in a long step: it does not see that its channel was closed.
-    const stale = holder().trainer;
+    const stale = trainerOf();
     process.kill(stale.pid, 'SIGSTOP');
     killed.kill('SIGKILL');
     await once(killed, 'exit');
-    expect(isRunning(stale)).toBe(true);
+    expect(isAlive(stale)).toBe(true);
     await start().run(job(1));
-    expect(isRunning(stale)).toBe(false);
-    expect(holder().worker.pid).toBe(process.pid);
+    expect(isAlive(stale)).toBe(false);
+    expect(JSON.parse(readFileSync(lockFile(), 'utf8')).pid).toBe(process.pid);
   });
 });

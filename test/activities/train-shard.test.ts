@@ -1,0 +1,211 @@
+import { mkdirSync, readdirSync } from 'node:fs';
+import { join } from 'node:path';
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
+import { recoverCheckpoint } from '../../activities/recover-checkpoint.ts';
+import { trainShard } from '../../activities/train-shard.ts';
+import { listCommits } from '../../src/checkpoint/commits.ts';
+import { readManifest } from '../../src/checkpoint/manifest.ts';
+import { RunnerError } from '../../src/runtime/errors.ts';
+import type { S3ObjectStore } from '../../src/storage/s3.ts';
+import { startServer, type TestServer } from '../storage/versitygw.ts';
+import { type Hands, hands, planOf, shard } from './fixture.ts';
+
+let server: TestServer;
+let store: S3ObjectStore;
+let on: Hands;
+/** What an undisturbed run ends with, at 30 and at 60. */
+let expected: { 30: string; 60: string };
+
+beforeAll(async () => {
+  server = await startServer();
+  store = server.store({ attempts: 1 });
+  on = hands();
+  const plan = await planOf(store, 'undisturbed');
+  const deps = on.deps(store);
+  const first = await trainShard(deps, shard(plan, 30), on.attempt());
+  const second = await trainShard(deps, shard(plan, 60, first.checkpoint), on.attempt());
+  expected = { 30: first.checkpoint.sha256, 60: second.checkpoint.sha256 };
+  await on.close();
+});
+afterAll(() => server.stop());
+beforeEach(() => {
+  on = hands();
+});
+afterEach(() => on.close());
+
+const steps = async (run: string, revision = 0) =>
+  (await listCommits(store, { run, phase: 'pretrain' }, revision)).map(({ step }) => step);
+const runs = (() => {
+  let count = 0;
+  return () => `run-${++count}`;
+})();
+
+describe('a shard', () => {
+  it('commits every tenth step, each from the one before, and leaves nothing on the disk', async () => {
+    const run = runs();
+    const plan = await planOf(store, run);
+    const attempt = on.attempt();
+    const result = await trainShard(on.deps(store, { trainer: on.trainer({ stepMs: 10 }) }), shard(plan, 30), attempt);
+    expect(result.checkpoint).toMatchObject({ run, step: 30, examples: 180, sha256: expected[30] });
+    const commits = await listCommits(store, { run, phase: 'pretrain' }, 0);
+    expect(commits.map(({ step }) => step)).toEqual([10, 20, 30]);
+    const manifests = await Promise.all(commits.map((commit) => readManifest(store, commit)));
+    expect(manifests.map(({ manifest }) => manifest.parent?.step ?? null)).toEqual([null, 10, 20]);
+    expect(manifests[2]!.manifest.sidecars.map(({ path }) => path)).toContain('config.json');
+    expect(readdirSync(join(on.folder, 'scratch', run, 'pretrain'))).toEqual([]);
+    expect(JSON.parse((await store.get(`runs/${run}/pretrain/latest.json`)).toString())).toMatchObject({ step: 30 });
+    expect(attempt.beats.length).toBeGreaterThanOrEqual(1);
+  });
+
+  it('goes on at the newest commit of an attempt that died, and ends with the same bytes', async () => {
+    const plan = await planOf(store, runs());
+    const crashing = { crash: { step: 25 }, stepMs: 5 };
+    await expect(
+      trainShard(on.deps(store, { trainer: on.trainer(crashing) }), shard(plan, 30), on.attempt()),
+    ).rejects.toMatchObject({ code: 'TrainerCrashed', details: { final: true } });
+    expect(await steps(plan.run)).toEqual([10, 20]);
+    const last = await trainShard(on.deps(store), shard(plan, 30), on.attempt());
+    expect(last.checkpoint.sha256).toBe(expected[30]);
+    expect(await steps(plan.run)).toEqual([10, 20, 30]);
+  });
+
+  it('starts its trainer again after a crash, by itself', async () => {
+    const plan = await planOf(store, runs());
+    const trainer = on.trainer({ crash: { step: 25, once: join(on.folder, 'crashed') }, stepMs: 5 });
+    const last = await trainShard(on.deps(store, { trainer }), shard(plan, 30), on.attempt());
+    expect(last.checkpoint.sha256).toBe(expected[30]);
+  });
+
+  it.each(['objects', 'manifest', 'commit', 'hint'] as const)(
+    'that dies after the %s of its second commit is made again to the same bytes',
+    async (point) => {
+      const plan = await planOf(store, runs());
+      let passed = 0;
+      const onPoint = (at: string) => {
+        if (at === point && ++passed === 2) throw new Error('died');
+      };
+      const trainer = on.trainer({ stepMs: 10 });
+      await expect(trainShard(on.deps(store, { onPoint, trainer }), shard(plan, 30), on.attempt())).rejects.toThrow(
+        'died',
+      );
+      const last = await trainShard(on.deps(store, { trainer }), shard(plan, 30), on.attempt());
+      expect(last.checkpoint.sha256).toBe(expected[30]);
+      expect(await steps(plan.run)).toEqual([10, 20, 30]);
+    },
+  );
+
+  it('that was done before is not done again', async () => {
+    const plan = await planOf(store, runs());
+    const first = await trainShard(on.deps(store), shard(plan, 30), on.attempt());
+    const broken = on.trainer({ broken: true });
+    const again = await trainShard(on.deps(store, { trainer: broken }), shard(plan, 30), on.attempt());
+    expect(again).toEqual(first);
+  });
+
+  it('that is raced by another attempt ends with one commit a step, whoever wins', async () => {
+    const plan = await planOf(store, runs());
+    const attempts = [1, 2, 3].map((n) => {
+      const deps = on.deps(store, { scratch: join(on.folder, `scratch-${n}`), trainer: on.trainer({ stepMs: 8 + n }) });
+      return trainShard(deps, shard(plan, 60), on.attempt());
+    });
+    const results = await Promise.all(attempts);
+    for (const { checkpoint } of results) expect(checkpoint).toEqual(results[0]!.checkpoint);
+    expect(results[0]!.checkpoint.sha256).toBe(expected[60]);
+    expect(await steps(plan.run)).toEqual([10, 20, 30, 40, 50, 60]);
+  });
+
+  it('leaves out checkpoints on a link that is slower than the training, and never the last', async () => {
+    const plan = await planOf(store, runs());
+    const onPoint = (at: string) => (at === 'objects' ? new Promise<void>((done) => setTimeout(done, 300)) : undefined);
+    const last = await trainShard(on.deps(store, { onPoint }), shard(plan, 60), on.attempt());
+    expect(last.checkpoint.sha256).toBe(expected[60]);
+    expect(await steps(plan.run)).toEqual([10, 60]);
+  });
+
+  it('trains on while the store is away, and commits when it is back', async () => {
+    const plan = await planOf(store, runs());
+    const attempt = on.attempt();
+    const deps = on.deps(store, { trainer: on.trainer({ stepMs: 20 }) });
+    const first = await trainShard(deps, shard(plan, 10), on.attempt());
+    const outage = trainShard(deps, shard(plan, 30, first.checkpoint), attempt);
+    await new Promise((resolve) => setTimeout(resolve, 150));
+    await server.kill();
+    await new Promise((resolve) => setTimeout(resolve, 1500));
+    expect(attempt.beats.at(-1)!.doing).toMatch(/waits for the store: .*127.0.0.1/);
+    await server.restart();
+    expect((await outage).checkpoint.sha256).toBe(expected[30]);
+  });
+
+  it('that is cancelled ends with a checkpoint of the step that it was at', async () => {
+    const plan = await planOf(store, runs());
+    const stop = new AbortController();
+    setTimeout(() => stop.abort(), 350);
+    const deps = on.deps(store, { trainer: on.trainer({ stepMs: 20 }) });
+    const stopped = await trainShard(deps, shard(plan, 60), on.attempt({ signal: stop.signal }));
+    expect(stopped.checkpoint.step).toBeLessThan(30);
+    expect((await steps(plan.run)).at(-1)).toBe(stopped.checkpoint.step);
+    const last = await trainShard(on.deps(store), shard(plan, 60, stopped.checkpoint), on.attempt());
+    expect(last.checkpoint.sha256).toBe(expected[60]);
+  });
+
+  it('ends at once when its snapshots can not be kept', async () => {
+    const plan = await planOf(store, runs());
+    const onPoint = () => {
+      throw new RunnerError('CredentialsRefused', 'the key was withdrawn');
+    };
+    const attempt = on.attempt();
+    const deps = on.deps(store, { onPoint, trainer: on.trainer({ stepMs: 20 }) });
+    await expect(trainShard(deps, shard({ ...plan, to: { step: 6000, examples: 1 } }, 6000), attempt)).rejects.toThrow(
+      'the key was withdrawn',
+    );
+    expect(await steps(plan.run)).toEqual([]);
+  });
+
+  it('refuses to go on from a checkpoint of other settings', async () => {
+    const run = runs();
+    await trainShard(on.deps(store), shard(await planOf(store, run), 30), on.attempt());
+    const other = await planOf(store, run, { seed: 12 });
+    await expect(trainShard(on.deps(store), shard(other, 60), on.attempt())).rejects.toMatchObject({
+      code: 'TwoRunsUnderOneName',
+      message: expect.stringContaining('other data or settings'),
+    });
+  });
+
+  it('gives up after three crashes at one step, in a sentence, and not before', async () => {
+    const plan = await planOf(store, runs());
+    mkdirSync(join(on.folder, 'scratch'), { recursive: true });
+    const deps = on.deps(store, { trainer: on.trainer({ crash: { step: 5 } }) });
+    await expect(trainShard(deps, shard(plan, 30), on.attempt())).rejects.toThrow(
+      /^3 times in a row without a checkpoint in between, at step 4: the trainer process ended by SIGKILL/,
+    );
+  });
+});
+
+describe('damage', () => {
+  it('of the newest checkpoint is found, and the run goes on from the one before under a new revision', async () => {
+    const plan = await planOf(store, runs());
+    const slow = on.deps(store, { trainer: on.trainer({ stepMs: 10 }) });
+    const first = await trainShard(slow, shard(plan, 30), on.attempt());
+    await store.put(`${first.checkpoint.prefix}training-optimizer.safetensors`, 'not what it was');
+    const fresh = on.deps(store);
+    const input = shard(plan, 60, first.checkpoint);
+    await expect(trainShard(fresh, input, on.attempt())).rejects.toMatchObject({
+      code: 'CheckpointDamaged',
+      details: { step: 30 },
+    });
+    const from = await recoverCheckpoint(fresh, { plan, revision: 0, belowStep: 30 }, on.attempt());
+    expect(from).toMatchObject({ step: 20, revision: 0 });
+    const last = await trainShard(slow, shard(plan, 60, from, 1), on.attempt());
+    expect(last.checkpoint).toMatchObject({ sha256: expected[60], revision: 1 });
+    expect(await steps(plan.run, 1)).toEqual([30, 40, 50, 60]);
+  });
+
+  it('of everything leads back to the beginning', async () => {
+    const plan = await planOf(store, runs());
+    const deps = on.deps(store);
+    await trainShard(deps, shard(plan, 10), on.attempt());
+    const [commit] = await listCommits(store, plan, 0);
+    await store.delete(`${commit!.prefix}model.safetensors`);
+    expect(await recoverCheckpoint(deps, { plan, revision: 0, belowStep: 11 }, on.attempt())).toBeNull();
+  });
+});
