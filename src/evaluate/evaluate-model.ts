@@ -20,7 +20,7 @@ export interface ModelEvaluation extends EvaluationReport {
   readonly corrupt: number;
 }
 
-/** Images that are held undecoded at once: a few batches of the embedder, whatever the size of the data set. */
+/** Images, or texts, that are embedded at once: a few batches of the embedder, whatever the size of the data set. */
 const chunk = 256;
 
 /**
@@ -45,19 +45,38 @@ export async function evaluateModel(
     const labels = new Labels(job.languages);
     const corrupt: CorruptMember[] = [];
     const images = await embedImages(job, index, store, embedder, labels, corrupt, note);
+    const pause = pauses(() => note('evaluate: comparing images and texts'));
     const texts: Record<string, Embeddings> = {};
     for (const language of labels.languages) {
       const named = labels.in(language);
-      const rows = embedder.texts(tokenizer.tokenize(named.texts, job.model.text.length));
+      const rows = new Float32Array(named.texts.length * images.width);
+      for (let from = 0; from < named.texts.length; from += chunk) {
+        const part = tokenizer.tokenize(named.texts.slice(from, from + chunk), job.model.text.length);
+        rows.set(embedder.texts(part), from * images.width);
+        await pause();
+      }
       texts[language] = { width: images.width, rows, concepts: named.concepts };
-      // The embedder blocks: between languages the worker's messages get their turn.
-      await yieldToEvents();
     }
-    const report = evaluateEmbeddings(images, texts);
+    const report = await evaluateEmbeddings(images, texts, pause);
     return { examples: images.concepts.length, corrupt: index.corrupt.length + corrupt.length, ...report };
   } finally {
     embedder.dispose();
   }
+}
+
+/** A pause lets messages through when the process was busy for a while, and says now and then that it is at work. */
+function pauses(tell: () => void): () => Promise<void> {
+  let [paused, told] = [performance.now(), performance.now()];
+  return async () => {
+    const now = performance.now();
+    if (now - paused < 200) return;
+    if (now - told > 10_000) {
+      tell();
+      told = now;
+    }
+    await yieldToEvents();
+    paused = performance.now();
+  };
 }
 
 async function embedImages(

@@ -13,5 +13,8 @@ export interface EvaluationInput {
   readonly texts: Embeddings;
 }
 
+/** Called every few million products: who owns the process may let messages through. Changes no figure. */
+export type Pause = () => Promise<void>;
+
 /** The contract of every evaluator: a pure function of embeddings that yields its figures by name. */
-export type Evaluator = (input: EvaluationInput) => Iterable<Metric>;
+export type Evaluator = (input: EvaluationInput, pause: Pause) => AsyncIterable<Metric>;

@@ -1,3 +1,5 @@
+import type { Pause } from './evaluator.ts';
+
 /** Rows of unit length in the shared space, and what each is about. Letters: n queries, m candidates, E width. */
 export interface Embeddings {
   readonly width: number;
@@ -9,6 +11,8 @@ export interface Embeddings {
 
 // Candidates are taken by blocks that stay in the second-level cache while all queries pass over them.
 const blockFloats = 32_768;
+// Times a block: some hundred million products between two pauses.
+const queriesAtOnce = 8192;
 
 /**
  * For each query the place (0 is first) of the best-placed candidate of its concept, or -1 where there is none.
@@ -16,7 +20,7 @@ const blockFloats = 32_768;
  * has collapsed to one point scores chance. Sums are taken in double precision in a fixed order: equal embeddings
  * give equal places on every machine.
  */
-export function bestRanks(queries: Embeddings, candidates: Embeddings): Int32Array {
+export async function bestRanks(queries: Embeddings, candidates: Embeddings, pause: Pause): Promise<Int32Array> {
   const { width } = queries;
   const count = queries.concepts.length;
   const q = Float64Array.from(queries.rows);
@@ -29,7 +33,10 @@ export function bestRanks(queries: Embeddings, candidates: Embeddings): Int32Arr
     const to = Math.min(total, from + block);
     let i = 0;
     // Four queries at a time: each value of a candidate is loaded once for all of them.
-    for (; i + 4 <= count; i += 4) countBetterOfFour(q, c, width, i, from, to, places, scores, ranks);
+    for (; i + 4 <= count; i += 4) {
+      countBetterOfFour(q, c, width, i, from, to, places, scores, ranks);
+      if (i % queriesAtOnce === 0) await pause();
+    }
     for (; i < count; i++) {
       for (let j = from; j < to; j++) {
         if (isBetter(dot(q, i, c, j, width), j, scores[i]!, places[i]!)) ranks[i]!++;

@@ -1,5 +1,5 @@
 import { RunnerError } from '../runtime/errors.ts';
-import type { Evaluator } from './evaluator.ts';
+import type { Evaluator, Pause } from './evaluator.ts';
 import type { Embeddings } from './ranks.ts';
 import { retrieval } from './retrieval.ts';
 import { zeroShot } from './zero-shot.ts';
@@ -39,16 +39,18 @@ export interface EvaluationReport {
 }
 
 /** Runs every evaluator in every language. DataContract when no language has a text for any image. */
-export function evaluateEmbeddings(
+export async function evaluateEmbeddings(
   images: Embeddings,
   textsByLanguage: Readonly<Record<string, Embeddings>>,
-): EvaluationReport {
-  const each = (evaluator: Evaluator) =>
-    Object.fromEntries(
-      Object.entries(textsByLanguage).map(([language, texts]) => [language, figures(evaluator, { images, texts })]),
-    );
-  const classification = each(zeroShot) as unknown as Record<string, ZeroShotFigures>;
-  const search = each(retrieval) as unknown as Record<string, RetrievalFigures>;
+  pause: Pause = async () => {},
+): Promise<EvaluationReport> {
+  const classification: Record<string, ZeroShotFigures> = {};
+  const search: Record<string, RetrievalFigures> = {};
+  for (const [language, texts] of Object.entries(textsByLanguage)) {
+    const input = { images, texts };
+    classification[language] = (await figures(zeroShot(input, pause))) as unknown as ZeroShotFigures;
+    search[language] = (await figures(retrieval(input, pause))) as unknown as RetrievalFigures;
+  }
   const languages = Object.keys(textsByLanguage);
   const language = languages.find((name) => classification[name]!.examples > 0);
   if (language === undefined) {
@@ -73,9 +75,9 @@ interface Figures {
 }
 
 /** Metrics as a JSON object; a / in a name opens an object within. */
-function figures(evaluator: Evaluator, input: Parameters<Evaluator>[0]): Figures {
+async function figures(metrics: ReturnType<Evaluator>): Promise<Figures> {
   const result: Figures = {};
-  for (const { name, value } of evaluator(input)) {
+  for await (const { name, value } of metrics) {
     const path = name.split('/');
     const last = path.pop()!;
     let at = result;

@@ -1,4 +1,4 @@
-import type { Evaluator, Metric } from './evaluator.ts';
+import type { Evaluator, Metric, Pause } from './evaluator.ts';
 import { bestRanks, type Embeddings, shareWithin } from './ranks.ts';
 import { withConcepts } from './zero-shot.ts';
 
@@ -9,19 +9,24 @@ const cuts = [1, 5, 10] as const;
  * (big_vision `evaluators/proj/image_text/image_text_retrieval.py`). A text is right for every image of its concept.
  * Images without a text in this language are left out and counted, and so are texts without an image.
  */
-export const retrieval: Evaluator = function* ({ images, texts }) {
+export const retrieval: Evaluator = async function* ({ images, texts }, pause) {
   const named = withConcepts(images, new Set(texts.concepts));
   const shown = withConcepts(texts, new Set(images.concepts));
   yield { name: 'images', value: named.concepts.length };
   yield { name: 'texts', value: shown.concepts.length };
   yield { name: 'left_out', value: images.concepts.length - named.concepts.length };
   if (named.concepts.length === 0) return;
-  yield* direction('image_to_text', named, shown);
-  yield* direction('text_to_image', shown, named);
+  yield* direction('image_to_text', named, shown, pause);
+  yield* direction('text_to_image', shown, named, pause);
 };
 
-function* direction(name: string, queries: Embeddings, candidates: Embeddings): Generator<Metric> {
-  const ranks = bestRanks(queries, candidates);
+async function* direction(
+  name: string,
+  queries: Embeddings,
+  candidates: Embeddings,
+  pause: Pause,
+): AsyncGenerator<Metric> {
+  const ranks = await bestRanks(queries, candidates, pause);
   for (const k of cuts) yield { name: `${name}/r${k}`, value: shareWithin(ranks, k) };
   yield { name: `${name}/chance_r1`, value: chanceOfFirst(queries, candidates) };
 }

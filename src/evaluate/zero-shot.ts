@@ -7,7 +7,7 @@ import { bestRanks, type Embeddings, shareWithin } from './ranks.ts';
  * `evaluators/proj/image_text/discriminative_classifier.py`). Images whose concept has no text in this language
  * are left out and counted.
  */
-export const zeroShot: Evaluator = function* ({ images, texts }) {
+export const zeroShot: Evaluator = async function* ({ images, texts }, pause) {
   const classes = classEmbeddings(texts);
   const named = withConcepts(images, new Set(classes.concepts));
   const count = classes.concepts.length;
@@ -16,7 +16,7 @@ export const zeroShot: Evaluator = function* ({ images, texts }) {
   yield { name: 'examples', value: examples };
   yield { name: 'left_out', value: images.concepts.length - examples };
   if (examples === 0) return;
-  const ranks = bestRanks(named, classes);
+  const ranks = await bestRanks(named, classes, pause);
   const top1 = shareWithin(ranks, 1);
   yield { name: 'top1', value: top1 };
   yield { name: 'top5', value: shareWithin(ranks, 5) };

@@ -1,8 +1,8 @@
 import { readFileSync } from 'node:fs';
-import { describe, expect, it } from 'vitest';
+import { beforeAll, describe, expect, it } from 'vitest';
 import { randomStream } from '../../src/data/random.ts';
 import { bestRanks, type Embeddings, shareWithin } from '../../src/evaluate/ranks.ts';
-import { evaluateEmbeddings } from '../../src/evaluate/report.ts';
+import { type EvaluationReport, evaluateEmbeddings } from '../../src/evaluate/report.ts';
 import { classEmbeddings } from '../../src/evaluate/zero-shot.ts';
 
 /** Made by scikit-learn and NumPy: fixtures/make_fixtures.py. */
@@ -45,8 +45,10 @@ function slowRanks(queries: Embeddings, candidates: Embeddings): number[] {
   });
 }
 
+const pause = async () => {};
+
 describe('ranks', () => {
-  it('are those of a full sort, also with ties, repeated concepts and concepts without a candidate', () => {
+  it('are those of a full sort, also with ties, repeated concepts and concepts without a candidate', async () => {
     const queries = noisy(
       1,
       Array.from({ length: 83 }, (_, i) => (i * 7) % 41),
@@ -59,34 +61,34 @@ describe('ranks', () => {
       10,
       0.5,
     );
-    const ranks = bestRanks(queries, candidates);
+    const ranks = await bestRanks(queries, candidates, pause);
     expect([...ranks]).toEqual(slowRanks(queries, candidates));
     expect([...ranks].filter((rank) => rank === -1)).toHaveLength(
       [...queries.concepts].filter((concept) => concept >= 35).length,
     );
   });
 
-  it('of a model that maps everything to one point give chance', () => {
+  it('of a model that maps everything to one point give chance', async () => {
     const point = (n: number): Embeddings => ({
       width: 3,
       rows: new Float32Array(3 * n).fill(0.5),
       concepts: Int32Array.from({ length: n }, (_, i) => i),
     });
-    const ranks = bestRanks(point(50), point(50));
+    const ranks = await bestRanks(point(50), point(50), pause);
     expect(shareWithin(ranks, 1)).toBe(1 / 50);
     expect(shareWithin(ranks, 5)).toBe(5 / 50);
   });
 
-  it('of 1,800 images and 1,800 texts of width 128 take less than 2 s of one core', () => {
+  it('of 1,800 images and 1,800 texts of width 128 take less than 2 s of one core', async () => {
     const concepts = Array.from({ length: 1800 }, (_, i) => i);
     const [images, texts] = [noisy(2, concepts, 128, 1), noisy(2, concepts, 128, 2)];
     // Time of the processor: others may be at work on this machine.
     const started = process.cpuUsage();
-    const ranks = bestRanks(images, texts);
+    const ranks = await bestRanks(images, texts, pause);
     const { user, system } = process.cpuUsage(started);
     expect((user + system) / 1e6).toBeLessThan(2);
     expect(shareWithin(ranks, 1)).toBeGreaterThan(0.5);
-    expect(bestRanks(images, texts)).toEqual(ranks);
+    expect(await bestRanks(images, texts, pause)).toEqual(ranks);
   });
 });
 
@@ -103,10 +105,13 @@ describe('class embeddings', () => {
 });
 
 describe('the report', () => {
-  const report = evaluateEmbeddings(
-    embeddings(fixture.images),
-    Object.fromEntries(Object.entries(fixture.texts).map(([language, texts]) => [language, embeddings(texts)])),
-  );
+  let report: EvaluationReport;
+  beforeAll(async () => {
+    report = await evaluateEmbeddings(
+      embeddings(fixture.images),
+      Object.fromEntries(Object.entries(fixture.texts).map(([language, texts]) => [language, embeddings(texts)])),
+    );
+  });
 
   it.each(Object.keys(fixture.figures))('has the figures of scikit-learn and of a plain loop in %s', (language) => {
     const { zero_shot, retrieval } = fixture.figures[language]!;
@@ -132,12 +137,14 @@ describe('the report', () => {
     expect(JSON.stringify(report).length).toBeLessThan(2500);
   });
 
-  it('reports a language without texts as left out, and goes to the next for the figures at the top', () => {
+  it('reports a language without texts as left out, and goes to the next for the figures at the top', async () => {
     const nothing: Embeddings = { width: fixture.width, rows: new Float32Array(0), concepts: new Int32Array(0) };
     const images = embeddings(fixture.images);
-    const mixed = evaluateEmbeddings(images, { xx: nothing, de: embeddings(fixture.texts.de!) });
+    const mixed = await evaluateEmbeddings(images, { xx: nothing, de: embeddings(fixture.texts.de!) });
     expect(mixed.zero_shot.by_language.xx).toEqual({ classes: 0, examples: 0, left_out: 90 });
     expect(mixed.zero_shot.language).toBe('de');
-    expect(() => evaluateEmbeddings(images, { xx: nothing })).toThrow(/evaluate\.languages is xx, and none of the 90/);
+    await expect(evaluateEmbeddings(images, { xx: nothing })).rejects.toThrow(
+      /evaluate\.languages is xx, and none of the 90/,
+    );
   });
 });

@@ -13,7 +13,7 @@ const giant: ModelConfig = {
 describe('the files beside a checkpoint', () => {
   const files = Object.fromEntries(checkpointSidecars(giant).map(({ path, content }) => [path, JSON.parse(content)]));
 
-  it('describe giant-opt-patch16-384 as its released config does, with the full token table', () => {
+  it('describe giant-opt-patch16-384 by the numbers of the size table, with all 256,000 tokens', () => {
     expect(files['config.json']).toMatchObject({
       architectures: ['SiglipModel'],
       model_type: 'siglip',
