@@ -1,15 +1,8 @@
 import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { Connection } from '@temporalio/client';
+import { ensureSearchAttributes, searchAttributes } from '../../src/runtime/search-attributes.ts';
 import type { ServiceCommand } from './service.ts';
-
-/** What `temporal workflow list` can search by; the numbers are those of Temporal's IndexedValueType. */
-export const searchAttributes = {
-  SiglipRun: { type: 'Keyword', value: 2 },
-  SiglipPhase: { type: 'Keyword', value: 2 },
-  SiglipState: { type: 'Keyword', value: 2 },
-  SiglipStep: { type: 'Int', value: 3 },
-} as const;
 
 const namespace = 'default';
 
@@ -41,7 +34,8 @@ export function temporalCommand(options: {
     log: join(folder, 'logs', 'temporal.log'),
     startMs: 60_000,
     stopMs: 10_000,
-    ready: () => withConnection(address, ensureSearchAttributes),
+    // A database of an older version, or another Temporal, may lack some.
+    ready: () => withConnection(address, (connection) => ensureSearchAttributes(connection, namespace)),
   };
 }
 
@@ -56,16 +50,6 @@ async function withConnection<T>(address: string, use: (connection: Connection) 
   } finally {
     await connection.close();
   }
-}
-
-/** A database of an older version, or another Temporal, may lack some. True when all are there. */
-export async function ensureSearchAttributes(connection: Connection): Promise<boolean> {
-  const { customAttributes } = await connection.operatorService.listSearchAttributes({ namespace });
-  const missing = Object.entries(searchAttributes).filter(([name]) => !(name in (customAttributes ?? {})));
-  if (missing.length === 0) return true;
-  const wanted = Object.fromEntries(missing.map(([name, { value }]) => [name, value]));
-  await connection.operatorService.addSearchAttributes({ namespace, searchAttributes: wanted });
-  return false;
 }
 
 /** True when a worker polls this task queue. */

@@ -1,0 +1,143 @@
+import { join } from 'node:path';
+import { setTimeout as delay } from 'node:timers/promises';
+import { fileURLToPath } from 'node:url';
+import { DefaultLogger, type NativeConnection, Runtime, Worker, type WorkerOptions } from '@temporalio/worker';
+import { Command } from 'commander';
+import { createActivities } from '../activities/index.ts';
+import { trainerEnvironment } from '../infra/setup/tensorflow.ts';
+import { deviceQueue } from '../workflows/policies.ts';
+import { connectPatiently } from './runtime/connect.ts';
+import { isRunnerError, RunnerError } from './runtime/errors.ts';
+import { log } from './runtime/log.ts';
+import { paths } from './runtime/paths.ts';
+import { reportError } from './runtime/report-error.ts';
+import { ownScratch } from './runtime/scratch.ts';
+import { createTrainerProcess } from './runtime/trainer-process.ts';
+import { codeVersion } from './runtime/version.ts';
+import { objectStoreFromEnvironment } from './storage/s3.ts';
+
+/**
+ * The Temporal worker: workflows and light activities on `siglip2`, device work on `siglip2-gpu`, one at a time.
+ * It survives an outage of Temporal and of the store, and ends on SIGTERM with a checkpoint.
+ */
+const lightQueue = 'siglip2';
+const allQueues = [lightQueue, deviceQueue];
+
+const options: Partial<WorkerOptions> = {
+  // After SIGTERM the shard in progress commits what it has: this long, then the last commit stands.
+  shutdownForceTime: `${Number(process.env.SIGLIP2_GRACE) || 50} s`,
+  // The details of the last heartbeat are what `siglip2 status` shows.
+  maxHeartbeatThrottleInterval: '1s',
+  defaultHeartbeatThrottleInterval: '1s',
+  // When a worker was killed, its successor answers queries after this long.
+  stickyQueueScheduleToStartTimeout: '3s',
+};
+
+async function main(queues: readonly string[]): Promise<void> {
+  const ending = new AbortController();
+  Runtime.install({
+    logger: new DefaultLogger('WARN', ({ level, message, meta }) => {
+      log[level === 'ERROR' ? 'error' : 'warn']({ ...meta }, message);
+    }),
+    shutdownSignals: [],
+  });
+  for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) {
+    process.on(signal, () => {
+      log.info({ signal }, 'ending: a shard in progress commits a checkpoint first');
+      ending.abort();
+    });
+  }
+  const device = (process.env.CUDA_VISIBLE_DEVICES || 'device').replaceAll(/[^\w-]/g, '-');
+  const trainer = queues.includes(deviceQueue)
+    ? createTrainerProcess({
+        lockFile: join(paths().state, `${device}.lock`),
+        log,
+        env: { ...process.env, ...(await trainerEnvironment()) },
+      })
+    : undefined;
+  const store = objectStoreFromEnvironment();
+  const scratch = ownScratch(paths().scratch);
+  const activities = createActivities({
+    store,
+    scratch,
+    log,
+    codeVersion: codeVersion(),
+    ...(trainer ? { trainer } : {}),
+  });
+  try {
+    while (!ending.signal.aborted) {
+      const connected = await connectPatiently(ending.signal);
+      if (!connected) break;
+      const { connection, namespace, address } = connected;
+      try {
+        log.info({ address, namespace, bucket: store.bucket, queues }, 'worker starts');
+        await serve({ connection, namespace, activities }, queues, ending.signal);
+      } catch (error) {
+        if (isRunnerError(error)) throw error;
+        // The connection itself failed for good, as when the server was away for very long: a new one may do.
+        log.error({ err: error }, 'the worker stopped; it starts again');
+        await delay(5_000, undefined, { signal: ending.signal }).catch(() => {});
+      } finally {
+        await connection.close().catch(() => {});
+      }
+    }
+  } finally {
+    await trainer?.close();
+    store.close();
+  }
+  log.info({}, 'worker ended');
+}
+
+/** Runs a worker for each queue until the signal, or until one of them fails. */
+async function serve(
+  common: { connection: NativeConnection; namespace: string; activities: object },
+  queues: readonly string[],
+  signal: AbortSignal,
+): Promise<void> {
+  const workers: Worker[] = [];
+  const shutdown = () => {
+    for (const worker of workers) if (worker.getState() === 'RUNNING') worker.shutdown();
+  };
+  if (queues.includes(lightQueue)) {
+    const workflowsPath = fileURLToPath(new URL('../workflows/index.ts', import.meta.url));
+    const light = { taskQueue: lightQueue, workflowsPath, maxConcurrentActivityTaskExecutions: 4 };
+    workers.push(await Worker.create({ ...common, ...options, ...light }));
+  }
+  if (queues.includes(deviceQueue)) {
+    // One device, one slot: what waits is taken by whichever worker is free first.
+    const one = { taskQueue: deviceQueue, maxConcurrentActivityTaskExecutions: 1 };
+    workers.push(await Worker.create({ ...common, ...options, ...one }));
+  }
+  signal.addEventListener('abort', shutdown);
+  try {
+    const runs = workers.map((worker) => worker.run());
+    if (signal.aborted) shutdown();
+    await Promise.all(runs).catch(async (error) => {
+      shutdown();
+      await Promise.allSettled(runs);
+      throw error;
+    });
+  } finally {
+    signal.removeEventListener('abort', shutdown);
+  }
+}
+
+const program = new Command('npm run worker --')
+  .description('Runs workflows and trains, until Ctrl-C; then it ends with a checkpoint.')
+  .option('--queues <names>', `task queues, of ${allQueues.join(', ')}`, allQueues.join(','))
+  .action(async ({ queues }: { queues: string }) => {
+    const wanted = queues.split(',').map((name) => name.trim());
+    const unknown = wanted.find((name) => !allQueues.includes(name));
+    if (unknown !== undefined)
+      throw new RunnerError('RecipeInvalid', `--queues names ${unknown}; allowed are ${allQueues.join(' and ')}`);
+    await main(wanted);
+  });
+
+try {
+  await program.parseAsync();
+  // A handle that a library keeps open must not keep an ended worker alive.
+  process.exit();
+} catch (error) {
+  reportError(error);
+  process.exit();
+}
