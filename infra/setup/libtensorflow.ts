@@ -19,7 +19,7 @@ export interface LibTensorflow {
   readonly source: 'SIGLIP2_LIBTENSORFLOW' | 'cache' | 'Python package index';
 }
 
-const cudaParts = 'nvidia/[^/]+/lib/|nvidia/cuda_nvcc/(bin|nvvm)/';
+const cudaParts = 'nvidia/[^/]+/lib/[^/]+\\.so|nvidia/cuda_nvcc/(bin|nvvm)/';
 
 /**
  * Reads a folder as either the inside of a TensorFlow wheel (`tensorflow/libtensorflow_cc.so.2`) or an unpacked

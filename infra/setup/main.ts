@@ -2,6 +2,7 @@ import { relative, resolve } from 'node:path';
 import { fileURLToPath, pathToFileURL } from 'node:url';
 import { isRunnerError } from '../../src/runtime/errors.ts';
 import { type PartName, partNames, prepare } from './prepare.ts';
+import { trainerEnvironment } from './tensorflow.ts';
 
 /**
  * The second half of every command, after `bootstrap.mjs`: provides the native parts that the script needs and runs
@@ -22,7 +23,11 @@ const [mode, script = '', ...args] = process.argv.slice(2);
 const path = resolve(script);
 process.argv = [process.argv[0]!, path, ...args];
 try {
-  if (mode !== '--as-it-is') await prepare(partsFor(relative(root, path), args[0]));
+  if (mode !== '--as-it-is') {
+    await prepare(partsFor(relative(root, path), args[0]));
+    // The trainer is a child of what runs here, and inherits where the CUDA libraries are.
+    Object.assign(process.env, await trainerEnvironment());
+  }
   await import(pathToFileURL(path).href);
 } catch (error) {
   if (!isRunnerError(error)) throw error;

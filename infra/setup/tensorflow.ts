@@ -21,7 +21,9 @@ export async function provideTensorflow(progress: Progress, cache: string = path
 export async function trainerEnvironment(env: NodeJS.ProcessEnv = process.env): Promise<Record<string, string>> {
   const library = await findLibTensorflow(paths(env).cache, deviceKind(env), env);
   if (!library || library.cuda.length === 0) return {};
-  const known = env.LD_LIBRARY_PATH ? [env.LD_LIBRARY_PATH] : [];
+  const known = env.LD_LIBRARY_PATH ? env.LD_LIBRARY_PATH.split(delimiter) : [];
+  // A worker inherits it, and asks again for its trainer.
+  if (library.cuda.every((folder) => known.includes(folder))) return {};
   const nvcc = join(library.folder, 'nvidia', 'cuda_nvcc');
   return {
     LD_LIBRARY_PATH: [...library.cuda, ...known].join(delimiter),

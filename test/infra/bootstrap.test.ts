@@ -1,5 +1,5 @@
 import { spawnSync } from 'node:child_process';
-import { chmodSync, copyFileSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { chmodSync, copyFileSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -62,6 +62,15 @@ test('packages that are missing, of another version or half installed are seen',
   write('node_modules/.package-lock.json', { 'node_modules/a': { version: '1.0.0' } });
   rmSync(join(clone, 'node_modules/a'), { recursive: true });
   expect(packagesFit(clone)).toBe(false);
+});
+
+test('package-lock.json has the packages of every platform, as npm ci wants it', () => {
+  const { packages } = JSON.parse(readFileSync(join(root, 'package-lock.json'), 'utf8'));
+  const names = new Set(Object.keys(packages).map((path) => path.split('node_modules/').at(-1)));
+  const lists = Object.values<{ optionalDependencies?: Record<string, string> }>(packages);
+  const optional = lists.flatMap((entry) => Object.keys(entry.optionalDependencies ?? {}));
+  expect(optional.length).toBeGreaterThan(50);
+  expect(optional.filter((name) => !names.has(name))).toEqual([]);
 });
 
 test('a test file that cannot be loaded and an error outside of tests count as failures', () => {

@@ -1,8 +1,10 @@
 import { prepare } from '../../infra/setup/prepare.ts';
+import { trainerEnvironment } from '../../infra/setup/tensorflow.ts';
 
 /** Real programs for every test, also when vitest is started by hand: nothing to do when they are in the cache. */
 export async function setup(): Promise<void> {
   const programs = await prepare();
   process.env.SIGLIP2_VERSITYGW ??= programs.versitygw;
   process.env.SIGLIP2_TEMPORAL ??= programs.temporal;
+  Object.assign(process.env, await trainerEnvironment());
 }
