@@ -92,7 +92,9 @@ export async function startServices(options: StartOptions): Promise<Services> {
         }
       : undefined;
     const s3 = only.includes('s3') ? { endpoint: `http://127.0.0.1:${ports.s3}`, bucket, region } : undefined;
-    const record = () => writeState(folder, { services, ports, ...(temporal && { temporal }), ...(s3 && { s3 }) });
+    const started = new Date().toISOString();
+    const record = () =>
+      writeState(folder, { started, services, ports, ...(temporal && { temporal }), ...(s3 && { s3 }) });
     const start = async (command: Service['command']) => {
       const service = new Service(command, record);
       services.push(service);
@@ -152,12 +154,12 @@ async function choosePorts(mode: 'usual' | 'free', before: Readonly<Record<strin
 
 function writeState(
   folder: string,
-  now: Pick<ServicesState, 'ports' | 'temporal' | 's3'> & { readonly services: readonly Service[] },
+  now: Pick<ServicesState, 'started' | 'ports' | 'temporal' | 's3'> & { readonly services: readonly Service[] },
 ): void {
   const { services, ...rest } = now;
   const children: Record<string, ProcessName> = {};
   for (const service of services) if (service.process) children[service.command.name] = service.process;
-  const state: ServicesState = { owner: thisProcess(), started: new Date().toISOString(), children, ...rest };
+  const state: ServicesState = { owner: thisProcess(), children, ...rest };
   const file = stateFile(folder);
   writeFileSync(`${file}.new`, `${JSON.stringify(state, null, 2)}\n`, { mode: 0o600 });
   renameSync(`${file}.new`, file);
