@@ -10,7 +10,8 @@ import { endGroup } from './processes.ts';
 export interface ServiceCommand {
   readonly name: string;
   readonly file: string;
-  readonly args: readonly string[];
+  /** Asked at each start. */
+  args(): readonly string[];
   readonly env: NodeJS.ProcessEnv;
   readonly log: string;
   /** True once it can be used; called again and again while it starts. */
@@ -36,6 +37,7 @@ export class Service {
   readonly failed: Promise<never>;
   readonly #onChange: () => void;
   #child: ChildProcess | undefined;
+  #readying: Promise<void> | undefined;
   #stopping = false;
   #deaths: number[] = [];
   #fail!: (error: RunnerError) => void;
@@ -78,9 +80,9 @@ export class Service {
   }
 
   #spawn(): void {
-    const { file, args, env, log } = this.command;
+    const { file, env, log } = this.command;
     const output = openLog(log);
-    const child = spawn(file, args, { env, detached: true, stdio: ['ignore', output, output] });
+    const child = spawn(file, this.command.args(), { env, detached: true, stdio: ['ignore', output, output] });
     closeSync(output);
     this.#child = child;
     this.#exited = new Promise((resolve) => {
@@ -114,7 +116,15 @@ export class Service {
     await this.#whenReady().catch(() => {});
   }
 
-  async #whenReady(): Promise<void> {
+  /** One look at a time, although a start and a restart may both wait. */
+  #whenReady(): Promise<void> {
+    this.#readying ??= this.#lookUntilReady().finally(() => {
+      this.#readying = undefined;
+    });
+    return this.#readying;
+  }
+
+  async #lookUntilReady(): Promise<void> {
     const { name, log, startMs } = this.command;
     const until = Date.now() + startMs;
     while (!this.#stopping) {

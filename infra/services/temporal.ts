@@ -24,7 +24,7 @@ export function temporalCommand(options: {
   return {
     name: 'temporal',
     file: program,
-    args: [
+    args: () => [
       ...['server', 'start-dev', '--ip', '127.0.0.1', '--port', `${port}`, '--ui-ip', '127.0.0.1'],
       ...['--ui-port', `${uiPort}`, '--namespace', namespace, '--db-filename', join(data, 'temporal.sqlite')],
       ...['--log-level', 'error', ...attributes],

@@ -1,7 +1,8 @@
 import { randomBytes } from 'node:crypto';
-import { chmodSync, existsSync, mkdirSync, writeFileSync } from 'node:fs';
+import { chmodSync, existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { CreateBucketCommand, HeadBucketCommand, S3Client } from '@aws-sdk/client-s3';
+import { RunnerError } from '../../src/runtime/errors.ts';
 import { credentialsFile, readCredentials, type StoreCredentials } from '../../src/runtime/services-state.ts';
 import type { ServiceCommand } from './service.ts';
 
@@ -42,14 +43,13 @@ export function versitygwCommand(options: {
   const credentials = ensureCredentials(folder);
   for (const name of ['root', 'iam']) mkdirSync(join(data, name), { recursive: true, mode: 0o700 });
   const endpoint = `http://127.0.0.1:${port}`;
-  // Made by hand where the file system has no extended attributes, which versitygw says in its log.
-  const sidecar = existsSync(join(data, 'sidecar')) ? ['--sidecar', join(data, 'sidecar')] : [];
+  const log = join(folder, 'logs', 's3.log');
   return {
     name: 's3',
     file: program,
-    args: [
+    args: () => [
       ...['--port', `127.0.0.1:${port}`, '--region', region, '--quiet', '--health', '/healthz'],
-      ...['--iam-dir', join(data, 'iam'), 'posix', ...sidecar, join(data, 'root')],
+      ...['--iam-dir', join(data, 'iam'), 'posix', ...sidecar(data, log), join(data, 'root')],
     ],
     // In the environment, not among the arguments, which every user of the machine can list.
     env: {
@@ -57,12 +57,26 @@ export function versitygwCommand(options: {
       ROOT_ACCESS_KEY_ID: credentials.accessKeyId,
       ROOT_SECRET_ACCESS_KEY: credentials.secretAccessKey,
     },
-    log: join(folder, 'logs', 's3.log'),
+    log,
     startMs: 30_000,
     stopMs: 10_000,
     ready: async () => (await fetch(`${endpoint}/healthz`, { signal: AbortSignal.timeout(1_000) })).ok,
     prepare: () => ensureBucket(endpoint, bucket, credentials),
   };
+}
+
+/**
+ * Metadata goes into extended attributes, or into files beside the objects where the file system has none. Only
+ * versitygw can tell: it ends with this sentence, and is started again.
+ */
+function sidecar(data: string, log: string): string[] {
+  const folder = join(data, 'sidecar');
+  if (!existsSync(folder)) {
+    const said = existsSync(log) ? readFileSync(log, 'utf8').slice(-200) : '';
+    if (!said.includes('xattrs are not supported')) return [];
+    mkdirSync(folder, { mode: 0o700 });
+  }
+  return ['--sidecar', folder];
 }
 
 async function ensureBucket(endpoint: string, bucket: string, credentials: StoreCredentials): Promise<void> {
@@ -71,7 +85,10 @@ async function ensureBucket(endpoint: string, bucket: string, credentials: Store
     await client.send(new HeadBucketCommand({ Bucket: bucket }));
   } catch (error) {
     if ((error as { $metadata?: { httpStatusCode?: number } }).$metadata?.httpStatusCode !== 404) throw error;
-    await client.send(new CreateBucketCommand({ Bucket: bucket }));
+    await client.send(new CreateBucketCommand({ Bucket: bucket })).catch((cause) => {
+      if (cause.name === 'BucketAlreadyOwnedByYou') return;
+      throw new RunnerError('SetupMissing', `the bucket ${bucket} can't be made: ${cause.message}`, { cause });
+    });
   } finally {
     client.destroy();
   }

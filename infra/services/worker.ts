@@ -16,7 +16,7 @@ export function workerCommand(options: {
   return {
     name: 'worker',
     file: process.execPath,
-    args: ['--import', tsx, join(root, 'src', 'worker.ts')],
+    args: () => ['--import', tsx, join(root, 'src', 'worker.ts')],
     env: { ...process.env, ...options.environment },
     log: join(options.folder, 'logs', 'worker.log'),
     startMs: 120_000,

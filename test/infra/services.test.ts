@@ -6,6 +6,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { Service } from '../../infra/services/service.ts';
 import { startServices } from '../../infra/services/start.ts';
+import { hasPoller } from '../../infra/services/temporal.ts';
 import { silent } from '../../infra/setup/progress.ts';
 import { credentialsFile, isAlive, readState } from '../../src/runtime/services-state.ts';
 import { S3ObjectStore } from '../../src/storage/s3.ts';
@@ -43,7 +44,7 @@ function listeners(pid: number): string[] {
 
 async function until(what: () => boolean | Promise<boolean>): Promise<void> {
   for (let tries = 0; !(await what()); tries++) {
-    if (tries > 400) throw new Error(`it did not come true: ${what}`);
+    if (tries > 1200) throw new Error(`it did not come true: ${what}`);
     await delay(50);
   }
 }
@@ -116,7 +117,7 @@ test('a service that ends again and again is given up with the name of its log',
     {
       name: 'broken',
       file: '/bin/sh',
-      args: ['-c', 'echo no disk; exit 3'],
+      args: () => ['-c', 'echo no disk; exit 3'],
       env: process.env,
       log,
       ready: async () => false,
@@ -131,3 +132,26 @@ test('a service that ends again and again is given up with the name of its log',
   await service.stop();
   expect(readFileSync(log, 'utf8')).toBe('no disk\n'.repeat(5));
 });
+
+test('npm run up brings Temporal, a store and a worker, and SIGTERM to npm ends them all', async () => {
+  const folder = join(scratch, 'whole');
+  const env = Object.fromEntries(
+    Object.entries(process.env).filter(([name]) => !/^(AWS_|TEMPORAL_|SIGLIP2_BUCKET)/.test(name)),
+  );
+  const child = spawn('npm', ['run', '-s', 'up'], { env: { ...env, SIGLIP2_STATE: folder } });
+  let said = '';
+  child.stdout.on('data', (text) => {
+    said += text;
+  });
+  const ended = new Promise<number | null>((resolve) => child.once('close', resolve));
+  await until(() => said.includes('Ctrl-C stops everything') || child.exitCode !== null);
+  const state = readState(folder)!;
+  expect(said).toContain(
+    `Temporal  ${state.temporal?.address}\nWeb page  ${state.temporal?.ui}\nS3        ${state.s3?.endpoint}`,
+  );
+  expect(Object.keys(state.children).sort()).toEqual(['s3', 'temporal', 'worker']);
+  expect(await hasPoller(state.temporal!.address, 'siglip2')).toBe(true);
+  child.kill('SIGTERM');
+  expect(await ended).toBe(0);
+  expect([state.owner, ...Object.values(state.children)].filter(isAlive)).toEqual([]);
+}, 120_000);
