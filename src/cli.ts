@@ -1,0 +1,134 @@
+import { readFile } from 'node:fs/promises';
+import { setTimeout as delay } from 'node:timers/promises';
+import { Client, Connection } from '@temporalio/client';
+import { Command } from 'commander';
+import { doctor } from '../infra/setup/doctor.ts';
+import { pullCheckpoint } from './checkpoint/pull.ts';
+import { printEnvironment, temporalEnvironment } from './runtime/environment.ts';
+import { RunnerError } from './runtime/errors.ts';
+import { formatStatus } from './runtime/format-status.ts';
+import { listRuns } from './runtime/list-runs.ts';
+import { planFile } from './runtime/plan-file.ts';
+import { reportError } from './runtime/report-error.ts';
+import { readRunStatus } from './runtime/run-status.ts';
+import { codeVersion } from './runtime/version.ts';
+import { objectStoreFromEnvironment } from './storage/s3.ts';
+
+/** The few things that the Temporal CLI and the AWS CLI do not do. */
+const print = (text: string) => process.stdout.write(text);
+const say = (line: string) => process.stderr.write(`${line}\n`);
+
+const program = new Command('siglip2')
+  .description('The SigLIP 2 training recipe as durable workflows: looking after runs and checkpoints.')
+  .version(codeVersion())
+  .showSuggestionAfterError()
+  .addHelpText(
+    'after',
+    `
+A run is started with the Temporal CLI:
+  eval "$(npm run -s siglip2 -- env)"
+  temporal workflow start --type siglip2Recipe --task-queue siglip2 --workflow-id NAME --input-file infra/recipes/emoji.json`,
+  );
+
+program
+  .command('doctor')
+  .description('list every part, its version and where it came from; for what is missing, what to type')
+  .action(async () => {
+    const { text, good } = await doctor();
+    print(text);
+    if (!good) process.exitCode = 1;
+  });
+
+program
+  .command('env')
+  .description(
+    'print the lines that make temporal and aws work against the services: eval "$(npm run -s siglip2 -- env)"',
+  )
+  .action(() => void print(printEnvironment()));
+
+program
+  .command('plan <file>')
+  .description('check a recipe and say what it will take: parameters, steps, shards, bytes')
+  .option('--json', 'as JSON')
+  .action(async (file: string, { json }: { json?: boolean }) => {
+    print(await planFile(await readText(file), file, json === true));
+  });
+
+program
+  .command('status <run>')
+  .description('where a run stands, from the workflow, its activities and the bucket; needs no worker')
+  .option('--watch', 'again every two seconds, until the run has ended')
+  .option('--json', 'as JSON, a line each time')
+  .action(async (run: string, { watch, json }: { watch?: boolean; json?: boolean }) => {
+    const store = objectStoreFromEnvironment();
+    for (;;) {
+      const client = await connect();
+      const status = await readRunStatus(client, store, run);
+      await client?.connection.close();
+      const again = watch && (status.temporal === 'RUNNING' || client === null);
+      const clear = watch && process.stdout.isTTY && !json ? '\x1b[H\x1b[2J' : '';
+      print(clear + (json ? `${JSON.stringify(status)}\n` : formatStatus(status)));
+      if (!again) return;
+      await delay(2000);
+    }
+  });
+
+program
+  .command('pull <what> <folder>')
+  .description('fetch RUN, RUN/PHASE or RUN/PHASE@STEP, verified, as a folder that transformers loads')
+  .option('--training', 'also what only a resume needs: moments and the like')
+  .action(async (what: string, folder: string, { training }: { training?: boolean }) => {
+    const options = { log: say, ...(training ? { training } : {}) };
+    const { run, phase, step, sha256 } = await pullCheckpoint(objectStoreFromEnvironment(), what, folder, options);
+    print(`${folder} holds ${run}/${phase}@${step}, sha256 ${sha256}\n`);
+  });
+
+program
+  .command('ls [run]')
+  .description('the newest checkpoint of every phase in the bucket, or all checkpoints of one run')
+  .action(async (run?: string) => {
+    for await (const line of listRuns(objectStoreFromEnvironment(), run)) print(`${line}\n`);
+  });
+
+program
+  .command('dataset <name>')
+  .description('make a data set in the bucket; emoji is the one there is')
+  .action(async (name: string) => {
+    if (name !== 'emoji') throw new RunnerError('RecipeInvalid', `data set ${name} is not known; allowed: emoji`);
+    // Drawing needs packages that only development installs; the other commands go without.
+    const { makeEmojiDataset } = await import('../infra/emoji/make.ts');
+    const { train, heldOut, examples } = await makeEmojiDataset(objectStoreFromEnvironment(), { log: say });
+    print(`${examples.train} pictures in ${train}, ${examples.heldOut} of a style of their own in ${heldOut}\n`);
+  });
+
+async function readText(file: string): Promise<string> {
+  return readFile(file, 'utf8').catch((cause) => {
+    throw new RunnerError(
+      'RecipeInvalid',
+      `${file} can't be read (${cause.code}); name a recipe file, such as infra/recipes/emoji.json`,
+      { cause },
+    );
+  });
+}
+
+/** Null when Temporal does not answer: the bucket still does. */
+async function connect(): Promise<Client | null> {
+  const { connectionOptions, namespace, address } = temporalEnvironment();
+  try {
+    return new Client({
+      connection: await Connection.connect({ ...connectionOptions, connectTimeout: 3000 }),
+      namespace,
+    });
+  } catch {
+    say(`Temporal does not answer at ${address}; what follows is from the bucket alone`);
+    return null;
+  }
+}
+
+try {
+  await program.parseAsync();
+} catch (error) {
+  reportError(error);
+}
+// A connection that a library keeps for later must not keep a finished command alive.
+process.exit();

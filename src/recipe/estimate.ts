@@ -1,0 +1,53 @@
+import { parameterCount, parameterSpecs, tokenTable } from '../model/parameters.ts';
+import { fullVocabulary } from '../model/sizes.ts';
+import { phaseSpan, recipeLengths } from './durations.ts';
+import type { Recipe } from './schema.ts';
+import { type DataFacts, modelConfig } from './settings.ts';
+import { cuts } from './shards.ts';
+
+/** What a recipe will take, as far as it can be known before a step is made. */
+export interface Estimate {
+  /** Trained parameters. */
+  readonly parameters: number;
+  readonly bytesPerCheckpoint: number;
+  readonly phases: readonly {
+    readonly name: string;
+    readonly steps: number;
+    readonly examples: number;
+    readonly epochs: number | null;
+    readonly shards: number;
+    readonly checkpoints: number;
+    readonly bytes: number;
+  }[];
+}
+
+/** @param facts null while the data is not known; then a compact table counts as full, and epochs are unknown */
+export function estimate(recipe: Recipe, facts: DataFacts | null): Estimate {
+  const config = modelConfig(recipe, facts?.vocabulary ?? null);
+  const parameters = parameterCount(config);
+  const table = parameterSpecs(config).find(({ name }) => name === tokenTable)!;
+  const rowWidth = table.shape[1]!;
+  // The model with all rows of the table, and two moments of what is trained; headers are a few kilobytes.
+  const bytesPerCheckpoint = 4 * (parameters + (fullVocabulary - table.shape[0]!) * rowWidth) + 8 * parameters;
+  const { windows } = recipeLengths(recipe, facts?.examples);
+  const { every, shard } = recipe.checkpoint;
+  return {
+    parameters,
+    bytesPerCheckpoint,
+    phases: recipe.phases.map(({ name, batch }, i) => {
+      const { from, to } = windows[i]!;
+      const known = from !== null && to !== null;
+      const span = phaseSpan({ from: from ?? 0, to: known ? to : 0 }, batch, { step: 0, examples: 0 }).to;
+      const checkpoints = new Set([...cuts(0, span.step, every.steps), ...cuts(0, span.step, shard.steps)]).size;
+      return {
+        name,
+        steps: span.step,
+        examples: span.examples,
+        epochs: facts ? span.examples / facts.examples : null,
+        shards: cuts(0, span.step, shard.steps).length,
+        checkpoints,
+        bytes: checkpoints * bytesPerCheckpoint,
+      };
+    }),
+  };
+}

@@ -1,0 +1,59 @@
+import type { PendingWork, RunStatus } from './run-status.ts';
+
+/** A run's status for a person: what it is, where it is, what it does now, what is safe. */
+export function formatStatus(status: RunStatus, now: number = Date.now()): string {
+  const { run, temporal, workflow, pending, newest, problems } = status;
+  const work = pending.find(({ activity }) => activity === 'trainShard') ?? pending[0];
+  const lines: string[] = [];
+  const state = workflow?.state ?? (temporal === null ? 'not known to Temporal' : temporal.toLowerCase());
+  lines.push(`${run}: ${state}${workflow?.failure ? `: ${workflow.failure}` : ''}`);
+  const step = Math.max(workflow?.step ?? 0, newest?.step ?? 0, work?.live?.step ?? 0);
+  const phase = work?.phase ?? workflow?.phase ?? newest?.phase;
+  if (phase) {
+    const share = workflow?.total ? ` of ${workflow.total} (${((100 * step) / workflow.total).toFixed(1)} %)` : '';
+    const figures = figuresOf(status, work);
+    lines.push(`  phase ${phase}, step ${step}${share}${figures ? `, ${figures}` : ''}`);
+  }
+  if (work) lines.push(`  ${doing(work)}`);
+  if (work?.lastFailure) lines.push(`  before that: ${work.lastFailure}`);
+  if (temporal === 'RUNNING' && workflow === null) lines.push('  no worker answers: npm run worker starts one');
+  if (newest) {
+    const age = duration((now - Date.parse(newest.committed)) / 1000);
+    const revision = newest.revision > 0 ? ` (revision ${newest.revision})` : '';
+    lines.push(
+      `  last checkpoint ${run}/${newest.phase}@${newest.step}${revision}, ${age} ago, sha256 ${newest.sha256.slice(0, 12)}...`,
+    );
+  } else if (!problems.some((problem) => problem.startsWith('bucket'))) lines.push('  no checkpoint yet');
+  for (const problem of problems) lines.push(`  could not be asked: ${problem}`);
+  return `${lines.join('\n')}\n`;
+}
+
+function figuresOf({ workflow, newest }: RunStatus, work: PendingWork | undefined): string {
+  const live = work?.live;
+  const loss = live?.loss || newest?.metrics.loss;
+  const rate = live?.examplesPerSecond || newest?.metrics.examplesPerSecond;
+  const parts: string[] = [];
+  if (loss) parts.push(`loss ${loss.toFixed(3)}`);
+  if (rate) parts.push(`${rate.toFixed(0)} examples/s`);
+  if (live?.dataWaitShare) parts.push(`${(100 * live.dataWaitShare).toFixed(0)} % waiting for data`);
+  if (workflow?.etaSeconds && workflow.state === 'training') parts.push(`about ${duration(workflow.etaSeconds)} left`);
+  return parts.join(', ');
+}
+
+function doing({ activity, attempt, waiting, live, beatSecondsAgo }: PendingWork): string {
+  const parts = [`${activity}${attempt > 1 ? `, attempt ${attempt}` : ''}`];
+  if (waiting) parts.push('waits for a worker or for its next attempt');
+  else if (live?.doing) parts.push(live.doing);
+  // A beat comes every second; an old one is a worker that is gone.
+  if (!waiting && beatSecondsAgo !== null && beatSecondsAgo > 5) parts.push(`last heard of ${beatSecondsAgo} s ago`);
+  return parts.join(': ');
+}
+
+/** Seconds in words of at most two units. */
+export function duration(seconds: number): string {
+  const whole = Math.max(0, Math.round(seconds));
+  if (whole < 60) return `${whole} s`;
+  if (whole < 3600) return `${Math.floor(whole / 60)} min ${whole % 60} s`;
+  if (whole < 86_400) return `${Math.floor(whole / 3600)} h ${Math.floor((whole % 3600) / 60)} min`;
+  return `${Math.floor(whole / 86_400)} d ${Math.floor((whole % 86_400) / 3600)} h`;
+}

@@ -1,0 +1,33 @@
+import { findCommits, readCommit } from '../checkpoint/commits.ts';
+import { nameOf } from '../checkpoint/damage.ts';
+import type { StepKey } from '../checkpoint/keys.ts';
+import type { ObjectStore } from '../storage/object-store.ts';
+import { isRunnerError, RunnerError } from './errors.ts';
+
+/** What lies in the bucket, a line each: the newest checkpoint of every phase, or all of one run. */
+export async function* listRuns(store: ObjectStore, run?: string): AsyncIterable<string> {
+  const found = await findCommits(store, run === undefined ? {} : { run });
+  if (found.length === 0)
+    throw new RunnerError(
+      'ObjectMissing',
+      `bucket ${store.bucket} holds no checkpoint${run === undefined ? '' : ` of ${run}`}; a run writes its first one after checkpoint.every steps`,
+    );
+  const order = (a: StepKey, b: StepKey) => b.revision - a.revision || b.step - a.step;
+  for (const name of new Set(found.map(({ run, phase }) => `${run}/${phase}`))) {
+    const commits = found.filter(({ run, phase }) => `${run}/${phase}` === name).sort(order);
+    for (const at of run === undefined ? commits.slice(0, 1) : commits) {
+      const more = run === undefined ? `  ${commits.length} in all` : '';
+      yield `${nameOf(at).padEnd(40)}  ${await describe(store, at)}${more}`;
+    }
+  }
+}
+
+async function describe(store: ObjectStore, at: StepKey): Promise<string> {
+  try {
+    const { committed, sha256, metrics } = await readCommit(store, at);
+    return `${committed.slice(0, 19)}Z  loss ${metrics.loss.toFixed(3)}  sha256 ${sha256.slice(0, 12)}...`;
+  } catch (error) {
+    if (isRunnerError(error, 'CheckpointDamaged')) return 'damaged';
+    throw error;
+  }
+}

@@ -1,0 +1,59 @@
+import { indexData } from '../data/index-data.ts';
+import { collectTokenIds } from '../data/read-examples.ts';
+import { loadTokenizer } from '../data/tokenizer.ts';
+import { type Estimate, estimate } from '../recipe/estimate.ts';
+import { checkAgainstData, parseRecipe } from '../recipe/parse.ts';
+import type { Recipe } from '../recipe/schema.ts';
+import type { DataFacts } from '../recipe/settings.ts';
+import { objectStoreFromEnvironment } from '../storage/s3.ts';
+import { RunnerError } from './errors.ts';
+
+/** `siglip2 plan`: checks a recipe as a run would, and says what it will take. */
+export async function planFile(text: string, file: string, json: boolean): Promise<string> {
+  const recipe = parseRecipe(parseJson(text, file));
+  const { facts, problem } = await factsOf(recipe);
+  if (facts) checkAgainstData(recipe, facts.examples);
+  const found = estimate(recipe, facts);
+  return json ? `${JSON.stringify({ ...found, problem })}\n` : format(found, facts, problem);
+}
+
+function parseJson(text: string, file: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch (cause) {
+    throw new RunnerError('RecipeInvalid', `${file} is no JSON: ${(cause as Error).message}`, { cause });
+  }
+}
+
+/** The data as it lies in the bucket; a recipe can be looked at without it too. */
+async function factsOf(recipe: Recipe): Promise<{ facts: DataFacts | null; problem: string | null }> {
+  try {
+    const store = objectStoreFromEnvironment();
+    const index = await indexData(store, recipe.data.train);
+    const languages = recipe.data.captions.map(({ language }) => language);
+    const vocabulary =
+      recipe.model.text.vocabulary === 'full' ? null : await collectTokenIds(store, index, loadTokenizer(), languages);
+    return { facts: { examples: index.examples, vocabulary }, problem: null };
+  } catch (error) {
+    return { facts: null, problem: (error as Error).message };
+  }
+}
+
+function format(found: Estimate, facts: DataFacts | null, problem: string | null): string {
+  const lines = [
+    'The recipe is right.',
+    `  parameters           ${count(found.parameters)}${facts ? '' : ' (with the full token table)'}`,
+    `  bytes a checkpoint   ${size(found.bytesPerCheckpoint)}`,
+  ];
+  for (const { name, steps, examples, epochs, shards, checkpoints, bytes } of found.phases) {
+    lines.push(
+      `  phase ${name}: ${count(steps)} steps, ${count(examples)} examples${epochs === null ? '' : ` (${epochs.toFixed(1)} epochs)`}`,
+      `    ${shards} shards, at most ${checkpoints} checkpoints, ${size(bytes)} in all`,
+    );
+  }
+  if (problem) lines.push(`  The data was not looked at: ${problem}`);
+  return `${lines.join('\n')}\n`;
+}
+
+const count = (value: number) => value.toLocaleString('en-US');
+const size = (bytes: number) => (bytes >= 1e9 ? `${(bytes / 1e9).toFixed(2)} GB` : `${(bytes / 1e6).toFixed(1)} MB`);

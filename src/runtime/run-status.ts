@@ -1,0 +1,117 @@
+import { setTimeout as delay } from 'node:timers/promises';
+import { type Client, isGrpcServiceError, WorkflowNotFoundError } from '@temporalio/client';
+import { defaultPayloadConverter } from '@temporalio/common';
+import type { ShardHeartbeat } from '../../activities/types.ts';
+import type { Status } from '../../workflows/messages.ts';
+import { findCommits, readCommit } from '../checkpoint/commits.ts';
+import type { Commit } from '../checkpoint/types.ts';
+import type { ObjectStore } from '../storage/object-store.ts';
+import { RunnerError } from './errors.ts';
+
+/** Something that an activity of the run does now, or waits to do. */
+export interface PendingWork {
+  readonly activity: string;
+  readonly phase: string | null;
+  readonly attempt: number;
+  /** No worker has taken it yet, or it waits for its next attempt. */
+  readonly waiting: boolean;
+  /** What the attempt before ended with. */
+  readonly lastFailure: string | null;
+  readonly live: Partial<ShardHeartbeat> | null;
+  /** How old `live` is. */
+  readonly beatSecondsAgo: number | null;
+}
+
+/** All that can be known of a run from the workflow, its activities and the bucket; what is not reached is null. */
+export interface RunStatus {
+  readonly run: string;
+  /** Of the workflow, such as RUNNING; null when Temporal does not know it, or does not answer. */
+  readonly temporal: string | null;
+  /** The workflow's own answer; null when no worker is there to give it. */
+  readonly workflow: Status | null;
+  readonly pending: readonly PendingWork[];
+  readonly newest: Pick<Commit, 'phase' | 'step' | 'revision' | 'sha256' | 'committed' | 'metrics'> | null;
+  /** What could not be asked, in sentences. */
+  readonly problems: readonly string[];
+}
+
+/** A query that no worker answers would be waited for too long. */
+const queryMs = 2000;
+
+/** Joins what Temporal and the bucket say. RecipeInvalid when neither knows the run. */
+export async function readRunStatus(client: Client | null, store: ObjectStore, run: string): Promise<RunStatus> {
+  const problems: string[] = [];
+  const attempt = async <T>(what: string, read: () => Promise<T>, otherwise: T): Promise<T> => {
+    try {
+      return await read();
+    } catch (error) {
+      problems.push(`${what}: ${(error as Error).message.split('\n')[0]}`);
+      return otherwise;
+    }
+  };
+  const [temporal, newest] = await Promise.all([
+    client ? attempt('Temporal', () => readTemporal(client, run), null) : null,
+    attempt('bucket', () => newestOf(store, run), null),
+  ]);
+  if (temporal === null && newest === null && problems.length === 0)
+    throw new RunnerError(
+      'RecipeInvalid',
+      `no run ${run} is known to Temporal or in bucket ${store.bucket}; siglip2 ls lists them`,
+    );
+  const none = { temporal: null, workflow: null, pending: [] };
+  return { run, ...(temporal ?? none), newest, problems };
+}
+
+async function readTemporal(
+  client: Client,
+  run: string,
+): Promise<Pick<RunStatus, 'temporal' | 'workflow' | 'pending'> | null> {
+  const handle = client.workflow.getHandle(run);
+  const described = await handle.describe().catch((error) => {
+    if (error instanceof WorkflowNotFoundError || (isGrpcServiceError(error) && error.code === 5)) return null;
+    throw error;
+  });
+  if (!described) return null;
+  const children = (described.raw.pendingChildren ?? []).map(({ workflowId }) => workflowId!);
+  const [workflow, own, ...theirs] = await Promise.all([
+    Promise.race([handle.query<Status>('status').catch(() => null), delay(queryMs, null, { ref: false })]),
+    pendingOf(described.raw.pendingActivities, null),
+    ...children.map(async (id) => {
+      const { raw } = await client.workflow.getHandle(id).describe();
+      return pendingOf(raw.pendingActivities, id.slice(run.length + 1));
+    }),
+  ]);
+  return { temporal: described.status.name, workflow, pending: [own, ...theirs].flat() };
+}
+
+type Raw = Awaited<ReturnType<ReturnType<Client['workflow']['getHandle']>['describe']>>['raw'];
+
+function pendingOf(activities: Raw['pendingActivities'], phase: string | null): PendingWork[] {
+  return (activities ?? []).map((activity) => {
+    const details = activity.heartbeatDetails?.payloads?.[0];
+    const beat = Number(activity.lastHeartbeatTime?.seconds ?? 0) * 1000;
+    return {
+      activity: activity.activityType?.name ?? '',
+      phase,
+      attempt: activity.attempt ?? 1,
+      // 1 is PENDING_ACTIVITY_STATE_SCHEDULED.
+      waiting: activity.state === 1,
+      lastFailure: activity.lastFailure?.message ?? null,
+      live: details ? defaultPayloadConverter.fromPayload<Partial<ShardHeartbeat>>(details) : null,
+      beatSecondsAgo: beat ? Math.max(0, Math.round((Date.now() - beat) / 1000)) : null,
+    };
+  });
+}
+
+async function newestOf(store: ObjectStore, run: string): Promise<RunStatus['newest']> {
+  const found = await findCommits(store, { run });
+  let newest: Commit | null = null;
+  for (const phase of new Set(found.map((at) => at.phase))) {
+    const [last] = found.filter((at) => at.phase === phase).sort((a, b) => b.revision - a.revision || b.step - a.step);
+    const commit = await readCommit(store, last!);
+    if (!newest || commit.committed > newest.committed) newest = commit;
+  }
+  if (!newest) return null;
+  const { phase, step, revision, sha256, committed, metrics } = newest;
+  return { phase, step, revision, sha256, committed, metrics };
+}
