@@ -4,13 +4,13 @@ import { Client, Connection } from '@temporalio/client';
 import { Command } from 'commander';
 import { doctor } from '../infra/setup/doctor.ts';
 import { pullCheckpoint } from './checkpoint/pull.ts';
+import { formatStatus } from './commands/format-status.ts';
+import { listRuns } from './commands/list-runs.ts';
+import { planFile } from './commands/plan-file.ts';
+import { readRunStatus } from './commands/run-status.ts';
 import { printEnvironment, temporalEnvironment } from './runtime/environment.ts';
 import { RunnerError } from './runtime/errors.ts';
-import { formatStatus } from './runtime/format-status.ts';
-import { listRuns } from './runtime/list-runs.ts';
-import { planFile } from './runtime/plan-file.ts';
 import { reportError } from './runtime/report-error.ts';
-import { readRunStatus } from './runtime/run-status.ts';
 import { codeVersion } from './runtime/version.ts';
 import { objectStoreFromEnvironment } from './storage/s3.ts';
 

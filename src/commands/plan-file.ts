@@ -5,8 +5,8 @@ import { type Estimate, estimate } from '../recipe/estimate.ts';
 import { checkAgainstData, parseRecipe } from '../recipe/parse.ts';
 import type { Recipe } from '../recipe/schema.ts';
 import type { DataFacts } from '../recipe/settings.ts';
+import { RunnerError } from '../runtime/errors.ts';
 import { objectStoreFromEnvironment } from '../storage/s3.ts';
-import { RunnerError } from './errors.ts';
 
 /** `siglip2 plan`: checks a recipe as a run would, and says what it will take. */
 export async function planFile(text: string, file: string, json: boolean): Promise<string> {

@@ -5,8 +5,8 @@ import type { ShardHeartbeat } from '../../activities/types.ts';
 import type { Status } from '../../workflows/messages.ts';
 import { findCommits, readCommit } from '../checkpoint/commits.ts';
 import type { Commit } from '../checkpoint/types.ts';
+import { RunnerError } from '../runtime/errors.ts';
 import type { ObjectStore } from '../storage/object-store.ts';
-import { RunnerError } from './errors.ts';
 
 /** Something that an activity of the run does now, or waits to do. */
 export interface PendingWork {

@@ -1,8 +1,8 @@
 import { findCommits, readCommit } from '../checkpoint/commits.ts';
 import { nameOf } from '../checkpoint/damage.ts';
 import type { StepKey } from '../checkpoint/keys.ts';
+import { isRunnerError, RunnerError } from '../runtime/errors.ts';
 import type { ObjectStore } from '../storage/object-store.ts';
-import { isRunnerError, RunnerError } from './errors.ts';
 
 /** What lies in the bucket, a line each: the newest checkpoint of every phase, or all of one run. */
 export async function* listRuns(store: ObjectStore, run?: string): AsyncIterable<string> {
