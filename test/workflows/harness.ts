@@ -1,0 +1,122 @@
+import { fileURLToPath } from 'node:url';
+import { Context } from '@temporalio/activity';
+import { Client, Connection } from '@temporalio/client';
+import { bundleWorkflowCode, DefaultLogger, NativeConnection, Runtime, Worker } from '@temporalio/worker';
+import { afterAll, beforeAll } from 'vitest';
+import { toFailure } from '../../activities/failures.ts';
+import type { Activities, PhasePlan, RunPlan, ShardInput, ShardResult } from '../../activities/types.ts';
+import { deviceQueue } from '../../workflows/policies.ts';
+import { testServices } from '../support/services.ts';
+
+export const workflowsPath = fileURLToPath(new URL('../../workflows/index.ts', import.meta.url));
+const hash = (character: string) => character.repeat(64);
+
+export function planOf(run: string, steps: number, shardSteps: number): PhasePlan {
+  const document = { key: `runs/${run}/data/x.json`, sha256: hash('a') };
+  return {
+    run,
+    phase: 'pretrain',
+    recipeHash: hash('b'),
+    settings: document,
+    index: document,
+    dataFingerprint: hash('c'),
+    batch: 2,
+    from: { step: 0, examples: 0 },
+    to: { step: steps, examples: 2 * steps },
+    shardSteps,
+    checkpointEvery: 5,
+  };
+}
+
+export function runPlanOf(run: string, steps = 30, shardSteps = 10): RunPlan {
+  const document = { key: `runs/${run}/data/x.json`, sha256: hash('a') };
+  return {
+    run,
+    recipeHash: hash('b'),
+    phases: [planOf(run, steps, shardSteps)],
+    evaluation: { index: document, dataFingerprint: hash('c'), languages: ['en'], maxExamples: 10 },
+    examples: 100,
+    corrupt: 0,
+    parameters: 5,
+  };
+}
+
+export function resultOf({ plan, revision }: ShardInput, step: number): ShardResult {
+  return {
+    checkpoint: {
+      run: plan.run,
+      phase: plan.phase,
+      revision,
+      step,
+      examples: 2 * step,
+      prefix: `runs/${plan.run}/${plan.phase}/r${revision}/step-${step}-a/`,
+      manifestSha256: hash('d'),
+      sha256: hash(`${step % 10}`),
+    },
+    metrics: { loss: 10 / step, examplesPerSecond: 100, dataWaitShare: 0 },
+    committed: '2026-01-01T00:00:00.000Z',
+    attempt: '1-1-a',
+  };
+}
+
+/** Activities that do nothing and say so; a test replaces those that matter to it. */
+export function activities(changes: Partial<Activities> = {}): Activities {
+  const all: Activities = {
+    plan: async ({ run }) => runPlanOf(run),
+    trainShard: async (input) => resultOf(input, input.toStep),
+    recoverCheckpoint: async () => null,
+    evaluate: async () => ({ key: 'evaluation.json', report: { zero_shot: { top1: 0.5 } } }),
+    exportModel: async ({ plan }) => {
+      const prefix = `runs/${plan.run}/export/`;
+      return { uri: `s3://bucket/${prefix}`, prefix, bytes: 1, sha256: hash('e') };
+    },
+    ...changes,
+  };
+  // As createActivities does it: what is thrown reaches the workflow as one sentence.
+  return Object.fromEntries(
+    Object.entries(all).map(([name, verb]) => [
+      name,
+      (input: never) =>
+        verb(input).catch((error: unknown) => {
+          throw toFailure(error, Context.current().info.attempt);
+        }),
+    ]),
+  ) as unknown as Activities;
+}
+
+/** A real Temporal, and a worker over the activities of a test. */
+export function testTemporal() {
+  const services = testServices({ only: ['temporal'] });
+  let bundle: Awaited<ReturnType<typeof bundleWorkflowCode>>;
+  let connection: Connection;
+  let native: NativeConnection;
+  beforeAll(async () => {
+    Runtime.install({ logger: new DefaultLogger('ERROR'), shutdownSignals: [] });
+    const { address } = services().temporal!;
+    bundle = await bundleWorkflowCode({ workflowsPath, logger: new DefaultLogger('ERROR') });
+    connection = await Connection.connect({ address });
+    native = await NativeConnection.connect({ address });
+  });
+  afterAll(async () => {
+    await connection.close();
+    await native.close();
+  });
+  return {
+    client: () => new Client({ connection }),
+    /** Runs `work` while a worker serves both queues. */
+    async serving<T>(of: Partial<Activities>, work: (client: Client) => Promise<T>): Promise<T> {
+      const common = { connection: native, activities: activities(of) };
+      const workers = [
+        await Worker.create({ ...common, workflowBundle: bundle, taskQueue: 'siglip2' }),
+        await Worker.create({ ...common, taskQueue: deviceQueue, maxHeartbeatThrottleInterval: '100ms' }),
+      ];
+      const running = Promise.all(workers.map((worker) => worker.run()));
+      try {
+        return await work(new Client({ connection }));
+      } finally {
+        for (const worker of workers) worker.shutdown();
+        await running;
+      }
+    },
+  };
+}

@@ -1,0 +1,258 @@
+import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { Context } from '@temporalio/activity';
+import { type Client, WorkflowFailedError } from '@temporalio/client';
+import { historyToJSON } from '@temporalio/common/lib/proto-utils.js';
+import { Worker } from '@temporalio/worker';
+import { describe, expect, it } from 'vitest';
+import { plan as realPlan } from '../../activities/plan.ts';
+import type { ShardInput } from '../../activities/types.ts';
+import { checkpointDamaged } from '../../src/checkpoint/damage.ts';
+import { RunnerError } from '../../src/runtime/errors.ts';
+import { S3ObjectStore } from '../../src/storage/s3.ts';
+import type { Status } from '../../workflows/messages.ts';
+import type { siglip2Phase } from '../../workflows/phase.ts';
+import type { siglip2Recipe } from '../../workflows/recipe.ts';
+import { planOf, resultOf, testTemporal, workflowsPath } from './harness.ts';
+
+const temporal = testTemporal();
+const histories = new URL('histories/', import.meta.url);
+
+const start = (client: Client, run: string, recipe: unknown = {}) =>
+  client.workflow.start<typeof siglip2Recipe>('siglip2Recipe', {
+    taskQueue: 'siglip2',
+    workflowId: run,
+    args: [recipe],
+  });
+
+/** What a person sees of a failed workflow. */
+async function failureOf(result: Promise<unknown>): Promise<{ message: string; type?: string; stack: string }> {
+  const error = await result.then(
+    () => null,
+    (failed) => failed,
+  );
+  expect(error).toBeInstanceOf(WorkflowFailedError);
+  const { cause } = error as WorkflowFailedError;
+  const { failure } = cause as { failure?: { stackTrace?: string } };
+  return { message: cause!.message, type: (cause as { type?: string }).type!, stack: failure?.stackTrace ?? '' };
+}
+
+describe('a run', () => {
+  it('plans, trains shard after shard from the recorded results, evaluates and exports', async () => {
+    const shards: ShardInput[] = [];
+    const trainShard = async (input: ShardInput) => {
+      shards.push(input);
+      return resultOf(input, input.toStep);
+    };
+    await temporal.serving({ trainShard }, async (client) => {
+      const run = await start(client, 'whole');
+      const result = await run.result();
+      expect(shards.map(({ toStep, from }) => [from?.step ?? null, toStep])).toEqual([
+        [null, 10],
+        [10, 20],
+        [20, 30],
+      ]);
+      expect(result).toMatchObject({
+        run: 'whole',
+        checkpoint: { step: 30, uri: 's3://bucket/runs/whole/pretrain/r0/step-30-a/' },
+        evaluation: { report: { zero_shot: { top1: 0.5 } } },
+        export: { uri: 's3://bucket/runs/whole/export/' },
+      });
+      const status = await run.query<Status>('status');
+      expect(status).toMatchObject({ state: 'done', phase: 'pretrain', step: 30, total: 30, percent: 100 });
+      expect(status).toMatchObject({ loss: 10 / 30, lastCheckpoint: 'whole/pretrain@30', attempt: '1-1-a' });
+      expect(status.ageSeconds).toBeCloseTo((Date.now() - Date.parse('2026-01-01T00:00:00.000Z')) / 1000, -1);
+      await expectListed(client, `SiglipRun='whole' and SiglipPhase='pretrain' and SiglipState='done'`, [
+        'whole',
+        'whole/pretrain',
+      ]);
+      await expectListed(client, `SiglipRun='whole' and SiglipStep=30`, ['whole', 'whole/pretrain']);
+      await keepHistory(client, 'whole', 'recipe.json');
+      await keepHistory(client, 'whole/pretrain', 'phase.json');
+    });
+  });
+
+  it('fails with every mistake of its recipe in one answer, before anything is trained', async () => {
+    const store = new S3ObjectStore({ bucket: 'none', region: 'us-east-1', endpoint: 'http://127.0.0.1:1' });
+    const deps = { store, scratch: '', codeVersion: '', log: { info() {}, warn() {} } };
+    const attempt = { id: 'a', number: 1, signal: new AbortController().signal, heartbeat() {} };
+    let trained = 0;
+    const changes = {
+      plan: (input: { run: string; recipe: unknown }) => realPlan(deps, input, attempt),
+      trainShard: async (input: ShardInput) => resultOf(input, ++trained),
+    };
+    await temporal.serving(changes, async (client) => {
+      const recipe = JSON.parse(readFileSync(new URL('../../infra/recipes/emoji.json', import.meta.url), 'utf8'));
+      recipe.phases[0].batch = 1;
+      recipe.model.vision.patch = 33;
+      recipe.modle = {};
+      const failure = await failureOf((await start(client, 'mistaken', recipe)).result());
+      expect(failure.message.split('\n')).toEqual([
+        'The recipe has 3 problems:',
+        '- phases.0.batch is 1; allowed: a whole number from 2 to 1048576',
+        '- modle is not a known field; did you mean model?',
+        '- model.vision.patch is 33; at most the resolution 32 is allowed',
+      ]);
+      expect(failure).toMatchObject({ type: 'RecipeInvalid', stack: '' });
+      const named = await failureOf((await start(client, 'a name/with spaces', {})).result());
+      expect(named.message).toMatch(/^the workflow ID is the name of the run, and "a name\/with spaces" can't be one/);
+      expect(trained).toBe(0);
+    });
+  });
+
+  it('tries again what may pass, and ends at once with what will not', async () => {
+    let tries = 0;
+    const trainShard = async (input: ShardInput) => {
+      if (++tries === 1) throw new RunnerError('StorageUnavailable', 'no answer from the store');
+      if (input.toStep === 20)
+        throw new RunnerError('CredentialsRefused', 'the store refused the key that ends in ABCD');
+      return resultOf(input, input.toStep);
+    };
+    await temporal.serving({ trainShard }, async (client) => {
+      const run = await start(client, 'refused');
+      const failure = await failureOf(run.result());
+      expect(failure).toEqual({
+        message: 'the store refused the key that ends in ABCD',
+        type: 'CredentialsRefused',
+        stack: '',
+      });
+      expect(tries).toBe(3);
+      expect(await run.query<Status>('status')).toMatchObject({ state: 'failed', step: 10, failure: failure.message });
+    });
+  });
+
+  it('that is cancelled ends with the checkpoint that its shard could still commit', async () => {
+    let begun = () => {};
+    const beginning = new Promise<void>((resolve) => {
+      begun = resolve;
+    });
+    const trainShard = async (input: ShardInput) => {
+      if (input.toStep === 10) return resultOf(input, 10);
+      const { cancelled, heartbeat } = Context.current();
+      const beat = setInterval(() => heartbeat({}), 50);
+      begun();
+      await cancelled.catch(() => {});
+      clearInterval(beat);
+      return resultOf(input, 17);
+    };
+    await temporal.serving({ trainShard }, async (client) => {
+      const run = await start(client, 'cancelled');
+      await beginning;
+      await run.cancel();
+      await expect(run.result()).rejects.toThrow(/cancel/i);
+      const { status } = await client.workflow.getHandle('cancelled/pretrain').describe();
+      expect(status.name).toBe('CANCELLED');
+      expect(await run.query<Status>('status')).toMatchObject({ state: 'stopped', step: 17, failure: null });
+    });
+  });
+});
+
+describe('a phase', () => {
+  const phase = (client: Client, run: string, steps: number, shardSteps: number) =>
+    client.workflow.start<typeof siglip2Phase>('siglip2Phase', {
+      taskQueue: 'siglip2',
+      workflowId: `${run}/pretrain`,
+      args: [{ plan: planOf(run, steps, shardSteps) }],
+    });
+
+  it('whose checkpoint is damaged goes on from the newest that verifies, under a new revision', async () => {
+    const shards: [number | null, number, number][] = [];
+    const asked: number[] = [];
+    await temporal.serving(
+      {
+        async trainShard(input) {
+          shards.push([input.from?.step ?? null, input.toStep, input.revision]);
+          if (input.toStep === 30 && input.revision === 0)
+            throw checkpointDamaged({ ...input.plan, revision: 0, step: 20 }, 'model.safetensors', 'is missing');
+          return resultOf(input, input.toStep);
+        },
+        async recoverCheckpoint({ plan, revision, belowStep }) {
+          asked.push(belowStep);
+          return resultOf({ plan, revision, from: null, toStep: 15 }, 15).checkpoint;
+        },
+      },
+      async (client) => {
+        const { checkpoint } = await (await phase(client, 'damaged', 40, 10)).result();
+        expect(checkpoint).toMatchObject({ step: 40, revision: 1 });
+        expect(asked).toEqual([20]);
+        expect(shards).toEqual([
+          [null, 10, 0],
+          [10, 20, 0],
+          [20, 30, 0],
+          [15, 20, 1],
+          [20, 30, 1],
+          [30, 40, 1],
+        ]);
+      },
+    );
+  });
+
+  it('goes on where a worker that was asked to end left its shard', async () => {
+    const from: (number | null)[] = [];
+    const trainShard = async (input: ShardInput) => {
+      from.push(input.from?.step ?? null);
+      return resultOf(input, Math.min(input.toStep, (input.from?.step ?? 0) + 7));
+    };
+    await temporal.serving({ trainShard }, async (client) => {
+      await (await phase(client, 'drained', 20, 10)).result();
+      expect(from).toEqual([null, 7, 10, 17]);
+    });
+  });
+
+  it('of many shards continues as new, and loses nothing', async () => {
+    let shards = 0;
+    const trainShard = async (input: ShardInput) => {
+      expect(input.from?.step ?? 0).toBe(shards++);
+      return resultOf(input, input.toStep);
+    };
+    await temporal.serving({ trainShard }, async (client) => {
+      const handle = await phase(client, 'long', 105, 1);
+      expect((await handle.result()).checkpoint.step).toBe(105);
+      expect(shards).toBe(105);
+      const { runId } = await client.workflow.getHandle('long/pretrain').describe();
+      expect(runId).not.toBe(handle.firstExecutionRunId);
+      expect(await client.workflow.getHandle('long/pretrain').query<Status>('status')).toMatchObject({ step: 105 });
+    });
+  });
+});
+
+describe('a run that began under this code', () => {
+  it.each(existsSync(histories) ? readdirSync(histories) : [])('is still understood: %s', async (file) => {
+    const history = JSON.parse(readFileSync(new URL(file, histories), 'utf8'));
+    await Worker.runReplayHistory({ workflowsPath }, history);
+  });
+
+  it('would not go unnoticed if it were not', async () => {
+    const history = JSON.parse(readFileSync(new URL('phase.json', histories), 'utf8'));
+    const first = history.events.find(
+      (event: { eventType: string }) => event.eventType === 'EVENT_TYPE_ACTIVITY_TASK_SCHEDULED',
+    );
+    first.activityTaskScheduledEventAttributes.activityType.name = 'anotherActivity';
+    await expect(Worker.runReplayHistory({ workflowsPath }, history)).rejects.toMatchObject({
+      name: 'DeterminismViolationError',
+    });
+  });
+});
+
+async function expectListed(client: Client, query: string, expected: string[]): Promise<void> {
+  // Visibility follows a moment later.
+  await expect
+    .poll(
+      async () => {
+        const found: string[] = [];
+        for await (const { workflowId } of client.workflow.list({ query })) found.push(workflowId);
+        return found.sort();
+      },
+      { timeout: 10_000 },
+    )
+    .toEqual(expected);
+}
+
+/** With UPDATE_HISTORIES=1 the stored histories are written anew: when the workflows changed on purpose. */
+async function keepHistory(client: Client, workflowId: string, file: string): Promise<void> {
+  if (!process.env.UPDATE_HISTORIES) return;
+  const history = await client.workflow.getHandle(workflowId).fetchHistory();
+  // Whose machine it was is nobody's business.
+  const text = historyToJSON(history).replaceAll(/"(?:\d+@[^"]*)"/g, '"worker"');
+  mkdirSync(histories, { recursive: true });
+  writeFileSync(new URL(file, histories), text);
+}
