@@ -7,6 +7,8 @@ import { nodeBackend, tf } from '../runtime/tensorflow.ts';
 import { dataTypes, Graph } from './graph.ts';
 import { bfloat16Matmuls } from './passes/bfloat16.ts';
 import { fuseElementwise } from './passes/fuse-elementwise.ts';
+import { plainMatmuls } from './passes/plain-matmul.ts';
+import { prune } from './passes/prune.ts';
 import { encodeSavedModel, servingTag } from './saved-model.ts';
 import { rawOp, trace } from './trace.ts';
 
@@ -86,7 +88,12 @@ export function compile(
       traceSignature(graph, name, signature, definition.state, node),
     ]),
   );
-  const typed = precision === 'bf16' ? bfloat16Matmuls(graph) : graph;
+  const roots = [
+    ...stateNames.flatMap((name) => [`${node.get(name)}_done`, `${node.get(name)}_read`]),
+    ...[...outputs].flatMap(([name, keys]) => keys.map((key) => `${name}/out/${key}`)),
+  ];
+  const plain = plainMatmuls(graph);
+  const typed = prune(precision === 'bf16' ? bfloat16Matmuls(plain) : plain, roots);
   return load(fuse ? fuseElementwise(typed) : typed, definition, node, outputs);
 }
 

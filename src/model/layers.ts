@@ -38,13 +38,29 @@ export function mlp(p: Parameters, name: string, x: Tensor): Tensor {
   return linear(p, `${name}.fc2`, geluTanh(linear(p, `${name}.fc1`, x)));
 }
 
-/** Scaled dot-product attention: queries (B M, D), keys and values (B N, D) -> (B M, D). No mask. */
-export function attend(q: Tensor, k: Tensor, v: Tensor, batch: number, heads: number): Tensor {
-  const width = q.shape[1]!;
-  const size = width / heads;
-  const split = (x: Tensor) => x.reshape([batch, -1, heads, size]).transpose([0, 2, 1, 3]); // (B, H, N, D/H)
-  const scores = tf.matMul(split(q.mul(1 / Math.sqrt(size))), split(k), false, true); // (B, H, M, N)
-  return tf.matMul(tf.softmax(scores), split(v)).transpose([0, 2, 1, 3]).reshape([-1, width]);
+/** Scaled dot-product attention: queries (B, H, M, D/H), keys and values (B, H, N, D/H) -> (B M, D). No mask. */
+export function attend(q: Tensor, k: Tensor, v: Tensor): Tensor {
+  const [, heads, , size] = q.shape as [number, number, number, number];
+  const scores = tf.matMul(q, k, false, true).mul(1 / Math.sqrt(size)); // (B, H, M, N)
+  return tf
+    .matMul(tf.softmax(scores), v)
+    .transpose([0, 2, 1, 3])
+    .reshape([-1, heads * size]);
+}
+
+/** One matmul for several projections of the same rows: (B N, D) -> `parts` times (B, H, N, D/H). */
+export function projectHeads(
+  x: Tensor,
+  weight: Tensor,
+  bias: Tensor,
+  parts: number,
+  batch: number,
+  heads: number,
+): Tensor[] {
+  const size = weight.shape[0]! / parts / heads;
+  const split = affine(x, weight, bias).reshape([batch, -1, parts, heads, size]).transpose([2, 0, 3, 1, 4]);
+  // Unstacking into one piece has no gradient in TF.js.
+  return parts === 1 ? [split.squeeze([0])] : tf.unstack(split);
 }
 
 /** Pre-LN transformer blocks: (B N, D) -> (B N, D), without the final layer norm. */
@@ -53,8 +69,10 @@ export function encoder(p: Parameters, name: string, size: TowerSize, x: Tensor,
   for (let i = 0; i < size.depth; i++) {
     const layer = `${name}.layers.${i}`;
     const y = norm(p, `${layer}.layer_norm1`, hidden);
-    const [q, k, v] = ['q_proj', 'k_proj', 'v_proj'].map((part) => linear(p, `${layer}.self_attn.${part}`, y));
-    const attended = attend(q!, k!, v!, batch, size.heads);
+    const all = (kind: string) =>
+      tf.concat(['q_proj', 'k_proj', 'v_proj'].map((part) => parameter(p, `${layer}.self_attn.${part}.${kind}`)));
+    const [q, k, v] = projectHeads(y, all('weight'), all('bias'), 3, batch, size.heads);
+    const attended = attend(q!, k!, v!);
     hidden = hidden.add(linear(p, `${layer}.self_attn.out_proj`, attended));
     hidden = hidden.add(mlp(p, `${layer}.mlp`, norm(p, `${layer}.layer_norm2`, hidden)));
   }

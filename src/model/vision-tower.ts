@@ -1,6 +1,6 @@
 import type { Tensor } from '@tensorflow/tfjs';
 import { tf } from '../runtime/tensorflow.ts';
-import { affine, attend, encoder, linear, mlp, norm, type Parameters, parameter } from './layers.ts';
+import { affine, attend, encoder, linear, mlp, norm, type Parameters, parameter, projectHeads } from './layers.ts';
 import { patchGrid } from './parameters.ts';
 import type { ModelConfig } from './sizes.ts';
 
@@ -42,13 +42,17 @@ export function visionTower(p: Parameters, config: ModelConfig, images: Tensor):
 /** Multihead attention pooling, big_vision `MAPHead`: (B N, D) -> (B, D). No layer norm on its input, no residual to the probe. */
 function mapHead(p: Parameters, name: string, x: Tensor, batch: number, heads: number): Tensor {
   const width = x.shape[1]!;
-  const inWeight = parameter(p, `${name}.attention.in_proj_weight`);
-  const inBias = parameter(p, `${name}.attention.in_proj_bias`);
-  const project = (part: number, input: Tensor) =>
-    affine(input, tf.slice(inWeight, [part * width, 0], [width, width]), tf.slice(inBias, [part * width], [width]));
-  const probe = project(0, parameter(p, `${name}.probe`).reshape([1, width]));
-  const queries = tf.tile(probe, [batch, 1]);
-  const attended = attend(queries, project(1, x), project(2, x), batch, heads);
+  const weights = parameter(p, `${name}.attention.in_proj_weight`);
+  const biases = parameter(p, `${name}.attention.in_proj_bias`);
+  const part = (first: number, count: number) =>
+    [
+      tf.slice(weights, [first * width, 0], [count * width, width]),
+      tf.slice(biases, [first * width], [count * width]),
+    ] as const;
+  const probe = parameter(p, `${name}.probe`).reshape([1, width]);
+  const [query] = projectHeads(probe, ...part(0, 1), 1, 1, heads); // (1, H, 1, D/H)
+  const [k, v] = projectHeads(x, ...part(1, 2), 2, batch, heads);
+  const attended = attend(tf.tile(query!, [batch, 1, 1, 1]), k!, v!);
   const hidden = linear(p, `${name}.attention.out_proj`, attended);
   return hidden.add(mlp(p, `${name}.mlp`, norm(p, `${name}.layernorm`, hidden)));
 }

@@ -1,55 +1,86 @@
 import { dataTypes, Graph, type GraphNode } from '../graph.ts';
 
 /**
- * Mixed precision as a rewrite of the recorded graph: every float matmul reads bfloat16 copies of its inputs and
- * gives back float32. Everything else (master weights, softmax, statistics, loss, optimiser) stays float32. A value
- * that several matmuls read is cast once. Multiplications accumulate in float32 inside the kernels.
+ * Mixed precision as a rewrite of the recorded graph: float matmuls read and write bfloat16. Everything else (master
+ * weights, softmax, statistics, loss, optimiser) stays float32; products are summed in float32 inside the kernels.
+ *
+ * Casts stand where they cost nothing. A value becomes bfloat16 once, right after the op that made it, and float32
+ * again right before each op that reads it, so that both casts melt into the elementwise chains on either side.
+ * Reshapes and transposes between the two move bfloat16: half the bytes, the same values.
  */
 export function bfloat16Matmuls(graph: Graph): Graph {
   const result = new Graph();
-  const renamed = new Map<string, string>();
-  const casts = new Map<string, string>();
-  const shapes = new Map(
-    graph.nodes.flatMap(({ name, outputs }) => outputs.map(({ shape }, i) => [`${name}:${i}`, shape])),
-  );
-  const cast = (output: string, original: string, from: number, to: number, name: string): string => {
+  const wanted = wantedHalves(graph);
+  /** The bfloat16 form of an output of the old graph. */
+  const halves = new Map<string, string>();
+  /** Outputs that exist as bfloat16 only; whoever wants float32 casts. */
+  const native = new Set<string>();
+
+  const cast = (output: string, shape: readonly number[], to: number, name: string): string => {
+    const from = to === dataTypes.bfloat16 ? dataTypes.float32 : dataTypes.bfloat16;
     const attrs = { SrcT: { type: from }, DstT: { type: to }, Truncate: { b: false } };
-    return `${result.add('Cast', [output], attrs, name, [{ dtype: to, shape: shapes.get(original)! }])}:0`;
+    return `${result.add('Cast', [output], attrs, name, [{ dtype: to, shape }])}:0`;
   };
+  const shapes = new Map(
+    graph.nodes.flatMap(({ name, outputs }) =>
+      outputs.map(({ shape }, i) => [`${name}:${i}` as string, shape] as const),
+    ),
+  );
+
   for (const node of graph.nodes) {
-    const inputs = node.inputs.map((input) => renamed.get(input) ?? input);
-    if (!isFloatMatmul(node)) {
-      result.add(node.op, inputs, node.attrs, node.name, node.outputs);
+    const outputs = node.outputs.map((_, i) => `${node.name}:${i}`);
+    const asHalves = node.outputs.map(({ shape }) => ({ dtype: dataTypes.bfloat16, shape }));
+    const data = dataInputs(node);
+    if (isFloatMatmul(node)) {
+      const inputs = node.inputs.map((input) => halves.get(input)!);
+      result.add(node.op, inputs, withHalves(node), node.name, asHalves);
+      halves.set(outputs[0]!, outputs[0]!);
+      native.add(outputs[0]!);
       continue;
     }
-    const halves = inputs.map((input, i) => {
-      const known = casts.get(input);
-      if (known !== undefined) return known;
-      const half = cast(
-        input,
-        node.inputs[i]!,
-        dataTypes.float32,
-        dataTypes.bfloat16,
-        `${input.replace(/[:^]/g, '_')}_bf16`,
-      );
-      casts.set(input, half);
-      return half;
-    });
-    const { shape } = node.outputs[0]!;
-    const half = { dtype: dataTypes.bfloat16, shape };
-    result.add(node.op, halves, { ...node.attrs, T: { type: dataTypes.bfloat16 } }, node.name, [half]);
-    const output = `${node.name}:0`;
-    renamed.set(output, cast(output, output, dataTypes.bfloat16, dataTypes.float32, `${node.name}_f32`));
+    const moves = data.length > 0;
+    const nativeMove = moves && data.every((input) => native.has(input));
+    if (nativeMove || (moves && outputs.some((output) => wanted.has(output)))) {
+      const inputs = node.inputs.map((input, i) => (i < data.length ? halves.get(input)! : input));
+      const moved = result.add(node.op, inputs, withHalves(node), `${node.name}_half`, asHalves);
+      for (const [i, output] of outputs.entries()) {
+        halves.set(output, `${moved}:${i}`);
+        if (nativeMove) native.add(output);
+      }
+      if (nativeMove) continue;
+    }
+    const inputs = node.inputs.map((input, i) =>
+      native.has(input)
+        ? cast(halves.get(input)!, shapes.get(input)!, dataTypes.float32, `${node.name}_in${i}`)
+        : input,
+    );
+    result.add(node.op, inputs, node.attrs, node.name, node.outputs);
+    for (const [i, output] of outputs.entries()) {
+      if (!wanted.has(output) || halves.has(output)) continue;
+      halves.set(output, cast(output, node.outputs[i]!.shape, dataTypes.bfloat16, `${node.name}_half${i}`));
+    }
   }
   return result;
 }
 
-function isFloatMatmul({ op, attrs }: GraphNode): boolean {
-  const type = attrs.T;
-  return (
-    (op === 'BatchMatMulV2' || op === 'MatMul') &&
-    type !== undefined &&
-    'type' in type &&
-    type.type === dataTypes.float32
-  );
+/** Outputs whose bfloat16 form some matmul reads, directly or through reshapes and transposes. */
+function wantedHalves(graph: Graph): ReadonlySet<string> {
+  const wanted = new Set<string>();
+  for (const node of [...graph.nodes].reverse()) {
+    if (isFloatMatmul(node)) for (const input of node.inputs) wanted.add(input);
+    else if (node.outputs.some((_, i) => wanted.has(`${node.name}:${i}`))) {
+      for (const input of dataInputs(node)) wanted.add(input);
+    }
+  }
+  return wanted;
 }
+
+const isFloat = ({ attrs: { T } }: GraphNode) => T !== undefined && 'type' in T && T.type === dataTypes.float32;
+const isFloatMatmul = (node: GraphNode) => (node.op === 'BatchMatMulV2' || node.op === 'MatMul') && isFloat(node);
+/** The inputs that a float op only moves about; the others are shapes and axes. None for an op that computes. */
+function dataInputs(node: GraphNode): readonly string[] {
+  if (!isFloat(node)) return [];
+  if (node.op === 'Reshape' || node.op === 'Transpose' || node.op === 'Unpack') return node.inputs.slice(0, 1);
+  return node.op === 'Pack' ? node.inputs : [];
+}
+const withHalves = ({ attrs }: GraphNode) => ({ ...attrs, T: { type: dataTypes.bfloat16 } });
