@@ -1,4 +1,4 @@
-import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { Context } from '@temporalio/activity';
 import { type Client, WorkflowFailedError } from '@temporalio/client';
 import { historyToJSON } from '@temporalio/common/lib/proto-utils.js';
@@ -216,9 +216,12 @@ describe('a phase', () => {
 });
 
 describe('a run that began under this code', () => {
-  it.each(existsSync(histories) ? readdirSync(histories) : [])('is still understood: %s', async (file) => {
+  it.each([
+    ['recipe.json', 'whole'],
+    ['phase.json', 'whole/pretrain'],
+  ])('is still understood: %s', async (file, workflowId) => {
     const history = JSON.parse(readFileSync(new URL(file, histories), 'utf8'));
-    await Worker.runReplayHistory({ workflowsPath }, history);
+    await Worker.runReplayHistory({ workflowsPath }, history, workflowId);
   });
 
   it('would not go unnoticed if it were not', async () => {
@@ -227,7 +230,7 @@ describe('a run that began under this code', () => {
       (event: { eventType: string }) => event.eventType === 'EVENT_TYPE_ACTIVITY_TASK_SCHEDULED',
     );
     first.activityTaskScheduledEventAttributes.activityType.name = 'anotherActivity';
-    await expect(Worker.runReplayHistory({ workflowsPath }, history)).rejects.toMatchObject({
+    await expect(Worker.runReplayHistory({ workflowsPath }, history, 'whole/pretrain')).rejects.toMatchObject({
       name: 'DeterminismViolationError',
     });
   });
