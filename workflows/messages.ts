@@ -30,6 +30,8 @@ export interface Status {
   readonly step: number;
   readonly total: number;
   readonly percent: number;
+  /** Examples of a step. */
+  readonly batch: number;
   readonly loss: number | null;
   readonly examplesPerSecond: number | null;
   /** Seconds of training that are left at this speed. */
@@ -69,6 +71,7 @@ export function statusOf(
     step,
     total,
     percent: total === 0 ? 0 : Math.round((1000 * step) / total) / 10,
+    batch,
     loss: last?.metrics.loss ?? null,
     examplesPerSecond: rate,
     etaSeconds: rate ? Math.round(((total - step) * batch) / rate) : null,

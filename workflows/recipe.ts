@@ -16,6 +16,8 @@ import { showIn } from './search-attributes.ts';
 /** What a finished run answers: references and figures. */
 export interface RecipeResult {
   readonly run: string;
+  /** Examples that were trained on, and members of the shards that could not be used. */
+  readonly data: { readonly examples: number; readonly corrupt: number };
   readonly checkpoint: ShardResult['checkpoint'] & { readonly uri: string };
   readonly evaluation: EvaluationResult | null;
   readonly export: ExportResult;
@@ -71,7 +73,8 @@ export async function siglip2Recipe(recipe: unknown): Promise<RecipeResult> {
     const exported = await exportModel({ plan: phase, checkpoint, evaluation });
     become('done');
     const uri = exported.uri.slice(0, -exported.prefix.length) + checkpoint.prefix;
-    return { run, checkpoint: { ...checkpoint, uri }, evaluation, export: exported };
+    const { examples, corrupt } = planned;
+    return { run, data: { examples, corrupt }, checkpoint: { ...checkpoint, uri }, evaluation, export: exported };
   } catch (error) {
     const stopped = isCancellation(error);
     if (!stopped) failure = sentence(error);

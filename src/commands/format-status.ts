@@ -11,7 +11,7 @@ export function formatStatus(status: RunStatus, now: number = Date.now()): strin
   const phase = work?.phase ?? workflow?.phase ?? newest?.phase;
   if (phase) {
     const share = workflow?.total ? ` of ${workflow.total} (${((100 * step) / workflow.total).toFixed(1)} %)` : '';
-    const figures = figuresOf(status, work);
+    const figures = figuresOf(status, work, step);
     lines.push(`  phase ${phase}, step ${step}${share}${figures ? `, ${figures}` : ''}`);
   }
   if (work) lines.push(`  ${doing(work)}`);
@@ -28,7 +28,7 @@ export function formatStatus(status: RunStatus, now: number = Date.now()): strin
   return `${lines.join('\n')}\n`;
 }
 
-function figuresOf({ workflow, newest }: RunStatus, work: PendingWork | undefined): string {
+function figuresOf({ workflow, newest }: RunStatus, work: PendingWork | undefined, step: number): string {
   const live = work?.live;
   const loss = live?.loss || newest?.metrics.loss;
   const rate = live?.examplesPerSecond || newest?.metrics.examplesPerSecond;
@@ -36,7 +36,8 @@ function figuresOf({ workflow, newest }: RunStatus, work: PendingWork | undefine
   if (loss) parts.push(`loss ${loss.toFixed(3)}`);
   if (rate) parts.push(`${rate.toFixed(0)} examples/s`);
   if (live?.dataWaitShare) parts.push(`${(100 * live.dataWaitShare).toFixed(0)} % waiting for data`);
-  if (workflow?.etaSeconds && workflow.state === 'training') parts.push(`about ${duration(workflow.etaSeconds)} left`);
+  if (rate && workflow?.state === 'training' && workflow.total > step)
+    parts.push(`about ${duration(((workflow.total - step) * workflow.batch) / rate)} left`);
   return parts.join(', ');
 }
 

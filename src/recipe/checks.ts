@@ -12,7 +12,18 @@ export interface Problem {
 
 /** Where fields contradict one another. `epoch` is the number of examples to train on, when known. */
 export function contradictions(recipe: Recipe, epoch?: number): Problem[] {
-  return [...towers(recipe), ...lengths(recipe, epoch), ...data(recipe)];
+  return [...names(recipe), ...towers(recipe), ...lengths(recipe, epoch), ...data(recipe)];
+}
+
+/** Folders of a run in the bucket that are no phases. */
+const reserved = ['data', 'export'];
+
+function names({ phases }: Recipe): Problem[] {
+  return phases.flatMap(({ name }, i) => {
+    if (!reserved.includes(name)) return [];
+    const message = `phases.${i}.name is "${name}"; another name is allowed, since a run keeps other things there`;
+    return [{ fields: [`phases.${i}.name`], message }];
+  });
 }
 
 function towers(recipe: Recipe): Problem[] {

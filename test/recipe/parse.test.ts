@@ -77,6 +77,7 @@ describe('a recipe with mistakes', () => {
     ['a window that starts late', set('phases.0.window', { from: { steps: 5 } }), /first phase starts at 0/],
     ['a window past the end', set('phases.0.window', { to: { steps: 901 } }), /an end within schedule.total/],
     ['a window of nothing', set('phases.0.window', { to: { steps: 0 } }), /at least one step/],
+    ['a reserved name of a phase', set('phases.0.name', 'export'), /name is "export"; another name/],
     ['no phases', set('phases', []), /phases is \[\]; allowed: a list of at least 1/],
     ['another version', set('version', 2), /version is 2; allowed: 1/],
     ['an object for a size without text', set('model.text.size', undefined), /model.text.size is missing/],
