@@ -1,0 +1,152 @@
+import { readFileSync } from 'node:fs';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { evaluate } from '../../activities/evaluate.ts';
+import { exportModel } from '../../activities/export-model.ts';
+import { toFailure } from '../../activities/failures.ts';
+import { plan } from '../../activities/plan.ts';
+import { trainShard } from '../../activities/train-shard.ts';
+import type { RunPlan } from '../../activities/types.ts';
+import { makeEmojiDataset } from '../../infra/emoji/make.ts';
+import { sha256 } from '../../src/checkpoint/identity.ts';
+import { RunnerError } from '../../src/runtime/errors.ts';
+import type { S3ObjectStore } from '../../src/storage/s3.ts';
+import type { PhaseSettings } from '../../src/train/protocol.ts';
+import { startServer, type TestServer } from '../storage/versitygw.ts';
+import { type Hands, hands } from './fixture.ts';
+
+const smoke = () => JSON.parse(readFileSync(new URL('../../infra/recipes/smoke.json', import.meta.url), 'utf8'));
+let server: TestServer;
+let store: S3ObjectStore;
+let on: Hands;
+
+beforeAll(async () => {
+  server = await startServer();
+  store = server.store();
+  on = hands();
+  await makeEmojiDataset(store, { concepts: 12 });
+});
+afterAll(async () => {
+  await on.close();
+  await server.stop();
+});
+const planned = (run: string, recipe: unknown = smoke(), of: S3ObjectStore = store): Promise<RunPlan> =>
+  plan(on.deps(of), { run, recipe }, on.attempt());
+const read = async <T>(key: string) => JSON.parse((await store.get(key)).toString()) as T;
+
+describe('plan', () => {
+  it('keeps what the run needs in the bucket, and answers with references', async () => {
+    const found = await planned('one');
+    expect(found).toMatchObject({ run: 'one', examples: 60, corrupt: 0 });
+    expect(JSON.stringify(found).length).toBeLessThan(2000);
+    const [phase] = found.phases;
+    expect(phase).toMatchObject({ phase: 'pretrain', batch: 32, shardSteps: 20, checkpointEvery: 10 });
+    expect(phase!.to).toEqual({ step: 60, examples: 60 * 32 });
+    const settings = await read<PhaseSettings>(phase!.settings.key);
+    const { vocabulary } = settings.batches;
+    expect(vocabulary!.slice(0, 3)).toEqual([0, 1, 3]);
+    expect(settings.model.text.vocabulary).toBe(vocabulary!.length);
+    expect(settings.schedule).toEqual({ total: 60 * 32, warmup: 6 * 32 });
+    expect(sha256(await store.get(phase!.index.key))).toBe(phase!.index.sha256);
+  });
+
+  it('made again gives the same, and another recipe under the name is refused', async () => {
+    const first = await planned('twice');
+    const { $schema: _, ...same } = smoke();
+    expect(await planned('twice', same)).toEqual(first);
+    await expect(planned('twice', { ...smoke(), seed: 2 })).rejects.toMatchObject({ code: 'RunNameTaken' });
+  });
+
+  it('that fails has not taken the name', async () => {
+    const elsewhere = { ...smoke(), data: { train: 'data/nowhere' } };
+    await expect(planned('free', elsewhere)).rejects.toMatchObject({
+      code: 'DataContract',
+      message: expect.stringContaining('data/nowhere'),
+    });
+    expect((await planned('free')).run).toBe('free');
+  });
+
+  it('counts what can not be used, and says when lengths do not fit the data', async () => {
+    for (const part of ['train', 'held-out'])
+      for await (const { key } of store.list(`data/emoji/${part}/`))
+        await store.copy(key, key.replace('emoji', 'worn'));
+    let damaged = '';
+    for await (const { key } of store.list('data/worn/train/')) damaged ||= key;
+    const bytes = await store.get(damaged);
+    // The first header loses its checksum: that member can't be told from noise.
+    bytes.write('!', 0);
+    await store.put(damaged, bytes);
+    const data = { train: 'data/worn/train', evaluation: 'data/worn/held-out' };
+    const found = await planned('worn', { ...smoke(), data });
+    expect(found.corrupt).toBeGreaterThanOrEqual(1);
+    expect(found.examples).toBeLessThan(60);
+    const short = { ...smoke(), schedule: { total: { epochs: 0.1 }, warmup: { steps: 0 } } };
+    await expect(planned('short', short)).rejects.toThrow(/\{"epochs":0.1\}; at least one step of 32 examples/);
+  });
+
+  it.each([
+    ['a bucket that is not there', { bucket: 'no-such-bucket' }, 'BucketMissing', /no-such-bucket/],
+    [
+      'refused credentials',
+      { credentials: { accessKeyId: 'AKIAWRONGWRONG12', secretAccessKey: 'wrong-secret-of-nobody' } },
+      'CredentialsRefused',
+      /NG12/,
+    ],
+  ])('names %s in one sentence, without the secret', async (_, change, code, message) => {
+    const error = await planned('x', smoke(), server.store(change)).catch((failed) => toFailure(failed, 1));
+    expect(error).toMatchObject({ type: code, nonRetryable: true, stack: '' });
+    const text = (error as Error).message;
+    expect(text).toMatch(message);
+    expect(text).not.toMatch(/wrong-secret|\n/);
+  });
+});
+
+describe('after training', () => {
+  it('the checkpoint is evaluated, and exported as a folder with the bytes that were committed', async () => {
+    const run = await planned('finished');
+    const phase = run.phases[0]!;
+    const deps = on.deps(store);
+    const { checkpoint } = await trainShard(deps, { plan: phase, revision: 0, from: null, toStep: 10 }, on.attempt());
+    const evaluation = await evaluate(deps, { plan: phase, evaluation: run.evaluation!, checkpoint }, on.attempt());
+    expect(evaluation.key).toMatch(/^runs\/finished\/pretrain\/evaluation-[0-9a-f]{16}\.json$/);
+    expect(await read(evaluation.key)).toMatchObject({ checkpoint: { step: 10, sha256: checkpoint.sha256 } });
+
+    const input = { plan: phase, checkpoint, evaluation: null };
+    const exported = await exportModel(deps, input, on.attempt());
+    expect(exported.uri).toBe(`s3://test/runs/finished/export/pretrain-10/`);
+    const model = await store.get(`${exported.prefix}model.safetensors`);
+    expect(sha256(model)).toBe(exported.sha256);
+    expect(model).toEqual(await store.get(`${checkpoint.prefix}model.safetensors`));
+    const names: string[] = [];
+    for await (const { key } of store.list(exported.prefix)) names.push(key.slice(exported.prefix.length));
+    expect(names).toEqual(expect.arrayContaining(['README.md', 'config.json', 'tokenizer.json']));
+    expect((await store.get(`${exported.prefix}README.md`)).toString()).toMatch(/CC-BY|Apache/);
+    expect(await exportModel(deps, input, on.attempt())).toEqual(exported);
+  });
+
+  it('a damaged model is not exported', async () => {
+    const phase = (await planned('spoilt')).phases[0]!;
+    const deps = on.deps(store);
+    const input = { plan: phase, revision: 0, from: null, toStep: 10 };
+    const { checkpoint } = await trainShard(deps, input, on.attempt());
+    await store.put(`${checkpoint.prefix}model.safetensors`, 'something else');
+    await expect(exportModel(deps, { plan: phase, checkpoint, evaluation: null }, on.attempt())).rejects.toMatchObject({
+      code: 'CheckpointDamaged',
+      details: { step: 10 },
+    });
+  });
+});
+
+describe('a failure', () => {
+  it('keeps its sentence and code; only what may pass is tried again', () => {
+    const of = (error: unknown, attempt = 1) => toFailure(error, attempt) as Error & { nonRetryable: boolean };
+    expect(of(new RunnerError('StorageUnavailable', 'away'))).toMatchObject({ message: 'away', nonRetryable: false });
+    expect(of(new RunnerError('DiskFull', 'full'))).toMatchObject({ type: 'DiskFull', nonRetryable: true });
+    const bug = new TypeError('x is not a function\n    at somewhere');
+    expect(of(bug)).toMatchObject({
+      message: 'TypeError: x is not a function',
+      type: 'Unexpected',
+      nonRetryable: false,
+    });
+    expect(of(bug, 5)).toMatchObject({ nonRetryable: true, stack: '' });
+  });
+});
