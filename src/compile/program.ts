@@ -4,13 +4,13 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { Tensor } from '@tensorflow/tfjs';
 import { nodeBackend, tf } from '../runtime/tensorflow.ts';
-import { dataTypes, Graph } from './graph.ts';
+import { dataTypes, Graph, type OutputSpec } from './graph.ts';
 import { bfloat16Matmuls } from './passes/bfloat16.ts';
 import { fuseElementwise } from './passes/fuse-elementwise.ts';
 import { plainMatmuls } from './passes/plain-matmul.ts';
 import { prune } from './passes/prune.ts';
 import { encodeSavedModel, servingTag } from './saved-model.ts';
-import { rawOp, trace } from './trace.ts';
+import { trace } from './trace.ts';
 
 /** Shape and type of a feed or of a piece of state. */
 export interface TensorSpec {
@@ -58,7 +58,7 @@ export interface CompileOptions {
   readonly fuse?: boolean;
 }
 
-/** Traces every signature once, eagerly, on zeros, and loads the graph. Errors: TraceError, shape mismatches. */
+/** Traces every signature once and loads the graph. Errors: TraceError, shape mismatches. */
 export function compile(
   definition: ProgramDefinition,
   { precision = 'f32', fuse = true }: CompileOptions = {},
@@ -105,30 +105,27 @@ function traceSignature(
   node: ReadonlyMap<string, string>,
 ): readonly string[] {
   return tf.tidy(() => {
-    const sources: { tensor: Tensor; output: string }[] = [];
-    const state: Record<string, Tensor> = {};
-    const feeds: Record<string, Tensor> = {};
+    const sources: { spec: OutputSpec; output: string }[] = [];
     const reads = new Map<string, string>();
+    const specOf = ({ shape, dtype }: TensorSpec): OutputSpec => ({ shape, dtype: dataTypes[dtype] });
     for (const [key, spec] of Object.entries(stateSpecs)) {
-      state[key] = zeros(spec);
       // A read of its own per signature, so that a write can be told to wait for it.
-      const type = dataTypes[spec.dtype];
-      const read = graph.add('ReadVariableOp', [`${node.get(key)}:0`], { dtype: { type } }, undefined, [
-        { dtype: type, shape: spec.shape },
-      ]);
+      const type = { dtype: { type: dataTypes[spec.dtype] } };
+      const read = graph.add('ReadVariableOp', [`${node.get(key)}:0`], type, undefined, [specOf(spec)]);
       reads.set(key, read);
-      sources.push({ tensor: state[key], output: `${read}:0` });
+      sources.push({ spec: specOf(spec), output: `${read}:0` });
     }
     for (const [key, spec] of Object.entries(signature.feeds)) {
-      feeds[key] = zeros(spec);
-      const type = dataTypes[spec.dtype];
-      const attrs = { dtype: { type }, shape: { shape: spec.shape } };
-      const placeholder = graph.add('Placeholder', [], attrs, `${name}/feed/${key}`, [
-        { dtype: type, shape: spec.shape },
-      ]);
-      sources.push({ tensor: feeds[key], output: `${placeholder}:0` });
+      const attrs = { dtype: { type: dataTypes[spec.dtype] }, shape: { shape: spec.shape } };
+      const placeholder = graph.add('Placeholder', [], attrs, `${name}/feed/${key}`, [specOf(spec)]);
+      sources.push({ spec: specOf(spec), output: `${placeholder}:0` });
     }
-    const { result, outputOf } = trace(graph, sources, () => signature.run(state, feeds));
+    const named = (specs: object, tensors: readonly Tensor[]): Tensors =>
+      Object.fromEntries(Object.keys(specs).map((key, i) => [key, tensors[i]!]));
+    const { result, outputOf } = trace(graph, sources, (tensors) => {
+      const count = Object.keys(stateSpecs).length;
+      return signature.run(named(stateSpecs, tensors), named(signature.feeds, tensors.slice(count)));
+    });
 
     const writes: string[] = [];
     for (const [key, tensor] of Object.entries(result.state ?? {})) {
@@ -147,18 +144,6 @@ function traceSignature(
       return key;
     });
   });
-}
-
-function zeros(spec: TensorSpec): Tensor {
-  if (spec.dtype !== 'uint8') return tf.zeros(spec.shape as number[], spec.dtype) as Tensor;
-  // TF.js has no uint8: the tensor says int32, TensorFlow knows better.
-  const { binding } = nodeBackend();
-  const cast = [
-    { name: 'SrcT', type: binding.TF_ATTR_TYPE, value: dataTypes.int32 },
-    { name: 'DstT', type: binding.TF_ATTR_TYPE, value: dataTypes.uint8 },
-    { name: 'Truncate', type: binding.TF_ATTR_BOOL, value: false },
-  ];
-  return rawOp('Cast', cast, [tf.zeros(spec.shape as number[], 'int32')]) as unknown as Tensor;
 }
 
 function load(

@@ -1,20 +1,20 @@
-import type { TensorInfo } from '@tensorflow/tfjs';
+import type { Tensor, TensorInfo } from '@tensorflow/tfjs';
 import type { NodeJSKernelBackend } from '@tensorflow/tfjs-node-gpu/dist/nodejs_kernel_backend.js';
 import type { TFEOpAttr } from '@tensorflow/tfjs-node-gpu/dist/tfjs_binding.js';
 import { nodeBackend, type tf } from '../runtime/tensorflow.ts';
-import { type AttrValue, dataTypes, type Graph } from './graph.ts';
+import { type AttrValue, dataTypes, type Graph, type OutputSpec } from './graph.ts';
+import { outputsOf, phantom } from './phantom.ts';
 
 /**
- * Recording: the Node backend runs every TensorFlow op of every kernel through two methods. They are observed
- * while a function runs once, eagerly; each tensor's `dataId` names the graph output that stands for it.
- * `clone` and `identity` share a `dataId` and so vanish.
+ * Recording: the Node backend runs every TensorFlow op of every kernel through two methods. While a function is
+ * traced they add nodes to a graph; each tensor's `dataId` names the graph output that stands for it. `clone` and
+ * `identity` share a `dataId` and so vanish. What depends on feeds or state is a phantom: it has no values.
  */
 
 interface Source {
   readonly output: string;
-  readonly shape: readonly number[];
-  /** Depends on a feed or on state: must not be read back to the host while tracing. */
-  readonly traced: boolean;
+  /** Null for a constant, whose values are known. */
+  readonly phantom: OutputSpec | null;
 }
 
 export class TraceError extends Error {
@@ -22,18 +22,22 @@ export class TraceError extends Error {
 }
 
 /**
- * Runs `fn` once, adding what it does to `graph`. `sources` are tensors that stand for graph outputs (feeds and
- * variables). Returns what `fn` returned, with the graph output of each of its tensors. The caller disposes.
- * Throws TraceError when a value that depends on a source is read back: the graph would hold it for ever.
+ * Runs `fn` once on phantoms that stand for graph outputs (feeds and variables), adding what it does to `graph`.
+ * Returns what `fn` returned, with the graph output of each of its tensors. The caller disposes. Throws TraceError
+ * when a value that depends on a source is read back: the graph would hold it for ever.
  */
 export function trace<T>(
   graph: Graph,
-  sources: readonly { readonly tensor: TensorInfo; readonly output: string }[],
-  fn: () => T,
+  sources: readonly { readonly spec: OutputSpec; readonly output: string }[],
+  fn: (tensors: Tensor[]) => T,
 ): { result: T; outputOf(tensor: TensorInfo): string } {
   const backend = nodeBackend();
   const known = new WeakMap<object, Source>();
-  for (const { tensor, output } of sources) known.set(tensor.dataId, { output, shape: tensor.shape, traced: true });
+  const newPhantom = (spec: OutputSpec, output: string): Tensor => {
+    const tensor = phantom(backend, spec);
+    known.set(tensor.dataId, { output, phantom: spec });
+    return tensor;
+  };
 
   const original = {
     executeSingleOutput: backend.executeSingleOutput,
@@ -51,60 +55,58 @@ export function trace<T>(
     return graph.constant({ dtype, shape: tensor.shape, content });
   };
 
-  const inputOutput = (input: TensorInfo | { valueArray: Int32Array }): { output: string; traced: boolean } => {
+  const sourceOf = (input: TensorInfo | { valueArray: Int32Array }): Source => {
     if ('valueArray' in input) {
       const content = new Uint8Array(input.valueArray.buffer).slice();
-      return { output: graph.constant({ dtype: dataTypes.int64, shape: [], content }), traced: false };
+      return { output: graph.constant({ dtype: dataTypes.int64, shape: [], content }), phantom: null };
     }
     let source = known.get(input.dataId);
     if (source === undefined) {
-      source = { output: constantOutput(input), shape: input.shape, traced: false };
+      source = { output: constantOutput(input), phantom: null };
       known.set(input.dataId, source);
     }
     return source;
   };
 
-  const record = (
-    op: string,
-    attrs: readonly TFEOpAttr[],
-    inputs: readonly TensorInfo[],
-    outputs: readonly TensorInfo[],
-  ) => {
-    const ins = inputs.map(inputOutput);
+  const execute = (op: string, attrs: TFEOpAttr[], inputs: TensorInfo[], count: number): Tensor[] => {
+    const sources = inputs.map(sourceOf);
+    const traced = sources.some((source) => source.phantom !== null);
     const values = Object.fromEntries(attrs.map((attr) => [attr.name, attrValue(backend, attr)]));
+    const real = traced ? [] : original.executeMultipleOutputs.call(backend, op, attrs, inputs, count);
+    const specs = traced
+      ? outputsOf(
+          backend,
+          op,
+          attrs,
+          inputs,
+          sources.map((source) => source.phantom),
+          count,
+        )
+      : real.map((tensor) => ({ dtype: outputType(tensor, values), shape: tensor.shape }));
     const node = graph.add(
       op,
-      ins.map(({ output }) => output),
+      sources.map(({ output }) => output),
       values,
       undefined,
-      outputs.map((tensor) => ({ dtype: outputType(tensor, values), shape: tensor.shape })),
+      specs,
     );
-    const traced = ins.some((input) => input.traced);
-    for (const [i, tensor] of outputs.entries()) {
-      known.set(tensor.dataId, { output: `${node}:${i}`, shape: tensor.shape, traced });
-    }
     lastOp = op;
+    for (const [i, tensor] of real.entries()) known.set(tensor.dataId, { output: `${node}:${i}`, phantom: null });
+    return traced ? specs.map((spec, i) => newPhantom(spec, `${node}:${i}`)) : (real as unknown as Tensor[]);
   };
 
   const refuseReadBack = (dataId: object) => {
-    if (!known.get(dataId)?.traced) return;
+    if (!known.get(dataId)?.phantom) return;
     throw new TraceError(
       `a value that depends on the feeds or the state was read back to the host after ${lastOp}; ` +
         'the compiled step would repeat what this one call saw: express it with tensor ops instead',
     );
   };
 
-  backend.executeSingleOutput = (name, attrs, inputs) => {
-    // Inputs are looked at before the op runs: kernels dispose shape tensors right after it.
-    const result = original.executeSingleOutput.call(backend, name, attrs, inputs);
-    record(name, attrs, inputs, [result]);
-    return result;
-  };
-  backend.executeMultipleOutputs = (name, attrs, inputs, count) => {
-    const results = original.executeMultipleOutputs.call(backend, name, attrs, inputs, count);
-    record(name, attrs, inputs, results);
-    return results;
-  };
+  type Result = ReturnType<typeof backend.executeSingleOutput>;
+  backend.executeSingleOutput = (name, attrs, inputs) => execute(name, attrs, inputs, 1)[0] as unknown as Result;
+  backend.executeMultipleOutputs = (name, attrs, inputs, count) =>
+    execute(name, attrs, inputs, count) as unknown as Result[];
   backend.readSync = (dataId) => {
     refuseReadBack(dataId);
     return original.readSync.call(backend, dataId);
@@ -114,8 +116,8 @@ export function trace<T>(
     return original.read.call(backend, dataId);
   };
   try {
-    const result = fn();
-    return { result, outputOf: (tensor) => inputOutput(tensor).output };
+    const result = fn(sources.map(({ spec, output }) => newPhantom(spec, output)));
+    return { result, outputOf: (tensor) => sourceOf(tensor).output };
   } finally {
     // The overrides are own properties that hide the methods of the class.
     for (const name of Object.keys(original)) delete (backend as unknown as Record<string, unknown>)[name];
