@@ -1,0 +1,110 @@
+import { spawn } from 'node:child_process';
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { trainShard } from '../../activities/train-shard.ts';
+import { type Hands, hands, planOf, shard } from '../activities/fixture.ts';
+import { startServer, type TestServer } from '../storage/versitygw.ts';
+
+const root = fileURLToPath(new URL('../..', import.meta.url));
+let server: TestServer;
+let on: Hands;
+let folder: string;
+
+beforeAll(async () => {
+  server = await startServer();
+  on = hands();
+  folder = mkdtempSync(join(tmpdir(), 'cli-'));
+  const plan = await planOf(server.store(), 'there');
+  await trainShard(on.deps(server.store(), { trainer: on.trainer({ stepMs: 10 }) }), shard(plan, 30), on.attempt());
+});
+afterAll(async () => {
+  await on.close();
+  await server.stop();
+  rmSync(folder, { recursive: true });
+});
+
+/** Types a command, with the store of this test and a Temporal that is not there. */
+async function type(...args: string[]): Promise<{ code: number; out: string; said: string }> {
+  const { endpoint, bucket, credentials } = server.settings as {
+    endpoint: string;
+    bucket: string;
+    credentials: { accessKeyId: string; secretAccessKey: string };
+  };
+  const child = spawn(process.execPath, ['--import', 'tsx', 'src/cli.ts', ...args], {
+    cwd: root,
+    env: {
+      ...process.env,
+      SIGLIP2_STATE: folder,
+      AWS_ENDPOINT_URL: endpoint,
+      AWS_ACCESS_KEY_ID: credentials.accessKeyId,
+      AWS_SECRET_ACCESS_KEY: credentials.secretAccessKey,
+      SIGLIP2_BUCKET: bucket,
+      TEMPORAL_ADDRESS: '127.0.0.1:1',
+    },
+  });
+  let [out, said] = ['', ''];
+  child.stdout.on('data', (data) => {
+    out += data;
+  });
+  child.stderr.on('data', (data) => {
+    said += data;
+  });
+  const code = await new Promise<number>((resolve) => child.on('close', resolve));
+  return { code, out, said };
+}
+
+describe('siglip2', () => {
+  it('status answers from the bucket when Temporal is away', async () => {
+    const { code, out, said } = await type('status', 'there');
+    expect(code).toBe(0);
+    expect(out).toMatch(/^there: not known to Temporal\n {2}phase pretrain, step 30, loss 0.333/);
+    expect(out).toMatch(/last checkpoint there\/pretrain@30, \d+ (s|min).* ago, sha256 [0-9a-f]{12}/);
+    expect(said).toBe('Temporal does not answer at 127.0.0.1:1; what follows is from the bucket alone\n');
+    const json = JSON.parse((await type('status', 'there', '--json')).out);
+    expect(json).toMatchObject({ run: 'there', workflow: null, newest: { phase: 'pretrain', step: 30 } });
+  });
+
+  it('ls lists phases, and the checkpoints of a run', async () => {
+    expect((await type('ls')).out).toMatch(/^there\/pretrain@30 +\S+Z +loss 0.333 .* 3 in all\n$/);
+    expect((await type('ls', 'there')).out.match(/there\/pretrain@\d+/g)).toEqual([
+      'there/pretrain@30',
+      'there/pretrain@20',
+      'there/pretrain@10',
+    ]);
+  });
+
+  it('plan says what a recipe takes, with the data left out when it is not there', async () => {
+    const { code, out } = await type('plan', 'infra/recipes/smoke.json');
+    expect(code).toBe(0);
+    expect(out).toMatch(/phase pretrain: 60 steps, 1,920 examples\n {4}3 shards, at most 6 checkpoints/);
+    expect(out).toMatch(/The data was not looked at: data: no .tar shards below data\/emoji\/train/);
+  });
+
+  it('fails in a sentence, with exit code 1 and no stack', async () => {
+    const cases: [string[], RegExp][] = [
+      [['status', 'nowhere'], /^Temporal does not answer[^\n]*\nno run nowhere is known/],
+      [['ls', 'nowhere'], /^bucket test holds no checkpoint of nowhere;/],
+      [['pull', 'nowhere', join(tmpdir(), 'x')], /^bucket test has no checkpoint nowhere;/],
+      [['plan', '/no/such/file.json'], /^\/no\/such\/file.json can't be read \(ENOENT\);/],
+      [['dataset', 'imagenet'], /^data set imagenet is not known; allowed: emoji/],
+      [['stauts', 'there'], /Did you mean status\?/],
+    ];
+    const answers = await Promise.all(cases.map(([args]) => type(...args)));
+    for (const [i, { code, said }] of answers.entries()) {
+      expect(code, said).toBe(1);
+      expect(said).toMatch(cases[i]![1]);
+      expect(said).not.toMatch(/^ {4}at /m);
+    }
+  });
+
+  it('plan lists every mistake of a recipe, and says what is no JSON', async () => {
+    const file = join(folder, 'recipe.json');
+    writeFileSync(file, '{"version": 2, "phases": []}');
+    expect((await type('plan', file)).said).toMatch(/^The recipe has 5 problems:\n- version is 2; allowed: 1\n/);
+    writeFileSync(file, '{');
+    expect((await type('plan', file)).said).toMatch(/recipe.json is no JSON: /);
+  });
+});
