@@ -1,0 +1,147 @@
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { setTimeout as delay } from 'node:timers/promises';
+import { Client, Connection, type WorkflowHandleWithFirstExecutionRunId } from '@temporalio/client';
+import { makeEmojiDataset } from '../../infra/emoji/make.ts';
+import { type Services, startServices } from '../../infra/services/start.ts';
+import { silent } from '../../infra/setup/progress.ts';
+import { findCommits } from '../../src/checkpoint/commits.ts';
+import { isAlive, type ProcessName } from '../../src/runtime/services-state.ts';
+import { S3ObjectStore } from '../../src/storage/s3.ts';
+import type { RecipeResult, siglip2Recipe } from '../../workflows/recipe.ts';
+
+export type Run = WorkflowHandleWithFirstExecutionRunId<typeof siglip2Recipe>;
+export type Victim = 'worker' | 'trainer' | 's3' | 'temporal';
+
+/** Everything that `npm run up` starts, in a folder of its own, with a small real data set in the bucket. */
+export interface Site {
+  readonly folder: string;
+  readonly services: Services;
+  readonly store: S3ObjectStore;
+  readonly client: Client;
+  start(run: string, recipe: object): Promise<Run>;
+  /** The trainer that has the device now, whether it still lives or not. */
+  trainer(): ProcessName | null;
+  /** SIGKILL; returns which process it was. */
+  kill(victim: Victim): ProcessName;
+  process(name: Exclude<Victim, 'trainer'>): ProcessName | null;
+  /** Lines of a service's log so far. */
+  log(service: string): string;
+  stop(): Promise<void>;
+}
+
+/** @param changes to the worker's environment; `folder` holds its state */
+export async function startSite(
+  changes: (folder: string) => Readonly<Record<string, string>> = () => ({}),
+): Promise<Site> {
+  const folder = mkdtempSync(join(tmpdir(), 'siglip2-faults-'));
+  // The device's lock and the snapshots lie here too: another worker of this machine is not in the way.
+  const environment = { SIGLIP2_STATE: folder, ...changes(folder) };
+  const services = await startServices({ folder, worker: true, ports: 'free', progress: silent, environment });
+  const store = new S3ObjectStore(services.s3!);
+  const connection = await Connection.connect({ address: services.temporal!.address });
+  const client = new Client({ connection });
+  await makeEmojiDataset(store, { concepts: 64 });
+  const read = (file: string) => JSON.parse(readFileSync(join(folder, file), 'utf8'));
+  const site: Site = {
+    folder,
+    services,
+    store,
+    client,
+    start: (run, recipe) =>
+      client.workflow.start<typeof siglip2Recipe>('siglip2Recipe', {
+        taskQueue: 'siglip2',
+        workflowId: run,
+        args: [recipe],
+      }),
+    trainer() {
+      try {
+        return read('device.lock.trainer');
+      } catch {
+        return null;
+      }
+    },
+    process: (name) => read('services.json').children[name] ?? null,
+    kill(victim) {
+      const found = victim === 'trainer' ? site.trainer() : site.process(victim);
+      if (!found || !isAlive(found)) throw new Error(`there is no living ${victim} to kill`);
+      process.kill(found.pid, 'SIGKILL');
+      return found;
+    },
+    log: (service) => readFileSync(join(folder, 'logs', `${service}.log`), 'utf8'),
+    async stop() {
+      await connection.close();
+      store.close();
+      await services.stop();
+      rmSync(folder, { recursive: true, force: true });
+    },
+  };
+  return site;
+}
+
+/** Small enough for seconds, and long enough to be hit in the middle. */
+export function tinyRecipe(changes: object = {}): object {
+  const size = { width: 16, depth: 1, mlp: 32, heads: 2 };
+  return {
+    version: 1,
+    seed: 1,
+    model: {
+      vision: { size, patch: 8, resolution: 16 },
+      text: { size, length: 8, vocabulary: 'compact' },
+      init: { logitBias: -3.5 },
+    },
+    data: { train: 'data/emoji/train', evaluation: 'data/emoji/held-out' },
+    schedule: { total: { steps: 800 }, warmup: { steps: 20 } },
+    phases: [{ name: 'pretrain', batch: 32 }],
+    checkpoint: { every: { steps: 40 }, shard: { steps: 200 } },
+    ...changes,
+  };
+}
+
+/** Looks again and again until it is so. The patience is for loaded machines, and no measure of anything. */
+export async function until(what: () => unknown, patienceMs = 240_000): Promise<void> {
+  for (const end = Date.now() + patienceMs; !(await what()); await delay(20))
+    if (Date.now() > end) throw new Error(`it did not come true within ${patienceMs / 1000} s: ${what}`);
+}
+
+/** Step of the newest commit of a run, 0 before the first. A store that is away is waited for. */
+export async function newestStep({ store }: Site, run: string): Promise<number> {
+  const found = await findCommits(store, { run }).catch(() => []);
+  return Math.max(0, ...found.map(({ step }) => step));
+}
+
+/** A run on its way. Waiting for a step of it ends at once when the run does. */
+export class Watched {
+  readonly name: string;
+  readonly result: Promise<RecipeResult>;
+  readonly #site: Site;
+  #ended: unknown;
+
+  constructor(site: Site, run: Run) {
+    this.#site = site;
+    this.name = run.workflowId;
+    this.result = run.result();
+    const ended = (how: unknown) => {
+      this.#ended = how;
+    };
+    this.result.then(() => ended(new Error(`${this.name} ended before it was hit`)), ended);
+  }
+
+  /** Returns the step of the newest commit as soon as that is `step` or more. */
+  async reach(step: number): Promise<number> {
+    let newest = 0;
+    await this.until(async () => {
+      newest = await newestStep(this.#site, this.name);
+      return newest >= step;
+    });
+    return newest;
+  }
+
+  async until(what: () => unknown): Promise<void> {
+    await until(async () => {
+      if (this.#ended) throw this.#ended;
+      return what();
+    });
+  }
+}
