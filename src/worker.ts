@@ -1,7 +1,14 @@
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
-import { DefaultLogger, type NativeConnection, Runtime, Worker, type WorkerOptions } from '@temporalio/worker';
+import {
+  DefaultLogger,
+  makeTelemetryFilterString,
+  type NativeConnection,
+  Runtime,
+  Worker,
+  type WorkerOptions,
+} from '@temporalio/worker';
 import { Command } from 'commander';
 import { createActivities } from '../activities/index.ts';
 import { trainerEnvironment } from '../infra/setup/tensorflow.ts';
@@ -39,6 +46,8 @@ async function main(queues: readonly string[]): Promise<void> {
     logger: new DefaultLogger('WARN', ({ level, message, meta }) => {
       log[level === 'ERROR' ? 'error' : 'warn']({ ...meta }, message);
     }),
+    // What the SDK's native part says belongs in the same log.
+    telemetryOptions: { logging: { forward: {}, filter: makeTelemetryFilterString({ core: 'WARN' }) } },
     shutdownSignals: [],
   });
   for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) {
