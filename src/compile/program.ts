@@ -54,14 +54,17 @@ const transferBytes = 256 * 2 ** 20;
 export interface CompileOptions {
   /** f32 (default), or bf16: matmuls in bfloat16, everything else in float32. */
   readonly precision?: 'f32' | 'bf16';
-  /** Compile chains of elementwise ops with XLA (default), or leave every op as it was recorded. */
-  readonly fuse?: boolean;
+  /**
+   * Elements of the largest tensor from which a chain of elementwise ops is compiled with XLA: 16,384 if not given,
+   * since a shorter chain takes longer to call and to compile than it saves. Infinity leaves every op as recorded.
+   */
+  readonly fuseFrom?: number;
 }
 
 /** Traces every signature once and loads the graph. Errors: TraceError, shape mismatches. */
 export function compile(
   definition: ProgramDefinition,
-  { precision = 'f32', fuse = true }: CompileOptions = {},
+  { precision = 'f32', fuseFrom = 16_384 }: CompileOptions = {},
 ): Program {
   const graph = new Graph();
   const stateNames = Object.keys(definition.state);
@@ -94,7 +97,7 @@ export function compile(
   ];
   const plain = plainMatmuls(graph);
   const typed = prune(precision === 'bf16' ? bfloat16Matmuls(plain) : plain, roots);
-  return load(fuse ? fuseElementwise(typed) : typed, definition, node, outputs);
+  return load(fuseElementwise(typed, fuseFrom), definition, node, outputs);
 }
 
 function traceSignature(

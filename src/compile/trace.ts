@@ -1,7 +1,7 @@
 import type { Tensor, TensorInfo } from '@tensorflow/tfjs';
 import type { NodeJSKernelBackend } from '@tensorflow/tfjs-node-gpu/dist/nodejs_kernel_backend.js';
 import type { TFEOpAttr } from '@tensorflow/tfjs-node-gpu/dist/tfjs_binding.js';
-import { nodeBackend, type tf } from '../runtime/tensorflow.ts';
+import { nodeBackend } from '../runtime/tensorflow.ts';
 import { type AttrValue, dataTypes, type Graph, type OutputSpec } from './graph.ts';
 import { outputsOf, phantom } from './phantom.ts';
 
@@ -115,10 +115,12 @@ export function trace<T>(
     refuseReadBack(dataId);
     return original.read.call(backend, dataId);
   };
+  tracing = true;
   try {
     const result = fn(sources.map(({ spec, output }) => newPhantom(spec, output)));
     return { result, outputOf: (tensor) => sourceOf(tensor).output };
   } finally {
+    tracing = false;
     // The overrides are own properties that hide the methods of the class.
     for (const name of Object.keys(original)) delete (backend as unknown as Record<string, unknown>)[name];
   }
@@ -135,7 +137,7 @@ function attrValue(backend: NodeJSKernelBackend, attr: TFEOpAttr): AttrValue {
   const value = attr.value as unknown;
   switch (attr.type) {
     case binding.TF_ATTR_TYPE:
-      return { type: value as number };
+      return Array.isArray(value) ? { list: { type: value } } : { type: value as number };
     case binding.TF_ATTR_INT:
       return Array.isArray(value) ? { list: { i: value } } : { i: value as number };
     case binding.TF_ATTR_FLOAT:
@@ -152,6 +154,16 @@ function attrValue(backend: NodeJSKernelBackend, attr: TFEOpAttr): AttrValue {
 }
 
 /** Runs a TensorFlow op that TF.js has no function for. It has no gradient: wrap it with `tf.customGrad`. */
-export function rawOp(name: string, attrs: TFEOpAttr[], inputs: readonly TensorInfo[]): InstanceType<typeof tf.Tensor> {
-  return nodeBackend().executeSingleOutput(name, attrs, [...inputs]) as unknown as InstanceType<typeof tf.Tensor>;
+export function rawOp(name: string, attrs: TFEOpAttr[], inputs: readonly TensorInfo[]): Tensor {
+  return rawOps(name, attrs, inputs, 1)[0]!;
 }
+
+/** The same for an op with several outputs. */
+export function rawOps(name: string, attrs: TFEOpAttr[], inputs: readonly TensorInfo[], count: number): Tensor[] {
+  return nodeBackend().executeMultipleOutputs(name, attrs, [...inputs], count) as unknown as Tensor[];
+}
+
+let tracing = false;
+
+/** True while a function is traced, and not run. */
+export const isTracing = (): boolean => tracing;

@@ -1,6 +1,7 @@
 import type { Tensor } from '@tensorflow/tfjs';
 import { geluTanh } from '../compile/ops/gelu.ts';
 import { layerNorm } from '../compile/ops/layer-norm.ts';
+import { rematerialise } from '../compile/ops/rematerialise.ts';
 import { tf } from '../runtime/tensorflow.ts';
 import type { TowerSize } from './sizes.ts';
 
@@ -63,20 +64,45 @@ export function projectHeads(
   return parts === 1 ? [split.squeeze([0])] : tf.unstack(split);
 }
 
+/** How a tower is computed; no part of what it computes. */
+export interface TowerOptions {
+  /** Keep only the input of each block for the backward pass, and compute the block again there. */
+  readonly remat?: boolean;
+}
+
 /** Pre-LN transformer blocks: (B N, D) -> (B N, D), without the final layer norm. */
-export function encoder(p: Parameters, name: string, size: TowerSize, x: Tensor, batch: number): Tensor {
+export function encoder(
+  p: Parameters,
+  name: string,
+  size: TowerSize,
+  x: Tensor,
+  batch: number,
+  { remat = false }: TowerOptions = {},
+): Tensor {
   let hidden = x;
   for (let i = 0; i < size.depth; i++) {
     const layer = `${name}.layers.${i}`;
-    const y = norm(p, `${layer}.layer_norm1`, hidden);
-    const all = (kind: string) =>
-      tf.concat(['q_proj', 'k_proj', 'v_proj'].map((part) => parameter(p, `${layer}.self_attn.${part}.${kind}`)));
-    const [q, k, v] = projectHeads(y, all('weight'), all('bias'), 3, batch, size.heads);
-    const attended = attend(q!, k!, v!);
-    hidden = hidden.add(linear(p, `${layer}.self_attn.out_proj`, attended));
-    hidden = hidden.add(mlp(p, `${layer}.mlp`, norm(p, `${layer}.layer_norm2`, hidden)));
+    hidden = remat ? blockAgain(p, layer, size.heads, hidden, batch) : block(p, layer, size.heads, hidden, batch);
   }
   return hidden;
+}
+
+/** x += MHSA(LN(x)); x += MLP(LN(x)) */
+function block(p: Parameters, layer: string, heads: number, x: Tensor, batch: number): Tensor {
+  const y = norm(p, `${layer}.layer_norm1`, x);
+  const all = (kind: string) =>
+    tf.concat(['q_proj', 'k_proj', 'v_proj'].map((part) => parameter(p, `${layer}.self_attn.${part}.${kind}`)));
+  const [q, k, v] = projectHeads(y, all('weight'), all('bias'), 3, batch, heads);
+  const hidden = x.add(linear(p, `${layer}.self_attn.out_proj`, attend(q!, k!, v!)));
+  return hidden.add(mlp(p, `${layer}.mlp`, norm(p, `${layer}.layer_norm2`, hidden)));
+}
+
+/** A block whose activations are computed again in the backward pass. */
+function blockAgain(p: Parameters, layer: string, heads: number, x: Tensor, batch: number): Tensor {
+  const names = Object.keys(p).filter((name) => name.startsWith(`${layer}.`));
+  const run = (hidden: Tensor, ...parameters: Tensor[]) =>
+    block(Object.fromEntries(names.map((name, i) => [name, parameters[i]!])), layer, heads, hidden, batch);
+  return rematerialise(run as (...inputs: Tensor[]) => Tensor, [x, ...names.map((name) => p[name]!)]);
 }
 
 /** Rows of length one, as big_vision `two_towers.py`: z / (|z| + 1e-8). (B, D) -> (B, D) */

@@ -1,6 +1,6 @@
 import type { Tensor } from '@tensorflow/tfjs';
 import { gatherRows } from '../compile/ops/gather-rows.ts';
-import { encoder, linear, norm, type Parameters, parameter } from './layers.ts';
+import { encoder, linear, norm, type Parameters, parameter, type TowerOptions } from './layers.ts';
 import { tokenTable } from './parameters.ts';
 import type { ModelConfig } from './sizes.ts';
 
@@ -16,7 +16,7 @@ export interface TextOutput {
  * bidirectional, no padding mask, pooled at the last position even when it is padding, then a linear head.
  * (The paper says MAP head; the released checkpoints pool the last token.)
  */
-export function textTower(p: Parameters, config: ModelConfig, tokens: Tensor): TextOutput {
+export function textTower(p: Parameters, config: ModelConfig, tokens: Tensor, options: TowerOptions = {}): TextOutput {
   const { text } = config;
   const batch = tokens.shape[0]!;
   const { length, width } = text;
@@ -26,7 +26,7 @@ export function textTower(p: Parameters, config: ModelConfig, tokens: Tensor): T
     .reshape([batch, length, width])
     .add(positions)
     .reshape([batch * length, width]);
-  const encoded = norm(p, 'text_model.final_layer_norm', encoder(p, 'text_model.encoder', text, x, batch));
+  const encoded = norm(p, 'text_model.final_layer_norm', encoder(p, 'text_model.encoder', text, x, batch, options));
   const last = encoded.reshape([batch, length, width]).slice([0, length - 1, 0], [batch, 1, width]);
   return { encoded, pooled: linear(p, 'text_model.head', last.reshape([batch, width])) };
 }

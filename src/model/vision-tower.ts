@@ -1,6 +1,17 @@
 import type { Tensor } from '@tensorflow/tfjs';
 import { tf } from '../runtime/tensorflow.ts';
-import { affine, attend, encoder, linear, mlp, norm, type Parameters, parameter, projectHeads } from './layers.ts';
+import {
+  affine,
+  attend,
+  encoder,
+  linear,
+  mlp,
+  norm,
+  type Parameters,
+  parameter,
+  projectHeads,
+  type TowerOptions,
+} from './layers.ts';
 import { patchGrid } from './parameters.ts';
 import type { ModelConfig } from './sizes.ts';
 
@@ -15,7 +26,12 @@ export interface VisionOutput {
  * The fixed-resolution image tower: (B, R, R, 3) floats in [-1, 1] -> features. big_vision `models/vit.py`
  * with pool_type "map"; transformers `SiglipVisionTransformer`.
  */
-export function visionTower(p: Parameters, config: ModelConfig, images: Tensor): VisionOutput {
+export function visionTower(
+  p: Parameters,
+  config: ModelConfig,
+  images: Tensor,
+  options: TowerOptions = {},
+): VisionOutput {
   const { vision } = config;
   const batch = images.shape[0]!;
   const grid = patchGrid(config);
@@ -35,7 +51,7 @@ export function visionTower(p: Parameters, config: ModelConfig, images: Tensor):
     .reshape([batch, grid * grid, width])
     .add(positions)
     .reshape([batch * grid * grid, width]);
-  const encoded = norm(p, 'vision_model.post_layernorm', encoder(p, 'vision_model.encoder', vision, x, batch));
+  const encoded = norm(p, 'vision_model.post_layernorm', encoder(p, 'vision_model.encoder', vision, x, batch, options));
   return { encoded, pooled: mapHead(p, 'vision_model.head', encoded, batch, vision.heads) };
 }
 

@@ -12,7 +12,7 @@ export interface Problem {
 
 /** Where fields contradict one another. `epoch` is the number of examples to train on, when known. */
 export function contradictions(recipe: Recipe, epoch?: number): Problem[] {
-  return [...names(recipe), ...towers(recipe), ...lengths(recipe, epoch), ...data(recipe)];
+  return [...names(recipe), ...towers(recipe), ...microBatches(recipe), ...lengths(recipe, epoch), ...data(recipe)];
 }
 
 /** Folders of a run in the bucket that are no phases. */
@@ -23,6 +23,14 @@ function names({ phases }: Recipe): Problem[] {
     if (!reserved.includes(name)) return [];
     const message = `phases.${i}.name is "${name}"; another name is allowed, since a run keeps other things there`;
     return [{ fields: [`phases.${i}.name`], message }];
+  });
+}
+
+function microBatches({ phases }: Recipe): Problem[] {
+  return phases.flatMap(({ accumulate, batch }, i) => {
+    if (batch % accumulate === 0) return [];
+    const message = `phases.${i}.accumulate is ${accumulate}; a divisor of the batch ${batch} is allowed`;
+    return [{ fields: [`phases.${i}.accumulate`, `phases.${i}.batch`], message }];
   });
 }
 

@@ -122,6 +122,15 @@ const phaseSchema = z.strictObject({
     .strictObject({ from: durationSchema.default({ percent: 0 }), to: durationSchema.default({ percent: 100 }) })
     .prefault({}),
   objectives: z.strictObject({ sigmoid: positive.default(1) }).prefault({}),
+  accumulate: z
+    .int()
+    .positive()
+    .default(1)
+    .describe('Micro-batches of a step, for a small device: the gradient is exactly that of the whole batch.'),
+  remat: z
+    .enum(['none', 'blocks'])
+    .default('none')
+    .describe('blocks: compute activations again in the backward pass instead of keeping them.'),
   batch: z.int().min(2).max(1_048_576),
 });
 

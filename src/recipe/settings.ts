@@ -38,6 +38,8 @@ export function phaseSettings(recipe: Recipe, phase: Phase, facts: DataFacts): P
     phase: phase.name,
     seed: recipe.seed,
     precision: recipe.precision,
+    accumulate: phase.accumulate,
+    remat: phase.remat,
     model: modelConfig(recipe, facts.vocabulary),
     init: recipe.model.init,
     objectives: phase.objectives,

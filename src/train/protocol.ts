@@ -11,6 +11,9 @@ export interface PhaseSettings {
   readonly seed: number;
   readonly precision: 'f32' | 'bf16';
   readonly model: ModelConfig;
+  /** Micro-batches of a step. */
+  readonly accumulate: number;
+  readonly remat: 'none' | 'blocks';
   readonly init: { readonly temperature: number; readonly logitBias: number };
   readonly objectives: { readonly sigmoid: number };
   readonly optimizer: OptimizerSettings;

@@ -1,15 +1,11 @@
-import type { Tensor } from '@tensorflow/tfjs';
-import { bytesToFloat } from '../compile/ops/bytes-to-float.ts';
-import { compile, type Program, type Signature, type TensorSpec, type Tensors } from '../compile/program.ts';
+import { type CompileOptions, compile, type Program, type TensorSpec, type Values } from '../compile/program.ts';
 import type { Batch } from '../data/types.ts';
-import { type ParameterSpec, parameterSpecs } from '../model/parameters.ts';
-import { textTower } from '../model/text-tower.ts';
-import { visionTower } from '../model/vision-tower.ts';
-import { sigmoidLoss } from '../objectives/sigmoid.ts';
+import { parameterSpecs } from '../model/parameters.ts';
+import { embeddingWidth } from '../model/sizes.ts';
 import { cosineFactor } from '../recipe/schedule.ts';
-import { tf } from '../runtime/tensorflow.ts';
-import { firstMoment, optimiserStep, secondMoment, stepScalars } from './optimiser.ts';
+import { firstMoment, secondMoment, stepScalars } from './optimiser.ts';
 import type { PhaseSettings } from './protocol.ts';
+import { accumulatedSignatures, gradientSum, stepSignature } from './signatures.ts';
 
 /** What a step reports. */
 export interface StepMetrics {
@@ -20,75 +16,80 @@ export interface StepMetrics {
 /** A training step: everything between a batch and the next state, as one graph. */
 export interface Trainer {
   readonly program: Program;
-  /** Every piece of state: parameters by Hugging Face name, moments as m/name and v/name. */
+  /** Every piece of state that a checkpoint holds: parameters by Hugging Face name, moments as m/name and v/name. */
   readonly stateNames: readonly string[];
   /** Trains on one batch. `step` counts from 1. */
   step(step: number, batch: Batch): StepMetrics;
 }
 
-/** Bytes 0..255 to [-1, 1], as big_vision's `value_range(-1, 1)`. */
-export const normalisePixels = (bytes: Tensor): Tensor => bytesToFloat(bytes).div(127.5).sub(1) as Tensor;
-
-/** The loss of a batch as a function of the parameters: images (B, R, R, 3) in [-1, 1], tokens (B, L). */
-function batchLoss(settings: PhaseSettings, p: Tensors, images: Tensor, tokens: Tensor): Tensor {
-  const vision = visionTower(p, settings.model, images);
-  const text = textTower(p, settings.model, tokens);
-  return sigmoidLoss(p, vision.pooled, text.pooled).mul(settings.objectives.sigmoid) as Tensor;
-}
-
-/** One step as a TF.js function of state and feeds: what is compiled, and what a test can run eagerly. */
-export function stepSignature(settings: PhaseSettings, specs: readonly ParameterSpec[]): Signature {
-  const { batch, resolution, textLength } = settings.batches;
-  const scalar: TensorSpec = { shape: [], dtype: 'float32' };
-  return {
-    feeds: {
-      images: { shape: [batch, resolution, resolution, 3], dtype: 'uint8' },
-      tokens: { shape: [batch, textLength], dtype: 'int32' },
-      schedule: scalar,
-      correction1: scalar,
-      correction2: scalar,
-    },
-    run(state, feeds) {
-      const names = specs.map(({ name }) => name);
-      const images = normalisePixels(feeds.images!);
-      const loss = (...parameters: Tensor[]) =>
-        batchLoss(settings, Object.fromEntries(names.map((name, i) => [name, parameters[i]!])), images, feeds.tokens!);
-      const { value, grads } = tf.valueAndGrads(loss as never)(names.map((name) => state[name]!) as never);
-      const gradients = Object.fromEntries(names.map((name, i) => [name, (grads as Tensor[])[i]!]));
-      const scalars = { schedule: feeds.schedule!, correction1: feeds.correction1!, correction2: feeds.correction2! };
-      const update = optimiserStep(specs, settings.optimizer, state, gradients, scalars);
-      return { outputs: { loss: value as Tensor, gradientNorm: update.gradientNorm }, state: update.state };
-    },
-  };
-}
-
 /** Compiles the step of a phase. Its state is all zeros until it is written. */
-export function createTrainer(settings: PhaseSettings): Trainer {
+export function createTrainer(settings: PhaseSettings, options: Pick<CompileOptions, 'fuseFrom'> = {}): Trainer {
   const specs = parameterSpecs(settings.model, settings.init);
+  const accumulates = settings.accumulate > 1;
   const state: Record<string, TensorSpec> = {};
   for (const { name, shape } of specs) {
     for (const key of [name, firstMoment(name), secondMoment(name)]) state[key] = { shape, dtype: 'float32' };
   }
-  const program = compile(
-    { state, signatures: { step: stepSignature(settings, specs) } },
-    { precision: settings.precision },
-  );
+  const stateNames = Object.keys(state);
+  if (accumulates) for (const { name, shape } of specs) state[gradientSum(name)] = { shape, dtype: 'float32' };
+  const signatures = accumulates ? accumulatedSignatures(settings, specs) : { step: stepSignature(settings, specs) };
+  const program = compile({ state, signatures }, { ...options, precision: settings.precision });
+  if (accumulates) {
+    program.write(
+      Object.fromEntries(specs.map(({ name, shape }) => [gradientSum(name), new Float32Array(size(shape))])),
+    );
+  }
   const { total, warmup } = settings.schedule;
   return {
     program,
-    stateNames: Object.keys(state),
-    step(step, batch) {
+    stateNames,
+    step(step, { images, tokens }) {
       // The factor at the examples seen before this step, as optax counts.
-      const schedule = cosineFactor((step - 1) * settings.batches.batch, total, warmup);
-      const scalars = stepScalars(settings.optimizer, step, schedule);
-      const { loss, gradientNorm } = program.run('step', {
-        images: batch.images,
-        tokens: batch.tokens,
-        schedule: Float32Array.of(scalars.schedule),
-        correction1: Float32Array.of(scalars.correction1),
-        correction2: Float32Array.of(scalars.correction2),
-      });
+      const factor = cosineFactor((step - 1) * settings.batches.batch, total, warmup);
+      const { schedule, correction1, correction2 } = stepScalars(settings.optimizer, step, factor);
+      const scalars = {
+        schedule: Float32Array.of(schedule),
+        correction1: Float32Array.of(correction1),
+        correction2: Float32Array.of(correction2),
+      };
+      const { loss, gradientNorm } = accumulates
+        ? accumulatedStep(program, settings, images, tokens, scalars)
+        : program.run('step', { images, tokens, ...scalars });
       return { loss: loss![0]!, gradientNorm: gradientNorm![0]! };
     },
   };
+}
+
+const size = (shape: readonly number[]) => shape.reduce((a, b) => a * b, 1);
+
+/** One step in micro-batches; see `signatures.ts`. */
+function accumulatedStep(
+  program: Program,
+  settings: PhaseSettings,
+  images: Uint8Array,
+  tokens: Int32Array,
+  scalars: Values,
+): Values {
+  const { accumulate, model } = settings;
+  const { batch, resolution, textLength } = settings.batches;
+  const micro = batch / accumulate;
+  const width = embeddingWidth(model);
+  const parts = Array.from({ length: accumulate }, (_, i) => {
+    const part = <T extends Uint8Array | Int32Array | Float32Array>(all: T, row: number) =>
+      all.subarray(i * micro * row, (i + 1) * micro * row) as T;
+    return { part, feeds: { images: part(images, resolution * resolution * 3), tokens: part(tokens, textLength) } };
+  });
+  const z = { images: new Float32Array(batch * width), texts: new Float32Array(batch * width) };
+  for (const [i, { feeds }] of parts.entries()) {
+    const rows = program.run('embed', feeds);
+    z.images.set(rows.images!, i * micro * width);
+    z.texts.set(rows.texts!, i * micro * width);
+  }
+  const d = program.run('contrast', z);
+  for (const { part, feeds } of parts) {
+    const dImages = part(d.images as Float32Array, width);
+    const dTexts = part(d.texts as Float32Array, width);
+    program.run('backward', { ...feeds, dImages, dTexts });
+  }
+  return { loss: d.loss!, ...program.run('update', scalars) };
 }

@@ -37,8 +37,14 @@ describe('fused elementwise chains', () => {
     },
   };
 
+  it('are left alone when they are short', () => {
+    const programs = [compile(chain), compile(chain, { fuseFrom: Number.POSITIVE_INFINITY })];
+    expect(programs[0]!.hash).toBe(programs[1]!.hash);
+    for (const program of programs) program.dispose();
+  });
+
   it('give the values of the ops one by one, and fewer nodes', () => {
-    const [fused, plain] = [compile(chain), compile(chain, { fuse: false })];
+    const [fused, plain] = [compile(chain, { fuseFrom: 0 }), compile(chain, { fuseFrom: Number.POSITIVE_INFINITY })];
     expect(fused.nodes).toBeLessThan(plain.nodes);
     const w = Float32Array.from({ length: 12 }, (_, i) => Math.sin(i));
     const x = Float32Array.from({ length: 20 }, (_, i) => Math.cos(3 * i));

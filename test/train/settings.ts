@@ -5,6 +5,8 @@ export const tinySettings: PhaseSettings = {
   phase: 'pretrain',
   seed: 11,
   precision: 'f32',
+  accumulate: 1,
+  remat: 'none',
   model: {
     vision: { width: 16, depth: 2, mlp: 24, heads: 2, patch: 4, resolution: 8 },
     text: { width: 12, depth: 1, mlp: 20, heads: 3, length: 5, vocabulary: 9 },

@@ -11,5 +11,5 @@ export function bytesToFloat(bytes: Tensor): Tensor {
     { name: 'DstT', type: binding.TF_ATTR_TYPE, value: dataTypes.float32 },
     { name: 'Truncate', type: binding.TF_ATTR_BOOL, value: false },
   ];
-  return rawOp('Cast', attrs, [bytes]) as unknown as Tensor;
+  return rawOp('Cast', attrs, [bytes]);
 }

@@ -26,9 +26,9 @@ export function gatherRows(table: Tensor, ids: Tensor): Tensor {
         type('Tindices', dataTypes.int32),
         type('Tnumsegments', dataTypes.int32),
       ];
-      return rawOp('UnsortedSegmentSum', sumAttrs, [dy, saved[0]!, tf.scalar(rows, 'int32')]) as unknown as Tensor;
+      return rawOp('UnsortedSegmentSum', sumAttrs, [dy, saved[0]!, tf.scalar(rows, 'int32')]);
     };
-    return { value: rawOp('GatherV2', attrs, [values, ids, tf.scalar(0, 'int32')]) as unknown as Tensor, gradFunc };
+    return { value: rawOp('GatherV2', attrs, [values, ids, tf.scalar(0, 'int32')]), gradFunc };
   });
   return op(table);
 }

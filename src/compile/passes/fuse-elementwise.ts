@@ -26,12 +26,12 @@ const outputArgument: Readonly<Record<string, string>> = {
 /** A constant up to this size moves into the function; shapes and axes must, since XLA wants them at compile time. */
 const smallConstant = 1024;
 
-export function fuseElementwise(graph: Graph): Graph {
+export function fuseElementwise(graph: Graph, fuseFrom: number): Graph {
   const result = new Graph();
   const producers = new Map(graph.nodes.map((node) => [node.name, node]));
   const parts = runsOf(graph)
     .flatMap((run) => connectedParts(run, producers))
-    .filter(worthwhile);
+    .filter((part) => worthwhile(part, producers, fuseFrom));
   const partOf = new Map(parts.flatMap((part) => part.map((node) => [node.name, part] as const)));
   const readers = readersOf(graph);
   const renamed = new Map<string, string>();
@@ -128,10 +128,13 @@ function connectedParts(run: readonly GraphNode[], producers: ReadonlyMap<string
   return [...parts.values()];
 }
 
-/** A single op gains nothing, and scalars are not worth a call. */
-function worthwhile(part: readonly GraphNode[]): boolean {
+/** A single op gains nothing, and small tensors are not worth a call. */
+function worthwhile(part: readonly GraphNode[], producers: ReadonlyMap<string, GraphNode>, fuseFrom: number): boolean {
   const working = part.filter(({ op }) => op !== 'Reshape');
-  return working.length > 1 && part.some(({ outputs }) => outputs[0]!.shape.length > 0);
+  if (working.length < 2) return false;
+  const nodes = part.flatMap((node) => [node, ...node.inputs.map((input) => producers.get(producerOf(input))!)]);
+  const sizes = nodes.flatMap(({ outputs }) => outputs.map(({ shape }) => shape.reduce((a, b) => a * b, 1)));
+  return Math.max(...sizes) >= Math.max(2, fuseFrom);
 }
 
 function readersOf(graph: Graph): ReadonlyMap<string, readonly GraphNode[]> {
