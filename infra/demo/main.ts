@@ -65,7 +65,8 @@ async function demo({ json, recipe, name }: { json?: string; recipe: string; nam
 
   async function run(): Promise<void> {
     const dataBegan = Date.now();
-    await makeEmojiDataset(objectStoreFromEnvironment(), { log: progress.say });
+    const store = objectStoreFromEnvironment();
+    await makeEmojiDataset(store, { log: progress.say });
     const data = seconds(dataBegan);
 
     const { connectionOptions, namespace } = temporalEnvironment();
@@ -81,7 +82,7 @@ async function demo({ json, recipe, name }: { json?: string; recipe: string; nam
       workflowIdConflictPolicy: 'USE_EXISTING',
       args: [JSON.parse(readFileSync(recipe, 'utf8'))],
     });
-    const result = await watchRun(client, handle, progress);
+    const result = await watchRun(client, store, handle, progress);
     const figures = figuresOf(result, { data, train: seconds(trainBegan), total: seconds(began) });
     if (json) writeFileSync(json, `${JSON.stringify(figures, null, 2)}\n`);
     const fetch = [

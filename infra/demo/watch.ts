@@ -1,25 +1,24 @@
 import type { Client, WorkflowHandleWithFirstExecutionRunId } from '@temporalio/client';
-import { defaultPayloadConverter } from '@temporalio/common';
-import type { ShardHeartbeat } from '../../activities/types.ts';
-import type { Status } from '../../workflows/messages.ts';
+import { readRunStatus } from '../../src/commands/run-status.ts';
+import type { ObjectStore } from '../../src/storage/object-store.ts';
 import type { RecipeResult, siglip2Recipe } from '../../workflows/recipe.ts';
 import type { Progress } from '../setup/progress.ts';
 
 /** Waits for the end of a run, telling where it stands: in place on a terminal, else a line every ten seconds. */
 export async function watchRun(
   client: Client,
+  store: ObjectStore,
   handle: WorkflowHandleWithFirstExecutionRunId<typeof siglip2Recipe>,
   progress: Progress,
 ): Promise<RecipeResult> {
   let line = 'planning';
-  const timer = setInterval(() => {
+  let asking = false;
+  const timer = setInterval(async () => {
+    if (asking) return;
+    asking = true;
     // A server or a worker that is away is no reason to stop watching: the run waits for it too.
-    describe(client, handle.workflowId).then(
-      (now) => {
-        line = now;
-      },
-      () => {},
-    );
+    line = await describe(client, store, handle.workflowId).catch(() => line);
+    asking = false;
   }, 1000);
   try {
     return await progress.during(
@@ -32,14 +31,15 @@ export async function watchRun(
   }
 }
 
-async function describe(client: Client, run: string): Promise<string> {
-  const status = await client.workflow.getHandle(run).query<Status>('status');
-  if (status.state !== 'training' || !status.phase) return status.state;
-  const { raw } = await client.workflow.getHandle(`${run}/${status.phase}`).describe();
-  const payload = raw.pendingActivities?.[0]?.heartbeatDetails?.payloads?.[0];
-  const live = payload && defaultPayloadConverter.fromPayload<Partial<ShardHeartbeat>>(payload);
-  const step = Math.max(live?.step ?? 0, status.step);
-  const rate = live?.examplesPerSecond || status.examplesPerSecond;
-  const figures = rate ? [`loss ${(live?.loss || status.loss || 0).toFixed(3)}`, `${rate.toFixed(0)} examples/s`] : [];
-  return [`step ${step} of ${status.total}`, ...figures, live?.doing ?? ''].filter(Boolean).join('  ');
+async function describe(client: Client, store: ObjectStore, run: string): Promise<string> {
+  const { workflow, pending } = await readRunStatus(client, store, run);
+  const live = pending.find(({ activity }) => activity === 'trainShard')?.live;
+  if (!workflow) return live?.doing ?? 'waiting for a worker';
+  if (workflow.state !== 'training') return workflow.state;
+  const rate = live?.examplesPerSecond || workflow.examplesPerSecond;
+  const figures = rate
+    ? [`loss ${(live?.loss || workflow.loss || 0).toFixed(3)}`, `${rate.toFixed(0)} examples/s`]
+    : [];
+  const step = Math.max(live?.step ?? 0, workflow.step);
+  return [`step ${step} of ${workflow.total}`, ...figures, live?.doing ?? ''].filter(Boolean).join('  ');
 }
