@@ -1,0 +1,65 @@
+import { Command, InvalidArgumentError } from 'commander';
+
+export interface BenchOptions {
+  /** Runs only what begins with this: `step`, `step/s16`, `step/s16/bf16`. */
+  readonly only: string;
+  /** Timed runs of a variant; with a peer, timed steps of a turn. Undefined: each benchmark's own number. */
+  readonly runs: number | undefined;
+  readonly json: string | undefined;
+  /** A Python that has the packages of requirements.txt. */
+  readonly peer: string | undefined;
+  readonly turns: number;
+}
+
+function count(text: string): number {
+  const value = Number(text);
+  if (!Number.isInteger(value) || value < 1 || value > 10_000) {
+    throw new InvalidArgumentError('It is a whole number from 1 to 10000.');
+  }
+  return value;
+}
+
+/** The command line of `npm run bench`. Ends the process for --help, and with one sentence for what is wrong. */
+export function parseArguments(args: readonly string[], exit?: () => never): BenchOptions {
+  const command = new Command('npm run bench --')
+    .description(
+      'Measures training steps, data loading, checkpoints and the time to go on after a kill, on this machine.',
+    )
+    .option(
+      '--only <prefix>',
+      'only what begins with it: step, step/s16, step/s16/bf16, loader, checkpoint, resume',
+      '',
+    )
+    .option('--runs <n>', 'timed runs of each variant (with --peer: steps of a turn)', count)
+    .option(
+      '--json <file>',
+      'also write a list of {name, variant, ms_min, ms_median, ...}; - for stdout, the table then goes to stderr',
+    )
+    .option(
+      '--peer <python>',
+      'compare steps with PyTorch, in turns; a Python with test/bench/requirements.txt installed',
+    )
+    .option('--turns <n>', 'turns of each side in a comparison with the peer', count, 10)
+    .allowExcessArguments(false)
+    .addHelpText(
+      'after',
+      `
+Names and variants:
+  step/vit-w256-d4, step/s16, step/emoji   eager, f32, bf16: forward, backward, clip and Adam
+  matmul/square                            f32, bf16: the machine's matmul peak, which shares refer to
+  loader/emoji                             cold, warm: images per second
+  checkpoint/save, checkpoint/load         commit, restore, and the raw PUT or GET of the same bytes
+  resume/emoji                             kill-9: from the kill of the worker to the next finished step
+Other work on the machine moves every figure; only ratios of what ran in turns survive it.`,
+    );
+  if (exit) command.exitOverride(exit).configureOutput({ writeErr: () => {}, writeOut: () => {} });
+  const options = command.parse([...args], { from: 'user' }).opts<Partial<BenchOptions>>();
+  const { only = '', runs, json, peer, turns = 10 } = options;
+  return { only, runs, json, peer, turns };
+}
+
+/** True when `--only` asks for this variant of this benchmark. Without a variant: for any of them. */
+export function isWanted(only: string, name: string, variant?: string): boolean {
+  if (variant === undefined) return name.startsWith(only) || only.startsWith(`${name}/`);
+  return `${name}/${variant}`.startsWith(only);
+}

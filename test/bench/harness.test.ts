@@ -1,0 +1,126 @@
+import { describe, expect, it } from 'vitest';
+import { isWanted, parseArguments } from './arguments.ts';
+import { stepFlops } from './flops.ts';
+import { LineProcess } from './line-process.ts';
+import { stepNames, stepSettings } from './shapes.ts';
+import { compareTurns, spread } from './statistics.ts';
+import { row } from './table.ts';
+
+const refuse = () => {
+  throw new Error('refused');
+};
+
+describe('the command line of the benchmarks', () => {
+  it('has every benchmark and ten turns by default', () => {
+    expect(parseArguments([])).toEqual({ only: '', runs: undefined, json: undefined, peer: undefined, turns: 10 });
+  });
+
+  it('takes names, counts, a file and a Python', () => {
+    const args = ['--only', 'step/s16', '--runs', '4', '--json', 'out.json', '--peer', 'python3', '--turns', '12'];
+    const wanted = { only: 'step/s16', runs: 4, json: 'out.json', peer: 'python3', turns: 12 };
+    expect(parseArguments(args)).toEqual(wanted);
+  });
+
+  it.each([[['--runs', '0']], [['--runs', '2.5']], [['--turns', 'x']], [['--what']], [['step']]])(
+    'refuses %s',
+    (args) => {
+      expect(() => parseArguments(args, refuse)).toThrow();
+    },
+  );
+
+  it('finds a benchmark by the beginning of its name and variant', () => {
+    expect(isWanted('', 'step/s16', 'bf16')).toBe(true);
+    expect(isWanted('step', 'step/s16', 'bf16')).toBe(true);
+    expect(isWanted('step/s16/bf16', 'step/s16', 'bf16')).toBe(true);
+    expect(isWanted('step/s16/bf16', 'step/s16', 'f32')).toBe(false);
+    expect(isWanted('step/s16/bf16', 'step/s16')).toBe(true);
+    expect(isWanted('loader', 'step/s16')).toBe(false);
+  });
+});
+
+describe('what a step is said to compute', () => {
+  it('is every matmul counted by hand, backward as two forwards', () => {
+    const vision = { width: 4, depth: 1, mlp: 6, heads: 2, patch: 2, resolution: 4 };
+    const text = { width: 3, depth: 2, mlp: 5, heads: 1, length: 7, vocabulary: 11 };
+    const multiplications =
+      8 * 12 * 4 + // patches: 2 images of 4 patches of 12 numbers to width 4
+      8 * (4 * 4 * 4 + 2 * 4 * 4 + 2 * 4 * 6) + // a row: q, k, v, out; scores and sums over 4 patches; the MLP
+      (8 * 2 * 4 * 4 + 4 * 4) + // keys and values of the MAP head; the probe
+      2 * (2 * 4 * 4 + 4 * 4 + 2 * 4 * 6) + // its attention, out, and MLP
+      2 * (14 * (4 * 3 * 3 + 2 * 7 * 3 + 2 * 3 * 5)) + // two text layers
+      2 * 3 * 4 + // the text head
+      2 * 2 * 4; // cosines
+    expect(stepFlops({ vision, text }, 2)).toBe(3 * 2 * multiplications);
+  });
+
+  it('is about six operations for each weight and row of a known model', () => {
+    const { model, batches } = stepSettings('step/s16', 'f32');
+    // 85 M weights would be B/16; S/16 has 12 layers of 12 width^2 in each tower.
+    const weights = 12 * 12 * 384 ** 2;
+    const rows = batches.batch * (256 + 64);
+    const share = stepFlops(model, batches.batch) / (6 * weights * rows);
+    expect(share).toBeGreaterThan(1);
+    expect(share).toBeLessThan(1.25);
+  });
+});
+
+describe('the shapes', () => {
+  it('are those that the names promise', () => {
+    const facts = stepNames.map((name) => {
+      const { model, batches } = stepSettings(name, 'f32');
+      const patches = (model.vision.resolution / model.vision.patch) ** 2;
+      return [name, model.vision.width, patches, batches.batch, batches.textLength, model.text.vocabulary];
+    });
+    expect(facts).toEqual([
+      ['step/vit-w256-d4', 256, 196, 32, 16, 8_000],
+      ['step/s16', 384, 256, 8, 64, 32_000],
+      ['step/emoji', 128, 16, 256, 16, 5_200],
+    ]);
+  });
+});
+
+describe('comparing turns', () => {
+  it('takes the median of all, and the range of pairs', () => {
+    expect(spread([5, 1, 4, 2])).toEqual({ min: 1, median: 3, max: 5 });
+    const { ofMedians, pairs } = compareTurns([[1, 2, 3], [8]], [[4], [4, 6, 4]]);
+    expect(ofMedians).toBe(2.5 / 4);
+    expect(pairs).toEqual({ min: 0.5, median: 1.25, max: 2 });
+  });
+
+  it('refuses turns that have no partner', () => {
+    expect(() => compareTurns([[1]], [])).toThrow('1 turns beside 0');
+  });
+
+  it('says a ratio in words under its line', () => {
+    const record = { name: 'step/s16', variant: 'bf16', ms_min: 900, ms_median: 1000, runs: 30 };
+    expect(row(record)).not.toContain('\n');
+    const compared = { ...record, against: 'peer', ratio: 0.7, ratio_low: 0.65, ratio_high: 0.8 };
+    expect(row(compared)).toContain('\n  0.70 of the time of peer, pair by pair 0.65 to 0.80');
+  });
+});
+
+describe('a process that waits between turns', () => {
+  const child = `process.stdout.write('a banner\\n{"ready":true}\\n');
+    require('node:readline').createInterface({ input: process.stdin }).on('line', (line) => {
+      if (line === 'die') { console.error('no such thing'); process.exit(3); }
+      console.log(JSON.stringify({ got: line }));
+    });`;
+
+  it('answers each line, whatever else is printed', async () => {
+    const process_ = await LineProcess.start<object, object>('a child', process.execPath, ['-e', child]);
+    expect(await process_.ask('7')).toEqual({ got: '7' });
+    expect(await process_.ask('8')).toEqual({ got: '8' });
+    await process_.close();
+  });
+
+  it('says in a sentence how it ended, with its last words', async () => {
+    const process_ = await LineProcess.start('a child', process.execPath, ['-e', child]);
+    await expect(process_.ask('die')).rejects.toThrow('the process of a child ended (3): no such thing');
+  });
+
+  it('says which program could not be started', async () => {
+    await expect(LineProcess.start('the peer', '/does/not/exist', [])).rejects.toThrow(
+      /the process of the peer ended .*ENOENT/,
+    );
+  });
+});

@@ -1,0 +1,46 @@
+import { writeFile } from 'node:fs/promises';
+import { isRunnerError } from '../../src/runtime/errors.ts';
+import { isWanted, parseArguments } from './arguments.ts';
+import { describeMachine, machineLine } from './machine.ts';
+import { measureMatmulPeak } from './matmul.ts';
+import type { BenchRecord, Report } from './record.ts';
+import { benchSteps, stepsWanted } from './step.ts';
+import { heading, row } from './table.ts';
+
+/** `npm run bench`: see arguments.ts. */
+const options = parseArguments(process.argv.slice(2));
+const out = options.json === '-' ? process.stderr : process.stdout;
+const records: BenchRecord[] = [];
+const report: Report = (record) => {
+  records.push(record);
+  out.write(`${row(record)}\n`);
+};
+
+const machine = await describeMachine();
+const needsPeak = stepsWanted(options.only) || isWanted(options.only, 'matmul/square');
+let described = machineLine(machine, '');
+try {
+  out.write(`${heading()}\n`);
+  if (needsPeak) {
+    const peak = await measureMatmulPeak(10, report);
+    described = machineLine(machine, peak.tensorflow);
+    await benchSteps(options, peak, report);
+  }
+} catch (error) {
+  if (!isRunnerError(error)) throw error;
+  process.stderr.write(`${error.message}\n`);
+  process.exitCode = 1;
+}
+out.write(`\n${described}\n`);
+if (machine.busy > 0.1) {
+  out.write(
+    `Other work took ${(100 * machine.busy).toFixed(0)} % of the machine at the start: times are too long, and only ratios of turns mean something.\n`,
+  );
+}
+const json = `${JSON.stringify(
+  records.map((record) => ({ ...record, machine: described })),
+  null,
+  2,
+)}\n`;
+if (options.json === '-') process.stdout.write(json);
+else if (options.json !== undefined) await writeFile(options.json, json);

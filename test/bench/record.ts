@@ -1,0 +1,37 @@
+/** One line of the table and of `--json`. Fields that a benchmark does not have are left out. */
+export interface BenchRecord {
+  readonly name: string;
+  readonly variant: string;
+  readonly ms_min: number;
+  readonly ms_median: number;
+  readonly runs: number;
+  /** User and system time of all threads. */
+  readonly cpu_ms_median?: number;
+  /** First call, with tracing, compilation and the warm-up steps. */
+  readonly warm_up_ms?: number;
+  /** Matmul operations of a run (flops.ts), how many of them a second, and the share of the machine's peak. */
+  readonly gflop?: number;
+  readonly gflops?: number;
+  readonly peak_share?: number;
+  /** Peak resident memory of the whole process, of the steps after the warm-up, and of the libraries before them. */
+  readonly peak_bytes?: number | null;
+  readonly steps_peak_bytes?: number | null;
+  readonly base_bytes?: number | null;
+  readonly images_per_second?: number;
+  readonly bytes?: number;
+  readonly mb_per_second?: number;
+  /** Our time over that of what was run in turns with it: the peer's fastest layout, or the raw transfer. */
+  readonly against?: string;
+  readonly ratio?: number;
+  readonly ratio_low?: number;
+  readonly ratio_high?: number;
+  readonly cpu_ratio?: number;
+  readonly peak_ratio?: number | null;
+  readonly steps_peak_ratio?: number | null;
+  /** Relative difference of the losses of the first steps from those of the peer: it is the same model. */
+  readonly loss_difference?: number;
+  /** What was measured on, in words. */
+  readonly machine?: string;
+}
+
+export type Report = (record: BenchRecord) => void;

@@ -1,0 +1,58 @@
+import { readFileSync } from 'node:fs';
+import { fileURLToPath } from 'node:url';
+import { parseRecipe } from '../../src/recipe/parse.ts';
+import type { Recipe } from '../../src/recipe/schema.ts';
+import { phaseSettings } from '../../src/recipe/settings.ts';
+import type { PhaseSettings } from '../../src/train/protocol.ts';
+
+type Tower = Recipe['model']['vision']['size'];
+interface Shape {
+  readonly size: Tower;
+  readonly patch: number;
+  readonly resolution: number;
+  readonly batch: number;
+  readonly length: number;
+  readonly vocabulary: number;
+}
+
+/** Both towers have one size. 196 and 256 patches: shapes that fit a CPU, one wide and short, one of S/16's own. */
+const shapes: Readonly<Record<string, Shape>> = {
+  'step/vit-w256-d4': {
+    size: { width: 256, depth: 4, mlp: 1024, heads: 4 },
+    patch: 16,
+    resolution: 224,
+    batch: 32,
+    length: 16,
+    vocabulary: 8_000,
+  },
+  'step/s16': { size: 'S', patch: 16, resolution: 256, batch: 8, length: 64, vocabulary: 32_000 },
+};
+
+/** About what the English captions of the emoji data use. */
+const emojiVocabulary = 5_200;
+
+export const stepNames = [...Object.keys(shapes), 'step/emoji'];
+
+export function readEmojiRecipe(): Recipe {
+  const file = fileURLToPath(new URL('../../infra/recipes/emoji.json', import.meta.url));
+  return parseRecipe(JSON.parse(readFileSync(file, 'utf8')));
+}
+
+/** What is trained under a name. The learning rate is constant, so that a peer needs no schedule. */
+export function stepSettings(name: string, precision: 'f32' | 'bf16'): PhaseSettings {
+  const emoji = readEmojiRecipe();
+  const shape = shapes[name];
+  const recipe = shape === undefined ? emoji : shapedRecipe(emoji, shape);
+  const rows = shape?.vocabulary ?? emojiVocabulary;
+  const vocabulary = Array.from({ length: rows }, (_, id) => id);
+  const settings = phaseSettings({ ...recipe, precision }, recipe.phases[0]!, { examples: 1_000_000, vocabulary });
+  const optimizer = { ...settings.optimizer, multipliers: {} };
+  // So long that the cosine has not yet moved a float away from one.
+  return { ...settings, optimizer, schedule: { total: 2 ** 50, warmup: 0 } };
+}
+
+function shapedRecipe(recipe: Recipe, shape: Shape): Recipe {
+  const { size, patch, resolution, batch, length } = shape;
+  const model = { ...recipe.model, vision: { size, patch, resolution }, text: { ...recipe.model.text, size, length } };
+  return { ...recipe, model, phases: [{ ...recipe.phases[0]!, batch }] };
+}

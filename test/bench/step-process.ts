@@ -1,0 +1,146 @@
+import { createInterface } from 'node:readline';
+import type { Tensor } from '@tensorflow/tfjs';
+import { type TensorToWrite, writeSafetensors } from '../../src/checkpoint/safetensors-write.ts';
+import { dataTypes } from '../../src/compile/graph.ts';
+import { rawOp } from '../../src/compile/trace.ts';
+import { randomStream } from '../../src/data/random.ts';
+import type { Batch } from '../../src/data/types.ts';
+import { parameterSpecs } from '../../src/model/parameters.ts';
+import { nodeBackend, tf } from '../../src/runtime/tensorflow.ts';
+import { stepScalars } from '../../src/train/optimiser.ts';
+import type { PhaseSettings } from '../../src/train/protocol.ts';
+import { stepSignature } from '../../src/train/signatures.ts';
+import { freshState } from '../../src/train/state.ts';
+import { createTrainer } from '../../src/train/step.ts';
+import { forgetPeak, memoryOf } from './memory.ts';
+import { stepSettings } from './shapes.ts';
+
+/**
+ * One variant of a step in a process of its own, so that its memory is its own. Arguments: a StepJob as JSON.
+ * Answers as line-process.ts says.
+ */
+export interface StepJob {
+  readonly name: string;
+  readonly variant: 'eager' | 'f32' | 'bf16';
+  readonly warmUp: number;
+  /** Where to write parameters, images and tokens for a peer that starts from the same. */
+  readonly weights?: string;
+}
+
+/** One fixed batch of even noise: nothing in a step's time depends on what is in it. */
+function noiseBatch({ batches, model }: PhaseSettings): Batch {
+  const random = randomStream(1, 'bench');
+  const { batch, resolution, textLength } = batches;
+  return {
+    index: 0,
+    images: Uint8Array.from({ length: batch * resolution * resolution * 3 }, () => random.below(256)),
+    tokens: Int32Array.from({ length: batch * textLength }, () => random.below(model.text.vocabulary)),
+    skipped: [],
+  };
+}
+
+type Step = (step: number, batch: Batch) => number;
+
+function compiledStep(settings: PhaseSettings): Step {
+  const trainer = createTrainer(settings);
+  trainer.program.write(freshState(settings));
+  return (step, batch) => trainer.step(step, batch).loss;
+}
+
+/** The same function of state and feeds, op by op as TF.js does it. */
+function eagerStep(settings: PhaseSettings): Step {
+  const specs = parameterSpecs(settings.model, settings.init);
+  const signature = stepSignature(settings, specs);
+  const shapes = new Map<string, number[]>(
+    specs.flatMap(({ name, shape }) => [name, `m/${name}`, `v/${name}`].map((key) => [key, [...shape]] as const)),
+  );
+  let state: Record<string, Tensor> = Object.fromEntries(
+    Object.entries(freshState(settings)).map(([name, values]) => [name, tf.tensor(values, shapes.get(name)!)]),
+  );
+  return (step, batch) => {
+    const { images, tokens } = signature.feeds;
+    const scalars = stepScalars(settings.optimizer, step, 1);
+    const result = tf.tidy(() => {
+      const { outputs, state: next } = signature.run(state, {
+        images: bytesTensor(batch.images, [...images!.shape]),
+        tokens: tf.tensor(batch.tokens, [...tokens!.shape], 'int32'),
+        schedule: tf.scalar(scalars.schedule),
+        correction1: tf.scalar(scalars.correction1),
+        correction2: tf.scalar(scalars.correction2),
+      });
+      return { ...next, loss: outputs.loss! };
+    });
+    const { loss, ...next } = result;
+    tf.dispose(state);
+    state = next;
+    const value = loss.dataSync()[0]!;
+    loss.dispose();
+    return value;
+  };
+}
+
+/** Bytes as TensorFlow's uint8, which TF.js itself does not have. */
+function bytesTensor(values: Uint8Array, shape: number[]): Tensor {
+  const { binding } = nodeBackend();
+  const attrs = [
+    { name: 'SrcT', type: binding.TF_ATTR_TYPE, value: dataTypes.int32 },
+    { name: 'DstT', type: binding.TF_ATTR_TYPE, value: dataTypes.uint8 },
+    { name: 'Truncate', type: binding.TF_ATTR_BOOL, value: false },
+  ];
+  return rawOp('Cast', attrs, [tf.tensor(Int32Array.from(values), shape, 'int32')]) as unknown as Tensor;
+}
+
+async function writeWeights(path: string, settings: PhaseSettings, batch: Batch): Promise<void> {
+  const state = freshState(settings);
+  const { resolution, textLength, batch: size } = settings.batches;
+  const bytes = ({ buffer, byteOffset, byteLength }: ArrayBufferView) => new Uint8Array(buffer, byteOffset, byteLength);
+  const tensors = parameterSpecs(settings.model, settings.init).map(
+    ({ name, shape }): TensorToWrite => ({ name, dtype: 'F32', shape, data: bytes(state[name]!) }),
+  );
+  tensors.push(
+    { name: 'images', dtype: 'U8', shape: [size, resolution, resolution, 3], data: batch.images },
+    { name: 'tokens', dtype: 'I32', shape: [size, textLength], data: bytes(batch.tokens) },
+  );
+  await writeSafetensors(path, tensors);
+}
+
+const job = JSON.parse(process.argv[2]!) as StepJob;
+const say = (message: object) => process.stdout.write(`${JSON.stringify(message)}\n`);
+const base = memoryOf('VmRSS');
+const settings = stepSettings(job.name, job.variant === 'bf16' ? 'bf16' : 'f32');
+const batch = noiseBatch(settings);
+if (job.weights !== undefined) await writeWeights(job.weights, settings, batch);
+const began = performance.now();
+const step = (job.variant === 'eager' ? eagerStep : compiledStep)(settings);
+let count = 0;
+const next = () => {
+  const loss = step(++count, batch);
+  if (!Number.isFinite(loss)) throw new Error(`the loss of step ${count} is ${loss}`);
+  return loss;
+};
+const losses = Array.from({ length: job.warmUp }, next);
+const warmUpMs = performance.now() - began;
+const peakBefore = memoryOf('VmHWM');
+const forgot = forgetPeak();
+say({ ready: true, losses, warmUpMs, base, peak: peakBefore, version: tf.version['tfjs-core'] });
+for await (const line of createInterface({ input: process.stdin })) {
+  const ms: number[] = [];
+  const cpuMs: number[] = [];
+  const turnLosses: number[] = [];
+  for (let i = 0; i < Number(line); i++) {
+    const [start, cpuStart] = [performance.now(), process.cpuUsage()];
+    turnLosses.push(next());
+    ms.push(performance.now() - start);
+    const { user, system } = process.cpuUsage(cpuStart);
+    cpuMs.push((user + system) / 1000);
+  }
+  const peak = memoryOf('VmHWM');
+  say({
+    ms,
+    cpuMs,
+    losses: turnLosses,
+    peak: peak && Math.max(peak, peakBefore ?? 0),
+    stepsPeak: forgot ? peak : null,
+  });
+}
+process.exit(0);
