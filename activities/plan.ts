@@ -16,6 +16,7 @@ import type { ObjectStore } from '../src/storage/object-store.ts';
 import type { Attempt, Dependencies } from './dependencies.ts';
 import { keepDocument } from './documents.ts';
 import { beat } from './heartbeat.ts';
+import { skippedLog } from './skipped.ts';
 import type { EvaluationPlan, PhasePlan, PlanInput, RunPlan } from './types.ts';
 
 /**
@@ -37,6 +38,7 @@ export async function plan({ store, log }: Dependencies, input: PlanInput, attem
     // Last, so that a recipe that could not start has not taken the name.
     const { created } = await claimRun(store, run, recipeHash, recipe);
     log.info({ run, recipeHash, created, examples: index.examples, corrupt: index.corrupt.length }, 'planned');
+    skippedLog(log, { run })([...index.corrupt, ...(evaluation?.corrupt ?? [])]);
     return {
       run,
       recipeHash,

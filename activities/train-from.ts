@@ -12,7 +12,7 @@ import type { PhaseSettings, Progress, Snapshot } from '../src/train/protocol.ts
 import { commitInBackground } from './background-commits.ts';
 import type { Attempt, Dependencies } from './dependencies.ts';
 import { inputHash } from './shard-start.ts';
-
+import { skippedLog } from './skipped.ts';
 import type { ShardInput } from './types.ts';
 
 /** One attempt at a shard, and what it tells of itself. */
@@ -54,12 +54,14 @@ export async function trainFrom(
   attempt.signal.addEventListener('abort', stopped);
   if (attempt.signal.aborted) stopped();
   let diverged = false;
+  const tellSkipped = skippedLog(deps.log, { run: input.plan.run, phase: input.plan.phase });
   const commits = commitInBackground({
     async commit(snapshot) {
       if (diverged) return;
       const commit = await commitSnapshot(shard, snapshot, settings, state?.manifest.skipped ?? []);
       shard.newest = commit;
       log(`committed step ${commit.step}`);
+      tellSkipped(snapshot.skipped);
       // On a GPU another attempt's bits may differ: what was committed first counts, and training goes on from it.
       diverged = commit.sha256 !== snapshot.sha256;
       if (diverged) stop.abort();
