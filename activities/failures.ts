@@ -1,4 +1,5 @@
 import { ApplicationFailure, CancelledFailure } from '@temporalio/common';
+import { diskError } from '../src/checkpoint/disk.ts';
 import { isRunnerError } from '../src/runtime/errors.ts';
 
 /** A fault that nobody foresaw may pass; one that stays is a bug, and not worth hours. */
@@ -8,7 +9,8 @@ const attemptsOfUnexpected = 5;
  * An error as Temporal keeps it: the one sentence, the code as type, no stack. What trying again can't mend is not
  * retried.
  */
-export function toFailure(error: unknown, attempt: number): Error {
+export function toFailure(thrown: unknown, attempt: number): Error {
+  const error = diskError(thrown, (thrown as NodeJS.ErrnoException | null)?.path ?? 'a local file');
   if (error instanceof ApplicationFailure || error instanceof CancelledFailure) return error;
   if (isRunnerError(error)) {
     return plain({

@@ -6,9 +6,13 @@ const full = new Set(['ENOSPC', 'EDQUOT']);
 /** A write that failed for want of space becomes `DiskFull`; everything else stays what it is. */
 export function diskError(error: unknown, path: string): unknown {
   if (!full.has((error as NodeJS.ErrnoException)?.code ?? '')) return error;
-  return new RunnerError('DiskFull', `the disk is full: could not write ${path}; free space there, then it goes on`, {
-    cause: error,
-  });
+  return new RunnerError(
+    'DiskFull',
+    `the disk is full: could not write ${path}; free space there and start it again, then it goes on where it was`,
+    {
+      cause: error,
+    },
+  );
 }
 
 /** `DiskFull` before anything is written when `bytes` will not fit below `folder`. */

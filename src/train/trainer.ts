@@ -1,3 +1,4 @@
+import { diskError } from '../checkpoint/disk.ts';
 import { evaluateModel } from '../evaluate/evaluate-model.ts';
 import { isRunnerError, RunnerError } from '../runtime/errors.ts';
 import { nodeBackend, tf } from '../runtime/tensorflow.ts';
@@ -29,7 +30,8 @@ async function run(id: number, job: TrainerJob): Promise<void> {
   try {
     const result = await perform(id, job);
     send({ type: 'finished', id, result });
-  } catch (error) {
+  } catch (thrown) {
+    const error = diskError(thrown, (thrown as NodeJS.ErrnoException).path ?? 'a snapshot');
     // Half-trained state has no name: the next job loads a checkpoint.
     await session.close().catch(() => {});
     if (isRunnerError(error)) {
