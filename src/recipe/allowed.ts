@@ -24,15 +24,17 @@ export function recipeJsonSchema(): JsonSchema {
 
 const cached: { schema?: JsonSchema } = {};
 
-/** The schema of a field, or null where the path leads through a union or nowhere. */
+/** The schema of a field, or null where the path leads nowhere. Of a union it is the first that has the field. */
 export function schemaAt(path: readonly PropertyKey[]): JsonSchema | null {
   cached.schema ??= recipeJsonSchema();
   let here: JsonSchema | undefined = cached.schema;
   for (const part of path) {
     if (typeof part === 'number') here = here?.prefixItems?.[part] ?? here?.items;
     else {
+      const kinds: readonly JsonSchema[] = here?.anyOf ?? (here ? [here] : []);
       const rest: JsonSchema | boolean | undefined = here?.additionalProperties;
-      here = here?.properties?.[String(part)] ?? (typeof rest === 'object' ? rest : undefined);
+      const named = kinds.map(({ properties }) => properties?.[String(part)]).find((found) => found !== undefined);
+      here = named ?? (typeof rest === 'object' ? rest : undefined);
     }
   }
   return here ?? null;
