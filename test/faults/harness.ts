@@ -31,14 +31,12 @@ export interface Site {
   stop(): Promise<void>;
 }
 
-/** @param changes to the worker's environment; `folder` holds its state */
-export async function startSite(
-  changes: (folder: string) => Readonly<Record<string, string>> = () => ({}),
-): Promise<Site> {
+/** @param worker false when each test starts its own */
+export async function startSite({ worker = true }: { worker?: boolean } = {}): Promise<Site> {
   const folder = mkdtempSync(join(tmpdir(), 'siglip2-faults-'));
   // The device's lock and the snapshots lie here too: another worker of this machine is not in the way.
-  const environment = { SIGLIP2_STATE: folder, ...changes(folder) };
-  const services = await startServices({ folder, worker: true, ports: 'free', progress: silent, environment });
+  const environment = { SIGLIP2_STATE: folder };
+  const services = await startServices({ folder, worker, ports: 'free', progress: silent, environment });
   const store = new S3ObjectStore(services.s3!);
   const connection = await Connection.connect({ address: services.temporal!.address });
   const client = new Client({ connection });
@@ -78,6 +76,17 @@ export async function startSite(
     },
   };
   return site;
+}
+
+/** A worker alone on a site's services, with changes to its environment; its logs lie in `site.folder/name`. */
+export function startWorker(
+  { folder, services }: Site,
+  name: string,
+  changes: Readonly<Record<string, string>> = {},
+): Promise<Services> {
+  const own = join(folder, name);
+  const environment = { ...services.environment, SIGLIP2_STATE: own, ...changes };
+  return startServices({ folder: own, only: [], worker: true, progress: silent, environment });
 }
 
 /** Small enough for seconds, and long enough to be hit in the middle. */

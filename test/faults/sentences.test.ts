@@ -1,0 +1,216 @@
+import { readdirSync, readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { WorkflowFailedError } from '@temporalio/client';
+import { historyToJSON } from '@temporalio/common/lib/proto-utils.js';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { findCommits, readCommit } from '../../src/checkpoint/commits.ts';
+import { readManifest } from '../../src/checkpoint/manifest.ts';
+import { indexData } from '../../src/data/index-data.ts';
+import { fullDisk } from './full-disk.ts';
+import { type Run, type Site, startSite, startWorker, tinyRecipe } from './harness.ts';
+
+const patience = 600_000;
+const wrongSecret = 'a-wrong-secret-that-must-be-nowhere';
+let site: Site;
+
+beforeAll(async () => {
+  site = await startSite({ worker: false });
+}, patience);
+afterAll(() => site?.stop(), patience);
+
+/** Runs `use` while a worker with this environment serves the site. */
+async function withWorker<T>(name: string, changes: Record<string, string>, use: () => Promise<T>): Promise<T> {
+  const worker = await startWorker(site, name, changes);
+  try {
+    return await use();
+  } finally {
+    await worker.stop();
+  }
+}
+
+const workerLog = (name: string) => readFileSync(join(site.folder, name, 'logs', 'worker.log'), 'utf8');
+
+/** What a person is told: the sentence that a failed workflow ends with. */
+async function sentenceOf(run: Run): Promise<{ type: string | undefined; message: string }> {
+  const error = await run.result().then(
+    () => null,
+    (failure: unknown) => failure,
+  );
+  expect(error).toBeInstanceOf(WorkflowFailedError);
+  const { cause } = error as WorkflowFailedError;
+  return { type: (cause as { type?: string }).type, message: cause!.message };
+}
+
+async function keysBelow(prefix: string): Promise<string[]> {
+  const keys: string[] = [];
+  for await (const { key } of site.store.list(prefix)) keys.push(key);
+  return keys;
+}
+
+describe('one clear sentence', () => {
+  it(
+    'names three mistakes of a recipe at once, each with field, value and what is allowed, before anything is made',
+    async () => {
+      const recipe = tinyRecipe({
+        precision: 'f16',
+        schedule: { total: { steps: -5 } },
+        phases: [{ name: 'pretrain', bach: 32, batch: 32 }],
+      });
+      const { type, message } = await withWorker('mistakes', {}, async () =>
+        sentenceOf(await site.start('mistakes', recipe)),
+      );
+      expect(type).toBe('RecipeInvalid');
+      const [head, ...problems] = message.split('\n');
+      expect(head).toBe('The recipe has 3 problems:');
+      expect(problems).toHaveLength(3);
+      expect(problems.find((line) => line.includes('precision'))).toBe(
+        '- precision is "f16"; allowed: one of "f32", "bf16"',
+      );
+      expect(problems.find((line) => line.includes('schedule.total'))).toBe(
+        '- schedule.total.steps is -5; allowed: a whole number of at least 0',
+      );
+      expect(problems.find((line) => line.includes('bach'))).toBe(
+        '- phases.0.bach is not a known field; did you mean batch?',
+      );
+      expect(await keysBelow('runs/')).toEqual([]);
+    },
+    patience,
+  );
+
+  it(
+    'ends a run whose bucket does not exist',
+    async () => {
+      const { type, message } = await withWorker('no-bucket', { SIGLIP2_BUCKET: 'elsewhere' }, async () =>
+        sentenceOf(await site.start('no-bucket', tinyRecipe())),
+      );
+      expect(type).toBe('BucketMissing');
+      expect(message).toBe(
+        `bucket elsewhere does not exist at ${site.services.s3!.endpoint}; set SIGLIP2_BUCKET to one that does, or make it: aws s3 mb s3://elsewhere`,
+      );
+    },
+    patience,
+  );
+
+  it(
+    'ends a run whose credentials are refused, and tells no more of them than the ending of the key id',
+    async () => {
+      const { type, message } = await withWorker('refused', { AWS_SECRET_ACCESS_KEY: wrongSecret }, async () =>
+        sentenceOf(await site.start('refused', tinyRecipe())),
+      );
+      const { endpoint, credentials } = site.services.s3!;
+      expect(type).toBe('CredentialsRefused');
+      expect(message).toContain(`${endpoint} refused the credentials for `);
+      expect(message).toContain(`access key id ending in ${credentials.accessKeyId.slice(-4)}`);
+      expect(message).toContain('; set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY to a pair that may');
+    },
+    patience,
+  );
+
+  it(
+    `ends a run whose snapshots find no room (${fullDisk.how}); with room it goes on under the same name`,
+    async () => {
+      const scratch = join(site.folder, 'small-disk');
+      const short = tinyRecipe({ schedule: { total: { steps: 80 } } });
+      const disk = fullDisk.make(scratch);
+      const { type, message } = await withWorker(
+        'full-disk',
+        { ...disk.environment, SIGLIP2_SCRATCH: scratch },
+        async () => sentenceOf(await site.start('full-disk', short)),
+      );
+      expect(type).toBe('DiskFull');
+      expect(message).toMatch(
+        /^the disk is full: could not write .*\/small-disk\/.*\/step-00000040\/model\.safetensors; free space there/,
+      );
+      expect(await findCommits(site.store, { run: 'full-disk' })).toEqual([]);
+      disk.remove();
+      const { checkpoint } = await withWorker('roomy', { SIGLIP2_SCRATCH: scratch }, async () =>
+        (await site.start('full-disk', short)).result(),
+      );
+      expect(checkpoint.step).toBe(80);
+    },
+    patience,
+  );
+});
+
+it(
+  'a picture with flipped bytes and a shard that breaks off are skipped, counted and named, and the run ends well',
+  async () => {
+    const { shards } = await indexData(site.store, 'data/emoji/train');
+    const { key, examples } = shards[0]!;
+    const flipped = Buffer.from(await site.store.get(key));
+    const rotten = examples[7]!;
+    const middle = rotten.image.offset + Math.floor(rotten.image.size / 2);
+    for (let i = 0; i < 64; i++) flipped[middle + i]! ^= 0xff;
+    const cutAt = examples[40]!;
+    const cut = flipped.subarray(0, cutAt.image.offset + 100);
+    await site.store.put('data/rotten/train/a.tar', flipped);
+    await site.store.put('data/rotten/train/b.tar', (await site.store.get(key)).subarray(0, cut.length));
+
+    const recipe = tinyRecipe({
+      data: { train: 'data/rotten/train', evaluation: 'data/emoji/held-out' },
+      schedule: { total: { steps: 120 } },
+    });
+    const result = await withWorker('rotten', {}, async () => (await site.start('rotten', recipe)).result());
+    expect(result.checkpoint.step).toBe(120);
+    // The examples of both shards before the cut, and the member that is cut.
+    expect(result.data).toEqual({ examples: examples.length + 40, corrupt: 1 });
+
+    const commit = await readCommit(site.store, { run: 'rotten', phase: 'pretrain', revision: 0, step: 120 });
+    const { manifest } = await readManifest(site.store, commit);
+    expect(manifest.skipped.length).toBeGreaterThan(0);
+    const named = new Set(manifest.skipped.map(({ shard, name }) => `${shard} ${name}`));
+    expect([...named]).toEqual([`data/rotten/train/a.tar ${rotten.name}`]);
+    expect(manifest.skipped[0]!.reason).toMatch(/^the PNG image can't be decoded: /);
+    const [indexKey] = (await keysBelow('runs/rotten/data/')).filter((name) => name.includes('train-index'));
+    const index = JSON.parse((await site.store.get(indexKey!)).toString());
+    expect(index.corrupt).toEqual([
+      { shard: 'data/rotten/train/b.tar', name: expect.stringContaining(cutAt.name), reason: expect.any(String) },
+    ]);
+    const skips = workerLog('rotten')
+      .split('\n')
+      .filter((line) => line.includes('skipped: '))
+      .map((line) => JSON.parse(line));
+    expect(skips).toMatchObject([index.corrupt[0], manifest.skipped[0]]);
+  },
+  patience,
+);
+
+it('in all of this no history and no log holds a secret, and no history a stack trace', async () => {
+  const { secretAccessKey, accessKeyId } = site.services.s3!.credentials;
+  const secrets = [secretAccessKey, wrongSecret, accessKeyId];
+  const texts: Record<string, string> = {};
+  const workflows: string[] = [];
+  for await (const { workflowId, runId } of site.client.workflow.list()) {
+    workflows.push(workflowId);
+    const history = await site.client.workflow.getHandle(workflowId, runId).fetchHistory();
+    const json = historyToJSON(history) as unknown;
+    texts[`history of ${workflowId}`] = decoded(json);
+    expect(stacksOf(json), workflowId).toEqual([]);
+  }
+  const asked = ['full-disk', 'full-disk/pretrain', 'mistakes', 'no-bucket', 'refused', 'rotten', 'rotten/pretrain'];
+  expect([...new Set(workflows)].sort()).toEqual(asked);
+  for (const folder of readdirSync(site.folder, { recursive: true, encoding: 'utf8' }).filter((name) =>
+    name.endsWith('.log'),
+  ))
+    texts[folder] = readFileSync(join(site.folder, folder), 'utf8');
+  // What is looked through is readable: it does hold the ending of the key id, in a history and in a log.
+  expect(texts['history of refused']).toContain(`ending in ${accessKeyId.slice(-4)}`);
+  expect(texts['refused/logs/worker.log']).toContain(`ending in ${accessKeyId.slice(-4)}`);
+  expect(Object.entries(texts).filter(([, text]) => secrets.some((secret) => text.includes(secret)))).toEqual([]);
+});
+
+/** JSON with its base64 payloads as text, so that nothing in them is overlooked. */
+function decoded(json: unknown): string {
+  return JSON.stringify(json, (key, value) =>
+    key === 'data' && typeof value === 'string' ? Buffer.from(value, 'base64').toString('utf8') : value,
+  );
+}
+
+function stacksOf(json: unknown): string[] {
+  const found: string[] = [];
+  JSON.stringify(json, (key, value) => {
+    if (key === 'stackTrace' && value) found.push(value);
+    return value;
+  });
+  return found;
+}
