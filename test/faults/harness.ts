@@ -51,6 +51,8 @@ export async function startSite({ worker = true }: { worker?: boolean } = {}): P
       client.workflow.start<typeof siglip2Recipe>('siglip2Recipe', {
         taskQueue: 'siglip2',
         workflowId: run,
+        // A start whose answer was lost is made again.
+        workflowIdConflictPolicy: 'USE_EXISTING',
         args: [recipe],
       }),
     trainer() {
