@@ -57,9 +57,3 @@ Other work on the machine moves every figure; only ratios of what ran in turns s
   const { only = '', runs, json, peer, turns = 10 } = options;
   return { only, runs, json, peer, turns };
 }
-
-/** True when `--only` asks for this variant of this benchmark. Without a variant: for any of them. */
-export function isWanted(only: string, name: string, variant?: string): boolean {
-  if (variant === undefined) return name.startsWith(only) || only.startsWith(`${name}/`);
-  return `${name}/${variant}`.startsWith(only);
-}

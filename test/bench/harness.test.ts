@@ -1,8 +1,9 @@
 import { describe, expect, it } from 'vitest';
-import { isWanted, parseArguments } from './arguments.ts';
+import { parseArguments } from './arguments.ts';
 import { stepFlops } from './flops.ts';
 import { LineProcess } from './line-process.ts';
-import { stepNames, stepSettings } from './shapes.ts';
+import { anyWanted, isWanted, stepNames } from './names.ts';
+import { stepSettings } from './shapes.ts';
 import { compareTurns, spread } from './statistics.ts';
 import { row } from './table.ts';
 
@@ -33,8 +34,11 @@ describe('the command line of the benchmarks', () => {
     expect(isWanted('step', 'step/s16', 'bf16')).toBe(true);
     expect(isWanted('step/s16/bf16', 'step/s16', 'bf16')).toBe(true);
     expect(isWanted('step/s16/bf16', 'step/s16', 'f32')).toBe(false);
-    expect(isWanted('step/s16/bf16', 'step/s16')).toBe(true);
-    expect(isWanted('loader', 'step/s16')).toBe(false);
+    expect(anyWanted('step/s16/bf16', 'step')).toBe(true);
+    expect(anyWanted('step/s16/bf16', 'loader')).toBe(false);
+    expect(anyWanted('loader/emoji/warm', 'loader')).toBe(true);
+    expect(anyWanted('')).toBe(true);
+    expect(anyWanted('stepp')).toBe(false);
   });
 });
 

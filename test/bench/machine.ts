@@ -44,8 +44,8 @@ async function busyShare(): Promise<number> {
   return 1 - (after.idle - before.idle) / Math.max(1, after.total - before.total);
 }
 
-/** As a line of the table, and the `machine` of each record. */
-export function machineLine({ cpu, cores, memoryGb, bfloat16, node }: Machine, tensorflow: string): string {
+/** As a line of the table, and the `machine` of each record. TensorFlow's version where it was loaded. */
+export function machineLine({ cpu, cores, memoryGb, bfloat16, node }: Machine, tensorflow?: string): string {
   const bf16 = bfloat16 === null ? '' : bfloat16 ? ', bf16 instructions' : ', no bf16 instructions';
-  return `${cpu}, ${cores} cores${bf16}, ${memoryGb} GB; Node ${node}, TensorFlow ${tensorflow}`;
+  return `${cpu}, ${cores} cores${bf16}, ${memoryGb} GB; Node ${node}${tensorflow === undefined ? '' : `, TensorFlow ${tensorflow}`}`;
 }

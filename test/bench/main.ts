@@ -1,10 +1,12 @@
 import { writeFile } from 'node:fs/promises';
 import { isRunnerError } from '../../src/runtime/errors.ts';
-import { isWanted, parseArguments } from './arguments.ts';
+import { parseArguments } from './arguments.ts';
 import { describeMachine, machineLine } from './machine.ts';
 import { measureMatmulPeak } from './matmul.ts';
+import { allNames, anyWanted } from './names.ts';
 import type { BenchRecord, Report } from './record.ts';
-import { benchSteps, stepsWanted } from './step.ts';
+import { benchServices } from './services.ts';
+import { benchSteps } from './step.ts';
 import { heading, row } from './table.ts';
 
 /** `npm run bench`: see arguments.ts. */
@@ -16,9 +18,13 @@ const report: Report = (record) => {
   out.write(`${row(record)}\n`);
 };
 
+if (!anyWanted(options.only)) {
+  process.stderr.write(`nothing begins with ${options.only}; there are ${allNames.join(', ')}\n`);
+  process.exit(1);
+}
 const machine = await describeMachine();
-const needsPeak = stepsWanted(options.only) || isWanted(options.only, 'matmul/square');
-let described = machineLine(machine, '');
+const needsPeak = anyWanted(options.only, 'step') || anyWanted(options.only, 'matmul');
+let described = machineLine(machine);
 try {
   out.write(`${heading()}\n`);
   if (needsPeak) {
@@ -26,6 +32,7 @@ try {
     described = machineLine(machine, peak.tensorflow);
     await benchSteps(options, peak, report);
   }
+  await benchServices(options, report);
 } catch (error) {
   if (!isRunnerError(error)) throw error;
   process.stderr.write(`${error.message}\n`);

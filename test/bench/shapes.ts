@@ -4,6 +4,7 @@ import { parseRecipe } from '../../src/recipe/parse.ts';
 import type { Recipe } from '../../src/recipe/schema.ts';
 import { phaseSettings } from '../../src/recipe/settings.ts';
 import type { PhaseSettings } from '../../src/train/protocol.ts';
+import type { StepName } from './names.ts';
 
 type Tower = Recipe['model']['vision']['size'];
 interface Shape {
@@ -16,7 +17,7 @@ interface Shape {
 }
 
 /** Both towers have one size. 196 and 256 patches: shapes that fit a CPU, one wide and short, one of S/16's own. */
-const shapes: Readonly<Record<string, Shape>> = {
+const shapes: Readonly<Partial<Record<StepName, Shape>>> = {
   'step/vit-w256-d4': {
     size: { width: 256, depth: 4, mlp: 1024, heads: 4 },
     patch: 16,
@@ -31,15 +32,13 @@ const shapes: Readonly<Record<string, Shape>> = {
 /** About what the English captions of the emoji data use. */
 const emojiVocabulary = 5_200;
 
-export const stepNames = [...Object.keys(shapes), 'step/emoji'];
-
 export function readEmojiRecipe(): Recipe {
   const file = fileURLToPath(new URL('../../infra/recipes/emoji.json', import.meta.url));
   return parseRecipe(JSON.parse(readFileSync(file, 'utf8')));
 }
 
 /** What is trained under a name. The learning rate is constant, so that a peer needs no schedule. */
-export function stepSettings(name: string, precision: 'f32' | 'bf16'): PhaseSettings {
+export function stepSettings(name: StepName, precision: 'f32' | 'bf16'): PhaseSettings {
   const emoji = readEmojiRecipe();
   const shape = shapes[name];
   const recipe = shape === undefined ? emoji : shapedRecipe(emoji, shape);

@@ -13,6 +13,7 @@ import { stepSignature } from '../../src/train/signatures.ts';
 import { freshState } from '../../src/train/state.ts';
 import { createTrainer } from '../../src/train/step.ts';
 import { forgetPeak, memoryOf } from './memory.ts';
+import type { StepName } from './names.ts';
 import { stepSettings } from './shapes.ts';
 
 /**
@@ -20,7 +21,7 @@ import { stepSettings } from './shapes.ts';
  * Answers as line-process.ts says.
  */
 export interface StepJob {
-  readonly name: string;
+  readonly name: StepName;
   readonly variant: 'eager' | 'f32' | 'bf16';
   readonly warmUp: number;
   /** Where to write parameters, images and tokens for a peer that starts from the same. */

@@ -2,28 +2,24 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { type BenchOptions, isWanted } from './arguments.ts';
+import type { BenchOptions } from './arguments.ts';
 import { stepFlops } from './flops.ts';
 import { LineProcess, type Turn } from './line-process.ts';
 import type { MatmulPeak } from './matmul.ts';
+import { benchmarks, isWanted, type StepName, stepNames } from './names.ts';
 import { ourProcess } from './our-process.ts';
 import type { BenchRecord, Report } from './record.ts';
-import { stepNames, stepSettings } from './shapes.ts';
+import { stepSettings } from './shapes.ts';
 import { compareTurns, spread } from './statistics.ts';
 import type { StepJob } from './step-process.ts';
 
-export const stepVariants = ['eager', 'f32', 'bf16'] as const;
-type Variant = (typeof stepVariants)[number];
+type Variant = StepJob['variant'];
 type Compiled = Exclude<Variant, 'eager'>;
-
-/** True when `--only` asks for any step. */
-export const stepsWanted = (only: string) =>
-  stepNames.some((name) => stepVariants.some((variant) => isWanted(only, name, variant)));
 
 /** Steps of every shape and variant: each alone, or in turns with the peer. */
 export async function benchSteps(options: BenchOptions, peak: MatmulPeak, report: Report): Promise<void> {
   for (const name of stepNames) {
-    for (const variant of stepVariants) {
+    for (const variant of benchmarks[name]) {
       if (!isWanted(options.only, name, variant)) continue;
       if (variant === 'eager' || options.peer === undefined) await alone(name, variant, options, peak, report);
       else await inTurns(name, variant, options.peer, options, peak, report);
@@ -35,7 +31,7 @@ const startOurs = (job: StepJob) =>
   LineProcess.start(label(job), ...ourProcess('step-process.ts', JSON.stringify(job)));
 const label = ({ name, variant }: StepJob) => `${name} ${variant}`;
 
-async function alone(name: string, variant: Variant, { runs }: BenchOptions, peak: MatmulPeak, report: Report) {
+async function alone(name: StepName, variant: Variant, { runs }: BenchOptions, peak: MatmulPeak, report: Report) {
   const ours = await startOurs({ name, variant, warmUp: variant === 'eager' ? 1 : 3 });
   try {
     const turn = await ours.ask(String(variant === 'eager' ? Math.min(runs ?? 3, 3) : (runs ?? 10)));
@@ -49,7 +45,7 @@ const layouts = ['merged', 'separate'] as const;
 
 /** Ours, the peer with merged and the peer with separate q, k and v, round and round, all warm, one at a time. */
 async function inTurns(
-  name: string,
+  name: StepName,
   variant: Compiled,
   python: string,
   { runs = 3, turns }: BenchOptions,
@@ -121,7 +117,7 @@ function comparison(
 }
 
 function recordOf(
-  name: string,
+  name: StepName,
   variant: string,
   precision: Compiled,
   turns: readonly Turn[],

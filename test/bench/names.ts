@@ -1,0 +1,29 @@
+/** Every benchmark with its variants, in the order in which they run. */
+export const benchmarks = {
+  'matmul/square': ['f32', 'bf16'],
+  'step/vit-w256-d4': ['eager', 'f32', 'bf16'],
+  'step/s16': ['eager', 'f32', 'bf16'],
+  'step/emoji': ['eager', 'f32', 'bf16'],
+  'loader/emoji': ['cold', 'warm'],
+  'checkpoint/snapshot': ['disk'],
+  'checkpoint/save': ['commit', 'raw-put'],
+  'checkpoint/load': ['restore', 'raw-get'],
+  'resume/emoji': ['kill-9'],
+} as const satisfies Record<string, readonly string[]>;
+
+export type BenchName = keyof typeof benchmarks;
+export type StepName = Extract<BenchName, `step/${string}`>;
+export const allNames = Object.keys(benchmarks) as BenchName[];
+export const stepNames = allNames.filter((name): name is StepName => name.startsWith('step/'));
+
+/** True when `--only` asks for this variant: it is the beginning of name/variant. */
+export function isWanted(only: string, name: string, variant: string): boolean {
+  return `${name}/${variant}`.startsWith(only);
+}
+
+/** True when `--only` asks for any variant of a benchmark whose name begins so. */
+export function anyWanted(only: string, beginning = ''): boolean {
+  return allNames.some(
+    (name) => name.startsWith(beginning) && benchmarks[name].some((variant) => isWanted(only, name, variant)),
+  );
+}

@@ -1,0 +1,29 @@
+import type { BenchOptions } from './arguments.ts';
+import { benchLoader } from './loader.ts';
+import { anyWanted } from './names.ts';
+import type { Report } from './record.ts';
+import { benchResume } from './resume.ts';
+import { withSite } from './site.ts';
+
+/** Enough pictures for a dozen batches; and enough for one, where only the time to go on counts. */
+const loaderConcepts = 620;
+const resumeConcepts = 64;
+
+/** The benchmarks that need a store, or all services. */
+export async function benchServices(options: BenchOptions, report: Report): Promise<void> {
+  const loader = anyWanted(options.only, 'loader');
+  const checkpoint = anyWanted(options.only, 'checkpoint');
+  if (loader || checkpoint) {
+    await withSite({ worker: false, concepts: loader ? loaderConcepts : resumeConcepts }, async (site) => {
+      if (loader) await benchLoader(options, site, report);
+      if (checkpoint) {
+        // It brings TensorFlow, which must not lie in memory beside the steps that others measure.
+        const { benchCheckpoint } = await import('./checkpoint.ts');
+        await benchCheckpoint(options, site, report);
+      }
+    });
+  }
+  if (anyWanted(options.only, 'resume')) {
+    await withSite({ worker: true, concepts: resumeConcepts }, (site) => benchResume(options, site, report));
+  }
+}
