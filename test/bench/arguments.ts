@@ -50,7 +50,7 @@ Names and variants:
   loader/emoji                             cold, warm: images per second
   checkpoint/save, checkpoint/load         commit, restore, and the raw PUT or GET of the same bytes
   resume/emoji                             kill-9: from the kill of the worker to the next finished step
-Other work on the machine moves every figure; only ratios of what ran in turns survive it.`,
+Other work on the machine moves every figure, and ratios too: measure on a quiet one.`,
     );
   if (exit) command.exitOverride(exit).configureOutput({ writeErr: () => {}, writeOut: () => {} });
   const options = command.parse([...args], { from: 'user' }).opts<Partial<BenchOptions>>();

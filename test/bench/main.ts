@@ -22,6 +22,9 @@ if (!anyWanted(options.only)) {
   process.stderr.write(`nothing begins with ${options.only}; there are ${allNames.join(', ')}\n`);
   process.exit(1);
 }
+// Without this a signal would leave services and folders behind.
+for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.on(signal, () => process.exit(130));
+
 const machine = await describeMachine();
 const needsPeak = anyWanted(options.only, 'step') || anyWanted(options.only, 'matmul');
 let described = machineLine(machine);
@@ -40,8 +43,10 @@ try {
 }
 out.write(`\n${described}\n`);
 if (machine.busy > 0.1) {
+  const share = `${(100 * machine.busy).toFixed(0)} %`;
+  out.write(`Other work took ${share} of the machine at the start, so times are too long. So are ratios too small:\n`);
   out.write(
-    `Other work took ${(100 * machine.busy).toFixed(0)} % of the machine at the start: times are too long, and only ratios of turns mean something.\n`,
+    "PyTorch's threads wait for one another at the end of every loop, and suffer most. Measure on a quiet machine.\n",
   );
 }
 const json = `${JSON.stringify(

@@ -25,6 +25,8 @@ export interface BenchRecord {
   readonly ratio?: number;
   readonly ratio_low?: number;
   readonly ratio_high?: number;
+  /** Best against best: what is left of the ratio where other work disturbs most turns. */
+  readonly ratio_of_minima?: number;
   readonly cpu_ratio?: number;
   readonly peak_ratio?: number | null;
   readonly steps_peak_ratio?: number | null;

@@ -1,10 +1,9 @@
-import { mkdtemp, rm } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { type EmojiDataset, makeEmojiDataset } from '../../infra/emoji/make.ts';
 import { type Services, startServices } from '../../infra/services/start.ts';
 import { createProgress } from '../../infra/setup/progress.ts';
 import { S3ObjectStore } from '../../src/storage/s3.ts';
+import { withFolder } from './temporary-folder.ts';
 
 /** The services of `npm run up` in a folder of their own, with real pictures in the bucket. */
 export interface Site {
@@ -21,16 +20,21 @@ export async function withSite<T>(
   { worker, concepts }: { readonly worker: boolean; readonly concepts: number },
   use: (site: Site) => Promise<T>,
 ): Promise<T> {
-  const folder = await mkdtemp(join(tmpdir(), 'siglip2-bench-'));
-  const progress = createProgress();
   const only = worker ? (['temporal', 's3'] as const) : (['s3'] as const);
-  const own = { SIGLIP2_STATE: folder, SIGLIP2_SCRATCH: join(folder, 'scratch') };
-  try {
-    const services = await startServices({ folder, only, worker, ports: 'free', progress, environment: own });
+  return withFolder(async (folder) => {
+    const own = { SIGLIP2_STATE: folder, SIGLIP2_SCRATCH: join(folder, 'scratch') };
+    const services = await startServices({
+      folder,
+      only,
+      worker,
+      ports: 'free',
+      progress: createProgress(),
+      environment: own,
+    });
     try {
       const store = new S3ObjectStore(services.s3!);
-      const data = await makeEmojiDataset(store, { concepts });
       try {
+        const data = await makeEmojiDataset(store, { concepts });
         return await use({ folder, services, store, data, env: { ...process.env, ...services.environment, ...own } });
       } finally {
         store.close();
@@ -38,7 +42,5 @@ export async function withSite<T>(
     } finally {
       await services.stop();
     }
-  } finally {
-    await rm(folder, { recursive: true, force: true });
-  }
+  });
 }

@@ -41,6 +41,7 @@ function comparison(record: BenchRecord): string {
   const times = (value: number) => value.toFixed(2);
   const parts = [`${times(ratio)} of the time of ${against}`];
   if (low !== undefined && high !== undefined) parts.push(`pair by pair ${times(low)} to ${times(high)}`);
+  if (record.ratio_of_minima) parts.push(`best against best ${times(record.ratio_of_minima)}`);
   if (cpu_ratio !== undefined) parts.push(`CPU time ${times(cpu_ratio)}`);
   if (peak_ratio) parts.push(`peak memory ${times(peak_ratio)}`);
   if (record.steps_peak_ratio) parts.push(`in steps ${times(record.steps_peak_ratio)}`);

@@ -1,0 +1,47 @@
+import { stepFlops } from './flops.ts';
+import { LineProcess, type Turn } from './line-process.ts';
+import type { MatmulPeak } from './matmul.ts';
+import type { StepName } from './names.ts';
+import { ourProcess } from './our-process.ts';
+import type { BenchRecord } from './record.ts';
+import { stepSettings } from './shapes.ts';
+import { spread } from './statistics.ts';
+import type { StepJob } from './step-process.ts';
+
+export type Compiled = Exclude<StepJob['variant'], 'eager'>;
+
+/** A process of ours with the step compiled and warmed up. */
+export function startOurs(job: StepJob): Promise<LineProcess> {
+  return LineProcess.start(`${job.name} ${job.variant}`, ...ourProcess('step-process.ts', JSON.stringify(job)));
+}
+
+/** What the turns of one process come to, ours or the peer's. */
+export function recordOf(
+  name: StepName,
+  variant: string,
+  precision: Compiled,
+  turns: readonly Turn[],
+  { ready }: LineProcess,
+  peak: MatmulPeak,
+): BenchRecord {
+  const { model, batches } = stepSettings(name, precision);
+  const flops = stepFlops(model, batches.batch);
+  const ms = turns.flatMap((turn) => turn.ms);
+  const { min, median } = spread(ms);
+  const last = turns.at(-1)!;
+  return {
+    name,
+    variant,
+    ms_min: min,
+    ms_median: median,
+    runs: ms.length,
+    cpu_ms_median: spread(turns.flatMap((turn) => turn.cpuMs)).median,
+    warm_up_ms: ready.warmUpMs,
+    gflop: flops / 1e9,
+    gflops: flops / 1e6 / median,
+    peak_share: flops / (median / 1000) / peak.flops[precision],
+    peak_bytes: last.peak,
+    steps_peak_bytes: last.stepsPeak,
+    base_bytes: ready.base,
+  };
+}
