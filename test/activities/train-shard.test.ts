@@ -35,6 +35,13 @@ afterEach(() => on.close());
 
 const steps = async (run: string, revision = 0) =>
   (await listCommits(store, { run, phase: 'pretrain' }, revision)).map(({ step }) => step);
+/** Under load a checkpoint may be left out, since the newest snapshot goes first; never one twice, and never the last. */
+const expectSteps = async (run: string, last: number) => {
+  const committed = await steps(run);
+  expect(committed).toEqual([...new Set(committed)].sort((a, b) => a - b));
+  expect(committed.filter((step) => step % 10 !== 0)).toEqual([]);
+  expect(committed.at(-1)).toBe(last);
+};
 const runs = (() => {
   let count = 0;
   return () => `run-${++count}`;
@@ -45,13 +52,14 @@ describe('a shard', () => {
     const run = runs();
     const plan = await planOf(store, run);
     const attempt = on.attempt();
-    const result = await trainShard(on.deps(store, { trainer: on.trainer({ stepMs: 10 }) }), shard(plan, 30), attempt);
+    const result = await trainShard(on.deps(store, { trainer: on.trainer({ stepMs: 50 }) }), shard(plan, 30), attempt);
     expect(result.checkpoint).toMatchObject({ run, step: 30, examples: 180, sha256: expected[30] });
     const commits = await listCommits(store, { run, phase: 'pretrain' }, 0);
-    expect(commits.map(({ step }) => step)).toEqual([10, 20, 30]);
+    await expectSteps(run, 30);
     const manifests = await Promise.all(commits.map((commit) => readManifest(store, commit)));
-    expect(manifests.map(({ manifest }) => manifest.parent?.step ?? null)).toEqual([null, 10, 20]);
-    expect(manifests[2]!.manifest.sidecars.map(({ path }) => path)).toContain('config.json');
+    const parents = manifests.map(({ manifest }) => manifest.parent?.step ?? null);
+    expect(parents).toEqual([null, ...commits.slice(0, -1).map(({ step }) => step)]);
+    expect(manifests.at(-1)!.manifest.sidecars.map(({ path }) => path)).toContain('config.json');
     expect(readdirSync(join(on.folder, 'scratch', run, 'pretrain'))).toEqual([]);
     expect(JSON.parse((await store.get(`runs/${run}/pretrain/latest.json`)).toString())).toMatchObject({ step: 30 });
     expect(attempt.beats.length).toBeGreaterThanOrEqual(1);
@@ -63,10 +71,10 @@ describe('a shard', () => {
     await expect(
       trainShard(on.deps(store, { trainer: on.trainer(crashing) }), shard(plan, 30), on.attempt()),
     ).rejects.toMatchObject({ code: 'TrainerCrashed', details: { final: true } });
-    expect(await steps(plan.run)).toEqual([10, 20]);
+    expect([10, 20]).toEqual(expect.arrayContaining(await steps(plan.run)));
     const last = await trainShard(on.deps(store), shard(plan, 30), on.attempt());
     expect(last.checkpoint.sha256).toBe(expected[30]);
-    expect(await steps(plan.run)).toEqual([10, 20, 30]);
+    await expectSteps(plan.run, 30);
   });
 
   it('starts its trainer again after a crash, by itself', async () => {
@@ -90,7 +98,7 @@ describe('a shard', () => {
       );
       const last = await trainShard(on.deps(store, { trainer }), shard(plan, 30), on.attempt());
       expect(last.checkpoint.sha256).toBe(expected[30]);
-      expect(await steps(plan.run)).toEqual([10, 20, 30]);
+      await expectSteps(plan.run, 30);
     },
   );
 
@@ -111,7 +119,7 @@ describe('a shard', () => {
     const results = await Promise.all(attempts);
     for (const { checkpoint } of results) expect(checkpoint).toEqual(results[0]!.checkpoint);
     expect(results[0]!.checkpoint.sha256).toBe(expected[60]);
-    expect(await steps(plan.run)).toEqual([10, 20, 30, 40, 50, 60]);
+    await expectSteps(plan.run, 60);
   });
 
   it('leaves out checkpoints on a link that is slower than the training, and never the last', async () => {
