@@ -164,7 +164,7 @@ def main():
     parser.add_argument("--weights", required=True, help="safetensors with parameters, images and tokens")
     parser.add_argument("--precision", choices=["f32", "bf16"], required=True)
     parser.add_argument("--qkv", choices=["merged", "separate"], required=True)
-    parser.add_argument("--patch", choices=["conv", "linear"], default="linear")
+    parser.add_argument("--patch", choices=["conv", "linear"], default="conv")
     parser.add_argument("--warm-up", type=int, required=True)
     arguments = parser.parse_args()
     shape = json.loads(arguments.shape)
