@@ -13,13 +13,14 @@ export async function watchRun(
 ): Promise<RecipeResult> {
   let line = 'planning';
   let asking = false;
+  // Asking costs the training some of the machine: not too often.
   const timer = setInterval(async () => {
     if (asking) return;
     asking = true;
     // A server or a worker that is away is no reason to stop watching: the run waits for it too.
     line = await describe(client, store, handle.workflowId).catch(() => line);
     asking = false;
-  }, 1000);
+  }, 3000);
   try {
     return await progress.during(
       'Run',
