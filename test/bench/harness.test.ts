@@ -3,6 +3,7 @@ import { parseArguments } from './arguments.ts';
 import { stepFlops } from './flops.ts';
 import { LineProcess } from './line-process.ts';
 import { anyWanted, isWanted, stepNames } from './names.ts';
+import { requirePeer } from './peer-turns.ts';
 import { stepSettings } from './shapes.ts';
 import { compareTurns, spread } from './statistics.ts';
 import { row } from './table.ts';
@@ -124,7 +125,13 @@ describe('a process that waits between turns', () => {
 
   it('says which program could not be started', async () => {
     await expect(LineProcess.start('the peer', '/does/not/exist', [])).rejects.toThrow(
-      /the process of the peer ended .*ENOENT/,
+      /the process of the peer ended \(no start\): .*ENOENT/,
+    );
+  });
+
+  it('is not begun with a Python that lacks what it needs', async () => {
+    await expect(requirePeer('/does/not/exist')).rejects.toThrow(
+      "--peer /does/not/exist can't run the peer (spawn /does/not/exist ENOENT); type /does/not/exist -m pip install -r test/bench/requirements.txt",
     );
   });
 });

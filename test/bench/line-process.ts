@@ -89,7 +89,7 @@ export class LineProcess<R = Ready, A = Turn> {
       await new Promise((done) => this.#child.once('close', done));
     }
     const said = this.#errors.trim().split('\n').slice(-3).join(' / ');
-    const how = this.#child.signalCode ?? this.#child.exitCode ?? 'no start';
+    const how = this.#child.pid === undefined ? 'no start' : (this.#child.signalCode ?? this.#child.exitCode);
     return new RunnerError(
       'TrainerCrashed',
       `the process of ${this.#label} ended (${how}): ${said || 'it said nothing'}`,

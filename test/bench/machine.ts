@@ -49,3 +49,12 @@ export function machineLine({ cpu, cores, memoryGb, bfloat16, node }: Machine, t
   const bf16 = bfloat16 === null ? '' : bfloat16 ? ', bf16 instructions' : ', no bf16 instructions';
   return `${cpu}, ${cores} cores${bf16}, ${memoryGb} GB; Node ${node}${tensorflow === undefined ? '' : `, TensorFlow ${tensorflow}`}`;
 }
+
+/** Said before anything is measured; empty on a quiet machine. */
+export function busyWarning({ busy }: Machine): string {
+  if (busy < 0.1) return '';
+  return (
+    `Other work takes ${(100 * busy).toFixed(0)} % of the machine: times will be too long, and ratios to PyTorch too small,\n` +
+    'since its threads wait for one another at the end of every loop. Measure on a quiet machine.\n'
+  );
+}

@@ -1,9 +1,10 @@
 import { writeFile } from 'node:fs/promises';
 import { isRunnerError } from '../../src/runtime/errors.ts';
 import { parseArguments } from './arguments.ts';
-import { describeMachine, machineLine } from './machine.ts';
+import { busyWarning, describeMachine, machineLine } from './machine.ts';
 import { measureMatmulPeak } from './matmul.ts';
 import { allNames, anyWanted } from './names.ts';
+import { requirePeer } from './peer-turns.ts';
 import type { BenchRecord, Report } from './record.ts';
 import { benchServices } from './services.ts';
 import { benchSteps } from './step.ts';
@@ -25,34 +26,32 @@ if (!anyWanted(options.only)) {
 // Without this a signal would leave services and folders behind.
 for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.on(signal, () => process.exit(130));
 
-const machine = await describeMachine();
-const needsPeak = anyWanted(options.only, 'step') || anyWanted(options.only, 'matmul');
-let described = machineLine(machine);
-try {
-  out.write(`${heading()}\n`);
-  if (needsPeak) {
+let described = '';
+
+async function measure(): Promise<void> {
+  if (options.peer !== undefined) await requirePeer(options.peer);
+  const machine = await describeMachine();
+  described = machineLine(machine);
+  out.write(`${busyWarning(machine)}${heading()}\n`);
+  if (anyWanted(options.only, 'step') || anyWanted(options.only, 'matmul')) {
     const peak = await measureMatmulPeak(10, report);
     described = machineLine(machine, peak.tensorflow);
     await benchSteps(options, peak, report);
   }
   await benchServices(options, report);
+}
+
+try {
+  await measure();
 } catch (error) {
   if (!isRunnerError(error)) throw error;
   process.stderr.write(`${error.message}\n`);
   process.exitCode = 1;
 }
-out.write(`\n${described}\n`);
-if (machine.busy > 0.1) {
-  const share = `${(100 * machine.busy).toFixed(0)} %`;
-  out.write(`Other work took ${share} of the machine at the start, so times are too long. So are ratios too small:\n`);
-  out.write(
-    "PyTorch's threads wait for one another at the end of every loop, and suffer most. Measure on a quiet machine.\n",
-  );
+if (records.length > 0) {
+  out.write(`\n${described}\n`);
+  const list = records.map((record) => ({ ...record, machine: described }));
+  const json = `${JSON.stringify(list, null, 2)}\n`;
+  if (options.json === '-') process.stdout.write(json);
+  else if (options.json !== undefined) await writeFile(options.json, json);
 }
-const json = `${JSON.stringify(
-  records.map((record) => ({ ...record, machine: described })),
-  null,
-  2,
-)}\n`;
-if (options.json === '-') process.stdout.write(json);
-else if (options.json !== undefined) await writeFile(options.json, json);

@@ -1,5 +1,8 @@
+import { execFile } from 'node:child_process';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { promisify } from 'node:util';
+import { RunnerError } from '../../src/runtime/errors.ts';
 import type { BenchOptions } from './arguments.ts';
 import { LineProcess, type Turn } from './line-process.ts';
 import type { MatmulPeak } from './matmul.ts';
@@ -20,6 +23,18 @@ interface Side {
 const peerFile = fileURLToPath(new URL('peer.py', import.meta.url));
 const layouts = ['merged', 'separate'];
 const warmUp = 3;
+
+/** Asks before minutes are spent. SetupMissing when this Python can't run the peer, saying what to type. */
+export async function requirePeer(python: string): Promise<void> {
+  try {
+    await promisify(execFile)(python, ['-c', 'import safetensors.torch, torch']);
+  } catch (cause) {
+    const { stderr = '', message } = cause as Error & { stderr?: string };
+    const said = stderr.trim().split('\n').at(-1) || message;
+    const install = `${python} -m pip install -r test/bench/requirements.txt`;
+    throw new RunnerError('SetupMissing', `--peer ${python} can't run the peer (${said}); type ${install}`, { cause });
+  }
+}
 
 /**
  * Ours, the peer with merged and the peer with separate q, k and v, round and round, all warm and one at a time. All
