@@ -11,7 +11,6 @@ export const dataTypes = {
   bfloat16: 14,
   resource: 20,
 } as const;
-export type DataTypeName = keyof typeof dataTypes;
 
 /** A value as AttrValue of attr_value.proto has it. */
 export type AttrValue =

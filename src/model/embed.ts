@@ -1,12 +1,11 @@
 import { join } from 'node:path';
 import { SafetensorsFile } from '../checkpoint/safetensors.ts';
-import { bytesToFloat } from '../compile/ops/bytes-to-float.ts';
 import { compile, type Values } from '../compile/program.ts';
 import { l2Normalise } from './layers.ts';
 import { parameterSpecs, tokenTable } from './parameters.ts';
 import { embeddingWidth, type ModelConfig } from './sizes.ts';
 import { textTower } from './text-tower.ts';
-import { visionTower } from './vision-tower.ts';
+import { normalisePixels, visionTower } from './vision-tower.ts';
 
 /** A trained model, ready to embed. Rows come out normalised: cosines are dot products. */
 export interface Embedder {
@@ -53,7 +52,7 @@ export async function openEmbedder(
       images: {
         feeds: { bytes: { shape: [batch, resolution, resolution, 3], dtype: 'uint8' } },
         run: (p, { bytes }) => {
-          const pixels = bytesToFloat(bytes!).div(127.5).sub(1);
+          const pixels = normalisePixels(bytes!);
           return { outputs: { rows: l2Normalise(visionTower(p, compact, pixels).pooled) } };
         },
       },

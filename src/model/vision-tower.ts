@@ -1,4 +1,5 @@
 import type { Tensor } from '@tensorflow/tfjs';
+import { bytesToFloat } from '../compile/ops/bytes-to-float.ts';
 import { tf } from '../runtime/tensorflow.ts';
 import {
   affine,
@@ -21,6 +22,9 @@ export interface VisionOutput {
   /** (B, D) output of the MAP head: `pooler_output`, not normalised. */
   readonly pooled: Tensor;
 }
+
+/** Bytes 0..255 to [-1, 1], as big_vision's `value_range(-1, 1)`. */
+export const normalisePixels = (bytes: Tensor): Tensor => bytesToFloat(bytes).div(127.5).sub(1) as Tensor;
 
 /**
  * The fixed-resolution image tower: (B, R, R, 3) floats in [-1, 1] -> features. big_vision `models/vit.py`

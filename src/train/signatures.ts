@@ -1,10 +1,9 @@
 import type { Tensor } from '@tensorflow/tfjs';
-import { bytesToFloat } from '../compile/ops/bytes-to-float.ts';
 import type { Signature, TensorSpec, Tensors } from '../compile/program.ts';
 import type { ParameterSpec } from '../model/parameters.ts';
 import { embeddingWidth } from '../model/sizes.ts';
 import { textTower } from '../model/text-tower.ts';
-import { visionTower } from '../model/vision-tower.ts';
+import { normalisePixels, visionTower } from '../model/vision-tower.ts';
 import { sigmoidLoss } from '../objectives/sigmoid.ts';
 import { tf } from '../runtime/tensorflow.ts';
 import { optimiserStep } from './optimiser.ts';
@@ -37,9 +36,6 @@ function exampleFeeds(
     tokens: { shape: [count, textLength], dtype: 'int32' },
   };
 }
-
-/** Bytes 0..255 to [-1, 1], as big_vision's `value_range(-1, 1)`. */
-export const normalisePixels = (bytes: Tensor): Tensor => bytesToFloat(bytes).div(127.5).sub(1) as Tensor;
 
 /** Features of a (micro-)batch, not normalised: (B, E) each. */
 function features(
