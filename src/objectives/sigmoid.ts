@@ -1,6 +1,7 @@
 import type { Tensor } from '@tensorflow/tfjs';
 import { l2Normalise, type Parameters, parameter } from '../model/layers.ts';
 import { tf } from '../runtime/tensorflow.ts';
+import type { Objective } from './objective.ts';
 
 /**
  * The sigmoid loss of a batch of n pairs: (n, E) image and (n, E) text features, not normalised, -> scalar.
@@ -16,3 +17,11 @@ export function sigmoidLoss(p: Parameters, images: Tensor, texts: Tensor): Tenso
   const signs = tf.eye(n).mul(-2).add(1);
   return logits.mul(signs).softplus().sum().div(n);
 }
+
+/** The sigmoid loss as an objective; its parameters are among those of the towers. */
+export const sigmoid: Objective<{ readonly weight: number }> = {
+  parameters: () => [],
+  feeds: () => ({}),
+  wholeBatch: ['logit_scale', 'logit_bias'],
+  loss: ({ p, features }) => ({ loss: sigmoidLoss(p, features.image.pooled, features.text.pooled) }),
+};

@@ -42,7 +42,7 @@ export function phaseSettings(recipe: Recipe, phase: Phase, facts: DataFacts): P
     remat: phase.remat,
     model: modelConfig(recipe, facts.vocabulary),
     init: recipe.model.init,
-    objectives: phase.objectives,
+    objectives: { sigmoid: { weight: phase.objectives.sigmoid } },
     optimizer: recipe.optimizer,
     schedule: schedule(recipe, facts),
     batches: {

@@ -1,6 +1,7 @@
 import type { CheckpointMetrics, Position, StateFile } from '../checkpoint/types.ts';
 import type { BatchPlan, CorruptMember } from '../data/types.ts';
 import type { ModelConfig } from '../model/sizes.ts';
+import type { ObjectiveSettings } from '../objectives/registry.ts';
 import type { OptimizerSettings } from '../recipe/schema.ts';
 
 /** Messages between the worker and the trainer, its child process that owns TensorFlow. Plain JSON. */
@@ -15,7 +16,7 @@ export interface PhaseSettings {
   readonly accumulate: number;
   readonly remat: 'none' | 'blocks';
   readonly init: { readonly temperature: number; readonly logitBias: number };
-  readonly objectives: { readonly sigmoid: number };
+  readonly objectives: ObjectiveSettings;
   readonly optimizer: OptimizerSettings;
   /** In examples, over the whole recipe. */
   readonly schedule: { readonly total: number; readonly warmup: number };

@@ -52,7 +52,7 @@ function features(
 }
 
 const loss = (settings: PhaseSettings, p: Tensors, images: Tensor, texts: Tensor): Tensor =>
-  sigmoidLoss(p, images, texts).mul(settings.objectives.sigmoid) as Tensor;
+  sigmoidLoss(p, images, texts).mul(settings.objectives.sigmoid!.weight) as Tensor;
 
 /** Value and gradients of a scalar function of named tensors. */
 function differentiate(

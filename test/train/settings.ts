@@ -12,7 +12,7 @@ export const tinySettings: PhaseSettings = {
     text: { width: 12, depth: 1, mlp: 20, heads: 3, length: 5, vocabulary: 9 },
   },
   init: { temperature: 10, logitBias: -2 },
-  objectives: { sigmoid: 1 },
+  objectives: { sigmoid: { weight: 1 } },
   optimizer: {
     learningRate: 1e-2,
     weightDecay: 1e-2,

@@ -1,0 +1,74 @@
+import type { Scalar, Tensor } from '@tensorflow/tfjs';
+import type { TensorSpec, Tensors } from '../compile/program.ts';
+import type { TowerOptions } from '../model/layers.ts';
+import type { ParameterSpec } from '../model/parameters.ts';
+import type { ModelConfig } from '../model/sizes.ts';
+import type { TextOutput } from '../model/text-tower.ts';
+import type { VisionOutput } from '../model/vision-tower.ts';
+
+/** Something to train for: parameters of its own, arrays that it needs of a batch, and a loss. */
+export interface Objective<S extends { readonly weight: number }> {
+  /** Trained parameters beyond the towers. */
+  parameters(settings: S, model: ModelConfig): readonly ParameterSpec[];
+  /** State that is computed and not trained, such as centres. Names are unique over all objectives. */
+  state?(settings: S, model: ModelConfig): readonly StateSpec[];
+  /**
+   * Present when the objective needs the EMA teacher, which holds the vision tower with its MAP head and those of the
+   * objective's parameters for which this is true.
+   */
+  readonly teaches?: (parameter: string) => boolean;
+  /**
+   * The arrays of a batch that it needs beyond `images` and `tokens`, for `count` examples. The first dimension is a
+   * multiple of `count`, the rows of an example together. Objectives that name the same array mean the same one.
+   */
+  feeds(settings: S, model: ModelConfig, count: number): Readonly<Record<string, TensorSpec>>;
+  /**
+   * Absent: the loss is a mean over examples, and so is what moves its state, so that micro-batches add up exactly.
+   * Present: the loss sees the batch as a whole, through `features.image.pooled`, `features.text.pooled` and these
+   * parameters alone.
+   */
+  readonly wholeBatch?: readonly string[];
+  /** Not yet weighted. */
+  loss(inputs: ObjectiveInputs<S>): ObjectiveResult;
+}
+
+/** A piece of state that is not trained, and the value that fills it at the start. */
+export interface StateSpec {
+  readonly name: string;
+  readonly shape: readonly number[];
+  readonly value: number;
+}
+
+export interface ObjectiveInputs<S> {
+  readonly settings: S;
+  readonly model: ModelConfig;
+  /** How a tower is to be computed where the gradient passes. */
+  readonly tower: TowerOptions;
+  /** Every trained parameter of the phase. */
+  readonly p: Tensors;
+  /** The EMA copies, named as the student's parameters; empty when no objective teaches. No gradient reaches them. */
+  readonly teacher: Tensors;
+  /** By the names of `state`. */
+  readonly state: Tensors;
+  /** `images` (B, R, R, 3) uint8, `tokens` (B, L) int32, and what `feeds` asks for. */
+  readonly feeds: Tensors;
+  readonly features: Features;
+}
+
+/** Features that several objectives share: each is computed when it is first read, and once. */
+export interface Features {
+  /** Of the original images: encoded (B N, D), pooled (B, D). */
+  readonly image: VisionOutput;
+  /** Of the texts: encoded (B L, D), pooled (B, E). */
+  readonly text: TextOutput;
+  /** The teacher's, of the feed `globalView` (B, R, R, 3) uint8. */
+  readonly teacherGlobal: VisionOutput;
+}
+
+export interface ObjectiveResult {
+  readonly loss: Scalar | Tensor;
+  /** Scalars to report; means over examples. */
+  readonly metrics?: Tensors;
+  /** New values of its state, each affine in a mean over the examples: micro-batches are averaged. */
+  readonly state?: Tensors;
+}

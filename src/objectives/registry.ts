@@ -1,0 +1,29 @@
+import type { Objective } from './objective.ts';
+import { sigmoid } from './sigmoid.ts';
+
+/** Every objective by its name in a recipe. */
+export const objectives = { sigmoid } as const;
+
+export type ObjectiveName = keyof typeof objectives;
+
+type SettingsOf<T> = T extends Objective<infer S> ? S : never;
+
+/** What a phase trains for: the settings of each objective that is on, every default resolved. */
+export type ObjectiveSettings = { readonly [K in ObjectiveName]?: SettingsOf<(typeof objectives)[K]> };
+
+/** An objective that is on, with its settings. */
+export interface ActiveObjective {
+  readonly name: ObjectiveName;
+  readonly objective: Objective<{ readonly weight: number }>;
+  readonly settings: { readonly weight: number };
+}
+
+/** The objectives that are on, in the order of the registry. */
+export function activeObjectives(settings: ObjectiveSettings): ActiveObjective[] {
+  return (Object.keys(objectives) as ObjectiveName[]).flatMap((name) => {
+    const own = settings[name];
+    // The settings of an objective meet only that objective: see the type of ObjectiveSettings.
+    const objective = objectives[name] as unknown as ActiveObjective['objective'];
+    return own === undefined ? [] : [{ name, objective, settings: own }];
+  });
+}
