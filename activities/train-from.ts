@@ -84,8 +84,8 @@ export async function trainFrom(
     await trainer.run(
       { kind: 'train', settings, indexFile, from, toStep, checkpointEvery, snapshotFolder },
       {
-        progress({ step, loss, examplesPerSecond, dataWaitShare }) {
-          shard.live = { step, loss, examplesPerSecond, dataWaitShare };
+        progress({ step, loss, objectives, examplesPerSecond, dataWaitShare }) {
+          shard.live = { step, loss, objectives, examplesPerSecond, dataWaitShare };
           shard.doing = null;
         },
         note(text) {

@@ -28,7 +28,7 @@ export async function trainShard(deps: Dependencies, input: ShardInput, attempt:
     attempt,
     folder: join(deps.scratch, plan.run, plan.phase, attempt.id),
     newest: null,
-    live: { step: plan.from.step, loss: 0, examplesPerSecond: 0, dataWaitShare: 0 },
+    live: { step: plan.from.step, loss: 0, objectives: {}, examplesPerSecond: 0, dataWaitShare: 0 },
     doing: 'looking for the newest commit',
   };
   const heart = beat(attempt, () => heartbeatOf(shard));

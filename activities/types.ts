@@ -71,6 +71,8 @@ export interface ShardResult {
 export interface ShardHeartbeat {
   readonly step: number;
   readonly loss: number;
+  /** As in Progress. */
+  readonly objectives: Readonly<Record<string, number>>;
   readonly examplesPerSecond: number;
   readonly dataWaitShare: number;
   readonly lastCommit: { readonly step: number; readonly committed: string } | null;

@@ -53,7 +53,7 @@ export class BatchMaker {
     const tokens = loadTokenizer().tokenize(texts, textLength);
     const compact = this.#compact;
     if (compact) for (let i = 0; i < tokens.length; i++) tokens[i] = compact[tokens[i]!]!;
-    return { index: batch, images, tokens, skipped: skipped.flat() };
+    return { index: batch, images, tokens, parts: {}, skipped: skipped.flat() };
   }
 
   /** Brings the shards that batch k and its successors need to disk. */

@@ -65,6 +65,8 @@ export interface Batch {
   readonly images: Uint8Array;
   /** (B, L) int32, compacted when the plan has a vocabulary. */
   readonly tokens: Int32Array;
+  /** What objectives need beyond that, by the names of their feeds: the rows of an example lie together. */
+  readonly parts: Readonly<Record<string, Uint8Array | Int32Array | Float32Array>>;
   /** Examples of this batch that could not be decoded and were replaced. */
   readonly skipped: readonly CorruptMember[];
 }

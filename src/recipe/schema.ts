@@ -122,6 +122,10 @@ const phaseSchema = z.strictObject({
     .strictObject({ from: durationSchema.default({ percent: 0 }), to: durationSchema.default({ percent: 100 }) })
     .prefault({}),
   objectives: z.strictObject({ sigmoid: positive.default(1) }).prefault({}),
+  teacher: z
+    .strictObject({ momentum: fraction.default(0.966).describe('Fixed EMA momentum (SILC).') })
+    .prefault({})
+    .describe('The EMA copy that self-distillation and masked prediction learn from.'),
   accumulate: z
     .int()
     .positive()

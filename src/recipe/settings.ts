@@ -44,6 +44,7 @@ export function phaseSettings(recipe: Recipe, phase: Phase, facts: DataFacts): P
     init: recipe.model.init,
     objectives: { sigmoid: { weight: phase.objectives.sigmoid } },
     optimizer: recipe.optimizer,
+    teacher: phase.teacher,
     schedule: schedule(recipe, facts),
     batches: {
       seed: recipe.seed,

@@ -2,6 +2,7 @@ import type { CheckpointMetrics, Position, StateFile } from '../checkpoint/types
 import type { BatchPlan, CorruptMember } from '../data/types.ts';
 import type { ModelConfig } from '../model/sizes.ts';
 import type { ObjectiveSettings } from '../objectives/registry.ts';
+import type { Schedule } from '../recipe/schedule.ts';
 import type { OptimizerSettings } from '../recipe/schema.ts';
 
 /** Messages between the worker and the trainer, its child process that owns TensorFlow. Plain JSON. */
@@ -18,8 +19,9 @@ export interface PhaseSettings {
   readonly init: { readonly temperature: number; readonly logitBias: number };
   readonly objectives: ObjectiveSettings;
   readonly optimizer: OptimizerSettings;
-  /** In examples, over the whole recipe. */
-  readonly schedule: { readonly total: number; readonly warmup: number };
+  /** EMA of the teacher, where an objective has one. */
+  readonly teacher: { readonly momentum: number };
+  readonly schedule: Schedule;
   readonly batches: BatchPlan;
 }
 
@@ -62,6 +64,8 @@ export interface Snapshot extends Position {
 
 export interface Progress extends Position {
   readonly loss: number;
+  /** Each objective's loss as `loss/<objective>`, not weighted, and its metrics as `<objective>/<metric>`. */
+  readonly objectives: Readonly<Record<string, number>>;
   readonly examplesPerSecond: number;
   readonly dataWaitShare: number;
 }

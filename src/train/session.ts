@@ -55,7 +55,8 @@ export class TrainingSession {
       held.batches!.next = step;
       skipped.push(...batch.skipped);
       const waited = performance.now() - asked;
-      const { loss, gradientNorm } = held.trainer.step(step, batch);
+      const seen = from.examples + (step - from.step - 1) * batchSize;
+      const { loss, gradientNorm, objectives } = held.trainer.step(step, batch, seen);
       if (!Number.isFinite(loss) || !Number.isFinite(gradientNorm)) {
         throw new RunnerError(
           'NonFinite',
@@ -64,8 +65,8 @@ export class TrainingSession {
           { details: { step } },
         );
       }
-      window.add(loss, waited, performance.now() - asked);
-      const position = { step, examples: step * batchSize };
+      window.add({ loss, objectives, waited, took: performance.now() - asked });
+      const position = { step, examples: seen + batchSize };
       const stop = events.stopWanted();
       if (step % job.checkpointEvery === 0 || step === job.toStep || stop) {
         const metrics = window.metrics(batchSize);
@@ -111,13 +112,20 @@ export class TrainingSession {
   }
 }
 
+interface WindowStep {
+  readonly loss: number;
+  readonly objectives: Readonly<Record<string, number>>;
+  readonly waited: number;
+  readonly took: number;
+}
+
 /** Means over the last steps, for people: no part of the state. */
 class Window {
-  #steps: { loss: number; waited: number; took: number }[] = [];
+  #steps: WindowStep[] = [];
   #told = performance.now();
 
-  add(loss: number, waited: number, took: number): void {
-    this.#steps.push({ loss, waited, took });
+  add(step: WindowStep): void {
+    this.#steps.push(step);
     if (this.#steps.length > 50) this.#steps.shift();
   }
 
@@ -128,11 +136,13 @@ class Window {
   }
 
   metrics(batch: number) {
-    const sum = (of: (step: { loss: number; waited: number; took: number }) => number) =>
-      this.#steps.reduce((total, step) => total + of(step), 0);
+    const sum = (of: (step: WindowStep) => number) => this.#steps.reduce((total, step) => total + of(step), 0);
     const took = sum((step) => step.took);
+    const mean = (of: (step: WindowStep) => number) => sum(of) / this.#steps.length;
+    const reported = Object.keys(this.#steps[0]?.objectives ?? {});
     return {
-      loss: sum((step) => step.loss) / this.#steps.length,
+      loss: mean((step) => step.loss),
+      objectives: Object.fromEntries(reported.map((key) => [key, mean((step) => step.objectives[key]!)])),
       examplesPerSecond: (1000 * batch * this.#steps.length) / took,
       dataWaitShare: sum((step) => step.waited) / took,
     };

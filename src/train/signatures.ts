@@ -1,148 +1,176 @@
 import type { Tensor } from '@tensorflow/tfjs';
 import type { Signature, TensorSpec, Tensors } from '../compile/program.ts';
-import type { ParameterSpec } from '../model/parameters.ts';
 import { embeddingWidth } from '../model/sizes.ts';
-import { textTower } from '../model/text-tower.ts';
-import { normalisePixels, visionTower } from '../model/vision-tower.ts';
-import { sigmoidLoss } from '../objectives/sigmoid.ts';
+import type { TextOutput } from '../model/text-tower.ts';
+import type { VisionOutput } from '../model/vision-tower.ts';
+import type { Features } from '../objectives/objective.ts';
 import { tf } from '../runtime/tensorflow.ts';
+import { differentiate } from './differentiate.ts';
+import { exampleFeeds, lazyFeatures, lossesOf } from './losses.ts';
 import { optimiserStep } from './optimiser.ts';
+import { computedState, type PhaseState, teacherCopy } from './phase-state.ts';
 import type { PhaseSettings } from './protocol.ts';
 
 /**
  * The parts of a training step as TF.js functions of state and feeds: what is compiled, and what a test can run
  * eagerly. With one micro-batch a step is `step`. With more, `embed` runs for each, `contrast` once for the whole
  * batch, `backward` for each again, and `update`: no more than one micro-batch of activations exists at a time, and
- * the gradient is that of the whole batch, since the loss sees the batch only through its embeddings.
+ * the gradient is that of the whole batch, since whole-batch losses see the batch only through its embeddings, and all
+ * others are means over examples. Without a whole-batch objective `embed` and `contrast` are left out.
  */
 
-/** Sum of the gradients of the micro-batches so far; zero between steps, and no part of a checkpoint. */
-export const gradientSum = (name: string) => `g/${name}`;
+/** Sum over the micro-batches so far, of gradients and of computed state; zero between steps, not in checkpoints. */
+export const microSum = (name: string) => `g/${name}`;
 
 const scalar: TensorSpec = { shape: [], dtype: 'float32' };
 const optimiserFeeds = { schedule: scalar, correction1: scalar, correction2: scalar };
-const scalarsOf = (feeds: Tensors) => {
-  const { schedule, correction1, correction2 } = feeds as Record<keyof typeof optimiserFeeds, Tensor>;
-  return { schedule, correction1, correction2 };
-};
-
-/** Images (B, R, R, 3) and tokens (B, L) of `count` examples. */
-function exampleFeeds(
-  { batches: { resolution, textLength } }: PhaseSettings,
-  count: number,
-): Record<string, TensorSpec> {
-  return {
-    images: { shape: [count, resolution, resolution, 3], dtype: 'uint8' },
-    tokens: { shape: [count, textLength], dtype: 'int32' },
-  };
-}
-
-/** Features of a (micro-)batch, not normalised: (B, E) each. */
-function features(
-  settings: PhaseSettings,
-  p: Tensors,
-  images: Tensor,
-  tokens: Tensor,
-): { images: Tensor; texts: Tensor } {
-  const options = { remat: settings.remat === 'blocks' };
-  return {
-    images: visionTower(p, settings.model, images, options).pooled,
-    texts: textTower(p, settings.model, tokens, options).pooled,
-  };
-}
-
-const loss = (settings: PhaseSettings, p: Tensors, images: Tensor, texts: Tensor): Tensor =>
-  sigmoidLoss(p, images, texts).mul(settings.objectives.sigmoid!.weight) as Tensor;
-
-/** Value and gradients of a scalar function of named tensors. */
-function differentiate(
-  names: readonly string[],
-  at: Tensors,
-  f: (p: Tensors) => Tensor,
-): { value: Tensor; gradients: Tensors } {
-  const byName = (tensors: readonly Tensor[]): Tensors =>
-    Object.fromEntries(names.map((name, i) => [name, tensors[i]!]));
-  const g = tf.valueAndGrads(((...tensors: Tensor[]) => f(byName(tensors))) as never);
-  const { value, grads } = g(names.map((name) => at[name]!) as never);
-  return { value: value as Tensor, gradients: byName(grads as Tensor[]) };
-}
 
 /** A whole step on a whole batch. */
-export function stepSignature(settings: PhaseSettings, specs: readonly ParameterSpec[]): Signature {
+export function stepSignature(settings: PhaseSettings, phase: PhaseState): Signature {
+  const names = phase.parameters.map(({ name }) => name);
   return {
-    feeds: { ...exampleFeeds(settings, settings.batches.batch), ...optimiserFeeds },
+    feeds: { ...exampleFeeds(settings, phase, settings.batches.batch), ...optimiserFeeds },
     run(state, feeds) {
-      const images = normalisePixels(feeds.images!);
-      const { value, gradients } = differentiate(
-        specs.map(({ name }) => name),
-        state,
-        (p) => {
-          const z = features(settings, p, images, feeds.tokens!);
-          return loss(settings, p, z.images, z.texts);
-        },
-      );
-      const update = optimiserStep(specs, settings.optimizer, state, gradients, scalarsOf(feeds));
-      return { outputs: { loss: value, gradientNorm: update.gradientNorm }, state: update.state };
+      let reported: readonly string[] = [];
+      const { value, gradients, aside } = differentiate(names, state, (p) => {
+        const features = lazyFeatures(settings, phase, p, state, feeds);
+        const losses = lossesOf(settings, phase, phase.objectives, { p, state, feeds, features });
+        reported = Object.keys(losses.reported);
+        return { value: losses.total, aside: { ...losses.reported, ...losses.state } };
+      });
+      const { outputs, rest } = split(aside, reported);
+      const update = updated(settings, phase, state, gradients, feeds);
+      return {
+        outputs: { loss: value, ...outputs, gradientNorm: update.gradientNorm },
+        state: { ...update.state, ...rest },
+      };
     },
   };
 }
 
 /** The same step in parts. */
-export function accumulatedSignatures(
-  settings: PhaseSettings,
-  specs: readonly ParameterSpec[],
-): Record<string, Signature> {
+export function accumulatedSignatures(settings: PhaseSettings, phase: PhaseState): Record<string, Signature> {
+  const { accumulate } = settings;
   const { batch } = settings.batches;
-  const examples = exampleFeeds(settings, batch / settings.accumulate);
+  const micro = batch / accumulate;
+  const examples = exampleFeeds(settings, phase, micro);
   const width = embeddingWidth(settings.model);
   const rows = (count: number): TensorSpec => ({ shape: [count, width], dtype: 'float32' });
-  const head = ['logit_scale', 'logit_bias'];
-  const tower = specs.map(({ name }) => name).filter((name) => !head.includes(name));
-  return {
+  const whole = phase.objectives.filter(({ objective }) => objective.wholeBatch !== undefined);
+  const perExample = phase.objectives.filter(({ objective }) => objective.wholeBatch === undefined);
+  const head = whole.flatMap(({ objective }) => objective.wholeBatch!);
+  const trained = phase.parameters.map(({ name }) => name).filter((name) => !head.includes(name));
+
+  const contrast: Record<string, Signature> = {
     embed: {
-      feeds: examples,
-      run: (state, feeds) => ({ outputs: features(settings, state, normalisePixels(feeds.images!), feeds.tokens!) }),
+      feeds: { images: examples.images!, tokens: examples.tokens! },
+      run(state, feeds) {
+        const { image, text } = lazyFeatures(settings, phase, state, state, feeds);
+        return { outputs: { images: image.pooled, texts: text.pooled } };
+      },
     },
     contrast: {
       feeds: { images: rows(batch), texts: rows(batch) },
       run(state, feeds) {
-        const at = {
-          images: feeds.images!,
-          texts: feeds.texts!,
-          logit_scale: state.logit_scale!,
-          logit_bias: state.logit_bias!,
-        };
-        const { value, gradients } = differentiate(Object.keys(at), at, (p) => loss(settings, p, p.images!, p.texts!));
-        return {
-          outputs: { loss: value, images: gradients.images!, texts: gradients.texts! },
-          state: Object.fromEntries(head.map((name) => [gradientSum(name), gradients[name]!])),
-        };
-      },
-    },
-    backward: {
-      feeds: { ...examples, dImages: rows(batch / settings.accumulate), dTexts: rows(batch / settings.accumulate) },
-      run(state, feeds) {
-        const images = normalisePixels(feeds.images!);
-        const { value, gradients } = differentiate(tower, state, (p) => {
-          const z = features(settings, p, images, feeds.tokens!);
-          // Its gradient is the chain rule: d loss / d z, times d z / d parameters.
-          return z.images.mul(feeds.dImages!).sum().add(z.texts.mul(feeds.dTexts!).sum()) as Tensor;
+        const at: Record<string, Tensor> = { images: feeds.images!, texts: feeds.texts! };
+        for (const name of head) at[name] = state[name]!;
+        const { value, gradients, aside } = differentiate(Object.keys(at), at, (p) => {
+          const features = pooledAlone(p.images!, p.texts!);
+          const { total, reported } = lossesOf(settings, phase, whole, { p, state, feeds, features });
+          return { value: total, aside: reported };
         });
-        const sums = tower.map((name) => [gradientSum(name), state[gradientSum(name)]!.add(gradients[name]!)]);
-        return { outputs: { value }, state: Object.fromEntries(sums) };
-      },
-    },
-    update: {
-      feeds: optimiserFeeds,
-      run(state, feeds) {
-        const gradients = Object.fromEntries(specs.map(({ name }) => [name, state[gradientSum(name)]!]));
-        const update = optimiserStep(specs, settings.optimizer, state, gradients, scalarsOf(feeds));
-        const zeros = specs.map(({ name, shape }) => [gradientSum(name), tf.zeros(shape as number[])]);
         return {
-          outputs: { gradientNorm: update.gradientNorm },
-          state: { ...update.state, ...Object.fromEntries(zeros) },
+          outputs: { loss: value, ...aside, images: gradients.images!, texts: gradients.texts! },
+          state: Object.fromEntries(head.map((name) => [microSum(name), gradients[name]!])),
         };
       },
     },
   };
+  const backward: Signature = {
+    feeds: { ...examples, ...(whole.length > 0 && { dImages: rows(micro), dTexts: rows(micro) }) },
+    run(state, feeds) {
+      let reported: readonly string[] = [];
+      const { value, gradients, aside } = differentiate(trained, state, (p) => {
+        const features = lazyFeatures(settings, phase, p, state, feeds);
+        const terms: Tensor[] = [];
+        if (whole.length > 0) {
+          // Its gradient is the chain rule: d loss / d z, times d z / d parameters.
+          terms.push(features.image.pooled.mul(feeds.dImages!).sum(), features.text.pooled.mul(feeds.dTexts!).sum());
+        }
+        if (perExample.length === 0) return { value: tf.addN(terms), aside: {} };
+        const losses = lossesOf(settings, phase, perExample, { p, state, feeds, features });
+        reported = Object.keys(losses.reported);
+        terms.push(losses.total.div(accumulate));
+        return { value: tf.addN(terms), aside: { ...losses.reported, ...losses.state } };
+      });
+      const { outputs, rest } = split(aside, reported);
+      const sums: [string, Tensor][] = trained.map((name) => [
+        microSum(name),
+        state[microSum(name)]!.add(gradients[name]!),
+      ]);
+      for (const [key, moved] of Object.entries(rest)) {
+        sums.push([microSum(key), state[microSum(key)]!.add(moved.div(accumulate))]);
+      }
+      return { outputs: { value, ...outputs }, state: Object.fromEntries(sums) };
+    },
+  };
+  const update: Signature = {
+    feeds: optimiserFeeds,
+    run(state, feeds) {
+      const sum = (name: string) => [name, state[microSum(name)]!] as const;
+      const gradients = Object.fromEntries(phase.parameters.map(({ name }) => sum(name)));
+      const { gradientNorm, state: next } = updated(settings, phase, state, gradients, feeds);
+      const computed = Object.fromEntries(phase.computed.map(({ name }) => sum(computedState(name))));
+      const zeros = microSums(phase).map(({ name, shape }) => [name, tf.zeros(shape as number[])]);
+      return { outputs: { gradientNorm }, state: { ...next, ...computed, ...Object.fromEntries(zeros) } };
+    },
+  };
+  return { ...(whole.length > 0 && contrast), backward, update };
+}
+
+/** What is summed over micro-batches. */
+export function microSums({ parameters, computed }: PhaseState): { name: string; shape: readonly number[] }[] {
+  return [
+    ...parameters.map(({ name, shape }) => ({ name: microSum(name), shape })),
+    ...computed.map(({ name, shape }) => ({ name: microSum(computedState(name)), shape })),
+  ];
+}
+
+/** The optimiser's step, then the teacher's: teacher <- m teacher + (1 - m) student. */
+function updated(settings: PhaseSettings, phase: PhaseState, state: Tensors, gradients: Tensors, feeds: Tensors) {
+  const { schedule, correction1, correction2 } = feeds as Record<keyof typeof optimiserFeeds, Tensor>;
+  const scalars = { schedule, correction1, correction2 };
+  const update = optimiserStep(phase.parameters, settings.optimizer, state, gradients, scalars);
+  const { momentum } = settings.teacher;
+  const teacher = phase.taught.map(({ name }) => {
+    const copy = teacherCopy(name);
+    return [copy, state[copy]!.mul(momentum).add(update.state[name]!.mul(1 - momentum))];
+  });
+  return { gradientNorm: update.gradientNorm, state: { ...update.state, ...Object.fromEntries(teacher) } };
+}
+
+/** Features where only the pooled ones of a whole batch are at hand. */
+function pooledAlone(images: Tensor, texts: Tensor): Features {
+  const refuse = (): never => {
+    throw new Error('a whole-batch objective reads pooled features alone');
+  };
+  const only = (pooled: Tensor) => ({
+    pooled,
+    get encoded() {
+      return refuse();
+    },
+  });
+  return {
+    image: only(images) as VisionOutput,
+    text: only(texts) as TextOutput,
+    get teacherGlobal() {
+      return refuse();
+    },
+  };
+}
+
+function split(tensors: Tensors, reported: readonly string[]): { outputs: Tensors; rest: Tensors } {
+  const part = (wanted: boolean) =>
+    Object.fromEntries(Object.entries(tensors).filter(([key]) => reported.includes(key) === wanted));
+  return { outputs: part(true), rest: part(false) };
 }

@@ -5,10 +5,11 @@ import { SafetensorsFile, scatterRows, type TensorToWrite, writeSafetensors } fr
 import type { StateFile } from '../checkpoint/types.ts';
 import type { Values } from '../compile/program.ts';
 import { initialise } from '../model/initialise.ts';
-import { type ParameterSpec, parameterSpecs, tokenTable } from '../model/parameters.ts';
+import { tokenTable } from '../model/parameters.ts';
 import { fullVocabulary } from '../model/sizes.ts';
 import { RunnerError } from '../runtime/errors.ts';
 import { firstMoment, secondMoment } from './optimiser.ts';
+import { computedState, type PhaseState, phaseState, teacherCopy } from './phase-state.ts';
 import type { PhaseSettings } from './protocol.ts';
 
 /**
@@ -19,17 +20,26 @@ export const modelFile = 'model.safetensors';
 const trainingFile = /^training-\d{5}\.safetensors$/;
 const largestTrainingFile = 2 ** 30;
 
-const zeros = ({ shape }: ParameterSpec) => new Float32Array(shape.reduce((a, b) => a * b, 1));
+const zeros = ({ shape }: { readonly shape: readonly number[] }) => new Float32Array(shape.reduce((a, b) => a * b, 1));
 
-/** Step 0: parameters by their initialisers, moments zero. */
+/** Step 0: parameters by their initialisers, moments zero, the teacher a copy of the student. */
 export function freshState(settings: PhaseSettings): Values {
-  return Object.fromEntries(
-    parameterSpecs(settings.model, settings.init).flatMap((spec) => [
-      [spec.name, initialise(settings.seed, spec)],
-      [firstMoment(spec.name), zeros(spec)],
-      [secondMoment(spec.name), zeros(spec)],
-    ]),
-  );
+  return completed(settings, phaseState(settings), {});
+}
+
+/**
+ * What a state lacks, fresh: a pure function of the seed and the name. A teacher that is new copies the student as it
+ * now is (spec 3.5).
+ */
+function completed(settings: PhaseSettings, phase: PhaseState, held: Values): Values {
+  const values: Record<string, Values[string]> = { ...held };
+  for (const spec of phase.parameters) {
+    values[spec.name] ??= initialise(settings.seed, spec);
+    for (const key of [firstMoment(spec.name), secondMoment(spec.name)]) values[key] ??= zeros(spec);
+  }
+  for (const { name } of phase.taught) values[teacherCopy(name)] ??= values[name]!.slice();
+  for (const spec of phase.computed) values[computedState(spec.name)] ??= zeros(spec).fill(spec.value);
+  return values;
 }
 
 const bytesOf = (values: Values[string]) => new Uint8Array(values.buffer, values.byteOffset, values.byteLength);
@@ -40,9 +50,10 @@ export async function writeState(
   settings: PhaseSettings,
   state: Values,
 ): Promise<{ state: StateFile[]; sha256: string }> {
-  const specs = parameterSpecs(settings.model, settings.init);
+  const { towers, pieces } = phaseState(settings);
   const { vocabulary } = settings.batches;
-  const model = specs.map(({ name, shape }): TensorToWrite => {
+  const inModel = new Set(towers.map(({ name }) => name));
+  const model = towers.map(({ name, shape }): TensorToWrite => {
     const data = bytesOf(state[name]!);
     if (name !== tokenTable || vocabulary === null) return { name, dtype: 'F32', shape, data };
     return {
@@ -52,23 +63,16 @@ export async function writeState(
       data: () => scatterRows(data, vocabulary, fullVocabulary),
     };
   });
-  const moments = specs.flatMap(({ name, shape }) =>
-    [firstMoment(name), secondMoment(name)].map(
-      (key): TensorToWrite => ({
-        name: key,
-        dtype: 'F32',
-        shape,
-        data: bytesOf(state[key]!),
-      }),
-    ),
+  const training = Object.entries(pieces).flatMap(([name, { shape }]): TensorToWrite[] =>
+    inModel.has(name) ? [] : [{ name, dtype: 'F32', shape, data: bytesOf(state[name]!) }],
   );
   if (vocabulary !== null) {
     const data = bytesOf(Int32Array.from(vocabulary));
-    moments.push({ name: 'vocabulary', dtype: 'I32', shape: [vocabulary.length], data });
+    training.push({ name: 'vocabulary', dtype: 'I32', shape: [vocabulary.length], data });
   }
   const files: [string, TensorToWrite[]][] = [
     [modelFile, model],
-    ...inFiles(moments).map((tensors, i): [string, TensorToWrite[]] => [
+    ...inFiles(training).map((tensors, i): [string, TensorToWrite[]] => [
       `training-${String(i + 1).padStart(5, '0')}.safetensors`,
       tensors,
     ]),
@@ -96,13 +100,17 @@ function inFiles(tensors: readonly TensorToWrite[]): TensorToWrite[][] {
   return files;
 }
 
-/** Reads what `writeState` wrote. CheckpointDamaged, naming the tensor, when it is not the state of these settings. */
+/**
+ * Reads what `writeState` wrote. What this phase trains beyond the phase that wrote it starts fresh, by name; what it
+ * no longer needs is left out. CheckpointDamaged, naming the tensor, when the towers' own state is not there whole, or a
+ * tensor has another shape.
+ */
 export async function readState(folder: string, settings: PhaseSettings): Promise<Values> {
-  const specs = parameterSpecs(settings.model, settings.init);
+  const phase = phaseState(settings);
   const values: Record<string, Values[string]> = {};
   const model = await SafetensorsFile.open(join(folder, modelFile));
   try {
-    for (const { name, shape } of specs) {
+    for (const { name, shape } of phase.towers) {
       values[name] =
         name === tokenTable && settings.batches.vocabulary !== null
           ? new Float32Array((await model.readRows(name, settings.batches.vocabulary)).buffer)
@@ -111,31 +119,32 @@ export async function readState(folder: string, settings: PhaseSettings): Promis
   } finally {
     await model.close();
   }
-  const wanted = new Map(
-    specs.flatMap(({ name, shape }) => [firstMoment(name), secondMoment(name)].map((key) => [key, shape] as const)),
-  );
   for (const path of (await readdir(folder)).filter((name) => trainingFile.test(name)).sort()) {
     const file = await SafetensorsFile.open(join(folder, path));
     try {
       for (const name of file.tensors.keys()) {
         if (name === 'vocabulary') checkVocabulary(folder, settings, await file.read(name));
-        const shape = wanted.get(name);
-        if (shape === undefined) continue;
-        values[name] = await file.readFloats(name, shape);
-        wanted.delete(name);
+        const piece = phase.pieces[name];
+        if (piece !== undefined) values[name] = await file.readFloats(name, piece.shape);
       }
     } finally {
       await file.close();
     }
   }
-  const [missing] = wanted.keys();
+  const missing = alwaysThere(phase, values).find((name) => values[name] === undefined);
   if (missing !== undefined) {
     throw new RunnerError(
       'CheckpointDamaged',
       `${folder} holds no training state for ${missing}; fetch the checkpoint again`,
     );
   }
-  return values;
+  return completed(settings, phase, values);
+}
+
+/** The moments of the towers, and those of every other parameter that is there. */
+function alwaysThere(phase: PhaseState, held: Values): string[] {
+  const trained = phase.parameters.filter(({ name }) => held[name] !== undefined);
+  return trained.flatMap(({ name }) => [firstMoment(name), secondMoment(name)]);
 }
 
 function checkVocabulary(folder: string, settings: PhaseSettings, bytes: Uint8Array<ArrayBuffer>): void {

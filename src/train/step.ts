@@ -1,61 +1,61 @@
-import { type CompileOptions, compile, type Program, type TensorSpec, type Values } from '../compile/program.ts';
+import { type CompileOptions, compile, type Program, type Values } from '../compile/program.ts';
 import type { Batch } from '../data/types.ts';
-import { parameterSpecs } from '../model/parameters.ts';
 import { embeddingWidth } from '../model/sizes.ts';
-import { cosineFactor } from '../recipe/schedule.ts';
-import { firstMoment, secondMoment, stepScalars } from './optimiser.ts';
+import { cosineFactor, schedulePosition } from '../recipe/schedule.ts';
+import { lossOf } from './losses.ts';
+import { stepScalars } from './optimiser.ts';
+import { type PhaseState, phaseState } from './phase-state.ts';
 import type { PhaseSettings } from './protocol.ts';
-import { accumulatedSignatures, gradientSum, stepSignature } from './signatures.ts';
+import { accumulatedSignatures, microSums, stepSignature } from './signatures.ts';
 
 /** What a step reports. */
 export interface StepMetrics {
+  /** Weighted sum over the objectives. */
   readonly loss: number;
   readonly gradientNorm: number;
+  /** Each objective's loss as `loss/<objective>`, not weighted, and its metrics as `<objective>/<metric>`. */
+  readonly objectives: Readonly<Record<string, number>>;
 }
 
 /** A training step: everything between a batch and the next state, as one graph. */
 export interface Trainer {
   readonly program: Program;
-  /** Every piece of state that a checkpoint holds: parameters by Hugging Face name, moments as m/name and v/name. */
+  /** Every piece of state that a checkpoint holds: see `phase-state.ts`. */
   readonly stateNames: readonly string[];
-  /** Trains on one batch. `step` counts from 1. */
-  step(step: number, batch: Batch): StepMetrics;
+  /** Trains on one batch. `step` counts from 1; `seen` are the examples that the run saw before it. */
+  step(step: number, batch: Batch, seen?: number): StepMetrics;
 }
 
 /** Compiles the step of a phase. Its state is all zeros until it is written. */
 export function createTrainer(settings: PhaseSettings, options: Pick<CompileOptions, 'fuseFrom'> = {}): Trainer {
-  const specs = parameterSpecs(settings.model, settings.init);
+  const phase = phaseState(settings);
   const accumulates = settings.accumulate > 1;
-  const state: Record<string, TensorSpec> = {};
-  for (const { name, shape } of specs) {
-    for (const key of [name, firstMoment(name), secondMoment(name)]) state[key] = { shape, dtype: 'float32' };
-  }
-  const stateNames = Object.keys(state);
-  if (accumulates) for (const { name, shape } of specs) state[gradientSum(name)] = { shape, dtype: 'float32' };
-  const signatures = accumulates ? accumulatedSignatures(settings, specs) : { step: stepSignature(settings, specs) };
+  const sums = accumulates ? microSums(phase) : [];
+  const ofSums = sums.map(({ name, shape }) => [name, { shape, dtype: 'float32' as const }]);
+  const state = { ...phase.pieces, ...Object.fromEntries(ofSums) };
+  const signatures = accumulates ? accumulatedSignatures(settings, phase) : { step: stepSignature(settings, phase) };
   const program = compile({ state, signatures }, { ...options, precision: settings.precision });
   if (accumulates) {
-    program.write(
-      Object.fromEntries(specs.map(({ name, shape }) => [gradientSum(name), new Float32Array(size(shape))])),
-    );
+    program.write(Object.fromEntries(sums.map(({ name, shape }) => [name, new Float32Array(size(shape))])));
   }
-  const { total, warmup } = settings.schedule;
   return {
     program,
-    stateNames,
-    step(step, { images, tokens }) {
+    stateNames: Object.keys(phase.pieces),
+    step(step, batch, seen = (step - 1) * settings.batches.batch) {
       // The factor at the examples seen before this step, as optax counts.
-      const factor = cosineFactor((step - 1) * settings.batches.batch, total, warmup);
+      const { total, warmup } = settings.schedule;
+      const factor = cosineFactor(schedulePosition(seen, settings.schedule), total, warmup);
       const { schedule, correction1, correction2 } = stepScalars(settings.optimizer, step, factor);
       const scalars = {
         schedule: Float32Array.of(schedule),
         correction1: Float32Array.of(correction1),
         correction2: Float32Array.of(correction2),
       };
-      const { loss, gradientNorm } = accumulates
-        ? accumulatedStep(program, settings, images, tokens, scalars)
-        : program.run('step', { images, tokens, ...scalars });
-      return { loss: loss![0]!, gradientNorm: gradientNorm![0]! };
+      const feeds: Values = { ...batch.parts, images: batch.images, tokens: batch.tokens };
+      if (accumulates) return accumulatedStep(program, settings, phase, feeds, scalars);
+      const { loss, gradientNorm, ...reported } = program.run('step', { ...feeds, ...scalars });
+      const objectives = Object.fromEntries(Object.entries(reported).map(([key, value]) => [key, value[0]!]));
+      return { loss: loss![0]!, gradientNorm: gradientNorm![0]!, objectives };
     },
   };
 }
@@ -66,30 +66,44 @@ const size = (shape: readonly number[]) => shape.reduce((a, b) => a * b, 1);
 function accumulatedStep(
   program: Program,
   settings: PhaseSettings,
-  images: Uint8Array,
-  tokens: Int32Array,
+  phase: PhaseState,
+  feeds: Values,
   scalars: Values,
-): Values {
-  const { accumulate, model } = settings;
-  const { batch, resolution, textLength } = settings.batches;
-  const micro = batch / accumulate;
-  const width = embeddingWidth(model);
-  const parts = Array.from({ length: accumulate }, (_, i) => {
-    const part = <T extends Uint8Array | Int32Array | Float32Array>(all: T, row: number) =>
-      all.subarray(i * micro * row, (i + 1) * micro * row) as T;
-    return { part, feeds: { images: part(images, resolution * resolution * 3), tokens: part(tokens, textLength) } };
-  });
-  const z = { images: new Float32Array(batch * width), texts: new Float32Array(batch * width) };
-  for (const [i, { feeds }] of parts.entries()) {
-    const rows = program.run('embed', feeds);
-    z.images.set(rows.images!, i * micro * width);
-    z.texts.set(rows.texts!, i * micro * width);
+): StepMetrics {
+  const { accumulate } = settings;
+  const parts = Array.from({ length: accumulate }, (_, i) => rowsOf(feeds, i, accumulate));
+  const whole = phase.objectives.some(({ objective }) => objective.wholeBatch !== undefined);
+  let loss = 0;
+  const objectives: Record<string, number> = {};
+  let d: Values = {};
+  if (whole) {
+    const width = settings.batches.batch * embeddingWidth(settings.model);
+    const z = { images: new Float32Array(width), texts: new Float32Array(width) };
+    for (const [i, part] of parts.entries()) {
+      const rows = program.run('embed', part);
+      z.images.set(rows.images!, (i * width) / accumulate);
+      z.texts.set(rows.texts!, (i * width) / accumulate);
+    }
+    const { loss: value, images, texts, ...reported } = program.run('contrast', z);
+    loss += value![0]!;
+    for (const [key, values] of Object.entries(reported)) objectives[key] = values[0]!;
+    d = { dImages: images!, dTexts: texts! };
   }
-  const d = program.run('contrast', z);
-  for (const { part, feeds } of parts) {
-    const dImages = part(d.images as Float32Array, width);
-    const dTexts = part(d.texts as Float32Array, width);
-    program.run('backward', { ...feeds, dImages, dTexts });
+  for (const [i, part] of parts.entries()) {
+    const { value: _, ...reported } = program.run('backward', { ...part, ...rowsOf(d, i, accumulate) });
+    for (const [key, values] of Object.entries(reported)) {
+      objectives[key] = (objectives[key] ?? 0) + values[0]! / accumulate;
+    }
   }
-  return { loss: d.loss!, ...program.run('update', scalars) };
+  for (const { name, objective, settings: own } of phase.objectives) {
+    if (objective.wholeBatch === undefined) loss += own.weight * objectives[lossOf(name)]!;
+  }
+  return { loss, objectives, gradientNorm: program.run('update', scalars).gradientNorm![0]! };
+}
+
+/** Micro-batch `i`: the rows of an example lie together in every array. */
+function rowsOf(arrays: Values, i: number, accumulate: number): Values {
+  const part = (all: Values[string]) =>
+    all.subarray((i * all.length) / accumulate, ((i + 1) * all.length) / accumulate);
+  return Object.fromEntries(Object.entries(arrays).map(([name, all]) => [name, part(all)]));
 }

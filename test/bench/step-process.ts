@@ -8,6 +8,7 @@ import type { Batch } from '../../src/data/types.ts';
 import { parameterSpecs } from '../../src/model/parameters.ts';
 import { nodeBackend, tf } from '../../src/runtime/tensorflow.ts';
 import { stepScalars } from '../../src/train/optimiser.ts';
+import { phaseState } from '../../src/train/phase-state.ts';
 import type { PhaseSettings } from '../../src/train/protocol.ts';
 import { stepSignature } from '../../src/train/signatures.ts';
 import { freshState } from '../../src/train/state.ts';
@@ -36,6 +37,7 @@ function noiseBatch({ batches, model }: PhaseSettings): Batch {
     index: 0,
     images: Uint8Array.from({ length: batch * resolution * resolution * 3 }, () => random.below(256)),
     tokens: Int32Array.from({ length: batch * textLength }, () => random.below(model.text.vocabulary)),
+    parts: {},
     skipped: [],
   };
 }
@@ -51,7 +53,7 @@ function compiledStep(settings: PhaseSettings): Step {
 /** The same function of state and feeds, op by op as TF.js does it. */
 function eagerStep(settings: PhaseSettings): Step {
   const specs = parameterSpecs(settings.model, settings.init);
-  const signature = stepSignature(settings, specs);
+  const signature = stepSignature(settings, phaseState(settings));
   const shapes = new Map<string, number[]>(
     specs.flatMap(({ name, shape }) => [name, `m/${name}`, `v/${name}`].map((key) => [key, [...shape]] as const)),
   );

@@ -48,6 +48,7 @@ it('ends five compiled steps where torch gradients and a NumPy optimiser in doub
       index: step,
       images: reference.images.slice(step * imageBytes, (step + 1) * imageBytes),
       tokens: reference.tokens.slice(step * textIds, (step + 1) * textIds),
+      parts: {},
       skipped: [],
     });
     expect(Math.abs(result.loss / loss - 1), `loss of step ${step + 1}`).toBeLessThan(1e-5);

@@ -22,6 +22,7 @@ export const tinySettings: PhaseSettings = {
     clipNorm: 1,
     multipliers: { logit_bias: 10 },
   },
+  teacher: { momentum: 0.9 },
   schedule: { total: 6 * 40, warmup: 6 * 4 },
   batches: {
     seed: 11,

@@ -7,6 +7,7 @@ import { parameterSpecs } from '../../src/model/parameters.ts';
 import { cosineFactor } from '../../src/recipe/schedule.ts';
 import { tf } from '../../src/runtime/tensorflow.ts';
 import { firstMoment, secondMoment, stepScalars } from '../../src/train/optimiser.ts';
+import { phaseState } from '../../src/train/phase-state.ts';
 import { stepSignature } from '../../src/train/signatures.ts';
 import { createTrainer } from '../../src/train/step.ts';
 import { tinySettings } from './settings.ts';
@@ -29,6 +30,7 @@ const batchAt = (index: number): Batch => {
     index,
     images: Uint8Array.from({ length: 6 * 8 * 8 * 3 }, () => random.below(256)),
     tokens: Int32Array.from({ length: 6 * 5 }, () => random.below(9)),
+    parts: {},
     skipped: [],
   };
 };
@@ -38,7 +40,7 @@ describe('a compiled training step', () => {
     const trainer = createTrainer(tinySettings, { fuseFrom: 0 });
     const start = freshState();
     trainer.program.write(start);
-    const signature = stepSignature(tinySettings, specs);
+    const signature = stepSignature(tinySettings, phaseState(tinySettings));
     const shapes = new Map(
       specs.flatMap(({ name, shape }) => [name, firstMoment(name), secondMoment(name)].map((key) => [key, shape])),
     );

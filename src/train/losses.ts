@@ -1,0 +1,96 @@
+import type { Tensor } from '@tensorflow/tfjs';
+import type { TensorSpec, Tensors } from '../compile/program.ts';
+import { textTower } from '../model/text-tower.ts';
+import { normalisePixels, visionTower } from '../model/vision-tower.ts';
+import type { Features } from '../objectives/objective.ts';
+import type { ActiveObjective } from '../objectives/registry.ts';
+import { tf } from '../runtime/tensorflow.ts';
+import { computedState, type PhaseState, teacherCopy } from './phase-state.ts';
+import type { PhaseSettings } from './protocol.ts';
+
+/** What a step reports of one objective. */
+export const lossOf = (objective: string) => `loss/${objective}`;
+
+/** The arrays of `count` examples that the objectives of a phase need. */
+export function exampleFeeds(settings: PhaseSettings, phase: PhaseState, count: number): Record<string, TensorSpec> {
+  const { resolution, textLength } = settings.batches;
+  const own = phase.objectives.map(({ objective, settings: of }) => objective.feeds(of, settings.model, count));
+  return Object.assign(
+    {
+      images: { shape: [count, resolution, resolution, 3], dtype: 'uint8' },
+      tokens: { shape: [count, textLength], dtype: 'int32' },
+    },
+    ...own,
+  );
+}
+
+/** The teacher's parameters, named as the student's. */
+const teacherOf = (phase: PhaseState, state: Tensors): Tensors =>
+  Object.fromEntries(phase.taught.map(({ name }) => [name, state[teacherCopy(name)]!]));
+
+/** Features that are computed when they are first read. `p` is what is differentiated, `state` all of the state. */
+export function lazyFeatures(
+  settings: PhaseSettings,
+  phase: PhaseState,
+  p: Tensors,
+  state: Tensors,
+  feeds: Tensors,
+): Features {
+  const { model } = settings;
+  const options = { remat: settings.remat === 'blocks' };
+  const image = once(() => visionTower(p, model, normalisePixels(feeds.images!), options));
+  const text = once(() => textTower(p, model, feeds.tokens!, options));
+  const teacher = once(() => visionTower(teacherOf(phase, state), model, normalisePixels(feeds.globalView!)));
+  return {
+    get image() {
+      return image();
+    },
+    get text() {
+      return text();
+    },
+    get teacherGlobal() {
+      return teacher();
+    },
+  };
+}
+
+function once<T>(make: () => T): () => T {
+  const made: T[] = [];
+  return () => {
+    if (made.length === 0) made.push(make());
+    return made[0]!;
+  };
+}
+
+export interface Losses {
+  /** Weighted sum, a scalar. */
+  readonly total: Tensor;
+  /** `loss/<objective>`, not weighted, and `<objective>/<metric>`: scalars. */
+  readonly reported: Tensors;
+  /** New pieces of state, by their keys. */
+  readonly state: Tensors;
+}
+
+/** The losses of some of the phase's objectives. */
+export function lossesOf(
+  settings: PhaseSettings,
+  phase: PhaseState,
+  chosen: readonly ActiveObjective[],
+  { p, state, feeds, features }: { p: Tensors; state: Tensors; feeds: Tensors; features: Features },
+): Losses {
+  const teacher = teacherOf(phase, state);
+  const computed = Object.fromEntries(phase.computed.map(({ name }) => [name, state[computedState(name)]!]));
+  const tower = { remat: settings.remat === 'blocks' };
+  const terms: Tensor[] = [];
+  const reported: Record<string, Tensor> = {};
+  const next: Record<string, Tensor> = {};
+  for (const { name, objective, settings: own } of chosen) {
+    const inputs = { settings: own, model: settings.model, tower, p, teacher, state: computed, feeds, features };
+    const { loss, metrics = {}, state: moved = {} } = objective.loss(inputs);
+    terms.push(loss.mul(own.weight));
+    reported[lossOf(name)] = loss;
+    for (const [metric, value] of Object.entries(metrics)) reported[`${name}/${metric}`] = value;
+    for (const [piece, value] of Object.entries(moved)) next[computedState(piece)] = value;
+  }
+  return { total: tf.addN(terms), reported, state: next };
+}

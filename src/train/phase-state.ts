@@ -1,0 +1,51 @@
+import type { TensorSpec } from '../compile/program.ts';
+import { type ParameterSpec, parameterSpecs } from '../model/parameters.ts';
+import type { StateSpec } from '../objectives/objective.ts';
+import { type ActiveObjective, activeObjectives } from '../objectives/registry.ts';
+import { firstMoment, secondMoment } from './optimiser.ts';
+import type { PhaseSettings } from './protocol.ts';
+
+/** The EMA copy of a parameter. */
+export const teacherCopy = (name: string) => `teacher/${name}`;
+/** A piece of state that an objective computes, such as a centre. */
+export const computedState = (name: string) => `state/${name}`;
+
+/** What the state of a phase consists of: its objectives decide. */
+export interface PhaseState {
+  readonly objectives: readonly ActiveObjective[];
+  /** The two towers, what `model.safetensors` holds. */
+  readonly towers: readonly ParameterSpec[];
+  /** Everything that is trained: the towers, then what the objectives add. */
+  readonly parameters: readonly ParameterSpec[];
+  /** Those of them that the teacher has a copy of. */
+  readonly taught: readonly ParameterSpec[];
+  readonly computed: readonly StateSpec[];
+  /** Every piece that a checkpoint holds, by key. */
+  readonly pieces: Readonly<Record<string, TensorSpec>>;
+}
+
+/** The teacher follows the vision tower with its MAP head, and what the objectives name (spec 3.5). */
+export function phaseState(settings: PhaseSettings): PhaseState {
+  const { model } = settings;
+  const objectives = activeObjectives(settings.objectives);
+  const towers = parameterSpecs(model, settings.init);
+  const own = objectives.map(({ objective, settings }) => objective.parameters(settings, model));
+  const parameters = [...towers, ...own.flat()];
+  const teaching = objectives.flatMap(({ objective }, i) =>
+    objective.teaches ? own[i]!.filter(({ name }) => objective.teaches!(name)) : [],
+  );
+  const teaches = objectives.some(({ objective }) => objective.teaches !== undefined);
+  const taught = teaches ? [...towers.filter(({ name }) => name.startsWith('vision_model.')), ...teaching] : [];
+  const computed = objectives.flatMap(({ objective, settings }) => objective.state?.(settings, model) ?? []);
+  const pieces: Record<string, TensorSpec> = {};
+  const add = (key: string, shape: readonly number[]) => {
+    if (pieces[key] !== undefined) throw new Error(`two objectives keep a piece of state named ${key}`);
+    pieces[key] = { shape, dtype: 'float32' };
+  };
+  for (const { name, shape } of parameters) {
+    for (const key of [name, firstMoment(name), secondMoment(name)]) add(key, shape);
+  }
+  for (const { name, shape } of taught) add(teacherCopy(name), shape);
+  for (const { name, shape } of computed) add(computedState(name), shape);
+  return { objectives, towers, parameters, taught, computed, pieces };
+}
