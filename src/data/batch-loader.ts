@@ -49,7 +49,11 @@ async function run({ index: given, plan, firstBatch, prefetch, env }: LoaderSett
       maker.fetchAhead(batch).then(done, done);
     }
     const made = await maker.make(batch);
-    send({ type: 'batch', batch: made }, [made.images.buffer as ArrayBuffer, made.tokens.buffer as ArrayBuffer]);
+    const arrays = [made.images, made.tokens, ...Object.values(made.parts)];
+    send(
+      { type: 'batch', batch: made },
+      arrays.map(({ buffer }) => buffer as ArrayBuffer),
+    );
   }
 }
 

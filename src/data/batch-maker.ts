@@ -1,5 +1,6 @@
 import pMap from 'p-map';
 import { RunnerError } from '../runtime/errors.ts';
+import { PartArrays } from './batch-parts.ts';
 import { chooseCaption } from './captions.ts';
 import { drawCrop } from './crop.ts';
 import { decodeImage } from './decode.ts';
@@ -9,7 +10,7 @@ import { ExampleOrder, type ExampleRef, entryOf } from './order.ts';
 import { randomStream } from './random.ts';
 import { resizeBilinear } from './resize.ts';
 import type { ShardCache } from './shard-cache.ts';
-import { loadTokenizer, unknownId } from './tokenizer.ts';
+import { loadTokenizer, type TextTokenizer, unknownId } from './tokenizer.ts';
 import type { Batch, BatchPlan, CorruptMember, DataIndex, ExampleEntry, ShardIndex } from './types.ts';
 
 const decodedAtOnce = 4;
@@ -27,7 +28,7 @@ export class BatchMaker {
   readonly #order: ExampleOrder;
   readonly #decoded: DecodedCache;
   readonly #corrupt = new Map<string, CorruptMember>();
-  readonly #compact: Int32Array | null;
+  readonly #tokenizer: TextTokenizer;
 
   constructor(index: DataIndex, plan: BatchPlan, shards: ShardCache, decoded = new DecodedCache()) {
     this.#index = index;
@@ -35,25 +36,24 @@ export class BatchMaker {
     this.#shards = shards;
     this.#order = new ExampleOrder(index, plan.seed, plan.phase);
     this.#decoded = decoded;
-    this.#compact = plan.vocabulary ? compactTable(plan.vocabulary) : null;
+    this.#tokenizer = plan.vocabulary ? compacted(loadTokenizer(), plan.vocabulary) : loadTokenizer();
   }
 
   async make(batch: number): Promise<Batch> {
     const { batch: size, resolution, textLength } = this.#plan;
     const images = new Uint8Array(size * resolution * resolution * 3);
     const texts: string[] = new Array(size);
+    const parts = new PartArrays(this.#plan);
     const skipped: CorruptMember[][] = Array.from({ length: size }, () => []);
     await pMap(
       skipped,
       async (own, i) => {
-        texts[i] = await this.#fill(batch * size + i, images, i, (corrupt) => own.push(corrupt));
+        texts[i] = await this.#fill(batch * size + i, images, parts, i, (corrupt) => own.push(corrupt));
       },
       { concurrency: decodedAtOnce },
     );
-    const tokens = loadTokenizer().tokenize(texts, textLength);
-    const compact = this.#compact;
-    if (compact) for (let i = 0; i < tokens.length; i++) tokens[i] = compact[tokens[i]!]!;
-    return { index: batch, images, tokens, parts: {}, skipped: skipped.flat() };
+    const tokens = this.#tokenizer.tokenize(texts, textLength);
+    return { index: batch, images, tokens, parts: parts.values, skipped: skipped.flat() };
   }
 
   /** Brings the shards that batch k and its successors need to disk. */
@@ -62,8 +62,14 @@ export class BatchMaker {
     await pMap(near, (shard) => this.#shards.ensure(this.#index.shards[shard]!), { concurrency: 2 });
   }
 
-  /** Writes the image of example k to place `i` of the batch; returns its text. */
-  async #fill(k: number, images: Uint8Array, i: number, skip: (corrupt: CorruptMember) => void): Promise<string> {
+  /** Writes the image and the parts of example k to place `i` of the batch; returns its text. */
+  async #fill(
+    k: number,
+    images: Uint8Array,
+    parts: PartArrays,
+    i: number,
+    skip: (corrupt: CorruptMember) => void,
+  ): Promise<string> {
     const { seed, phase, resolution, data } = this.#plan;
     for (let attempt = 0; attempt < candidates; attempt++) {
       const ref = attempt === 0 ? this.#order.at(k) : this.#replacement(k, attempt);
@@ -78,6 +84,7 @@ export class BatchMaker {
         const text = chooseCaption(meta, data, randomStream(seed, `caption/${phase}`, k));
         const crop = drawCrop(pixels, data.augment, randomStream(seed, `crop/${phase}`, k));
         resizeBilinear(pixels, resolution, images, i * resolution * resolution * 3, crop);
+        await parts.fill(i, { k, pixels, meta, text, tokenizer: this.#tokenizer });
         return text;
       } catch (error) {
         if (!(error instanceof CorruptExample)) throw error;
@@ -125,8 +132,8 @@ export class BatchMaker {
   }
 }
 
-/** Row of the compacted table by token id; what the table lacks becomes unknown. */
-function compactTable(vocabulary: readonly number[]): Int32Array {
+/** A tokenizer whose ids are rows of the compacted table; what the table lacks becomes unknown. */
+function compacted(tokenizer: TextTokenizer, vocabulary: readonly number[]): TextTokenizer {
   const unknown = vocabulary.indexOf(unknownId);
   if (unknown < 0) {
     throw new RunnerError('DataContract', `data: the compacted vocabulary lacks the unknown token, id ${unknownId}`);
@@ -135,5 +142,8 @@ function compactTable(vocabulary: readonly number[]): Int32Array {
   vocabulary.forEach((id, row) => {
     rows[id] = row;
   });
-  return rows;
+  return {
+    ids: (text, limit) => tokenizer.ids(text, limit).map((id) => rows[id]!),
+    tokenize: (texts, length) => tokenizer.tokenize(texts, length).map((id) => rows[id]!),
+  };
 }

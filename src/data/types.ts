@@ -1,4 +1,5 @@
 import type { DataSettings } from '../recipe/schema.ts';
+import type { BatchPartSettings } from './batch-parts.ts';
 
 /** Bytes [offset, offset + size) of a tar shard. */
 export interface ByteRange {
@@ -56,6 +57,8 @@ export interface BatchPlan {
   readonly data: DataSettings;
   /** Sorted token ids that the compacted table holds, or null for the full table. */
   readonly vocabulary: readonly number[] | null;
+  /** What objectives need of an example beyond its image and its text. */
+  readonly parts?: BatchPartSettings;
 }
 
 /** Batch k holds the examples [k * batch, (k + 1) * batch) of the endless order. */
