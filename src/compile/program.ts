@@ -9,6 +9,7 @@ import { bfloat16Matmuls } from './passes/bfloat16.ts';
 import { fuseElementwise } from './passes/fuse-elementwise.ts';
 import { plainMatmuls } from './passes/plain-matmul.ts';
 import { prune } from './passes/prune.ts';
+import { recomputeChains } from './passes/recompute.ts';
 import { encodeSavedModel, servingTag } from './saved-model.ts';
 import { trace } from './trace.ts';
 
@@ -75,7 +76,10 @@ export function compile(
     graph.add('VarHandleOp', [], attrs, node.get(name));
     const type = { dtype: { type: dataTypes[dtype] } };
     graph.add('Placeholder', [], { ...type, shape: { shape } }, `${node.get(name)}_in`);
-    graph.add('AssignVariableOp', [`${node.get(name)}:0`, `${node.get(name)}_in:0`], type, `${node.get(name)}_write`);
+    // What is fed is memory of JavaScript. A variable must own its value: freed by a thread of TensorFlow, later,
+    // the memory of JavaScript would be released behind the back of its garbage collector.
+    graph.add('DeepCopy', [`${node.get(name)}_in:0`], { T: type.dtype }, `${node.get(name)}_copy`);
+    graph.add('AssignVariableOp', [`${node.get(name)}:0`, `${node.get(name)}_copy:0`], type, `${node.get(name)}_write`);
     graph.add('ReadVariableOp', [`${node.get(name)}:0`], type, `${node.get(name)}_read`);
     const written = { value: { tensor: { dtype: dataTypes.int32, shape: [], content: new Uint8Array(4) } } };
     graph.add(
@@ -97,7 +101,8 @@ export function compile(
   ];
   const plain = plainMatmuls(graph);
   const typed = prune(precision === 'bf16' ? bfloat16Matmuls(plain) : plain, roots);
-  return load(fuseElementwise(typed, fuseFrom), definition, node, outputs);
+  const lean = prune(recomputeChains(typed, fuseFrom), roots);
+  return load(fuseElementwise(lean, fuseFrom), definition, node, outputs);
 }
 
 function traceSignature(
@@ -231,11 +236,10 @@ function load(
     },
     write(values) {
       inGroups(Object.keys(values), (group) => {
-        // TensorFlow keeps the memory that it is given: variables get a copy that nobody else holds.
         const inputs = group.map((name): [string, TensorSpec, Values[string]] => [
           `${node.get(name)}_in`,
           definition.state[name]!,
-          values[name]!.slice(),
+          values[name]!,
         ]);
         call(
           inputs,

@@ -1,37 +1,20 @@
 import { createHash } from 'node:crypto';
 import { canonicalJson } from '../../checkpoint/identity.ts';
 import { type AttrValue, Graph, type GraphFunction, type GraphNode } from '../graph.ts';
+import { elementwiseParts, outputArgument, producerOf, producersOf, readersOf } from './elementwise-parts.ts';
 
 /**
  * Chains of elementwise ops become functions that XLA compiles into one loop each: an op by itself reads and writes
  * every element from memory, a chain does so once. Large matmuls stay outside, where oneDNN and cuBLAS are at home.
- *
- * A run of fusible ops with nothing else between them in the recorded order can be taken out without making a cycle:
- * whatever lies outside comes wholly before or wholly after it. A run is split into its connected parts, so that
- * the same chain in another layer, or for another parameter, is the same function and is compiled once.
  */
-
-/** Fusible ops, with the name that their definition gives to their output. */
-const outputArgument: Readonly<Record<string, string>> = {
-  ...Object.fromEntries(
-    ['Add', 'AddV2', 'Sub', 'Mul', 'RealDiv', 'Div', 'Maximum', 'Minimum', 'Pow'].map((op) => [op, 'z']),
-  ),
-  ...Object.fromEntries(
-    ['Neg', 'Square', 'Sqrt', 'Rsqrt', 'Exp', 'Log', 'Log1p', 'Tanh', 'Sigmoid', 'Abs', 'Cast'].map((op) => [op, 'y']),
-  ),
-  ...Object.fromEntries(['Sum', 'Mean', 'Max', 'Reshape'].map((op) => [op, 'output'])),
-  Softplus: 'activations',
-};
 
 /** A constant up to this size moves into the function; shapes and axes must, since XLA wants them at compile time. */
 const smallConstant = 1024;
 
 export function fuseElementwise(graph: Graph, fuseFrom: number): Graph {
   const result = new Graph();
-  const producers = new Map(graph.nodes.map((node) => [node.name, node]));
-  const parts = runsOf(graph)
-    .flatMap((run) => connectedParts(run, producers))
-    .filter((part) => worthwhile(part, producers, fuseFrom));
+  const producers = producersOf(graph);
+  const parts = elementwiseParts(graph, fuseFrom);
   const partOf = new Map(parts.flatMap((part) => part.map((node) => [node.name, part] as const)));
   const readers = readersOf(graph);
   const renamed = new Map<string, string>();
@@ -62,87 +45,6 @@ export function fuseElementwise(graph: Graph, fuseFrom: number): Graph {
     if (!partOf.has(node.name)) result.add(node.op, node.inputs.map(rename), node.attrs, node.name, node.outputs);
   }
   return result;
-}
-
-/** Maximal stretches of fusible ops in recorded order; constants stand where they were first needed and don't count. */
-function runsOf(graph: Graph): GraphNode[][] {
-  const runs: GraphNode[][] = [[]];
-  for (const node of graph.nodes) {
-    if (node.op === 'Const') continue;
-    if (outputArgument[node.op] !== undefined) runs.at(-1)!.push(node);
-    else if (runs.at(-1)!.length > 0) runs.push([]);
-  }
-  return runs;
-}
-
-const producerOf = (input: string) => input.replace(/^\^/, '').split(':')[0]!;
-
-/**
- * The parts of a run that hang together by more than scalars. A scalar such as the clipping factor of the gradients
- * must not tie the updates of all parameters into one function; parts that would then wait for one another are one.
- */
-function connectedParts(run: readonly GraphNode[], producers: ReadonlyMap<string, GraphNode>): GraphNode[][] {
-  const group = new Map(run.map((node) => [node.name, node.name]));
-  const find = (name: string): string => {
-    const up = group.get(name)!;
-    if (up === name) return name;
-    const top = find(up);
-    group.set(name, top);
-    return top;
-  };
-  const scalarEdges: [from: string, to: string][] = [];
-  for (const node of run) {
-    for (const input of node.inputs) {
-      const producer = producers.get(producerOf(input))!;
-      if (!group.has(producer.name)) continue;
-      if (producer.outputs[0]!.shape.length === 0 && node.outputs[0]!.shape.length > 0) {
-        scalarEdges.push([producer.name, node.name]);
-      } else group.set(find(node.name), find(producer.name));
-    }
-  }
-  // Two parts that reach each other through scalars are merged, until no such pair is left.
-  for (let merged = true; merged; ) {
-    merged = false;
-    const next = new Map<string, Set<string>>();
-    for (const [from, to] of scalarEdges) {
-      const [a, b] = [find(from), find(to)];
-      if (a !== b) next.set(a, (next.get(a) ?? new Set()).add(b));
-    }
-    const reaches = (from: string, to: string, seen = new Set<string>()): boolean => {
-      if (from === to) return true;
-      if (seen.has(from)) return false;
-      seen.add(from);
-      return [...(next.get(from) ?? [])].some((step) => reaches(step, to, seen));
-    };
-    for (const [from, to] of scalarEdges) {
-      const [a, b] = [find(from), find(to)];
-      if (a !== b && reaches(b, a)) {
-        group.set(a, b);
-        merged = true;
-        break;
-      }
-    }
-  }
-  const parts = new Map<string, GraphNode[]>();
-  for (const node of run) parts.set(find(node.name), [...(parts.get(find(node.name)) ?? []), node]);
-  return [...parts.values()];
-}
-
-/** A single op gains nothing, and small tensors are not worth a call. */
-function worthwhile(part: readonly GraphNode[], producers: ReadonlyMap<string, GraphNode>, fuseFrom: number): boolean {
-  const working = part.filter(({ op }) => op !== 'Reshape');
-  if (working.length < 2) return false;
-  const nodes = part.flatMap((node) => [node, ...node.inputs.map((input) => producers.get(producerOf(input))!)]);
-  const sizes = nodes.flatMap(({ outputs }) => outputs.map(({ shape }) => shape.reduce((a, b) => a * b, 1)));
-  return Math.max(...sizes) >= Math.max(2, fuseFrom);
-}
-
-function readersOf(graph: Graph): ReadonlyMap<string, readonly GraphNode[]> {
-  const readers = new Map<string, GraphNode[]>();
-  for (const node of graph.nodes) {
-    for (const input of node.inputs) readers.set(input, [...(readers.get(input) ?? []), node]);
-  }
-  return readers;
 }
 
 /** The function of a part, named by its content, with the graph outputs that it reads and those that it stands for. */
