@@ -39,15 +39,22 @@ export function mlp(p: Parameters, name: string, x: Tensor): Tensor {
   return linear(p, `${name}.fc2`, geluTanh(linear(p, `${name}.fc1`, x)));
 }
 
-/** Scaled dot-product attention: queries (B, H, M, D/H), keys and values (B, H, N, D/H) -> (B M, D). No mask. */
+/** Scaled dot-product attention: `scaled` queries (B, H, M, D/H), keys and values (B, H, N, D/H) -> (B M, D). No mask. */
 export function attend(q: Tensor, k: Tensor, v: Tensor): Tensor {
   const [, heads, , size] = q.shape as [number, number, number, number];
-  const scores = tf.matMul(q, k, false, true).mul(1 / Math.sqrt(size)); // (B, H, M, N)
+  const scores = tf.matMul(q, k, false, true); // (B, H, M, N)
   return tf
     .matMul(tf.softmax(scores), v)
     .transpose([0, 2, 1, 3])
     .reshape([-1, heads * size]);
 }
+
+/**
+ * Weight or bias of a query projection, scaled so that its queries come out divided by sqrt(D/H): the same scores as
+ * dividing (B, H, N, N) of them, for next to nothing.
+ */
+export const scaled = (weightOrBias: Tensor, width: number, heads: number): Tensor =>
+  weightOrBias.mul(Math.sqrt(heads / width));
 
 /** One matmul for several projections of the same rows: (B N, D) -> `parts` times (B, H, N, D/H). */
 export function projectHeads(
@@ -91,7 +98,11 @@ export function encoder(
 function block(p: Parameters, layer: string, heads: number, x: Tensor, batch: number): Tensor {
   const y = norm(p, `${layer}.layer_norm1`, x);
   const all = (kind: string) =>
-    tf.concat(['q_proj', 'k_proj', 'v_proj'].map((part) => parameter(p, `${layer}.self_attn.${part}.${kind}`)));
+    tf.concat([
+      scaled(parameter(p, `${layer}.self_attn.q_proj.${kind}`), x.shape[1]!, heads),
+      parameter(p, `${layer}.self_attn.k_proj.${kind}`),
+      parameter(p, `${layer}.self_attn.v_proj.${kind}`),
+    ]);
   const [q, k, v] = projectHeads(y, all('weight'), all('bias'), 3, batch, heads);
   const hidden = x.add(linear(p, `${layer}.self_attn.out_proj`, attend(q!, k!, v!)));
   return hidden.add(mlp(p, `${layer}.mlp`, norm(p, `${layer}.layer_norm2`, hidden)));

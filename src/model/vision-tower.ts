@@ -11,6 +11,7 @@ import {
   type Parameters,
   parameter,
   projectHeads,
+  scaled,
   type TowerOptions,
 } from './layers.ts';
 import { patchGrid } from './parameters.ts';
@@ -70,7 +71,8 @@ function mapHead(p: Parameters, name: string, x: Tensor, batch: number, heads: n
       tf.slice(biases, [first * width], [count * width]),
     ] as const;
   const probe = parameter(p, `${name}.probe`).reshape([1, width]);
-  const [query] = projectHeads(probe, ...part(0, 1), 1, 1, heads); // (1, H, 1, D/H)
+  const [weight, bias] = part(0, 1);
+  const [query] = projectHeads(probe, scaled(weight, width, heads), scaled(bias, width, heads), 1, 1, heads); // (1, H, 1, D/H)
   const [k, v] = projectHeads(x, ...part(1, 2), 2, batch, heads);
   const attended = attend(tf.tile(query!, [batch, 1, 1, 1]), k!, v!);
   const hidden = linear(p, `${name}.attention.out_proj`, attended);

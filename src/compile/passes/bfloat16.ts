@@ -38,6 +38,13 @@ export function bfloat16Matmuls(graph: Graph): Graph {
       native.add(outputs[0]!);
       continue;
     }
+    // The softmax of a product reads and writes bfloat16, as its neighbours do, and computes in float32.
+    if (node.op === 'Softmax' && native.has(node.inputs[0]!)) {
+      result.add(node.op, [halves.get(node.inputs[0]!)!], withHalves(node), node.name, asHalves);
+      halves.set(outputs[0]!, outputs[0]!);
+      native.add(outputs[0]!);
+      continue;
+    }
     const moves = data.length > 0;
     const nativeMove = moves && data.every((input) => native.has(input));
     if (nativeMove || (moves && outputs.some((output) => wanted.has(output)))) {
