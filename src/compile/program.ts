@@ -98,6 +98,10 @@ export function compile(
   const roots = [
     ...stateNames.flatMap((name) => [`${node.get(name)}_done`, `${node.get(name)}_read`]),
     ...[...outputs].flatMap(([name, keys]) => keys.map((key) => `${name}/out/${key}`)),
+    // A feed that the signature does not use can be given all the same.
+    ...Object.entries(definition.signatures).flatMap(([name, { feeds }]) =>
+      Object.keys(feeds).map((key) => `${name}/feed/${key}`),
+    ),
   ];
   const plain = plainMatmuls(graph);
   const typed = prune(precision === 'bf16' ? bfloat16Matmuls(plain) : plain, roots);

@@ -10,6 +10,7 @@ import { firstMoment, secondMoment, stepScalars } from '../../src/train/optimise
 import { phaseState } from '../../src/train/phase-state.ts';
 import { stepSignature } from '../../src/train/signatures.ts';
 import { createTrainer } from '../../src/train/step.ts';
+import { bytesTensor } from './bytes-tensor.ts';
 import { tinySettings } from './settings.ts';
 
 const specs = parameterSpecs(tinySettings.model, tinySettings.init);
@@ -146,18 +147,3 @@ describe('a compiled training step', () => {
     }
   });
 });
-
-/** Bytes as an eager tensor that TensorFlow knows as uint8. */
-function bytesTensor(values: Uint8Array, shape: number[]): Tensor {
-  const backend = tf.backend() as unknown as {
-    executeSingleOutput(name: string, attrs: object[], inputs: Tensor[]): Tensor;
-    binding: { TF_ATTR_TYPE: number; TF_ATTR_BOOL: number };
-  };
-  const type = (name: string, value: number) => ({ name, type: backend.binding.TF_ATTR_TYPE, value });
-  const attrs = [
-    type('SrcT', 3),
-    type('DstT', 4),
-    { name: 'Truncate', type: backend.binding.TF_ATTR_BOOL, value: false },
-  ];
-  return backend.executeSingleOutput('Cast', attrs, [tf.tensor(Int32Array.from(values), shape, 'int32')]);
-}
