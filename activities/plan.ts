@@ -94,7 +94,7 @@ async function planPhases(
         index: indexDocument,
         dataFingerprint: index.fingerprint,
         batch: phase.batch,
-        ...phaseSpan({ from: from!, to: to! }, phase.batch, { step: 0, examples: 0 }),
+        ...phaseSpan({ from: from!, to: to! }, phase.batch, { step: 0, examples: 0 }, phase.stretch),
         shardSteps: recipe.checkpoint.shard.steps,
         checkpointEvery: recipe.checkpoint.every.steps,
       };

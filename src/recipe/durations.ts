@@ -35,8 +35,11 @@ export function recipeLengths(recipe: Recipe, epoch?: number) {
   };
 }
 
-/** Where a phase starts and ends, in whole steps: what is left over at the end of a window is not trained on. */
-export function phaseSpan(window: { from: number; to: number }, batch: number, start: Position) {
-  const steps = Math.floor((window.to - window.from) / batch);
+/**
+ * Where a phase starts and ends, in whole steps: what is left over at the end of a window is not trained on. A stretched
+ * phase takes `stretch` examples for each of its window.
+ */
+export function phaseSpan(window: { from: number; to: number }, batch: number, start: Position, stretch = 1) {
+  const steps = Math.floor(((window.to - window.from) * stretch) / batch);
   return { from: start, to: { step: start.step + steps, examples: start.examples + steps * batch } };
 }

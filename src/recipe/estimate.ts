@@ -34,10 +34,11 @@ export function estimate(recipe: Recipe, facts: DataFacts | null): Estimate {
   return {
     parameters,
     bytesPerCheckpoint,
-    phases: recipe.phases.map(({ name, batch }, i) => {
+    phases: recipe.phases.map(({ name, batch, stretch }, i) => {
       const { from, to } = windows[i]!;
       const known = from !== null && to !== null;
-      const span = phaseSpan({ from: from ?? 0, to: known ? to : 0 }, batch, { step: 0, examples: 0 }).to;
+      const window = { from: from ?? 0, to: known ? to : 0 };
+      const span = phaseSpan(window, batch, { step: 0, examples: 0 }, stretch).to;
       const checkpoints = new Set([...cuts(0, span.step, every.steps), ...cuts(0, span.step, shard.steps)]).size;
       return {
         name,

@@ -121,6 +121,9 @@ const phaseSchema = z.strictObject({
   window: z
     .strictObject({ from: durationSchema.default({ percent: 0 }), to: durationSchema.default({ percent: 100 }) })
     .prefault({}),
+  stretch: positive
+    .default(1)
+    .describe('Examples for each example of the window: the schedule runs slower. 3.75 for NaFlex in the paper.'),
   objectives: z.strictObject({ sigmoid: positive.default(1) }).prefault({}),
   teacher: z
     .strictObject({ momentum: fraction.default(0.966).describe('Fixed EMA momentum (SILC).') })

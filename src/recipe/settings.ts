@@ -2,6 +2,7 @@ import { fullVocabulary, type ModelConfig, type TowerSize, textSizeFor, towerSiz
 import { RunnerError } from '../runtime/errors.ts';
 import type { PhaseSettings } from '../train/protocol.ts';
 import { recipeLengths } from './durations.ts';
+import type { Schedule } from './schedule.ts';
 import type { Phase, Recipe } from './schema.ts';
 
 /** What a recipe does not say about its data. */
@@ -26,10 +27,12 @@ export function modelConfig(recipe: Recipe, vocabulary: readonly number[] | null
   };
 }
 
-/** Total and warm-up of the schedule in examples; both are known once the data is. */
-export function schedule(recipe: Recipe, facts: DataFacts): PhaseSettings['schedule'] {
-  const { total, warmup } = recipeLengths(recipe, facts.examples);
-  return { total: total ?? 0, warmup: warmup ?? 0 };
+/** The schedule in examples; its lengths are known once the data is. */
+export function schedule(recipe: Recipe, phase: Phase, facts: DataFacts): Schedule {
+  const { total, warmup, windows } = recipeLengths(recipe, facts.examples);
+  const lengths = { total: total ?? 0, warmup: warmup ?? 0 };
+  if (phase.stretch === 1) return lengths;
+  return { ...lengths, stretch: { from: windows[recipe.phases.indexOf(phase)]?.from ?? 0, by: phase.stretch } };
 }
 
 /** All that fixes the training of a phase, every default and unit resolved. */
@@ -45,7 +48,7 @@ export function phaseSettings(recipe: Recipe, phase: Phase, facts: DataFacts): P
     objectives: { sigmoid: { weight: phase.objectives.sigmoid } },
     optimizer: recipe.optimizer,
     teacher: phase.teacher,
-    schedule: schedule(recipe, facts),
+    schedule: schedule(recipe, phase, facts),
     batches: {
       seed: recipe.seed,
       phase: phase.name,

@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { examplesOf, phaseSpan } from '../../src/recipe/durations.ts';
-import { cosineFactor } from '../../src/recipe/schedule.ts';
+import { cosineFactor, schedulePosition } from '../../src/recipe/schedule.ts';
 import { cuts, nextCut } from '../../src/recipe/shards.ts';
 
 /** The paper's base run: 40 B examples in batches of 32,768, 20,000 steps of warm-up (arXiv 2502.14786, 2.1). */
@@ -33,6 +33,22 @@ describe('the learning rate factor', () => {
     expect(cosineFactor(0, 100, 0)).toBe(1);
     expect(cosineFactor(50, 100, 0)).toBeCloseTo(0.5, 12);
     expect(cosineFactor(250, 100, 0)).toBe(0);
+  });
+
+  it('of the NaFlex branch falls over 457,764 steps as it did over the last tenth', () => {
+    const from = 1_098_633 * batch;
+    const naflex = { total, warmup, stretch: { from, by: 3.75 } };
+    expect(schedulePosition(from - batch, naflex)).toBe(from - batch);
+    for (const step of [0, 1, 100_000, 228_882, 457_764]) {
+      const position = schedulePosition(from + step * batch, naflex);
+      expect(position / total).toBeCloseTo(0.9 + (0.1 * step) / 457_764, 6);
+    }
+    const factor = (step: number) =>
+      cosineFactor(schedulePosition(from + step * batch, naflex), naflex.total, naflex.warmup);
+    expect(factor(0)).toBeCloseTo(0.0253, 4);
+    expect(factor(457_764)).toBeCloseTo(0, 8);
+    const window = { from, to: total };
+    expect(phaseSpan(window, batch, { step: 0, examples: 0 }, 3.75).to.step).toBe(457_762);
   });
 });
 

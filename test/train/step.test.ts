@@ -97,6 +97,21 @@ describe('a compiled training step', () => {
     for (const [name, values] of Object.entries(a.values)) expect(values, name).toEqual(b.values[name]);
   });
 
+  it('counts the schedule by the examples that the run saw, whatever the step: after all of them nothing moves', () => {
+    const trainer = createTrainer(tinySettings);
+    const start = freshState();
+    const moved = (seen: number) => {
+      trainer.program.write(start);
+      trainer.step(7, batchAt(1), seen);
+      const now = trainer.program.read(['text_model.head.weight'])['text_model.head.weight']!;
+      return Math.max(...now.map((value, i) => Math.abs(value - start['text_model.head.weight']![i]!)));
+    };
+    const { total, warmup } = tinySettings.schedule;
+    expect(moved(total)).toBe(0);
+    expect(moved(warmup / 4) / moved(warmup)).toBeCloseTo(0.25, 3);
+    trainer.program.dispose();
+  });
+
   it('learns a fixed batch by heart: the loss falls below a tenth', () => {
     const trainer = createTrainer({
       ...tinySettings,
