@@ -39,12 +39,15 @@ export function mlp(p: Parameters, name: string, x: Tensor): Tensor {
   return linear(p, `${name}.fc2`, geluTanh(linear(p, `${name}.fc1`, x)));
 }
 
-/** Scaled dot-product attention: `scaled` queries (B, H, M, D/H), keys and values (B, H, N, D/H) -> (B M, D). No mask. */
-export function attend(q: Tensor, k: Tensor, v: Tensor): Tensor {
+/**
+ * Scaled dot-product attention: `scaled` queries (B, H, M, D/H), keys and values (B, H, N, D/H) -> (B M, D). `mask`,
+ * which broadcasts to (B, H, M, N), is added to the scores: see `keyMask`.
+ */
+export function attend(q: Tensor, k: Tensor, v: Tensor, mask?: Tensor): Tensor {
   const [, heads, , size] = q.shape as [number, number, number, number];
   const scores = tf.matMul(q, k, false, true); // (B, H, M, N)
   return tf
-    .matMul(tf.softmax(scores), v)
+    .matMul(tf.softmax(mask === undefined ? scores : scores.add(mask)), v)
     .transpose([0, 2, 1, 3])
     .reshape([-1, heads * size]);
 }
@@ -55,6 +58,14 @@ export function attend(q: Tensor, k: Tensor, v: Tensor): Tensor {
  */
 export const scaled = (weightOrBias: Tensor, width: number, heads: number): Tensor =>
   weightOrBias.mul(Math.sqrt(heads / width));
+
+/**
+ * What hides keys from every query: (B, N) with 1 for a key and 0 for padding -> (B, 1, 1, N) to add to the scores.
+ * A hidden key gets a probability of exactly zero, as long as its image has one that is seen.
+ */
+export function keyMask(seen: Tensor): Tensor {
+  return seen.sub(1).mul(1e9).reshape([seen.shape[0]!, 1, 1, -1]);
+}
 
 /** One matmul for several projections of the same rows: (B N, D) -> `parts` times (B, H, N, D/H). */
 export function projectHeads(
@@ -77,7 +88,7 @@ export interface TowerOptions {
   readonly remat?: boolean;
 }
 
-/** Pre-LN transformer blocks: (B N, D) -> (B N, D), without the final layer norm. */
+/** Pre-LN transformer blocks: (B N, D) -> (B N, D), without the final layer norm. `mask` as in `attend`. */
 export function encoder(
   p: Parameters,
   name: string,
@@ -85,17 +96,18 @@ export function encoder(
   x: Tensor,
   batch: number,
   { remat = false }: TowerOptions = {},
+  mask?: Tensor,
 ): Tensor {
   let hidden = x;
   for (let i = 0; i < size.depth; i++) {
     const layer = `${name}.layers.${i}`;
-    hidden = remat ? blockAgain(p, layer, size.heads, hidden, batch) : block(p, layer, size.heads, hidden, batch);
+    hidden = (remat ? blockAgain : block)(p, layer, size.heads, hidden, batch, mask);
   }
   return hidden;
 }
 
 /** x += MHSA(LN(x)); x += MLP(LN(x)) */
-function block(p: Parameters, layer: string, heads: number, x: Tensor, batch: number): Tensor {
+function block(p: Parameters, layer: string, heads: number, x: Tensor, batch: number, mask?: Tensor): Tensor {
   const y = norm(p, `${layer}.layer_norm1`, x);
   const all = (kind: string) =>
     tf.concat([
@@ -104,16 +116,20 @@ function block(p: Parameters, layer: string, heads: number, x: Tensor, batch: nu
       parameter(p, `${layer}.self_attn.v_proj.${kind}`),
     ]);
   const [q, k, v] = projectHeads(y, all('weight'), all('bias'), 3, batch, heads);
-  const hidden = x.add(linear(p, `${layer}.self_attn.out_proj`, attend(q!, k!, v!)));
+  const hidden = x.add(linear(p, `${layer}.self_attn.out_proj`, attend(q!, k!, v!, mask)));
   return hidden.add(mlp(p, `${layer}.mlp`, norm(p, `${layer}.layer_norm2`, hidden)));
 }
 
 /** A block whose activations are computed again in the backward pass. */
-function blockAgain(p: Parameters, layer: string, heads: number, x: Tensor, batch: number): Tensor {
+function blockAgain(p: Parameters, layer: string, heads: number, x: Tensor, batch: number, mask?: Tensor): Tensor {
   const names = Object.keys(p).filter((name) => name.startsWith(`${layer}.`));
-  const run = (hidden: Tensor, ...parameters: Tensor[]) =>
-    block(Object.fromEntries(names.map((name, i) => [name, parameters[i]!])), layer, heads, hidden, batch);
-  return rematerialise(run as (...inputs: Tensor[]) => Tensor, [x, ...names.map((name) => p[name]!)]);
+  const run = (hidden: Tensor, ...rest: Tensor[]) => {
+    const own = Object.fromEntries(names.map((name, i) => [name, rest[i]!]));
+    return block(own, layer, heads, hidden, batch, rest[names.length]);
+  };
+  // The mask has no gradient to get, but only inputs live until the backward pass.
+  const inputs = [x, ...names.map((name) => p[name]!), ...(mask === undefined ? [] : [mask])];
+  return rematerialise(run as (...inputs: Tensor[]) => Tensor, inputs);
 }
 
 /** Rows of length one, as big_vision `two_towers.py`: z / (|z| + 1e-8). (B, D) -> (B, D) */

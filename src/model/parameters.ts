@@ -12,7 +12,7 @@ export type Initialiser =
   | { readonly kind: 'lecun'; readonly fanIn: number };
 
 export interface ParameterSpec {
-  /** The name in a Hugging Face SiglipModel; so are the shapes. */
+  /** The name in a Hugging Face SiglipModel (NaFlex: Siglip2Model); so are the shapes. */
   readonly name: string;
   readonly shape: readonly number[];
   readonly init: Initialiser;
@@ -95,10 +95,11 @@ export function parameterSpecs(
   });
   const patchFan = 3 * vision.patch ** 2;
   const patch = 'vision_model.embeddings.patch_embedding';
+  const patchShape = vision.kind === 'naflex' ? [patchFan] : [3, vision.patch, vision.patch];
   return [
     {
       name: `${patch}.weight`,
-      shape: [vision.width, 3, vision.patch, vision.patch],
+      shape: [vision.width, ...patchShape],
       init: { kind: 'lecun', fanIn: patchFan },
       decay: true,
     },

@@ -29,7 +29,16 @@ export function textSizeFor(vision: SizeName): SizeName {
 
 /** Everything that fixes the shapes of the two towers. */
 export interface ModelConfig {
-  readonly vision: TowerSize & { readonly patch: number; readonly resolution: number };
+  readonly vision: TowerSize & {
+    readonly patch: number;
+    /**
+     * Pixels on a side of the square input. NaFlex: of the square whose patches have the stored position embeddings,
+     * 256 in the paper, 16 x 16 patches of 16 pixels.
+     */
+    readonly resolution: number;
+    /** fixed if not given: squares of one size (SiglipModel). naflex: any shape, any length (Siglip2Model). */
+    readonly kind?: 'fixed' | 'naflex';
+  };
   readonly text: TowerSize & {
     /** Tokens of a text, 64 in the paper. */
     readonly length: number;

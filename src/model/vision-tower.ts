@@ -60,8 +60,11 @@ export function visionTower(
   return { encoded, pooled: mapHead(p, 'vision_model.head', encoded, batch, vision.heads) };
 }
 
-/** Multihead attention pooling, big_vision `MAPHead`: (B N, D) -> (B, D). No layer norm on its input, no residual to the probe. */
-function mapHead(p: Parameters, name: string, x: Tensor, batch: number, heads: number): Tensor {
+/**
+ * Multihead attention pooling, big_vision `MAPHead`: (B N, D) -> (B, D). No layer norm on its input, no residual to
+ * the probe. `mask` as in `attend`.
+ */
+export function mapHead(p: Parameters, name: string, x: Tensor, batch: number, heads: number, mask?: Tensor): Tensor {
   const width = x.shape[1]!;
   const weights = parameter(p, `${name}.attention.in_proj_weight`);
   const biases = parameter(p, `${name}.attention.in_proj_bias`);
@@ -74,7 +77,7 @@ function mapHead(p: Parameters, name: string, x: Tensor, batch: number, heads: n
   const [weight, bias] = part(0, 1);
   const [query] = projectHeads(probe, scaled(weight, width, heads), scaled(bias, width, heads), 1, 1, heads); // (1, H, 1, D/H)
   const [k, v] = projectHeads(x, ...part(1, 2), 2, batch, heads);
-  const attended = attend(tf.tile(query!, [batch, 1, 1, 1]), k!, v!);
+  const attended = attend(tf.tile(query!, [batch, 1, 1, 1]), k!, v!, mask);
   const hidden = linear(p, `${name}.attention.out_proj`, attended);
   return hidden.add(mlp(p, `${name}.mlp`, norm(p, `${name}.layernorm`, hidden)));
 }

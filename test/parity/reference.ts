@@ -25,20 +25,41 @@ export interface Reference {
 }
 
 export async function loadReference(): Promise<Reference> {
-  const file = await SafetensorsFile.open(fixture('tiny-siglip.safetensors'));
-  const bytes = new Map<string, Uint8Array<ArrayBuffer>>();
-  for (const name of file.tensors.keys()) bytes.set(name, await file.read(name));
-  await file.close();
-  const floats = (name: string) => {
-    if (file.info(name).dtype !== 'F32') throw new Error(`${name} is not F32`);
-    return new Float32Array(bytes.get(name)!.buffer);
-  };
+  const file = await openFixture('tiny-siglip.safetensors');
   return {
     ...JSON.parse(readFileSync(fixture('tiny-siglip.json'), 'utf8')),
-    floats,
-    shape: (name: string) => file.info(name).shape,
-    images: bytes.get('images')!,
-    tokens: new Int32Array(bytes.get('tokens')!.buffer),
+    floats: file.floats,
+    shape: file.shape,
+    images: file.bytes('images'),
+    tokens: file.ints('tokens'),
+  };
+}
+
+/** Stored tensors by name. */
+export interface Fixture {
+  readonly names: readonly string[];
+  floats(name: string): Float32Array;
+  ints(name: string): Int32Array;
+  bytes(name: string): Uint8Array;
+  shape(name: string): readonly number[];
+}
+
+/** Reads a safetensors file of `fixtures/`. */
+export async function openFixture(path: string): Promise<Fixture> {
+  const file = await SafetensorsFile.open(fixture(path));
+  const content = new Map<string, Uint8Array<ArrayBuffer>>();
+  for (const name of file.tensors.keys()) content.set(name, await file.read(name));
+  await file.close();
+  const read = (name: string, dtype: string) => {
+    if (file.info(name).dtype !== dtype) throw new Error(`${name} is not ${dtype}`);
+    return content.get(name)!;
+  };
+  return {
+    names: [...content.keys()],
+    floats: (name) => new Float32Array(read(name, 'F32').buffer),
+    ints: (name) => new Int32Array(read(name, 'I32').buffer),
+    bytes: (name) => read(name, 'U8'),
+    shape: (name) => file.info(name).shape,
   };
 }
 

@@ -1,0 +1,135 @@
+import { readFileSync } from 'node:fs';
+import type { Tensor } from '@tensorflow/tfjs';
+import { beforeAll, describe, expect, it } from 'vitest';
+import { compile } from '../../src/compile/program.ts';
+import { l2Normalise } from '../../src/model/layers.ts';
+import { naflexTower, normalisePatches, positionWeights } from '../../src/model/naflex-tower.ts';
+import { parameterSpecs } from '../../src/model/parameters.ts';
+import type { ModelConfig } from '../../src/model/sizes.ts';
+import { textTower } from '../../src/model/text-tower.ts';
+import { sigmoidLoss } from '../../src/objectives/sigmoid.ts';
+import { tf } from '../../src/runtime/tensorflow.ts';
+import { distance, type Fixture, openFixture } from './reference.ts';
+
+/** Numbers of transformers' Siglip2Model and of torch's autograd in double precision: see make_naflex_fixtures.py. */
+const facts = JSON.parse(readFileSync(new URL('fixtures/tiny-siglip2.json', import.meta.url), 'utf8')) as {
+  model: ModelConfig;
+  loss: number;
+};
+const { model } = facts;
+const specs = parameterSpecs(model);
+let fixture: Fixture;
+let parameters: Record<string, Tensor>;
+let mask: Tensor;
+let shapes: Tensor;
+let patches: Tensor;
+let tokens: Tensor;
+
+beforeAll(async () => {
+  fixture = await openFixture('tiny-siglip2.safetensors');
+  const shape = (name: string) => fixture.shape(name) as number[];
+  parameters = Object.fromEntries(
+    specs.map(({ name }) => [name, tf.tensor(fixture.floats(`parameters/${name}`), shape(`parameters/${name}`))]),
+  );
+  mask = tf.tensor(Float32Array.from(fixture.ints('mask')), shape('mask'));
+  shapes = tf.tensor(fixture.ints('spatialShapes'), shape('spatialShapes'), 'int32');
+  patches = normalisePatches(tf.tensor(Float32Array.from(fixture.bytes('patches')), shape('patches')), mask);
+  tokens = tf.tensor(fixture.ints('tokens'), shape('tokens'), 'int32');
+});
+
+const apart = (actual: Tensor, stored: string) => distance(actual.dataSync(), fixture.floats(stored));
+const inVision = specs.map(({ name }) => name).filter((name) => name.startsWith('vision_model.'));
+
+/** The loss as a function of the parameters of the tower, in the order of `inVision`. */
+const lossOf =
+  (remat: boolean) =>
+  (...values: Tensor[]) => {
+    const p = { ...parameters, ...Object.fromEntries(inVision.map((name, i) => [name, values[i]!])) };
+    const { pooled } = naflexTower(p, model, patches, mask, shapes, { remat });
+    return sigmoidLoss(p, pooled, textTower(p, model, tokens).pooled);
+  };
+
+describe('the NaFlex tower against transformers, on five shapes in one batch', () => {
+  it('has the same parameters, by name and shape', () => {
+    const stored = fixture.names.filter((name) => name.startsWith('parameters/'));
+    expect(specs.map(({ name }) => `parameters/${name}`).sort()).toEqual(stored.sort());
+    for (const { name, shape } of specs) expect(fixture.shape(`parameters/${name}`), name).toEqual(shape);
+  });
+
+  it('gives every patch the same position, and padding that of the first patch', () => {
+    const table = parameters['vision_model.embeddings.position_embedding.weight']!;
+    expect(apart(tf.matMul(positionWeights(mask, shapes, 16), table), 'positions')).toBeLessThan(2e-6);
+  });
+
+  it('sees the same, patch by patch and pooled', () => {
+    const { encoded, pooled } = naflexTower(parameters, model, patches, mask, shapes);
+    expect(apart(encoded, 'image/encoded')).toBeLessThan(5e-6);
+    expect(apart(pooled, 'image/pooled')).toBeLessThan(5e-6);
+    expect(apart(l2Normalise(pooled), 'image/embedded')).toBeLessThan(5e-6);
+  });
+
+  it('gives the same logits', () => {
+    const image = l2Normalise(naflexTower(parameters, model, patches, mask, shapes).pooled);
+    const text = l2Normalise(textTower(parameters, model, tokens).pooled);
+    const logits = tf.matMul(image, text, false, true).mul(parameters.logit_scale!.exp()).add(parameters.logit_bias!);
+    expect(apart(logits, 'logits')).toBeLessThan(5e-6);
+  });
+
+  it.each([false, true])('has the same loss and gradients (blocks computed again: %s)', (remat) => {
+    const { value, grads } = tf.valueAndGrads(lossOf(remat) as never)(
+      inVision.map((name) => parameters[name]!) as never,
+    );
+    expect(value.dataSync()[0]).toBeCloseTo(facts.loss, 5);
+    const largest = Math.max(...inVision.map((name) => Math.max(...fixture.floats(`gradients/${name}`).map(Math.abs))));
+    for (const [i, name] of inVision.entries()) {
+      const actual = (grads as Tensor[])[i]!.dataSync();
+      // Softmax does not see a shift of all scores: zero, but for rounding.
+      if (name.endsWith('k_proj.bias')) expect(Math.max(...actual.map(Math.abs)), name).toBeLessThan(1e-6 * largest);
+      else expect(distance(actual, fixture.floats(`gradients/${name}`)), name).toBeLessThan(2e-5);
+    }
+  });
+});
+
+it('the compiled NaFlex tower gives what the eager one gives, forward and backward', () => {
+  const spec = (tensor: Tensor, dtype: 'float32' | 'int32' | 'uint8') => ({ shape: tensor.shape, dtype });
+  const program = compile({
+    state: Object.fromEntries(inVision.map((name) => [name, spec(parameters[name]!, 'float32')])),
+    signatures: {
+      embed: {
+        feeds: {
+          patches: spec(patches, 'uint8'),
+          mask: spec(mask, 'float32'),
+          shapes: spec(shapes, 'int32'),
+        },
+        run: (p, feeds) => {
+          const names = Object.keys(p);
+          const sum = (...values: Tensor[]) => {
+            const own = Object.fromEntries(names.map((name, i) => [name, values[i]!]));
+            const input = normalisePatches(feeds.patches!, feeds.mask!);
+            return naflexTower(own, model, input, feeds.mask!, feeds.shapes!).pooled.square().sum();
+          };
+          const { value, grads } = tf.valueAndGrads(sum as never)(names.map((name) => p[name]!) as never);
+          const gradients = (grads as Tensor[]).map((gradient, i) => [`g${i}`, gradient]);
+          return { outputs: { value, ...Object.fromEntries(gradients) } };
+        },
+      },
+    },
+  });
+  program.write(Object.fromEntries(inVision.map((name) => [name, fixture.floats(`parameters/${name}`)])));
+  const result = program.run('embed', {
+    patches: fixture.bytes('patches'),
+    mask: mask.dataSync() as Float32Array,
+    shapes: fixture.ints('spatialShapes'),
+  });
+  program.dispose();
+  const sum = (...values: Tensor[]) => {
+    const own = Object.fromEntries(inVision.map((name, i) => [name, values[i]!]));
+    return naflexTower(own, model, patches, mask, shapes).pooled.square().sum();
+  };
+  const { value, grads } = tf.valueAndGrads(sum as never)(inVision.map((name) => parameters[name]!) as never);
+  expect(distance(result.value!, value.dataSync())).toBeLessThan(1e-6);
+  for (const [i, name] of inVision.entries()) {
+    if (name.endsWith('k_proj.bias')) continue;
+    expect(distance(result[`g${i}`]!, (grads as Tensor[])[i]!.dataSync()), name).toBeLessThan(1e-5);
+  }
+});
