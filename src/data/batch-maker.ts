@@ -1,12 +1,12 @@
 import pMap from 'p-map';
 import { RunnerError } from '../runtime/errors.ts';
-import { PartArrays } from './batch-parts.ts';
 import { chooseCaption } from './captions.ts';
 import { drawCrop } from './crop.ts';
 import { decodeImage } from './decode.ts';
 import { DecodedCache, type DecodedExample } from './decoded-cache.ts';
 import { CorruptExample, checkSizes, parseMeta } from './example.ts';
 import { ExampleOrder, type ExampleRef, entryOf } from './order.ts';
+import { PartArrays } from './part-arrays.ts';
 import { randomStream } from './random.ts';
 import { resizeBilinear } from './resize.ts';
 import type { ShardCache } from './shard-cache.ts';

@@ -1,5 +1,4 @@
-import type { BatchPart, PartArray, PartExample, PartValues } from './batch-part.ts';
-import type { BatchPlan } from './types.ts';
+import type { BatchPart } from './batch-part.ts';
 
 /** Every part by its name in a plan. */
 export const batchParts = {} as const;
@@ -8,39 +7,3 @@ type SettingsOf<T> = T extends BatchPart<infer S> ? S : never;
 
 /** The parts that a plan asks for, with their settings. */
 export type BatchPartSettings = { readonly [K in keyof typeof batchParts]?: SettingsOf<(typeof batchParts)[K]> };
-
-const constructors = { uint8: Uint8Array, int32: Int32Array, float32: Float32Array };
-
-/** The arrays of a batch of a plan, filled example by example. */
-export class PartArrays {
-  readonly #plan: BatchPlan;
-  readonly #parts: { part: BatchPart<unknown>; settings: unknown; arrays: Readonly<Record<string, PartArray>> }[];
-  readonly values: Readonly<Record<string, PartValues>>;
-
-  constructor(plan: BatchPlan) {
-    this.#plan = plan;
-    const known: Readonly<Record<string, BatchPart<unknown>>> = batchParts;
-    this.#parts = Object.entries(plan.parts ?? {}).flatMap(([name, settings]) => {
-      const part = known[name];
-      if (part === undefined || settings === undefined) return [];
-      return [{ part, settings, arrays: part.arrays(settings, plan) }];
-    });
-    this.values = Object.fromEntries(
-      this.#parts.flatMap(({ arrays }) =>
-        Object.entries(arrays).map(([name, { dtype, size }]) => [name, new constructors[dtype](plan.batch * size)]),
-      ),
-    );
-  }
-
-  /** Fills place `i` of the batch. */
-  async fill(i: number, example: PartExample): Promise<void> {
-    for (const { part, settings, arrays } of this.#parts) {
-      const own = Object.entries(arrays).map(([name, { size }]) => {
-        // An example that turned out corrupt may have left something in this place.
-        const place = this.values[name]!.subarray(i * size, (i + 1) * size).fill(0);
-        return [name, place];
-      });
-      await part.fill(example, settings, this.#plan, Object.fromEntries(own));
-    }
-  }
-}
