@@ -44,9 +44,9 @@ export interface Fixture {
   shape(name: string): readonly number[];
 }
 
-/** Reads a safetensors file of `fixtures/`. */
-export async function openFixture(path: string): Promise<Fixture> {
-  const file = await SafetensorsFile.open(fixture(path));
+/** Reads a safetensors file, by its name in `fixtures/` or by its URL. */
+export async function openFixture(path: string | URL): Promise<Fixture> {
+  const file = await SafetensorsFile.open(typeof path === 'string' ? fixture(path) : fileURLToPath(path));
   const content = new Map<string, Uint8Array<ArrayBuffer>>();
   for (const name of file.tensors.keys()) content.set(name, await file.read(name));
   await file.close();
