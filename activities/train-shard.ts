@@ -39,7 +39,7 @@ export async function trainShard(deps: Dependencies, input: ShardInput, attempt:
     for (let crashes = 0; ; ) {
       const start = await newestStart(deps.store, input);
       shard.newest = start;
-      if (start) shard.live = { ...shard.live, ...start.metrics, step: start.step };
+      if (start) shard.live = { ...start.metrics, objectives: start.metrics.objectives ?? {}, step: start.step };
       if (start && (start.step >= toStep || attempt.signal.aborted)) return await finished(shard, start);
       if (attempt.signal.aborted) throw new CancelledFailure('stopped before the first checkpoint');
       try {

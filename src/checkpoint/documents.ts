@@ -19,7 +19,12 @@ const path = z
   .regex(/^[A-Za-z0-9_-][A-Za-z0-9._-]*(\/[A-Za-z0-9_-][A-Za-z0-9._-]*)*$/);
 const file = z.object({ path, bytes: count, sha256: hash });
 const files = z.array(file).max(10_000);
-const metrics = z.object({ loss: z.number(), examplesPerSecond: z.number(), dataWaitShare: z.number() });
+const metrics = z.object({
+  loss: z.number(),
+  objectives: z.record(z.string(), z.number()).optional(),
+  examplesPerSecond: z.number(),
+  dataWaitShare: z.number(),
+});
 
 const position = { step: count, examples: count };
 const place = { ...position, run: name, phase: name, revision: count };

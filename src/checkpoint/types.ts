@@ -16,7 +16,7 @@ export interface Position {
 export interface CheckpointMetrics {
   readonly loss: number;
   /** Each objective's loss as `loss/<objective>`, not weighted, and its metrics; older checkpoints have none. */
-  readonly objectives?: Readonly<Record<string, number>>;
+  readonly objectives?: Readonly<Record<string, number>> | undefined;
   readonly examplesPerSecond: number;
   /** Share of the time in which a step waited for its batch, 0 to 1. */
   readonly dataWaitShare: number;

@@ -33,12 +33,20 @@ function figuresOf({ workflow, newest }: RunStatus, work: PendingWork | undefine
   const loss = live?.loss || newest?.metrics.loss;
   const rate = live?.examplesPerSecond || newest?.metrics.examplesPerSecond;
   const parts: string[] = [];
-  if (loss) parts.push(`loss ${loss.toFixed(3)}`);
+  const single = lossesOf(live?.objectives ?? newest?.metrics.objectives);
+  if (loss) parts.push(`loss ${loss.toFixed(3)}${single}`);
   if (rate) parts.push(`${rate.toFixed(0)} examples/s`);
   if (live?.dataWaitShare) parts.push(`${(100 * live.dataWaitShare).toFixed(0)} % waiting for data`);
   if (rate && workflow?.state === 'training' && workflow.total > step)
     parts.push(`about ${duration(((workflow.total - step) * workflow.batch) / rate)} left`);
   return parts.join(', ');
+}
+
+/** Each objective's own loss, where there are several: " (sigmoid 2.310, captioning 5.020)". */
+function lossesOf(reported: Readonly<Record<string, number>> = {}): string {
+  const losses = Object.entries(reported).filter(([key]) => key.startsWith('loss/'));
+  if (losses.length < 2) return '';
+  return ` (${losses.map(([key, value]) => `${key.slice('loss/'.length)} ${value.toFixed(3)}`).join(', ')})`;
 }
 
 function doing({ activity, attempt, waiting, live, beatSecondsAgo }: PendingWork): string {

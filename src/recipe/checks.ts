@@ -1,6 +1,7 @@
 import { parameterSpecs } from '../model/parameters.ts';
 import { recipeLengths } from './durations.ts';
 import { nearestName } from './nearest.ts';
+import { objectivesSchema } from './objectives.ts';
 import type { Recipe } from './schema.ts';
 import { modelConfig } from './settings.ts';
 
@@ -12,7 +13,14 @@ export interface Problem {
 
 /** Where fields contradict one another. `epoch` is the number of examples to train on, when known. */
 export function contradictions(recipe: Recipe, epoch?: number): Problem[] {
-  return [...names(recipe), ...towers(recipe), ...microBatches(recipe), ...lengths(recipe, epoch), ...data(recipe)];
+  return [
+    ...names(recipe),
+    ...towers(recipe),
+    ...aims(recipe),
+    ...microBatches(recipe),
+    ...lengths(recipe, epoch),
+    ...data(recipe),
+  ];
 }
 
 /** Folders of a run in the bucket that are no phases. */
@@ -31,6 +39,15 @@ function microBatches({ phases }: Recipe): Problem[] {
     if (batch % accumulate === 0) return [];
     const message = `phases.${i}.accumulate is ${accumulate}; a divisor of the batch ${batch} is allowed`;
     return [{ fields: [`phases.${i}.accumulate`, `phases.${i}.batch`], message }];
+  });
+}
+
+function aims({ phases }: Recipe): Problem[] {
+  return phases.flatMap(({ objectives }, i) => {
+    if (Object.values(objectives).some((own) => own !== undefined)) return [];
+    const known = Object.keys(objectivesSchema.shape).join(', ');
+    const message = `phases.${i}.objectives names none; at least one is allowed: ${known}`;
+    return [{ fields: [`phases.${i}.objectives`], message }];
   });
 }
 

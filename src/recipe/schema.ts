@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { objectivesSchema } from './objectives.ts';
 
 /**
  * A run as one JSON document. This file is the only description of it: the types, the checks and the
@@ -124,7 +125,7 @@ const phaseSchema = z.strictObject({
   stretch: positive
     .default(1)
     .describe('Examples for each example of the window: the schedule runs slower. 3.75 for NaFlex in the paper.'),
-  objectives: z.strictObject({ sigmoid: positive.default(1) }).prefault({}),
+  objectives: objectivesSchema.default({ sigmoid: 1 }).describe('What is trained for, by weight; absent is off.'),
   teacher: z
     .strictObject({ momentum: fraction.default(0.966).describe('Fixed EMA momentum (SILC).') })
     .prefault({})

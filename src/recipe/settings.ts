@@ -2,6 +2,7 @@ import { fullVocabulary, type ModelConfig, type TowerSize, textSizeFor, towerSiz
 import { RunnerError } from '../runtime/errors.ts';
 import type { PhaseSettings } from '../train/protocol.ts';
 import { recipeLengths } from './durations.ts';
+import { resolveObjectives } from './objectives.ts';
 import type { Schedule } from './schedule.ts';
 import type { Phase, Recipe } from './schema.ts';
 
@@ -37,6 +38,7 @@ export function schedule(recipe: Recipe, phase: Phase, facts: DataFacts): Schedu
 
 /** All that fixes the training of a phase, every default and unit resolved. */
 export function phaseSettings(recipe: Recipe, phase: Phase, facts: DataFacts): PhaseSettings {
+  const { objectives, parts } = resolveObjectives(phase.objectives);
   return {
     phase: phase.name,
     seed: recipe.seed,
@@ -45,7 +47,7 @@ export function phaseSettings(recipe: Recipe, phase: Phase, facts: DataFacts): P
     remat: phase.remat,
     model: modelConfig(recipe, facts.vocabulary),
     init: recipe.model.init,
-    objectives: { sigmoid: { weight: phase.objectives.sigmoid } },
+    objectives,
     optimizer: recipe.optimizer,
     teacher: phase.teacher,
     schedule: schedule(recipe, phase, facts),
@@ -57,6 +59,7 @@ export function phaseSettings(recipe: Recipe, phase: Phase, facts: DataFacts): P
       textLength: recipe.model.text.length,
       data: recipe.data,
       vocabulary: facts.vocabulary,
+      ...(Object.keys(parts).length > 0 && { parts }),
     },
   };
 }

@@ -48,6 +48,14 @@ describe('a recipe with mistakes', () => {
     ]);
   });
 
+  it('is told of a phase that trains for nothing; without the field it trains for the sigmoid loss', () => {
+    expect(problemsOf(set('phases.0.objectives', {}))).toEqual([
+      'phases.0.objectives names none; at least one is allowed: sigmoid',
+    ]);
+    const { phases } = parseRecipe(set('phases.0.objectives', undefined)(read('emoji.json')));
+    expect(phases[0]!.objectives).toEqual({ sigmoid: 1 });
+  });
+
   it('is told of contradictions between right fields though others are wrong', () => {
     const problems = problemsOf((recipe) => {
       recipe.data.captions = [{ language: 'English', weight: -1 }];
