@@ -1,0 +1,34 @@
+import type { Values } from '../../src/compile/program.ts';
+import { type RandomStream, randomStream } from '../../src/data/random.ts';
+import type { Batch } from '../../src/data/types.ts';
+import type { ObjectiveSettings } from '../../src/objectives/registry.ts';
+import { exampleFeeds } from '../../src/train/losses.ts';
+import { phaseState } from '../../src/train/phase-state.ts';
+import type { PhaseSettings } from '../../src/train/protocol.ts';
+import { tinySettings } from './settings.ts';
+
+/** Every objective, small: one that is missing here does not compile. */
+export const tinyObjectives: Required<ObjectiveSettings> = {
+  sigmoid: { weight: 1 },
+};
+
+/** Arrays that even noise would not do for, by the name of the feed: `size` elements for a whole batch. */
+const drawn: Readonly<Record<string, (size: number, random: RandomStream) => Values[string]>> = {
+  tokens: (size, random) => Int32Array.from({ length: size }, () => random.below(tinySettings.model.text.vocabulary)),
+};
+
+/** A batch of noise with every array that the objectives of a phase ask for: a pure function of (settings, index). */
+export function noiseBatch(settings: PhaseSettings, index: number): Batch {
+  const feeds = exampleFeeds(settings, phaseState(settings), settings.batches.batch);
+  const { images, tokens, ...parts } = Object.fromEntries(
+    Object.entries(feeds).map(([name, { shape, dtype }]): [string, Values[string]] => {
+      const random = randomStream(3, `noise/${name}`, index);
+      const length = shape.reduce((a, b) => a * b, 1);
+      if (drawn[name]) return [name, drawn[name](length, random)];
+      if (dtype === 'uint8') return [name, Uint8Array.from({ length }, () => random.below(256))];
+      if (dtype === 'float32') return [name, Float32Array.from({ length }, () => random.next())];
+      throw new Error(`say in tiny-objectives.ts how the feed ${name} is drawn`);
+    }),
+  );
+  return { index, images: images as Uint8Array, tokens: tokens as Int32Array, parts, skipped: [] };
+}
