@@ -69,6 +69,6 @@ export interface ObjectiveResult {
   readonly loss: Scalar | Tensor;
   /** Scalars to report; means over examples. */
   readonly metrics?: Tensors;
-  /** New values of its state, each affine in a mean over the examples: micro-batches are averaged. */
+  /** New values of all of its state, each affine in a mean over the examples: micro-batches are averaged. */
   readonly state?: Tensors;
 }
