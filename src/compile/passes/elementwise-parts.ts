@@ -23,8 +23,10 @@ export const outputArgument: Readonly<Record<string, string>> = {
 /** The parts worth fusing, whose largest tensor has at least `fuseFrom` elements. */
 export function elementwiseParts(graph: Graph, fuseFrom: number): GraphNode[][] {
   const producers = producersOf(graph);
+  const readers = readersOf(graph);
   return runsOf(graph)
     .flatMap((run) => connectedParts(run, producers))
+    .map((part) => withoutOuterReshapes(part, readers))
     .filter((part) => worthwhile(part, producers, fuseFrom));
 }
 
@@ -113,4 +115,25 @@ export function readersOf(graph: Graph): ReadonlyMap<string, readonly GraphNode[
     for (const input of node.inputs) readers.set(input, [...(readers.get(input) ?? []), node]);
   }
   return readers;
+}
+
+/**
+ * A reshape at the border of a part is better left out: by itself it costs nothing, as the result of a compiled
+ * function it is a copy.
+ */
+function withoutOuterReshapes(
+  part: readonly GraphNode[],
+  readers: ReadonlyMap<string, readonly GraphNode[]>,
+): GraphNode[] {
+  const inside = new Map(part.map((node) => [node.name, node]));
+  for (let count = -1; count !== inside.size; ) {
+    count = inside.size;
+    for (const node of part) {
+      if (node.op !== 'Reshape') continue;
+      const first = !inside.has(producerOf(node.inputs[0]!));
+      const last = (readers.get(`${node.name}:0`) ?? []).every((reader) => !inside.has(reader.name));
+      if (first || last) inside.delete(node.name);
+    }
+  }
+  return [...inside.values()];
 }
