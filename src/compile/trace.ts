@@ -69,6 +69,12 @@ export function trace<T>(
   };
 
   const execute = (op: string, attrs: TFEOpAttr[], inputs: TensorInfo[], count: number): Tensor[] => {
+    // It starts with the input whose memory it can take over, which is a matter of timing.
+    if (op === 'AddN' && inputs.length > 2) {
+      throw new TraceError(
+        'AddN adds in no fixed order, so that two runs could differ; stack and sum, or add in pairs',
+      );
+    }
     const sources = inputs.map(sourceOf);
     const traced = sources.some((source) => source.phantom !== null);
     const values = Object.fromEntries(attrs.map((attr) => [attr.name, attrValue(backend, attr)]));

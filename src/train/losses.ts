@@ -4,7 +4,6 @@ import { textTower } from '../model/text-tower.ts';
 import { normalisePixels, visionTower } from '../model/vision-tower.ts';
 import type { Features } from '../objectives/objective.ts';
 import type { ActiveObjective } from '../objectives/registry.ts';
-import { tf } from '../runtime/tensorflow.ts';
 import { computedState, type PhaseState, teacherCopy } from './phase-state.ts';
 import type { PhaseSettings } from './protocol.ts';
 
@@ -92,5 +91,8 @@ export function lossesOf(
     for (const [metric, value] of Object.entries(metrics)) reported[`${name}/${metric}`] = value;
     for (const [piece, value] of Object.entries(moved)) next[computedState(piece)] = value;
   }
-  return { total: tf.addN(terms), reported, state: next };
+  return { total: sumOf(terms), reported, state: next };
 }
+
+/** Scalars added from left to right; AddN has no fixed order. */
+export const sumOf = (terms: readonly Tensor[]): Tensor => terms.reduce((sum, term) => sum.add(term));

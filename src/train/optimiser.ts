@@ -35,8 +35,10 @@ export function optimiserStep(
   gradients: Tensors,
   scalars: StepScalars<Tensor>,
 ): OptimiserResult {
-  const squares = specs.map(({ name }) => gradients[name]!.square().sum());
-  const gradientNorm = tf.addN(squares).sqrt() as Tensor;
+  // Columns first: XLA adds one element after another, and only columns side by side.
+  const squares = specs.map(({ name }) => gradients[name]!.square().sum(0).sum());
+  // Not AddN: the order in which it adds depends on which input's memory happens to be free first.
+  const gradientNorm = tf.stack(squares).sum().sqrt() as Tensor;
   const clip = tf.scalar(settings.clipNorm).div(gradientNorm.maximum(settings.clipNorm)) as Tensor;
   const { beta1, beta2 } = settings;
   const next: Record<string, Tensor> = {};

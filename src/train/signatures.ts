@@ -6,7 +6,7 @@ import type { VisionOutput } from '../model/vision-tower.ts';
 import type { Features } from '../objectives/objective.ts';
 import { tf } from '../runtime/tensorflow.ts';
 import { differentiate } from './differentiate.ts';
-import { exampleFeeds, lazyFeatures, lossesOf } from './losses.ts';
+import { exampleFeeds, lazyFeatures, lossesOf, sumOf } from './losses.ts';
 import { optimiserStep } from './optimiser.ts';
 import { computedState, type PhaseState, teacherCopy } from './phase-state.ts';
 import type { PhaseSettings } from './protocol.ts';
@@ -97,11 +97,11 @@ export function accumulatedSignatures(settings: PhaseSettings, phase: PhaseState
           // Its gradient is the chain rule: d loss / d z, times d z / d parameters.
           terms.push(features.image.pooled.mul(feeds.dImages!).sum(), features.text.pooled.mul(feeds.dTexts!).sum());
         }
-        if (perExample.length === 0) return { value: tf.addN(terms), aside: {} };
+        if (perExample.length === 0) return { value: sumOf(terms), aside: {} };
         const losses = lossesOf(settings, phase, perExample, { p, state, feeds, features });
         reported = Object.keys(losses.reported);
         terms.push(losses.total.div(accumulate));
-        return { value: tf.addN(terms), aside: { ...losses.reported, ...losses.state } };
+        return { value: sumOf(terms), aside: { ...losses.reported, ...losses.state } };
       });
       const { outputs, rest } = split(aside, reported);
       const sums: [string, Tensor][] = trained.map((name) => [

@@ -128,6 +128,14 @@ describe('a compiled program', () => {
     expect(() => compile(readsBack)).toThrow(/read back to the host after Mul/);
   });
 
+  it('refuses AddN of more than two, whose result depends on timing', () => {
+    const adds: ProgramDefinition = {
+      state: {},
+      signatures: { sum: { feeds: { x: scalar }, run: (_, { x }) => ({ outputs: { y: tf.addN([x!, x!, x!]) } }) } },
+    };
+    expect(() => compile(adds)).toThrow(/AddN adds in no fixed order/);
+  });
+
   it('leaves the backend as it was, also after a refusal', () => {
     const sum = tf.tidy(() => tf.tensor1d([1, 2, 3]).sum().dataSync()[0]);
     expect(sum).toBe(6);
