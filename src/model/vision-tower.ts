@@ -38,6 +38,8 @@ export function visionTower(
   options: TowerOptions = {},
 ): VisionOutput {
   const { vision } = config;
+  // Its patch embedding has as many numbers, in another order.
+  if (vision.kind === 'naflex') throw new Error('a NaFlex model sees patches, not squares: use naflexTower');
   const batch = images.shape[0]!;
   const grid = patchGrid(config);
   const { patch, width } = vision;

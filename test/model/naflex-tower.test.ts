@@ -73,6 +73,36 @@ describe('the NaFlex tower', () => {
     for (const other of pooled.slice(1)) expect(gap(pooled[0]!, other)).toBeLessThan(1e-6);
   });
 
+  it('has the gradients of finite differences, also for the positions', () => {
+    const mask = tf.tensor2d([
+      [1, 1, 1, 1, 1, 1, 0, 0],
+      [1, 1, 1, 1, 0, 0, 0, 0],
+    ]);
+    const shapes = tf.tensor2d([3, 2, 1, 4], [2, 2], 'int32');
+    const patches = normalisePatches(bytes('patches', [2, 8, 12]), mask);
+    for (const name of [
+      'vision_model.embeddings.position_embedding.weight',
+      'vision_model.embeddings.patch_embedding.weight',
+      'vision_model.encoder.layers.0.self_attn.k_proj.weight',
+      'vision_model.head.attention.in_proj_weight',
+    ]) {
+      const loss = (value: Tensor) =>
+        naflexTower({ ...parameters, [name]: value }, naflex, patches, mask, shapes)
+          .pooled.square()
+          .sum();
+      const gradient = tf.grad(loss)(parameters[name]!);
+      // Along the gradient, where the difference stands out most from rounding.
+      const step = 2e-2 / gradient.norm().dataSync()[0]!;
+      const at = (t: number) => loss(parameters[name]!.add(gradient.mul(t * step))).dataSync()[0]!;
+      const slope = (8 * (at(1) - at(-1)) - (at(2) - at(-2))) / (12 * step);
+      expect(slope / gradient.square().sum().dataSync()[0]!, name).toBeCloseTo(1, 2);
+    }
+  });
+
+  it('is not taken for the fixed tower', () => {
+    expect(() => visionTower(parameters, naflex, tf.zeros([1, 32, 32, 3]))).toThrow('use naflexTower');
+  });
+
   it('finds row and column of every patch up to 64 on a side, where a float quotient could round', () => {
     for (const side of [1, 3, 7, 41, 49, 64]) {
       const length = side * 16;
