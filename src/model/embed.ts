@@ -1,7 +1,9 @@
 import { join } from 'node:path';
 import { SafetensorsFile } from '../checkpoint/safetensors.ts';
-import { compile, type Values } from '../compile/program.ts';
+import { compile, type Signature, type Values } from '../compile/program.ts';
+import type { NaflexImage } from '../data/naflex-resize.ts';
 import { l2Normalise } from './layers.ts';
+import { naflexTower, normalisePatches } from './naflex-tower.ts';
 import { parameterSpecs, tokenTable } from './parameters.ts';
 import { embeddingWidth, type ModelConfig } from './sizes.ts';
 import { textTower } from './text-tower.ts';
@@ -12,23 +14,28 @@ export interface Embedder {
   /** exp(logit_scale) and logit_bias. */
   readonly temperature: number;
   readonly logitBias: number;
-  /** (n, R, R, 3) bytes -> (n, E) */
+  /** A fixed model: (n, R, R, 3) bytes -> (n, E). */
   images(pixels: Uint8Array): Float32Array;
+  /** A NaFlex model: n images of any shapes, each as patches, padded as it was opened for -> (n, E). */
+  patches(images: readonly NaflexImage[]): Float32Array;
   /** (n, L) full token ids -> (n, E). Every id must be among those the embedder was opened with. */
   texts(tokens: Int32Array): Float32Array;
   dispose(): void;
 }
 
-const batch = 64;
+/** Rows of a batch; fewer when NaFlex images have more than the paper's 256 patches, whose attention is quadratic. */
+const rowsOfBatch = 64;
 
 /**
  * Opens `model.safetensors` below `folder` for embedding. Of the 256,000-row token table only the rows of
- * `tokenIds` are read (ascending, distinct). CheckpointDamaged when a tensor is missing or has another shape.
+ * `tokenIds` are read (ascending, distinct). NaFlex images are padded to `patches` patches.
+ * CheckpointDamaged when a tensor is missing or has another shape.
  */
 export async function openEmbedder(
   folder: string,
   config: ModelConfig,
   tokenIds: readonly number[],
+  { patches = 256 }: { readonly patches?: number } = {},
 ): Promise<Embedder> {
   const compact: ModelConfig = { ...config, text: { ...config.text, vocabulary: tokenIds.length } };
   const specs = parameterSpecs(compact);
@@ -44,18 +51,31 @@ export async function openEmbedder(
   } finally {
     await file.close();
   }
-  const { resolution } = config.vision;
+  const { resolution, patch } = config.vision;
   const { length } = config.text;
+  const batch = Math.min(rowsOfBatch, Math.max(1, Math.floor((rowsOfBatch * 256) / patches)));
+  const patchSize = 3 * patch ** 2;
+  const fixed: Signature = {
+    feeds: { bytes: { shape: [batch, resolution, resolution, 3], dtype: 'uint8' } },
+    run: (p, { bytes }) => ({
+      outputs: { rows: l2Normalise(visionTower(p, compact, normalisePixels(bytes!)).pooled) },
+    }),
+  };
+  const naflex: Signature = {
+    feeds: {
+      bytes: { shape: [batch, patches, patchSize], dtype: 'uint8' },
+      mask: { shape: [batch, patches], dtype: 'float32' },
+      spatialShapes: { shape: [batch, 2], dtype: 'int32' },
+    },
+    run: (p, { bytes, mask, spatialShapes }) => {
+      const input = normalisePatches(bytes!, mask!);
+      return { outputs: { rows: l2Normalise(naflexTower(p, compact, input, mask!, spatialShapes!).pooled) } };
+    },
+  };
   const program = compile({
     state: Object.fromEntries(specs.map(({ name, shape }) => [name, { shape, dtype: 'float32' }])),
     signatures: {
-      images: {
-        feeds: { bytes: { shape: [batch, resolution, resolution, 3], dtype: 'uint8' } },
-        run: (p, { bytes }) => {
-          const pixels = normalisePixels(bytes!);
-          return { outputs: { rows: l2Normalise(visionTower(p, compact, pixels).pooled) } };
-        },
-      },
+      ...(config.vision.kind === 'naflex' ? { patches: naflex } : { images: fixed }),
       texts: {
         feeds: { tokens: { shape: [batch, length], dtype: 'int32' } },
         run: (p, { tokens }) => ({ outputs: { rows: l2Normalise(textTower(p, compact, tokens!).pooled) } }),
@@ -66,21 +86,13 @@ export async function openEmbedder(
 
   const width = embeddingWidth(config);
   const rowOf = new Map(tokenIds.map((id, row) => [id, row]));
-  /** Whole batches through the graph; the last one is filled up with zeros that are cut off again. */
-  const inBatches = <T extends Uint8Array | Int32Array>(
-    signature: string,
-    feed: string,
-    rowSize: number,
-    all: T,
-    part: T,
-  ) => {
-    const count = all.length / rowSize;
+  /** `count` rows in whole batches through the graph; `part` gives the feeds of those from `first` to `end`. */
+  const inBatches = (signature: string, count: number, part: (first: number, end: number) => Values) => {
     const rows = new Float32Array(count * width);
     for (let first = 0; first < count; first += batch) {
-      part.fill(0);
-      part.set(all.subarray(first * rowSize, (first + batch) * rowSize));
-      const result = program.run(signature, { [feed]: part }).rows as Float32Array;
-      rows.set(result.subarray(0, (Math.min(count, first + batch) - first) * width), first * width);
+      const end = Math.min(count, first + batch);
+      const result = program.run(signature, part(first, end)).rows as Float32Array;
+      rows.set(result.subarray(0, (end - first) * width), first * width);
     }
     return rows;
   };
@@ -89,15 +101,41 @@ export async function openEmbedder(
     logitBias: values.logit_bias![0]!,
     images(pixels) {
       const size = resolution * resolution * 3;
-      return inBatches('images', 'bytes', size, pixels, new Uint8Array(batch * size));
+      const bytes = new Uint8Array(batch * size);
+      return inBatches('images', pixels.length / size, (first, end) => {
+        bytes.set(pixels.subarray(first * size, end * size));
+        return { bytes };
+      });
+    },
+    patches(images) {
+      const bytes = new Uint8Array(batch * patches * patchSize);
+      const mask = new Float32Array(batch * patches);
+      // What fills up the last batch is of some shape as well.
+      const spatialShapes = new Int32Array(batch * 2).fill(1);
+      return inBatches('patches', images.length, (first, end) => {
+        for (const [i, image] of images.slice(first, end).entries()) {
+          if (image.mask.length !== patches) {
+            throw new Error(
+              `an image is padded to ${image.mask.length} patches; the embedder was opened for ${patches}`,
+            );
+          }
+          bytes.set(image.patches, i * patches * patchSize);
+          mask.set(image.mask, i * patches);
+          spatialShapes.set(image.spatialShape, i * 2);
+        }
+        return { bytes, mask, spatialShapes };
+      });
     },
     texts(tokens) {
-      const rows = tokens.map((id) => {
-        const row = rowOf.get(id);
-        if (row === undefined) throw new Error(`token ${id} is not among those that the embedder was opened with`);
-        return row;
+      const part = new Int32Array(batch * length);
+      return inBatches('texts', tokens.length / length, (first, end) => {
+        for (const [i, id] of tokens.subarray(first * length, end * length).entries()) {
+          const row = rowOf.get(id);
+          if (row === undefined) throw new Error(`token ${id} is not among those that the embedder was opened with`);
+          part[i] = row;
+        }
+        return { tokens: part };
       });
-      return inBatches('texts', 'tokens', length, rows, new Int32Array(batch * length));
     },
     dispose: () => program.dispose(),
   };

@@ -1,7 +1,12 @@
 import { readFileSync } from 'node:fs';
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import type { Tensor } from '@tensorflow/tfjs';
 import { beforeAll, describe, expect, it } from 'vitest';
+import { writeSafetensors } from '../../src/checkpoint/safetensors-write.ts';
 import { compile } from '../../src/compile/program.ts';
+import { openEmbedder } from '../../src/model/embed.ts';
 import { l2Normalise } from '../../src/model/layers.ts';
 import { naflexTower, normalisePatches, positionWeights } from '../../src/model/naflex-tower.ts';
 import { parameterSpecs } from '../../src/model/parameters.ts';
@@ -88,6 +93,43 @@ describe('the NaFlex tower against transformers, on five shapes in one batch', (
       else expect(distance(actual, fixture.floats(`gradients/${name}`)), name).toBeLessThan(2e-5);
     }
   });
+});
+
+it('a stored NaFlex model embeds images of mixed shapes, in several batches, as transformers does', async () => {
+  const folder = await mkdtemp(join(tmpdir(), 'siglip2-naflex-'));
+  try {
+    const stored = specs.map(({ name, shape }) => {
+      const values = fixture.floats(`parameters/${name}`);
+      return { name, shape, dtype: 'F32' as const, data: new Uint8Array(values.buffer) };
+    });
+    await writeSafetensors(join(folder, 'model.safetensors'), stored);
+    const [count, length, size] = fixture.shape('patches') as [number, number, number];
+    const ids = Array.from({ length: model.text.vocabulary }, (_, i) => i);
+    const embedder = await openEmbedder(folder, model, ids, { patches: length });
+    const images = Array.from({ length: 14 * count }, (_, k) => {
+      const i = k % count;
+      const [h, w] = fixture.ints('spatialShapes').subarray(2 * i);
+      return {
+        patches: fixture.bytes('patches').subarray(i * length * size, (i + 1) * length * size),
+        mask: Float32Array.from(fixture.ints('mask').subarray(i * length, (i + 1) * length)),
+        spatialShape: [h!, w!] as const,
+      };
+    });
+    const rows = embedder.patches(images);
+    const embedded = fixture.floats('image/embedded');
+    for (let k = 0; k < 14; k++) {
+      const again = rows.subarray(k * embedded.length, (k + 1) * embedded.length);
+      expect(distance(again, embedded)).toBeLessThan(5e-6);
+    }
+    const text = tf.tensor(embedder.texts(fixture.ints('tokens')), [count, model.vision.width]);
+    const cosines = tf.matMul(tf.tensor(embedded, [count, model.vision.width]), text, false, true);
+    expect(apart(cosines.mul(embedder.temperature).add(embedder.logitBias), 'logits')).toBeLessThan(5e-6);
+    expect(() => embedder.patches([{ ...images[0]!, mask: new Float32Array(3) }])).toThrow('padded to 3 patches');
+    expect(() => embedder.images(new Uint8Array(32 * 32 * 3))).toThrow('no signature images');
+    embedder.dispose();
+  } finally {
+    await rm(folder, { recursive: true });
+  }
 });
 
 describe('the compiled NaFlex tower', () => {
