@@ -1,3 +1,4 @@
+import { patchGrid } from '../../model/parameters.ts';
 import { embeddingWidth, fullVocabulary, type ModelConfig, type TowerSize } from '../../model/sizes.ts';
 
 /** A file beside `model.safetensors`. */
@@ -20,18 +21,20 @@ const tower = ({ width, depth, mlp, heads }: TowerSize) => ({
 });
 
 /**
- * `config.json` of a transformers SiglipModel: fixed-resolution SigLIP 2 checkpoints are of the first model's type.
- * The token table has all 256,000 rows whatever training used, and the ids of padding and end are Gemma's, which
- * the defaults of SiglipTextConfig are not.
+ * `config.json` of a transformers SiglipModel, the first model's type that fixed-resolution SigLIP 2 checkpoints have,
+ * or of a Siglip2Model for NaFlex. The token table has all 256,000 rows whatever training used, and the ids of padding
+ * and end are Gemma's, which the defaults of SiglipTextConfig are not.
  */
 export function modelConfigFile(config: ModelConfig): FolderFile {
   const { vision, text } = config;
+  const naflex = vision.kind === 'naflex';
+  const type = naflex ? 'siglip2' : 'siglip';
   const content = {
-    architectures: ['SiglipModel'],
-    model_type: 'siglip',
+    architectures: [naflex ? 'Siglip2Model' : 'SiglipModel'],
+    model_type: type,
     dtype: 'float32',
     text_config: {
-      model_type: 'siglip_text_model',
+      model_type: `${type}_text_model`,
       ...tower(text),
       vocab_size: fullVocabulary,
       max_position_embeddings: text.length,
@@ -41,10 +44,10 @@ export function modelConfigFile(config: ModelConfig): FolderFile {
       bos_token_id: 2,
     },
     vision_config: {
-      model_type: 'siglip_vision_model',
+      model_type: `${type}_vision_model`,
       ...tower(vision),
       num_channels: 3,
-      image_size: vision.resolution,
+      ...(naflex ? { num_patches: patchGrid(config) ** 2 } : { image_size: vision.resolution }),
       patch_size: vision.patch,
       vision_use_head: true,
     },
@@ -52,14 +55,24 @@ export function modelConfigFile(config: ModelConfig): FolderFile {
   return { path: 'config.json', content: json(content) };
 }
 
-/** `preprocessor_config.json`: a plain bilinear resize to the square, then x / 127.5 - 1. */
-export function preprocessorFile({ vision: { resolution } }: ModelConfig): FolderFile {
+export const processorClass = ({ vision: { kind } }: ModelConfig): string =>
+  kind === 'naflex' ? 'Siglip2Processor' : 'SiglipProcessor';
+
+/**
+ * `preprocessor_config.json`: a plain bilinear resize, to the square or for NaFlex to as many patches as there are
+ * stored positions, then x / 127.5 - 1.
+ */
+export function preprocessorFile(config: ModelConfig): FolderFile {
+  const { resolution, patch, kind } = config.vision;
+  const naflex = kind === 'naflex';
   const content = {
-    processor_class: 'SiglipProcessor',
-    image_processor_type: 'SiglipImageProcessor',
+    processor_class: processorClass(config),
+    image_processor_type: naflex ? 'Siglip2ImageProcessor' : 'SiglipImageProcessor',
     do_convert_rgb: true,
     do_resize: true,
-    size: { height: resolution, width: resolution },
+    ...(naflex
+      ? { patch_size: patch, max_num_patches: patchGrid(config) ** 2 }
+      : { size: { height: resolution, width: resolution } }),
     resample: 2, // PIL's BILINEAR
     do_rescale: true,
     rescale_factor: 1 / 255,

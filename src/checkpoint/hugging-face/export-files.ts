@@ -8,5 +8,5 @@ import { tokenizerFolderFiles } from './tokenizer.ts';
  * `AutoProcessor` and `AutoTokenizer` of transformers load the folder as it is.
  */
 export async function exportFiles(config: ModelConfig, facts: ModelCardFacts): Promise<FolderFile[]> {
-  return [...checkpointSidecars(config), ...(await tokenizerFolderFiles(config.text.length)), modelCard(config, facts)];
+  return [...checkpointSidecars(config), ...(await tokenizerFolderFiles(config)), modelCard(config, facts)];
 }

@@ -54,6 +54,19 @@ Retrieval, R@1 / R@5 / R@10:
 ${table(['language', 'image to text', 'text to image'], search)}`;
 }
 
+function input({ kind, resolution, patch }: ModelConfig['vision']): string {
+  return kind === 'naflex' ? `any shape, in patches of ${patch} px` : `${resolution} px, patches of ${patch} px`;
+}
+
+function preprocessing({ kind, resolution }: ModelConfig['vision']): string {
+  if (kind === 'naflex') {
+    return `- Pass \`max_num_patches\` to the processor for finer or coarser images. It drops transparency; training laid
+  transparent images on white.`;
+  }
+  return `- Training resized images without antialiasing and laid transparent ones on white; the processor here antialiases and
+  drops transparency. For the figures below give it images that are ${resolution} x ${resolution} already.`;
+}
+
 /** `README.md` of an exported folder: what the model is, how to load it, what it can do, and whose data it saw. */
 export function modelCard(config: ModelConfig, facts: ModelCardFacts): FolderFile {
   const { vision, text } = config;
@@ -75,7 +88,7 @@ step ${facts.step}, ${facts.examples} examples seen.
 
 | | width | depth | MLP | heads | input |
 | --- | --- | --- | --- | --- | --- |
-| image | ${vision.width} | ${vision.depth} | ${vision.mlp} | ${vision.heads} | ${vision.resolution} px, patches of ${vision.patch} px |
+| image | ${vision.width} | ${vision.depth} | ${vision.mlp} | ${vision.heads} | ${input(vision)} |
 | text | ${text.width} | ${text.depth} | ${text.mlp} | ${text.heads} | ${text.length} tokens |
 
 ## Use
@@ -95,8 +108,7 @@ print(model(**inputs).logits_per_image.sigmoid())
 \`\`\`
 
 - \`padding="max_length"\` is needed: texts are pooled at their last position, and the model only knows padded ones.
-- Training resized images without antialiasing and laid transparent ones on white; the processor here antialiases and
-  drops transparency. For the figures below give it images that are ${vision.resolution} x ${vision.resolution} already.
+${preprocessing(vision)}
 
 ## Figures
 

@@ -1,6 +1,7 @@
 import { readFile } from 'node:fs/promises';
 import { tokenizerFiles } from '../../data/tokenizer.ts';
-import type { FolderFile } from './config.ts';
+import type { ModelConfig } from '../../model/sizes.ts';
+import { type FolderFile, processorClass } from './config.ts';
 
 interface TokenizerJson {
   normalizer: unknown;
@@ -15,7 +16,7 @@ const specialTokens = { pad_token: '<pad>', eos_token: '<eos>', bos_token: '<bos
  * them (transformers `Siglip2Tokenizer`), no <bos>, and an <eos> that truncation keeps. With padding="max_length"
  * the ids are those of training.
  */
-export async function tokenizerFolderFiles(textLength: number): Promise<FolderFile[]> {
+export async function tokenizerFolderFiles(model: ModelConfig): Promise<FolderFile[]> {
   const gemma = JSON.parse(await readFile(tokenizerFiles().tokenizer, 'utf8')) as TokenizerJson;
   const tokenizer = {
     ...gemma,
@@ -25,9 +26,9 @@ export async function tokenizerFolderFiles(textLength: number): Promise<FolderFi
   const config = {
     // The general class takes tokenizer.json as it is, in every version of transformers.
     tokenizer_class: 'PreTrainedTokenizerFast',
-    processor_class: 'SiglipProcessor',
+    processor_class: processorClass(model),
     ...specialTokens,
-    model_max_length: textLength,
+    model_max_length: model.text.length,
     model_input_names: ['input_ids'],
     padding_side: 'right',
     truncation_side: 'right',

@@ -46,6 +46,30 @@ describe('the files beside a checkpoint', () => {
   });
 });
 
+describe('the files beside a NaFlex checkpoint', () => {
+  const config: ModelConfig = {
+    vision: { ...towerSizes.B, patch: 16, resolution: 256, kind: 'naflex' },
+    text: { ...towerSizes.B, length: 64, vocabulary: 256_000 },
+  };
+  const files = Object.fromEntries(checkpointSidecars(config).map(({ path, content }) => [path, JSON.parse(content)]));
+
+  it('are those of a Siglip2Model, whose images have patches and no size', () => {
+    const { architectures, model_type, text_config, vision_config } = files['config.json'];
+    expect({ architectures, model_type }).toEqual({ architectures: ['Siglip2Model'], model_type: 'siglip2' });
+    expect(text_config.model_type).toBe('siglip2_text_model');
+    expect(vision_config).toMatchObject({ model_type: 'siglip2_vision_model', num_patches: 256, patch_size: 16 });
+    expect(vision_config).not.toHaveProperty('image_size');
+    const processor = files['preprocessor_config.json'];
+    expect(processor).toMatchObject({
+      image_processor_type: 'Siglip2ImageProcessor',
+      max_num_patches: 256,
+      patch_size: 16,
+      resample: 2,
+    });
+    expect(processor).not.toHaveProperty('size');
+  });
+});
+
 describe('the model card', () => {
   const facts: ModelCardFacts = {
     run: 'emoji-1',
