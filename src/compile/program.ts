@@ -10,6 +10,7 @@ import { fuseElementwise } from './passes/fuse-elementwise.ts';
 import { plainMatmuls } from './passes/plain-matmul.ts';
 import { prune } from './passes/prune.ts';
 import { recomputeChains } from './passes/recompute.ts';
+import { waitForSignals } from './passes/wait-for.ts';
 import { encodeSavedModel, servingTag } from './saved-model.ts';
 import { trace } from './trace.ts';
 
@@ -106,7 +107,7 @@ export function compile(
   const plain = plainMatmuls(graph);
   const typed = prune(precision === 'bf16' ? bfloat16Matmuls(plain) : plain, roots);
   const lean = prune(recomputeChains(typed, fuseFrom), roots);
-  return load(fuseElementwise(lean, fuseFrom), definition, node, outputs);
+  return load(waitForSignals(fuseElementwise(lean, fuseFrom)), definition, node, outputs);
 }
 
 function traceSignature(

@@ -27,7 +27,7 @@ export function rematerialise(f: (...inputs: Tensor[]) => Tensor, inputs: readon
 }
 
 /**
- * `x`, but in a graph not before `signal` is there. Without it TensorFlow would see that the second forward pass
+ * `x`, but in a graph not before `signal` is there (`passes/wait-for.ts`). Without it TensorFlow would see that the second forward pass
  * repeats the first, and would keep the activations of the first after all.
  */
 function notBefore(x: Tensor, signal: Tensor): Tensor {

@@ -1,0 +1,25 @@
+import { execFileSync } from 'node:child_process';
+import { describe, expect, it } from 'vitest';
+import { memoryOf } from '../bench/memory.ts';
+
+/** Bytes that the steps of a process of its own need beyond what it held before them. */
+function rise(options: { accumulate?: number; remat?: 'none' | 'blocks'; steps?: number }): number {
+  const job = JSON.stringify({ accumulate: 1, remat: 'none', steps: 2, ...options });
+  const child = new URL('memory-child.ts', import.meta.url).pathname;
+  const out = execFileSync(process.execPath, ['--import', 'tsx', child, job], {
+    encoding: 'utf8',
+    stdio: ['ignore', 'pipe', 'ignore'],
+  });
+  const { before, peak } = JSON.parse(out) as { before: number; peak: number };
+  return peak - before;
+}
+
+// Linux alone tells a process its peak.
+describe.skipIf(memoryOf('VmHWM') === null)('the memory of a step', () => {
+  it('falls below a half with activations computed again, and below 0.4 in four micro-batches', () => {
+    const plain = rise({});
+    expect(plain).toBeGreaterThan(300e6);
+    expect(rise({ remat: 'blocks' }) / plain).toBeLessThan(0.5);
+    expect(rise({ accumulate: 4 }) / plain).toBeLessThan(0.4);
+  }, 120_000);
+});
