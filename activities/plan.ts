@@ -1,15 +1,19 @@
 import { claimRun } from '../src/checkpoint/claim.ts';
+import { findCommits, readCommit } from '../src/checkpoint/commits.ts';
+import { toRef } from '../src/checkpoint/documents.ts';
 import { hashJson } from '../src/checkpoint/identity.ts';
 import { namePattern } from '../src/checkpoint/keys.ts';
+import { readManifest } from '../src/checkpoint/manifest.ts';
+import type { CheckpointRef } from '../src/checkpoint/types.ts';
 import { indexData } from '../src/data/index-data.ts';
 import { collectTokenIds } from '../src/data/read-examples.ts';
 import { loadTokenizer } from '../src/data/tokenizer.ts';
 import type { DataIndex } from '../src/data/types.ts';
 import { parameterCount } from '../src/model/parameters.ts';
-import { phaseSpan, recipeLengths } from '../src/recipe/durations.ts';
 import { checkAgainstData, parseRecipe } from '../src/recipe/parse.ts';
 import type { Phase, Recipe } from '../src/recipe/schema.ts';
 import { type DataFacts, modelConfig, phaseSettings } from '../src/recipe/settings.ts';
+import { phaseSpans } from '../src/recipe/spans.ts';
 import { RunnerError } from '../src/runtime/errors.ts';
 import { probeConditionalWrites } from '../src/storage/conditional-writes.ts';
 import type { ObjectStore } from '../src/storage/object-store.ts';
@@ -33,7 +37,9 @@ export async function plan({ store, log }: Dependencies, input: PlanInput, attem
     const index = await indexData(store, recipe.data.train);
     checkAgainstData(recipe, index.examples);
     const evaluation = recipe.data.evaluation === undefined ? null : await indexData(store, recipe.data.evaluation);
-    const facts: DataFacts = { examples: index.examples, vocabulary: await vocabularyOf(store, recipe, index) };
+    const borrowed = await borrowedCheckpoints(store, recipe);
+    const vocabulary = await vocabularyOf(store, recipe, index);
+    const facts: DataFacts = { examples: index.examples, vocabulary, origins: borrowed };
     const recipeHash = hashOf(recipe);
     // Last, so that a recipe that could not start has not taken the name.
     const { created } = await claimRun(store, run, recipeHash, recipe);
@@ -42,7 +48,7 @@ export async function plan({ store, log }: Dependencies, input: PlanInput, attem
     return {
       run,
       recipeHash,
-      phases: await planPhases(store, run, recipe, recipeHash, index, facts),
+      phases: await planPhases(store, run, recipe, recipeHash, index, facts, borrowed),
       evaluation: evaluation && (await planEvaluation(store, run, recipe, evaluation)),
       examples: index.examples,
       corrupt: index.corrupt.length + (evaluation?.corrupt.length ?? 0),
@@ -79,12 +85,13 @@ async function planPhases(
   recipeHash: string,
   index: DataIndex,
   facts: DataFacts,
+  borrowed: Readonly<Record<string, CheckpointRef>>,
 ): Promise<PhasePlan[]> {
   const indexDocument = await keepDocument(store, run, 'train-index', index);
-  const { windows } = recipeLengths(recipe, facts.examples);
+  const spans = phaseSpans(recipe, facts);
   return Promise.all(
     recipe.phases.map(async (phase: Phase, i): Promise<PhasePlan> => {
-      const { from, to } = windows[i]!;
+      const { from, to, branches } = spans[i]!;
       const settings = phaseSettings(recipe, phase, facts);
       return {
         run,
@@ -94,11 +101,47 @@ async function planPhases(
         index: indexDocument,
         dataFingerprint: index.fingerprint,
         batch: phase.batch,
-        ...phaseSpan({ from: from!, to: to! }, phase.batch, { step: 0, examples: 0 }, phase.stretch),
+        origin: originOf(phase, borrowed),
+        from,
+        to,
+        branches,
         shardSteps: recipe.checkpoint.shard.steps,
         checkpointEvery: recipe.checkpoint.every.steps,
       };
     }),
+  );
+}
+
+function originOf({ name, from }: Phase, borrowed: Readonly<Record<string, CheckpointRef>>): PhasePlan['origin'] {
+  if (typeof from === 'string') return { phase: from };
+  const checkpoint = borrowed[name];
+  return checkpoint ? { checkpoint } : null;
+}
+
+/**
+ * The checkpoints of other runs that phases go on from, by phase. They are looked for once, so that the run always
+ * starts from the same ones.
+ */
+async function borrowedCheckpoints(store: ObjectStore, { phases }: Recipe): Promise<Record<string, CheckpointRef>> {
+  const borrowed: Record<string, CheckpointRef> = {};
+  for (const { name, from } of phases) {
+    if (typeof from === 'object') borrowed[name] = await newestOf(store, name, from);
+  }
+  return borrowed;
+}
+
+async function newestOf(store: ObjectStore, name: string, from: Exclude<Phase['from'], string | undefined>) {
+  const found = (await findCommits(store, from)).filter(({ step }) => from.step === undefined || step === from.step);
+  const [newest] = found.sort((a, b) => b.revision - a.revision || b.step - a.step);
+  if (newest) {
+    const commit = await readCommit(store, newest);
+    await readManifest(store, commit);
+    return toRef(commit);
+  }
+  const wanted = `${from.run}/${from.phase}${from.step === undefined ? '' : `@${from.step}`}`;
+  throw new RunnerError(
+    'RecipeInvalid',
+    `phase ${name} goes on from ${wanted}, and bucket ${store.bucket} has no such checkpoint; npm run siglip2 -- ls shows what is there`,
   );
 }
 

@@ -13,7 +13,7 @@ import type { RecoverInput } from './types.ts';
 /** After damage: the newest checkpoint before it of which every byte verifies, of any revision; null when none does. */
 export async function recoverCheckpoint(
   { store, scratch, log }: Dependencies,
-  { plan, revision, belowStep }: RecoverInput,
+  { plan, parent, revision, belowStep }: RecoverInput,
   attempt: Attempt,
 ): Promise<CheckpointRef | null> {
   const heart = beat(attempt);
@@ -22,7 +22,7 @@ export async function recoverCheckpoint(
     for (let r = revision, top = belowStep - 1; r >= 0; ) {
       const onDamaged = (error: Error) => log.warn({ run: plan.run }, error.message);
       const commit = await newestCommit(store, plan, r, { toStep: top, onDamaged });
-      if (!commit || commit.inputHash !== inputHash(plan, commit.step)) {
+      if (!commit || commit.inputHash !== inputHash(plan, parent, commit.step)) {
         r--;
         top = belowStep - 1;
         continue;

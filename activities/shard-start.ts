@@ -1,7 +1,7 @@
 import { newestCommit, readCommit } from '../src/checkpoint/commits.ts';
 import { nameOf } from '../src/checkpoint/damage.ts';
 import { hashJson } from '../src/checkpoint/identity.ts';
-import type { Commit } from '../src/checkpoint/types.ts';
+import type { CheckpointRef, Commit } from '../src/checkpoint/types.ts';
 import { RunnerError } from '../src/runtime/errors.ts';
 import type { ObjectStore } from '../src/storage/object-store.ts';
 import type { PhasePlan, ShardInput } from './types.ts';
@@ -10,18 +10,22 @@ import type { PhasePlan, ShardInput } from './types.ts';
  * What a checkpoint of a phase follows from: where the phase started, its settings and data, and the step. Where
  * shards are cut and attempts began is no part of it, so that any two attempts agree.
  */
-export function inputHash(plan: PhasePlan, step: number): string {
+export function inputHash(plan: PhasePlan, parent: CheckpointRef | null, step: number): string {
   const { settings, dataFingerprint, from, phase } = plan;
-  return hashJson({ phase, parent: null, settings: settings.sha256, dataFingerprint, from: from.step, to: step });
+  const began = parent?.manifestSha256 ?? null;
+  return hashJson({ phase, parent: began, settings: settings.sha256, dataFingerprint, from: from.step, to: step });
 }
 
-/** The commit to go on from: the newest of this revision, else the one that the shard before ended with. */
+/**
+ * The commit to go on from: the newest of this revision, else the one that the shard before ended with, else the one
+ * that the phase started from.
+ */
 export async function newestStart(store: ObjectStore, input: ShardInput): Promise<Commit | null> {
-  const { plan, revision, from, toStep } = input;
+  const { plan, revision, parent, from, toStep } = input;
   const range = { fromStep: from?.step ?? 0, toStep };
   const commit = (await newestCommit(store, plan, revision, range)) ?? (from && (await readCommit(store, from)));
-  if (!commit) return null;
-  if (commit.inputHash !== inputHash(plan, commit.step))
+  if (!commit) return parent && (await readCommit(store, parent));
+  if (commit.inputHash !== inputHash(plan, parent, commit.step))
     throw new RunnerError(
       'TwoRunsUnderOneName',
       `${nameOf(commit)} was made from other data or settings than this run has now; start the run under another --workflow-id`,

@@ -44,7 +44,7 @@ export async function trainFrom(
   const { deps, input, attempt } = shard;
   const trainer = requireTrainer(deps);
   const log = (message: string) => deps.log.info({ run: input.plan.run, phase: input.plan.phase }, message);
-  const state = start && (await ensureState(shard, trainer, start));
+  const state = start && (await ensureState(shard, trainer, start, settings));
   const stop = new AbortController();
   const giveUp = new AbortController();
   const stopped = () => {
@@ -53,12 +53,14 @@ export async function trainFrom(
   };
   attempt.signal.addEventListener('abort', stopped);
   if (attempt.signal.aborted) stopped();
+  // What a phase skips is its own; its parent's manifest names what the parent skipped.
+  const skippedBefore = state && start?.phase === input.plan.phase ? state.manifest.skipped : [];
   let diverged = false;
   const tellSkipped = skippedLog(deps.log, { run: input.plan.run, phase: input.plan.phase });
   const commits = commitInBackground({
     async commit(snapshot) {
       if (diverged) return;
-      const commit = await commitSnapshot(shard, snapshot, settings, state?.manifest.skipped ?? []);
+      const commit = await commitSnapshot(shard, snapshot, settings, skippedBefore);
       shard.newest = commit;
       log(`committed step ${commit.step}`);
       tellSkipped(snapshot.skipped);
@@ -82,7 +84,7 @@ export async function trainFrom(
     const snapshotFolder = join(shard.folder, 'snapshots');
     const { checkpointEvery } = plan;
     await trainer.run(
-      { kind: 'train', settings, indexFile, from, toStep, checkpointEvery, snapshotFolder },
+      { kind: 'train', settings, indexFile, from, begins: plan.from, toStep, checkpointEvery, snapshotFolder },
       {
         progress({ step, loss, objectives, examplesPerSecond, dataWaitShare }) {
           shard.live = { step, loss, objectives, examplesPerSecond, dataWaitShare };
@@ -111,10 +113,11 @@ async function ensureState(
   shard: Shard,
   trainer: TrainerProcess,
   commit: Commit,
+  settings: PhaseSettings,
 ): Promise<{ folder: string; manifest: Manifest }> {
   const { store } = shard.deps;
   const folder = join(shard.folder, `state-${commit.step}`);
-  if (trainer.holds(commit.sha256)) return { folder, manifest: (await readManifest(store, commit)).manifest };
+  if (trainer.holds(commit.sha256, settings)) return { folder, manifest: (await readManifest(store, commit)).manifest };
   shard.doing = `fetching the checkpoint of step ${commit.step}`;
   const { manifest } = await restoreCheckpoint(store, commit, folder, {
     files: ({ path }) => path.endsWith('.safetensors'),
@@ -140,7 +143,7 @@ async function commitSnapshot(
       skipped: [...skippedBefore, ...skipped].slice(0, 10_000),
       attempt: attempt.id,
       sidecars: checkpointSidecars(settings.model),
-      inputHash: inputHash(input.plan, step),
+      inputHash: inputHash(input.plan, input.parent, step),
     },
     deps.onPoint ? { onPoint: deps.onPoint } : {},
   );

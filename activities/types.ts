@@ -19,8 +19,12 @@ export interface PhasePlan {
   readonly index: Document;
   readonly dataFingerprint: string;
   readonly batch: number;
+  /** What it goes on from: an earlier phase of the run, at the step of `from`; a checkpoint elsewhere; or nothing. */
+  readonly origin: { readonly phase: string } | { readonly checkpoint: CheckpointRef } | null;
   readonly from: Position;
   readonly to: Position;
+  /** Steps at which other phases branch off: shards are cut there. */
+  readonly branches: readonly number[];
   readonly shardSteps: number;
   readonly checkpointEvery: number;
 }
@@ -53,6 +57,8 @@ export interface ShardInput {
   readonly plan: PhasePlan;
   /** Raised by every rollback, so that a redo never meets an old commit. */
   readonly revision: number;
+  /** The checkpoint that the phase started from; null from scratch. */
+  readonly parent: CheckpointRef | null;
   /** The recorded result of the shard before; null at the start of the phase. */
   readonly from: CheckpointRef | null;
   readonly toStep: number;
@@ -82,6 +88,7 @@ export interface ShardHeartbeat {
 
 export interface RecoverInput {
   readonly plan: PhasePlan;
+  readonly parent: CheckpointRef | null;
   readonly revision: number;
   /** Checkpoints at and after this step are not trusted. */
   readonly belowStep: number;

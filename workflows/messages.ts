@@ -1,5 +1,5 @@
 import { defineQuery, defineSignal } from '@temporalio/workflow';
-import type { ShardResult } from '../activities/types.ts';
+import type { PhasePlan, ShardResult } from '../activities/types.ts';
 
 export type PhaseState =
   | 'planning'
@@ -48,6 +48,22 @@ export interface Status {
   readonly failure: string | null;
 }
 
+/** One line of a run's status for each phase. */
+export interface PhaseLine {
+  readonly phase: string;
+  readonly state: PhaseState | 'not begun';
+  readonly step: number;
+  readonly from: number;
+  readonly total: number;
+  readonly loss: number | null;
+  readonly lastCheckpoint: string | null;
+}
+
+/** The status of a run: that of the phase that is training, and a line for each. */
+export interface RunStatus extends Status {
+  readonly phases: readonly PhaseLine[];
+}
+
 export const statusQuery = defineQuery<Status>('status');
 export const phaseReportSignal = defineSignal<[PhaseReport]>('phaseReport');
 
@@ -83,4 +99,30 @@ export function statusOf(
     ageSeconds: last ? Math.max(0, Math.round((now - Date.parse(last.committed)) / 1000)) : null,
     failure,
   };
+}
+
+/** @param now real time in milliseconds, for the age alone */
+export function runStatusOf(
+  run: string,
+  state: PhaseState,
+  { plans, reports }: { readonly plans: readonly PhasePlan[]; readonly reports: readonly PhaseReport[] },
+  failure: string | null,
+  now: number,
+): RunStatus {
+  const current = reports.find((report) => report.state !== 'done') ?? reports.at(-1) ?? null;
+  const batch = plans.find(({ phase }) => phase === current?.phase)?.batch ?? 1;
+  const phases = plans.map(({ phase, from, to }): PhaseLine => {
+    const report = reports.find((one) => one.phase === phase);
+    const step = report?.last?.checkpoint.step ?? from.step;
+    return {
+      phase,
+      state: report?.state ?? 'not begun',
+      step,
+      from: from.step,
+      total: to.step,
+      loss: report?.last?.metrics.loss ?? null,
+      lastCheckpoint: report?.last ? `${run}/${phase}@${step}` : null,
+    };
+  });
+  return { ...statusOf(run, state, current, batch, failure, now), phases };
 }

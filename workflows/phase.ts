@@ -20,6 +20,8 @@ import { showIn } from './search-attributes.ts';
 /** What a phase begins with, and what it carries over when it continues as new. */
 export interface PhaseInput {
   readonly plan: PhasePlan;
+  /** The checkpoint that it goes on from; by default the one that its plan names. */
+  readonly parent?: CheckpointRef | null;
   readonly revision?: number;
   readonly from?: CheckpointRef | null;
   readonly last?: ShardResult | null;
@@ -37,6 +39,7 @@ const { recoverCheckpoint } = proxyActivities<Activities>(lightOptions);
  */
 export async function siglip2Phase(input: PhaseInput): Promise<ShardResult> {
   const { plan } = input;
+  const parent = input.parent ?? (plan.origin && 'checkpoint' in plan.origin ? plan.origin.checkpoint : null);
   let { revision = 0, from = null, last = null } = input;
   let state: PhaseState = 'training';
   let failure: string | null = null;
@@ -61,11 +64,11 @@ export async function siglip2Phase(input: PhaseInput): Promise<ShardResult> {
     for (let shards = 0; at() < plan.to.step; shards++) {
       if (shards >= shardsOfOneHistory || workflowInfo().continueAsNewSuggested) {
         await condition(allHandlersFinished);
-        await continueAsNew<typeof siglip2Phase>({ plan, revision, from, last });
+        await continueAsNew<typeof siglip2Phase>({ plan, parent, revision, from, last });
       }
-      const toStep = nextCut(at(), plan.shardSteps, plan.to.step);
+      const toStep = nextCut(at(), plan.shardSteps, plan.to.step, plan.branches);
       try {
-        last = await trainShard({ plan, revision, from, toStep });
+        last = await trainShard({ plan, revision, parent, from, toStep });
         from = last.checkpoint;
       } catch (error) {
         const damage = rootFailure(error);
@@ -73,7 +76,7 @@ export async function siglip2Phase(input: PhaseInput): Promise<ShardResult> {
         failure = damage.message;
         await tell('recovering');
         const belowStep = damagedStep(damage.details) ?? at();
-        from = await recoverCheckpoint({ plan, revision, belowStep });
+        from = await recoverCheckpoint({ plan, parent, revision, belowStep });
         revision += 1;
       }
       // A cancelled shard answers with what it could commit; the wish to end comes through here.

@@ -6,79 +6,111 @@ import {
   setHandler,
   workflowInfo,
 } from '@temporalio/workflow';
-import type { Activities, EvaluationResult, ExportResult, ShardResult } from '../activities/types.ts';
+import type {
+  Activities,
+  EvaluationResult,
+  ExportResult,
+  PhasePlan,
+  RunPlan,
+  ShardResult,
+} from '../activities/types.ts';
 import { clearFailure, sentence } from './failures.ts';
-import { type PhaseReport, type PhaseState, phaseReportSignal, statusOf, statusQuery } from './messages.ts';
+import { type PhaseState, phaseReportSignal, runStatusOf, statusQuery } from './messages.ts';
 import { siglip2Phase } from './phase.ts';
+import { PhaseGraph } from './phase-graph.ts';
 import { evaluateOptions, lightOptions } from './policies.ts';
 import { showIn } from './search-attributes.ts';
 
-/** What a finished run answers: references and figures. */
+/** What a finished phase answers: references and figures. */
+export interface PhaseResult {
+  readonly phase: string;
+  readonly checkpoint: ShardResult['checkpoint'] & { readonly uri: string };
+  readonly metrics: ShardResult['metrics'];
+  readonly evaluation: EvaluationResult | null;
+  readonly export: ExportResult;
+}
+
+/** What a finished run answers. */
 export interface RecipeResult {
   readonly run: string;
   /** Examples that were trained on, and members of the shards that could not be used. */
   readonly data: { readonly examples: number; readonly corrupt: number };
-  readonly checkpoint: ShardResult['checkpoint'] & { readonly uri: string };
-  readonly evaluation: EvaluationResult | null;
-  readonly export: ExportResult;
+  /** In the order of the recipe. */
+  readonly phases: readonly PhaseResult[];
 }
 
 const { plan, exportModel } = proxyActivities<Activities>(lightOptions);
 const { evaluate } = proxyActivities<Activities>(evaluateOptions);
 
 /**
- * A whole run of a recipe: plan, phases, evaluation, export. The workflow ID is the name of the run. The recipe is
- * checked by `plan`, so that every mistake is in one answer before anything is trained.
+ * A whole run of a recipe: plan, then each phase as soon as the checkpoint that it goes on from is there, its
+ * evaluation and its export. The workflow ID is the name of the run. The recipe is checked by `plan`, so that every
+ * mistake is in one answer before anything is trained.
  */
 export async function siglip2Recipe(recipe: unknown): Promise<RecipeResult> {
   const run = workflowInfo().workflowId;
   let state: PhaseState = 'planning';
   let failure: string | null = null;
-  let report: PhaseReport | null = null;
-  let batch = 1;
-  const become = (next: PhaseState) => {
+  let graph = new PhaseGraph();
+  const become = (next: PhaseState, phase?: string) => {
     state = next;
-    const step = report?.last?.checkpoint.step ?? 0;
-    showIn({ run, state, step, ...(report ? { phase: report.phase } : {}) });
+    const step = graph.reports.reduce((sum, { from, last }) => sum + (last ? last.checkpoint.step - from : 0), 0);
+    showIn({ run, state, step, ...(phase === undefined ? {} : { phase }) });
   };
-  setHandler(statusQuery, () => statusOf(run, state, report, batch, failure, workflowInfo().unsafe.now()));
-  setHandler(phaseReportSignal, (next) => {
-    report = next;
+  setHandler(statusQuery, () => runStatusOf(run, state, graph, failure, workflowInfo().unsafe.now()));
+  setHandler(phaseReportSignal, (report) => {
+    graph.record(report);
     // The end of a phase is not the end of the run.
-    if (next.state !== 'done' && next.state !== 'failed') become(next.state);
+    if (report.state !== 'done' && report.state !== 'failed') become(report.state, report.phase);
   });
 
   try {
     become('planning');
     const planned = await plan({ run, recipe });
-    let result: ShardResult | null = null;
-    for (const phase of planned.phases) {
-      batch = phase.batch;
-      result = await executeChild(siglip2Phase, {
-        workflowId: `${run}/${phase.phase}`,
-        args: [{ plan: phase }],
-        // Its shard ends with a checkpoint, also when the run is terminated.
-        parentClosePolicy: ParentClosePolicy.REQUEST_CANCEL,
-        cancellationType: 'WAIT_CANCELLATION_COMPLETED',
-      });
-    }
-    const phase = planned.phases.at(-1)!;
-    const { checkpoint } = result!;
-    let evaluation: EvaluationResult | null = null;
-    if (planned.evaluation) {
-      become('evaluating');
-      evaluation = await evaluate({ plan: phase, evaluation: planned.evaluation, checkpoint });
-    }
-    become('exporting');
-    const exported = await exportModel({ plan: phase, checkpoint, evaluation });
+    graph = new PhaseGraph(planned.phases);
+    const settled = await Promise.allSettled(planned.phases.map((phase) => runPhase(phase)));
+    // Branches that could go on have done so; what went wrong first in the order of the recipe is said.
+    const phases = settled.flatMap((outcome) => {
+      if (outcome.status === 'rejected') throw outcome.reason;
+      return outcome.value ?? [];
+    });
     become('done');
-    const uri = exported.uri.slice(0, -exported.prefix.length) + checkpoint.prefix;
     const { examples, corrupt } = planned;
-    return { run, data: { examples, corrupt }, checkpoint: { ...checkpoint, uri }, evaluation, export: exported };
+    return { run, data: { examples, corrupt }, phases };
+
+    async function runPhase(phase: PhasePlan): Promise<PhaseResult | null> {
+      let last: ShardResult | null = null;
+      try {
+        const origin = await graph.originOf(phase);
+        // The phase before says why it ended.
+        if (!origin) return null;
+        last = await executeChild(siglip2Phase, {
+          workflowId: `${run}/${phase.phase}`,
+          args: [{ plan: phase, parent: origin.parent }],
+          // Its shard ends with a checkpoint, also when the run is terminated.
+          parentClosePolicy: ParentClosePolicy.REQUEST_CANCEL,
+          cancellationType: 'WAIT_CANCELLATION_COMPLETED',
+        });
+      } finally {
+        graph.ended(phase.phase, last);
+      }
+      return takeStock(planned, phase, last);
+    }
   } catch (error) {
     const stopped = isCancellation(error);
     if (!stopped) failure = sentence(error);
     become(stopped ? 'stopped' : 'failed');
     throw clearFailure(error);
+  }
+
+  /** What a phase has become: figures, and a folder that `transformers` loads. */
+  async function takeStock({ evaluation }: RunPlan, phase: PhasePlan, last: ShardResult): Promise<PhaseResult> {
+    const { checkpoint, metrics } = last;
+    become('evaluating', phase.phase);
+    const evaluated = evaluation && (await evaluate({ plan: phase, evaluation, checkpoint }));
+    become('exporting', phase.phase);
+    const exported = await exportModel({ plan: phase, checkpoint, evaluation: evaluated });
+    const uri = exported.uri.slice(0, -exported.prefix.length) + checkpoint.prefix;
+    return { phase: phase.phase, checkpoint: { ...checkpoint, uri }, metrics, evaluation: evaluated, export: exported };
   }
 }

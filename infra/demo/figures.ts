@@ -17,14 +17,15 @@ export interface DemoFigures extends EvaluationReport {
 }
 
 export function figuresOf(result: RecipeResult, seconds: DemoFigures['seconds']): DemoFigures {
-  const { zero_shot, retrieval } = result.evaluation!.report as unknown as EvaluationReport;
-  const { uri, sha256, step } = result.checkpoint;
+  const { checkpoint, evaluation, export: exported } = result.phases.at(-1)!;
+  const { zero_shot, retrieval } = evaluation!.report as unknown as EvaluationReport;
+  const { uri, sha256, step } = checkpoint;
   return {
     run: result.run,
     zero_shot,
     retrieval,
     checkpoint: { uri, sha256, step },
-    export: { uri: result.export.uri },
+    export: { uri: exported.uri },
     seconds,
   };
 }

@@ -1,5 +1,5 @@
 import { parameterSpecs } from '../model/parameters.ts';
-import { recipeLengths } from './durations.ts';
+import { parentOf, recipeLengths } from './durations.ts';
 import { nearestName } from './nearest.ts';
 import { objectivesSchema } from './objectives.ts';
 import type { Recipe } from './schema.ts';
@@ -15,7 +15,9 @@ export interface Problem {
 export function contradictions(recipe: Recipe, epoch?: number): Problem[] {
   return [
     ...names(recipe),
+    ...origins(recipe),
     ...towers(recipe),
+    ...inputs(recipe),
     ...aims(recipe),
     ...microBatches(recipe),
     ...lengths(recipe, epoch),
@@ -31,6 +33,26 @@ function names({ phases }: Recipe): Problem[] {
     if (!reserved.includes(name)) return [];
     const message = `phases.${i}.name is "${name}"; another name is allowed, since a run keeps other things there`;
     return [{ fields: [`phases.${i}.name`], message }];
+  });
+}
+
+/** A phase goes on from an earlier one, so that there are no circles. */
+function origins({ phases }: Recipe): Problem[] {
+  return phases.flatMap(({ name, from }, i) => {
+    const problems: Problem[] = [];
+    if (phases.findIndex((other) => other.name === name) < i) {
+      const message = `phases.${i}.name is "${name}" again; each name once is allowed`;
+      problems.push({ fields: [`phases.${i}.name`], message });
+    }
+    const earlier = phases.slice(0, i).map((phase) => phase.name);
+    if (typeof from === 'string' && !earlier.includes(from)) {
+      const allowed =
+        earlier.length === 0
+          ? 'the first phase starts from scratch or from another run'
+          : `an earlier phase is allowed: ${earlier.join(', ')}`;
+      problems.push({ fields: [`phases.${i}.from`], message: `phases.${i}.from is "${from}"; ${allowed}` });
+    }
+    return problems;
   });
 }
 
@@ -79,6 +101,18 @@ function towers(recipe: Recipe): Problem[] {
   return problems;
 }
 
+/** What a phase makes of the vision tower's input. */
+function inputs(recipe: Recipe): Problem[] {
+  const { vision, text } = recipe.model;
+  if (typeof vision.size === 'object' && text.size === undefined) return [];
+  return recipe.phases.flatMap((phase, i) => {
+    const { patch, resolution } = modelConfig(recipe, null, phase).vision;
+    if (patch <= resolution || (phase.vision.patch ?? phase.vision.resolution) === undefined) return [];
+    const message = `phases.${i}.vision makes patches of ${patch} at a resolution of ${resolution}; patches of at most the resolution are allowed`;
+    return [{ fields: [`phases.${i}.vision`], message }];
+  });
+}
+
 function lengths(recipe: Recipe, epoch: number | undefined): Problem[] {
   const problems: Problem[] = [];
   const { schedule } = recipe;
@@ -98,13 +132,24 @@ function lengths(recipe: Recipe, epoch: number | undefined): Problem[] {
     problems.push({ fields: ['schedule.warmup', 'schedule.total'], message });
   }
   for (const [i, { from, to }] of windows.entries()) {
+    const phase = recipe.phases[i]!;
+    const parent = parentOf(recipe, phase);
+    const above = parent && windows[recipe.phases.indexOf(parent)];
     const field = `phases.${i}.window`;
-    const shown = JSON.stringify(recipe.phases[i]!.window);
+    const shown = JSON.stringify(phase.window);
     const add = (end: string, allowed: string) =>
       problems.push({ fields: [`${field}.${end}`, 'schedule.total'], message: `${field} is ${shown}; ${allowed}` });
-    if (from !== null && from !== 0) add('from', 'the first phase starts at 0');
-    else if (from !== null && to !== null && to - from < recipe.phases[i]!.batch)
-      add('to', `at least one step of ${recipe.phases[i]!.batch} examples between from and to is allowed`);
+    if (phase.from === undefined && from !== null && from !== 0) add('from', 'a phase from scratch starts at 0');
+    else if (
+      above &&
+      from !== null &&
+      above.from !== null &&
+      above.to !== null &&
+      !(from > above.from && from <= above.to)
+    )
+      add('from', `a start within the window of ${parent.name} is allowed, after its beginning`);
+    else if (from !== null && to !== null && (to - from) * phase.stretch < phase.batch)
+      add('to', `at least one step of ${phase.batch} examples between from and to is allowed`);
     else if (to !== null && total !== null && to > total) add('to', `an end within schedule.total ${said} is allowed`);
   }
   return problems;

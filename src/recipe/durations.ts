@@ -1,5 +1,4 @@
-import type { Position } from '../checkpoint/types.ts';
-import type { Duration, Recipe } from './schema.ts';
+import type { Duration, Phase, Recipe } from './schema.ts';
 
 /** What a duration may refer to. Unknown: the recipe is checked before the data has been looked at. */
 export interface DurationFacts {
@@ -20,26 +19,31 @@ export function examplesOf(duration: Duration, facts: DurationFacts): number | n
   return Math.round('epochs' in duration ? duration.epochs * whole : (duration.percent / 100) * whole);
 }
 
+/** The part of the schedule that a phase covers, in examples of the schedule; null where a fact is not known. */
+export interface Window {
+  readonly from: number | null;
+  readonly to: number | null;
+}
+
 /** The lengths of a recipe in examples; null where the size of the data set is needed and not known. */
 export function recipeLengths(recipe: Recipe, epoch?: number) {
   const facts = { batch: recipe.phases[0]!.batch, epoch };
   const total = examplesOf(recipe.schedule.total, facts);
   const within = { ...facts, total: total ?? undefined };
-  return {
-    total,
-    warmup: examplesOf(recipe.schedule.warmup, within),
-    windows: recipe.phases.map(({ window, batch }) => ({
-      from: examplesOf(window.from, { ...within, batch }),
-      to: examplesOf(window.to, { ...within, batch }),
-    })),
-  };
+  const windows: Window[] = [];
+  for (const phase of recipe.phases) {
+    const own = { ...within, batch: phase.batch };
+    const { from, to } = phase.window;
+    const parent = windows[recipe.phases.findIndex(({ name }) => name === phase.from)];
+    windows.push({
+      from: from === undefined ? (parent ? parent.to : 0) : examplesOf(from, own),
+      to: examplesOf(to, own),
+    });
+  }
+  return { total, warmup: examplesOf(recipe.schedule.warmup, within), windows };
 }
 
-/**
- * Where a phase starts and ends, in whole steps: what is left over at the end of a window is not trained on. A stretched
- * phase takes `stretch` examples for each of its window.
- */
-export function phaseSpan(window: { from: number; to: number }, batch: number, start: Position, stretch = 1) {
-  const steps = Math.floor(((window.to - window.from) * stretch) / batch);
-  return { from: start, to: { step: start.step + steps, examples: start.examples + steps * batch } };
+/** The phase of the same recipe that a phase goes on from. */
+export function parentOf(recipe: Recipe, { from }: Phase): Phase | undefined {
+  return typeof from === 'string' ? recipe.phases.find(({ name }) => name === from) : undefined;
 }

@@ -1,9 +1,9 @@
 import { parameterCount, parameterSpecs, tokenTable } from '../model/parameters.ts';
 import { fullVocabulary } from '../model/sizes.ts';
-import { phaseSpan, recipeLengths } from './durations.ts';
 import type { Recipe } from './schema.ts';
 import { type DataFacts, modelConfig } from './settings.ts';
 import { cuts } from './shards.ts';
+import { phaseSpans } from './spans.ts';
 
 /** What a recipe will take, as far as it can be known before a step is made. */
 export interface Estimate {
@@ -29,23 +29,22 @@ export function estimate(recipe: Recipe, facts: DataFacts | null): Estimate {
   const rowWidth = table.shape[1]!;
   // The model with all rows of the table, and two moments of what is trained; headers are a few kilobytes.
   const bytesPerCheckpoint = 4 * (parameters + (fullVocabulary - table.shape[0]!) * rowWidth) + 8 * parameters;
-  const { windows } = recipeLengths(recipe, facts?.examples);
+  const spans = phaseSpans(recipe, facts ?? {});
   const { every, shard } = recipe.checkpoint;
   return {
     parameters,
     bytesPerCheckpoint,
-    phases: recipe.phases.map(({ name, batch, stretch }, i) => {
-      const { from, to } = windows[i]!;
-      const known = from !== null && to !== null;
-      const window = { from: from ?? 0, to: known ? to : 0 };
-      const span = phaseSpan(window, batch, { step: 0, examples: 0 }, stretch).to;
-      const checkpoints = new Set([...cuts(0, span.step, every.steps), ...cuts(0, span.step, shard.steps)]).size;
+    phases: recipe.phases.map(({ name }, i) => {
+      const { from, to, branches } = spans[i]!;
+      const cutBy = (size: number) => cuts(from.step, to.step, size, branches);
+      const checkpoints = new Set([...cutBy(every.steps), ...cutBy(shard.steps)]).size;
+      const examples = to.examples - from.examples;
       return {
         name,
-        steps: span.step,
-        examples: span.examples,
-        epochs: facts ? span.examples / facts.examples : null,
-        shards: cuts(0, span.step, shard.steps).length,
+        steps: to.step - from.step,
+        examples,
+        epochs: facts ? examples / facts.examples : null,
+        shards: cutBy(shard.steps).length,
         checkpoints,
         bytes: checkpoints * bytesPerCheckpoint,
       };

@@ -1,18 +1,18 @@
-/** The learning rate's schedule of a phase; lengths in examples of the whole recipe. */
+/** The learning rate's schedule as a phase sees it; `total` and `warmup` in examples of the whole recipe. */
 export interface Schedule {
   readonly total: number;
   readonly warmup: number;
-  /** From `from` on, `by` examples move the schedule by one. */
-  readonly stretch?: { readonly from: number; readonly by: number };
+  /** Absent: a phase from scratch. The phase begins at `position` when `examples` were seen, and `stretch` examples move the schedule by one. */
+  readonly start?: { readonly examples: number; readonly position: number; readonly stretch: number };
 }
 
 /**
- * Where on the schedule a phase stands when the run has seen `examples`. NaFlex spreads the last 10 % over 3.75 times
- * the examples (arXiv 2502.14786, 2.4.2).
+ * Where on the schedule a phase stands when `examples` were seen. NaFlex spreads the last 10 % over 3.75 times the
+ * examples (arXiv 2502.14786, 2.4.2).
  */
-export function schedulePosition(examples: number, { stretch }: Schedule): number {
-  if (stretch === undefined || examples <= stretch.from) return examples;
-  return stretch.from + (examples - stretch.from) / stretch.by;
+export function schedulePosition(examples: number, { start }: Schedule): number {
+  if (start === undefined) return examples;
+  return start.position + (examples - start.examples) / start.stretch;
 }
 
 /**

@@ -41,11 +41,14 @@ const size = z.union(
   `one of ${sizeName.options.join(', ')}, or the four numbers {"width", "depth", "mlp", "heads"}`,
 );
 
+const patch = z.int().positive().max(256);
+const resolution = z.int().positive().max(4096);
+
 const modelSchema = z.strictObject({
   vision: z.strictObject({
     size: size.describe('A name of the SigLIP 2 size table, or the four numbers.'),
-    patch: z.int().positive().max(256),
-    resolution: z.int().positive().max(4096).describe('Side of the square input in pixels.'),
+    patch,
+    resolution: resolution.describe('Side of the square input in pixels.'),
   }),
   text: z.strictObject({
     size: size.optional().describe('By default the one that goes with the vision tower.'),
@@ -119,9 +122,35 @@ const scheduleSchema = z.strictObject({
 
 const phaseSchema = z.strictObject({
   name,
+  from: z
+    .union(
+      [
+        name,
+        z.strictObject({
+          run: z.string().regex(/^(?!\.{1,2}$)[A-Za-z0-9._-]{1,200}$/, 'the name of a run'),
+          phase: name,
+          step: z.int().min(0).optional().describe('By default the newest checkpoint.'),
+        }),
+      ],
+      'an earlier phase by its name, or a checkpoint of another run, {"run": "first", "phase": "pretrain", "step": 900}',
+    )
+    .optional()
+    .describe(
+      'What the phase goes on from: an earlier phase, branched off where the window begins; absent: from scratch.',
+    ),
   window: z
-    .strictObject({ from: durationSchema.default({ percent: 0 }), to: durationSchema.default({ percent: 100 }) })
-    .prefault({}),
+    .strictObject({
+      from: durationSchema.optional().describe('By default the end of the phase that it goes on from, or 0.'),
+      to: durationSchema.default({ percent: 100 }),
+    })
+    .prefault({})
+    .describe(
+      'The part of the schedule that the phase covers; percents and steps count from the start of the schedule.',
+    ),
+  vision: z
+    .strictObject({ patch: patch.optional(), resolution: resolution.optional() })
+    .prefault({})
+    .describe('Another resolution or patch size than before: positions and patch embedding are resized at the start.'),
   stretch: positive
     .default(1)
     .describe('Examples for each example of the window: the schedule runs slower. 3.75 for NaFlex in the paper.'),
@@ -165,7 +194,7 @@ export const recipeSchema = z.strictObject({
   data: dataSchema,
   optimizer: optimizerSchema.prefault({}),
   schedule: scheduleSchema,
-  phases: z.array(phaseSchema).min(1).max(1),
+  phases: z.array(phaseSchema).min(1).max(100),
   checkpoint: checkpointSchema.prefault({}),
   evaluate: evaluateSchema.prefault({}),
 });

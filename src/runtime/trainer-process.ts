@@ -1,7 +1,7 @@
 import { once } from 'node:events';
 import { existsSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
-import type { FromTrainer, Progress, Snapshot, TrainerJob } from '../train/protocol.ts';
+import type { FromTrainer, PhaseSettings, Progress, Snapshot, TrainerJob } from '../train/protocol.ts';
 import { type DeviceLock, lockDevice } from './device-lock.ts';
 import { type ErrorCode, RunnerError } from './errors.ts';
 import { startTrainer, type TrainerChild, type TrainerLog } from './trainer-child.ts';
@@ -19,8 +19,8 @@ export interface TrainerProcess {
    * Errors: what the job failed with, TrainerCrashed, TrainerStuck, DeviceMissing, SetupMissing.
    */
   run(job: TrainerJob, events?: TrainerEvents, signal?: AbortSignal): Promise<unknown>;
-  /** Whether the trainer holds this state already, so that its files need not be fetched. */
-  holds(sha256: string): boolean;
+  /** Whether the trainer holds this state in the graph of these settings, so that its files need not be fetched. */
+  holds(sha256: string, settings: PhaseSettings): boolean;
   close(): Promise<void>;
 }
 
@@ -47,8 +47,8 @@ export function createTrainerProcess(options: TrainerProcessOptions): TrainerPro
   const { readyWithinMs = 3 * minute, silentForMs = 15 * minute, stopWithinMs = 5 * minute } = options;
   let lock: DeviceLock | null = null;
   let child: TrainerChild | null = null;
-  /** Content hash of the state that the trainer holds between jobs. */
-  let held: string | null = null;
+  /** Content hash of the state that the trainer holds between jobs, and its settings as JSON. */
+  let held: { readonly sha256: string; readonly settings: string } | null = null;
   let lastId = 0;
   let turn: Promise<unknown> = Promise.resolve();
 
@@ -60,14 +60,17 @@ export function createTrainerProcess(options: TrainerProcessOptions): TrainerPro
     return child;
   }
 
+  const holds = (sha256: string, settings: PhaseSettings) =>
+    held?.sha256 === sha256 && held.settings === JSON.stringify(settings);
+
   async function perform(job: TrainerJob, events: TrainerEvents, signal?: AbortSignal): Promise<unknown> {
     const current = await ensureChild();
-    if (job.kind === 'train' && job.from && held !== job.from.sha256 && !existsSync(job.from.folder))
+    if (job.kind === 'train' && job.from && !holds(job.from.sha256, job.settings) && !existsSync(job.from.folder))
       throw new RunnerError('TrainerCrashed', 'the trainer was lost between two shards; its state is fetched again');
     const id = ++lastId;
     held = null;
     const { result, newest } = await converse(current, id, job, events, signal);
-    held = newest;
+    if (job.kind === 'train' && newest !== null) held = { sha256: newest, settings: JSON.stringify(job.settings) };
     return result;
   }
 
@@ -137,7 +140,7 @@ export function createTrainerProcess(options: TrainerProcessOptions): TrainerPro
       turn = result.catch(() => {});
       return result;
     },
-    holds: (sha256) => child?.ended === null && held === sha256,
+    holds: (sha256, settings) => child?.ended === null && holds(sha256, settings),
     async close() {
       if (child?.ended === null) {
         const { process: last } = child;

@@ -32,6 +32,8 @@ export interface TrainJob {
   readonly indexFile: string;
   /** Where to start: a verified local folder, or null for a fresh initialisation at step 0. */
   readonly from: ({ readonly folder: string; readonly sha256: string } & Position) | null;
+  /** Where the phase began: its batches are counted from there. */
+  readonly begins: Position;
   readonly toStep: number;
   /** A snapshot is taken at every multiple of this and at `toStep`. */
   readonly checkpointEvery: number;

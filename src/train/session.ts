@@ -39,12 +39,12 @@ export class TrainingSession {
   async train(job: TrainJob, events: TrainEvents): Promise<void> {
     const { settings } = job;
     const held = await this.#holdGraph(job);
-    const from = job.from ?? { step: 0, examples: 0 };
+    const from = job.from ?? job.begins;
     if (held.sha256 === null || held.sha256 !== (job.from?.sha256 ?? null)) {
       held.trainer.program.write(job.from ? await readState(job.from.folder, settings) : freshState(settings));
     }
     held.sha256 = null; // Until the next snapshot the graph holds a state that has no name.
-    const source = await this.#batchesFrom(job, from.step, events);
+    const source = await this.#batchesFrom(job, from.step - job.begins.step, events);
 
     const batchSize = settings.batches.batch;
     const skipped: CorruptMember[] = [];
@@ -52,7 +52,7 @@ export class TrainingSession {
     for (let step = from.step + 1; step <= job.toStep; step++) {
       const asked = performance.now();
       const batch = await source.next();
-      held.batches!.next = step;
+      held.batches!.next = step - job.begins.step;
       skipped.push(...batch.skipped);
       const waited = performance.now() - asked;
       const seen = from.examples + (step - from.step - 1) * batchSize;

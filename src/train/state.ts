@@ -8,6 +8,7 @@ import { initialise } from '../model/initialise.ts';
 import { tokenTable } from '../model/parameters.ts';
 import { fullVocabulary } from '../model/sizes.ts';
 import { RunnerError } from '../runtime/errors.ts';
+import { adaptInput, storedModel } from './adapt-input.ts';
 import { firstMoment, secondMoment } from './optimiser.ts';
 import { computedState, type PhaseState, phaseState, teacherCopy } from './phase-state.ts';
 import type { PhaseSettings } from './protocol.ts';
@@ -101,14 +102,17 @@ function inFiles(tensors: readonly TensorToWrite[]): TensorToWrite[][] {
 }
 
 /**
- * Reads what `writeState` wrote. What this phase trains beyond the phase that wrote it starts fresh, by name; what it
- * no longer needs is left out. CheckpointDamaged, naming the tensor, when the towers' own state is not there whole, or a
- * tensor has another shape.
+ * Reads what `writeState` wrote, or an imported model, which has no training state yet. What this phase trains beyond
+ * the phase that wrote it starts fresh, by name; what it no longer needs is left out; what has another resolution,
+ * patch size or kind of tower is resampled. CheckpointDamaged, naming the tensor, when the towers' own state is not there
+ * whole, or a tensor has another shape.
  */
 export async function readState(folder: string, settings: PhaseSettings): Promise<Values> {
-  const phase = phaseState(settings);
   const values: Record<string, Values[string]> = {};
-  const model = await SafetensorsFile.open(join(folder, modelFile));
+  const path = join(folder, modelFile);
+  const model = await SafetensorsFile.open(path);
+  const stored = { ...settings, model: storedModel(model.tensors, settings.model, path) };
+  const phase = phaseState(stored);
   try {
     for (const { name, shape } of phase.towers) {
       values[name] =
@@ -119,7 +123,8 @@ export async function readState(folder: string, settings: PhaseSettings): Promis
   } finally {
     await model.close();
   }
-  for (const path of (await readdir(folder)).filter((name) => trainingFile.test(name)).sort()) {
+  const trainingFiles = (await readdir(folder)).filter((name) => trainingFile.test(name)).sort();
+  for (const path of trainingFiles) {
     const file = await SafetensorsFile.open(join(folder, path));
     try {
       for (const name of file.tensors.keys()) {
@@ -131,14 +136,14 @@ export async function readState(folder: string, settings: PhaseSettings): Promis
       await file.close();
     }
   }
-  const missing = alwaysThere(phase, values).find((name) => values[name] === undefined);
-  if (missing !== undefined) {
+  const missing = trainingFiles.length > 0 && alwaysThere(phase, values).find((name) => values[name] === undefined);
+  if (missing) {
     throw new RunnerError(
       'CheckpointDamaged',
       `${folder} holds no training state for ${missing}; fetch the checkpoint again`,
     );
   }
-  return completed(settings, phase, values);
+  return completed(settings, phaseState(settings), adaptInput(values, stored.model, settings.model));
 }
 
 /** The moments of the towers, and those of every other parameter that is there. */

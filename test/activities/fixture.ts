@@ -67,6 +67,8 @@ export async function planOf(store: ObjectStore, run: string, change: object = {
     index: await keepDocument(store, run, 'index', { prefix: 'data', fingerprint: 'f', shards: [] }),
     dataFingerprint: 'f'.repeat(64),
     batch,
+    origin: null,
+    branches: [],
     from: { step: 0, examples: 0 },
     to: { step: 60, examples: 60 * batch },
     shardSteps: 30,
@@ -79,4 +81,4 @@ export const shard = (
   toStep: number,
   from: CheckpointRef | null = null,
   revision = 0,
-): ShardInput => ({ plan, toStep, from, revision });
+): ShardInput => ({ plan, parent: null, toStep, from, revision });

@@ -201,7 +201,7 @@ describe('damage', () => {
       code: 'CheckpointDamaged',
       details: { step: 30 },
     });
-    const from = await recoverCheckpoint(fresh, { plan, revision: 0, belowStep: 30 }, on.attempt());
+    const from = await recoverCheckpoint(fresh, { plan, parent: null, revision: 0, belowStep: 30 }, on.attempt());
     expect(from).toMatchObject({ step: 20, revision: 0 });
     const last = await trainShard(slow, shard(plan, 60, from, 1), on.attempt());
     expect(last.checkpoint).toMatchObject({ sha256: expected[60], revision: 1 });
@@ -214,6 +214,6 @@ describe('damage', () => {
     await trainShard(deps, shard(plan, 10), on.attempt());
     const [commit] = await listCommits(store, plan, 0);
     await store.delete(`${commit!.prefix}model.safetensors`);
-    expect(await recoverCheckpoint(deps, { plan, revision: 0, belowStep: 11 }, on.attempt())).toBeNull();
+    expect(await recoverCheckpoint(deps, { plan, parent: null, revision: 0, belowStep: 11 }, on.attempt())).toBeNull();
   });
 });

@@ -1,14 +1,17 @@
 import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { evaluate } from '../../activities/evaluate.ts';
 import { exportModel } from '../../activities/export-model.ts';
 import { toFailure } from '../../activities/failures.ts';
 import { plan } from '../../activities/plan.ts';
 import { trainShard } from '../../activities/train-shard.ts';
-import type { RunPlan } from '../../activities/types.ts';
+import type { PhasePlan, RunPlan } from '../../activities/types.ts';
 import { makeEmojiDataset } from '../../infra/emoji/make.ts';
 import { sha256 } from '../../src/checkpoint/identity.ts';
+import type { CheckpointRef } from '../../src/checkpoint/types.ts';
 import { RunnerError } from '../../src/runtime/errors.ts';
+import { createTrainerProcess } from '../../src/runtime/trainer-process.ts';
 import type { S3ObjectStore } from '../../src/storage/s3.ts';
 import type { PhaseSettings } from '../../src/train/protocol.ts';
 import { startServer, type TestServer } from '../storage/versitygw.ts';
@@ -100,12 +103,89 @@ describe('plan', () => {
   });
 });
 
+describe('a branch', () => {
+  const recipe = () => ({
+    ...smoke(),
+    phases: [
+      { name: 'pretrain', batch: 32, window: { to: { percent: 50 } } },
+      {
+        name: 'finer',
+        batch: 16,
+        from: 'pretrain',
+        window: { from: { percent: 25 }, to: { percent: 40 } },
+        vision: { resolution: 24 },
+      },
+    ],
+  });
+
+  it('goes on from a checkpoint of its trunk at another resolution, the same again after a kill', async () => {
+    const { phases } = await planned('branched', recipe());
+    const [trunk, branch] = phases as [PhasePlan, PhasePlan];
+    expect(trunk.branches).toEqual([15]);
+    expect(branch).toMatchObject({ origin: { phase: 'pretrain' }, from: { step: 15, examples: 480 } });
+    expect(branch.to).toEqual({ step: 33, examples: 480 + 18 * 16 });
+    const { accessKeyId, secretAccessKey } = server.settings.credentials as {
+      accessKeyId: string;
+      secretAccessKey: string;
+    };
+    const env = {
+      ...process.env,
+      AWS_ENDPOINT_URL: server.endpoint,
+      AWS_REGION: server.settings.region,
+      SIGLIP2_BUCKET: server.settings.bucket,
+      AWS_ACCESS_KEY_ID: accessKeyId,
+      AWS_SECRET_ACCESS_KEY: secretAccessKey,
+    };
+    const trainerNumber = (i: number) =>
+      createTrainerProcess({ lockFile: join(on.folder, `real-${i}.lock`), log: { info() {}, warn() {} }, env });
+    const trainers = [trainerNumber(0), trainerNumber(1)];
+    let trainer = trainers[0]!;
+    const of = (plan: PhasePlan, toStep: number, parent: CheckpointRef | null, from: CheckpointRef | null = null) =>
+      trainShard(on.deps(store, { trainer }), { plan, revision: 0, parent, from, toStep }, on.attempt());
+    const { checkpoint: parent } = await of(trunk, 15, null);
+    const half = await of(branch, 20, parent);
+    const end = await of(branch, 33, parent, half.checkpoint);
+    expect(end.checkpoint).toMatchObject({ phase: 'finer', step: 33, examples: branch.to.examples });
+    const header = await read<{ vision_config: object }>(`${end.checkpoint.prefix}config.json`);
+    expect(header.vision_config).toMatchObject({ image_size: 24 });
+    // Another process, and other cuts, give the same bytes; the batches of the branch are its own.
+    const twin = await planned('branched-twin', recipe());
+    const again = await of(twin.phases[0]!, 15, null);
+    expect(again.checkpoint.sha256).toBe(parent.sha256);
+    trainer = trainers[1]!;
+    const whole = await of(twin.phases[1]!, 33, again.checkpoint);
+    expect(whole.checkpoint.sha256).toBe(end.checkpoint.sha256);
+    for (const one of trainers) await one.close();
+  }, 120_000);
+
+  it('from a checkpoint of another run counts on from it, and a missing one is named before anything is spent', async () => {
+    const later = (from: object) => ({
+      ...smoke(),
+      phases: [{ name: 'later', batch: 32, from, window: { from: { percent: 80 } } }],
+    });
+    const [phase] = (await planned('borrower', later({ run: 'branched', phase: 'pretrain' }))).phases as [PhasePlan];
+    expect(phase).toMatchObject({
+      origin: { checkpoint: { run: 'branched', step: 15 } },
+      from: { step: 15, examples: 480 },
+    });
+    expect(phase.to).toEqual({ step: 27, examples: 480 + 12 * 32 });
+    const missing = planned('nobody', later({ run: 'branched', phase: 'pretrain', step: 14 }));
+    await expect(missing).rejects.toThrow(
+      /phase later goes on from branched\/pretrain@14, and bucket test has no such/,
+    );
+  });
+});
+
 describe('after training', () => {
   it('the checkpoint is evaluated, and exported as a folder with the bytes that were committed', async () => {
     const run = await planned('finished');
     const phase = run.phases[0]!;
     const deps = on.deps(store);
-    const { checkpoint } = await trainShard(deps, { plan: phase, revision: 0, from: null, toStep: 10 }, on.attempt());
+    const { checkpoint } = await trainShard(
+      deps,
+      { plan: phase, revision: 0, parent: null, from: null, toStep: 10 },
+      on.attempt(),
+    );
     const evaluation = await evaluate(deps, { plan: phase, evaluation: run.evaluation!, checkpoint }, on.attempt());
     expect(evaluation.key).toMatch(/^runs\/finished\/pretrain\/evaluation-[0-9a-f]{16}\.json$/);
     expect(await read(evaluation.key)).toMatchObject({ checkpoint: { step: 10, sha256: checkpoint.sha256 } });
@@ -126,7 +206,7 @@ describe('after training', () => {
   it('a damaged model is not exported', async () => {
     const phase = (await planned('spoilt')).phases[0]!;
     const deps = on.deps(store);
-    const input = { plan: phase, revision: 0, from: null, toStep: 10 };
+    const input = { plan: phase, revision: 0, parent: null, from: null, toStep: 10 };
     const { checkpoint } = await trainShard(deps, input, on.attempt());
     await store.put(`${checkpoint.prefix}model.safetensors`, 'something else');
     await expect(exportModel(deps, { plan: phase, checkpoint, evaluation: null }, on.attempt())).rejects.toMatchObject({

@@ -12,7 +12,7 @@ let expected: string;
 beforeAll(async () => {
   site = await startSite();
   const run = await site.start('undisturbed', tinyRecipe());
-  expected = (await run.result()).checkpoint.sha256;
+  expected = (await run.result()).phases[0]!.checkpoint.sha256;
 }, patience);
 afterAll(() => site?.stop(), patience);
 
@@ -20,7 +20,7 @@ const start = async (run: string) => new Watched(site, await site.start(run, tin
 
 /** It ends, every commit is whole and follows the one before, and the last is the undisturbed one. */
 async function expectUndisturbed({ name, result }: Watched): Promise<void> {
-  expect((await result).checkpoint).toMatchObject({ step: total, sha256: expected });
+  expect((await result).phases[0]!.checkpoint).toMatchObject({ step: total, sha256: expected });
   const commits = await verifyCommits(site.store, name);
   expect(commits.filter(({ step }) => step % 40 !== 0)).toEqual([]);
   expect(commits.at(-1)).toMatchObject({ step: total, sha256: expected });

@@ -21,7 +21,7 @@ async function shaOf(run: Run): Promise<string> {
   const result = await insist(() => run.result()).catch((error) => {
     throw new Error(`${run.workflowId} failed: ${error.cause?.message ?? error.message}`);
   });
-  return result.checkpoint.sha256;
+  return result.phases.map(({ checkpoint }) => checkpoint.sha256).join(' ');
 }
 
 async function removeRun({ store }: Site, run: string): Promise<void> {

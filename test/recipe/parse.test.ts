@@ -87,7 +87,27 @@ describe('a recipe with mistakes', () => {
     ['an unknown parameter', set('optimizer.multipliers', { logit_bais: 2 }), /"logit_bais"; .*logit_bias/],
     ['a scale upside down', set('data.augment.scale', [2, 1]), /\[smallest, largest\]/],
     ['a language twice', (r) => r.data.captions.push({ language: 'en', weight: 2 }) && r, /"en" again/],
-    ['a window that starts late', set('phases.0.window', { from: { steps: 5 } }), /first phase starts at 0/],
+    ['a window that starts late', set('phases.0.window', { from: { steps: 5 } }), /a phase from scratch starts at 0/],
+    [
+      'a phase that goes on from none',
+      set('phases.0.from', 'later'),
+      /phases.0.from is "later"; the first phase starts/,
+    ],
+    [
+      'a parent that comes later',
+      (r) => r.phases.push({ name: 'b', batch: 8, from: 'c' }) && r,
+      /an earlier phase is allowed: pretrain/,
+    ],
+    ['a phase twice', (r) => r.phases.push({ name: 'pretrain', batch: 8 }) && r, /name is "pretrain" again/],
+    [
+      'a branch from where its trunk does not go',
+      (r) => {
+        r.phases[0].window = { to: { percent: 50 } };
+        r.phases.push({ name: 'b', batch: 8, from: 'pretrain', window: { from: { percent: 60 } } });
+      },
+      /phases.1.window is .*; a start within the window of pretrain is allowed/,
+    ],
+    ['patches above a resolution', set('phases.0.vision', { resolution: 4 }), /patches of at most the resolution/],
     ['a window past the end', set('phases.0.window', { to: { steps: 1_000_000 } }), /an end within schedule.total/],
     ['a window of nothing', set('phases.0.window', { to: { steps: 0 } }), /at least one step/],
     ['a reserved name of a phase', set('phases.0.name', 'export'), /name is "export"; another name/],

@@ -1,7 +1,10 @@
 import { describe, expect, it } from 'vitest';
-import { examplesOf, phaseSpan } from '../../src/recipe/durations.ts';
+import { examplesOf } from '../../src/recipe/durations.ts';
+import { parseRecipe } from '../../src/recipe/parse.ts';
 import { cosineFactor, schedulePosition } from '../../src/recipe/schedule.ts';
+import { modelConfig, schedule } from '../../src/recipe/settings.ts';
 import { cuts, nextCut } from '../../src/recipe/shards.ts';
+import { phaseSpans } from '../../src/recipe/spans.ts';
 
 /** The paper's base run: 40 B examples in batches of 32,768, 20,000 steps of warm-up (arXiv 2502.14786, 2.1). */
 const batch = 32_768;
@@ -37,8 +40,7 @@ describe('the learning rate factor', () => {
 
   it('of the NaFlex branch falls over 457,764 steps as it did over the last tenth', () => {
     const from = 1_098_633 * batch;
-    const naflex = { total, warmup, stretch: { from, by: 3.75 } };
-    expect(schedulePosition(from - batch, naflex)).toBe(from - batch);
+    const naflex = { total, warmup, start: { examples: from, position: from, stretch: 3.75 } };
     for (const step of [0, 1, 100_000, 228_882, 457_764]) {
       const position = schedulePosition(from + step * batch, naflex);
       expect(position / total).toBeCloseTo(0.9 + (0.1 * step) / 457_764, 6);
@@ -47,8 +49,6 @@ describe('the learning rate factor', () => {
       cosineFactor(schedulePosition(from + step * batch, naflex), naflex.total, naflex.warmup);
     expect(factor(0)).toBeCloseTo(0.0253, 4);
     expect(factor(457_764)).toBeCloseTo(0, 8);
-    const window = { from, to: total };
-    expect(phaseSpan(window, batch, { step: 0, examples: 0 }, 3.75).to.step).toBe(457_762);
   });
 });
 
@@ -65,10 +65,63 @@ describe('durations', () => {
     expect(examplesOf({ epochs: 2 }, { batch: 256 })).toBeNull();
     expect(examplesOf({ percent: 2 }, { batch: 256 })).toBeNull();
   });
+});
 
-  it('end a window at whole steps', () => {
-    const start = { step: 10, examples: 5_120 };
-    expect(phaseSpan({ from: 5_120, to: 6_000 }, 256, start).to).toEqual({ step: 13, examples: 5_888 });
+describe('the phases of the paper', () => {
+  const recipe = parseRecipe({
+    version: 1,
+    model: { vision: { size: 'B', patch: 16, resolution: 256 }, text: {} },
+    data: { train: 'data/web' },
+    schedule: { total: { steps: 1_220_703 }, warmup: { steps: 20_000 } },
+    phases: [
+      { name: 'pretrain', batch, window: { to: { percent: 80 } } },
+      { name: 'distill', batch, from: 'pretrain' },
+      { name: 'res-384', batch, from: 'distill', window: { from: { percent: 95 } }, vision: { resolution: 384 } },
+      { name: 'trunk', batch, from: 'pretrain', window: { to: { percent: 90 } } },
+      { name: 'naflex', batch, from: 'trunk', stretch: 3.75 },
+      { name: 'later', batch, from: { run: 'other', phase: 'pretrain' }, window: { from: { percent: 99 } } },
+    ],
+  });
+  const facts = { examples: 1e10, vocabulary: null, origins: { later: { step: 70, examples: 1234 } } };
+  const spans = phaseSpans(recipe, facts);
+  const named = (name: string) => recipe.phases.findIndex((phase) => phase.name === name);
+
+  it('take the steps of the paper, and branch off where its windows begin', () => {
+    const steps = spans.map(({ from, to, branches }) => [from.step, to.step - from.step, branches]);
+    expect(steps).toEqual([
+      [0, 976_562, [976_562]],
+      [976_562, 244_140, [1_159_667]],
+      [1_159_667, 61_035, []],
+      [976_562, 122_070, [1_098_632]],
+      [1_098_632, 457_763, []],
+      [70, 12_207, []],
+    ]);
+  });
+
+  it('go down the schedule from where they start, whatever was seen before', () => {
+    const factor = (name: string, step: number) => {
+      const own = schedule(recipe, recipe.phases[named(name)]!, facts);
+      const { from } = spans[named(name)]!;
+      return cosineFactor(schedulePosition(from.examples + step * batch, own), own.total, own.warmup);
+    };
+    expect(factor('distill', 0)).toBeCloseTo(0.0986, 4);
+    expect(factor('res-384', 0)).toBeCloseTo(0.0064, 4);
+    expect(factor('naflex', 0)).toBeCloseTo(0.0253, 4);
+    expect(factor('naflex', 228_882)).toBeCloseTo(0.0064, 4);
+    expect(factor('naflex', 457_763)).toBeCloseTo(0, 8);
+    expect(factor('later', 0)).toBeCloseTo(
+      0.5 * (1 + Math.cos((Math.PI * (0.99 * total - warmup)) / (total - warmup))),
+      8,
+    );
+    for (const name of recipe.phases
+      .map((phase) => phase.name)
+      .filter((name) => name !== 'pretrain' && name !== 'trunk'))
+      expect(factor(name, spans[named(name)]!.to.step - spans[named(name)]!.from.step)).toBeCloseTo(0, 7);
+  });
+
+  it('see images as the phase that they go on from, unless they say otherwise', () => {
+    const grids = recipe.phases.map((phase) => modelConfig(recipe, null, phase).vision.resolution);
+    expect(grids).toEqual([256, 256, 384, 256, 256, 256]);
   });
 });
 
@@ -77,6 +130,7 @@ describe('cuts', () => {
     expect(cuts(0, 900, 300)).toEqual([300, 600, 900]);
     expect(cuts(0, 250, 100)).toEqual([100, 200, 250]);
     expect(cuts(7, 7, 100)).toEqual([]);
+    expect(cuts(0, 250, 100, [130, 200])).toEqual([100, 130, 200, 250]);
   });
 
   it('are the same after a resume from any step', () => {

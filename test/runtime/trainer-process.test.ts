@@ -38,6 +38,7 @@ const job = (toStep: number, from: TrainJob['from'] = null): TrainJob => ({
   settings: tinySettings,
   indexFile: '',
   from,
+  begins: { step: 0, examples: 0 },
   toStep,
   checkpointEvery: 10,
   snapshotFolder: join(folder, 'snapshots'),
@@ -64,8 +65,10 @@ describe('the trainer process', () => {
     const first = await train(trainer, job(20));
     expect(first.map(({ step }) => step)).toEqual([10, 20]);
     const { sha256, step, examples } = first[1]!;
-    expect(trainer.holds(sha256)).toBe(true);
-    expect(trainer.holds(first[0]!.sha256)).toBe(false);
+    expect(trainer.holds(sha256, tinySettings)).toBe(true);
+    expect(trainer.holds(first[0]!.sha256, tinySettings)).toBe(false);
+    // Another phase's graph has to be written.
+    expect(trainer.holds(sha256, { ...tinySettings, phase: 'branch' })).toBe(false);
     const pid = trainerOf().pid;
     const from = { folder: join(folder, 'gone'), sha256, step, examples };
     const second = await train(trainer, job(30, from));
@@ -88,7 +91,7 @@ describe('the trainer process', () => {
     const { sha256, step, examples } = (await train(trainer, job(10)))[0]!;
     const from = { folder: join(folder, 'gone'), sha256, step, examples };
     await expect(train(trainer, job(20, from))).rejects.toMatchObject({ code: 'TrainerCrashed' });
-    expect(trainer.holds(sha256)).toBe(false);
+    expect(trainer.holds(sha256, tinySettings)).toBe(false);
     await expect(train(trainer, job(20, from))).rejects.toThrow(/lost between two shards/);
   });
 
@@ -108,7 +111,7 @@ describe('the trainer process', () => {
     const last = snapshots.at(-1)!;
     expect(last.step).toBeGreaterThan(1);
     expect(last.step).toBeLessThan(200);
-    expect(trainer.holds(last.sha256)).toBe(true);
+    expect(trainer.holds(last.sha256, tinySettings)).toBe(true);
   });
 
   it('that does not stop within its time is ended', async () => {

@@ -6,6 +6,7 @@ import { afterAll, describe, expect, it, vi } from 'vitest';
 import type { Values } from '../../src/compile/program.ts';
 import { randomStream } from '../../src/data/random.ts';
 import type { Batch } from '../../src/data/types.ts';
+import { resampleParameters } from '../../src/model/resample.ts';
 import type { ActiveObjective } from '../../src/objectives/registry.ts';
 import { sigmoid } from '../../src/objectives/sigmoid.ts';
 import { tf } from '../../src/runtime/tensorflow.ts';
@@ -185,5 +186,40 @@ describe('a state on disk', () => {
     const values = await readState(path, tinySettings);
     expect(Object.keys(values).sort()).toEqual(Object.keys(phaseState(tinySettings).pieces).sort());
     for (const [key, held] of Object.entries(values)) expect(held, key).toEqual(parent[key]);
+  });
+
+  it('of a parent at another resolution and patch size is resampled, of the teacher too, and the moments of it are zero', async () => {
+    const parent = train(both, 2).values;
+    const path = folder();
+    await writeState(path, both, parent);
+    const vision = { ...both.model.vision, resolution: 18, patch: 6 };
+    const finer = { ...both, model: { ...both.model, vision }, batches: { ...both.batches, resolution: 18 } };
+    const values = await readState(path, finer);
+    const [positions, patches] = ['position_embedding', 'patch_embedding'].map(
+      (name) => `vision_model.embeddings.${name}.weight`,
+    );
+    const held = (prefix: string) => (name: string) => parent[prefix + name] as Float32Array;
+    for (const prefix of ['', 'teacher/']) {
+      const expected = resampleParameters(held(prefix), both.model, finer.model);
+      expect(Object.keys(expected).sort()).toEqual([patches, positions]);
+      for (const [name, numbers] of Object.entries(expected)) expect(values[prefix + name]).toEqual(numbers);
+    }
+    for (const name of [positions!, patches!]) {
+      for (const moment of ['m/', 'v/']) expect(values[moment + name]!.every((x) => x === 0)).toBe(true);
+    }
+    expect(values['m/vision_model.head.probe']).toEqual(parent['m/vision_model.head.probe']);
+    expect(Object.keys(values).sort()).toEqual(Object.keys(phaseState(finer).pieces).sort());
+  });
+
+  it('that holds the towers alone, as an imported model, starts with fresh moments', async () => {
+    const parent = train(tinySettings, 2).values;
+    const path = folder();
+    await writeState(path, tinySettings, parent);
+    rmSync(join(path, 'training-00001.safetensors'));
+    const values = await readState(path, tinySettings);
+    for (const [key, held] of Object.entries(values)) {
+      if (/^[mv]\//.test(key)) expect(held.every((x) => x === 0)).toBe(true);
+      else expect(held).toEqual(parent[key]);
+    }
   });
 });

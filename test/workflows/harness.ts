@@ -21,6 +21,8 @@ export function planOf(run: string, steps: number, shardSteps: number): PhasePla
     index: document,
     dataFingerprint: hash('c'),
     batch: 2,
+    origin: null,
+    branches: [],
     from: { step: 0, examples: 0 },
     to: { step: steps, examples: 2 * steps },
     shardSteps,

@@ -5,14 +5,14 @@ import { historyToJSON } from '@temporalio/common/lib/proto-utils.js';
 import { Worker } from '@temporalio/worker';
 import { describe, expect, it } from 'vitest';
 import { plan as realPlan } from '../../activities/plan.ts';
-import type { ShardInput } from '../../activities/types.ts';
+import type { RunPlan, ShardInput } from '../../activities/types.ts';
 import { checkpointDamaged } from '../../src/checkpoint/damage.ts';
 import { RunnerError } from '../../src/runtime/errors.ts';
 import { S3ObjectStore } from '../../src/storage/s3.ts';
-import type { Status } from '../../workflows/messages.ts';
+import type { RunStatus, Status } from '../../workflows/messages.ts';
 import type { siglip2Phase } from '../../workflows/phase.ts';
 import type { siglip2Recipe } from '../../workflows/recipe.ts';
-import { planOf, resultOf, testTemporal, workflowsPath } from './harness.ts';
+import { planOf, resultOf, runPlanOf, testTemporal, workflowsPath } from './harness.ts';
 
 const temporal = testTemporal();
 const histories = new URL('histories/', import.meta.url);
@@ -53,9 +53,14 @@ describe('a run', () => {
       ]);
       expect(result).toMatchObject({
         run: 'whole',
-        checkpoint: { step: 30, uri: 's3://bucket/runs/whole/pretrain/r0/step-30-a/' },
-        evaluation: { report: { zero_shot: { top1: 0.5 } } },
-        export: { uri: 's3://bucket/runs/whole/export/' },
+        phases: [
+          {
+            phase: 'pretrain',
+            checkpoint: { step: 30, uri: 's3://bucket/runs/whole/pretrain/r0/step-30-a/' },
+            evaluation: { report: { zero_shot: { top1: 0.5 } } },
+            export: { uri: 's3://bucket/runs/whole/export/' },
+          },
+        ],
       });
       const status = await run.query<Status>('status');
       expect(status).toMatchObject({ state: 'done', phase: 'pretrain', step: 30, total: 30, percent: 100 });
@@ -146,6 +151,105 @@ describe('a run', () => {
   });
 });
 
+describe('the phases of a run', () => {
+  /** pretrain 0-30, and from its step 20 on a branch; tail follows the branch, elsewhere is on its own. */
+  const graph = (run: string): RunPlan => {
+    const trunk = { ...planOf(run, 30, 10), branches: [15] };
+    const from = (step: number) => ({ step, examples: 2 * step });
+    const branch = {
+      ...trunk,
+      phase: 'branch',
+      origin: { phase: 'pretrain' },
+      from: from(15),
+      to: from(40),
+      branches: [],
+    };
+    const tail = { ...branch, phase: 'tail', origin: { phase: 'branch' }, from: from(40), to: from(45) };
+    const borrowed = resultOf(
+      { plan: { ...trunk, run: 'other' }, revision: 0, parent: null, from: null, toStep: 7 },
+      7,
+    ).checkpoint;
+    const elsewhere = {
+      ...trunk,
+      phase: 'elsewhere',
+      origin: { checkpoint: borrowed },
+      from: from(7),
+      to: from(20),
+      branches: [],
+    };
+    return { ...runPlanOf(run), phases: [trunk, branch, tail, elsewhere] };
+  };
+
+  it('begin when the checkpoint is there that they go on from, branches while their trunk goes on', async () => {
+    const began: Record<string, string | null> = {};
+    let branchBegan = () => {};
+    const branchRuns = new Promise<void>((resolve) => {
+      branchBegan = resolve;
+    });
+    await temporal.serving(
+      {
+        plan: async ({ run }) => graph(run),
+        async trainShard(input) {
+          const { phase } = input.plan;
+          const { parent } = input;
+          began[phase] ??= parent && `${parent.run}/${parent.phase}@${parent.step}`;
+          if (phase === 'branch') branchBegan();
+          // The trunk's end waits for the branch: it can't come first.
+          if (phase === 'pretrain' && input.toStep === 30) await branchRuns;
+          return resultOf(input, input.toStep);
+        },
+      },
+      async (client) => {
+        const run = await start(client, 'graph');
+        const { phases } = await run.result();
+        expect(phases.map(({ phase, checkpoint }) => `${phase}@${checkpoint.step}`)).toEqual([
+          'pretrain@30',
+          'branch@40',
+          'tail@45',
+          'elsewhere@20',
+        ]);
+        expect(began).toEqual({
+          pretrain: null,
+          branch: 'graph/pretrain@15',
+          tail: 'graph/branch@40',
+          elsewhere: 'other/pretrain@7',
+        });
+        const status = await run.query<RunStatus>('status');
+        expect(status).toMatchObject({ state: 'done', phase: 'elsewhere' });
+        expect(status.phases.map(({ phase, state, step, total }) => [phase, state, step, total])).toEqual([
+          ['pretrain', 'done', 30, 30],
+          ['branch', 'done', 40, 40],
+          ['tail', 'done', 45, 45],
+          ['elsewhere', 'done', 20, 20],
+        ]);
+      },
+    );
+  });
+
+  it('that fail leave the others to end; what waited for them never begins, and the run says what went wrong', async () => {
+    const trained = new Set<string>();
+    await temporal.serving(
+      {
+        plan: async ({ run }) => graph(run),
+        async trainShard(input) {
+          if (input.plan.phase === 'branch') throw new RunnerError('DataContract', 'the branch can not be trained');
+          const result = resultOf(input, input.toStep);
+          if (input.toStep === input.plan.to.step) trained.add(input.plan.phase);
+          return result;
+        },
+      },
+      async (client) => {
+        const run = await start(client, 'broken-branch');
+        expect((await failureOf(run.result())).message).toBe('the branch can not be trained');
+        expect([...trained].sort()).toEqual(['elsewhere', 'pretrain']);
+        const { phases, failure } = await run.query<RunStatus>('status');
+        expect(failure).toBe('the branch can not be trained');
+        expect(phases.map(({ phase, state }) => `${phase} ${state}`)).toContain('tail not begun');
+      },
+    );
+  });
+});
+
 describe('a phase', () => {
   const phase = (client: Client, run: string, steps: number, shardSteps: number) =>
     client.workflow.start<typeof siglip2Phase>('siglip2Phase', {
@@ -167,7 +271,7 @@ describe('a phase', () => {
         },
         async recoverCheckpoint({ plan, revision, belowStep }) {
           asked.push(belowStep);
-          return resultOf({ plan, revision, from: null, toStep: 15 }, 15).checkpoint;
+          return resultOf({ plan, parent: null, revision, from: null, toStep: 15 }, 15).checkpoint;
         },
       },
       async (client) => {

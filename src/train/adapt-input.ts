@@ -1,0 +1,51 @@
+import type { Values } from '../compile/program.ts';
+import { resampleParameters } from '../model/resample.ts';
+import type { ModelConfig } from '../model/sizes.ts';
+import { RunnerError } from '../runtime/errors.ts';
+import { firstMoment, secondMoment } from './optimiser.ts';
+import { teacherCopy } from './phase-state.ts';
+
+const embeddings = 'vision_model.embeddings';
+const patchEmbedding = `${embeddings}.patch_embedding.weight`;
+const positionEmbedding = `${embeddings}.position_embedding.weight`;
+
+type Shapes = ReadonlyMap<string, { readonly shape: readonly number[] }>;
+
+/**
+ * The shapes of the towers as a file holds them: `model`, with the grid, patch size and kind of tower that the file's
+ * own tensors tell. CheckpointDamaged where they tell of none.
+ */
+export function storedModel(tensors: Shapes, model: ModelConfig, file: string): ModelConfig {
+  const weight = tensors.get(patchEmbedding)?.shape ?? [];
+  const patch = weight.length === 4 ? weight[3]! : Math.sqrt(weight[1]! / 3);
+  const grid = Math.sqrt(tensors.get(positionEmbedding)?.shape[0] ?? Number.NaN);
+  if (!Number.isInteger(patch) || !Number.isInteger(grid)) {
+    throw new RunnerError(
+      'CheckpointDamaged',
+      `${file} has no square ${patchEmbedding} and ${positionEmbedding}; fetch the checkpoint again`,
+    );
+  }
+  const { kind: _, ...vision } = model.vision;
+  const kind = weight.length === 4 ? {} : { kind: 'naflex' as const };
+  const same = grid === Math.floor(vision.resolution / vision.patch) && patch === vision.patch;
+  return { ...model, vision: { ...vision, patch, resolution: same ? vision.resolution : grid * patch, ...kind } };
+}
+
+/**
+ * State for another resolution, patch size or kind of tower (spec 4.2): positions and patch embedding resampled, of the
+ * student and of the EMA teacher; Adam's moments of what was resampled start from zero again. Everything else stays.
+ */
+export function adaptInput(values: Values, from: ModelConfig, to: ModelConfig): Values {
+  const adapted: Record<string, Values[string]> = { ...values };
+  for (const key of [(name: string) => name, teacherCopy]) {
+    if (values[key(patchEmbedding)] === undefined) continue;
+    const changed = resampleParameters((name) => values[key(name)] as Float32Array, from, to);
+    for (const [name, resampled] of Object.entries(changed)) {
+      adapted[key(name)] = resampled as Float32Array<ArrayBuffer>;
+      for (const moment of [firstMoment(name), secondMoment(name)]) {
+        if (values[moment] !== undefined) adapted[moment] = new Float32Array(resampled.length);
+      }
+    }
+  }
+  return adapted;
+}
