@@ -1,14 +1,15 @@
 import pMap from 'p-map';
+import { PhaseSteps } from '../recipe/steps.ts';
 import { RunnerError } from '../runtime/errors.ts';
 import { chooseCaption } from './captions.ts';
 import { drawCrop } from './crop.ts';
 import { decodeImage } from './decode.ts';
 import { DecodedCache, type DecodedExample } from './decoded-cache.ts';
 import { CorruptExample, checkSizes, parseMeta } from './example.ts';
+import { type ImageArrays, patchArrays, squareArrays } from './image-arrays.ts';
 import { ExampleOrder, type ExampleRef, entryOf } from './order.ts';
 import { PartArrays } from './part-arrays.ts';
 import { randomStream } from './random.ts';
-import { resizeBilinear } from './resize.ts';
 import type { ShardCache } from './shard-cache.ts';
 import { loadTokenizer, type TextTokenizer, unknownId } from './tokenizer.ts';
 import type { Batch, BatchPlan, CorruptMember, DataIndex, ExampleEntry, ShardIndex } from './types.ts';
@@ -24,6 +25,7 @@ const candidates = 64;
 export class BatchMaker {
   readonly #index: DataIndex;
   readonly #plan: BatchPlan;
+  readonly #steps: PhaseSteps;
   readonly #shards: ShardCache;
   readonly #order: ExampleOrder;
   readonly #decoded: DecodedCache;
@@ -33,6 +35,7 @@ export class BatchMaker {
   constructor(index: DataIndex, plan: BatchPlan, shards: ShardCache, decoded = new DecodedCache()) {
     this.#index = index;
     this.#plan = plan;
+    this.#steps = new PhaseSteps(plan);
     this.#shards = shards;
     this.#order = new ExampleOrder(index, plan.seed, plan.phase);
     this.#decoded = decoded;
@@ -40,37 +43,39 @@ export class BatchMaker {
   }
 
   async make(batch: number): Promise<Batch> {
-    const { batch: size, resolution, textLength } = this.#plan;
-    const images = new Uint8Array(size * resolution * resolution * 3);
-    const texts: string[] = new Array(size);
-    const parts = new PartArrays(this.#plan);
-    const skipped: CorruptMember[][] = Array.from({ length: size }, () => []);
+    const { first, count, length } = this.#steps.at(batch);
+    const images = length === null ? squareArrays(this.#plan, count) : patchArrays(this.#plan.naflex!, count, length);
+    const texts: string[] = new Array(count);
+    const parts = new PartArrays(this.#plan, count);
+    const skipped: CorruptMember[][] = Array.from({ length: count }, () => []);
     await pMap(
       skipped,
       async (own, i) => {
-        texts[i] = await this.#fill(batch * size + i, images, parts, i, (corrupt) => own.push(corrupt));
+        texts[i] = await this.#fill(first + i, images, parts, i, (corrupt) => own.push(corrupt));
       },
       { concurrency: decodedAtOnce },
     );
-    const tokens = this.#tokenizer.tokenize(texts, textLength);
-    return { index: batch, images, tokens, parts: parts.values, skipped: skipped.flat() };
+    const tokens = this.#tokenizer.tokenize(texts, this.#plan.textLength);
+    const all = { ...images.parts, ...parts.values };
+    const made = { index: batch, images: images.images, tokens, parts: all, skipped: skipped.flat() };
+    return length === null ? made : { ...made, length };
   }
 
   /** Brings the shards that batch k and its successors need to disk. */
   async fetchAhead(batch: number): Promise<void> {
-    const near = this.#order.shardsNear(batch * this.#plan.batch);
+    const near = this.#order.shardsNear(this.#steps.seenBefore(batch));
     await pMap(near, (shard) => this.#shards.ensure(this.#index.shards[shard]!), { concurrency: 2 });
   }
 
   /** Writes the image and the parts of example k to place `i` of the batch; returns its text. */
   async #fill(
     k: number,
-    images: Uint8Array,
+    images: ImageArrays,
     parts: PartArrays,
     i: number,
     skip: (corrupt: CorruptMember) => void,
   ): Promise<string> {
-    const { seed, phase, resolution, data } = this.#plan;
+    const { seed, phase, data } = this.#plan;
     for (let attempt = 0; attempt < candidates; attempt++) {
       const ref = attempt === 0 ? this.#order.at(k) : this.#replacement(k, attempt);
       const { shard, entry } = entryOf(this.#index, ref);
@@ -83,7 +88,7 @@ export class BatchMaker {
         const { pixels, meta } = await this.#example(shard, entry);
         const text = chooseCaption(meta, data, randomStream(seed, `caption/${phase}`, k));
         const crop = drawCrop(pixels, data.augment, randomStream(seed, `crop/${phase}`, k));
-        resizeBilinear(pixels, resolution, images, i * resolution * resolution * 3, crop);
+        images.fill(i, pixels, crop);
         await parts.fill(i, { k, pixels, meta, text, tokenizer: this.#tokenizer });
         return text;
       } catch (error) {

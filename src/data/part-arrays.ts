@@ -10,7 +10,7 @@ export class PartArrays {
   readonly #parts: { part: BatchPart<unknown>; settings: unknown; arrays: Readonly<Record<string, PartArray>> }[];
   readonly values: Readonly<Record<string, PartValues>>;
 
-  constructor(plan: BatchPlan) {
+  constructor(plan: BatchPlan, count: number) {
     this.#plan = plan;
     const known: Readonly<Record<string, BatchPart<unknown>>> = batchParts;
     this.#parts = Object.entries(plan.parts ?? {}).flatMap(([name, settings]) => {
@@ -20,7 +20,7 @@ export class PartArrays {
     });
     this.values = Object.fromEntries(
       this.#parts.flatMap(({ arrays }) =>
-        Object.entries(arrays).map(([name, { dtype, size }]) => [name, new constructors[dtype](plan.batch * size)]),
+        Object.entries(arrays).map(([name, { dtype, size }]) => [name, new constructors[dtype](count * size)]),
       ),
     );
   }

@@ -1,18 +1,15 @@
-import { decodeImage } from './decode.ts';
+import { decodeImage, type Pixels } from './decode.ts';
 import { CorruptExample, checkSizes, largestMeta, parseMeta } from './example.ts';
 import { PartReader, type ShardStore } from './part-reader.ts';
-import { resizeBilinear } from './resize.ts';
 import { eosId, padId, type TextTokenizer, unknownId } from './tokenizer.ts';
 import type { CorruptMember, DataIndex, ExampleMeta } from './types.ts';
 
 export interface ReadExample {
-  /** (R, R, 3) uint8, the whole image. */
-  readonly pixels: Uint8Array;
+  readonly image: Pixels;
   readonly meta: ExampleMeta;
 }
 
 export interface ReadOptions {
-  readonly resolution: number;
   /** At most so many examples. */
   readonly max?: number;
   readonly onCorrupt?: (corrupt: CorruptMember) => void;
@@ -22,7 +19,7 @@ export interface ReadOptions {
 export async function* readExamples(
   store: ShardStore,
   index: DataIndex,
-  { resolution, max = Number.POSITIVE_INFINITY, onCorrupt }: ReadOptions,
+  { max = Number.POSITIVE_INFINITY, onCorrupt }: ReadOptions = {},
 ): AsyncGenerator<ReadExample> {
   let count = 0;
   for (const shard of index.shards) {
@@ -33,9 +30,7 @@ export async function* readExamples(
         checkSizes(entry);
         const meta = parseMeta(await reader.read(entry.meta.offset, entry.meta.size), entry.name);
         const image = await decodeImage(await reader.read(entry.image.offset, entry.image.size));
-        const pixels = new Uint8Array(resolution * resolution * 3);
-        resizeBilinear(image, resolution, pixels);
-        yield { pixels, meta };
+        yield { image, meta };
         count++;
       } catch (error) {
         if (!(error instanceof CorruptExample)) throw error;

@@ -1,4 +1,5 @@
 import type { DataSettings } from '../recipe/schema.ts';
+import type { NaflexBatches } from '../recipe/steps.ts';
 import type { BatchPartSettings } from './batch-parts.ts';
 
 /** Bytes [offset, offset + size) of a tar shard. */
@@ -57,18 +58,22 @@ export interface BatchPlan {
   readonly data: DataSettings;
   /** Sorted token ids that the compacted table holds, or null for the full table. */
   readonly vocabulary: readonly number[] | null;
+  /** Images keep their shape, and are cut into patches. */
+  readonly naflex?: NaflexBatches & { readonly patch: number };
   /** What objectives need of an example beyond its image and its text. */
   readonly parts?: BatchPartSettings;
 }
 
-/** Batch k holds the examples [k * batch, (k + 1) * batch) of the endless order. */
+/** What step k of a phase trains on: the examples that `PhaseSteps` names, of the endless order. */
 export interface Batch {
   readonly index: number;
-  /** (B, R, R, 3) uint8, not yet normalised: that happens in the graph. */
+  /** Patches of an image; absent when the images are squares. */
+  readonly length?: number;
+  /** (B, R, R, 3) uint8, or patches (B, L, p p 3) uint8. Not yet normalised: that happens in the graph. */
   readonly images: Uint8Array;
   /** (B, L) int32, compacted when the plan has a vocabulary. */
   readonly tokens: Int32Array;
-  /** What objectives need beyond that, by the names of their feeds: the rows of an example lie together. */
+  /** Of patches `patchMask` (B, L) and `spatialShapes` (B, 2); and what objectives need beyond that, by the names of their feeds: the rows of an example lie together. */
   readonly parts: Readonly<Record<string, Uint8Array | Int32Array | Float32Array>>;
   /** Examples of this batch that could not be decoded and were replaced. */
   readonly skipped: readonly CorruptMember[];

@@ -1,12 +1,16 @@
 import { readFile } from 'node:fs/promises';
 import { setImmediate as yieldToEvents } from 'node:timers/promises';
+import type { Pixels } from '../data/decode.ts';
+import { naflexPatches } from '../data/naflex-resize.ts';
 import type { ShardStore } from '../data/part-reader.ts';
 import { patientReads } from '../data/patient-store.ts';
 import { collectTokenIds, readExamples } from '../data/read-examples.ts';
+import { resizeBilinear } from '../data/resize.ts';
 import { loadTokenizer } from '../data/tokenizer.ts';
 import type { CorruptMember, DataIndex } from '../data/types.ts';
 import { type Embedder, openEmbedder } from '../model/embed.ts';
-import { embeddingWidth } from '../model/sizes.ts';
+import { patchGrid } from '../model/parameters.ts';
+import { embeddingWidth, type ModelConfig } from '../model/sizes.ts';
 import { RunnerError } from '../runtime/errors.ts';
 import { objectStoreFromEnvironment } from '../storage/s3.ts';
 import type { EvaluateJob } from '../train/protocol.ts';
@@ -36,11 +40,8 @@ export async function evaluateModel(
   const index = JSON.parse(await readFile(job.indexFile, 'utf8')) as DataIndex;
   const store = patientReads(source, note);
   const tokenizer = loadTokenizer();
-  const embedder = await openEmbedder(
-    job.folder,
-    job.model,
-    await collectTokenIds(store, index, tokenizer, job.languages),
-  );
+  const ids = await collectTokenIds(store, index, tokenizer, job.languages);
+  const embedder = await openEmbedder(job.folder, job.model, ids, { patches: patchGrid(job.model) ** 2 });
   try {
     const labels = new Labels(job.languages);
     const corrupt: CorruptMember[] = [];
@@ -79,6 +80,21 @@ function pauses(tell: () => void): () => Promise<void> {
   };
 }
 
+/** Images as the model saw them in training: squares, or as many patches as it has stored positions. */
+function imagesInto(embedder: Embedder, model: ModelConfig): (images: readonly Pixels[]) => Float32Array {
+  const { kind, patch, resolution } = model.vision;
+  if (kind === 'naflex') {
+    const length = patchGrid(model) ** 2;
+    return (images) => embedder.patches(images.map((image) => naflexPatches(image, patch, length)));
+  }
+  return (images) => {
+    const size = resolution * resolution * 3;
+    const pixels = new Uint8Array(images.length * size);
+    for (const [i, image] of images.entries()) resizeBilinear(image, resolution, pixels, i * size);
+    return embedder.images(pixels);
+  };
+}
+
 async function embedImages(
   { model, maxExamples }: EvaluateJob,
   index: DataIndex,
@@ -88,22 +104,20 @@ async function embedImages(
   corrupt: CorruptMember[],
   note: (text: string) => void,
 ): Promise<Embeddings> {
-  const { resolution } = model.vision;
-  const size = resolution * resolution * 3;
-  const pixels = new Uint8Array(chunk * size);
   const parts: Float32Array[] = [];
   const concepts: number[] = [];
-  let held = 0;
+  const held: Pixels[] = [];
+  const embed = imagesInto(embedder, model);
   const flush = () => {
-    if (held > 0) parts.push(embedder.images(pixels.subarray(0, held * size)));
-    held = 0;
+    if (held.length > 0) parts.push(embed(held));
+    held.length = 0;
   };
   const total = Math.min(index.examples, maxExamples);
-  const options = { resolution, max: maxExamples, onCorrupt: (member: CorruptMember) => corrupt.push(member) };
-  for await (const example of readExamples(store, index, options)) {
-    pixels.set(example.pixels, held++ * size);
-    concepts.push(labels.add(example.meta));
-    if (held < chunk) continue;
+  const options = { max: maxExamples, onCorrupt: (member: CorruptMember) => corrupt.push(member) };
+  for await (const { image, meta } of readExamples(store, index, options)) {
+    held.push(image);
+    concepts.push(labels.add(meta));
+    if (held.length < chunk) continue;
     flush();
     note(`evaluate: ${concepts.length} of ${total} images embedded`);
   }

@@ -4,6 +4,7 @@ import { nearestName } from './nearest.ts';
 import { objectivesSchema } from './objectives.ts';
 import type { Recipe } from './schema.ts';
 import { modelConfig } from './settings.ts';
+import { stepsOf } from './spans.ts';
 
 /** One mistake: the fields that it is about (dotted paths), and what to say. */
 export interface Problem {
@@ -56,10 +57,16 @@ function origins({ phases }: Recipe): Problem[] {
   });
 }
 
-function microBatches({ phases }: Recipe): Problem[] {
-  return phases.flatMap(({ accumulate, batch }, i) => {
-    if (batch % accumulate === 0) return [];
-    const message = `phases.${i}.accumulate is ${accumulate}; a divisor of the batch ${batch} is allowed`;
+function microBatches(recipe: Recipe): Problem[] {
+  return recipe.phases.flatMap((phase, i) => {
+    const { accumulate, batch } = phase;
+    const least = Math.min(
+      ...stepsOf(recipe, phase)
+        .shapes()
+        .map(({ count }) => count),
+    );
+    if (batch % accumulate === 0 && least % accumulate === 0) return [];
+    const message = `phases.${i}.accumulate is ${accumulate}; a divisor of the batch ${batch}${least < batch ? ', and of its half,' : ''} is allowed`;
     return [{ fields: [`phases.${i}.accumulate`, `phases.${i}.batch`], message }];
   });
 }

@@ -1,4 +1,5 @@
 import type { Duration, Phase, Recipe } from './schema.ts';
+import type { NaflexBatches } from './steps.ts';
 
 /** What a duration may refer to. Unknown: the recipe is checked before the data has been looked at. */
 export interface DurationFacts {
@@ -46,4 +47,10 @@ export function recipeLengths(recipe: Recipe, epoch?: number) {
 /** The phase of the same recipe that a phase goes on from. */
 export function parentOf(recipe: Recipe, { from }: Phase): Phase | undefined {
   return typeof from === 'string' ? recipe.phases.find(({ name }) => name === from) : undefined;
+}
+
+/** How a phase batches images of any shape, undefined for squares: as it says, or as the phase that it goes on from. */
+export function naflexOf(recipe: Recipe, phase: Phase): NaflexBatches | undefined {
+  const parent = parentOf(recipe, phase);
+  return phase.vision.naflex ?? (parent && naflexOf(recipe, parent));
 }

@@ -148,9 +148,27 @@ const phaseSchema = z.strictObject({
       'The part of the schedule that the phase covers; percents and steps count from the start of the schedule.',
     ),
   vision: z
-    .strictObject({ patch: patch.optional(), resolution: resolution.optional() })
+    .strictObject({
+      patch: patch.optional(),
+      resolution: resolution.optional().describe('NaFlex: of the square whose patches have the stored positions.'),
+      naflex: z
+        .strictObject({
+          lengths: z
+            .array(z.int().positive().max(65_536))
+            .min(1)
+            .default([128, 256, 576, 784, 1024])
+            .describe('Patches of an image; each batch draws one of them.'),
+          halveFrom: z
+            .int()
+            .positive()
+            .default(1024)
+            .describe('A batch of at least this length is trained on in two steps of half of it.'),
+        })
+        .optional()
+        .describe('Images keep their shape (arXiv 2502.14786, 2.4.2).'),
+    })
     .prefault({})
-    .describe('Another resolution or patch size than before: positions and patch embedding are resized at the start.'),
+    .describe('Another input than before: positions and patch embedding are resampled at the start of the phase.'),
   stretch: positive
     .default(1)
     .describe('Examples for each example of the window: the schedule runs slower. 3.75 for NaFlex in the paper.'),

@@ -2,7 +2,7 @@ import type { Position } from '../checkpoint/types.ts';
 import { fullVocabulary, type ModelConfig, type TowerSize, textSizeFor, towerSizes } from '../model/sizes.ts';
 import { RunnerError } from '../runtime/errors.ts';
 import type { PhaseSettings } from '../train/protocol.ts';
-import { parentOf, recipeLengths } from './durations.ts';
+import { naflexOf, parentOf, recipeLengths } from './durations.ts';
 import { resolveObjectives } from './objectives.ts';
 import type { Schedule } from './schedule.ts';
 import type { Phase, Recipe } from './schema.ts';
@@ -34,8 +34,9 @@ export function modelConfig(recipe: Recipe, vocabulary: readonly number[] | null
   const { vision, text } = recipe.model;
   const textSize = text.size ?? (typeof vision.size === 'string' ? textSizeFor(vision.size) : null);
   if (textSize === null) throw new RunnerError('RecipeInvalid', 'model.text.size is missing');
+  const naflex = phase && naflexOf(recipe, phase);
   return {
-    vision: { ...numbers(vision.size), ...visionInput(recipe, phase) },
+    vision: { ...numbers(vision.size), ...visionInput(recipe, phase), ...(naflex && { kind: 'naflex' as const }) },
     text: { ...numbers(textSize), length: text.length, vocabulary: vocabulary?.length ?? fullVocabulary },
   };
 }
@@ -52,6 +53,7 @@ export function schedule(recipe: Recipe, phase: Phase, facts: DataFacts): Schedu
 /** All that fixes the training of a phase, every default and unit resolved. */
 export function phaseSettings(recipe: Recipe, phase: Phase, facts: DataFacts): PhaseSettings {
   const model = modelConfig(recipe, facts.vocabulary, phase);
+  const naflex = naflexOf(recipe, phase);
   const { objectives, parts } = resolveObjectives(phase.objectives);
   return {
     phase: phase.name,
@@ -73,6 +75,7 @@ export function phaseSettings(recipe: Recipe, phase: Phase, facts: DataFacts): P
       textLength: recipe.model.text.length,
       data: recipe.data,
       vocabulary: facts.vocabulary,
+      ...(naflex && { naflex: { ...naflex, patch: model.vision.patch } }),
       ...(Object.keys(parts).length > 0 && { parts }),
     },
   };

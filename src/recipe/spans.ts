@@ -1,6 +1,7 @@
 import type { Position } from '../checkpoint/types.ts';
-import { parentOf, recipeLengths } from './durations.ts';
-import type { Recipe } from './schema.ts';
+import { naflexOf, parentOf, recipeLengths } from './durations.ts';
+import type { Phase, Recipe } from './schema.ts';
+import { PhaseSteps } from './steps.ts';
 
 /** Where a phase stands in its run: what is trained on, and the part of the schedule that goes by meanwhile. */
 export interface PhaseSpan {
@@ -36,20 +37,24 @@ export function phaseSpans(recipe: Recipe, facts: SpanFacts = {}): PhaseSpan[] {
     let start = facts.origins?.[phase.name] ?? { step: 0, examples: 0 };
     let position = from;
     if (parent && above) {
-      const steps = stepsWithin(from - above.position, parent.batch, parent.stretch);
-      start = advanced(above.from, Math.min(steps, above.to.step - above.from.step), parent.batch);
+      const steps = stepsOf(recipe, parent);
+      const most = above.to.step - above.from.step;
+      start = advanced(above.from, steps, Math.min(steps.within((from - above.position) * parent.stretch), most));
       position = above.position + (start.examples - above.from.examples) / parent.stretch;
       above.branches.push(start.step);
     }
-    const to = advanced(start, stepsWithin(length, phase.batch, phase.stretch), phase.batch);
+    const steps = stepsOf(recipe, phase);
+    const to = advanced(start, steps, steps.within(length * phase.stretch));
     spans.push({ from: start, to, position, branches: [] });
   }
   return spans.map((span) => ({ ...span, branches: [...new Set(span.branches)].sort((a, b) => a - b) }));
 }
 
-/** Whole steps that fit; lengths of the schedule may be a hair below a whole number after a division. */
-const stepsWithin = (length: number, batch: number, stretch: number) => Math.floor((length * stretch) / batch + 1e-9);
+/** Which examples the steps of a phase take. */
+export function stepsOf(recipe: Recipe, phase: Phase): PhaseSteps {
+  return new PhaseSteps({ seed: recipe.seed, phase: phase.name, batch: phase.batch, naflex: naflexOf(recipe, phase) });
+}
 
-const advanced = ({ step, examples }: Position, steps: number, batch: number): Position => {
-  return { step: step + steps, examples: examples + steps * batch };
+const advanced = ({ step, examples }: Position, of: PhaseSteps, steps: number): Position => {
+  return { step: step + steps, examples: examples + of.seenBefore(steps) };
 };

@@ -1,5 +1,6 @@
 import type { Tensor } from '@tensorflow/tfjs';
 import type { TensorSpec, Tensors } from '../compile/program.ts';
+import { naflexTower, normalisePatches } from '../model/naflex-tower.ts';
 import { textTower } from '../model/text-tower.ts';
 import { normalisePixels, visionTower } from '../model/vision-tower.ts';
 import type { Features } from '../objectives/objective.ts';
@@ -10,17 +11,33 @@ import type { PhaseSettings } from './protocol.ts';
 /** What a step reports of one objective. */
 export const lossOf = (objective: string) => `loss/${objective}`;
 
-/** The arrays of `count` examples that the objectives of a phase need. */
-export function exampleFeeds(settings: PhaseSettings, phase: PhaseState, count: number): Record<string, TensorSpec> {
-  const { resolution, textLength } = settings.batches;
+/** How many examples, and of how many patches each image; null for squares. */
+export interface ExampleShape {
+  readonly count: number;
+  readonly length: number | null;
+}
+
+/** The arrays of some examples that the objectives of a phase need. */
+export function exampleFeeds(
+  settings: PhaseSettings,
+  phase: PhaseState,
+  { count, length }: ExampleShape,
+): Record<string, TensorSpec> {
+  const { textLength } = settings.batches;
   const own = phase.objectives.map(({ objective, settings: of }) => objective.feeds(of, settings.model, count));
-  return Object.assign(
-    {
-      images: { shape: [count, resolution, resolution, 3], dtype: 'uint8' },
-      tokens: { shape: [count, textLength], dtype: 'int32' },
-    },
-    ...own,
-  );
+  const images = imageFeeds(settings, count, length);
+  return Object.assign({ ...images, tokens: { shape: [count, textLength], dtype: 'int32' } }, ...own);
+}
+
+/** The arrays of the images alone. */
+export function imageFeeds({ model }: PhaseSettings, count: number, length: number | null): Record<string, TensorSpec> {
+  const { resolution, patch } = model.vision;
+  if (length === null) return { images: { shape: [count, resolution, resolution, 3], dtype: 'uint8' } };
+  return {
+    images: { shape: [count, length, 3 * patch ** 2], dtype: 'uint8' },
+    patchMask: { shape: [count, length], dtype: 'float32' },
+    spatialShapes: { shape: [count, 2], dtype: 'int32' },
+  };
 }
 
 /** The teacher's parameters, named as the student's. */
@@ -37,7 +54,11 @@ export function lazyFeatures(
 ): Features {
   const { model } = settings;
   const options = { remat: settings.remat === 'blocks' };
-  const image = once(() => visionTower(p, model, normalisePixels(feeds.images!), options));
+  const image = once(() => {
+    const { images, patchMask, spatialShapes } = feeds;
+    if (model.vision.kind !== 'naflex') return visionTower(p, model, normalisePixels(images!), options);
+    return naflexTower(p, model, normalisePatches(images!, patchMask!), patchMask!, spatialShapes!, options);
+  });
   const text = once(() => textTower(p, model, feeds.tokens!, options));
   const teacher = once(() => visionTower(teacherOf(phase, state), model, normalisePixels(feeds.globalView!)));
   return {

@@ -4,6 +4,7 @@ import { setImmediate as yieldToEvents } from 'node:timers/promises';
 import { hashJson } from '../checkpoint/identity.ts';
 import { openBatches } from '../data/batches.ts';
 import type { BatchSource, CorruptMember, DataIndex } from '../data/types.ts';
+import { PhaseSteps } from '../recipe/steps.ts';
 import { RunnerError } from '../runtime/errors.ts';
 import type { Progress, Snapshot, TrainJob } from './protocol.ts';
 import { freshState, readState, writeState } from './state.ts';
@@ -46,7 +47,8 @@ export class TrainingSession {
     held.sha256 = null; // Until the next snapshot the graph holds a state that has no name.
     const source = await this.#batchesFrom(job, from.step - job.begins.step, events);
 
-    const batchSize = settings.batches.batch;
+    const steps = new PhaseSteps(settings.batches);
+    const seenBefore = (step: number) => job.begins.examples + steps.seenBefore(step - 1 - job.begins.step);
     const skipped: CorruptMember[] = [];
     const window = new Window();
     for (let step = from.step + 1; step <= job.toStep; step++) {
@@ -55,8 +57,7 @@ export class TrainingSession {
       held.batches!.next = step - job.begins.step;
       skipped.push(...batch.skipped);
       const waited = performance.now() - asked;
-      const seen = from.examples + (step - from.step - 1) * batchSize;
-      const { loss, gradientNorm, objectives } = held.trainer.step(step, batch, seen);
+      const { loss, gradientNorm, objectives } = held.trainer.step(step, batch, seenBefore(step));
       if (!Number.isFinite(loss) || !Number.isFinite(gradientNorm)) {
         throw new RunnerError(
           'NonFinite',
@@ -65,11 +66,17 @@ export class TrainingSession {
           { details: { step } },
         );
       }
-      window.add({ loss, objectives, waited, took: performance.now() - asked });
-      const position = { step, examples: seen + batchSize };
+      window.add({
+        count: seenBefore(step + 1) - seenBefore(step),
+        loss,
+        objectives,
+        waited,
+        took: performance.now() - asked,
+      });
+      const position = { step, examples: seenBefore(step + 1) };
       const stop = events.stopWanted();
       if (step % job.checkpointEvery === 0 || step === job.toStep || stop) {
-        const metrics = window.metrics(batchSize);
+        const metrics = window.metrics();
         const folder = join(job.snapshotFolder, `step-${String(step).padStart(8, '0')}`);
         await rm(folder, { recursive: true, force: true });
         await mkdir(folder, { recursive: true });
@@ -77,8 +84,7 @@ export class TrainingSession {
         held.sha256 = step === job.toStep || stop ? written.sha256 : null;
         events.snapshot({ ...position, folder, ...written, metrics, skipped: [...skipped] });
       }
-      if (step === from.step + 1 || window.due(progressEvery))
-        events.progress({ ...position, ...window.metrics(batchSize) });
+      if (step === from.step + 1 || window.due(progressEvery)) events.progress({ ...position, ...window.metrics() });
       if (stop) return;
       // A step blocks the event loop; here messages, the end of the worker and loaders get their turn.
       await yieldToEvents();
@@ -113,6 +119,8 @@ export class TrainingSession {
 }
 
 interface WindowStep {
+  /** Examples. */
+  readonly count: number;
   readonly loss: number;
   readonly objectives: Readonly<Record<string, number>>;
   readonly waited: number;
@@ -135,7 +143,7 @@ class Window {
     return true;
   }
 
-  metrics(batch: number) {
+  metrics() {
     const sum = (of: (step: WindowStep) => number) => this.#steps.reduce((total, step) => total + of(step), 0);
     const took = sum((step) => step.took);
     const mean = (of: (step: WindowStep) => number) => sum(of) / this.#steps.length;
@@ -143,7 +151,7 @@ class Window {
     return {
       loss: mean((step) => step.loss),
       objectives: Object.fromEntries(reported.map((key) => [key, mean((step) => step.objectives[key]!)])),
-      examplesPerSecond: (1000 * batch * this.#steps.length) / took,
+      examplesPerSecond: (1000 * sum((step) => step.count)) / took,
       dataWaitShare: sum((step) => step.waited) / took,
     };
   }

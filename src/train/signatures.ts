@@ -6,7 +6,7 @@ import type { VisionOutput } from '../model/vision-tower.ts';
 import type { Features } from '../objectives/objective.ts';
 import { tf } from '../runtime/tensorflow.ts';
 import { differentiate } from './differentiate.ts';
-import { exampleFeeds, lazyFeatures, lossesOf, sumOf } from './losses.ts';
+import { type ExampleShape, exampleFeeds, imageFeeds, lazyFeatures, lossesOf, sumOf } from './losses.ts';
 import { optimiserStep } from './optimiser.ts';
 import { computedState, type PhaseState, teacherCopy } from './phase-state.ts';
 import type { PhaseSettings } from './protocol.ts';
@@ -26,10 +26,14 @@ const scalar: TensorSpec = { shape: [], dtype: 'float32' };
 const optimiserFeeds = { schedule: scalar, correction1: scalar, correction2: scalar };
 
 /** A whole step on a whole batch. */
-export function stepSignature(settings: PhaseSettings, phase: PhaseState): Signature {
+export function stepSignature(
+  settings: PhaseSettings,
+  phase: PhaseState,
+  shape: ExampleShape = { count: settings.batches.batch, length: null },
+): Signature {
   const names = phase.parameters.map(({ name }) => name);
   return {
-    feeds: { ...exampleFeeds(settings, phase, settings.batches.batch), ...optimiserFeeds },
+    feeds: { ...exampleFeeds(settings, phase, shape), ...optimiserFeeds },
     run(state, feeds) {
       let reported: readonly string[] = [];
       const { value, gradients, aside } = differentiate(names, state, (p) => {
@@ -49,11 +53,14 @@ export function stepSignature(settings: PhaseSettings, phase: PhaseState): Signa
 }
 
 /** The same step in parts. */
-export function accumulatedSignatures(settings: PhaseSettings, phase: PhaseState): Record<string, Signature> {
+export function accumulatedSignatures(
+  settings: PhaseSettings,
+  phase: PhaseState,
+  { count: batch, length }: ExampleShape,
+): Record<string, Signature> {
   const { accumulate } = settings;
-  const { batch } = settings.batches;
   const micro = batch / accumulate;
-  const examples = exampleFeeds(settings, phase, micro);
+  const examples = exampleFeeds(settings, phase, { count: micro, length });
   const width = embeddingWidth(settings.model);
   const rows = (count: number): TensorSpec => ({ shape: [count, width], dtype: 'float32' });
   const whole = phase.objectives.filter(({ objective }) => objective.wholeBatch !== undefined);
@@ -63,7 +70,7 @@ export function accumulatedSignatures(settings: PhaseSettings, phase: PhaseState
 
   const contrast: Record<string, Signature> = {
     embed: {
-      feeds: { images: examples.images!, tokens: examples.tokens! },
+      feeds: { ...imageFeeds(settings, micro, length), tokens: examples.tokens! },
       run(state, feeds) {
         const { image, text } = lazyFeatures(settings, phase, state, state, feeds);
         return { outputs: { images: image.pooled, texts: text.pooled } };

@@ -2,6 +2,7 @@ import { type CompileOptions, compile, type Program, type Values } from '../comp
 import type { Batch } from '../data/types.ts';
 import { embeddingWidth } from '../model/sizes.ts';
 import { cosineFactor, schedulePosition } from '../recipe/schedule.ts';
+import { PhaseSteps } from '../recipe/steps.ts';
 import { lossOf } from './losses.ts';
 import { stepScalars } from './optimiser.ts';
 import { type PhaseState, phaseState } from './phase-state.ts';
@@ -33,7 +34,15 @@ export function createTrainer(settings: PhaseSettings, options: Pick<CompileOpti
   const sums = accumulates ? microSums(phase) : [];
   const ofSums = sums.map(({ name, shape }) => [name, { shape, dtype: 'float32' as const }]);
   const state = { ...phase.pieces, ...Object.fromEntries(ofSums) };
-  const signatures = accumulates ? accumulatedSignatures(settings, phase) : { step: stepSignature(settings, phase) };
+  // A graph has fixed shapes: one set of signatures for each that batches have.
+  const signatures = Object.fromEntries(
+    new PhaseSteps(settings.batches).shapes().flatMap((shape) => {
+      const own = accumulates
+        ? accumulatedSignatures(settings, phase, shape)
+        : { step: stepSignature(settings, phase, shape) };
+      return Object.entries(own).map(([name, signature]) => [of(name, shape.length), signature]);
+    }),
+  );
   const program = compile({ state, signatures }, { ...options, precision: settings.precision });
   if (accumulates) {
     program.write(Object.fromEntries(sums.map(({ name, shape }) => [name, new Float32Array(size(shape))])));
@@ -45,6 +54,7 @@ export function createTrainer(settings: PhaseSettings, options: Pick<CompileOpti
       // The factor at the examples seen before this step, as optax counts.
       const { total, warmup } = settings.schedule;
       const factor = cosineFactor(schedulePosition(seen, settings.schedule), total, warmup);
+      const { length = null } = batch;
       const { schedule, correction1, correction2 } = stepScalars(settings.optimizer, step, factor);
       const scalars = {
         schedule: Float32Array.of(schedule),
@@ -52,13 +62,16 @@ export function createTrainer(settings: PhaseSettings, options: Pick<CompileOpti
         correction2: Float32Array.of(correction2),
       };
       const feeds: Values = { ...batch.parts, images: batch.images, tokens: batch.tokens };
-      if (accumulates) return accumulatedStep(program, settings, phase, feeds, scalars);
-      const { loss, gradientNorm, ...reported } = program.run('step', { ...feeds, ...scalars });
+      if (accumulates) return accumulatedStep(program, settings, phase, length, feeds, scalars);
+      const { loss, gradientNorm, ...reported } = program.run(of('step', length), { ...feeds, ...scalars });
       const objectives = Object.fromEntries(Object.entries(reported).map(([key, value]) => [key, value[0]!]));
       return { loss: loss![0]!, gradientNorm: gradientNorm![0]!, objectives };
     },
   };
 }
+
+/** The name of a signature for batches of a length in patches. */
+const of = (name: string, length: number | null) => (length === null ? name : `${name}/${length}`);
 
 const size = (shape: readonly number[]) => shape.reduce((a, b) => a * b, 1);
 
@@ -67,6 +80,7 @@ function accumulatedStep(
   program: Program,
   settings: PhaseSettings,
   phase: PhaseState,
+  length: number | null,
   feeds: Values,
   scalars: Values,
 ): StepMetrics {
@@ -77,20 +91,20 @@ function accumulatedStep(
   const objectives: Record<string, number> = {};
   let d: Values = {};
   if (whole) {
-    const width = settings.batches.batch * embeddingWidth(settings.model);
-    const z = { images: new Float32Array(width), texts: new Float32Array(width) };
+    const size = (feeds.tokens!.length / settings.batches.textLength) * embeddingWidth(settings.model);
+    const z = { images: new Float32Array(size), texts: new Float32Array(size) };
     for (const [i, part] of parts.entries()) {
-      const rows = program.run('embed', part);
-      z.images.set(rows.images!, (i * width) / accumulate);
-      z.texts.set(rows.texts!, (i * width) / accumulate);
+      const rows = program.run(of('embed', length), part);
+      z.images.set(rows.images!, (i * size) / accumulate);
+      z.texts.set(rows.texts!, (i * size) / accumulate);
     }
-    const { loss: value, images, texts, ...reported } = program.run('contrast', z);
+    const { loss: value, images, texts, ...reported } = program.run(of('contrast', length), z);
     loss += value![0]!;
     for (const [key, values] of Object.entries(reported)) objectives[key] = values[0]!;
     d = { dImages: images!, dTexts: texts! };
   }
   for (const [i, part] of parts.entries()) {
-    const { value: _, ...reported } = program.run('backward', { ...part, ...rowsOf(d, i, accumulate) });
+    const { value: _, ...reported } = program.run(of('backward', length), { ...part, ...rowsOf(d, i, accumulate) });
     for (const [key, values] of Object.entries(reported)) {
       objectives[key] = (objectives[key] ?? 0) + values[0]! / accumulate;
     }
@@ -98,7 +112,7 @@ function accumulatedStep(
   for (const { name, objective, settings: own } of phase.objectives) {
     if (objective.wholeBatch === undefined) loss += own.weight * objectives[lossOf(name)]!;
   }
-  return { loss, objectives, gradientNorm: program.run('update', scalars).gradientNorm![0]! };
+  return { loss, objectives, gradientNorm: program.run(of('update', length), scalars).gradientNorm![0]! };
 }
 
 /** Micro-batch `i`: the rows of an example lie together in every array. */

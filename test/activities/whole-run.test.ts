@@ -109,6 +109,13 @@ describe('a branch', () => {
     phases: [
       { name: 'pretrain', batch: 32, window: { to: { percent: 50 } } },
       {
+        name: 'naflex',
+        batch: 16,
+        from: 'pretrain',
+        window: { to: { percent: 60 } },
+        vision: { naflex: { lengths: [4, 9], halveFrom: 9 } },
+      },
+      {
         name: 'finer',
         batch: 16,
         from: 'pretrain',
@@ -118,10 +125,10 @@ describe('a branch', () => {
     ],
   });
 
-  it('goes on from a checkpoint of its trunk at another resolution, the same again after a kill', async () => {
+  it('goes on from a checkpoint of its trunk, at another resolution or with images of any shape, the same again after a kill', async () => {
     const { phases } = await planned('branched', recipe());
-    const [trunk, branch] = phases as [PhasePlan, PhasePlan];
-    expect(trunk.branches).toEqual([15]);
+    const [trunk, naflex, branch] = phases as [PhasePlan, PhasePlan, PhasePlan];
+    expect(trunk.branches).toEqual([15, 30]);
     expect(branch).toMatchObject({ origin: { phase: 'pretrain' }, from: { step: 15, examples: 480 } });
     expect(branch.to).toEqual({ step: 33, examples: 480 + 18 * 16 });
     const { accessKeyId, secretAccessKey } = server.settings.credentials as {
@@ -153,8 +160,19 @@ describe('a branch', () => {
     const again = await of(twin.phases[0]!, 15, null);
     expect(again.checkpoint.sha256).toBe(parent.sha256);
     trainer = trainers[1]!;
-    const whole = await of(twin.phases[1]!, 33, again.checkpoint);
+    const whole = await of(twin.phases[2]!, 33, again.checkpoint);
     expect(whole.checkpoint.sha256).toBe(end.checkpoint.sha256);
+
+    // Images of any shape: a model that transformers calls Siglip2Model, evaluated as it was trained.
+    const { checkpoint: trained } = await of(trunk, 30, null, parent);
+    const any = await of(naflex, naflex.to.step, trained);
+    expect(any.checkpoint).toMatchObject({ phase: 'naflex', examples: 30 * 32 + 12 * 16 });
+    expect(any.checkpoint.step).toBeGreaterThan(30 + 12);
+    expect(await read(`${any.checkpoint.prefix}config.json`)).toMatchObject({ model_type: 'siglip2' });
+    const evaluation = (await planned('branched', recipe())).evaluation!;
+    const input = { plan: naflex, evaluation, checkpoint: any.checkpoint };
+    const { report } = await evaluate(on.deps(store, { trainer }), input, on.attempt());
+    expect(report).toMatchObject({ zero_shot: { classes: expect.any(Number) } });
     for (const one of trainers) await one.close();
   }, 120_000);
 
@@ -165,10 +183,10 @@ describe('a branch', () => {
     });
     const [phase] = (await planned('borrower', later({ run: 'branched', phase: 'pretrain' }))).phases as [PhasePlan];
     expect(phase).toMatchObject({
-      origin: { checkpoint: { run: 'branched', step: 15 } },
-      from: { step: 15, examples: 480 },
+      origin: { checkpoint: { run: 'branched', step: 30 } },
+      from: { step: 30, examples: 960 },
     });
-    expect(phase.to).toEqual({ step: 27, examples: 480 + 12 * 32 });
+    expect(phase.to).toEqual({ step: 42, examples: 960 + 12 * 32 });
     const missing = planned('nobody', later({ run: 'branched', phase: 'pretrain', step: 14 }));
     await expect(missing).rejects.toThrow(
       /phase later goes on from branched\/pretrain@14, and bucket test has no such/,

@@ -169,8 +169,7 @@ test('examples that can not be used are replaced and named, and move no other', 
   expect(digest(await maker(damaged, plan).make(9))).toBe(digest(batches[9]!));
   const reported: string[] = [];
   let read = 0;
-  for await (const _ of readExamples(store, damaged, { resolution: 8, onCorrupt: ({ name }) => reported.push(name) }))
-    read++;
+  for await (const _ of readExamples(store, damaged, { onCorrupt: ({ name }) => reported.push(name) })) read++;
   expect(reported.sort()).toEqual([...names].sort());
   expect(read).toBe(index.examples - 4);
 });

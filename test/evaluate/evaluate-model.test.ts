@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { makeEmojiDataset } from '../../infra/emoji/make.ts';
 import { indexData } from '../../src/data/index-data.ts';
+import { squarePixels } from '../../src/data/preprocess.ts';
 import { collectTokenIds, readExamples } from '../../src/data/read-examples.ts';
 import { loadTokenizer } from '../../src/data/tokenizer.ts';
 import type { DataIndex } from '../../src/data/types.ts';
@@ -39,7 +40,7 @@ beforeAll(async () => {
   index = await indexData(store, dataset.heldOut);
   await writeFile(job().indexFile, JSON.stringify(index));
   const labels: string[] = [];
-  for await (const { meta } of readExamples(store, index, { resolution: 8 })) {
+  for await (const { meta } of readExamples(store, index)) {
     labels.push(meta.captions.en![0]!, meta.captions.de![0]!);
   }
   ({ model } = await writeExport(folder, labels));
@@ -55,8 +56,8 @@ describe('the evaluation of a model on real emoji in a real S3 server', () => {
     const embedder = await openEmbedder(folder, model, await collectTokenIds(store, index, tokenizer, ['en']));
     const images: Float32Array[] = [];
     const texts: Float32Array[] = [];
-    for await (const { pixels, meta } of readExamples(store, index, { resolution: model.vision.resolution })) {
-      images.push(embedder.images(pixels));
+    for await (const { image, meta } of readExamples(store, index)) {
+      images.push(embedder.images(squarePixels(image, model.vision.resolution, 'big_vision')));
       texts.push(embedder.texts(tokenizer.tokenize([meta.captions.en![0]!], model.text.length)));
     }
     embedder.dispose();

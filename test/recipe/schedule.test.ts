@@ -78,7 +78,7 @@ describe('the phases of the paper', () => {
       { name: 'distill', batch, from: 'pretrain' },
       { name: 'res-384', batch, from: 'distill', window: { from: { percent: 95 } }, vision: { resolution: 384 } },
       { name: 'trunk', batch, from: 'pretrain', window: { to: { percent: 90 } } },
-      { name: 'naflex', batch, from: 'trunk', stretch: 3.75 },
+      { name: 'naflex', batch, from: 'trunk', stretch: 3.75, vision: { naflex: { lengths: [256] } } },
       { name: 'later', batch, from: { run: 'other', phase: 'pretrain' }, window: { from: { percent: 99 } } },
     ],
   });
@@ -122,6 +122,8 @@ describe('the phases of the paper', () => {
   it('see images as the phase that they go on from, unless they say otherwise', () => {
     const grids = recipe.phases.map((phase) => modelConfig(recipe, null, phase).vision.resolution);
     expect(grids).toEqual([256, 256, 384, 256, 256, 256]);
+    const kinds = recipe.phases.map((phase) => modelConfig(recipe, null, phase).vision.kind ?? 'fixed');
+    expect(kinds).toEqual(['fixed', 'fixed', 'fixed', 'fixed', 'naflex', 'fixed']);
   });
 });
 

@@ -19,7 +19,7 @@ const drawn: Readonly<Record<string, (size: number, random: RandomStream) => Val
 
 /** A batch of noise with every array that the objectives of a phase ask for: a pure function of (settings, index). */
 export function noiseBatch(settings: PhaseSettings, index: number): Batch {
-  const feeds = exampleFeeds(settings, phaseState(settings), settings.batches.batch);
+  const feeds = exampleFeeds(settings, phaseState(settings), { count: settings.batches.batch, length: null });
   const { images, tokens, ...parts } = Object.fromEntries(
     Object.entries(feeds).map(([name, { shape, dtype }]): [string, Values[string]] => {
       const random = randomStream(3, `noise/${name}`, index);
