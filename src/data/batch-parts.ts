@@ -1,7 +1,12 @@
 import type { BatchPart } from './batch-part.ts';
+import { globalViewPart, localViewsPart, maskedPatchesPart } from './views.ts';
 
 /** Every part by its name in a plan. */
-export const batchParts = {} as const;
+export const batchParts = {
+  globalView: globalViewPart,
+  localViews: localViewsPart,
+  maskedPatches: maskedPatchesPart,
+} as const;
 
 type SettingsOf<T> = T extends BatchPart<infer S> ? S : never;
 

@@ -10,25 +10,33 @@ interface Taps {
 const bits = 22;
 
 /**
- * Resizes to (height, width, 3) as Pillow does with BILINEAR, and so transformers' image processors: a triangle
+ * Resizes to (height, width, 3) as Pillow does with BILINEAR, and so transformers' image processors, or with BICUBIC: a
  * kernel that widens when the image shrinks, one side after the other, bytes in between, in fixed point. The same
  * bytes as Pillow 13's (src/libImaging/Resample.c). Writes to `out` at `at`.
  */
-export function resizeAntialiased(image: Pixels, width: number, height: number, out: Uint8Array, at = 0): void {
+export function resizeAntialiased(
+  image: Pixels,
+  width: number,
+  height: number,
+  out: Uint8Array,
+  at = 0,
+  kernel: Kernel = 'bilinear',
+): void {
   // As Pillow 13 was seen to choose; before it columns were always first, which moves bytes by 1 at most.
   const rowsFirst = height < image.height && image.height - height > 2 * (image.width - width);
-  if (rowsFirst) resizeColumns(resizeRows(image, height), width, out, at);
-  else resizeRows(resizeColumns(image, width), height, out, at);
+  if (rowsFirst) resizeColumns(resizeRows(image, height, kernel), width, kernel, out, at);
+  else resizeRows(resizeColumns(image, width, kernel), height, kernel, out, at);
 }
 
 /** (H, W, 3) -> (H, width, 3) */
 function resizeColumns(
   { width: from, height, data }: Pixels,
   width: number,
+  kernel: Kernel,
   out: Uint8Array = new Uint8Array(height * width * 3),
   at = 0,
 ): Pixels {
-  const columns = taps(from, width);
+  const columns = taps(from, width, kernel);
   let to = at;
   for (let y = 0; y < height; y++) {
     for (const { first, shares } of columns) to = weigh(data, (y * from + first) * 3, 3, shares, out, to);
@@ -40,11 +48,12 @@ function resizeColumns(
 function resizeRows(
   { width, height: from, data }: Pixels,
   height: number,
+  kernel: Kernel,
   out: Uint8Array = new Uint8Array(height * width * 3),
   at = 0,
 ): Pixels {
   let to = at;
-  for (const { first, shares } of taps(from, height)) {
+  for (const { first, shares } of taps(from, height, kernel)) {
     for (let x = 0; x < width; x++) to = weigh(data, (first * width + x) * 3, width * 3, shares, out, to);
   }
   return { width, height, data: out };
@@ -66,24 +75,42 @@ function weigh(
     green += share * data[place + 1]!;
     blue += share * data[place + 2]!;
   }
-  // Rounded shares may add up to a little more than 1.
-  out[to] = Math.min(red >> bits, 255);
-  out[to + 1] = Math.min(green >> bits, 255);
-  out[to + 2] = Math.min(blue >> bits, 255);
+  out[to] = clipped(red);
+  out[to + 1] = clipped(green);
+  out[to + 2] = clipped(blue);
   return to + 3;
 }
 
-function taps(from: number, to: number): Taps[] {
+/** Rounded shares may add up to a little more than 1, and bicubic ones are negative in part. */
+const clipped = (sum: number) => Math.max(0, Math.min(sum >> bits, 255));
+
+/** How much a pixel counts that is so many pixels away, as in Pillow's Resample.c; nothing beyond `radius`. */
+const kernels = {
+  bilinear: { radius: 1, share: (x: number) => Math.max(0, 1 - Math.abs(x)) },
+  bicubic: { radius: 2, share: bicubic },
+};
+export type Kernel = keyof typeof kernels;
+
+/** Keys' kernel with a = -0.5. */
+function bicubic(away: number): number {
+  const [a, x] = [-0.5, Math.abs(away)];
+  if (x < 1) return ((a + 2) * x - (a + 3)) * x * x + 1;
+  if (x < 2) return (((x - 5) * x + 8) * x - 4) * a;
+  return 0;
+}
+
+function taps(from: number, to: number, kernel: Kernel): Taps[] {
   const scale = from / to;
-  const radius = Math.max(scale, 1);
+  const stretched = Math.max(scale, 1);
+  const { radius, share } = kernels[kernel];
+  const reach = radius * stretched;
   return Array.from({ length: to }, (_, i) => {
     const centre = (i + 0.5) * scale;
-    const first = Math.max(0, Math.trunc(centre - radius + 0.5));
-    const end = Math.min(from, Math.trunc(centre + radius + 0.5));
-    const shares = Array.from({ length: end - first }, (_, k) =>
-      Math.max(0, 1 - Math.abs((k + first - centre + 0.5) / radius)),
-    );
+    const first = Math.max(0, Math.trunc(centre - reach + 0.5));
+    const end = Math.min(from, Math.trunc(centre + reach + 0.5));
+    const shares = Array.from({ length: end - first }, (_, k) => share((k + first - centre + 0.5) / stretched));
     const sum = shares.reduce((a, b) => a + b, 0);
-    return { first, shares: Int32Array.from(shares, (share) => Math.trunc(0.5 + (share / sum) * 2 ** bits)) };
+    const fixed = (value: number) => Math.trunc((value < 0 ? -0.5 : 0.5) + value * 2 ** bits);
+    return { first, shares: Int32Array.from(shares, (value) => fixed(value / sum)) };
   });
 }

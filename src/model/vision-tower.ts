@@ -15,6 +15,7 @@ import {
   type TowerOptions,
 } from './layers.ts';
 import { patchGrid } from './parameters.ts';
+import { bilinearMatrix } from './resample.ts';
 import type { ModelConfig } from './sizes.ts';
 
 export interface VisionOutput {
@@ -27,24 +28,31 @@ export interface VisionOutput {
 /** Bytes 0..255 to [-1, 1], as big_vision's `value_range(-1, 1)`. */
 export const normalisePixels = (bytes: Tensor): Tensor => bytesToFloat(bytes).div(127.5).sub(1) as Tensor;
 
+export interface VisionOptions extends TowerOptions {
+  /** Puts `token` (D) in place of the embedded patches where `at` (B N, 1) is 1 and not 0, before positions are added. */
+  readonly mask?: { readonly token: Tensor; readonly at: Tensor };
+}
+
 /**
  * The fixed-resolution image tower: (B, R, R, 3) floats in [-1, 1] -> features. big_vision `models/vit.py`
- * with pool_type "map"; transformers `SiglipVisionTransformer`.
+ * with pool_type "map"; transformers `SiglipVisionTransformer`. Images of another resolution than the model's, such
+ * as local views, get its positions resized to their grid.
  */
 export function visionTower(
   p: Parameters,
   config: ModelConfig,
   images: Tensor,
-  options: TowerOptions = {},
+  { mask, ...options }: VisionOptions = {},
 ): VisionOutput {
   const { vision } = config;
   // Its patch embedding has as many numbers, in another order.
   if (vision.kind === 'naflex') throw new Error('a NaFlex model sees patches, not squares: use naflexTower');
   const batch = images.shape[0]!;
-  const grid = patchGrid(config);
   const { patch, width } = vision;
+  const resolution = images.shape[1]!;
+  const grid = Math.floor(resolution / patch);
   const covered = grid * patch;
-  const pixels = covered === vision.resolution ? images : tf.slice(images, [0, 0, 0, 0], [batch, covered, covered, 3]);
+  const pixels = covered === resolution ? images : tf.slice(images, [0, 0, 0, 0], [batch, covered, covered, 3]);
   // Rows of patches in the order of the convolution's weight: channel, then row, then column.
   const patches = pixels
     .reshape([batch, grid, patch, grid, patch, 3])
@@ -53,13 +61,23 @@ export function visionTower(
   const embedding = 'vision_model.embeddings';
   const weight = parameter(p, `${embedding}.patch_embedding.weight`).reshape([width, 3 * patch * patch]);
   const tokens = affine(patches, weight, parameter(p, `${embedding}.patch_embedding.bias`));
-  const positions = parameter(p, `${embedding}.position_embedding.weight`);
-  const x = tokens
+  const positions = positionsOf(parameter(p, `${embedding}.position_embedding.weight`), patchGrid(config), grid);
+  const seen = mask ? tokens.mul(tf.scalar(1).sub(mask.at)).add(mask.at.mul(mask.token)) : tokens;
+  const x = seen
     .reshape([batch, grid * grid, width])
     .add(positions)
     .reshape([batch * grid * grid, width]);
   const encoded = norm(p, 'vision_model.post_layernorm', encoder(p, 'vision_model.encoder', vision, x, batch, options));
   return { encoded, pooled: mapHead(p, 'vision_model.head', encoded, batch, vision.heads) };
+}
+
+/** Half-pixel bilinear resize of position embeddings as a linear map that gradients pass: (from^2, D) -> (to^2, D). */
+function positionsOf(table: Tensor, from: number, to: number): Tensor {
+  if (from === to) return table;
+  const side = tf.tensor2d(Float32Array.from(bilinearMatrix(from, to)), [to, from]);
+  const rows = tf.matMul(side, table.reshape([from, -1])).reshape([to, from, -1]); // (to, from, D)
+  const columns = tf.matMul(side, rows.transpose([1, 0, 2]).reshape([from, -1])).reshape([to, to, -1]);
+  return columns.transpose([1, 0, 2]).reshape([to * to, -1]);
 }
 
 /**

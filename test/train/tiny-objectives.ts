@@ -1,5 +1,5 @@
 import type { Values } from '../../src/compile/program.ts';
-import { type RandomStream, randomStream } from '../../src/data/random.ts';
+import { permutation, type RandomStream, randomStream } from '../../src/data/random.ts';
 import type { Batch } from '../../src/data/types.ts';
 import type { ObjectiveSettings } from '../../src/objectives/registry.ts';
 import { exampleFeeds } from '../../src/train/losses.ts';
@@ -7,14 +7,28 @@ import { phaseState } from '../../src/train/phase-state.ts';
 import type { PhaseSettings } from '../../src/train/protocol.ts';
 import { tinySettings } from './settings.ts';
 
+const distillation = {
+  hidden: 12,
+  bottleneck: 8,
+  prototypes: 10,
+  studentTemperature: 0.1,
+  teacherTemperature: 0.04,
+  centerMomentum: 0.9,
+};
+
 /** Every objective, small: one that is missing here does not compile. */
 export const tinyObjectives: Required<ObjectiveSettings> = {
   sigmoid: { weight: 1 },
+  localToGlobal: { weight: 1, ...distillation, views: 2, resolution: 12 },
+  maskedPrediction: { weight: 0.25, ...distillation, share: 0.5 },
 };
 
 /** Arrays that even noise would not do for, by the name of the feed: `size` elements for a whole batch. */
 const drawn: Readonly<Record<string, (size: number, random: RandomStream) => Values[string]>> = {
   tokens: (size, random) => Int32Array.from({ length: size }, () => random.below(tinySettings.model.text.vocabulary)),
+  // Two of the four patches of each image.
+  maskedPatches: (size, random) =>
+    Int32Array.from(Array.from({ length: size / 2 }, () => [...permutation(4, random).subarray(0, 2)]).flat()),
 };
 
 /** A batch of noise with every array that the objectives of a phase ask for: a pure function of (settings, index). */

@@ -1,0 +1,37 @@
+import { dinoHead, dinoHeadSpecs } from '../model/dino-head.ts';
+import { normalisePixels, visionTower } from '../model/vision-tower.ts';
+import { type DistillationSettings, distillationLoss, nextCenter } from './distillation.ts';
+import type { Objective } from './objective.ts';
+
+export interface LocalToGlobalSettings extends DistillationSettings {
+  /** Local views of an example; 8 in the paper. */
+  readonly views: number;
+  /** Their side in pixels, a multiple of the patch; 96 in SILC. */
+  readonly resolution: number;
+}
+
+const head = 'dino_head';
+const center = 'dino_center';
+
+/**
+ * Self-distillation from local to global views (SigLIP 2, section 2.3, after SILC, arXiv 2310.13355): from a small
+ * part of an image the student is to tell what the teacher sees in most of it. The head reads the output of the MAP
+ * head, before normalisation.
+ */
+export const localToGlobal: Objective<LocalToGlobalSettings> = {
+  parameters: (settings, { vision }) => dinoHeadSpecs(head, vision.width, settings),
+  state: ({ prototypes }) => [{ name: center, shape: [prototypes], value: 0 }],
+  teaches: (name) => name.startsWith(`${head}.`),
+  feeds: ({ views, resolution }, { vision }, count) => ({
+    globalView: { shape: [count, vision.resolution, vision.resolution, 3], dtype: 'uint8' },
+    localViews: { shape: [count * views, resolution, resolution, 3], dtype: 'uint8' },
+  }),
+  loss({ settings, model, tower, p, teacher, state, feeds, features }) {
+    const targets = dinoHead(teacher, head, features.teacherGlobal.pooled);
+    const local = visionTower(p, model, normalisePixels(feeds.localViews!), tower).pooled;
+    return {
+      loss: distillationLoss(targets, state[center]!, dinoHead(p, head, local), settings),
+      state: { [center]: nextCenter(state[center]!, targets, settings) },
+    };
+  },
+};

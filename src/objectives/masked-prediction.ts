@@ -1,0 +1,68 @@
+import type { Tensor } from '@tensorflow/tfjs';
+import { gatherRows } from '../compile/ops/gather-rows.ts';
+import { dinoHead, dinoHeadSpecs } from '../model/dino-head.ts';
+import { patchGrid } from '../model/parameters.ts';
+import { normalisePixels, visionTower } from '../model/vision-tower.ts';
+import { tf } from '../runtime/tensorflow.ts';
+import { type DistillationSettings, distillationLoss, nextCenter } from './distillation.ts';
+import type { Objective } from './objective.ts';
+
+export interface MaskedPredictionSettings extends DistillationSettings {
+  /** Share of the patches that the student does not see; 0.5 in the paper. */
+  readonly share: number;
+}
+
+const head = 'patch_head';
+const center = 'patch_center';
+const token = 'mask_token';
+
+/** Patches of an image that are masked, of `patches`. */
+export const maskedCount = (patches: number, share: number): number => Math.round(share * patches);
+
+/**
+ * Masked prediction (SigLIP 2, section 2.3, after TIPS, arXiv 2410.16512): where the student sees a mask token, it is
+ * to tell what the teacher, which sees the whole of the same view, says of that patch. Every image has as many masked
+ * patches, so the mean over rows is iBOT's mean over images of means over patches. The centre is over all patches.
+ */
+export const maskedPrediction: Objective<MaskedPredictionSettings> = {
+  parameters: (settings, { vision }) => [
+    { name: token, shape: [vision.width], init: { kind: 'normal', std: 0.02 }, decay: false },
+    ...dinoHeadSpecs(head, vision.width, settings),
+  ],
+  state: ({ prototypes }) => [{ name: center, shape: [prototypes], value: 0 }],
+  teaches: (name) => name.startsWith(`${head}.`),
+  feeds: ({ share }, model, count) => ({
+    globalView: { shape: [count, model.vision.resolution, model.vision.resolution, 3], dtype: 'uint8' },
+    maskedPatches: { shape: [count, maskedCount(patchGrid(model) ** 2, share)], dtype: 'int32' },
+  }),
+  loss({ settings, model, tower, p, teacher, state, feeds, features }) {
+    const patches = patchGrid(model) ** 2;
+    const masked = feeds.maskedPatches!;
+    const mask = { token: p[token]!, at: maskOf(masked, patches) };
+    const student = visionTower(p, model, normalisePixels(feeds.globalView!), { ...tower, mask }).encoded;
+    const rows = rowsOf(masked, patches);
+    const all = dinoHead(teacher, head, features.teacherGlobal.encoded);
+    const predicted = dinoHead(p, head, gatherRows(student, rows));
+    return {
+      loss: distillationLoss(gatherRows(all, rows), state[center]!, predicted, settings),
+      state: { [center]: nextCenter(state[center]!, all, settings) },
+    };
+  },
+};
+
+/** Patches by number, (B, M) int32, as rows of (B N, D): (B M) int32. */
+function rowsOf(masked: Tensor, patches: number): Tensor {
+  const first = tf.range(0, masked.shape[0]! * patches, patches, 'int32').reshape([-1, 1]);
+  return masked.add(first).reshape([-1]);
+}
+
+/** (B, M) int32 of distinct numbers -> (B N, 1), 1 where a patch is masked. */
+function maskOf(masked: Tensor, patches: number): Tensor {
+  const [batch, count] = masked.shape as [number, number];
+  return tf
+    .oneHot(masked.reshape([-1]) as never, patches)
+    .cast('float32')
+    .reshape([batch, count, patches])
+    .sum(1)
+    .reshape([batch * patches, 1]);
+}
