@@ -1,12 +1,12 @@
 import { indexData } from '../data/index-data.ts';
 import { collectTokenIds } from '../data/read-examples.ts';
 import { loadTokenizer } from '../data/tokenizer.ts';
-import { type Estimate, estimate } from '../recipe/estimate.ts';
 import { checkAgainstData, parseRecipe } from '../recipe/parse.ts';
 import type { Recipe } from '../recipe/schema.ts';
 import type { DataFacts } from '../recipe/settings.ts';
 import { RunnerError } from '../runtime/errors.ts';
 import { objectStoreFromEnvironment } from '../storage/s3.ts';
+import { type Estimate, estimate } from './estimate.ts';
 
 /** `siglip2 plan`: checks a recipe as a run would, and says what it will take. */
 export async function planFile(text: string, file: string, json: boolean): Promise<string> {
@@ -40,14 +40,12 @@ async function factsOf(recipe: Recipe): Promise<{ facts: DataFacts | null; probl
 }
 
 function format(found: Estimate, facts: DataFacts | null, problem: string | null): string {
-  const lines = [
-    'The recipe is right.',
-    `  parameters           ${count(found.parameters)}${facts ? '' : ' (with the full token table)'}`,
-    `  bytes a checkpoint   ${size(found.bytesPerCheckpoint)}`,
-  ];
-  for (const { name, steps, examples, epochs, shards, checkpoints, bytes } of found.phases) {
+  const lines = ['The recipe is right.'];
+  for (const phase of found.phases) {
+    const { name, parameters, bytesPerCheckpoint, steps, examples, epochs, shards, checkpoints, bytes } = phase;
     lines.push(
       `  phase ${name}: ${count(steps)} steps, ${count(examples)} examples${epochs === null ? '' : ` (${epochs.toFixed(1)} epochs)`}`,
+      `    ${count(parameters)} parameters${facts ? '' : ' (with the full token table)'}, ${size(bytesPerCheckpoint)} a checkpoint`,
       `    ${shards} shards, at most ${checkpoints} checkpoints, ${size(bytes)} in all`,
     );
   }

@@ -1,7 +1,7 @@
 import { parameterSpecs } from '../model/parameters.ts';
 import { parentOf, recipeLengths } from './durations.ts';
 import { nearestName } from './nearest.ts';
-import { objectivesSchema } from './objectives.ts';
+import { objectivesSchema, squareObjectives } from './objectives.ts';
 import type { Recipe } from './schema.ts';
 import { modelConfig } from './settings.ts';
 import { stepsOf } from './spans.ts';
@@ -113,7 +113,21 @@ function inputs(recipe: Recipe): Problem[] {
   const { vision, text } = recipe.model;
   if (typeof vision.size === 'object' && text.size === undefined) return [];
   return recipe.phases.flatMap((phase, i) => {
-    const { patch, resolution } = modelConfig(recipe, null, phase).vision;
+    const { patch, resolution, kind } = modelConfig(recipe, null, phase).vision;
+    const problem = (field: string, said: unknown, allowed: string): Problem[] => {
+      const at = `phases.${i}.objectives.${field}`;
+      return [{ fields: [at], message: `${at} is ${JSON.stringify(said)}; ${allowed}` }];
+    };
+    const square = squareObjectives.find((name) => phase.objectives[name] !== undefined);
+    if (kind === 'naflex' && square)
+      return problem(square, {}, 'a phase of NaFlex trains without it, as the paper does');
+    const local = phase.objectives.localToGlobal?.resolution;
+    if (local !== undefined && local % patch !== 0)
+      return problem('localToGlobal.resolution', local, `a multiple of the patch ${patch} is allowed`);
+    const share = phase.objectives.maskedPrediction?.share;
+    const patches = Math.floor(resolution / patch) ** 2;
+    if (share !== undefined && Math.round(share * patches) < 1)
+      return problem('maskedPrediction.share', share, `a share that is at least one of ${patches} patches is allowed`);
     if (patch <= resolution || (phase.vision.patch ?? phase.vision.resolution) === undefined) return [];
     const message = `phases.${i}.vision makes patches of ${patch} at a resolution of ${resolution}; patches of at most the resolution are allowed`;
     return [{ fields: [`phases.${i}.vision`], message }];

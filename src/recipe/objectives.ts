@@ -1,20 +1,92 @@
 import { z } from 'zod';
+import type { ModelConfig } from '../model/sizes.ts';
 import type { PhaseSettings } from '../train/protocol.ts';
+
+const weight = z.number().positive().optional();
+const temperature = z.number().positive();
+const count = z.int().positive().max(1_048_576);
+
+/** What both objectives of self-distillation have; the defaults are DINO's (arXiv 2104.14294), as in SILC. */
+const distillation = {
+  hidden: count.default(2048).describe('Width of the two hidden layers of the head.'),
+  bottleneck: count.default(256),
+  studentTemperature: temperature.default(0.1),
+  teacherTemperature: temperature.default(0.04),
+  centerMomentum: z.number().min(0).max(1).default(0.9),
+};
 
 /** The objectives of a phase as a recipe writes them: what is absent is off. */
 export const objectivesSchema = z.strictObject({
   sigmoid: z.number().positive().optional().describe('Weight of the sigmoid loss.'),
+  localToGlobal: z
+    .strictObject({
+      weight: weight.describe('By default that of the size: B 0.25, L and g-opt 0.5, So400m 1.'),
+      prototypes: count.default(65_536),
+      ...distillation,
+      views: z.int().positive().max(64).default(8).describe('Local views of an image.'),
+      resolution: z
+        .int()
+        .positive()
+        .max(4096)
+        .optional()
+        .describe('Side of a local view, a multiple of the patch; by default 3/8 of the resolution, 96 of 256.'),
+    })
+    .optional()
+    .describe('Self-distillation from local views to what the EMA teacher sees (SILC; arXiv 2502.14786, 2.3).'),
+  maskedPrediction: z
+    .strictObject({
+      weight: weight.describe('By default a quarter of that of localToGlobal.'),
+      prototypes: count.default(32_768),
+      ...distillation,
+      share: z.number().min(0.01).max(1).default(0.5).describe('Share of the patches that are masked.'),
+    })
+    .optional()
+    .describe('Prediction of what the EMA teacher sees in masked patches (TIPS; arXiv 2502.14786, 2.3).'),
 });
 
 export type Objectives = z.infer<typeof objectivesSchema>;
 
-/** The settings of each objective that is on, and the arrays of a batch that they need. */
-export function resolveObjectives({ sigmoid }: Objectives): {
+/** Those that learn from squares alone: NaFlex was trained without them (spec 4.3). */
+export const squareObjectives = ['localToGlobal', 'maskedPrediction'] as const;
+
+/** How much the two losses of self-distillation count at each size (arXiv 2502.14786, 2.3). */
+const sizeWeights: Readonly<Record<string, number>> = { B: 0.25, L: 0.5, So400m: 1, 'g-opt': 0.5 };
+
+/**
+ * The settings of each objective that is on, and the arrays of a batch that they need.
+ * @param size name of the vision tower's size, null when it was given in numbers
+ */
+export function resolveObjectives(
+  { sigmoid, localToGlobal, maskedPrediction }: Objectives,
+  { vision }: ModelConfig,
+  size: string | null,
+): {
   readonly objectives: PhaseSettings['objectives'];
   readonly parts: NonNullable<PhaseSettings['batches']['parts']>;
 } {
+  // Sizes below B are not in the paper; they are nearest to it.
+  const own = size === null ? 1 : (sizeWeights[size] ?? 0.25);
+  const patches = Math.floor(vision.resolution / vision.patch) ** 2;
+  const local = localToGlobal && {
+    ...localToGlobal,
+    weight: localToGlobal.weight ?? own,
+    resolution: localToGlobal.resolution ?? localResolution(vision),
+  };
+  const masked = maskedPrediction && { ...maskedPrediction, weight: maskedPrediction.weight ?? 0.25 * own };
   return {
-    objectives: { ...(sigmoid !== undefined && { sigmoid: { weight: sigmoid } }) },
-    parts: {},
+    objectives: {
+      ...(sigmoid !== undefined && { sigmoid: { weight: sigmoid } }),
+      ...(local && { localToGlobal: local }),
+      ...(masked && { maskedPrediction: masked }),
+    },
+    parts: {
+      ...((local ?? masked) && { globalView: {} }),
+      ...(local && { localViews: { views: local.views, resolution: local.resolution } }),
+      ...(masked && { maskedPatches: { patches, count: Math.round(masked.share * patches) } }),
+    },
   };
 }
+
+/** Three eighths of the image in whole patches. */
+const localResolution = ({ patch, resolution }: ModelConfig['vision']) =>
+  patch * Math.max(1, Math.round((0.375 * resolution) / patch));

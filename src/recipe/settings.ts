@@ -54,7 +54,8 @@ export function schedule(recipe: Recipe, phase: Phase, facts: DataFacts): Schedu
 export function phaseSettings(recipe: Recipe, phase: Phase, facts: DataFacts): PhaseSettings {
   const model = modelConfig(recipe, facts.vocabulary, phase);
   const naflex = naflexOf(recipe, phase);
-  const { objectives, parts } = resolveObjectives(phase.objectives);
+  const { size } = recipe.model.vision;
+  const { objectives, parts } = resolveObjectives(phase.objectives, model, typeof size === 'string' ? size : null);
   return {
     phase: phase.name,
     seed: recipe.seed,

@@ -4,8 +4,8 @@ import type { NodeJSKernelBackend } from '@tensorflow/tfjs-node-gpu/dist/nodejs_
 import { RunnerError } from './errors.ts';
 
 /**
- * The one place that loads TensorFlow. Only the trainer process and tests import it: libtensorflow is
- * 0.8 GB of mapped code, and its calls block the event loop.
+ * The one place that loads TensorFlow, when it is first used. Only the trainer process and tests use it: libtensorflow
+ * is 0.8 GB of mapped code, and its calls block the event loop. Others may import models and objectives for their shapes.
  */
 
 // TensorFlow's banners go to stderr of a process whose logs people read.
@@ -18,9 +18,13 @@ const legacy = util as unknown as Record<string, unknown>;
 legacy.isNullOrUndefined ??= (value: unknown) => value === null || value === undefined;
 legacy.isArray ??= Array.isArray;
 
-function load(): typeof import('@tensorflow/tfjs-node-gpu') {
+type TensorFlow = typeof import('@tensorflow/tfjs-node-gpu');
+let loaded: TensorFlow | null = null;
+
+function load(): TensorFlow {
   try {
-    return createRequire(import.meta.url)('@tensorflow/tfjs-node-gpu');
+    loaded ??= createRequire(import.meta.url)('@tensorflow/tfjs-node-gpu') as TensorFlow;
+    return loaded;
   } catch (cause) {
     throw new RunnerError(
       'SetupMissing',
@@ -30,7 +34,9 @@ function load(): typeof import('@tensorflow/tfjs-node-gpu') {
   }
 }
 
-export const tf = load();
+export const tf = new Proxy({} as TensorFlow, {
+  get: (_, name) => (loaded ?? load())[name as keyof TensorFlow],
+});
 
 /** The backend that runs TensorFlow's own ops by name; what `src/compile` records. */
 export function nodeBackend(): NodeJSKernelBackend {

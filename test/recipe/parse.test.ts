@@ -50,7 +50,7 @@ describe('a recipe with mistakes', () => {
 
   it('is told of a phase that trains for nothing; without the field it trains for the sigmoid loss', () => {
     expect(problemsOf(set('phases.0.objectives', {}))).toEqual([
-      'phases.0.objectives names none; at least one is allowed: sigmoid',
+      'phases.0.objectives names none; at least one is allowed: sigmoid, localToGlobal, maskedPrediction',
     ]);
     const { phases } = parseRecipe(set('phases.0.objectives', undefined)(read('emoji.json')));
     expect(phases[0]!.objectives).toEqual({ sigmoid: 1 });
@@ -106,6 +106,21 @@ describe('a recipe with mistakes', () => {
         r.phases.push({ name: 'b', batch: 8, from: 'pretrain', window: { from: { percent: 60 } } });
       },
       /phases.1.window is .*; a start within the window of pretrain is allowed/,
+    ],
+    [
+      'self-distillation on images of any shape',
+      set('phases.0', { name: 'p', batch: 8, vision: { naflex: {} }, objectives: { sigmoid: 1, localToGlobal: {} } }),
+      /objectives.localToGlobal is .*; a phase of NaFlex trains without it/,
+    ],
+    [
+      'local views that are no whole patches',
+      set('phases.0.objectives', { localToGlobal: { resolution: 21 } }),
+      /localToGlobal.resolution is 21; a multiple of the patch 8 is allowed/,
+    ],
+    [
+      'a masked share of no patch',
+      set('phases.0.objectives', { maskedPrediction: { share: 0.01 } }),
+      /at least one of \d+ patches/,
     ],
     ['patches above a resolution', set('phases.0.vision', { resolution: 4 }), /patches of at most the resolution/],
     ['a window past the end', set('phases.0.window', { to: { steps: 1_000_000 } }), /an end within schedule.total/],
