@@ -34,7 +34,11 @@ export function outputsOf(
 ): OutputSpec[] {
   if (name === 'BatchMatMulV2') return [productSpec(attrs, specs, inputs)];
   // The binding can't give an op a list of inputs; this one passes on what it gets.
-  if (name === 'IdentityN') return specs.map((spec) => spec!);
+  if (name === 'IdentityN') {
+    return inputs.map(
+      ({ dtype, shape }, i) => specs[i] ?? { dtype: dataTypes[dtype as keyof typeof dataTypes], shape },
+    );
+  }
   const { binding } = backend;
   const zeros = specs.map((spec) => (spec === null ? null : zerosOf(binding, spec)));
   try {

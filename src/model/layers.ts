@@ -12,7 +12,7 @@ import type { TowerSize } from './sizes.ts';
  */
 export type Parameters = Readonly<Record<string, Tensor>>;
 
-const layerNormEpsilon = 1e-6;
+export const normEpsilon = 1e-6;
 
 /** A parameter by name; a missing one is a mistake of the caller, named in the error. */
 export function parameter(parameters: Parameters, name: string): Tensor {
@@ -32,7 +32,7 @@ export function affine(x: Tensor, weight: Tensor, bias: Tensor): Tensor {
 }
 
 export function norm(p: Parameters, name: string, x: Tensor): Tensor {
-  return layerNorm(x, parameter(p, `${name}.weight`), parameter(p, `${name}.bias`), layerNormEpsilon);
+  return layerNorm(x, parameter(p, `${name}.weight`), parameter(p, `${name}.bias`), normEpsilon);
 }
 
 export function mlp(p: Parameters, name: string, x: Tensor): Tensor {
@@ -71,13 +71,14 @@ export function keyMask(seen: Tensor): Tensor {
 export function projectHeads(
   x: Tensor,
   weight: Tensor,
-  bias: Tensor,
+  bias: Tensor | null,
   parts: number,
   batch: number,
   heads: number,
 ): Tensor[] {
   const size = weight.shape[0]! / parts / heads;
-  const split = affine(x, weight, bias).reshape([batch, -1, parts, heads, size]).transpose([2, 0, 3, 1, 4]);
+  const projected = bias === null ? tf.matMul(x, weight, false, true) : affine(x, weight, bias);
+  const split = projected.reshape([batch, -1, parts, heads, size]).transpose([2, 0, 3, 1, 4]);
   // Unstacking into one piece has no gradient in TF.js.
   return parts === 1 ? [split.squeeze([0])] : tf.unstack(split);
 }

@@ -34,7 +34,7 @@ export function naflexTower(
     'vision_model.post_layernorm',
     encoder(p, 'vision_model.encoder', vision, x, batch, options, hidden),
   );
-  return { encoded, pooled: mapHead(p, 'vision_model.head', encoded, batch, vision.heads, hidden) };
+  return { mask: hidden, encoded, pooled: mapHead(p, 'vision_model.head', encoded, batch, vision.heads, hidden) };
 }
 
 /** Patches of bytes 0..255 to [-1, 1], padding to 0: (B, L, p p 3) and (B, L) -> (B, L, p p 3). */

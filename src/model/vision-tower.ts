@@ -19,6 +19,8 @@ import { bilinearMatrix } from './resample.ts';
 import type { ModelConfig } from './sizes.ts';
 
 export interface VisionOutput {
+  /** Of images of any shape: added to the scores of whoever attends to `encoded`, (B, 1, 1, L), hides padding. */
+  readonly mask?: Tensor;
   /** (B N, D) encoder output after the last layer norm: `last_hidden_state`, what decoders and probes read. */
   readonly encoded: Tensor;
   /** (B, D) output of the MAP head: `pooler_output`, not normalised. */

@@ -1,10 +1,11 @@
+import { captioning } from './captioning.ts';
 import { localToGlobal } from './local-to-global.ts';
 import { maskedPrediction } from './masked-prediction.ts';
 import type { Objective } from './objective.ts';
 import { sigmoid } from './sigmoid.ts';
 
 /** Every objective by its name in a recipe. */
-export const objectives = { sigmoid, localToGlobal, maskedPrediction } as const;
+export const objectives = { sigmoid, captioning, localToGlobal, maskedPrediction } as const;
 
 export type ObjectiveName = keyof typeof objectives;
 

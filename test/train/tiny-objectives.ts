@@ -19,6 +19,7 @@ const distillation = {
 /** Every objective, small: one that is missing here does not compile. */
 export const tinyObjectives: Required<ObjectiveSettings> = {
   sigmoid: { weight: 1 },
+  captioning: { weight: 1, depth: 1, chunk: 50 },
   localToGlobal: { weight: 1, ...distillation, views: 2, resolution: 12 },
   maskedPrediction: { weight: 0.25, ...distillation, share: 0.5 },
 };
@@ -26,6 +27,8 @@ export const tinyObjectives: Required<ObjectiveSettings> = {
 /** Arrays that even noise would not do for, by the name of the feed: `size` elements for a whole batch. */
 const drawn: Readonly<Record<string, (size: number, random: RandomStream) => Values[string]>> = {
   tokens: (size, random) => Int32Array.from({ length: size }, () => random.below(tinySettings.model.text.vocabulary)),
+  targets: (size, random) => Int32Array.from({ length: size }, () => random.below(tinySettings.model.text.vocabulary)),
+  parallel: (size, random) => Int32Array.from({ length: size }, () => random.below(2)),
   // Two of the four patches of each image.
   maskedPatches: (size, random) =>
     Int32Array.from(Array.from({ length: size / 2 }, () => [...permutation(4, random).subarray(0, 2)]).flat()),

@@ -20,15 +20,20 @@ export function gatherRows(table: Tensor, ids: Tensor): Tensor {
       { name: 'batch_dims', type: binding.TF_ATTR_INT, value: 0 },
     ];
     save([ids]);
-    const gradFunc = (dy: Tensor, saved: Tensor[]) => {
-      const sumAttrs = [
-        type('T', dataTypes.float32),
-        type('Tindices', dataTypes.int32),
-        type('Tnumsegments', dataTypes.int32),
-      ];
-      return rawOp('UnsortedSegmentSum', sumAttrs, [dy, saved[0]!, tf.scalar(rows, 'int32')]);
-    };
+    const gradFunc = (dy: Tensor, saved: Tensor[]) => sumToRows(dy, saved[0]!, rows);
     return { value: rawOp('GatherV2', attrs, [values, ids, tf.scalar(0, 'int32')]), gradFunc };
   });
   return op(table);
+}
+
+/** Its transpose: each of the (R, D) values added to the row that its id in (R) int32 names -> (rows, D). */
+export function sumToRows(values: Tensor, ids: Tensor, rows: number): Tensor {
+  const { TF_ATTR_TYPE } = nodeBackend().binding;
+  const type = (name: string, value: number) => ({ name, type: TF_ATTR_TYPE, value });
+  const attrs = [
+    type('T', dataTypes.float32),
+    type('Tindices', dataTypes.int32),
+    type('Tnumsegments', dataTypes.int32),
+  ];
+  return rawOp('UnsortedSegmentSum', attrs, [values, ids, tf.scalar(rows, 'int32')]);
 }

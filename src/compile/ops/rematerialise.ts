@@ -1,7 +1,6 @@
 import type { Tensor } from '@tensorflow/tfjs';
-import { nodeBackend, tf } from '../../runtime/tensorflow.ts';
-import { dataTypes } from '../graph.ts';
-import { isTracing, rawOps } from '../trace.ts';
+import { tf } from '../../runtime/tensorflow.ts';
+import { notBefore } from './not-before.ts';
 
 /**
  * `f(...inputs)` whose activations are not kept for the backward pass but computed again in it: memory for one more
@@ -24,15 +23,4 @@ export function rematerialise(f: (...inputs: Tensor[]) => Tensor, inputs: readon
     return { value: f(...tensors), gradFunc };
   });
   return op(...(inputs as Tensor[]));
-}
-
-/**
- * `x`, but in a graph not before `signal` is there (`passes/wait-for.ts`). Without it TensorFlow would see that the second forward pass
- * repeats the first, and would keep the activations of the first after all.
- */
-function notBefore(x: Tensor, signal: Tensor): Tensor {
-  if (!isTracing()) return x;
-  const { TF_ATTR_TYPE } = nodeBackend().binding;
-  const types = { name: 'T', type: TF_ATTR_TYPE, value: [dataTypes.float32, dataTypes.float32] };
-  return rawOps('IdentityN', [types], [x, signal], 2)[0]!;
 }

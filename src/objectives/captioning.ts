@@ -1,0 +1,51 @@
+import { chunkedCrossEntropy } from '../compile/ops/chunked-cross-entropy.ts';
+import { decoder } from '../model/decoder.ts';
+import { decoderSpecs } from '../model/decoder-parameters.ts';
+import { captionTasks } from '../recipe/caption-tasks.ts';
+import { tf } from '../runtime/tensorflow.ts';
+import type { Objective } from './objective.ts';
+
+export interface CaptioningSettings {
+  readonly weight: number;
+  /** Layers of the decoder; half of the text tower's in the paper. */
+  readonly depth: number;
+  /** Rows whose logits over the vocabulary exist at a time. */
+  readonly chunk: number;
+}
+
+/**
+ * LocCa (SigLIP 2, section 2.2, after arXiv 2403.19596): from the un-pooled image features a decoder says the caption,
+ * where a described region is, and what a region shows. Each is a mean over the tokens of a text, then over the batch
+ * (big_vision `trainers/proj/cappa/generative.py`), and the three are added. A text without tokens that count, such as
+ * that of a missing region, counts as zero.
+ *
+ * Feeds, for the three texts of an example together: `targets` (B 3, L) int32; `targetWeights` (B 3, L), one over the
+ * number of tokens that count, or 0; `parallel` (B 3) int32, whether all tokens are predicted at once.
+ */
+export const captioning: Objective<CaptioningSettings> = {
+  parameters: (settings, model) => decoderSpecs(model, settings),
+  feeds(_, { text }, count) {
+    const rows = count * captionTasks.length;
+    return {
+      targets: { shape: [rows, text.length], dtype: 'int32' },
+      targetWeights: { shape: [rows, text.length], dtype: 'float32' },
+      parallel: { shape: [rows], dtype: 'int32' },
+    };
+  },
+  loss({ settings, model, tower, p, feeds, features }) {
+    const { targets, targetWeights, parallel } = feeds;
+    const batch = targets!.shape[0]! / captionTasks.length;
+    const hidden = decoder(p, model, settings, targets!, parallel!, features.image, batch, tower);
+    const loss = chunkedCrossEntropy(
+      {
+        hidden,
+        weight: p['decoder.lm_head.weight']!,
+        bias: p['decoder.lm_head.bias']!,
+        labels: targets!.reshape([-1]),
+        rowWeights: targetWeights!.reshape([-1]).mul(tf.scalar(1 / batch)),
+      },
+      settings.chunk,
+    );
+    return { loss };
+  },
+};
