@@ -7,6 +7,7 @@ import { readManifest } from '../src/checkpoint/manifest.ts';
 import type { CheckpointRef, StateFile } from '../src/checkpoint/types.ts';
 import type { DataIndex } from '../src/data/types.ts';
 import type { EvaluationReport } from '../src/evaluate/report.ts';
+import { placesOf } from '../src/recipe/places.ts';
 import { isRunnerError, RunnerError } from '../src/runtime/errors.ts';
 import type { ObjectStore } from '../src/storage/object-store.ts';
 import type { PhaseSettings } from '../src/train/protocol.ts';
@@ -26,7 +27,8 @@ export async function exportModel(deps: Dependencies, input: ExportInput, attemp
     const documents = join(scratch, 'documents');
     const settings = await readDocumentAs<PhaseSettings>(store, plan.settings, documents);
     const { train, evaluation: evaluated = null } = settings.batches.data;
-    const { prefix: trained, fingerprint } = await readDocumentAs<DataIndex>(store, plan.index, documents);
+    const places = placesOf(train);
+    const { fingerprint } = await readDocumentAs<DataIndex>(store, plan.index, documents);
     const { manifest } = await readManifest(store, checkpoint);
     const model = manifest.state.find(({ path }) => path === modelFile);
     if (!model) throw checkpointDamaged(checkpoint, manifest.prefix + modelFile, 'is not in its manifest');
@@ -39,7 +41,12 @@ export async function exportModel(deps: Dependencies, input: ExportInput, attemp
       checkpointSha256: checkpoint.sha256,
       codeVersion,
       recipeHash: plan.recipeHash,
-      data: { train, evaluation: evaluated, fingerprint, licences: await licencesOf(store, trained) },
+      data: {
+        train: places.join(', '),
+        evaluation: evaluated,
+        fingerprint,
+        licences: await licencesOf(store, places[0]!),
+      },
       evaluation: evaluation && (evaluation.report as unknown as EvaluationReport),
     });
     const prefix = `${runPrefix(plan.run)}export/${plan.phase}-${checkpoint.step}/`;

@@ -10,6 +10,7 @@ import { collectTokenIds } from '../src/data/read-examples.ts';
 import { loadTokenizer } from '../src/data/tokenizer.ts';
 import type { DataIndex } from '../src/data/types.ts';
 import { parameterCount } from '../src/model/parameters.ts';
+import { speaks } from '../src/recipe/objectives.ts';
 import { checkAgainstData, parseRecipe } from '../src/recipe/parse.ts';
 import type { Phase, Recipe } from '../src/recipe/schema.ts';
 import { type DataFacts, modelConfig, phaseSettings } from '../src/recipe/settings.ts';
@@ -75,7 +76,7 @@ function requireRunName(run: string): void {
 async function vocabularyOf(store: ObjectStore, recipe: Recipe, index: DataIndex): Promise<number[] | null> {
   if (recipe.model.text.vocabulary === 'full') return null;
   const languages = recipe.data.captions.map(({ language }) => language);
-  return collectTokenIds(store, index, loadTokenizer(), languages);
+  return collectTokenIds(store, index, loadTokenizer(), languages, { captioning: speaks(recipe) });
 }
 
 async function planPhases(

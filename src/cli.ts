@@ -93,12 +93,17 @@ program
 program
   .command('dataset <name>')
   .description('make a data set in the bucket; emoji is the one there is')
-  .action(async (name: string) => {
+  .option('--scenes <count>', 'and so many scenes of several emoji, with boxes', '0')
+  .action(async (name: string, { scenes }: { scenes: string }) => {
     if (name !== 'emoji') throw new RunnerError('RecipeInvalid', `data set ${name} is not known; allowed: emoji`);
     // Drawing needs packages that only development installs; the other commands go without.
     const { makeEmojiDataset } = await import('../infra/emoji/make.ts');
-    const { train, heldOut, examples } = await makeEmojiDataset(objectStoreFromEnvironment(), { log: say });
+    if (!/^\d{1,6}$/.test(scenes))
+      throw new RunnerError('RecipeInvalid', `--scenes is ${scenes}; allowed: a number of 0 to 999999`);
+    const made = await makeEmojiDataset(objectStoreFromEnvironment(), { log: say, scenes: Number(scenes) });
+    const { train, heldOut, examples } = made;
     print(`${examples.train} pictures in ${train}, ${examples.heldOut} of a style of their own in ${heldOut}\n`);
+    if (examples.scenes > 0) print(`${examples.scenes} scenes in ${made.scenes}\n`);
   });
 
 async function readText(file: string): Promise<string> {

@@ -10,6 +10,7 @@ import { draw, type EmojiExample, tarShard } from './draw.ts';
 import { type IconNames, readIconNames, readStyle } from './icons.ts';
 import { licences } from './licences.ts';
 import { packageJson } from './packages.ts';
+import { type Figure, makeScenes, scenesInputs } from './scenes.ts';
 import { type EmojiStyle, heldOutStyle, trainStyles } from './styles.ts';
 
 // Raise it when the same packages would give other bytes than before.
@@ -22,12 +23,16 @@ export interface EmojiOptions {
   readonly prefix?: string;
   /** Only this many concepts, for tests: ones that every style has. */
   readonly concepts?: number;
+  /** So many scenes of several emoji with boxes, below scenes/; none if not given. */
+  readonly scenes?: number;
 }
 
 export interface EmojiDataset {
   readonly train: string;
   readonly heldOut: string;
-  readonly examples: { readonly train: number; readonly heldOut: number };
+  /** Where the scenes are, whether there are any or not. */
+  readonly scenes: string;
+  readonly examples: { readonly train: number; readonly heldOut: number; readonly scenes: number };
   /** Distinct concepts of the held-out style. */
   readonly heldOutConcepts: number;
   readonly shards: readonly { readonly key: string; readonly bytes: number; readonly sha256: string }[];
@@ -42,7 +47,7 @@ export interface EmojiDataset {
 export async function makeEmojiDataset(store: ObjectStore, options: EmojiOptions = {}): Promise<EmojiDataset> {
   const { log = () => {}, prefix = 'data/emoji' } = options;
   const recordKey = `${prefix}/dataset.json`;
-  const inputs = hashOfInputs(prefix, options.concepts);
+  const inputs = hashOfInputs(prefix, options.concepts, options.scenes);
   const before = await readRecord(store, recordKey);
   if (before?.inputs === inputs && (await allThere(store, before))) {
     log(`emoji data set: already in the bucket (${before.examples.train + before.examples.heldOut} pictures)`);
@@ -70,11 +75,18 @@ export async function makeEmojiDataset(store: ObjectStore, options: EmojiOptions
       log(`emoji data set: ${drawn} of ${total} pictures drawn`);
     }
   }
+  const scenes = options.scenes ?? 0;
+  if (scenes > 0) {
+    log(`emoji data set: composing ${scenes} scenes`);
+    const styles = trainStyles.map((style) => figuresOf(style, concepts, names));
+    shards.push(...(await makeScenes(store, `${prefix}/scenes`, styles, scenes)));
+  }
   await store.put(`${prefix}/LICENSES.md`, licences(), { contentType: 'text/markdown; charset=utf-8' });
   const made: EmojiDataset = {
     train: `${prefix}/train`,
     heldOut: `${prefix}/held-out`,
-    examples: { train: train.length, heldOut: heldOut.length },
+    scenes: `${prefix}/scenes`,
+    examples: { train: train.length, heldOut: heldOut.length, scenes },
     heldOutConcepts: new Set(heldOut.map(({ meta }) => (meta as ExampleMeta).concept)).size,
     shards,
     inputs,
@@ -101,6 +113,15 @@ function examplesOf(styles: readonly EmojiStyle[], concepts: readonly Concept[],
   return Array.from(permutation(examples.length, randomStream(0, 'emoji-shards')), (i) => examples[i]!);
 }
 
+/** What a style draws, with words in English at least. */
+function figuresOf(style: EmojiStyle, concepts: readonly Concept[], names: IconNames): Figure[] {
+  const drawings = readStyle(style, concepts, names);
+  return concepts.flatMap(({ hexcode, captions }) => {
+    const svg = drawings.get(bareHexcode(hexcode));
+    return svg === undefined || captions.en?.[0] === undefined ? [] : [{ svg, captions }];
+  });
+}
+
 function someConcepts(all: readonly Concept[], names: IconNames, count: number): Concept[] {
   const sets = [...trainStyles, heldOutStyle].map((style) => readStyle(style, all, names));
   const everywhere = all.filter(({ hexcode }) => sets.every((set) => set.has(bareHexcode(hexcode))));
@@ -120,11 +141,12 @@ async function drawAll(examples: readonly EmojiExample[]): Promise<{ name: strin
   return pairs.flat();
 }
 
-function hashOfInputs(prefix: string, concepts: number | undefined): string {
+function hashOfInputs(prefix: string, concepts: number | undefined, scenes = 0): string {
   const packages = [...trainStyles, heldOutStyle].map(({ package: name }) => name).concat('emojibase-data');
   const versions = packages.map((name) => [name, packageJson<{ version: string }>(`${name}/package.json`).version]);
   const { sharp: own, vips, rsvg } = sharp.versions as Record<string, string | undefined>;
-  const parts = [version, examplesPerShard, prefix, concepts ?? 'all', versions, own, vips, rsvg];
+  const parts: unknown[] = [version, examplesPerShard, prefix, concepts ?? 'all', versions, own, vips, rsvg];
+  if (scenes > 0) parts.push(scenes, scenesInputs());
   return createHash('sha256').update(JSON.stringify(parts)).digest('hex');
 }
 

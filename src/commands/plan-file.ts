@@ -1,6 +1,7 @@
 import { indexData } from '../data/index-data.ts';
 import { collectTokenIds } from '../data/read-examples.ts';
 import { loadTokenizer } from '../data/tokenizer.ts';
+import { speaks } from '../recipe/objectives.ts';
 import { checkAgainstData, parseRecipe } from '../recipe/parse.ts';
 import type { Recipe } from '../recipe/schema.ts';
 import type { DataFacts } from '../recipe/settings.ts';
@@ -32,7 +33,9 @@ async function factsOf(recipe: Recipe): Promise<{ facts: DataFacts | null; probl
     const index = await indexData(store, recipe.data.train);
     const languages = recipe.data.captions.map(({ language }) => language);
     const vocabulary =
-      recipe.model.text.vocabulary === 'full' ? null : await collectTokenIds(store, index, loadTokenizer(), languages);
+      recipe.model.text.vocabulary === 'full'
+        ? null
+        : await collectTokenIds(store, index, loadTokenizer(), languages, { captioning: speaks(recipe) });
     return { facts: { examples: index.examples, vocabulary }, problem: null };
   } catch (error) {
     return { facts: null, problem: (error as Error).message };

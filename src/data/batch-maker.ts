@@ -89,7 +89,7 @@ export class BatchMaker {
         const text = chooseCaption(meta, data, randomStream(seed, `caption/${phase}`, k));
         const crop = drawCrop(pixels, data.augment, randomStream(seed, `crop/${phase}`, k));
         images.fill(i, pixels, crop);
-        await parts.fill(i, { k, pixels, meta, text, tokenizer: this.#tokenizer });
+        await parts.fill(i, { k, pixels, meta, crop, text, tokenizer: this.#tokenizer });
         return text;
       } catch (error) {
         if (!(error instanceof CorruptExample)) throw error;

@@ -1,4 +1,5 @@
 import type { Pixels } from './decode.ts';
+import type { Box } from './resize.ts';
 import type { TextTokenizer } from './tokenizer.ts';
 import type { BatchPlan, ExampleMeta } from './types.ts';
 
@@ -31,6 +32,8 @@ export interface PartExample {
   readonly k: number;
   readonly pixels: Pixels;
   readonly meta: ExampleMeta;
+  /** The part of the image that is seen, in its pixels. */
+  readonly crop: Box;
   /** The caption that was chosen for it. */
   readonly text: string;
   /** Its ids are rows of the token table, compacted when the plan has a vocabulary. */

@@ -1,8 +1,10 @@
 import type { BatchPart } from './batch-part.ts';
+import { captionTargetsPart } from './caption-targets.ts';
 import { globalViewPart, localViewsPart, maskedPatchesPart } from './views.ts';
 
 /** Every part by its name in a plan. */
 export const batchParts = {
+  captionTargets: captionTargetsPart,
   globalView: globalViewPart,
   localViews: localViewsPart,
   maskedPatches: maskedPatchesPart,

@@ -1,9 +1,8 @@
+import { CorruptExample } from './corrupt-example.ts';
+import { parseRegions } from './regions.ts';
 import type { ExampleEntry, ExampleMeta } from './types.ts';
 
-/** This example can't be used; the run goes on without it. Never thrown for read errors. */
-export class CorruptExample extends Error {
-  override readonly name = 'CorruptExample';
-}
+export { CorruptExample };
 
 export const largestMeta = 1024 * 1024;
 // A file this large is not one image for training.
@@ -38,10 +37,12 @@ export function parseMeta(bytes: Buffer, name: string): ExampleMeta {
     if (kept.length > 0) captions.push([language, kept]);
   }
   const own = (key: string, fallback: string) => (typeof value[key] === 'string' ? value[key] : fallback);
+  const regions = parseRegions(value.regions);
   return {
     key: own('key', name),
     captions: Object.fromEntries(captions),
     concept: own('concept', name),
+    ...(regions.length > 0 ? { regions } : {}),
     ...(typeof value.style === 'string' ? { style: value.style } : {}),
     ...(typeof value.hexcode === 'string' ? { hexcode: value.hexcode } : {}),
   };

@@ -10,20 +10,14 @@ const imageExtensions: ReadonlySet<string> = new Set(['png', 'jpg', 'jpeg', 'web
 const longestName = 512;
 
 /**
- * Finds every example below a prefix (WebDataset shards, `*.tar`). Read errors are thrown, for the caller to try
+ * Finds every example below one prefix or several (WebDataset shards, `*.tar`). Read errors are thrown, for the caller to try
  * again; faults of the data are listed in `corrupt`, and what is whole is used.
  */
-export async function indexData(store: ObjectStore, prefix: string): Promise<DataIndex> {
-  const found: ObjectInfo[] = [];
-  for await (const info of store.list(`${prefix.replace(/\/+$/, '')}/`))
-    if (info.key.endsWith('.tar')) found.push(info);
+export async function indexData(store: ObjectStore, place: string | readonly string[]): Promise<DataIndex> {
+  const prefixes = typeof place === 'string' ? [place] : place;
+  const found = (await pMap(prefixes, (prefix) => shardsBelow(store, prefix), { concurrency: 4 })).flat();
   found.sort((a, b) => (a.key < b.key ? -1 : 1));
-  if (found.length === 0) {
-    throw new RunnerError(
-      'DataContract',
-      `data: no .tar shards below ${prefix}/ in bucket ${store.bucket}; look with aws s3 ls s3://${store.bucket}/${prefix}/`,
-    );
-  }
+  const prefix = prefixes.join(', ');
   const indexed = await pMap(found, (info) => indexShard(store, info), { concurrency: 4 });
   const shards = indexed.map(({ shard }) => shard);
   const corrupt = indexed.flatMap(({ corrupt }) => corrupt);
@@ -37,6 +31,17 @@ export async function indexData(store: ObjectStore, prefix: string): Promise<Dat
     );
   }
   return { prefix, fingerprint: fingerprintOf(found), examples, shards, corrupt };
+}
+
+async function shardsBelow(store: ObjectStore, prefix: string): Promise<ObjectInfo[]> {
+  const found: ObjectInfo[] = [];
+  for await (const info of store.list(`${prefix.replace(/\/+$/, '')}/`))
+    if (info.key.endsWith('.tar')) found.push(info);
+  if (found.length > 0) return found;
+  throw new RunnerError(
+    'DataContract',
+    `data: no .tar shards below ${prefix}/ in bucket ${store.bucket}; look with aws s3 ls s3://${store.bucket}/${prefix}/`,
+  );
 }
 
 /** sha256 over the sorted (key, bytes, etag) of the shards: equal when the data is. */

@@ -1,3 +1,4 @@
+import { captionTaskWords } from './caption-targets.ts';
 import { decodeImage, type Pixels } from './decode.ts';
 import { CorruptExample, checkSizes, largestMeta, parseMeta } from './example.ts';
 import { PartReader, type ShardStore } from './part-reader.ts';
@@ -42,25 +43,29 @@ export async function* readExamples(
 
 /**
  * Sorted distinct token ids that texts about these examples can hold, in these languages (`other`: in any): the
- * rows of a compacted token table. Padding, end and unknown are always among them.
+ * rows of a compacted token table. Padding, end and unknown are always among them. `captioning`: and in the texts that
+ * a decoder is to say.
  */
 export async function collectTokenIds(
   store: ShardStore,
   index: DataIndex,
   tokenizer: TextTokenizer,
   languages: readonly string[],
+  { captioning = false }: { readonly captioning?: boolean } = {},
 ): Promise<number[]> {
   const any = languages.includes('other');
-  const texts = new Set<string>();
+  const texts = new Set<string>(captioning ? captionTaskWords() : []);
   for (const shard of index.shards) {
     const reader = new PartReader(store, shard);
     for (const { name, meta } of shard.examples) {
       if (meta.size > largestMeta) continue;
-      const captions = captionsOf(await reader.read(meta.offset, meta.size), name);
+      const { captions, regions = [] } = metaOf(await reader.read(meta.offset, meta.size), name);
+      if (captioning) for (const { caption } of regions) texts.add(`: ${caption} :`);
       for (const [language, [label, ...tags]] of Object.entries(captions)) {
         if (!any && !languages.includes(language)) continue;
         // Tags follow one another in any order: each comes after a comma, and ends the text or has one behind it.
         if (label !== undefined) texts.add(label).add(`${label},`);
+        if (label !== undefined && captioning) texts.add(`Cap: ${label}`).add(`Cap: ${label},`);
         for (const tag of tags) texts.add(`, ${tag}`).add(`, ${tag},`);
       }
     }
@@ -70,12 +75,12 @@ export async function collectTokenIds(
   return [...ids].sort((a, b) => a - b);
 }
 
-function captionsOf(meta: Buffer, name: string): ExampleMeta['captions'] {
+function metaOf(meta: Buffer, name: string): Pick<ExampleMeta, 'captions' | 'regions'> {
   try {
-    return parseMeta(meta, name).captions;
+    return parseMeta(meta, name);
   } catch (error) {
     // Training skips it too, and reports it.
-    if (error instanceof CorruptExample) return {};
+    if (error instanceof CorruptExample) return { captions: {} };
     throw error;
   }
 }

@@ -1,6 +1,7 @@
 import type { DataSettings } from '../recipe/schema.ts';
 import type { NaflexBatches } from '../recipe/steps.ts';
 import type { BatchPartSettings } from './batch-parts.ts';
+import type { Region } from './regions.ts';
 
 /** Bytes [offset, offset + size) of a tar shard. */
 export interface ByteRange {
@@ -44,6 +45,8 @@ export interface ExampleMeta {
   readonly captions: Readonly<Record<string, readonly string[]>>;
   /** Class for zero-shot evaluation: examples of equal concept show the same thing. */
   readonly concept: string;
+  /** Described parts of the image. */
+  readonly regions?: readonly Region[];
   readonly style?: string;
   readonly hexcode?: string;
 }

@@ -2,6 +2,7 @@ import { parameterSpecs } from '../model/parameters.ts';
 import { parentOf, recipeLengths } from './durations.ts';
 import { nearestName } from './nearest.ts';
 import { objectivesSchema, squareObjectives } from './objectives.ts';
+import { placesOf } from './places.ts';
 import type { Recipe } from './schema.ts';
 import { modelConfig } from './settings.ts';
 import { stepsOf } from './spans.ts';
@@ -179,13 +180,23 @@ function lengths(recipe: Recipe, epoch: number | undefined): Problem[] {
 function data(recipe: Recipe): Problem[] {
   const problems: Problem[] = [];
   const { train, evaluation, captions, augment } = recipe.data;
-  if (evaluation !== undefined && `${evaluation}/`.startsWith(`${train}/`)) {
-    const message = `data.evaluation is "${evaluation}"; a prefix outside of data.train "${train}" is allowed, since it must not be trained on`;
-    problems.push({ fields: ['data.evaluation', 'data.train'], message });
-  } else if (evaluation !== undefined && `${train}/`.startsWith(`${evaluation}/`)) {
-    const message = `data.evaluation is "${evaluation}"; it holds data.train "${train}", and must not be trained on`;
-    problems.push({ fields: ['data.evaluation', 'data.train'], message });
+  for (const place of placesOf(train)) {
+    if (evaluation === undefined) continue;
+    if (`${evaluation}/`.startsWith(`${place}/`)) {
+      const message = `data.evaluation is "${evaluation}"; a prefix outside of data.train "${place}" is allowed, since it must not be trained on`;
+      problems.push({ fields: ['data.evaluation', 'data.train'], message });
+    } else if (`${place}/`.startsWith(`${evaluation}/`)) {
+      const message = `data.evaluation is "${evaluation}"; it holds data.train "${place}", and must not be trained on`;
+      problems.push({ fields: ['data.evaluation', 'data.train'], message });
+    }
   }
+  const places = placesOf(train);
+  places.forEach((place, i) => {
+    if (!places.some((other, j) => i !== j && `${place}/`.startsWith(`${other}/`) && (place !== other || j < i)))
+      return;
+    const message = `data.train names "${place}" twice, or within another of its places; each once is allowed`;
+    problems.push({ fields: ['data.train'], message });
+  });
   captions.forEach(({ language }, i) => {
     if (captions.findIndex((other) => other.language === language) === i) return;
     const message = `data.captions.${i}.language is "${language}" again; each language once is allowed`;

@@ -18,6 +18,26 @@ const distillation = {
 /** The objectives of a phase as a recipe writes them: what is absent is off. */
 export const objectivesSchema = z.strictObject({
   sigmoid: z.number().positive().optional().describe('Weight of the sigmoid loss.'),
+  captioning: z
+    .strictObject({
+      weight: z.number().positive().default(1),
+      depth: z
+        .int()
+        .positive()
+        .max(256)
+        .optional()
+        .describe('Layers of the decoder; by default half of the text tower.'),
+      parallel: z.number().min(0).max(1).default(0.5).describe('Share of captions that are predicted all at once.'),
+      lossOn: z
+        .enum(['both', 'second'])
+        .default('both')
+        .describe('Of a region: caption and box, or only the one that is asked for.'),
+      chunk: count
+        .default(512)
+        .describe('Rows whose logits over the vocabulary exist at a time: the memory of the loss.'),
+    })
+    .optional()
+    .describe('LocCa: a decoder says captions, and regions with their boxes (arXiv 2502.14786, 2.2).'),
   localToGlobal: z
     .strictObject({
       weight: weight.describe('By default that of the size: B 0.25, L and g-opt 0.5, So400m 1.'),
@@ -46,6 +66,10 @@ export const objectivesSchema = z.strictObject({
 
 export type Objectives = z.infer<typeof objectivesSchema>;
 
+/** Whether a phase of it has a decoder. */
+export const speaks = ({ phases }: { readonly phases: readonly { readonly objectives: Objectives }[] }) =>
+  phases.some(({ objectives }) => objectives.captioning !== undefined);
+
 /** Those that learn from squares alone: NaFlex was trained without them (spec 4.3). */
 export const squareObjectives = ['localToGlobal', 'maskedPrediction'] as const;
 
@@ -57,8 +81,8 @@ const sizeWeights: Readonly<Record<string, number>> = { B: 0.25, L: 0.5, So400m:
  * @param size name of the vision tower's size, null when it was given in numbers
  */
 export function resolveObjectives(
-  { sigmoid, localToGlobal, maskedPrediction }: Objectives,
-  { vision }: ModelConfig,
+  { sigmoid, captioning, localToGlobal, maskedPrediction }: Objectives,
+  { vision, text }: ModelConfig,
   size: string | null,
 ): {
   readonly objectives: PhaseSettings['objectives'];
@@ -76,16 +100,22 @@ export function resolveObjectives(
   return {
     objectives: {
       ...(sigmoid !== undefined && { sigmoid: { weight: sigmoid } }),
+      ...(captioning && {
+        captioning: { weight: captioning.weight, depth: captioning.depth ?? halfDepth(text), chunk: captioning.chunk },
+      }),
       ...(local && { localToGlobal: local }),
       ...(masked && { maskedPrediction: masked }),
     },
     parts: {
+      ...(captioning && { captionTargets: { parallel: captioning.parallel, lossOn: captioning.lossOn } }),
       ...((local ?? masked) && { globalView: {} }),
       ...(local && { localViews: { views: local.views, resolution: local.resolution } }),
       ...(masked && { maskedPatches: { patches, count: Math.round(masked.share * patches) } }),
     },
   };
 }
+
+const halfDepth = ({ depth }: ModelConfig['text']) => Math.max(1, Math.floor(depth / 2));
 
 /** Three eighths of the image in whole patches. */
 const localResolution = ({ patch, resolution }: ModelConfig['vision']) =>

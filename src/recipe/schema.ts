@@ -77,7 +77,12 @@ const captionSchema = z.strictObject({
 });
 
 const dataSchema = z.strictObject({
-  train: prefix.describe('Where the WebDataset tar shards lie in the bucket.'),
+  train: z
+    .union(
+      [prefix, z.array(prefix).min(1).max(100)],
+      'a key prefix within the bucket, such as data/emoji/train, or a list',
+    )
+    .describe('Where the WebDataset tar shards lie in the bucket: one place or several.'),
   evaluation: prefix.optional().describe('Shards that are never trained on.'),
   captions: z
     .array(captionSchema)

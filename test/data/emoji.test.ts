@@ -99,3 +99,33 @@ test('what is in the bucket is not made again, what is missing is, and older sha
   const notices = store.objects.get('data/emoji/LICENSES.md')!.toString();
   for (const term of ['Apache 2.0', 'CC BY 4.0', 'CC BY-SA 4.0', 'MIT']) expect(notices).toContain(term);
 });
+
+test('scenes hold two to four emoji, none over another, each in the box that its region says', async () => {
+  const store = new MemoryStore();
+  const made = await makeEmojiDataset(store, { prefix: 'data/with-scenes', concepts: 16, scenes: 40 });
+  const index = await indexData(store, made.scenes);
+  expect(index).toMatchObject({ examples: 40, corrupt: [] });
+  const counts = new Set<number>();
+  for await (const { image, meta } of readExamples(store, index)) {
+    const regions = meta.regions!;
+    counts.add(regions.length);
+    expect(meta.captions.en).toEqual([regions.map(({ caption }) => caption).join(', ')]);
+    const outside = image.data.slice();
+    for (const { box } of regions) {
+      const [top, left, bottom, right] = box.map((share) => share * 128) as [number, number, number, number];
+      let ink = 0;
+      for (let y = top; y < bottom; y++)
+        for (let x = left; x < right; x++)
+          for (let c = 0; c < 3; c++) {
+            const at = (y * 128 + x) * 3 + c;
+            // Boxes that overlapped would find the other's ink taken.
+            ink += 255 - outside[at]!;
+            outside[at] = 255;
+          }
+      expect(ink / ((bottom - top) * (right - left))).toBeGreaterThan(15);
+    }
+    // All that is drawn lies in the boxes.
+    expect(outside.every((value) => value === 255)).toBe(true);
+  }
+  expect([...counts].sort()).toEqual([2, 3, 4]);
+});

@@ -27,6 +27,7 @@ it(
     expect(phases[4]!.checkpoint.step).toBeGreaterThan(90 + 37);
     expect(Object.keys(phases[1]!.metrics.objectives ?? {})).toEqual([
       'loss/sigmoid',
+      'loss/captioning',
       'loss/localToGlobal',
       'loss/maskedPrediction',
     ]);

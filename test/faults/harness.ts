@@ -40,7 +40,7 @@ export async function startSite({ worker = true }: { worker?: boolean } = {}): P
   const store = new S3ObjectStore(services.s3!);
   const connection = await Connection.connect({ address: services.temporal!.address });
   const client = new Client({ connection });
-  await makeEmojiDataset(store, { concepts: 64 });
+  await makeEmojiDataset(store, { concepts: 64, scenes: 64 });
   const read = (file: string) => JSON.parse(readFileSync(join(folder, file), 'utf8'));
   const site: Site = {
     folder,

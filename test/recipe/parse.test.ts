@@ -50,7 +50,7 @@ describe('a recipe with mistakes', () => {
 
   it('is told of a phase that trains for nothing; without the field it trains for the sigmoid loss', () => {
     expect(problemsOf(set('phases.0.objectives', {}))).toEqual([
-      'phases.0.objectives names none; at least one is allowed: sigmoid, localToGlobal, maskedPrediction',
+      'phases.0.objectives names none; at least one is allowed: sigmoid, captioning, localToGlobal, maskedPrediction',
     ]);
     const { phases } = parseRecipe(set('phases.0.objectives', undefined)(read('emoji.json')));
     expect(phases[0]!.objectives).toEqual({ sigmoid: 1 });

@@ -1,0 +1,134 @@
+import { createHash } from 'node:crypto';
+import pMap from 'p-map';
+import sharp from 'sharp';
+import { type RandomStream, randomStream } from '../../src/data/random.ts';
+import type { Region } from '../../src/data/regions.ts';
+import type { ExampleMeta } from '../../src/data/types.ts';
+import type { ObjectStore } from '../../src/storage/object-store.ts';
+import { tarShard } from './draw.ts';
+
+/** Something that can stand in a scene. */
+export interface Figure {
+  readonly svg: string;
+  readonly captions: ExampleMeta['captions'];
+}
+
+const side = 128;
+const [smallest, largest] = [32, 60];
+const perShard = 256;
+const places = 200;
+
+/** A drawing without the paper around it, and where it is to lie. */
+interface Placed {
+  readonly figure: Figure;
+  readonly picture: Buffer;
+  readonly left: number;
+  readonly top: number;
+  readonly width: number;
+  readonly height: number;
+}
+
+/**
+ * Writes scenes of two to four figures, none over another, as WebDataset shards below `prefix`, with the true box of
+ * what is drawn as `regions`. `styles` holds the figures of each style: a scene is in one hand. Equal figures give equal
+ * bytes.
+ */
+export async function makeScenes(
+  store: ObjectStore,
+  prefix: string,
+  styles: readonly (readonly Figure[])[],
+  count: number,
+): Promise<{ key: string; bytes: number; sha256: string }[]> {
+  const shards: { key: string; bytes: number; sha256: string }[] = [];
+  for (let start = 0; start < count; start += perShard) {
+    const numbers = Array.from({ length: Math.min(perShard, count - start) }, (_, i) => start + i);
+    const members = await pMap(numbers, (i) => scene(i, styles[i % styles.length]!), { concurrency: 2 });
+    const { body, sha256 } = await tarShard(members.flat());
+    const key = `${prefix}/scenes-${String(start / perShard).padStart(5, '0')}.tar`;
+    await store.put(key, body, { contentType: 'application/x-tar' });
+    shards.push({ key, bytes: body.length, sha256 });
+  }
+  return shards;
+}
+
+async function scene(number: number, figures: readonly Figure[]): Promise<{ name: string; body: Buffer }[]> {
+  const random = randomStream(0, 'emoji-scene', number);
+  const placed: Placed[] = [];
+  const wanted = 2 + random.below(3);
+  for (let tries = 0; placed.length < wanted && tries < 20; tries++) {
+    const figure = figures[random.below(figures.length)]!;
+    if (placed.some((other) => label(other.figure) === label(figure))) continue;
+    const next = await place(figure, placed, random);
+    if (next) placed.push(next);
+  }
+  const image = await sharp({ create: { width: side, height: side, channels: 3, background: '#fff' } })
+    .composite(placed.map(({ picture, left, top }) => ({ input: picture, left, top })))
+    .png({ compressionLevel: 9, adaptiveFiltering: false })
+    .toBuffer();
+  const name = `scene-${String(number).padStart(6, '0')}`;
+  const languages = Object.keys(placed[0]!.figure.captions).filter((language) =>
+    placed.every(({ figure }) => figure.captions[language]?.[0] !== undefined),
+  );
+  const meta: ExampleMeta = {
+    key: name,
+    captions: Object.fromEntries(
+      languages.map((language) => [language, [placed.map(({ figure }) => figure.captions[language]![0]).join(', ')]]),
+    ),
+    concept: name,
+    regions: placed.map(
+      ({ figure, left, top, width, height }): Region => ({
+        caption: label(figure),
+        box: [top / side, left / side, (top + height) / side, (left + width) / side],
+      }),
+    ),
+  };
+  return [
+    { name: `${name}.png`, body: image },
+    { name: `${name}.json`, body: Buffer.from(JSON.stringify(meta)) },
+  ];
+}
+
+const label = ({ captions }: Figure) => captions.en?.[0] ?? '';
+
+/** A place for a figure, drawn at a size, that lies over no other; null when none was found. */
+async function place(figure: Figure, others: readonly Placed[], random: RandomStream): Promise<Placed | null> {
+  const size = smallest + random.below(largest - smallest + 1);
+  const drawn = await sharp(Buffer.from(figure.svg)).resize(size, size).ensureAlpha().raw().toBuffer();
+  const ink = inkOf(drawn, size);
+  if (ink === null) return null;
+  const { width, height } = ink;
+  for (let i = 0; i < places; i++) {
+    const [left, top] = [random.below(side - width + 1), random.below(side - height + 1)];
+    const free = others.every(
+      (other) =>
+        left + width < other.left ||
+        other.left + other.width < left ||
+        top + height < other.top ||
+        other.top + other.height < top,
+    );
+    if (!free) continue;
+    const raw = { width: size, height: size, channels: 4 as const };
+    const picture = await sharp(drawn, { raw }).extract(ink).png().toBuffer();
+    return { figure, picture, left, top, width, height };
+  }
+  return null;
+}
+
+/** The box of everything that is not clear, in an RGBA picture. */
+function inkOf(pixels: Buffer, size: number) {
+  let [left, top, right, bottom] = [size, size, -1, -1];
+  for (let y = 0; y < size; y++) {
+    for (let x = 0; x < size; x++) {
+      if (pixels[(y * size + x) * 4 + 3]! < 16) continue;
+      [left, right] = [Math.min(left, x), Math.max(right, x)];
+      [top, bottom] = [Math.min(top, y), Math.max(bottom, y)];
+    }
+  }
+  return right < 0 ? null : { left, top, width: right - left + 1, height: bottom - top + 1 };
+}
+
+/** What the bytes of the scenes depend on beyond their figures. */
+export const scenesInputs = () =>
+  createHash('sha256')
+    .update(JSON.stringify([1, side, smallest, largest, perShard]))
+    .digest('hex');
