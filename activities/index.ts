@@ -6,6 +6,7 @@ import { exportModel } from './export-model.ts';
 import { toFailure } from './failures.ts';
 import { plan } from './plan.ts';
 import { recoverCheckpoint } from './recover-checkpoint.ts';
+import { replan } from './replan.ts';
 import { trainShard } from './train-shard.ts';
 import type { Activities } from './types.ts';
 
@@ -17,6 +18,7 @@ export function createActivities(deps: Dependencies): Activities {
     plan: activity(deps, plan),
     trainShard: activity(deps, trainShard),
     recoverCheckpoint: activity(deps, recoverCheckpoint),
+    replan: activity(deps, replan),
     evaluate: activity(deps, evaluate),
     exportModel: activity(deps, exportModel),
   };

@@ -22,7 +22,8 @@ export async function recoverCheckpoint(
     for (let r = revision, top = belowStep - 1; r >= 0; ) {
       const onDamaged = (error: Error) => log.warn({ run: plan.run }, error.message);
       const commit = await newestCommit(store, plan, r, { toStep: top, onDamaged });
-      if (!commit || commit.inputHash !== inputHash(plan, parent, commit.step)) {
+      // Those of older revisions may have had other settings; they are this run's own all the same.
+      if (!commit || (r === revision && commit.inputHash !== inputHash(plan, parent, commit.step))) {
         r--;
         top = belowStep - 1;
         continue;

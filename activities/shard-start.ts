@@ -23,8 +23,9 @@ export function inputHash(plan: PhasePlan, parent: CheckpointRef | null, step: n
 export async function newestStart(store: ObjectStore, input: ShardInput): Promise<Commit | null> {
   const { plan, revision, parent, from, toStep } = input;
   const range = { fromStep: from?.step ?? 0, toStep };
-  const commit = (await newestCommit(store, plan, revision, range)) ?? (from && (await readCommit(store, from)));
-  if (!commit) return parent && (await readCommit(store, parent));
+  const commit = await newestCommit(store, plan, revision, range);
+  // What the workflow recorded is trusted: it may have been made under other settings, before an override.
+  if (!commit) return from || parent ? readCommit(store, (from ?? parent)!) : null;
   if (commit.inputHash !== inputHash(plan, parent, commit.step))
     throw new RunnerError(
       'TwoRunsUnderOneName',

@@ -1,4 +1,5 @@
 import type { CheckpointMetrics, CheckpointRef, Position } from '../src/checkpoint/types.ts';
+import type { Overrides } from '../src/recipe/overrides.ts';
 
 /** What crosses the wire between workflows and activities: small JSON, references and never tensors. */
 
@@ -94,6 +95,12 @@ export interface RecoverInput {
   readonly belowStep: number;
 }
 
+/** A phase is to be tried again with other settings. */
+export interface ReplanInput {
+  readonly plan: PhasePlan;
+  readonly overrides: Overrides;
+}
+
 export interface EvaluateInput {
   readonly plan: PhasePlan;
   readonly evaluation: EvaluationPlan;
@@ -125,6 +132,7 @@ export interface Activities {
   plan(input: PlanInput): Promise<RunPlan>;
   trainShard(input: ShardInput): Promise<ShardResult>;
   recoverCheckpoint(input: RecoverInput): Promise<CheckpointRef | null>;
+  replan(input: ReplanInput): Promise<PhasePlan>;
   evaluate(input: EvaluateInput): Promise<EvaluationResult>;
   exportModel(input: ExportInput): Promise<ExportResult>;
 }

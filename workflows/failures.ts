@@ -25,3 +25,12 @@ export function clearFailure(error: unknown): unknown {
 export function sentence(error: unknown): string {
   return rootFailure(error)?.message ?? (error instanceof Error ? error.message : String(error));
 }
+
+/** Whether a phase ended since a person gave it up. */
+export function wasAbandoned(error: unknown): boolean {
+  return (
+    rootFailure(error)?.details?.some(
+      (detail) => (detail as { abandoned?: unknown } | null)?.abandoned !== undefined,
+    ) ?? false
+  );
+}

@@ -5,11 +5,24 @@ export type PhaseState =
   | 'planning'
   | 'training'
   | 'recovering'
+  /** Stopped by a person, with a checkpoint. */
+  | 'paused'
+  /** A limit was reached, and there is a checkpoint. */
+  | 'limit'
+  /** Something failed that trying again won't mend: a person has to say how it goes on. */
+  | 'waiting'
   | 'evaluating'
   | 'exporting'
   | 'stopped'
   | 'failed'
   | 'done';
+
+/** One line of the `history` query. */
+export interface PhaseEvent {
+  readonly at: string;
+  readonly step: number;
+  readonly what: string;
+}
 
 /** What a phase tells the recipe that started it: changes of state only. */
 export interface PhaseReport {
@@ -20,6 +33,8 @@ export interface PhaseReport {
   readonly revision: number;
   /** The result of the last shard. */
   readonly last: ShardResult | null;
+  /** The sentence that says what went wrong; absent in reports of older versions. */
+  readonly failure?: string | null;
 }
 
 /** Where a run stands as of its last recorded commit; live figures are in `siglip2 status`. */
@@ -57,6 +72,7 @@ export interface PhaseLine {
   readonly total: number;
   readonly loss: number | null;
   readonly lastCheckpoint: string | null;
+  readonly failure: string | null;
 }
 
 /** The status of a run: that of the phase that is training, and a line for each. */
@@ -65,6 +81,10 @@ export interface RunStatus extends Status {
 }
 
 export const statusQuery = defineQuery<Status>('status');
+/** The phases as they are planned now. */
+export const planQuery = defineQuery<readonly PhasePlan[]>('plan');
+/** What happened, by phase. */
+export const historyQuery = defineQuery<Readonly<Record<string, readonly PhaseEvent[]>>>('history');
 export const phaseReportSignal = defineSignal<[PhaseReport]>('phaseReport');
 
 /** @param now real time in milliseconds, for the age alone */
@@ -109,7 +129,9 @@ export function runStatusOf(
   failure: string | null,
   now: number,
 ): RunStatus {
-  const current = reports.find((report) => report.state !== 'done') ?? reports.at(-1) ?? null;
+  const waiting = reports.find((report) => report.state === 'waiting');
+  const current = waiting ?? reports.find((report) => report.state !== 'done') ?? reports.at(-1) ?? null;
+  const ended = state === 'done' || state === 'failed' || state === 'stopped';
   const batch = plans.find(({ phase }) => phase === current?.phase)?.batch ?? 1;
   const phases = plans.map(({ phase, from, to }): PhaseLine => {
     const report = reports.find((one) => one.phase === phase);
@@ -122,7 +144,10 @@ export function runStatusOf(
       total: to.step,
       loss: report?.last?.metrics.loss ?? null,
       lastCheckpoint: report?.last ? `${run}/${phase}@${step}` : null,
+      failure: report?.failure ?? null,
     };
   });
-  return { ...statusOf(run, state, current, batch, failure, now), phases };
+  // One that waits for a person is what a person should see, whatever the others do.
+  const shown = waiting && !ended ? 'waiting' : state;
+  return { ...statusOf(run, shown, current, batch, failure ?? current?.failure ?? null, now), phases };
 }

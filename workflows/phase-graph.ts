@@ -1,11 +1,14 @@
 import { condition } from '@temporalio/workflow';
 import type { PhasePlan, ShardResult } from '../activities/types.ts';
 import type { CheckpointRef } from '../src/checkpoint/types.ts';
-import type { PhaseReport } from './messages.ts';
+import type { PhaseEvent, PhaseReport, PhaseState } from './messages.ts';
+
+const mostEvents = 200;
 
 /** The phases of a run as they stand: what has been reported, and the checkpoints at which others branch off. */
 export class PhaseGraph {
   readonly #reports = new Map<string, PhaseReport>();
+  readonly #events: Record<string, PhaseEvent[]> = {};
   /** By phase and step. */
   readonly #checkpoints = new Map<string, CheckpointRef>();
   /** Phases that have ended without what others wait for. */
@@ -25,7 +28,36 @@ export class PhaseGraph {
   /** What a phase tells of itself. Each of its shards ends with a report, so no branch point goes by unseen. */
   record(report: PhaseReport): void {
     this.#reports.set(report.phase, report);
+    const events = this.#events[report.phase] ?? [];
+    this.#events[report.phase] = events;
+    const step = report.last?.checkpoint.step ?? report.from;
+    const what = report.failure && report.state !== 'training' ? `${report.state}: ${report.failure}` : report.state;
+    events.push({ at: new Date().toISOString(), step, what });
+    if (events.length > mostEvents) events.shift();
     if (report.last) this.#checkpoints.set(`${report.phase}@${report.last.checkpoint.step}`, report.last.checkpoint);
+  }
+
+  stateOf({ phase }: PhasePlan): PhaseState {
+    return this.#reports.get(phase)?.state ?? 'planning';
+  }
+
+  /** What the phases told of themselves, by phase. */
+  get history(): Readonly<Record<string, readonly PhaseEvent[]>> {
+    return this.#events;
+  }
+
+  /** The phase that a wish is for: the one that is named, or the only one that is open. */
+  open(wish: string, named?: string): { readonly plan?: PhasePlan; readonly problem?: string } {
+    const over = ['planning', 'done', 'failed', 'stopped'];
+    const open = this.plans.filter((plan) => !over.includes(this.stateOf(plan)) && !this.#ended.has(plan.phase));
+    const names = open.map(({ phase }) => phase).join(', ');
+    if (open.length === 0) return { problem: `${wish} is refused: no phase of this run is open` };
+    if (named === undefined && open.length > 1)
+      return { problem: `${wish} is refused: several phases are open; name one, {"phase": ...}: ${names}` };
+    const plan = named === undefined ? open[0] : open.find(({ phase }) => phase === named);
+    return plan
+      ? { plan }
+      : { problem: `${wish} is refused: no open phase is named ${String(named).slice(0, 60)}; open: ${names}` };
   }
 
   ended(phase: string, last: ShardResult | null): void {

@@ -1,21 +1,34 @@
 import {
+  ApplicationFailure,
   allHandlersFinished,
   CancellationScope,
+  ContinueAsNew,
   condition,
   continueAsNew,
   getExternalWorkflowHandle,
   isCancellation,
   proxyActivities,
   setHandler,
+  sleep,
   workflowInfo,
 } from '@temporalio/workflow';
 import type { Activities, PhasePlan, ShardResult } from '../activities/types.ts';
 import type { CheckpointRef } from '../src/checkpoint/types.ts';
 import { nextCut } from '../src/recipe/shards.ts';
 import { clearFailure, rootFailure, sentence } from './failures.ts';
-import { type PhaseReport, type PhaseState, phaseReportSignal, statusOf, statusQuery } from './messages.ts';
+import {
+  historyQuery,
+  type PhaseEvent,
+  type PhaseReport,
+  type PhaseState,
+  phaseReportSignal,
+  planQuery,
+  statusOf,
+  statusQuery,
+} from './messages.ts';
 import { lightOptions, shardsOfOneHistory, trainOptions } from './policies.ts';
 import { showIn } from './search-attributes.ts';
+import { type Limits, steerUpdates, type Wish, type WishKind, wishOf, wishProblem, wishSignal } from './steering.ts';
 
 /** What a phase begins with, and what it carries over when it continues as new. */
 export interface PhaseInput {
@@ -25,31 +38,47 @@ export interface PhaseInput {
   readonly revision?: number;
   readonly from?: CheckpointRef | null;
   readonly last?: ShardResult | null;
+  readonly limits?: Limits;
+  /** Milliseconds that its shards had a device for. */
+  readonly deviceMs?: number;
+  /** What happened so far. */
+  readonly events?: readonly PhaseEvent[];
+  /** Wishes that are not granted yet. */
+  readonly wishes?: readonly Wish[];
 }
 
 /** More damage than this in one phase is no accident of a disk. */
 const mostRecoveries = 5;
+const mostEvents = 200;
 
 const { trainShard } = proxyActivities<Activities>(trainOptions);
-const { recoverCheckpoint } = proxyActivities<Activities>(lightOptions);
+const { recoverCheckpoint, replan } = proxyActivities<Activities>(lightOptions);
 
 /**
  * One phase: shards one after another, each from the recorded result of the one before. Ends with the last
- * checkpoint. When cancelled it ends with the checkpoint that the shard in progress could still commit.
+ * checkpoint. When cancelled it ends with the checkpoint that the shard in progress could still commit. What fails and
+ * can't be tried again makes it wait for a person; handlers of updates only note a wish, and the loop below grants it.
  */
 export async function siglip2Phase(input: PhaseInput): Promise<ShardResult> {
-  const { plan } = input;
-  const parent = input.parent ?? (plan.origin && 'checkpoint' in plan.origin ? plan.origin.checkpoint : null);
-  let { revision = 0, from = null, last = null } = input;
+  const parent =
+    input.parent ?? (input.plan.origin && 'checkpoint' in input.plan.origin ? input.plan.origin.checkpoint : null);
+  let { plan, revision = 0, from = null, last = null, limits = {}, deviceMs = 0 } = input;
+  const events = [...(input.events ?? [])];
+  const wishes = [...(input.wishes ?? [])];
   let state: PhaseState = 'training';
   let failure: string | null = null;
+  let shard: CancellationScope | null = null;
+  const at = () => from?.step ?? plan.from.step;
   const report = (): PhaseReport => {
-    return { phase: plan.phase, state, from: plan.from.step, total: plan.to.step, revision, last };
+    return { phase: plan.phase, state, from: plan.from.step, total: plan.to.step, revision, last, failure };
   };
-  setHandler(statusQuery, () => statusOf(plan.run, state, report(), plan.batch, failure, workflowInfo().unsafe.now()));
+  const note = (what: string) => {
+    events.push({ at: new Date().toISOString(), step: at(), what });
+    if (events.length > mostEvents) events.shift();
+  };
   const tell = async (next: PhaseState) => {
     state = next;
-    showIn({ run: plan.run, phase: plan.phase, state, step: from?.step ?? plan.from.step });
+    showIn({ run: plan.run, phase: plan.phase, state, step: at() });
     const parent = workflowInfo().parent;
     // A parent that is gone needs no report.
     if (parent)
@@ -57,33 +86,125 @@ export async function siglip2Phase(input: PhaseInput): Promise<ShardResult> {
         .signal(phaseReportSignal, report())
         .catch(() => {});
   };
-  const at = () => from?.step ?? plan.from.step;
+  const take = (wish: Wish) => {
+    wishes.push(wish);
+    note(`asked for: ${wish.kind}`);
+    // What is being trained ends with a checkpoint; the loop sees to the rest.
+    if (wish.kind !== 'resume') shard?.cancel();
+  };
+  setHandler(statusQuery, () => statusOf(plan.run, state, report(), plan.batch, failure, workflowInfo().unsafe.now()));
+  setHandler(planQuery, () => [plan]);
+  setHandler(historyQuery, () => ({ [plan.phase]: events }));
+  setHandler(wishSignal, (wish) => {
+    // Its recipe judged by the last report; since then the phase may have come to another state.
+    if (wishProblem(wish, plan.phase, state, plan.batch) === null) take(wish);
+    else note(`too late for: ${wish.kind}`);
+  });
+  for (const kind of Object.keys(steerUpdates) as WishKind[]) {
+    const validator = (argument?: object) => {
+      const problem = wishProblem(wishOf(kind, argument as never), plan.phase, state, plan.batch);
+      if (problem !== null) throw ApplicationFailure.create({ message: problem, type: 'Refused', nonRetryable: true });
+    };
+    setHandler(
+      steerUpdates[kind],
+      (argument?: object) => {
+        take(wishOf(kind, argument as never));
+        return 'accepted';
+      },
+      { validator: validator as never },
+    );
+  }
+
+  /** Grants what was wished; what `held` says keeps the phase from training. */
+  let held: 'paused' | 'waiting' | 'limit' | null = null;
+  let broken: unknown = null;
+  async function grant(): Promise<void> {
+    for (let wish = wishes.shift(); wish; wish = wishes.shift()) {
+      if (wish.kind === 'abandonPhase') throw abandoned(plan.phase, at(), broken);
+      if (wish.kind === 'pause') held = 'paused';
+      if (wish.kind === 'resume') held = null;
+      if (wish.kind === 'setLimits') {
+        limits = { ...limits, ...wish.limits };
+        if (held === 'limit') held = null;
+      }
+      if (wish.kind === 'retryPhase') {
+        held = null;
+        broken = null;
+        failure = null;
+        if (Object.keys(wish.overrides).length === 0) continue;
+        plan = await replan({ plan, overrides: wish.overrides });
+        // Other settings give other bytes: no commit of before is met again.
+        revision += 1;
+      }
+    }
+    if (held === null && broken === null && reached(limits, at(), deviceMs)) held = 'limit';
+  }
 
   try {
     await tell('training');
     for (let shards = 0; at() < plan.to.step; shards++) {
+      await grant();
+      if (held !== null) {
+        await tell(held);
+        await condition(() => wishes.length > 0);
+        await grant();
+        if (held === null) await tell('training');
+        continue;
+      }
       if (shards >= shardsOfOneHistory || workflowInfo().continueAsNewSuggested) {
         await condition(allHandlersFinished);
-        await continueAsNew<typeof siglip2Phase>({ plan, parent, revision, from, last });
+        await continueAsNew<typeof siglip2Phase>({
+          plan,
+          parent,
+          revision,
+          from,
+          last,
+          limits,
+          deviceMs,
+          events,
+          wishes,
+        });
       }
-      const toStep = nextCut(at(), plan.shardSteps, plan.to.step, plan.branches);
+      const end = Math.min(plan.to.step, limits.step ?? plan.to.step);
+      const toStep = nextCut(at(), plan.shardSteps, end, plan.branches);
+      const began = Date.now();
       try {
-        last = await trainShard({ plan, revision, parent, from, toStep });
+        shard = new CancellationScope();
+        last = await shard.run(() => {
+          if (limits.deviceHours !== undefined) stopAfter(shard!, limits.deviceHours * 3_600_000 - deviceMs);
+          return trainShard({ plan, revision, parent, from, toStep });
+        });
         from = last.checkpoint;
       } catch (error) {
         const damage = rootFailure(error);
-        if (damage?.type !== 'CheckpointDamaged' || revision >= mostRecoveries) throw error;
-        failure = damage.message;
-        await tell('recovering');
-        const belowStep = damagedStep(damage.details) ?? at();
-        from = await recoverCheckpoint({ plan, parent, revision, belowStep });
-        revision += 1;
+        // Stopped before its first checkpoint, and not by who wants the phase to end: a wish is looked at next.
+        if (isCancellation(error)) {
+          if (CancellationScope.current().consideredCancelled) throw error;
+        } else if (damage?.type === 'CheckpointDamaged' && revision < mostRecoveries) {
+          failure = damage.message;
+          note(damage.message);
+          await tell('recovering');
+          const belowStep = damagedStep(damage.details) ?? at();
+          from = await recoverCheckpoint({ plan, parent, revision, belowStep });
+          revision += 1;
+        } else {
+          failure = sentence(error);
+          broken = error;
+          held = 'waiting';
+          note(failure);
+        }
+      } finally {
+        // Timers that were to stop it.
+        shard?.cancel();
+        shard = null;
+        deviceMs += Date.now() - began;
       }
       // A cancelled shard answers with what it could commit; the wish to end comes through here.
       if (CancellationScope.current().consideredCancelled) break;
-      await tell('training');
+      if (held === null) await tell('training');
     }
   } catch (error) {
+    if (error instanceof ContinueAsNew) throw error;
     if (isCancellation(error)) state = 'stopped';
     else failure = sentence(error);
     await CancellationScope.nonCancellable(() => tell(state === 'stopped' ? 'stopped' : 'failed'));
@@ -95,6 +216,28 @@ export async function siglip2Phase(input: PhaseInput): Promise<ShardResult> {
   }
   await tell('done');
   return last!;
+}
+
+/** What an abandoned phase ends with: what broke it, or else that it was given up. */
+function abandoned(phase: string, step: number, broken: unknown): ApplicationFailure {
+  const root = rootFailure(broken);
+  return ApplicationFailure.create({
+    message: root?.message ?? `phase ${phase} was abandoned at step ${step}`,
+    type: root?.type ?? 'Abandoned',
+    nonRetryable: true,
+    details: [{ abandoned: phase }],
+  });
+}
+
+const reached = ({ step, deviceHours }: Limits, at: number, deviceMs: number) =>
+  (step !== undefined && at >= step) || (deviceHours !== undefined && deviceMs >= deviceHours * 3_600_000);
+
+/** Ends a shard, with a checkpoint, when its time is up; the scope takes the timer with it. */
+function stopAfter(shard: CancellationScope, ms: number): void {
+  void sleep(Math.max(1, ms)).then(
+    () => shard.cancel(),
+    () => {},
+  );
 }
 
 function damagedStep(details: unknown[] | null | undefined): number | null {

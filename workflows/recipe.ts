@@ -1,5 +1,7 @@
 import {
+  ApplicationFailure,
   executeChild,
+  getExternalWorkflowHandle,
   isCancellation,
   ParentClosePolicy,
   proxyActivities,
@@ -14,12 +16,13 @@ import type {
   RunPlan,
   ShardResult,
 } from '../activities/types.ts';
-import { clearFailure, sentence } from './failures.ts';
-import { type PhaseState, phaseReportSignal, runStatusOf, statusQuery } from './messages.ts';
+import { clearFailure, sentence, wasAbandoned } from './failures.ts';
+import { historyQuery, type PhaseState, phaseReportSignal, planQuery, runStatusOf, statusQuery } from './messages.ts';
 import { siglip2Phase } from './phase.ts';
 import { PhaseGraph } from './phase-graph.ts';
 import { evaluateOptions, lightOptions } from './policies.ts';
 import { showIn } from './search-attributes.ts';
+import { type Steer, steerUpdates, type WishKind, wishOf, wishProblem, wishSignal } from './steering.ts';
 
 /** What a finished phase answers: references and figures. */
 export interface PhaseResult {
@@ -58,6 +61,27 @@ export async function siglip2Recipe(recipe: unknown): Promise<RecipeResult> {
     showIn({ run, state, step, ...(phase === undefined ? {} : { phase }) });
   };
   setHandler(statusQuery, () => runStatusOf(run, state, graph, failure, workflowInfo().unsafe.now()));
+  setHandler(planQuery, () => graph.plans);
+  setHandler(historyQuery, () => graph.history);
+  for (const kind of Object.keys(steerUpdates) as WishKind[]) {
+    const refuse = (problem: string) =>
+      ApplicationFailure.create({ message: problem, type: 'Refused', nonRetryable: true });
+    const validator = (argument?: Steer) => {
+      const { plan, problem } = graph.open(kind, argument?.phase);
+      const wrong = plan
+        ? wishProblem(wishOf(kind, argument as never), plan.phase, graph.stateOf(plan), plan.batch)
+        : problem;
+      if (wrong) throw refuse(wrong);
+    };
+    const handler = async (argument?: Steer) => {
+      const { plan } = graph.open(kind, argument?.phase);
+      // A phase that ended meanwhile needs nothing.
+      if (plan)
+        await getExternalWorkflowHandle(`${run}/${plan.phase}`).signal(wishSignal, wishOf(kind, argument as never));
+      return 'accepted';
+    };
+    setHandler(steerUpdates[kind], handler as never, { validator: validator as never });
+  }
   setHandler(phaseReportSignal, (report) => {
     graph.record(report);
     // The end of a phase is not the end of the run.
@@ -69,11 +93,13 @@ export async function siglip2Recipe(recipe: unknown): Promise<RecipeResult> {
     const planned = await plan({ run, recipe });
     graph = new PhaseGraph(planned.phases);
     const settled = await Promise.allSettled(planned.phases.map((phase) => runPhase(phase)));
-    // Branches that could go on have done so; what went wrong first in the order of the recipe is said.
-    const phases = settled.flatMap((outcome) => {
-      if (outcome.status === 'rejected') throw outcome.reason;
-      return outcome.value ?? [];
-    });
+    const phases = settled.flatMap((outcome) =>
+      outcome.status === 'fulfilled' && outcome.value ? [outcome.value] : [],
+    );
+    // A phase that was abandoned is no failure of a run that has others to show.
+    const failed = settled.flatMap((outcome) => (outcome.status === 'rejected' ? [outcome.reason as unknown] : []));
+    const serious = failed.find((reason) => phases.length === 0 || !wasAbandoned(reason));
+    if (serious !== undefined) throw serious;
     become('done');
     const { examples, corrupt } = planned;
     return { run, data: { examples, corrupt }, phases };

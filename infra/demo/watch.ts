@@ -1,5 +1,6 @@
 import type { Client, WorkflowHandleWithFirstExecutionRunId } from '@temporalio/client';
-import { readRunStatus } from '../../src/commands/run-status.ts';
+import { type RunStatus, readRunStatus } from '../../src/commands/run-status.ts';
+import { RunnerError } from '../../src/runtime/errors.ts';
 import type { ObjectStore } from '../../src/storage/object-store.ts';
 import type { RecipeResult, siglip2Recipe } from '../../workflows/recipe.ts';
 import type { Progress } from '../setup/progress.ts';
@@ -12,19 +13,28 @@ export async function watchRun(
   progress: Progress,
 ): Promise<RecipeResult> {
   let line = 'planning';
+  let giveUp = (_: Error) => {};
+  const broken = new Promise<never>((_, reject) => {
+    giveUp = reject;
+  });
   let asking = false;
   // Asking costs the training some of the machine: not too often.
   const timer = setInterval(async () => {
     if (asking) return;
     asking = true;
     // A server or a worker that is away is no reason to stop watching: the run waits for it too.
-    line = await describe(client, store, handle.workflowId).catch(() => line);
+    const status = await readRunStatus(client, store, handle.workflowId).catch(() => null);
+    if (status) line = describe(status);
+    // Nobody stands by to mend it and to say retryPhase.
+    if (status?.workflow?.state === 'waiting') {
+      giveUp(new RunnerError('RunWaits', `the run waits, since a phase failed: ${status.workflow.failure}`));
+    }
     asking = false;
   }, 3000);
   try {
     return await progress.during(
       'Run',
-      () => handle.result(),
+      () => Promise.race([handle.result(), broken]),
       async () => line,
     );
   } finally {
@@ -32,8 +42,7 @@ export async function watchRun(
   }
 }
 
-async function describe(client: Client, store: ObjectStore, run: string): Promise<string> {
-  const { workflow, pending } = await readRunStatus(client, store, run);
+function describe({ workflow, pending }: RunStatus): string {
   const live = pending.find(({ activity }) => activity === 'trainShard')?.live;
   if (!workflow) return live?.doing ?? 'waiting for a worker';
   if (workflow.state !== 'training') return workflow.state;

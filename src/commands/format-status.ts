@@ -14,6 +14,11 @@ export function formatStatus(status: RunStatus, now: number = Date.now()): strin
     const figures = figuresOf(status, work, step);
     lines.push(`  phase ${phase}, step ${step}${share}${figures ? `, ${figures}` : ''}`);
   }
+  const next = workflow && nextCommand[workflow.state];
+  if (next)
+    lines.push(
+      `  go on with: temporal workflow update execute --workflow-id ${run} --name ${next}, or --name abandonPhase`,
+    );
   if (work) lines.push(`  ${doing(work)}`);
   if (work?.lastFailure) lines.push(`  before that: ${work.lastFailure}`);
   if (temporal === 'RUNNING' && workflow === null) lines.push('  no worker answers: npm run worker starts one');
@@ -27,6 +32,9 @@ export function formatStatus(status: RunStatus, now: number = Date.now()): strin
   for (const problem of problems) lines.push(`  could not be asked: ${problem}`);
   return `${lines.join('\n')}\n`;
 }
+
+/** What a phase that stands still goes on with. */
+const nextCommand: Readonly<Record<string, string>> = { waiting: 'retryPhase', paused: 'resume', limit: 'setLimits' };
 
 function figuresOf({ workflow, newest }: RunStatus, work: PendingWork | undefined, step: number): string {
   const live = work?.live;

@@ -22,6 +22,7 @@ export type ErrorCode =
   | 'TrainerStuck'
   | 'DeviceMissing'
   | 'NonFinite'
+  | 'RunWaits' // a phase failed, and waits for a person
   | 'SetupMissing';
 
 const retryable: ReadonlySet<ErrorCode> = new Set([

@@ -2,6 +2,7 @@ import { mkdirSync, readdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { recoverCheckpoint } from '../../activities/recover-checkpoint.ts';
+import { replan } from '../../activities/replan.ts';
 import { trainShard } from '../../activities/train-shard.ts';
 import { listCommits } from '../../src/checkpoint/commits.ts';
 import { readManifest } from '../../src/checkpoint/manifest.ts';
@@ -215,5 +216,31 @@ describe('damage', () => {
     const [commit] = await listCommits(store, plan, 0);
     await store.delete(`${commit!.prefix}model.safetensors`);
     expect(await recoverCheckpoint(deps, { plan, parent: null, revision: 0, belowStep: 11 }, on.attempt())).toBeNull();
+  });
+});
+
+describe('a phase that is tried again with other settings', () => {
+  it('goes on from its last checkpoint under a new revision, and falls back to older ones when that is damaged', async () => {
+    const plan = await planOf(store, runs());
+    const deps = on.deps(store);
+    const { checkpoint: ten } = await trainShard(deps, shard(plan, 10), on.attempt());
+    const { checkpoint: twenty } = await trainShard(deps, shard(plan, 20, ten), on.attempt());
+    const overrides = { learningRate: 1e-5, shardSteps: 7, remat: 'blocks' as const };
+    const other = await replan(deps, { plan, overrides }, on.attempt());
+    expect(other).toMatchObject({ shardSteps: 7, checkpointEvery: plan.checkpointEvery });
+    const settings = JSON.parse((await store.get(other.settings.key)).toString());
+    expect(settings).toMatchObject({ remat: 'blocks', optimizer: { learningRate: 1e-5 } });
+    expect(await replan(deps, { plan, overrides }, on.attempt())).toEqual(other);
+    // Under the old revision its commits would be taken for another run's.
+    await expect(trainShard(deps, shard(other, 30, twenty), on.attempt())).rejects.toMatchObject({
+      code: 'TwoRunsUnderOneName',
+    });
+    const { checkpoint } = await trainShard(deps, shard(other, 30, twenty, 1), on.attempt());
+    expect(checkpoint).toMatchObject({ step: 30, revision: 1 });
+    const [first] = await listCommits(store, plan, 1);
+    expect((await readManifest(store, first!)).manifest.parent).toMatchObject({ step: 20, revision: 0 });
+    await store.delete(`${checkpoint.prefix}model.safetensors`);
+    const input = { plan: other, parent: null, revision: 1, belowStep: 30 };
+    expect(await recoverCheckpoint(deps, input, on.attempt())).toMatchObject({ step: 20, revision: 0 });
   });
 });

@@ -1,11 +1,13 @@
 import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { setTimeout as delay } from 'node:timers/promises';
 import { WorkflowFailedError } from '@temporalio/client';
 import { historyToJSON } from '@temporalio/common/lib/proto-utils.js';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { findCommits, readCommit } from '../../src/checkpoint/commits.ts';
 import { readManifest } from '../../src/checkpoint/manifest.ts';
 import { indexData } from '../../src/data/index-data.ts';
+import type { RunStatus } from '../../workflows/messages.ts';
 import { fullDisk } from './full-disk.ts';
 import { type Run, type Site, startSite, startWorker, tinyRecipe } from './harness.ts';
 
@@ -30,12 +32,21 @@ async function withWorker<T>(name: string, changes: Record<string, string>, use:
 
 const workerLog = (name: string) => readFileSync(join(site.folder, name, 'logs', 'worker.log'), 'utf8');
 
-/** What a person is told: the sentence that a failed workflow ends with. */
+/** What a person is told: the sentence that a failed workflow ends with, when its phase is given up if it waits. */
 async function sentenceOf(run: Run): Promise<{ type: string | undefined; message: string }> {
-  const error = await run.result().then(
+  let over = false;
+  const ended = run.result().finally(() => {
+    over = true;
+  });
+  const givingUp = (async () => {
+    while (!over && (await run.query<RunStatus>('status').catch(() => null))?.state !== 'waiting') await delay(200);
+    if (!over) await run.executeUpdate('abandonPhase');
+  })();
+  const error = await ended.then(
     () => null,
     (failure: unknown) => failure,
   );
+  await givingUp;
   expect(error).toBeInstanceOf(WorkflowFailedError);
   const { cause } = error as WorkflowFailedError;
   return { type: (cause as { type?: string }).type, message: cause!.message };

@@ -67,6 +67,7 @@ export function activities(changes: Partial<Activities> = {}): Activities {
     plan: async ({ run }) => runPlanOf(run),
     trainShard: async (input) => resultOf(input, input.toStep),
     recoverCheckpoint: async () => null,
+    replan: async ({ plan }) => plan,
     evaluate: async () => ({ key: 'evaluation.json', report: { zero_shot: { top1: 0.5 } } }),
     exportModel: async ({ plan }) => {
       const prefix = `runs/${plan.run}/export/`;
@@ -105,6 +106,7 @@ export function testTemporal() {
   });
   return {
     client: () => new Client({ connection }),
+    address: () => services().temporal!.address,
     /** Runs `work` while a worker serves both queues. */
     async serving<T>(of: Partial<Activities>, work: (client: Client) => Promise<T>): Promise<T> {
       const common = { connection: native, activities: activities(of) };

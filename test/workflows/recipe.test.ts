@@ -1,4 +1,5 @@
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { setTimeout as delay } from 'node:timers/promises';
 import { Context } from '@temporalio/activity';
 import { type Client, WorkflowFailedError } from '@temporalio/client';
 import { historyToJSON } from '@temporalio/common/lib/proto-utils.js';
@@ -23,6 +24,22 @@ const start = (client: Client, run: string, recipe: unknown = {}) =>
     workflowId: run,
     args: [recipe],
   });
+
+type RecipeHandle = Awaited<ReturnType<typeof start>>;
+const status = (run: RecipeHandle) => run.query<RunStatus>('status');
+
+async function until(holds: () => boolean | Promise<boolean>): Promise<void> {
+  for (const began = Date.now(); !(await holds()); ) {
+    if (Date.now() - began > 20_000) throw new Error('it did not come to pass within 20 s');
+    await delay(50);
+  }
+}
+
+/** The status of a run once one of its phases waits for a person. */
+async function waiting(run: RecipeHandle): Promise<RunStatus> {
+  await until(async () => (await status(run)).state === 'waiting');
+  return status(run);
+}
 
 /** What a person sees of a failed workflow. */
 async function failureOf(result: Promise<unknown>): Promise<{ message: string; type?: string; stack: string }> {
@@ -114,6 +131,8 @@ describe('a run', () => {
     };
     await temporal.serving({ trainShard }, async (client) => {
       const run = await start(client, 'refused');
+      await waiting(run);
+      expect(await run.executeUpdate('abandonPhase')).toBe('accepted');
       const failure = await failureOf(run.result());
       expect(failure).toEqual({
         message: 'the store refused the key that ends in ABCD',
@@ -226,7 +245,7 @@ describe('the phases of a run', () => {
     );
   });
 
-  it('that fail leave the others to end; what waited for them never begins, and the run says what went wrong', async () => {
+  it('that fail leave the others to end, and wait; given up, the run ends with those that ended', async () => {
     const trained = new Set<string>();
     await temporal.serving(
       {
@@ -240,11 +259,21 @@ describe('the phases of a run', () => {
       },
       async (client) => {
         const run = await start(client, 'broken-branch');
-        expect((await failureOf(run.result())).message).toBe('the branch can not be trained');
-        expect([...trained].sort()).toEqual(['elsewhere', 'pretrain']);
-        const { phases, failure } = await run.query<RunStatus>('status');
+        const { failure, phases } = await waiting(run);
         expect(failure).toBe('the branch can not be trained');
         expect(phases.map(({ phase, state }) => `${phase} ${state}`)).toContain('tail not begun');
+        await until(() => trained.size === 2);
+        expect([...trained].sort()).toEqual(['elsewhere', 'pretrain']);
+        await until(async () => (await status(run)).phases.filter(({ state }) => state === 'done').length === 2);
+        const refused = await run
+          .executeUpdate('pause', { args: [{ phase: 'tail' }] })
+          .catch((error: { cause: Error }) => error.cause.message);
+        expect(refused).toBe('pause is refused: no open phase is named tail; open: branch');
+        await run.executeUpdate('abandonPhase');
+        const result = await run.result();
+        expect(result.phases.map(({ phase }) => phase)).toEqual(['pretrain', 'elsewhere']);
+        const history = await run.query<Record<string, { what: string }[]>>('history');
+        expect(history.branch!.map(({ what }) => what)).toContain('waiting: the branch can not be trained');
       },
     );
   });

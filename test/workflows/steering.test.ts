@@ -1,0 +1,198 @@
+import { execFile } from 'node:child_process';
+import { setTimeout as delay } from 'node:timers/promises';
+import { promisify } from 'node:util';
+import { Context } from '@temporalio/activity';
+import { describe, expect, it } from 'vitest';
+import type { Activities, ShardInput } from '../../activities/types.ts';
+import { prepare } from '../../infra/setup/prepare.ts';
+import { RunnerError } from '../../src/runtime/errors.ts';
+import type { RunStatus } from '../../workflows/messages.ts';
+import type { siglip2Recipe } from '../../workflows/recipe.ts';
+import { resultOf, runPlanOf, testTemporal } from './harness.ts';
+
+const temporal = testTemporal();
+
+/** A shard of a step every 20 ms, which ends at the step that it is at when it is cancelled. */
+async function slowShard(input: ShardInput) {
+  const { cancellationSignal, heartbeat } = Context.current();
+  let step = input.from?.step ?? input.plan.from.step;
+  while (step < input.toStep && !cancellationSignal.aborted) {
+    await delay(20);
+    heartbeat({ step: ++step });
+  }
+  return resultOf(input, step);
+}
+
+interface Steered {
+  status(): Promise<RunStatus>;
+  ask(name: string, argument?: object): Promise<unknown>;
+  /** Why it was refused. */
+  refusal(name: string, argument?: object): Promise<string>;
+  until(state: string): Promise<RunStatus>;
+  result(): ReturnType<typeof siglip2Recipe>;
+  history(): Promise<Record<string, { what: string }[]>>;
+}
+
+async function steered(run: string, of: Partial<Activities>, steps: number, work: (run: Steered) => Promise<void>) {
+  const plan = async () => runPlanOf(run, steps, 50);
+  await temporal.serving({ trainShard: slowShard, plan, ...of }, async (client) => {
+    const handle = await client.workflow.start<typeof siglip2Recipe>('siglip2Recipe', {
+      taskQueue: 'siglip2',
+      workflowId: run,
+      args: [{}],
+    });
+    const status = () => handle.query<RunStatus>('status');
+    const ask = (name: string, argument?: object) =>
+      argument === undefined
+        ? handle.executeUpdate<unknown, []>(name)
+        : handle.executeUpdate<unknown, [object]>(name, { args: [argument] });
+    await work({
+      status,
+      ask,
+      refusal: (name, argument) =>
+        ask(name, argument).then(
+          () => `${name} was granted`,
+          (refused: Error) => (refused.cause as Error | undefined)?.message ?? refused.message,
+        ),
+      async until(state) {
+        for (const began = Date.now(); (await status()).state !== state; await delay(50))
+          if (Date.now() - began > 20_000) throw new Error(`${run} is ${(await status()).state}, not ${state}`);
+        return status();
+      },
+      result: () => handle.result(),
+      history: () => handle.query('history'),
+    });
+  });
+}
+
+describe('a run', () => {
+  it('pauses with a checkpoint in the middle of a shard, and goes on from it', async () => {
+    const began: number[] = [];
+    const trainShard = (input: ShardInput) => {
+      began.push(input.from?.step ?? 0);
+      return slowShard(input);
+    };
+    await steered('paused', { trainShard }, 60, async (run) => {
+      await run.until('training');
+      await delay(300);
+      expect(await run.ask('pause')).toBe('accepted');
+      const { step } = await run.until('paused');
+      expect(step).toBeGreaterThan(0);
+      expect(step).toBeLessThan(50);
+      expect(await run.refusal('pause')).toMatch(
+        /^pause is refused: phase pretrain is paused; what goes on now: resume, /,
+      );
+      expect(await run.refusal('checkpointNow')).toMatch(/phase pretrain is paused/);
+      await delay(200);
+      expect((await run.status()).step).toBe(step);
+      await run.ask('resume');
+      const { phases } = await run.result();
+      expect(phases[0]!.checkpoint.step).toBe(60);
+      expect(began).toEqual([0, step, 50]);
+      expect((await run.history()).pretrain!.map(({ what }) => what)).toContain('paused');
+    });
+  });
+
+  it('commits at once when asked, and trains on', async () => {
+    await steered('now', {}, 60, async (run) => {
+      await run.until('training');
+      await delay(200);
+      await run.ask('checkpointNow');
+      for (const began = Date.now(); (await run.status()).step === 0; await delay(20))
+        expect(Date.now() - began).toBeLessThan(5000);
+      const { step, state } = await run.status();
+      expect([step < 50, state]).toEqual([true, 'training']);
+      expect((await run.result()).phases[0]!.checkpoint.step).toBe(60);
+    });
+  });
+
+  it('waits when a phase fails, says why and what can be done, and is tried again with other settings', async () => {
+    const replanned: unknown[] = [];
+    const trainShard = async (input: ShardInput) => {
+      if (input.toStep > 50 && input.revision === 0) throw new RunnerError('DiskFull', 'the disk is full');
+      return slowShard(input);
+    };
+    const replan: Activities['replan'] = async ({ plan, overrides }) => {
+      replanned.push(overrides);
+      return { ...plan, shardSteps: overrides.shardSteps ?? plan.shardSteps };
+    };
+    await steered('broken', { trainShard, replan }, 70, async (run) => {
+      const { failure, step } = await run.until('waiting');
+      expect([failure, step]).toEqual(['the disk is full', 50]);
+      expect(await run.refusal('resume')).toBe(
+        'resume is refused: phase pretrain is waiting; what goes on now: abandonPhase, retryPhase, setLimits',
+      );
+      expect(await run.refusal('retryPhase', { learningRat: 1 })).toBe(
+        "retryPhase is refused: learningRat can't be overridden; allowed: learningRate, weightDecay, clipNorm, precision, accumulate, remat, checkpointEvery, shardSteps",
+      );
+      expect(await run.refusal('retryPhase', { learningRate: -1 })).toMatch(/^retryPhase is refused: learningRate: /);
+      expect(await run.refusal('retryPhase', { accumulate: 3 })).toBe(
+        'retryPhase is refused: accumulate is 3; a divisor of the batch 2 is allowed',
+      );
+      await run.ask('retryPhase', { learningRate: 1e-4, shardSteps: 10 });
+      const { phases } = await run.result();
+      expect(phases[0]!.checkpoint).toMatchObject({ step: 70, revision: 1 });
+      expect(replanned).toEqual([{ learningRate: 1e-4, shardSteps: 10 }]);
+    });
+  });
+
+  it('tried again as it is fails again and waits again; given up, it ends with what broke it', async () => {
+    let tries = 0;
+    const trainShard = async () => {
+      throw new RunnerError('DiskFull', `the disk is full, ${++tries}`);
+    };
+    await steered('hopeless', { trainShard }, 70, async (run) => {
+      await run.until('waiting');
+      await run.ask('retryPhase');
+      for (const began = Date.now(); (await run.status()).failure !== 'the disk is full, 2'; await delay(20))
+        expect(Date.now() - began).toBeLessThan(10_000);
+      await run.until('waiting');
+      await run.ask('abandonPhase');
+      const error = await run.result().catch((failed: unknown) => failed);
+      expect((error as { cause: Error }).cause.message).toBe('the disk is full, 2');
+      expect((await run.status()).state).toBe('failed');
+      expect(await run.refusal('pause')).not.toMatch(/granted/);
+    });
+  });
+
+  it('stops at its limits with a checkpoint, and goes on when they are raised', async () => {
+    await steered('limited', {}, 60, async (run) => {
+      await run.until('training');
+      expect(await run.refusal('setLimits', { steps: 3 })).toBe(
+        'setLimits is refused: steps is no limit; allowed: step, deviceHours',
+      );
+      expect(await run.refusal('setLimits', { step: -3 })).toMatch(/step is -3; allowed: a number above 0, whole/);
+      await run.ask('setLimits', { step: 30 });
+      expect((await run.until('limit')).step).toBe(30);
+      // Its shards had a device for some tenths of a second by now.
+      await run.ask('setLimits', { step: 60, deviceHours: 0.000_01 });
+      expect((await run.until('limit')).step).toBeLessThan(60);
+      await run.ask('setLimits', { deviceHours: 1 });
+      expect((await run.result()).phases[0]!.checkpoint.step).toBe(60);
+    });
+  });
+
+  it('is steered by the Temporal CLI in the words of the README', async () => {
+    const { temporal: binary } = await prepare(['temporal']);
+    const type = async (...words: string[]) => {
+      const env = { ...process.env, TEMPORAL_ADDRESS: temporal.address() };
+      const { stdout, stderr } = await promisify(execFile)(binary!, words, { env });
+      return stdout + stderr;
+    };
+    const update = (name: string, ...input: string[]) =>
+      type('workflow', 'update', 'execute', '--workflow-id', 'typed', '--name', name, ...input);
+    await steered('typed', {}, 200, async (run) => {
+      await run.until('training');
+      expect(await update('pause')).toMatch(/accepted/);
+      await run.until('paused');
+      expect(await type('workflow', 'query', '--workflow-id', 'typed', '--type', 'status')).toMatch(/paused/);
+      await expect(update('checkpointNow')).rejects.toThrow(/checkpointNow is refused: phase pretrain is paused/);
+      await update('retryPhase', '--input', '{"phase": "pretrain", "learningRate": 0.0001}');
+      await run.until('training');
+      expect(await type('workflow', 'query', '--workflow-id', 'typed', '--type', 'plan')).toMatch(/pretrain/);
+      expect(await type('workflow', 'query', '--workflow-id', 'typed', '--type', 'history')).toMatch(/paused/);
+      await update('abandonPhase', '--input', '{"phase": "pretrain"}');
+      await expect(run.result()).rejects.toThrow();
+    });
+  });
+});

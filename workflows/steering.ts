@@ -1,0 +1,84 @@
+import { defineSignal, defineUpdate } from '@temporalio/workflow';
+import { type Overrides, overridesProblem } from '../src/recipe/overrides.ts';
+import type { PhaseState } from './messages.ts';
+
+/** Where a phase is to stop with a checkpoint, and wait. */
+export interface Limits {
+  readonly step?: number | undefined;
+  /** Hours that its shards may have a device for, from its start. */
+  readonly deviceHours?: number | undefined;
+}
+
+/** What a person asks of a phase. */
+export type Wish =
+  | { readonly kind: 'pause' }
+  | { readonly kind: 'resume' }
+  | { readonly kind: 'checkpointNow' }
+  | { readonly kind: 'abandonPhase' }
+  | { readonly kind: 'retryPhase'; readonly overrides: Overrides }
+  | { readonly kind: 'setLimits'; readonly limits: Limits };
+export type WishKind = Wish['kind'];
+
+/** The argument of every update; a phase's own workflow needs no name of a phase. */
+export interface Steer {
+  /** Needed when more than one phase of the run is open. */
+  readonly phase?: string;
+}
+
+export const steerUpdates = {
+  pause: defineUpdate<string, [Steer?]>('pause'),
+  resume: defineUpdate<string, [Steer?]>('resume'),
+  checkpointNow: defineUpdate<string, [Steer?]>('checkpointNow'),
+  abandonPhase: defineUpdate<string, [Steer?]>('abandonPhase'),
+  retryPhase: defineUpdate<string, [(Steer & Overrides)?]>('retryPhase'),
+  setLimits: defineUpdate<string, [(Steer & Limits)?]>('setLimits'),
+} as const;
+
+/** How a recipe passes a wish on to its phase. */
+export const wishSignal = defineSignal<[Wish]>('wish');
+
+/** The wish that an update's name and argument make. */
+export function wishOf(kind: WishKind, { phase: _, ...rest }: Steer & Record<string, unknown> = {}): Wish {
+  if (kind === 'retryPhase') return { kind, overrides: rest as Overrides };
+  if (kind === 'setLimits') return { kind, limits: rest as Limits };
+  return { kind };
+}
+
+/** When each wish makes sense. A paused phase may be tried again with other settings. */
+const fits: Readonly<Record<WishKind, readonly PhaseState[]>> = {
+  pause: ['training', 'recovering'],
+  resume: ['paused', 'limit'],
+  checkpointNow: ['training'],
+  abandonPhase: ['training', 'recovering', 'paused', 'limit', 'waiting'],
+  retryPhase: ['waiting', 'paused', 'limit'],
+  setLimits: ['training', 'recovering', 'paused', 'limit', 'waiting'],
+};
+
+/** Why a wish can't be granted to a phase in this state, in one sentence; null when it can. */
+export function wishProblem(wish: Wish, phase: string, state: PhaseState, batch: number): string | null {
+  const { kind } = wish;
+  if (!fits[kind].includes(state)) {
+    const possible = (Object.keys(fits) as WishKind[]).filter((other) => fits[other].includes(state));
+    const now =
+      possible.length > 0 ? `what goes on now: ${possible.join(', ')}` : 'nothing can be asked of it any more';
+    return `${kind} is refused: phase ${phase} is ${state}; ${now}`;
+  }
+  const problem =
+    kind === 'retryPhase'
+      ? overridesProblem(wish.overrides, batch)
+      : kind === 'setLimits'
+        ? limitsProblem(wish.limits)
+        : null;
+  return problem === null ? null : `${kind} is refused: ${problem}`;
+}
+
+function limitsProblem(limits: Limits): string | null {
+  for (const [name, value] of Object.entries(limits)) {
+    if (name !== 'step' && name !== 'deviceHours') return `${name} is no limit; allowed: step, deviceHours`;
+    if (value === null) continue;
+    const right = name === 'step' ? Number.isInteger(value) && value > 0 : typeof value === 'number' && value > 0;
+    if (!right)
+      return `${name} is ${JSON.stringify(value)}; allowed: a number above 0${name === 'step' ? ', whole' : ''}`;
+  }
+  return null;
+}
