@@ -1,15 +1,20 @@
+import { randomBytes } from 'node:crypto';
 import { readFile } from 'node:fs/promises';
 import { setTimeout as delay } from 'node:timers/promises';
 import { Client, Connection } from '@temporalio/client';
 import { Command } from 'commander';
 import { doctor } from '../infra/setup/doctor.ts';
+import { importModel, importPhase } from './checkpoint/hugging-face/import-model.ts';
+import { namePattern } from './checkpoint/keys.ts';
 import { pullCheckpoint } from './checkpoint/pull.ts';
+import type { EmbedOptions } from './commands/embed.ts';
 import { formatStatus } from './commands/format-status.ts';
 import { listRuns } from './commands/list-runs.ts';
 import { planFile } from './commands/plan-file.ts';
 import { readRunStatus } from './commands/run-status.ts';
 import { printEnvironment, temporalEnvironment } from './runtime/environment.ts';
 import { RunnerError } from './runtime/errors.ts';
+import { paths } from './runtime/paths.ts';
 import { reportError } from './runtime/report-error.ts';
 import { codeVersion } from './runtime/version.ts';
 import { objectStoreFromEnvironment } from './storage/s3.ts';
@@ -88,6 +93,37 @@ program
   .description('the newest checkpoint of every phase in the bucket, or all checkpoints of one run')
   .action(async (run?: string) => {
     for await (const line of listRuns(objectStoreFromEnvironment(), run)) print(`${line}\n`);
+  });
+
+program
+  .command('import <folder> <run>')
+  .description('make a checkpoint of a Hugging Face SiglipModel or Siglip2Model, which phases can start from')
+  .action(async (folder: string, run: string) => {
+    if (!namePattern.test(run))
+      throw new RunnerError(
+        'RecipeInvalid',
+        `${JSON.stringify(run.slice(0, 100))} can't name a run; allowed: at most 200 of A-Z, a-z, 0-9, ., _ and -`,
+      );
+    const attempt = `import-${randomBytes(4).toString('hex')}`;
+    const made = { scratch: paths().scratch, codeVersion: codeVersion(), attempt };
+    const { sha256 } = await importModel(objectStoreFromEnvironment(), folder, run, made);
+    const from = JSON.stringify({ run, phase: importPhase });
+    print(`${run}/${importPhase}@0, sha256 ${sha256}\na phase goes on from it with "from": ${from}\n`);
+  });
+
+program
+  .command('embed')
+  .description('embed images and texts with a Hugging Face folder of a SigLIP 2 model, as transformers does')
+  .requiredOption('--model <folder>', 'an exported, pulled or downloaded model')
+  .option('--image <files...>', 'pictures')
+  .option('--text <texts...>', 'texts')
+  .option('--max-num-patches <count>', 'NaFlex: patches of an image', '256')
+  .option('--json', 'as JSON: image_embeds, text_embeds, logits_per_text')
+  .action(async (options: EmbedOptions & { maxNumPatches: string; json?: boolean }) => {
+    // The only command that computes: TensorFlow is loaded here.
+    const { embed, formatEmbeddings } = await import('./commands/embed.ts');
+    const found = await embed({ ...options, patches: Number(options.maxNumPatches) });
+    print(options.json ? `${JSON.stringify(found)}\n` : formatEmbeddings(found, options));
   });
 
 program

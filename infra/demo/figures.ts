@@ -1,11 +1,12 @@
 import type { EvaluationReport, RecallFigures } from '../../src/evaluate/report.ts';
-import type { RecipeResult } from '../../workflows/recipe.ts';
+import type { PhaseResult, RecipeResult } from '../../workflows/recipe.ts';
 
 /** What `--json FILE` writes and the table shows. */
 export interface DemoFigures extends EvaluationReport {
   readonly run: string;
   readonly checkpoint: { readonly uri: string; readonly sha256: string; readonly step: number };
   readonly export: { readonly uri: string };
+  readonly phases: readonly PhaseFigures[];
   readonly seconds: {
     /** Making the data set, of which little is left when it was in the bucket already. */
     readonly data: number;
@@ -16,9 +17,38 @@ export interface DemoFigures extends EvaluationReport {
   };
 }
 
+export interface PhaseFigures {
+  readonly phase: string;
+  readonly step: number;
+  readonly sha256: string;
+  readonly top1: number;
+  readonly times_chance: number;
+  readonly image_to_text_r1: number;
+  /** Of its last steps, by objective. */
+  readonly losses: Readonly<Record<string, number>>;
+}
+
+const reportOf = ({ evaluation }: PhaseResult) => evaluation!.report as unknown as EvaluationReport;
+
+function phaseFigures(result: PhaseResult): PhaseFigures {
+  const { zero_shot, retrieval } = reportOf(result);
+  const { loss, objectives = {} } = result.metrics;
+  const own = Object.entries(objectives).filter(([key]) => key.startsWith('loss/'));
+  return {
+    phase: result.phase,
+    step: result.checkpoint.step,
+    sha256: result.checkpoint.sha256,
+    top1: zero_shot.top1,
+    times_chance: zero_shot.times_chance,
+    image_to_text_r1: retrieval.image_to_text.r1,
+    losses: own.length > 0 ? Object.fromEntries(own.map(([key, value]) => [key.slice(5), value])) : { loss },
+  };
+}
+
 export function figuresOf(result: RecipeResult, seconds: DemoFigures['seconds']): DemoFigures {
-  const { checkpoint, evaluation, export: exported } = result.phases.at(-1)!;
-  const { zero_shot, retrieval } = evaluation!.report as unknown as EvaluationReport;
+  const last = result.phases.at(-1)!;
+  const { checkpoint, export: exported } = last;
+  const { zero_shot, retrieval } = reportOf(last);
   const { uri, sha256, step } = checkpoint;
   return {
     run: result.run,
@@ -26,6 +56,7 @@ export function figuresOf(result: RecipeResult, seconds: DemoFigures['seconds'])
     retrieval,
     checkpoint: { uri, sha256, step },
     export: { uri: exported.uri },
+    phases: result.phases.map(phaseFigures),
     seconds,
   };
 }
@@ -50,4 +81,14 @@ export function table({ zero_shot: zero, retrieval, checkpoint, seconds }: DemoF
     '',
     `${checkpoint.step} steps; ${seconds.data.toFixed(0)} s for the data set, ${seconds.train.toFixed(0)} s for the run, ${seconds.total.toFixed(0)} s in all`,
   ].join('\n');
+}
+
+/** A line for each phase, where there are several. */
+export function phaseTable({ phases }: DemoFigures): string {
+  if (phases.length < 2) return '';
+  const lines = phases.map(({ phase, step, top1, times_chance, image_to_text_r1, losses }) => {
+    const own = Object.entries(losses).map(([name, loss]) => `${name} ${loss.toFixed(3)}`);
+    return `  ${phase.padEnd(12)} ${String(step).padStart(6)} ${percent(top1)} ${`${times_chance.toFixed(0)} x`.padStart(7)} ${percent(image_to_text_r1)}   ${own.join(', ')}`;
+  });
+  return ['', '  phase          step    top-1  chance  I>T R@1   losses', ...lines, ''].join('\n');
 }

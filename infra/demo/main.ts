@@ -13,18 +13,15 @@ import { makeEmojiDataset } from '../emoji/make.ts';
 import { outsideServices } from '../services/outside.ts';
 import { startServices } from '../services/start.ts';
 import { createProgress } from '../setup/progress.ts';
-import { figuresOf, table } from './figures.ts';
+import { figuresOf, phaseTable, table } from './figures.ts';
 import { watchRun } from './watch.ts';
 
 /** `npm run demo`: services, data set, a whole run of the emoji recipe, and a table of what the model can do. */
 const program = new Command('npm run demo --')
   .description('Trains a small SigLIP 2 on emoji on this machine, evaluates and exports it, and prints what it can do.')
   .option('--json <file>', 'write the figures to a file as well')
-  .option(
-    '--recipe <file>',
-    'another recipe on the emoji data',
-    fileURLToPath(new URL('../recipes/emoji.json', import.meta.url)),
-  )
+  .option('--full', 'the whole phase graph of the paper, with every objective, in place of pretrain alone')
+  .option('--recipe <file>', 'another recipe on the emoji data')
   .option(
     '--name <run>',
     'name of the run',
@@ -34,7 +31,19 @@ const program = new Command('npm run demo --')
       .replace('T', '-')}`,
   );
 
-async function demo({ json, recipe, name }: { json?: string; recipe: string; name: string }): Promise<void> {
+interface Options {
+  readonly json?: string;
+  readonly full?: boolean;
+  readonly recipe?: string;
+  readonly name: string;
+}
+
+/** Scenes of several emoji with boxes, for the captions that speak of regions. */
+const scenes = 1500;
+
+async function demo({ json, full = false, name, ...options }: Options): Promise<void> {
+  const own = new URL(`../recipes/${full ? 'emoji-full' : 'emoji'}.json`, import.meta.url);
+  const recipe = options.recipe ?? fileURLToPath(own);
   const began = Date.now();
   const seconds = (since: number) => (Date.now() - since) / 1000;
   const progress = createProgress();
@@ -66,7 +75,9 @@ async function demo({ json, recipe, name }: { json?: string; recipe: string; nam
   async function run(): Promise<void> {
     const dataBegan = Date.now();
     const store = objectStoreFromEnvironment();
-    await makeEmojiDataset(store, { log: progress.say });
+    const document = JSON.parse(readFileSync(recipe, 'utf8'));
+    const wantsScenes = JSON.stringify(document).includes('data/emoji/scenes');
+    await makeEmojiDataset(store, { log: progress.say, ...(wantsScenes && { scenes }) });
     const data = seconds(dataBegan);
 
     const { connectionOptions, namespace } = temporalEnvironment();
@@ -80,7 +91,7 @@ async function demo({ json, recipe, name }: { json?: string; recipe: string; nam
       taskQueue: 'siglip2',
       workflowId: name,
       workflowIdConflictPolicy: 'USE_EXISTING',
-      args: [JSON.parse(readFileSync(recipe, 'utf8'))],
+      args: [document],
     });
     const result = await watchRun(client, store, handle, progress);
     const figures = figuresOf(result, { data, train: seconds(trainBegan), total: seconds(began) });
@@ -91,7 +102,7 @@ async function demo({ json, recipe, name }: { json?: string; recipe: string; nam
       `aws s3 cp --recursive ${figures.export.uri} ./${name}    # after: eval "$(npm run -s siglip2 -- env)"`,
     ];
     process.stdout.write(
-      `\n${table(figures)}\n\ncheckpoint  ${figures.checkpoint.uri}\nsha256      ${figures.checkpoint.sha256}\n` +
+      `\n${table(figures)}\n${phaseTable(figures)}\ncheckpoint  ${figures.checkpoint.uri}\nsha256      ${figures.checkpoint.sha256}\n` +
         `export      ${figures.export.uri}\n\nTo take it away:\n${fetch.map((line) => `  ${line}\n`).join('')}`,
     );
   }

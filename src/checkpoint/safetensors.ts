@@ -64,6 +64,16 @@ export class SafetensorsFile {
     return target;
   }
 
+  /** The bytes of a tensor, at most `size` at a time. */
+  async *chunks(name: string, size: number): AsyncGenerator<Uint8Array> {
+    const { offset, bytes } = this.info(name);
+    for (let done = 0; done < bytes; done += size) {
+      const chunk = new Uint8Array(Math.min(size, bytes - done));
+      await readInto(this.#file, chunk, offset + done, (problem) => this.#fail(`${problem} in tensor ${name}`));
+      yield chunk;
+    }
+  }
+
   /** A tensor that must be F32, and of this shape if one is given. */
   async readFloats(name: string, shape?: readonly number[]): Promise<Float32Array<ArrayBuffer>> {
     const info = this.info(name);

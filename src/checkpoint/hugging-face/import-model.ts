@@ -1,0 +1,58 @@
+import { mkdir, rm } from 'node:fs/promises';
+import { join } from 'node:path';
+import type { ObjectStore } from '../../storage/object-store.ts';
+import { commitCheckpoint } from '../commit.ts';
+import { checkpointSha256, hashJson } from '../identity.ts';
+import { writeSafetensors } from '../safetensors.ts';
+import type { CheckpointRef } from '../types.ts';
+import { checkpointSidecars } from './config.ts';
+import { openModelFolder } from './model-folder.ts';
+
+/** The phase under which an imported model lies in its run. */
+export const importPhase = 'import';
+
+/**
+ * Makes a checkpoint of a Hugging Face folder: step 0 of the phase `import` of `run`, from which phases of other runs go
+ * on. It holds the towers in F32 and no moments. Importing the same model again changes nothing; another model under the
+ * same name is refused. One tensor is never whole in memory.
+ */
+export async function importModel(
+  store: ObjectStore,
+  folder: string,
+  run: string,
+  {
+    scratch,
+    codeVersion,
+    attempt,
+  }: { readonly scratch: string; readonly codeVersion: string; readonly attempt: string },
+): Promise<CheckpointRef> {
+  const model = await openModelFolder(folder);
+  const own = join(scratch, `import-${attempt}`);
+  try {
+    await mkdir(own, { recursive: true });
+    const path = 'model.safetensors';
+    const state = [{ path, ...(await writeSafetensors(join(own, path), model.tensors)) }];
+    const { ref } = await commitCheckpoint(store, {
+      run,
+      phase: importPhase,
+      revision: 0,
+      step: 0,
+      examples: 0,
+      folder: own,
+      state,
+      sidecars: checkpointSidecars(model.config),
+      parent: null,
+      recipeHash: '',
+      dataFingerprint: '',
+      codeVersion,
+      skipped: [],
+      metrics: { loss: 0, examplesPerSecond: 0, dataWaitShare: 0 },
+      attempt,
+      inputHash: hashJson({ imported: checkpointSha256(state) }),
+    });
+    return ref;
+  } finally {
+    await model.close();
+    await rm(own, { recursive: true, force: true });
+  }
+}
