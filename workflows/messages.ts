@@ -130,7 +130,8 @@ export function runStatusOf(
   now: number,
 ): RunStatus {
   const waiting = reports.find((report) => report.state === 'waiting');
-  const current = waiting ?? reports.find((report) => report.state !== 'done') ?? reports.at(-1) ?? null;
+  const active = reports.find((report) => report.state === 'training' || report.state === 'recovering');
+  const current = waiting ?? active ?? reports.find((report) => report.state !== 'done') ?? reports.at(-1) ?? null;
   const ended = state === 'done' || state === 'failed' || state === 'stopped';
   const batch = plans.find(({ phase }) => phase === current?.phase)?.batch ?? 1;
   const phases = plans.map(({ phase, from, to }): PhaseLine => {
@@ -147,7 +148,7 @@ export function runStatusOf(
       failure: report?.failure ?? null,
     };
   });
-  // One that waits for a person is what a person should see, whatever the others do.
-  const shown = waiting && !ended ? 'waiting' : state;
+  // One that waits for a person is what a person should see, whatever the others do; then one that trains.
+  const shown = ended ? state : ((waiting ?? active)?.state ?? state);
   return { ...statusOf(run, shown, current, batch, failure ?? current?.failure ?? null, now), phases };
 }

@@ -51,5 +51,5 @@ function describe({ workflow, pending }: RunStatus): string {
     ? [`loss ${(live?.loss || workflow.loss || 0).toFixed(3)}`, `${rate.toFixed(0)} examples/s`]
     : [];
   const step = Math.max(live?.step ?? 0, workflow.step);
-  return [`step ${step} of ${workflow.total}`, ...figures, live?.doing ?? ''].filter(Boolean).join('  ');
+  return [`${workflow.phase} ${step} of ${workflow.total}`, ...figures, live?.doing ?? ''].filter(Boolean).join('  ');
 }
