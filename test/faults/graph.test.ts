@@ -1,9 +1,7 @@
-import { readFileSync } from 'node:fs';
 import { afterAll, beforeAll, expect, it } from 'vitest';
-import { type Site, startSite } from './harness.ts';
+import { graphRecipe, type Site, startSite } from './harness.ts';
 import { verifyCommits } from './verify.ts';
 
-const recipe = JSON.parse(readFileSync(new URL('../../infra/recipes/graph.json', import.meta.url), 'utf8'));
 const patience = 600_000;
 let site: Site;
 
@@ -15,7 +13,7 @@ afterAll(() => site?.stop(), patience);
 it(
   'the phase graph of the paper runs on real pictures, every phase to its end, and each is evaluated and exported',
   async () => {
-    const { phases } = await (await site.start('graph', recipe)).result();
+    const { phases } = await (await site.start('graph', graphRecipe())).result();
     expect(phases.map(({ phase, checkpoint }) => [phase, checkpoint.step, checkpoint.examples])).toEqual([
       ['pretrain', 80, 80 * 32],
       ['distill', 100, 100 * 32],

@@ -156,3 +156,7 @@ export class Watched {
     });
   }
 }
+
+/** The recipe of the whole phase graph in tiny, with every objective. */
+export const graphRecipe = (): object =>
+  JSON.parse(readFileSync(new URL('../../infra/recipes/graph.json', import.meta.url), 'utf8'));

@@ -1,5 +1,5 @@
 import { Command } from 'commander';
-import { type Run, type Site, startSite, tinyRecipe, until } from './harness.ts';
+import { graphRecipe, type Run, type Site, startSite, tinyRecipe, until } from './harness.ts';
 import { insist, Killer } from './killer.ts';
 import { killSchedule } from './schedule.ts';
 import { verifyCommits } from './verify.ts';
@@ -11,7 +11,14 @@ import { verifyCommits } from './verify.ts';
 const program = new Command('npm run faults --')
   .description('Kills what a run needs, at random points, and checks that every run ends in the undisturbed state.')
   .option('--kills <number>', 'how many in all', (text) => Number(text), 50)
-  .option('--seed <number>', 'of the schedule', (text) => Number(text), 1);
+  .option('--seed <number>', 'of the schedule', (text) => Number(text), 1)
+  .option('--graph', 'runs of the whole phase graph, in place of one phase', false);
+
+interface Options {
+  readonly kills: number;
+  readonly seed: number;
+  readonly graph: boolean;
+}
 
 const began = Date.now();
 const say = (line: string) =>
@@ -28,14 +35,15 @@ async function removeRun({ store }: Site, run: string): Promise<void> {
   for await (const { key } of store.list(`runs/${run}/`)) await store.delete(key);
 }
 
-async function main({ kills, seed }: { kills: number; seed: number }): Promise<void> {
+async function main({ kills, seed, graph }: Options): Promise<void> {
+  const recipe = graph ? graphRecipe() : tinyRecipe();
   const schedule = killSchedule(kills, seed);
   say(`${kills} kills with seed ${seed}:`);
   for (const { victim, after } of schedule) process.stdout.write(`           ${victim} after ${after} s\n`);
   const site = await startSite();
   const killer = new Killer(site, schedule, say);
   try {
-    await Promise.race([haunted(site, killer), site.services.failed]);
+    await Promise.race([haunted(site, killer, recipe), site.services.failed]);
   } finally {
     say(
       `restarts: ${(['worker', 's3', 'temporal'] as const).map((name) => `${name} ${site.services.restarts(name)}`)}`,
@@ -46,12 +54,12 @@ async function main({ kills, seed }: { kills: number; seed: number }): Promise<v
   }
 }
 
-async function haunted(site: Site, killer: Killer): Promise<void> {
-  const expected = await shaOf(await site.start('undisturbed', tinyRecipe()));
+async function haunted(site: Site, killer: Killer, recipe: object): Promise<void> {
+  const expected = await shaOf(await site.start('undisturbed', recipe));
   say(`undisturbed: ${expected}`);
   for (let count = 1; killer.left > 0; count++) {
     const name = `killed-${count}`;
-    const run = await insist(() => site.start(name, tinyRecipe()));
+    const run = await insist(() => site.start(name, recipe));
     let running = true;
     const end = shaOf(run).finally(() => {
       running = false;
@@ -68,12 +76,12 @@ async function haunted(site: Site, killer: Killer): Promise<void> {
   say('every run ended by itself with the same state');
 }
 
-const { kills, seed } = program.parse().opts<{ kills: number; seed: number }>();
+const { kills, seed, graph } = program.parse().opts<Options>();
 if (!Number.isInteger(kills) || kills < 1 || !Number.isInteger(seed) || seed < 0)
   program.error('--kills is a whole number from 1, --seed one from 0');
 for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => process.exit(1));
 try {
-  await main({ kills, seed });
+  await main({ kills, seed, graph });
 } catch (error) {
   say((error as Error).message);
   process.exitCode = 1;
