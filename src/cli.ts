@@ -96,9 +96,11 @@ program
   });
 
 program
-  .command('import <folder> <run>')
-  .description('make a checkpoint of a Hugging Face SiglipModel or Siglip2Model, which phases can start from')
-  .action(async (folder: string, run: string) => {
+  .command('import <source> <run>')
+  .description(
+    'make a checkpoint of a Hugging Face folder (SiglipModel, Siglip2Model) or a big_vision .npz, for phases to start from',
+  )
+  .action(async (source: string, run: string) => {
     if (!namePattern.test(run))
       throw new RunnerError(
         'RecipeInvalid',
@@ -106,7 +108,7 @@ program
       );
     const attempt = `import-${randomBytes(4).toString('hex')}`;
     const made = { scratch: paths().scratch, codeVersion: codeVersion(), attempt };
-    const { sha256 } = await importModel(objectStoreFromEnvironment(), folder, run, made);
+    const { sha256 } = await importModel(objectStoreFromEnvironment(), source, run, made);
     const from = JSON.stringify({ run, phase: importPhase });
     print(`${run}/${importPhase}@0, sha256 ${sha256}\na phase goes on from it with "from": ${from}\n`);
   });

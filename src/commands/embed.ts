@@ -1,6 +1,6 @@
 import { mkdir, mkdtemp, readFile, rm } from 'node:fs/promises';
 import { join } from 'node:path';
-import { openModelFolder } from '../checkpoint/hugging-face/model-folder.ts';
+import { openModel } from '../checkpoint/open-model.ts';
 import { writeSafetensors } from '../checkpoint/safetensors.ts';
 import { decodeImage, type Pixels } from '../data/decode.ts';
 import { naflexPatches } from '../data/naflex-resize.ts';
@@ -34,7 +34,7 @@ export async function embed(options: EmbedOptions & { readonly patches: number }
     throw new RunnerError('RecipeInvalid', 'nothing to embed: give --image FILE ... or --text TEXT ...');
   const pictures: Pixels[] = [];
   for (const file of image) pictures.push(await pictureOf(file));
-  const folder = await openModelFolder(model);
+  const folder = await openModel(model);
   await mkdir(paths().scratch, { recursive: true });
   const own = await mkdtemp(join(paths().scratch, 'embed-'));
   try {

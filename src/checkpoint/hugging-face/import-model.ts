@@ -3,22 +3,22 @@ import { join } from 'node:path';
 import type { ObjectStore } from '../../storage/object-store.ts';
 import { commitCheckpoint } from '../commit.ts';
 import { checkpointSha256, hashJson } from '../identity.ts';
+import { openModel } from '../open-model.ts';
 import { writeSafetensors } from '../safetensors.ts';
 import type { CheckpointRef } from '../types.ts';
 import { checkpointSidecars } from './config.ts';
-import { openModelFolder } from './model-folder.ts';
 
 /** The phase under which an imported model lies in its run. */
 export const importPhase = 'import';
 
 /**
- * Makes a checkpoint of a Hugging Face folder: step 0 of the phase `import` of `run`, from which phases of other runs go
+ * Makes a checkpoint of a Hugging Face folder or of a big_vision `.npz`: step 0 of the phase `import` of `run`, from which phases of other runs go
  * on. It holds the towers in F32 and no moments. Importing the same model again changes nothing; another model under the
  * same name is refused. One tensor is never whole in memory.
  */
 export async function importModel(
   store: ObjectStore,
-  folder: string,
+  path: string,
   run: string,
   {
     scratch,
@@ -26,12 +26,12 @@ export async function importModel(
     attempt,
   }: { readonly scratch: string; readonly codeVersion: string; readonly attempt: string },
 ): Promise<CheckpointRef> {
-  const model = await openModelFolder(folder);
+  const model = await openModel(path);
   const own = join(scratch, `import-${attempt}`);
   try {
     await mkdir(own, { recursive: true });
-    const path = 'model.safetensors';
-    const state = [{ path, ...(await writeSafetensors(join(own, path), model.tensors)) }];
+    const name = 'model.safetensors';
+    const state = [{ path: name, ...(await writeSafetensors(join(own, name), model.tensors)) }];
     const { ref } = await commitCheckpoint(store, {
       run,
       phase: importPhase,
