@@ -5,7 +5,9 @@ import { Client, Connection } from '@temporalio/client';
 import { Command } from 'commander';
 import { doctor } from '../infra/setup/doctor.ts';
 import { importModel, importPhase } from './checkpoint/hugging-face/import-model.ts';
+import { writeModelFolder } from './checkpoint/hugging-face/write-folder.ts';
 import { namePattern } from './checkpoint/keys.ts';
+import { openModel } from './checkpoint/open-model.ts';
 import { pullCheckpoint } from './checkpoint/pull.ts';
 import type { EmbedOptions } from './commands/embed.ts';
 import { formatStatus } from './commands/format-status.ts';
@@ -111,6 +113,26 @@ program
     const { sha256 } = await importModel(objectStoreFromEnvironment(), source, run, made);
     const from = JSON.stringify({ run, phase: importPhase });
     print(`${run}/${importPhase}@0, sha256 ${sha256}\na phase goes on from it with "from": ${from}\n`);
+  });
+
+program
+  .command('convert <source> <folder>')
+  .description('write a model that import reads, or one that was pulled, as another Hugging Face folder')
+  .option('--dtype <type>', 'f32 or bf16', 'f32')
+  .option('--max-shard-size <gigabytes>', 'larger files are split, with an index', '5')
+  .action(async (source: string, folder: string, { dtype, maxShardSize }: { dtype: string; maxShardSize: string }) => {
+    if (dtype !== 'f32' && dtype !== 'bf16')
+      throw new RunnerError('RecipeInvalid', `--dtype is ${dtype}; allowed: f32, bf16`);
+    const shardBytes = Number(maxShardSize) * 1e9;
+    if (!(shardBytes > 0))
+      throw new RunnerError('RecipeInvalid', `--max-shard-size is ${maxShardSize}; allowed: a number above 0`);
+    const model = await openModel(source);
+    try {
+      await writeModelFolder(folder, model, { dtype, shardBytes });
+    } finally {
+      await model.close();
+    }
+    print(`${folder} holds the model in ${dtype}\n`);
   });
 
 program

@@ -25,14 +25,14 @@ const tower = ({ width, depth, mlp, heads }: TowerSize) => ({
  * or of a Siglip2Model for NaFlex. The token table has all 256,000 rows whatever training used, and the ids of padding
  * and end are Gemma's, which the defaults of SiglipTextConfig are not.
  */
-export function modelConfigFile(config: ModelConfig): FolderFile {
+export function modelConfigFile(config: ModelConfig, dtype: 'f32' | 'bf16' = 'f32'): FolderFile {
   const { vision, text } = config;
   const naflex = vision.kind === 'naflex';
   const type = naflex ? 'siglip2' : 'siglip';
   const content = {
     architectures: [naflex ? 'Siglip2Model' : 'SiglipModel'],
     model_type: type,
-    dtype: 'float32',
+    dtype: dtype === 'bf16' ? 'bfloat16' : 'float32',
     text_config: {
       model_type: `${type}_text_model`,
       ...tower(text),
@@ -84,6 +84,6 @@ export function preprocessorFile(config: ModelConfig): FolderFile {
 }
 
 /** What a checkpoint carries beside its tensors: small, and enough for `AutoModel` and the image processor. */
-export function checkpointSidecars(config: ModelConfig): FolderFile[] {
-  return [modelConfigFile(config), preprocessorFile(config)];
+export function checkpointSidecars(config: ModelConfig, dtype: 'f32' | 'bf16' = 'f32'): FolderFile[] {
+  return [modelConfigFile(config, dtype), preprocessorFile(config)];
 }

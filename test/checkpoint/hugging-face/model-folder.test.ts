@@ -1,4 +1,4 @@
-import { mkdtemp, readFile, rm } from 'node:fs/promises';
+import { mkdtemp, readdir, readFile, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
@@ -7,6 +7,7 @@ import { modelConfigFile } from '../../../src/checkpoint/hugging-face/config.ts'
 import { importModel } from '../../../src/checkpoint/hugging-face/import-model.ts';
 import { openModelFolder } from '../../../src/checkpoint/hugging-face/model-folder.ts';
 import { readModelConfig } from '../../../src/checkpoint/hugging-face/read-config.ts';
+import { writeModelFolder } from '../../../src/checkpoint/hugging-face/write-folder.ts';
 import { restoreCheckpoint } from '../../../src/checkpoint/restore.ts';
 import { writeSafetensors } from '../../../src/checkpoint/safetensors.ts';
 import { fullVocabulary, type ModelConfig, textSizeFor, towerSizes } from '../../../src/model/sizes.ts';
@@ -44,6 +45,35 @@ describe('a folder of transformers', () => {
     await read.close();
     expect(written).toEqual(await writeSafetensors(expected, tensors));
   });
+
+  it.each([
+    ['f32', 5e9, 1],
+    ['f32', 1000, 3],
+    ['bf16', 5e9, 1],
+    ['bf16', 1000, 3],
+  ] as const)(
+    'is written again in %s, files of %i bytes, and read back bit for bit',
+    async (dtype, shardBytes, least) => {
+      const [first, second] = [join(folder, `from-${dtype}-${shardBytes}`), join(folder, `to-${dtype}-${shardBytes}`)];
+      const tensors = tinyTensors();
+      await writeFolder(first, tensors);
+      const read = await openModelFolder(first);
+      await writeModelFolder(second, read, { dtype, shardBytes });
+      await read.close();
+      const files = (await readdir(second)).filter((name) => name.endsWith('.safetensors'));
+      expect(files.length).toBeGreaterThanOrEqual(least);
+      expect(files.includes('model.safetensors')).toBe(least === 1);
+      expect(JSON.parse(await readFile(join(second, 'config.json'), 'utf8')).dtype).toBe(
+        dtype === 'f32' ? 'float32' : 'bfloat16',
+      );
+      expect(await readdir(second)).toEqual(expect.arrayContaining(['tokenizer.json', 'preprocessor_config.json']));
+      // The noise of these tensors fits bfloat16, so nothing is lost.
+      const again = await openModelFolder(second);
+      const written = await writeSafetensors(join(second, 'again.bin'), again.tensors);
+      await again.close();
+      expect(written).toEqual(await writeSafetensors(join(first, 'expected.bin'), tensors));
+    },
+  );
 
   it('becomes a checkpoint that phases start from; the same again changes nothing, another is refused', async () => {
     const path = join(folder, 'imported');

@@ -1,0 +1,74 @@
+import { mkdir, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { tensorBytes } from '../dtypes.ts';
+import { toBfloat16 } from '../float-bytes.ts';
+import { type TensorToWrite, writeSafetensors } from '../safetensors.ts';
+import { checkpointSidecars } from './config.ts';
+import type { ModelFolder } from './model-folder.ts';
+import { tokenizerFolderFiles } from './tokenizer.ts';
+
+export interface FolderOptions {
+  readonly dtype: 'f32' | 'bf16';
+  /** Largest file of tensors; one tensor is never cut. */
+  readonly shardBytes: number;
+}
+
+/**
+ * Writes a model as a folder that transformers loads: config, processor, tokenizer, and `model.safetensors`, or shards
+ * with `model.safetensors.index.json` where it would be larger than `shardBytes`. bf16 rounds to the nearest, to even.
+ */
+export async function writeModelFolder(
+  folder: string,
+  { config, tensors }: Pick<ModelFolder, 'config' | 'tensors'>,
+  { dtype, shardBytes }: FolderOptions,
+): Promise<void> {
+  await mkdir(folder, { recursive: true });
+  for (const { path, content } of [...checkpointSidecars(config, dtype), ...(await tokenizerFolderFiles(config))])
+    await writeFile(join(folder, path), content);
+  const shards = inShards(dtype === 'bf16' ? tensors.map(halved) : tensors, shardBytes);
+  if (shards.length === 1) {
+    await writeSafetensors(join(folder, 'model.safetensors'), shards[0]!);
+    return;
+  }
+  const number = (value: number) => String(value).padStart(5, '0');
+  const weight_map: Record<string, string> = {};
+  for (const [i, own] of shards.entries()) {
+    const name = `model-${number(i + 1)}-of-${number(shards.length)}.safetensors`;
+    await writeSafetensors(join(folder, name), own);
+    for (const tensor of own) weight_map[tensor.name] = name;
+  }
+  const total_size = shards.flat().reduce((sum, tensor) => sum + sizeOf(tensor), 0);
+  // Last: a folder that was cut short has no index, and is refused by whoever reads it.
+  await writeFile(
+    join(folder, 'model.safetensors.index.json'),
+    `${JSON.stringify({ metadata: { total_size }, weight_map }, null, 2)}\n`,
+  );
+}
+
+const sizeOf = ({ dtype, shape }: TensorToWrite) => tensorBytes(dtype, shape);
+
+function halved(tensor: TensorToWrite): TensorToWrite {
+  const { data } = tensor;
+  return {
+    ...tensor,
+    dtype: 'BF16',
+    async *data() {
+      if (data instanceof Uint8Array) yield toBfloat16(data);
+      else for await (const chunk of data()) yield toBfloat16(chunk);
+    },
+  };
+}
+
+function inShards(tensors: readonly TensorToWrite[], largest: number): TensorToWrite[][] {
+  const shards: TensorToWrite[][] = [[]];
+  let size = 0;
+  for (const tensor of tensors) {
+    if (size > 0 && size + sizeOf(tensor) > largest) {
+      shards.push([]);
+      size = 0;
+    }
+    shards.at(-1)!.push(tensor);
+    size += sizeOf(tensor);
+  }
+  return shards;
+}
