@@ -108,6 +108,8 @@ async function planPhases(
         branches,
         shardSteps: recipe.checkpoint.shard.steps,
         checkpointEvery: recipe.checkpoint.every.steps,
+        // Of images of any shape the steps depend on which batches there are: none can be left out.
+        leaveOut: settings.batches.naflex ? 0 : recipe.divergence.leaveOut,
       };
     }),
   );

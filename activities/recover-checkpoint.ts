@@ -13,9 +13,10 @@ import type { RecoverInput } from './types.ts';
 /** After damage: the newest checkpoint before it of which every byte verifies, of any revision; null when none does. */
 export async function recoverCheckpoint(
   { store, scratch, log }: Dependencies,
-  { plan, parent, revision, belowStep }: RecoverInput,
+  input: RecoverInput,
   attempt: Attempt,
 ): Promise<CheckpointRef | null> {
+  const { plan, revision, belowStep } = input;
   const heart = beat(attempt);
   const folder = join(scratch, plan.run, plan.phase, attempt.id);
   try {
@@ -23,7 +24,7 @@ export async function recoverCheckpoint(
       const onDamaged = (error: Error) => log.warn({ run: plan.run }, error.message);
       const commit = await newestCommit(store, plan, r, { toStep: top, onDamaged });
       // Those of older revisions may have had other settings; they are this run's own all the same.
-      if (!commit || (r === revision && commit.inputHash !== inputHash(plan, parent, commit.step))) {
+      if (!commit || (r === revision && commit.inputHash !== inputHash(input, commit.step))) {
         r--;
         top = belowStep - 1;
         continue;

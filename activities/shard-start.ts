@@ -1,19 +1,23 @@
 import { newestCommit, readCommit } from '../src/checkpoint/commits.ts';
 import { nameOf } from '../src/checkpoint/damage.ts';
 import { hashJson } from '../src/checkpoint/identity.ts';
-import type { CheckpointRef, Commit } from '../src/checkpoint/types.ts';
+import type { Commit } from '../src/checkpoint/types.ts';
 import { RunnerError } from '../src/runtime/errors.ts';
 import type { ObjectStore } from '../src/storage/object-store.ts';
-import type { PhasePlan, ShardInput } from './types.ts';
+import type { ShardInput } from './types.ts';
 
 /**
  * What a checkpoint of a phase follows from: where the phase started, its settings and data, and the step. Where
  * shards are cut and attempts began is no part of it, so that any two attempts agree.
  */
-export function inputHash(plan: PhasePlan, parent: CheckpointRef | null, step: number): string {
+export function inputHash(
+  { plan, parent, skip = [] }: Pick<ShardInput, 'plan' | 'parent' | 'skip'>,
+  step: number,
+): string {
   const { settings, dataFingerprint, from, phase } = plan;
   const began = parent?.manifestSha256 ?? null;
-  return hashJson({ phase, parent: began, settings: settings.sha256, dataFingerprint, from: from.step, to: step });
+  const made = { phase, parent: began, settings: settings.sha256, dataFingerprint, from: from.step, to: step };
+  return hashJson(skip.length > 0 ? { ...made, skip } : made);
 }
 
 /**
@@ -26,7 +30,7 @@ export async function newestStart(store: ObjectStore, input: ShardInput): Promis
   const commit = await newestCommit(store, plan, revision, range);
   // What the workflow recorded is trusted: it may have been made under other settings, before an override.
   if (!commit) return from || parent ? readCommit(store, (from ?? parent)!) : null;
-  if (commit.inputHash !== inputHash(plan, parent, commit.step))
+  if (commit.inputHash !== inputHash(input, commit.step))
     throw new RunnerError(
       'TwoRunsUnderOneName',
       `${nameOf(commit)} was made from other data or settings than this run has now; start the run under another --workflow-id`,

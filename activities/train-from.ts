@@ -84,7 +84,17 @@ export async function trainFrom(
     const snapshotFolder = join(shard.folder, 'snapshots');
     const { checkpointEvery } = plan;
     await trainer.run(
-      { kind: 'train', settings, indexFile, from, begins: plan.from, toStep, checkpointEvery, snapshotFolder },
+      {
+        kind: 'train',
+        settings,
+        indexFile,
+        from,
+        begins: plan.from,
+        skip: input.skip ?? [],
+        toStep,
+        checkpointEvery,
+        snapshotFolder,
+      },
       {
         progress({ step, loss, objectives, examplesPerSecond, dataWaitShare }) {
           shard.live = { step, loss, objectives, examplesPerSecond, dataWaitShare };
@@ -143,7 +153,7 @@ async function commitSnapshot(
       skipped: [...skippedBefore, ...skipped].slice(0, 10_000),
       attempt: attempt.id,
       sidecars: checkpointSidecars(settings.model),
-      inputHash: inputHash(input.plan, input.parent, step),
+      inputHash: inputHash(input, step),
     },
     deps.onPoint ? { onPoint: deps.onPoint } : {},
   );

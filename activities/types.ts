@@ -28,6 +28,8 @@ export interface PhasePlan {
   readonly branches: readonly number[];
   readonly shardSteps: number;
   readonly checkpointEvery: number;
+  /** How often a batch at fault is left out before the phase waits; absent in plans of older versions. */
+  readonly leaveOut?: number;
 }
 
 export interface EvaluationPlan {
@@ -60,6 +62,8 @@ export interface ShardInput {
   readonly revision: number;
   /** The checkpoint that the phase started from; null from scratch. */
   readonly parent: CheckpointRef | null;
+  /** Batches of the phase that are left out since they made it diverge, ascending. */
+  readonly skip?: readonly number[];
   /** The recorded result of the shard before; null at the start of the phase. */
   readonly from: CheckpointRef | null;
   readonly toStep: number;
@@ -90,6 +94,7 @@ export interface ShardHeartbeat {
 export interface RecoverInput {
   readonly plan: PhasePlan;
   readonly parent: CheckpointRef | null;
+  readonly skip?: readonly number[];
   readonly revision: number;
   /** Checkpoints at and after this step are not trusted. */
   readonly belowStep: number;

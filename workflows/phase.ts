@@ -36,6 +36,8 @@ export interface PhaseInput {
   /** The checkpoint that it goes on from; by default the one that its plan names. */
   readonly parent?: CheckpointRef | null;
   readonly revision?: number;
+  /** Batches that are left out. */
+  readonly skip?: readonly number[];
   readonly from?: CheckpointRef | null;
   readonly last?: ShardResult | null;
   readonly limits?: Limits;
@@ -62,7 +64,7 @@ const { recoverCheckpoint, replan } = proxyActivities<Activities>(lightOptions);
 export async function siglip2Phase(input: PhaseInput): Promise<ShardResult> {
   const parent =
     input.parent ?? (input.plan.origin && 'checkpoint' in input.plan.origin ? input.plan.origin.checkpoint : null);
-  let { plan, revision = 0, from = null, last = null, limits = {}, deviceMs = 0 } = input;
+  let { plan, revision = 0, skip = [], from = null, last = null, limits = {}, deviceMs = 0 } = input;
   const events = [...(input.events ?? [])];
   const wishes = [...(input.wishes ?? [])];
   let state: PhaseState = 'training';
@@ -156,6 +158,7 @@ export async function siglip2Phase(input: PhaseInput): Promise<ShardResult> {
         await continueAsNew<typeof siglip2Phase>({
           plan,
           parent,
+          skip,
           revision,
           from,
           last,
@@ -172,7 +175,7 @@ export async function siglip2Phase(input: PhaseInput): Promise<ShardResult> {
         shard = new CancellationScope();
         last = await shard.run(() => {
           if (limits.deviceHours !== undefined) stopAfter(shard!, limits.deviceHours * 3_600_000 - deviceMs);
-          return trainShard({ plan, revision, parent, from, toStep });
+          return trainShard({ plan, revision, parent, skip, from, toStep });
         });
         from = last.checkpoint;
       } catch (error) {
@@ -185,7 +188,15 @@ export async function siglip2Phase(input: PhaseInput): Promise<ShardResult> {
           note(damage.message);
           await tell('recovering');
           const belowStep = damagedStep(damage.details) ?? at();
-          from = await recoverCheckpoint({ plan, parent, revision, belowStep });
+          from = await recoverCheckpoint({ plan, parent, skip, revision, belowStep });
+          revision += 1;
+        } else if (damage?.type === 'NonFinite' && skip.length < (plan.leaveOut ?? 0)) {
+          const { step, batch } = divergenceOf(damage.details);
+          failure = damage.message;
+          await tell('recovering');
+          from = await recoverCheckpoint({ plan, parent, skip, revision, belowStep: step });
+          note(`${damage.message}; goes back to step ${at()} and leaves out batch ${batch}`);
+          skip = [...new Set([...skip, batch])].sort((a, b) => a - b);
           revision += 1;
         } else {
           failure = sentence(error);
@@ -243,4 +254,10 @@ function stopAfter(shard: CancellationScope, ms: number): void {
 function damagedStep(details: unknown[] | null | undefined): number | null {
   const step = (details?.[0] as { step?: unknown } | undefined)?.step;
   return typeof step === 'number' ? step : null;
+}
+
+/** Where a phase diverged, and on which of its batches. */
+function divergenceOf(details: unknown[] | null | undefined): { step: number; batch: number } {
+  const { step = 0, batch = 0 } = (details?.[0] ?? {}) as { step?: number; batch?: number };
+  return { step, batch };
 }

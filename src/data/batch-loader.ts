@@ -2,6 +2,7 @@ import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { parentPort, workerData } from 'node:worker_threads';
 import sharp from 'sharp';
+import { batchAt } from '../recipe/steps.ts';
 import { isRunnerError } from '../runtime/errors.ts';
 import { paths } from '../runtime/paths.ts';
 import { objectStoreFromEnvironment } from '../storage/s3.ts';
@@ -23,7 +24,7 @@ port.on('message', (_: ToLoader) => {
   wake();
 });
 
-async function run({ index: given, plan, firstBatch, prefetch, env }: LoaderSettings): Promise<never> {
+async function run({ index: given, plan, firstBatch, skip, prefetch, env }: LoaderSettings): Promise<never> {
   // Pictures are decoded side by side; libvips' own threads would only compete with the training step.
   sharp.concurrency(1);
   sharp.cache(false);
@@ -33,7 +34,8 @@ async function run({ index: given, plan, firstBatch, prefetch, env }: LoaderSett
   const maker = new BatchMaker(index, plan, shards);
   credits += prefetch;
   let fetching = false;
-  for (let batch = firstBatch; ; batch++) {
+  for (let position = firstBatch; ; position++) {
+    const batch = batchAt(position, skip);
     while (credits === 0) {
       await new Promise<void>((resolve) => {
         wake = resolve;

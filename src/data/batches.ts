@@ -7,6 +7,8 @@ export interface BatchOptions {
   readonly index: string | DataIndex;
   readonly plan: BatchPlan;
   readonly firstBatch: number;
+  /** Batches that are left out, ascending: `firstBatch` counts the others. */
+  readonly skip?: readonly number[];
   /** Batches that are kept ready, 4. */
   readonly prefetch?: number;
   /** Told when reading waits for something, such as a store that is away. */
@@ -20,6 +22,7 @@ export interface LoaderSettings {
   readonly index: string | DataIndex;
   readonly plan: BatchPlan;
   readonly firstBatch: number;
+  readonly skip: readonly number[];
   readonly prefetch: number;
   readonly env: Record<string, string | undefined>;
 }
@@ -45,11 +48,12 @@ export function openBatches({
   index,
   plan,
   firstBatch,
+  skip = [],
   prefetch = 4,
   note,
   env = process.env,
 }: BatchOptions): BatchSource {
-  const settings: LoaderSettings = { index, plan, firstBatch, prefetch, env: { ...env } };
+  const settings: LoaderSettings = { index, plan, firstBatch, skip, prefetch, env: { ...env } };
   const ready: Batch[] = [];
   const waiting: { resolve: (batch: Batch) => void; reject: (error: Error) => void }[] = [];
   let failure: Error | null = null;

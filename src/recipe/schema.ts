@@ -199,6 +199,18 @@ const checkpointSchema = z.strictObject({
   shard: z.strictObject({ steps: z.int().positive() }).default({ steps: 300 }).describe('Steps of one activity.'),
 });
 
+const divergenceSchema = z.strictObject({
+  maxLoss: positive.optional().describe('A loss above it counts as diverged, as one that is no number always does.'),
+  leaveOut: z
+    .int()
+    .min(0)
+    .max(100)
+    .default(3)
+    .describe(
+      'So many times a phase goes back to its last checkpoint and leaves out the batch at fault; then it waits.',
+    ),
+});
+
 const evaluateSchema = z.strictObject({
   languages: z.array(z.string()).min(1).default(['en']),
   maxExamples: z.int().positive().default(50_000),
@@ -218,6 +230,7 @@ export const recipeSchema = z.strictObject({
   optimizer: optimizerSchema.prefault({}),
   schedule: scheduleSchema,
   phases: z.array(phaseSchema).min(1).max(100),
+  divergence: divergenceSchema.prefault({}),
   checkpoint: checkpointSchema.prefault({}),
   evaluate: evaluateSchema.prefault({}),
 });

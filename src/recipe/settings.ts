@@ -67,6 +67,7 @@ export function phaseSettings(recipe: Recipe, phase: Phase, facts: DataFacts): P
     objectives,
     optimizer: recipe.optimizer,
     teacher: phase.teacher,
+    ...(recipe.divergence.maxLoss !== undefined && { maxLoss: recipe.divergence.maxLoss }),
     schedule: schedule(recipe, phase, facts),
     batches: {
       seed: recipe.seed,

@@ -17,6 +17,13 @@ export interface StepExamples {
   readonly length: number | null;
 }
 
+/**
+ * Which batch of a phase stands at a position, when some were left out for good: the later ones move up. `skip` ascends.
+ */
+export function batchAt(position: number, skip: readonly number[]): number {
+  return skip.reduce((index, left) => (left <= index ? index + 1 : index), position);
+}
+
 export interface StepSettings {
   readonly seed: number;
   readonly phase: string;

@@ -22,6 +22,8 @@ export interface PhaseSettings {
   /** EMA of the teacher, where an objective has one. */
   readonly teacher: { readonly momentum: number };
   readonly schedule: Schedule;
+  /** A loss above it has diverged. */
+  readonly maxLoss?: number;
   readonly batches: BatchPlan;
 }
 
@@ -34,6 +36,8 @@ export interface TrainJob {
   readonly from: ({ readonly folder: string; readonly sha256: string } & Position) | null;
   /** Where the phase began: its batches are counted from there. */
   readonly begins: Position;
+  /** Batches of the phase that are left out, ascending. */
+  readonly skip: readonly number[];
   readonly toStep: number;
   /** A snapshot is taken at every multiple of this and at `toStep`. */
   readonly checkpointEvery: number;

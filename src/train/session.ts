@@ -29,6 +29,7 @@ interface Held {
   readonly trainer: Trainer;
   /** Content hash of the state in the graph, or null when no snapshot was taken of it. */
   sha256: string | null;
+  /** `index`: of which data, and without which batches. */
   batches: { source: BatchSource; index: string; next: number } | null;
 }
 
@@ -58,12 +59,13 @@ export class TrainingSession {
       skipped.push(...batch.skipped);
       const waited = performance.now() - asked;
       const { loss, gradientNorm, objectives } = held.trainer.step(step, batch, seenBefore(step));
-      if (!Number.isFinite(loss) || !Number.isFinite(gradientNorm)) {
+      const { maxLoss = Number.POSITIVE_INFINITY } = settings;
+      if (!Number.isFinite(loss) || !Number.isFinite(gradientNorm) || loss > maxLoss) {
         throw new RunnerError(
           'NonFinite',
-          `the loss of step ${step} is ${loss} with a gradient norm of ${gradientNorm}: lower optimizer.learningRate ` +
-            'or lengthen schedule.warmup, and start again from an earlier checkpoint',
-          { details: { step } },
+          `the loss of step ${step} is ${loss} with a gradient norm of ${gradientNorm}: retryPhase with a lower ` +
+            'learningRate, or start again with a longer schedule.warmup',
+          { details: { step, batch: batch.index } },
         );
       }
       window.add({
@@ -109,10 +111,19 @@ export class TrainingSession {
   async #batchesFrom(job: TrainJob, first: number, events: TrainEvents): Promise<BatchSource> {
     const held = this.#held!;
     const index = JSON.parse(await readFile(job.indexFile, 'utf8')) as DataIndex;
-    if (held.batches?.index !== index.fingerprint || held.batches.next !== first) {
+    const of = `${index.fingerprint} without ${job.skip}`;
+    if (held.batches?.index !== of || held.batches.next !== first) {
       await held.batches?.source.close();
-      const source = openBatches({ index, plan: job.settings.batches, firstBatch: first, prefetch, note: events.note });
-      held.batches = { source, index: index.fingerprint, next: first };
+      const { skip, settings } = job;
+      const source = openBatches({
+        index,
+        plan: settings.batches,
+        firstBatch: first,
+        skip,
+        prefetch,
+        note: events.note,
+      });
+      held.batches = { source, index: of, next: first };
     }
     return held.batches.source;
   }

@@ -155,6 +155,14 @@ describe('a branch', () => {
     expect(end.checkpoint).toMatchObject({ phase: 'finer', step: 33, examples: branch.to.examples });
     const header = await read<{ vision_config: object }>(`${end.checkpoint.prefix}config.json`);
     expect(header.vision_config).toMatchObject({ image_size: 24 });
+    // A batch that is left out gives other bytes, under a revision of its own.
+    const left = { plan: trunk, revision: 1, parent: null, skip: [3], from: null, toStep: 15 };
+    const other = await trainShard(on.deps(store, { trainer }), left, on.attempt());
+    expect(other.checkpoint).toMatchObject({ step: 15, examples: 480, revision: 1 });
+    expect(other.checkpoint.sha256).not.toBe(parent.sha256);
+    // Those that follow a batch beyond the end are what they were.
+    const beyond = { ...left, revision: 2, skip: [15] };
+    expect((await trainShard(on.deps(store, { trainer }), beyond, on.attempt())).checkpoint.sha256).toBe(parent.sha256);
     // Another process, and other cuts, give the same bytes; the batches of the branch are its own.
     const twin = await planned('branched-twin', recipe());
     const again = await of(twin.phases[0]!, 15, null);
@@ -173,6 +181,13 @@ describe('a branch', () => {
     const input = { plan: naflex, evaluation, checkpoint: any.checkpoint };
     const { report } = await evaluate(on.deps(store, { trainer }), input, on.attempt());
     expect(report).toMatchObject({ zero_shot: { classes: expect.any(Number) } });
+    // A loss above the bound of the recipe has diverged, and says on which batch.
+    const strict = await planned('strict', { ...smoke(), divergence: { maxLoss: 0.001 } });
+    expect(strict.phases[0]).toMatchObject({ leaveOut: 3 });
+    await expect(of(strict.phases[0]!, 10, null)).rejects.toMatchObject({
+      code: 'NonFinite',
+      details: { step: 1, batch: 0 },
+    });
     for (const one of trainers) await one.close();
   }, 120_000);
 
@@ -181,7 +196,9 @@ describe('a branch', () => {
       ...smoke(),
       phases: [{ name: 'later', batch: 32, from, window: { from: { percent: 80 } } }],
     });
-    const [phase] = (await planned('borrower', later({ run: 'branched', phase: 'pretrain' }))).phases as [PhasePlan];
+    const [phase] = (await planned('borrower', later({ run: 'branched', phase: 'pretrain', step: 30 }))).phases as [
+      PhasePlan,
+    ];
     expect(phase).toMatchObject({
       origin: { checkpoint: { run: 'branched', step: 30 } },
       from: { step: 30, examples: 960 },

@@ -1,8 +1,18 @@
 import { describe, expect, it } from 'vitest';
-import { PhaseSteps } from '../../src/recipe/steps.ts';
+import { batchAt, PhaseSteps } from '../../src/recipe/steps.ts';
 
 const lengths = [128, 256, 576, 784, 1024];
 const naflex = { seed: 5, phase: 'naflex', batch: 32, naflex: { lengths, halveFrom: 1024 } };
+
+describe('the batches of a phase', () => {
+  it('move up where some are left out', () => {
+    const without = (skip: number[]) => [0, 1, 2, 3, 4, 5].map((position) => batchAt(position, skip));
+    expect(without([])).toEqual([0, 1, 2, 3, 4, 5]);
+    expect(without([0])).toEqual([1, 2, 3, 4, 5, 6]);
+    expect(without([2, 3, 6])).toEqual([0, 1, 4, 5, 7, 8]);
+    expect(without([50])).toEqual([0, 1, 2, 3, 4, 5]);
+  });
+});
 
 describe('the steps of a phase', () => {
   it('of squares take a batch each', () => {

@@ -39,6 +39,7 @@ const job = (toStep: number, from: TrainJob['from'] = null): TrainJob => ({
   indexFile: '',
   from,
   begins: { step: 0, examples: 0 },
+  skip: [],
   toStep,
   checkpointEvery: 10,
   snapshotFolder: join(folder, 'snapshots'),

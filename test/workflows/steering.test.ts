@@ -136,6 +136,46 @@ describe('a run', () => {
     });
   });
 
+  it('that diverges goes back to its last checkpoint and leaves out the batch at fault, a few times, and then waits', async () => {
+    const shards: unknown[] = [];
+    const asked: unknown[] = [];
+    const bad = [56, 58, 63];
+    const trainShard = async (input: ShardInput) => {
+      const { skip = [], revision, toStep } = input;
+      shards.push([input.from?.step ?? 0, toStep, revision, skip]);
+      const batch = bad.find((one) => !skip.includes(one))!;
+      if (toStep > 50) {
+        const details = { step: batch + 1, batch };
+        throw new RunnerError('NonFinite', `the loss of step ${batch + 1} is NaN`, { details });
+      }
+      return slowShard(input);
+    };
+    const recoverCheckpoint: Activities['recoverCheckpoint'] = async ({ plan, parent, revision, belowStep }) => {
+      asked.push([revision, belowStep]);
+      return resultOf({ plan, parent, revision: 0, from: null, toStep: 50 }, 50).checkpoint;
+    };
+    const plan = async () => {
+      const planned = runPlanOf('diverging', 70, 50);
+      return { ...planned, phases: [{ ...planned.phases[0]!, leaveOut: 2 }] };
+    };
+    await steered('diverging', { trainShard, recoverCheckpoint, plan }, 70, async (run) => {
+      const { failure, revision } = await run.until('waiting');
+      expect([failure, revision]).toEqual(['the loss of step 64 is NaN', 2]);
+      expect(shards).toEqual([
+        [0, 50, 0, []],
+        [50, 70, 0, []],
+        [50, 70, 1, [56]],
+        [50, 70, 2, [56, 58]],
+      ]);
+      expect(asked).toEqual([
+        [0, 57],
+        [1, 59],
+      ]);
+      await run.ask('abandonPhase');
+      await expect(run.result()).rejects.toThrow();
+    });
+  });
+
   it('tried again as it is fails again and waits again; given up, it ends with what broke it', async () => {
     let tries = 0;
     const trainShard = async () => {
