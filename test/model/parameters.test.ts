@@ -16,6 +16,7 @@ describe('the parameters of the towers', () => {
     ['L', 16, 256, 881_526_786],
     ['So400m', 14, 224, 1_135_463_602],
     ['So400m', 16, 256, 1_135_670_962],
+    ['g-opt', 16, 256, 1_871_393_906],
   ] as const)('%s/%i at %i px has %i', (size, patch, resolution, count) => {
     expect(parameterCount(configOf(size, patch, resolution))).toBe(count);
   });
