@@ -5,6 +5,7 @@ import { evaluate } from './evaluate.ts';
 import { exportModel } from './export-model.ts';
 import { toFailure } from './failures.ts';
 import { plan } from './plan.ts';
+import { pruneCheckpoints, sweep } from './prune-checkpoints.ts';
 import { recoverCheckpoint } from './recover-checkpoint.ts';
 import { replan } from './replan.ts';
 import { trainShard } from './train-shard.ts';
@@ -18,6 +19,8 @@ export function createActivities(deps: Dependencies): Activities {
     plan: activity(deps, plan),
     trainShard: activity(deps, trainShard),
     recoverCheckpoint: activity(deps, recoverCheckpoint),
+    pruneCheckpoints: activity(deps, pruneCheckpoints),
+    sweep: activity(deps, sweep),
     replan: activity(deps, replan),
     evaluate: activity(deps, evaluate),
     exportModel: activity(deps, exportModel),

@@ -1,10 +1,6 @@
 import { claimRun } from '../src/checkpoint/claim.ts';
-import { findCommits, readCommit } from '../src/checkpoint/commits.ts';
-import { toRef } from '../src/checkpoint/documents.ts';
 import { hashJson } from '../src/checkpoint/identity.ts';
 import { namePattern } from '../src/checkpoint/keys.ts';
-import { readManifest } from '../src/checkpoint/manifest.ts';
-import type { CheckpointRef } from '../src/checkpoint/types.ts';
 import { indexData } from '../src/data/index-data.ts';
 import { collectTokenIds } from '../src/data/read-examples.ts';
 import { loadTokenizer } from '../src/data/tokenizer.ts';
@@ -18,6 +14,7 @@ import { phaseSpans } from '../src/recipe/spans.ts';
 import { RunnerError } from '../src/runtime/errors.ts';
 import { probeConditionalWrites } from '../src/storage/conditional-writes.ts';
 import type { ObjectStore } from '../src/storage/object-store.ts';
+import { type Borrowed, findBorrowed, holdBorrowed } from './borrow.ts';
 import type { Attempt, Dependencies } from './dependencies.ts';
 import { keepDocument } from './documents.ts';
 import { beat } from './heartbeat.ts';
@@ -38,12 +35,13 @@ export async function plan({ store, log }: Dependencies, input: PlanInput, attem
     const index = await indexData(store, recipe.data.train);
     checkAgainstData(recipe, index.examples);
     const evaluation = recipe.data.evaluation === undefined ? null : await indexData(store, recipe.data.evaluation);
-    const borrowed = await borrowedCheckpoints(store, recipe);
+    const borrowed = await findBorrowed(store, run, recipe);
     const vocabulary = await vocabularyOf(store, recipe, index);
     const facts: DataFacts = { examples: index.examples, vocabulary, origins: borrowed };
     const recipeHash = hashOf(recipe);
     // Last, so that a recipe that could not start has not taken the name.
     const { created } = await claimRun(store, run, recipeHash, recipe);
+    await holdBorrowed(store, run, borrowed);
     log.info({ run, recipeHash, created, examples: index.examples, corrupt: index.corrupt.length }, 'planned');
     skippedLog(log, { run })([...index.corrupt, ...(evaluation?.corrupt ?? [])]);
     return {
@@ -86,7 +84,7 @@ async function planPhases(
   recipeHash: string,
   index: DataIndex,
   facts: DataFacts,
-  borrowed: Readonly<Record<string, CheckpointRef>>,
+  borrowed: Borrowed,
 ): Promise<PhasePlan[]> {
   const indexDocument = await keepDocument(store, run, 'train-index', index);
   const spans = phaseSpans(recipe, facts);
@@ -108,6 +106,7 @@ async function planPhases(
         branches,
         shardSteps: recipe.checkpoint.shard.steps,
         checkpointEvery: recipe.checkpoint.every.steps,
+        keep: recipe.checkpoint.keep,
         // Of images of any shape the steps depend on which batches there are: none can be left out.
         leaveOut: settings.batches.naflex ? 0 : recipe.divergence.leaveOut,
       };
@@ -115,37 +114,10 @@ async function planPhases(
   );
 }
 
-function originOf({ name, from }: Phase, borrowed: Readonly<Record<string, CheckpointRef>>): PhasePlan['origin'] {
+function originOf({ name, from }: Phase, borrowed: Borrowed): PhasePlan['origin'] {
   if (typeof from === 'string') return { phase: from };
   const checkpoint = borrowed[name];
   return checkpoint ? { checkpoint } : null;
-}
-
-/**
- * The checkpoints of other runs that phases go on from, by phase. They are looked for once, so that the run always
- * starts from the same ones.
- */
-async function borrowedCheckpoints(store: ObjectStore, { phases }: Recipe): Promise<Record<string, CheckpointRef>> {
-  const borrowed: Record<string, CheckpointRef> = {};
-  for (const { name, from } of phases) {
-    if (typeof from === 'object') borrowed[name] = await newestOf(store, name, from);
-  }
-  return borrowed;
-}
-
-async function newestOf(store: ObjectStore, name: string, from: Exclude<Phase['from'], string | undefined>) {
-  const found = (await findCommits(store, from)).filter(({ step }) => from.step === undefined || step === from.step);
-  const [newest] = found.sort((a, b) => b.revision - a.revision || b.step - a.step);
-  if (newest) {
-    const commit = await readCommit(store, newest);
-    await readManifest(store, commit);
-    return toRef(commit);
-  }
-  const wanted = `${from.run}/${from.phase}${from.step === undefined ? '' : `@${from.step}`}`;
-  throw new RunnerError(
-    'RecipeInvalid',
-    `phase ${name} goes on from ${wanted}, and bucket ${store.bucket} has no such checkpoint; npm run siglip2 -- ls shows what is there`,
-  );
 }
 
 async function planEvaluation(

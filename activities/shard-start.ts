@@ -26,7 +26,11 @@ export function inputHash(
  */
 export async function newestStart(store: ObjectStore, input: ShardInput): Promise<Commit | null> {
   const { plan, revision, parent, from, toStep } = input;
-  const range = { fromStep: from?.step ?? 0, toStep };
+  // Retention may have left only a later commit than the one that is asked for: it is as good, up to where others
+  // branch off, whose checkpoint must be seen.
+  const seen = from?.step ?? plan.from.step;
+  const cut = Math.min(plan.to.step, ...plan.branches.filter((step) => step > seen));
+  const range = { fromStep: from?.step ?? 0, toStep: Math.max(toStep, cut) };
   const commit = await newestCommit(store, plan, revision, range);
   // What the workflow recorded is trusted: it may have been made under other settings, before an override.
   if (!commit) return from || parent ? readCommit(store, (from ?? parent)!) : null;

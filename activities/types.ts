@@ -28,6 +28,8 @@ export interface PhasePlan {
   readonly branches: readonly number[];
   readonly shardSteps: number;
   readonly checkpointEvery: number;
+  /** Newest checkpoints that stay, beside branch points and pinned ones; plans of older versions keep all. */
+  readonly keep?: number;
   /** How often a batch at fault is left out before the phase waits; absent in plans of older versions. */
   readonly leaveOut?: number;
 }
@@ -106,6 +108,18 @@ export interface ReplanInput {
   readonly overrides: Overrides;
 }
 
+export interface PruneInput {
+  readonly plan: PhasePlan;
+  /** What the phase goes on from. */
+  readonly from: CheckpointRef | null;
+}
+
+export interface SweepInput {
+  readonly run: string;
+  /** Only this phase, which has ended; by default the run. */
+  readonly plan?: PhasePlan;
+}
+
 export interface EvaluateInput {
   readonly plan: PhasePlan;
   readonly evaluation: EvaluationPlan;
@@ -137,6 +151,8 @@ export interface Activities {
   plan(input: PlanInput): Promise<RunPlan>;
   trainShard(input: ShardInput): Promise<ShardResult>;
   recoverCheckpoint(input: RecoverInput): Promise<CheckpointRef | null>;
+  pruneCheckpoints(input: PruneInput): Promise<{ removed: number }>;
+  sweep(input: SweepInput): Promise<{ prefixes: number; uploads: number }>;
   replan(input: ReplanInput): Promise<PhasePlan>;
   evaluate(input: EvaluateInput): Promise<EvaluationResult>;
   exportModel(input: ExportInput): Promise<ExportResult>;

@@ -2,17 +2,23 @@ import { randomBytes } from 'node:crypto';
 import { readFile } from 'node:fs/promises';
 import { setTimeout as delay } from 'node:timers/promises';
 import { Client, Connection } from '@temporalio/client';
+import { WorkflowNotFoundError } from '@temporalio/common';
 import { Command } from 'commander';
 import { doctor } from '../infra/setup/doctor.ts';
+import { nameOf } from './checkpoint/damage.ts';
 import { importModel, importPhase } from './checkpoint/hugging-face/import-model.ts';
 import { writeModelFolder } from './checkpoint/hugging-face/write-folder.ts';
 import { namePattern } from './checkpoint/keys.ts';
+import { findNamed, parseName } from './checkpoint/names.ts';
 import { openModel } from './checkpoint/open-model.ts';
+import { pin, unpin } from './checkpoint/pins.ts';
 import { pullCheckpoint } from './checkpoint/pull.ts';
+import { sweepRun } from './checkpoint/sweep.ts';
 import type { EmbedOptions } from './commands/embed.ts';
 import { formatStatus } from './commands/format-status.ts';
 import { listRuns } from './commands/list-runs.ts';
 import { planFile } from './commands/plan-file.ts';
+import { remove } from './commands/remove.ts';
 import { readRunStatus } from './commands/run-status.ts';
 import { printEnvironment, temporalEnvironment } from './runtime/environment.ts';
 import { RunnerError } from './runtime/errors.ts';
@@ -98,6 +104,50 @@ program
   });
 
 program
+  .command('pin <what>')
+  .description('hold RUN/PHASE@STEP, or the newest of RUN/PHASE: no retention deletes it')
+  .option('--as <who>', 'a name for the pin', 'person')
+  .action(async (what: string, { as: who }: { as: string }) => {
+    const store = objectStoreFromEnvironment();
+    const at = await findNamed(store, what);
+    await pin(store, at, who);
+    print(`${nameOf(at)} is pinned by ${who}\n`);
+  });
+
+program
+  .command('unpin <what>')
+  .description('let go of RUN/PHASE@STEP')
+  .option('--as <who>', 'the name of the pin', 'person')
+  .action(async (what: string, { as: who }: { as: string }) => {
+    const store = objectStoreFromEnvironment();
+    const at = await findNamed(store, what);
+    await unpin(store, at, who);
+    print(`${nameOf(at)} is no longer pinned by ${who}\n`);
+  });
+
+program
+  .command('rm <what>')
+  .description('delete RUN, the checkpoints of RUN/PHASE, or RUN/PHASE@STEP; what is pinned is refused')
+  .option('--yes', 'do it; without, say what would be deleted')
+  .action(async (what: string, { yes }: { yes?: boolean }) => {
+    const name = parseName(what);
+    await requireEnded(await connect(), name.run, `rm ${what}`);
+    for await (const line of remove(objectStoreFromEnvironment(), what, name, yes === true)) print(`${line}\n`);
+  });
+
+program
+  .command('sweep <run>')
+  .description('delete what killed attempts left in a run, older than a day; a run does so itself at its end')
+  .option('--now', 'whatever its age: for a run that has ended')
+  .action(async (run: string, { now }: { now?: boolean }) => {
+    parseName(run);
+    if (now) await requireEnded(await connect(), run, `sweep ${run} --now`);
+    const graceMs = now ? 0 : 24 * 3_600_000;
+    const { prefixes, uploads, pins } = await sweepRun(objectStoreFromEnvironment(), run, { graceMs });
+    print(`${prefixes.length} attempts without a commit, ${uploads} unfinished uploads, ${pins} old pins deleted\n`);
+  });
+
+program
   .command('import <source> <run>')
   .description(
     'make a checkpoint of a Hugging Face folder (SiglipModel, Siglip2Model) or a big_vision .npz, for phases to start from',
@@ -174,6 +224,28 @@ async function readText(file: string): Promise<string> {
       { cause },
     );
   });
+}
+
+/** Refuses what would take away from under an open run. When Temporal does not answer nobody knows: then as well. */
+async function requireEnded(client: Client | null, run: string, command: string): Promise<void> {
+  if (!client)
+    throw new RunnerError(
+      'StorageRefused',
+      `${command} is refused while Temporal does not answer: the run may be open`,
+    );
+  try {
+    const { status } = await client.workflow.getHandle(run).describe();
+    if (status.name !== 'RUNNING') return;
+    throw new RunnerError(
+      'StorageRefused',
+      `${command} is refused: the run is open; end it first, temporal workflow cancel --workflow-id ${run}`,
+    );
+  } catch (error) {
+    // Imported, or older than what Temporal remembers.
+    if (!(error instanceof WorkflowNotFoundError)) throw error;
+  } finally {
+    await client.connection.close();
+  }
 }
 
 /** Null when Temporal does not answer: the bucket still does. */

@@ -54,7 +54,7 @@ const mostRecoveries = 5;
 const mostEvents = 200;
 
 const { trainShard } = proxyActivities<Activities>(trainOptions);
-const { recoverCheckpoint, replan } = proxyActivities<Activities>(lightOptions);
+const { recoverCheckpoint, replan, pruneCheckpoints, sweep } = proxyActivities<Activities>(lightOptions);
 
 /**
  * One phase: shards one after another, each from the recorded result of the one before. Ends with the last
@@ -142,6 +142,13 @@ export async function siglip2Phase(input: PhaseInput): Promise<ShardResult> {
     if (held === null && broken === null && reached(limits, at(), deviceMs)) held = 'limit';
   }
 
+  /** What only takes room fails no phase, and is tried again after the next shard. */
+  async function tidy(deletion: () => Promise<unknown>): Promise<void> {
+    await deletion().catch((error) => {
+      if (!isCancellation(error)) note(`not tidied: ${sentence(error)}`);
+    });
+  }
+
   try {
     await tell('training');
     for (let shards = 0; at() < plan.to.step; shards++) {
@@ -178,6 +185,7 @@ export async function siglip2Phase(input: PhaseInput): Promise<ShardResult> {
           return trainShard({ plan, revision, parent, skip, from, toStep });
         });
         from = last.checkpoint;
+        if (plan.keep !== undefined) await tidy(() => pruneCheckpoints({ plan, from }));
       } catch (error) {
         const damage = rootFailure(error);
         // Stopped before its first checkpoint, and not by who wants the phase to end: a wish is looked at next.
@@ -225,6 +233,7 @@ export async function siglip2Phase(input: PhaseInput): Promise<ShardResult> {
     await CancellationScope.nonCancellable(() => tell('stopped'));
     await CancellationScope.current().cancelRequested;
   }
+  if (plan.keep !== undefined) await tidy(() => sweep({ run: plan.run, plan }));
   await tell('done');
   return last!;
 }

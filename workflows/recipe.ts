@@ -4,6 +4,7 @@ import {
   getExternalWorkflowHandle,
   isCancellation,
   ParentClosePolicy,
+  patched,
   proxyActivities,
   setHandler,
   workflowInfo,
@@ -42,7 +43,7 @@ export interface RecipeResult {
   readonly phases: readonly PhaseResult[];
 }
 
-const { plan, exportModel } = proxyActivities<Activities>(lightOptions);
+const { plan, exportModel, sweep } = proxyActivities<Activities>(lightOptions);
 const { evaluate } = proxyActivities<Activities>(evaluateOptions);
 
 /**
@@ -100,6 +101,8 @@ export async function siglip2Recipe(recipe: unknown): Promise<RecipeResult> {
     const failed = settled.flatMap((outcome) => (outcome.status === 'rejected' ? [outcome.reason as unknown] : []));
     const serious = failed.find((reason) => phases.length === 0 || !wasAbandoned(reason));
     if (serious !== undefined) throw serious;
+    // Runs of before this was written end without.
+    if (patched('sweep')) await sweep({ run }).catch(() => {});
     become('done');
     const { examples, corrupt } = planned;
     return { run, data: { examples, corrupt }, phases };

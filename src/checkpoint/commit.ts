@@ -69,6 +69,7 @@ export async function commitCheckpoint(
       throw error;
     });
     if (commit.prefix !== prefix) await remove(store, uploaded);
+    else await requireUnswept(store, commit, uploaded);
   }
   await onPoint?.('commit');
   // An adopted checkpoint is what the next step starts from: it must be there.
@@ -168,6 +169,22 @@ async function putManifest(store: ObjectStore, manifest: Manifest): Promise<stri
 function requireValid(problem: string | undefined, at: CheckpointToCommit): void {
   if (problem === undefined) return;
   throw new RunnerError('RecipeInvalid', `${nameOf(at)} can't be committed: ${problem}`);
+}
+
+/**
+ * An attempt that was away for longer than any should be may have been swept before it came back and committed: then
+ * it takes its commit back, before anyone was told of it, and uploads again.
+ */
+async function requireUnswept(store: ObjectStore, commit: Commit, uploaded: readonly string[]): Promise<void> {
+  for (const key of uploaded) {
+    if (await store.head(key)) continue;
+    await store.purge(commitKey(commit));
+    await remove(store, uploaded);
+    throw new RunnerError(
+      'StorageUnavailable',
+      `${key} was swept before ${nameOf(commit)} was committed; it is uploaded again`,
+    );
+  }
 }
 
 /** Objects of an attempt that lost: no commit names them and none ever will. Best effort, the sweep gets the rest. */

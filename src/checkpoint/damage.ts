@@ -1,4 +1,4 @@
-import { RunnerError } from '../runtime/errors.ts';
+import { isRunnerError, RunnerError } from '../runtime/errors.ts';
 import type { StepKey } from './keys.ts';
 
 /** How people name a checkpoint. */
@@ -15,3 +15,5 @@ export function checkpointDamaged(at: StepKey, object: string, problem: string, 
     { details: { run, phase, revision, step, object }, cause },
   );
 }
+
+export const isCheckpointDamaged = (error: unknown): boolean => isRunnerError(error, 'CheckpointDamaged');

@@ -99,6 +99,11 @@ export function parseRun(bytes: Uint8Array): Parsed<z.infer<typeof runSchema>> {
   return parseWith(runSchema, bytes);
 }
 
+/** Checkpoints by name. */
+export function parseReferences(bytes: Uint8Array): Parsed<Record<string, CheckpointRef>> {
+  return parseWith(z.record(z.string(), referenceSchema), bytes);
+}
+
 /** The reference within a commit, without the rest of it. */
 export function toRef(commit: CheckpointRef): CheckpointRef {
   return referenceSchema.parse(commit);
@@ -123,7 +128,7 @@ export async function readDocument(
   return { bytes: await store.get(key), etag: info.etag };
 }
 
-function parseWith<T>(schema: z.ZodType<T>, bytes: Uint8Array): Parsed<T> {
+export function parseWith<T>(schema: z.ZodType<T>, bytes: Uint8Array): Parsed<T> {
   let json: unknown;
   try {
     json = JSON.parse(new TextDecoder('utf-8', { fatal: true }).decode(bytes));

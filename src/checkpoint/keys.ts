@@ -7,6 +7,7 @@ import { RunnerError } from '../runtime/errors.ts';
  *     runs/<run>/<phase>/latest.json
  *     runs/<run>/<phase>/r<revision>/commits/step-00000400.json
  *     runs/<run>/<phase>/r<revision>/step-00000400-<attempt>/manifest.json, model.safetensors, ...
+ *     runs/<run>/<phase>/pins/r<revision>-step-00000400/<who>.json
  */
 
 /** Names of runs, phases and attempts: what Temporal IDs and S3 keys both take without quoting. */
@@ -25,6 +26,11 @@ export interface StepKey extends PhaseKey {
 
 export function runKey(run: string): string {
   return `${runPrefix(run)}run.json`;
+}
+
+/** The checkpoints of other runs that this one began with. */
+export function originsKey(run: string): string {
+  return `${runPrefix(run)}data/origins.json`;
 }
 
 export function runPrefix(run: string): string {
@@ -66,6 +72,33 @@ export function parseCommitKey(key: string): StepKey | null {
   if (!namePattern.test(run) || !namePattern.test(phase)) return null;
   const at = { run, phase, revision: Number(revision), step: Number(step) };
   return commitKey(at) === key ? at : null;
+}
+
+export function pinsPrefix(at: PhaseKey): string {
+  return `${phasePrefix(at)}pins/`;
+}
+
+export function pinKey(at: StepKey & { who: string }): string {
+  return `${pinsPrefix(at)}r${whole(at.revision)}-step-${padded(at.step)}/${name(at.who, 'holder')}.json`;
+}
+
+const attemptPattern = /^(runs\/([^/]+)\/([^/]+)\/r(0|[1-9]\d{0,8})\/step-(\d{8,15})-([^/]+)\/)./;
+
+/** The attempt that an object belongs to, and its prefix; null for any other key. */
+export function parseAttemptKey(key: string): (StepKey & { attempt: string; prefix: string }) | null {
+  const [, prefix = '', run = '', phase = '', revision, step, attempt = ''] = attemptPattern.exec(key) ?? [];
+  if (![run, phase, attempt].every((one) => namePattern.test(one))) return null;
+  const at = { run, phase, revision: Number(revision), step: Number(step), attempt };
+  return attemptPrefix(at) === prefix ? { ...at, prefix } : null;
+}
+
+const pinPattern = /^runs\/([^/]+)\/([^/]+)\/pins\/r(0|[1-9]\d{0,8})-step-(\d{8,15})\/([^/]+)\.json$/;
+
+export function parsePinKey(key: string): (StepKey & { who: string }) | null {
+  const [, run = '', phase = '', revision, step, who = ''] = pinPattern.exec(key) ?? [];
+  if (![run, phase, who].every((one) => namePattern.test(one))) return null;
+  const at = { run, phase, revision: Number(revision), step: Number(step), who };
+  return pinKey(at) === key ? at : null;
 }
 
 function name(text: string, what: string): string {

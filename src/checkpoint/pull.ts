@@ -1,3 +1,4 @@
+import { randomBytes } from 'node:crypto';
 import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import pMap from 'p-map';
@@ -5,8 +6,11 @@ import { isRunnerError, RunnerError } from '../runtime/errors.ts';
 import type { ObjectStore } from '../storage/object-store.ts';
 import { findCommits, readCommit } from './commits.ts';
 import { nameOf } from './damage.ts';
-import { namePattern, type StepKey } from './keys.ts';
+import type { StepKey } from './keys.ts';
+import { parseName } from './names.ts';
+import { pin, unpin } from './pins.ts';
 import { restoreCheckpoint } from './restore.ts';
+import { newestFirst } from './retention.ts';
 import type { Commit, Manifest } from './types.ts';
 
 export interface PullOptions {
@@ -16,6 +20,9 @@ export interface PullOptions {
   readonly log?: (line: string) => void;
   readonly signal?: AbortSignal;
 }
+
+/** Longer than any download takes; one that was killed holds its checkpoint no longer than this. */
+const holdMs = 24 * 3_600_000;
 
 /**
  * Fetches RUN, RUN/PHASE or RUN/PHASE@STEP as a folder that `transformers` loads. RUN and RUN/PHASE take the newest
@@ -35,9 +42,14 @@ export async function pullCheckpoint(
       'ObjectMissing',
       `bucket ${store.bucket} has no checkpoint ${what}; npm run siglip2 -- ls shows what is there`,
     );
-  for await (const next of newestFirst(store, found, wanted.phase === undefined)) {
+  for await (const next of candidates(store, found, wanted.phase === undefined)) {
+    const who = `pull-${randomBytes(6).toString('hex')}`;
     try {
-      const commit = 'inputHash' in next ? next : await readCommit(store, next);
+      // A run that goes on meanwhile would prune it. Whoever may only read pulls without holding it.
+      const commit = await pin(store, next, who, { untilMs: holdMs }).catch((error) => {
+        if (isRunnerError(error, 'CheckpointDamaged')) throw error;
+        return readCommit(store, next);
+      });
       log(`fetching ${nameOf(commit)} of ${commit.committed} into ${folder}`);
       const { manifest, manifestBytes } = await restoreCheckpoint(store, commit, folder, {
         files: (file) => options.training || !file.path.startsWith('training-'),
@@ -49,14 +61,16 @@ export async function pullCheckpoint(
     } catch (error) {
       if (!isRunnerError(error, 'CheckpointDamaged') || wanted.step !== undefined) throw error;
       log(`${error.message.split(';', 1)[0]}; falling back to an older one`);
+    } finally {
+      await unpin(store, next, who).catch(() => {});
     }
   }
   throw new RunnerError('CheckpointDamaged', `every checkpoint of ${what} in bucket ${store.bucket} is damaged`);
 }
 
 /** Within a phase the order is (revision, step); between phases only the time of the commit tells. */
-async function* newestFirst(store: ObjectStore, found: StepKey[], byTime: boolean): AsyncIterable<StepKey | Commit> {
-  const ordered = [...found].sort((a, b) => b.revision - a.revision || b.step - a.step);
+async function* candidates(store: ObjectStore, found: StepKey[], byTime: boolean): AsyncIterable<StepKey | Commit> {
+  const ordered = newestFirst(found);
   if (!byTime) return yield* ordered;
   const read = (at: StepKey) =>
     readCommit(store, at).catch((error) => {
@@ -66,14 +80,4 @@ async function* newestFirst(store: ObjectStore, found: StepKey[], byTime: boolea
   const commits = await pMap(ordered, read, { concurrency: 8 });
   const time = (at: StepKey | Commit) => ('committed' in at ? at.committed : '');
   yield* commits.sort((a, b) => (time(a) < time(b) ? 1 : time(a) > time(b) ? -1 : 0));
-}
-
-function parseName(what: string): { run: string; phase?: string; step?: number } {
-  const [, run = '', phase, step] = /^([^/@]+)(?:\/([^/@]+)(?:@(\d{1,15}))?)?$/.exec(what) ?? [];
-  if (!namePattern.test(run) || (phase !== undefined && !namePattern.test(phase)))
-    throw new RunnerError(
-      'RecipeInvalid',
-      `${JSON.stringify(what)} names no checkpoint; type RUN, RUN/PHASE or RUN/PHASE@STEP, such as emoji/pretrain@400`,
-    );
-  return { run, ...(phase === undefined ? {} : { phase }), ...(step === undefined ? {} : { step: Number(step) }) };
 }

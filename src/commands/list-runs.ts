@@ -1,6 +1,7 @@
 import { findCommits, readCommit } from '../checkpoint/commits.ts';
 import { nameOf } from '../checkpoint/damage.ts';
-import type { StepKey } from '../checkpoint/keys.ts';
+import { commitKey, type PhaseKey, type StepKey } from '../checkpoint/keys.ts';
+import { pinsOf } from '../checkpoint/pins.ts';
 import { isRunnerError, RunnerError } from '../runtime/errors.ts';
 import type { ObjectStore } from '../storage/object-store.ts';
 
@@ -12,14 +13,23 @@ export async function* listRuns(store: ObjectStore, run?: string): AsyncIterable
       'ObjectMissing',
       `bucket ${store.bucket} holds no checkpoint${run === undefined ? '' : ` of ${run}`}; a run writes its first one after checkpoint.every steps`,
     );
+  const pins = new Map<string, string[]>();
+  for (const { run, phase } of uniquePhases(found))
+    for (const pin of await pinsOf(store, { run, phase }))
+      pins.set(commitKey(pin), [...(pins.get(commitKey(pin)) ?? []), pin.who]);
   const order = (a: StepKey, b: StepKey) => b.revision - a.revision || b.step - a.step;
   for (const name of new Set(found.map(({ run, phase }) => `${run}/${phase}`))) {
     const commits = found.filter(({ run, phase }) => `${run}/${phase}` === name).sort(order);
     for (const at of run === undefined ? commits.slice(0, 1) : commits) {
+      const held = pins.get(commitKey(at));
       const more = run === undefined ? `  ${commits.length} in all` : '';
-      yield `${nameOf(at).padEnd(40)}  ${await describe(store, at)}${more}`;
+      yield `${nameOf(at).padEnd(40)}  ${await describe(store, at)}${more}${held ? `  pinned by ${held.join(', ')}` : ''}`;
     }
   }
+}
+
+function uniquePhases(found: readonly StepKey[]): PhaseKey[] {
+  return [...new Map(found.map(({ run, phase }) => [`${run}/${phase}`, { run, phase }])).values()];
 }
 
 async function describe(store: ObjectStore, at: StepKey): Promise<string> {

@@ -197,6 +197,12 @@ const phaseSchema = z.strictObject({
 const checkpointSchema = z.strictObject({
   every: z.strictObject({ steps: z.int().positive() }).default({ steps: 100 }),
   shard: z.strictObject({ steps: z.int().positive() }).default({ steps: 300 }).describe('Steps of one activity.'),
+  keep: z
+    .int()
+    .min(1)
+    .max(1000)
+    .default(2)
+    .describe('Newest checkpoints of a phase that stay, beside branch points and what is pinned.'),
 });
 
 const divergenceSchema = z.strictObject({

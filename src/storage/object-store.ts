@@ -16,6 +16,13 @@ export interface PutOptions {
   readonly contentType?: string;
 }
 
+/** An upload in parts that was begun and has not ended: its parts take room, and no listing of objects shows them. */
+export interface UnfinishedUpload {
+  readonly key: string;
+  readonly id: string;
+  readonly begun: Date;
+}
+
 /**
  * One bucket of an S3-compatible server. Every method retries what is worth retrying a few times, then throws a
  * `RunnerError`: ObjectMissing, PreconditionFailed, BucketMissing, CredentialsRefused, StorageRefused or
@@ -39,6 +46,13 @@ export interface ObjectStore {
   ): Promise<void>;
   copy(from: string, to: string): Promise<void>;
   delete(key: string): Promise<void>;
+  /** Deletes an object for good: on a versioned bucket every version of it and every delete marker. */
+  purge(key: string): Promise<void>;
   /** Keys in lexicographic order. */
   list(prefix: string): AsyncIterable<ObjectInfo>;
+  /** Keys of which a versioned bucket keeps old versions or delete markers, each once; none when it is not versioned. */
+  listVersioned(prefix: string): AsyncIterable<string>;
+  listUploads(prefix: string): AsyncIterable<UnfinishedUpload>;
+  /** Ends an upload without an object; one that has ended already is no error. */
+  abortUpload(upload: UnfinishedUpload): Promise<void>;
 }

@@ -2,6 +2,7 @@ import type { Stats } from 'node:fs';
 import { open } from 'node:fs/promises';
 import { Readable } from 'node:stream';
 import {
+  AbortMultipartUploadCommand,
   DeleteObjectCommand,
   GetObjectCommand,
   HeadBucketCommand,
@@ -15,8 +16,9 @@ import { storeEnvironment } from '../runtime/environment.ts';
 import { isRunnerError, RunnerError } from '../runtime/errors.ts';
 import { copyObject } from './copy.ts';
 import { type RequestContext, storageError, withoutSecrets } from './errors.ts';
+import { isVersioned, listUploads, listVersions } from './leftovers.ts';
 import { changed, uploadFile } from './multipart.ts';
-import type { ObjectInfo, ObjectStore, PutOptions } from './object-store.ts';
+import type { ObjectInfo, ObjectStore, PutOptions, UnfinishedUpload } from './object-store.ts';
 import { retryBroken, retryConflict } from './retry.ts';
 
 export interface S3Settings {
@@ -53,6 +55,7 @@ export class S3ObjectStore implements ObjectStore {
   readonly #settings: S3Settings;
   /** A HEAD answers 404 for a missing key and for a missing bucket alike; this tells whether that is settled. */
   #bucketSeen = false;
+  #versioned: boolean | undefined;
 
   constructor(settings: S3Settings) {
     this.bucket = settings.bucket;
@@ -228,6 +231,47 @@ export class S3ObjectStore implements ObjectStore {
     } while (token);
   }
 
+  async purge(key: string): Promise<void> {
+    if (!(await this.#isVersioned())) return this.delete(key);
+    for (const { Key, VersionId } of await this.#all(listVersions(this.client, this.bucket, key)))
+      if (Key === key)
+        await this.#request(key, () =>
+          this.client.send(new DeleteObjectCommand({ Bucket: this.bucket, Key: key, VersionId })),
+        );
+  }
+
+  async *listVersioned(prefix: string): AsyncIterable<string> {
+    if (!(await this.#isVersioned())) return;
+    const versions = await this.#all(listVersions(this.client, this.bucket, prefix));
+    yield* new Set(versions.flatMap(({ Key }) => Key ?? []));
+  }
+
+  async #isVersioned(): Promise<boolean> {
+    this.#versioned ??= await this.#request(undefined, () => isVersioned(this.client, this.bucket));
+    return this.#versioned;
+  }
+
+  async *listUploads(prefix: string): AsyncIterable<UnfinishedUpload> {
+    yield* await this.#all(listUploads(this.client, this.bucket, prefix));
+  }
+
+  /** What is left over is little: it is listed whole. */
+  #all<T>(found: AsyncIterable<T>): Promise<T[]> {
+    return this.#request(undefined, async () => {
+      const all: T[] = [];
+      for await (const one of found) all.push(one);
+      return all;
+    });
+  }
+
+  async abortUpload({ key, id }: UnfinishedUpload): Promise<void> {
+    const command = new AbortMultipartUploadCommand({ Bucket: this.bucket, Key: key, UploadId: id });
+    await this.#request(key, () => this.client.send(command)).catch((error) => {
+      const name = (error as { cause?: { name?: string } }).cause?.name;
+      if (name !== 'NoSuchUpload' && !isRunnerError(error, 'ObjectMissing')) throw error;
+    });
+  }
+
   async #requireBucket(): Promise<void> {
     try {
       await this.client.send(new HeadBucketCommand({ Bucket: this.bucket }));
@@ -238,7 +282,7 @@ export class S3ObjectStore implements ObjectStore {
     }
   }
 
-  async #request<T>(key: string, send: () => Promise<T>): Promise<T> {
+  async #request<T>(key: string | undefined, send: () => Promise<T>): Promise<T> {
     try {
       const answer = await send();
       this.#bucketSeen = true;

@@ -1,11 +1,14 @@
 import { mkdirSync, readdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
+import { pruneCheckpoints, sweep } from '../../activities/prune-checkpoints.ts';
 import { recoverCheckpoint } from '../../activities/recover-checkpoint.ts';
 import { replan } from '../../activities/replan.ts';
 import { trainShard } from '../../activities/train-shard.ts';
-import { listCommits } from '../../src/checkpoint/commits.ts';
+import { findCommits, listCommits } from '../../src/checkpoint/commits.ts';
 import { readManifest } from '../../src/checkpoint/manifest.ts';
+import { findUnreferenced } from '../../src/checkpoint/sweep.ts';
+import type { CheckpointRef } from '../../src/checkpoint/types.ts';
 import { RunnerError } from '../../src/runtime/errors.ts';
 import type { S3ObjectStore } from '../../src/storage/s3.ts';
 import { startServer, type TestServer } from '../storage/versitygw.ts';
@@ -187,6 +190,35 @@ describe('a shard', () => {
     await expect(trainShard(deps, shard(plan, 30), on.attempt())).rejects.toThrow(
       /^3 times in a row without a checkpoint in between, at step 4: the trainer process ended by SIGKILL/,
     );
+  });
+});
+
+describe('retention', () => {
+  it('leaves the newest two and the branch point, from which a run of the same name goes on without training', async () => {
+    const plan = { ...(await planOf(store, runs())), branches: [20], keep: 2 };
+    let from: CheckpointRef | null = null;
+    for (const step of [20, 30, 60]) {
+      from = (await trainShard(on.deps(store), { ...shard(plan, step), from }, on.attempt())).checkpoint;
+      await pruneCheckpoints(on.deps(store), { plan, from }, on.attempt());
+    }
+    expect((await findCommits(store, plan)).map(({ step }) => step)).toEqual([20, 50, 60]);
+    const broken = on.trainer({ broken: true });
+    const again = (toStep: number, start: CheckpointRef | null) =>
+      trainShard(on.deps(store, { trainer: broken }), { ...shard(plan, toStep), from: start }, on.attempt());
+    // Not past the branch point, which others wait for; from there to what is left.
+    const first = (await again(10, null)).checkpoint;
+    expect(first.step).toBe(20);
+    expect((await again(30, first)).checkpoint).toEqual(from);
+  });
+
+  it('ends with a sweep that leaves nothing without a reference', async () => {
+    const plan = { ...(await planOf(store, runs())), keep: 2 };
+    const { checkpoint } = await trainShard(on.deps(store), shard(plan, 30), on.attempt());
+    const other = checkpoint.prefix.replace(/-[^-]+\/$/, '-zombie/');
+    await store.put(`${other}model.safetensors`, 'half');
+    expect(await findUnreferenced(store, plan.run)).toEqual([`${other}model.safetensors`]);
+    expect(await sweep(on.deps(store), { run: plan.run, plan }, on.attempt())).toEqual({ prefixes: 1, uploads: 0 });
+    expect(await findUnreferenced(store, plan.run)).toEqual([]);
   });
 });
 

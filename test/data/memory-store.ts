@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto';
 import { Readable } from 'node:stream';
 import { RunnerError } from '../../src/runtime/errors.ts';
-import type { ObjectInfo, ObjectStore } from '../../src/storage/object-store.ts';
+import type { ObjectInfo, ObjectStore, UnfinishedUpload } from '../../src/storage/object-store.ts';
 
 /** The part of an object store that data reads, in memory: for faults that a real server does not have on call. */
 export class MemoryStore implements ObjectStore {
@@ -49,6 +49,16 @@ export class MemoryStore implements ObjectStore {
   async delete(key: string): Promise<void> {
     this.objects.delete(key);
   }
+
+  async purge(key: string): Promise<void> {
+    await this.delete(key);
+  }
+
+  async *listVersioned(): AsyncIterable<string> {}
+
+  async *listUploads(): AsyncIterable<UnfinishedUpload> {}
+
+  async abortUpload(): Promise<void> {}
 
   async *list(prefix: string): AsyncIterable<ObjectInfo> {
     for (const key of [...this.objects.keys()].sort()) {

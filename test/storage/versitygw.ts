@@ -4,7 +4,7 @@ import { connect } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
-import { CreateBucketCommand } from '@aws-sdk/client-s3';
+import { CreateBucketCommand, PutBucketVersioningCommand } from '@aws-sdk/client-s3';
 import getPort from 'get-port';
 import { prepare } from '../../infra/setup/prepare.ts';
 import { S3ObjectStore, type S3Settings } from '../../src/storage/s3.ts';
@@ -24,18 +24,20 @@ export interface TestServer {
   stop(): Promise<void>;
 }
 
-export async function startServer(): Promise<TestServer> {
+export async function startServer({ versions = false } = {}): Promise<TestServer> {
   const { versitygw } = await prepare(['versitygw']);
   const folder = await mkdtemp(join(tmpdir(), 'siglip2-s3-'));
   await mkdir(join(folder, 'root'));
   await mkdir(join(folder, 'iam'));
+  const versioning = versions ? ['--versioning-dir', join(folder, 'versions')] : [];
+  if (versions) await mkdir(join(folder, 'versions'));
   const port = await getPort();
   const endpoint = `http://127.0.0.1:${port}`;
   const settings = { endpoint, region: 'us-east-1', bucket: 'test', credentials };
   let child: ChildProcess | undefined;
   const start = async () => {
     const options = ['--port', `127.0.0.1:${port}`, '--quiet', '--iam-dir', join(folder, 'iam')];
-    child = spawn(versitygw!, [...options, 'posix', join(folder, 'root')], {
+    child = spawn(versitygw!, [...options, 'posix', ...versioning, join(folder, 'root')], {
       stdio: 'ignore',
       env: { ROOT_ACCESS_KEY: credentials.accessKeyId, ROOT_SECRET_KEY: credentials.secretAccessKey },
     });
@@ -70,6 +72,10 @@ export async function startServer(): Promise<TestServer> {
   };
   await start();
   await server.store().client.send(new CreateBucketCommand({ Bucket: 'test' }));
+  if (versions) {
+    const VersioningConfiguration = { Status: 'Enabled' } as const;
+    await server.store().client.send(new PutBucketVersioningCommand({ Bucket: 'test', VersioningConfiguration }));
+  }
   return server;
 }
 

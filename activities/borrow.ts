@@ -1,0 +1,72 @@
+import { findCommits, readCommit } from '../src/checkpoint/commits.ts';
+import { parseReferences, readDocument, toDocument, toRef } from '../src/checkpoint/documents.ts';
+import { sha256 } from '../src/checkpoint/identity.ts';
+import { originsKey } from '../src/checkpoint/keys.ts';
+import { readManifest } from '../src/checkpoint/manifest.ts';
+import { pin } from '../src/checkpoint/pins.ts';
+import { newestFirst } from '../src/checkpoint/retention.ts';
+import type { CheckpointRef } from '../src/checkpoint/types.ts';
+import type { Phase, Recipe } from '../src/recipe/schema.ts';
+import { isRunnerError, RunnerError } from '../src/runtime/errors.ts';
+import type { ObjectStore } from '../src/storage/object-store.ts';
+
+/** Checkpoints of other runs that phases go on from, by phase. */
+export type Borrowed = Readonly<Record<string, CheckpointRef>>;
+
+/**
+ * Looks for what the phases go on from. What a run of this name began with is what it goes on with, however many newer
+ * checkpoints there are meanwhile.
+ */
+export async function findBorrowed(store: ObjectStore, run: string, { phases }: Recipe): Promise<Borrowed> {
+  const recorded = await recordedOrigins(store, run);
+  const borrowed: Record<string, CheckpointRef> = {};
+  for (const { name, from } of phases)
+    if (typeof from === 'object') borrowed[name] = recorded?.[name] ?? (await newestOf(store, name, from));
+  return borrowed;
+}
+
+/** Writes down what was chosen, once, and holds it. To be called when the name of the run is taken. */
+export async function holdBorrowed(store: ObjectStore, run: string, borrowed: Borrowed): Promise<void> {
+  if (Object.keys(borrowed).length === 0) return;
+  try {
+    await store.put(originsKey(run), toDocument(borrowed), { ifAbsent: true, contentType: 'application/json' });
+  } catch (error) {
+    if (!isRunnerError(error, 'PreconditionFailed')) throw error;
+    const before = await recordedOrigins(store, run);
+    if (Object.entries(borrowed).some(([name, ref]) => before?.[name]?.manifestSha256 !== ref.manifestSha256))
+      throw new RunnerError('StorageUnavailable', `another start of ${run} chose its origins first; it is tried again`);
+  }
+  for (const [phase, ref] of Object.entries(borrowed)) await pin(store, ref, borrowerName(run, phase));
+}
+
+/** Who holds a borrowed checkpoint, as its pin names it. */
+export function borrowerName(run: string, phase: string): string {
+  const name = `${run}.${phase}`;
+  return name.length <= 200 ? name : `run-${sha256(name).slice(0, 32)}`;
+}
+
+async function recordedOrigins(store: ObjectStore, run: string): Promise<Borrowed | null> {
+  const found = await readDocument(store, originsKey(run));
+  if (!found) return null;
+  const { value, problem } = 'bytes' in found ? parseReferences(found.bytes) : { problem: found.problem };
+  if (value) return value;
+  throw new RunnerError(
+    'DataContract',
+    `s3://${store.bucket}/${originsKey(run)} is not what was written (${problem}); start the run under another --workflow-id`,
+  );
+}
+
+async function newestOf(store: ObjectStore, name: string, from: Exclude<Phase['from'], string | undefined>) {
+  const found = (await findCommits(store, from)).filter(({ step }) => from.step === undefined || step === from.step);
+  const [newest] = newestFirst(found);
+  if (newest) {
+    const commit = await readCommit(store, newest);
+    await readManifest(store, commit);
+    return toRef(commit);
+  }
+  const wanted = `${from.run}/${from.phase}${from.step === undefined ? '' : `@${from.step}`}`;
+  throw new RunnerError(
+    'RecipeInvalid',
+    `phase ${name} goes on from ${wanted}, and bucket ${store.bucket} has no such checkpoint; npm run siglip2 -- ls shows what is there`,
+  );
+}

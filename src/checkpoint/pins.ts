@@ -1,0 +1,70 @@
+import { z } from 'zod';
+import { isRunnerError, RunnerError } from '../runtime/errors.ts';
+import type { ObjectStore } from '../storage/object-store.ts';
+import { readCommit } from './commits.ts';
+import { nameOf } from './damage.ts';
+import { parseWith, readDocument, toDocument } from './documents.ts';
+import { parsePinKey, pinKey, pinsPrefix, type StepKey } from './keys.ts';
+import type { Commit } from './types.ts';
+
+/** Why a checkpoint must stay: `pins/<who>` beside its commits. */
+export interface Pin extends StepKey {
+  /** A person, a pull, or the phase of a run that goes on from it. */
+  readonly who: string;
+  /** ISO time after which it no longer holds: whoever was killed while borrowing does not hold it for ever. */
+  readonly until: string | null;
+}
+
+const pinSchema = z.object({ version: z.literal(1), until: z.iso.datetime().nullable() });
+
+/**
+ * Holds a checkpoint. Whoever borrows one writes the pin first and looks for the commit after: pruning looks for pins
+ * after it took the commit away, so one of the two sees the other. `CheckpointDamaged` when the commit is gone.
+ */
+export async function pin(
+  store: ObjectStore,
+  at: StepKey,
+  who: string,
+  options: { readonly untilMs?: number } = {},
+): Promise<Commit> {
+  const until = options.untilMs === undefined ? null : new Date(Date.now() + options.untilMs).toISOString();
+  await store.put(pinKey({ ...at, who }), toDocument({ version: 1, until }), { contentType: 'application/json' });
+  try {
+    return await readCommit(store, at);
+  } catch (error) {
+    if (isRunnerError(error, 'CheckpointDamaged')) await unpin(store, at, who).catch(() => {});
+    throw error;
+  }
+}
+
+/** Lets go of a checkpoint; a pin that is not there is no error. */
+export async function unpin(store: ObjectStore, at: StepKey, who: string): Promise<void> {
+  await store.purge(pinKey({ ...at, who }));
+}
+
+/** The pins of a phase that hold now. One that can't be read holds: nothing is deleted on a doubt. */
+export async function pinsOf(store: ObjectStore, phase: { run: string; phase: string }): Promise<Pin[]> {
+  const pins: Pin[] = [];
+  for await (const { key } of store.list(pinsPrefix(phase))) {
+    const at = parsePinKey(key);
+    if (!at) continue;
+    const found = await readDocument(store, key).catch((error) => {
+      if (isRunnerError(error, 'ObjectMissing')) return null;
+      throw error;
+    });
+    if (!found) continue;
+    const until = 'bytes' in found ? (parseWith(pinSchema, found.bytes).value?.until ?? null) : null;
+    if (until === null || Date.parse(until) > Date.now()) pins.push({ ...at, until });
+  }
+  return pins;
+}
+
+/** Refuses what would take a checkpoint from someone. */
+export function requireUnpinned(pins: readonly Pin[], command: string): void {
+  if (pins.length === 0) return;
+  const held = pins.map((one) => `${nameOf(one)} by ${one.who}`).join(', ');
+  throw new RunnerError(
+    'StorageRefused',
+    `${command} is refused: held are ${held}; npm run siglip2 -- unpin RUN/PHASE@STEP --as WHO lets go of one`,
+  );
+}
