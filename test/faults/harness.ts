@@ -1,4 +1,4 @@
-import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
@@ -10,6 +10,8 @@ import { findCommits } from '../../src/checkpoint/commits.ts';
 import { isAlive, type ProcessName } from '../../src/runtime/services-state.ts';
 import { S3ObjectStore } from '../../src/storage/s3.ts';
 import type { RecipeResult, siglip2Recipe } from '../../workflows/recipe.ts';
+import type { Trouble } from './schedule.ts';
+import { startWeather, type Weather } from './weather.ts';
 
 export type Run = WorkflowHandleWithFirstExecutionRunId<typeof siglip2Recipe>;
 export type Victim = 'worker' | 'trainer' | 's3' | 'temporal';
@@ -28,19 +30,31 @@ export interface Site {
   process(name: Exclude<Victim, 'trainer'>): ProcessName | null;
   /** Lines of a service's log so far. */
   log(service: string): string;
+  /** Trouble that begins, or ends; only on a site that was started with weather. */
+  trouble(what: Trouble, on: boolean): void;
   stop(): Promise<void>;
 }
 
-/** @param worker false when each test starts its own */
-export async function startSite({ worker = true }: { worker?: boolean } = {}): Promise<Site> {
+/**
+ * @param worker false when each test starts its own
+ * @param weather the worker reaches its services through proxies, and its disk can be full
+ */
+export async function startSite({ worker = true, weather = false } = {}): Promise<Site> {
   const folder = mkdtempSync(join(tmpdir(), 'siglip2-faults-'));
   // The device's lock and the snapshots lie here too: another worker of this machine is not in the way.
   const environment = { SIGLIP2_STATE: folder };
-  const services = await startServices({ folder, worker, ports: 'free', progress: silent, environment });
+  const services = await startServices({
+    folder,
+    worker: worker && !weather,
+    ports: 'free',
+    progress: silent,
+    environment,
+  });
   const store = new S3ObjectStore(services.s3!);
   const connection = await Connection.connect({ address: services.temporal!.address });
   const client = new Client({ connection });
   await makeEmojiDataset(store, { concepts: 64, scenes: 64 });
+  const air = weather ? await startTroubled(folder, services) : null;
   const read = (file: string) => JSON.parse(readFileSync(join(folder, file), 'utf8'));
   const site: Site = {
     folder,
@@ -62,15 +76,18 @@ export async function startSite({ worker = true }: { worker?: boolean } = {}): P
         return null;
       }
     },
-    process: (name) => read('services.json').children[name] ?? null,
+    process: (name) => read(air && name === 'worker' ? 'air/services.json' : 'services.json').children[name] ?? null,
     kill(victim) {
       const found = victim === 'trainer' ? site.trainer() : site.process(victim);
       if (!found || !isAlive(found)) throw new Error(`there is no living ${victim} to kill`);
       process.kill(found.pid, 'SIGKILL');
       return found;
     },
-    log: (service) => readFileSync(join(folder, 'logs', `${service}.log`), 'utf8'),
+    log: (service) =>
+      readFileSync(join(folder, air && service === 'worker' ? 'air' : '', 'logs', `${service}.log`), 'utf8'),
+    trouble: (what, on) => air!.trouble(what, on),
     async stop() {
+      await air?.stop();
       await connection.close();
       store.close();
       await services.stop();
@@ -80,9 +97,41 @@ export async function startSite({ worker = true }: { worker?: boolean } = {}): P
   return site;
 }
 
+interface Troubled {
+  trouble(what: Trouble, on: boolean): void;
+  stop(): Promise<void>;
+}
+
+/** The worker of a site, behind weather. Its lock and snapshots lie where those of a worker in the open would. */
+async function startTroubled(folder: string, services: Services): Promise<Troubled> {
+  const portOf = (url: string) => Number(url.split(':').at(-1));
+  const s3 = await startWeather(portOf(services.s3!.endpoint!));
+  const temporal = await startWeather(portOf(services.temporal!.address));
+  const full = join(folder, 'disk-is-full');
+  const worker = await startWorker({ folder, services }, 'air', {
+    SIGLIP2_STATE: folder,
+    AWS_ENDPOINT_URL: `http://127.0.0.1:${s3.port}`,
+    TEMPORAL_ADDRESS: `127.0.0.1:${temporal.port}`,
+    NODE_OPTIONS: `--import ${new URL('no-space.mjs', import.meta.url).href}`,
+    SIGLIP2_NO_SPACE: full,
+  });
+  return {
+    trouble(what, on) {
+      if (what === 'disk full') return on ? writeFileSync(full, '') : rmSync(full, { force: true });
+      const [service, kind] = what.split(' ') as ['s3' | 'temporal', Weather];
+      (service === 's3' ? s3 : temporal).become(on ? kind : 'calm');
+    },
+    async stop() {
+      for (const proxy of [s3, temporal]) proxy.become('calm');
+      await worker.stop();
+      await Promise.all([s3.close(), temporal.close()]);
+    },
+  };
+}
+
 /** A worker alone on a site's services, with changes to its environment; its logs lie in `site.folder/name`. */
 export function startWorker(
-  { folder, services }: Site,
+  { folder, services }: Pick<Site, 'folder' | 'services'>,
   name: string,
   changes: Readonly<Record<string, string>> = {},
 ): Promise<Services> {

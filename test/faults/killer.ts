@@ -2,8 +2,9 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { WorkflowFailedError } from '@temporalio/client';
 import { findCommits } from '../../src/checkpoint/commits.ts';
 import { isAlive, type ProcessName } from '../../src/runtime/services-state.ts';
+import type { RunStatus } from '../../workflows/messages.ts';
 import type { Site, Victim } from './harness.ts';
-import type { Kill } from './schedule.ts';
+import { isTrouble, type Kill } from './schedule.ts';
 
 // The supervisor gives a service up that ends five times within a minute.
 const killsAMinute = 3;
@@ -31,11 +32,36 @@ export class Killer {
   /** Kills by the schedule while the run goes on. */
   async haunt(run: string, running: () => boolean): Promise<void> {
     while (running() && this.#left.length > 0) {
-      const { victim, after } = this.#left[0]!;
+      const { victim, after, lasts = 0 } = this.#left[0]!;
       await this.#wait(1000 * after, running);
+      if (isTrouble(victim)) {
+        if (!running()) return;
+        this.#left.shift();
+        this.#say(`${run}: ${victim} for ${lasts} s, ${this.#left.length} to go`);
+        this.#site.trouble(victim, true);
+        await delay(1000 * lasts);
+        this.#site.trouble(victim, false);
+        if (victim === 'disk full') await this.#mend(run, running);
+        continue;
+      }
       await this.#pace(victim, run, running);
       // What is on its way back can't be killed yet.
       while (running() && !this.#kill(victim, run)) await delay(20);
+    }
+  }
+
+  /** What a person does when a full disk has room again: phases that wait for that are tried again. */
+  async #mend(run: string, running: () => boolean): Promise<void> {
+    const handle = this.#site.client.workflow.getHandle(run);
+    // A snapshot that failed at the very end of the trouble is known a moment later.
+    for (const end = Date.now() + 5_000; running() && Date.now() < end; await delay(500)) {
+      const status = await handle.query<RunStatus>('status').catch(() => null);
+      for (const { phase, state, failure } of status?.phases ?? []) {
+        if (state !== 'waiting') continue;
+        if (!failure?.includes('ENOSPC') && !failure?.includes('full')) throw new Error(`${phase} waits: ${failure}`);
+        this.#say(`${run}: tries ${phase} again`);
+        await handle.executeUpdate('retryPhase', { args: [{ phase }] }).catch(() => {});
+      }
     }
   }
 

@@ -1,4 +1,5 @@
 import { Command } from 'commander';
+import { findUnreferenced, sweepRun } from '../../src/checkpoint/sweep.ts';
 import { graphRecipe, type Run, type Site, startSite, tinyRecipe, until } from './harness.ts';
 import { insist, Killer } from './killer.ts';
 import { killSchedule } from './schedule.ts';
@@ -12,9 +13,11 @@ const program = new Command('npm run faults --')
   .description('Kills what a run needs, at random points, and checks that every run ends in the undisturbed state.')
   .option('--kills <number>', 'how many in all', (text) => Number(text), 50)
   .option('--seed <number>', 'of the schedule', (text) => Number(text), 1)
+  .option('--weather', 'and cut networks, slow and failing stores, full disks', false)
   .option('--graph', 'runs of the whole phase graph, in place of one phase', false);
 
 interface Options {
+  readonly weather: boolean;
   readonly kills: number;
   readonly seed: number;
   readonly graph: boolean;
@@ -35,12 +38,13 @@ async function removeRun({ store }: Site, run: string): Promise<void> {
   for await (const { key } of store.list(`runs/${run}/`)) await store.delete(key);
 }
 
-async function main({ kills, seed, graph }: Options): Promise<void> {
+async function main({ kills, seed, graph, weather }: Options): Promise<void> {
   const recipe = graph ? graphRecipe() : tinyRecipe();
-  const schedule = killSchedule(kills, seed);
+  const schedule = killSchedule(kills, seed, { weather });
   say(`${kills} kills with seed ${seed}:`);
-  for (const { victim, after } of schedule) process.stdout.write(`           ${victim} after ${after} s\n`);
-  const site = await startSite();
+  for (const { victim, after, lasts } of schedule)
+    process.stdout.write(`           ${victim} after ${after} s${lasts === undefined ? '' : `, for ${lasts} s`}\n`);
+  const site = await startSite({ weather });
   const killer = new Killer(site, schedule, say);
   try {
     await Promise.race([haunted(site, killer, recipe), site.services.failed]);
@@ -70,18 +74,21 @@ async function haunted(site: Site, killer: Killer, recipe: object): Promise<void
     if (sha !== expected) throw new Error(`${name} ended with ${sha}`);
     const commits = await insist(() => verifyCommits(site.store, name));
     await until(() => killer.survivors().length === 0);
-    say(`${name}: the same, ${commits.length} commits verified`);
+    await insist(() => sweepRun(site.store, name, { graceMs: 0 }));
+    const left = await insist(() => findUnreferenced(site.store, name));
+    if (left.length > 0) throw new Error(`${name} left ${left.join(', ')}`);
+    say(`${name}: the same, ${commits.length} commits verified, nothing left over`);
     await removeRun(site, name);
   }
   say('every run ended by itself with the same state');
 }
 
-const { kills, seed, graph } = program.parse().opts<Options>();
+const { kills, seed, graph, weather } = program.parse().opts<Options>();
 if (!Number.isInteger(kills) || kills < 1 || !Number.isInteger(seed) || seed < 0)
   program.error('--kills is a whole number from 1, --seed one from 0');
 for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => process.exit(1));
 try {
-  await main({ kills, seed, graph });
+  await main({ kills, seed, graph, weather });
 } catch (error) {
   say((error as Error).message);
   process.exitCode = 1;
