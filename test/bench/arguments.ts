@@ -27,7 +27,7 @@ export function parseArguments(args: readonly string[], exit?: () => never): Ben
     )
     .option(
       '--only <prefix>',
-      'only what begins with it: step, step/s16, step/s16/bf16, loader, checkpoint, resume',
+      'only what begins with it: step, step/s16, step/s16/bf16, loader, checkpoint, durability, resume',
       '',
     )
     .option('--runs <n>', 'timed runs of each variant (with --peer: steps of a turn)', count)

@@ -8,6 +8,8 @@ export const benchmarks = {
   'checkpoint/snapshot': ['disk'],
   'checkpoint/save': ['commit', 'raw-put'],
   'checkpoint/load': ['restore', 'raw-get'],
+  'durability/emoji': ['without', 'with'],
+  'durability/s16': ['without', 'with'],
   'resume/emoji': ['kill-9'],
 } as const satisfies Record<string, readonly string[]>;
 

@@ -1,4 +1,5 @@
 import type { BenchOptions } from './arguments.ts';
+import { benchDurability } from './durability.ts';
 import { benchLoader } from './loader.ts';
 import { anyWanted } from './names.ts';
 import type { Report } from './record.ts';
@@ -22,6 +23,9 @@ export async function benchServices(options: BenchOptions, report: Report): Prom
         await benchCheckpoint(options, site, report);
       }
     });
+  }
+  if (anyWanted(options.only, 'durability')) {
+    await withSite({ worker: false, concepts: loaderConcepts }, (site) => benchDurability(options, site, report));
   }
   if (anyWanted(options.only, 'resume')) {
     await withSite({ worker: true, concepts: resumeConcepts }, (site) => benchResume(options, site, report));

@@ -50,10 +50,10 @@ export async function startWeather(target: number): Promise<WeatherProxy> {
           client.resetAndDestroy();
           return end();
         }
-        if (!to.destroyed && !to.write(bytes))
-          await new Promise((resolve) => to.once('drain', resolve).once('close', resolve));
-        from.resume();
+        if (to.destroyed || to.write(bytes)) from.resume();
       });
+    client.on('drain', () => upstream.resume());
+    upstream.on('drain', () => client.resume());
     carry(client, upstream);
     carry(upstream, client);
   });
