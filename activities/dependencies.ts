@@ -32,4 +32,6 @@ export interface Attempt {
   /** Aborted when the activity is cancelled, or its worker wants to end. */
   readonly signal: AbortSignal;
   heartbeat(details?: unknown): void;
+  /** Whether the abort is that of `temporal activity pause`: the server makes the next attempt after `unpause`. */
+  paused?(): boolean;
 }

@@ -37,6 +37,7 @@ function activity<I, O>(deps: Dependencies, verb: Verb<I, O>): (input: I) => Pro
       number,
       signal: context.cancellationSignal,
       heartbeat: (details) => context.heartbeat(details),
+      paused: () => context.cancellationDetails?.paused === true,
     };
     try {
       return await verb(deps, input, attempt);

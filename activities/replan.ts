@@ -1,4 +1,6 @@
 import { join } from 'node:path';
+import { type Schedule, schedulePosition } from '../src/recipe/schedule.ts';
+import { RunnerError } from '../src/runtime/errors.ts';
 import type { PhaseSettings } from '../src/train/protocol.ts';
 import type { Attempt, Dependencies } from './dependencies.ts';
 import { keepDocument, readDocumentAs } from './documents.ts';
@@ -8,7 +10,7 @@ import type { PhasePlan, ReplanInput } from './types.ts';
 /** The plan of a phase with other settings, which the workflow has checked. Calling it again changes nothing. */
 export async function replan(
   { store, scratch, log }: Dependencies,
-  { plan, overrides }: ReplanInput,
+  { plan, overrides, extend }: ReplanInput,
   attempt: Attempt,
 ): Promise<PhasePlan> {
   const heart = beat(attempt);
@@ -17,6 +19,7 @@ export async function replan(
     const before = await readDocumentAs<PhaseSettings>(store, plan.settings, join(scratch, 'documents'));
     const settings: PhaseSettings = {
       ...before,
+      schedule: extend ? extended(before, plan, extend) : before.schedule,
       precision: precision ?? before.precision,
       accumulate: accumulate ?? before.accumulate,
       remat: remat ?? before.remat,
@@ -27,9 +30,12 @@ export async function replan(
         clipNorm: rates.clipNorm ?? before.optimizer.clipNorm,
       },
     };
-    log.info({ run: plan.run, phase: plan.phase, overrides }, 'planned again');
+    log.info({ run: plan.run, phase: plan.phase, overrides, extend }, 'planned again');
     return {
       ...plan,
+      to: extend
+        ? { step: plan.to.step + extend.steps, examples: plan.to.examples + extend.steps * plan.batch }
+        : plan.to,
       settings: await keepDocument(store, plan.run, `${plan.phase}-settings`, settings),
       shardSteps: shardSteps ?? plan.shardSteps,
       checkpointEvery: checkpointEvery ?? plan.checkpointEvery,
@@ -37,4 +43,21 @@ export async function replan(
   } finally {
     heart.stop();
   }
+}
+
+/** The schedule goes on from where it stands, slower, and ends where it would have ended. */
+function extended(
+  { schedule, batches }: PhaseSettings,
+  { phase, to, batch }: PhasePlan,
+  { steps, at }: NonNullable<ReplanInput['extend']>,
+): Schedule {
+  if (batches.naflex)
+    throw new RunnerError(
+      'RecipeInvalid',
+      `phase ${phase} can't be extended: the steps of images of any shape are drawn for its whole length; start another phase from its end`,
+    );
+  const position = schedulePosition(at.examples, schedule);
+  const left = schedulePosition(to.examples, schedule) - position;
+  const examples = to.examples - at.examples + steps * batch;
+  return { ...schedule, start: { examples: at.examples, position, stretch: examples / Math.max(left, 1) } };
 }

@@ -40,6 +40,8 @@ export async function trainShard(deps: Dependencies, input: ShardInput, attempt:
       const start = await newestStart(deps.store, input);
       shard.newest = start;
       if (start) shard.live = { ...start.metrics, objectives: start.metrics.objectives ?? {}, step: start.step };
+      if (start && attempt.paused?.() && start.step < toStep)
+        throw new CancelledFailure(`paused with the checkpoint of step ${start.step}`);
       if (start && (start.step >= toStep || attempt.signal.aborted)) return await finished(shard, start);
       if (attempt.signal.aborted) throw new CancelledFailure('stopped before the first checkpoint');
       try {

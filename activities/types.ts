@@ -106,6 +106,8 @@ export interface RecoverInput {
 export interface ReplanInput {
   readonly plan: PhasePlan;
   readonly overrides: Overrides;
+  /** So many steps more: what is left of the schedule after `at` is spread over them too. */
+  readonly extend?: { readonly steps: number; readonly at: Position };
 }
 
 export interface PruneInput {

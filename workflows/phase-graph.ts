@@ -41,6 +41,15 @@ export class PhaseGraph {
     return this.#reports.get(phase)?.state ?? 'planning';
   }
 
+  /** Phases that go on from the end of one. */
+  successors({ phase, to }: PhasePlan): string[] {
+    return this.plans.flatMap((plan) =>
+      plan.origin && 'phase' in plan.origin && plan.origin.phase === phase && plan.from.step >= to.step
+        ? [plan.phase]
+        : [],
+    );
+  }
+
   /** What the phases told of themselves, by phase. */
   get history(): Readonly<Record<string, readonly PhaseEvent[]>> {
     return this.#events;
@@ -58,6 +67,13 @@ export class PhaseGraph {
     return plan
       ? { plan }
       : { problem: `${wish} is refused: no open phase is named ${String(named).slice(0, 60)}; open: ${names}` };
+  }
+
+  /** One line in the history of a phase. */
+  note({ phase, from }: PhasePlan, what: string): void {
+    const events = this.#events[phase] ?? [];
+    this.#events[phase] = events;
+    events.push({ at: new Date().toISOString(), step: from.step, what });
   }
 
   ended(phase: string, last: ShardResult | null): void {

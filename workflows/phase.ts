@@ -129,6 +129,16 @@ export async function siglip2Phase(input: PhaseInput): Promise<ShardResult> {
         limits = { ...limits, ...wish.limits };
         if (held === 'limit') held = null;
       }
+      if (wish.kind === 'extend') {
+        const { step, examples } = from ?? plan.from;
+        try {
+          plan = await replan({ plan, overrides: {}, extend: { steps: wish.steps, at: { step, examples } } });
+          revision += 1;
+        } catch (error) {
+          if (isCancellation(error)) throw error;
+          note(`not extended: ${sentence(error)}`);
+        }
+      }
       if (wish.kind === 'retryPhase') {
         held = null;
         broken = null;

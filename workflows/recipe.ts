@@ -7,6 +7,7 @@ import {
   patched,
   proxyActivities,
   setHandler,
+  sleep,
   workflowInfo,
 } from '@temporalio/workflow';
 import type {
@@ -17,6 +18,7 @@ import type {
   RunPlan,
   ShardResult,
 } from '../activities/types.ts';
+import type { CheckpointRef } from '../src/checkpoint/types.ts';
 import { clearFailure, sentence, wasAbandoned } from './failures.ts';
 import { historyQuery, type PhaseState, phaseReportSignal, planQuery, runStatusOf, statusQuery } from './messages.ts';
 import { siglip2Phase } from './phase.ts';
@@ -73,6 +75,9 @@ export async function siglip2Recipe(recipe: unknown): Promise<RecipeResult> {
         ? wishProblem(wishOf(kind, argument as never), plan.phase, graph.stateOf(plan), plan.batch)
         : problem;
       if (wrong) throw refuse(wrong);
+      const after = plan && kind === 'extend' ? graph.successors(plan) : [];
+      if (after.length > 0)
+        throw refuse(`extend is refused: ${after.join(', ')} begins where phase ${plan!.phase} was planned to end`);
     };
     const handler = async (argument?: Steer) => {
       const { plan } = graph.open(kind, argument?.phase);
@@ -113,17 +118,33 @@ export async function siglip2Recipe(recipe: unknown): Promise<RecipeResult> {
         const origin = await graph.originOf(phase);
         // The phase before says why it ended.
         if (!origin) return null;
-        last = await executeChild(siglip2Phase, {
-          workflowId: `${run}/${phase.phase}`,
-          args: [{ plan: phase, parent: origin.parent }],
-          // Its shard ends with a checkpoint, also when the run is terminated.
-          parentClosePolicy: ParentClosePolicy.REQUEST_CANCEL,
-          cancellationType: 'WAIT_CANCELLATION_COMPLETED',
-        });
+        while (!last) last = await train(phase, origin.parent);
       } finally {
         graph.ended(phase.phase, last);
       }
       return takeStock(planned, phase, last);
+    }
+    /** Null while the phase of before a `workflow reset` is still open: it was asked to end, with a checkpoint. */
+    async function train(phase: PhasePlan, parent: CheckpointRef | null): Promise<ShardResult | null> {
+      const workflowId = `${run}/${phase.phase}`;
+      try {
+        return await executeChild(siglip2Phase, {
+          workflowId,
+          args: [{ plan: phase, parent }],
+          // Its shard ends with a checkpoint, also when the run is terminated.
+          parentClosePolicy: ParentClosePolicy.REQUEST_CANCEL,
+          cancellationType: 'WAIT_CANCELLATION_COMPLETED',
+        });
+      } catch (error) {
+        // The workflow library does not export the class.
+        if ((error as Error).name !== 'WorkflowExecutionAlreadyStartedError') throw error;
+        graph.note(
+          phase,
+          `waits for ${workflowId} of before to end; temporal workflow cancel --workflow-id ${workflowId}`,
+        );
+        await sleep('5s');
+        return null;
+      }
     }
   } catch (error) {
     const stopped = isCancellation(error);

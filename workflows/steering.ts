@@ -16,6 +16,7 @@ export type Wish =
   | { readonly kind: 'checkpointNow' }
   | { readonly kind: 'abandonPhase' }
   | { readonly kind: 'retryPhase'; readonly overrides: Overrides }
+  | { readonly kind: 'extend'; readonly steps: number }
   | { readonly kind: 'setLimits'; readonly limits: Limits };
 export type WishKind = Wish['kind'];
 
@@ -31,6 +32,7 @@ export const steerUpdates = {
   checkpointNow: defineUpdate<string, [Steer?]>('checkpointNow'),
   abandonPhase: defineUpdate<string, [Steer?]>('abandonPhase'),
   retryPhase: defineUpdate<string, [(Steer & Overrides)?]>('retryPhase'),
+  extend: defineUpdate<string, [(Steer & { readonly steps?: number })?]>('extend'),
   setLimits: defineUpdate<string, [(Steer & Limits)?]>('setLimits'),
 } as const;
 
@@ -40,6 +42,7 @@ export const wishSignal = defineSignal<[Wish]>('wish');
 /** The wish that an update's name and argument make. */
 export function wishOf(kind: WishKind, { phase: _, ...rest }: Steer & Record<string, unknown> = {}): Wish {
   if (kind === 'retryPhase') return { kind, overrides: rest as Overrides };
+  if (kind === 'extend') return { kind, steps: rest.steps as number };
   if (kind === 'setLimits') return { kind, limits: rest as Limits };
   return { kind };
 }
@@ -51,6 +54,7 @@ const fits: Readonly<Record<WishKind, readonly PhaseState[]>> = {
   checkpointNow: ['training'],
   abandonPhase: ['training', 'recovering', 'paused', 'limit', 'waiting'],
   retryPhase: ['waiting', 'paused', 'limit'],
+  extend: ['training', 'paused', 'limit'],
   setLimits: ['training', 'recovering', 'paused', 'limit', 'waiting'],
 };
 
@@ -68,8 +72,15 @@ export function wishProblem(wish: Wish, phase: string, state: PhaseState, batch:
       ? overridesProblem(wish.overrides, batch)
       : kind === 'setLimits'
         ? limitsProblem(wish.limits)
-        : null;
+        : kind === 'extend'
+          ? extensionProblem(wish.steps)
+          : null;
   return problem === null ? null : `${kind} is refused: ${problem}`;
+}
+
+function extensionProblem(steps: unknown): string | null {
+  if (Number.isInteger(steps) && (steps as number) > 0) return null;
+  return `steps is ${JSON.stringify(steps)}; allowed: a whole number above 0, of steps to add, {"steps": 1000}`;
 }
 
 function limitsProblem(limits: Limits): string | null {

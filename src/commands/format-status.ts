@@ -57,9 +57,13 @@ function lossesOf(reported: Readonly<Record<string, number>> = {}): string {
   return ` (${losses.map(([key, value]) => `${key.slice('loss/'.length)} ${value.toFixed(3)}`).join(', ')})`;
 }
 
-function doing({ activity, attempt, waiting, live, beatSecondsAgo }: PendingWork): string {
+function doing({ activity, attempt, waiting, live, beatSecondsAgo, ...of }: PendingWork): string {
   const parts = [`${activity}${attempt > 1 ? `, attempt ${attempt}` : ''}`];
-  if (waiting) parts.push('waits for a worker or for its next attempt');
+  if (of.paused)
+    parts.push(
+      `${waiting ? 'paused' : 'is being paused'}; go on with temporal activity unpause --workflow-id ${of.workflowId} --activity-id ${of.activityId}`,
+    );
+  else if (waiting) parts.push('waits for a worker or for its next attempt');
   else if (live?.doing) parts.push(live.doing);
   // A beat comes every second; an old one is a worker that is gone.
   if (!waiting && beatSecondsAgo !== null && beatSecondsAgo > 5) parts.push(`last heard of ${beatSecondsAgo} s ago`);

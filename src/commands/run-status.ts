@@ -11,6 +11,11 @@ import type { ObjectStore } from '../storage/object-store.ts';
 /** Something that an activity of the run does now, or waits to do. */
 export interface PendingWork {
   readonly activity: string;
+  /** As the Temporal CLI wants it, with the workflow that it belongs to. */
+  readonly activityId: string;
+  readonly workflowId: string;
+  /** By `temporal activity pause`. */
+  readonly paused: boolean;
   readonly phase: string | null;
   readonly attempt: number;
   /** No worker has taken it yet, or it waits for its next attempt. */
@@ -75,10 +80,10 @@ async function readTemporal(
   const children = (described.raw.pendingChildren ?? []).map(({ workflowId }) => workflowId!);
   const [workflow, own, ...theirs] = await Promise.all([
     Promise.race([handle.query<Status>('status').catch(() => null), delay(queryMs, null, { ref: false })]),
-    pendingOf(described.raw.pendingActivities, null),
+    pendingOf(described.raw.pendingActivities, run, null),
     ...children.map(async (id) => {
       const { raw } = await client.workflow.getHandle(id).describe();
-      return pendingOf(raw.pendingActivities, id.slice(run.length + 1));
+      return pendingOf(raw.pendingActivities, id, id.slice(run.length + 1));
     }),
   ]);
   return { temporal: described.status.name, workflow, pending: [own, ...theirs].flat() };
@@ -86,12 +91,15 @@ async function readTemporal(
 
 type Raw = Awaited<ReturnType<ReturnType<Client['workflow']['getHandle']>['describe']>>['raw'];
 
-function pendingOf(activities: Raw['pendingActivities'], phase: string | null): PendingWork[] {
+function pendingOf(activities: Raw['pendingActivities'], workflowId: string, phase: string | null): PendingWork[] {
   return (activities ?? []).map((activity) => {
     const details = activity.heartbeatDetails?.payloads?.[0];
     const beat = Number(activity.lastHeartbeatTime?.seconds ?? 0) * 1000;
     return {
       activity: activity.activityType?.name ?? '',
+      activityId: activity.activityId ?? '',
+      workflowId,
+      paused: activity.paused === true,
       phase,
       attempt: activity.attempt ?? 1,
       // 1 is PENDING_ACTIVITY_STATE_SCHEDULED.

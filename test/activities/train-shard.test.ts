@@ -9,9 +9,11 @@ import { findCommits, listCommits } from '../../src/checkpoint/commits.ts';
 import { readManifest } from '../../src/checkpoint/manifest.ts';
 import { findUnreferenced } from '../../src/checkpoint/sweep.ts';
 import type { CheckpointRef } from '../../src/checkpoint/types.ts';
+import { schedulePosition } from '../../src/recipe/schedule.ts';
 import { RunnerError } from '../../src/runtime/errors.ts';
 import type { S3ObjectStore } from '../../src/storage/s3.ts';
 import { startServer, type TestServer } from '../storage/versitygw.ts';
+import { tinySettings } from '../train/settings.ts';
 import { type Hands, hands, planOf, shard } from './fixture.ts';
 
 let server: TestServer;
@@ -160,6 +162,20 @@ describe('a shard', () => {
     expect(last.checkpoint.sha256).toBe(expected[60]);
   });
 
+  it('that is paused by hand ends with a checkpoint and no answer, and goes on there when it is unpaused', async () => {
+    const plan = await planOf(store, runs());
+    const pause = new AbortController();
+    setTimeout(() => pause.abort(), 300);
+    const attempt = { ...on.attempt({ signal: pause.signal }), paused: () => true };
+    const held = trainShard(on.deps(store, { trainer: on.trainer({ stepMs: 30 }) }), shard(plan, 30), attempt);
+    await expect(held).rejects.toThrow(/^paused with the checkpoint of step \d+$/);
+    const at = (await steps(plan.run)).at(-1)!;
+    expect(at).toBeGreaterThan(0);
+    expect(at).toBeLessThan(30);
+    const { checkpoint } = await trainShard(on.deps(store), shard(plan, 30), on.attempt());
+    expect(checkpoint.sha256).toBe(expected[30]);
+  });
+
   it('ends at once when its snapshots can not be kept', async () => {
     const plan = await planOf(store, runs());
     const onPoint = () => {
@@ -248,6 +264,19 @@ describe('damage', () => {
     const [commit] = await listCommits(store, plan, 0);
     await store.delete(`${commit!.prefix}model.safetensors`);
     expect(await recoverCheckpoint(deps, { plan, parent: null, revision: 0, belowStep: 11 }, on.attempt())).toBeNull();
+  });
+});
+
+describe('a phase that is extended', () => {
+  it('stands where it stood on the schedule, and comes to its end at the new last step', async () => {
+    const plan = await planOf(store, runs());
+    const at = { step: 30, examples: 30 * tinySettings.batches.batch };
+    const longer = await replan(on.deps(store), { plan, overrides: {}, extend: { steps: 15, at } }, on.attempt());
+    expect(longer.to).toEqual({ step: 75, examples: 75 * tinySettings.batches.batch });
+    const { schedule } = JSON.parse((await store.get(longer.settings.key)).toString());
+    const before = tinySettings.schedule;
+    expect(schedulePosition(at.examples, schedule)).toBeCloseTo(schedulePosition(at.examples, before), 9);
+    expect(schedulePosition(longer.to.examples, schedule)).toBeCloseTo(schedulePosition(plan.to.examples, before), 6);
   });
 });
 

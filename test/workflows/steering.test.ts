@@ -212,6 +212,25 @@ describe('a run', () => {
     });
   });
 
+  it('is extended while it trains, and what is left of the schedule is spread over more steps', async () => {
+    const asked: object[] = [];
+    const replan: Activities['replan'] = async ({ plan, extend }) => {
+      asked.push(extend!);
+      return { ...plan, to: { step: plan.to.step + extend!.steps, examples: plan.to.examples + 2 * extend!.steps } };
+    };
+    await steered('longer', { replan }, 60, async (run) => {
+      await run.until('training');
+      expect(await run.refusal('extend', { steps: 0.5 })).toBe(
+        'extend is refused: steps is 0.5; allowed: a whole number above 0, of steps to add, {"steps": 1000}',
+      );
+      await run.ask('extend', { steps: 20 });
+      const { phases } = await run.result();
+      expect(phases[0]!.checkpoint).toMatchObject({ step: 80, revision: 1 });
+      const { at } = asked[0] as { at: { step: number; examples: number } };
+      expect(at.examples).toBe(2 * at.step);
+    });
+  });
+
   it('is steered by the Temporal CLI in the words of the README', async () => {
     const { temporal: binary } = await prepare(['temporal']);
     const type = async (...words: string[]) => {
@@ -231,6 +250,8 @@ describe('a run', () => {
       await run.until('training');
       expect(await type('workflow', 'query', '--workflow-id', 'typed', '--type', 'plan')).toMatch(/pretrain/);
       expect(await type('workflow', 'query', '--workflow-id', 'typed', '--type', 'history')).toMatch(/paused/);
+      await update('extend', '--input', '{"phase": "pretrain", "steps": 10}');
+      expect(await update('setLimits', '--input', '{"step": 5000, "deviceHours": 12}')).toMatch(/accepted/);
       await update('abandonPhase', '--input', '{"phase": "pretrain"}');
       await expect(run.result()).rejects.toThrow();
     });
