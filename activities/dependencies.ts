@@ -32,6 +32,8 @@ export interface Attempt {
   /** Aborted when the activity is cancelled, or its worker wants to end. */
   readonly signal: AbortSignal;
   heartbeat(details?: unknown): void;
+  /** Shows figures on the worker's metrics endpoint, when it has one. */
+  gauge?(of: { readonly run: string; readonly phase: string }, figures: Readonly<Record<string, number>>): void;
   /** Whether the abort is that of `temporal activity pause`: the server makes the next attempt after `unpause`. */
   paused?(): boolean;
 }

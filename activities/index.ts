@@ -37,6 +37,12 @@ function activity<I, O>(deps: Dependencies, verb: Verb<I, O>): (input: I) => Pro
       number,
       signal: context.cancellationSignal,
       heartbeat: (details) => context.heartbeat(details),
+      gauge: ({ run, phase }, figures) => {
+        for (const [name, value] of Object.entries(figures))
+          context.metricMeter
+            .createGauge(`siglip2_${name.replaceAll(/[^A-Za-z0-9_]/g, '_')}`, 'float')
+            .set(value, { run, phase });
+      },
       paused: () => context.cancellationDetails?.paused === true,
     };
     try {

@@ -8,6 +8,7 @@ import { restoreCheckpoint } from '../src/checkpoint/restore.ts';
 import type { Commit, Manifest } from '../src/checkpoint/types.ts';
 import { RunnerError } from '../src/runtime/errors.ts';
 import type { TrainerProcess } from '../src/runtime/trainer-process.ts';
+import { MetricSeries } from '../src/telemetry/series.ts';
 import type { PhaseSettings, Progress, Snapshot } from '../src/train/protocol.ts';
 import { commitInBackground } from './background-commits.ts';
 import type { Attempt, Dependencies } from './dependencies.ts';
@@ -57,12 +58,16 @@ export async function trainFrom(
   const skippedBefore = state && start?.phase === input.plan.phase ? state.manifest.skipped : [];
   let diverged = false;
   const tellSkipped = skippedLog(deps.log, { run: input.plan.run, phase: input.plan.phase });
+  const series = new MetricSeries();
   const commits = commitInBackground({
     async commit(snapshot) {
       if (diverged) return;
+      const from = shard.newest?.step ?? input.plan.from.step;
       const commit = await commitSnapshot(shard, snapshot, settings, skippedBefore);
       shard.newest = commit;
       log(`committed step ${commit.step}`);
+      // Figures are for people: no run fails for them.
+      await series.keep(deps.store, commit, from).catch((error) => log(`figures were not written: ${error.message}`));
       tellSkipped(snapshot.skipped);
       // On a GPU another attempt's bits may differ: what was committed first counts, and training goes on from it.
       diverged = commit.sha256 !== snapshot.sha256;
@@ -99,12 +104,20 @@ export async function trainFrom(
         progress({ step, loss, objectives, examplesPerSecond, dataWaitShare }) {
           shard.live = { step, loss, objectives, examplesPerSecond, dataWaitShare };
           shard.doing = null;
+          const figures = { loss, ...objectives, examplesPerSecond, dataWaitShare };
+          series.add({ step, time: Date.now(), values: figures });
+          attempt.gauge?.(input.plan, { step, ...figures });
         },
         note(text) {
           shard.doing = text;
           log(text);
         },
-        snapshot: (snapshot) => commits.add(snapshot),
+        snapshot(snapshot) {
+          const { loss, objectives, examplesPerSecond, dataWaitShare } = snapshot.metrics;
+          const figures = { loss, ...objectives, examplesPerSecond, dataWaitShare };
+          series.add({ step: snapshot.step, time: Date.now(), values: figures });
+          commits.add(snapshot);
+        },
       },
       stop.signal,
     );

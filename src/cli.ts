@@ -15,6 +15,7 @@ import { pin, unpin } from './checkpoint/pins.ts';
 import { pullCheckpoint } from './checkpoint/pull.ts';
 import { sweepRun } from './checkpoint/sweep.ts';
 import type { EmbedOptions } from './commands/embed.ts';
+import { fetchMetrics } from './commands/fetch-metrics.ts';
 import { formatStatus } from './commands/format-status.ts';
 import { listRuns } from './commands/list-runs.ts';
 import { planFile } from './commands/plan-file.ts';
@@ -101,6 +102,14 @@ program
   .description('the newest checkpoint of every phase in the bucket, or all checkpoints of one run')
   .action(async (run?: string) => {
     for await (const line of listRuns(objectStoreFromEnvironment(), run)) print(`${line}\n`);
+  });
+
+program
+  .command('metrics <run> <folder>')
+  .description('fetch the figures of a run: event files for tensorboard --logdir, and a .jsonl for each phase')
+  .action(async (run: string, folder: string) => {
+    const pieces = await fetchMetrics(objectStoreFromEnvironment(), run, folder);
+    print(`${folder} holds ${pieces} pieces; tensorboard --logdir ${folder} shows them\n`);
   });
 
 program

@@ -6,6 +6,7 @@ import {
   makeTelemetryFilterString,
   type NativeConnection,
   Runtime,
+  type TelemetryOptions,
   Worker,
   type WorkerOptions,
 } from '@temporalio/worker';
@@ -14,6 +15,7 @@ import { createActivities } from '../activities/index.ts';
 import { trainerEnvironment } from '../infra/setup/tensorflow.ts';
 import { deviceQueue } from '../workflows/policies.ts';
 import { connectPatiently } from './runtime/connect.ts';
+import { metricsAddress } from './runtime/environment.ts';
 import { isRunnerError, RunnerError } from './runtime/errors.ts';
 import { log } from './runtime/log.ts';
 import { paths } from './runtime/paths.ts';
@@ -47,7 +49,7 @@ async function main(queues: readonly string[]): Promise<void> {
       log[level === 'ERROR' ? 'error' : 'warn']({ ...meta }, message);
     }),
     // What the SDK's native part says belongs in the same log.
-    telemetryOptions: { logging: { forward: {}, filter: makeTelemetryFilterString({ core: 'WARN' }) } },
+    telemetryOptions: { logging: { forward: {}, filter: makeTelemetryFilterString({ core: 'WARN' }) }, ...metrics() },
     shutdownSignals: [],
   });
   for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) {
@@ -95,6 +97,12 @@ async function main(queues: readonly string[]): Promise<void> {
     store.close();
   }
   log.info({}, 'worker ended');
+}
+
+/** Temporal's own metrics and ours on one Prometheus endpoint, when it is asked for. */
+function metrics(): Pick<TelemetryOptions, 'metrics'> {
+  const bindAddress = metricsAddress();
+  return bindAddress === null ? {} : { metrics: { prometheus: { bindAddress } } };
 }
 
 /** Runs a worker for each queue until the signal, or until one of them fails. */

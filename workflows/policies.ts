@@ -12,7 +12,7 @@ export const shardsOfOneHistory = 100;
 // Errors that trying again can't mend are marked so by activities/failures.ts, and end the activity at once.
 const patient = {
   // Most faults are over in a moment: a worker that restarts, a connection that broke.
-  initialInterval: '2s',
+  initialInterval: '1s',
   backoffCoefficient: 2,
   // When the store is back, no one should wait longer than this for it.
   maximumInterval: '1m',
@@ -30,8 +30,9 @@ export const trainOptions: ActivityOptions = {
   taskQueue: deviceQueue,
   // A shard is minutes; this only ends one that waits for the store without end. Its commits stay.
   startToCloseTimeout: '1d',
-  // Steps run in another process, so the worker beats through them: silence is a worker that was killed.
-  heartbeatTimeout: '15s',
+  // Steps run in another process, so the worker beats through them, every second: silence is a worker that was killed,
+  // and its device stands still until this is over.
+  heartbeatTimeout: '8s',
   // A cancelled shard commits what it has, and says at which step.
   cancellationType: 'WAIT_CANCELLATION_COMPLETED',
   retry: patient,

@@ -74,6 +74,11 @@ export function parseCommitKey(key: string): StepKey | null {
   return commitKey(at) === key ? at : null;
 }
 
+/** Figures for plots, in pieces. */
+export function metricsPrefix(at: PhaseKey): string {
+  return `${phasePrefix(at)}metrics/`;
+}
+
 export function pinsPrefix(at: PhaseKey): string {
   return `${phasePrefix(at)}pins/`;
 }

@@ -91,6 +91,18 @@ export function storeEnvironment(env: NodeJS.ProcessEnv = process.env): StoreEnv
   );
 }
 
+/** Where Prometheus may ask: `SIGLIP2_METRICS`, a port (on loopback) or ADDRESS:PORT; null for nowhere. */
+export function metricsAddress(env: NodeJS.ProcessEnv = process.env): string | null {
+  const given = env.SIGLIP2_METRICS;
+  if (!given) return null;
+  const [, host = '127.0.0.1', port] = /^(?:([^\s:]+|\[[^\s\]]+\]):)?(\d{1,5})$/.exec(given) ?? [];
+  if (port !== undefined && Number(port) > 0 && Number(port) < 65_536) return `${host}:${port}`;
+  throw new RunnerError(
+    'SetupMissing',
+    `SIGLIP2_METRICS is ${JSON.stringify(given.slice(0, 100))}; allowed: a port, which listens on loopback, or ADDRESS:PORT`,
+  );
+}
+
 /** Both services as this environment names them. */
 export function serviceEnvironment(env: NodeJS.ProcessEnv = process.env): ServiceEnvironment {
   return { temporal: temporalEnvironment(env), s3: storeEnvironment(env) };

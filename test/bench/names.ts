@@ -10,7 +10,7 @@ export const benchmarks = {
   'checkpoint/load': ['restore', 'raw-get'],
   'durability/emoji': ['without', 'with'],
   'durability/s16': ['without', 'with'],
-  'resume/emoji': ['kill-9'],
+  'resume/emoji': ['taken-up', 'kill-9'],
 } as const satisfies Record<string, readonly string[]>;
 
 export type BenchName = keyof typeof benchmarks;

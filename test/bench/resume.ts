@@ -4,6 +4,7 @@ import { readRunStatus } from '../../src/commands/run-status.ts';
 import { RunnerError } from '../../src/runtime/errors.ts';
 import type { siglip2Recipe } from '../../workflows/recipe.ts';
 import type { BenchOptions } from './arguments.ts';
+import { isWanted } from './names.ts';
 import type { Report } from './record.ts';
 import { readEmojiRecipe } from './shapes.ts';
 import type { Site } from './site.ts';
@@ -14,10 +15,10 @@ const run = 'bench-resume';
 
 /**
  * A run of the emoji recipe on part of the data whose worker is killed with kill -9, again and again. `ms` is from
- * the kill to the first step that the next worker's trainer finishes, as its heartbeat says, which comes every second.
- * Most of it is Temporal's heartbeat timeout, the worker's start and the trainer's.
+ * the kill to the first step that the next worker's trainer finishes, as its heartbeat says, which comes every second;
+ * `taken-up` until the next attempt is heard of, before it loads anything.
  */
-export async function benchResume({ runs = 3 }: BenchOptions, site: Site, report: Report): Promise<void> {
+export async function benchResume({ runs = 3, only }: BenchOptions, site: Site, report: Report): Promise<void> {
   const connection = await Connection.connect({ address: site.services.temporal!.address });
   try {
     const client = new Client({ connection });
@@ -34,6 +35,7 @@ export async function benchResume({ runs = 3 }: BenchOptions, site: Site, report
       ],
     });
     const ms: number[] = [];
+    const takenUp: number[] = [];
     for (let kill = 1; kill <= runs; kill++) {
       // Far enough that the next worker goes on from a commit of this one.
       await until(
@@ -43,13 +45,22 @@ export async function benchResume({ runs = 3 }: BenchOptions, site: Site, report
       );
       site.services.kill('worker', 'SIGKILL');
       const began = performance.now();
+      // What follows is loading: the checkpoint, the trainer, its graph.
+      await until(client, site, (live) => live.attempt === kill + 1, { loading: true });
+      takenUp.push(performance.now() - began);
       // The heartbeats of the killed attempt are not those of the next.
       await until(client, site, (live) => live.attempt === kill + 1 && live.step > live.committed);
       ms.push(performance.now() - began);
     }
     await handle.terminate('the benchmark is over');
-    const { min, median } = spread(ms);
-    report({ name: 'resume/emoji', variant: 'kill-9', ms_min: min, ms_median: median, runs: ms.length });
+    for (const [variant, times] of [
+      ['taken-up', takenUp],
+      ['kill-9', ms],
+    ] as const) {
+      const { min, median } = spread(times);
+      if (isWanted(only, 'resume/emoji', variant))
+        report({ name: 'resume/emoji', variant, ms_min: min, ms_median: median, runs: times.length });
+    }
   } finally {
     await connection.close();
   }
@@ -62,7 +73,12 @@ interface Live {
   readonly committed: number;
 }
 
-async function until(client: Client, { store }: Site, what: (live: Live) => boolean): Promise<void> {
+async function until(
+  client: Client,
+  { store }: Site,
+  what: (live: Live) => boolean,
+  { loading = false } = {},
+): Promise<void> {
   let last = 'nothing yet';
   for (const end = performance.now() + patienceMs; performance.now() < end; await delay(50)) {
     const { pending, temporal } = await readRunStatus(client, store, run);
@@ -71,7 +87,7 @@ async function until(client: Client, { store }: Site, what: (live: Live) => bool
     if (!shard?.live || shard.waiting) continue;
     const { step = 0, lastCommit, doing } = shard.live;
     last = `attempt ${shard.attempt}, step ${step}, ${doing ?? 'training'}, ${shard.lastFailure ?? 'no failure'}`;
-    if (doing === null && what({ attempt: shard.attempt, step, committed: lastCommit?.step ?? 0 })) return;
+    if ((loading || doing === null) && what({ attempt: shard.attempt, step, committed: lastCommit?.step ?? 0 })) return;
   }
   throw new RunnerError(
     'TrainerStuck',

@@ -1,4 +1,9 @@
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { afterAll, beforeAll, expect, it } from 'vitest';
+import { findUnreferenced } from '../../src/checkpoint/sweep.ts';
+import { fetchMetrics } from '../../src/commands/fetch-metrics.ts';
 import { graphRecipe, type Site, startSite } from './harness.ts';
 import { verifyCommits } from './verify.ts';
 
@@ -36,6 +41,15 @@ it(
       expect(config.model_type).toBe(phase === 'naflex' ? 'siglip2' : 'siglip');
     }
     await verifyCommits(site.store, 'graph');
+    expect(await findUnreferenced(site.store, 'graph')).toEqual([]);
+    const shown = await site.metrics();
+    expect(shown).toMatch(/siglip2_loss\{[^}]*phase="distill"[^}]*run="graph"[^}]*\} \d/);
+    expect(shown).toMatch(/temporal_activity_execution_latency/);
+    const figures = mkdtempSync(join(tmpdir(), 'figures-'));
+    await fetchMetrics(site.store, 'graph', figures);
+    const lines = readFileSync(join(figures, 'distill.jsonl'), 'utf8').trim().split('\n');
+    rmSync(figures, { recursive: true });
+    expect(JSON.parse(lines.at(-1)!)).toMatchObject({ step: 100, 'loss/sigmoid': expect.any(Number) });
   },
   patience,
 );

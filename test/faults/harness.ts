@@ -3,6 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { Client, Connection, type WorkflowHandleWithFirstExecutionRunId } from '@temporalio/client';
+import getPort from 'get-port';
 import { makeEmojiDataset } from '../../infra/emoji/make.ts';
 import { type Services, startServices } from '../../infra/services/start.ts';
 import { silent } from '../../infra/setup/progress.ts';
@@ -28,6 +29,8 @@ export interface Site {
   /** SIGKILL; returns which process it was. */
   kill(victim: Victim): ProcessName;
   process(name: Exclude<Victim, 'trainer'>): ProcessName | null;
+  /** What the worker shows to Prometheus. */
+  metrics(): Promise<string>;
   /** Lines of a service's log so far. */
   log(service: string): string;
   /** Trouble that begins, or ends; only on a site that was started with weather. */
@@ -42,7 +45,8 @@ export interface Site {
 export async function startSite({ worker = true, weather = false } = {}): Promise<Site> {
   const folder = mkdtempSync(join(tmpdir(), 'siglip2-faults-'));
   // The device's lock and the snapshots lie here too: another worker of this machine is not in the way.
-  const environment = { SIGLIP2_STATE: folder };
+  const metricsPort = await getPort({ host: '127.0.0.1' });
+  const environment = { SIGLIP2_STATE: folder, SIGLIP2_METRICS: String(metricsPort) };
   const services = await startServices({
     folder,
     worker: worker && !weather,
@@ -85,6 +89,7 @@ export async function startSite({ worker = true, weather = false } = {}): Promis
     },
     log: (service) =>
       readFileSync(join(folder, air && service === 'worker' ? 'air' : '', 'logs', `${service}.log`), 'utf8'),
+    metrics: async () => (await fetch(`http://127.0.0.1:${metricsPort}/metrics`)).text(),
     trouble: (what, on) => air!.trouble(what, on),
     async stop() {
       await air?.stop();
@@ -136,7 +141,7 @@ export function startWorker(
   changes: Readonly<Record<string, string>> = {},
 ): Promise<Services> {
   const own = join(folder, name);
-  const environment = { ...services.environment, SIGLIP2_STATE: own, ...changes };
+  const environment = { ...services.environment, SIGLIP2_METRICS: '', SIGLIP2_STATE: own, ...changes };
   return startServices({ folder: own, only: [], worker: true, progress: silent, environment });
 }
 
