@@ -35,6 +35,7 @@ describe('arrows between folders point one way: the linter', () => {
     ['infra/services/x.ts', '../../src/cli.ts', 'Nothing imports worker.ts'],
     ['src/recipe/x.ts', 'node:fs', 'no input or output'],
     ['src/recipe/x.ts', '../storage/s3.ts', 'nothing that runs'],
+    ['src/curation/x.ts', '../train/step.ts', 'whose they are'],
     ['src/model/x.ts', '../train/step.ts', 'train and evaluate use them'],
     ['src/data/x.ts', '../model/sizes.ts', 'it knows neither'],
     ['src/storage/x.ts', '../checkpoint/types.ts', 'storage knows bytes'],

@@ -1,6 +1,18 @@
 import { patchGrid } from '../../src/model/parameters.ts';
 import { embeddingWidth, type ModelConfig, type TowerSize } from '../../src/model/sizes.ts';
 
+/**
+ * A joint selection: each chunk but the last against what is then open, images with texts and texts with images, for
+ * two models.
+ */
+export function selectionFlops(candidates: number, chunks: readonly number[], width: number): number {
+  let open = candidates;
+  return chunks.slice(0, -1).reduce((sum, chunk) => {
+    open -= chunk;
+    return sum + 2 * 2 * 2 * chunk * open * width;
+  }, 0);
+}
+
 /** Blocks of `rows` = B N rows in sequences of `length`: projections, the two matmuls of attention, MLP. */
 function encoder({ width, depth, mlp }: TowerSize, rows: number, length: number): number {
   const projections = 4 * 2 * rows * width * width;
