@@ -213,16 +213,26 @@ program
   .command('dataset <name>')
   .description('make a data set in the bucket; emoji is the one there is')
   .option('--scenes <count>', 'and so many scenes of several emoji, with boxes', '0')
-  .action(async (name: string, { scenes }: { scenes: string }) => {
+  .option('--noise <share>', 'and the training pictures among so much planted noise (0.4), and clean ones to curate by')
+  .action(async (name: string, { scenes, noise }: { scenes: string; noise?: string }) => {
     if (name !== 'emoji') throw new RunnerError('RecipeInvalid', `data set ${name} is not known; allowed: emoji`);
     // Drawing needs packages that only development installs; the other commands go without.
     const { makeEmojiDataset } = await import('../infra/emoji/make.ts');
+    const { makeNoisyEmojiDatasets } = await import('../infra/emoji/noisy.ts');
     if (!/^\d{1,6}$/.test(scenes))
       throw new RunnerError('RecipeInvalid', `--scenes is ${scenes}; allowed: a number of 0 to 999999`);
-    const made = await makeEmojiDataset(objectStoreFromEnvironment(), { log: say, scenes: Number(scenes) });
+    const store = objectStoreFromEnvironment();
+    const sets = noise === undefined ? null : await makeNoisyEmojiDatasets(store, { log: say, noise: Number(noise) });
+    const made = await makeEmojiDataset(store, { log: say, scenes: Number(scenes) });
     const { train, heldOut, examples } = made;
     print(`${examples.train} pictures in ${train}, ${examples.heldOut} of a style of their own in ${heldOut}\n`);
     if (examples.scenes > 0) print(`${examples.scenes} scenes in ${made.scenes}\n`);
+    if (sets !== null) {
+      const { noisy, curated } = sets;
+      const kinds = Object.entries(noisy.noise).map(([kind, count]) => `${count} ${kind}`);
+      print(`${noisy.examples} pictures in ${noisy.train}, of them noise: ${kinds.join(', ')}\n`);
+      print(`${curated.examples} clean pictures in ${curated.train}\n`);
+    }
   });
 
 async function readText(file: string): Promise<string> {

@@ -45,6 +45,7 @@ export function parseMeta(bytes: Buffer, name: string): ExampleMeta {
     ...(regions.length > 0 ? { regions } : {}),
     ...(typeof value.style === 'string' ? { style: value.style } : {}),
     ...(typeof value.hexcode === 'string' ? { hexcode: value.hexcode } : {}),
+    ...(typeof value.noise === 'string' ? { noise: value.noise } : {}),
   };
 }
 

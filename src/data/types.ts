@@ -49,6 +49,8 @@ export interface ExampleMeta {
   readonly regions?: readonly Region[];
   readonly style?: string;
   readonly hexcode?: string;
+  /** The kind of noise that was planted here. Training does not look at it: it is for whoever counts what was chosen. */
+  readonly noise?: string;
 }
 
 /** Everything, with the index, that fixes the content of batch k. */

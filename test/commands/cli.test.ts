@@ -92,6 +92,7 @@ describe('siglip2', () => {
       [['pull', 'nowhere', join(tmpdir(), 'x')], /^bucket test has no checkpoint nowhere;/],
       [['plan', '/no/such/file.json'], /^\/no\/such\/file.json can't be read \(ENOENT\);/],
       [['dataset', 'imagenet'], /^data set imagenet is not known; allowed: emoji/],
+      [['dataset', 'emoji', '--noise', '2'], /^a share of noise of 2 is not possible; allowed: above 0, up to 0.75/],
       [['stauts', 'there'], /Did you mean status\?/],
     ];
     const answers = await Promise.all(cases.map(([args]) => type(...args)));
