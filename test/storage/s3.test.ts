@@ -148,6 +148,21 @@ describe('large files', () => {
     },
   );
 
+  test.each([5 * MiB, 64 * MiB])(
+    'of five uploads of one key at once that create only, one wins and gives its ETag (parts above %i)',
+    async (multipartAbove) => {
+      const strict = server.store({ multipartAbove, partBytes: 5 * MiB });
+      const key = `c/created-${multipartAbove}`;
+      const uploads = Array.from({ length: 5 }, () => strict.putFile(key, path(), { ifAbsent: true }));
+      const outcomes = await Promise.allSettled(uploads);
+      const won = outcomes.filter((outcome) => outcome.status === 'fulfilled');
+      expect(won.map(({ value }) => value.etag)).toEqual([(await store.head(key))?.etag]);
+      for (const outcome of outcomes)
+        if (outcome.status === 'rejected') expect(outcome.reason).toMatchObject({ code: 'PreconditionFailed' });
+      expect((await store.client.send(new ListMultipartUploadsCommand({ Bucket: 'test' }))).Uploads ?? []).toEqual([]);
+    },
+  );
+
   test('a file that is gone is told as such, and not as a fault of the store', async () => {
     await expect(store.putFile('c/gone', join(folder, 'gone'))).rejects.toMatchObject({ code: 'SnapshotChanged' });
   });
