@@ -12,11 +12,12 @@ import type { Batch } from './types.ts';
 
 /** The thread of `openBatches`: makes batches in order. */
 async function* batches(
-  { index: given, plan, firstBatch, skip, env }: LoaderSettings,
+  { index, plan, scores, firstBatch, skip, env }: LoaderSettings,
   note: (text: string) => void,
 ): AsyncGenerator<Batch> {
   const store = patientReads(objectStoreFromEnvironment(env), note);
-  const maker = new BatchMaker(parsed(given), plan, new ShardCache(store, join(paths(env).scratch, 'shards')));
+  const shards = new ShardCache(store, join(paths(env).scratch, 'shards'));
+  const maker = new BatchMaker(parsed(index), plan, shards, scores === null ? null : parsed(scores));
   let fetching = false;
   for (let position = firstBatch; ; position++) {
     const batch = batchAt(position, skip);

@@ -1,5 +1,6 @@
 import type { BatchPart } from './batch-part.ts';
 import { captionTargetsPart } from './caption-targets.ts';
+import { teacherScoresPart } from './teacher-scores.ts';
 import { globalViewPart, localViewsPart, maskedPatchesPart } from './views.ts';
 
 /** Every part by its name in a plan. */
@@ -8,6 +9,7 @@ export const batchParts = {
   globalView: globalViewPart,
   localViews: localViewsPart,
   maskedPatches: maskedPatchesPart,
+  teacherScores: teacherScoresPart,
 } as const;
 
 type SettingsOf<T> = T extends BatchPart<infer S> ? S : never;

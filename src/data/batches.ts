@@ -1,10 +1,13 @@
 import { openProducer } from './producer.ts';
+import type { ScoreIndex } from './score-index.ts';
 import type { Batch, BatchPlan, BatchSource, DataIndex } from './types.ts';
 
 export interface BatchOptions {
   /** Local file that holds the DataIndex as JSON, or the index itself. */
   readonly index: string | DataIndex;
   readonly plan: BatchPlan;
+  /** The ScoreIndex of a plan with teacherScores, as a local file or itself. */
+  readonly scores?: string | ScoreIndex | null;
   readonly firstBatch: number;
   /** Batches that are left out, ascending: `firstBatch` counts the others. */
   readonly skip?: readonly number[];
@@ -20,6 +23,7 @@ export interface BatchOptions {
 export interface LoaderSettings {
   readonly index: string | DataIndex;
   readonly plan: BatchPlan;
+  readonly scores: string | ScoreIndex | null;
   readonly firstBatch: number;
   readonly skip: readonly number[];
   readonly env: Record<string, string | undefined>;
@@ -32,13 +36,14 @@ export interface LoaderSettings {
 export function openBatches({
   index,
   plan,
+  scores = null,
   firstBatch,
   skip = [],
   prefetch = 4,
   note,
   env = process.env,
 }: BatchOptions): BatchSource {
-  const settings: LoaderSettings = { index, plan, firstBatch, skip, env: { ...env } };
+  const settings: LoaderSettings = { index, plan, scores, firstBatch, skip, env: { ...env } };
   const module = new URL('./batch-loader.ts', import.meta.url).href;
   return openProducer<LoaderSettings, Batch>({ module, settings, prefetch }, note);
 }

@@ -10,6 +10,8 @@ export interface RemoteShard {
   readonly key: string;
   readonly bytes: number;
   readonly etag: string;
+  /** Of all its bytes, where it is known: what comes to disk is verified then. */
+  readonly sha256?: string;
 }
 
 /**

@@ -1,0 +1,43 @@
+import type { RemoteShard } from './part-reader.ts';
+
+/** How an embedding is stored: as it was computed, or rounded to half of the bytes. */
+export type ScoreDtype = 'f32' | 'bf16';
+
+/**
+ * Where the embeddings lie that a teacher gave every training example, once: a file for each data shard, whose tensors
+ * `images` and `texts.<language>` (n, width) follow one another in the order of `languages`. Row i is that of example i
+ * of the shard; of an example without a language the row of its text is zero.
+ */
+export interface ScoreIndex {
+  readonly version: 1;
+  readonly teacher: {
+    readonly run: string;
+    readonly phase: string;
+    readonly revision: number;
+    readonly step: number;
+    /** Of the checkpoint. */
+    readonly sha256: string;
+  };
+  /** exp(logit_scale) and logit_bias of the teacher. */
+  readonly temperature: number;
+  readonly logitBias: number;
+  /** Width of an embedding. */
+  readonly width: number;
+  readonly dtype: ScoreDtype;
+  /** Ascending; of each the text is an example's first caption. */
+  readonly languages: readonly string[];
+  /** Of the DataIndex whose shards these are, in its order. */
+  readonly dataFingerprint: string;
+  readonly shards: readonly ScoreShard[];
+}
+
+export interface ScoreShard extends RemoteShard {
+  readonly sha256: string;
+  readonly examples: number;
+  /** Byte of the first row of `images`. */
+  readonly offset: number;
+  /** Examples that the teacher could not be shown, ascending: their rows are zero. */
+  readonly corrupt: readonly number[];
+}
+
+export const scoreBytes: Readonly<Record<ScoreDtype, number>> = { f32: 4, bf16: 2 };
