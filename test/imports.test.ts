@@ -41,6 +41,7 @@ describe('arrows between folders point one way: the linter', () => {
     ['src/checkpoint/x.ts', '../train/step.ts', 'for train to know'],
     ['src/train/x.ts', '../storage/s3.ts', 'never touches the bucket'],
     ['src/evaluate/x.ts', '../../activities/plan.ts', 'knows nothing of them'],
+    ['src/curation/x.ts', '../train/step.ts', 'not at how they were trained'],
     ['src/runtime/x.ts', '../data/types.ts', 'below every other folder'],
   ])('refuses in %s an import of %s', (file, source, message) => {
     expect(lint(file, source)).toContain(message);

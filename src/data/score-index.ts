@@ -1,4 +1,5 @@
 import type { RemoteShard } from './part-reader.ts';
+import type { ByteRange } from './types.ts';
 
 /** How an embedding is stored: as it was computed, or rounded to half of the bytes. */
 export type ScoreDtype = 'f32' | 'bf16';
@@ -38,6 +39,20 @@ export interface ScoreShard extends RemoteShard {
   readonly offset: number;
   /** Examples that the teacher could not be shown, ascending: their rows are zero. */
   readonly corrupt: readonly number[];
+}
+
+/**
+ * Bytes of the row of an example in tensor `tensor` of a file of scores: 0 is `images`, and 1 + i is the texts of
+ * `languages[i]`.
+ */
+export function scoreRow(
+  { width, dtype }: Pick<ScoreIndex, 'width' | 'dtype'>,
+  { offset, examples }: Pick<ScoreShard, 'offset' | 'examples'>,
+  tensor: number,
+  example: number,
+): ByteRange {
+  const size = width * scoreBytes[dtype];
+  return { offset: offset + (tensor * examples + example) * size, size };
 }
 
 export const scoreBytes: Readonly<Record<ScoreDtype, number>> = { f32: 4, bf16: 2 };

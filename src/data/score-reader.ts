@@ -1,7 +1,7 @@
 import { RunnerError } from '../runtime/errors.ts';
 import { CorruptExample } from './corrupt-example.ts';
 import type { ExampleRef } from './order.ts';
-import { type ScoreIndex, scoreBytes } from './score-index.ts';
+import { type ScoreIndex, scoreRow } from './score-index.ts';
 import type { ShardCache } from './shard-cache.ts';
 import type { DataIndex } from './types.ts';
 
@@ -56,15 +56,12 @@ export class ScoreReader {
   }
 
   async #read({ shard, example }: ExampleRef, tensor: number, out: Float32Array): Promise<void> {
-    const { width, dtype } = this.#scores;
     const stored = this.#scores.shards[shard]!;
     if (stored.corrupt.includes(example)) throw new CorruptExample('the teacher could not be shown it');
-    const size = width * scoreBytes[dtype];
-    const offset = stored.offset + (tensor * stored.examples + example) * size;
-    const row = new Uint8Array(await this.#shards.read(stored, { offset, size }));
-    if (dtype === 'f32') return out.set(new Float32Array(row.buffer));
+    const row = new Uint8Array(await this.#shards.read(stored, scoreRow(this.#scores, stored, tensor, example)));
+    if (this.#scores.dtype === 'f32') return out.set(new Float32Array(row.buffer));
     // The upper half of a float32 is a bfloat16: widening is exact.
-    const bits = new Uint32Array(out.buffer, out.byteOffset, width);
+    const bits = new Uint32Array(out.buffer, out.byteOffset, out.length);
     for (const [i, half] of new Uint16Array(row.buffer).entries()) bits[i] = half << 16;
   }
 }

@@ -1,5 +1,7 @@
 import type { CheckpointMetrics, Position, StateFile } from '../checkpoint/types.ts';
-import type { BatchPlan, CorruptMember } from '../data/types.ts';
+import type { ScoreFacts } from '../curation/score-file.ts';
+import type { ScoreDtype } from '../data/score-index.ts';
+import type { BatchPlan, CorruptMember, ShardIndex } from '../data/types.ts';
 import type { ModelConfig } from '../model/sizes.ts';
 import type { ObjectiveSettings } from '../objectives/registry.ts';
 import type { Schedule } from '../recipe/schedule.ts';
@@ -55,7 +57,31 @@ export interface EvaluateJob {
   readonly maxExamples: number;
 }
 
-export type TrainerJob = TrainJob | EvaluateJob;
+/** Embeds every example of a data shard with a teacher; answers null when it was stopped. */
+export interface ScoreJob {
+  readonly kind: 'score';
+  /** Local folder with the teacher's model.safetensors. */
+  readonly folder: string;
+  readonly teacher: ScoreFacts['teacher'];
+  readonly model: ModelConfig;
+  readonly shard: ShardIndex;
+  /** Ascending, each once. */
+  readonly languages: readonly string[];
+  /** Sorted ids of all tokens that the texts of all shards have, or null for any: the teacher stays warm between shards. */
+  readonly vocabulary: readonly number[] | null;
+  readonly dtype: ScoreDtype;
+  /** Local file that is written. */
+  readonly out: string;
+}
+
+export interface ScoredFile {
+  readonly bytes: number;
+  readonly sha256: string;
+  readonly examples: number;
+  readonly corrupt: number;
+}
+
+export type TrainerJob = TrainJob | EvaluateJob | ScoreJob;
 export type ToTrainer =
   | { readonly type: 'start'; readonly id: number; readonly job: TrainerJob }
   | { readonly type: 'stop'; readonly id: number };
