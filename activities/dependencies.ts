@@ -1,4 +1,4 @@
-import type { CommitOptions } from '../src/checkpoint/commit.ts';
+import type { CommitPoint } from '../src/checkpoint/commit.ts';
 import type { TrainerProcess } from '../src/runtime/trainer-process.ts';
 import type { ObjectStore } from '../src/storage/object-store.ts';
 
@@ -17,8 +17,8 @@ export interface Dependencies {
   readonly log: ActivityLog;
   /** Version of this code, for manifests. */
   readonly codeVersion: string;
-  /** Tests: points of the commit protocol, where a process may die. */
-  readonly onPoint?: CommitOptions['onPoint'];
+  /** Tests: points of the commit protocol, and of scoring, where a process may die. */
+  readonly onPoint?: (point: CommitPoint | 'scored' | 'stored') => void | Promise<void>;
   /** Tests: pause before an upload is tried again, in milliseconds. */
   readonly uploadRetryMs?: number;
 }

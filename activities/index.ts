@@ -8,6 +8,8 @@ import { plan } from './plan.ts';
 import { pruneCheckpoints, sweep } from './prune-checkpoints.ts';
 import { recoverCheckpoint } from './recover-checkpoint.ts';
 import { replan } from './replan.ts';
+import { scoreShard } from './score-shard.ts';
+import { sealScores } from './seal-scores.ts';
 import { trainShard } from './train-shard.ts';
 import type { Activities } from './types.ts';
 
@@ -24,6 +26,8 @@ export function createActivities(deps: Dependencies): Activities {
     replan: activity(deps, replan),
     evaluate: activity(deps, evaluate),
     exportModel: activity(deps, exportModel),
+    scoreShard: activity(deps, scoreShard),
+    sealScores: activity(deps, sealScores),
   };
 }
 

@@ -1,4 +1,6 @@
 import type { CheckpointMetrics, CheckpointRef, Position } from '../src/checkpoint/types.ts';
+import type { ScoreDtype } from '../src/data/score-index.ts';
+import type { ModelConfig } from '../src/model/sizes.ts';
 import type { Overrides } from '../src/recipe/overrides.ts';
 
 /** What crosses the wire between workflows and activities: small JSON, references and never tensors. */
@@ -134,6 +136,45 @@ export interface EvaluationResult {
   readonly report: Readonly<Record<string, unknown>>;
 }
 
+/** What a teacher is to make of the training data of a phase, once. */
+export interface Scoring {
+  readonly plan: Pick<PhasePlan, 'run' | 'phase' | 'settings' | 'index'>;
+  readonly teacher: { readonly checkpoint: CheckpointRef; readonly model: ModelConfig };
+  readonly languages: readonly string[];
+  readonly dtype: ScoreDtype;
+}
+
+export interface ScoreShardInput extends Scoring {
+  /** Number of the data shard in the index. */
+  readonly shard: number;
+}
+
+/** One file of scores; `scoresKey` says where it lies. */
+export interface ScoreShardResult {
+  readonly shard: number;
+  readonly bytes: number;
+  readonly etag: string;
+  readonly sha256: string;
+  readonly examples: number;
+  /** Examples that the teacher could not be shown. */
+  readonly corrupt: number;
+}
+
+export interface SealScoresInput extends Scoring {
+  /** Of every shard, in any order. */
+  readonly results: readonly ScoreShardResult[];
+}
+
+export interface SealedScores {
+  /** ScoreIndex. */
+  readonly scores: Document;
+  /** Of an embedding. */
+  readonly width: number;
+  readonly bytes: number;
+  readonly examples: number;
+  readonly corrupt: number;
+}
+
 export interface ExportInput {
   readonly plan: PhasePlan;
   readonly checkpoint: CheckpointRef;
@@ -158,4 +199,6 @@ export interface Activities {
   replan(input: ReplanInput): Promise<PhasePlan>;
   evaluate(input: EvaluateInput): Promise<EvaluationResult>;
   exportModel(input: ExportInput): Promise<ExportResult>;
+  scoreShard(input: ScoreShardInput): Promise<ScoreShardResult>;
+  sealScores(input: SealScoresInput): Promise<SealedScores>;
 }

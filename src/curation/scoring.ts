@@ -32,6 +32,7 @@ export class Scoring {
    */
   async score(job: ScoreJob, { note, signal, env = process.env }: ScoringEvents): Promise<ScoredFile | null> {
     const { model, shard, languages } = job;
+    if (signal.aborted) return null;
     const embedder = await this.#teacher(job);
     if (signal.aborted) return null;
     const settings: ScoreLoaderSettings = { model, shard, languages, env: { ...env } };

@@ -75,6 +75,11 @@ export function activities(changes: Partial<Activities> = {}): Activities {
       const prefix = `runs/${plan.run}/export/`;
       return { uri: `s3://bucket/${prefix}`, prefix, bytes: 1, sha256: hash('e') };
     },
+    scoreShard: async ({ shard }) => ({ shard, bytes: 1, etag: 'e', sha256: hash('f'), examples: 1, corrupt: 0 }),
+    sealScores: async ({ results }) => ({
+      scores: { key: 'scores.json', sha256: hash('f') },
+      ...{ width: 1, bytes: results.length, examples: results.length, corrupt: 0 },
+    }),
     ...changes,
   };
   // As createActivities does it: what is thrown reaches the workflow as one sentence.
