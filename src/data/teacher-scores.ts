@@ -15,11 +15,10 @@ export const teacherScoresPart: BatchPart<TeacherScores> = {
     teacherTexts: { dtype: 'float32', size: width },
   }),
   async fill({ ref, language, plain, scores }, { width }, _, { teacherImages, teacherTexts }) {
-    if (scores?.width !== width)
-      throw new RunnerError(
-        'DataContract',
-        `stored scores of width ${width} are wanted, and ${scores?.width} is there`,
-      );
+    if (scores?.width !== width) {
+      const there = scores ? `those of width ${scores.width}` : 'none';
+      throw new RunnerError('DataContract', `stored scores of width ${width} are wanted, and ${there} are there`);
+    }
     if (!plain)
       throw new RunnerError(
         'RecipeInvalid',
