@@ -2,14 +2,12 @@ import { claimRun } from '../src/checkpoint/claim.ts';
 import { hashJson } from '../src/checkpoint/identity.ts';
 import { namePattern } from '../src/checkpoint/keys.ts';
 import { indexData } from '../src/data/index-data.ts';
-import { collectTokenIds } from '../src/data/read-examples.ts';
-import { loadTokenizer } from '../src/data/tokenizer.ts';
+import { indexRecipe, type RecipeData, recipeVocabulary } from '../src/data/recipe-data.ts';
 import type { DataIndex } from '../src/data/types.ts';
 import { parameterCount } from '../src/model/parameters.ts';
-import { speaks } from '../src/recipe/objectives.ts';
 import { checkAgainstData, parseRecipe } from '../src/recipe/parse.ts';
 import type { Phase, Recipe } from '../src/recipe/schema.ts';
-import { type DataFacts, modelConfig, phaseSettings } from '../src/recipe/settings.ts';
+import { type DataFacts, modelConfig, phaseSettings, vocabularyOf } from '../src/recipe/settings.ts';
 import { phaseSpans } from '../src/recipe/spans.ts';
 import { RunnerError } from '../src/runtime/errors.ts';
 import { probeConditionalWrites } from '../src/storage/conditional-writes.ts';
@@ -32,12 +30,13 @@ export async function plan({ store, log }: Dependencies, input: PlanInput, attem
     requireRunName(run);
     const recipe = parseRecipe(input.recipe);
     await probeConditionalWrites(store);
-    const index = await indexData(store, recipe.data.train);
-    checkAgainstData(recipe, index.examples);
+    const data = await indexRecipe(store, recipe);
+    checkAgainstData(recipe, data.epochs);
     const evaluation = recipe.data.evaluation === undefined ? null : await indexData(store, recipe.data.evaluation);
     const borrowed = await findBorrowed(store, run, recipe);
-    const vocabulary = await vocabularyOf(store, recipe, index);
-    const facts: DataFacts = { examples: index.examples, vocabulary, origins: borrowed };
+    const vocabulary = await recipeVocabulary(store, recipe, data);
+    const facts: DataFacts = { ...data.epochs, vocabulary, origins: borrowed };
+    const index = data.main;
     const recipeHash = hashOf(recipe);
     // Last, so that a recipe that could not start has not taken the name.
     const { created } = await claimRun(store, run, recipeHash, recipe);
@@ -47,11 +46,11 @@ export async function plan({ store, log }: Dependencies, input: PlanInput, attem
     return {
       run,
       recipeHash,
-      phases: await planPhases(store, run, recipe, recipeHash, index, facts, borrowed),
+      phases: await planPhases(store, run, recipe, recipeHash, data, facts, borrowed),
       evaluation: evaluation && (await planEvaluation(store, run, recipe, evaluation)),
       examples: index.examples,
       corrupt: index.corrupt.length + (evaluation?.corrupt.length ?? 0),
-      parameters: parameterCount(modelConfig(recipe, facts.vocabulary)),
+      parameters: parameterCount(modelConfig(recipe, vocabularyOf(recipe, undefined, facts))),
     };
   } finally {
     heart.stop();
@@ -71,33 +70,27 @@ function requireRunName(run: string): void {
   );
 }
 
-async function vocabularyOf(store: ObjectStore, recipe: Recipe, index: DataIndex): Promise<number[] | null> {
-  if (recipe.model.text.vocabulary === 'full') return null;
-  const languages = recipe.data.captions.map(({ language }) => language);
-  return collectTokenIds(store, index, loadTokenizer(), languages, { captioning: speaks(recipe) });
-}
-
 async function planPhases(
   store: ObjectStore,
   run: string,
   recipe: Recipe,
   recipeHash: string,
-  index: DataIndex,
+  data: RecipeData,
   facts: DataFacts,
   borrowed: Borrowed,
 ): Promise<PhasePlan[]> {
-  const indexDocument = await keepDocument(store, run, 'train-index', index);
   const spans = phaseSpans(recipe, facts);
   return Promise.all(
     recipe.phases.map(async (phase: Phase, i): Promise<PhasePlan> => {
       const { from, to, branches } = spans[i]!;
       const settings = phaseSettings(recipe, phase, facts);
+      const index = data.of(phase);
       return {
         run,
         phase: phase.name,
         recipeHash,
         settings: await keepDocument(store, run, `${phase.name}-settings`, settings),
-        index: indexDocument,
+        index: await keepDocument(store, run, 'train-index', index),
         dataFingerprint: index.fingerprint,
         batch: phase.batch,
         origin: originOf(phase, borrowed),

@@ -1,5 +1,6 @@
 import { tokenTable } from '../model/parameters.ts';
 import { fullVocabulary } from '../model/sizes.ts';
+import { epochOf } from '../recipe/durations.ts';
 import type { Recipe } from '../recipe/schema.ts';
 import { type DataFacts, phaseSettings } from '../recipe/settings.ts';
 import { cuts } from '../recipe/shards.ts';
@@ -49,7 +50,7 @@ export function estimate(recipe: Recipe, facts: DataFacts | null): Estimate {
         bytesPerCheckpoint,
         steps: to.step - from.step,
         examples,
-        epochs: facts ? examples / facts.examples : null,
+        epochs: facts ? examples / (epochOf(facts, phase) ?? facts.examples) : null,
         shards: cutBy(shard.steps).length,
         checkpoints,
         bytes: checkpoints * bytesPerCheckpoint,

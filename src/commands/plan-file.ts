@@ -1,7 +1,4 @@
-import { indexData } from '../data/index-data.ts';
-import { collectTokenIds } from '../data/read-examples.ts';
-import { loadTokenizer } from '../data/tokenizer.ts';
-import { speaks } from '../recipe/objectives.ts';
+import { indexRecipe, recipeVocabulary } from '../data/recipe-data.ts';
 import { checkAgainstData, parseRecipe } from '../recipe/parse.ts';
 import type { Recipe } from '../recipe/schema.ts';
 import type { DataFacts } from '../recipe/settings.ts';
@@ -13,7 +10,7 @@ import { type Estimate, estimate } from './estimate.ts';
 export async function planFile(text: string, file: string, json: boolean): Promise<string> {
   const recipe = parseRecipe(parseJson(text, file));
   const { facts, problem } = await factsOf(recipe);
-  if (facts) checkAgainstData(recipe, facts.examples);
+  if (facts) checkAgainstData(recipe, facts);
   const found = estimate(recipe, facts);
   return json ? `${JSON.stringify({ ...found, problem })}\n` : format(found, facts, problem);
 }
@@ -30,13 +27,8 @@ function parseJson(text: string, file: string): unknown {
 async function factsOf(recipe: Recipe): Promise<{ facts: DataFacts | null; problem: string | null }> {
   try {
     const store = objectStoreFromEnvironment();
-    const index = await indexData(store, recipe.data.train);
-    const languages = recipe.data.captions.map(({ language }) => language);
-    const vocabulary =
-      recipe.model.text.vocabulary === 'full'
-        ? null
-        : await collectTokenIds(store, index, loadTokenizer(), languages, { captioning: speaks(recipe) });
-    return { facts: { examples: index.examples, vocabulary }, problem: null };
+    const data = await indexRecipe(store, recipe);
+    return { facts: { ...data.epochs, vocabulary: await recipeVocabulary(store, recipe, data) }, problem: null };
   } catch (error) {
     return { facts: null, problem: (error as Error).message };
   }

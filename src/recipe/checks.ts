@@ -1,28 +1,25 @@
 import { parameterSpecs } from '../model/parameters.ts';
-import { parentOf, recipeLengths } from './durations.ts';
+import { curations } from './curation-checks.ts';
+import { type EpochFacts, parentOf, recipeLengths } from './durations.ts';
 import { nearestName } from './nearest.ts';
 import { objectivesSchema, squareObjectives } from './objectives.ts';
 import { placesOf } from './places.ts';
+import type { Problem } from './problem.ts';
 import type { Recipe } from './schema.ts';
 import { modelConfig } from './settings.ts';
 import { stepsOf } from './spans.ts';
 
-/** One mistake: the fields that it is about (dotted paths), and what to say. */
-export interface Problem {
-  readonly fields: readonly string[];
-  readonly message: string;
-}
-
-/** Where fields contradict one another. `epoch` is the number of examples to train on, when known. */
-export function contradictions(recipe: Recipe, epoch?: number): Problem[] {
+/** Where fields contradict one another. `epochs`: how many examples there are to train on, when known. */
+export function contradictions(recipe: Recipe, epochs: EpochFacts = {}): Problem[] {
   return [
     ...names(recipe),
     ...origins(recipe),
-    ...towers(recipe),
+    ...models(recipe),
     ...inputs(recipe),
     ...aims(recipe),
     ...microBatches(recipe),
-    ...lengths(recipe, epoch),
+    ...lengths(recipe, epochs),
+    ...curations(recipe),
     ...data(recipe),
   ];
 }
@@ -81,38 +78,57 @@ function aims({ phases }: Recipe): Problem[] {
   });
 }
 
-function towers(recipe: Recipe): Problem[] {
-  const { vision, text } = recipe.model;
-  const problems: Problem[] = [];
-  if (typeof vision.size === 'object' && text.size === undefined) {
-    const message = 'model.text.size is missing; needed when model.vision.size is given as numbers';
-    problems.push({ fields: ['model.text.size', 'model.vision.size'], message });
-  }
-  for (const [name, size] of Object.entries({ vision: vision.size, text: text.size })) {
-    if (typeof size !== 'object' || size.width % size.heads === 0) continue;
-    const field = `model.${name}.size`;
-    const message = `${field}.heads is ${size.heads}; a divisor of the width ${size.width} is allowed`;
-    problems.push({ fields: [field, `${field}.heads`, `${field}.width`], message });
-  }
-  if (vision.patch > vision.resolution) {
-    const message = `model.vision.patch is ${vision.patch}; at most the resolution ${vision.resolution} is allowed`;
-    problems.push({ fields: ['model.vision.patch', 'model.vision.resolution'], message });
+/** The model of the recipe, and those of single phases. */
+function models(recipe: Recipe): Problem[] {
+  const problems = towers(recipe.model, 'model');
+  for (const [i, { model, from }] of recipe.phases.entries()) {
+    if (!model) continue;
+    const field = `phases.${i}.model`;
+    problems.push(...towers(model, field));
+    if (typeof from !== 'string') continue;
+    const message = `${field} is given, and phase ${from} that it goes on from has a model; no model, or another from is allowed`;
+    problems.push({ fields: [field, `phases.${i}.from`], message });
   }
   if (problems.length > 0) return problems;
-  const known = parameterSpecs(modelConfig(recipe, null)).map(({ name }) => name);
+  const all = [undefined, ...recipe.phases.filter(({ model }) => model)];
+  const known = new Set(
+    all.flatMap((phase) => parameterSpecs(modelConfig(recipe, null, phase)).map(({ name }) => name)),
+  );
   for (const name of Object.keys(recipe.optimizer.multipliers)) {
-    if (known.includes(name)) continue;
-    const near = nearestName(name, known);
+    if (known.has(name)) continue;
+    const near = nearestName(name, [...known]);
     const message = `optimizer.multipliers names ${JSON.stringify(name)}; a parameter of the model is allowed, such as ${near ?? 'logit_bias'}`;
     problems.push({ fields: [`optimizer.multipliers.${name}`], message });
   }
   return problems;
 }
 
+function towers({ vision, text }: Recipe['model'], at: string): Problem[] {
+  const problems: Problem[] = [];
+  if (!isSized({ vision, text })) {
+    const message = `${at}.text.size is missing; needed when ${at}.vision.size is given as numbers`;
+    problems.push({ fields: [`${at}.text.size`, `${at}.vision.size`], message });
+  }
+  for (const [name, size] of Object.entries({ vision: vision.size, text: text.size })) {
+    if (typeof size !== 'object' || size.width % size.heads === 0) continue;
+    const field = `${at}.${name}.size`;
+    const message = `${field}.heads is ${size.heads}; a divisor of the width ${size.width} is allowed`;
+    problems.push({ fields: [field, `${field}.heads`, `${field}.width`], message });
+  }
+  if (vision.patch > vision.resolution) {
+    const message = `${at}.vision.patch is ${vision.patch}; at most the resolution ${vision.resolution} is allowed`;
+    problems.push({ fields: [`${at}.vision.patch`, `${at}.vision.resolution`], message });
+  }
+  return problems;
+}
+
+/** Whether the size of the text tower is known. */
+const isSized = ({ vision, text }: Pick<Recipe['model'], 'vision' | 'text'>) =>
+  typeof vision.size === 'string' || text.size !== undefined;
+
 /** What a phase makes of the vision tower's input. */
 function inputs(recipe: Recipe): Problem[] {
-  const { vision, text } = recipe.model;
-  if (typeof vision.size === 'object' && text.size === undefined) return [];
+  if (![recipe.model, ...recipe.phases.flatMap(({ model }) => model ?? [])].every(isSized)) return [];
   return recipe.phases.flatMap((phase, i) => {
     const { patch, resolution, kind } = modelConfig(recipe, null, phase).vision;
     const problem = (field: string, said: unknown, allowed: string): Problem[] => {
@@ -135,33 +151,25 @@ function inputs(recipe: Recipe): Problem[] {
   });
 }
 
-function lengths(recipe: Recipe, epoch: number | undefined): Problem[] {
-  const problems: Problem[] = [];
-  const { schedule } = recipe;
-  const batch = recipe.phases[0]!.batch;
-  if ('percent' in schedule.total) {
-    const message = 'schedule.total is in percent; percents are of it, so steps, examples or epochs are allowed';
-    return [{ fields: ['schedule.total'], message }];
-  }
-  const { total, warmup, windows } = recipeLengths(recipe, epoch);
-  const said = JSON.stringify(schedule.total);
-  if (total !== null && total < batch) {
-    const message = `schedule.total is ${said}; at least one step of ${batch} examples is allowed`;
-    return [{ fields: ['schedule.total'], message }];
-  }
-  if (total !== null && warmup !== null && warmup >= total) {
-    const message = `schedule.warmup is ${JSON.stringify(schedule.warmup)}; less than schedule.total ${said} is allowed`;
-    problems.push({ fields: ['schedule.warmup', 'schedule.total'], message });
-  }
+function lengths(recipe: Recipe, epochs: EpochFacts): Problem[] {
+  const first = recipe.phases[0]!;
+  const { total, warmup, schedules, windows } = recipeLengths(recipe, epochs);
+  const problems = scheduleProblems(recipe.schedule, { total, warmup }, first.batch, 'schedule');
+  for (const [i, { schedule, batch }] of recipe.phases.entries())
+    if (schedule) problems.push(...scheduleProblems(schedule, schedules[i]!, batch, `phases.${i}.schedule`));
+  if (problems.some(({ fields }) => fields.some((field) => field.endsWith('schedule.total')))) return problems;
   for (const [i, { from, to }] of windows.entries()) {
     const phase = recipe.phases[i]!;
-    const parent = parentOf(recipe, phase);
+    const { total } = schedules[i]!;
+    const parent = phase.schedule ? undefined : parentOf(recipe, phase);
     const above = parent && windows[recipe.phases.indexOf(parent)];
     const field = `phases.${i}.window`;
     const shown = JSON.stringify(phase.window);
     const add = (end: string, allowed: string) =>
       problems.push({ fields: [`${field}.${end}`, 'schedule.total'], message: `${field} is ${shown}; ${allowed}` });
-    if (phase.from === undefined && from !== null && from !== 0) add('from', 'a phase from scratch starts at 0');
+    if (phase.schedule && from !== null && from !== 0)
+      add('from', 'a phase with a schedule of its own starts at 0 of it');
+    else if (phase.from === undefined && from !== null && from !== 0) add('from', 'a phase from scratch starts at 0');
     else if (
       above &&
       from !== null &&
@@ -172,39 +180,80 @@ function lengths(recipe: Recipe, epoch: number | undefined): Problem[] {
       add('from', `a start within the window of ${parent.name} is allowed, after its beginning`);
     else if (from !== null && to !== null && (to - from) * phase.stretch < phase.batch)
       add('to', `at least one step of ${phase.batch} examples between from and to is allowed`);
-    else if (to !== null && total !== null && to > total) add('to', `an end within schedule.total ${said} is allowed`);
+    else if (to !== null && total !== null && to > total)
+      add('to', `an end within ${scheduleOf(recipe, phase)} is allowed`);
   }
   return problems;
 }
 
+/** The total of the schedule that a phase follows, as the recipe says it. */
+function scheduleOf(recipe: Recipe, phase: Recipe['phases'][number]): string {
+  const parent = parentOf(recipe, phase);
+  if (phase.schedule)
+    return `phases.${recipe.phases.indexOf(phase)}.schedule.total ${JSON.stringify(phase.schedule.total)}`;
+  return parent ? scheduleOf(recipe, parent) : `schedule.total ${JSON.stringify(recipe.schedule.total)}`;
+}
+
+function scheduleProblems(
+  schedule: Recipe['schedule'],
+  { total, warmup }: { readonly total: number | null; readonly warmup: number | null },
+  batch: number,
+  at: string,
+): Problem[] {
+  const said = JSON.stringify(schedule.total);
+  if ('percent' in schedule.total) {
+    const message = `${at}.total is in percent; percents are of it, so steps, examples or epochs are allowed`;
+    return [{ fields: [`${at}.total`], message }];
+  }
+  if (total !== null && total < batch) {
+    const message = `${at}.total is ${said}; at least one step of ${batch} examples is allowed`;
+    return [{ fields: [`${at}.total`], message }];
+  }
+  if (total === null || warmup === null || warmup < total) return [];
+  const message = `${at}.warmup is ${JSON.stringify(schedule.warmup)}; less than ${at}.total ${said} is allowed`;
+  return [{ fields: [`${at}.warmup`, `${at}.total`], message }];
+}
+
+/** The data of the recipe, and what single phases have otherwise. */
 function data(recipe: Recipe): Problem[] {
+  const { evaluation } = recipe.data;
+  const problems = dataProblems(recipe.data, evaluation, 'data');
+  for (const [i, { data }] of recipe.phases.entries())
+    if (data) problems.push(...dataProblems(data, evaluation, `phases.${i}.data`));
+  return problems;
+}
+
+function dataProblems(
+  { train = [], captions = [], augment }: NonNullable<Recipe['phases'][number]['data']>,
+  evaluation: string | undefined,
+  at: string,
+): Problem[] {
   const problems: Problem[] = [];
-  const { train, evaluation, captions, augment } = recipe.data;
   for (const place of placesOf(train)) {
     if (evaluation === undefined) continue;
     if (`${evaluation}/`.startsWith(`${place}/`)) {
-      const message = `data.evaluation is "${evaluation}"; a prefix outside of data.train "${place}" is allowed, since it must not be trained on`;
-      problems.push({ fields: ['data.evaluation', 'data.train'], message });
+      const message = `data.evaluation is "${evaluation}"; a prefix outside of ${at}.train "${place}" is allowed, since it must not be trained on`;
+      problems.push({ fields: ['data.evaluation', `${at}.train`], message });
     } else if (`${place}/`.startsWith(`${evaluation}/`)) {
-      const message = `data.evaluation is "${evaluation}"; it holds data.train "${place}", and must not be trained on`;
-      problems.push({ fields: ['data.evaluation', 'data.train'], message });
+      const message = `data.evaluation is "${evaluation}"; it holds ${at}.train "${place}", and must not be trained on`;
+      problems.push({ fields: ['data.evaluation', `${at}.train`], message });
     }
   }
   const places = placesOf(train);
   places.forEach((place, i) => {
     if (!places.some((other, j) => i !== j && `${place}/`.startsWith(`${other}/`) && (place !== other || j < i)))
       return;
-    const message = `data.train names "${place}" twice, or within another of its places; each once is allowed`;
-    problems.push({ fields: ['data.train'], message });
+    const message = `${at}.train names "${place}" twice, or within another of its places; each once is allowed`;
+    problems.push({ fields: [`${at}.train`], message });
   });
   captions.forEach(({ language }, i) => {
     if (captions.findIndex((other) => other.language === language) === i) return;
-    const message = `data.captions.${i}.language is "${language}" again; each language once is allowed`;
-    problems.push({ fields: [`data.captions.${i}.language`], message });
+    const message = `${at}.captions.${i}.language is "${language}" again; each language once is allowed`;
+    problems.push({ fields: [`${at}.captions.${i}.language`], message });
   });
-  if (augment.scale[0] > augment.scale[1]) {
-    const message = `data.augment.scale is ${JSON.stringify(augment.scale)}; [smallest, largest] is allowed`;
-    problems.push({ fields: ['data.augment.scale'], message });
+  if (augment && augment.scale[0] > augment.scale[1]) {
+    const message = `${at}.augment.scale is ${JSON.stringify(augment.scale)}; [smallest, largest] is allowed`;
+    problems.push({ fields: [`${at}.augment.scale`], message });
   }
   return problems;
 }

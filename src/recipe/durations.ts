@@ -26,22 +26,52 @@ export interface Window {
   readonly to: number | null;
 }
 
-/** The lengths of a recipe in examples; null where the size of the data set is needed and not known. */
-export function recipeLengths(recipe: Recipe, epoch?: number) {
-  const facts = { batch: recipe.phases[0]!.batch, epoch };
-  const total = examplesOf(recipe.schedule.total, facts);
-  const within = { ...facts, total: total ?? undefined };
+/** How many examples there are to train on, where that is known. */
+export interface EpochFacts {
+  /** Below `data.train` of the recipe. */
+  readonly examples?: number | undefined;
+  /** Of phases with other data, by name. */
+  readonly phaseExamples?: Readonly<Record<string, number>> | undefined;
+}
+
+/** Examples of an epoch of a phase. */
+export const epochOf = ({ examples, phaseExamples }: EpochFacts, { name, data }: Phase): number | undefined =>
+  data?.train === undefined ? examples : phaseExamples?.[name];
+
+/** A schedule in examples of it; null where a fact is not known. */
+export interface ScheduleLengths {
+  readonly total: number | null;
+  readonly warmup: number | null;
+  readonly shape: 'cosine' | 'constant';
+}
+
+/**
+ * The schedule that each phase follows and the window of it that it covers, in examples; null where the size of a data
+ * set is needed and not known.
+ */
+export function recipeLengths(recipe: Recipe, epochs: EpochFacts = {}) {
+  const lengths = (schedule: Phase['schedule'] & {}, phase: Phase): ScheduleLengths => {
+    const facts = { batch: phase.batch, epoch: epochOf(epochs, phase) };
+    const total = examplesOf(schedule.total, facts);
+    const warmup = examplesOf(schedule.warmup, { ...facts, total: total ?? undefined });
+    return { total, warmup, shape: schedule.shape };
+  };
+  const first = lengths({ ...recipe.schedule, shape: 'cosine' }, recipe.phases[0]!);
   const windows: Window[] = [];
+  const schedules: ScheduleLengths[] = [];
   for (const phase of recipe.phases) {
-    const own = { ...within, batch: phase.batch };
+    const above = recipe.phases.findIndex(({ name }) => name === phase.from);
+    const own = phase.schedule ? lengths(phase.schedule, phase) : (schedules[above] ?? first);
+    schedules.push(own);
+    const facts = { batch: phase.batch, epoch: epochOf(epochs, phase), total: own.total ?? undefined };
     const { from, to } = phase.window;
-    const parent = windows[recipe.phases.findIndex(({ name }) => name === phase.from)];
+    const goesOn = phase.schedule ? undefined : windows[above];
     windows.push({
-      from: from === undefined ? (parent ? parent.to : 0) : examplesOf(from, own),
-      to: examplesOf(to, own),
+      from: from === undefined ? (goesOn ? goesOn.to : 0) : examplesOf(from, facts),
+      to: examplesOf(to, facts),
     });
   }
-  return { total, warmup: examplesOf(recipe.schedule.warmup, within), windows };
+  return { total: first.total, warmup: first.warmup, schedules, windows };
 }
 
 /** The phase of the same recipe that a phase goes on from. */

@@ -1,8 +1,10 @@
 import type { z } from 'zod';
 import { RunnerError } from '../runtime/errors.ts';
 import { allowedWords, schemaAt } from './allowed.ts';
-import { contradictions, type Problem } from './checks.ts';
+import { contradictions } from './checks.ts';
+import type { EpochFacts } from './durations.ts';
 import { nearestName } from './nearest.ts';
+import type { Problem } from './problem.ts';
 import { type Recipe, recipeSchema } from './schema.ts';
 import { findSecrets } from './secrets.ts';
 
@@ -25,9 +27,9 @@ export function parseRecipe(json: unknown): Recipe {
   return recipeSchema.parse(json);
 }
 
-/** Checks what needs the size of the data set: lengths in epochs. */
-export function checkAgainstData(recipe: Recipe, examples: number): void {
-  const problems = contradictions(recipe, examples);
+/** Checks what needs the sizes of the data sets: lengths in epochs. */
+export function checkAgainstData(recipe: Recipe, epochs: EpochFacts): void {
+  const problems = contradictions(recipe, epochs);
   if (problems.length > 0) throw invalid(problems);
 }
 

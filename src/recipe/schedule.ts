@@ -2,6 +2,8 @@
 export interface Schedule {
   readonly total: number;
   readonly warmup: number;
+  /** Absent: cosine. */
+  readonly shape?: 'cosine' | 'constant';
   /** Absent: a phase from scratch. The phase begins at `position` when `examples` were seen, and `stretch` examples move the schedule by one. */
   readonly start?: { readonly examples: number; readonly position: number; readonly stretch: number };
 }
@@ -23,4 +25,12 @@ export function cosineFactor(position: number, total: number, warmup: number): n
   const progress = Math.min(1, Math.max(0, (position - warmup) / Math.max(1, total - warmup)));
   const ramp = warmup > 0 ? Math.min(1, position / warmup) : 1;
   return 0.5 * (1 + Math.cos(Math.PI * progress)) * ramp;
+}
+
+/** The learning rate's factor after `examples` of the run. */
+export function scheduleFactor(examples: number, schedule: Schedule): number {
+  const position = schedulePosition(examples, schedule);
+  const { total, warmup, shape = 'cosine' } = schedule;
+  if (shape === 'cosine') return cosineFactor(position, total, warmup);
+  return warmup > 0 ? Math.min(1, position / warmup) : 1;
 }

@@ -1,5 +1,7 @@
 import { z } from 'zod';
+import { checkpointOfRunSchema, curationSchema } from './curation.ts';
 import { objectivesSchema } from './objectives.ts';
+import { phaseName as name } from './phase-name.ts';
 
 /**
  * A run as one JSON document. This file is the only description of it: the types, the checks and the
@@ -8,7 +10,6 @@ import { objectivesSchema } from './objectives.ts';
 
 const positive = z.number().positive();
 const fraction = z.number().min(0).max(1);
-const name = z.string().regex(/^[a-z][a-z0-9-]{0,39}$/, 'a name of a-z, 0-9 and -, at most 40 long');
 const prefix = z
   .string()
   .regex(
@@ -76,6 +77,14 @@ const captionSchema = z.strictObject({
   weight: positive,
 });
 
+const augmentSchema = z.strictObject({
+  scale: z
+    .tuple([positive, positive])
+    .default([1, 1])
+    .describe('Side of the crop in sides of the image, drawn evenly.'),
+  shift: fraction.default(0).describe('Largest shift of the crop in sides of the image.'),
+});
+
 const dataSchema = z.strictObject({
   train: z
     .union(
@@ -91,16 +100,15 @@ const dataSchema = z.strictObject({
   labelShare: fraction
     .default(0.5)
     .describe('Share of examples described by the first caption alone, the rest by label and tags.'),
-  augment: z
-    .strictObject({
-      scale: z
-        .tuple([positive, positive])
-        .default([1, 1])
-        .describe('Side of the crop in sides of the image, drawn evenly.'),
-      shift: fraction.default(0).describe('Largest shift of the crop in sides of the image.'),
-    })
-    .prefault({})
-    .describe('The paper trains on unaugmented images; small data sets need some.'),
+  augment: augmentSchema.prefault({}).describe('The paper trains on unaugmented images; small data sets need some.'),
+});
+
+/** What a phase may say of its data otherwise than the recipe; what it does not say is as there. */
+const phaseDataSchema = z.strictObject({
+  train: dataSchema.shape.train.optional(),
+  captions: z.array(captionSchema).min(1).optional(),
+  labelShare: fraction.optional(),
+  augment: augmentSchema.optional(),
 });
 
 const optimizerSchema = z.strictObject({
@@ -125,18 +133,17 @@ const scheduleSchema = z.strictObject({
   warmup: durationSchema.default({ steps: 0 }),
 });
 
+const phaseScheduleSchema = z.strictObject({
+  total: durationSchema.describe('Steps count batches of this phase.'),
+  warmup: durationSchema.default({ steps: 0 }),
+  shape: z.enum(['cosine', 'constant']).default('cosine'),
+});
+
 const phaseSchema = z.strictObject({
   name,
   from: z
     .union(
-      [
-        name,
-        z.strictObject({
-          run: z.string().regex(/^(?!\.{1,2}$)[A-Za-z0-9._-]{1,200}$/, 'the name of a run'),
-          phase: name,
-          step: z.int().min(0).optional().describe('By default the newest checkpoint.'),
-        }),
-      ],
+      [name, checkpointOfRunSchema],
       'an earlier phase by its name, or a checkpoint of another run, {"run": "first", "phase": "pretrain", "step": 900}',
     )
     .optional()
@@ -152,6 +159,30 @@ const phaseSchema = z.strictObject({
     .describe(
       'The part of the schedule that the phase covers; percents and steps count from the start of the schedule.',
     ),
+  schedule: phaseScheduleSchema
+    .optional()
+    .describe(
+      'A schedule of its own, from its start to its end; phases that go on from it follow it. Absent: that of the phase that it goes on from, or of the recipe.',
+    ),
+  model: modelSchema
+    .optional()
+    .describe(
+      'Another model than the one of the recipe, such as a larger teacher, where a phase starts from scratch or from another run; phases that go on from it have it too.',
+    ),
+  data: phaseDataSchema
+    .optional()
+    .describe('Other data than the rest of the recipe, such as a curated set to fine-tune a teacher on.'),
+  optimizer: z
+    .strictObject({
+      learningRate: positive.optional(),
+      weightDecay: z.number().min(0).optional(),
+      clipNorm: positive.optional(),
+    })
+    .optional()
+    .describe('What this phase alone has otherwise than the recipe.'),
+  curation: curationSchema
+    .optional()
+    .describe('Active curation (ACID; arXiv 2502.14786, 2.5): of a super-batch only what a teacher finds learnable.'),
   vision: z
     .strictObject({
       patch: patch.optional(),

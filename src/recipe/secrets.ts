@@ -1,5 +1,5 @@
 import { RunnerError } from '../runtime/errors.ts';
-import type { Problem } from './checks.ts';
+import type { Problem } from './problem.ts';
 
 const deepest = 16;
 

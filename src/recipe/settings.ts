@@ -2,17 +2,17 @@ import type { Position } from '../checkpoint/types.ts';
 import { fullVocabulary, type ModelConfig, type TowerSize, textSizeFor, towerSizes } from '../model/sizes.ts';
 import { RunnerError } from '../runtime/errors.ts';
 import type { PhaseSettings } from '../train/protocol.ts';
-import { naflexOf, parentOf, recipeLengths } from './durations.ts';
+import { type EpochFacts, naflexOf, parentOf, recipeLengths } from './durations.ts';
 import { resolveObjectives } from './objectives.ts';
 import type { Schedule } from './schedule.ts';
-import type { Phase, Recipe } from './schema.ts';
+import type { DataSettings, OptimizerSettings, Phase, Recipe } from './schema.ts';
 import { phaseSpans } from './spans.ts';
 
 /** What a recipe does not say about its data. */
-export interface DataFacts {
+export interface DataFacts extends EpochFacts {
   /** Usable examples under `data.train`. */
   readonly examples: number;
-  /** Sorted ids of a compacted token table, null for the full one. */
+  /** Sorted ids that a compacted token table holds, those of all data of the recipe; null when no model has one. */
   readonly vocabulary: readonly number[] | null;
   /** Where the checkpoints of other runs stand, by the phase that goes on from them. */
   readonly origins?: Readonly<Record<string, Position>>;
@@ -21,17 +21,45 @@ export interface DataFacts {
 type Size = Recipe['model']['vision']['size'];
 const numbers = (size: Size): TowerSize => (typeof size === 'string' ? towerSizes[size] : size);
 
+/** The model of a phase as the recipe writes it: its own, that of the phase that it goes on from, or the recipe's. */
+export function modelOf(recipe: Recipe, phase: Phase | undefined): Recipe['model'] {
+  if (phase === undefined) return recipe.model;
+  return phase.model ?? modelOf(recipe, parentOf(recipe, phase));
+}
+
+/** The data of a phase: what it says itself, else the recipe's. */
+export function dataOf({ data: { evaluation, ...common } }: Recipe, { data = {} }: Phase): DataSettings {
+  const own = Object.fromEntries(Object.entries(data).filter(([, value]) => value !== undefined));
+  return { ...common, ...own, ...(evaluation !== undefined && { evaluation }) };
+}
+
+function optimizerOf({ optimizer }: Recipe, phase: Phase): OptimizerSettings {
+  const { learningRate, weightDecay, clipNorm } = phase.optimizer ?? {};
+  return {
+    ...optimizer,
+    learningRate: learningRate ?? optimizer.learningRate,
+    weightDecay: weightDecay ?? optimizer.weightDecay,
+    clipNorm: clipNorm ?? optimizer.clipNorm,
+  };
+}
+
+/** The ids of the token table of a phase's model, null for the full one. */
+export function vocabularyOf(recipe: Recipe, phase: Phase | undefined, { vocabulary }: Pick<DataFacts, 'vocabulary'>) {
+  return modelOf(recipe, phase).text.vocabulary === 'full' ? null : vocabulary;
+}
+
 /** The vision tower's input in a phase: what it says itself, else as in the phase that it goes on from. */
 function visionInput(recipe: Recipe, phase: Phase | undefined): { patch: number; resolution: number } {
-  const { patch, resolution } = recipe.model.vision;
+  const { patch, resolution } = modelOf(recipe, phase).vision;
   if (phase === undefined) return { patch, resolution };
-  const before = visionInput(recipe, parentOf(recipe, phase));
+  const parent = phase.model ? undefined : parentOf(recipe, phase);
+  const before = parent ? visionInput(recipe, parent) : { patch, resolution };
   return { patch: phase.vision.patch ?? before.patch, resolution: phase.vision.resolution ?? before.resolution };
 }
 
 /** The shapes of the towers, of a phase or as the recipe begins. Without ids the token table is full. */
 export function modelConfig(recipe: Recipe, vocabulary: readonly number[] | null, phase?: Phase): ModelConfig {
-  const { vision, text } = recipe.model;
+  const { vision, text } = modelOf(recipe, phase);
   const textSize = text.size ?? (typeof vision.size === 'string' ? textSizeFor(vision.size) : null);
   if (textSize === null) throw new RunnerError('RecipeInvalid', 'model.text.size is missing');
   const naflex = phase && naflexOf(recipe, phase);
@@ -43,18 +71,21 @@ export function modelConfig(recipe: Recipe, vocabulary: readonly number[] | null
 
 /** The schedule in examples; its lengths are known once the data is. */
 export function schedule(recipe: Recipe, phase: Phase, facts: DataFacts): Schedule {
-  const { total, warmup } = recipeLengths(recipe, facts.examples);
-  const { from, position } = phaseSpans(recipe, facts)[recipe.phases.indexOf(phase)]!;
-  if (phase.from === undefined && phase.stretch === 1) return { total: total ?? 0, warmup: warmup ?? 0 };
-  const start = { examples: from.examples, position, stretch: phase.stretch };
-  return { total: total ?? 0, warmup: warmup ?? 0, start };
+  const i = recipe.phases.indexOf(phase);
+  const { total, warmup, shape } = recipeLengths(recipe, facts).schedules[i]!;
+  const { from, position } = phaseSpans(recipe, facts)[i]!;
+  const own = { total: total ?? 0, warmup: warmup ?? 0, ...(shape !== 'cosine' && { shape }) };
+  if (phase.from === undefined && phase.stretch === 1) return own;
+  return { ...own, start: { examples: from.examples, position, stretch: phase.stretch } };
 }
 
 /** All that fixes the training of a phase, every default and unit resolved. */
 export function phaseSettings(recipe: Recipe, phase: Phase, facts: DataFacts): PhaseSettings {
-  const model = modelConfig(recipe, facts.vocabulary, phase);
+  const vocabulary = vocabularyOf(recipe, phase, facts);
+  const model = modelConfig(recipe, vocabulary, phase);
   const naflex = naflexOf(recipe, phase);
-  const { size } = recipe.model.vision;
+  const { vision, init } = modelOf(recipe, phase);
+  const { size } = vision;
   const { objectives, parts } = resolveObjectives(phase.objectives, model, typeof size === 'string' ? size : null);
   return {
     phase: phase.name,
@@ -63,9 +94,9 @@ export function phaseSettings(recipe: Recipe, phase: Phase, facts: DataFacts): P
     accumulate: phase.accumulate,
     remat: phase.remat,
     model,
-    init: recipe.model.init,
+    init,
     objectives,
-    optimizer: recipe.optimizer,
+    optimizer: optimizerOf(recipe, phase),
     teacher: phase.teacher,
     ...(recipe.divergence.maxLoss !== undefined && { maxLoss: recipe.divergence.maxLoss }),
     schedule: schedule(recipe, phase, facts),
@@ -74,9 +105,9 @@ export function phaseSettings(recipe: Recipe, phase: Phase, facts: DataFacts): P
       phase: phase.name,
       batch: phase.batch,
       resolution: model.vision.resolution,
-      textLength: recipe.model.text.length,
-      data: recipe.data,
-      vocabulary: facts.vocabulary,
+      textLength: model.text.length,
+      data: dataOf(recipe, phase),
+      vocabulary,
       ...(naflex && { naflex: { ...naflex, patch: model.vision.patch } }),
       ...(Object.keys(parts).length > 0 && { parts }),
     },

@@ -1,5 +1,6 @@
 import type { Position } from '../checkpoint/types.ts';
-import { naflexOf, parentOf, recipeLengths } from './durations.ts';
+import { superBatch } from './curation.ts';
+import { type EpochFacts, naflexOf, parentOf, recipeLengths } from './durations.ts';
 import type { Phase, Recipe } from './schema.ts';
 import { PhaseSteps } from './steps.ts';
 
@@ -14,20 +15,19 @@ export interface PhaseSpan {
   readonly branches: readonly number[];
 }
 
-export interface SpanFacts {
-  readonly examples?: number | undefined;
+export interface SpanFacts extends EpochFacts {
   readonly origins?: Readonly<Record<string, Position>> | undefined;
 }
 
 /**
  * Every phase of a recipe in whole steps; what is left over at the end of a window is not trained on. A stretched
  * phase takes `stretch` examples for each of its window. A phase branches off at the last whole step of its parent
- * before its window begins.
+ * before its window begins; one with a schedule of its own goes on from its parent's end.
  * @param facts how many examples an epoch has, and where the checkpoints of other runs stand, by the phase that goes on
  * from them: what is not known counts from nothing
  */
 export function phaseSpans(recipe: Recipe, facts: SpanFacts = {}): PhaseSpan[] {
-  const { windows } = recipeLengths(recipe, facts.examples);
+  const { windows } = recipeLengths(recipe, facts);
   const spans: (PhaseSpan & { branches: number[] })[] = [];
   for (const [i, phase] of recipe.phases.entries()) {
     const from = windows[i]!.from ?? 0;
@@ -39,8 +39,9 @@ export function phaseSpans(recipe: Recipe, facts: SpanFacts = {}): PhaseSpan[] {
     if (parent && above) {
       const steps = stepsOf(recipe, parent);
       const most = above.to.step - above.from.step;
-      start = advanced(above.from, steps, Math.min(steps.within((from - above.position) * parent.stretch), most));
-      position = above.position + (start.examples - above.from.examples) / parent.stretch;
+      const before = phase.schedule ? most : steps.within((from - above.position) * parent.stretch);
+      start = advanced(above.from, steps, Math.min(before, most));
+      if (!phase.schedule) position = above.position + (start.examples - above.from.examples) / parent.stretch;
       above.branches.push(start.step);
     }
     const steps = stepsOf(recipe, phase);
@@ -52,7 +53,9 @@ export function phaseSpans(recipe: Recipe, facts: SpanFacts = {}): PhaseSpan[] {
 
 /** Which examples the steps of a phase take. */
 export function stepsOf(recipe: Recipe, phase: Phase): PhaseSteps {
-  return new PhaseSteps({ seed: recipe.seed, phase: phase.name, batch: phase.batch, naflex: naflexOf(recipe, phase) });
+  const { name, batch, curation } = phase;
+  const candidates = curation && superBatch(curation, batch);
+  return new PhaseSteps({ seed: recipe.seed, phase: name, batch, candidates, naflex: naflexOf(recipe, phase) });
 }
 
 const advanced = ({ step, examples }: Position, of: PhaseSteps, steps: number): Position => {

@@ -8,7 +8,7 @@ export interface NaflexBatches {
   readonly halveFrom: number;
 }
 
-/** The examples of one step. */
+/** The examples that one step is made from. */
 export interface StepExamples {
   /** Number of the first one in the order of the phase. */
   readonly first: number;
@@ -28,10 +28,12 @@ export interface StepSettings {
   readonly seed: number;
   readonly phase: string;
   readonly batch: number;
+  /** Examples of the super-batch that the batch is chosen from; absent: the batch is taken as it comes. */
+  readonly candidates?: number | undefined;
   readonly naflex?: NaflexBatches | undefined;
 }
 
-/** Which examples each step of a phase trains on: a pure function of (seed, phase, step). Steps count from 0. */
+/** Which examples each step of a phase is made from: a pure function of (seed, phase, step). Steps count from 0. */
 export class PhaseSteps {
   readonly #settings: StepSettings;
   /** The first step of each batch so far; batches of NaFlex have one step or two. */
@@ -42,8 +44,8 @@ export class PhaseSteps {
   }
 
   at(step: number): StepExamples {
-    const { batch, naflex } = this.#settings;
-    if (naflex === undefined) return { first: step * batch, count: batch, length: null };
+    const { batch, candidates = batch, naflex } = this.#settings;
+    if (naflex === undefined) return { first: step * candidates, count: candidates, length: null };
     const index = this.#batchOf(step);
     const length = this.#lengthOf(index);
     const steps = this.#stepsOf(length);
@@ -51,9 +53,10 @@ export class PhaseSteps {
     return { first, count: batch / steps, length };
   }
 
-  /** Examples of the phase before a step. */
+  /** Examples that the phase trained on before a step. */
   seenBefore(step: number): number {
-    return this.at(step).first;
+    const { batch, naflex } = this.#settings;
+    return naflex === undefined ? step * batch : this.at(step).first;
   }
 
   /** Steps of the whole batches that fit into so many examples. */
@@ -66,7 +69,7 @@ export class PhaseSteps {
     return this.#firstSteps[batches]!;
   }
 
-  /** The shapes that steps have, each once. */
+  /** The shapes of what steps train on, each once. */
   shapes(): { readonly count: number; readonly length: number | null }[] {
     const { batch, naflex } = this.#settings;
     if (naflex === undefined) return [{ count: batch, length: null }];

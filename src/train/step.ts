@@ -1,7 +1,7 @@
 import { type CompileOptions, compile, type Program, type Values } from '../compile/program.ts';
 import type { Batch } from '../data/types.ts';
 import { embeddingWidth } from '../model/sizes.ts';
-import { cosineFactor, schedulePosition } from '../recipe/schedule.ts';
+import { scheduleFactor } from '../recipe/schedule.ts';
 import { PhaseSteps } from '../recipe/steps.ts';
 import { lossOf } from './losses.ts';
 import { stepScalars } from './optimiser.ts';
@@ -52,8 +52,7 @@ export function createTrainer(settings: PhaseSettings, options: Pick<CompileOpti
     stateNames: Object.keys(phase.pieces),
     step(step, batch, seen = (step - 1) * settings.batches.batch) {
       // The factor at the examples seen before this step, as optax counts.
-      const { total, warmup } = settings.schedule;
-      const factor = cosineFactor(schedulePosition(seen, settings.schedule), total, warmup);
+      const factor = scheduleFactor(seen, settings.schedule);
       const { length = null } = batch;
       const { schedule, correction1, correction2 } = stepScalars(settings.optimizer, step, factor);
       const scalars = {

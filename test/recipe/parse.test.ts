@@ -24,7 +24,7 @@ function problemsOf(change: (recipe: Written) => unknown, data?: number): string
   const written = change(recipe) ?? recipe;
   try {
     const parsed = parseRecipe(written);
-    if (data !== undefined) checkAgainstData(parsed, data);
+    if (data !== undefined) checkAgainstData(parsed, { examples: data });
     return [];
   } catch (error) {
     if (!isRunnerError(error, 'RecipeInvalid')) throw error;
