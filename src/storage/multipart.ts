@@ -32,6 +32,23 @@ const partsInFlight = 3;
 const mostParts = 10_000;
 const smallestPart = 5 * 1024 * 1024;
 
+/**
+ * Requests with bodies of a checkpoint are signed with the CRC32 that the store checks, not with another sha256 of the
+ * body on both sides: the bytes were hashed when they were written, are hashed again here before the object is made,
+ * and whoever reads them hashes them.
+ */
+function unsignedBody<T extends PutObjectCommand | UploadPartCommand>(command: T): T {
+  // Of either command the stack is the same but for the types of what goes through.
+  (command.middlewareStack as PutObjectCommand['middlewareStack']).add(
+    (next) => (args) => {
+      (args.request as { headers: Record<string, string> }).headers['x-amz-content-sha256'] = 'UNSIGNED-PAYLOAD';
+      return next(args);
+    },
+    { step: 'build', name: 'unsignedBody' },
+  );
+  return command;
+}
+
 /** Uploads a file in one request or in parts; the object appears whole, once, or not at all. */
 export async function uploadFile(client: S3Client, upload: Upload): Promise<void> {
   upload.signal?.throwIfAborted();
@@ -41,7 +58,7 @@ export async function uploadFile(client: S3Client, upload: Upload): Promise<void
     const body = await readBytes(upload, 0, upload.bytes);
     checkHash(upload, createHash('sha256').update(body).digest('hex'));
     const checked = { Body: body, ContentLength: body.length, ChecksumCRC32: checksum(body) };
-    await client.send(new PutObjectCommand({ ...target, ...type, ...checked }), sending(upload.signal));
+    await client.send(unsignedBody(new PutObjectCommand({ ...target, ...type, ...checked })), sending(upload.signal));
     return;
   }
   // Without the algorithm here versitygw refuses the checksums at completion (InvalidPart).
@@ -76,7 +93,7 @@ async function uploadParts(client: S3Client, upload: Upload, uploadId: string): 
       ContentLength: body.length,
       ...part,
     });
-    const { ETag } = await client.send(command, sending(signal));
+    const { ETag } = await client.send(unsignedBody(command), sending(signal));
     parts[number - 1] = { ...part, ...(ETag === undefined ? {} : { ETag }) };
   };
   try {
