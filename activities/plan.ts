@@ -5,6 +5,7 @@ import { indexData } from '../src/data/index-data.ts';
 import { indexRecipe, type RecipeData, recipeVocabulary } from '../src/data/recipe-data.ts';
 import type { DataIndex } from '../src/data/types.ts';
 import { parameterCount } from '../src/model/parameters.ts';
+import { plannedPace } from '../src/recipe/pace.ts';
 import { checkAgainstData, parseRecipe } from '../src/recipe/parse.ts';
 import type { Phase, Recipe } from '../src/recipe/schema.ts';
 import { type DataFacts, modelConfig, phaseSettings, vocabularyOf } from '../src/recipe/settings.ts';
@@ -97,8 +98,7 @@ async function planPhases(
         from,
         to,
         branches,
-        shardSteps: recipe.checkpoint.shard.steps,
-        checkpointEvery: recipe.checkpoint.every.steps,
+        ...plannedPace(recipe),
         keep: recipe.checkpoint.keep,
         // Of images of any shape the steps depend on which batches there are: none can be left out.
         leaveOut: settings.batches.naflex ? 0 : recipe.divergence.leaveOut,

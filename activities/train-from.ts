@@ -6,12 +6,14 @@ import { checkpointSidecars } from '../src/checkpoint/hugging-face/config.ts';
 import { readManifest } from '../src/checkpoint/manifest.ts';
 import { restoreCheckpoint } from '../src/checkpoint/restore.ts';
 import type { Commit, Manifest } from '../src/checkpoint/types.ts';
+import type { Pace } from '../src/recipe/pace.ts';
 import { RunnerError } from '../src/runtime/errors.ts';
 import type { TrainerProcess } from '../src/runtime/trainer-process.ts';
 import { MetricSeries } from '../src/telemetry/series.ts';
 import type { PhaseSettings, Progress, Snapshot } from '../src/train/protocol.ts';
 import { commitInBackground } from './background-commits.ts';
 import type { Attempt, Dependencies } from './dependencies.ts';
+import { recordPace } from './pace.ts';
 import { inputHash } from './shard-start.ts';
 import { skippedLog } from './skipped.ts';
 import type { ShardInput } from './types.ts';
@@ -24,6 +26,10 @@ export interface Shard {
   /** Local folder of this attempt alone. */
   readonly folder: string;
   newest: Commit | null;
+  /** How a phase is checkpointed whose plan says auto, once that is known. */
+  pace: Pace | null;
+  /** The step at which the shard ends. */
+  end: number;
   live: Omit<Progress, 'examples'>;
   /** What is being done or waited for, null while steps are made. */
   doing: string | null;
@@ -63,8 +69,10 @@ export async function trainFrom(
     async commit(snapshot) {
       if (diverged) return;
       const from = shard.newest?.step ?? input.plan.from.step;
+      const began = performance.now();
       const commit = await commitSnapshot(shard, snapshot, settings, skippedBefore);
       shard.newest = commit;
+      trainer.committed((performance.now() - began) / 1000);
       log(`committed step ${commit.step}`);
       // Figures are for people: no run fails for them.
       await series.keep(deps.store, commit, from).catch((error) => log(`figures were not written: ${error.message}`));
@@ -83,11 +91,11 @@ export async function trainFrom(
     ...(deps.uploadRetryMs === undefined ? {} : { retryMs: deps.uploadRetryMs }),
   });
   shard.doing = 'starting';
+  let recorded = Promise.resolve(shard.pace);
   try {
-    const { toStep, plan } = input;
+    const { plan } = input;
     const from = start && { folder: state!.folder, sha256: start.sha256, step: start.step, examples: start.examples };
     const snapshotFolder = join(shard.folder, 'snapshots');
-    const { checkpointEvery } = plan;
     await trainer.run(
       {
         kind: 'train',
@@ -96,8 +104,9 @@ export async function trainFrom(
         from,
         begins: plan.from,
         skip: input.skip ?? [],
-        toStep,
-        checkpointEvery,
+        toStep: shard.end,
+        checkpointEvery: shard.pace?.checkpointEvery ?? plan.checkpointEvery,
+        ...(plan.shardSteps !== 'auto' && { shardSteps: plan.shardSteps }),
         snapshotFolder,
       },
       {
@@ -107,6 +116,14 @@ export async function trainFrom(
           const figures = { loss, ...objectives, examplesPerSecond, dataWaitShare };
           series.add({ step, time: Date.now(), values: figures });
           attempt.gauge?.(input.plan, { step, ...figures });
+        },
+        pace(pace, end) {
+          const { checkpointEvery, shardSteps } = pace;
+          log(`a checkpoint every ${checkpointEvery} steps from now on, and ${shardSteps} steps in a shard`);
+          shard.pace = pace;
+          shard.end = end;
+          // If it can't be written, it is in the shard's result all the same.
+          recorded = recordPace(deps.store, plan, pace).catch(() => pace);
         },
         note(text) {
           shard.doing = text;
@@ -125,6 +142,7 @@ export async function trainFrom(
     attempt.signal.removeEventListener('abort', stopped);
     if (state) await rm(state.folder, { recursive: true, force: true });
     shard.doing ??= 'committing the last snapshot';
+    shard.pace = await recorded;
     await commits.drained().catch((error) => {
       if (!giveUp.signal.aborted) throw error;
     });

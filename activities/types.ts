@@ -1,5 +1,6 @@
 import type { CheckpointMetrics, CheckpointRef, Position } from '../src/checkpoint/types.ts';
 import type { Overrides } from '../src/recipe/overrides.ts';
+import type { Pace } from '../src/recipe/pace.ts';
 
 /** What crosses the wire between workflows and activities: small JSON, references and never tensors. */
 
@@ -26,8 +27,9 @@ export interface PhasePlan {
   readonly to: Position;
   /** Steps at which other phases branch off: shards are cut there. */
   readonly branches: readonly number[];
-  readonly shardSteps: number;
-  readonly checkpointEvery: number;
+  readonly shardSteps: number | 'auto';
+  /** auto: the first shard finds it out. */
+  readonly checkpointEvery: number | 'auto';
   /** Newest checkpoints that stay, beside branch points and pinned ones; plans of older versions keep all. */
   readonly keep?: number;
   /** How often a batch at fault is left out before the phase waits; absent in plans of older versions. */
@@ -69,6 +71,8 @@ export interface ShardInput {
   /** The recorded result of the shard before; null at the start of the phase. */
   readonly from: CheckpointRef | null;
   readonly toStep: number;
+  /** What an earlier shard found out, where the plan says auto. */
+  readonly pace?: Pace | null;
 }
 
 /** What a commit says about itself, for status. */
@@ -78,6 +82,8 @@ export interface ShardResult {
   /** ISO time of the commit. */
   readonly committed: string;
   readonly attempt: string;
+  /** Where the plan says auto and it is known by now: how the phase goes on. */
+  readonly pace?: Pace;
 }
 
 /** Details of a heartbeat of trainShard, newest figures first. */

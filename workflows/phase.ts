@@ -14,6 +14,7 @@ import {
 } from '@temporalio/workflow';
 import type { Activities, PhasePlan, ShardResult } from '../activities/types.ts';
 import type { CheckpointRef } from '../src/checkpoint/types.ts';
+import type { Pace } from '../src/recipe/pace.ts';
 import { nextCut } from '../src/recipe/shards.ts';
 import { clearFailure, rootFailure, sentence } from './failures.ts';
 import {
@@ -41,6 +42,8 @@ export interface PhaseInput {
   readonly from?: CheckpointRef | null;
   readonly last?: ShardResult | null;
   readonly limits?: Limits;
+  /** What its shards found out of how often checkpoints are worth it, where the plan says auto. */
+  readonly pace?: Pace | null;
   /** Milliseconds that its shards had a device for. */
   readonly deviceMs?: number;
   /** What happened so far. */
@@ -64,7 +67,7 @@ const { recoverCheckpoint, replan, pruneCheckpoints, sweep } = proxyActivities<A
 export async function siglip2Phase(input: PhaseInput): Promise<ShardResult> {
   const parent =
     input.parent ?? (input.plan.origin && 'checkpoint' in input.plan.origin ? input.plan.origin.checkpoint : null);
-  let { plan, revision = 0, skip = [], from = null, last = null, limits = {}, deviceMs = 0 } = input;
+  let { plan, revision = 0, skip = [], from = null, last = null, limits = {}, pace = null, deviceMs = 0 } = input;
   const events = [...(input.events ?? [])];
   const wishes = [...(input.wishes ?? [])];
   let state: PhaseState = 'training';
@@ -95,7 +98,7 @@ export async function siglip2Phase(input: PhaseInput): Promise<ShardResult> {
     if (wish.kind !== 'resume') shard?.cancel();
   };
   setHandler(statusQuery, () => statusOf(plan.run, state, report(), plan.batch, failure, workflowInfo().unsafe.now()));
-  setHandler(planQuery, () => [plan]);
+  setHandler(planQuery, () => [{ ...plan, ...pace }]);
   setHandler(historyQuery, () => ({ [plan.phase]: events }));
   setHandler(wishSignal, (wish) => {
     // Its recipe judged by the last report; since then the phase may have come to another state.
@@ -145,6 +148,8 @@ export async function siglip2Phase(input: PhaseInput): Promise<ShardResult> {
         failure = null;
         if (Object.keys(wish.overrides).length === 0) continue;
         plan = await replan({ plan, overrides: wish.overrides });
+        // Other settings, other times.
+        pace = null;
         // Other settings give other bytes: no commit of before is met again.
         revision += 1;
       }
@@ -180,21 +185,24 @@ export async function siglip2Phase(input: PhaseInput): Promise<ShardResult> {
           from,
           last,
           limits,
+          pace,
           deviceMs,
           events,
           wishes,
         });
       }
       const end = Math.min(plan.to.step, limits.step ?? plan.to.step);
-      const toStep = nextCut(at(), plan.shardSteps, end, plan.branches);
+      const size = plan.shardSteps === 'auto' ? (pace?.shardSteps ?? end) : plan.shardSteps;
+      const toStep = nextCut(at(), size, end, plan.branches);
       const began = Date.now();
       try {
         shard = new CancellationScope();
         last = await shard.run(() => {
           if (limits.deviceHours !== undefined) stopAfter(shard!, limits.deviceHours * 3_600_000 - deviceMs);
-          return trainShard({ plan, revision, parent, skip, from, toStep });
+          return trainShard({ plan, revision, parent, skip, from, toStep, pace });
         });
         from = last.checkpoint;
+        pace ??= last.pace ?? null;
         if (plan.keep !== undefined) await tidy(() => pruneCheckpoints({ plan, from }));
       } catch (error) {
         const damage = rootFailure(error);

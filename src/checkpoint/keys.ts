@@ -79,6 +79,11 @@ export function metricsPrefix(at: PhaseKey): string {
   return `${phasePrefix(at)}metrics/`;
 }
 
+/** How often a phase of these settings is checkpointed, when that was measured. */
+export function paceKey(at: PhaseKey, settingsSha256: string): string {
+  return `${phasePrefix(at)}pace-${settingsSha256.slice(0, 16)}.json`;
+}
+
 export function pinsPrefix(at: PhaseKey): string {
   return `${phasePrefix(at)}pins/`;
 }

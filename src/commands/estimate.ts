@@ -1,6 +1,7 @@
 import { tokenTable } from '../model/parameters.ts';
 import { fullVocabulary } from '../model/sizes.ts';
 import { epochOf } from '../recipe/durations.ts';
+import { plannedPace } from '../recipe/pace.ts';
 import type { Recipe } from '../recipe/schema.ts';
 import { type DataFacts, phaseSettings } from '../recipe/settings.ts';
 import { cuts } from '../recipe/shards.ts';
@@ -20,18 +21,23 @@ export interface PhaseEstimate {
   readonly steps: number;
   readonly examples: number;
   readonly epochs: number | null;
-  readonly shards: number;
-  readonly checkpoints: number;
-  readonly bytes: number;
+  /** Null where they are found out at the start of the phase. */
+  readonly shards: number | null;
+  readonly checkpoints: number | null;
+  /** In the bucket: while it trains at most, and what stays when it has ended. */
+  readonly mostBytes: number;
+  readonly keptBytes: number;
 }
 
+const mostOfShard = 10;
 const size = ({ shape }: { readonly shape: readonly number[] }) => shape.reduce((a, b) => a * b, 1);
 const total = (of: readonly { readonly shape: readonly number[] }[]) => of.reduce((sum, one) => sum + size(one), 0);
 
 /** @param facts null while the data is not known; then a compact table counts as full, and epochs are unknown */
 export function estimate(recipe: Recipe, facts: DataFacts | null): Estimate {
   const spans = phaseSpans(recipe, facts ?? {});
-  const { every, shard } = recipe.checkpoint;
+  const { checkpointEvery: every, shardSteps: shard } = plannedPace(recipe);
+  const { keep } = recipe.checkpoint;
   return {
     phases: recipe.phases.map((phase, i): PhaseEstimate => {
       const { parameters, pieces } = phaseState(
@@ -42,7 +48,13 @@ export function estimate(recipe: Recipe, facts: DataFacts | null): Estimate {
       const bytesPerCheckpoint = 4 * (total(Object.values(pieces)) + (fullVocabulary - rows) * width);
       const { from, to, branches } = spans[i]!;
       const cutBy = (size: number) => cuts(from.step, to.step, size, branches);
-      const checkpoints = new Set([...cutBy(every.steps), ...cutBy(shard.steps)]).size;
+      const shards = shard === 'auto' ? null : cutBy(shard);
+      const made = every === 'auto' || shards === null ? null : new Set([...cutBy(every), ...shards]);
+      const checkpoints = made?.size ?? null;
+      // Pruned at the end of each shard; auto makes at most one a minute, in shards of ten.
+      const ofShard = every === 'auto' || shard === 'auto' ? mostOfShard : Math.ceil(shard / every);
+      const kept = new Set([...branches, to.step]).size + Math.max(0, keep - 1);
+      const most = Math.min(kept + ofShard, checkpoints ?? Number.POSITIVE_INFINITY);
       const examples = to.examples - from.examples;
       return {
         name: phase.name,
@@ -51,9 +63,10 @@ export function estimate(recipe: Recipe, facts: DataFacts | null): Estimate {
         steps: to.step - from.step,
         examples,
         epochs: facts ? examples / (epochOf(facts, phase) ?? facts.examples) : null,
-        shards: cutBy(shard.steps).length,
+        shards: shards?.length ?? null,
         checkpoints,
-        bytes: checkpoints * bytesPerCheckpoint,
+        mostBytes: most * bytesPerCheckpoint,
+        keptBytes: Math.min(kept, most) * bytesPerCheckpoint,
       };
     }),
   };

@@ -37,11 +37,15 @@ async function factsOf(recipe: Recipe): Promise<{ facts: DataFacts | null; probl
 function format(found: Estimate, facts: DataFacts | null, problem: string | null): string {
   const lines = ['The recipe is right.'];
   for (const phase of found.phases) {
-    const { name, parameters, bytesPerCheckpoint, steps, examples, epochs, shards, checkpoints, bytes } = phase;
+    const { name, parameters, bytesPerCheckpoint, steps, examples, epochs, shards, checkpoints } = phase;
+    const { mostBytes, keptBytes } = phase;
     lines.push(
       `  phase ${name}: ${count(steps)} steps, ${count(examples)} examples${epochs === null ? '' : ` (${epochs.toFixed(1)} epochs)`}`,
       `    ${count(parameters)} parameters${facts ? '' : ' (with the full token table)'}, ${size(bytesPerCheckpoint)} a checkpoint`,
-      `    ${shards} shards, at most ${checkpoints} checkpoints, ${size(bytes)} in all`,
+      shards === null || checkpoints === null
+        ? '    shards and checkpoints as often as the first steps tell'
+        : `    ${shards} shards, at most ${checkpoints} checkpoints`,
+      `    in the bucket at most ${size(mostBytes)} while it trains, ${size(keptBytes)} when it has ended`,
     );
   }
   if (problem) lines.push(`  The data was not looked at: ${problem}`);

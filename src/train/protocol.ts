@@ -2,6 +2,7 @@ import type { CheckpointMetrics, Position, StateFile } from '../checkpoint/types
 import type { BatchPlan, CorruptMember } from '../data/types.ts';
 import type { ModelConfig } from '../model/sizes.ts';
 import type { ObjectiveSettings } from '../objectives/registry.ts';
+import type { Pace } from '../recipe/pace.ts';
 import type { Schedule } from '../recipe/schedule.ts';
 import type { OptimizerSettings } from '../recipe/schema.ts';
 
@@ -39,8 +40,10 @@ export interface TrainJob {
   /** Batches of the phase that are left out, ascending. */
   readonly skip: readonly number[];
   readonly toStep: number;
-  /** A snapshot is taken at every multiple of this and at `toStep`. */
-  readonly checkpointEvery: number;
+  /** A snapshot is taken at every multiple of this and at `toStep`; auto: as the first steps and the first upload tell. */
+  readonly checkpointEvery: number | 'auto';
+  /** Under auto, where the shard is cut; absent: that too is found out, and it ends at the first such step. */
+  readonly shardSteps?: number;
   /** Each snapshot gets a folder of its own below this one; the worker deletes it after the upload. */
   readonly snapshotFolder: string;
 }
@@ -58,7 +61,9 @@ export interface EvaluateJob {
 export type TrainerJob = TrainJob | EvaluateJob;
 export type ToTrainer =
   | { readonly type: 'start'; readonly id: number; readonly job: TrainerJob }
-  | { readonly type: 'stop'; readonly id: number };
+  | { readonly type: 'stop'; readonly id: number }
+  /** The newest snapshot was committed, in so many seconds. */
+  | { readonly type: 'committed'; readonly id: number; readonly seconds: number };
 
 export interface Snapshot extends Position {
   readonly folder: string;
@@ -81,6 +86,8 @@ export type FromTrainer =
   | { readonly type: 'progress'; readonly id: number; readonly progress: Progress }
   | { readonly type: 'note'; readonly id: number; readonly text: string }
   | { readonly type: 'snapshot'; readonly id: number; readonly snapshot: Snapshot }
+  /** Under auto: what was found out, and the step at which the job ends now. */
+  | { readonly type: 'pace'; readonly id: number; readonly pace: Pace; readonly end: number }
   /** A train job ends at `toStep`, or earlier, with a snapshot, after `stop`. */
   | { readonly type: 'finished'; readonly id: number; readonly result: unknown }
   | {

@@ -4,8 +4,10 @@ import { setImmediate as yieldToEvents } from 'node:timers/promises';
 import { hashJson } from '../checkpoint/identity.ts';
 import { openBatches } from '../data/batches.ts';
 import type { BatchSource, CorruptMember, DataIndex } from '../data/types.ts';
+import type { Pace } from '../recipe/pace.ts';
 import { PhaseSteps } from '../recipe/steps.ts';
 import { RunnerError } from '../runtime/errors.ts';
+import { Pacing } from './pacing.ts';
 import type { Progress, Snapshot, TrainJob } from './protocol.ts';
 import { freshState, readState, writeState } from './state.ts';
 import { createTrainer, type Trainer } from './step.ts';
@@ -14,6 +16,9 @@ export interface TrainEvents {
   progress(progress: Progress): void;
   snapshot(snapshot: Snapshot): void;
   note(text: string): void;
+  pace(pace: Pace, end: number): void;
+  /** Seconds of an upload that has ended since it was asked before, or null. */
+  uploaded(): number | null;
   /** Looked at between steps: true ends the job early, with a snapshot. */
   stopWanted(): boolean;
 }
@@ -52,7 +57,8 @@ export class TrainingSession {
     const seenBefore = (step: number) => job.begins.examples + steps.seenBefore(step - 1 - job.begins.step);
     const skipped: CorruptMember[] = [];
     const window = new Window();
-    for (let step = from.step + 1; step <= job.toStep; step++) {
+    const pacing = new Pacing(job);
+    for (let step = from.step + 1; step <= pacing.end; step++) {
       const asked = performance.now();
       const batch = await source.next();
       held.batches!.next = step - job.begins.step;
@@ -77,13 +83,20 @@ export class TrainingSession {
       });
       const position = { step, examples: seenBefore(step + 1) };
       const stop = events.stopWanted();
-      if (step % job.checkpointEvery === 0 || step === job.toStep || stop) {
+      pacing.stepped(performance.now() - asked, batch.length ?? null);
+      const upload = events.uploaded();
+      const pace = upload === null ? null : pacing.committed(step, upload);
+      if (pace) events.pace(pace, pacing.end);
+      const last = step === pacing.end || stop;
+      if (pacing.snapshotDue(step) || last) {
+        const began = performance.now();
         const metrics = window.metrics();
         const folder = join(job.snapshotFolder, `step-${String(step).padStart(8, '0')}`);
         await rm(folder, { recursive: true, force: true });
         await mkdir(folder, { recursive: true });
         const written = await writeState(folder, settings, held.trainer.program.read(held.trainer.stateNames));
-        held.sha256 = step === job.toStep || stop ? written.sha256 : null;
+        pacing.taken(performance.now() - began);
+        held.sha256 = last ? written.sha256 : null;
         events.snapshot({ ...position, folder, ...written, metrics, skipped: [...skipped] });
       }
       if (step === from.step + 1 || window.due(progressEvery)) events.progress({ ...position, ...window.metrics() });

@@ -19,10 +19,12 @@ process.on('disconnect', () => process.exit(0));
 
 const session = new TrainingSession();
 let stopWanted: number | null = null;
+let uploaded: { readonly id: number; readonly seconds: number } | null = null;
 let queue = Promise.resolve();
 
 process.on('message', (message: ToTrainer) => {
   if (message.type === 'stop') stopWanted = message.id;
+  else if (message.type === 'committed') uploaded = message;
   else queue = queue.then(() => run(message.id, message.job));
 });
 
@@ -52,7 +54,13 @@ async function perform(id: number, job: TrainerJob): Promise<unknown> {
     progress: (progress) => send({ type: 'progress', id, progress }),
     snapshot: (snapshot) => send({ type: 'snapshot', id, snapshot }),
     note,
+    pace: (pace, end) => send({ type: 'pace', id, pace, end }),
     stopWanted: () => stopWanted === id,
+    uploaded() {
+      const seconds = uploaded?.id === id ? uploaded.seconds : null;
+      uploaded = null;
+      return seconds;
+    },
   });
   return null;
 }

@@ -267,6 +267,33 @@ describe('damage', () => {
   });
 });
 
+describe('a phase whose checkpoints are left to measurement', () => {
+  it('ends its first shard where that found out, writes down what it found, and never measures again', async () => {
+    const plan = { ...(await planOf(store, runs())), checkpointEvery: 'auto', shardSteps: 'auto' } as const;
+    const first = await trainShard(
+      on.deps(store, { trainer: on.trainer({ stepMs: 20 }) }),
+      shard(plan, 60),
+      on.attempt(),
+    );
+    const { step, sha256 } = first.checkpoint;
+    expect([20, 40]).toContain(step);
+    expect(first.pace).toEqual({ checkpointEvery: 10, shardSteps: 20 });
+    // An attempt that knows of no result, as after the death of the worker that had it.
+    const again = await trainShard(on.deps(store), shard(plan, 60), on.attempt());
+    expect([again.checkpoint.sha256, again.pace]).toEqual([sha256, first.pace]);
+    const next = await trainShard(
+      on.deps(store),
+      { ...shard(plan, 60, first.checkpoint), pace: first.pace! },
+      on.attempt(),
+    );
+    expect([next.checkpoint.step, next.checkpoint.sha256]).toEqual([60, expected[60]]);
+    // Other settings are measured anew.
+    const other = await replan(on.deps(store), { plan, overrides: { precision: 'bf16' } }, on.attempt());
+    const redone = await trainShard(on.deps(store), shard(other, 5, null, 1), on.attempt());
+    expect(redone.pace).toBe(undefined);
+  });
+});
+
 describe('a phase that is extended', () => {
   it('stands where it stood on the schedule, and comes to its end at the new last step', async () => {
     const plan = await planOf(store, runs());

@@ -319,6 +319,31 @@ describe('a phase', () => {
     );
   });
 
+  it('cuts its shards by what the first of them found out, where the plan leaves it to that', async () => {
+    const pace = { checkpointEvery: 4, shardSteps: 8 };
+    const asked: unknown[] = [];
+    const trainShard = async (input: ShardInput) => {
+      asked.push([input.from?.step ?? null, input.toStep, input.pace ?? null]);
+      return { ...resultOf(input, input.pace ? input.toStep : 16), pace };
+    };
+    await temporal.serving({ trainShard }, async (client) => {
+      const plan = { ...planOf('paced', 30, 10), branches: [27], checkpointEvery: 'auto', shardSteps: 'auto' } as const;
+      const handle = await client.workflow.start<typeof siglip2Phase>('siglip2Phase', {
+        taskQueue: 'siglip2',
+        workflowId: 'paced/pretrain',
+        args: [{ plan }],
+      });
+      await handle.result();
+      expect(asked).toEqual([
+        [null, 27, null],
+        [16, 24, pace],
+        [24, 27, pace],
+        [27, 30, pace],
+      ]);
+      expect(await handle.query('plan')).toMatchObject([pace]);
+    });
+  });
+
   it('goes on where a worker that was asked to end left its shard', async () => {
     const from: (number | null)[] = [];
     const trainShard = async (input: ShardInput) => {
