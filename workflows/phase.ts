@@ -46,6 +46,8 @@ export interface PhaseInput {
   readonly pace?: Pace | null;
   /** Milliseconds that its shards had a device for. */
   readonly deviceMs?: number;
+  /** When it first began, in milliseconds. */
+  readonly began?: number;
   /** What happened so far. */
   readonly events?: readonly PhaseEvent[];
   /** Wishes that are not granted yet. */
@@ -55,6 +57,7 @@ export interface PhaseInput {
 /** More damage than this in one phase is no accident of a disk. */
 const mostRecoveries = 5;
 const mostEvents = 200;
+const hour = 3_600_000;
 
 const { trainShard } = proxyActivities<Activities>(trainOptions);
 const { recoverCheckpoint, replan, pruneCheckpoints, sweep } = proxyActivities<Activities>(lightOptions);
@@ -68,6 +71,7 @@ export async function siglip2Phase(input: PhaseInput): Promise<ShardResult> {
   const parent =
     input.parent ?? (input.plan.origin && 'checkpoint' in input.plan.origin ? input.plan.origin.checkpoint : null);
   let { plan, revision = 0, skip = [], from = null, last = null, limits = {}, pace = null, deviceMs = 0 } = input;
+  const { began: start = Date.now() } = input;
   const events = [...(input.events ?? [])];
   const wishes = [...(input.wishes ?? [])];
   let state: PhaseState = 'training';
@@ -129,7 +133,7 @@ export async function siglip2Phase(input: PhaseInput): Promise<ShardResult> {
       if (wish.kind === 'pause') held = 'paused';
       if (wish.kind === 'resume') held = null;
       if (wish.kind === 'setLimits') {
-        limits = { ...limits, ...wish.limits };
+        limits = merged(limits, wish.limits);
         if (held === 'limit') held = null;
       }
       if (wish.kind === 'extend') {
@@ -154,7 +158,7 @@ export async function siglip2Phase(input: PhaseInput): Promise<ShardResult> {
         revision += 1;
       }
     }
-    if (held === null && broken === null && reached(limits, at(), deviceMs)) held = 'limit';
+    if (held === null && broken === null && reached(limits, at(), deviceMs, Date.now() - start)) held = 'limit';
   }
 
   /** What only takes room fails no phase, and is tried again after the next shard. */
@@ -187,6 +191,7 @@ export async function siglip2Phase(input: PhaseInput): Promise<ShardResult> {
           limits,
           pace,
           deviceMs,
+          began: start,
           events,
           wishes,
         });
@@ -198,7 +203,9 @@ export async function siglip2Phase(input: PhaseInput): Promise<ShardResult> {
       try {
         shard = new CancellationScope();
         last = await shard.run(() => {
-          if (limits.deviceHours !== undefined) stopAfter(shard!, limits.deviceHours * 3_600_000 - deviceMs);
+          const { deviceHours, wallHours } = limits;
+          if (deviceHours !== undefined) stopAfter(shard!, deviceHours * hour - deviceMs);
+          if (wallHours !== undefined) stopAfter(shard!, start + wallHours * hour - Date.now());
           return trainShard({ plan, revision, parent, skip, from, toStep, pace });
         });
         from = last.checkpoint;
@@ -267,8 +274,16 @@ function abandoned(phase: string, step: number, broken: unknown): ApplicationFai
   });
 }
 
-const reached = ({ step, deviceHours }: Limits, at: number, deviceMs: number) =>
-  (step !== undefined && at >= step) || (deviceHours !== undefined && deviceMs >= deviceHours * 3_600_000);
+const reached = ({ step, deviceHours, wallHours }: Limits, at: number, deviceMs: number, wallMs: number) =>
+  (step !== undefined && at >= step) ||
+  (deviceHours !== undefined && deviceMs >= deviceHours * hour) ||
+  (wallHours !== undefined && wallMs >= wallHours * hour);
+
+/** A limit that is set to null is taken away. */
+function merged(limits: Limits, changes: Limits): Limits {
+  const all = Object.entries({ ...limits, ...changes }).filter(([, value]) => value !== null);
+  return Object.fromEntries(all) as Limits;
+}
 
 /** Ends a shard, with a checkpoint, when its time is up; the scope takes the timer with it. */
 function stopAfter(shard: CancellationScope, ms: number): void {

@@ -7,7 +7,11 @@ export interface Limits {
   readonly step?: number | undefined;
   /** Hours that its shards may have a device for, from its start. */
   readonly deviceHours?: number | undefined;
+  /** Hours by the clock from the start of the phase, pauses and outages included. */
+  readonly wallHours?: number | undefined;
 }
+
+const limitNames = ['step', 'deviceHours', 'wallHours'];
 
 /** What a person asks of a phase. */
 export type Wish =
@@ -85,7 +89,7 @@ function extensionProblem(steps: unknown): string | null {
 
 function limitsProblem(limits: Limits): string | null {
   for (const [name, value] of Object.entries(limits)) {
-    if (name !== 'step' && name !== 'deviceHours') return `${name} is no limit; allowed: step, deviceHours`;
+    if (!limitNames.includes(name)) return `${name} is no limit; allowed: ${limitNames.join(', ')}`;
     if (value === null) continue;
     const right = name === 'step' ? Number.isInteger(value) && value > 0 : typeof value === 'number' && value > 0;
     if (!right)

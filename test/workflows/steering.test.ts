@@ -196,19 +196,34 @@ describe('a run', () => {
   });
 
   it('stops at its limits with a checkpoint, and goes on when they are raised', async () => {
-    await steered('limited', {}, 60, async (run) => {
+    const began = Date.now();
+    await steered('limited', {}, 200, async (run) => {
       await run.until('training');
       expect(await run.refusal('setLimits', { steps: 3 })).toBe(
-        'setLimits is refused: steps is no limit; allowed: step, deviceHours',
+        'setLimits is refused: steps is no limit; allowed: step, deviceHours, wallHours',
       );
       expect(await run.refusal('setLimits', { step: -3 })).toMatch(/step is -3; allowed: a number above 0, whole/);
       await run.ask('setLimits', { step: 30 });
       expect((await run.until('limit')).step).toBe(30);
       // Its shards had a device for some tenths of a second by now.
-      await run.ask('setLimits', { step: 60, deviceHours: 0.000_01 });
-      expect((await run.until('limit')).step).toBeLessThan(60);
-      await run.ask('setLimits', { deviceHours: 1 });
-      expect((await run.result()).phases[0]!.checkpoint.step).toBe(60);
+      await run.ask('setLimits', { step: null, deviceHours: 0.000_01 });
+      expect((await run.until('limit')).step).toBeLessThan(200);
+      await run.ask('setLimits', { deviceHours: 1, wallHours: 0.000_01 });
+      // By the clock the phase is older than that: it does not begin a shard.
+      await delay(500);
+      expect((await run.status()).state).toBe('limit');
+      const { step } = await run.status();
+      await run.ask('resume');
+      await delay(500);
+      expect(await run.status()).toMatchObject({ state: 'limit', step });
+      const age = (Date.now() - began) / 3_600_000;
+      await run.ask('setLimits', { wallHours: age + 0.8 / 3600 });
+      // Raised by some tenths of a second, it stops within a shard, with a checkpoint.
+      await run.until('training');
+      const later = await run.until('limit');
+      expect([later.step > step, later.step < 200]).toEqual([true, true]);
+      await run.ask('setLimits', { wallHours: null });
+      expect((await run.result()).phases[0]!.checkpoint.step).toBe(200);
     });
   });
 
@@ -251,7 +266,9 @@ describe('a run', () => {
       expect(await type('workflow', 'query', '--workflow-id', 'typed', '--type', 'plan')).toMatch(/pretrain/);
       expect(await type('workflow', 'query', '--workflow-id', 'typed', '--type', 'history')).toMatch(/paused/);
       await update('extend', '--input', '{"phase": "pretrain", "steps": 10}');
-      expect(await update('setLimits', '--input', '{"step": 5000, "deviceHours": 12}')).toMatch(/accepted/);
+      expect(await update('setLimits', '--input', '{"step": 5000, "deviceHours": 12, "wallHours": 24}')).toMatch(
+        /accepted/,
+      );
       await update('abandonPhase', '--input', '{"phase": "pretrain"}');
       await expect(run.result()).rejects.toThrow();
     });
