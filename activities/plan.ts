@@ -94,6 +94,8 @@ async function planPhases(
         index: await keepDocument(store, run, 'train-index', index),
         dataFingerprint: index.fingerprint,
         batch: phase.batch,
+        ...(settings.batches.naflex && { fixedBatches: 'naflex' }),
+        ...(phase.curation && { fixedBatches: 'curation' }),
         origin: originOf(phase, borrowed),
         from,
         to,

@@ -102,7 +102,7 @@ export async function trainFrom(
         settings,
         indexFile,
         from,
-        begins: plan.from,
+        begins: plan.begins ?? plan.from,
         skip: input.skip ?? [],
         toStep: shard.end,
         checkpointEvery: shard.pace?.checkpointEvery ?? plan.checkpointEvery,

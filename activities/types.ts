@@ -21,6 +21,10 @@ export interface PhasePlan {
   readonly index: Document;
   readonly dataFingerprint: string;
   readonly batch: number;
+  /** Why its batches can't be changed; absent where they can, and in plans of older versions. */
+  readonly fixedBatches?: 'naflex' | 'curation';
+  /** Where its batches have had their present size from; absent: from its start. */
+  readonly begins?: Position;
   /** What it goes on from: an earlier phase of the run, at the step of `from`; a checkpoint elsewhere; or nothing. */
   readonly origin: { readonly phase: string } | { readonly checkpoint: CheckpointRef } | null;
   readonly from: Position;
@@ -111,10 +115,16 @@ export interface RecoverInput {
 /** A phase is to be tried again with other settings. */
 export interface ReplanInput {
   readonly plan: PhasePlan;
-  readonly overrides: Overrides;
+  readonly overrides: Omit<Overrides, 'skip'>;
+  /** Where it stands, and the batches that it leaves out: for other batches. */
+  readonly at?: Position;
+  readonly skip?: readonly number[];
   /** So many steps more: what is left of the schedule after `at` is spread over them too. */
   readonly extend?: { readonly steps: number; readonly at: Position };
 }
+
+/** The plan, and the batches that are left out where those are counted anew. */
+export type Replanned = PhasePlan & { readonly skip?: readonly number[] };
 
 export interface PruneInput {
   readonly plan: PhasePlan;
@@ -161,7 +171,7 @@ export interface Activities {
   recoverCheckpoint(input: RecoverInput): Promise<CheckpointRef | null>;
   pruneCheckpoints(input: PruneInput): Promise<{ removed: number }>;
   sweep(input: SweepInput): Promise<{ prefixes: number; uploads: number }>;
-  replan(input: ReplanInput): Promise<PhasePlan>;
+  replan(input: ReplanInput): Promise<Replanned>;
   evaluate(input: EvaluateInput): Promise<EvaluationResult>;
   exportModel(input: ExportInput): Promise<ExportResult>;
 }

@@ -31,6 +31,8 @@ export interface PhaseReport {
   readonly from: number;
   readonly total: number;
   readonly revision: number;
+  /** Absent in reports of older versions. */
+  readonly batch?: number;
   /** The result of the last shard. */
   readonly last: ShardResult | null;
   /** The sentence that says what went wrong; absent in reports of older versions. */
@@ -133,7 +135,7 @@ export function runStatusOf(
   const active = reports.find((report) => report.state === 'training' || report.state === 'recovering');
   const current = waiting ?? active ?? reports.find((report) => report.state !== 'done') ?? reports.at(-1) ?? null;
   const ended = state === 'done' || state === 'failed' || state === 'stopped';
-  const batch = plans.find(({ phase }) => phase === current?.phase)?.batch ?? 1;
+  const batch = current?.batch ?? plans.find(({ phase }) => phase === current?.phase)?.batch ?? 1;
   const phases = plans.map(({ phase, from, to }): PhaseLine => {
     const report = reports.find((one) => one.phase === phase);
     const step = report?.last?.checkpoint.step ?? from.step;
@@ -142,7 +144,7 @@ export function runStatusOf(
       state: report?.state ?? 'not begun',
       step,
       from: from.step,
-      total: to.step,
+      total: report?.total ?? to.step,
       loss: report?.last?.metrics.loss ?? null,
       lastCheckpoint: report?.last ? `${run}/${phase}@${step}` : null,
       failure: report?.failure ?? null,

@@ -2,6 +2,7 @@ import { condition } from '@temporalio/workflow';
 import type { PhasePlan, ShardResult } from '../activities/types.ts';
 import type { CheckpointRef } from '../src/checkpoint/types.ts';
 import type { PhaseEvent, PhaseReport, PhaseState } from './messages.ts';
+import type { Standing } from './steering.ts';
 
 const mostEvents = 200;
 
@@ -39,6 +40,14 @@ export class PhaseGraph {
 
   stateOf({ phase }: PhasePlan): PhaseState {
     return this.#reports.get(phase)?.state ?? 'planning';
+  }
+
+  /** As of its last report: what it knows more the phase itself looks at. */
+  standing(plan: PhasePlan): Standing {
+    const report = this.#reports.get(plan.phase);
+    const { phase, branches, fixedBatches } = plan;
+    const step = report?.last?.checkpoint.step ?? plan.from.step;
+    return { phase, state: this.stateOf(plan), batch: report?.batch ?? plan.batch, branches, fixedBatches, step };
   }
 
   /** Phases that go on from the end of one. */

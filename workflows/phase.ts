@@ -9,14 +9,16 @@ import {
   isCancellation,
   proxyActivities,
   setHandler,
-  sleep,
   workflowInfo,
 } from '@temporalio/workflow';
 import type { Activities, PhasePlan, ShardResult } from '../activities/types.ts';
 import type { CheckpointRef } from '../src/checkpoint/types.ts';
+import type { Overrides } from '../src/recipe/overrides.ts';
 import type { Pace } from '../src/recipe/pace.ts';
 import { nextCut } from '../src/recipe/shards.ts';
-import { clearFailure, rootFailure, sentence } from './failures.ts';
+import { batchAt } from '../src/recipe/steps.ts';
+import { abandoned, clearFailure, damagedStep, divergenceOf, rootFailure, sentence } from './failures.ts';
+import { merged, reached, stopInTime } from './limits.ts';
 import {
   historyQuery,
   type PhaseEvent,
@@ -29,7 +31,16 @@ import {
 } from './messages.ts';
 import { lightOptions, shardsOfOneHistory, trainOptions } from './policies.ts';
 import { showIn } from './search-attributes.ts';
-import { type Limits, steerUpdates, type Wish, type WishKind, wishOf, wishProblem, wishSignal } from './steering.ts';
+import {
+  type Limits,
+  type Standing,
+  steerUpdates,
+  type Wish,
+  type WishKind,
+  wishOf,
+  wishProblem,
+  wishSignal,
+} from './steering.ts';
 
 /** What a phase begins with, and what it carries over when it continues as new. */
 export interface PhaseInput {
@@ -57,7 +68,6 @@ export interface PhaseInput {
 /** More damage than this in one phase is no accident of a disk. */
 const mostRecoveries = 5;
 const mostEvents = 200;
-const hour = 3_600_000;
 
 const { trainShard } = proxyActivities<Activities>(trainOptions);
 const { recoverCheckpoint, replan, pruneCheckpoints, sweep } = proxyActivities<Activities>(lightOptions);
@@ -79,7 +89,21 @@ export async function siglip2Phase(input: PhaseInput): Promise<ShardResult> {
   let shard: CancellationScope | null = null;
   const at = () => from?.step ?? plan.from.step;
   const report = (): PhaseReport => {
-    return { phase: plan.phase, state, from: plan.from.step, total: plan.to.step, revision, last, failure };
+    return {
+      phase: plan.phase,
+      state,
+      from: plan.from.step,
+      total: plan.to.step,
+      revision,
+      batch: plan.batch,
+      last,
+      failure,
+    };
+  };
+  const standing = (): Standing => {
+    const { phase, batch, branches, fixedBatches, begins = plan.from } = plan;
+    const next = batchAt(at() - begins.step, skip);
+    return { phase, state, batch, branches, fixedBatches, step: at(), next };
   };
   const note = (what: string) => {
     events.push({ at: new Date().toISOString(), step: at(), what });
@@ -106,12 +130,13 @@ export async function siglip2Phase(input: PhaseInput): Promise<ShardResult> {
   setHandler(historyQuery, () => ({ [plan.phase]: events }));
   setHandler(wishSignal, (wish) => {
     // Its recipe judged by the last report; since then the phase may have come to another state.
-    if (wishProblem(wish, plan.phase, state, plan.batch) === null) take(wish);
-    else note(`too late for: ${wish.kind}`);
+    const problem = wishProblem(wish, standing());
+    if (problem === null) take(wish);
+    else note(`too late: ${problem}`);
   });
   for (const kind of Object.keys(steerUpdates) as WishKind[]) {
     const validator = (argument?: object) => {
-      const problem = wishProblem(wishOf(kind, argument as never), plan.phase, state, plan.batch);
+      const problem = wishProblem(wishOf(kind, argument as never), standing());
       if (problem !== null) throw ApplicationFailure.create({ message: problem, type: 'Refused', nonRetryable: true });
     };
     setHandler(
@@ -147,18 +172,48 @@ export async function siglip2Phase(input: PhaseInput): Promise<ShardResult> {
         }
       }
       if (wish.kind === 'retryPhase') {
+        try {
+          await change(wish.overrides);
+        } catch (error) {
+          if (isCancellation(error)) throw error;
+          // The data can't be read, or can't be trained on by this phase: it stands as before.
+          note(`not tried again: ${sentence(error)}`);
+          failure = sentence(error);
+          held ??= 'waiting';
+          continue;
+        }
         held = null;
         broken = null;
         failure = null;
-        if (Object.keys(wish.overrides).length === 0) continue;
-        plan = await replan({ plan, overrides: wish.overrides });
-        // Other settings, other times.
-        pace = null;
-        // Other settings give other bytes: no commit of before is met again.
-        revision += 1;
       }
     }
     if (held === null && broken === null && reached(limits, at(), deviceMs, Date.now() - start)) held = 'limit';
+  }
+
+  /** Other settings for what is left of the phase. */
+  async function change({ skip: leftOut, ...overrides }: Overrides): Promise<void> {
+    if (leftOut) {
+      const batches = Array.from({ length: leftOut.to - leftOut.from + 1 }, (_, i) => leftOut.from + i);
+      skip = [...new Set([...skip, ...batches])].sort((a, b) => a - b);
+      note(`leaves out batches ${leftOut.from} to ${leftOut.to}`);
+    }
+    if (Object.keys(overrides).length > 0) {
+      const { step, examples } = from ?? plan.from;
+      const { skip: counted, ...changed } = await replan({ plan, overrides, at: { step, examples }, skip });
+      plan = changed;
+      skip = counted ?? skip;
+      // Other settings, other times.
+      pace = null;
+    } else if (!leftOut) return;
+    // Other settings give other bytes: no commit of before is met again.
+    revision += 1;
+  }
+
+  /** Back to a checkpoint that still verifies. Steps of before the batch was changed are trained again with the new one. */
+  async function goBack(belowStep: number): Promise<void> {
+    from = await recoverCheckpoint({ plan, parent, skip, revision, belowStep });
+    revision += 1;
+    if (plan.begins && at() < plan.begins.step) await change({ batch: plan.batch });
   }
 
   /** What only takes room fails no phase, and is tried again after the next shard. */
@@ -203,9 +258,7 @@ export async function siglip2Phase(input: PhaseInput): Promise<ShardResult> {
       try {
         shard = new CancellationScope();
         last = await shard.run(() => {
-          const { deviceHours, wallHours } = limits;
-          if (deviceHours !== undefined) stopAfter(shard!, deviceHours * hour - deviceMs);
-          if (wallHours !== undefined) stopAfter(shard!, start + wallHours * hour - Date.now());
+          stopInTime(shard!, limits, deviceMs, start);
           return trainShard({ plan, revision, parent, skip, from, toStep, pace });
         });
         from = last.checkpoint;
@@ -221,16 +274,16 @@ export async function siglip2Phase(input: PhaseInput): Promise<ShardResult> {
           note(damage.message);
           await tell('recovering');
           const belowStep = damagedStep(damage.details) ?? at();
-          from = await recoverCheckpoint({ plan, parent, skip, revision, belowStep });
-          revision += 1;
+          await goBack(belowStep);
         } else if (damage?.type === 'NonFinite' && skip.length < (plan.leaveOut ?? 0)) {
           const { step, batch } = divergenceOf(damage.details);
           failure = damage.message;
           await tell('recovering');
-          from = await recoverCheckpoint({ plan, parent, skip, revision, belowStep: step });
+          const { begins } = plan;
+          await goBack(step);
           note(`${damage.message}; goes back to step ${at()} and leaves out batch ${batch}`);
-          skip = [...new Set([...skip, batch])].sort((a, b) => a - b);
-          revision += 1;
+          // Batches that were counted anew meanwhile have other numbers.
+          if (plan.begins === begins) skip = [...new Set([...skip, batch])].sort((a, b) => a - b);
         } else {
           failure = sentence(error);
           broken = error;
@@ -261,45 +314,4 @@ export async function siglip2Phase(input: PhaseInput): Promise<ShardResult> {
   if (plan.keep !== undefined) await tidy(() => sweep({ run: plan.run, plan }));
   await tell('done');
   return last!;
-}
-
-/** What an abandoned phase ends with: what broke it, or else that it was given up. */
-function abandoned(phase: string, step: number, broken: unknown): ApplicationFailure {
-  const root = rootFailure(broken);
-  return ApplicationFailure.create({
-    message: root?.message ?? `phase ${phase} was abandoned at step ${step}`,
-    type: root?.type ?? 'Abandoned',
-    nonRetryable: true,
-    details: [{ abandoned: phase }],
-  });
-}
-
-const reached = ({ step, deviceHours, wallHours }: Limits, at: number, deviceMs: number, wallMs: number) =>
-  (step !== undefined && at >= step) ||
-  (deviceHours !== undefined && deviceMs >= deviceHours * hour) ||
-  (wallHours !== undefined && wallMs >= wallHours * hour);
-
-/** A limit that is set to null is taken away. */
-function merged(limits: Limits, changes: Limits): Limits {
-  const all = Object.entries({ ...limits, ...changes }).filter(([, value]) => value !== null);
-  return Object.fromEntries(all) as Limits;
-}
-
-/** Ends a shard, with a checkpoint, when its time is up; the scope takes the timer with it. */
-function stopAfter(shard: CancellationScope, ms: number): void {
-  void sleep(Math.max(1, ms)).then(
-    () => shard.cancel(),
-    () => {},
-  );
-}
-
-function damagedStep(details: unknown[] | null | undefined): number | null {
-  const step = (details?.[0] as { step?: unknown } | undefined)?.step;
-  return typeof step === 'number' ? step : null;
-}
-
-/** Where a phase diverged, and on which of its batches. */
-function divergenceOf(details: unknown[] | null | undefined): { step: number; batch: number } {
-  const { step = 0, batch = 0 } = (details?.[0] ?? {}) as { step?: number; batch?: number };
-  return { step, batch };
 }

@@ -71,9 +71,7 @@ export async function siglip2Recipe(recipe: unknown): Promise<RecipeResult> {
       ApplicationFailure.create({ message: problem, type: 'Refused', nonRetryable: true });
     const validator = (argument?: Steer) => {
       const { plan, problem } = graph.open(kind, argument?.phase);
-      const wrong = plan
-        ? wishProblem(wishOf(kind, argument as never), plan.phase, graph.stateOf(plan), plan.batch)
-        : problem;
+      const wrong = plan ? wishProblem(wishOf(kind, argument as never), graph.standing(plan)) : problem;
       if (wrong) throw refuse(wrong);
       const after = plan && kind === 'extend' ? graph.successors(plan) : [];
       if (after.length > 0)

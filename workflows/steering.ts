@@ -1,5 +1,5 @@
 import { defineSignal, defineUpdate } from '@temporalio/workflow';
-import { type Overrides, overridesProblem } from '../src/recipe/overrides.ts';
+import { type Changeable, type Overrides, overridesProblem } from '../src/recipe/overrides.ts';
 import type { PhaseState } from './messages.ts';
 
 /** Where a phase is to stop with a checkpoint, and wait. */
@@ -62,9 +62,16 @@ const fits: Readonly<Record<WishKind, readonly PhaseState[]>> = {
   setLimits: ['training', 'recovering', 'paused', 'limit', 'waiting'],
 };
 
+/** Where a phase stands when something is asked of it. */
+export interface Standing extends Changeable {
+  readonly phase: string;
+  readonly state: PhaseState;
+}
+
 /** Why a wish can't be granted to a phase in this state, in one sentence; null when it can. */
-export function wishProblem(wish: Wish, phase: string, state: PhaseState, batch: number): string | null {
+export function wishProblem(wish: Wish, standing: Standing): string | null {
   const { kind } = wish;
+  const { phase, state } = standing;
   if (!fits[kind].includes(state)) {
     const possible = (Object.keys(fits) as WishKind[]).filter((other) => fits[other].includes(state));
     const now =
@@ -73,7 +80,7 @@ export function wishProblem(wish: Wish, phase: string, state: PhaseState, batch:
   }
   const problem =
     kind === 'retryPhase'
-      ? overridesProblem(wish.overrides, batch)
+      ? overridesProblem(wish.overrides, standing)
       : kind === 'setLimits'
         ? limitsProblem(wish.limits)
         : kind === 'extend'

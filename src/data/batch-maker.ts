@@ -63,7 +63,7 @@ export class BatchMaker {
 
   /** Brings the shards that batch k and its successors need to disk. */
   async fetchAhead(batch: number): Promise<void> {
-    const near = this.#order.shardsNear(this.#steps.seenBefore(batch));
+    const near = this.#order.shardsNear(this.#steps.at(batch).first);
     await pMap(near, (shard) => this.#shards.ensure(this.#index.shards[shard]!), { concurrency: 2 });
   }
 

@@ -61,6 +61,8 @@ export interface BatchPlan {
   readonly data: DataSettings;
   /** Sorted token ids that the compacted table holds, or null for the full table. */
   readonly vocabulary: readonly number[] | null;
+  /** As in StepSettings. */
+  readonly offset?: number;
   /** Images keep their shape, and are cut into patches. */
   readonly naflex?: NaflexBatches & { readonly patch: number };
   /** What objectives need of an example beyond its image and its text. */

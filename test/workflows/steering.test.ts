@@ -123,7 +123,7 @@ describe('a run', () => {
         'resume is refused: phase pretrain is waiting; what goes on now: abandonPhase, retryPhase, setLimits',
       );
       expect(await run.refusal('retryPhase', { learningRat: 1 })).toBe(
-        "retryPhase is refused: learningRat can't be overridden; allowed: learningRate, weightDecay, clipNorm, precision, accumulate, remat, checkpointEvery, shardSteps",
+        "retryPhase is refused: learningRat can't be overridden; allowed: learningRate, weightDecay, clipNorm, precision, accumulate, remat, batch, data, skip, checkpointEvery, shardSteps",
       );
       expect(await run.refusal('retryPhase', { learningRate: -1 })).toMatch(/^retryPhase is refused: learningRate: /);
       expect(await run.refusal('retryPhase', { accumulate: 3 })).toBe(
@@ -134,6 +134,95 @@ describe('a run', () => {
       expect(phases[0]!.checkpoint).toMatchObject({ step: 70, revision: 1 });
       expect(replanned).toEqual([{ learningRate: 1e-4, shardSteps: 10 }]);
     });
+  });
+
+  it('is tried again with another batch, other data or without some batches, or says why not', async () => {
+    const asked: object[] = [];
+    const trained: unknown[] = [];
+    const trainShard = async (input: ShardInput) => {
+      trained.push([input.from?.step ?? 0, input.toStep, input.plan.batch, input.skip, input.revision]);
+      if (input.from?.step === 50 && input.plan.batch === 2)
+        throw new RunnerError('CheckpointDamaged', 'step 50 is damaged', { details: { step: 50 } });
+      return slowShard(input);
+    };
+    let refuses = false;
+    const replan: Activities['replan'] = async ({ plan, overrides, at, skip }) => {
+      asked.push({ overrides, at, skip });
+      if (refuses) throw new RunnerError('DataContract', 'data: no .tar shards below data/nowhere/');
+      const { batch } = overrides;
+      if (batch === undefined) return { ...plan, skip: [] };
+      const to = { step: at!.step + Math.floor((plan.to.examples - at!.examples) / batch), examples: plan.to.examples };
+      return { ...plan, batch, begins: at!, to, skip: [1] };
+    };
+    const back = (step: number) =>
+      resultOf(
+        { plan: runPlanOf('other', 90, 50).phases[0]!, revision: 0, parent: null, from: null, toStep: step },
+        step,
+      ).checkpoint;
+    const recoverCheckpoint: Activities['recoverCheckpoint'] = async () => back(40);
+    const broken = async (input: ShardInput) => {
+      if (input.from === null) return slowShard(input);
+      if (input.revision === 0) throw new RunnerError('DiskFull', 'the disk is full');
+      return trainShard(input);
+    };
+    await steered('other', { trainShard: broken, replan, recoverCheckpoint }, 90, async (run) => {
+      await run.until('waiting');
+      const refusal = (argument: object) => run.refusal('retryPhase', argument);
+      expect(await refusal({ batch: 1 })).toMatch(/^retryPhase is refused: batch: /);
+      expect(await refusal({ batch: 4, accumulate: 3 })).toMatch(
+        /accumulate is 3; a divisor of the batch 4 is allowed$/,
+      );
+      expect(await refusal({ data: '../elsewhere' })).toMatch(/^retryPhase is refused: data: a key prefix within/);
+      expect(await refusal({ skip: { from: 9, to: 3 } })).toBe(
+        'retryPhase is refused: skip is from 9 to 3; allowed: the first and the last batch',
+      );
+      expect(await refusal({ skip: { from: 60, to: 70 }, batch: 4 })).toMatch(/ask for it without batch and data$/);
+      expect(await refusal({ skip: { from: 60, to: 6000 } })).toMatch(/names 5941 batches; at most 1000 are allowed$/);
+      // What only the activity can see leaves the phase as it was, and is told.
+      refuses = true;
+      await run.ask('retryPhase', { data: 'data/nowhere' });
+      for (const began = Date.now(); !/nowhere/.test((await run.status()).failure ?? ''); await delay(20))
+        expect(Date.now() - began).toBeLessThan(5000);
+      expect((await run.status()).state).toBe('waiting');
+      refuses = false;
+      await run.ask('retryPhase', { skip: { from: 60, to: 62 } });
+      // Its damaged checkpoint sends it back; then it is paused, and goes on in larger batches.
+      for (const began = Date.now(); trained.length < 2; await delay(5)) expect(Date.now() - began).toBeLessThan(5000);
+      await run.ask('pause');
+      const { step } = await run.until('paused');
+      await run.ask('retryPhase', { batch: 4 });
+      const { phases } = await run.result();
+      const end = step + Math.floor((90 - step) / 2);
+      expect(phases[0]!.checkpoint.step).toBe(end);
+      expect(await run.status()).toMatchObject({ total: end, batch: 4 });
+      expect(trained[0]).toEqual([50, 90, 2, [60, 61, 62], 1]);
+      expect(trained.at(-1)).toEqual([step, end, 4, [1], 3]);
+      expect(asked.at(-1)).toEqual({ overrides: { batch: 4 }, at: { step, examples: 2 * step }, skip: [60, 61, 62] });
+    });
+  });
+
+  it('keeps its batches where other phases begin later in it, or where they are drawn', async () => {
+    const trunk = (run: string, more: object) => ({ ...runPlanOf(run, 70, 50).phases[0]!, ...more });
+    const stopped = async () => {
+      throw new RunnerError('DiskFull', 'the disk is full');
+    };
+    for (const [name, more, said] of [
+      [
+        'branched',
+        { branches: [60] },
+        /^retryPhase is refused: other phases begin at step 60 of it, which other batches/,
+      ],
+      ['drawn', { fixedBatches: 'naflex' }, /^retryPhase is refused: batches of images of any shape are drawn for/],
+      ['curated', { fixedBatches: 'curation' }, /^retryPhase is refused: a curated phase has the batches that/],
+    ] as const) {
+      const plan = async () => ({ ...runPlanOf(name, 70, 50), phases: [trunk(name, more)] });
+      await steered(name, { trainShard: stopped, plan }, 70, async (run) => {
+        await run.until('waiting');
+        expect(await run.refusal('retryPhase', { batch: 4 })).toMatch(said);
+        await run.ask('abandonPhase');
+        await expect(run.result()).rejects.toThrow();
+      });
+    }
   });
 
   it('that diverges goes back to its last checkpoint and leaves out the batch at fault, a few times, and then waits', async () => {
@@ -266,6 +355,18 @@ describe('a run', () => {
       expect(await type('workflow', 'query', '--workflow-id', 'typed', '--type', 'plan')).toMatch(/pretrain/);
       expect(await type('workflow', 'query', '--workflow-id', 'typed', '--type', 'history')).toMatch(/paused/);
       await update('extend', '--input', '{"phase": "pretrain", "steps": 10}');
+      await update('pause');
+      await run.until('paused');
+      expect(await update('retryPhase', '--input', '{"batch": 512, "learningRate": 0.0005}')).toMatch(/accepted/);
+      await run.until('training');
+      await update('pause');
+      await run.until('paused');
+      expect(await update('retryPhase', '--input', '{"data": ["data/emoji/train", "data/more"]}')).toMatch(/accepted/);
+      await run.until('training');
+      await update('pause');
+      await run.until('paused');
+      expect(await update('retryPhase', '--input', '{"skip": {"from": 1200, "to": 1209}}')).toMatch(/accepted/);
+      await run.until('training');
       expect(await update('setLimits', '--input', '{"step": 5000, "deviceHours": 12, "wallHours": 24}')).toMatch(
         /accepted/,
       );
