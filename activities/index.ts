@@ -5,6 +5,7 @@ import { evaluate } from './evaluate.ts';
 import { exportModel } from './export-model.ts';
 import { toFailure } from './failures.ts';
 import { plan } from './plan.ts';
+import { planPhase } from './plan-phase.ts';
 import { pruneCheckpoints, sweep } from './prune-checkpoints.ts';
 import { recoverCheckpoint } from './recover-checkpoint.ts';
 import { replan } from './replan.ts';
@@ -17,6 +18,7 @@ type Verb<I, O> = (deps: Dependencies, input: I, attempt: Attempt) => Promise<O>
 export function createActivities(deps: Dependencies): Activities {
   return {
     plan: activity(deps, plan),
+    planPhase: activity(deps, planPhase),
     trainShard: activity(deps, trainShard),
     recoverCheckpoint: activity(deps, recoverCheckpoint),
     pruneCheckpoints: activity(deps, pruneCheckpoints),

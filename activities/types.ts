@@ -64,6 +64,11 @@ export interface PlanInput {
   readonly recipe: unknown;
 }
 
+export interface PlanPhaseInput extends PlanInput {
+  /** May be left out where the recipe has one. */
+  readonly phase?: string;
+}
+
 export interface ShardInput {
   readonly plan: PhasePlan;
   /** Raised by every rollback, so that a redo never meets an old commit. */
@@ -167,6 +172,7 @@ export interface ExportResult {
 /** Every activity by name; the workflows see no more of them than this. */
 export interface Activities {
   plan(input: PlanInput): Promise<RunPlan>;
+  planPhase(input: PlanPhaseInput): Promise<PhasePlan>;
   trainShard(input: ShardInput): Promise<ShardResult>;
   recoverCheckpoint(input: RecoverInput): Promise<CheckpointRef | null>;
   pruneCheckpoints(input: PruneInput): Promise<{ removed: number }>;

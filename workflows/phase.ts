@@ -65,19 +65,29 @@ export interface PhaseInput {
   readonly wishes?: readonly Wish[];
 }
 
+/**
+ * A phase that a person starts alone. The workflow ID is the name of its run, or RUN/PHASE, as a run names its own: the
+ * checkpoint that it goes on from is in the bucket, of that run or of another.
+ */
+export interface PhaseAlone {
+  readonly recipe: unknown;
+  readonly phase?: string;
+}
+
 /** More damage than this in one phase is no accident of a disk. */
 const mostRecoveries = 5;
 const mostEvents = 200;
 
 const { trainShard } = proxyActivities<Activities>(trainOptions);
-const { recoverCheckpoint, replan, pruneCheckpoints, sweep } = proxyActivities<Activities>(lightOptions);
+const { planPhase, recoverCheckpoint, replan, pruneCheckpoints, sweep } = proxyActivities<Activities>(lightOptions);
 
 /**
  * One phase: shards one after another, each from the recorded result of the one before. Ends with the last
  * checkpoint. When cancelled it ends with the checkpoint that the shard in progress could still commit. What fails and
  * can't be tried again makes it wait for a person; handlers of updates only note a wish, and the loop below grants it.
  */
-export async function siglip2Phase(input: PhaseInput): Promise<ShardResult> {
+export async function siglip2Phase(given: PhaseInput | PhaseAlone): Promise<ShardResult> {
+  const input = 'recipe' in given ? await planned(given) : given;
   const parent =
     input.parent ?? (input.plan.origin && 'checkpoint' in input.plan.origin ? input.plan.origin.checkpoint : null);
   let { plan, revision = 0, skip = [], from = null, last = null, limits = {}, pace = null, deviceMs = 0 } = input;
@@ -314,4 +324,14 @@ export async function siglip2Phase(input: PhaseInput): Promise<ShardResult> {
   if (plan.keep !== undefined) await tidy(() => sweep({ run: plan.run, plan }));
   await tell('done');
   return last!;
+}
+
+async function planned({ recipe, phase }: PhaseAlone): Promise<PhaseInput> {
+  const id = workflowInfo().workflowId;
+  const run = phase !== undefined && id.endsWith(`/${phase}`) ? id.slice(0, -phase.length - 1) : id;
+  try {
+    return { plan: await planPhase({ run, recipe, ...(phase !== undefined && { phase }) }) };
+  } catch (error) {
+    throw clearFailure(error);
+  }
 }

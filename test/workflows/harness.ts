@@ -65,6 +65,7 @@ export function resultOf({ plan, revision }: ShardInput, step: number): ShardRes
 export function activities(changes: Partial<Activities> = {}): Activities {
   const all: Activities = {
     plan: async ({ run }) => runPlanOf(run),
+    planPhase: async ({ run, phase = 'pretrain' }) => ({ ...planOf(run, 30, 10), phase }),
     trainShard: async (input) => resultOf(input, input.toStep),
     recoverCheckpoint: async () => null,
     replan: async ({ plan }) => plan,

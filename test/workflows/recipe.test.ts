@@ -319,6 +319,32 @@ describe('a phase', () => {
     );
   });
 
+  it('that is started alone with a recipe plans itself, for its own run or under a name of its own', async () => {
+    const asked: unknown[] = [];
+    const planPhase = async (input: { run: string; recipe: unknown; phase?: string }) => {
+      asked.push(input);
+      if (input.phase === 'nowhere') throw new RunnerError('RecipeInvalid', 'phase is "nowhere"; allowed: pretrain');
+      return { ...planOf(input.run, 30, 10), phase: input.phase ?? 'pretrain' };
+    };
+    await temporal.serving({ planPhase }, async (client) => {
+      const alone = (workflowId: string, input: { recipe: object; phase?: string }) =>
+        client.workflow.start<typeof siglip2Phase>('siglip2Phase', { taskQueue: 'siglip2', workflowId, args: [input] });
+      const recipe = { version: 1 };
+      const own = await (await alone('alone/finer', { recipe, phase: 'finer' })).result();
+      expect(own.checkpoint).toMatchObject({ run: 'alone', phase: 'finer', step: 30 });
+      const other = await (await alone('alone-again', { recipe })).result();
+      expect(other.checkpoint).toMatchObject({ run: 'alone-again', phase: 'pretrain' });
+      const failure = await failureOf((await alone('alone-nowhere', { recipe, phase: 'nowhere' })).result());
+      expect(failure).toEqual({ message: 'phase is "nowhere"; allowed: pretrain', type: 'RecipeInvalid', stack: '' });
+      expect(asked).toEqual([
+        { run: 'alone', recipe, phase: 'finer' },
+        { run: 'alone-again', recipe },
+        { run: 'alone-nowhere', recipe, phase: 'nowhere' },
+      ]);
+      await keepHistory(client, 'alone/finer', 'phase-alone.json');
+    });
+  });
+
   it('cuts its shards by what the first of them found out, where the plan leaves it to that', async () => {
     const pace = { checkpointEvery: 4, shardSteps: 8 };
     const asked: unknown[] = [];
@@ -377,6 +403,7 @@ describe('a run that began under this code', () => {
   it.each([
     ['recipe.json', 'whole'],
     ['phase.json', 'whole/pretrain'],
+    ['phase-alone.json', 'alone/finer'],
   ])('is still understood: %s', async (file, workflowId) => {
     const history = JSON.parse(readFileSync(new URL(file, histories), 'utf8'));
     await Worker.runReplayHistory({ workflowsPath }, history, workflowId);

@@ -370,6 +370,12 @@ describe('a run', () => {
       expect(await update('setLimits', '--input', '{"step": 5000, "deviceHours": 12, "wallHours": 24}')).toMatch(
         /accepted/,
       );
+      const recipe = '{"version": 1}';
+      const alone = ['--type', 'siglip2Phase', '--task-queue', 'siglip2', '--workflow-id', 'typed/other'];
+      await type('workflow', 'start', ...alone, '--input', `{"phase": "other", "recipe": ${recipe}}`);
+      await expect
+        .poll(() => type('workflow', 'query', '--workflow-id', 'typed/other', '--type', 'status'), { timeout: 10_000 })
+        .toMatch(/typed\/other@/);
       await update('abandonPhase', '--input', '{"phase": "pretrain"}');
       await expect(run.result()).rejects.toThrow();
     });
