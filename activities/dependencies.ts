@@ -1,4 +1,5 @@
 import type { CommitOptions } from '../src/checkpoint/commit.ts';
+import type { DeviceMemory } from '../src/runtime/device-memory.ts';
 import type { TrainerProcess } from '../src/runtime/trainer-process.ts';
 import type { ObjectStore } from '../src/storage/object-store.ts';
 
@@ -12,6 +13,8 @@ export interface Dependencies {
   readonly store: ObjectStore;
   /** Absent in a worker that takes no device work. */
   readonly trainer?: TrainerProcess;
+  /** What a step has to fit into, where this worker trains and it is known. */
+  readonly memory?: DeviceMemory;
   /** Local folder of this device alone, for snapshots and fetched checkpoints. */
   readonly scratch: string;
   readonly log: ActivityLog;

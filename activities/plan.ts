@@ -13,6 +13,7 @@ import { phaseSpans } from '../src/recipe/spans.ts';
 import { RunnerError } from '../src/runtime/errors.ts';
 import { probeConditionalWrites } from '../src/storage/conditional-writes.ts';
 import type { ObjectStore } from '../src/storage/object-store.ts';
+import { memoryProblems } from '../src/train/fits.ts';
 import { type Borrowed, findBorrowed, holdBorrowed } from './borrow.ts';
 import type { Attempt, Dependencies } from './dependencies.ts';
 import { keepDocument } from './documents.ts';
@@ -24,7 +25,7 @@ import type { EvaluationPlan, PhasePlan, PlanInput, RunPlan } from './types.ts';
  * Checks everything that can be checked before anything is spent: recipe, store, data, name. What the run needs
  * to know is kept in the bucket; the answer is references. Calling it again changes nothing.
  */
-export async function plan({ store, log }: Dependencies, input: PlanInput, attempt: Attempt): Promise<RunPlan> {
+export async function plan({ store, log, memory }: Dependencies, input: PlanInput, attempt: Attempt): Promise<RunPlan> {
   const heart = beat(attempt);
   try {
     const { run } = input;
@@ -37,6 +38,8 @@ export async function plan({ store, log }: Dependencies, input: PlanInput, attem
     const borrowed = await findBorrowed(store, run, recipe);
     const vocabulary = await recipeVocabulary(store, recipe, data);
     const facts: DataFacts = { ...data.epochs, vocabulary, origins: borrowed };
+    const tooLarge = memory ? memoryProblems(recipe, facts, memory) : [];
+    if (tooLarge.length > 0) throw new RunnerError('RecipeInvalid', tooLarge.join('\n'));
     const index = data.main;
     const recipeHash = hashOf(recipe);
     // Last, so that a recipe that could not start has not taken the name.

@@ -4,6 +4,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { Client, Connection } from '@temporalio/client';
 import { WorkflowNotFoundError } from '@temporalio/common';
 import { Command } from 'commander';
+import { deviceKind } from '../infra/setup/device.ts';
 import { doctor } from '../infra/setup/doctor.ts';
 import { nameOf } from './checkpoint/damage.ts';
 import { importModel, importPhase } from './checkpoint/hugging-face/import-model.ts';
@@ -21,6 +22,7 @@ import { listRuns } from './commands/list-runs.ts';
 import { planFile } from './commands/plan-file.ts';
 import { remove } from './commands/remove.ts';
 import { readRunStatus } from './commands/run-status.ts';
+import { deviceMemory } from './runtime/device-memory.ts';
 import { printEnvironment, temporalEnvironment } from './runtime/environment.ts';
 import { RunnerError } from './runtime/errors.ts';
 import { paths } from './runtime/paths.ts';
@@ -62,10 +64,18 @@ program
 
 program
   .command('plan <file>')
-  .description('check a recipe and say what it will take: parameters, steps, shards, bytes')
+  .description(
+    'check a recipe and say what it will take: parameters, steps, memory, operations, bytes; refuse what does not fit',
+  )
+  .option('--gpu-memory <gigabytes>', 'of the GPU that will train; by default what this machine trains on')
   .option('--json', 'as JSON')
-  .action(async (file: string, { json }: { json?: boolean }) => {
-    print(await planFile(await readText(file), file, json === true));
+  .action(async (file: string, { json, gpuMemory }: { json?: boolean; gpuMemory?: string }) => {
+    const gigabytes = Number(gpuMemory ?? 1);
+    if (!(gigabytes > 0))
+      throw new RunnerError('RecipeInvalid', `--gpu-memory is ${gpuMemory}; allowed: a number above 0`);
+    const device =
+      gpuMemory === undefined ? await deviceMemory(deviceKind()) : ({ kind: 'gpu', bytes: gigabytes * 1e9 } as const);
+    print(await planFile(await readText(file), file, json === true, device));
   });
 
 program

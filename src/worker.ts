@@ -12,9 +12,11 @@ import {
 } from '@temporalio/worker';
 import { Command } from 'commander';
 import { createActivities } from '../activities/index.ts';
+import { deviceKind } from '../infra/setup/device.ts';
 import { trainerEnvironment } from '../infra/setup/tensorflow.ts';
 import { deviceQueue } from '../workflows/policies.ts';
 import { connectPatiently } from './runtime/connect.ts';
+import { deviceMemory } from './runtime/device-memory.ts';
 import { metricsAddress } from './runtime/environment.ts';
 import { isRunnerError, RunnerError } from './runtime/errors.ts';
 import { log } from './runtime/log.ts';
@@ -66,6 +68,8 @@ async function main(queues: readonly string[]): Promise<void> {
         env: { ...process.env, ...(await trainerEnvironment()) },
       })
     : undefined;
+  // Only who trains here knows into what a step has to fit.
+  const memory = trainer && (await deviceMemory(deviceKind()));
   const store = objectStoreFromEnvironment();
   const scratch = ownScratch(paths().scratch);
   const activities = createActivities({
@@ -74,6 +78,7 @@ async function main(queues: readonly string[]): Promise<void> {
     log,
     codeVersion: codeVersion(),
     ...(trainer ? { trainer } : {}),
+    ...(memory ? { memory } : {}),
   });
   try {
     while (!ending.signal.aborted) {

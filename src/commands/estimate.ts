@@ -7,6 +7,7 @@ import { type DataFacts, phaseSettings } from '../recipe/settings.ts';
 import { cuts } from '../recipe/shards.ts';
 import { phaseSpans } from '../recipe/spans.ts';
 import { phaseState } from '../train/phase-state.ts';
+import { workloadOf } from '../train/workload.ts';
 
 /** What a recipe will take, as far as it can be known before a step is made. */
 export interface Estimate {
@@ -27,6 +28,11 @@ export interface PhaseEstimate {
   /** In the bucket: while it trains at most, and what stays when it has ended. */
   readonly mostBytes: number;
   readonly keptBytes: number;
+  /** At the peak of a step: of a GPU, and of the trainer's process where the CPU trains. */
+  readonly gpuBytes: number;
+  readonly processBytes: number;
+  /** Floating-point operations of the whole phase. */
+  readonly flops: number;
 }
 
 const mostOfShard = 10;
@@ -40,9 +46,9 @@ export function estimate(recipe: Recipe, facts: DataFacts | null): Estimate {
   const { keep } = recipe.checkpoint;
   return {
     phases: recipe.phases.map((phase, i): PhaseEstimate => {
-      const { parameters, pieces } = phaseState(
-        phaseSettings(recipe, phase, facts ?? { examples: 0, vocabulary: null }),
-      );
+      const settings = phaseSettings(recipe, phase, facts ?? { examples: 0, vocabulary: null });
+      const { parameters, pieces } = phaseState(settings);
+      const { gpuBytes, processBytes, flopsPerExample } = workloadOf(settings);
       const [rows, width] = pieces[tokenTable]!.shape as [number, number];
       // All of the state in f32, and the token table whole; headers are a few kilobytes.
       const bytesPerCheckpoint = 4 * (total(Object.values(pieces)) + (fullVocabulary - rows) * width);
@@ -67,6 +73,9 @@ export function estimate(recipe: Recipe, facts: DataFacts | null): Estimate {
         checkpoints,
         mostBytes: most * bytesPerCheckpoint,
         keptBytes: Math.min(kept, most) * bytesPerCheckpoint,
+        gpuBytes,
+        processBytes,
+        flops: flopsPerExample * examples,
       };
     }),
   };

@@ -71,6 +71,20 @@ describe('plan', () => {
     expect((await planned('free')).run).toBe('free');
   });
 
+  it('refuses what does not fit the device of a worker that trains, with what would help', async () => {
+    const small = { kind: 'gpu', bytes: 0.4e9 } as const;
+    const large = { ...smoke(), phases: [{ name: 'pretrain', batch: 1024 }], schedule: { total: { steps: 60 } } };
+    large.model.vision.resolution = 128;
+    const refused = plan(on.deps(store, { memory: small }), { run: 'large', recipe: large }, on.attempt());
+    await expect(refused).rejects.toThrow(/phase pretrain needs about .* the GPU has 0.4 GB; only a smaller model/);
+    const fits = plan(
+      on.deps(store, { memory: { ...small, bytes: 8e9 } }),
+      { run: 'large', recipe: large },
+      on.attempt(),
+    );
+    expect((await fits).run).toBe('large');
+  });
+
   it('counts what can not be used, and says when lengths do not fit the data', async () => {
     for (const part of ['train', 'held-out'])
       for await (const { key } of store.list(`data/emoji/${part}/`))

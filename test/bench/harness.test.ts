@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
+import { stepFlops } from '../../src/model/flops.ts';
 import { parseArguments } from './arguments.ts';
-import { stepFlops } from './flops.ts';
 import { LineProcess } from './line-process.ts';
 import { anyWanted, isWanted, stepNames } from './names.ts';
 import { requirePeer } from './peer-turns.ts';
