@@ -15,6 +15,7 @@ import { openModel } from './checkpoint/open-model.ts';
 import { pin, unpin } from './checkpoint/pins.ts';
 import { pullCheckpoint } from './checkpoint/pull.ts';
 import { sweepRun } from './checkpoint/sweep.ts';
+import { serveCodec } from './commands/codec-server.ts';
 import type { EmbedOptions } from './commands/embed.ts';
 import { fetchMetrics } from './commands/fetch-metrics.ts';
 import { formatStatus } from './commands/format-status.ts';
@@ -26,6 +27,7 @@ import { deviceMemory } from './runtime/device-memory.ts';
 import { printEnvironment, temporalEnvironment } from './runtime/environment.ts';
 import { RunnerError } from './runtime/errors.ts';
 import { paths } from './runtime/paths.ts';
+import { encryption, payloadConverter, payloadKey } from './runtime/payload-codec.ts';
 import { reportError } from './runtime/report-error.ts';
 import { codeVersion } from './runtime/version.ts';
 import { objectStoreFromEnvironment } from './storage/s3.ts';
@@ -205,6 +207,22 @@ program
   });
 
 program
+  .command('codec')
+  .description(
+    'show encrypted runs to the Temporal CLI (--codec-endpoint http://127.0.0.1:PORT) and to its UI, until Ctrl-C',
+  )
+  .option('--port <port>', 'on loopback', '8088')
+  .option('--origin <origin>', 'where the UI is', 'http://127.0.0.1:8233')
+  .action(async ({ port, origin }: { port: string; origin: string }) => {
+    const key = payloadKey();
+    if (!key)
+      throw new RunnerError('SetupMissing', 'SIGLIP2_PAYLOAD_KEY is not set: without a key nothing is encrypted');
+    const server = await serveCodec(encryption(key), Number(port), origin);
+    print(`http://127.0.0.1:${port}\n`);
+    await new Promise((resolve) => server.once('close', resolve));
+  });
+
+program
   .command('embed')
   .description('embed images and texts with a Hugging Face folder of a SigLIP 2 model, as transformers does')
   .requiredOption('--model <folder>', 'an exported, pulled or downloaded model')
@@ -270,11 +288,10 @@ async function requireEnded(client: Client | null, run: string, command: string)
 /** Null when Temporal does not answer: the bucket still does. */
 async function connect(): Promise<Client | null> {
   const { connectionOptions, namespace, address } = temporalEnvironment();
+  const dataConverter = payloadConverter();
   try {
-    return new Client({
-      connection: await Connection.connect({ ...connectionOptions, connectTimeout: 3000 }),
-      namespace,
-    });
+    const connection = await Connection.connect({ ...connectionOptions, connectTimeout: 3000 });
+    return new Client({ connection, namespace, ...(dataConverter && { dataConverter }) });
   } catch {
     say(`Temporal does not answer at ${address}; what follows is from the bucket alone`);
     return null;
