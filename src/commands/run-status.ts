@@ -1,4 +1,3 @@
-import { setTimeout as delay } from 'node:timers/promises';
 import { type Client, isGrpcServiceError, WorkflowNotFoundError } from '@temporalio/client';
 import {
   decodeArrayFromPayloads,
@@ -82,7 +81,8 @@ async function readTemporal(
   if (!described) return null;
   const children = (described.raw.pendingChildren ?? []).map(({ workflowId }) => workflowId!);
   const [workflow, own, ...theirs] = await Promise.all([
-    Promise.race([handle.query<Status>('status').catch(() => null), delay(queryMs, null, { ref: false })]),
+    // Waited for to its end: a call that is tried again on a connection that was closed meanwhile ends the process.
+    client.withDeadline(Date.now() + queryMs, () => handle.query<Status>('status')).catch(() => null),
     pendingOf(client, described.raw.pendingActivities, run, null),
     ...children.map(async (id) => {
       const { raw } = await client.workflow.getHandle(id).describe();

@@ -1,8 +1,7 @@
-import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { readFileSync } from 'node:fs';
 import { setTimeout as delay } from 'node:timers/promises';
 import { Context } from '@temporalio/activity';
 import { type Client, WorkflowFailedError } from '@temporalio/client';
-import { historyToJSON } from '@temporalio/common/lib/proto-utils.js';
 import { Worker } from '@temporalio/worker';
 import { describe, expect, it } from 'vitest';
 import { plan as realPlan } from '../../activities/plan.ts';
@@ -14,9 +13,9 @@ import type { RunStatus, Status } from '../../workflows/messages.ts';
 import type { siglip2Phase } from '../../workflows/phase.ts';
 import type { siglip2Recipe } from '../../workflows/recipe.ts';
 import { planOf, resultOf, runPlanOf, testTemporal, workflowsPath } from './harness.ts';
+import { histories, keepHistory } from './histories.ts';
 
 const temporal = testTemporal();
-const histories = new URL('histories/', import.meta.url);
 
 const start = (client: Client, run: string, recipe: unknown = {}) =>
   client.workflow.start<typeof siglip2Recipe>('siglip2Recipe', {
@@ -367,6 +366,7 @@ describe('a phase', () => {
         [27, 30, pace],
       ]);
       expect(await handle.query('plan')).toMatchObject([pace]);
+      await keepHistory(client, 'paced/pretrain', 'phase-paced.json');
     });
   });
 
@@ -404,6 +404,10 @@ describe('a run that began under this code', () => {
     ['recipe.json', 'whole'],
     ['phase.json', 'whole/pretrain'],
     ['phase-alone.json', 'alone/finer'],
+    ['phase-paced.json', 'paced/pretrain'],
+    ['phase-other.json', 'other/pretrain'],
+    ['recipe-other.json', 'other'],
+    ['phase-limited.json', 'limited/pretrain'],
   ])('is still understood: %s', async (file, workflowId) => {
     const history = JSON.parse(readFileSync(new URL(file, histories), 'utf8'));
     await Worker.runReplayHistory({ workflowsPath }, history, workflowId);
@@ -433,14 +437,4 @@ async function expectListed(client: Client, query: string, expected: string[]): 
       { timeout: 10_000 },
     )
     .toEqual(expected);
-}
-
-/** With UPDATE_HISTORIES=1 the stored histories are written anew: when the workflows changed on purpose. */
-async function keepHistory(client: Client, workflowId: string, file: string): Promise<void> {
-  if (!process.env.UPDATE_HISTORIES) return;
-  const history = await client.workflow.getHandle(workflowId).fetchHistory();
-  // Whose machine it was is nobody's business.
-  const text = historyToJSON(history).replaceAll(/"(?:\d+@[^"]*)"/g, '"worker"');
-  mkdirSync(histories, { recursive: true });
-  writeFileSync(new URL(file, histories), text);
 }

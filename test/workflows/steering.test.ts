@@ -9,6 +9,7 @@ import { RunnerError } from '../../src/runtime/errors.ts';
 import type { RunStatus } from '../../workflows/messages.ts';
 import type { siglip2Recipe } from '../../workflows/recipe.ts';
 import { resultOf, runPlanOf, testTemporal } from './harness.ts';
+import { keepHistory } from './histories.ts';
 
 const temporal = testTemporal();
 
@@ -30,6 +31,8 @@ interface Steered {
   refusal(name: string, argument?: object): Promise<string>;
   until(state: string): Promise<RunStatus>;
   result(): ReturnType<typeof siglip2Recipe>;
+  /** Of the phase, and of the run, under such names. */
+  keep(phase: string, run?: string): Promise<void>;
   history(): Promise<Record<string, { what: string }[]>>;
 }
 
@@ -61,6 +64,10 @@ async function steered(run: string, of: Partial<Activities>, steps: number, work
       },
       result: () => handle.result(),
       history: () => handle.query('history'),
+      async keep(phase, whole) {
+        await keepHistory(client, `${run}/pretrain`, phase);
+        if (whole) await keepHistory(client, run, whole);
+      },
     });
   });
 }
@@ -197,6 +204,7 @@ describe('a run', () => {
       expect(await run.status()).toMatchObject({ total: end, batch: 4 });
       expect(trained[0]).toEqual([50, 90, 2, [60, 61, 62], 1]);
       expect(trained.find((shard) => (shard as number[])[2] === 4)).toEqual([step, expect.any(Number), 4, [1], 3]);
+      await run.keep('phase-other.json', 'recipe-other.json');
       expect(asked.at(-1)).toEqual({ overrides: { batch: 4 }, at: { step, examples: 2 * step }, skip: [60, 61, 62] });
     });
   });
@@ -313,6 +321,7 @@ describe('a run', () => {
       expect([later.step > step, later.step < 200]).toEqual([true, true]);
       await run.ask('setLimits', { wallHours: null });
       expect((await run.result()).phases[0]!.checkpoint.step).toBe(200);
+      await run.keep('phase-limited.json');
     });
   });
 
