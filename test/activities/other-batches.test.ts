@@ -63,6 +63,17 @@ const again = (overrides: ReplanInput['overrides'], skip: number[] = []) => {
 };
 const settingsOf = async (of: PhasePlan) => JSON.parse((await store.get(of.settings.key)).toString()) as PhaseSettings;
 
+describe('a phase that is shorter than what its checkpoints are measured by', () => {
+  it('has one, at its end, with the bytes that it has with many', async () => {
+    const { checkpoint: _, ...recipe } = smoke();
+    const auto = (await plan(on.deps(store), { run: 'auto', recipe }, on.attempt())).phases[0]!;
+    expect(auto).toMatchObject({ checkpointEvery: 'auto', shardSteps: 'auto' });
+    const end = await train(0, auto, 0, null, 60);
+    expect((await listCommits(store, auto, 0)).map(({ step }) => step)).toEqual([60]);
+    expect(end.sha256).toBe((await train(0, phase, 9, half, 60)).sha256);
+  }, 60_000);
+});
+
 describe('a phase that is tried again', () => {
   it('with another batch trains what is left of its examples in such batches, the same again after a kill', async () => {
     const { skip, ...other } = await again({ batch: 48 }, [4]);
