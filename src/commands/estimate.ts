@@ -1,7 +1,7 @@
 import { tokenTable } from '../model/parameters.ts';
 import { fullVocabulary } from '../model/sizes.ts';
 import { epochOf } from '../recipe/durations.ts';
-import { plannedPace } from '../recipe/pace.ts';
+import { mostOfShard, plannedPace } from '../recipe/pace.ts';
 import type { Recipe } from '../recipe/schema.ts';
 import { type DataFacts, phaseSettings } from '../recipe/settings.ts';
 import { cuts } from '../recipe/shards.ts';
@@ -35,7 +35,6 @@ export interface PhaseEstimate {
   readonly flops: number;
 }
 
-const mostOfShard = 10;
 const size = ({ shape }: { readonly shape: readonly number[] }) => shape.reduce((a, b) => a * b, 1);
 const total = (of: readonly { readonly shape: readonly number[] }[]) => of.reduce((sum, one) => sum + size(one), 0);
 
@@ -57,7 +56,7 @@ export function estimate(recipe: Recipe, facts: DataFacts | null): Estimate {
       const shards = shard === 'auto' ? null : cutBy(shard);
       const made = every === 'auto' || shards === null ? null : new Set([...cutBy(every), ...shards]);
       const checkpoints = made?.size ?? null;
-      // Pruned at the end of each shard; auto makes at most one a minute, in shards of ten.
+      // Pruned at the end of each shard.
       const ofShard = every === 'auto' || shard === 'auto' ? mostOfShard : Math.ceil(shard / every);
       const kept = new Set([...branches, to.step]).size + Math.max(0, keep - 1);
       const most = Math.min(kept + ofShard, checkpoints ?? Number.POSITIVE_INFINITY);

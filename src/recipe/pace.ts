@@ -28,14 +28,16 @@ const shardEndShare = 0.005;
 const shortestInterval = 60;
 const shardSeconds = 600;
 const longestShard = 7200;
+/** Retention looks at the end of a shard: until then all of them lie in the bucket. */
+export const mostOfShard = 10;
 
 /** Steps between checkpoints and of a shard, from what was measured. Never is there less than one upload's time between. */
 export function choosePace({ step, stall, slowed, upload }: Timings): Pace {
   // Uploads share cores and links with training, but never cost more than if it had stood still for them.
   const cost = stall + Math.min(Math.max(0, slowed), upload);
-  const between = Math.max(cost / checkpointShare, upload, shortestInterval);
-  const checkpointEvery = rounded(between / Math.max(step, 1e-6));
   const seconds = Math.min(Math.max(shardSeconds, (stall + upload) / shardEndShare), longestShard);
+  const between = Math.max(cost / checkpointShare, upload, shortestInterval, seconds / mostOfShard);
+  const checkpointEvery = rounded(between / Math.max(step, 1e-6));
   const checkpoints = Math.max(1, Math.round(seconds / (checkpointEvery * step)));
   return { checkpointEvery, shardSteps: checkpoints * checkpointEvery };
 }

@@ -30,7 +30,15 @@ describe('how often a phase is checkpointed', () => {
   it('takes no more for the cost of an upload than the upload took: an outage is none', () => {
     const measured = choosePace({ step: 1, stall: 1, slowed: 3600, upload: 5 });
     expect(measured).toEqual(choosePace({ step: 1, stall: 1, slowed: 5, upload: 5 }));
-    expect(choosePace({ step: 1, stall: 1, slowed: -7, upload: 5 }).checkpointEvery).toBe(60);
+    expect(choosePace({ step: 1, stall: 0.5, slowed: -7, upload: 1 }).checkpointEvery).toBe(60);
+  });
+
+  it('leaves at most ten to a shard, which is when old ones are deleted', () => {
+    for (const upload of [0.1, 1, 5, 36, 600, 7200]) {
+      const { checkpointEvery, shardSteps } = choosePace({ step: 0.1, stall: 0, slowed: 0, upload });
+      expect(shardSteps / checkpointEvery).toBeLessThanOrEqual(10);
+      expect(shardSteps * 0.1).toBeLessThanOrEqual(1.05 * Math.max(7200, upload));
+    }
   });
 
   it('is what the recipe says where it says it', () => {
