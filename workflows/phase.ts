@@ -17,6 +17,7 @@ import type { Overrides } from '../src/recipe/overrides.ts';
 import type { Pace } from '../src/recipe/pace.ts';
 import { nextCut } from '../src/recipe/shards.ts';
 import { batchAt } from '../src/recipe/steps.ts';
+import { type PhaseAlone, planned } from './alone.ts';
 import { abandoned, clearFailure, damagedStep, divergenceOf, rootFailure, sentence } from './failures.ts';
 import { merged, reached, stopInTime } from './limits.ts';
 import {
@@ -65,21 +66,12 @@ export interface PhaseInput {
   readonly wishes?: readonly Wish[];
 }
 
-/**
- * A phase that a person starts alone. The workflow ID is the name of its run, or RUN/PHASE, as a run names its own: the
- * checkpoint that it goes on from is in the bucket, of that run or of another.
- */
-export interface PhaseAlone {
-  readonly recipe: unknown;
-  readonly phase?: string;
-}
-
 /** More damage than this in one phase is no accident of a disk. */
 const mostRecoveries = 5;
 const mostEvents = 200;
 
 const { trainShard } = proxyActivities<Activities>(trainOptions);
-const { planPhase, recoverCheckpoint, replan, pruneCheckpoints, sweep } = proxyActivities<Activities>(lightOptions);
+const { recoverCheckpoint, replan, pruneCheckpoints, sweep } = proxyActivities<Activities>(lightOptions);
 
 /**
  * One phase: shards one after another, each from the recorded result of the one before. Ends with the last
@@ -324,14 +316,4 @@ export async function siglip2Phase(given: PhaseInput | PhaseAlone): Promise<Shar
   if (plan.keep !== undefined) await tidy(() => sweep({ run: plan.run, plan }));
   await tell('done');
   return last!;
-}
-
-async function planned({ recipe, phase }: PhaseAlone): Promise<PhaseInput> {
-  const id = workflowInfo().workflowId;
-  const run = phase !== undefined && id.endsWith(`/${phase}`) ? id.slice(0, -phase.length - 1) : id;
-  try {
-    return { plan: await planPhase({ run, recipe, ...(phase !== undefined && { phase }) }) };
-  } catch (error) {
-    throw clearFailure(error);
-  }
 }
