@@ -214,7 +214,9 @@ describe('retention', () => {
     const plan = { ...(await planOf(store, runs())), branches: [20], keep: 2 };
     let from: CheckpointRef | null = null;
     for (const step of [20, 30, 60]) {
-      from = (await trainShard(on.deps(store), { ...shard(plan, step), from }, on.attempt())).checkpoint;
+      // So slow that no snapshot overtakes another.
+      const slow = on.deps(store, { trainer: on.trainer({ stepMs: 20 }) });
+      from = (await trainShard(slow, { ...shard(plan, step), from }, on.attempt())).checkpoint;
       await pruneCheckpoints(on.deps(store), { plan, from }, on.attempt());
     }
     expect((await findCommits(store, plan)).map(({ step }) => step)).toEqual([20, 50, 60]);
