@@ -66,6 +66,9 @@ export interface PhaseInput {
   readonly wishes?: readonly Wish[];
 }
 
+/** What a phase ends with, and the plan that it had then; phases of older versions don't say. */
+export type PhaseEnd = ShardResult & { readonly plan?: PhasePlan };
+
 /** More damage than this in one phase is no accident of a disk. */
 const mostRecoveries = 5;
 const mostEvents = 200;
@@ -78,7 +81,7 @@ const { recoverCheckpoint, replan, pruneCheckpoints, sweep } = proxyActivities<A
  * checkpoint. When cancelled it ends with the checkpoint that the shard in progress could still commit. What fails and
  * can't be tried again makes it wait for a person; handlers of updates only note a wish, and the loop below grants it.
  */
-export async function siglip2Phase(given: PhaseInput | PhaseAlone): Promise<ShardResult> {
+export async function siglip2Phase(given: PhaseInput | PhaseAlone): Promise<PhaseEnd> {
   const input = 'recipe' in given ? await planned(given) : given;
   const parent =
     input.parent ?? (input.plan.origin && 'checkpoint' in input.plan.origin ? input.plan.origin.checkpoint : null);
@@ -315,5 +318,5 @@ export async function siglip2Phase(given: PhaseInput | PhaseAlone): Promise<Shar
   }
   if (plan.keep !== undefined) await tidy(() => sweep({ run: plan.run, plan }));
   await tell('done');
-  return last!;
+  return { ...last!, plan };
 }

@@ -21,7 +21,7 @@ import type {
 import type { CheckpointRef } from '../src/checkpoint/types.ts';
 import { clearFailure, sentence, wasAbandoned } from './failures.ts';
 import { historyQuery, type PhaseState, phaseReportSignal, planQuery, runStatusOf, statusQuery } from './messages.ts';
-import { siglip2Phase } from './phase.ts';
+import { type PhaseEnd, siglip2Phase } from './phase.ts';
 import { PhaseGraph } from './phase-graph.ts';
 import { evaluateOptions, lightOptions } from './policies.ts';
 import { showIn } from './search-attributes.ts';
@@ -111,7 +111,7 @@ export async function siglip2Recipe(recipe: unknown): Promise<RecipeResult> {
     return { run, data: { examples, corrupt }, phases };
 
     async function runPhase(phase: PhasePlan): Promise<PhaseResult | null> {
-      let last: ShardResult | null = null;
+      let last: PhaseEnd | null = null;
       try {
         const origin = await graph.originOf(phase);
         // The phase before says why it ended.
@@ -120,10 +120,10 @@ export async function siglip2Recipe(recipe: unknown): Promise<RecipeResult> {
       } finally {
         graph.ended(phase.phase, last);
       }
-      return takeStock(planned, phase, last);
+      return takeStock(planned, last.plan ?? phase, last);
     }
     /** Null while the phase of before a `workflow reset` is still open: it was asked to end, with a checkpoint. */
-    async function train(phase: PhasePlan, parent: CheckpointRef | null): Promise<ShardResult | null> {
+    async function train(phase: PhasePlan, parent: CheckpointRef | null): Promise<PhaseEnd | null> {
       const workflowId = `${run}/${phase.phase}`;
       try {
         return await executeChild(siglip2Phase, {

@@ -172,7 +172,17 @@ describe('a run', () => {
       if (input.revision === 0) throw new RunnerError('DiskFull', 'the disk is full');
       return trainShard(input);
     };
-    await steered('other', { trainShard: broken, replan, recoverCheckpoint }, 90, async (run) => {
+    const exported: number[] = [];
+    const exportModel: Activities['exportModel'] = async ({ plan }) => {
+      exported.push(plan.batch);
+      return {
+        uri: `s3://bucket/runs/${plan.run}/export/`,
+        prefix: `runs/${plan.run}/export/`,
+        bytes: 1,
+        sha256: 'e'.repeat(64),
+      };
+    };
+    await steered('other', { trainShard: broken, replan, recoverCheckpoint, exportModel }, 90, async (run) => {
       await run.until('waiting');
       const refusal = (argument: object) => run.refusal('retryPhase', argument);
       expect(await refusal({ batch: 1 })).toMatch(/^retryPhase is refused: batch: /);
@@ -202,6 +212,8 @@ describe('a run', () => {
       const end = step + Math.floor((90 - step) / 2);
       expect(phases[0]!.checkpoint.step).toBe(end);
       expect(await run.status()).toMatchObject({ total: end, batch: 4 });
+      // What it became is what it was trained by at its end.
+      expect(exported).toEqual([4]);
       expect(trained[0]).toEqual([50, 90, 2, [60, 61, 62], 1]);
       expect(trained.find((shard) => (shard as number[])[2] === 4)).toEqual([step, expect.any(Number), 4, [1], 3]);
       await run.keep('phase-other.json', 'recipe-other.json');
