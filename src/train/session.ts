@@ -5,6 +5,7 @@ import { hashJson } from '../checkpoint/identity.ts';
 import { openBatches } from '../data/batches.ts';
 import type { BatchSource, CorruptMember, DataIndex } from '../data/types.ts';
 import { PhaseSteps } from '../recipe/steps.ts';
+import { collectGarbage } from '../runtime/collect-garbage.ts';
 import { RunnerError } from '../runtime/errors.ts';
 import type { Progress, Snapshot, TrainJob } from './protocol.ts';
 import { freshState, readState, writeState } from './state.ts';
@@ -43,7 +44,8 @@ export class TrainingSession {
     const held = await this.#holdGraph(job);
     const from = job.from ?? job.begins;
     if (held.sha256 === null || held.sha256 !== (job.from?.sha256 ?? null)) {
-      held.trainer.program.write(job.from ? await readState(job.from.folder, settings) : freshState(settings));
+      await load(held.trainer, job);
+      collectGarbage();
     }
     held.sha256 = null; // Until the next snapshot the graph holds a state that has no name.
     const source = await this.#batchesFrom(job, from.step - job.begins.step, events);
@@ -82,7 +84,8 @@ export class TrainingSession {
         const folder = join(job.snapshotFolder, `step-${String(step).padStart(8, '0')}`);
         await rm(folder, { recursive: true, force: true });
         await mkdir(folder, { recursive: true });
-        const written = await writeState(folder, settings, held.trainer.program.read(held.trainer.stateNames));
+        const written = await save(held.trainer, job, folder);
+        collectGarbage();
         held.sha256 = step === job.toStep || stop ? written.sha256 : null;
         events.snapshot({ ...position, folder, ...written, metrics, skipped: [...skipped] });
       }
@@ -128,6 +131,15 @@ export class TrainingSession {
     return held.batches.source;
   }
 }
+
+// Functions of their own, so that nothing holds the arrays when they return.
+
+async function load({ program }: Trainer, { from, settings }: TrainJob): Promise<void> {
+  program.write(from ? await readState(from.folder, settings) : freshState(settings));
+}
+
+const save = ({ program, stateNames }: Trainer, { settings }: TrainJob, folder: string) =>
+  writeState(folder, settings, program.read(stateNames));
 
 interface WindowStep {
   /** Examples. */
