@@ -6,12 +6,16 @@ import { readManifest } from '../src/checkpoint/manifest.ts';
 import { pin } from '../src/checkpoint/pins.ts';
 import { newestFirst } from '../src/checkpoint/retention.ts';
 import type { CheckpointRef } from '../src/checkpoint/types.ts';
-import type { Phase, Recipe } from '../src/recipe/schema.ts';
+import type { CheckpointOfRun } from '../src/recipe/curation.ts';
+import type { Recipe } from '../src/recipe/schema.ts';
 import { isRunnerError, RunnerError } from '../src/runtime/errors.ts';
 import type { ObjectStore } from '../src/storage/object-store.ts';
 
-/** Checkpoints of other runs that phases go on from, by phase. */
+/** Checkpoints of other runs that phases go on from, by phase; and their teachers, by `teacherOf`. */
 export type Borrowed = Readonly<Record<string, CheckpointRef>>;
+
+/** No phase has such a name. */
+export const teacherOf = (phase: string) => `${phase}.teacher`;
 
 /**
  * Looks for what the phases go on from. What a run of this name began with is what it goes on with, however many newer
@@ -20,8 +24,13 @@ export type Borrowed = Readonly<Record<string, CheckpointRef>>;
 export async function findBorrowed(store: ObjectStore, run: string, { phases }: Recipe): Promise<Borrowed> {
   const recorded = await recordedOrigins(store, run);
   const borrowed: Record<string, CheckpointRef> = {};
-  for (const { name, from } of phases)
-    if (typeof from === 'object') borrowed[name] = recorded?.[name] ?? (await newestOf(store, name, from));
+  const find = async (name: string, phase: string, does: string, from: CheckpointOfRun) => {
+    borrowed[name] = recorded?.[name] ?? (await newestOf(store, `phase ${phase} ${does}`, from));
+  };
+  for (const { name, from, curation } of phases) {
+    if (typeof from === 'object') await find(name, name, 'goes on from', from);
+    if (typeof curation?.teacher === 'object') await find(teacherOf(name), name, 'is scored by', curation.teacher);
+  }
   return borrowed;
 }
 
@@ -56,7 +65,7 @@ async function recordedOrigins(store: ObjectStore, run: string): Promise<Borrowe
   );
 }
 
-async function newestOf(store: ObjectStore, name: string, from: Exclude<Phase['from'], string | undefined>) {
+async function newestOf(store: ObjectStore, what: string, from: CheckpointOfRun) {
   const found = (await findCommits(store, from)).filter(({ step }) => from.step === undefined || step === from.step);
   const [newest] = newestFirst(found);
   if (newest) {
@@ -67,6 +76,6 @@ async function newestOf(store: ObjectStore, name: string, from: Exclude<Phase['f
   const wanted = `${from.run}/${from.phase}${from.step === undefined ? '' : `@${from.step}`}`;
   throw new RunnerError(
     'RecipeInvalid',
-    `phase ${name} goes on from ${wanted}, and bucket ${store.bucket} has no such checkpoint; npm run siglip2 -- ls shows what is there`,
+    `${what} ${wanted}, and bucket ${store.bucket} has no such checkpoint; npm run siglip2 -- ls shows what is there`,
   );
 }

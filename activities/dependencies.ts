@@ -1,4 +1,5 @@
-import type { CommitOptions } from '../src/checkpoint/commit.ts';
+import type { CommitPoint } from '../src/checkpoint/commit.ts';
+import type { DeviceMemory } from '../src/runtime/device-memory.ts';
 import type { TrainerProcess } from '../src/runtime/trainer-process.ts';
 import type { ObjectStore } from '../src/storage/object-store.ts';
 
@@ -12,13 +13,15 @@ export interface Dependencies {
   readonly store: ObjectStore;
   /** Absent in a worker that takes no device work. */
   readonly trainer?: TrainerProcess;
+  /** What a step has to fit into, where this worker trains and it is known. */
+  readonly memory?: DeviceMemory;
   /** Local folder of this device alone, for snapshots and fetched checkpoints. */
   readonly scratch: string;
   readonly log: ActivityLog;
   /** Version of this code, for manifests. */
   readonly codeVersion: string;
-  /** Tests: points of the commit protocol, where a process may die. */
-  readonly onPoint?: CommitOptions['onPoint'];
+  /** Tests: points of the commit protocol, and of scoring, where a process may die. */
+  readonly onPoint?: (point: CommitPoint | 'scored' | 'stored') => void | Promise<void>;
   /** Tests: pause before an upload is tried again, in milliseconds. */
   readonly uploadRetryMs?: number;
 }

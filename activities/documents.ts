@@ -1,3 +1,4 @@
+import { randomUUID } from 'node:crypto';
 import { mkdir, readFile, rename, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { canonicalJson, sha256 } from '../src/checkpoint/identity.ts';
@@ -31,8 +32,10 @@ export async function fetchDocument(store: ObjectStore, document: Document, fold
       `s3://${store.bucket}/${document.key} was changed after the run was planned; start the run under another --workflow-id`,
     );
   await mkdir(folder, { recursive: true });
-  await writeFile(`${file}.part`, bytes);
-  await rename(`${file}.part`, file);
+  // Another attempt of this worker may be fetching it too.
+  const part = `${file}.${randomUUID()}.part`;
+  await writeFile(part, bytes);
+  await rename(part, file);
   return file;
 }
 

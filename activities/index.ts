@@ -5,9 +5,12 @@ import { evaluate } from './evaluate.ts';
 import { exportModel } from './export-model.ts';
 import { toFailure } from './failures.ts';
 import { plan } from './plan.ts';
+import { planPhase } from './plan-phase.ts';
 import { pruneCheckpoints, sweep } from './prune-checkpoints.ts';
 import { recoverCheckpoint } from './recover-checkpoint.ts';
 import { replan } from './replan.ts';
+import { scoreShard } from './score-shard.ts';
+import { sealScores } from './seal-scores.ts';
 import { trainShard } from './train-shard.ts';
 import type { Activities } from './types.ts';
 
@@ -17,6 +20,7 @@ type Verb<I, O> = (deps: Dependencies, input: I, attempt: Attempt) => Promise<O>
 export function createActivities(deps: Dependencies): Activities {
   return {
     plan: activity(deps, plan),
+    planPhase: activity(deps, planPhase),
     trainShard: activity(deps, trainShard),
     recoverCheckpoint: activity(deps, recoverCheckpoint),
     pruneCheckpoints: activity(deps, pruneCheckpoints),
@@ -24,6 +28,8 @@ export function createActivities(deps: Dependencies): Activities {
     replan: activity(deps, replan),
     evaluate: activity(deps, evaluate),
     exportModel: activity(deps, exportModel),
+    scoreShard: activity(deps, scoreShard),
+    sealScores: activity(deps, sealScores),
   };
 }
 
@@ -38,10 +44,12 @@ function activity<I, O>(deps: Dependencies, verb: Verb<I, O>): (input: I) => Pro
       signal: context.cancellationSignal,
       heartbeat: (details) => context.heartbeat(details),
       gauge: ({ run, phase }, figures) => {
-        for (const [name, value] of Object.entries(figures))
-          context.metricMeter
-            .createGauge(`siglip2_${name.replaceAll(/[^A-Za-z0-9_]/g, '_')}`, 'float')
-            .set(value, { run, phase });
+        for (const [name, value] of Object.entries(figures)) {
+          // Temporal's gauges take nothing below zero, such as a learnability, and throw.
+          if (!(value >= 0)) continue;
+          const gauge = `siglip2_${name.replaceAll(/[^A-Za-z0-9_]/g, '_')}`;
+          context.metricMeter.createGauge(gauge, 'float').set(value, { run, phase });
+        }
       },
       paused: () => context.cancellationDetails?.paused === true,
     };

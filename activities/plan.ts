@@ -5,6 +5,7 @@ import { indexData } from '../src/data/index-data.ts';
 import { indexRecipe, type RecipeData, recipeVocabulary } from '../src/data/recipe-data.ts';
 import type { DataIndex } from '../src/data/types.ts';
 import { parameterCount } from '../src/model/parameters.ts';
+import { plannedPace } from '../src/recipe/pace.ts';
 import { checkAgainstData, parseRecipe } from '../src/recipe/parse.ts';
 import type { Phase, Recipe } from '../src/recipe/schema.ts';
 import { type DataFacts, modelConfig, phaseSettings, vocabularyOf } from '../src/recipe/settings.ts';
@@ -12,10 +13,12 @@ import { phaseSpans } from '../src/recipe/spans.ts';
 import { RunnerError } from '../src/runtime/errors.ts';
 import { probeConditionalWrites } from '../src/storage/conditional-writes.ts';
 import type { ObjectStore } from '../src/storage/object-store.ts';
+import { memoryProblems } from '../src/train/fits.ts';
 import { type Borrowed, findBorrowed, holdBorrowed } from './borrow.ts';
 import type { Attempt, Dependencies } from './dependencies.ts';
 import { keepDocument } from './documents.ts';
 import { beat } from './heartbeat.ts';
+import { planCuration } from './plan-curation.ts';
 import { skippedLog } from './skipped.ts';
 import type { EvaluationPlan, PhasePlan, PlanInput, RunPlan } from './types.ts';
 
@@ -23,7 +26,7 @@ import type { EvaluationPlan, PhasePlan, PlanInput, RunPlan } from './types.ts';
  * Checks everything that can be checked before anything is spent: recipe, store, data, name. What the run needs
  * to know is kept in the bucket; the answer is references. Calling it again changes nothing.
  */
-export async function plan({ store, log }: Dependencies, input: PlanInput, attempt: Attempt): Promise<RunPlan> {
+export async function plan({ store, log, memory }: Dependencies, input: PlanInput, attempt: Attempt): Promise<RunPlan> {
   const heart = beat(attempt);
   try {
     const { run } = input;
@@ -36,6 +39,8 @@ export async function plan({ store, log }: Dependencies, input: PlanInput, attem
     const borrowed = await findBorrowed(store, run, recipe);
     const vocabulary = await recipeVocabulary(store, recipe, data);
     const facts: DataFacts = { ...data.epochs, vocabulary, origins: borrowed };
+    const tooLarge = memory ? memoryProblems(recipe, facts, memory) : [];
+    if (tooLarge.length > 0) throw new RunnerError('RecipeInvalid', tooLarge.join('\n'));
     const index = data.main;
     const recipeHash = hashOf(recipe);
     // Last, so that a recipe that could not start has not taken the name.
@@ -93,13 +98,17 @@ async function planPhases(
         index: await keepDocument(store, run, 'train-index', index),
         dataFingerprint: index.fingerprint,
         batch: phase.batch,
+        ...(settings.batches.naflex && { fixedBatches: 'naflex' }),
+        ...(phase.curation && { fixedBatches: 'curation' }),
         origin: originOf(phase, borrowed),
         from,
         to,
         branches,
-        shardSteps: recipe.checkpoint.shard.steps,
-        checkpointEvery: recipe.checkpoint.every.steps,
+        ...plannedPace(recipe),
         keep: recipe.checkpoint.keep,
+        ...(phase.curation && {
+          curation: await planCuration(store, recipe, phase, phase.curation, facts, borrowed, index.shards.length),
+        }),
         // Of images of any shape the steps depend on which batches there are: none can be left out.
         leaveOut: settings.batches.naflex ? 0 : recipe.divergence.leaveOut,
       };

@@ -1,22 +1,32 @@
 import { join } from 'node:path';
+import { indexData } from '../src/data/index-data.ts';
+import { collectTokenIds } from '../src/data/read-examples.ts';
+import { loadTokenizer } from '../src/data/tokenizer.ts';
+import type { DataIndex } from '../src/data/types.ts';
+import { placesOf } from '../src/recipe/places.ts';
+import { respan } from '../src/recipe/respan.ts';
 import { type Schedule, schedulePosition } from '../src/recipe/schedule.ts';
 import { RunnerError } from '../src/runtime/errors.ts';
+import type { ObjectStore } from '../src/storage/object-store.ts';
 import type { PhaseSettings } from '../src/train/protocol.ts';
 import type { Attempt, Dependencies } from './dependencies.ts';
 import { keepDocument, readDocumentAs } from './documents.ts';
 import { beat } from './heartbeat.ts';
-import type { PhasePlan, ReplanInput } from './types.ts';
+import type { PhasePlan, ReplanInput, Replanned } from './types.ts';
 
 /** The plan of a phase with other settings, which the workflow has checked. Calling it again changes nothing. */
 export async function replan(
   { store, scratch, log }: Dependencies,
-  { plan, overrides, extend }: ReplanInput,
+  input: ReplanInput,
   attempt: Attempt,
-): Promise<PhasePlan> {
+): Promise<Replanned> {
   const heart = beat(attempt);
   try {
-    const { shardSteps, checkpointEvery, precision, accumulate, remat, ...rates } = overrides;
+    const { plan, overrides, extend } = input;
+    const { shardSteps, checkpointEvery, precision, accumulate, remat, batch, data, ...rates } = overrides;
     const before = await readDocumentAs<PhaseSettings>(store, plan.settings, join(scratch, 'documents'));
+    const index = data === undefined ? null : await otherData(store, plan, before, data);
+    const spanned = batch === undefined ? null : spannedAnew(input, before, batch);
     const settings: PhaseSettings = {
       ...before,
       schedule: extend ? extended(before, plan, extend) : before.schedule,
@@ -29,13 +39,27 @@ export async function replan(
         weightDecay: rates.weightDecay ?? before.optimizer.weightDecay,
         clipNorm: rates.clipNorm ?? before.optimizer.clipNorm,
       },
+      batches: {
+        ...before.batches,
+        ...(data !== undefined && { data: { ...before.batches.data, train: data } }),
+        ...(spanned && { batch: spanned.batch, offset: spanned.offset }),
+      },
     };
+    requireDivisor(settings);
     log.info({ run: plan.run, phase: plan.phase, overrides, extend }, 'planned again');
+    const longer = extend && {
+      to: { step: plan.to.step + extend.steps, examples: plan.to.examples + extend.steps * plan.batch },
+    };
     return {
       ...plan,
-      to: extend
-        ? { step: plan.to.step + extend.steps, examples: plan.to.examples + extend.steps * plan.batch }
-        : plan.to,
+      ...longer,
+      ...(index && {
+        index: await keepDocument(store, plan.run, 'train-index', index),
+        dataFingerprint: index.fingerprint,
+        // Numbers of batches of other data.
+        skip: [],
+      }),
+      ...(spanned && { begins: spanned.begins, batch: spanned.batch, to: spanned.to, skip: index ? [] : spanned.skip }),
       settings: await keepDocument(store, plan.run, `${plan.phase}-settings`, settings),
       shardSteps: shardSteps ?? plan.shardSteps,
       checkpointEvery: checkpointEvery ?? plan.checkpointEvery,
@@ -45,6 +69,45 @@ export async function replan(
   }
 }
 
+function spannedAnew({ plan, at = plan.from, skip = [] }: ReplanInput, { batches }: PhaseSettings, batch: number) {
+  const { begins = plan.from, to } = plan;
+  const span = { begins, offset: batches.offset ?? 0, batch: plan.batch, to, skip };
+  const spanned = respan(span, at, batch);
+  if (spanned) return spanned;
+  throw refused(`phase ${plan.phase} has ${to.examples - at.examples} examples left, less than a batch of ${batch}`);
+}
+
+function requireDivisor({ accumulate, batches: { batch } }: PhaseSettings): void {
+  if (batch % accumulate === 0) return;
+  throw refused(`accumulate is ${accumulate}; a divisor of the batch ${batch} is allowed`);
+}
+
+/** Looks at data that the phase has not had before. */
+async function otherData(
+  store: ObjectStore,
+  { phase }: PhasePlan,
+  { batches: { vocabulary, data, parts } }: PhaseSettings,
+  train: NonNullable<ReplanInput['overrides']['data']>,
+): Promise<DataIndex> {
+  const { evaluation } = data;
+  const within = (a: string, b: string) => `${a}/`.startsWith(`${b}/`);
+  const both = evaluation && placesOf(train).find((place) => within(evaluation, place) || within(place, evaluation));
+  if (both) throw refused(`data is "${both}", which is evaluated on (data.evaluation "${evaluation}")`);
+  const index = await indexData(store, train);
+  if (vocabulary === null) return index;
+  const languages = data.captions.map(({ language }) => language);
+  const captioning = parts?.captionTargets !== undefined;
+  const known = new Set(vocabulary);
+  const used = await collectTokenIds(store, index, loadTokenizer(), languages, { captioning });
+  const missing = used.filter((id) => !known.has(id)).length;
+  if (missing === 0) return index;
+  throw refused(
+    `${missing} tokens of the data are not among the ${vocabulary.length} of the compacted table that phase ${phase} began with; start a run with "vocabulary": "full", or with these data`,
+  );
+}
+
+const refused = (message: string) => new RunnerError('RecipeInvalid', message);
+
 /** The schedule goes on from where it stands, slower, and ends where it would have ended. */
 function extended(
   { schedule, batches }: PhaseSettings,
@@ -52,8 +115,7 @@ function extended(
   { steps, at }: NonNullable<ReplanInput['extend']>,
 ): Schedule {
   if (batches.naflex)
-    throw new RunnerError(
-      'RecipeInvalid',
+    throw refused(
       `phase ${phase} can't be extended: the steps of images of any shape are drawn for its whole length; start another phase from its end`,
     );
   const position = schedulePosition(at.examples, schedule);

@@ -6,14 +6,19 @@ import { checkpointSidecars } from '../src/checkpoint/hugging-face/config.ts';
 import { readManifest } from '../src/checkpoint/manifest.ts';
 import { restoreCheckpoint } from '../src/checkpoint/restore.ts';
 import type { Commit, Manifest } from '../src/checkpoint/types.ts';
+import type { Pace } from '../src/recipe/pace.ts';
 import { RunnerError } from '../src/runtime/errors.ts';
 import type { TrainerProcess } from '../src/runtime/trainer-process.ts';
+import { keepReports } from '../src/telemetry/reports.ts';
 import { MetricSeries } from '../src/telemetry/series.ts';
-import type { PhaseSettings, Progress, Snapshot } from '../src/train/protocol.ts';
+import type { PhaseSettings, Progress, Snapshot, TrainJob } from '../src/train/protocol.ts';
 import { commitInBackground } from './background-commits.ts';
 import type { Attempt, Dependencies } from './dependencies.ts';
+import { fetchDocument } from './documents.ts';
+import { recordPace } from './pace.ts';
 import { inputHash } from './shard-start.ts';
 import { skippedLog } from './skipped.ts';
+import { withTeacher } from './teacher-folder.ts';
 import type { ShardInput } from './types.ts';
 
 /** One attempt at a shard, and what it tells of itself. */
@@ -24,6 +29,10 @@ export interface Shard {
   /** Local folder of this attempt alone. */
   readonly folder: string;
   newest: Commit | null;
+  /** How a phase is checkpointed whose plan says auto, once that is known. */
+  pace: Pace | null;
+  /** The step at which the shard ends. */
+  end: number;
   live: Omit<Progress, 'examples'>;
   /** What is being done or waited for, null while steps are made. */
   doing: string | null;
@@ -63,11 +72,14 @@ export async function trainFrom(
     async commit(snapshot) {
       if (diverged) return;
       const from = shard.newest?.step ?? input.plan.from.step;
+      const began = performance.now();
       const commit = await commitSnapshot(shard, snapshot, settings, skippedBefore);
       shard.newest = commit;
+      trainer.committed((performance.now() - began) / 1000);
       log(`committed step ${commit.step}`);
       // Figures are for people: no run fails for them.
       await series.keep(deps.store, commit, from).catch((error) => log(`figures were not written: ${error.message}`));
+      await keepReports(deps.store, commit, snapshot).catch((error) => log(`no report was written: ${error.message}`));
       tellSkipped(snapshot.skipped);
       // On a GPU another attempt's bits may differ: what was committed first counts, and training goes on from it.
       diverged = commit.sha256 !== snapshot.sha256;
@@ -83,52 +95,79 @@ export async function trainFrom(
     ...(deps.uploadRetryMs === undefined ? {} : { retryMs: deps.uploadRetryMs }),
   });
   shard.doing = 'starting';
+  let recorded = Promise.resolve(shard.pace);
   try {
-    const { toStep, plan } = input;
+    const { plan } = input;
     const from = start && { folder: state!.folder, sha256: start.sha256, step: start.step, examples: start.examples };
     const snapshotFolder = join(shard.folder, 'snapshots');
-    const { checkpointEvery } = plan;
-    await trainer.run(
-      {
-        kind: 'train',
-        settings,
-        indexFile,
-        from,
-        begins: plan.from,
-        skip: input.skip ?? [],
-        toStep,
-        checkpointEvery,
-        snapshotFolder,
-      },
-      {
-        progress({ step, loss, objectives, examplesPerSecond, dataWaitShare }) {
-          shard.live = { step, loss, objectives, examplesPerSecond, dataWaitShare };
-          shard.doing = null;
-          const figures = { loss, ...objectives, examplesPerSecond, dataWaitShare };
-          series.add({ step, time: Date.now(), values: figures });
-          attempt.gauge?.(input.plan, { step, ...figures });
+    const stored = settings.batches.parts?.teacherScores?.scores;
+    const scoresFile = stored && (await fetchDocument(deps.store, stored, join(deps.scratch, 'documents')));
+    const job: TrainJob = {
+      kind: 'train',
+      settings,
+      indexFile,
+      from,
+      begins: plan.begins ?? plan.from,
+      skip: input.skip ?? [],
+      toStep: shard.end,
+      checkpointEvery: shard.pace?.checkpointEvery ?? plan.checkpointEvery,
+      ...(plan.shardSteps !== 'auto' && { shardSteps: plan.shardSteps }),
+      snapshotFolder,
+      ...(scoresFile && { scoresFile }),
+    };
+    await withOnlineTeacher(shard, settings, (teacher) =>
+      trainer.run(
+        { ...job, ...teacher },
+        {
+          progress({ step, loss, objectives, examplesPerSecond, dataWaitShare }) {
+            shard.live = { step, loss, objectives, examplesPerSecond, dataWaitShare };
+            shard.doing = null;
+            const figures = { loss, ...objectives, examplesPerSecond, dataWaitShare };
+            series.add({ step, time: Date.now(), values: figures });
+            attempt.gauge?.(input.plan, { step, ...figures });
+          },
+          pace(pace, end) {
+            const { checkpointEvery, shardSteps } = pace;
+            log(`a checkpoint every ${checkpointEvery} steps from now on, and ${shardSteps} steps in a shard`);
+            shard.pace = pace;
+            shard.end = end;
+            // If it can't be written, it is in the shard's result all the same.
+            recorded = recordPace(deps.store, plan, pace).catch(() => pace);
+          },
+          note(text) {
+            shard.doing = text;
+            log(text);
+          },
+          snapshot(snapshot) {
+            const { loss, objectives, examplesPerSecond, dataWaitShare } = snapshot.metrics;
+            const figures = { loss, ...objectives, examplesPerSecond, dataWaitShare };
+            series.add({ step: snapshot.step, time: Date.now(), values: figures });
+            commits.add(snapshot);
+          },
         },
-        note(text) {
-          shard.doing = text;
-          log(text);
-        },
-        snapshot(snapshot) {
-          const { loss, objectives, examplesPerSecond, dataWaitShare } = snapshot.metrics;
-          const figures = { loss, ...objectives, examplesPerSecond, dataWaitShare };
-          series.add({ step: snapshot.step, time: Date.now(), values: figures });
-          commits.add(snapshot);
-        },
-      },
-      stop.signal,
+        stop.signal,
+      ),
     );
   } finally {
     attempt.signal.removeEventListener('abort', stopped);
     if (state) await rm(state.folder, { recursive: true, force: true });
     shard.doing ??= 'committing the last snapshot';
+    shard.pace = await recorded;
     await commits.drained().catch((error) => {
       if (!giveUp.signal.aborted) throw error;
     });
   }
+}
+
+/** Where a teacher scores beside the learner, its model is on local disk meanwhile. */
+async function withOnlineTeacher(
+  { deps, input, attempt }: Shard,
+  settings: PhaseSettings,
+  train: (teacher: Pick<TrainJob, 'teacherFolder'>) => Promise<unknown>,
+): Promise<void> {
+  const { curation } = input.plan;
+  if (!curation?.sealed || curation.stored || !settings.curation?.teacher) await train({});
+  else await withTeacher(deps, curation.sealed, attempt.signal, (teacherFolder) => train({ teacherFolder }));
 }
 
 /** Local files of a commit, unless the trainer holds its state already; and its manifest. */

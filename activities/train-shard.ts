@@ -9,6 +9,7 @@ import type { PhaseSettings } from '../src/train/protocol.ts';
 import type { Attempt, Dependencies } from './dependencies.ts';
 import { fetchDocument, readDocumentAs } from './documents.ts';
 import { beat } from './heartbeat.ts';
+import { endOf, recordedPace } from './pace.ts';
 import { newestStart } from './shard-start.ts';
 import { type Shard, trainFrom } from './train-from.ts';
 import type { ShardHeartbeat, ShardInput, ShardResult } from './types.ts';
@@ -28,6 +29,8 @@ export async function trainShard(deps: Dependencies, input: ShardInput, attempt:
     attempt,
     folder: join(deps.scratch, plan.run, plan.phase, attempt.id),
     newest: null,
+    pace: null,
+    end: toStep,
     live: { step: plan.from.step, loss: 0, objectives: {}, examplesPerSecond: 0, dataWaitShare: 0 },
     doing: 'looking for the newest commit',
   };
@@ -36,13 +39,15 @@ export async function trainShard(deps: Dependencies, input: ShardInput, attempt:
     const documents = join(deps.scratch, 'documents');
     const settings = await readDocumentAs<PhaseSettings>(deps.store, plan.settings, documents);
     const indexFile = await fetchDocument(deps.store, plan.index, documents);
+    shard.pace = input.pace ?? (await recordedPace(deps.store, plan));
+    shard.end = endOf(input, input.from?.step ?? plan.from.step, shard.pace);
     for (let crashes = 0; ; ) {
       const start = await newestStart(deps.store, input);
       shard.newest = start;
       if (start) shard.live = { ...start.metrics, objectives: start.metrics.objectives ?? {}, step: start.step };
-      if (start && attempt.paused?.() && start.step < toStep)
+      if (start && attempt.paused?.() && start.step < shard.end)
         throw new CancelledFailure(`paused with the checkpoint of step ${start.step}`);
-      if (start && (start.step >= toStep || attempt.signal.aborted)) return await finished(shard, start);
+      if (start && (start.step >= shard.end || attempt.signal.aborted)) return await finished(shard, start);
       if (attempt.signal.aborted) throw new CancelledFailure('stopped before the first checkpoint');
       try {
         await trainFrom(shard, start, settings, indexFile);
@@ -64,11 +69,11 @@ function heartbeatOf({ live, doing, newest }: Shard): ShardHeartbeat {
   return { ...live, doing, lastCommit: newest && { step: newest.step, committed: newest.committed } };
 }
 
-async function finished({ deps, input }: Shard, commit: Commit): Promise<ShardResult> {
+async function finished({ deps, input, pace }: Shard, commit: Commit): Promise<ShardResult> {
   // A worker may have died between a commit and its hint. The hint is for people: no run fails for it.
   await repairHint(deps.store, input.plan).catch((error) => deps.log.warn({ run: commit.run }, String(error)));
   const { metrics, committed, attempt } = commit;
-  return { checkpoint: toRef(commit), metrics, committed, attempt };
+  return { checkpoint: toRef(commit), metrics, committed, attempt, ...(pace && { pace }) };
 }
 
 function noAccident(error: RunnerError, step: number): RunnerError {

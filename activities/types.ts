@@ -1,5 +1,8 @@
 import type { CheckpointMetrics, CheckpointRef, Position } from '../src/checkpoint/types.ts';
+import type { ScoreDtype } from '../src/data/score-index.ts';
+import type { ModelConfig } from '../src/model/sizes.ts';
 import type { Overrides } from '../src/recipe/overrides.ts';
+import type { Pace } from '../src/recipe/pace.ts';
 
 /** What crosses the wire between workflows and activities: small JSON, references and never tensors. */
 
@@ -20,18 +23,40 @@ export interface PhasePlan {
   readonly index: Document;
   readonly dataFingerprint: string;
   readonly batch: number;
+  /** Why its batches can't be changed; absent where they can, and in plans of older versions. */
+  readonly fixedBatches?: 'naflex' | 'curation';
+  /** Where its batches have had their present size from; absent: from its start. */
+  readonly begins?: Position;
   /** What it goes on from: an earlier phase of the run, at the step of `from`; a checkpoint elsewhere; or nothing. */
   readonly origin: { readonly phase: string } | { readonly checkpoint: CheckpointRef } | null;
   readonly from: Position;
   readonly to: Position;
   /** Steps at which other phases branch off: shards are cut there. */
   readonly branches: readonly number[];
-  readonly shardSteps: number;
-  readonly checkpointEvery: number;
+  readonly shardSteps: number | 'auto';
+  /** auto: the first shard finds it out. */
+  readonly checkpointEvery: number | 'auto';
   /** Newest checkpoints that stay, beside branch points and pinned ones; plans of older versions keep all. */
   readonly keep?: number;
+  /** Absent: examples are trained on as they come. */
+  readonly curation?: CurationPlan;
   /** How often a batch at fault is left out before the phase waits; absent in plans of older versions. */
   readonly leaveOut?: number;
+}
+
+/** Whose scores a phase of curation chooses by. */
+export interface CurationPlan {
+  /** An earlier phase of the run, at its end; or a checkpoint elsewhere. */
+  readonly teacher: { readonly phase: string } | { readonly checkpoint: CheckpointRef };
+  readonly model: ModelConfig;
+  /** Whether every example is scored before the first step; else the teacher runs beside the learner. */
+  readonly stored: boolean;
+  readonly languages: readonly string[];
+  readonly dtype: 'f32' | 'bf16';
+  /** Shards of the data, each scored by an activity of its own. */
+  readonly shards: number;
+  /** The teacher, once its scores are there and the settings name it. */
+  readonly sealed: CheckpointRef | null;
 }
 
 export interface EvaluationPlan {
@@ -58,6 +83,11 @@ export interface PlanInput {
   readonly recipe: unknown;
 }
 
+export interface PlanPhaseInput extends PlanInput {
+  /** May be left out where the recipe has one. */
+  readonly phase?: string;
+}
+
 export interface ShardInput {
   readonly plan: PhasePlan;
   /** Raised by every rollback, so that a redo never meets an old commit. */
@@ -69,6 +99,8 @@ export interface ShardInput {
   /** The recorded result of the shard before; null at the start of the phase. */
   readonly from: CheckpointRef | null;
   readonly toStep: number;
+  /** What an earlier shard found out, where the plan says auto. */
+  readonly pace?: Pace | null;
 }
 
 /** What a commit says about itself, for status. */
@@ -78,6 +110,8 @@ export interface ShardResult {
   /** ISO time of the commit. */
   readonly committed: string;
   readonly attempt: string;
+  /** Where the plan says auto and it is known by now: how the phase goes on. */
+  readonly pace?: Pace;
 }
 
 /** Details of a heartbeat of trainShard, newest figures first. */
@@ -105,10 +139,16 @@ export interface RecoverInput {
 /** A phase is to be tried again with other settings. */
 export interface ReplanInput {
   readonly plan: PhasePlan;
-  readonly overrides: Overrides;
+  readonly overrides: Omit<Overrides, 'skip'>;
+  /** Where it stands, and the batches that it leaves out: for other batches. */
+  readonly at?: Position;
+  readonly skip?: readonly number[];
   /** So many steps more: what is left of the schedule after `at` is spread over them too. */
   readonly extend?: { readonly steps: number; readonly at: Position };
 }
+
+/** The plan, and the batches that are left out where those are counted anew. */
+export type Replanned = PhasePlan & { readonly skip?: readonly number[] };
 
 export interface PruneInput {
   readonly plan: PhasePlan;
@@ -122,6 +162,12 @@ export interface SweepInput {
   readonly plan?: PhasePlan;
 }
 
+/** The scores of a phase of curation are there: its settings are to name them. */
+export interface SealInput {
+  readonly plan: PhasePlan;
+  readonly teacher: CheckpointRef;
+}
+
 export interface EvaluateInput {
   readonly plan: PhasePlan;
   readonly evaluation: EvaluationPlan;
@@ -132,6 +178,30 @@ export interface EvaluateInput {
 export interface EvaluationResult {
   readonly key: string;
   readonly report: Readonly<Record<string, unknown>>;
+}
+
+/** What a teacher is to make of the training data of a phase, once. */
+export interface Scoring {
+  readonly plan: Pick<PhasePlan, 'run' | 'phase' | 'settings' | 'index'>;
+  readonly teacher: { readonly checkpoint: CheckpointRef; readonly model: ModelConfig };
+  readonly languages: readonly string[];
+  readonly dtype: ScoreDtype;
+}
+
+export interface ScoreShardInput extends Scoring {
+  /** Number of the data shard in the index. */
+  readonly shard: number;
+}
+
+/** One file of scores; `scoresKey` says where it lies. */
+export interface ScoreShardResult {
+  readonly shard: number;
+  readonly bytes: number;
+  readonly etag: string;
+  readonly sha256: string;
+  readonly examples: number;
+  /** Examples that the teacher could not be shown. */
+  readonly corrupt: number;
 }
 
 export interface ExportInput {
@@ -151,11 +221,14 @@ export interface ExportResult {
 /** Every activity by name; the workflows see no more of them than this. */
 export interface Activities {
   plan(input: PlanInput): Promise<RunPlan>;
+  planPhase(input: PlanPhaseInput): Promise<PhasePlan>;
   trainShard(input: ShardInput): Promise<ShardResult>;
   recoverCheckpoint(input: RecoverInput): Promise<CheckpointRef | null>;
   pruneCheckpoints(input: PruneInput): Promise<{ removed: number }>;
   sweep(input: SweepInput): Promise<{ prefixes: number; uploads: number }>;
-  replan(input: ReplanInput): Promise<PhasePlan>;
+  replan(input: ReplanInput): Promise<Replanned>;
+  scoreShard(input: ScoreShardInput): Promise<ScoreShardResult>;
+  sealScores(input: SealInput): Promise<PhasePlan>;
   evaluate(input: EvaluateInput): Promise<EvaluationResult>;
   exportModel(input: ExportInput): Promise<ExportResult>;
 }

@@ -4,6 +4,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { Client, Connection } from '@temporalio/client';
 import { WorkflowNotFoundError } from '@temporalio/common';
 import { Command } from 'commander';
+import { deviceKind } from '../infra/setup/device.ts';
 import { doctor } from '../infra/setup/doctor.ts';
 import { nameOf } from './checkpoint/damage.ts';
 import { importModel, importPhase } from './checkpoint/hugging-face/import-model.ts';
@@ -14,6 +15,7 @@ import { openModel } from './checkpoint/open-model.ts';
 import { pin, unpin } from './checkpoint/pins.ts';
 import { pullCheckpoint } from './checkpoint/pull.ts';
 import { sweepRun } from './checkpoint/sweep.ts';
+import { serveCodec } from './commands/codec-server.ts';
 import type { EmbedOptions } from './commands/embed.ts';
 import { fetchMetrics } from './commands/fetch-metrics.ts';
 import { formatStatus } from './commands/format-status.ts';
@@ -21,9 +23,11 @@ import { listRuns } from './commands/list-runs.ts';
 import { planFile } from './commands/plan-file.ts';
 import { remove } from './commands/remove.ts';
 import { readRunStatus } from './commands/run-status.ts';
+import { deviceMemory } from './runtime/device-memory.ts';
 import { printEnvironment, temporalEnvironment } from './runtime/environment.ts';
 import { RunnerError } from './runtime/errors.ts';
 import { paths } from './runtime/paths.ts';
+import { encryption, payloadConverter, payloadKey } from './runtime/payload-codec.ts';
 import { reportError } from './runtime/report-error.ts';
 import { codeVersion } from './runtime/version.ts';
 import { objectStoreFromEnvironment } from './storage/s3.ts';
@@ -62,10 +66,18 @@ program
 
 program
   .command('plan <file>')
-  .description('check a recipe and say what it will take: parameters, steps, shards, bytes')
+  .description(
+    'check a recipe and say what it will take: parameters, steps, memory, operations, bytes; refuse what does not fit',
+  )
+  .option('--gpu-memory <gigabytes>', 'of the GPU that will train; by default what this machine trains on')
   .option('--json', 'as JSON')
-  .action(async (file: string, { json }: { json?: boolean }) => {
-    print(await planFile(await readText(file), file, json === true));
+  .action(async (file: string, { json, gpuMemory }: { json?: boolean; gpuMemory?: string }) => {
+    const gigabytes = Number(gpuMemory ?? 1);
+    if (!(gigabytes > 0))
+      throw new RunnerError('RecipeInvalid', `--gpu-memory is ${gpuMemory}; allowed: a number above 0`);
+    const device =
+      gpuMemory === undefined ? await deviceMemory(deviceKind()) : ({ kind: 'gpu', bytes: gigabytes * 1e9 } as const);
+    print(await planFile(await readText(file), file, json === true, device));
   });
 
 program
@@ -195,6 +207,22 @@ program
   });
 
 program
+  .command('codec')
+  .description(
+    'show encrypted runs to the Temporal CLI (--codec-endpoint http://127.0.0.1:PORT) and to its UI, until Ctrl-C',
+  )
+  .option('--port <port>', 'on loopback', '8088')
+  .option('--origin <origin>', 'where the UI is', 'http://127.0.0.1:8233')
+  .action(async ({ port, origin }: { port: string; origin: string }) => {
+    const key = payloadKey();
+    if (!key)
+      throw new RunnerError('SetupMissing', 'SIGLIP2_PAYLOAD_KEY is not set: without a key nothing is encrypted');
+    const server = await serveCodec(encryption(key), Number(port), origin);
+    print(`http://127.0.0.1:${port}\n`);
+    await new Promise((resolve) => server.once('close', resolve));
+  });
+
+program
   .command('embed')
   .description('embed images and texts with a Hugging Face folder of a SigLIP 2 model, as transformers does')
   .requiredOption('--model <folder>', 'an exported, pulled or downloaded model')
@@ -213,16 +241,26 @@ program
   .command('dataset <name>')
   .description('make a data set in the bucket; emoji is the one there is')
   .option('--scenes <count>', 'and so many scenes of several emoji, with boxes', '0')
-  .action(async (name: string, { scenes }: { scenes: string }) => {
+  .option('--noise <share>', 'and the training pictures among so much planted noise (0.4), and clean ones to curate by')
+  .action(async (name: string, { scenes, noise }: { scenes: string; noise?: string }) => {
     if (name !== 'emoji') throw new RunnerError('RecipeInvalid', `data set ${name} is not known; allowed: emoji`);
     // Drawing needs packages that only development installs; the other commands go without.
     const { makeEmojiDataset } = await import('../infra/emoji/make.ts');
+    const { makeNoisyEmojiDatasets } = await import('../infra/emoji/noisy.ts');
     if (!/^\d{1,6}$/.test(scenes))
       throw new RunnerError('RecipeInvalid', `--scenes is ${scenes}; allowed: a number of 0 to 999999`);
-    const made = await makeEmojiDataset(objectStoreFromEnvironment(), { log: say, scenes: Number(scenes) });
+    const store = objectStoreFromEnvironment();
+    const sets = noise === undefined ? null : await makeNoisyEmojiDatasets(store, { log: say, noise: Number(noise) });
+    const made = await makeEmojiDataset(store, { log: say, scenes: Number(scenes) });
     const { train, heldOut, examples } = made;
     print(`${examples.train} pictures in ${train}, ${examples.heldOut} of a style of their own in ${heldOut}\n`);
     if (examples.scenes > 0) print(`${examples.scenes} scenes in ${made.scenes}\n`);
+    if (sets !== null) {
+      const { noisy, curated } = sets;
+      const kinds = Object.entries(noisy.noise).map(([kind, count]) => `${count} ${kind}`);
+      print(`${noisy.examples} pictures in ${noisy.train}, of them noise: ${kinds.join(', ')}\n`);
+      print(`${curated.examples} clean pictures in ${curated.train}\n`);
+    }
   });
 
 async function readText(file: string): Promise<string> {
@@ -260,11 +298,10 @@ async function requireEnded(client: Client | null, run: string, command: string)
 /** Null when Temporal does not answer: the bucket still does. */
 async function connect(): Promise<Client | null> {
   const { connectionOptions, namespace, address } = temporalEnvironment();
+  const dataConverter = payloadConverter();
   try {
-    return new Client({
-      connection: await Connection.connect({ ...connectionOptions, connectTimeout: 3000 }),
-      namespace,
-    });
+    const connection = await Connection.connect({ ...connectionOptions, connectTimeout: 3000 });
+    return new Client({ connection, namespace, ...(dataConverter && { dataConverter }) });
   } catch {
     say(`Temporal does not answer at ${address}; what follows is from the bucket alone`);
     return null;

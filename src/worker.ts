@@ -1,6 +1,7 @@
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
+import type { DataConverter } from '@temporalio/common';
 import {
   DefaultLogger,
   makeTelemetryFilterString,
@@ -12,13 +13,16 @@ import {
 } from '@temporalio/worker';
 import { Command } from 'commander';
 import { createActivities } from '../activities/index.ts';
+import { deviceKind } from '../infra/setup/device.ts';
 import { trainerEnvironment } from '../infra/setup/tensorflow.ts';
 import { deviceQueue } from '../workflows/policies.ts';
 import { connectPatiently } from './runtime/connect.ts';
+import { deviceMemory } from './runtime/device-memory.ts';
 import { metricsAddress } from './runtime/environment.ts';
 import { isRunnerError, RunnerError } from './runtime/errors.ts';
 import { log } from './runtime/log.ts';
 import { paths } from './runtime/paths.ts';
+import { payloadConverter } from './runtime/payload-codec.ts';
 import { reportError } from './runtime/report-error.ts';
 import { ownScratch } from './runtime/scratch.ts';
 import { createTrainerProcess } from './runtime/trainer-process.ts';
@@ -66,7 +70,10 @@ async function main(queues: readonly string[]): Promise<void> {
         env: { ...process.env, ...(await trainerEnvironment()) },
       })
     : undefined;
+  // Only who trains here knows into what a step has to fit.
+  const memory = trainer && (await deviceMemory(deviceKind()));
   const store = objectStoreFromEnvironment();
+  const dataConverter = payloadConverter();
   const scratch = ownScratch(paths().scratch);
   const activities = createActivities({
     store,
@@ -74,6 +81,7 @@ async function main(queues: readonly string[]): Promise<void> {
     log,
     codeVersion: codeVersion(),
     ...(trainer ? { trainer } : {}),
+    ...(memory ? { memory } : {}),
   });
   try {
     while (!ending.signal.aborted) {
@@ -82,7 +90,8 @@ async function main(queues: readonly string[]): Promise<void> {
       const { connection, namespace, address } = connected;
       try {
         log.info({ address, namespace, bucket: store.bucket, queues }, 'worker starts');
-        await serve({ connection, namespace, activities }, queues, ending.signal);
+        const common = { connection, namespace, activities, ...(dataConverter && { dataConverter }) };
+        await serve(common, queues, ending.signal);
       } catch (error) {
         if (isRunnerError(error)) throw error;
         // The connection itself failed for good, as when the server was away for very long: a new one may do.
@@ -107,7 +116,7 @@ function metrics(): Pick<TelemetryOptions, 'metrics'> {
 
 /** Runs a worker for each queue until the signal, or until one of them fails. */
 async function serve(
-  common: { connection: NativeConnection; namespace: string; activities: object },
+  common: { connection: NativeConnection; namespace: string; activities: object; dataConverter?: DataConverter },
   queues: readonly string[],
   signal: AbortSignal,
 ): Promise<void> {

@@ -35,12 +35,14 @@ describe('arrows between folders point one way: the linter', () => {
     ['infra/services/x.ts', '../../src/cli.ts', 'Nothing imports worker.ts'],
     ['src/recipe/x.ts', 'node:fs', 'no input or output'],
     ['src/recipe/x.ts', '../storage/s3.ts', 'nothing that runs'],
+    ['src/curation/x.ts', '../train/step.ts', 'whose they are'],
     ['src/model/x.ts', '../train/step.ts', 'train and evaluate use them'],
     ['src/data/x.ts', '../model/sizes.ts', 'it knows neither'],
     ['src/storage/x.ts', '../checkpoint/types.ts', 'storage knows bytes'],
     ['src/checkpoint/x.ts', '../train/step.ts', 'for train to know'],
     ['src/train/x.ts', '../storage/s3.ts', 'never touches the bucket'],
     ['src/evaluate/x.ts', '../../activities/plan.ts', 'knows nothing of them'],
+    ['src/scoring/x.ts', '../train/step.ts', 'not at how they were trained'],
     ['src/runtime/x.ts', '../data/types.ts', 'below every other folder'],
   ])('refuses in %s an import of %s', (file, source, message) => {
     expect(lint(file, source)).toContain(message);

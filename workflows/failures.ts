@@ -34,3 +34,26 @@ export function wasAbandoned(error: unknown): boolean {
     ) ?? false
   );
 }
+
+/** What an abandoned phase ends with: what broke it, or else that it was given up. */
+export function abandoned(phase: string, step: number, broken: unknown): ApplicationFailure {
+  const root = rootFailure(broken);
+  return ApplicationFailure.create({
+    message: root?.message ?? `phase ${phase} was abandoned at step ${step}`,
+    type: root?.type ?? 'Abandoned',
+    nonRetryable: true,
+    details: [{ abandoned: phase }],
+  });
+}
+
+/** The step of a checkpoint that is damaged. */
+export function damagedStep(details: unknown[] | null | undefined): number | null {
+  const step = (details?.[0] as { step?: unknown } | undefined)?.step;
+  return typeof step === 'number' ? step : null;
+}
+
+/** Where a phase diverged, and on which of its batches. */
+export function divergenceOf(details: unknown[] | null | undefined): { step: number; batch: number } {
+  const { step = 0, batch = 0 } = (details?.[0] ?? {}) as { step?: number; batch?: number };
+  return { step, batch };
+}

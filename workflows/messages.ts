@@ -3,6 +3,8 @@ import type { PhasePlan, ShardResult } from '../activities/types.ts';
 
 export type PhaseState =
   | 'planning'
+  /** The teacher embeds every example, before a phase of curation trains. */
+  | 'scoring'
   | 'training'
   | 'recovering'
   /** Stopped by a person, with a checkpoint. */
@@ -31,10 +33,14 @@ export interface PhaseReport {
   readonly from: number;
   readonly total: number;
   readonly revision: number;
+  /** Absent in reports of older versions. */
+  readonly batch?: number;
   /** The result of the last shard. */
   readonly last: ShardResult | null;
   /** The sentence that says what went wrong; absent in reports of older versions. */
   readonly failure?: string | null;
+  /** What it does while no step is made; absent in reports of older versions. */
+  readonly doing?: string | null;
 }
 
 /** Where a run stands as of its last recorded commit; live figures are in `siglip2 status`. */
@@ -61,6 +67,10 @@ export interface Status {
   readonly ageSeconds: number | null;
   /** The sentence that says what went wrong. */
   readonly failure: string | null;
+  /** What is done while no step is made. */
+  readonly doing: string | null;
+  /** Of a phase of curation: mean scores of the examples that were chosen and of those that were not. */
+  readonly curation: { readonly chosen: number; readonly rejected: number } | null;
 }
 
 /** One line of a run's status for each phase. */
@@ -118,7 +128,13 @@ export function statusOf(
     asOf: last?.committed ?? null,
     ageSeconds: last ? Math.max(0, Math.round((now - Date.parse(last.committed)) / 1000)) : null,
     failure,
+    doing: report?.doing ?? null,
+    curation: curationOf(last?.metrics.objectives ?? {}),
   };
+}
+
+function curationOf({ 'curation/chosen': chosen, 'curation/rejected': rejected }: Readonly<Record<string, number>>) {
+  return chosen === undefined || rejected === undefined ? null : { chosen, rejected };
 }
 
 /** @param now real time in milliseconds, for the age alone */
@@ -130,10 +146,10 @@ export function runStatusOf(
   now: number,
 ): RunStatus {
   const waiting = reports.find((report) => report.state === 'waiting');
-  const active = reports.find((report) => report.state === 'training' || report.state === 'recovering');
+  const active = reports.find(({ state }) => state === 'training' || state === 'recovering' || state === 'scoring');
   const current = waiting ?? active ?? reports.find((report) => report.state !== 'done') ?? reports.at(-1) ?? null;
   const ended = state === 'done' || state === 'failed' || state === 'stopped';
-  const batch = plans.find(({ phase }) => phase === current?.phase)?.batch ?? 1;
+  const batch = current?.batch ?? plans.find(({ phase }) => phase === current?.phase)?.batch ?? 1;
   const phases = plans.map(({ phase, from, to }): PhaseLine => {
     const report = reports.find((one) => one.phase === phase);
     const step = report?.last?.checkpoint.step ?? from.step;
@@ -142,7 +158,7 @@ export function runStatusOf(
       state: report?.state ?? 'not begun',
       step,
       from: from.step,
-      total: to.step,
+      total: report?.total ?? to.step,
       loss: report?.last?.metrics.loss ?? null,
       lastCheckpoint: report?.last ? `${run}/${phase}@${step}` : null,
       failure: report?.failure ?? null,

@@ -2,6 +2,7 @@ import { condition } from '@temporalio/workflow';
 import type { PhasePlan, ShardResult } from '../activities/types.ts';
 import type { CheckpointRef } from '../src/checkpoint/types.ts';
 import type { PhaseEvent, PhaseReport, PhaseState } from './messages.ts';
+import type { Standing } from './steering.ts';
 
 const mostEvents = 200;
 
@@ -13,6 +14,8 @@ export class PhaseGraph {
   readonly #checkpoints = new Map<string, CheckpointRef>();
   /** Phases that have ended without what others wait for. */
   readonly #ended = new Set<string>();
+  /** The last checkpoint of each phase that has ended with one. */
+  readonly #last = new Map<string, CheckpointRef>();
 
   readonly plans: readonly PhasePlan[];
 
@@ -39,6 +42,14 @@ export class PhaseGraph {
 
   stateOf({ phase }: PhasePlan): PhaseState {
     return this.#reports.get(phase)?.state ?? 'planning';
+  }
+
+  /** As of its last report: what it knows more the phase itself looks at. */
+  standing(plan: PhasePlan): Standing {
+    const report = this.#reports.get(plan.phase);
+    const { phase, branches, fixedBatches } = plan;
+    const step = report?.last?.checkpoint.step ?? plan.from.step;
+    return { phase, state: this.stateOf(plan), batch: report?.batch ?? plan.batch, branches, fixedBatches, step };
   }
 
   /** Phases that go on from the end of one. */
@@ -78,7 +89,18 @@ export class PhaseGraph {
 
   ended(phase: string, last: ShardResult | null): void {
     if (last) this.#checkpoints.set(`${phase}@${last.checkpoint.step}`, last.checkpoint);
+    if (last) this.#last.set(phase, last.checkpoint);
     this.#ended.add(phase);
+  }
+
+  /** The model that scores for a phase of curation, once it is trained; null when the phase before ended without it. */
+  async teacherOf({ curation }: PhasePlan): Promise<{ readonly teacher?: CheckpointRef } | null> {
+    if (!curation) return {};
+    const { teacher } = curation;
+    if ('checkpoint' in teacher) return { teacher: teacher.checkpoint };
+    await condition(() => this.#ended.has(teacher.phase));
+    const last = this.#last.get(teacher.phase);
+    return last ? { teacher: last } : null;
   }
 
   /** The checkpoint that a phase goes on from, once it is there; null when the phase before ended without it. */

@@ -7,6 +7,8 @@ export const deviceQueue = 'siglip2-gpu';
 
 /** Shards of a phase before it continues as new: a history of a few thousand events replays in well under a second. */
 export const shardsOfOneHistory = 100;
+/** Scored shards of the data likewise: each is a few events. */
+export const scoresOfOneHistory = 500;
 
 // An outage of the store or of a device may last for hours; a person who wants no more of it cancels the run.
 // Errors that trying again can't mend are marked so by activities/failures.ts, and end the activity at once.
@@ -35,6 +37,18 @@ export const trainOptions: ActivityOptions = {
   heartbeatTimeout: '8s',
   // A cancelled shard commits what it has, and says at which step.
   cancellationType: 'WAIT_CANCELLATION_COMPLETED',
+  retry: patient,
+};
+
+/** Scoring is spread over all workers; more than these would only wait in the queue. */
+export const scoresAtOnce = 64;
+
+export const scoreOptions: ActivityOptions = {
+  taskQueue: deviceQueue,
+  startToCloseTimeout: '6h',
+  heartbeatTimeout: '15s',
+  // A shard is quickly scored again: nothing is waited for when the phase is to stop.
+  cancellationType: 'TRY_CANCEL',
   retry: patient,
 };
 

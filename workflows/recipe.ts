@@ -18,10 +18,9 @@ import type {
   RunPlan,
   ShardResult,
 } from '../activities/types.ts';
-import type { CheckpointRef } from '../src/checkpoint/types.ts';
 import { clearFailure, sentence, wasAbandoned } from './failures.ts';
 import { historyQuery, type PhaseState, phaseReportSignal, planQuery, runStatusOf, statusQuery } from './messages.ts';
-import { siglip2Phase } from './phase.ts';
+import { type PhaseEnd, type PhaseInput, siglip2Phase } from './phase.ts';
 import { PhaseGraph } from './phase-graph.ts';
 import { evaluateOptions, lightOptions } from './policies.ts';
 import { showIn } from './search-attributes.ts';
@@ -71,9 +70,7 @@ export async function siglip2Recipe(recipe: unknown): Promise<RecipeResult> {
       ApplicationFailure.create({ message: problem, type: 'Refused', nonRetryable: true });
     const validator = (argument?: Steer) => {
       const { plan, problem } = graph.open(kind, argument?.phase);
-      const wrong = plan
-        ? wishProblem(wishOf(kind, argument as never), plan.phase, graph.stateOf(plan), plan.batch)
-        : problem;
+      const wrong = plan ? wishProblem(wishOf(kind, argument as never), graph.standing(plan)) : problem;
       if (wrong) throw refuse(wrong);
       const after = plan && kind === 'extend' ? graph.successors(plan) : [];
       if (after.length > 0)
@@ -113,24 +110,25 @@ export async function siglip2Recipe(recipe: unknown): Promise<RecipeResult> {
     return { run, data: { examples, corrupt }, phases };
 
     async function runPhase(phase: PhasePlan): Promise<PhaseResult | null> {
-      let last: ShardResult | null = null;
+      let last: PhaseEnd | null = null;
       try {
         const origin = await graph.originOf(phase);
         // The phase before says why it ended.
-        if (!origin) return null;
-        while (!last) last = await train(phase, origin.parent);
+        const scorer = origin && (await graph.teacherOf(phase));
+        if (!scorer) return null;
+        while (!last) last = await train({ plan: phase, parent: origin.parent, ...scorer });
       } finally {
         graph.ended(phase.phase, last);
       }
-      return takeStock(planned, phase, last);
+      return takeStock(planned, last.plan ?? phase, last);
     }
     /** Null while the phase of before a `workflow reset` is still open: it was asked to end, with a checkpoint. */
-    async function train(phase: PhasePlan, parent: CheckpointRef | null): Promise<ShardResult | null> {
-      const workflowId = `${run}/${phase.phase}`;
+    async function train(input: PhaseInput): Promise<PhaseEnd | null> {
+      const workflowId = `${run}/${input.plan.phase}`;
       try {
         return await executeChild(siglip2Phase, {
           workflowId,
-          args: [{ plan: phase, parent }],
+          args: [input],
           // Its shard ends with a checkpoint, also when the run is terminated.
           parentClosePolicy: ParentClosePolicy.REQUEST_CANCEL,
           cancellationType: 'WAIT_CANCELLATION_COMPLETED',
@@ -139,7 +137,7 @@ export async function siglip2Recipe(recipe: unknown): Promise<RecipeResult> {
         // The workflow library does not export the class.
         if ((error as Error).name !== 'WorkflowExecutionAlreadyStartedError') throw error;
         graph.note(
-          phase,
+          input.plan,
           `waits for ${workflowId} of before to end; temporal workflow cancel --workflow-id ${workflowId}`,
         );
         await sleep('5s');

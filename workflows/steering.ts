@@ -1,5 +1,5 @@
 import { defineSignal, defineUpdate } from '@temporalio/workflow';
-import { type Overrides, overridesProblem } from '../src/recipe/overrides.ts';
+import { type Changeable, type Overrides, overridesProblem } from '../src/recipe/overrides.ts';
 import type { PhaseState } from './messages.ts';
 
 /** Where a phase is to stop with a checkpoint, and wait. */
@@ -7,7 +7,11 @@ export interface Limits {
   readonly step?: number | undefined;
   /** Hours that its shards may have a device for, from its start. */
   readonly deviceHours?: number | undefined;
+  /** Hours by the clock from the start of the phase, pauses and outages included. */
+  readonly wallHours?: number | undefined;
 }
+
+const limitNames = ['step', 'deviceHours', 'wallHours'];
 
 /** What a person asks of a phase. */
 export type Wish =
@@ -49,18 +53,25 @@ export function wishOf(kind: WishKind, { phase: _, ...rest }: Steer & Record<str
 
 /** When each wish makes sense. A paused phase may be tried again with other settings. */
 const fits: Readonly<Record<WishKind, readonly PhaseState[]>> = {
-  pause: ['training', 'recovering'],
+  pause: ['scoring', 'training', 'recovering'],
   resume: ['paused', 'limit'],
   checkpointNow: ['training'],
-  abandonPhase: ['training', 'recovering', 'paused', 'limit', 'waiting'],
+  abandonPhase: ['scoring', 'training', 'recovering', 'paused', 'limit', 'waiting'],
   retryPhase: ['waiting', 'paused', 'limit'],
   extend: ['training', 'paused', 'limit'],
-  setLimits: ['training', 'recovering', 'paused', 'limit', 'waiting'],
+  setLimits: ['scoring', 'training', 'recovering', 'paused', 'limit', 'waiting'],
 };
 
+/** Where a phase stands when something is asked of it. */
+export interface Standing extends Changeable {
+  readonly phase: string;
+  readonly state: PhaseState;
+}
+
 /** Why a wish can't be granted to a phase in this state, in one sentence; null when it can. */
-export function wishProblem(wish: Wish, phase: string, state: PhaseState, batch: number): string | null {
+export function wishProblem(wish: Wish, standing: Standing): string | null {
   const { kind } = wish;
+  const { phase, state } = standing;
   if (!fits[kind].includes(state)) {
     const possible = (Object.keys(fits) as WishKind[]).filter((other) => fits[other].includes(state));
     const now =
@@ -69,7 +80,7 @@ export function wishProblem(wish: Wish, phase: string, state: PhaseState, batch:
   }
   const problem =
     kind === 'retryPhase'
-      ? overridesProblem(wish.overrides, batch)
+      ? overridesProblem(wish.overrides, standing)
       : kind === 'setLimits'
         ? limitsProblem(wish.limits)
         : kind === 'extend'
@@ -85,7 +96,7 @@ function extensionProblem(steps: unknown): string | null {
 
 function limitsProblem(limits: Limits): string | null {
   for (const [name, value] of Object.entries(limits)) {
-    if (name !== 'step' && name !== 'deviceHours') return `${name} is no limit; allowed: step, deviceHours`;
+    if (!limitNames.includes(name)) return `${name} is no limit; allowed: ${limitNames.join(', ')}`;
     if (value === null) continue;
     const right = name === 'step' ? Number.isInteger(value) && value > 0 : typeof value === 'number' && value > 0;
     if (!right)

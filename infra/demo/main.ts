@@ -6,6 +6,7 @@ import { Command } from 'commander';
 import { temporalEnvironment } from '../../src/runtime/environment.ts';
 import { isRunnerError } from '../../src/runtime/errors.ts';
 import { paths } from '../../src/runtime/paths.ts';
+import { payloadConverter } from '../../src/runtime/payload-codec.ts';
 import { readState, runningState } from '../../src/runtime/services-state.ts';
 import { objectStoreFromEnvironment } from '../../src/storage/s3.ts';
 import type { siglip2Recipe } from '../../workflows/recipe.ts';
@@ -81,7 +82,9 @@ async function demo({ json, full = false, name, ...options }: Options): Promise<
     const data = seconds(dataBegan);
 
     const { connectionOptions, namespace } = temporalEnvironment();
-    const client = new Client({ connection: await Connection.connect(connectionOptions), namespace });
+    const connection = await Connection.connect(connectionOptions);
+    const dataConverter = payloadConverter();
+    const client = new Client({ connection, namespace, ...(dataConverter && { dataConverter }) });
     const input = relative('.', recipe);
     progress.say(
       `Starting the run, as this would:\n  temporal workflow start --type siglip2Recipe --task-queue siglip2 --workflow-id ${name} --input-file ${input}`,

@@ -1,12 +1,13 @@
 import { createHash } from 'node:crypto';
 import sharp from 'sharp';
 import { pack } from 'tar-stream';
+import type { ExampleMeta } from '../../src/data/types.ts';
 
 /** An example of the set, before it is written. */
 export interface EmojiExample {
   readonly name: string;
   readonly svg: string;
-  readonly meta: object;
+  readonly meta: ExampleMeta;
 }
 
 export interface TarShard {

@@ -21,10 +21,12 @@ export interface CheckpointToCommit extends Omit<Manifest, 'version' | 'prefix' 
   readonly inputHash: string;
 }
 
+export type CommitPoint = 'objects' | 'manifest' | 'commit' | 'hint';
+
 export interface CommitOptions {
   readonly signal?: AbortSignal;
   /** Called when a point of the protocol is behind; a test may throw here, as a process may die. */
-  readonly onPoint?: (point: 'objects' | 'manifest' | 'commit' | 'hint') => void | Promise<void>;
+  readonly onPoint?: (point: CommitPoint) => void | Promise<void>;
 }
 
 export interface CommitOutcome {

@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { isRunnerError } from '../runtime/errors.ts';
 import type { ObjectStore } from '../storage/object-store.ts';
 import { checkpointSha256 } from './identity.ts';
 import { attemptPrefix, namePattern } from './keys.ts';
@@ -125,7 +126,13 @@ export async function readDocument(
   const info = await store.head(key);
   if (!info) return null;
   if (info.bytes > largest) return { problem: `it has ${info.bytes} bytes, and at most ${largest} are read` };
-  return { bytes: await store.get(key), etag: info.etag };
+  try {
+    return { bytes: await store.get(key), etag: info.etag };
+  } catch (error) {
+    // Deleted between the two requests.
+    if (isRunnerError(error, 'ObjectMissing')) return null;
+    throw error;
+  }
 }
 
 export function parseWith<T>(schema: z.ZodType<T>, bytes: Uint8Array): Parsed<T> {

@@ -8,6 +8,7 @@ import { RunnerError } from '../runtime/errors.ts';
  *     runs/<run>/<phase>/r<revision>/commits/step-00000400.json
  *     runs/<run>/<phase>/r<revision>/step-00000400-<attempt>/manifest.json, model.safetensors, ...
  *     runs/<run>/<phase>/pins/r<revision>-step-00000400/<who>.json
+ *     runs/<run>/<phase>/scores/<scoring>/00000007.safetensors
  */
 
 /** Names of runs, phases and attempts: what Temporal IDs and S3 keys both take without quoting. */
@@ -77,6 +78,36 @@ export function parseCommitKey(key: string): StepKey | null {
 /** Figures for plots, in pieces. */
 export function metricsPrefix(at: PhaseKey): string {
   return `${phasePrefix(at)}metrics/`;
+}
+
+/** What teachers made of the training data, a file for each data shard, in a folder for each scoring. */
+export function scoresPrefix(at: PhaseKey): string {
+  return `${phasePrefix(at)}scores/`;
+}
+
+export interface ScoreKey extends PhaseKey {
+  /** Teacher, settings and data, hashed: 16 hexadecimal digits. */
+  readonly scoring: string;
+  /** Number of the data shard. */
+  readonly shard: number;
+}
+
+export function scoreKey(at: ScoreKey): string {
+  return `${scoresPrefix(at)}${name(at.scoring, 'scoring')}/${padded(at.shard)}.safetensors`;
+}
+
+const scorePattern = /^runs\/([^/]+)\/([^/]+)\/scores\/([0-9a-f]{16})\/(\d{8,15})\.safetensors$/;
+
+export function parseScoreKey(key: string): ScoreKey | null {
+  const [, run = '', phase = '', scoring = '', shard] = scorePattern.exec(key) ?? [];
+  if (![run, phase].every((one) => namePattern.test(one))) return null;
+  const at = { run, phase, scoring, shard: Number(shard) };
+  return scoreKey(at) === key ? at : null;
+}
+
+/** How often a phase of these settings is checkpointed, when that was measured. */
+export function paceKey(at: PhaseKey, settingsSha256: string): string {
+  return `${phasePrefix(at)}pace-${settingsSha256.slice(0, 16)}.json`;
 }
 
 export function pinsPrefix(at: PhaseKey): string {

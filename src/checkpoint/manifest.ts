@@ -1,4 +1,3 @@
-import { isRunnerError } from '../runtime/errors.ts';
 import type { ObjectStore } from '../storage/object-store.ts';
 import { checkpointDamaged } from './damage.ts';
 import { parseManifest, readDocument } from './documents.ts';
@@ -22,10 +21,7 @@ export async function readManifest(
   const damaged = (problem: string) => checkpointDamaged(ref, key, problem);
   // References come from workflow inputs and from the bucket: a prefix elsewhere is not followed.
   if (!isAttemptPrefix(ref)) throw damaged('does not lie where a checkpoint of this step belongs');
-  const found = await readDocument(store, key).catch((error) => {
-    if (isRunnerError(error, 'ObjectMissing')) return null;
-    throw error;
-  });
+  const found = await readDocument(store, key);
   if (!found) throw damaged('is missing');
   if ('problem' in found) throw damaged(`can't be read: ${found.problem}`);
   if (sha256(found.bytes) !== ref.manifestSha256) throw damaged('has other bytes than were committed');

@@ -48,10 +48,7 @@ export async function pinsOf(store: ObjectStore, phase: { run: string; phase: st
   for await (const { key } of store.list(pinsPrefix(phase))) {
     const at = parsePinKey(key);
     if (!at) continue;
-    const found = await readDocument(store, key).catch((error) => {
-      if (isRunnerError(error, 'ObjectMissing')) return null;
-      throw error;
-    });
+    const found = await readDocument(store, key);
     if (!found) continue;
     const until = 'bytes' in found ? (parseWith(pinSchema, found.bytes).value?.until ?? null) : null;
     if (until === null || Date.parse(until) > Date.now()) pins.push({ ...at, until });

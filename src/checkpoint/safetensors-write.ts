@@ -13,17 +13,23 @@ export interface TensorToWrite {
   readonly data: Uint8Array | (() => Chunks);
 }
 
+export interface WriteOptions {
+  readonly metadata?: Readonly<Record<string, string>>;
+  /** Whether to wait for the disk. What is uploaded and deleted need not ever get there. */
+  readonly sync?: boolean;
+}
+
 /** Small tensors are gathered into writes of this size; it is all that the writer holds in memory. */
 const stagingBytes = 4 * 1024 * 1024;
 
 /**
  * Writes a safetensors file and returns its size and sha256, which was taken on the way. The same tensors in
- * any order give the same bytes. The name appears when the file is whole and on disk.
+ * any order give the same bytes. The name appears when the file is whole and, unless `sync` is false, on disk.
  */
 export async function writeSafetensors(
   path: string,
   tensors: readonly TensorToWrite[],
-  metadata: Readonly<Record<string, string>> = { format: 'pt' },
+  { metadata = { format: 'pt' }, sync = true }: WriteOptions = {},
 ): Promise<{ bytes: number; sha256: string }> {
   // As the reference implementation (safetensors 0.5) does: widest types first, so that every tensor is aligned.
   const sorted = [...tensors].sort(
@@ -37,7 +43,7 @@ export async function writeSafetensors(
       await output.write(header(sorted, metadata));
       for (const tensor of sorted) await writeTensor(output, tensor);
       await output.flush();
-      await file.sync();
+      if (sync) await file.sync();
       await file.close();
       await rename(part, path);
       return { bytes: output.bytes, sha256: output.hash.digest('hex') };

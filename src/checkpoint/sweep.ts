@@ -1,7 +1,7 @@
 import type { ObjectStore } from '../storage/object-store.ts';
 import { findCommits, readCommit } from './commits.ts';
 import { isCheckpointDamaged } from './damage.ts';
-import { commitKey, parseAttemptKey, parseCommitKey, parsePinKey, runPrefix } from './keys.ts';
+import { commitKey, parseAttemptKey, parseCommitKey, parsePinKey, parseScoreKey, runPrefix } from './keys.ts';
 import { readManifest } from './manifest.ts';
 import { pinsOf } from './pins.ts';
 import { deletePrefix } from './retention.ts';
@@ -83,9 +83,9 @@ export async function sweepRun(
 
 /** On a versioned bucket: what deleted objects of ours left. */
 async function sweepVersions(store: ObjectStore, within: string): Promise<void> {
+  const ours = [parseAttemptKey, parseCommitKey, parsePinKey, parseScoreKey];
   for await (const key of store.listVersioned(within))
-    if ((parseAttemptKey(key) || parseCommitKey(key) || parsePinKey(key)) && !(await store.head(key)))
-      await store.purge(key);
+    if (ours.some((parse) => parse(key)) && !(await store.head(key))) await store.purge(key);
 }
 
 /**
@@ -108,9 +108,9 @@ export async function findUnreferenced(store: ObjectStore, run: string): Promise
   return found;
 }
 
-/** What lies beside the checkpoints: commits, hints, pins, the run's documents, figures and exports. */
+/** What lies beside the checkpoints: commits, hints, pins, stored scores, the run's documents, figures and exports. */
 function isKnown(key: string, run: string): boolean {
-  if (parseCommitKey(key) || parsePinKey(key)) return true;
+  if (parseCommitKey(key) || parsePinKey(key) || parseScoreKey(key)) return true;
   const rest = key.slice(runPrefix(run).length);
   return /^(run\.json|data\/[^/]+\.json|export\/.+|[^/]+\/(latest\.json|evaluation-[^/]+\.json|metrics\/.+))$/.test(
     rest,

@@ -1,11 +1,14 @@
 import { tokenTable } from '../model/parameters.ts';
 import { fullVocabulary } from '../model/sizes.ts';
 import { epochOf } from '../recipe/durations.ts';
+import { mostOfShard, plannedPace } from '../recipe/pace.ts';
 import type { Recipe } from '../recipe/schema.ts';
 import { type DataFacts, phaseSettings } from '../recipe/settings.ts';
 import { cuts } from '../recipe/shards.ts';
 import { phaseSpans } from '../recipe/spans.ts';
 import { phaseState } from '../train/phase-state.ts';
+import { workloadOf } from '../train/workload.ts';
+import { type CurationEstimate, curationEstimate } from './curation-estimate.ts';
 
 /** What a recipe will take, as far as it can be known before a step is made. */
 export interface Estimate {
@@ -20,9 +23,19 @@ export interface PhaseEstimate {
   readonly steps: number;
   readonly examples: number;
   readonly epochs: number | null;
-  readonly shards: number;
-  readonly checkpoints: number;
-  readonly bytes: number;
+  /** Null where they are found out at the start of the phase. */
+  readonly shards: number | null;
+  readonly checkpoints: number | null;
+  /** In the bucket: while it trains at most, and what stays when it has ended. */
+  readonly mostBytes: number;
+  readonly keptBytes: number;
+  /** At the peak of a step: of a GPU, and of the trainer's process where the CPU trains. */
+  readonly gpuBytes: number;
+  readonly processBytes: number;
+  /** Floating-point operations of the whole phase. */
+  readonly flops: number;
+  /** Of a phase of active curation, what comes on top. */
+  readonly curation: CurationEstimate | null;
 }
 
 const size = ({ shape }: { readonly shape: readonly number[] }) => shape.reduce((a, b) => a * b, 1);
@@ -31,18 +44,25 @@ const total = (of: readonly { readonly shape: readonly number[] }[]) => of.reduc
 /** @param facts null while the data is not known; then a compact table counts as full, and epochs are unknown */
 export function estimate(recipe: Recipe, facts: DataFacts | null): Estimate {
   const spans = phaseSpans(recipe, facts ?? {});
-  const { every, shard } = recipe.checkpoint;
+  const { checkpointEvery: every, shardSteps: shard } = plannedPace(recipe);
+  const { keep } = recipe.checkpoint;
   return {
     phases: recipe.phases.map((phase, i): PhaseEstimate => {
-      const { parameters, pieces } = phaseState(
-        phaseSettings(recipe, phase, facts ?? { examples: 0, vocabulary: null }),
-      );
+      const settings = phaseSettings(recipe, phase, facts ?? { examples: 0, vocabulary: null });
+      const { parameters, pieces } = phaseState(settings);
+      const { gpuBytes, processBytes, flopsPerExample } = workloadOf(settings);
       const [rows, width] = pieces[tokenTable]!.shape as [number, number];
       // All of the state in f32, and the token table whole; headers are a few kilobytes.
       const bytesPerCheckpoint = 4 * (total(Object.values(pieces)) + (fullVocabulary - rows) * width);
       const { from, to, branches } = spans[i]!;
       const cutBy = (size: number) => cuts(from.step, to.step, size, branches);
-      const checkpoints = new Set([...cutBy(every.steps), ...cutBy(shard.steps)]).size;
+      const shards = shard === 'auto' ? null : cutBy(shard);
+      const made = every === 'auto' || shards === null ? null : new Set([...cutBy(every), ...shards]);
+      const checkpoints = made?.size ?? null;
+      // Pruned at the end of each shard.
+      const ofShard = every === 'auto' || shard === 'auto' ? mostOfShard : Math.ceil(shard / every);
+      const kept = new Set([...branches, to.step]).size + Math.max(0, keep - 1);
+      const most = Math.min(kept + ofShard, checkpoints ?? Number.POSITIVE_INFINITY);
       const examples = to.examples - from.examples;
       return {
         name: phase.name,
@@ -51,9 +71,14 @@ export function estimate(recipe: Recipe, facts: DataFacts | null): Estimate {
         steps: to.step - from.step,
         examples,
         epochs: facts ? examples / (epochOf(facts, phase) ?? facts.examples) : null,
-        shards: cutBy(shard.steps).length,
+        shards: shards?.length ?? null,
         checkpoints,
-        bytes: checkpoints * bytesPerCheckpoint,
+        mostBytes: most * bytesPerCheckpoint,
+        keptBytes: Math.min(kept, most) * bytesPerCheckpoint,
+        gpuBytes,
+        processBytes,
+        flops: flopsPerExample * examples,
+        curation: curationEstimate(recipe, phase, facts, examples),
       };
     }),
   };

@@ -14,6 +14,9 @@ export function formatStatus(status: RunStatus, now: number = Date.now()): strin
     const figures = figuresOf(status, work, step);
     lines.push(`  phase ${phase}, step ${step}${share}${figures ? `, ${figures}` : ''}`);
   }
+  const curation = curationOf(work?.live?.objectives ?? newest?.metrics.objectives);
+  if (curation) lines.push(curation);
+  if (workflow?.doing) lines.push(`  ${workflow.doing}`);
   const next = workflow && nextCommand[workflow.state];
   if (next)
     lines.push(
@@ -55,6 +58,20 @@ function lossesOf(reported: Readonly<Record<string, number>> = {}): string {
   const losses = Object.entries(reported).filter(([key]) => key.startsWith('loss/'));
   if (losses.length < 2) return '';
   return ` (${losses.map(([key, value]) => `${key.slice('loss/'.length)} ${value.toFixed(3)}`).join(', ')})`;
+}
+
+/** What a phase of curation chooses: mean scores, and how the share of each source changes. */
+function curationOf(reported: Readonly<Record<string, number>> = {}): string | null {
+  const { 'curation/chosen': chosen, 'curation/rejected': rejected } = reported;
+  if (chosen === undefined || rejected === undefined) return null;
+  const percent = (share: number) => `${(100 * share).toFixed(1)} %`;
+  const sources = Object.entries(reported).flatMap(([key, share]) => {
+    const source = /^source\/(.+)\/candidates$/.exec(key)?.[1];
+    if (source === undefined) return [];
+    return [`${source} ${percent(share)} -> ${percent(reported[`source/${source}/chosen`] ?? 0)}`];
+  });
+  const scores = `  curation: mean score of the chosen ${chosen.toFixed(3)}, of the rejected ${rejected.toFixed(3)}`;
+  return sources.length > 0 ? `${scores}; ${sources.join(', ')}` : scores;
 }
 
 function doing({ activity, attempt, waiting, live, beatSecondsAgo, ...of }: PendingWork): string {

@@ -1,11 +1,11 @@
 import { findCommits, readCommit } from '../checkpoint/commits.ts';
 import { nameOf } from '../checkpoint/damage.ts';
-import { commitKey, type PhaseKey, type StepKey } from '../checkpoint/keys.ts';
+import { commitKey, type PhaseKey, parseScoreKey, runPrefix, type StepKey } from '../checkpoint/keys.ts';
 import { pinsOf } from '../checkpoint/pins.ts';
 import { isRunnerError, RunnerError } from '../runtime/errors.ts';
 import type { ObjectStore } from '../storage/object-store.ts';
 
-/** What lies in the bucket, a line each: the newest checkpoint of every phase, or all of one run. */
+/** What lies in the bucket, a line each: the newest checkpoint of every phase, or all of one run, and stored scores. */
 export async function* listRuns(store: ObjectStore, run?: string): AsyncIterable<string> {
   const found = await findCommits(store, run === undefined ? {} : { run });
   if (found.length === 0)
@@ -26,6 +26,21 @@ export async function* listRuns(store: ObjectStore, run?: string): AsyncIterable
       yield `${nameOf(at).padEnd(40)}  ${await describe(store, at)}${more}${held ? `  pinned by ${held.join(', ')}` : ''}`;
     }
   }
+  if (run !== undefined) yield* listScores(store, run);
+}
+
+/** A line for each scoring of a run: what a teacher made of the training data. */
+async function* listScores(store: ObjectStore, run: string): AsyncIterable<string> {
+  const found = new Map<string, { files: number; bytes: number }>();
+  for await (const { key, bytes } of store.list(runPrefix(run))) {
+    const at = parseScoreKey(key);
+    if (!at) continue;
+    const name = `${run}/${at.phase} scores ${at.scoring}`;
+    const { files, bytes: before } = found.get(name) ?? { files: 0, bytes: 0 };
+    found.set(name, { files: files + 1, bytes: before + bytes });
+  }
+  for (const [name, { files, bytes }] of found)
+    yield `${name.padEnd(40)}  ${files} files, ${(bytes / 1e6).toFixed(1)} MB`;
 }
 
 function uniquePhases(found: readonly StepKey[]): PhaseKey[] {

@@ -1,6 +1,6 @@
 import { findCommits } from '../checkpoint/commits.ts';
 import { nameOf } from '../checkpoint/damage.ts';
-import { runPrefix } from '../checkpoint/keys.ts';
+import { runPrefix, scoresPrefix } from '../checkpoint/keys.ts';
 import type { CheckpointName } from '../checkpoint/names.ts';
 import { pinsOf, requireUnpinned } from '../checkpoint/pins.ts';
 import { deleteCheckpoint } from '../checkpoint/retention.ts';
@@ -9,7 +9,7 @@ import { RunnerError } from '../runtime/errors.ts';
 import type { ObjectStore } from '../storage/object-store.ts';
 
 /**
- * Deletes a run, the checkpoints of a phase, or one checkpoint. Without `yes` nothing is deleted; the lines say what
+ * Deletes a run, the checkpoints of a phase and its stored scores, or one checkpoint. Without `yes` nothing is deleted; the lines say what
  * would be. What someone holds is refused, and nothing goes then.
  */
 export async function* remove(
@@ -22,6 +22,7 @@ export async function* remove(
   const found = all.filter((at) => step === undefined || at.step === step);
   const keys: string[] = [];
   if (phase === undefined) for await (const { key } of store.list(runPrefix(run))) keys.push(key);
+  else if (step === undefined) for await (const { key } of store.list(scoresPrefix({ run, phase }))) keys.push(key);
   if (found.length === 0 && keys.length === 0)
     throw new RunnerError(
       'ObjectMissing',
@@ -39,6 +40,10 @@ export async function* remove(
     else yield nameOf(at);
   }
   if (yes) await sweepRun(store, run, { graceMs: 0, ...(phase === undefined ? {} : { phase }) });
+  if (phase !== undefined && keys.length > 0) {
+    yield `${scoresPrefix({ run, phase })}  ${keys.length} files of stored scores`;
+    if (yes) for (const key of keys) await store.purge(key);
+  }
   if (phase === undefined) {
     yield `${runPrefix(run)}  and all that lies there, ${keys.length} objects`;
     if (yes) for await (const { key } of store.list(runPrefix(run))) await store.purge(key);

@@ -1,6 +1,8 @@
-import { setTimeout as delay } from 'node:timers/promises';
 import { type Client, isGrpcServiceError, WorkflowNotFoundError } from '@temporalio/client';
-import { defaultPayloadConverter } from '@temporalio/common';
+import {
+  decodeArrayFromPayloads,
+  decodeOptionalFailureToOptionalError,
+} from '@temporalio/common/lib/internal-non-workflow/index.js';
 import type { ShardHeartbeat } from '../../activities/types.ts';
 import type { Status } from '../../workflows/messages.ts';
 import { findCommits, readCommit } from '../checkpoint/commits.ts';
@@ -79,11 +81,12 @@ async function readTemporal(
   if (!described) return null;
   const children = (described.raw.pendingChildren ?? []).map(({ workflowId }) => workflowId!);
   const [workflow, own, ...theirs] = await Promise.all([
-    Promise.race([handle.query<Status>('status').catch(() => null), delay(queryMs, null, { ref: false })]),
-    pendingOf(described.raw.pendingActivities, run, null),
+    // Waited for to its end: a call that is tried again on a connection that was closed meanwhile ends the process.
+    client.withDeadline(Date.now() + queryMs, () => handle.query<Status>('status')).catch(() => null),
+    pendingOf(client, described.raw.pendingActivities, run, null),
     ...children.map(async (id) => {
       const { raw } = await client.workflow.getHandle(id).describe();
-      return pendingOf(raw.pendingActivities, id, id.slice(run.length + 1));
+      return pendingOf(client, raw.pendingActivities, id, id.slice(run.length + 1));
     }),
   ]);
   return { temporal: described.status.name, workflow, pending: [own, ...theirs].flat() };
@@ -91,9 +94,15 @@ async function readTemporal(
 
 type Raw = Awaited<ReturnType<ReturnType<Client['workflow']['getHandle']>['describe']>>['raw'];
 
-function pendingOf(activities: Raw['pendingActivities'], workflowId: string, phase: string | null): PendingWork[] {
-  return (activities ?? []).map((activity) => {
-    const details = activity.heartbeatDetails?.payloads?.[0];
+async function pendingOf(
+  { options: { loadedDataConverter } }: Client,
+  activities: Raw['pendingActivities'],
+  workflowId: string,
+  phase: string | null,
+): Promise<PendingWork[]> {
+  const pending = (activities ?? []).map(async (activity): Promise<PendingWork> => {
+    const [live] = await decodeArrayFromPayloads(loadedDataConverter, activity.heartbeatDetails?.payloads);
+    const failure = await decodeOptionalFailureToOptionalError(loadedDataConverter, activity.lastFailure);
     const beat = Number(activity.lastHeartbeatTime?.seconds ?? 0) * 1000;
     return {
       activity: activity.activityType?.name ?? '',
@@ -104,11 +113,12 @@ function pendingOf(activities: Raw['pendingActivities'], workflowId: string, pha
       attempt: activity.attempt ?? 1,
       // 1 is PENDING_ACTIVITY_STATE_SCHEDULED.
       waiting: activity.state === 1,
-      lastFailure: activity.lastFailure?.message ?? null,
-      live: details ? defaultPayloadConverter.fromPayload<Partial<ShardHeartbeat>>(details) : null,
+      lastFailure: failure?.message ?? null,
+      live: (live as Partial<ShardHeartbeat> | undefined) ?? null,
       beatSecondsAgo: beat ? Math.max(0, Math.round((Date.now() - beat) / 1000)) : null,
     };
   });
+  return Promise.all(pending);
 }
 
 async function newestOf(store: ObjectStore, run: string): Promise<RunStatus['newest']> {

@@ -7,6 +7,7 @@ import { nodeBackend, tf } from '../runtime/tensorflow.ts';
 import { dataTypes, Graph, type OutputSpec } from './graph.ts';
 import { bfloat16Matmuls } from './passes/bfloat16.ts';
 import { fuseElementwise } from './passes/fuse-elementwise.ts';
+import { orderGradients } from './passes/order-gradients.ts';
 import { plainMatmuls } from './passes/plain-matmul.ts';
 import { prune } from './passes/prune.ts';
 import { recomputeChains } from './passes/recompute.ts';
@@ -107,7 +108,8 @@ export function compile(
   const plain = plainMatmuls(graph);
   const typed = prune(precision === 'bf16' ? bfloat16Matmuls(plain) : plain, roots);
   const lean = prune(recomputeChains(typed, fuseFrom), roots);
-  return load(waitForSignals(fuseElementwise(lean, fuseFrom)), definition, node, outputs);
+  const fused = orderGradients(fuseElementwise(lean, fuseFrom), lean);
+  return load(waitForSignals(fused), definition, node, outputs);
 }
 
 function traceSignature(

@@ -10,9 +10,19 @@ import { type ImageArrays, patchArrays, squareArrays } from './image-arrays.ts';
 import { ExampleOrder, type ExampleRef, entryOf } from './order.ts';
 import { PartArrays } from './part-arrays.ts';
 import { randomStream } from './random.ts';
+import type { ScoreIndex } from './score-index.ts';
+import { ScoreReader } from './score-reader.ts';
 import type { ShardCache } from './shard-cache.ts';
 import { loadTokenizer, type TextTokenizer, unknownId } from './tokenizer.ts';
-import type { Batch, BatchPlan, CorruptMember, DataIndex, ExampleEntry, ShardIndex } from './types.ts';
+import type {
+  Batch,
+  BatchPlan,
+  CorruptMember,
+  DataIndex,
+  DescribedExample,
+  ExampleEntry,
+  ShardIndex,
+} from './types.ts';
 
 const decodedAtOnce = 4;
 const candidates = 64;
@@ -28,53 +38,61 @@ export class BatchMaker {
   readonly #steps: PhaseSteps;
   readonly #shards: ShardCache;
   readonly #order: ExampleOrder;
-  readonly #decoded: DecodedCache;
+  readonly #scores: ScoreReader | null;
+  readonly #decoded = new DecodedCache();
   readonly #corrupt = new Map<string, CorruptMember>();
   readonly #tokenizer: TextTokenizer;
 
-  constructor(index: DataIndex, plan: BatchPlan, shards: ShardCache, decoded = new DecodedCache()) {
+  /** `scores`: what the plan's part teacherScores reads from. */
+  constructor(index: DataIndex, plan: BatchPlan, shards: ShardCache, scores: ScoreIndex | null = null) {
     this.#index = index;
     this.#plan = plan;
     this.#steps = new PhaseSteps(plan);
     this.#shards = shards;
     this.#order = new ExampleOrder(index, plan.seed, plan.phase);
-    this.#decoded = decoded;
+    this.#scores = scores && new ScoreReader(scores, index, shards);
     this.#tokenizer = plan.vocabulary ? compacted(loadTokenizer(), plan.vocabulary) : loadTokenizer();
   }
 
   async make(batch: number): Promise<Batch> {
     const { first, count, length } = this.#steps.at(batch);
     const images = length === null ? squareArrays(this.#plan, count) : patchArrays(this.#plan.naflex!, count, length);
-    const texts: string[] = new Array(count);
+    const described: DescribedExample[] = new Array(count);
     const parts = new PartArrays(this.#plan, count);
     const skipped: CorruptMember[][] = Array.from({ length: count }, () => []);
     await pMap(
       skipped,
       async (own, i) => {
-        texts[i] = await this.#fill(first + i, images, parts, i, (corrupt) => own.push(corrupt));
+        described[i] = await this.#fill(first + i, images, parts, i, (corrupt) => own.push(corrupt));
       },
       { concurrency: decodedAtOnce },
     );
+    const texts = described.map(({ text }) => text);
     const tokens = this.#tokenizer.tokenize(texts, this.#plan.textLength);
     const all = { ...images.parts, ...parts.values };
     const made = { index: batch, images: images.images, tokens, parts: all, skipped: skipped.flat() };
+    if (this.#plan.candidates !== undefined) return { ...made, described };
     return length === null ? made : { ...made, length };
   }
 
   /** Brings the shards that batch k and its successors need to disk. */
   async fetchAhead(batch: number): Promise<void> {
-    const near = this.#order.shardsNear(this.#steps.seenBefore(batch));
-    await pMap(near, (shard) => this.#shards.ensure(this.#index.shards[shard]!), { concurrency: 2 });
+    const near = this.#order.shardsNear(this.#steps.at(batch).first);
+    const fetch = async (shard: number) => {
+      await this.#shards.ensure(this.#index.shards[shard]!);
+      await this.#scores?.ensure(shard);
+    };
+    await pMap(near, fetch, { concurrency: 2 });
   }
 
-  /** Writes the image and the parts of example k to place `i` of the batch; returns its text. */
+  /** Writes the image and the parts of example k to place `i` of the batch; says what it is. */
   async #fill(
     k: number,
     images: ImageArrays,
     parts: PartArrays,
     i: number,
     skip: (corrupt: CorruptMember) => void,
-  ): Promise<string> {
+  ): Promise<DescribedExample> {
     const { seed, phase, data } = this.#plan;
     for (let attempt = 0; attempt < candidates; attempt++) {
       const ref = attempt === 0 ? this.#order.at(k) : this.#replacement(k, attempt);
@@ -86,11 +104,12 @@ export class BatchMaker {
       }
       try {
         const { pixels, meta } = await this.#example(shard, entry);
-        const text = chooseCaption(meta, data, randomStream(seed, `caption/${phase}`, k));
+        const caption = chooseCaption(meta, data, randomStream(seed, `caption/${phase}`, k));
         const crop = drawCrop(pixels, data.augment, randomStream(seed, `crop/${phase}`, k));
         images.fill(i, pixels, crop);
-        await parts.fill(i, { k, pixels, meta, crop, text, tokenizer: this.#tokenizer });
-        return text;
+        const own = { tokenizer: this.#tokenizer, scores: this.#scores };
+        await parts.fill(i, { k, ref, pixels, meta, crop, ...caption, ...own });
+        return { key: meta.key, text: caption.text, source: meta.source ?? null };
       } catch (error) {
         if (!(error instanceof CorruptExample)) throw error;
         const corrupt = { shard: shard.key, name: entry.name, reason: error.message };

@@ -1,5 +1,8 @@
+import type { Caption } from './captions.ts';
 import type { Pixels } from './decode.ts';
+import type { ExampleRef } from './order.ts';
 import type { Box } from './resize.ts';
+import type { ScoreReader } from './score-reader.ts';
 import type { TextTokenizer } from './tokenizer.ts';
 import type { BatchPlan, ExampleMeta } from './types.ts';
 
@@ -27,15 +30,17 @@ export interface PartArray {
   readonly size: number;
 }
 
-export interface PartExample {
+export interface PartExample extends Caption {
   /** Its number in the endless order of examples: what random streams count by. */
   readonly k: number;
+  /** The example that was used: another than the order's k-th where that can't be used. */
+  readonly ref: ExampleRef;
   readonly pixels: Pixels;
   readonly meta: ExampleMeta;
   /** The part of the image that is seen, in its pixels. */
   readonly crop: Box;
-  /** The caption that was chosen for it. */
-  readonly text: string;
   /** Its ids are rows of the token table, compacted when the plan has a vocabulary. */
   readonly tokenizer: TextTokenizer;
+  /** Null when the batches have no stored scores. */
+  readonly scores: ScoreReader | null;
 }

@@ -1,6 +1,7 @@
 import type { BatchPart } from './batch-part.ts';
 import { captionTargetsPart } from './caption-targets.ts';
-import { globalViewPart, localViewsPart, maskedPatchesPart } from './views.ts';
+import { teacherScoresPart } from './teacher-scores.ts';
+import { globalViewPart, localViewsPart, maskedPatchesPart, teacherViewPart } from './views.ts';
 
 /** Every part by its name in a plan. */
 export const batchParts = {
@@ -8,6 +9,8 @@ export const batchParts = {
   globalView: globalViewPart,
   localViews: localViewsPart,
   maskedPatches: maskedPatchesPart,
+  teacherScores: teacherScoresPart,
+  teacherView: teacherViewPart,
 } as const;
 
 type SettingsOf<T> = T extends BatchPart<infer S> ? S : never;

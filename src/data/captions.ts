@@ -3,6 +3,13 @@ import { CorruptExample } from './example.ts';
 import type { RandomStream } from './random.ts';
 import type { ExampleMeta } from './types.ts';
 
+export interface Caption {
+  readonly text: string;
+  readonly language: string;
+  /** Whether it is the label alone. */
+  readonly plain: boolean;
+}
+
 /**
  * The text that goes with an image this time: a language by weight among those that the example has, then the
  * label alone (`labelShare` of the time) or the label and its tags in random order. Throws `CorruptExample` when
@@ -12,14 +19,15 @@ export function chooseCaption(
   meta: ExampleMeta,
   { captions: wanted, labelShare }: Pick<DataSettings, 'captions' | 'labelShare'>,
   random: RandomStream,
-): string {
-  const [label, ...tags] = meta.captions[chooseLanguage(meta, wanted, random)]!;
-  if (random.next() < labelShare || tags.length === 0) return label!;
+): Caption {
+  const language = chooseLanguage(meta, wanted, random);
+  const [label, ...tags] = meta.captions[language]!;
+  if (random.next() < labelShare || tags.length === 0) return { text: label!, language, plain: true };
   for (let i = tags.length - 1; i > 0; i--) {
     const j = random.below(i + 1);
     [tags[i], tags[j]] = [tags[j]!, tags[i]!];
   }
-  return [label, ...tags].join(', ');
+  return { text: [label, ...tags].join(', '), language, plain: false };
 }
 
 function chooseLanguage(meta: ExampleMeta, wanted: DataSettings['captions'], random: RandomStream): string {

@@ -43,6 +43,7 @@ export function parseMeta(bytes: Buffer, name: string): ExampleMeta {
     captions: Object.fromEntries(captions),
     concept: own('concept', name),
     ...(regions.length > 0 ? { regions } : {}),
+    ...(typeof value.source === 'string' ? { source: value.source.slice(0, 60) } : {}),
     ...(typeof value.style === 'string' ? { style: value.style } : {}),
     ...(typeof value.hexcode === 'string' ? { hexcode: value.hexcode } : {}),
   };

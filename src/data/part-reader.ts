@@ -10,6 +10,10 @@ export interface RemoteShard {
   readonly key: string;
   readonly bytes: number;
   readonly etag: string;
+  /** Of its bytes from `offset` on, where it is known: what comes to disk is verified then. */
+  readonly sha256?: string;
+  /** 0 if not given. */
+  readonly offset?: number;
 }
 
 /**

@@ -1,5 +1,5 @@
 import { createHash, randomUUID } from 'node:crypto';
-import { closeSync, fstatSync, openSync, readSync } from 'node:fs';
+import { closeSync, createReadStream, fstatSync, openSync, readSync } from 'node:fs';
 import { mkdir, open, readdir, rename, rm, stat, utimes } from 'node:fs/promises';
 import { join } from 'node:path';
 import { RunnerError } from '../runtime/errors.ts';
@@ -20,6 +20,8 @@ export class ShardCache {
   readonly #limit: number;
   readonly #fetching = new Map<string, Promise<void>>();
   readonly #open = new Map<string, number>();
+  /** Files whose bytes had the sha256 that they should have. */
+  readonly #verified = new Set<string>();
 
   /** `limit` in bytes; the shard that is being read is kept even above it. */
   constructor(store: ShardStore, folder: string, limit = 8 * 1024 ** 3) {
@@ -31,6 +33,7 @@ export class ShardCache {
   /** Bytes of a shard, from disk; the shard is fetched first if need be. */
   async read(shard: RemoteShard, { offset, size }: ByteRange): Promise<Buffer> {
     const path = this.#path(shard);
+    if (shard.sha256 !== undefined && !this.#verified.has(path)) await this.ensure(shard);
     let file = this.#open.get(path);
     while (file === undefined) {
       // Another read of the same shard may have opened it meanwhile.
@@ -98,31 +101,46 @@ export class ShardCache {
 
   async #fetch(shard: RemoteShard, path: string): Promise<void> {
     const there = await stat(path).catch(() => null);
-    if (there?.size === shard.bytes) {
+    if (there?.size === shard.bytes && (await this.#verifies(shard, path))) {
       // The time of last use decides who goes first.
       await utimes(path, new Date(), new Date()).catch(() => {});
       return;
     }
     const partial = `${path}.${randomUUID()}.part`;
+    const hash = createHash('sha256');
     try {
       await mkdir(this.#folder, { recursive: true });
       const file = await open(partial, 'wx');
       try {
         for (let offset = 0; offset < shard.bytes; offset += partBytes) {
           const size = Math.min(partBytes, shard.bytes - offset);
-          await file.write(await readRange(this.#store, shard, offset, size), 0, size, offset);
+          const part = await readRange(this.#store, shard, offset, size);
+          if (shard.sha256 !== undefined) hash.update(part.subarray(Math.max(0, (shard.offset ?? 0) - offset)));
+          await file.write(part, 0, size, offset);
         }
+        if (shard.sha256 !== undefined) requireHash(this.#store, shard, hash.digest('hex'));
         // Before the rename, or power loss could leave a file of the right size that holds zeros.
         await file.datasync();
       } finally {
         await file.close();
       }
       await rename(partial, path);
+      if (shard.sha256 !== undefined) this.#verified.add(path);
     } catch (error) {
       await rm(partial, { force: true }).catch(() => {});
       throw diskError(error, shard, this.#folder);
     }
     await this.#makeRoom(path);
+  }
+
+  /** Once a file of a known hash: a disk can lose what it was given. */
+  async #verifies({ sha256, offset = 0 }: RemoteShard, path: string): Promise<boolean> {
+    if (sha256 === undefined || this.#verified.has(path)) return true;
+    const hash = createHash('sha256');
+    for await (const chunk of createReadStream(path, { start: offset })) hash.update(chunk);
+    if (hash.digest('hex') !== sha256) return false;
+    this.#verified.add(path);
+    return true;
   }
 
   async #makeRoom(newest: string): Promise<void> {
@@ -147,6 +165,15 @@ export class ShardCache {
       total -= bytes;
     }
   }
+}
+
+function requireHash({ bucket }: ShardStore, { key, sha256 }: RemoteShard, found: string): void {
+  if (found === sha256) return;
+  throw new RunnerError(
+    'DataContract',
+    `s3://${bucket}/${key} is damaged: it has the sha256 ${found}, and ${sha256} was written; put back what it was, or delete it and make it again`,
+    { details: { object: key } },
+  );
 }
 
 function diskError(error: unknown, { key, bytes }: RemoteShard, folder: string): unknown {

@@ -47,6 +47,8 @@ export interface ExampleMeta {
   readonly concept: string;
   /** Described parts of the image. */
   readonly regions?: readonly Region[];
+  /** Where the example comes from: curation says how much of each source it chose. */
+  readonly source?: string;
   readonly style?: string;
   readonly hexcode?: string;
 }
@@ -56,11 +58,15 @@ export interface BatchPlan {
   readonly seed: number;
   readonly phase: string;
   readonly batch: number;
+  /** Examples of a super-batch, of which a phase with curation trains on `batch`: batches are made of so many. */
+  readonly candidates?: number;
   readonly resolution: number;
   readonly textLength: number;
   readonly data: DataSettings;
   /** Sorted token ids that the compacted table holds, or null for the full table. */
   readonly vocabulary: readonly number[] | null;
+  /** As in StepSettings. */
+  readonly offset?: number;
   /** Images keep their shape, and are cut into patches. */
   readonly naflex?: NaflexBatches & { readonly patch: number };
   /** What objectives need of an example beyond its image and its text. */
@@ -80,6 +86,14 @@ export interface Batch {
   readonly parts: Readonly<Record<string, Uint8Array | Int32Array | Float32Array>>;
   /** Examples of this batch that could not be decoded and were replaced. */
   readonly skipped: readonly CorruptMember[];
+  /** What each example is, where they are candidates: for reports. */
+  readonly described?: readonly DescribedExample[];
+}
+
+export interface DescribedExample {
+  readonly key: string;
+  readonly text: string;
+  readonly source: string | null;
 }
 
 /** Batches in order, prepared ahead in a worker thread. Read errors are retried, never skipped. */

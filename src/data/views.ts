@@ -1,12 +1,21 @@
 import { drawView, globalView, localView } from './augment/view.ts';
 import type { BatchPart } from './batch-part.ts';
 import { permutation, randomStream } from './random.ts';
+import { resizeBilinear } from './resize.ts';
 
 /** The view that the teacher sees, and the student with patches masked: (R, R, 3) uint8. */
 export const globalViewPart: BatchPart<Record<never, never>> = {
   arrays: (_, { resolution }) => ({ globalView: { dtype: 'uint8', size: resolution ** 2 * 3 } }),
   fill({ k, pixels }, _, { seed, phase, resolution }, { globalView: out }) {
     drawView(pixels, resolution, globalView, randomStream(seed, `global-view/${phase}`, k), out as Uint8Array);
+  },
+};
+
+/** What a teacher of another resolution sees of the image that is trained on: (R, R, 3) uint8. */
+export const teacherViewPart: BatchPart<{ readonly resolution: number }> = {
+  arrays: ({ resolution }) => ({ teacherView: { dtype: 'uint8', size: resolution ** 2 * 3 } }),
+  fill({ pixels, crop }, { resolution }, _, { teacherView }) {
+    resizeBilinear(pixels, resolution, teacherView as Uint8Array, 0, crop);
   },
 };
 

@@ -1,19 +1,16 @@
 import { readFile } from 'node:fs/promises';
 import { setImmediate as yieldToEvents } from 'node:timers/promises';
-import type { Pixels } from '../data/decode.ts';
-import { naflexPatches } from '../data/naflex-resize.ts';
 import type { ShardStore } from '../data/part-reader.ts';
 import { patientReads } from '../data/patient-store.ts';
 import { collectTokenIds, readExamples } from '../data/read-examples.ts';
-import { resizeBilinear } from '../data/resize.ts';
 import { loadTokenizer } from '../data/tokenizer.ts';
 import type { CorruptMember, DataIndex } from '../data/types.ts';
 import { type Embedder, openEmbedder } from '../model/embed.ts';
-import { patchGrid } from '../model/parameters.ts';
-import { embeddingWidth, type ModelConfig } from '../model/sizes.ts';
+import { embeddingWidth } from '../model/sizes.ts';
 import { RunnerError } from '../runtime/errors.ts';
 import { objectStoreFromEnvironment } from '../storage/s3.ts';
 import type { EvaluateJob } from '../train/protocol.ts';
+import { imageInput, storedPatches } from './image-input.ts';
 import { Labels } from './labels.ts';
 import type { Embeddings } from './ranks.ts';
 import { type EvaluationReport, evaluateEmbeddings } from './report.ts';
@@ -41,7 +38,7 @@ export async function evaluateModel(
   const store = patientReads(source, note);
   const tokenizer = loadTokenizer();
   const ids = await collectTokenIds(store, index, tokenizer, job.languages);
-  const embedder = await openEmbedder(job.folder, job.model, ids, { patches: patchGrid(job.model) ** 2 });
+  const embedder = await openEmbedder(job.folder, job.model, ids, { patches: storedPatches(job.model) });
   try {
     const labels = new Labels(job.languages);
     const corrupt: CorruptMember[] = [];
@@ -80,21 +77,6 @@ function pauses(tell: () => void): () => Promise<void> {
   };
 }
 
-/** Images as the model saw them in training: squares, or as many patches as it has stored positions. */
-function imagesInto(embedder: Embedder, model: ModelConfig): (images: readonly Pixels[]) => Float32Array {
-  const { kind, patch, resolution } = model.vision;
-  if (kind === 'naflex') {
-    const length = patchGrid(model) ** 2;
-    return (images) => embedder.patches(images.map((image) => naflexPatches(image, patch, length)));
-  }
-  return (images) => {
-    const size = resolution * resolution * 3;
-    const pixels = new Uint8Array(images.length * size);
-    for (const [i, image] of images.entries()) resizeBilinear(image, resolution, pixels, i * size);
-    return embedder.images(pixels);
-  };
-}
-
 async function embedImages(
   { model, maxExamples }: EvaluateJob,
   index: DataIndex,
@@ -106,16 +88,16 @@ async function embedImages(
 ): Promise<Embeddings> {
   const parts: Float32Array[] = [];
   const concepts: number[] = [];
-  const held: Pixels[] = [];
-  const embed = imagesInto(embedder, model);
+  const input = imageInput(model);
+  const held: unknown[] = [];
   const flush = () => {
-    if (held.length > 0) parts.push(embed(held));
+    if (held.length > 0) parts.push(input.embed(embedder, held));
     held.length = 0;
   };
   const total = Math.min(index.examples, maxExamples);
   const options = { max: maxExamples, onCorrupt: (member: CorruptMember) => corrupt.push(member) };
   for await (const { image, meta } of readExamples(store, index, options)) {
-    held.push(image);
+    held.push(input.prepare(image));
     concepts.push(labels.add(meta));
     if (held.length < chunk) continue;
     flush();

@@ -11,7 +11,8 @@ import { normalisePixels, visionTower } from './vision-tower.ts';
 
 /** A trained model, ready to embed. Rows come out normalised: cosines are dot products. */
 export interface Embedder {
-  /** exp(logit_scale) and logit_bias. */
+  readonly logitScale: number;
+  /** exp(logit_scale). */
   readonly temperature: number;
   readonly logitBias: number;
   /** A fixed model: (n, R, R, 3) bytes -> (n, E). */
@@ -97,6 +98,7 @@ export async function openEmbedder(
     return rows;
   };
   return {
+    logitScale: values.logit_scale![0]!,
     temperature: Math.exp(values.logit_scale![0]!),
     logitBias: values.logit_bias![0]!,
     images(pixels) {

@@ -1,8 +1,11 @@
 import { z } from 'zod';
+import { recipeSchema } from './schema.ts';
 
 const positive = z.number().positive();
 
-/** What `retryPhase` may change of a phase: nothing that moves its steps or examples. */
+const left = z.int().min(0);
+
+/** What `retryPhase` may change of a phase. */
 export const overridesSchema = z.strictObject({
   learningRate: positive.optional(),
   weightDecay: z.number().min(0).optional(),
@@ -10,19 +13,34 @@ export const overridesSchema = z.strictObject({
   precision: z.enum(['f32', 'bf16']).optional(),
   accumulate: z.int().positive().optional(),
   remat: z.enum(['none', 'blocks']).optional(),
+  batch: recipeSchema.shape.phases.element.shape.batch.optional(),
+  data: recipeSchema.shape.data.shape.train.optional(),
+  skip: z.strictObject({ from: left, to: left }).optional().describe('Batches to leave out, the first and the last.'),
   checkpointEvery: z.int().positive().optional().describe('Steps.'),
   shardSteps: z.int().positive().optional(),
 });
 
 export type Overrides = z.infer<typeof overridesSchema>;
 
-/** What is wrong with overrides for a phase of such batches, in one sentence; null when nothing is. */
-export function overridesProblem(value: unknown, batch: number): string | null {
+/** More batches than this are a matter of the data. */
+export const mostSkipped = 1000;
+
+/** Where a phase stands, as far as it says what may be changed of it. */
+export interface Changeable {
+  readonly batch: number;
+  readonly step: number;
+  /** Steps at which other phases begin. */
+  readonly branches: readonly number[];
+  /** The batch that is next, where that is known. */
+  readonly next?: number | undefined;
+  /** Why its batches are what they are. */
+  readonly fixedBatches?: 'naflex' | 'curation' | undefined;
+}
+
+/** What is wrong with overrides for a phase, in one sentence; null when nothing is. */
+export function overridesProblem(value: unknown, of: Changeable): string | null {
   const parsed = overridesSchema.safeParse(value ?? {});
-  if (parsed.success) {
-    const { accumulate = 1 } = parsed.data;
-    return batch % accumulate === 0 ? null : `accumulate is ${accumulate}; a divisor of the batch ${batch} is allowed`;
-  }
+  if (parsed.success) return misfit(parsed.data, of);
   return parsed.error.issues
     .map((issue) => {
       const known = Object.keys(overridesSchema.shape).join(', ');
@@ -31,3 +49,28 @@ export function overridesProblem(value: unknown, batch: number): string | null {
     })
     .join('; ');
 }
+
+function misfit({ batch, data, skip, accumulate = 1 }: Overrides, of: Changeable): string | null {
+  const size = batch ?? of.batch;
+  if (size % accumulate !== 0) return `accumulate is ${accumulate}; a divisor of the batch ${size} is allowed`;
+  const fixed = of.fixedBatches && reasons[of.fixedBatches];
+  if (fixed && (batch ?? data ?? skip) !== undefined) return fixed;
+  const ahead = of.branches.filter((branch) => branch > of.step);
+  if (batch !== undefined && batch !== of.batch && ahead.length > 0)
+    return `other phases begin at step ${ahead.join(' and ')} of it, which other batches would move; change the batch after that, or leave those phases to a recipe of their own`;
+  if (!skip) return null;
+  const { from, to } = skip;
+  if ((batch ?? data) !== undefined)
+    return 'skip counts the batches as they are now; ask for it without batch and data';
+  if (to < from) return `skip is from ${from} to ${to}; allowed: the first and the last batch`;
+  if (to - from >= mostSkipped) return `skip names ${to - from + 1} batches; at most ${mostSkipped} are allowed`;
+  if (of.next !== undefined && from < of.next)
+    return `skip is from ${from}, and the next batch is ${of.next}: what was trained on can't be left out`;
+  return null;
+}
+
+const reasons = {
+  naflex: 'batches of images of any shape are drawn for the whole phase; start another phase from its last checkpoint',
+  curation:
+    'a curated phase has the batches that its data were scored for; start another phase from its last checkpoint',
+} as const;

@@ -225,9 +225,18 @@ const phaseSchema = z.strictObject({
   batch: z.int().min(2).max(1_048_576),
 });
 
+const paced = z
+  .union(
+    [z.literal('auto'), z.strictObject({ steps: z.int().positive() })],
+    '"auto", or a number of steps, {"steps": 100}',
+  )
+  .default('auto');
+
 const checkpointSchema = z.strictObject({
-  every: z.strictObject({ steps: z.int().positive() }).default({ steps: 100 }),
-  shard: z.strictObject({ steps: z.int().positive() }).default({ steps: 300 }).describe('Steps of one activity.'),
+  every: paced.describe(
+    'Steps between checkpoints. auto: so many that they take 2 % of the time, measured once at the start of a phase.',
+  ),
+  shard: paced.describe('Steps of one activity. auto: minutes, and where every is given at least 300.'),
   keep: z
     .int()
     .min(1)

@@ -2,6 +2,7 @@ import type { Position } from '../checkpoint/types.ts';
 import { fullVocabulary, type ModelConfig, type TowerSize, textSizeFor, towerSizes } from '../model/sizes.ts';
 import { RunnerError } from '../runtime/errors.ts';
 import type { PhaseSettings } from '../train/protocol.ts';
+import { type CurationRecipe, superBatch } from './curation.ts';
 import { type EpochFacts, naflexOf, parentOf, recipeLengths } from './durations.ts';
 import { resolveObjectives } from './objectives.ts';
 import type { Schedule } from './schedule.ts';
@@ -86,6 +87,7 @@ export function phaseSettings(recipe: Recipe, phase: Phase, facts: DataFacts): P
   const naflex = naflexOf(recipe, phase);
   const { vision, init } = modelOf(recipe, phase);
   const { size } = vision;
+  const { curation } = phase;
   const { objectives, parts } = resolveObjectives(phase.objectives, model, typeof size === 'string' ? size : null);
   return {
     phase: phase.name,
@@ -98,12 +100,14 @@ export function phaseSettings(recipe: Recipe, phase: Phase, facts: DataFacts): P
     objectives,
     optimizer: optimizerOf(recipe, phase),
     teacher: phase.teacher,
+    ...(curation && { curation: curationSettings(curation) }),
     ...(recipe.divergence.maxLoss !== undefined && { maxLoss: recipe.divergence.maxLoss }),
     schedule: schedule(recipe, phase, facts),
     batches: {
       seed: recipe.seed,
       phase: phase.name,
       batch: phase.batch,
+      ...(curation && { candidates: superBatch(curation, phase.batch) }),
       resolution: model.vision.resolution,
       textLength: model.text.length,
       data: dataOf(recipe, phase),
@@ -112,4 +116,13 @@ export function phaseSettings(recipe: Recipe, phase: Phase, facts: DataFacts): P
       ...(Object.keys(parts).length > 0 && { parts }),
     },
   };
+}
+
+/** Which checkpoint the teacher is will be known when the phase begins. */
+function curationSettings({
+  teacher: _,
+  filterRatio: __,
+  ...settings
+}: CurationRecipe): PhaseSettings['curation'] & {} {
+  return settings;
 }

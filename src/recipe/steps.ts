@@ -31,6 +31,8 @@ export interface StepSettings {
   /** Examples of the super-batch that the batch is chosen from; absent: the batch is taken as it comes. */
   readonly candidates?: number | undefined;
   readonly naflex?: NaflexBatches | undefined;
+  /** Examples of the order that the phase took in batches of another size. */
+  readonly offset?: number | undefined;
 }
 
 /** Which examples each step of a phase is made from: a pure function of (seed, phase, step). Steps count from 0. */
@@ -44,8 +46,8 @@ export class PhaseSteps {
   }
 
   at(step: number): StepExamples {
-    const { batch, candidates = batch, naflex } = this.#settings;
-    if (naflex === undefined) return { first: step * candidates, count: candidates, length: null };
+    const { batch, candidates = batch, naflex, offset = 0 } = this.#settings;
+    if (naflex === undefined) return { first: offset + step * candidates, count: candidates, length: null };
     const index = this.#batchOf(step);
     const length = this.#lengthOf(index);
     const steps = this.#stepsOf(length);

@@ -10,6 +10,8 @@ export interface TrainerEvents {
   readonly progress?: (progress: Progress) => void;
   readonly snapshot?: (snapshot: Snapshot) => void;
   readonly note?: (text: string) => void;
+  /** Of a train job under auto: what it found out, and the step at which it ends now. */
+  readonly pace?: (pace: Extract<FromTrainer, { type: 'pace' }>['pace'], end: number) => void;
 }
 
 /** The process that owns a device, as the worker sees it. */
@@ -19,6 +21,8 @@ export interface TrainerProcess {
    * Errors: what the job failed with, TrainerCrashed, TrainerStuck, DeviceMissing, SetupMissing.
    */
   run(job: TrainerJob, events?: TrainerEvents, signal?: AbortSignal): Promise<unknown>;
+  /** Tells the job in progress that its newest snapshot was committed, and how many seconds that took. */
+  committed(seconds: number): void;
   /** Whether the trainer holds this state in the graph of these settings, so that its files need not be fetched. */
   holds(sha256: string, settings: PhaseSettings): boolean;
   close(): Promise<void>;
@@ -106,6 +110,7 @@ export function createTrainerProcess(options: TrainerProcessOptions): TrainerPro
           alive();
           if (message.type === 'progress') events.progress?.(message.progress);
           else if (message.type === 'note') events.note?.(message.text);
+          else if (message.type === 'pace') events.pace?.(message.pace, message.end);
           else if (message.type === 'failed') fail(message.code as ErrorCode, message.message, message.details);
           else if (message.type === 'finished') resolve({ result: message.result, newest });
           else {
@@ -140,6 +145,7 @@ export function createTrainerProcess(options: TrainerProcessOptions): TrainerPro
       turn = result.catch(() => {});
       return result;
     },
+    committed: (seconds) => child?.send({ type: 'committed', id: lastId, seconds }),
     holds: (sha256, settings) => child?.ended === null && holds(sha256, settings),
     async close() {
       if (child?.ended === null) {

@@ -1,4 +1,5 @@
 import { type ErrorCode, RunnerError } from '../runtime/errors.ts';
+import { isChecksumMismatch } from './retry.ts';
 
 /** What a message about a failed request may name. */
 export interface RequestContext {
@@ -96,6 +97,12 @@ export function storageError(error: unknown, context: RequestContext): unknown {
     return make(
       'StorageUnavailable',
       `${at} failed on ${object} (${name || 'HTTP'} ${status}); it is tried again later`,
+    );
+  // It was asked for several times: it is not the link.
+  if (isChecksumMismatch(error))
+    return make(
+      'DataContract',
+      `${object} is damaged: its bytes are not those of its checksum; put back what was written there`,
     );
   const reason = failure.code ?? (name && name !== 'Error' ? name : firstLine(failure.message));
   return make(

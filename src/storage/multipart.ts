@@ -12,6 +12,7 @@ import {
   UploadPartCommand,
 } from '@aws-sdk/client-s3';
 import { RunnerError } from '../runtime/errors.ts';
+import { retryConflict } from './retry.ts';
 
 export interface Upload {
   readonly bucket: string;
@@ -24,6 +25,8 @@ export interface Upload {
   readonly contentType?: string;
   /** Of the file as it was written: bytes that have changed since are not made an object. */
   readonly sha256?: string;
+  /** Create only: PreconditionFailed when the key exists, at the latest when the parts are joined. */
+  readonly ifAbsent?: boolean;
   readonly signal?: AbortSignal;
 }
 
@@ -32,24 +35,46 @@ const partsInFlight = 3;
 const mostParts = 10_000;
 const smallestPart = 5 * 1024 * 1024;
 
-/** Uploads a file in one request or in parts; the object appears whole, once, or not at all. */
-export async function uploadFile(client: S3Client, upload: Upload): Promise<void> {
+/**
+ * Requests with bodies of a checkpoint are signed with the CRC32 that the store checks, not with another sha256 of the
+ * body on both sides: the bytes were hashed when they were written, are hashed again here before the object is made,
+ * and whoever reads them hashes them.
+ */
+function unsignedBody<T extends PutObjectCommand | UploadPartCommand>(command: T): T {
+  // Of either command the stack is the same but for the types of what goes through.
+  (command.middlewareStack as PutObjectCommand['middlewareStack']).add(
+    (next) => (args) => {
+      (args.request as { headers: Record<string, string> }).headers['x-amz-content-sha256'] = 'UNSIGNED-PAYLOAD';
+      return next(args);
+    },
+    { step: 'build', name: 'unsignedBody' },
+  );
+  return command;
+}
+
+/** Uploads a file in one request or in parts; the object appears whole, once, or not at all. Its ETag, as it comes. */
+export async function uploadFile(client: S3Client, upload: Upload): Promise<string | undefined> {
   upload.signal?.throwIfAborted();
   const target = { Bucket: upload.bucket, Key: upload.key };
   const type = upload.contentType === undefined ? {} : { ContentType: upload.contentType };
+  const condition = upload.ifAbsent ? { IfNoneMatch: '*' } : {};
   if (upload.bytes <= upload.multipartAbove) {
     const body = await readBytes(upload, 0, upload.bytes);
     checkHash(upload, createHash('sha256').update(body).digest('hex'));
     const checked = { Body: body, ContentLength: body.length, ChecksumCRC32: checksum(body) };
-    await client.send(new PutObjectCommand({ ...target, ...type, ...checked }), sending(upload.signal));
-    return;
+    const put = () =>
+      client.send(
+        unsignedBody(new PutObjectCommand({ ...target, ...type, ...checked, ...condition })),
+        sending(upload.signal),
+      );
+    return (await retryConflict(put)).ETag;
   }
   // Without the algorithm here versitygw refuses the checksums at completion (InvalidPart).
   const create = new CreateMultipartUploadCommand({ ...target, ...type, ChecksumAlgorithm: 'CRC32' });
   const { UploadId } = await client.send(create, sending(upload.signal));
   try {
     const parts = await uploadParts(client, upload, UploadId!);
-    await complete(client, upload, UploadId!, parts);
+    return await complete(client, upload, UploadId!, parts, condition);
   } catch (error) {
     // Best effort: what stays behind when the server is gone is swept later.
     await client.send(new AbortMultipartUploadCommand({ ...target, UploadId })).catch(() => {});
@@ -76,7 +101,7 @@ async function uploadParts(client: S3Client, upload: Upload, uploadId: string): 
       ContentLength: body.length,
       ...part,
     });
-    const { ETag } = await client.send(command, sending(signal));
+    const { ETag } = await client.send(unsignedBody(command), sending(signal));
     parts[number - 1] = { ...part, ...(ETag === undefined ? {} : { ETag }) };
   };
   try {
@@ -99,18 +124,24 @@ async function uploadParts(client: S3Client, upload: Upload, uploadId: string): 
   return parts;
 }
 
-async function complete(client: S3Client, upload: Upload, uploadId: string, parts: CompletedPart[]): Promise<void> {
+async function complete(
+  client: S3Client,
+  upload: Upload,
+  uploadId: string,
+  parts: CompletedPart[],
+  condition: { IfNoneMatch?: string },
+): Promise<string | undefined> {
   const target = { Bucket: upload.bucket, Key: upload.key };
+  const whole = { ...target, UploadId: uploadId, MultipartUpload: { Parts: parts }, ...condition };
   try {
-    await client.send(
-      new CompleteMultipartUploadCommand({ ...target, UploadId: uploadId, MultipartUpload: { Parts: parts } }),
-      sending(upload.signal),
-    );
+    const join = () => client.send(new CompleteMultipartUploadCommand(whole), sending(upload.signal));
+    return (await retryConflict(join)).ETag;
   } catch (error) {
     // The answer of an earlier try may have been lost: then the upload is gone because the object is there.
     if ((error as Error).name !== 'NoSuchUpload') throw error;
     const found = await client.send(new HeadObjectCommand({ ...target, ChecksumMode: 'ENABLED' })).catch(() => null);
     if (found?.ContentLength !== upload.bytes || found.ChecksumCRC32 !== compositeChecksum(parts)) throw error;
+    return found.ETag;
   }
 }
 

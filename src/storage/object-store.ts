@@ -16,6 +16,15 @@ export interface PutOptions {
   readonly contentType?: string;
 }
 
+export interface PutFileOptions {
+  /** As in PutOptions. */
+  readonly ifAbsent?: boolean;
+  readonly contentType?: string;
+  /** Nothing is written, and it is SnapshotChanged, when the file has other bytes. */
+  readonly sha256?: string;
+  readonly signal?: AbortSignal;
+}
+
 /** An upload in parts that was begun and has not ended: its parts take room, and no listing of objects shows them. */
 export interface UnfinishedUpload {
   readonly key: string;
@@ -35,15 +44,8 @@ export interface ObjectStore {
   get(key: string, options?: { offset?: number; size?: number; etag?: string }): Promise<Buffer>;
   stream(key: string): Promise<Readable>;
   put(key: string, body: Uint8Array | string, options?: PutOptions): Promise<{ etag: string }>;
-  /**
-   * A file of any size, in parts when large; the body on the wire is checked by the server. With `sha256`, nothing
-   * is written and it is SnapshotChanged when the file has other bytes.
-   */
-  putFile(
-    key: string,
-    path: string,
-    options?: { contentType?: string; signal?: AbortSignal; sha256?: string },
-  ): Promise<void>;
+  /** A file of any size, in parts when large; the body on the wire is checked by the server. */
+  putFile(key: string, path: string, options?: PutFileOptions): Promise<{ etag: string }>;
   copy(from: string, to: string): Promise<void>;
   delete(key: string): Promise<void>;
   /** Deletes an object for good: on a versioned bucket every version of it and every delete marker. */

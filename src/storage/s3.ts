@@ -18,7 +18,7 @@ import { copyObject } from './copy.ts';
 import { type RequestContext, storageError, withoutSecrets } from './errors.ts';
 import { isVersioned, listUploads, listVersions } from './leftovers.ts';
 import { changed, uploadFile } from './multipart.ts';
-import type { ObjectInfo, ObjectStore, PutOptions, UnfinishedUpload } from './object-store.ts';
+import type { ObjectInfo, ObjectStore, PutFileOptions, PutOptions, UnfinishedUpload } from './object-store.ts';
 import { retryBroken, retryConflict } from './retry.ts';
 
 export interface S3Settings {
@@ -170,17 +170,13 @@ export class S3ObjectStore implements ObjectStore {
     return this.#request(key, () => retryConflict(write));
   }
 
-  async putFile(
-    key: string,
-    path: string,
-    options: { contentType?: string; signal?: AbortSignal; sha256?: string } = {},
-  ): Promise<void> {
+  async putFile(key: string, path: string, options: PutFileOptions = {}): Promise<{ etag: string }> {
     const file = await open(path, 'r').catch((error) => {
       throw changed({ path }, error);
     });
     try {
       const { size }: Stats = await file.stat();
-      await this.#request(key, () =>
+      const etag = await this.#request(key, () =>
         uploadFile(this.client, {
           bucket: this.bucket,
           key,
@@ -192,6 +188,7 @@ export class S3ObjectStore implements ObjectStore {
           ...options,
         }),
       );
+      return { etag: bareEtag(etag) };
     } finally {
       await file.close();
     }

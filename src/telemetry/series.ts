@@ -24,7 +24,11 @@ export class MetricSeries {
     const piece = this.#records.filter(({ step }) => step > from && step <= at.step);
     this.#records = this.#records.filter(({ step }) => step > at.step);
     if (piece.length === 0) return;
-    const name = `r${String(at.revision).padStart(3, '0')}-step-${String(at.step).padStart(8, '0')}`;
+    const name = pieceName(at);
     for (const format of formats) await store.put(metricsPrefix(at) + format.fileName(name), format.encode(piece));
   }
 }
+
+/** What a commit adds to the figures is named after it. */
+export const pieceName = ({ revision, step }: { readonly revision: number; readonly step: number }) =>
+  `r${String(revision).padStart(3, '0')}-step-${String(step).padStart(8, '0')}`;

@@ -1,9 +1,13 @@
 import type { CheckpointMetrics, Position, StateFile } from '../checkpoint/types.ts';
-import type { BatchPlan, CorruptMember } from '../data/types.ts';
+import type { ScoreDtype } from '../data/score-index.ts';
+import type { BatchPlan, CorruptMember, ShardIndex } from '../data/types.ts';
 import type { ModelConfig } from '../model/sizes.ts';
 import type { ObjectiveSettings } from '../objectives/registry.ts';
+import type { CurationRecipe } from '../recipe/curation.ts';
+import type { Pace } from '../recipe/pace.ts';
 import type { Schedule } from '../recipe/schedule.ts';
 import type { OptimizerSettings } from '../recipe/schema.ts';
+import type { ScoreFacts } from '../scoring/score-file.ts';
 
 /** Messages between the worker and the trainer, its child process that owns TensorFlow. Plain JSON. */
 
@@ -22,9 +26,26 @@ export interface PhaseSettings {
   /** EMA of the teacher, where an objective has one. */
   readonly teacher: { readonly momentum: number };
   readonly schedule: Schedule;
+  /** Which examples of a super-batch are trained on; absent: all as they come. */
+  readonly curation?: CurationSettings;
   /** A loss above it has diverged. */
   readonly maxLoss?: number;
   readonly batches: BatchPlan;
+}
+
+/** Active curation: of `batches.candidates` examples `batches.batch` are chosen. */
+export interface CurationSettings extends Omit<CurationRecipe, 'teacher' | 'filterRatio'> {
+  /** Absent until the phase begins, and where the scores need none. */
+  readonly teacher?: TeacherSettings;
+}
+
+/** The model that scores. */
+export interface TeacherSettings {
+  /** Content hash of its checkpoint. */
+  readonly sha256: string;
+  readonly model: ModelConfig;
+  readonly logitScale: number;
+  readonly logitBias: number;
 }
 
 export interface TrainJob {
@@ -38,9 +59,15 @@ export interface TrainJob {
   readonly begins: Position;
   /** Batches of the phase that are left out, ascending. */
   readonly skip: readonly number[];
+  /** Local file that holds the ScoreIndex as JSON, where the teacher's scores are stored. */
+  readonly scoresFile?: string;
+  /** Local folder with model.safetensors of the teacher, where it scores at every step. */
+  readonly teacherFolder?: string;
   readonly toStep: number;
-  /** A snapshot is taken at every multiple of this and at `toStep`. */
-  readonly checkpointEvery: number;
+  /** A snapshot is taken at every multiple of this and at `toStep`; auto: as the first steps and the first upload tell. */
+  readonly checkpointEvery: number | 'auto';
+  /** Under auto, where the shard is cut; absent: that too is found out, and it ends at the first such step. */
+  readonly shardSteps?: number;
   /** Each snapshot gets a folder of its own below this one; the worker deletes it after the upload. */
   readonly snapshotFolder: string;
 }
@@ -55,10 +82,36 @@ export interface EvaluateJob {
   readonly maxExamples: number;
 }
 
-export type TrainerJob = TrainJob | EvaluateJob;
+/** Embeds every example of a data shard with a teacher; answers null when it was stopped. */
+export interface ScoreJob {
+  readonly kind: 'score';
+  /** Local folder with the teacher's model.safetensors. */
+  readonly folder: string;
+  readonly teacher: ScoreFacts['teacher'];
+  readonly model: ModelConfig;
+  readonly shard: ShardIndex;
+  /** Ascending, each once. */
+  readonly languages: readonly string[];
+  /** Sorted ids of all tokens that the texts of all shards have, or null for any: the teacher stays warm between shards. */
+  readonly vocabulary: readonly number[] | null;
+  readonly dtype: ScoreDtype;
+  /** Local file that is written. */
+  readonly out: string;
+}
+
+export interface ScoredFile {
+  readonly bytes: number;
+  readonly sha256: string;
+  readonly examples: number;
+  readonly corrupt: number;
+}
+
+export type TrainerJob = TrainJob | EvaluateJob | ScoreJob;
 export type ToTrainer =
   | { readonly type: 'start'; readonly id: number; readonly job: TrainerJob }
-  | { readonly type: 'stop'; readonly id: number };
+  | { readonly type: 'stop'; readonly id: number }
+  /** The newest snapshot was committed, in so many seconds. */
+  | { readonly type: 'committed'; readonly id: number; readonly seconds: number };
 
 export interface Snapshot extends Position {
   readonly folder: string;
@@ -66,6 +119,8 @@ export interface Snapshot extends Position {
   readonly sha256: string;
   readonly metrics: CheckpointMetrics;
   readonly skipped: readonly CorruptMember[];
+  /** Files in the folder that are for people: no part of the checkpoint. */
+  readonly reports: readonly string[];
 }
 
 export interface Progress extends Position {
@@ -81,6 +136,8 @@ export type FromTrainer =
   | { readonly type: 'progress'; readonly id: number; readonly progress: Progress }
   | { readonly type: 'note'; readonly id: number; readonly text: string }
   | { readonly type: 'snapshot'; readonly id: number; readonly snapshot: Snapshot }
+  /** Under auto: what was found out, and the step at which the job ends now. */
+  | { readonly type: 'pace'; readonly id: number; readonly pace: Pace; readonly end: number }
   /** A train job ends at `toStep`, or earlier, with a snapshot, after `stop`. */
   | { readonly type: 'finished'; readonly id: number; readonly result: unknown }
   | {

@@ -4,8 +4,13 @@ import { setImmediate as yieldToEvents } from 'node:timers/promises';
 import { hashJson } from '../checkpoint/identity.ts';
 import { openBatches } from '../data/batches.ts';
 import type { BatchSource, CorruptMember, DataIndex } from '../data/types.ts';
+import type { Pace } from '../recipe/pace.ts';
 import { PhaseSteps } from '../recipe/steps.ts';
+import { collectGarbage } from '../runtime/collect-garbage.ts';
 import { RunnerError } from '../runtime/errors.ts';
+import { Curator } from './curate.ts';
+import { writeSheet } from './curation-figures.ts';
+import { Pacing } from './pacing.ts';
 import type { Progress, Snapshot, TrainJob } from './protocol.ts';
 import { freshState, readState, writeState } from './state.ts';
 import { createTrainer, type Trainer } from './step.ts';
@@ -14,6 +19,9 @@ export interface TrainEvents {
   progress(progress: Progress): void;
   snapshot(snapshot: Snapshot): void;
   note(text: string): void;
+  pace(pace: Pace, end: number): void;
+  /** Seconds of an upload that has ended since it was asked before, or null. */
+  uploaded(): number | null;
   /** Looked at between steps: true ends the job early, with a snapshot. */
   stopWanted(): boolean;
 }
@@ -27,6 +35,8 @@ const progressEvery = 500;
 interface Held {
   readonly settings: string;
   readonly trainer: Trainer;
+  /** Chooses what is trained on, in a phase of curation. */
+  readonly curator: Curator | null;
   /** Content hash of the state in the graph, or null when no snapshot was taken of it. */
   sha256: string | null;
   /** `index`: of which data, and without which batches. */
@@ -43,7 +53,8 @@ export class TrainingSession {
     const held = await this.#holdGraph(job);
     const from = job.from ?? job.begins;
     if (held.sha256 === null || held.sha256 !== (job.from?.sha256 ?? null)) {
-      held.trainer.program.write(job.from ? await readState(job.from.folder, settings) : freshState(settings));
+      await load(held.trainer, job);
+      collectGarbage();
     }
     held.sha256 = null; // Until the next snapshot the graph holds a state that has no name.
     const source = await this.#batchesFrom(job, from.step - job.begins.step, events);
@@ -52,13 +63,15 @@ export class TrainingSession {
     const seenBefore = (step: number) => job.begins.examples + steps.seenBefore(step - 1 - job.begins.step);
     const skipped: CorruptMember[] = [];
     const window = new Window();
-    for (let step = from.step + 1; step <= job.toStep; step++) {
+    const pacing = new Pacing(job);
+    for (let step = from.step + 1; step <= pacing.end; step++) {
       const asked = performance.now();
       const batch = await source.next();
       held.batches!.next = step - job.begins.step;
       skipped.push(...batch.skipped);
       const waited = performance.now() - asked;
-      const { loss, gradientNorm, objectives } = held.trainer.step(step, batch, seenBefore(step));
+      const { batch: chosen, figures } = held.curator ? await held.curator.choose(step, batch) : { batch, figures: {} };
+      const { loss, gradientNorm, objectives } = held.trainer.step(step, chosen, seenBefore(step));
       const { maxLoss = Number.POSITIVE_INFINITY } = settings;
       if (!Number.isFinite(loss) || !Number.isFinite(gradientNorm) || loss > maxLoss) {
         throw new RunnerError(
@@ -71,20 +84,29 @@ export class TrainingSession {
       window.add({
         count: seenBefore(step + 1) - seenBefore(step),
         loss,
-        objectives,
+        objectives: { ...objectives, ...figures },
         waited,
         took: performance.now() - asked,
       });
       const position = { step, examples: seenBefore(step + 1) };
       const stop = events.stopWanted();
-      if (step % job.checkpointEvery === 0 || step === job.toStep || stop) {
+      pacing.stepped(performance.now() - asked, batch.length ?? null);
+      const upload = events.uploaded();
+      const pace = upload === null ? null : pacing.committed(step, upload);
+      if (pace) events.pace(pace, pacing.end);
+      const last = step === pacing.end || stop;
+      if (pacing.snapshotDue(step) || last) {
+        const began = performance.now();
         const metrics = window.metrics();
         const folder = join(job.snapshotFolder, `step-${String(step).padStart(8, '0')}`);
         await rm(folder, { recursive: true, force: true });
         await mkdir(folder, { recursive: true });
-        const written = await writeState(folder, settings, held.trainer.program.read(held.trainer.stateNames));
-        held.sha256 = step === job.toStep || stop ? written.sha256 : null;
-        events.snapshot({ ...position, folder, ...written, metrics, skipped: [...skipped] });
+        const written = await save(held.trainer, job, folder);
+        collectGarbage();
+        pacing.taken(performance.now() - began);
+        held.sha256 = last ? written.sha256 : null;
+        const reports = held.curator ? [await writeSheet(folder, settings, step, held.curator.extremes)] : [];
+        events.snapshot({ ...position, folder, ...written, metrics, skipped: [...skipped], reports });
       }
       if (step === from.step + 1 || window.due(progressEvery)) events.progress({ ...position, ...window.metrics() });
       if (stop) return;
@@ -95,15 +117,18 @@ export class TrainingSession {
 
   async close(): Promise<void> {
     await this.#held?.batches?.source.close();
+    this.#held?.curator?.close();
     this.#held?.trainer.program.dispose();
     this.#held = null;
   }
 
-  async #holdGraph({ settings }: TrainJob): Promise<Held> {
+  async #holdGraph({ settings, teacherFolder }: TrainJob): Promise<Held> {
     const hash = hashJson(settings);
     if (this.#held?.settings !== hash) {
       await this.close();
-      this.#held = { settings: hash, trainer: createTrainer(settings), sha256: null, batches: null };
+      const trainer = createTrainer(settings);
+      const curator = await Curator.open(settings, trainer.program, teacherFolder);
+      this.#held = { settings: hash, trainer, curator, sha256: null, batches: null };
     }
     return this.#held!;
   }
@@ -118,6 +143,7 @@ export class TrainingSession {
       const source = openBatches({
         index,
         plan: settings.batches,
+        scores: job.scoresFile ?? null,
         firstBatch: first,
         skip,
         prefetch,
@@ -128,6 +154,15 @@ export class TrainingSession {
     return held.batches.source;
   }
 }
+
+// Functions of their own, so that nothing holds the arrays when they return.
+
+async function load({ program }: Trainer, { from, settings }: TrainJob): Promise<void> {
+  program.write(from ? await readState(from.folder, settings) : freshState(settings));
+}
+
+const save = ({ program, stateNames }: Trainer, { settings }: TrainJob, folder: string) =>
+  writeState(folder, settings, program.read(stateNames));
 
 interface WindowStep {
   /** Examples. */
@@ -158,10 +193,11 @@ class Window {
     const sum = (of: (step: WindowStep) => number) => this.#steps.reduce((total, step) => total + of(step), 0);
     const took = sum((step) => step.took);
     const mean = (of: (step: WindowStep) => number) => sum(of) / this.#steps.length;
-    const reported = Object.keys(this.#steps[0]?.objectives ?? {});
+    // A source that a step had nothing of has no share of it.
+    const reported = [...new Set(this.#steps.flatMap(({ objectives }) => Object.keys(objectives)))];
     return {
       loss: mean((step) => step.loss),
-      objectives: Object.fromEntries(reported.map((key) => [key, mean((step) => step.objectives[key]!)])),
+      objectives: Object.fromEntries(reported.map((key) => [key, mean((step) => step.objectives[key] ?? 0)])),
       examplesPerSecond: (1000 * sum((step) => step.count)) / took,
       dataWaitShare: sum((step) => step.waited) / took,
     };

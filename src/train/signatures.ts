@@ -1,5 +1,6 @@
 import type { Tensor } from '@tensorflow/tfjs';
 import type { Signature, TensorSpec, Tensors } from '../compile/program.ts';
+import { l2Normalise } from '../model/layers.ts';
 import { embeddingWidth } from '../model/sizes.ts';
 import type { TextOutput } from '../model/text-tower.ts';
 import type { VisionOutput } from '../model/vision-tower.ts';
@@ -48,6 +49,20 @@ export function stepSignature(
         outputs: { loss: value, ...outputs, gradientNorm: update.gradientNorm },
         state: { ...update.state, ...rest },
       };
+    },
+  };
+}
+
+/** The embeddings of candidates as the learner has them now, l2-normalised, with its logit_scale and logit_bias. */
+export function candidatesSignature(settings: PhaseSettings, phase: PhaseState, count: number): Signature {
+  const { textLength } = settings.batches;
+  return {
+    feeds: { ...imageFeeds(settings, count, null), tokens: { shape: [count, textLength], dtype: 'int32' } },
+    run(state, feeds) {
+      const { image, text } = lazyFeatures(settings, phase, state, state, feeds);
+      const [images, texts] = [l2Normalise(image.pooled), l2Normalise(text.pooled)];
+      // An output is something that was computed.
+      return { outputs: { images, texts, logitScale: state.logit_scale!.mul(1), logitBias: state.logit_bias!.mul(1) } };
     },
   };
 }

@@ -80,7 +80,8 @@ export async function writeState(
   ];
   const written: StateFile[] = [];
   for (const [path, tensors] of files) {
-    written.push({ path, ...(await writeSafetensors(join(folder, path), tensors)) });
+    // A snapshot lives until it is uploaded; after a power loss nobody looks for it.
+    written.push({ path, ...(await writeSafetensors(join(folder, path), tensors, { sync: false })) });
   }
   return { state: written, sha256: checkpointSha256(written) };
 }

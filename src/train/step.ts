@@ -7,7 +7,7 @@ import { lossOf } from './losses.ts';
 import { stepScalars } from './optimiser.ts';
 import { type PhaseState, phaseState } from './phase-state.ts';
 import type { PhaseSettings } from './protocol.ts';
-import { accumulatedSignatures, microSums, stepSignature } from './signatures.ts';
+import { accumulatedSignatures, candidatesSignature, microSums, stepSignature } from './signatures.ts';
 
 /** What a step reports. */
 export interface StepMetrics {
@@ -43,6 +43,8 @@ export function createTrainer(settings: PhaseSettings, options: Pick<CompileOpti
       return Object.entries(own).map(([name, signature]) => [of(name, shape.length), signature]);
     }),
   );
+  const pieces = settings.batches.batch / settings.accumulate;
+  if (settings.curation) signatures.candidates = candidatesSignature(settings, phase, pieces);
   const program = compile({ state, signatures }, { ...options, precision: settings.precision });
   if (accumulates) {
     program.write(Object.fromEntries(sums.map(({ name, shape }) => [name, new Float32Array(size(shape))])));

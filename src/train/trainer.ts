@@ -2,6 +2,7 @@ import { diskError } from '../checkpoint/disk.ts';
 import { evaluateModel } from '../evaluate/evaluate-model.ts';
 import { isRunnerError, RunnerError } from '../runtime/errors.ts';
 import { nodeBackend, tf } from '../runtime/tensorflow.ts';
+import { Scoring } from '../scoring/scoring.ts';
 import type { FromTrainer, ToTrainer, TrainerJob } from './protocol.ts';
 import { TrainingSession } from './session.ts';
 
@@ -18,12 +19,21 @@ const send = (message: FromTrainer) => {
 process.on('disconnect', () => process.exit(0));
 
 const session = new TrainingSession();
-let stopWanted: number | null = null;
+const scoring = new Scoring();
+/** Jobs that were begun and have not ended. */
+const stops = new Map<number, AbortController>();
+let uploaded: { readonly id: number; readonly seconds: number } | null = null;
 let queue = Promise.resolve();
 
 process.on('message', (message: ToTrainer) => {
-  if (message.type === 'stop') stopWanted = message.id;
-  else queue = queue.then(() => run(message.id, message.job));
+  if (message.type === 'stop') return stops.get(message.id)?.abort();
+  if (message.type === 'committed') {
+    uploaded = message;
+    return;
+  }
+  const { id, job } = message;
+  stops.set(id, new AbortController());
+  queue = queue.then(() => run(id, job)).finally(() => stops.delete(id));
 });
 
 async function run(id: number, job: TrainerJob): Promise<void> {
@@ -34,6 +44,7 @@ async function run(id: number, job: TrainerJob): Promise<void> {
     const error = diskError(thrown, (thrown as NodeJS.ErrnoException).path ?? 'a snapshot');
     // Half-trained state has no name: the next job loads a checkpoint.
     await session.close().catch(() => {});
+    scoring.close();
     if (isRunnerError(error)) {
       send({ type: 'failed', id, code: error.code, message: error.message, details: { ...error.details } });
     } else {
@@ -47,12 +58,21 @@ async function run(id: number, job: TrainerJob): Promise<void> {
 
 async function perform(id: number, job: TrainerJob): Promise<unknown> {
   const note = (text: string) => send({ type: 'note', id, text });
+  const { signal } = stops.get(id)!;
+  if (job.kind === 'score') return scoring.score(job, { note, signal });
+  scoring.close();
   if (job.kind === 'evaluate') return evaluateModel(job, note);
   await session.train(job, {
     progress: (progress) => send({ type: 'progress', id, progress }),
     snapshot: (snapshot) => send({ type: 'snapshot', id, snapshot }),
     note,
-    stopWanted: () => stopWanted === id,
+    pace: (pace, end) => send({ type: 'pace', id, pace, end }),
+    stopWanted: () => signal.aborted,
+    uploaded() {
+      const seconds = uploaded?.id === id ? uploaded.seconds : null;
+      uploaded = null;
+      return seconds;
+    },
   });
   return null;
 }

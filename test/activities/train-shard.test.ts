@@ -214,7 +214,9 @@ describe('retention', () => {
     const plan = { ...(await planOf(store, runs())), branches: [20], keep: 2 };
     let from: CheckpointRef | null = null;
     for (const step of [20, 30, 60]) {
-      from = (await trainShard(on.deps(store), { ...shard(plan, step), from }, on.attempt())).checkpoint;
+      // So slow that no snapshot overtakes another.
+      const slow = on.deps(store, { trainer: on.trainer({ stepMs: 20 }) });
+      from = (await trainShard(slow, { ...shard(plan, step), from }, on.attempt())).checkpoint;
       await pruneCheckpoints(on.deps(store), { plan, from }, on.attempt());
     }
     expect((await findCommits(store, plan)).map(({ step }) => step)).toEqual([20, 50, 60]);
@@ -264,6 +266,33 @@ describe('damage', () => {
     const [commit] = await listCommits(store, plan, 0);
     await store.delete(`${commit!.prefix}model.safetensors`);
     expect(await recoverCheckpoint(deps, { plan, parent: null, revision: 0, belowStep: 11 }, on.attempt())).toBeNull();
+  });
+});
+
+describe('a phase whose checkpoints are left to measurement', () => {
+  it('ends its first shard where that found out, writes down what it found, and never measures again', async () => {
+    const plan = { ...(await planOf(store, runs())), checkpointEvery: 'auto', shardSteps: 'auto' } as const;
+    const first = await trainShard(
+      on.deps(store, { trainer: on.trainer({ stepMs: 20 }) }),
+      shard(plan, 60),
+      on.attempt(),
+    );
+    const { step, sha256 } = first.checkpoint;
+    expect([20, 40]).toContain(step);
+    expect(first.pace).toEqual({ checkpointEvery: 10, shardSteps: 20 });
+    // An attempt that knows of no result, as after the death of the worker that had it.
+    const again = await trainShard(on.deps(store), shard(plan, 60), on.attempt());
+    expect([again.checkpoint.sha256, again.pace]).toEqual([sha256, first.pace]);
+    const next = await trainShard(
+      on.deps(store),
+      { ...shard(plan, 60, first.checkpoint), pace: first.pace! },
+      on.attempt(),
+    );
+    expect([next.checkpoint.step, next.checkpoint.sha256]).toEqual([60, expected[60]]);
+    // Other settings are measured anew.
+    const other = await replan(on.deps(store), { plan, overrides: { precision: 'bf16' } }, on.attempt());
+    const redone = await trainShard(on.deps(store), shard(other, 5, null, 1), on.attempt());
+    expect(redone.pace).toBe(undefined);
   });
 });
 

@@ -5,10 +5,13 @@ import { evaluate } from '../../activities/evaluate.ts';
 import { exportModel } from '../../activities/export-model.ts';
 import { toFailure } from '../../activities/failures.ts';
 import { plan } from '../../activities/plan.ts';
+import { planPhase } from '../../activities/plan-phase.ts';
+import { sweep } from '../../activities/prune-checkpoints.ts';
 import { trainShard } from '../../activities/train-shard.ts';
 import type { PhasePlan, RunPlan } from '../../activities/types.ts';
 import { makeEmojiDataset } from '../../infra/emoji/make.ts';
 import { sha256 } from '../../src/checkpoint/identity.ts';
+import { pinsOf } from '../../src/checkpoint/pins.ts';
 import type { CheckpointRef } from '../../src/checkpoint/types.ts';
 import { RunnerError } from '../../src/runtime/errors.ts';
 import { createTrainerProcess } from '../../src/runtime/trainer-process.ts';
@@ -66,6 +69,20 @@ describe('plan', () => {
       message: expect.stringContaining('data/nowhere'),
     });
     expect((await planned('free')).run).toBe('free');
+  });
+
+  it('refuses what does not fit the device of a worker that trains, with what would help', async () => {
+    const small = { kind: 'gpu', bytes: 0.4e9 } as const;
+    const large = { ...smoke(), phases: [{ name: 'pretrain', batch: 1024 }], schedule: { total: { steps: 60 } } };
+    large.model.vision.resolution = 128;
+    const refused = plan(on.deps(store, { memory: small }), { run: 'large', recipe: large }, on.attempt());
+    await expect(refused).rejects.toThrow(/phase pretrain needs about .* the GPU has 0.4 GB; only a smaller model/);
+    const fits = plan(
+      on.deps(store, { memory: { ...small, bytes: 8e9 } }),
+      { run: 'large', recipe: large },
+      on.attempt(),
+    );
+    expect((await fits).run).toBe('large');
   });
 
   it('counts what can not be used, and says when lengths do not fit the data', async () => {
@@ -190,6 +207,26 @@ describe('a branch', () => {
     });
     for (const one of trainers) await one.close();
   }, 120_000);
+
+  it('is planned alone from the checkpoint that is there, and holds it until it has ended', async () => {
+    const alone = (phase: string | undefined, run = 'branched') =>
+      planPhase(on.deps(store), { run, recipe: recipe(), ...(phase && { phase }) }, on.attempt());
+    const found = await alone('finer');
+    const origin = (found.origin as { checkpoint: CheckpointRef }).checkpoint;
+    expect(origin).toMatchObject({ run: 'branched', phase: 'pretrain', step: 15, revision: 2 });
+    expect(found.settings).toEqual((await planned('branched', recipe())).phases[2]!.settings);
+    const holders = async () => (await pinsOf(store, { run: 'branched', phase: 'pretrain' })).map(({ who }) => who);
+    expect(await holders()).toEqual(['branched.finer']);
+    await sweep(on.deps(store), { run: 'branched', plan: found }, on.attempt());
+    expect(await holders()).toEqual([]);
+    await expect(alone('finest')).rejects.toThrow(
+      /^phase is "finest"; allowed, of this recipe: pretrain, naflex, finer$/,
+    );
+    await expect(alone(undefined)).rejects.toThrow(/^phase is missing; allowed/);
+    await expect(alone('naflex', 'unborn')).rejects.toThrow(
+      /^phase naflex goes on from unborn\/pretrain@30, and bucket test has no such checkpoint; train phase pretrain first/,
+    );
+  });
 
   it('from a checkpoint of another run counts on from it, and a missing one is named before anything is spent', async () => {
     const later = (from: object) => ({

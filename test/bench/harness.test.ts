@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
+import { selectionFlops, stepFlops } from '../../src/model/flops.ts';
 import { parseArguments } from './arguments.ts';
-import { stepFlops } from './flops.ts';
 import { LineProcess } from './line-process.ts';
 import { anyWanted, isWanted, stepNames } from './names.ts';
 import { requirePeer } from './peer-turns.ts';
@@ -56,6 +56,11 @@ describe('what a step is said to compute', () => {
       2 * 3 * 4 + // the text head
       2 * 2 * 4; // cosines
     expect(stepFlops({ vision, text }, 2)).toBe(3 * 2 * multiplications);
+  });
+
+  it('is every matmul of a selection: 2 of 10, then 1 of what is left', () => {
+    // 2 chosen against 8 open, 1 against 7; the last chunk against none. Two sides, two models, width 5.
+    expect(selectionFlops(10, [2, 1, 1], 5)).toBe(2 * (2 * 8 + 7) * 2 * 2 * 5);
   });
 
   it('is about six operations for each weight and row of a known model', () => {

@@ -6,6 +6,7 @@ import { measureMatmulPeak } from './matmul.ts';
 import { allNames, anyWanted } from './names.ts';
 import { requirePeer } from './peer-turns.ts';
 import type { BenchRecord, Report } from './record.ts';
+import { benchSelections } from './selection.ts';
 import { benchServices } from './services.ts';
 import { benchSteps } from './step.ts';
 import { heading, row } from './table.ts';
@@ -38,6 +39,7 @@ async function measure(): Promise<void> {
     described = machineLine(machine, peak.tensorflow);
     await benchSteps(options, peak, report);
   }
+  await benchSelections(options, report);
   await benchServices(options, report);
 }
 

@@ -4,6 +4,7 @@ export const benchmarks = {
   'step/vit-w256-d4': ['eager', 'f32', 'bf16'],
   'step/s16': ['eager', 'f32', 'bf16'],
   'step/emoji': ['eager', 'f32', 'bf16'],
+  'selection/768': ['16k-of-32k', '32k-of-64k'],
   'loader/emoji': ['cold', 'warm'],
   'checkpoint/snapshot': ['disk'],
   'checkpoint/save': ['commit', 'raw-put'],

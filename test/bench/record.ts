@@ -17,6 +17,8 @@ export interface BenchRecord {
   readonly peak_bytes?: number | null;
   readonly steps_peak_bytes?: number | null;
   readonly base_bytes?: number | null;
+  /** Peak resident memory beyond what was there before, which is the libraries and `bytes` of inputs. */
+  readonly beyond_bytes?: number | null;
   readonly images_per_second?: number;
   readonly bytes?: number;
   readonly mb_per_second?: number;

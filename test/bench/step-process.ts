@@ -6,6 +6,7 @@ import { rawOp } from '../../src/compile/trace.ts';
 import { randomStream } from '../../src/data/random.ts';
 import type { Batch } from '../../src/data/types.ts';
 import { parameterSpecs } from '../../src/model/parameters.ts';
+import { collectGarbage } from '../../src/runtime/collect-garbage.ts';
 import { nodeBackend, tf } from '../../src/runtime/tensorflow.ts';
 import { stepScalars } from '../../src/train/optimiser.ts';
 import { phaseState } from '../../src/train/phase-state.ts';
@@ -46,7 +47,10 @@ type Step = (step: number, batch: Batch) => number;
 
 function compiledStep(settings: PhaseSettings): Step {
   const trainer = createTrainer(settings);
-  trainer.program.write(freshState(settings));
+  const load = () => trainer.program.write(freshState(settings));
+  load();
+  // As a training session does.
+  collectGarbage();
   return (step, batch) => trainer.step(step, batch).loss;
 }
 

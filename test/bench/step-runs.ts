@@ -1,4 +1,4 @@
-import { stepFlops } from './flops.ts';
+import { stepFlops } from '../../src/model/flops.ts';
 import { LineProcess, type Turn } from './line-process.ts';
 import type { MatmulPeak } from './matmul.ts';
 import type { StepName } from './names.ts';

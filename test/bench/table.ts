@@ -28,7 +28,7 @@ const line = (cells: readonly string[]) =>
     .trimEnd();
 
 export const heading = () => line(columns.map(([title]) => title));
-/** One record as a line under the heading, and a second line where it was compared with something. */
+/** One record as a line under the heading, and a second line where more is to be said. */
 export function row(record: BenchRecord): string {
   const cells = line(columns.map(([, cell]) => cell(record)));
   const compared = comparison(record);
@@ -36,6 +36,8 @@ export function row(record: BenchRecord): string {
 }
 
 function comparison(record: BenchRecord): string {
+  const { beyond_bytes: beyond, bytes } = record;
+  if (beyond) return `${gigabytes(beyond)} of memory beyond ${gigabytes(bytes)} of inputs and the libraries`;
   const { against, ratio, ratio_low: low, ratio_high: high, cpu_ratio, peak_ratio, loss_difference: loss } = record;
   if (against === undefined || ratio === undefined) return '';
   const times = (value: number) => value.toFixed(2);

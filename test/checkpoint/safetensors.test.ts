@@ -44,7 +44,7 @@ describe('writing', () => {
 
   test('what was written is what is read', async () => {
     const path = join(folder, 'round.safetensors');
-    await writeSafetensors(path, tensors, { format: 'pt', vocabulary: '[1,2]' });
+    await writeSafetensors(path, tensors, { metadata: { format: 'pt', vocabulary: '[1,2]' } });
     const file = await SafetensorsFile.open(path);
     expect(file.metadata).toEqual({ format: 'pt', vocabulary: '[1,2]' });
     expect(file.tensors.size).toBe(7);

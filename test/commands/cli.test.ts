@@ -1,5 +1,5 @@
 import { spawn } from 'node:child_process';
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -18,7 +18,7 @@ beforeAll(async () => {
   on = hands();
   folder = mkdtempSync(join(tmpdir(), 'cli-'));
   const plan = await planOf(server.store(), 'there');
-  await trainShard(on.deps(server.store(), { trainer: on.trainer({ stepMs: 10 }) }), shard(plan, 30), on.attempt());
+  await trainShard(on.deps(server.store(), { trainer: on.trainer({ stepMs: 40 }) }), shard(plan, 30), on.attempt());
 });
 afterAll(async () => {
   await on.close();
@@ -82,6 +82,18 @@ describe('siglip2', () => {
     expect(out).toMatch(
       /phase pretrain: 60 steps, 1,920 examples\n.* parameters .*\n {4}3 shards, at most 6 checkpoints/,
     );
+    expect(out).toMatch(
+      /about [\d.]+ [MG]B of memory at the peak of a step, of [\d.]+ GB\n {4}[\d.]+e\d+ floating-point/,
+    );
+    const smaller = join(tmpdir(), `full-${process.pid}.json`);
+    const recipe = JSON.parse(readFileSync('infra/recipes/smoke.json', 'utf8'));
+    recipe.model.text.vocabulary = 'full';
+    writeFileSync(smaller, JSON.stringify(recipe));
+    const refused = await type('plan', smaller, '--gpu-memory', '0.1');
+    expect([refused.code, refused.said]).toEqual([
+      1,
+      expect.stringMatching(/^phase pretrain needs about [\d.]+ GB at the peak of a step, and the GPU has 0.1 GB; /),
+    ]);
     expect(out).toMatch(/The data was not looked at: data: no .tar shards below data\/emoji\/train/);
   });
 
@@ -92,6 +104,7 @@ describe('siglip2', () => {
       [['pull', 'nowhere', join(tmpdir(), 'x')], /^bucket test has no checkpoint nowhere;/],
       [['plan', '/no/such/file.json'], /^\/no\/such\/file.json can't be read \(ENOENT\);/],
       [['dataset', 'imagenet'], /^data set imagenet is not known; allowed: emoji/],
+      [['dataset', 'emoji', '--noise', '2'], /^a share of noise of 2 is not possible; allowed: above 0, up to 0.75/],
       [['stauts', 'there'], /Did you mean status\?/],
     ];
     const answers = await Promise.all(cases.map(([args]) => type(...args)));

@@ -24,3 +24,18 @@ it('tells the loss of each objective where there are several, and one loss of ol
   expect(formatStatus(statusWith({ 'loss/sigmoid': 4.5 }))).toContain('loss 4.500, 100 examples/s');
   expect(formatStatus(statusWith())).toContain('loss 4.500, 100 examples/s');
 });
+
+it('tells of a phase of curation what the chosen are worth, and from which sources they come', () => {
+  const figures = {
+    'loss/sigmoid': 4.5,
+    'curation/chosen': 1.25,
+    'curation/rejected': -0.5,
+    'source/web/candidates': 0.4,
+    'source/web/chosen': 0.25,
+    'source/noise/candidates': 0.1,
+  };
+  expect(formatStatus(statusWith(figures))).toContain(
+    '  curation: mean score of the chosen 1.250, of the rejected -0.500; web 40.0 % -> 25.0 %, noise 10.0 % -> 0.0 %\n',
+  );
+  expect(formatStatus(statusWith({ 'loss/sigmoid': 4.5 }))).not.toContain('curation');
+});

@@ -16,11 +16,15 @@ function filled(k: number, parallel: number, lossOn: 'both' | 'second', has = tr
   };
   const example = {
     k,
+    ref: { shard: 0, example: k },
     meta: has ? meta : { ...meta, regions: [] },
     pixels: { ...image, data: new Uint8Array() },
     crop: { x: 0, y: 0, ...image },
     text: 'two dogs',
+    language: 'en',
+    plain: true,
     tokenizer: loadTokenizer(),
+    scores: null,
   };
   void captionTargetsPart.fill(example, { parallel, lossOn }, plan, out);
   const row = (values: Int32Array | Float32Array, i: number) => [...values.subarray(i * length, (i + 1) * length)];

@@ -11,7 +11,7 @@ const meta = {
 const counts = (settings: Parameters<typeof chooseCaption>[1], draws = 8000) => {
   const found: Record<string, number> = {};
   for (let k = 0; k < draws; k++) {
-    const text = chooseCaption(meta, settings, randomStream(0, 'caption/pretrain', k));
+    const { text } = chooseCaption(meta, settings, randomStream(0, 'caption/pretrain', k));
     found[text] = (found[text] ?? 0) + 1;
   }
   return found;

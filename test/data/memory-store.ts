@@ -38,7 +38,7 @@ export class MemoryStore implements ObjectStore {
     return { etag: etagOf(bytes) };
   }
 
-  async putFile(): Promise<void> {
+  async putFile(): Promise<{ etag: string }> {
     throw new Error('not needed here');
   }
 

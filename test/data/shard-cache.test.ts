@@ -66,6 +66,27 @@ test('a file of the wrong size is fetched again; another version of a key is ano
   expect(await files()).toHaveLength(2);
 });
 
+test('of a known sha256 a local file that rots is fetched again, and damage in the store is told', async () => {
+  const store = new MemoryStore();
+  const { shard, body } = await put(store, 'd/1.safetensors', 9 * 1024 * 1024);
+  const known = { ...shard, sha256: createHash('sha256').update(body).digest('hex') };
+  const range = { offset: 8 * 1024 * 1024 - 10, size: 20 };
+  const wanted = body.subarray(range.offset, range.offset + 20);
+  expect((await new ShardCache(store, folder).read(known, range)).equals(wanted)).toBe(true);
+  const gets = store.gets;
+  const path = join(folder, (await files())[0]!);
+  expect((await new ShardCache(store, folder).read(known, range)).equals(wanted)).toBe(true);
+  expect(store.gets).toBe(gets);
+  await writeFile(path, Buffer.alloc(shard.bytes, 0x55));
+  expect((await new ShardCache(store, folder).read(known, range)).equals(wanted)).toBe(true);
+  expect(store.gets).toBe(2 * gets);
+  const other = { ...known, sha256: '0'.repeat(64) };
+  await expect(new ShardCache(store, folder).read(other, range)).rejects.toMatchObject({
+    code: 'DataContract',
+    message: expect.stringContaining('d/1.safetensors is damaged: it has the sha256 ') as string,
+  });
+});
+
 test('a shard that changed or went away since it was indexed is a DataContract error that names it', async () => {
   const store = new MemoryStore();
   const { shard } = await put(store, 'd/1.tar', 1000);

@@ -5,6 +5,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { Client, Connection, type WorkflowHandleWithFirstExecutionRunId } from '@temporalio/client';
 import getPort from 'get-port';
 import { makeEmojiDataset } from '../../infra/emoji/make.ts';
+import { makeNoisyEmojiDatasets } from '../../infra/emoji/noisy.ts';
 import { type Services, startServices } from '../../infra/services/start.ts';
 import { silent } from '../../infra/setup/progress.ts';
 import { findCommits } from '../../src/checkpoint/commits.ts';
@@ -58,6 +59,7 @@ export async function startSite({ worker = true, weather = false } = {}): Promis
   const connection = await Connection.connect({ address: services.temporal!.address });
   const client = new Client({ connection });
   await makeEmojiDataset(store, { concepts: 64, scenes: 64 });
+  await makeNoisyEmojiDatasets(store, { concepts: 64, noise: 0.4 });
   const air = weather ? await startTroubled(folder, services) : null;
   const read = (file: string) => JSON.parse(readFileSync(join(folder, file), 'utf8'));
   const site: Site = {
@@ -211,6 +213,15 @@ export class Watched {
   }
 }
 
+interface Written {
+  readonly phases: readonly { readonly name: string; readonly curation?: object }[];
+}
+
+const written = (file: string): Written =>
+  JSON.parse(readFileSync(new URL(`../../infra/recipes/${file}`, import.meta.url), 'utf8'));
+
 /** The recipe of the whole phase graph in tiny, with every objective. */
-export const graphRecipe = (): object =>
-  JSON.parse(readFileSync(new URL('../../infra/recipes/graph.json', import.meta.url), 'utf8'));
+export const graphRecipe = (): object => written('graph.json');
+
+/** A student, a teacher that is fine-tuned, and the student again on what the teacher finds learnable; in tiny. */
+export const acidRecipe = (): Written => written('acid.json');

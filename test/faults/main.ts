@@ -1,6 +1,6 @@
 import { Command } from 'commander';
 import { findUnreferenced, sweepRun } from '../../src/checkpoint/sweep.ts';
-import { graphRecipe, type Run, type Site, startSite, tinyRecipe, until } from './harness.ts';
+import { acidRecipe, graphRecipe, type Run, type Site, startSite, tinyRecipe, until } from './harness.ts';
 import { insist, Killer } from './killer.ts';
 import { killSchedule } from './schedule.ts';
 import { verifyCommits } from './verify.ts';
@@ -14,13 +14,15 @@ const program = new Command('npm run faults --')
   .option('--kills <number>', 'how many in all', (text) => Number(text), 50)
   .option('--seed <number>', 'of the schedule', (text) => Number(text), 1)
   .option('--weather', 'and cut networks, slow and failing stores, full disks', false)
-  .option('--graph', 'runs of the whole phase graph, in place of one phase', false);
+  .option('--graph', 'runs of the whole phase graph, in place of one phase', false)
+  .option('--acid', 'runs with a phase of active curation, in place of one phase', false);
 
 interface Options {
   readonly weather: boolean;
   readonly kills: number;
   readonly seed: number;
   readonly graph: boolean;
+  readonly acid: boolean;
 }
 
 const began = Date.now();
@@ -38,8 +40,8 @@ async function removeRun({ store }: Site, run: string): Promise<void> {
   for await (const { key } of store.list(`runs/${run}/`)) await store.delete(key);
 }
 
-async function main({ kills, seed, graph, weather }: Options): Promise<void> {
-  const recipe = graph ? graphRecipe() : tinyRecipe();
+async function main({ kills, seed, graph, acid, weather }: Options): Promise<void> {
+  const recipe = acid ? acidRecipe() : graph ? graphRecipe() : tinyRecipe();
   const schedule = killSchedule(kills, seed, { weather });
   say(`${kills} kills with seed ${seed}:`);
   for (const { victim, after, lasts } of schedule)
@@ -83,12 +85,12 @@ async function haunted(site: Site, killer: Killer, recipe: object): Promise<void
   say('every run ended by itself with the same state');
 }
 
-const { kills, seed, graph, weather } = program.parse().opts<Options>();
+const { kills, seed, graph, acid, weather } = program.parse().opts<Options>();
 if (!Number.isInteger(kills) || kills < 1 || !Number.isInteger(seed) || seed < 0)
   program.error('--kills is a whole number from 1, --seed one from 0');
 for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => process.exit(1));
 try {
-  await main({ kills, seed, graph, weather });
+  await main({ kills, seed, graph, acid, weather });
 } catch (error) {
   say((error as Error).message);
   process.exitCode = 1;

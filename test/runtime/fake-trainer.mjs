@@ -19,8 +19,10 @@ const wait = (ms) => new Promise((resolve) => setTimeout(resolve, ms));
 
 process.on('disconnect', () => process.exit(0));
 let stop = null;
+let paced = null;
 process.on('message', (message) => {
   if (message.type === 'stop') stop = message.id;
+  else if (message.type === 'committed') paced?.();
   else void run(message);
 });
 
@@ -31,18 +33,27 @@ async function run({ id, job }) {
   if (job.from && state?.sha256 !== job.from.sha256) state = read(job.from.folder);
   // `bits`: a device that computes a little differently.
   if (!job.from) state = { value: 1 + (fault.bits ?? 0) };
-  for (let step = from.step + 1; step <= job.toStep; step++) {
+  // Under auto: one snapshot at step 10, and when that is committed every 10 steps, in shards of 20.
+  const every = job.checkpointEvery === 'auto' ? 10 : job.checkpointEvery;
+  let end = job.toStep;
+  if (job.checkpointEvery === 'auto')
+    paced = () => {
+      paced = null;
+      end = Math.min(end, 20 * Math.ceil((state.step + 1) / 20));
+      send({ type: 'pace', id, pace: { checkpointEvery: 10, shardSteps: 20 }, end });
+    };
+  for (let step = from.step + 1; step <= end; step++) {
     if (due('crash', step)) process.kill(process.pid, 'SIGKILL');
     if (due('hang', step)) return;
     if (due('nonFinite', step)) {
       return send({ type: 'failed', id, code: 'NonFinite', message: 'the loss is NaN', details: { step } });
     }
     await wait(fault.stepMs ?? 2);
-    state = { value: (state.value * 48271 + step) % 2147483647 };
+    state = { value: (state.value * 48271 + step) % 2147483647, step };
     const stopping = stop === id;
     const position = { step, examples: step * job.settings.batches.batch };
     const metrics = { loss: 10 / step, examplesPerSecond: 100, dataWaitShare: 0 };
-    if (step % job.checkpointEvery === 0 || step === job.toStep || stopping) {
+    if (step % every === 0 || step === end || stopping) {
       const folder = join(job.snapshotFolder, `step-${step}`);
       const files = write(folder);
       state.sha256 = sha256(files.map((file) => `${file.sha256}  ${file.path}\n`).join(''));

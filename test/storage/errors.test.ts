@@ -1,5 +1,7 @@
+import { writeFile } from 'node:fs/promises';
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
+import { join } from 'node:path';
 import getPort from 'get-port';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { RunnerError } from '../../src/runtime/errors.ts';
@@ -47,6 +49,21 @@ test('a bucket that does not exist is named, with the command that makes it', as
       `bucket elsewhere does not exist at ${server.endpoint}; set SIGLIP2_BUCKET to one that does, or make it: aws s3 mb s3://elsewhere`,
     );
   }
+});
+
+test('an object that rots in the store is told as damaged, and not waited for', async () => {
+  const store = server.store();
+  const path = join(server.folder, 'rots');
+  await writeFile(path, 'these very bytes');
+  await store.putFile('rots', path);
+  expect(String(await store.get('rots'))).toBe('these very bytes');
+  await writeFile(join(server.folder, 'root', 'test', 'rots'), 'these vary bytes');
+  for (const options of [{}, { offset: 0, size: 16 }])
+    await expect(store.get('rots', options)).rejects.toMatchObject({
+      code: 'DataContract',
+      message: 's3://test/rots is damaged: its bytes are not those of its checksum; put back what was written there',
+      retryable: false,
+    });
 });
 
 test('refused credentials show no more than the last four characters of the key id', async () => {

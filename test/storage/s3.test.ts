@@ -138,12 +138,56 @@ describe('large files', () => {
   });
 
   test.each([5 * MiB, 64 * MiB])(
+    'bodies go with a checksum that the store checks, unsigned (parts above %i)',
+    async (multipartAbove) => {
+      const careful = server.store({ multipartAbove, partBytes: 5 * MiB, attempts: 1 });
+      let seen = 0;
+      careful.client.middlewareStack.add(
+        (next) => (args) => {
+          const { headers } = args.request as { headers: Record<string, string> };
+          if (headers['x-amz-checksum-crc32'] === undefined) return next(args);
+          expect(headers['x-amz-content-sha256']).toBe('UNSIGNED-PAYLOAD');
+          // As if a byte had turned over on the way.
+          if (++seen === 1)
+            (args.request as { body: Buffer }).body = Buffer.from((args.request as { body: Buffer }).body).fill(
+              1,
+              0,
+              9,
+            );
+          return next(args);
+        },
+        { step: 'finalizeRequest', priority: 'low' },
+      );
+      await expect(careful.putFile('c/turned', path())).rejects.toThrow();
+      expect(seen).toBeGreaterThan(0);
+      expect(await store.head('c/turned')).toBeNull();
+      // Parts that were on their way may come after the upload was given up.
+      for await (const upload of store.listUploads('c/turned')) await store.abortUpload(upload);
+    },
+  );
+
+  test.each([5 * MiB, 64 * MiB])(
     'a file that changed since it was hashed is not uploaded (parts above %i)',
     async (multipartAbove) => {
       const strict = server.store({ multipartAbove, partBytes: 5 * MiB });
       const sha256 = createHash('sha256').update('something else').digest('hex');
       await expect(strict.putFile('c/changed', path(), { sha256 })).rejects.toMatchObject({ code: 'SnapshotChanged' });
       expect(await store.head('c/changed')).toBeNull();
+      expect((await store.client.send(new ListMultipartUploadsCommand({ Bucket: 'test' }))).Uploads ?? []).toEqual([]);
+    },
+  );
+
+  test.each([5 * MiB, 64 * MiB])(
+    'of five uploads of one key at once that create only, one wins and gives its ETag (parts above %i)',
+    async (multipartAbove) => {
+      const strict = server.store({ multipartAbove, partBytes: 5 * MiB });
+      const key = `c/created-${multipartAbove}`;
+      const uploads = Array.from({ length: 5 }, () => strict.putFile(key, path(), { ifAbsent: true }));
+      const outcomes = await Promise.allSettled(uploads);
+      const won = outcomes.filter((outcome) => outcome.status === 'fulfilled');
+      expect(won.map(({ value }) => value.etag)).toEqual([(await store.head(key))?.etag]);
+      for (const outcome of outcomes)
+        if (outcome.status === 'rejected') expect(outcome.reason).toMatchObject({ code: 'PreconditionFailed' });
       expect((await store.client.send(new ListMultipartUploadsCommand({ Bucket: 'test' }))).Uploads ?? []).toEqual([]);
     },
   );

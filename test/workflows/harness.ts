@@ -65,6 +65,7 @@ export function resultOf({ plan, revision }: ShardInput, step: number): ShardRes
 export function activities(changes: Partial<Activities> = {}): Activities {
   const all: Activities = {
     plan: async ({ run }) => runPlanOf(run),
+    planPhase: async ({ run, phase = 'pretrain' }) => ({ ...planOf(run, 30, 10), phase }),
     trainShard: async (input) => resultOf(input, input.toStep),
     recoverCheckpoint: async () => null,
     replan: async ({ plan }) => plan,
@@ -75,6 +76,12 @@ export function activities(changes: Partial<Activities> = {}): Activities {
       const prefix = `runs/${plan.run}/export/`;
       return { uri: `s3://bucket/${prefix}`, prefix, bytes: 1, sha256: hash('e') };
     },
+    scoreShard: async ({ shard }) => ({ shard, bytes: 1, etag: 'e', sha256: hash('f'), examples: 1, corrupt: 0 }),
+    sealScores: async ({ plan, teacher }) => ({
+      ...plan,
+      settings: { key: `runs/${plan.run}/data/sealed.json`, sha256: teacher.sha256 },
+      curation: { ...plan.curation!, sealed: teacher },
+    }),
     ...changes,
   };
   // As createActivities does it: what is thrown reaches the workflow as one sentence.

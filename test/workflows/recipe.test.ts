@@ -1,8 +1,7 @@
-import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { readFileSync } from 'node:fs';
 import { setTimeout as delay } from 'node:timers/promises';
 import { Context } from '@temporalio/activity';
 import { type Client, WorkflowFailedError } from '@temporalio/client';
-import { historyToJSON } from '@temporalio/common/lib/proto-utils.js';
 import { Worker } from '@temporalio/worker';
 import { describe, expect, it } from 'vitest';
 import { plan as realPlan } from '../../activities/plan.ts';
@@ -14,9 +13,9 @@ import type { RunStatus, Status } from '../../workflows/messages.ts';
 import type { siglip2Phase } from '../../workflows/phase.ts';
 import type { siglip2Recipe } from '../../workflows/recipe.ts';
 import { planOf, resultOf, runPlanOf, testTemporal, workflowsPath } from './harness.ts';
+import { histories, keepHistory } from './histories.ts';
 
 const temporal = testTemporal();
-const histories = new URL('histories/', import.meta.url);
 
 const start = (client: Client, run: string, recipe: unknown = {}) =>
   client.workflow.start<typeof siglip2Recipe>('siglip2Recipe', {
@@ -319,6 +318,58 @@ describe('a phase', () => {
     );
   });
 
+  it('that is started alone with a recipe plans itself, for its own run or under a name of its own', async () => {
+    const asked: unknown[] = [];
+    const planPhase = async (input: { run: string; recipe: unknown; phase?: string }) => {
+      asked.push(input);
+      if (input.phase === 'nowhere') throw new RunnerError('RecipeInvalid', 'phase is "nowhere"; allowed: pretrain');
+      return { ...planOf(input.run, 30, 10), phase: input.phase ?? 'pretrain' };
+    };
+    await temporal.serving({ planPhase }, async (client) => {
+      const alone = (workflowId: string, input: { recipe: object; phase?: string }) =>
+        client.workflow.start<typeof siglip2Phase>('siglip2Phase', { taskQueue: 'siglip2', workflowId, args: [input] });
+      const recipe = { version: 1 };
+      const own = await (await alone('alone/finer', { recipe, phase: 'finer' })).result();
+      expect(own.checkpoint).toMatchObject({ run: 'alone', phase: 'finer', step: 30 });
+      const other = await (await alone('alone-again', { recipe })).result();
+      expect(other.checkpoint).toMatchObject({ run: 'alone-again', phase: 'pretrain' });
+      const failure = await failureOf((await alone('alone-nowhere', { recipe, phase: 'nowhere' })).result());
+      expect(failure).toEqual({ message: 'phase is "nowhere"; allowed: pretrain', type: 'RecipeInvalid', stack: '' });
+      expect(asked).toEqual([
+        { run: 'alone', recipe, phase: 'finer' },
+        { run: 'alone-again', recipe },
+        { run: 'alone-nowhere', recipe, phase: 'nowhere' },
+      ]);
+      await keepHistory(client, 'alone/finer', 'phase-alone.json');
+    });
+  });
+
+  it('cuts its shards by what the first of them found out, where the plan leaves it to that', async () => {
+    const pace = { checkpointEvery: 4, shardSteps: 8 };
+    const asked: unknown[] = [];
+    const trainShard = async (input: ShardInput) => {
+      asked.push([input.from?.step ?? null, input.toStep, input.pace ?? null]);
+      return { ...resultOf(input, input.pace ? input.toStep : 16), pace };
+    };
+    await temporal.serving({ trainShard }, async (client) => {
+      const plan = { ...planOf('paced', 30, 10), branches: [27], checkpointEvery: 'auto', shardSteps: 'auto' } as const;
+      const handle = await client.workflow.start<typeof siglip2Phase>('siglip2Phase', {
+        taskQueue: 'siglip2',
+        workflowId: 'paced/pretrain',
+        args: [{ plan }],
+      });
+      await handle.result();
+      expect(asked).toEqual([
+        [null, 27, null],
+        [16, 24, pace],
+        [24, 27, pace],
+        [27, 30, pace],
+      ]);
+      expect(await handle.query('plan')).toMatchObject([pace]);
+      await keepHistory(client, 'paced/pretrain', 'phase-paced.json');
+    });
+  });
+
   it('goes on where a worker that was asked to end left its shard', async () => {
     const from: (number | null)[] = [];
     const trainShard = async (input: ShardInput) => {
@@ -352,6 +403,11 @@ describe('a run that began under this code', () => {
   it.each([
     ['recipe.json', 'whole'],
     ['phase.json', 'whole/pretrain'],
+    ['phase-alone.json', 'alone/finer'],
+    ['phase-paced.json', 'paced/pretrain'],
+    ['phase-other.json', 'other/pretrain'],
+    ['recipe-other.json', 'other'],
+    ['phase-limited.json', 'limited/pretrain'],
   ])('is still understood: %s', async (file, workflowId) => {
     const history = JSON.parse(readFileSync(new URL(file, histories), 'utf8'));
     await Worker.runReplayHistory({ workflowsPath }, history, workflowId);
@@ -381,14 +437,4 @@ async function expectListed(client: Client, query: string, expected: string[]): 
       { timeout: 10_000 },
     )
     .toEqual(expected);
-}
-
-/** With UPDATE_HISTORIES=1 the stored histories are written anew: when the workflows changed on purpose. */
-async function keepHistory(client: Client, workflowId: string, file: string): Promise<void> {
-  if (!process.env.UPDATE_HISTORIES) return;
-  const history = await client.workflow.getHandle(workflowId).fetchHistory();
-  // Whose machine it was is nobody's business.
-  const text = historyToJSON(history).replaceAll(/"(?:\d+@[^"]*)"/g, '"worker"');
-  mkdirSync(histories, { recursive: true });
-  writeFileSync(new URL(file, histories), text);
 }

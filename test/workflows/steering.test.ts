@@ -9,6 +9,7 @@ import { RunnerError } from '../../src/runtime/errors.ts';
 import type { RunStatus } from '../../workflows/messages.ts';
 import type { siglip2Recipe } from '../../workflows/recipe.ts';
 import { resultOf, runPlanOf, testTemporal } from './harness.ts';
+import { keepHistory } from './histories.ts';
 
 const temporal = testTemporal();
 
@@ -30,6 +31,8 @@ interface Steered {
   refusal(name: string, argument?: object): Promise<string>;
   until(state: string): Promise<RunStatus>;
   result(): ReturnType<typeof siglip2Recipe>;
+  /** Of the phase, and of the run, under such names. */
+  keep(phase: string, run?: string): Promise<void>;
   history(): Promise<Record<string, { what: string }[]>>;
 }
 
@@ -61,6 +64,10 @@ async function steered(run: string, of: Partial<Activities>, steps: number, work
       },
       result: () => handle.result(),
       history: () => handle.query('history'),
+      async keep(phase, whole) {
+        await keepHistory(client, `${run}/pretrain`, phase);
+        if (whole) await keepHistory(client, run, whole);
+      },
     });
   });
 }
@@ -123,7 +130,7 @@ describe('a run', () => {
         'resume is refused: phase pretrain is waiting; what goes on now: abandonPhase, retryPhase, setLimits',
       );
       expect(await run.refusal('retryPhase', { learningRat: 1 })).toBe(
-        "retryPhase is refused: learningRat can't be overridden; allowed: learningRate, weightDecay, clipNorm, precision, accumulate, remat, checkpointEvery, shardSteps",
+        "retryPhase is refused: learningRat can't be overridden; allowed: learningRate, weightDecay, clipNorm, precision, accumulate, remat, batch, data, skip, checkpointEvery, shardSteps",
       );
       expect(await run.refusal('retryPhase', { learningRate: -1 })).toMatch(/^retryPhase is refused: learningRate: /);
       expect(await run.refusal('retryPhase', { accumulate: 3 })).toBe(
@@ -134,6 +141,108 @@ describe('a run', () => {
       expect(phases[0]!.checkpoint).toMatchObject({ step: 70, revision: 1 });
       expect(replanned).toEqual([{ learningRate: 1e-4, shardSteps: 10 }]);
     });
+  });
+
+  it('is tried again with another batch, other data or without some batches, or says why not', async () => {
+    const asked: object[] = [];
+    const trained: unknown[] = [];
+    const trainShard = async (input: ShardInput) => {
+      trained.push([input.from?.step ?? 0, input.toStep, input.plan.batch, input.skip, input.revision]);
+      if (input.from?.step === 50 && input.plan.batch === 2)
+        throw new RunnerError('CheckpointDamaged', 'step 50 is damaged', { details: { step: 50 } });
+      return slowShard(input);
+    };
+    let refuses = false;
+    const replan: Activities['replan'] = async ({ plan, overrides, at, skip }) => {
+      asked.push({ overrides, at, skip });
+      if (refuses) throw new RunnerError('DataContract', 'data: no .tar shards below data/nowhere/');
+      const { batch } = overrides;
+      if (batch === undefined) return { ...plan, skip: [] };
+      const to = { step: at!.step + Math.floor((plan.to.examples - at!.examples) / batch), examples: plan.to.examples };
+      return { ...plan, batch, begins: at!, to, skip: [1] };
+    };
+    const back = (step: number) =>
+      resultOf(
+        { plan: runPlanOf('other', 90, 50).phases[0]!, revision: 0, parent: null, from: null, toStep: step },
+        step,
+      ).checkpoint;
+    const recoverCheckpoint: Activities['recoverCheckpoint'] = async () => back(40);
+    const broken = async (input: ShardInput) => {
+      if (input.from === null) return slowShard(input);
+      if (input.revision === 0) throw new RunnerError('DiskFull', 'the disk is full');
+      return trainShard(input);
+    };
+    const exported: number[] = [];
+    const exportModel: Activities['exportModel'] = async ({ plan }) => {
+      exported.push(plan.batch);
+      return {
+        uri: `s3://bucket/runs/${plan.run}/export/`,
+        prefix: `runs/${plan.run}/export/`,
+        bytes: 1,
+        sha256: 'e'.repeat(64),
+      };
+    };
+    await steered('other', { trainShard: broken, replan, recoverCheckpoint, exportModel }, 90, async (run) => {
+      await run.until('waiting');
+      const refusal = (argument: object) => run.refusal('retryPhase', argument);
+      expect(await refusal({ batch: 1 })).toMatch(/^retryPhase is refused: batch: /);
+      expect(await refusal({ batch: 4, accumulate: 3 })).toMatch(
+        /accumulate is 3; a divisor of the batch 4 is allowed$/,
+      );
+      expect(await refusal({ data: '../elsewhere' })).toMatch(/^retryPhase is refused: data: a key prefix within/);
+      expect(await refusal({ skip: { from: 9, to: 3 } })).toBe(
+        'retryPhase is refused: skip is from 9 to 3; allowed: the first and the last batch',
+      );
+      expect(await refusal({ skip: { from: 60, to: 70 }, batch: 4 })).toMatch(/ask for it without batch and data$/);
+      expect(await refusal({ skip: { from: 60, to: 6000 } })).toMatch(/names 5941 batches; at most 1000 are allowed$/);
+      // What only the activity can see leaves the phase as it was, and is told.
+      refuses = true;
+      await run.ask('retryPhase', { data: 'data/nowhere' });
+      for (const began = Date.now(); !/nowhere/.test((await run.status()).failure ?? ''); await delay(20))
+        expect(Date.now() - began).toBeLessThan(5000);
+      expect((await run.status()).state).toBe('waiting');
+      refuses = false;
+      await run.ask('retryPhase', { skip: { from: 60, to: 62 } });
+      // Its damaged checkpoint sends it back; then it is paused, and goes on in larger batches.
+      for (const began = Date.now(); trained.length < 2; await delay(5)) expect(Date.now() - began).toBeLessThan(5000);
+      await run.ask('pause');
+      const { step } = await run.until('paused');
+      await run.ask('retryPhase', { batch: 4 });
+      const { phases } = await run.result();
+      const end = step + Math.floor((90 - step) / 2);
+      expect(phases[0]!.checkpoint.step).toBe(end);
+      expect(await run.status()).toMatchObject({ total: end, batch: 4 });
+      // What it became is what it was trained by at its end.
+      expect(exported).toEqual([4]);
+      expect(trained[0]).toEqual([50, 90, 2, [60, 61, 62], 1]);
+      expect(trained.find((shard) => (shard as number[])[2] === 4)).toEqual([step, expect.any(Number), 4, [1], 3]);
+      await run.keep('phase-other.json', 'recipe-other.json');
+      expect(asked.at(-1)).toEqual({ overrides: { batch: 4 }, at: { step, examples: 2 * step }, skip: [60, 61, 62] });
+    });
+  });
+
+  it('keeps its batches where other phases begin later in it, or where they are drawn', async () => {
+    const trunk = (run: string, more: object) => ({ ...runPlanOf(run, 70, 50).phases[0]!, ...more });
+    const stopped = async () => {
+      throw new RunnerError('DiskFull', 'the disk is full');
+    };
+    for (const [name, more, said] of [
+      [
+        'branched',
+        { branches: [60] },
+        /^retryPhase is refused: other phases begin at step 60 of it, which other batches/,
+      ],
+      ['drawn', { fixedBatches: 'naflex' }, /^retryPhase is refused: batches of images of any shape are drawn for/],
+      ['curated', { fixedBatches: 'curation' }, /^retryPhase is refused: a curated phase has the batches that/],
+    ] as const) {
+      const plan = async () => ({ ...runPlanOf(name, 70, 50), phases: [trunk(name, more)] });
+      await steered(name, { trainShard: stopped, plan }, 70, async (run) => {
+        await run.until('waiting');
+        expect(await run.refusal('retryPhase', { batch: 4 })).toMatch(said);
+        await run.ask('abandonPhase');
+        await expect(run.result()).rejects.toThrow();
+      });
+    }
   });
 
   it('that diverges goes back to its last checkpoint and leaves out the batch at fault, a few times, and then waits', async () => {
@@ -196,19 +305,35 @@ describe('a run', () => {
   });
 
   it('stops at its limits with a checkpoint, and goes on when they are raised', async () => {
-    await steered('limited', {}, 60, async (run) => {
+    const began = Date.now();
+    await steered('limited', {}, 200, async (run) => {
       await run.until('training');
       expect(await run.refusal('setLimits', { steps: 3 })).toBe(
-        'setLimits is refused: steps is no limit; allowed: step, deviceHours',
+        'setLimits is refused: steps is no limit; allowed: step, deviceHours, wallHours',
       );
       expect(await run.refusal('setLimits', { step: -3 })).toMatch(/step is -3; allowed: a number above 0, whole/);
       await run.ask('setLimits', { step: 30 });
       expect((await run.until('limit')).step).toBe(30);
       // Its shards had a device for some tenths of a second by now.
-      await run.ask('setLimits', { step: 60, deviceHours: 0.000_01 });
-      expect((await run.until('limit')).step).toBeLessThan(60);
-      await run.ask('setLimits', { deviceHours: 1 });
-      expect((await run.result()).phases[0]!.checkpoint.step).toBe(60);
+      await run.ask('setLimits', { step: null, deviceHours: 0.000_01 });
+      expect((await run.until('limit')).step).toBeLessThan(200);
+      await run.ask('setLimits', { deviceHours: 1, wallHours: 0.000_01 });
+      // By the clock the phase is older than that: it does not begin a shard.
+      await delay(500);
+      expect((await run.status()).state).toBe('limit');
+      const { step } = await run.status();
+      await run.ask('resume');
+      await delay(500);
+      expect(await run.status()).toMatchObject({ state: 'limit', step });
+      const age = (Date.now() - began) / 3_600_000;
+      await run.ask('setLimits', { wallHours: age + 0.8 / 3600 });
+      // Raised by some tenths of a second, it stops within a shard, with a checkpoint.
+      await run.until('training');
+      const later = await run.until('limit');
+      expect([later.step > step, later.step < 200]).toEqual([true, true]);
+      await run.ask('setLimits', { wallHours: null });
+      expect((await run.result()).phases[0]!.checkpoint.step).toBe(200);
+      await run.keep('phase-limited.json');
     });
   });
 
@@ -251,7 +376,27 @@ describe('a run', () => {
       expect(await type('workflow', 'query', '--workflow-id', 'typed', '--type', 'plan')).toMatch(/pretrain/);
       expect(await type('workflow', 'query', '--workflow-id', 'typed', '--type', 'history')).toMatch(/paused/);
       await update('extend', '--input', '{"phase": "pretrain", "steps": 10}');
-      expect(await update('setLimits', '--input', '{"step": 5000, "deviceHours": 12}')).toMatch(/accepted/);
+      await update('pause');
+      await run.until('paused');
+      expect(await update('retryPhase', '--input', '{"batch": 512, "learningRate": 0.0005}')).toMatch(/accepted/);
+      await run.until('training');
+      await update('pause');
+      await run.until('paused');
+      expect(await update('retryPhase', '--input', '{"data": ["data/emoji/train", "data/more"]}')).toMatch(/accepted/);
+      await run.until('training');
+      await update('pause');
+      await run.until('paused');
+      expect(await update('retryPhase', '--input', '{"skip": {"from": 1200, "to": 1209}}')).toMatch(/accepted/);
+      await run.until('training');
+      expect(await update('setLimits', '--input', '{"step": 5000, "deviceHours": 12, "wallHours": 24}')).toMatch(
+        /accepted/,
+      );
+      const recipe = '{"version": 1}';
+      const alone = ['--type', 'siglip2Phase', '--task-queue', 'siglip2', '--workflow-id', 'typed/other'];
+      await type('workflow', 'start', ...alone, '--input', `{"phase": "other", "recipe": ${recipe}}`);
+      await expect
+        .poll(() => type('workflow', 'query', '--workflow-id', 'typed/other', '--type', 'status'), { timeout: 10_000 })
+        .toMatch(/typed\/other@/);
       await update('abandonPhase', '--input', '{"phase": "pretrain"}');
       await expect(run.result()).rejects.toThrow();
     });

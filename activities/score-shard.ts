@@ -1,0 +1,73 @@
+import { mkdir, rm } from 'node:fs/promises';
+import { join } from 'node:path';
+import { CancelledFailure } from '@temporalio/common';
+import type { DataIndex } from '../src/data/types.ts';
+import { isRunnerError } from '../src/runtime/errors.ts';
+import { inspectScores } from '../src/scoring/score-object.ts';
+import type { PhaseSettings, ScoredFile } from '../src/train/protocol.ts';
+import type { Attempt, Dependencies } from './dependencies.ts';
+import { readDocumentAs } from './documents.ts';
+import { beat } from './heartbeat.ts';
+import { scoreFacts, scoresKey } from './scores.ts';
+import { withTeacher } from './teacher-folder.ts';
+import { requireTrainer } from './train-from.ts';
+import type { ScoreShardInput, ScoreShardResult } from './types.ts';
+
+/**
+ * Has a teacher embed every example of a data shard and keeps the embeddings in the bucket. Its key is a pure function
+ * of the input and is written once: of several attempts one counts, and what is there already is verified and adopted
+ * without a device. When it is cancelled it leaves nothing; it is cheap to do again.
+ */
+export async function scoreShard(
+  deps: Dependencies,
+  input: ScoreShardInput,
+  attempt: Attempt,
+): Promise<ScoreShardResult> {
+  const { store, scratch, log } = deps;
+  const { plan, teacher, shard } = input;
+  const folder = join(scratch, plan.run, plan.phase, attempt.id);
+  let doing = 'looking for stored scores';
+  const heart = beat(attempt, () => ({ doing }));
+  try {
+    const documents = join(scratch, 'documents');
+    const facts = scoreFacts(input, await readDocumentAs<DataIndex>(store, plan.index, documents), shard);
+    const key = scoresKey(input, shard);
+    const examples = facts.shard.examples.length;
+    const there = async () => {
+      const found = await inspectScores(store, key, facts);
+      return found && { shard, examples, ...found };
+    };
+    const before = await there();
+    if (before) return before;
+    const { batches } = await readDocumentAs<PhaseSettings>(store, plan.settings, documents);
+    const out = join(folder, 'scores.safetensors');
+    await mkdir(folder, { recursive: true });
+    doing = `fetching the teacher ${facts.teacher.name}`;
+    const scored = await withTeacher(deps, teacher.checkpoint, attempt.signal, async (local) => {
+      doing = 'waiting for the device';
+      const note = (text: string) => {
+        doing = text;
+        log.info({ run: plan.run, phase: plan.phase }, text);
+      };
+      const job = { kind: 'score', folder: local, out, vocabulary: batches.vocabulary, ...facts } as const;
+      return (await requireTrainer(deps).run(job, { note }, attempt.signal)) as ScoredFile | null;
+    });
+    if (scored === null) throw new CancelledFailure('stopped before the shard was scored');
+    await deps.onPoint?.('scored');
+    doing = 'uploading the scores';
+    try {
+      const { bytes, sha256, corrupt } = scored;
+      const { etag } = await store.putFile(key, out, { ifAbsent: true, sha256, signal: attempt.signal });
+      await deps.onPoint?.('stored');
+      return { shard, examples, bytes, etag, sha256, corrupt };
+    } catch (error) {
+      // Another attempt was first, or the answer to this one's own write was lost.
+      const other = isRunnerError(error, 'PreconditionFailed') ? await there() : null;
+      if (other) return other;
+      throw error;
+    }
+  } finally {
+    heart.stop();
+    await rm(folder, { recursive: true, force: true }).catch(() => {});
+  }
+}

@@ -1,0 +1,67 @@
+import { existsSync } from 'node:fs';
+import { mkdir, readdir, rm } from 'node:fs/promises';
+import { join } from 'node:path';
+import { restoreCheckpoint } from '../src/checkpoint/restore.ts';
+import type { CheckpointRef } from '../src/checkpoint/types.ts';
+import { isRunnerError, RunnerError } from '../src/runtime/errors.ts';
+import type { Dependencies } from './dependencies.ts';
+
+/** What this process knows of the folder of a teacher. */
+interface Use {
+  /** Attempts that use it. */
+  attempts: number;
+  /** The last fetch into it. */
+  turn: Promise<unknown>;
+  /** Whether a fetch has verified it: hashing gigabytes for every shard would be much. */
+  verified: boolean;
+}
+
+const modelFile = 'model.safetensors';
+const uses = new Map<string, Use>();
+
+/**
+ * Calls `work` with a local folder that has the teacher's model.safetensors, verified. The folder, named by the
+ * checkpoint's hash, stays for the next shard; those of other teachers go when nobody uses them. A worker's scratch is
+ * its own, so only attempts of this process can meet here: they fetch one after another.
+ */
+export async function withTeacher<T>(
+  { store, scratch }: Dependencies,
+  teacher: CheckpointRef,
+  signal: AbortSignal,
+  work: (folder: string) => Promise<T>,
+): Promise<T> {
+  const folder = join(scratch, 'teachers', teacher.sha256);
+  const use = uses.get(folder) ?? { attempts: 0, turn: Promise.resolve(), verified: false };
+  uses.set(folder, use);
+  use.attempts++;
+  try {
+    const fetched = use.turn.then(async () => {
+      signal.throwIfAborted();
+      if (use.verified && existsSync(join(folder, modelFile))) return;
+      await removeUnused(join(scratch, 'teachers'));
+      await restoreCheckpoint(store, teacher, folder, { files: ({ path }) => path === modelFile, signal }).catch(
+        (error) => {
+          if (!isRunnerError(error, 'CheckpointDamaged')) throw error;
+          // It is not a checkpoint of this phase that the phase could go back from.
+          throw new RunnerError('DataContract', `the teacher can't be used: ${error.message}`, { cause: error });
+        },
+      );
+      use.verified = true;
+    });
+    use.turn = fetched.catch(() => {});
+    await fetched;
+    return await work(folder);
+  } finally {
+    use.attempts--;
+  }
+}
+
+async function removeUnused(teachers: string): Promise<void> {
+  await mkdir(teachers, { recursive: true });
+  for (const name of await readdir(teachers)) {
+    const folder = join(teachers, name);
+    if (uses.get(folder)?.attempts) continue;
+    uses.delete(folder);
+    await rm(folder, { recursive: true, force: true });
+  }
+}

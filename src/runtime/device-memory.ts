@@ -1,0 +1,26 @@
+import { execFile } from 'node:child_process';
+import { totalmem } from 'node:os';
+import { promisify } from 'node:util';
+
+/** What a step has to fit into. */
+export interface DeviceMemory {
+  readonly kind: 'gpu' | 'cpu';
+  readonly bytes: number;
+}
+
+/** Memory of the first GPU that this process may use, as nvidia-smi says; null when it does not answer. */
+async function gpuMemory(env: NodeJS.ProcessEnv): Promise<DeviceMemory | null> {
+  const [first] = (env.CUDA_VISIBLE_DEVICES ?? '').split(',');
+  const query = ['--query-gpu=memory.total', '--format=csv,noheader,nounits', ...(first ? ['-i', first] : [])];
+  const answer = await promisify(execFile)('nvidia-smi', query, { timeout: 10_000 }).catch(() => null);
+  const mebibytes = Number.parseInt(answer?.stdout ?? '', 10);
+  return mebibytes > 0 ? { kind: 'gpu', bytes: mebibytes * 2 ** 20 } : null;
+}
+
+/** Memory of the device that trains here; of a CPU that of the machine, or of the container. */
+export async function deviceMemory(kind: 'cpu' | 'cuda', env = process.env): Promise<DeviceMemory | null> {
+  if (kind === 'cuda') return gpuMemory(env);
+  // Without a limit the constrained memory is 0, or more than there is.
+  const limit = process.constrainedMemory();
+  return { kind: 'cpu', bytes: limit > 0 ? Math.min(limit, totalmem()) : totalmem() };
+}

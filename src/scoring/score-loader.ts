@@ -1,0 +1,98 @@
+import pMap from 'p-map';
+import { decodeImage } from '../data/decode.ts';
+import { CorruptExample, checkSizes, parseMeta } from '../data/example.ts';
+import type { NaflexImage } from '../data/naflex-resize.ts';
+import { PartReader } from '../data/part-reader.ts';
+import { patientReads } from '../data/patient-store.ts';
+import { produce } from '../data/produce.ts';
+import { loadTokenizer } from '../data/tokenizer.ts';
+import type { ExampleEntry, ShardIndex } from '../data/types.ts';
+import { imageInput } from '../evaluate/image-input.ts';
+import type { ModelConfig } from '../model/sizes.ts';
+import { objectStoreFromEnvironment } from '../storage/s3.ts';
+
+/** What the thread that reads for a teacher is started with. */
+export interface ScoreLoaderSettings {
+  readonly model: ModelConfig;
+  readonly shard: ShardIndex;
+  readonly languages: readonly string[];
+  readonly env: Record<string, string | undefined>;
+}
+
+/** Examples of a shard one after another, made ready for the model. */
+export interface ScorePart {
+  /** Number of the first one. */
+  readonly first: number;
+  readonly count: number;
+  /** Examples that can't be used. */
+  readonly corrupt: readonly number[];
+  /** What the model is shown of the others, by the number of each. */
+  readonly images: readonly { readonly example: number; readonly input: unknown }[];
+  /** Their first captions, in those languages that they have. */
+  readonly texts: readonly { readonly example: number; readonly language: string; readonly tokens: Int32Array }[];
+}
+
+/** Examples of a part: a batch of the model. */
+const examplesOfPart = 64;
+const decodedAtOnce = 4;
+
+/** The thread that reads a shard front to back for its teacher: whole images, first captions. */
+async function* parts(
+  { model, shard, languages, env }: ScoreLoaderSettings,
+  note: (text: string) => void,
+): AsyncGenerator<ScorePart> {
+  const reader = new PartReader(patientReads(objectStoreFromEnvironment(env), note), shard);
+  const input = imageInput(model);
+  const tokenizer = loadTokenizer();
+
+  /** One at a time: the reader goes forward. */
+  const read = async (entry: ExampleEntry) => {
+    checkSizes(entry);
+    const meta = parseMeta(await reader.read(entry.meta.offset, entry.meta.size), entry.name);
+    // A copy: what the reader gives is a view of all that it read last.
+    return { meta, image: Buffer.from(await reader.read(entry.image.offset, entry.image.size)) };
+  };
+  for (let first = 0; first < shard.examples.length; first += examplesOfPart) {
+    const entries = shard.examples.slice(first, first + examplesOfPart);
+    const found: (Awaited<ReturnType<typeof read>> | null)[] = [];
+    for (const entry of entries) found.push(await unlessCorrupt(() => read(entry)));
+    const inputs = await pMap(
+      found,
+      (one) => one && unlessCorrupt(async () => input.prepare(await decodeImage(one.image))),
+      { concurrency: decodedAtOnce },
+    );
+    const corrupt: number[] = [];
+    const images: ScorePart['images'][number][] = [];
+    const texts: ScorePart['texts'][number][] = [];
+    for (const [i, prepared] of inputs.entries()) {
+      const example = first + i;
+      if (prepared === null) {
+        corrupt.push(example);
+        continue;
+      }
+      images.push({ example, input: prepared });
+      const { captions } = found[i]!.meta;
+      for (const language of languages) {
+        const label = Object.hasOwn(captions, language) ? captions[language]![0] : undefined;
+        if (label !== undefined)
+          texts.push({ example, language, tokens: tokenizer.tokenize([label], model.text.length) });
+      }
+    }
+    yield { first, count: entries.length, corrupt, images, texts };
+  }
+}
+
+async function unlessCorrupt<T>(make: () => Promise<T>): Promise<T | null> {
+  try {
+    return await make();
+  } catch (error) {
+    if (error instanceof CorruptExample) return null;
+    throw error;
+  }
+}
+
+/** Squares, or patches and their mask: the large arrays of an image. */
+const buffersOf = (input: unknown): readonly ArrayBufferView[] =>
+  input instanceof Uint8Array ? [input] : [(input as NaflexImage).patches, (input as NaflexImage).mask];
+
+produce(parts, ({ images }) => images.flatMap(({ input }) => buffersOf(input)));

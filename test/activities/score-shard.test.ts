@@ -1,0 +1,329 @@
+import { existsSync, readFileSync } from 'node:fs';
+import { readdir, rm } from 'node:fs/promises';
+import { join } from 'node:path';
+import { setTimeout as delay } from 'node:timers/promises';
+import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
+import type { Dependencies } from '../../activities/dependencies.ts';
+import { keepDocument } from '../../activities/documents.ts';
+import { scoreShard } from '../../activities/score-shard.ts';
+import { scoresKey } from '../../activities/scores.ts';
+import { sealScores } from '../../activities/seal-scores.ts';
+import type { PhasePlan, ScoreShardInput, ScoreShardResult, Scoring } from '../../activities/types.ts';
+import { commitCheckpoint } from '../../src/checkpoint/commit.ts';
+import { sha256 } from '../../src/checkpoint/identity.ts';
+import { scoresPrefix } from '../../src/checkpoint/keys.ts';
+import { SafetensorsFile } from '../../src/checkpoint/safetensors.ts';
+import { findUnreferenced, sweepRun } from '../../src/checkpoint/sweep.ts';
+import { listRuns } from '../../src/commands/list-runs.ts';
+import { remove } from '../../src/commands/remove.ts';
+import type { ScoreIndex } from '../../src/data/score-index.ts';
+import { createTrainerProcess, type TrainerProcess } from '../../src/runtime/trainer-process.ts';
+import type { PhaseSettings } from '../../src/train/protocol.ts';
+import { languages, type TaughtData, taughtData } from '../scoring/teacher.ts';
+import { tinySettings } from '../train/settings.ts';
+import { type Hands, hands, planOf as phasePlanOf } from './fixture.ts';
+
+// A real teacher in a real checkpoint, real trainer processes, a real S3 server.
+let data: TaughtData;
+let on: Hands;
+const trainers: TrainerProcess[] = [];
+const lockFile = (i: number) => join(data.folder, `device-${i}.lock`);
+let teacher: Scoring['teacher'];
+/** What an undisturbed scoring gives. */
+let expected: ScoreShardResult[];
+let bytes: Buffer[];
+
+beforeAll(async () => {
+  data = await taughtData();
+  on = hands();
+  for (const i of [0, 1])
+    trainers.push(createTrainerProcess({ lockFile: lockFile(i), log: { info() {}, warn() {} }, env: data.env }));
+  const { ref } = await commitCheckpoint(data.store, {
+    ...{ run: 'first', phase: 'curated', revision: 0, step: 40, examples: 400, attempt: 'a' },
+    ...{ folder: data.folder, state: data.state, sidecars: [], parent: null, skipped: [] },
+    ...{ recipeHash: 'r', codeVersion: 't', dataFingerprint: data.index.fingerprint, inputHash: sha256('inputs') },
+    metrics: { loss: 1, examplesPerSecond: 1, dataWaitShare: 0 },
+  });
+  teacher = { checkpoint: ref, model: data.model };
+  const of = await scoring('alone');
+  expected = [await score(of, 0), await score(of, 1)];
+  bytes = await Promise.all([0, 1].map((shard) => data.store.get(scoresKey(of, shard))));
+}, 120_000);
+afterAll(async () => {
+  for (const trainer of trainers) await trainer.close();
+  await on.close();
+  await data.stop();
+});
+
+async function scoring(run: string): Promise<Scoring> {
+  const { batches, ...settings } = tinySettings;
+  const own = { ...settings, batches: { ...batches, vocabulary: data.vocabulary } };
+  const plan = {
+    run,
+    phase: 'acid',
+    settings: await keepDocument(data.store, run, 'settings', own),
+    index: await keepDocument(data.store, run, 'index', data.index),
+  };
+  return { plan, teacher, languages: ['en', 'de', 'tlh'], dtype: 'f32' };
+}
+
+/** On worker `i`, with a scratch of its own. */
+const deps = (i: number, changes: Partial<Dependencies> = {}) =>
+  on.deps(data.store, { scratch: join(on.folder, `scratch-${i}`), trainer: trainers[i]!, ...changes });
+const score = (of: Scoring, shard: number, i = 0, changes: Partial<Dependencies> = {}) =>
+  scoreShard(deps(i, changes), { ...of, shard } satisfies ScoreShardInput, on.attempt());
+const keysOf = async (run: string) => {
+  const keys: string[] = [];
+  for await (const { key } of data.store.list(scoresPrefix({ run, phase: 'acid' }))) keys.push(key);
+  return keys;
+};
+
+describe('a shard that is scored', () => {
+  it('lies whole at a key that teacher, settings and data give', async () => {
+    const of = await scoring('alone');
+    for (const [shard, { sha256: hash, etag }] of expected.entries()) {
+      const key = scoresKey(of, shard);
+      expect(key).toMatch(new RegExp(`^runs/alone/acid/scores/[0-9a-f]{16}/0000000${shard}\\.safetensors$`));
+      expect(sha256(bytes[shard]!)).toBe(hash);
+      expect(await data.store.head(key)).toMatchObject({ etag, bytes: bytes[shard]!.length });
+    }
+    expect(expected.map(({ corrupt }) => corrupt)).toEqual([4, 0]);
+    const keys = [
+      scoresKey(of, 0),
+      scoresKey({ ...of, dtype: 'bf16' }, 0),
+      scoresKey({ ...of, languages: ['en'] }, 0),
+      scoresKey({ ...of, teacher: { ...teacher, checkpoint: { ...teacher.checkpoint, sha256: sha256('x') } } }, 0),
+      scoresKey(
+        { ...of, teacher: { ...teacher, model: { ...data.model, vision: { ...data.model.vision, resolution: 32 } } } },
+        0,
+      ),
+      scoresKey({ ...of, plan: { ...of.plan, index: { ...of.plan.index, sha256: sha256('y') } } }, 0),
+    ];
+    expect(new Set(keys).size).toBe(keys.length);
+    expect(scoresKey({ ...of, languages: ['tlh', 'de', 'en', 'de'] }, 0)).toBe(keys[0]);
+  });
+
+  it('is not scored again, and needs no device then', async () => {
+    const { trainer: _, ...none } = deps(0);
+    const attempt = on.attempt();
+    expect(await scoreShard(none, { ...(await scoring('alone')), shard: 0 }, attempt)).toEqual(expected[0]);
+    await expect(scoreShard(none, { ...(await scoring('elsewhere')), shard: 0 }, attempt)).rejects.toMatchObject({
+      code: 'DeviceMissing',
+    });
+  });
+
+  it.each(['scored', 'stored'] as const)(
+    'when its worker dies after it was %s, is there in the same bytes',
+    async (at) => {
+      const of = await scoring(`dies-${at}`);
+      const onPoint = (point: string) => {
+        if (point === at) throw new Error('died');
+      };
+      await expect(score(of, 1, 0, { onPoint })).rejects.toThrow('died');
+      expect(await keysOf(of.plan.run)).toHaveLength(at === 'stored' ? 1 : 0);
+      expect(await score(of, 1, 1)).toEqual(expected[1]);
+      expect(bytes[1]!.equals(await data.store.get(scoresKey(of, 1)))).toBe(true);
+    },
+  );
+
+  it('by two workers at once counts once', async () => {
+    const of = await scoring('raced');
+    const [both, uploads] = [new Set<number>(), [] as string[]];
+    const meet = (i: number) => async (point: string) => {
+      if (point === 'stored') uploads.push(`${i}`);
+      if (point !== 'scored') return;
+      both.add(i);
+      while (both.size < 2) await delay(10);
+    };
+    const results = await Promise.all([0, 1].map((i) => score(of, 1, i, { onPoint: meet(i) })));
+    expect(results).toEqual([expected[1], expected[1]]);
+    expect(uploads).toHaveLength(1);
+    expect(await keysOf('raced')).toEqual([scoresKey(of, 1)]);
+  });
+
+  it('by two attempts of one worker at once fetches the teacher once and counts once', async () => {
+    const of = await scoring('twice');
+    await rm(join(on.folder, 'scratch-0'), { recursive: true, force: true });
+    const store = data.server.store();
+    const get = vi.spyOn(store, 'get');
+    const results = await Promise.all([0, 1].map(() => score(of, 1, 0, { store })));
+    expect(results).toEqual([expected[1], expected[1]]);
+    const size = data.state.find(({ path }) => path === 'model.safetensors')!.bytes;
+    const requests = get.mock.calls.filter(([key]) => key === `${teacher.checkpoint.prefix}model.safetensors`);
+    expect(requests).toHaveLength(Math.ceil(size / (8 * 1024 ** 2)));
+    expect(await readdir(join(on.folder, 'scratch-0', 'teachers'))).toEqual([teacher.checkpoint.sha256]);
+  });
+
+  it('ends with the same bytes when the trainer is killed at any moment', async () => {
+    let kills = 0;
+    for (const after of [300, 700, 1100, 1500, 1900]) {
+      const of = await scoring(`killed-${after}`);
+      // Warm, so that the moment of the kill lies within the scoring.
+      await score(of, 1, 1);
+      const running = score(of, 0, 1).then(
+        () => null,
+        (error) => error,
+      );
+      await delay(after);
+      process.kill(JSON.parse(readFileSync(`${lockFile(1)}.trainer`, 'utf8')).pid, 'SIGKILL');
+      const error = await running;
+      if (error !== null) {
+        expect(error).toMatchObject({ code: 'TrainerCrashed', retryable: true });
+        expect(await keysOf(of.plan.run)).toEqual([scoresKey(of, 1)]);
+        kills++;
+      }
+      expect(await score(of, 0, 1)).toEqual(expected[0]);
+      expect(bytes[0]!.equals(await data.store.get(scoresKey(of, 0)))).toBe(true);
+    }
+    expect(kills).toBeGreaterThan(0);
+  }, 120_000);
+
+  it('that is cancelled just ends, and leaves nothing', async () => {
+    const of = await scoring('cancelled');
+    const stop = new AbortController();
+    const attempt = on.attempt({ signal: stop.signal });
+    const running = scoreShard(deps(0), { ...of, shard: 0 }, attempt);
+    setTimeout(() => stop.abort(), 1200);
+    await expect(running).rejects.toThrow(/^stopped|aborted/);
+    expect(await keysOf('cancelled')).toEqual([]);
+    expect(existsSync(join(on.folder, 'scratch-0', 'cancelled', 'acid', attempt.id))).toBe(false);
+    expect(await score(of, 0)).toEqual(expected[0]);
+  });
+
+  it('by a teacher whose checkpoint is damaged is refused, with the object that is wrong', async () => {
+    const of = await scoring('badly-taught');
+    const prefix = 'runs/first/curated/r0/step-00000041-b/';
+    const damaged = { ...teacher.checkpoint, step: 41, prefix };
+    await expect(
+      score({ ...of, teacher: { ...teacher, checkpoint: { ...damaged, sha256: sha256('other') } } }, 0),
+    ).rejects.toMatchObject({ code: 'DataContract' });
+  });
+});
+
+describe('scores in the bucket', () => {
+  it('are known to the sweep, listed, and go with the phase', async () => {
+    const of = await scoring('kept');
+    await score(of, 1);
+    await sweepRun(data.store, 'kept', { graceMs: 0 });
+    expect(await findUnreferenced(data.store, 'kept')).toEqual([]);
+    const stray = scoresKey(of, 1).replace('.safetensors', '.part');
+    await data.store.put(stray, 'x');
+    expect(await findUnreferenced(data.store, 'kept')).toEqual([stray]);
+    await data.store.delete(stray);
+    const lines: string[] = [];
+    for await (const line of remove(data.store, 'kept/acid', { run: 'kept', phase: 'acid' }, false)) lines.push(line);
+    expect(lines[0]).toBe('runs/kept/acid/scores/  1 files of stored scores');
+    expect(await keysOf('kept')).toHaveLength(1);
+    for await (const _ of remove(data.store, 'kept/acid', { run: 'kept', phase: 'acid' }, true));
+    expect(await keysOf('kept')).toEqual([]);
+  });
+
+  it('are a line of ls', async () => {
+    const first = { ...(await scoring('first')) };
+    await score(first, 1);
+    const lines: string[] = [];
+    for await (const line of listRuns(data.store, 'first')) lines.push(line);
+    expect(lines[0]).toMatch(/^first\/curated@40 /);
+    expect(lines[1]).toMatch(/^first\/acid scores [0-9a-f]{16} +1 files, 0\.\d MB$/);
+  });
+
+  it('that were damaged are told as such when they are scored again', async () => {
+    const of = await scoring('damaged');
+    const wrong = Buffer.from(bytes[1]!);
+    wrong.writeUInt8(wrong.at(-1)! ^ 1, wrong.length - 1);
+    await data.store.put(scoresKey(of, 1), wrong);
+    await expect(score(of, 1)).rejects.toMatchObject({
+      code: 'DataContract',
+      message: expect.stringMatching(/0001\.safetensors are damaged: .*; delete it, and it is made again$/),
+    });
+    await data.store.delete(scoresKey(of, 1));
+    expect(await score(of, 1)).toEqual(expected[1]);
+  });
+});
+
+describe('sealing', () => {
+  const planOf = async (run: string, stored = true, change: object = {}): Promise<PhasePlan> => {
+    const { plan, languages, dtype } = await scoring(run);
+    const { batches, ...settings } = tinySettings;
+    const curation = { chunks: 2, scores: 'learnability', joint: true, scoring: 'stored', dtype, ...change };
+    const own = { ...settings, curation, batches: { ...batches, candidates: 12, vocabulary: data.vocabulary } };
+    return {
+      ...(await phasePlanOf(data.store, run)),
+      phase: 'acid',
+      index: plan.index,
+      settings: await keepDocument(data.store, run, 'acid-settings', own),
+      curation: {
+        ...{ teacher: { phase: 'curated' }, model: data.model, stored, languages, dtype },
+        ...{ shards: 2, sealed: null },
+      },
+    };
+  };
+  const seal = (plan: PhasePlan, i = 0) => sealScores(deps(i), { plan, teacher: teacher.checkpoint }, on.attempt());
+  const settingsOf = async ({ settings }: PhasePlan) =>
+    JSON.parse((await data.store.get(settings.key)).toString()) as PhaseSettings;
+
+  it('makes one document of all shards and names it in the settings, the same again', async () => {
+    const of = await scoring('alone');
+    const plan = await planOf('alone');
+    const sealed = await seal(plan);
+    expect(sealed.curation!.sealed).toEqual(teacher.checkpoint);
+    const settings = await settingsOf(sealed);
+    const { scores: document, width } = settings.batches.parts!.teacherScores!;
+    expect(width).toBe(16);
+    expect(document.key).toMatch(/^runs\/alone\/data\/acid-scores-[0-9a-f]{16}\.json$/);
+    const scores = JSON.parse((await data.store.get(document.key)).toString()) as ScoreIndex;
+    expect(scores).toMatchObject({
+      teacher: { run: 'first', phase: 'curated', revision: 0, step: 40, sha256: teacher.checkpoint.sha256 },
+      ...{ width: 16, dtype: 'f32', languages, dataFingerprint: data.index.fingerprint },
+    });
+    const file = await SafetensorsFile.open(join(data.folder, 'model.safetensors'));
+    const logitScale = (await file.readFloats('logit_scale'))[0]!;
+    const logitBias = (await file.readFloats('logit_bias'))[0]!;
+    await file.close();
+    expect(scores).toMatchObject({ logitScale, logitBias });
+    expect(settings.curation!.teacher).toEqual({
+      ...{ sha256: teacher.checkpoint.sha256, model: data.model, logitScale, logitBias },
+    });
+    expect(scores.shards.map(({ key, etag, corrupt }) => ({ key, etag, corrupt }))).toEqual([
+      { key: scoresKey(of, 0), etag: expected[0]!.etag, corrupt: data.corrupt },
+      { key: scoresKey(of, 1), etag: expected[1]!.etag, corrupt: [] },
+    ]);
+    expect(await seal(plan, 1)).toEqual(sealed);
+    // What is sealed may be sealed again, after a look at what is there.
+    expect(await seal(sealed)).toEqual(sealed);
+  });
+
+  it('refuses when a shard has no scores, and says how they are made', async () => {
+    const of = await scoring('partly');
+    await data.store.put(scoresKey(of, 0), bytes[0]!);
+    await expect(seal(await planOf('partly'))).rejects.toMatchObject({
+      code: 'DataContract',
+      message: expect.stringMatching(/00000001\.safetensors is missing, .*; retryPhase has it scored again$/),
+    });
+  });
+
+  it('of a teacher that scores beside the learner reads its scale and bias alone', async () => {
+    const sealed = await seal(await planOf('beside', false, { scoring: 'online' }));
+    const { curation, batches } = await settingsOf(sealed);
+    const file = await SafetensorsFile.open(join(data.folder, 'model.safetensors'));
+    expect(curation!.teacher!.logitScale).toBe((await file.readFloats('logit_scale'))[0]);
+    await file.close();
+    expect(batches.parts).toEqual(
+      data.model.vision.resolution === 8 ? undefined : { teacherView: { resolution: data.model.vision.resolution } },
+    );
+    expect(await keysOf('beside')).toEqual([]);
+  });
+
+  it('refuses files of two teachers', async () => {
+    const of = await scoring('mixed');
+    const put = async (shard: number, text: (header: string) => string) => {
+      const whole = Buffer.from(text(bytes[shard]!.toString('latin1')), 'latin1');
+      await data.store.put(scoresKey(of, shard), whole);
+    };
+    await put(0, (header) => header);
+    await put(1, (header) => header.replace('"logit_bias":"-2.', '"logit_bias":"-3.'));
+    await expect(seal(await planOf('mixed'))).rejects.toThrow(
+      /00000001\.safetensors are damaged: the file says another logit_scale or logit_bias than .*00000000/,
+    );
+  });
+});

@@ -1,0 +1,130 @@
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { Client, Connection } from '@temporalio/client';
+import { Command } from 'commander';
+import { watchRun } from '../../infra/demo/watch.ts';
+import { makeEmojiDataset } from '../../infra/emoji/make.ts';
+import { makeNoisyEmojiDatasets } from '../../infra/emoji/noisy.ts';
+import { startServices } from '../../infra/services/start.ts';
+import { createProgress } from '../../infra/setup/progress.ts';
+import { metricsPrefix } from '../../src/checkpoint/keys.ts';
+import type { EvaluationReport } from '../../src/evaluate/report.ts';
+import { S3ObjectStore } from '../../src/storage/s3.ts';
+import type { RecipeResult, siglip2Recipe } from '../../workflows/recipe.ts';
+import { margin, type Outcome, table } from './outcome.ts';
+
+/**
+ * `npm run curation`: does active curation pay? On emoji with planted noise a small student is trained on the data as they
+ * come and, on as many examples, under active curation; held-out zero-shot of each, for several seeds, and the share of
+ * noise among what was chosen. The teacher is trained once.
+ */
+const program = new Command('npm run curation --')
+  .description('Trains a small student with and without active curation on noisy emoji, and compares them.')
+  .option('--seeds <number>', 'how many', (text) => Number(text), 3)
+  .option('--noise <share>', 'planted noise in the data', (text) => Number(text), 0.4)
+  .option('--recipe <file>', 'phases teacher and curated, and students', 'infra/recipes/emoji-acid.json')
+  .option('--json <file>', 'write the figures to a file as well');
+
+interface Options {
+  readonly seeds: number;
+  readonly noise: number;
+  readonly recipe: string;
+  readonly json?: string;
+}
+
+interface Written {
+  seed: number;
+  phases: { name: string; curation?: { teacher: unknown } }[];
+}
+
+async function main({ seeds, noise, recipe, json }: Options): Promise<void> {
+  const folder = mkdtempSync(join(tmpdir(), 'siglip2-curation-'));
+  const progress = createProgress();
+  const environment = { SIGLIP2_STATE: folder };
+  const services = await startServices({ folder, worker: true, ports: 'free', progress, environment });
+  const connection = await Connection.connect({ address: services.temporal!.address });
+  const client = new Client({ connection });
+  const store = new S3ObjectStore(services.s3!);
+  const run = async (name: string, document: object): Promise<RecipeResult> => {
+    const handle = await client.workflow.start<typeof siglip2Recipe>('siglip2Recipe', {
+      taskQueue: 'siglip2',
+      workflowId: name,
+      args: [document],
+    });
+    return Promise.race([watchRun(client, store, handle, progress), services.failed]);
+  };
+  try {
+    await makeEmojiDataset(store, { log: progress.say });
+    await makeNoisyEmojiDatasets(store, { log: progress.say, noise });
+    const written: Written = JSON.parse(readFileSync(recipe, 'utf8'));
+    const only = (names: readonly string[], change: Partial<Written> = {}) => {
+      const phases = written.phases.filter(({ name }) => names.includes(name));
+      const taught = phases.map((phase) =>
+        phase.curation
+          ? { ...phase, curation: { ...phase.curation, teacher: { run: 'teacher', phase: 'curated' } } }
+          : phase,
+      );
+      return { ...written, ...change, phases: taught };
+    };
+    const top1 = (result: RecipeResult, name: string) =>
+      (result.phases.find(({ phase }) => phase === name)!.evaluation!.report as unknown as EvaluationReport).zero_shot
+        .top1;
+    const taught = await run('teacher', only(['teacher', 'curated']));
+    const teachers = { teacher: top1(taught, 'teacher'), curated: top1(taught, 'curated') };
+    const students = written.phases.map(({ name }) => name).filter((name) => !(name in teachers));
+    const outcomes: Outcome[] = [];
+    for (let seed = 1; seed <= seeds; seed++) {
+      const name = `seed-${seed}`;
+      const result = await run(name, only(students, { seed }));
+      for (const phase of students)
+        outcomes.push({ seed, phase, top1: top1(result, phase), noise: await noiseOf(store, name, phase) });
+      progress.say(`${table(teachers, outcomes)}\n`);
+    }
+    process.stdout.write(`\n${table(teachers, outcomes)}\n`);
+    for (const better of students.slice(1))
+      process.stdout.write(
+        `worst of ${better} less best of ${students[0]}: ${(100 * margin(outcomes, better, students[0]!)).toFixed(2)} points\n`,
+      );
+    if (json) writeFileSync(json, `${JSON.stringify({ recipe: written, noise, teachers, outcomes }, null, 2)}\n`);
+  } finally {
+    await connection.close();
+    store.close();
+    await services.stop();
+    rmSync(folder, { recursive: true, force: true });
+  }
+}
+
+/** Mean shares of each kind of planted noise among the candidates and the chosen, over all figures of the phase. */
+async function noiseOf(store: S3ObjectStore, run: string, phase: string): Promise<Outcome['noise']> {
+  const sums: Record<string, { candidates: number; chosen: number }> = {};
+  let records = 0;
+  for await (const { key } of store.list(metricsPrefix({ run, phase }))) {
+    if (!key.endsWith('.jsonl')) continue;
+    for (const line of (await store.get(key)).toString('utf8').trim().split('\n')) {
+      records++;
+      for (const [name, value] of Object.entries(JSON.parse(line) as Record<string, number>)) {
+        const [, kind, of] = /^source\/noise-(\w+)\/(candidates|chosen)$/.exec(name) ?? [];
+        if (kind === undefined) continue;
+        const sum = sums[kind] ?? { candidates: 0, chosen: 0 };
+        sums[kind] = { ...sum, [of!]: sum[of as keyof typeof sum] + value };
+      }
+    }
+  }
+  const means = Object.entries(sums).map(([kind, { candidates, chosen }]) => [
+    kind,
+    { candidates: candidates / records, chosen: chosen / records },
+  ]);
+  return Object.fromEntries(means);
+}
+
+const options = program.parse().opts<Options>();
+if (!Number.isInteger(options.seeds) || options.seeds < 1) program.error('--seeds is a whole number from 1');
+if (!(options.noise > 0 && options.noise < 1)) program.error('--noise is a share between 0 and 1');
+try {
+  await main(options);
+} catch (error) {
+  process.stderr.write(`${(error as Error).message}\n`);
+  process.exitCode = 1;
+}
+process.exit();

@@ -1,0 +1,114 @@
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { planPhase } from '../../activities/plan-phase.ts';
+import { parseScoreKey, runPrefix } from '../../src/checkpoint/keys.ts';
+import { findUnreferenced } from '../../src/checkpoint/sweep.ts';
+import { fetchMetrics } from '../../src/commands/fetch-metrics.ts';
+import type { RecipeResult } from '../../workflows/recipe.ts';
+import { hands } from '../activities/fixture.ts';
+import { acidRecipe, type Site, startSite, until, Watched } from './harness.ts';
+import { verifyCommits } from './verify.ts';
+
+const patience = 600_000;
+let site: Site;
+let calm: RecipeResult;
+
+beforeAll(async () => {
+  site = await startSite();
+}, patience);
+afterAll(() => site?.stop(), patience);
+
+const acidOf = ({ phases }: RecipeResult) => phases.find(({ phase }) => phase === 'acid')!;
+const scores = async (run: string) => {
+  const keys: string[] = [];
+  for await (const { key } of site.store.list(runPrefix(run))) if (parseScoreKey(key)) keys.push(key);
+  return keys;
+};
+
+describe('a run with a phase of active curation, on noisy pictures', () => {
+  it(
+    'trains a teacher, lets it score every shard once, and the student on half of each super-batch',
+    async () => {
+      calm = await (await site.start('calm', acidRecipe())).result();
+      expect(calm.phases.map(({ phase, checkpoint }) => [phase, checkpoint.step, checkpoint.examples])).toEqual([
+        ['pretrain', 40, 40 * 32],
+        ['teacher', 40, 40 * 32],
+        ['curated', 60, 60 * 32],
+        ['acid', 80, 80 * 32],
+      ]);
+      const { objectives = {} } = acidOf(calm).metrics;
+      expect(objectives['curation/chosen']).not.toBe(objectives['curation/rejected']);
+      const shares = Object.entries(objectives).filter(([key]) => /^source\/noise-\w+\/candidates$/.test(key));
+      expect(shares).toHaveLength(3);
+      // 0.4 of the data, and each candidate counts once.
+      expect(shares.reduce((sum, [, share]) => sum + share, 0)).toBeCloseTo(0.4, 1);
+      expect(await scores('calm')).toHaveLength(2);
+      await verifyCommits(site.store, 'calm');
+      expect(await findUnreferenced(site.store, 'calm')).toEqual([]);
+      const folder = mkdtempSync(join(tmpdir(), 'figures-'));
+      await fetchMetrics(site.store, 'calm', folder);
+      const sheet = readFileSync(join(folder, 'acid', 'r000-step-00000080-curation.html'), 'utf8');
+      rmSync(folder, { recursive: true });
+      expect(sheet.match(/<figure/g)!.length).toBeGreaterThan(20);
+    },
+    patience,
+  );
+
+  it('is planned alone from the checkpoints that are there, of its origin and of its teacher', async () => {
+    const on = hands();
+    try {
+      const alone = await planPhase(
+        on.deps(site.store),
+        { run: 'calm', recipe: acidRecipe(), phase: 'acid' },
+        on.attempt(),
+      );
+      const at = (name: string) => calm.phases.find(({ phase }) => phase === name)!.checkpoint;
+      expect(alone.origin).toMatchObject({ checkpoint: { prefix: at('pretrain').prefix } });
+      expect(alone.curation!.teacher).toMatchObject({ checkpoint: { prefix: at('curated').prefix, step: 60 } });
+      expect(alone.curation).toMatchObject({ stored: true, shards: 2, languages: ['en'], sealed: null });
+    } finally {
+      await on.close();
+    }
+  });
+
+  it(
+    'ends in the same bytes when worker and trainer are killed while it scores and while it trains',
+    async () => {
+      const watched = new Watched(site, await site.start('killed', acidRecipe()));
+      await watched.until(async () => (await scores('killed')).length > 0);
+      site.kill('worker');
+      const trained = async () => (await watched.reach(41)) >= 41;
+      await until(trained);
+      site.kill('trainer');
+      await watched.reach(60);
+      site.kill('worker');
+      const result = await watched.result;
+      expect(result.phases.map(({ checkpoint }) => checkpoint.sha256)).toEqual(
+        calm.phases.map(({ checkpoint }) => checkpoint.sha256),
+      );
+      expect(await findUnreferenced(site.store, 'killed')).toEqual([]);
+    },
+    patience,
+  );
+
+  it(
+    'chooses the same when the teacher scores at every step, and something else by other scores',
+    async () => {
+      const branch = (curation: object) => {
+        const acid = { ...acidRecipe().phases.at(-1)!, from: { run: 'calm', phase: 'pretrain' } };
+        const teacher = { run: 'calm', phase: 'curated' };
+        return { ...acidRecipe(), phases: [{ ...acid, curation: { ...acid.curation, teacher, ...curation } }] };
+      };
+      const sha = async (name: string, curation: object) =>
+        acidOf(await (await site.start(name, branch(curation))).result()).checkpoint.sha256;
+      const stored = await sha('stored', {});
+      expect(stored).toBe(acidOf(calm).checkpoint.sha256);
+      expect(await sha('online', { scoring: 'online' })).toBe(stored);
+      expect(await sha('hard', { scores: 'hardLearner' })).not.toBe(stored);
+      expect(await scores('hard')).toEqual([]);
+    },
+    patience,
+  );
+});

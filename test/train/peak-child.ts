@@ -1,0 +1,25 @@
+import type { Batch } from '../../src/data/types.ts';
+import { exampleFeeds } from '../../src/train/losses.ts';
+import { phaseState } from '../../src/train/phase-state.ts';
+import { freshState } from '../../src/train/state.ts';
+import { createTrainer } from '../../src/train/step.ts';
+import { forgetPeak, memoryOf } from '../bench/memory.ts';
+import { type PeakShape, peakSettings } from './peak-shapes.ts';
+
+/** Prints the peak of a process that makes three steps of a phase, in bytes, from after its state was loaded. */
+const settings = peakSettings(process.argv[2] as PeakShape);
+const trainer = createTrainer(settings);
+trainer.program.write(freshState(settings));
+forgetPeak();
+const parts: Record<string, Uint8Array | Int32Array | Float32Array> = {};
+const feeds = exampleFeeds(settings, phaseState(settings), { count: settings.batches.batch, length: null });
+for (const [name, { shape, dtype }] of Object.entries(feeds)) {
+  const size = shape.reduce((a, b) => a * b, 1);
+  if (dtype === 'uint8') parts[name] = new Uint8Array(size).map((_, i) => i % 251);
+  else if (dtype === 'float32') parts[name] = new Float32Array(size).fill(0.1);
+  else parts[name] = new Int32Array(size).map((_, i) => (name === 'parallel' ? 0 : i % 4));
+}
+const { images, tokens, ...rest } = parts;
+const batch: Batch = { index: 0, images: images as Uint8Array, tokens: tokens as Int32Array, parts: rest, skipped: [] };
+for (let step = 1; step <= 3; step++) trainer.step(step, batch);
+console.log(memoryOf('VmHWM'));
