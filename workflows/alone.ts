@@ -1,7 +1,7 @@
 import { proxyActivities, workflowInfo } from '@temporalio/workflow';
 import type { Activities } from '../activities/types.ts';
 import { clearFailure } from './failures.ts';
-import type { PhaseInput } from './phase.ts';
+import type { PhaseInput } from './phase-progress.ts';
 import { lightOptions } from './policies.ts';
 
 const { planPhase } = proxyActivities<Activities>(lightOptions);

@@ -26,6 +26,14 @@ export interface PhaseEvent {
   readonly what: string;
 }
 
+/** Older lines than these make room. */
+const mostEvents = 200;
+
+export function addEvent(events: PhaseEvent[], step: number, what: string): void {
+  events.push({ at: new Date().toISOString(), step, what });
+  if (events.length > mostEvents) events.shift();
+}
+
 /** What a phase tells the recipe that started it: changes of state only. */
 export interface PhaseReport {
   readonly phase: string;

@@ -1,10 +1,8 @@
 import { condition } from '@temporalio/workflow';
 import type { PhasePlan, ShardResult } from '../activities/types.ts';
 import type { CheckpointRef } from '../src/checkpoint/types.ts';
-import type { PhaseEvent, PhaseReport, PhaseState } from './messages.ts';
-import type { Standing } from './steering.ts';
-
-const mostEvents = 200;
+import { addEvent, type PhaseEvent, type PhaseReport, type PhaseState } from './messages.ts';
+import { type Standing, type Wish, wishProblem } from './steering.ts';
 
 /** The phases of a run as they stand: what has been reported, and the checkpoints at which others branch off. */
 export class PhaseGraph {
@@ -31,12 +29,9 @@ export class PhaseGraph {
   /** What a phase tells of itself. Each of its shards ends with a report, so no branch point goes by unseen. */
   record(report: PhaseReport): void {
     this.#reports.set(report.phase, report);
-    const events = this.#events[report.phase] ?? [];
-    this.#events[report.phase] = events;
     const step = report.last?.checkpoint.step ?? report.from;
     const what = report.failure && report.state !== 'training' ? `${report.state}: ${report.failure}` : report.state;
-    events.push({ at: new Date().toISOString(), step, what });
-    if (events.length > mostEvents) events.shift();
+    addEvent(this.#eventsOf(report.phase), step, what);
     if (report.last) this.#checkpoints.set(`${report.phase}@${report.last.checkpoint.step}`, report.last.checkpoint);
   }
 
@@ -45,20 +40,11 @@ export class PhaseGraph {
   }
 
   /** As of its last report: what it knows more the phase itself looks at. */
-  standing(plan: PhasePlan): Standing {
+  #standing(plan: PhasePlan): Standing {
     const report = this.#reports.get(plan.phase);
     const { phase, branches, fixedBatches } = plan;
     const step = report?.last?.checkpoint.step ?? plan.from.step;
     return { phase, state: this.stateOf(plan), batch: report?.batch ?? plan.batch, branches, fixedBatches, step };
-  }
-
-  /** Phases that go on from the end of one. */
-  successors({ phase, to }: PhasePlan): string[] {
-    return this.plans.flatMap((plan) =>
-      plan.origin && 'phase' in plan.origin && plan.origin.phase === phase && plan.from.step >= to.step
-        ? [plan.phase]
-        : [],
-    );
   }
 
   /** What the phases told of themselves, by phase. */
@@ -80,11 +66,34 @@ export class PhaseGraph {
       : { problem: `${wish} is refused: no open phase is named ${String(named).slice(0, 60)}; open: ${names}` };
   }
 
+  /** Why a wish is refused, as far as the run knows; null when it isn't. */
+  problem(wish: Wish, named?: string): string | null {
+    const { plan, problem } = this.open(wish.kind, named);
+    if (!plan) return problem ?? null;
+    const wrong = wishProblem(wish, this.#standing(plan));
+    if (wrong !== null || wish.kind !== 'extend') return wrong;
+    const after = this.#successors(plan);
+    if (after.length === 0) return null;
+    return `extend is refused: ${after.join(', ')} begins where phase ${plan.phase} was planned to end`;
+  }
+
+  /** Phases that go on from the end of one. */
+  #successors({ phase, to }: PhasePlan): string[] {
+    return this.plans.flatMap((plan) =>
+      plan.origin && 'phase' in plan.origin && plan.origin.phase === phase && plan.from.step >= to.step
+        ? [plan.phase]
+        : [],
+    );
+  }
+
   /** One line in the history of a phase. */
   note({ phase, from }: PhasePlan, what: string): void {
-    const events = this.#events[phase] ?? [];
-    this.#events[phase] = events;
-    events.push({ at: new Date().toISOString(), step: from.step, what });
+    addEvent(this.#eventsOf(phase), from.step, what);
+  }
+
+  #eventsOf(phase: string): PhaseEvent[] {
+    this.#events[phase] ??= [];
+    return this.#events[phase];
   }
 
   ended(phase: string, last: ShardResult | null): void {

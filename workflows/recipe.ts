@@ -1,5 +1,4 @@
 import {
-  ApplicationFailure,
   executeChild,
   getExternalWorkflowHandle,
   isCancellation,
@@ -20,11 +19,12 @@ import type {
 } from '../activities/types.ts';
 import { clearFailure, sentence, wasAbandoned } from './failures.ts';
 import { historyQuery, type PhaseState, phaseReportSignal, planQuery, runStatusOf, statusQuery } from './messages.ts';
-import { type PhaseEnd, type PhaseInput, siglip2Phase } from './phase.ts';
+import { type PhaseEnd, siglip2Phase } from './phase.ts';
 import { PhaseGraph } from './phase-graph.ts';
+import type { PhaseInput } from './phase-progress.ts';
 import { evaluateOptions, lightOptions } from './policies.ts';
 import { showIn } from './search-attributes.ts';
-import { type Steer, steerUpdates, type WishKind, wishOf, wishProblem, wishSignal } from './steering.ts';
+import { setSteering, wishSignal } from './steering.ts';
 
 /** What a finished phase answers: references and figures. */
 export interface PhaseResult {
@@ -65,26 +65,15 @@ export async function siglip2Recipe(recipe: unknown): Promise<RecipeResult> {
   setHandler(statusQuery, () => runStatusOf(run, state, graph, failure, workflowInfo().unsafe.now()));
   setHandler(planQuery, () => graph.plans);
   setHandler(historyQuery, () => graph.history);
-  for (const kind of Object.keys(steerUpdates) as WishKind[]) {
-    const refuse = (problem: string) =>
-      ApplicationFailure.create({ message: problem, type: 'Refused', nonRetryable: true });
-    const validator = (argument?: Steer) => {
-      const { plan, problem } = graph.open(kind, argument?.phase);
-      const wrong = plan ? wishProblem(wishOf(kind, argument as never), graph.standing(plan)) : problem;
-      if (wrong) throw refuse(wrong);
-      const after = plan && kind === 'extend' ? graph.successors(plan) : [];
-      if (after.length > 0)
-        throw refuse(`extend is refused: ${after.join(', ')} begins where phase ${plan!.phase} was planned to end`);
-    };
-    const handler = async (argument?: Steer) => {
-      const { plan } = graph.open(kind, argument?.phase);
+  setSteering({
+    problem: (wish, phase) => graph.problem(wish, phase),
+    take: async (wish, phase) => {
+      const { plan } = graph.open(wish.kind, phase);
       // A phase that ended meanwhile needs nothing.
-      if (plan)
-        await getExternalWorkflowHandle(`${run}/${plan.phase}`).signal(wishSignal, wishOf(kind, argument as never));
+      if (plan) await getExternalWorkflowHandle(`${run}/${plan.phase}`).signal(wishSignal, wish);
       return 'accepted';
-    };
-    setHandler(steerUpdates[kind], handler as never, { validator: validator as never });
-  }
+    },
+  });
   setHandler(phaseReportSignal, (report) => {
     graph.record(report);
     // The end of a phase is not the end of the run.

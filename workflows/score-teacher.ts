@@ -1,43 +1,60 @@
-import { proxyActivities } from '@temporalio/workflow';
-import type { Activities, CurationPlan, PhasePlan } from '../activities/types.ts';
-import type { CheckpointRef } from '../src/checkpoint/types.ts';
-import { lightOptions, scoreOptions, scoresAtOnce } from './policies.ts';
+import { ApplicationFailure, proxyActivities } from '@temporalio/workflow';
+import type { Activities, CurationPlan, Scoring } from '../activities/types.ts';
+import type { PhaseProgress } from './phase-progress.ts';
+import { lightOptions, scoreOptions, scoresAtOnce, scoresOfOneHistory } from './policies.ts';
 
 const { scoreShard } = proxyActivities<Activities>(scoreOptions);
 const { sealScores } = proxyActivities<Activities>(lightOptions);
 
-export interface Scoring {
-  readonly plan: PhasePlan & { readonly curation: CurationPlan };
-  readonly teacher: CheckpointRef;
-  /** The shards from this one up to that one are to be scored now. */
-  readonly from: number;
-  readonly to: number;
-  /** Told with each shard how many of these are scored. */
-  readonly onScored: (count: number) => Promise<void>;
+/** A part of the shards is scored; when all are, the plan names the teacher and, where they are stored, its scores. */
+export async function score(phase: PhaseProgress, curation: CurationPlan): Promise<void> {
+  const { plan, teacher, scored } = phase;
+  if (!teacher) throw ApplicationFailure.create({ message: noTeacher(plan.phase), nonRetryable: true });
+  const end = curation.stored ? Math.min(curation.shards, scored + scoresOfOneHistory) : 0;
+  if (scored < end) {
+    const { run, settings, index } = plan;
+    const { model, languages, dtype } = curation;
+    const scoring = {
+      plan: { run, phase: plan.phase, settings, index },
+      teacher: { checkpoint: teacher, model },
+      languages,
+      dtype,
+    };
+    await scoreShards(scoring, scored, end, async (count) => {
+      const before = scored + count - 1;
+      phase.doing = `scored ${before + 1} of ${curation.shards} shards`;
+      const tenths = (done: number) => Math.floor((10 * done) / curation.shards);
+      if (tenths(before) < tenths(before + 1)) await phase.tell('scoring');
+    });
+  }
+  phase.scored = end;
+  phase.doing = null;
+  if (curation.stored && end < curation.shards) return;
+  phase.plan = await sealScores({ plan, teacher });
+  // Scores that were made again on another device: no commit of before is met again.
+  if (phase.from !== null && phase.plan.settings.sha256 !== plan.settings.sha256) phase.revision += 1;
 }
 
-/** Lets the teacher score shards of the data, as many at once as there are workers for them. Doing it again costs little. */
-export async function scoreShards({ plan, teacher, from, to, onScored }: Scoring): Promise<void> {
-  const { run, phase, settings, index, curation } = plan;
-  const { model, languages, dtype } = curation;
+/**
+ * Shards of the data up to `to`, as many at once as there are workers for them. Doing it again costs little.
+ * `onScored` is told with each shard how many of these are scored.
+ */
+async function scoreShards(
+  scoring: Scoring,
+  from: number,
+  to: number,
+  onScored: (count: number) => Promise<void>,
+): Promise<void> {
   let next = from;
   let scored = 0;
   async function lane(): Promise<void> {
     while (next < to) {
-      const shard = next++;
-      await scoreShard({
-        plan: { run, phase, settings, index },
-        teacher: { checkpoint: teacher, model },
-        shard,
-        languages,
-        dtype,
-      });
+      await scoreShard({ ...scoring, shard: next++ });
       await onScored(++scored);
     }
   }
   await Promise.all(Array.from({ length: Math.min(scoresAtOnce, to - from) }, lane));
 }
 
-/** The plan whose settings name the teacher and, where they are stored, its scores. */
-export const sealed = ({ plan, teacher }: Pick<Scoring, 'plan' | 'teacher'>): Promise<PhasePlan> =>
-  sealScores({ plan, teacher });
+const noTeacher = (phase: string) =>
+  `phase ${phase} is scored by a teacher, and none was given: start it with "teacher", a checkpoint reference, beside "plan"`;

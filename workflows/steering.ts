@@ -1,4 +1,4 @@
-import { defineSignal, defineUpdate } from '@temporalio/workflow';
+import { ApplicationFailure, defineSignal, defineUpdate, setHandler } from '@temporalio/workflow';
 import { type Changeable, type Overrides, overridesProblem } from '../src/recipe/overrides.ts';
 import type { PhaseState } from './messages.ts';
 
@@ -22,7 +22,7 @@ export type Wish =
   | { readonly kind: 'retryPhase'; readonly overrides: Overrides }
   | { readonly kind: 'extend'; readonly steps: number }
   | { readonly kind: 'setLimits'; readonly limits: Limits };
-export type WishKind = Wish['kind'];
+type WishKind = Wish['kind'];
 
 /** The argument of every update; a phase's own workflow needs no name of a phase. */
 export interface Steer {
@@ -30,7 +30,7 @@ export interface Steer {
   readonly phase?: string;
 }
 
-export const steerUpdates = {
+const steerUpdates = {
   pause: defineUpdate<string, [Steer?]>('pause'),
   resume: defineUpdate<string, [Steer?]>('resume'),
   checkpointNow: defineUpdate<string, [Steer?]>('checkpointNow'),
@@ -39,12 +39,31 @@ export const steerUpdates = {
   extend: defineUpdate<string, [(Steer & { readonly steps?: number })?]>('extend'),
   setLimits: defineUpdate<string, [(Steer & Limits)?]>('setLimits'),
 } as const;
+const kinds = Object.keys(steerUpdates) as WishKind[];
+
+export interface Steering {
+  /** Why a wish is refused, in one sentence; null when it isn't. Changes nothing. */
+  readonly problem: (wish: Wish, phase?: string) => string | null;
+  readonly take: (wish: Wish, phase?: string) => string | Promise<string>;
+}
+
+/** Answers every update: with a refusal that names the problem, or by taking the wish. */
+export function setSteering({ problem, take }: Steering): void {
+  for (const kind of kinds) {
+    const validator = (argument?: Steer) => {
+      const message = problem(wishOf(kind, argument as never), argument?.phase);
+      if (message !== null) throw ApplicationFailure.create({ message, type: 'Refused', nonRetryable: true });
+    };
+    const handler = (argument?: Steer) => take(wishOf(kind, argument as never), argument?.phase);
+    setHandler(steerUpdates[kind], handler as never, { validator: validator as never });
+  }
+}
 
 /** How a recipe passes a wish on to its phase. */
 export const wishSignal = defineSignal<[Wish]>('wish');
 
 /** The wish that an update's name and argument make. */
-export function wishOf(kind: WishKind, { phase: _, ...rest }: Steer & Record<string, unknown> = {}): Wish {
+function wishOf(kind: WishKind, { phase: _, ...rest }: Steer & Record<string, unknown> = {}): Wish {
   if (kind === 'retryPhase') return { kind, overrides: rest as Overrides };
   if (kind === 'extend') return { kind, steps: rest.steps as number };
   if (kind === 'setLimits') return { kind, limits: rest as Limits };
@@ -73,7 +92,7 @@ export function wishProblem(wish: Wish, standing: Standing): string | null {
   const { kind } = wish;
   const { phase, state } = standing;
   if (!fits[kind].includes(state)) {
-    const possible = (Object.keys(fits) as WishKind[]).filter((other) => fits[other].includes(state));
+    const possible = kinds.filter((other) => fits[other].includes(state));
     const now =
       possible.length > 0 ? `what goes on now: ${possible.join(', ')}` : 'nothing can be asked of it any more';
     return `${kind} is refused: phase ${phase} is ${state}; ${now}`;

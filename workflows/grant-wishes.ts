@@ -1,0 +1,57 @@
+import { isCancellation } from '@temporalio/workflow';
+import type { Overrides } from '../src/recipe/overrides.ts';
+import { change, extend } from './change-plan.ts';
+import { abandoned, sentence } from './failures.ts';
+import { merged, reached } from './limits.ts';
+import type { PhaseProgress } from './phase-progress.ts';
+
+/** Grants what was wished, in the order in which it was, and looks at the limits; then `held` says whether it trains. */
+export async function grantWishes(phase: PhaseProgress): Promise<void> {
+  for (let wish = phase.wishes.shift(); wish; wish = phase.wishes.shift()) {
+    if (wish.kind === 'abandonPhase') throw abandoned(phase.plan.phase, phase.step, phase.broken);
+    if (wish.kind === 'pause') phase.held = 'paused';
+    if (wish.kind === 'resume') phase.held = null;
+    if (wish.kind === 'setLimits') {
+      phase.limits = merged(phase.limits, wish.limits);
+      if (phase.held === 'limit') phase.held = null;
+    }
+    if (wish.kind === 'extend') {
+      const problem = await problemOf(() => extend(phase, wish.steps));
+      if (problem !== null) phase.note(`not extended: ${problem}`);
+    }
+    if (wish.kind === 'retryPhase') await tryAgain(phase, wish.overrides);
+  }
+  const { limits, step, deviceMs, began } = phase;
+  if (phase.held === null && phase.broken === null && reached(limits, step, deviceMs, Date.now() - began))
+    phase.held = 'limit';
+}
+
+async function tryAgain(phase: PhaseProgress, overrides: Overrides): Promise<void> {
+  const problem = await problemOf(() => change(phase, overrides));
+  if (problem !== null) {
+    // The data can't be read, or can't be trained on by this phase: it stands as before.
+    phase.note(`not tried again: ${problem}`);
+    phase.failure = problem;
+    phase.held ??= 'waiting';
+    return;
+  }
+  phase.held = null;
+  phase.broken = null;
+  phase.failure = null;
+  if (phase.plan.curation) {
+    // Scores that are there are looked at again, and made where they are missing.
+    phase.plan = { ...phase.plan, curation: { ...phase.plan.curation, sealed: null } };
+    phase.scored = 0;
+  }
+}
+
+/** Why a change of the plan is refused, in one sentence; null when it was made. */
+async function problemOf(change: () => Promise<void>): Promise<string | null> {
+  try {
+    await change();
+    return null;
+  } catch (error) {
+    if (isCancellation(error)) throw error;
+    return sentence(error);
+  }
+}

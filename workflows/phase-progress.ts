@@ -1,0 +1,142 @@
+import { type CancellationScope, getExternalWorkflowHandle, workflowInfo } from '@temporalio/workflow';
+import type { PhasePlan, ShardResult } from '../activities/types.ts';
+import type { CheckpointRef, Position } from '../src/checkpoint/types.ts';
+import type { Pace } from '../src/recipe/pace.ts';
+import { batchAt } from '../src/recipe/steps.ts';
+import { addEvent, type PhaseEvent, type PhaseReport, type PhaseState, phaseReportSignal } from './messages.ts';
+import { showIn } from './search-attributes.ts';
+import type { Limits, Standing, Wish } from './steering.ts';
+
+/** What a phase begins with, and what it carries over when it continues as new. */
+export interface PhaseInput {
+  readonly plan: PhasePlan;
+  /** The checkpoint that it goes on from; by default the one that its plan names. */
+  readonly parent?: CheckpointRef | null;
+  /** The model that scores in a phase of curation; by default the one that its plan names. */
+  readonly teacher?: CheckpointRef | null;
+  /** Shards of the data that it has scored. */
+  readonly scored?: number;
+  readonly revision?: number;
+  /** Batches that are left out. */
+  readonly skip?: readonly number[];
+  readonly from?: CheckpointRef | null;
+  readonly last?: ShardResult | null;
+  readonly limits?: Limits;
+  /** What its shards found out of how often checkpoints are worth it, where the plan says auto. */
+  readonly pace?: Pace | null;
+  /** Milliseconds that its shards had a device for. */
+  readonly deviceMs?: number;
+  /** When it first began, in milliseconds. */
+  readonly began?: number;
+  /** What happened so far. */
+  readonly events?: readonly PhaseEvent[];
+  /** Wishes that are not granted yet. */
+  readonly wishes?: readonly Wish[];
+}
+
+/** How far a phase has come. The loop of `phase.ts` and what it calls change it, handlers only add wishes. */
+export class PhaseProgress {
+  plan: PhasePlan;
+  readonly parent: CheckpointRef | null;
+  readonly teacher: CheckpointRef | null;
+  scored: number;
+  /** Raised whenever what is trained next would make other bytes: no commit of before is met again. */
+  revision: number;
+  skip: readonly number[];
+  from: CheckpointRef | null;
+  last: ShardResult | null;
+  limits: Limits;
+  pace: Pace | null;
+  deviceMs: number;
+  readonly began: number;
+  readonly events: PhaseEvent[];
+  readonly wishes: Wish[];
+
+  // A phase continues as new only while it works, so what follows is not carried over.
+  state: PhaseState;
+  doing: string | null = null;
+  failure: string | null = null;
+  /** What keeps it from training. */
+  held: 'paused' | 'waiting' | 'limit' | null = null;
+  /** The error that it waits for a person with. */
+  broken: unknown = null;
+  /** What is scored or trained just now. */
+  shard: CancellationScope | null = null;
+
+  constructor({ plan, ...input }: PhaseInput) {
+    this.plan = plan;
+    this.parent = input.parent ?? named(plan.origin);
+    this.teacher = input.teacher ?? named(plan.curation?.teacher);
+    this.scored = input.scored ?? 0;
+    this.revision = input.revision ?? 0;
+    this.skip = input.skip ?? [];
+    this.from = input.from ?? null;
+    this.last = input.last ?? null;
+    this.limits = input.limits ?? {};
+    this.pace = input.pace ?? null;
+    this.deviceMs = input.deviceMs ?? 0;
+    this.began = input.began ?? Date.now();
+    this.events = [...(input.events ?? [])];
+    this.wishes = [...(input.wishes ?? [])];
+    this.state = this.working;
+  }
+
+  /** What it is at when nothing holds it. */
+  get working(): 'scoring' | 'training' {
+    return this.plan.curation && !this.plan.curation.sealed ? 'scoring' : 'training';
+  }
+
+  get position(): Position {
+    const { step, examples } = this.from ?? this.plan.from;
+    return { step, examples };
+  }
+
+  get step(): number {
+    return this.position.step;
+  }
+
+  /** For the history that comes after this one. */
+  carried(): PhaseInput {
+    const { plan, parent, teacher, scored, revision, skip, from, last, limits, pace, deviceMs, began } = this;
+    const { events, wishes } = this;
+    const curation = plan.curation && { teacher, scored };
+    return { plan, parent, ...curation, skip, revision, from, last, limits, pace, deviceMs, began, events, wishes };
+  }
+
+  report(): PhaseReport {
+    const { plan, state, revision, last, failure, doing } = this;
+    const { phase, from, to, batch } = plan;
+    return { phase, state, from: from.step, total: to.step, revision, batch, last, failure, doing };
+  }
+
+  standing(): Standing {
+    const { phase, batch, branches, fixedBatches, begins = this.plan.from } = this.plan;
+    const { state, step } = this;
+    return { phase, state, batch, branches, fixedBatches, step, next: batchAt(step - begins.step, this.skip) };
+  }
+
+  note(what: string): void {
+    addEvent(this.events, this.step, what);
+  }
+
+  leaveOut(batches: readonly number[]): void {
+    this.skip = [...new Set([...this.skip, ...batches])].sort((a, b) => a - b);
+  }
+
+  /** Comes to a state, and says so: to who looks for it, and to the recipe that started it. */
+  async tell(state: PhaseState): Promise<void> {
+    this.state = state;
+    showIn({ run: this.plan.run, phase: this.plan.phase, state, step: this.step });
+    const { parent } = workflowInfo();
+    // A parent that is gone needs no report.
+    if (parent)
+      await getExternalWorkflowHandle(parent.workflowId)
+        .signal(phaseReportSignal, this.report())
+        .catch(() => {});
+  }
+}
+
+/** The checkpoint that a plan names; null where it names an earlier phase of the run, or nothing. */
+function named(source: PhasePlan['origin'] | undefined): CheckpointRef | null {
+  return source && 'checkpoint' in source ? source.checkpoint : null;
+}

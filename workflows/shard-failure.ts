@@ -1,0 +1,48 @@
+import { proxyActivities } from '@temporalio/workflow';
+import type { Activities } from '../activities/types.ts';
+import { change } from './change-plan.ts';
+import { damagedStep, divergenceOf, rootFailure, sentence } from './failures.ts';
+import type { PhaseProgress } from './phase-progress.ts';
+import { lightOptions } from './policies.ts';
+
+const { recoverCheckpoint } = proxyActivities<Activities>(lightOptions);
+
+/** More damage than this in one phase is no accident of a disk. */
+const mostRecoveries = 5;
+
+/**
+ * How a phase goes on whose shard failed: past a damaged checkpoint from one before it, past a batch that made it
+ * diverge from one before that, as often as the plan allows; all else waits for a person.
+ */
+export async function meetFailure(phase: PhaseProgress, error: unknown): Promise<void> {
+  // What the teacher lacks is not mended by training again from an older checkpoint.
+  const failure = phase.working === 'training' ? rootFailure(error) : null;
+  if (failure?.type === 'CheckpointDamaged' && phase.revision < mostRecoveries) {
+    phase.failure = failure.message;
+    phase.note(failure.message);
+    await phase.tell('recovering');
+    await goBack(phase, damagedStep(failure.details) ?? phase.step);
+  } else if (failure?.type === 'NonFinite' && phase.skip.length < (phase.plan.leaveOut ?? 0)) {
+    const { step, batch } = divergenceOf(failure.details);
+    phase.failure = failure.message;
+    await phase.tell('recovering');
+    const { begins } = phase.plan;
+    await goBack(phase, step);
+    phase.note(`${failure.message}; goes back to step ${phase.step} and leaves out batch ${batch}`);
+    // Batches that were counted anew meanwhile have other numbers.
+    if (phase.plan.begins === begins) phase.leaveOut([batch]);
+  } else {
+    phase.failure = sentence(error);
+    phase.broken = error;
+    phase.held = 'waiting';
+    phase.note(phase.failure);
+  }
+}
+
+/** Back to a checkpoint that still verifies. Steps of before the batch was changed are trained again with the new one. */
+async function goBack(phase: PhaseProgress, belowStep: number): Promise<void> {
+  const { plan, parent, skip, revision } = phase;
+  phase.from = await recoverCheckpoint({ plan, parent, skip, revision, belowStep });
+  phase.revision += 1;
+  if (plan.begins && phase.step < plan.begins.step) await change(phase, { batch: plan.batch });
+}
