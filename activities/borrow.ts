@@ -1,7 +1,7 @@
 import { findCommits, readCommit } from '../src/checkpoint/commits.ts';
 import { parseReferences, readDocument, toDocument, toRef } from '../src/checkpoint/documents.ts';
 import { sha256 } from '../src/checkpoint/identity.ts';
-import { originsKey } from '../src/checkpoint/keys.ts';
+import { originsKey, type StepKey } from '../src/checkpoint/keys.ts';
 import { readManifest } from '../src/checkpoint/manifest.ts';
 import { pin } from '../src/checkpoint/pins.ts';
 import { newestFirst } from '../src/checkpoint/retention.ts';
@@ -65,9 +65,14 @@ async function recordedOrigins(store: ObjectStore, run: string): Promise<Borrowe
   );
 }
 
+/** The newest commit of a phase, at a step if one is named; undefined when there is none. */
+export async function newestAt(store: ObjectStore, { step, ...from }: CheckpointOfRun): Promise<StepKey | undefined> {
+  const found = await findCommits(store, from);
+  return newestFirst(found.filter((at) => step === undefined || at.step === step))[0];
+}
+
 async function newestOf(store: ObjectStore, what: string, from: CheckpointOfRun) {
-  const found = (await findCommits(store, from)).filter(({ step }) => from.step === undefined || step === from.step);
-  const [newest] = newestFirst(found);
+  const newest = await newestAt(store, from);
   if (newest) {
     const commit = await readCommit(store, newest);
     await readManifest(store, commit);

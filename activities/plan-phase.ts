@@ -1,11 +1,9 @@
-import { findCommits, readCommit } from '../src/checkpoint/commits.ts';
 import { toRef } from '../src/checkpoint/documents.ts';
 import { readManifest } from '../src/checkpoint/manifest.ts';
 import { pin } from '../src/checkpoint/pins.ts';
-import { newestFirst } from '../src/checkpoint/retention.ts';
 import type { CheckpointRef } from '../src/checkpoint/types.ts';
 import { RunnerError } from '../src/runtime/errors.ts';
-import { borrowerName } from './borrow.ts';
+import { borrowerName, newestAt } from './borrow.ts';
 import type { Attempt, Dependencies } from './dependencies.ts';
 import { plan } from './plan.ts';
 import type { PhasePlan, PlanPhaseInput } from './types.ts';
@@ -57,15 +55,13 @@ async function inBucket(
   earlier: string,
   step: number,
 ): Promise<CheckpointRef> {
-  const found = (await findCommits(store, { run, phase: earlier })).filter((at) => at.step === step);
-  const [newest] = newestFirst(found);
+  const newest = await newestAt(store, { run, phase: earlier, step });
   if (!newest)
     throw new RunnerError(
       'RecipeInvalid',
       `phase ${phase} ${does} ${run}/${earlier}@${step}, and bucket ${store.bucket} has no such checkpoint; train phase ${earlier} first, or name another run in "${does === 'goes on from' ? 'from' : 'curation.teacher'}"`,
     );
-  await pin(store, newest, borrowerName(run, phase));
-  const commit = await readCommit(store, newest);
+  const commit = await pin(store, newest, borrowerName(run, phase));
   await readManifest(store, commit);
   return toRef(commit);
 }

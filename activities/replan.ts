@@ -3,7 +3,7 @@ import { indexData } from '../src/data/index-data.ts';
 import { collectTokenIds } from '../src/data/read-examples.ts';
 import { loadTokenizer } from '../src/data/tokenizer.ts';
 import type { DataIndex } from '../src/data/types.ts';
-import { placesOf } from '../src/recipe/places.ts';
+import { isWithin, placesOf } from '../src/recipe/places.ts';
 import { respan } from '../src/recipe/respan.ts';
 import { type Schedule, schedulePosition } from '../src/recipe/schedule.ts';
 import { RunnerError } from '../src/runtime/errors.ts';
@@ -90,8 +90,8 @@ async function otherData(
   train: NonNullable<ReplanInput['overrides']['data']>,
 ): Promise<DataIndex> {
   const { evaluation } = data;
-  const within = (a: string, b: string) => `${a}/`.startsWith(`${b}/`);
-  const both = evaluation && placesOf(train).find((place) => within(evaluation, place) || within(place, evaluation));
+  const both =
+    evaluation && placesOf(train).find((place) => isWithin(evaluation, place) || isWithin(place, evaluation));
   if (both) throw refused(`data is "${both}", which is evaluated on (data.evaluation "${evaluation}")`);
   const index = await indexData(store, train);
   if (vocabulary === null) return index;

@@ -52,7 +52,7 @@ export interface CurationPlan {
   /** Whether every example is scored before the first step; else the teacher runs beside the learner. */
   readonly stored: boolean;
   readonly languages: readonly string[];
-  readonly dtype: 'f32' | 'bf16';
+  readonly dtype: ScoreDtype;
   /** Shards of the data, each scored by an activity of its own. */
   readonly shards: number;
   /** The teacher, once its scores are there and the settings name it. */

@@ -1,4 +1,5 @@
 import { chunkSizes } from '../curation/draw.ts';
+import { scoreBytes } from '../data/score-index.ts';
 import { embedFlops, selectionFlops } from '../model/flops.ts';
 import { embeddingWidth } from '../model/sizes.ts';
 import { superBatch } from '../recipe/curation.ts';
@@ -17,8 +18,6 @@ export interface CurationEstimate {
   /** Embeddings in the bucket; 0 where none are stored. */
   readonly storedBytes: number | null;
 }
-
-const numberBytes = { f32: 4, bf16: 2 } as const;
 
 /** @param examples that the phase trains on */
 export function curationEstimate(
@@ -48,6 +47,6 @@ export function curationEstimate(
   return {
     ...common,
     scoringFlops: whole * embedFlops(large, 1, languages),
-    storedBytes: whole * (1 + languages) * embeddingWidth(large) * numberBytes[dtype],
+    storedBytes: whole * (1 + languages) * embeddingWidth(large) * scoreBytes[dtype],
   };
 }

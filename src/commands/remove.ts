@@ -9,8 +9,8 @@ import { RunnerError } from '../runtime/errors.ts';
 import type { ObjectStore } from '../storage/object-store.ts';
 
 /**
- * Deletes a run, the checkpoints of a phase and its stored scores, or one checkpoint. Without `yes` nothing is deleted; the lines say what
- * would be. What someone holds is refused, and nothing goes then.
+ * Deletes a run, the checkpoints of a phase and its stored scores, or one checkpoint. Without `yes` nothing is deleted;
+ * the lines say what would be. What someone holds is refused, and nothing goes then.
  */
 export async function* remove(
   store: ObjectStore,

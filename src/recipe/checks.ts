@@ -3,7 +3,7 @@ import { curations } from './curation-checks.ts';
 import { type EpochFacts, parentOf, recipeLengths } from './durations.ts';
 import { nearestName } from './nearest.ts';
 import { objectivesSchema, squareObjectives } from './objectives.ts';
-import { placesOf } from './places.ts';
+import { isWithin, placesOf } from './places.ts';
 import type { Problem } from './problem.ts';
 import type { Recipe } from './schema.ts';
 import { modelConfig } from './settings.ts';
@@ -231,18 +231,17 @@ function dataProblems(
   const problems: Problem[] = [];
   for (const place of placesOf(train)) {
     if (evaluation === undefined) continue;
-    if (`${evaluation}/`.startsWith(`${place}/`)) {
+    if (isWithin(evaluation, place)) {
       const message = `data.evaluation is "${evaluation}"; a prefix outside of ${at}.train "${place}" is allowed, since it must not be trained on`;
       problems.push({ fields: ['data.evaluation', `${at}.train`], message });
-    } else if (`${place}/`.startsWith(`${evaluation}/`)) {
+    } else if (isWithin(place, evaluation)) {
       const message = `data.evaluation is "${evaluation}"; it holds ${at}.train "${place}", and must not be trained on`;
       problems.push({ fields: ['data.evaluation', `${at}.train`], message });
     }
   }
   const places = placesOf(train);
   places.forEach((place, i) => {
-    if (!places.some((other, j) => i !== j && `${place}/`.startsWith(`${other}/`) && (place !== other || j < i)))
-      return;
+    if (!places.some((other, j) => i !== j && isWithin(place, other) && (place !== other || j < i))) return;
     const message = `${at}.train names "${place}" twice, or within another of its places; each once is allowed`;
     problems.push({ fields: [`${at}.train`], message });
   });

@@ -28,18 +28,7 @@ beforeAll(async () => {
   store = server.store();
   on = hands();
   await makeEmojiDataset(store, { concepts: 12 });
-  const { accessKeyId, secretAccessKey } = server.settings.credentials as {
-    accessKeyId: string;
-    secretAccessKey: string;
-  };
-  const env = {
-    ...process.env,
-    AWS_ENDPOINT_URL: server.endpoint,
-    AWS_REGION: server.settings.region,
-    SIGLIP2_BUCKET: server.settings.bucket,
-    AWS_ACCESS_KEY_ID: accessKeyId,
-    AWS_SECRET_ACCESS_KEY: secretAccessKey,
-  };
+  const env = { ...process.env, ...server.environment };
   for (const i of [0, 1]) {
     const lockFile = join(on.folder, `real-${i}.lock`);
     trainers.push(createTrainerProcess({ lockFile, log: { info() {}, warn() {} }, env }));

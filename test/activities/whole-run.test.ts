@@ -148,18 +148,7 @@ describe('a branch', () => {
     expect(trunk.branches).toEqual([15, 30]);
     expect(branch).toMatchObject({ origin: { phase: 'pretrain' }, from: { step: 15, examples: 480 } });
     expect(branch.to).toEqual({ step: 33, examples: 480 + 18 * 16 });
-    const { accessKeyId, secretAccessKey } = server.settings.credentials as {
-      accessKeyId: string;
-      secretAccessKey: string;
-    };
-    const env = {
-      ...process.env,
-      AWS_ENDPOINT_URL: server.endpoint,
-      AWS_REGION: server.settings.region,
-      SIGLIP2_BUCKET: server.settings.bucket,
-      AWS_ACCESS_KEY_ID: accessKeyId,
-      AWS_SECRET_ACCESS_KEY: secretAccessKey,
-    };
+    const env = { ...process.env, ...server.environment };
     const trainerNumber = (i: number) =>
       createTrainerProcess({ lockFile: join(on.folder, `real-${i}.lock`), log: { info() {}, warn() {} }, env });
     const trainers = [trainerNumber(0), trainerNumber(1)];

@@ -47,18 +47,7 @@ beforeAll(async () => {
   server = await startServer();
   store = server.store();
   scratch = await mkdtemp(join(tmpdir(), 'siglip2-batches-'));
-  const { accessKeyId, secretAccessKey } = server.settings.credentials as {
-    accessKeyId: string;
-    secretAccessKey: string;
-  };
-  env = {
-    ...process.env,
-    AWS_ENDPOINT_URL: server.endpoint,
-    AWS_ACCESS_KEY_ID: accessKeyId,
-    AWS_SECRET_ACCESS_KEY: secretAccessKey,
-    SIGLIP2_BUCKET: server.settings.bucket,
-    SIGLIP2_SCRATCH: scratch,
-  };
+  env = { ...process.env, ...server.environment, SIGLIP2_SCRATCH: scratch };
   await makeEmojiDataset(store, { concepts: 120 });
   index = await indexData(store, data.train);
 });

@@ -63,19 +63,7 @@ export async function taughtData(): Promise<TaughtData> {
     text: { ...tiny.text, length: 12, vocabulary: vocabulary.length },
   };
   const state = await writeTeacher(folder, model, vocabulary);
-  const { accessKeyId, secretAccessKey } = server.settings.credentials as {
-    accessKeyId: string;
-    secretAccessKey: string;
-  };
-  const env = {
-    ...process.env,
-    AWS_ENDPOINT_URL: server.endpoint,
-    AWS_REGION: server.settings.region,
-    AWS_ACCESS_KEY_ID: accessKeyId,
-    AWS_SECRET_ACCESS_KEY: secretAccessKey,
-    SIGLIP2_BUCKET: server.settings.bucket,
-    SIGLIP2_SCRATCH: join(folder, 'scratch'),
-  };
+  const env = { ...process.env, ...server.environment, SIGLIP2_SCRATCH: join(folder, 'scratch') };
   return {
     ...{ server, store, folder, index, corrupt, model, vocabulary, state, env },
     async stop() {

@@ -17,6 +17,8 @@ export interface TestServer {
   /** Of the bucket, plain JSON. */
   readonly settings: S3Settings;
   readonly folder: string;
+  /** Where another process finds it, as the usual variables say it. */
+  readonly environment: Readonly<Record<string, string>>;
   /** A store over a bucket of this server, with fewer attempts or other credentials if wanted. */
   store(changes?: Partial<S3Settings>): S3ObjectStore;
   kill(): Promise<void>;
@@ -57,6 +59,13 @@ export async function startServer({ versions = false } = {}): Promise<TestServer
     endpoint,
     folder,
     settings,
+    environment: {
+      AWS_ENDPOINT_URL: endpoint,
+      AWS_REGION: settings.region,
+      SIGLIP2_BUCKET: settings.bucket,
+      AWS_ACCESS_KEY_ID: credentials.accessKeyId,
+      AWS_SECRET_ACCESS_KEY: credentials.secretAccessKey,
+    },
     store(changes = {}) {
       const store = new S3ObjectStore({ ...settings, ...changes });
       stores.push(store);
