@@ -1,6 +1,6 @@
 import { mkdirSync, readdirSync } from 'node:fs';
 import { join } from 'node:path';
-import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it, vi } from 'vitest';
 import { pruneCheckpoints, sweep } from '../../activities/prune-checkpoints.ts';
 import { recoverCheckpoint } from '../../activities/recover-checkpoint.ts';
 import { replan } from '../../activities/replan.ts';
@@ -138,14 +138,19 @@ describe('a shard', () => {
 
   it('trains on while the store is away, and commits when it is back', async () => {
     const plan = await planOf(store, runs());
-    const attempt = on.attempt();
+    let trains = () => {};
+    const training = new Promise<void>((resolve) => {
+      trains = resolve;
+    });
+    const attempt = { ...on.attempt(), gauge: () => trains() };
     const deps = on.deps(store, { trainer: on.trainer({ stepMs: 20 }) });
     const first = await trainShard(deps, shard(plan, 10), on.attempt());
     const outage = trainShard(deps, shard(plan, 30, first.checkpoint), attempt);
-    await new Promise((resolve) => setTimeout(resolve, 150));
+    await training;
     await server.kill();
-    await new Promise((resolve) => setTimeout(resolve, 1500));
-    expect(attempt.beats.at(-1)!.doing).toMatch(/waits for the store: .*127.0.0.1/);
+    await vi.waitFor(() => expect(attempt.beats.at(-1)!.doing).toMatch(/waits for the store: .*127.0.0.1/), {
+      timeout: 20_000,
+    });
     await server.restart();
     expect((await outage).checkpoint.sha256).toBe(expected[30]);
   });
@@ -153,10 +158,10 @@ describe('a shard', () => {
   it('that is cancelled ends with a checkpoint of the step that it was at', async () => {
     const plan = await planOf(store, runs());
     const stop = new AbortController();
-    setTimeout(() => stop.abort(), 350);
     const deps = on.deps(store, { trainer: on.trainer({ stepMs: 20 }) });
-    const stopped = await trainShard(deps, shard(plan, 60), on.attempt({ signal: stop.signal }));
-    expect(stopped.checkpoint.step).toBeLessThan(30);
+    const attempt = { ...on.attempt({ signal: stop.signal }), gauge: () => stop.abort() };
+    const stopped = await trainShard(deps, shard(plan, 60), attempt);
+    expect(stopped.checkpoint.step).toBeLessThan(60);
     expect((await steps(plan.run)).at(-1)).toBe(stopped.checkpoint.step);
     const last = await trainShard(on.deps(store), shard(plan, 60, stopped.checkpoint), on.attempt());
     expect(last.checkpoint.sha256).toBe(expected[60]);
@@ -165,8 +170,7 @@ describe('a shard', () => {
   it('that is paused by hand ends with a checkpoint and no answer, and goes on there when it is unpaused', async () => {
     const plan = await planOf(store, runs());
     const pause = new AbortController();
-    setTimeout(() => pause.abort(), 300);
-    const attempt = { ...on.attempt({ signal: pause.signal }), paused: () => true };
+    const attempt = { ...on.attempt({ signal: pause.signal }), paused: () => true, gauge: () => pause.abort() };
     const held = trainShard(on.deps(store, { trainer: on.trainer({ stepMs: 30 }) }), shard(plan, 30), attempt);
     await expect(held).rejects.toThrow(/^paused with the checkpoint of step \d+$/);
     const at = (await steps(plan.run)).at(-1)!;
