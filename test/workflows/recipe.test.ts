@@ -425,8 +425,10 @@ describe('a run that began under this code', () => {
     ['recipe-other.json', 'other'],
     ['phase-limited.json', 'limited/pretrain'],
     ['phase-went-back.json', 'patient/pretrain'],
-    // From before a change that stands behind `patched`.
+    ['phase-cut-short.json', 'cut-short/acid'],
+    // From before two changes that stand behind `patched`.
     ['phase-counted-revisions.json', 'patient/pretrain'],
+    ['phase-told-of-training.json', 'cut-short/acid'],
   ])('is still understood: %s', async (file, workflowId) => {
     const history = JSON.parse(readFileSync(new URL(file, histories), 'utf8'));
     await Worker.runReplayHistory({ workflowsPath }, history, workflowId);
