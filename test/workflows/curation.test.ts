@@ -40,7 +40,7 @@ function planned(run: string, shards: number, change: Partial<CurationPlan> = {}
 }
 
 const scored = (shard: number): ScoreShardResult => {
-  return { shard, bytes: 1, etag: 'e', sha256: 's', examples: 1, corrupt: 0 };
+  return { shard, bytes: 1, etag: 'e', examples: 1, corrupt: 0 };
 };
 
 const start = (client: Client, run: string) =>

@@ -83,7 +83,7 @@ export function activities(changes: Partial<Activities> = {}): Activities {
       const prefix = `runs/${plan.run}/export/`;
       return { uri: `s3://bucket/${prefix}`, prefix, bytes: 1, sha256: hash('e') };
     },
-    scoreShard: async ({ shard }) => ({ shard, bytes: 1, etag: 'e', sha256: hash('f'), examples: 1, corrupt: 0 }),
+    scoreShard: async ({ shard }) => ({ shard, bytes: 1, etag: 'e', examples: 1, corrupt: 0 }),
     sealScores: async ({ plan, teacher }) => ({
       ...plan,
       settings: { key: `runs/${plan.run}/data/sealed.json`, sha256: teacher.sha256 },
