@@ -59,7 +59,7 @@ export async function scoreShard(
       const { bytes, sha256, corrupt } = scored;
       const { etag } = await store.putFile(key, out, { ifAbsent: true, sha256, signal: attempt.signal });
       await deps.onPoint?.('stored');
-      return { shard, examples, bytes, etag, sha256, corrupt };
+      return { shard, examples, bytes, etag, corrupt };
     } catch (error) {
       // Another attempt was first, or the answer to this one's own write was lost.
       const other = isRunnerError(error, 'PreconditionFailed') ? await there() : null;

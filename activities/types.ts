@@ -198,7 +198,6 @@ export interface ScoreShardResult {
   readonly shard: number;
   readonly bytes: number;
   readonly etag: string;
-  readonly sha256: string;
   readonly examples: number;
   /** Examples that the teacher could not be shown. */
   readonly corrupt: number;

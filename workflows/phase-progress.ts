@@ -28,10 +28,18 @@ export interface PhaseInput {
   readonly deviceMs?: number;
   /** When it first began, in milliseconds. */
   readonly began?: number;
+  /** How often it went back to a checkpoint by itself; absent in inputs of older versions. */
+  readonly wentBack?: WentBack;
   /** What happened so far. */
   readonly events?: readonly PhaseEvent[];
   /** Wishes that are not granted yet. */
   readonly wishes?: readonly Wish[];
+}
+
+/** What no person asked for: past a damaged checkpoint, and past a batch that made it diverge. */
+export interface WentBack {
+  readonly damaged: number;
+  readonly diverged: number;
 }
 
 /** How far a phase has come. The loop of `phase.ts` and what it calls change it, handlers only add wishes. */
@@ -49,6 +57,7 @@ export class PhaseProgress {
   pace: Pace | null;
   deviceMs: number;
   readonly began: number;
+  wentBack: WentBack;
   readonly events: PhaseEvent[];
   readonly wishes: Wish[];
 
@@ -76,6 +85,7 @@ export class PhaseProgress {
     this.pace = input.pace ?? null;
     this.deviceMs = input.deviceMs ?? 0;
     this.began = input.began ?? Date.now();
+    this.wentBack = input.wentBack ?? { damaged: 0, diverged: 0 };
     this.events = [...(input.events ?? [])];
     this.wishes = [...(input.wishes ?? [])];
     this.state = this.working;
@@ -98,9 +108,10 @@ export class PhaseProgress {
   /** For the history that comes after this one. */
   carried(): PhaseInput {
     const { plan, parent, teacher, scored, revision, skip, from, last, limits, pace, deviceMs, began } = this;
-    const { events, wishes } = this;
+    const { wentBack, events, wishes } = this;
     const curation = plan.curation && { teacher, scored };
-    return { plan, parent, ...curation, skip, revision, from, last, limits, pace, deviceMs, began, events, wishes };
+    const counts = { revision, deviceMs, began, wentBack };
+    return { plan, parent, ...curation, skip, from, last, limits, pace, ...counts, events, wishes };
   }
 
   report(): PhaseReport {

@@ -5,6 +5,7 @@ import {
   condition,
   continueAsNew,
   isCancellation,
+  patched,
   proxyActivities,
   workflowInfo,
 } from '@temporalio/workflow';
@@ -56,6 +57,8 @@ export async function siglip2Phase(given: PhaseInput | PhaseAlone): Promise<Phas
         phase.shard = shard;
         if (curation && phase.working === 'scoring') {
           await shard.run(() => score(phase, curation));
+          // Runs of before this was written told of training that was not to come.
+          if (CancellationScope.current().consideredCancelled && patched('stopped-after-scoring')) break;
           await phase.tell(phase.working);
           continue;
         }

@@ -1,8 +1,8 @@
-import { proxyActivities } from '@temporalio/workflow';
+import { patched, proxyActivities } from '@temporalio/workflow';
 import type { Activities } from '../activities/types.ts';
 import { change } from './change-plan.ts';
 import { damagedStep, divergenceOf, rootFailure, sentence } from './failures.ts';
-import type { PhaseProgress } from './phase-progress.ts';
+import type { PhaseProgress, WentBack } from './phase-progress.ts';
 import { lightOptions } from './policies.ts';
 
 const { recoverCheckpoint } = proxyActivities<Activities>(lightOptions);
@@ -17,17 +17,17 @@ const mostRecoveries = 5;
 export async function meetFailure(phase: PhaseProgress, error: unknown): Promise<void> {
   // What the teacher lacks is not mended by training again from an older checkpoint.
   const failure = phase.working === 'training' ? rootFailure(error) : null;
-  if (failure?.type === 'CheckpointDamaged' && phase.revision < mostRecoveries) {
+  if (failure?.type === 'CheckpointDamaged' && timesBack(phase, 'damaged') < mostRecoveries) {
     phase.failure = failure.message;
     phase.note(failure.message);
     await phase.tell('recovering');
-    await goBack(phase, damagedStep(failure.details) ?? phase.step);
-  } else if (failure?.type === 'NonFinite' && phase.skip.length < (phase.plan.leaveOut ?? 0)) {
+    await goBack(phase, 'damaged', damagedStep(failure.details) ?? phase.step);
+  } else if (failure?.type === 'NonFinite' && timesBack(phase, 'diverged') < (phase.plan.leaveOut ?? 0)) {
     const { step, batch } = divergenceOf(failure.details);
     phase.failure = failure.message;
     await phase.tell('recovering');
     const { begins } = phase.plan;
-    await goBack(phase, step);
+    await goBack(phase, 'diverged', step);
     phase.note(`${failure.message}; goes back to step ${phase.step} and leaves out batch ${batch}`);
     // Batches that were counted anew meanwhile have other numbers.
     if (phase.plan.begins === begins) phase.leaveOut([batch]);
@@ -39,10 +39,20 @@ export async function meetFailure(phase: PhaseProgress, error: unknown): Promise
   }
 }
 
+/**
+ * How often a phase went back by itself. Before this was written, what a person changed and left out counted as well:
+ * runs of then that have come to the bound by it go on waiting.
+ */
+function timesBack({ wentBack, revision, skip }: PhaseProgress, cause: keyof WentBack): number {
+  if (patched('went-back')) return wentBack[cause];
+  return cause === 'damaged' ? revision : skip.length;
+}
+
 /** Back to a checkpoint that still verifies. Steps of before the batch was changed are trained again with the new one. */
-async function goBack(phase: PhaseProgress, belowStep: number): Promise<void> {
+async function goBack(phase: PhaseProgress, cause: keyof WentBack, belowStep: number): Promise<void> {
   const { plan, parent, skip, revision } = phase;
   phase.from = await recoverCheckpoint({ plan, parent, skip, revision, belowStep });
   phase.revision += 1;
+  phase.wentBack = { ...phase.wentBack, [cause]: phase.wentBack[cause] + 1 };
   if (plan.begins && phase.step < plan.begins.step) await change(phase, { batch: plan.batch });
 }

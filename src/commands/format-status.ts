@@ -3,18 +3,22 @@ import type { PendingWork, RunStatus } from './run-status.ts';
 /** A run's status for a person: what it is, where it is, what it does now, what is safe. */
 export function formatStatus(status: RunStatus, now: number = Date.now()): string {
   const { run, temporal, workflow, pending, newest, problems } = status;
-  const work = pending.find(({ activity }) => activity === 'trainShard') ?? pending[0];
+  const works = workOf(pending);
+  const phase = workflow?.phase ?? works.find((work) => work.phase !== null)?.phase ?? newest?.phase ?? null;
+  // Branches run side by side: steps and figures of one say nothing of another.
+  const ofPhase = works.find((work) => work.phase === phase) ?? works.find((work) => work.phase === null);
+  const live = ofPhase?.live ?? null;
+  const commit = newest?.phase === phase ? newest : null;
   const lines: string[] = [];
   const state = workflow?.state ?? (temporal === null ? 'not known to Temporal' : temporal.toLowerCase());
   lines.push(`${run}: ${state}${workflow?.failure ? `: ${workflow.failure}` : ''}`);
-  const step = Math.max(workflow?.step ?? 0, newest?.step ?? 0, work?.live?.step ?? 0);
-  const phase = work?.phase ?? workflow?.phase ?? newest?.phase;
   if (phase) {
+    const step = Math.max(workflow?.step ?? 0, commit?.step ?? 0, live?.step ?? 0);
     const share = workflow?.total ? ` of ${workflow.total} (${((100 * step) / workflow.total).toFixed(1)} %)` : '';
-    const figures = figuresOf(status, work, step);
+    const figures = figuresOf(workflow, commit, live, step);
     lines.push(`  phase ${phase}, step ${step}${share}${figures ? `, ${figures}` : ''}`);
   }
-  const curation = curationOf(work?.live?.objectives ?? newest?.metrics.objectives);
+  const curation = curationOf(live?.objectives ?? commit?.metrics.objectives);
   if (curation) lines.push(curation);
   if (workflow?.doing) lines.push(`  ${workflow.doing}`);
   const next = workflow && nextCommand[workflow.state];
@@ -22,8 +26,11 @@ export function formatStatus(status: RunStatus, now: number = Date.now()): strin
     lines.push(
       `  go on with: temporal workflow update execute --workflow-id ${run} --name ${next}, or --name abandonPhase`,
     );
-  if (work) lines.push(`  ${doing(work)}`);
-  if (work?.lastFailure) lines.push(`  before that: ${work.lastFailure}`);
+  for (const work of works) {
+    const other = work.phase !== null && work.phase !== phase ? `phase ${work.phase}: ` : '';
+    lines.push(`  ${other}${doing(work)}`);
+    if (work.lastFailure) lines.push(`  before that: ${work.lastFailure}`);
+  }
   if (temporal === 'RUNNING' && workflow === null) lines.push('  no worker answers: npm run worker starts one');
   if (newest) {
     const age = duration((now - Date.parse(newest.committed)) / 1000);
@@ -39,12 +46,24 @@ export function formatStatus(status: RunStatus, now: number = Date.now()): strin
 /** What a phase that stands still goes on with. */
 const nextCommand: Readonly<Record<string, string>> = { waiting: 'retryPhase', paused: 'resume', limit: 'setLimits' };
 
-function figuresOf({ workflow, newest }: RunStatus, work: PendingWork | undefined, step: number): string {
-  const live = work?.live;
-  const loss = live?.loss || newest?.metrics.loss;
-  const rate = live?.examplesPerSecond || newest?.metrics.examplesPerSecond;
+/** One of each phase, and one of the run itself: its training, or else what it does first. */
+function workOf(pending: RunStatus['pending']): PendingWork[] {
+  return [...new Set(pending.map(({ phase }) => phase))].map((phase) => {
+    const own = pending.filter((work) => work.phase === phase);
+    return own.find(({ activity }) => activity === 'trainShard') ?? own[0]!;
+  });
+}
+
+function figuresOf(
+  workflow: RunStatus['workflow'],
+  commit: RunStatus['newest'],
+  live: PendingWork['live'],
+  step: number,
+): string {
+  const loss = live?.loss || commit?.metrics.loss;
+  const rate = live?.examplesPerSecond || commit?.metrics.examplesPerSecond;
   const parts: string[] = [];
-  const single = lossesOf(live?.objectives ?? newest?.metrics.objectives);
+  const single = lossesOf(live?.objectives ?? commit?.metrics.objectives);
   if (loss) parts.push(`loss ${loss.toFixed(3)}${single}`);
   if (rate) parts.push(`${rate.toFixed(0)} examples/s`);
   if (live?.dataWaitShare) parts.push(`${(100 * live.dataWaitShare).toFixed(0)} % waiting for data`);

@@ -1,6 +1,7 @@
 import pMap from 'p-map';
 import { PhaseSteps } from '../recipe/steps.ts';
 import { RunnerError } from '../runtime/errors.ts';
+import { AlikeSoFar } from './alike.ts';
 import { chooseCaption } from './captions.ts';
 import { drawCrop } from './crop.ts';
 import { decodeImage } from './decode.ts';
@@ -59,18 +60,29 @@ export class BatchMaker {
     const images = length === null ? squareArrays(this.#plan, count) : patchArrays(this.#plan.naflex!, count, length);
     const described: DescribedExample[] = new Array(count);
     const parts = new PartArrays(this.#plan, count);
+    const alike = new AlikeSoFar();
     const skipped: CorruptMember[][] = Array.from({ length: count }, () => []);
     await pMap(
       skipped,
       async (own, i) => {
-        described[i] = await this.#fill(first + i, images, parts, i, (corrupt) => own.push(corrupt));
+        const { pixels, meta, text } = await this.#fill(first + i, images, parts, i, (corrupt) => own.push(corrupt));
+        alike.add(pixels, meta);
+        described[i] = { key: meta.key, text, source: meta.source ?? null };
       },
       { concurrency: decodedAtOnce },
     );
     const texts = described.map(({ text }) => text);
     const tokens = this.#tokenizer.tokenize(texts, this.#plan.textLength);
     const all = { ...images.parts, ...parts.values };
-    const made = { index: batch, images: images.images, tokens, parts: all, skipped: skipped.flat() };
+    const same = alike.with(tokens, count);
+    const made: Batch = {
+      index: batch,
+      images: images.images,
+      tokens,
+      parts: all,
+      skipped: skipped.flat(),
+      ...(same && { alike: same }),
+    };
     if (this.#plan.candidates !== undefined) return { ...made, described };
     return length === null ? made : { ...made, length };
   }
@@ -85,14 +97,14 @@ export class BatchMaker {
     await pMap(near, fetch, { concurrency: 2 });
   }
 
-  /** Writes the image and the parts of example k to place `i` of the batch; says what it is. */
+  /** Writes the image and the parts of example k to place `i` of the batch; gives what it is, and the text that it has. */
   async #fill(
     k: number,
     images: ImageArrays,
     parts: PartArrays,
     i: number,
     skip: (corrupt: CorruptMember) => void,
-  ): Promise<DescribedExample> {
+  ): Promise<DecodedExample & { readonly text: string }> {
     const { seed, phase, data } = this.#plan;
     for (let attempt = 0; attempt < candidates; attempt++) {
       const ref = attempt === 0 ? this.#order.at(k) : this.#replacement(k, attempt);
@@ -109,7 +121,7 @@ export class BatchMaker {
         images.fill(i, pixels, crop);
         const own = { tokenizer: this.#tokenizer, scores: this.#scores };
         await parts.fill(i, { k, ref, pixels, meta, crop, ...caption, ...own });
-        return { key: meta.key, text: caption.text, source: meta.source ?? null };
+        return { pixels, meta, text: caption.text };
       } catch (error) {
         if (!(error instanceof CorruptExample)) throw error;
         const corrupt = { shard: shard.key, name: entry.name, reason: error.message };

@@ -1,5 +1,6 @@
 import type { DataSettings } from '../recipe/schema.ts';
 import type { NaflexBatches } from '../recipe/steps.ts';
+import type { Alike } from './alike.ts';
 import type { BatchPartSettings } from './batch-parts.ts';
 import type { Region } from './regions.ts';
 
@@ -86,6 +87,8 @@ export interface Batch {
   readonly parts: Readonly<Record<string, Uint8Array | Int32Array | Float32Array>>;
   /** Examples of this batch that could not be decoded and were replaced. */
   readonly skipped: readonly CorruptMember[];
+  /** Where nothing tells the examples apart by their pictures, or by their texts. */
+  readonly alike?: Alike;
   /** What each example is, where they are candidates: for reports. */
   readonly described?: readonly DescribedExample[];
 }

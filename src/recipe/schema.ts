@@ -246,7 +246,9 @@ const checkpointSchema = z.strictObject({
 });
 
 const divergenceSchema = z.strictObject({
-  maxLoss: positive.optional().describe('A loss above it counts as diverged, as one that is no number always does.'),
+  maxLoss: positive
+    .optional()
+    .describe('A loss above it counts as diverged, as a loss or gradient that is no number always does.'),
   leaveOut: z
     .int()
     .min(0)

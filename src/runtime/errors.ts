@@ -21,7 +21,7 @@ export type ErrorCode =
   | 'TrainerCrashed'
   | 'TrainerStuck'
   | 'DeviceMissing'
-  | 'NonFinite'
+  | 'NonFinite' // a step that can't be gone on from: what is wrong, the details of one of training say as `kind`
   | 'RunWaits' // a phase failed, and waits for a person
   | 'SetupMissing';
 

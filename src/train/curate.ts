@@ -4,9 +4,10 @@ import { openSelector, type Selector } from '../curation/selector.ts';
 import type { Batch } from '../data/types.ts';
 import { type Embedder, openEmbedder } from '../model/embed.ts';
 import { embeddingWidth, fullVocabulary } from '../model/sizes.ts';
-import { isRunnerError, RunnerError } from '../runtime/errors.ts';
+import { isRunnerError } from '../runtime/errors.ts';
 import { chosenRows, embedCandidates } from './candidates.ts';
 import { type Choice, choiceFigures, Extremes } from './curation-figures.ts';
+import { diverged } from './divergence.ts';
 import type { CurationSettings, PhaseSettings } from './protocol.ts';
 
 /** Arrays of a super-batch that are there for the choice alone. */
@@ -72,7 +73,8 @@ export class Curator {
     const { picked, scores } = await this.#selector.select(inputs).catch((error) => {
       if (!isRunnerError(error, 'NonFinite')) throw error;
       // With the batch, so that the phase can leave it out.
-      throw new RunnerError('NonFinite', error.message, { details: { step, batch: batch.index }, cause: error });
+      const message = `${error.message}, in batch ${batch.index}; retryPhase with a lower learningRate`;
+      throw diverged('scoreNotFinite', step, batch, message, error);
     });
     const choice: Choice = { picks: picked, own: scores };
     this.extremes.add(choice, batch);

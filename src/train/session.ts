@@ -7,9 +7,9 @@ import type { BatchSource, CorruptMember, DataIndex } from '../data/types.ts';
 import type { Pace } from '../recipe/pace.ts';
 import { PhaseSteps } from '../recipe/steps.ts';
 import { collectGarbage } from '../runtime/collect-garbage.ts';
-import { RunnerError } from '../runtime/errors.ts';
 import { Curator } from './curate.ts';
 import { writeSheet } from './curation-figures.ts';
+import { checkBatch, checkStep } from './divergence.ts';
 import { Pacing } from './pacing.ts';
 import type { Progress, Snapshot, TrainJob } from './protocol.ts';
 import { freshState, readState, writeState } from './state.ts';
@@ -70,17 +70,11 @@ export class TrainingSession {
       held.batches!.next = step - job.begins.step;
       skipped.push(...batch.skipped);
       const waited = performance.now() - asked;
+      checkBatch(settings, step, batch);
       const { batch: chosen, figures } = held.curator ? await held.curator.choose(step, batch) : { batch, figures: {} };
-      const { loss, gradientNorm, objectives } = held.trainer.step(step, chosen, seenBefore(step));
-      const { maxLoss = Number.POSITIVE_INFINITY } = settings;
-      if (!Number.isFinite(loss) || !Number.isFinite(gradientNorm) || loss > maxLoss) {
-        throw new RunnerError(
-          'NonFinite',
-          `the loss of step ${step} is ${loss} with a gradient norm of ${gradientNorm}: retryPhase with a lower ` +
-            'learningRate, or start again with a longer schedule.warmup',
-          { details: { step, batch: batch.index } },
-        );
-      }
+      const stepped = held.trainer.step(step, chosen, seenBefore(step));
+      checkStep(settings, step, batch, stepped);
+      const { loss, objectives } = stepped;
       window.add({
         count: seenBefore(step + 1) - seenBefore(step),
         loss,

@@ -192,7 +192,7 @@ describe('a branch', () => {
     expect(strict.phases[0]).toMatchObject({ leaveOut: 3 });
     await expect(of(strict.phases[0]!, 10, null)).rejects.toMatchObject({
       code: 'NonFinite',
-      details: { step: 1, batch: 0 },
+      details: { kind: 'lossAboveMax', step: 1, batch: 0 },
     });
     for (const one of trainers) await one.close();
   }, 120_000);

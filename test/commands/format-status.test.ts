@@ -1,6 +1,8 @@
-import { expect, it } from 'vitest';
+import { describe, expect, it } from 'vitest';
 import { formatStatus } from '../../src/commands/format-status.ts';
-import type { RunStatus } from '../../src/commands/run-status.ts';
+import type { PendingWork, RunStatus } from '../../src/commands/run-status.ts';
+import { type PhaseState, statusOf } from '../../workflows/messages.ts';
+import { planOf, resultOf } from '../workflows/harness.ts';
 
 const statusWith = (objectives?: Record<string, number>): RunStatus => ({
   run: 'first',
@@ -38,4 +40,54 @@ it('tells of a phase of curation what the chosen are worth, and from which sourc
     '  curation: mean score of the chosen 1.250, of the rejected -0.500; web 40.0 % -> 25.0 %, noise 10.0 % -> 0.0 %\n',
   );
   expect(formatStatus(statusWith({ 'loss/sigmoid': 4.5 }))).not.toContain('curation');
+});
+
+describe('where two phases are open', () => {
+  // pretrain is at 60 of 90, with the newest checkpoint of the run; acid began later, and is at 40 of 80.
+  const report = (phase: string, state: PhaseState, step: number, total: number) => {
+    const plan = { ...planOf('first', total, 10), phase };
+    const last = resultOf({ plan, revision: 0, parent: null, from: null, toStep: step }, step);
+    return { phase, state, from: 0, total, revision: 0, batch: 4, last };
+  };
+  const shown = (state: PhaseState) => statusOf('first', state, report('acid', state, 40, 80), 4, null, 0);
+  const committed = { ...statusWith({ 'curation/chosen': 1, 'curation/rejected': 0 }).newest!, step: 60 };
+  const shard = (phase: string | null, live: PendingWork['live']): PendingWork => ({
+    ...{ activity: 'trainShard', activityId: '7', workflowId: `first/${phase}`, paused: false, phase, attempt: 1 },
+    ...{ waiting: false, lastFailure: null, live, beatSecondsAgo: 0 },
+  });
+  const lines = (status: Partial<RunStatus>) =>
+    formatStatus({ ...statusWith(), newest: committed, ...status }, Date.parse('2026-01-01T00:01:00Z')).split('\n');
+
+  it('takes steps and figures from the one that is shown, and the last checkpoint from whichever has it', () => {
+    expect(lines({ workflow: shown('training') })).toEqual([
+      'first: training',
+      '  phase acid, step 40 of 80 (50.0 %)',
+      '  last checkpoint first/pretrain@60, 1 min 0 s ago, sha256 ffffffffffff...',
+      '',
+    ]);
+    const own = lines({ workflow: shown('training'), newest: { ...committed, phase: 'acid' } });
+    expect(own.slice(1, 3)).toEqual([
+      '  phase acid, step 60 of 80 (75.0 %), loss 4.500, 100 examples/s, about 1 s left',
+      '  curation: mean score of the chosen 1.000, of the rejected 0.000',
+    ]);
+  });
+
+  it('says of each what it does', () => {
+    const pending = [shard('pretrain', { step: 77, loss: 3 }), shard('acid', { step: 44, loss: 2 })];
+    expect(lines({ workflow: shown('training'), pending }).slice(1, 4)).toEqual([
+      '  phase acid, step 44 of 80 (55.0 %), loss 2.000',
+      '  phase pretrain: trainShard',
+      '  trainShard',
+    ]);
+    expect(lines({ workflow: shown('waiting'), pending: [pending[0]!] }).slice(1, 4)).toEqual([
+      '  phase acid, step 40 of 80 (50.0 %)',
+      '  go on with: temporal workflow update execute --workflow-id first --name retryPhase, or --name abandonPhase',
+      '  phase pretrain: trainShard',
+    ]);
+  });
+
+  it('takes what a phase that was started alone does for its own', () => {
+    const alone = { workflow: shown('training'), pending: [shard(null, { step: 44, loss: 2 })] };
+    expect(lines(alone)[1]).toBe('  phase acid, step 44 of 80 (55.0 %), loss 2.000');
+  });
 });

@@ -14,6 +14,7 @@ import type { RunStatus, Status } from '../../workflows/messages.ts';
 import type { siglip2Phase } from '../../workflows/phase.ts';
 import type { siglip2Recipe } from '../../workflows/recipe.ts';
 import { planOf, resultOf, runPlanOf, testTemporal } from './harness.ts';
+import { keepHistory } from './histories.ts';
 
 const temporal = testTemporal();
 
@@ -39,7 +40,7 @@ function planned(run: string, shards: number, change: Partial<CurationPlan> = {}
 }
 
 const scored = (shard: number): ScoreShardResult => {
-  return { shard, bytes: 1, etag: 'e', sha256: 's', examples: 1, corrupt: 0 };
+  return { shard, bytes: 1, etag: 'e', examples: 1, corrupt: 0 };
 };
 
 const start = (client: Client, run: string) =>
@@ -146,6 +147,64 @@ describe('a phase of curation', () => {
         expect(await run.executeUpdate('resume', { args: [{ phase: 'acid' }] })).toBe('accepted');
         expect((await run.result()).phases).toHaveLength(2);
         expect(done).toBeGreaterThanOrEqual(3);
+      },
+    );
+  });
+
+  it('that is cancelled just when it has scored ends there, and tells of no training', async () => {
+    let sealing = () => {};
+    let seal = () => {};
+    const begun = new Promise<void>((resolve) => {
+      sealing = resolve;
+    });
+    const held = new Promise<void>((resolve) => {
+      seal = resolve;
+    });
+    let trained = 0;
+    await temporal.serving(
+      {
+        plan: async ({ run }) => planned(run, 1),
+        sealScores: async ({ plan, teacher }) => {
+          sealing();
+          await held;
+          return { ...plan, curation: { ...plan.curation!, sealed: teacher } };
+        },
+        trainShard: async (input) => {
+          if (input.plan.phase === 'acid') trained++;
+          return resultOf(input, input.toStep);
+        },
+      },
+      async (client, workflows) => {
+        const run = await start(client, 'cut-short');
+        await begun;
+        // So that the end of the scoring and the cancellation reach the workflow at once.
+        await workflows.stop();
+        const phase = client.workflow.getHandle<typeof siglip2Phase>('cut-short/acid');
+        seal();
+        const eventsOf = async () => (await phase.fetchHistory()).events!;
+        await until(async () => {
+          const events = await eventsOf();
+          const sealed = events.find((event) => {
+            return event.activityTaskScheduledEventAttributes?.activityType?.name === 'sealScores';
+          });
+          return events.some(({ activityTaskCompletedEventAttributes: done }) =>
+            done?.scheduledEventId?.equals(sealed!.eventId!),
+          );
+        });
+        await phase.cancel();
+        await workflows.start();
+        await expect(phase.result()).rejects.toThrow(/cancel/i);
+        await expect(run.result()).rejects.toThrow();
+        const told = (await eventsOf()).flatMap(({ upsertWorkflowSearchAttributesEventAttributes: shown }) => {
+          const data = shown?.searchAttributes?.indexedFields?.SiglipState?.data;
+          return data ? [JSON.parse(Buffer.from(data).toString())] : [];
+        });
+        // When it began, and with its one shard.
+        expect(told).toEqual(['scoring', 'scoring', 'stopped']);
+        const history = await run.query<Record<string, { what: string }[]>>('history');
+        expect(history.acid!.map(({ what }) => what)).toEqual(told);
+        expect(trained).toBe(0);
+        await keepHistory(client, 'cut-short/acid', 'phase-cut-short.json');
       },
     );
   });

@@ -1,7 +1,14 @@
 import { fileURLToPath } from 'node:url';
 import { Context } from '@temporalio/activity';
 import { Client, Connection } from '@temporalio/client';
-import { bundleWorkflowCode, DefaultLogger, NativeConnection, Runtime, Worker } from '@temporalio/worker';
+import {
+  bundleWorkflowCode,
+  DefaultLogger,
+  NativeConnection,
+  Runtime,
+  Worker,
+  type WorkerOptions,
+} from '@temporalio/worker';
 import { afterAll, beforeAll } from 'vitest';
 import { toFailure } from '../../activities/failures.ts';
 import type { Activities, PhasePlan, RunPlan, ShardInput, ShardResult } from '../../activities/types.ts';
@@ -76,7 +83,7 @@ export function activities(changes: Partial<Activities> = {}): Activities {
       const prefix = `runs/${plan.run}/export/`;
       return { uri: `s3://bucket/${prefix}`, prefix, bytes: 1, sha256: hash('e') };
     },
-    scoreShard: async ({ shard }) => ({ shard, bytes: 1, etag: 'e', sha256: hash('f'), examples: 1, corrupt: 0 }),
+    scoreShard: async ({ shard }) => ({ shard, bytes: 1, etag: 'e', examples: 1, corrupt: 0 }),
     sealScores: async ({ plan, teacher }) => ({
       ...plan,
       settings: { key: `runs/${plan.run}/data/sealed.json`, sha256: teacher.sha256 },
@@ -96,7 +103,13 @@ export function activities(changes: Partial<Activities> = {}): Activities {
   ) as unknown as Activities;
 }
 
-/** A real Temporal, and a worker over the activities of a test. */
+/** A worker that the server does without for a while. */
+export interface Stoppable {
+  stop(): Promise<void>;
+  start(): Promise<void>;
+}
+
+/** A real Temporal, and workers over the activities of a test. */
 export function testTemporal() {
   const services = testServices({ only: ['temporal'] });
   let bundle: Awaited<ReturnType<typeof bundleWorkflowCode>>;
@@ -116,19 +129,31 @@ export function testTemporal() {
   return {
     client: () => new Client({ connection }),
     address: () => services().temporal!.address,
-    /** Runs `work` while a worker serves both queues. */
-    async serving<T>(of: Partial<Activities>, work: (client: Client) => Promise<T>): Promise<T> {
-      const common = { connection: native, activities: activities(of) };
-      const workers = [
-        await Worker.create({ ...common, workflowBundle: bundle, taskQueue: 'siglip2' }),
-        await Worker.create({ ...common, taskQueue: deviceQueue, maxHeartbeatThrottleInterval: '100ms' }),
-      ];
-      const running = Promise.all(workers.map((worker) => worker.run()));
+    /** Runs `work` while workers serve both queues; the one of the workflows can be stopped for a while. */
+    async serving<T>(of: Partial<Activities>, work: (client: Client, workflows: Stoppable) => Promise<T>): Promise<T> {
+      const light = { taskQueue: 'siglip2', activities: activities(of) };
+      const device = { ...light, taskQueue: deviceQueue, maxHeartbeatThrottleInterval: '100ms' } as const;
+      const start = async (options: Omit<WorkerOptions, 'connection'>) => {
+        const worker = await Worker.create({ connection: native, ...options });
+        const running = worker.run();
+        return async () => {
+          if (worker.getState() === 'RUNNING') worker.shutdown();
+          await running;
+        };
+      };
+      const startWorkflows = () => start({ taskQueue: 'siglip2', workflowBundle: bundle });
+      let stopWorkflows = await startWorkflows();
+      const stopOthers = [await start(light), await start(device)];
+      const workflows: Stoppable = {
+        stop: () => stopWorkflows(),
+        async start() {
+          stopWorkflows = await startWorkflows();
+        },
+      };
       try {
-        return await work(new Client({ connection }));
+        return await work(new Client({ connection }), workflows);
       } finally {
-        for (const worker of workers) worker.shutdown();
-        await running;
+        await Promise.all([stopWorkflows, ...stopOthers].map((stop) => stop()));
       }
     },
   };

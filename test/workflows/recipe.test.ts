@@ -318,6 +318,22 @@ describe('a phase', () => {
     );
   });
 
+  it('that went back five times since its checkpoints were damaged waits for a person', async () => {
+    const trainShard = async ({ plan, revision }: ShardInput) => {
+      throw checkpointDamaged({ ...plan, revision, step: 20 }, 'model.safetensors', 'is missing');
+    };
+    await temporal.serving({ trainShard }, async (client) => {
+      const handle = await phase(client, 'worn-out', 40, 10);
+      await until(async () => (await handle.query<Status>('status')).state === 'waiting');
+      expect(await handle.query<Status>('status')).toMatchObject({
+        revision: 5,
+        failure: expect.stringMatching(/is missing/),
+      });
+      await handle.executeUpdate('abandonPhase');
+      await expect(handle.result()).rejects.toThrow();
+    });
+  });
+
   it('that is started alone with a recipe plans itself, for its own run or under a name of its own', async () => {
     const asked: unknown[] = [];
     const planPhase = async (input: { run: string; recipe: unknown; phase?: string }) => {
@@ -408,6 +424,11 @@ describe('a run that began under this code', () => {
     ['phase-other.json', 'other/pretrain'],
     ['recipe-other.json', 'other'],
     ['phase-limited.json', 'limited/pretrain'],
+    ['phase-went-back.json', 'patient/pretrain'],
+    ['phase-cut-short.json', 'cut-short/acid'],
+    // From before two changes that stand behind `patched`.
+    ['phase-counted-revisions.json', 'patient/pretrain'],
+    ['phase-told-of-training.json', 'cut-short/acid'],
   ])('is still understood: %s', async (file, workflowId) => {
     const history = JSON.parse(readFileSync(new URL(file, histories), 'utf8'));
     await Worker.runReplayHistory({ workflowsPath }, history, workflowId);

@@ -140,6 +140,12 @@ describe('temporal workflow reset', () => {
     await running('refused', [20, 10], async (client) => {
       await stepOf(client, 'refused');
       expect(await reset('refused/pretrain', '--event-id', '9999')).toMatch(/EventId|event/i);
+      // Only where a workflow task ended.
+      const { events } = await client.workflow.getHandle('refused/pretrain').fetchHistory();
+      const shard = events!.find(({ activityTaskStartedEventAttributes: started }) => started)!;
+      expect(await reset('refused/pretrain', '--event-id', String(shard.eventId))).toMatch(
+        /failed to reset workflow: .*(this event must be at the boundary|Can only reset workflow to event ID in range)/,
+      );
       expect(await reset('refused/elsewhere', '--type', 'FirstWorkflowTask')).toMatch(/not found/i);
     });
   });

@@ -285,6 +285,44 @@ describe('a run', () => {
     });
   });
 
+  it('that a person tried again five times, without some batches, still goes back by itself', async () => {
+    const shards: unknown[] = [];
+    const trainShard = async (input: ShardInput) => {
+      const { revision, toStep, skip } = input;
+      if (toStep <= 50) return slowShard(input);
+      shards.push([input.from?.step ?? 0, revision, skip]);
+      if (revision < 5) throw new RunnerError('DiskFull', `the disk is full, ${revision}`);
+      if (revision === 5) throw new RunnerError('CheckpointDamaged', 'it is damaged', { details: { step: 50 } });
+      if (revision === 6) throw new RunnerError('NonFinite', 'it is NaN', { details: { step: 52, batch: 51 } });
+      return slowShard(input);
+    };
+    const recoverCheckpoint: Activities['recoverCheckpoint'] = async (input) => {
+      const step = input.belowStep - 5;
+      return resultOf({ ...input, revision: 0, from: null, toStep: step }, step).checkpoint;
+    };
+    const plan = async () => {
+      const planned = runPlanOf('patient', 70, 50);
+      return { ...planned, phases: [{ ...planned.phases[0]!, leaveOut: 1 }] };
+    };
+    await steered('patient', { trainShard, recoverCheckpoint, plan }, 70, async (run) => {
+      for (let time = 0; time < 5; time++) {
+        await expect
+          .poll(async () => (await run.status()).failure, { timeout: 20_000 })
+          .toBe(`the disk is full, ${time}`);
+        await run.until('waiting');
+        await run.ask('retryPhase', { skip: { from: 60 + time, to: 60 + time } });
+      }
+      expect((await run.result()).phases[0]!.checkpoint).toMatchObject({ step: 70, revision: 7 });
+      const skip = [60, 61, 62, 63, 64];
+      expect(shards.slice(5)).toEqual([
+        [50, 5, skip],
+        [50, 6, skip],
+        [50, 7, [51, ...skip]],
+      ]);
+      await run.keep('phase-went-back.json');
+    });
+  });
+
   it('tried again as it is fails again and waits again; given up, it ends with what broke it', async () => {
     let tries = 0;
     const trainShard = async () => {

@@ -1,0 +1,84 @@
+import type { Command } from 'commander';
+import { nameOf } from '../checkpoint/damage.ts';
+import { findNamed, parseName } from '../checkpoint/names.ts';
+import { pin, unpin } from '../checkpoint/pins.ts';
+import { pullCheckpoint } from '../checkpoint/pull.ts';
+import { sweepRun } from '../checkpoint/sweep.ts';
+import { objectStoreFromEnvironment } from '../storage/s3.ts';
+import { fetchMetrics } from './fetch-metrics.ts';
+import { listRuns } from './list-runs.ts';
+import { print, say } from './output.ts';
+import { remove } from './remove.ts';
+import { connect, requireEnded } from './temporal-client.ts';
+
+/** What is in the bucket: looking at it, fetching it, holding it, deleting it. */
+export function addCheckpointCommands(program: Command): void {
+  program
+    .command('pull <what> <folder>')
+    .description('fetch RUN, RUN/PHASE or RUN/PHASE@STEP, verified, as a folder that transformers loads')
+    .option('--training', 'also what only a resume needs: moments and the like')
+    .action(async (what: string, folder: string, { training }: { training?: boolean }) => {
+      const options = { log: say, ...(training ? { training } : {}) };
+      const { run, phase, step, sha256 } = await pullCheckpoint(objectStoreFromEnvironment(), what, folder, options);
+      print(`${folder} holds ${run}/${phase}@${step}, sha256 ${sha256}\n`);
+    });
+
+  program
+    .command('ls [run]')
+    .description('the newest checkpoint of every phase in the bucket, or all checkpoints of one run')
+    .action(async (run?: string) => {
+      for await (const line of listRuns(objectStoreFromEnvironment(), run)) print(`${line}\n`);
+    });
+
+  program
+    .command('metrics <run> <folder>')
+    .description('fetch the figures of a run: event files for tensorboard --logdir, and a .jsonl for each phase')
+    .action(async (run: string, folder: string) => {
+      const pieces = await fetchMetrics(objectStoreFromEnvironment(), run, folder);
+      print(`${folder} holds ${pieces} pieces; tensorboard --logdir ${folder} shows them\n`);
+    });
+
+  program
+    .command('pin <what>')
+    .description('hold RUN/PHASE@STEP, or the newest of RUN/PHASE: no retention deletes it')
+    .option('--as <who>', 'a name for the pin', 'person')
+    .action(async (what: string, { as: who }: { as: string }) => {
+      const store = objectStoreFromEnvironment();
+      const at = await findNamed(store, what);
+      await pin(store, at, who);
+      print(`${nameOf(at)} is pinned by ${who}\n`);
+    });
+
+  program
+    .command('unpin <what>')
+    .description('let go of RUN/PHASE@STEP')
+    .option('--as <who>', 'the name of the pin', 'person')
+    .action(async (what: string, { as: who }: { as: string }) => {
+      const store = objectStoreFromEnvironment();
+      const at = await findNamed(store, what);
+      await unpin(store, at, who);
+      print(`${nameOf(at)} is no longer pinned by ${who}\n`);
+    });
+
+  program
+    .command('rm <what>')
+    .description('delete RUN, the checkpoints of RUN/PHASE, or RUN/PHASE@STEP; what is pinned is refused')
+    .option('--yes', 'do it; without, say what would be deleted')
+    .action(async (what: string, { yes }: { yes?: boolean }) => {
+      const name = parseName(what);
+      await requireEnded(await connect(), name.run, `rm ${what}`);
+      for await (const line of remove(objectStoreFromEnvironment(), what, name, yes === true)) print(`${line}\n`);
+    });
+
+  program
+    .command('sweep <run>')
+    .description('delete what killed attempts left in a run, older than a day; a run does so itself at its end')
+    .option('--now', 'whatever its age: for a run that has ended')
+    .action(async (run: string, { now }: { now?: boolean }) => {
+      parseName(run);
+      if (now) await requireEnded(await connect(), run, `sweep ${run} --now`);
+      const graceMs = now ? 0 : 24 * 3_600_000;
+      const { prefixes, uploads, pins } = await sweepRun(objectStoreFromEnvironment(), run, { graceMs });
+      print(`${prefixes.length} attempts without a commit, ${uploads} unfinished uploads, ${pins} old pins deleted\n`);
+    });
+}

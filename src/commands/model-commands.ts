@@ -1,0 +1,70 @@
+import { randomBytes } from 'node:crypto';
+import type { Command } from 'commander';
+import { importModel, importPhase } from '../checkpoint/hugging-face/import-model.ts';
+import { writeModelFolder } from '../checkpoint/hugging-face/write-folder.ts';
+import { namePattern } from '../checkpoint/keys.ts';
+import { openModel } from '../checkpoint/open-model.ts';
+import { RunnerError } from '../runtime/errors.ts';
+import { paths } from '../runtime/paths.ts';
+import { codeVersion } from '../runtime/version.ts';
+import { objectStoreFromEnvironment } from '../storage/s3.ts';
+import type { EmbedOptions } from './embed.ts';
+import { print } from './output.ts';
+
+/** Models in the files of others: what comes in, what goes out, and what one makes of pictures and texts. */
+export function addModelCommands(program: Command): void {
+  program
+    .command('import <source> <run>')
+    .description(
+      'make a checkpoint of a Hugging Face folder (SiglipModel, Siglip2Model) or a big_vision .npz, for phases to start from',
+    )
+    .action(async (source: string, run: string) => {
+      if (!namePattern.test(run))
+        throw new RunnerError(
+          'RecipeInvalid',
+          `${JSON.stringify(run.slice(0, 100))} can't name a run; allowed: at most 200 of A-Z, a-z, 0-9, ., _ and -`,
+        );
+      const attempt = `import-${randomBytes(4).toString('hex')}`;
+      const made = { scratch: paths().scratch, codeVersion: codeVersion(), attempt };
+      const { sha256 } = await importModel(objectStoreFromEnvironment(), source, run, made);
+      const from = JSON.stringify({ run, phase: importPhase });
+      print(`${run}/${importPhase}@0, sha256 ${sha256}\na phase goes on from it with "from": ${from}\n`);
+    });
+
+  program
+    .command('convert <source> <folder>')
+    .description('write a model that import reads, or one that was pulled, as another Hugging Face folder')
+    .option('--dtype <type>', 'f32 or bf16', 'f32')
+    .option('--max-shard-size <gigabytes>', 'larger files are split, with an index', '5')
+    .action(
+      async (source: string, folder: string, { dtype, maxShardSize }: { dtype: string; maxShardSize: string }) => {
+        if (dtype !== 'f32' && dtype !== 'bf16')
+          throw new RunnerError('RecipeInvalid', `--dtype is ${dtype}; allowed: f32, bf16`);
+        const shardBytes = Number(maxShardSize) * 1e9;
+        if (!(shardBytes > 0))
+          throw new RunnerError('RecipeInvalid', `--max-shard-size is ${maxShardSize}; allowed: a number above 0`);
+        const model = await openModel(source);
+        try {
+          await writeModelFolder(folder, model, { dtype, shardBytes });
+        } finally {
+          await model.close();
+        }
+        print(`${folder} holds the model in ${dtype}\n`);
+      },
+    );
+
+  program
+    .command('embed')
+    .description('embed images and texts with a Hugging Face folder of a SigLIP 2 model, as transformers does')
+    .requiredOption('--model <folder>', 'an exported, pulled or downloaded model')
+    .option('--image <files...>', 'pictures')
+    .option('--text <texts...>', 'texts')
+    .option('--max-num-patches <count>', 'NaFlex: patches of an image', '256')
+    .option('--json', 'as JSON: image_embeds, text_embeds, logits_per_text')
+    .action(async (options: EmbedOptions & { maxNumPatches: string; json?: boolean }) => {
+      // The only command that computes: TensorFlow is loaded here.
+      const { embed, formatEmbeddings } = await import('./embed.ts');
+      const found = await embed({ ...options, patches: Number(options.maxNumPatches) });
+      print(options.json ? `${JSON.stringify(found)}\n` : formatEmbeddings(found, options));
+    });
+}

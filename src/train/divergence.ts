@@ -1,0 +1,69 @@
+import type { Batch } from '../data/types.ts';
+import { RunnerError } from '../runtime/errors.ts';
+import type { PhaseSettings } from './protocol.ts';
+import type { StepMetrics } from './step.ts';
+
+/**
+ * What is wrong with a step that a phase can't go on from, as `kind` in the details of a NonFinite. The phase goes back
+ * to its last checkpoint and leaves out the batch, whatever it is; what to do when that does not help depends on it.
+ */
+export type Divergence = 'deadInputs' | 'scoreNotFinite' | 'lossNotFinite' | 'gradientNotFinite' | 'lossAboveMax';
+
+/** The error of a step that has diverged on a batch. */
+export function diverged(kind: Divergence, step: number, batch: Batch, message: string, cause?: unknown): RunnerError {
+  return new RunnerError('NonFinite', message, { details: { kind, step, batch: batch.index }, cause });
+}
+
+/** Smaller batches may be alike by chance, where data have many copies or blank pictures. */
+const fewest = 16;
+
+/** Looks at what a step is about to train on. NonFinite when all of it is alike: nothing can be learned from it. */
+export function checkBatch({ batches, objectives }: PhaseSettings, step: number, batch: Batch): void {
+  const { alike, tokens } = batch;
+  const count = tokens.length / batches.textLength;
+  if (!alike || count < fewest) return;
+  // What only looks at pictures may do without texts.
+  const same = alike.pictures ? 'pictures' : objectives.sigmoid && alike.texts ? 'texts' : null;
+  if (same === null) return;
+  // Their batches are fixed: see `overridesProblem`.
+  const fixed = batches.naflex !== undefined || batches.candidates !== undefined;
+  const then = fixed ? 'start again with others' : 'retryPhase with other data or with skip';
+  throw diverged(
+    'deadInputs',
+    step,
+    batch,
+    `all ${count} ${same} of ${nameOf(step, batch)} are the same, so that it can teach nothing: look at the data, then ${then}`,
+  );
+}
+
+/** Looks at what a step came to. NonFinite when it has diverged. */
+export function checkStep(
+  { maxLoss = Number.POSITIVE_INFINITY, precision }: PhaseSettings,
+  step: number,
+  batch: Batch,
+  { loss, gradientNorm }: StepMetrics,
+): void {
+  const fail = (kind: Divergence, message: string) => diverged(kind, step, batch, message);
+  const at = nameOf(step, batch);
+  const slower = 'retryPhase with a lower learningRate';
+  if (!Number.isFinite(loss))
+    throw fail(
+      'lossNotFinite',
+      `the loss of ${at} is ${loss}: ${slower}, or start again with a longer schedule.warmup`,
+    );
+  if (!Number.isFinite(gradientNorm)) {
+    const exact = precision === 'bf16' ? ' or with precision f32' : '';
+    throw fail(
+      'gradientNotFinite',
+      `the gradient norm of ${at} is ${gradientNorm}, at a loss of ${loss}: ${slower}${exact}`,
+    );
+  }
+  if (loss > maxLoss)
+    throw fail(
+      'lossAboveMax',
+      `the loss of ${at} is ${loss}, above the divergence.maxLoss of ${maxLoss}: ${slower}, or start again with a higher divergence.maxLoss`,
+    );
+}
+
+/** With the number that `retryPhase` skips it by. */
+const nameOf = (step: number, { index }: Batch) => `step ${step} (batch ${index})`;

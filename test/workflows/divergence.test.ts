@@ -1,0 +1,125 @@
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { createActivities } from '../../activities/index.ts';
+import { plan } from '../../activities/plan.ts';
+import { trainShard } from '../../activities/train-shard.ts';
+import { makeEmojiDataset } from '../../infra/emoji/make.ts';
+import { indexData } from '../../src/data/index-data.ts';
+import { ExampleOrder } from '../../src/data/order.ts';
+import { createTrainerProcess, type TrainerProcess } from '../../src/runtime/trainer-process.ts';
+import type { S3ObjectStore } from '../../src/storage/s3.ts';
+import type { PhaseEvent, RunStatus } from '../../workflows/messages.ts';
+import type { siglip2Recipe } from '../../workflows/recipe.ts';
+import { type Hands, hands } from '../activities/fixture.ts';
+import { copyWithBlanks } from '../data/blank-copies.ts';
+import { tinyRecipe } from '../faults/harness.ts';
+import { startServer, type TestServer } from '../storage/versitygw.ts';
+import { testTemporal } from './harness.ts';
+
+// Real pictures of which some have become blank, a real trainer, S3 and Temporal.
+const temporal = testTemporal();
+const batch = 32;
+const [seed, phase] = [1, 'pretrain'];
+const blankBatch = 2;
+let server: TestServer;
+let store: S3ObjectStore;
+let on: Hands;
+let trainer: TrainerProcess;
+
+beforeAll(async () => {
+  server = await startServer();
+  store = server.store();
+  on = hands();
+  const env = { ...process.env, ...server.environment };
+  trainer = createTrainerProcess({ lockFile: `${on.folder}/real.lock`, log: { info() {}, warn() {} }, env });
+  await makeEmojiDataset(store, { concepts: 24 });
+  const index = await indexData(store, 'data/emoji/train');
+  const order = new ExampleOrder(index, seed, phase);
+  const members = Array.from({ length: batch }, (_, i) => order.at(blankBatch * batch + i));
+  const isOf = (some: typeof members, shard: number, example: number) =>
+    some.some((one) => one.shard === shard && one.example === example);
+  await copyWithBlanks(store, index, 'data/part', ({ shard, example }) => {
+    const blank = isOf(members, shard, example);
+    return { picture: blank, caption: blank };
+  });
+  await copyWithBlanks(store, index, 'data/all', () => ({ picture: true, caption: false }));
+});
+afterAll(async () => {
+  await trainer.close();
+  await on.close();
+  await server.stop();
+});
+
+const recipe = (train: string, changes: object = {}) =>
+  tinyRecipe({
+    seed,
+    data: { train, evaluation: 'data/emoji/held-out' },
+    schedule: { total: { steps: 6 }, warmup: { steps: 1 } },
+    phases: [{ name: phase, batch }],
+    checkpoint: { every: { steps: 2 }, shard: { steps: 2 } },
+    ...changes,
+  });
+
+/** A run that is trained by the real activities, until `work` has seen enough. */
+async function running(
+  run: string,
+  of: object,
+  work: (handle: Handle, events: () => Promise<string[]>) => Promise<void>,
+) {
+  const { evaluate: _, exportModel: __, ...real } = createActivities(on.deps(store, { trainer }));
+  await temporal.serving(real, async (client) => {
+    const handle = await client.workflow.start<typeof siglip2Recipe>('siglip2Recipe', {
+      taskQueue: 'siglip2',
+      workflowId: run,
+      args: [of],
+    });
+    const inPhase = client.workflow.getHandle(`${run}/${phase}`);
+    await work(handle, async () => {
+      const { [phase]: all } = await inPhase.query<Record<string, PhaseEvent[]>>('history');
+      return all!.map(({ what }) => what);
+    });
+  });
+}
+type Handle = { result(): ReturnType<typeof siglip2Recipe>; query<T>(name: string): Promise<T> } & {
+  executeUpdate(name: string): Promise<unknown>;
+};
+
+describe('a phase with a batch that can teach nothing', () => {
+  const message = (step: number, number: number) =>
+    `all 32 pictures of step ${step} (batch ${number}) are the same, so that it can teach nothing: look at the data, then retryPhase with other data or with skip`;
+
+  it('goes back to its last checkpoint and ends as one that never had it, and says so', async () => {
+    await running('part', recipe('data/part'), async (handle, events) => {
+      const { phases } = await handle.result();
+      const { phases: planned } = await plan(
+        on.deps(store, { trainer }),
+        { run: 'twin', recipe: recipe('data/part') },
+        on.attempt(),
+      );
+      const twin = { plan: planned[0]!, parent: null, from: null, skip: [blankBatch], revision: 0, toStep: 6 };
+      const { checkpoint } = await trainShard(on.deps(store, { trainer }), twin, on.attempt());
+      expect(phases[0]!.checkpoint).toMatchObject({ step: 6, revision: 1, sha256: checkpoint.sha256 });
+      expect(await events()).toEqual([`${message(3, 2)}; goes back to step 2 and leaves out batch 2`]);
+      const { pretrain } = await handle.query<Record<string, PhaseEvent[]>>('history');
+      expect(pretrain!.map(({ what }) => what)).toContain(`recovering: ${message(3, 2)}`);
+      const { phases: lines } = await handle.query<RunStatus>('status');
+      expect(lines[0]).toMatchObject({ state: 'done', step: 6, failure: message(3, 2) });
+    });
+  }, 120_000);
+
+  it('waits for a person when it meets more of them than may be left out', async () => {
+    await running('all', recipe('data/all', { divergence: { leaveOut: 2 } }), async (handle, events) => {
+      await expect
+        .poll(async () => (await handle.query<RunStatus>('status')).state, { timeout: 100_000 })
+        .toBe('waiting');
+      const status = await handle.query<RunStatus>('status');
+      expect(status).toMatchObject({ failure: message(1, 2), revision: 2, step: 0 });
+      expect(await events()).toEqual([
+        `${message(1, 0)}; goes back to step 0 and leaves out batch 0`,
+        `${message(1, 1)}; goes back to step 0 and leaves out batch 1`,
+        message(1, 2),
+      ]);
+      await handle.executeUpdate('abandonPhase');
+      await expect(handle.result()).rejects.toThrow();
+    });
+  }, 120_000);
+});

@@ -1,0 +1,33 @@
+import { expect, it } from 'vitest';
+import { type PhaseInput, PhaseProgress } from '../../workflows/phase-progress.ts';
+import { planOf, resultOf } from './harness.ts';
+
+it('a phase that continues as new carries over all that it began with', () => {
+  const plan = planOf('long', 200, 1);
+  const last = resultOf({ plan, revision: 3, parent: null, from: null, toStep: 100 }, 100);
+  const { checkpoint } = last;
+  const model = { width: 8, depth: 1, mlp: 16, heads: 1 };
+  const curation = {
+    ...{ teacher: { phase: 'curated' }, stored: true, languages: ['en'], shards: 9, sealed: null },
+    dtype: 'f32' as const,
+    model: { vision: { ...model, patch: 4, resolution: 8 }, text: { ...model, length: 4, vocabulary: 9 } },
+  };
+  const input: Required<PhaseInput> = {
+    plan: { ...plan, curation },
+    parent: checkpoint,
+    teacher: { ...checkpoint, phase: 'curated' },
+    scored: 4,
+    revision: 3,
+    skip: [7, 9],
+    from: checkpoint,
+    last,
+    limits: { step: 150 },
+    pace: { checkpointEvery: 4, shardSteps: 8 },
+    deviceMs: 5000,
+    began: 1000,
+    wentBack: { damaged: 2, diverged: 1 },
+    events: [{ at: '2026-01-01T00:00:00Z', step: 90, what: 'training' }],
+    wishes: [{ kind: 'pause' }],
+  };
+  expect(new PhaseProgress(input).carried()).toEqual(input);
+});
