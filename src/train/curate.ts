@@ -56,8 +56,8 @@ export class Curator {
     const { curation, batches } = settings;
     if (!curation) return null;
     const { teacher, overlap } = curation;
-    const ids = batches.vocabulary ?? Array.from({ length: fullVocabulary }, (_, id) => id);
-    const online = teacherFolder && teacher ? await openEmbedder(teacherFolder, teacher.model, ids) : null;
+    const ids = () => batches.vocabulary ?? Array.from({ length: fullVocabulary }, (_, id) => id);
+    const online = teacherFolder && teacher ? await openEmbedder(teacherFolder, teacher.model, ids()) : null;
     const of = selectorSettings(settings, curation);
     const selector = overlap ? await openSelectorThread(of) : selectorHere(of);
     return new Curator(settings, curation, program, selector, online);

@@ -9,7 +9,7 @@ import { trainingFiles } from './state.ts';
  * learner at hand, as at the first step of a phase.
  */
 export interface KeptChoice extends Choice {
-  /** sha256 of what it was made for. */
+  /** sha256 of the step and the super-batch that it was made for. */
   readonly of: string;
 }
 

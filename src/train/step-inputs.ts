@@ -34,17 +34,17 @@ interface Coming {
 export class StepInputs {
   readonly #options: StepInputsOptions;
   readonly #overlap: boolean;
-  /** All that makes a choice what it is, but for the step, the batch and the learner. */
-  readonly #made: string;
+  /** What says which examples super-batch k has. Where they and their scores lie is no part of it: runs differ in that. */
+  readonly #order: Readonly<Record<string, unknown>>;
   #kept: KeptChoice | null;
   #coming: Coming | null = null;
 
   constructor(options: StepInputsOptions) {
     const { settings, fingerprint, kept } = options;
-    const { curation, batches } = settings;
+    const { seed, phase, batch, candidates, offset } = settings.batches;
     this.#options = options;
-    this.#overlap = curation?.overlap ?? false;
-    this.#made = hashJson({ curation, batches, fingerprint });
+    this.#overlap = settings.curation?.overlap ?? false;
+    this.#order = { fingerprint, seed, phase, batch, candidates, offset };
     this.#kept = kept;
   }
 
@@ -91,7 +91,7 @@ export class StepInputs {
   }
 
   #of(step: number, batch: Batch): string {
-    return hashJson({ made: this.#made, step, batch: batch.index });
+    return hashJson({ ...this.#order, step, k: batch.index });
   }
 }
 
