@@ -81,7 +81,7 @@ function lossesOf(reported: Readonly<Record<string, number>> = {}): string {
 
 /** What a phase of curation chooses: mean scores, and how the share of each source changes. */
 function curationOf(reported: Readonly<Record<string, number>> = {}): string | null {
-  const { 'curation/chosen': chosen, 'curation/rejected': rejected } = reported;
+  const { 'curation/chosen': chosen, 'curation/rejected': rejected, 'curation/waitShare': waits = 0 } = reported;
   if (chosen === undefined || rejected === undefined) return null;
   const percent = (share: number) => `${(100 * share).toFixed(1)} %`;
   const sources = Object.entries(reported).flatMap(([key, share]) => {
@@ -89,7 +89,8 @@ function curationOf(reported: Readonly<Record<string, number>> = {}): string | n
     if (source === undefined) return [];
     return [`${source} ${percent(share)} -> ${percent(reported[`source/${source}/chosen`] ?? 0)}`];
   });
-  const scores = `  curation: mean score of the chosen ${chosen.toFixed(3)}, of the rejected ${rejected.toFixed(3)}`;
+  const waited = waits > 0 ? `, ${(100 * waits).toFixed(0)} % waiting for choices` : '';
+  const scores = `  curation: mean score of the chosen ${chosen.toFixed(3)}, of the rejected ${rejected.toFixed(3)}${waited}`;
   return sources.length > 0 ? `${scores}; ${sources.join(', ')}` : scores;
 }
 

@@ -1,6 +1,6 @@
 import { parentPort, workerData } from 'node:worker_threads';
 import sharp from 'sharp';
-import { isRunnerError } from '../runtime/errors.ts';
+import { toThreadError } from '../runtime/thread-error.ts';
 import type { FromThread, ThreadData, ToThread } from './producer.ts';
 
 /**
@@ -42,10 +42,5 @@ export function produce<S, T>(
     }
   }
 
-  run().catch((error: unknown) => {
-    const code = isRunnerError(error) ? error.code : null;
-    const details = isRunnerError(error) ? { ...error.details } : {};
-    const message = error instanceof Error ? (code ? error.message : (error.stack ?? error.message)) : String(error);
-    send({ type: 'failed', code, message, details });
-  });
+  run().catch((error: unknown) => send(toThreadError(error)));
 }

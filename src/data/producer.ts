@@ -1,5 +1,5 @@
 import { Worker } from 'node:worker_threads';
-import { type ErrorCode, RunnerError } from '../runtime/errors.ts';
+import { fromThreadError, type ThreadError } from '../runtime/thread-error.ts';
 
 /** What a thread is started with. */
 export interface ThreadData<S> {
@@ -13,12 +13,7 @@ export interface ThreadData<S> {
 export type FromThread<T> =
   | { readonly type: 'item'; readonly item: T }
   | { readonly type: 'note'; readonly text: string }
-  | {
-      readonly type: 'failed';
-      readonly code: string | null;
-      readonly message: string;
-      readonly details: Record<string, unknown>;
-    };
+  | ThreadError;
 
 /** One item was taken: the thread may make another. */
 export type ToThread = 'taken';
@@ -49,7 +44,7 @@ export function openProducer<S, T>(data: ThreadData<S>, note?: (text: string) =>
   };
   thread.on('message', (message: FromThread<T>) => {
     if (message.type === 'note') note?.(message.text);
-    else if (message.type === 'failed') fail(restored(message));
+    else if (message.type === 'failed') fail(fromThreadError(message));
     else {
       const first = waiting.shift();
       if (first) first.resolve(take(message.item));
@@ -74,8 +69,4 @@ export function openProducer<S, T>(data: ThreadData<S>, note?: (text: string) =>
       await thread.terminate();
     },
   };
-}
-
-function restored({ code, message, details }: Extract<FromThread<never>, { type: 'failed' }>): Error {
-  return code === null ? new Error(message) : new RunnerError(code as ErrorCode, message, { details });
 }

@@ -36,6 +36,13 @@ export const curationSchema = z.strictObject({
     .enum(['stored', 'online'])
     .default('stored')
     .describe('stored: the teacher embeds every example once, before the phase. online: at every step.'),
+  // No default: what phases of older recipes are known by would change.
+  overlap: z
+    .boolean()
+    .optional()
+    .describe(
+      'true: the next examples are chosen while a step runs, so with the learner of one step before. By default false, as in the papers.',
+    ),
   dtype: z.enum(['f32', 'bf16']).default('bf16').describe('How embeddings of the teacher are stored.'),
 });
 export type CurationRecipe = z.infer<typeof curationSchema>;

@@ -122,7 +122,8 @@ export function phaseSettings(recipe: Recipe, phase: Phase, facts: DataFacts): P
 function curationSettings({
   teacher: _,
   filterRatio: __,
+  overlap,
   ...settings
 }: CurationRecipe): PhaseSettings['curation'] & {} {
-  return settings;
+  return { ...settings, ...(overlap && { overlap }) };
 }

@@ -37,6 +37,8 @@ export function chosenRows(batch: Batch, picks: Int32Array, candidates: number, 
     return chosen;
   };
   const parts = Object.entries(batch.parts).flatMap(([name, all]) => (drop.includes(name) ? [] : [[name, rows(all)]]));
-  const { index, skipped } = batch;
-  return { index, skipped, images: rows(batch.images), tokens: rows(batch.tokens), parts: Object.fromEntries(parts) };
+  // What all of a super-batch have alike, the chosen have.
+  const { index, skipped, alike } = batch;
+  const kept = { index, skipped, ...(alike && { alike }) };
+  return { ...kept, images: rows(batch.images), tokens: rows(batch.tokens), parts: Object.fromEntries(parts) };
 }

@@ -1,6 +1,7 @@
 import type { Program } from '../compile/program.ts';
 import type { Embeddings } from '../curation/pair-scores.ts';
-import { openSelector, type Selector } from '../curation/selector.ts';
+import { openSelector, type SelectorSettings } from '../curation/selector.ts';
+import { openSelectorThread, type SelectorThread } from '../curation/selector-thread.ts';
 import type { Batch } from '../data/types.ts';
 import { type Embedder, openEmbedder } from '../model/embed.ts';
 import { embeddingWidth, fullVocabulary } from '../model/sizes.ts';
@@ -21,7 +22,7 @@ export interface Curated {
 
 /**
  * Chooses from each super-batch what is trained on (ACID: arXiv 2502.14786, 2.5). A choice is a pure function of the
- * state before the step, the super-batch and what the teacher makes of it, so a resume chooses the same.
+ * learner, the super-batch, the step and what the teacher makes of it, so a resume chooses the same.
  */
 export class Curator {
   /** The extremes of what was seen, for a sheet. */
@@ -29,27 +30,22 @@ export class Curator {
   readonly #settings: PhaseSettings;
   readonly #curation: CurationSettings;
   readonly #program: Program;
-  readonly #selector: Selector;
+  readonly #selector: SelectorThread;
   /** Scores beside the learner; absent where its embeddings come with the data. */
   readonly #online: Embedder | null;
 
-  private constructor(settings: PhaseSettings, curation: CurationSettings, program: Program, online: Embedder | null) {
-    const { seed, phase, batches } = settings;
+  private constructor(
+    settings: PhaseSettings,
+    curation: CurationSettings,
+    program: Program,
+    selector: SelectorThread,
+    online: Embedder | null,
+  ) {
     this.#settings = settings;
     this.#curation = curation;
     this.#program = program;
+    this.#selector = selector;
     this.#online = online;
-    this.#selector = openSelector({
-      candidates: batches.candidates!,
-      picks: batches.batch,
-      scores: curation.scores,
-      joint: curation.joint,
-      chunks: curation.chunks,
-      learnerWidth: embeddingWidth(settings.model),
-      teacherWidth: curation.teacher ? embeddingWidth(curation.teacher.model) : 0,
-      seed,
-      phase,
-    });
   }
 
   /** @param teacherFolder holds model.safetensors of the teacher, where it scores at every step */
@@ -58,15 +54,22 @@ export class Curator {
     program: Program,
     teacherFolder: string | undefined,
   ): Promise<Curator | null> {
-    const { curation } = settings;
+    const { curation, batches } = settings;
     if (!curation) return null;
-    if (!teacherFolder || !curation.teacher) return new Curator(settings, curation, program, null);
-    const ids = settings.batches.vocabulary ?? Array.from({ length: fullVocabulary }, (_, id) => id);
-    return new Curator(settings, curation, program, await openEmbedder(teacherFolder, curation.teacher.model, ids));
+    const { teacher, overlap } = curation;
+    const ids = () => batches.vocabulary ?? Array.from({ length: fullVocabulary }, (_, id) => id);
+    const online = teacherFolder && teacher ? await openEmbedder(teacherFolder, teacher.model, ids()) : null;
+    const of = selectorSettings(settings, curation);
+    const selector = overlap ? await openSelectorThread(of) : selectorHere(of);
+    return new Curator(settings, curation, program, selector, online);
   }
 
-  async choose(step: number, batch: Batch): Promise<Curated> {
-    const { candidates = 0 } = this.#settings.batches;
+  /**
+   * Chooses from the super-batch of a step. Before this returns, the learner as it then is has embedded it, and the teacher:
+   * what is awaited is the selection alone. With `overlap` that goes on beside whatever follows, and takes the stored
+   * scores of the batch with it. Errors: NonFinite.
+   */
+  async choose(step: number, batch: Batch): Promise<Choice> {
     const learner = embedCandidates(this.#program, this.#settings, batch);
     const teacher = this.#teacher(batch);
     const inputs = { step, learner, ...(teacher && { teacher }) };
@@ -76,14 +79,19 @@ export class Curator {
       const message = `${error.message}, in batch ${batch.index}; retryPhase with a lower learningRate`;
       throw diverged('scoreNotFinite', step, batch, message, error);
     });
-    const choice: Choice = { picks: picked, own: scores };
-    this.extremes.add(choice, batch);
-    return { batch: chosenRows(batch, picked, candidates, forChoice), figures: choiceFigures(choice, batch) };
+    return { picks: picked, own: scores };
   }
 
-  close(): void {
-    this.#selector.dispose();
+  /** What was chosen of a super-batch. */
+  take(choice: Choice, batch: Batch): Curated {
+    const { candidates = 0 } = this.#settings.batches;
+    this.extremes.add(choice, batch);
+    return { batch: chosenRows(batch, choice.picks, candidates, forChoice), figures: choiceFigures(choice, batch) };
+  }
+
+  async close(): Promise<void> {
     this.#online?.dispose();
+    await this.#selector.close();
   }
 
   #teacher(batch: Batch): Embeddings | null {
@@ -99,4 +107,28 @@ export class Curator {
     const pixels = (batch.parts.teacherView as Uint8Array | undefined) ?? batch.images;
     return { images: this.#online.images(pixels), texts: this.#online.texts(tokens), logitScale, logitBias };
   }
+}
+
+function selectorSettings(
+  { model, seed, phase, batches }: PhaseSettings,
+  curation: CurationSettings,
+): SelectorSettings {
+  const { scores, joint, chunks, teacher } = curation;
+  return {
+    candidates: batches.candidates!,
+    picks: batches.batch,
+    scores,
+    joint,
+    chunks,
+    learnerWidth: embeddingWidth(model),
+    teacherWidth: teacher ? embeddingWidth(teacher.model) : 0,
+    seed,
+    phase,
+  };
+}
+
+/** Selects in this thread, one thing after another. */
+function selectorHere(settings: SelectorSettings): SelectorThread {
+  const { select, dispose } = openSelector(settings);
+  return { select, close: async () => dispose() };
 }

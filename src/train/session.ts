@@ -2,18 +2,21 @@ import { mkdir, readFile, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { setImmediate as yieldToEvents } from 'node:timers/promises';
 import { hashJson } from '../checkpoint/identity.ts';
+import type { Position } from '../checkpoint/types.ts';
 import { openBatches } from '../data/batches.ts';
-import type { BatchSource, CorruptMember, DataIndex } from '../data/types.ts';
+import type { CorruptMember, DataIndex } from '../data/types.ts';
 import type { Pace } from '../recipe/pace.ts';
 import { PhaseSteps } from '../recipe/steps.ts';
 import { collectGarbage } from '../runtime/collect-garbage.ts';
 import { Curator } from './curate.ts';
 import { writeSheet } from './curation-figures.ts';
 import { checkBatch, checkStep } from './divergence.ts';
+import { type KeptChoice, keptTensors, readKept } from './kept-choice.ts';
 import { Pacing } from './pacing.ts';
 import type { Progress, Snapshot, TrainJob } from './protocol.ts';
 import { freshState, readState, writeState } from './state.ts';
 import { createTrainer, type Trainer } from './step.ts';
+import { type StepInput, StepInputs } from './step-inputs.ts';
 
 export interface TrainEvents {
   progress(progress: Progress): void;
@@ -39,8 +42,8 @@ interface Held {
   readonly curator: Curator | null;
   /** Content hash of the state in the graph, or null when no snapshot was taken of it. */
   sha256: string | null;
-  /** `index`: of which data, and without which batches. */
-  batches: { source: BatchSource; index: string; next: number } | null;
+  /** `index`: of which data, and without which batches. `next`: the batch of the step after. */
+  inputs: { readonly of: StepInputs; readonly index: string; next: number } | null;
 }
 
 /** Trains shards one after another, keeping graph, state and batches while the next shard goes on from them. */
@@ -54,10 +57,11 @@ export class TrainingSession {
     const from = job.from ?? job.begins;
     if (held.sha256 === null || held.sha256 !== (job.from?.sha256 ?? null)) {
       await load(held.trainer, job);
+      await this.#closeInputs();
       collectGarbage();
     }
     held.sha256 = null; // Until the next snapshot the graph holds a state that has no name.
-    const source = await this.#batchesFrom(job, from.step - job.begins.step, events);
+    const inputs = await this.#inputsFrom(job, from, events);
 
     const steps = new PhaseSteps(settings.batches);
     const seenBefore = (step: number) => job.begins.examples + steps.seenBefore(step - 1 - job.begins.step);
@@ -66,13 +70,11 @@ export class TrainingSession {
     const pacing = new Pacing(job);
     for (let step = from.step + 1; step <= pacing.end; step++) {
       const asked = performance.now();
-      const batch = await source.next();
-      held.batches!.next = step - job.begins.step;
+      const { batch, figures, waited } = await inputs.next(step);
+      held.inputs!.next = step - job.begins.step;
       skipped.push(...batch.skipped);
-      const waited = performance.now() - asked;
       checkBatch(settings, step, batch);
-      const { batch: chosen, figures } = held.curator ? await held.curator.choose(step, batch) : { batch, figures: {} };
-      const stepped = held.trainer.step(step, chosen, seenBefore(step));
+      const stepped = held.trainer.step(step, batch, seenBefore(step));
       checkStep(settings, step, batch, stepped);
       const { loss, objectives } = stepped;
       window.add({
@@ -90,12 +92,13 @@ export class TrainingSession {
       if (pace) events.pace(pace, pacing.end);
       const last = step === pacing.end || stop;
       if (pacing.snapshotDue(step) || last) {
+        const waiting = await inputs.waiting(step + 1);
         const began = performance.now();
         const metrics = window.metrics();
         const folder = join(job.snapshotFolder, `step-${String(step).padStart(8, '0')}`);
         await rm(folder, { recursive: true, force: true });
         await mkdir(folder, { recursive: true });
-        const written = await save(held.trainer, job, folder);
+        const written = await save(held.trainer, job, folder, waiting);
         collectGarbage();
         pacing.taken(performance.now() - began);
         held.sha256 = last ? written.sha256 : null;
@@ -110,8 +113,8 @@ export class TrainingSession {
   }
 
   async close(): Promise<void> {
-    await this.#held?.batches?.source.close();
-    this.#held?.curator?.close();
+    await this.#closeInputs();
+    await this.#held?.curator?.close();
     this.#held?.trainer.program.dispose();
     this.#held = null;
   }
@@ -122,18 +125,21 @@ export class TrainingSession {
       await this.close();
       const trainer = createTrainer(settings);
       const curator = await Curator.open(settings, trainer.program, teacherFolder);
-      this.#held = { settings: hash, trainer, curator, sha256: null, batches: null };
+      this.#held = { settings: hash, trainer, curator, sha256: null, inputs: null };
     }
     return this.#held!;
   }
 
-  async #batchesFrom(job: TrainJob, first: number, events: TrainEvents): Promise<BatchSource> {
+  async #inputsFrom(job: TrainJob, { step }: Position, events: TrainEvents): Promise<StepInputs> {
+    const { skip, settings, begins } = job;
     const held = this.#held!;
+    const first = step - begins.step;
     const index = JSON.parse(await readFile(job.indexFile, 'utf8')) as DataIndex;
-    const of = `${index.fingerprint} without ${job.skip}`;
-    if (held.batches?.index !== of || held.batches.next !== first) {
-      await held.batches?.source.close();
-      const { skip, settings } = job;
+    const { fingerprint } = index;
+    const of = `${fingerprint} without ${skip}`;
+    if (held.inputs?.index !== of || held.inputs.next !== first) {
+      const kept = held.inputs ? await held.inputs.of.waiting(step + 1) : await keptBy(job);
+      await this.#closeInputs();
       const source = openBatches({
         index,
         plan: settings.batches,
@@ -143,9 +149,15 @@ export class TrainingSession {
         prefetch,
         note: events.note,
       });
-      held.batches = { source, index: of, next: first };
+      const inputs = new StepInputs({ settings, source, fingerprint, curator: held.curator, kept });
+      held.inputs = { of: inputs, index: of, next: first };
     }
-    return held.batches.source;
+    return held.inputs.of;
+  }
+
+  async #closeInputs(): Promise<void> {
+    await this.#held?.inputs?.of.close();
+    if (this.#held) this.#held.inputs = null;
   }
 }
 
@@ -155,15 +167,18 @@ async function load({ program }: Trainer, { from, settings }: TrainJob): Promise
   program.write(from ? await readState(from.folder, settings) : freshState(settings));
 }
 
-const save = ({ program, stateNames }: Trainer, { settings }: TrainJob, folder: string) =>
-  writeState(folder, settings, program.read(stateNames));
+const save = ({ program, stateNames }: Trainer, { settings }: TrainJob, folder: string, kept: KeptChoice | null) =>
+  writeState(folder, settings, program.read(stateNames), kept ? keptTensors(kept) : []);
+
+const keptBy = async ({ from, settings }: TrainJob): Promise<KeptChoice | null> =>
+  from && settings.curation?.overlap ? readKept(from.folder) : null;
 
 interface WindowStep {
   /** Examples. */
   readonly count: number;
   readonly loss: number;
   readonly objectives: Readonly<Record<string, number>>;
-  readonly waited: number;
+  readonly waited: StepInput['waited'];
   readonly took: number;
 }
 
@@ -189,11 +204,13 @@ class Window {
     const mean = (of: (step: WindowStep) => number) => sum(of) / this.#steps.length;
     // A source that a step had nothing of has no share of it.
     const reported = [...new Set(this.#steps.flatMap(({ objectives }) => Object.keys(objectives)))];
+    const means = Object.fromEntries(reported.map((key) => [key, mean((step) => step.objectives[key] ?? 0)]));
+    const chooses = this.#steps.some(({ waited }) => waited.choice !== null);
     return {
       loss: mean((step) => step.loss),
-      objectives: Object.fromEntries(reported.map((key) => [key, mean((step) => step.objectives[key] ?? 0)])),
+      objectives: chooses ? { ...means, 'curation/waitShare': sum(({ waited }) => waited.choice ?? 0) / took } : means,
       examplesPerSecond: (1000 * sum((step) => step.count)) / took,
-      dataWaitShare: sum((step) => step.waited) / took,
+      dataWaitShare: sum(({ waited }) => waited.data) / took,
     };
   }
 }

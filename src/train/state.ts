@@ -45,11 +45,16 @@ function completed(settings: PhaseSettings, phase: PhaseState, held: Values): Va
 
 const bytesOf = (values: Values[string]) => new Uint8Array(values.buffer, values.byteOffset, values.byteLength);
 
-/** Writes the state below `folder`. Equal state gives equal bytes, and so an equal sha256. */
+/**
+ * Writes the state below `folder`. Equal state gives equal bytes, and so an equal sha256.
+ *
+ * @param beside pieces that the graph does not hold
+ */
 export async function writeState(
   folder: string,
   settings: PhaseSettings,
   state: Values,
+  beside: readonly TensorToWrite[] = [],
 ): Promise<{ state: StateFile[]; sha256: string }> {
   const { towers, pieces } = phaseState(settings);
   const { vocabulary } = settings.batches;
@@ -73,7 +78,7 @@ export async function writeState(
   }
   const files: [string, TensorToWrite[]][] = [
     [modelFile, model],
-    ...inFiles(training).map((tensors, i): [string, TensorToWrite[]] => [
+    ...inFiles([...training, ...beside]).map((tensors, i): [string, TensorToWrite[]] => [
       `training-${String(i + 1).padStart(5, '0')}.safetensors`,
       tensors,
     ]),
@@ -124,9 +129,9 @@ export async function readState(folder: string, settings: PhaseSettings): Promis
   } finally {
     await model.close();
   }
-  const trainingFiles = (await readdir(folder)).filter((name) => trainingFile.test(name)).sort();
-  for (const path of trainingFiles) {
-    const file = await SafetensorsFile.open(join(folder, path));
+  const files = await trainingFiles(folder);
+  for (const path of files) {
+    const file = await SafetensorsFile.open(path);
     try {
       for (const name of file.tensors.keys()) {
         if (name === 'vocabulary') checkVocabulary(folder, settings, await file.read(name));
@@ -137,7 +142,7 @@ export async function readState(folder: string, settings: PhaseSettings): Promis
       await file.close();
     }
   }
-  const missing = trainingFiles.length > 0 && alwaysThere(phase, values).find((name) => values[name] === undefined);
+  const missing = files.length > 0 && alwaysThere(phase, values).find((name) => values[name] === undefined);
   if (missing) {
     throw new RunnerError(
       'CheckpointDamaged',
@@ -145,6 +150,12 @@ export async function readState(folder: string, settings: PhaseSettings): Promis
     );
   }
   return completed(settings, phaseState(settings), adaptInput(values, stored.model, settings.model));
+}
+
+/** Paths of the files below `folder` that hold what only training needs. */
+export async function trainingFiles(folder: string): Promise<string[]> {
+  const names = (await readdir(folder)).filter((name) => trainingFile.test(name)).sort();
+  return names.map((name) => join(folder, name));
 }
 
 /** The moments of the towers, and those of every other parameter that is there. */

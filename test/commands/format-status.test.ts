@@ -39,6 +39,9 @@ it('tells of a phase of curation what the chosen are worth, and from which sourc
   expect(formatStatus(statusWith(figures))).toContain(
     '  curation: mean score of the chosen 1.250, of the rejected -0.500; web 40.0 % -> 25.0 %, noise 10.0 % -> 0.0 %\n',
   );
+  expect(formatStatus(statusWith({ ...figures, 'curation/waitShare': 0.124 }))).toContain(
+    'of the rejected -0.500, 12 % waiting for choices; web',
+  );
   expect(formatStatus(statusWith({ 'loss/sigmoid': 4.5 }))).not.toContain('curation');
 });
 

@@ -38,6 +38,7 @@ describe('a run with a phase of active curation, on noisy pictures', () => {
         ['teacher', 40, 40 * 32],
         ['curated', 60, 60 * 32],
         ['acid', 80, 80 * 32],
+        ['overlapped', 120, 120 * 32],
       ]);
       const { objectives = {} } = acidOf(calm).metrics;
       expect(objectives['curation/chosen']).not.toBe(objectives['curation/rejected']);
@@ -45,7 +46,8 @@ describe('a run with a phase of active curation, on noisy pictures', () => {
       expect(shares).toHaveLength(3);
       // 0.4 of the data, and each candidate counts once.
       expect(shares.reduce((sum, [, share]) => sum + share, 0)).toBeCloseTo(0.4, 1);
-      expect(await scores('calm')).toHaveLength(2);
+      // Of each of the two phases that are scored.
+      expect(await scores('calm')).toHaveLength(4);
       await verifyCommits(site.store, 'calm');
       expect(await findUnreferenced(site.store, 'calm')).toEqual([]);
       const folder = mkdtempSync(join(tmpdir(), 'figures-'));
@@ -87,9 +89,9 @@ describe('a run with a phase of active curation, on noisy pictures', () => {
             return false;
           }
         });
-      const trained = (step: number) =>
+      const trained = (step: number, phase = 'acid') =>
         watched.until(async () => {
-          const found = await findCommits(site.store, { run: 'killed', phase: 'acid' }).catch(() => []);
+          const found = await findCommits(site.store, { run: 'killed', phase }).catch(() => []);
           return found.some((at) => at.step >= step);
         });
       await watched.until(async () => (await scores('killed')).length > 0);
@@ -98,6 +100,8 @@ describe('a run with a phase of active curation, on noisy pictures', () => {
       await kill('trainer');
       await trained(60);
       await kill('worker');
+      await trained(90, 'overlapped');
+      await kill('trainer');
       const result = await watched.result;
       expect(result.phases.map(({ checkpoint }) => checkpoint.sha256)).toEqual(
         calm.phases.map(({ checkpoint }) => checkpoint.sha256),
@@ -110,7 +114,7 @@ describe('a run with a phase of active curation, on noisy pictures', () => {
   it(
     'chooses the same when the teacher scores at every step, and then stores nothing',
     async () => {
-      const acid = acidRecipe().phases.at(-1)!;
+      const acid = acidRecipe().phases.find(({ name }) => name === 'acid')!;
       const curation = { ...acid.curation, teacher: { run: 'calm', phase: 'curated' }, scoring: 'online' };
       const phases = [{ ...acid, from: { run: 'calm', phase: 'pretrain' }, curation }];
       const online = await (await site.start('online', { ...acidRecipe(), phases })).result();

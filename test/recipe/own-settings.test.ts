@@ -132,6 +132,23 @@ describe('a super-batch', () => {
   });
 });
 
+describe('what a phase of curation is known by', () => {
+  const settingsWith = (change: object) => {
+    const recipe = written();
+    Object.assign(recipe.phases[3].curation, change);
+    const parsed = parseRecipe(recipe);
+    return phaseSettings(parsed, parsed.phases[3]!, facts).curation;
+  };
+
+  it('is what it was before choices could overlap steps, unless they do', () => {
+    const before = { chunks: 16, scores: 'learnability', joint: true, scoring: 'stored', dtype: 'bf16' };
+    expect(settingsWith({})).toStrictEqual(before);
+    expect(settingsWith({ overlap: false })).toStrictEqual(before);
+    expect(settingsWith({ overlap: true })).toStrictEqual({ ...before, overlap: true });
+    expect(Object.keys(parseRecipe(written()).phases[3]!.curation!)).not.toContain('overlap');
+  });
+});
+
 describe('a recipe of curation with mistakes', () => {
   function problemOf(change: (recipe: Written) => void): string {
     const recipe = written();
