@@ -36,7 +36,7 @@ export function formatStatus(status: RunStatus, now: number = Date.now()): strin
     const age = duration((now - Date.parse(newest.committed)) / 1000);
     const revision = newest.revision > 0 ? ` (revision ${newest.revision})` : '';
     lines.push(
-      `  last checkpoint ${run}/${newest.phase}@${newest.step}${revision}, ${age} ago, sha256 ${newest.sha256.slice(0, 12)}...`,
+      `  last checkpoint ${newest.run}/${newest.phase}@${newest.step}${revision}, ${age} ago, sha256 ${newest.sha256.slice(0, 12)}...`,
     );
   } else if (!problems.some((problem) => problem.startsWith('bucket'))) lines.push('  no checkpoint yet');
   for (const problem of problems) lines.push(`  could not be asked: ${problem}`);

@@ -37,7 +37,7 @@ export interface RunStatus {
   /** The workflow's own answer; null when no worker is there to give it. */
   readonly workflow: Status | null;
   readonly pending: readonly PendingWork[];
-  readonly newest: Pick<Commit, 'phase' | 'step' | 'revision' | 'sha256' | 'committed' | 'metrics'> | null;
+  readonly newest: Pick<Commit, 'run' | 'phase' | 'step' | 'revision' | 'sha256' | 'committed' | 'metrics'> | null;
   /** What could not be asked, in sentences. */
   readonly problems: readonly string[];
 }
@@ -45,7 +45,7 @@ export interface RunStatus {
 /** A query that no worker answers would be waited for too long. */
 const queryMs = 2000;
 
-/** Joins what Temporal and the bucket say. RecipeInvalid when neither knows the run. */
+/** Joins what Temporal and the bucket say of a run, or of RUN/PHASE alone. RecipeInvalid when neither knows it. */
 export async function readRunStatus(client: Client | null, store: ObjectStore, run: string): Promise<RunStatus> {
   const problems: string[] = [];
   const attempt = async <T>(what: string, read: () => Promise<T>, otherwise: T): Promise<T> => {
@@ -83,7 +83,7 @@ async function readTemporal(
   const [workflow, own, ...theirs] = await Promise.all([
     // Waited for to its end: a call that is tried again on a connection that was closed meanwhile ends the process.
     client.withDeadline(Date.now() + queryMs, () => handle.query<Status>('status')).catch(() => null),
-    pendingOf(client, described.raw.pendingActivities, run, null),
+    pendingOf(client, described.raw.pendingActivities, run, phaseOf(run)),
     ...children.map(async (id) => {
       const { raw } = await client.workflow.getHandle(id).describe();
       return pendingOf(client, raw.pendingActivities, id, id.slice(run.length + 1));
@@ -121,8 +121,12 @@ async function pendingOf(
   return Promise.all(pending);
 }
 
-async function newestOf(store: ObjectStore, run: string): Promise<RunStatus['newest']> {
-  const found = await findCommits(store, { run });
+/** A phase that was started alone is a workflow of its own. */
+const phaseOf = (workflowId: string): string | null => workflowId.split('/')[1] ?? null;
+
+async function newestOf(store: ObjectStore, workflowId: string): Promise<RunStatus['newest']> {
+  const own = phaseOf(workflowId);
+  const found = await findCommits(store, { run: workflowId.split('/')[0]!, ...(own !== null && { phase: own }) });
   let newest: Commit | null = null;
   for (const phase of new Set(found.map((at) => at.phase))) {
     const [last] = found.filter((at) => at.phase === phase).sort((a, b) => b.revision - a.revision || b.step - a.step);
@@ -130,6 +134,6 @@ async function newestOf(store: ObjectStore, run: string): Promise<RunStatus['new
     if (!newest || commit.committed > newest.committed) newest = commit;
   }
   if (!newest) return null;
-  const { phase, step, revision, sha256, committed, metrics } = newest;
-  return { phase, step, revision, sha256, committed, metrics };
+  const { run, phase, step, revision, sha256, committed, metrics } = newest;
+  return { run, phase, step, revision, sha256, committed, metrics };
 }

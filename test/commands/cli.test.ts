@@ -63,6 +63,11 @@ describe('siglip2', () => {
     expect(out).toMatch(/^there: not known to Temporal\n {2}phase pretrain, step 30, loss 0.333/);
     expect(out).toMatch(/last checkpoint there\/pretrain@30, \d+ (s|min).* ago, sha256 [0-9a-f]{12}/);
     expect(said).toBe('Temporal does not answer at 127.0.0.1:1; what follows is from the bucket alone\n');
+    // A phase that was started alone is a workflow of its own.
+    expect((await type('status', 'there/pretrain')).out).toMatch(
+      /^there\/pretrain: not known to Temporal\n {2}phase pretrain, step 30, .*\n {2}last checkpoint there\/pretrain@30, /,
+    );
+    expect((await type('status', 'there/other')).said).toMatch(/no run there\/other is known/);
     const json = JSON.parse((await type('status', 'there', '--json')).out);
     expect(json).toMatchObject({ run: 'there', workflow: null, newest: { phase: 'pretrain', step: 30 } });
   });

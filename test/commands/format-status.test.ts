@@ -10,6 +10,7 @@ const statusWith = (objectives?: Record<string, number>): RunStatus => ({
   workflow: null,
   pending: [],
   newest: {
+    run: 'first',
     phase: 'pretrain',
     step: 40,
     revision: 0,
