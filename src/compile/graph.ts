@@ -51,6 +51,8 @@ export interface GraphNode {
   readonly inputs: readonly string[];
   readonly attrs: Readonly<Record<string, AttrValue>>;
   readonly outputs: readonly OutputSpec[];
+  /** The device that must run it; absent: TensorFlow chooses. */
+  readonly device?: string;
 }
 
 /** A function of the graph's library, FunctionDef of function.proto. */
@@ -60,6 +62,8 @@ export interface GraphFunction {
   /** `value` names an output of the body as functions do: `node:argument:index`, or an input. */
   readonly outputs: readonly { readonly name: string; readonly dtype: number; readonly value: string }[];
   readonly body: readonly Omit<GraphNode, 'outputs'>[];
+  /** Nodes of the body that run for what they do, such as writes of variables: no output needs them. */
+  readonly effects?: readonly string[];
 }
 
 export class Graph {

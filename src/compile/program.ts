@@ -3,17 +3,11 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { Tensor } from '@tensorflow/tfjs';
-import { nodeBackend, tf } from '../runtime/tensorflow.ts';
-import { dataTypes, Graph, type OutputSpec } from './graph.ts';
-import { bfloat16Matmuls } from './passes/bfloat16.ts';
-import { fuseElementwise } from './passes/fuse-elementwise.ts';
-import { orderGradients } from './passes/order-gradients.ts';
-import { plainMatmuls } from './passes/plain-matmul.ts';
-import { prune } from './passes/prune.ts';
-import { recomputeChains } from './passes/recompute.ts';
-import { waitForSignals } from './passes/wait-for.ts';
+import { nodeBackend } from '../runtime/tensorflow.ts';
+import { type BuiltGraph, buildGraph } from './build.ts';
+import { dataTypes } from './graph.ts';
+import { type DeviceKind, placed, placementError } from './placement.ts';
 import { encodeSavedModel, servingTag } from './saved-model.ts';
-import { trace } from './trace.ts';
 
 /** Shape and type of a feed or of a piece of state. */
 export interface TensorSpec {
@@ -62,111 +56,23 @@ export interface CompileOptions {
    * since a shorter chain takes longer to call and to compile than it saves. Infinity leaves every op as recorded.
    */
   readonly fuseFrom?: number;
+  /** XLA compiles each signature as one function (`passes/whole-step-xla.ts`), instead of chains: false if not given. */
+  readonly xla?: boolean;
+  /** Where the ops are to run; the backend's own device if not given. */
+  readonly device?: DeviceKind;
 }
 
-/** Traces every signature once and loads the graph. Errors: TraceError, shape mismatches. */
-export function compile(
-  definition: ProgramDefinition,
-  { precision = 'f32', fuseFrom = 16_384 }: CompileOptions = {},
-): Program {
-  const graph = new Graph();
-  const stateNames = Object.keys(definition.state);
-  const node = new Map(stateNames.map((name, i) => [name, `state_${i}`]));
-  for (const name of stateNames) {
-    const { shape, dtype } = definition.state[name]!;
-    const attrs = { dtype: { type: dataTypes[dtype] }, shape: { shape }, shared_name: { s: Buffer.from(name) } };
-    graph.add('VarHandleOp', [], attrs, node.get(name));
-    const type = { dtype: { type: dataTypes[dtype] } };
-    graph.add('Placeholder', [], { ...type, shape: { shape } }, `${node.get(name)}_in`);
-    // What is fed is memory of JavaScript. A variable must own its value: freed by a thread of TensorFlow, later,
-    // the memory of JavaScript would be released behind the back of its garbage collector.
-    graph.add('DeepCopy', [`${node.get(name)}_in:0`], { T: type.dtype }, `${node.get(name)}_copy`);
-    graph.add('AssignVariableOp', [`${node.get(name)}:0`, `${node.get(name)}_copy:0`], type, `${node.get(name)}_write`);
-    graph.add('ReadVariableOp', [`${node.get(name)}:0`], type, `${node.get(name)}_read`);
-    const written = { value: { tensor: { dtype: dataTypes.int32, shape: [], content: new Uint8Array(4) } } };
-    graph.add(
-      'Const',
-      [`^${node.get(name)}_write`],
-      { dtype: { type: dataTypes.int32 }, ...written },
-      `${node.get(name)}_done`,
-    );
-  }
-  const outputs = new Map(
-    Object.entries(definition.signatures).map(([name, signature]) => [
-      name,
-      traceSignature(graph, name, signature, definition.state, node),
-    ]),
-  );
-  const roots = [
-    ...stateNames.flatMap((name) => [`${node.get(name)}_done`, `${node.get(name)}_read`]),
-    ...[...outputs].flatMap(([name, keys]) => keys.map((key) => `${name}/out/${key}`)),
-    // A feed that the signature does not use can be given all the same.
-    ...Object.entries(definition.signatures).flatMap(([name, { feeds }]) =>
-      Object.keys(feeds).map((key) => `${name}/feed/${key}`),
-    ),
-  ];
-  const plain = plainMatmuls(graph);
-  const typed = prune(precision === 'bf16' ? bfloat16Matmuls(plain) : plain, roots);
-  const lean = prune(recomputeChains(typed, fuseFrom), roots);
-  const fused = orderGradients(fuseElementwise(lean, fuseFrom), lean);
-  return load(waitForSignals(fused), definition, node, outputs);
+/**
+ * Traces every signature once and loads the graph. Errors: TraceError, shape mismatches; DeviceMissing, naming the op,
+ * when one has no place on the device.
+ */
+export function compile(definition: ProgramDefinition, options: CompileOptions = {}): Program {
+  const { device = nodeBackend().isUsingGpuDevice ? 'gpu' : 'cpu' } = options;
+  const built = buildGraph(definition, options);
+  return load({ ...built, graph: placed(built.graph, device) }, definition);
 }
 
-function traceSignature(
-  graph: Graph,
-  name: string,
-  signature: Signature,
-  stateSpecs: ProgramDefinition['state'],
-  node: ReadonlyMap<string, string>,
-): readonly string[] {
-  return tf.tidy(() => {
-    const sources: { spec: OutputSpec; output: string }[] = [];
-    const reads = new Map<string, string>();
-    const specOf = ({ shape, dtype }: TensorSpec): OutputSpec => ({ shape, dtype: dataTypes[dtype] });
-    for (const [key, spec] of Object.entries(stateSpecs)) {
-      // A read of its own per signature, so that a write can be told to wait for it.
-      const type = { dtype: { type: dataTypes[spec.dtype] } };
-      const read = graph.add('ReadVariableOp', [`${node.get(key)}:0`], type, undefined, [specOf(spec)]);
-      reads.set(key, read);
-      sources.push({ spec: specOf(spec), output: `${read}:0` });
-    }
-    for (const [key, spec] of Object.entries(signature.feeds)) {
-      const attrs = { dtype: { type: dataTypes[spec.dtype] }, shape: { shape: spec.shape } };
-      const placeholder = graph.add('Placeholder', [], attrs, `${name}/feed/${key}`, [specOf(spec)]);
-      sources.push({ spec: specOf(spec), output: `${placeholder}:0` });
-    }
-    const named = (specs: object, tensors: readonly Tensor[]): Tensors =>
-      Object.fromEntries(Object.keys(specs).map((key, i) => [key, tensors[i]!]));
-    const { result, outputOf } = trace(graph, sources, (tensors) => {
-      const count = Object.keys(stateSpecs).length;
-      return signature.run(named(stateSpecs, tensors), named(signature.feeds, tensors.slice(count)));
-    });
-
-    const writes: string[] = [];
-    for (const [key, tensor] of Object.entries(result.state ?? {})) {
-      const spec = stateSpecs[key];
-      if (spec === undefined) throw new Error(`signature ${name} sets ${key}, which is not part of the state`);
-      if (tensor.shape.join() !== spec.shape.join()) {
-        throw new Error(`signature ${name} sets ${key} to shape [${tensor.shape}], but it is [${spec.shape}]`);
-      }
-      const inputs = [`${node.get(key)}:0`, outputOf(tensor), `^${reads.get(key)}`];
-      writes.push(`^${graph.add('AssignVariableOp', inputs, { dtype: { type: dataTypes[spec.dtype] } })}`);
-    }
-    // An output is given out only after every write has happened.
-    return Object.entries(result.outputs).map(([key, tensor]) => {
-      const type = { type: dataTypes[tensor.dtype as 'float32' | 'int32'] };
-      graph.add('Identity', [outputOf(tensor), ...writes], { T: type }, `${name}/out/${key}`);
-      return key;
-    });
-  });
-}
-
-function load(
-  graph: Graph,
-  definition: ProgramDefinition,
-  node: ReadonlyMap<string, string>,
-  outputs: ReadonlyMap<string, readonly string[]>,
-): Program {
+function load({ graph, stateNodes: node, outputs }: BuiltGraph, definition: ProgramDefinition): Program {
   const { binding } = nodeBackend();
   const bytes = encodeSavedModel(graph);
   const folder = mkdtempSync(join(tmpdir(), 'siglip2-graph-'));
@@ -174,6 +80,8 @@ function load(
   try {
     writeFileSync(join(folder, 'saved_model.pb'), bytes);
     session = binding.loadSavedModel(folder, servingTag);
+  } catch (error) {
+    throw placementError(error as Error, graph) ?? error;
   } finally {
     rmSync(folder, { recursive: true, force: true });
   }

@@ -12,7 +12,8 @@ const { root } = protobuf.parse(`
   message MetaInfoDef { repeated string tags = 4; }
   message GraphDef { repeated NodeDef node = 1; FunctionDefLibrary library = 2; VersionDef versions = 4; }
   message VersionDef { int32 producer = 1; }
-  message NodeDef { string name = 1; string op = 2; repeated string input = 3; map<string, AttrValue> attr = 5; }
+  message NodeDef { string name = 1; string op = 2; repeated string input = 3; string device = 4;
+    map<string, AttrValue> attr = 5; }
   message AttrValue {
     oneof value {
       ListValue list = 1; bytes s = 2; int64 i = 3; float f = 4; bool b = 5; int32 type = 6;
@@ -22,8 +23,10 @@ const { root } = protobuf.parse(`
   message ListValue { repeated int64 i = 3; repeated float f = 4; repeated bool b = 5; repeated int32 type = 6; }
   message NameAttrList { string name = 1; }
   message FunctionDefLibrary { repeated FunctionDef function = 1; }
-  message FunctionDef { OpDef signature = 1; repeated NodeDef node_def = 3; map<string, string> ret = 4; }
-  message OpDef { string name = 1; repeated ArgDef input_arg = 2; repeated ArgDef output_arg = 3; }
+  message FunctionDef { OpDef signature = 1; repeated NodeDef node_def = 3; map<string, string> ret = 4;
+    map<string, string> control_ret = 6; }
+  message OpDef { string name = 1; repeated ArgDef input_arg = 2; repeated ArgDef output_arg = 3; bool is_stateful = 17;
+    repeated string control_output = 20; }
   message ArgDef { string name = 1; int32 type = 3; }
   message TensorShape { repeated Dim dim = 2; }
   message Dim { int64 size = 1; }
@@ -46,20 +49,29 @@ function attrMessage(value: AttrValue): object {
   return value;
 }
 
-function nodeMessage({ name, op, inputs, attrs }: Omit<GraphNode, 'outputs'>): object {
+function nodeMessage({ name, op, inputs, device, attrs }: Omit<GraphNode, 'outputs'>): object {
   // Map entries are written in insertion order: sorted, so that equal graphs have equal bytes.
   const sorted = Object.entries(attrs).sort(([a], [b]) => (a < b ? -1 : 1));
-  return { name, op, input: inputs, attr: Object.fromEntries(sorted.map(([key, value]) => [key, attrMessage(value)])) };
+  const on = device === undefined ? {} : { device };
+  return {
+    name,
+    op,
+    input: inputs,
+    ...on,
+    attr: Object.fromEntries(sorted.map(([key, value]) => [key, attrMessage(value)])),
+  };
 }
 
-const functionMessage = ({ name, inputs, outputs, body }: GraphFunction): object => ({
+const functionMessage = ({ name, inputs, outputs, body, effects = [] }: GraphFunction): object => ({
   signature: {
     name,
     inputArg: inputs.map((input) => ({ name: input.name, type: input.dtype })),
     outputArg: outputs.map((output) => ({ name: output.name, type: output.dtype })),
+    ...(effects.length > 0 && { isStateful: true, controlOutput: effects }),
   },
   nodeDef: body.map(nodeMessage),
   ret: Object.fromEntries(outputs.map((output) => [output.name, output.value])),
+  controlRet: Object.fromEntries(effects.map((node) => [node, node])),
 });
 
 /** The bytes of `saved_model.pb`: a pure function of the graph. */

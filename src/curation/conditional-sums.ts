@@ -1,6 +1,6 @@
 import { setImmediate as yieldToEvents } from 'node:timers/promises';
 import type { Tensor } from '@tensorflow/tfjs';
-import { compile, type Signature, type TensorSpec, type Values } from '../compile/program.ts';
+import { compile, type ProgramDefinition, type Signature, type TensorSpec, type Values } from '../compile/program.ts';
 import { tf } from '../runtime/tensorflow.ts';
 import { modelsOf, type ScoredBy, type ScoreKind, type ScoringModel } from './pair-scores.ts';
 
@@ -32,19 +32,23 @@ const tileElements = 2 ** 20;
 const sides = ['images', 'texts'] as const;
 const scalar: TensorSpec = { shape: [], dtype: 'float32' };
 
-/**
- * Compiles the sums. The embeddings stay where they are, in memory of JavaScript; on the device are the rows of one
- * chunk, and those of one tile of open candidates at a time. Off-diagonal scores alone are summed, each tile in a
- * fixed order.
- */
-export function openConditionalSums(settings: SumsSettings, options: SumsOptions = {}): ConditionalSums {
-  const { candidates, chunk, widths } = settings;
-  const { tile = Math.min(candidates, Math.max(128, Math.floor(tileElements / chunk))), fuseFrom } = options;
+const tileOf = ({ candidates, chunk }: SumsSettings) =>
+  Math.min(candidates, Math.max(128, Math.floor(tileElements / chunk)));
+
+/** The pieces of state, and of feeds, that are rows of embeddings. */
+const rowNames = (scores: ScoreKind) =>
+  modelsOf(scores).flatMap(([model]) => sides.map((side) => ({ model, side, name: `${model}/${side}` })));
+
+/** What is compiled: the sums over one chunk for one tile of open candidates. */
+export function sumsDefinition(settings: SumsSettings, tile = tileOf(settings)): ProgramDefinition {
+  const { chunk, widths } = settings;
   const models = modelsOf(settings.scores);
-  const names = models.flatMap(([model]) => sides.map((side) => ({ model, side, name: `${model}/${side}` })));
   const rows = (count: number) =>
     Object.fromEntries(
-      names.map(({ model, name }): [string, TensorSpec] => [name, { shape: [count, widths[model]], dtype: 'float32' }]),
+      rowNames(settings.scores).map(({ model, name }): [string, TensorSpec] => [
+        name,
+        { shape: [count, widths[model]], dtype: 'float32' },
+      ]),
     );
   const scalars = Object.fromEntries(
     models.flatMap(([model]) => [temperature(model), bias(model)].map((n) => [n, scalar])),
@@ -76,8 +80,20 @@ export function openConditionalSums(settings: SumsSettings, options: SumsOptions
       };
     },
   };
-  const state = { ...rows(chunk), counts: { shape: [chunk, 1], dtype: 'float32' } as TensorSpec };
-  const program = compile({ state, signatures: { sum } }, fuseFrom === undefined ? {} : { fuseFrom });
+  return { state: { ...rows(chunk), counts: { shape: [chunk, 1], dtype: 'float32' } }, signatures: { sum } };
+}
+
+/**
+ * Compiles the sums. The embeddings stay where they are, in memory of JavaScript; on the device are the rows of one
+ * chunk, and those of one tile of open candidates at a time. Off-diagonal scores alone are summed, each tile in a
+ * fixed order.
+ */
+export function openConditionalSums(settings: SumsSettings, options: SumsOptions = {}): ConditionalSums {
+  const { chunk, widths } = settings;
+  const { tile = tileOf(settings), fuseFrom } = options;
+  const models = modelsOf(settings.scores);
+  const names = rowNames(settings.scores);
+  const program = compile(sumsDefinition(settings, tile), fuseFrom === undefined ? {} : { fuseFrom });
   const buffers = (count: number) =>
     Object.fromEntries(names.map(({ model, name }) => [name, new Float32Array(count * widths[model])]));
   const [chunkRows, tileRows] = [buffers(chunk), buffers(tile)];

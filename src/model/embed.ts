@@ -1,6 +1,6 @@
 import { join } from 'node:path';
 import { SafetensorsFile } from '../checkpoint/safetensors.ts';
-import { compile, type Signature, type Values } from '../compile/program.ts';
+import { compile, type ProgramDefinition, type Signature, type Values } from '../compile/program.ts';
 import type { NaflexImage } from '../data/naflex-resize.ts';
 import { l2Normalise } from './layers.ts';
 import { naflexTower, normalisePatches } from './naflex-tower.ts';
@@ -26,6 +26,43 @@ export interface Embedder {
 
 /** Rows of a batch; fewer when NaFlex images have more than the paper's 256 patches, whose attention is quadratic. */
 const rowsOfBatch = 64;
+
+/** Rows of one call. */
+const rowsOf = (patches: number) => Math.min(rowsOfBatch, Math.max(1, Math.floor((rowsOfBatch * 256) / patches)));
+
+/** What an embedder compiles: the towers of a model, without any training. */
+export function embedderDefinition(config: ModelConfig, patches: number): ProgramDefinition {
+  const { resolution, patch } = config.vision;
+  const { length } = config.text;
+  const batch = rowsOf(patches);
+  const fixed: Signature = {
+    feeds: { bytes: { shape: [batch, resolution, resolution, 3], dtype: 'uint8' } },
+    run: (p, { bytes }) => ({
+      outputs: { rows: l2Normalise(visionTower(p, config, normalisePixels(bytes!)).pooled) },
+    }),
+  };
+  const naflex: Signature = {
+    feeds: {
+      bytes: { shape: [batch, patches, 3 * patch ** 2], dtype: 'uint8' },
+      mask: { shape: [batch, patches], dtype: 'float32' },
+      spatialShapes: { shape: [batch, 2], dtype: 'int32' },
+    },
+    run: (p, { bytes, mask, spatialShapes }) => {
+      const input = normalisePatches(bytes!, mask!);
+      return { outputs: { rows: l2Normalise(naflexTower(p, config, input, mask!, spatialShapes!).pooled) } };
+    },
+  };
+  return {
+    state: Object.fromEntries(parameterSpecs(config).map(({ name, shape }) => [name, { shape, dtype: 'float32' }])),
+    signatures: {
+      ...(config.vision.kind === 'naflex' ? { patches: naflex } : { images: fixed }),
+      texts: {
+        feeds: { tokens: { shape: [batch, length], dtype: 'int32' } },
+        run: (p, { tokens }) => ({ outputs: { rows: l2Normalise(textTower(p, config, tokens!).pooled) } }),
+      },
+    },
+  };
+}
 
 /**
  * Opens `model.safetensors` below `folder` for embedding. Of the 256,000-row token table only the rows of
@@ -54,35 +91,9 @@ export async function openEmbedder(
   }
   const { resolution, patch } = config.vision;
   const { length } = config.text;
-  const batch = Math.min(rowsOfBatch, Math.max(1, Math.floor((rowsOfBatch * 256) / patches)));
+  const batch = rowsOf(patches);
   const patchSize = 3 * patch ** 2;
-  const fixed: Signature = {
-    feeds: { bytes: { shape: [batch, resolution, resolution, 3], dtype: 'uint8' } },
-    run: (p, { bytes }) => ({
-      outputs: { rows: l2Normalise(visionTower(p, compact, normalisePixels(bytes!)).pooled) },
-    }),
-  };
-  const naflex: Signature = {
-    feeds: {
-      bytes: { shape: [batch, patches, patchSize], dtype: 'uint8' },
-      mask: { shape: [batch, patches], dtype: 'float32' },
-      spatialShapes: { shape: [batch, 2], dtype: 'int32' },
-    },
-    run: (p, { bytes, mask, spatialShapes }) => {
-      const input = normalisePatches(bytes!, mask!);
-      return { outputs: { rows: l2Normalise(naflexTower(p, compact, input, mask!, spatialShapes!).pooled) } };
-    },
-  };
-  const program = compile({
-    state: Object.fromEntries(specs.map(({ name, shape }) => [name, { shape, dtype: 'float32' }])),
-    signatures: {
-      ...(config.vision.kind === 'naflex' ? { patches: naflex } : { images: fixed }),
-      texts: {
-        feeds: { tokens: { shape: [batch, length], dtype: 'int32' } },
-        run: (p, { tokens }) => ({ outputs: { rows: l2Normalise(textTower(p, compact, tokens!).pooled) } }),
-      },
-    },
-  });
+  const program = compile(embedderDefinition(compact, patches));
   program.write(values);
 
   const width = embeddingWidth(config);

@@ -16,6 +16,8 @@ export interface PhaseSettings {
   readonly phase: string;
   readonly seed: number;
   readonly precision: 'f32' | 'bf16';
+  /** Whether XLA compiles the whole step; absent: what was measured on a GPU, and off on a CPU. */
+  readonly xla?: 'off' | 'on';
   readonly model: ModelConfig;
   /** Micro-batches of a step. */
   readonly accumulate: number;

@@ -143,7 +143,8 @@ export function accumulatedSignatures(
       const gradients = Object.fromEntries(phase.parameters.map(({ name }) => sum(name)));
       const { gradientNorm, state: next } = updated(settings, phase, state, gradients, feeds);
       const computed = Object.fromEntries(phase.computed.map(({ name }) => sum(computedState(name))));
-      const zeros = microSums(phase).map(({ name, shape }) => [name, tf.zeros(shape as number[])]);
+      // tf.zeros would be constants of the graph, as large as all parameters.
+      const zeros = microSums(phase).map(({ name, shape }) => [name, tf.fill(shape as number[], 0)]);
       return { outputs: { gradientNorm }, state: { ...next, ...computed, ...Object.fromEntries(zeros) } };
     },
   };

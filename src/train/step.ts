@@ -1,4 +1,4 @@
-import { type CompileOptions, compile, type Program, type Values } from '../compile/program.ts';
+import { type CompileOptions, compile, type Program, type ProgramDefinition, type Values } from '../compile/program.ts';
 import type { Batch } from '../data/types.ts';
 import { embeddingWidth } from '../model/sizes.ts';
 import { scheduleFactor } from '../recipe/schedule.ts';
@@ -27,12 +27,11 @@ export interface Trainer {
   step(step: number, batch: Batch, seen?: number): StepMetrics;
 }
 
-/** Compiles the step of a phase. Its state is all zeros until it is written. */
-export function createTrainer(settings: PhaseSettings, options: Pick<CompileOptions, 'fuseFrom'> = {}): Trainer {
+/** State and signatures of the step of a phase, as they are compiled. */
+export function stepDefinition(settings: PhaseSettings): ProgramDefinition {
   const phase = phaseState(settings);
   const accumulates = settings.accumulate > 1;
-  const sums = accumulates ? microSums(phase) : [];
-  const ofSums = sums.map(({ name, shape }) => [name, { shape, dtype: 'float32' as const }]);
+  const ofSums = sumsOf(settings, phase).map(({ name, shape }) => [name, { shape, dtype: 'float32' as const }]);
   const state = { ...phase.pieces, ...Object.fromEntries(ofSums) };
   // A graph has fixed shapes: one set of signatures for each that batches have.
   const signatures = Object.fromEntries(
@@ -45,8 +44,19 @@ export function createTrainer(settings: PhaseSettings, options: Pick<CompileOpti
   );
   const pieces = settings.batches.batch / settings.accumulate;
   if (settings.curation) signatures.candidates = candidatesSignature(settings, phase, pieces);
-  const program = compile({ state, signatures }, { ...options, precision: settings.precision });
+  return { state, signatures };
+}
+
+const sumsOf = ({ accumulate }: PhaseSettings, phase: PhaseState) => (accumulate > 1 ? microSums(phase) : []);
+
+/** Compiles the step of a phase. Its state is all zeros until it is written. */
+export function createTrainer(settings: PhaseSettings, options: Pick<CompileOptions, 'fuseFrom'> = {}): Trainer {
+  const phase = phaseState(settings);
+  const accumulates = settings.accumulate > 1;
+  const { precision, xla } = settings;
+  const program = compile(stepDefinition(settings), { ...options, precision, xla: xla === 'on' });
   if (accumulates) {
+    const sums = sumsOf(settings, phase);
     program.write(Object.fromEntries(sums.map(({ name, shape }) => [name, new Float32Array(size(shape))])));
   }
   return {

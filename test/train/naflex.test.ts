@@ -1,38 +1,14 @@
 import { describe, expect, it } from 'vitest';
 import type { Values } from '../../src/compile/program.ts';
 import { randomStream } from '../../src/data/random.ts';
-import type { Batch } from '../../src/data/types.ts';
 import { resampleParameters } from '../../src/model/resample.ts';
-import { PhaseSteps } from '../../src/recipe/steps.ts';
 import type { PhaseSettings } from '../../src/train/protocol.ts';
 import { freshState } from '../../src/train/state.ts';
 import { createTrainer } from '../../src/train/step.ts';
+import { naflexBatchAt as batchAt, naflexBatches as batches, naflexSettings as settings } from './naflex-batch.ts';
 import { tinySettings } from './settings.ts';
 
 const { vision } = tinySettings.model;
-const batches = { ...tinySettings.batches, naflex: { lengths: [4, 6], halveFrom: 6, patch: vision.patch } };
-const settings: PhaseSettings = {
-  ...tinySettings,
-  model: { ...tinySettings.model, vision: { ...vision, kind: 'naflex' } },
-  batches,
-};
-const line = 3 * vision.patch ** 2;
-
-/** Noise as patches of images of shapes that fit. */
-function batchAt(step: number, of = batches): Batch {
-  const { count, length } = new PhaseSteps(of).at(step - 1);
-  const random = randomStream(3, 'naflex', step);
-  const shapes = Array.from({ length: count }, () => [1 + random.below(2), 1 + random.below(length! / 2)]);
-  const patchMask = new Float32Array(count * length!);
-  for (const [i, [rows, columns]] of shapes.entries()) patchMask.fill(1, i * length!, i * length! + rows! * columns!);
-  const images = new Uint8Array(count * length! * line).map((_, at) =>
-    patchMask[Math.floor(at / line)] === 0 ? 0 : random.below(256),
-  );
-  const { textLength } = batches;
-  const tokens = Int32Array.from({ length: count * textLength }, () => random.below(9));
-  const spatialShapes = Int32Array.from(shapes.flat());
-  return { index: step - 1, length: length!, images, tokens, parts: { patchMask, spatialShapes }, skipped: [] };
-}
 
 function train(
   changes: Partial<PhaseSettings> & { batches?: typeof batches },

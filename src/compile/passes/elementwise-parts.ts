@@ -8,17 +8,12 @@ import type { Graph, GraphNode } from '../graph.ts';
  * the same chain in another layer, or for another parameter, is the same function and is compiled once.
  */
 
-/** Fusible ops, with the name that their definition gives to their output. */
-export const outputArgument: Readonly<Record<string, string>> = {
-  ...Object.fromEntries(
-    ['Add', 'AddV2', 'Sub', 'Mul', 'RealDiv', 'Div', 'Maximum', 'Minimum', 'Pow'].map((op) => [op, 'z']),
-  ),
-  ...Object.fromEntries(
-    ['Neg', 'Square', 'Sqrt', 'Rsqrt', 'Exp', 'Log', 'Log1p', 'Tanh', 'Sigmoid', 'Abs', 'Cast'].map((op) => [op, 'y']),
-  ),
-  ...Object.fromEntries(['Sum', 'Mean', 'Max', 'Reshape'].map((op) => [op, 'output'])),
-  Softplus: 'activations',
-};
+/** Ops that XLA joins to one loop. */
+const fusible: ReadonlySet<string> = new Set([
+  ...['Add', 'AddV2', 'Sub', 'Mul', 'RealDiv', 'Div', 'Maximum', 'Minimum', 'Pow'],
+  ...['Neg', 'Square', 'Sqrt', 'Rsqrt', 'Exp', 'Log', 'Log1p', 'Tanh', 'Sigmoid', 'Abs', 'Cast', 'Softplus'],
+  ...['Sum', 'Mean', 'Max', 'Reshape'],
+]);
 
 /** The parts worth fusing, whose largest tensor has at least `fuseFrom` elements. */
 export function elementwiseParts(graph: Graph, fuseFrom: number): GraphNode[][] {
@@ -39,7 +34,7 @@ function runsOf(graph: Graph): GraphNode[][] {
   const runs: GraphNode[][] = [[]];
   for (const node of graph.nodes) {
     if (node.op === 'Const') continue;
-    if (outputArgument[node.op] !== undefined) runs.at(-1)!.push(node);
+    if (fusible.has(node.op)) runs.at(-1)!.push(node);
     else if (runs.at(-1)!.length > 0) runs.push([]);
   }
   return runs;
