@@ -17,6 +17,7 @@ import { deviceKind } from '../infra/setup/device.ts';
 import { trainerEnvironment } from '../infra/setup/tensorflow.ts';
 import { deviceQueue } from '../workflows/policies.ts';
 import { connectPatiently } from './runtime/connect.ts';
+import { ownDevice } from './runtime/device.ts';
 import { deviceMemory } from './runtime/device-memory.ts';
 import { metricsAddress } from './runtime/environment.ts';
 import { isRunnerError, RunnerError } from './runtime/errors.ts';
@@ -62,16 +63,17 @@ async function main(queues: readonly string[]): Promise<void> {
       ending.abort();
     });
   }
-  const device = (process.env.CUDA_VISIBLE_DEVICES || 'device').replaceAll(/[^\w-]/g, '-');
+  const kind = deviceKind();
+  const device = ownDevice(kind);
   const trainer = queues.includes(deviceQueue)
     ? createTrainerProcess({
-        lockFile: join(paths().state, `${device}.lock`),
+        lockFile: join(paths().state, `${device.name}.lock`),
         log,
-        env: { ...process.env, ...(await trainerEnvironment()) },
+        env: { ...process.env, ...device.env, ...(await trainerEnvironment()) },
       })
     : undefined;
   // Only who trains here knows into what a step has to fit.
-  const memory = trainer && (await deviceMemory(deviceKind()));
+  const memory = trainer && (await deviceMemory(kind));
   const store = objectStoreFromEnvironment();
   const dataConverter = payloadConverter();
   const scratch = ownScratch(paths().scratch);

@@ -1,13 +1,8 @@
-import { existsSync } from 'node:fs';
+import { hasNvidiaDriver } from '../../src/runtime/device.ts';
 import { RunnerError } from '../../src/runtime/errors.ts';
 
 /** Which build of TensorFlow a machine gets. */
 export type DeviceKind = 'cpu' | 'cuda';
-
-/** True where an NVIDIA driver is loaded; a container that was given a GPU shows the same file or device. */
-export function hasNvidiaDriver(): boolean {
-  return existsSync('/proc/driver/nvidia/version') || existsSync('/dev/nvidiactl');
-}
 
 /** `SIGLIP2_DEVICE` (`cpu` or `gpu`) wins; otherwise the driver decides. */
 export function deviceKind(env: NodeJS.ProcessEnv = process.env): DeviceKind {

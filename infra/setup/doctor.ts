@@ -1,13 +1,14 @@
 import { existsSync } from 'node:fs';
 import { createServer } from 'node:net';
 import { join } from 'node:path';
+import { hasNvidiaDriver } from '../../src/runtime/device.ts';
 import { storeEnvironment, temporalEnvironment } from '../../src/runtime/environment.ts';
 import { isRunnerError } from '../../src/runtime/errors.ts';
 import { paths } from '../../src/runtime/paths.ts';
 import { runningState } from '../../src/runtime/services-state.ts';
 import { addonFolder, addonPath, addonVersion, tfjsFolder } from './addon.ts';
 import { nodeProblem } from './bootstrap.mjs';
-import { deviceKind, hasNvidiaDriver } from './device.ts';
+import { deviceKind } from './device.ts';
 import { findProgram, type ProgramName } from './go-program.ts';
 import { findLibTensorflow } from './libtensorflow.ts';
 import { pins } from './pins.ts';

@@ -12,6 +12,8 @@ export interface TrainerLog {
 /** A trainer process that said it is ready. */
 export interface TrainerChild {
   readonly process: ChildProcess;
+  /** What TensorFlow gave it, as it says when it is ready. */
+  device: 'cpu' | 'gpu';
   /** Takes every message, and the end of the process. One at a time; null between jobs. */
   listener: ((message: FromTrainer | { readonly type: 'ended'; readonly how: string }) => void) | null;
   /** How it ended, or null while it runs. */
@@ -45,6 +47,7 @@ export async function startTrainer({ script, env, readyWithinMs, log, onPid }: C
   let lastLine = '';
   const child: TrainerChild = {
     process: spawned,
+    device: 'cpu',
     listener: null,
     ended: null,
     send: (message) => {
@@ -82,6 +85,7 @@ export async function startTrainer({ script, env, readyWithinMs, log, onPid }: C
   });
   child.listener = null;
   const { device, tensorflow } = ready;
+  child.device = device;
   log.info({ trainer: pid, device, tensorflow, seconds: (Date.now() - begun) / 1000 }, 'trainer ready');
   return child;
 }

@@ -21,6 +21,8 @@ export interface TrainerProcess {
    * Errors: what the job failed with, TrainerCrashed, TrainerStuck, DeviceMissing, SetupMissing.
    */
   run(job: TrainerJob, events?: TrainerEvents, signal?: AbortSignal): Promise<unknown>;
+  /** What the trainer has, which is started to say so. Errors: TrainerCrashed, TrainerStuck, DeviceMissing, SetupMissing. */
+  device(): Promise<'cpu' | 'gpu'>;
   /** Tells the job in progress that its newest snapshot was committed, and how many seconds that took. */
   committed(seconds: number): void;
   /** Whether the trainer holds this state in the graph of these settings, so that its files need not be fetched. */
@@ -139,12 +141,15 @@ export function createTrainerProcess(options: TrainerProcessOptions): TrainerPro
     }
   }
 
+  const inTurn = <T>(act: () => Promise<T>): Promise<T> => {
+    const result = turn.then(act);
+    turn = result.catch(() => {});
+    return result;
+  };
+
   return {
-    run(job, events = {}, signal) {
-      const result = turn.then(() => perform(job, events, signal));
-      turn = result.catch(() => {});
-      return result;
-    },
+    run: (job, events = {}, signal) => inTurn(() => perform(job, events, signal)),
+    device: () => inTurn(async () => (await ensureChild()).device),
     committed: (seconds) => child?.send({ type: 'committed', id: lastId, seconds }),
     holds: (sha256, settings) => child?.ended === null && holds(sha256, settings),
     async close() {

@@ -1,5 +1,6 @@
 import { diskError } from '../checkpoint/disk.ts';
 import { evaluateModel } from '../evaluate/evaluate-model.ts';
+import { deviceProblem, hasNvidiaDriver } from '../runtime/device.ts';
 import { isRunnerError, RunnerError } from '../runtime/errors.ts';
 import { nodeBackend, tf } from '../runtime/tensorflow.ts';
 import { Scoring } from '../scoring/scoring.ts';
@@ -77,14 +78,11 @@ async function perform(id: number, job: TrainerJob): Promise<unknown> {
   return null;
 }
 
-if (process.env.SIGLIP2_DEVICE === 'gpu' && !nodeBackend().isUsingGpuDevice) {
-  throw new RunnerError(
-    'DeviceMissing',
-    'SIGLIP2_DEVICE=gpu, but TensorFlow sees no GPU; type npm run siglip2 -- doctor, or unset it to train on the CPU',
-  );
-}
+const device = nodeBackend().isUsingGpuDevice ? 'gpu' : 'cpu';
+const problem = deviceProblem(device, process.env.SIGLIP2_DEVICE, hasNvidiaDriver());
+if (problem) throw new RunnerError('DeviceMissing', problem);
 send({
   type: 'ready',
-  device: nodeBackend().isUsingGpuDevice ? 'gpu' : 'cpu',
+  device,
   tensorflow: nodeBackend().binding.TF_Version ?? tf.version_core,
 });
