@@ -20,8 +20,8 @@ export interface Dependencies {
   readonly log: ActivityLog;
   /** Version of this code, for manifests. */
   readonly codeVersion: string;
-  /** Tests: points of the commit protocol, and of scoring, where a process may die. */
-  readonly onPoint?: (point: CommitPoint | 'scored' | 'stored') => void | Promise<void>;
+  /** Tests: points of the commit protocol, of scoring, and of the choice on XLA, where a process may die. */
+  readonly onPoint?: (point: CommitPoint | 'scored' | 'stored' | 'measured' | 'chosen') => void | Promise<void>;
   /** Tests: pause before an upload is tried again, in milliseconds. */
   readonly uploadRetryMs?: number;
 }

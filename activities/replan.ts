@@ -6,6 +6,7 @@ import type { DataIndex } from '../src/data/types.ts';
 import { isWithin, placesOf } from '../src/recipe/places.ts';
 import { respan } from '../src/recipe/respan.ts';
 import { type Schedule, schedulePosition } from '../src/recipe/schedule.ts';
+import { xlaOf } from '../src/recipe/settings.ts';
 import { RunnerError } from '../src/runtime/errors.ts';
 import type { ObjectStore } from '../src/storage/object-store.ts';
 import type { PhaseSettings } from '../src/train/protocol.ts';
@@ -23,12 +24,14 @@ export async function replan(
   const heart = beat(attempt);
   try {
     const { plan, overrides, extend } = input;
-    const { shardSteps, checkpointEvery, precision, accumulate, remat, batch, data, ...rates } = overrides;
+    const { shardSteps, checkpointEvery, precision, xla, accumulate, remat, batch, data, ...rates } = overrides;
     const before = await readDocumentAs<PhaseSettings>(store, plan.settings, join(scratch, 'documents'));
     const index = data === undefined ? null : await otherData(store, plan, before, data);
     const spanned = batch === undefined ? null : spannedAnew(input, before, batch);
+    const { xla: xlaBefore, ...kept } = before;
     const settings: PhaseSettings = {
-      ...before,
+      ...kept,
+      ...xlaOf(xla ?? xlaBefore),
       schedule: extend ? extended(before, plan, extend) : before.schedule,
       precision: precision ?? before.precision,
       accumulate: accumulate ?? before.accumulate,

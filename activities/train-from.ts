@@ -16,6 +16,7 @@ import { commitInBackground } from './background-commits.ts';
 import type { Attempt, Dependencies } from './dependencies.ts';
 import { fetchDocument } from './documents.ts';
 import { recordPace } from './pace.ts';
+import { settleXla } from './settle-xla.ts';
 import { inputHash } from './shard-start.ts';
 import { skippedLog } from './skipped.ts';
 import { withTeacher } from './teacher-folder.ts';
@@ -48,12 +49,18 @@ const giveUpAfterMs = 10 * 60_000;
 export async function trainFrom(
   shard: Shard,
   start: Commit | null,
-  settings: PhaseSettings,
+  planned: PhaseSettings,
   indexFile: string,
 ): Promise<void> {
   const { deps, input, attempt } = shard;
   const trainer = requireTrainer(deps);
   const log = (message: string) => deps.log.info({ run: input.plan.run, phase: input.plan.phase }, message);
+  const data = await dataOf(shard, planned, indexFile);
+  const settled = await withOnlineTeacher(shard, planned, (teacher) =>
+    settleXla(shard, trainer, start, planned, { ...data, ...teacher }),
+  );
+  if (settled === null) return;
+  const { settings } = settled;
   const state = start && (await ensureState(shard, trainer, start, settings));
   const stop = new AbortController();
   const giveUp = new AbortController();
@@ -100,20 +107,16 @@ export async function trainFrom(
     const { plan } = input;
     const from = start && { folder: state!.folder, sha256: start.sha256, step: start.step, examples: start.examples };
     const snapshotFolder = join(shard.folder, 'snapshots');
-    const stored = settings.batches.parts?.teacherScores?.scores;
-    const scoresFile = stored && (await fetchDocument(deps.store, stored, join(deps.scratch, 'documents')));
     const job: TrainJob = {
       kind: 'train',
-      settings,
-      indexFile,
+      ...settled,
+      ...data,
       from,
       begins: plan.begins ?? plan.from,
-      skip: input.skip ?? [],
       toStep: shard.end,
       checkpointEvery: shard.pace?.checkpointEvery ?? plan.checkpointEvery,
       ...(plan.shardSteps !== 'auto' && { shardSteps: plan.shardSteps }),
       snapshotFolder,
-      ...(scoresFile && { scoresFile }),
     };
     await withOnlineTeacher(shard, settings, (teacher) =>
       trainer.run(
@@ -159,15 +162,22 @@ export async function trainFrom(
   }
 }
 
+/** What the batches of the phase are made from. */
+async function dataOf({ deps, input }: Shard, { batches }: PhaseSettings, indexFile: string) {
+  const stored = batches.parts?.teacherScores?.scores;
+  const scoresFile = stored && (await fetchDocument(deps.store, stored, join(deps.scratch, 'documents')));
+  return { indexFile, skip: input.skip ?? [], ...(scoresFile && { scoresFile }) };
+}
+
 /** Where a teacher scores beside the learner, its model is on local disk meanwhile. */
-async function withOnlineTeacher(
+async function withOnlineTeacher<T>(
   { deps, input, attempt }: Shard,
   settings: PhaseSettings,
-  train: (teacher: Pick<TrainJob, 'teacherFolder'>) => Promise<unknown>,
-): Promise<void> {
+  work: (teacher: Pick<TrainJob, 'teacherFolder'>) => Promise<T>,
+): Promise<T> {
   const { curation } = input.plan;
-  if (!curation?.sealed || curation.stored || !settings.curation?.teacher) await train({});
-  else await withTeacher(deps, curation.sealed, attempt.signal, (teacherFolder) => train({ teacherFolder }));
+  if (!curation?.sealed || curation.stored || !settings.curation?.teacher) return work({});
+  return withTeacher(deps, curation.sealed, attempt.signal, (teacherFolder) => work({ teacherFolder }));
 }
 
 /** Local files of a commit, unless the trainer holds its state already; and its manifest. */

@@ -5,6 +5,7 @@ import { RunnerError } from '../runtime/errors.ts';
  *
  *     runs/<run>/run.json
  *     runs/<run>/<phase>/latest.json
+ *     runs/<run>/<phase>/pace-<settings>.json, xla-<settings>.json
  *     runs/<run>/<phase>/r<revision>/commits/step-00000400.json
  *     runs/<run>/<phase>/r<revision>/step-00000400-<attempt>/manifest.json, model.safetensors, ...
  *     runs/<run>/<phase>/pins/r<revision>-step-00000400/<who>.json
@@ -108,6 +109,11 @@ export function parseScoreKey(key: string): ScoreKey | null {
 /** How often a phase of these settings is checkpointed, when that was measured. */
 export function paceKey(at: PhaseKey, settingsSha256: string): string {
   return `${phasePrefix(at)}pace-${settingsSha256.slice(0, 16)}.json`;
+}
+
+/** Whether XLA compiles the steps of a phase of these settings, when that was measured. */
+export function xlaKey(at: PhaseKey, settingsSha256: string): string {
+  return `${phasePrefix(at)}xla-${settingsSha256.slice(0, 16)}.json`;
 }
 
 export function pinsPrefix(at: PhaseKey): string {

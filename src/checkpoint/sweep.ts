@@ -108,11 +108,11 @@ export async function findUnreferenced(store: ObjectStore, run: string): Promise
   return found;
 }
 
-/** What lies beside the checkpoints: commits, hints, pins, stored scores, the run's documents, figures and exports. */
+/** What lies beside the checkpoints: commits, hints, pins, stored scores, choices, the run's documents, figures and exports. */
 function isKnown(key: string, run: string): boolean {
   if (parseCommitKey(key) || parsePinKey(key) || parseScoreKey(key)) return true;
   const rest = key.slice(runPrefix(run).length);
-  return /^(run\.json|data\/[^/]+\.json|export\/.+|[^/]+\/(latest\.json|evaluation-[^/]+\.json|metrics\/.+))$/.test(
+  return /^(run\.json|data\/[^/]+\.json|export\/.+|[^/]+\/(latest\.json|(evaluation|pace|xla)-[^/]+\.json|metrics\/.+))$/.test(
     rest,
   );
 }

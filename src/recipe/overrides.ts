@@ -11,6 +11,7 @@ export const overridesSchema = z.strictObject({
   weightDecay: z.number().min(0).optional(),
   clipNorm: positive.optional(),
   precision: z.enum(['f32', 'bf16']).optional(),
+  xla: recipeSchema.shape.xla,
   accumulate: z.int().positive().optional(),
   remat: z.enum(['none', 'blocks']).optional(),
   batch: recipeSchema.shape.phases.element.shape.batch.optional(),

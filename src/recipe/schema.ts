@@ -273,6 +273,13 @@ export const recipeSchema = z.strictObject({
     .max(2 ** 32 - 1)
     .default(0),
   precision: z.enum(['f32', 'bf16']).default('f32'),
+  // Without a default, so that recipes of before are what they were.
+  xla: z
+    .enum(['off', 'on', 'auto'])
+    .optional()
+    .describe(
+      'Whether XLA compiles a whole step. auto, which it is when left out: on a GPU whichever is faster, measured once before the first step of a phase; off on a CPU.',
+    ),
   model: modelSchema,
   data: dataSchema,
   optimizer: optimizerSchema.prefault({}),

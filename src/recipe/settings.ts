@@ -80,6 +80,11 @@ export function schedule(recipe: Recipe, phase: Phase, facts: DataFacts): Schedu
   return { ...own, start: { examples: from.examples, position, stretch: phase.stretch } };
 }
 
+/** As settings have it: what is left to measurement is no part of them. */
+export function xlaOf(xla: Recipe['xla']): Pick<PhaseSettings, 'xla'> {
+  return xla === undefined || xla === 'auto' ? {} : { xla };
+}
+
 /** All that fixes the training of a phase, every default and unit resolved. */
 export function phaseSettings(recipe: Recipe, phase: Phase, facts: DataFacts): PhaseSettings {
   const vocabulary = vocabularyOf(recipe, phase, facts);
@@ -93,6 +98,7 @@ export function phaseSettings(recipe: Recipe, phase: Phase, facts: DataFacts): P
     phase: phase.name,
     seed: recipe.seed,
     precision: recipe.precision,
+    ...xlaOf(recipe.xla),
     accumulate: phase.accumulate,
     remat: phase.remat,
     model,

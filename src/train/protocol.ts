@@ -70,8 +70,23 @@ export interface TrainJob {
   readonly checkpointEvery: number | 'auto';
   /** Under auto, where the shard is cut; absent: that too is found out, and it ends at the first such step. */
   readonly shardSteps?: number;
+  /** Hash of the program that was measured when the phase began, where that decided on XLA. */
+  readonly measured?: string;
   /** Each snapshot gets a folder of its own below this one; the worker deletes it after the upload. */
   readonly snapshotFolder: string;
+}
+
+/** Finds out how long a step of a phase takes, and touches nothing that training goes on from. */
+export interface MeasureJob extends Pick<TrainJob, 'settings' | 'indexFile' | 'skip' | 'scoresFile' | 'teacherFolder'> {
+  readonly kind: 'measure';
+}
+
+/** What a measure job answers; null when it was stopped. */
+export interface StepTime {
+  /** Median of a step, in milliseconds; with several shapes the mean of their medians. */
+  readonly ms: number;
+  /** Of the program that was measured. */
+  readonly hash: string;
 }
 
 export interface EvaluateJob {
@@ -108,7 +123,7 @@ export interface ScoredFile {
   readonly corrupt: number;
 }
 
-export type TrainerJob = TrainJob | EvaluateJob | ScoreJob;
+export type TrainerJob = TrainJob | MeasureJob | EvaluateJob | ScoreJob;
 export type ToTrainer =
   | { readonly type: 'start'; readonly id: number; readonly job: TrainerJob }
   | { readonly type: 'stop'; readonly id: number }

@@ -53,7 +53,7 @@ export class TrainingSession {
   /** Trains from `job.from` to `job.toStep`. Errors: NonFinite, DataContract, CheckpointDamaged, DiskFull. */
   async train(job: TrainJob, events: TrainEvents): Promise<void> {
     const { settings } = job;
-    const held = await this.#holdGraph(job);
+    const held = await this.#holdGraph(job, events);
     const from = job.from ?? job.begins;
     if (held.sha256 === null || held.sha256 !== (job.from?.sha256 ?? null)) {
       await load(held.trainer, job);
@@ -119,11 +119,18 @@ export class TrainingSession {
     this.#held = null;
   }
 
-  async #holdGraph({ settings, teacherFolder }: TrainJob): Promise<Held> {
+  async #holdGraph({ settings, teacherFolder, measured }: TrainJob, events: TrainEvents): Promise<Held> {
     const hash = hashJson(settings);
     if (this.#held?.settings !== hash) {
       await this.close();
       const trainer = createTrainer(settings);
+      const { hash: program } = trainer.program;
+      // Another version of the code may record another graph. What a phase began with holds to its end.
+      if (measured !== undefined && measured !== program)
+        events.note(
+          `XLA stays ${settings.xla ?? 'off'} as the phase began, though the step is no longer the program that was ` +
+            `measured then (${measured.slice(0, 12)}, now ${program.slice(0, 12)})`,
+        );
       const curator = await Curator.open(settings, trainer.program, teacherFolder);
       this.#held = { settings: hash, trainer, curator, sha256: null, inputs: null };
     }

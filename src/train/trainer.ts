@@ -4,6 +4,7 @@ import { deviceProblem, hasNvidiaDriver } from '../runtime/device.ts';
 import { isRunnerError, RunnerError } from '../runtime/errors.ts';
 import { nodeBackend, tf } from '../runtime/tensorflow.ts';
 import { Scoring } from '../scoring/scoring.ts';
+import { measureStep } from './measure-step.ts';
 import type { FromTrainer, ToTrainer, TrainerJob } from './protocol.ts';
 import { TrainingSession } from './session.ts';
 
@@ -63,6 +64,11 @@ async function perform(id: number, job: TrainerJob): Promise<unknown> {
   if (job.kind === 'score') return scoring.score(job, { note, signal });
   scoring.close();
   if (job.kind === 'evaluate') return evaluateModel(job, note);
+  if (job.kind === 'measure') {
+    // The device is to itself what it will be for training.
+    await session.close();
+    return measureStep(job, { note, stopWanted: () => signal.aborted });
+  }
   await session.train(job, {
     progress: (progress) => send({ type: 'progress', id, progress }),
     snapshot: (snapshot) => send({ type: 'snapshot', id, snapshot }),

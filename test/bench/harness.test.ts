@@ -35,6 +35,8 @@ describe('the command line of the benchmarks', () => {
     expect(isWanted('step', 'step/s16', 'bf16')).toBe(true);
     expect(isWanted('step/s16/bf16', 'step/s16', 'bf16')).toBe(true);
     expect(isWanted('step/s16/bf16', 'step/s16', 'f32')).toBe(false);
+    expect(isWanted('step/s16/bf16', 'step/s16', 'bf16-xla')).toBe(false);
+    expect(isWanted('step/s16/bf16-xla', 'step/s16', 'bf16-xla')).toBe(true);
     expect(anyWanted('step/s16/bf16', 'step')).toBe(true);
     expect(anyWanted('step/s16/bf16', 'loader')).toBe(false);
     expect(anyWanted('loader/emoji/warm', 'loader')).toBe(true);

@@ -1,9 +1,12 @@
+/** `-xla`: the whole step under XLA. */
+const stepVariants = ['eager', 'f32', 'bf16', 'f32-xla', 'bf16-xla'] as const;
+
 /** Every benchmark with its variants, in the order in which they run. */
 export const benchmarks = {
   'matmul/square': ['f32', 'bf16'],
-  'step/vit-w256-d4': ['eager', 'f32', 'bf16'],
-  'step/s16': ['eager', 'f32', 'bf16'],
-  'step/emoji': ['eager', 'f32', 'bf16'],
+  'step/vit-w256-d4': stepVariants,
+  'step/s16': stepVariants,
+  'step/emoji': stepVariants,
   'selection/768': ['16k-of-32k', '32k-of-64k'],
   'loader/emoji': ['cold', 'warm'],
   'checkpoint/snapshot': ['disk'],
@@ -19,9 +22,13 @@ export type StepName = Extract<BenchName, `step/${string}`>;
 export const allNames = Object.keys(benchmarks) as BenchName[];
 export const stepNames = allNames.filter((name): name is StepName => name.startsWith('step/'));
 
-/** True when `--only` asks for this variant: it is the beginning of name/variant. */
+/**
+ * True when `--only` asks for this variant: it is the beginning of name/variant. Whole steps under XLA, which compile
+ * for minutes, are asked for by their full name.
+ */
 export function isWanted(only: string, name: string, variant: string): boolean {
-  return `${name}/${variant}`.startsWith(only);
+  const full = `${name}/${variant}`;
+  return variant.endsWith('-xla') ? full === only : full.startsWith(only);
 }
 
 /** True when `--only` asks for any variant of a benchmark whose name begins so. */

@@ -32,6 +32,8 @@ const shapes: Readonly<Partial<Record<StepName, Shape>>> = {
 /** About what the English captions of the emoji data use. */
 const emojiVocabulary = 5_200;
 
+export const precisionOf = (variant: string) => (variant.startsWith('bf16') ? 'bf16' : 'f32');
+
 export function readEmojiRecipe(): Recipe {
   const file = fileURLToPath(new URL('../../infra/recipes/emoji.json', import.meta.url));
   return parseRecipe(JSON.parse(readFileSync(file, 'utf8')));

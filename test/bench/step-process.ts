@@ -15,8 +15,8 @@ import { stepSignature } from '../../src/train/signatures.ts';
 import { freshState } from '../../src/train/state.ts';
 import { createTrainer } from '../../src/train/step.ts';
 import { forgetPeak, memoryOf } from './memory.ts';
-import type { StepName } from './names.ts';
-import { stepSettings } from './shapes.ts';
+import type { benchmarks, StepName } from './names.ts';
+import { precisionOf, stepSettings } from './shapes.ts';
 
 /**
  * One variant of a step in a process of its own, so that its memory is its own. Arguments: a StepJob as JSON.
@@ -24,7 +24,7 @@ import { stepSettings } from './shapes.ts';
  */
 export interface StepJob {
   readonly name: StepName;
-  readonly variant: 'eager' | 'f32' | 'bf16';
+  readonly variant: (typeof benchmarks)[StepName][number];
   readonly warmUp: number;
   /** Where to write parameters, images and tokens for a peer that starts from the same. */
   readonly weights?: string;
@@ -114,7 +114,10 @@ async function writeWeights(path: string, settings: PhaseSettings, batch: Batch)
 const job = JSON.parse(process.argv[2]!) as StepJob;
 const say = (message: object) => process.stdout.write(`${JSON.stringify(message)}\n`);
 const base = memoryOf('VmRSS');
-const settings = stepSettings(job.name, job.variant === 'bf16' ? 'bf16' : 'f32');
+const settings: PhaseSettings = {
+  ...stepSettings(job.name, precisionOf(job.variant)),
+  xla: job.variant.endsWith('-xla') ? 'on' : 'off',
+};
 const batch = noiseBatch(settings);
 if (job.weights !== undefined) await writeWeights(job.weights, settings, batch);
 const began = performance.now();

@@ -8,7 +8,7 @@ import { stepSettings } from './shapes.ts';
 import { spread } from './statistics.ts';
 import type { StepJob } from './step-process.ts';
 
-export type Compiled = Exclude<StepJob['variant'], 'eager'>;
+export type Compiled = 'f32' | 'bf16';
 
 /** A process of ours with the step compiled and warmed up. */
 export function startOurs(job: StepJob): Promise<LineProcess> {

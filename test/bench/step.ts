@@ -3,6 +3,7 @@ import type { MatmulPeak } from './matmul.ts';
 import { benchmarks, isWanted, type StepName, stepNames } from './names.ts';
 import { benchInTurns } from './peer-turns.ts';
 import type { Report } from './record.ts';
+import { precisionOf } from './shapes.ts';
 import type { StepJob } from './step-process.ts';
 import { recordOf, startOurs } from './step-runs.ts';
 
@@ -13,8 +14,9 @@ export async function benchSteps(options: BenchOptions, peak: MatmulPeak, report
   for (const name of stepNames) {
     for (const variant of benchmarks[name]) {
       if (!isWanted(options.only, name, variant)) continue;
-      if (variant === 'eager' || options.peer === undefined) await alone(name, variant, options, peak, report);
-      else await benchInTurns(name, variant, options.peer, options, peak, report);
+      if (options.peer && (variant === 'f32' || variant === 'bf16'))
+        await benchInTurns(name, variant, options.peer, options, peak, report);
+      else await alone(name, variant, options, peak, report);
     }
   }
 }
@@ -23,7 +25,7 @@ async function alone(name: StepName, variant: Variant, { runs }: BenchOptions, p
   const ours = await startOurs({ name, variant, warmUp: variant === 'eager' ? 1 : 3 });
   try {
     const turn = await ours.ask(String(variant === 'eager' ? Math.min(runs ?? 3, 3) : (runs ?? 10)));
-    report(recordOf(name, variant, variant === 'bf16' ? 'bf16' : 'f32', [turn], ours, peak));
+    report(recordOf(name, variant, precisionOf(variant), [turn], ours, peak));
   } finally {
     await ours.close();
   }

@@ -120,6 +120,19 @@ describe('a phase with a model, data and rates of its own', () => {
   });
 });
 
+describe('whether XLA compiles the steps', () => {
+  it('is part of the settings only where the recipe says so', () => {
+    const settings = (xla?: string) => {
+      const recipe = parseRecipe({ ...written(), ...(xla && { xla }) });
+      return phaseSettings(recipe, recipe.phases[0]!, facts);
+    };
+    expect(settings()).not.toHaveProperty('xla');
+    expect(settings('auto')).toEqual(settings());
+    expect([settings('on').xla, settings('off').xla]).toEqual(['on', 'off']);
+    expect(() => settings('yes')).toThrow('xla is "yes"; allowed: one of "off", "on", "auto"');
+  });
+});
+
 describe('a super-batch', () => {
   it('is batch / (1 - filterRatio), one after another, while examples trained on are counted', () => {
     const recipe = parseRecipe(written());

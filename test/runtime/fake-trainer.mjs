@@ -1,7 +1,7 @@
 // Speaks the trainer's protocol without TensorFlow, to provoke what a real trainer does on rare days.
 // Its state is a number that each step changes by a pure rule, so that equal histories have equal hashes.
 import { createHash } from 'node:crypto';
-import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { appendFileSync, existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 
 const fault = process.env.FAKE_FAULT ? JSON.parse(process.env.FAKE_FAULT) : {};
@@ -29,6 +29,7 @@ process.on('message', (message) => {
 let state = null;
 async function run({ id, job }) {
   if (job.kind === 'evaluate') return send({ type: 'finished', id, result: { folder: job.folder } });
+  if (job.kind === 'measure') return measure(id, job.settings.xla ?? 'off');
   const from = job.from ?? { step: 0 };
   if (job.from && state?.sha256 !== job.from.sha256) state = read(job.from.folder);
   // `bits`: a device that computes a little differently.
@@ -49,7 +50,8 @@ async function run({ id, job }) {
       return send({ type: 'failed', id, code: 'NonFinite', message: 'the loss is NaN', details: { step } });
     }
     await wait(fault.stepMs ?? 2);
-    state = { value: (state.value * 48271 + step) % 2147483647, step };
+    // XLA has its own last bits.
+    state = { value: (state.value * 48271 + step + (job.settings.xla === 'on' ? 7 : 0)) % 2147483647, step };
     const stopping = stop === id;
     const position = { step, examples: step * job.settings.batches.batch };
     const metrics = { loss: 10 / step, examplesPerSecond: 100, dataWaitShare: 0 };
@@ -70,6 +72,16 @@ async function run({ id, job }) {
   send({ type: 'finished', id, result: null });
 }
 
+/** `ms`: what a step takes with XLA off and on, a sentence why it does not work, or null to wait until it is stopped. */
+async function measure(id, xla) {
+  if (fault.measured) appendFileSync(fault.measured, `${xla}\n`);
+  const ms = fault.ms?.[xla];
+  if (ms === 'crash') process.kill(process.pid, 'SIGKILL');
+  while (ms === null && stop !== id) await wait(5);
+  if (typeof ms === 'string') return send({ type: 'failed', id, code: 'DeviceMissing', message: ms, details: {} });
+  send({ type: 'finished', id, result: ms === null ? null : { ms, hash: sha256(xla) } });
+}
+
 function write(folder) {
   mkdirSync(folder, { recursive: true });
   return ['model.safetensors', 'training-optimizer.safetensors'].map((path) => {
@@ -85,4 +97,4 @@ function read(folder) {
 
 if (fault.mute) await wait(60_000);
 if (fault.broken) send({ type: 'failed', id: 0, code: 'SetupMissing', message: 'no TensorFlow', details: {} });
-else send({ type: 'ready', device: 'cpu', tensorflow: 'none' });
+else send({ type: 'ready', device: fault.device ?? 'cpu', tensorflow: 'none' });
