@@ -5,7 +5,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 import pRetry from 'p-retry';
 import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
 import type { Dependencies } from '../../activities/dependencies.ts';
-import { keepDocument } from '../../activities/documents.ts';
+import { fetchDocument, keepDocument } from '../../activities/documents.ts';
 import { scoreShard } from '../../activities/score-shard.ts';
 import { scoresKey } from '../../activities/scores.ts';
 import { sealScores } from '../../activities/seal-scores.ts';
@@ -20,7 +20,7 @@ import { remove } from '../../src/commands/remove.ts';
 import type { ScoreIndex } from '../../src/data/score-index.ts';
 import { isRunnerError } from '../../src/runtime/errors.ts';
 import { createTrainerProcess, type TrainerProcess } from '../../src/runtime/trainer-process.ts';
-import type { PhaseSettings } from '../../src/train/protocol.ts';
+import type { MeasureJob, PhaseSettings, StepTime } from '../../src/train/protocol.ts';
 import { languages, type TaughtData, taughtData } from '../scoring/teacher.ts';
 import { tinySettings } from '../train/settings.ts';
 import { type Hands, hands, planOf as phasePlanOf } from './fixture.ts';
@@ -307,6 +307,24 @@ describe('sealing', () => {
     expect(await seal(plan, 1)).toEqual(sealed);
     // What is sealed may be sealed again, after a look at what is there.
     expect(await seal(sealed)).toEqual(sealed);
+  });
+
+  it('is enough to measure a step, with the choice that belongs to it', async () => {
+    const sealed = await seal(await planOf('alone'));
+    const settings = await settingsOf(sealed);
+    const documents = join(on.folder, 'documents');
+    const indexFile = await fetchDocument(data.store, sealed.index, documents);
+    const scoresFile = await fetchDocument(data.store, settings.batches.parts!.teacherScores!.scores, documents);
+    const of = {
+      ...settings,
+      model: { ...settings.model, text: { ...settings.model.text, vocabulary: data.vocabulary.length } },
+    };
+    for (const overlap of [false, true]) {
+      const curation = { ...of.curation!, overlap };
+      const job: MeasureJob = { kind: 'measure', settings: { ...of, curation }, indexFile, scoresFile, skip: [] };
+      const time = (await trainers[0]!.run(job)) as StepTime;
+      expect(time.ms).toBeGreaterThan(0);
+    }
   });
 
   it('refuses when a shard has no scores, and says how they are made', async () => {

@@ -1,6 +1,7 @@
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { fetchDocument, readDocumentAs } from '../../activities/documents.ts';
 import { plan } from '../../activities/plan.ts';
 import { trainShard } from '../../activities/train-shard.ts';
 import type { PhasePlan } from '../../activities/types.ts';
@@ -10,6 +11,7 @@ import { toDocument } from '../../src/checkpoint/documents.ts';
 import { xlaKey } from '../../src/checkpoint/keys.ts';
 import { createTrainerProcess, type TrainerProcess } from '../../src/runtime/trainer-process.ts';
 import type { S3ObjectStore } from '../../src/storage/s3.ts';
+import type { PhaseSettings, StepTime } from '../../src/train/protocol.ts';
 import { type Hands, hands } from '../activities/fixture.ts';
 import { startServer, type TestServer } from '../storage/versitygw.ts';
 
@@ -47,6 +49,27 @@ async function train(phase: PhasePlan, toStep: number) {
   const input = { plan: phase, revision: 0, parent: null, from: null, toStep };
   return (await trainShard(deps, input, on.attempt())).checkpoint.sha256;
 }
+
+describe('a step that is measured', { timeout: 120_000 }, () => {
+  const measure = async (phase: PhasePlan, signal?: AbortSignal) => {
+    const documents = join(on.folder, 'documents');
+    const settings = await readDocumentAs<PhaseSettings>(store, phase.settings, documents);
+    const indexFile = await fetchDocument(store, phase.index, documents);
+    return (await trainer.run({ kind: 'measure', settings, indexFile, skip: [] }, {}, signal)) as StepTime | null;
+  };
+
+  it('takes its time, with every length of images of any shape, and gives the hash of its program', async () => {
+    const vision = { naflex: { lengths: [4, 9], halveFrom: 9 } };
+    const time = (await measure(await planned('shapes', { phases: [{ name: 'pretrain', batch: 32, vision }] })))!;
+    expect(time.ms).toBeGreaterThan(0);
+    expect(time.hash).toMatch(/^[0-9a-f]{64}$/);
+    expect((await measure(await planned('fixed', {})))!.hash).not.toBe(time.hash);
+  });
+
+  it('is left when it is no longer wanted, and nothing is said of it', async () => {
+    expect(await measure(await planned('fixed', {}), AbortSignal.abort())).toBeNull();
+  });
+});
 
 describe('a phase whose trainer measures whether XLA is faster', { timeout: 600_000 }, () => {
   it('trains from there as if the recipe had said it, and tells when the program is another later', async () => {
