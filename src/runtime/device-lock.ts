@@ -47,7 +47,7 @@ async function takeLock(file: string) {
   const pid = (readJson(file) as { pid?: number } | null)?.pid ?? 'unknown';
   throw new RunnerError(
     'DeviceMissing',
-    `the device is in use by the worker with pid ${pid} (${file}); stop that worker, or give this one another SIGLIP2_STATE`,
+    `the device is in use by the worker with pid ${pid} (${file}); stop that worker, or give this one another GPU by CUDA_VISIBLE_DEVICES, on a CPU another SIGLIP2_STATE`,
   );
 }
 

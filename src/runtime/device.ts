@@ -25,10 +25,10 @@ export interface OwnDevice {
 
 /**
  * One process has one device. TensorFlow would take memory on every GPU that it sees, so a trainer sees one: the first
- * of `CUDA_VISIBLE_DEVICES`, by default 0. More GPUs are for more workers.
+ * of `CUDA_VISIBLE_DEVICES`, or 0. More GPUs are for more workers.
  */
 export function ownDevice(kind: 'cpu' | 'cuda', env: NodeJS.ProcessEnv = process.env): OwnDevice {
   if (kind === 'cpu') return { name: 'device', env: {} };
-  const first = (env.CUDA_VISIBLE_DEVICES || '0').split(',')[0]!.trim();
+  const first = (env.CUDA_VISIBLE_DEVICES ?? '0').split(',')[0]!.trim();
   return { name: `gpu-${first.replaceAll(/[^\w-]/g, '-')}`, env: { CUDA_VISIBLE_DEVICES: first } };
 }

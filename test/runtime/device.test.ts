@@ -63,6 +63,8 @@ describe('a worker', () => {
       name: 'gpu-2',
       env: { CUDA_VISIBLE_DEVICES: '2' },
     });
+    // Whoever hides all of them is refused later, and not given one.
+    expect(ownDevice('cuda', { CUDA_VISIBLE_DEVICES: '' }).env).toEqual({ CUDA_VISIBLE_DEVICES: '' });
     const { name, env } = ownDevice('cuda', { CUDA_VISIBLE_DEVICES: 'GPU-1a/../2b' });
     expect([name, env.CUDA_VISIBLE_DEVICES]).toEqual(['gpu-GPU-1a----2b', 'GPU-1a/../2b']);
   });

@@ -8,8 +8,8 @@ import { callAttrs, outline } from './outline.ts';
  * itself, their new values may take the place of the old ones, and the state never exists twice.
  *
  * XLA plans the memory and joins loops across layers, for which a GPU with many small kernels has most to gain. It
- * has its own arithmetic, and so its own last bits. An id outside a table, which TensorFlow refuses on a CPU, reads
- * the nearest row.
+ * has its own arithmetic, and so its own last bits; on a GPU it may choose kernels by their time, so two processes may
+ * differ there too. An id outside a table, which TensorFlow refuses on a CPU, reads the nearest row.
  */
 export function wholeStepXla(graph: Graph, signatures: readonly string[]): Graph {
   const producers = producersOf(graph);
