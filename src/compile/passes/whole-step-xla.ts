@@ -59,7 +59,10 @@ function inside(
   return graph.nodes.flatMap((node) => (found.has(node.name) ? [forXla(node)] : []));
 }
 
-/** Waiting for a signal (`notBefore`) is in XLA a barrier, which it moves nothing across. */
+/**
+ * Waiting for a signal (`notBefore`) is in XLA a barrier, which it moves nothing across. For a CPU it drops barriers
+ * before it plans the memory: there rematerialised blocks are computed twice and save nothing.
+ */
 function forXla(node: GraphNode): GraphNode {
   return node.op === 'IdentityN' ? { ...node, op: 'XlaOptimizationBarrier' } : node;
 }
