@@ -23,11 +23,11 @@ function count(text: string): number {
 export function parseArguments(args: readonly string[], exit?: () => never): BenchOptions {
   const command = new Command('npm run bench --')
     .description(
-      'Measures training steps, selection of examples, data loading, checkpoints and the time to go on after a kill, on this machine.',
+      'Measures training steps, their compilation, selection of examples, data loading, checkpoints and the time to go on after a kill, on this machine.',
     )
     .option(
       '--only <prefix>',
-      'only what begins with it: step, step/s16, step/s16/bf16, selection, loader, checkpoint, durability, resume',
+      'only what begins with it: step, step/s16, step/s16/bf16, trace, selection, loader, checkpoint, durability, resume',
       '',
     )
     .option('--runs <n>', 'timed runs of each variant (with --peer: steps of a turn)', count)
@@ -47,6 +47,7 @@ export function parseArguments(args: readonly string[], exit?: () => never): Ben
 Names and variants:
   step/vit-w256-d4, step/s16, step/emoji   eager, f32, bf16: forward, backward, clip and Adam
   matmul/square                            f32, bf16: the machine's matmul peak, which shares refer to
+  trace/b16                                f32, bf16: a large step with the decoder, traced and loaded
   selection/768                            16k-of-32k, 32k-of-64k: of learner and teacher, 768 wide
   loader/emoji                             cold, warm: images per second
   checkpoint/save, checkpoint/load         commit, restore, and the raw PUT or GET of the same bytes

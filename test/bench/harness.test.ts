@@ -4,7 +4,7 @@ import { parseArguments } from './arguments.ts';
 import { LineProcess } from './line-process.ts';
 import { anyWanted, isWanted, stepNames } from './names.ts';
 import { requirePeer } from './peer-turns.ts';
-import { stepSettings } from './shapes.ts';
+import { stepSettings, traceSettings } from './shapes.ts';
 import { compareTurns, spread } from './statistics.ts';
 import { row } from './table.ts';
 
@@ -88,6 +88,16 @@ describe('the shapes', () => {
       ['step/s16', 384, 256, 8, 64, 32_000],
       ['step/emoji', 128, 16, 256, 16, 5_200],
     ]);
+  });
+});
+
+describe('the step that is traced', () => {
+  it('is B/16 with the whole vocabulary, twelve layers a tower, and the decoder', () => {
+    const { model, batches, objectives } = traceSettings('bf16');
+    const tower = { width: 768, depth: 12 };
+    expect(model).toMatchObject({ vision: { ...tower, patch: 16 }, text: { ...tower, vocabulary: 256_000 } });
+    expect(objectives).toMatchObject({ sigmoid: { weight: 1 }, captioning: { depth: 6 } });
+    expect(batches.batch).toBe(2);
   });
 });
 

@@ -10,6 +10,7 @@ import { benchSelections } from './selection.ts';
 import { benchServices } from './services.ts';
 import { benchSteps } from './step.ts';
 import { heading, row } from './table.ts';
+import { benchTraces } from './trace.ts';
 
 /** `npm run bench`: see arguments.ts. */
 const options = parseArguments(process.argv.slice(2));
@@ -39,6 +40,7 @@ async function measure(): Promise<void> {
     described = machineLine(machine, peak.tensorflow);
     await benchSteps(options, peak, report);
   }
+  await benchTraces(options, report);
   await benchSelections(options, report);
   await benchServices(options, report);
 }

@@ -7,6 +7,7 @@ export const benchmarks = {
   'step/vit-w256-d4': stepVariants,
   'step/s16': stepVariants,
   'step/emoji': stepVariants,
+  'trace/b16': ['f32', 'bf16'],
   'selection/768': ['16k-of-32k', '32k-of-64k'],
   'loader/emoji': ['cold', 'warm'],
   'checkpoint/snapshot': ['disk'],
