@@ -30,6 +30,8 @@ export interface Site {
   /** SIGKILL; returns which process it was. */
   kill(victim: Victim): ProcessName;
   process(name: Exclude<Victim, 'trainer'>): ProcessName | null;
+  /** How often what was killed was started again. */
+  restarts(name: Exclude<Victim, 'trainer'>): number;
   /** What the worker shows to Prometheus. */
   metrics(): Promise<string>;
   /** Lines of a service's log so far. */
@@ -89,6 +91,7 @@ export async function startSite({ worker = true, weather = false } = {}): Promis
       process.kill(found.pid, 'SIGKILL');
       return found;
     },
+    restarts: (name) => (air && name === 'worker' ? air.worker : services).restarts(name),
     log: (service) =>
       readFileSync(join(folder, air && service === 'worker' ? 'air' : '', 'logs', `${service}.log`), 'utf8'),
     metrics: async () => (await fetch(`http://127.0.0.1:${metricsPort}/metrics`)).text(),
@@ -105,6 +108,7 @@ export async function startSite({ worker = true, weather = false } = {}): Promis
 }
 
 interface Troubled {
+  readonly worker: Services;
   trouble(what: Trouble, on: boolean): void;
   stop(): Promise<void>;
 }
@@ -123,6 +127,7 @@ async function startTroubled(folder: string, services: Services): Promise<Troubl
     SIGLIP2_NO_SPACE: full,
   });
   return {
+    worker,
     trouble(what, on) {
       if (what === 'disk full') return on ? writeFileSync(full, '') : rmSync(full, { force: true });
       const [service, kind] = what.split(' ') as ['s3' | 'temporal', Weather];

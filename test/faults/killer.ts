@@ -13,6 +13,8 @@ const killsAMinute = 3;
 export class Killer {
   readonly #site: Site;
   readonly #left: Kill[];
+  /** Of the wait before the next, what earlier runs have taken: a run that is shorter than a wait would never be hit. */
+  #waitedMs = 0;
   readonly #say: (line: string) => void;
   readonly #times = new Map<Victim, number[]>();
   readonly #dead: ProcessName[] = [];
@@ -33,7 +35,9 @@ export class Killer {
   async haunt(run: string, running: () => boolean): Promise<void> {
     while (running() && this.#left.length > 0) {
       const { victim, after, lasts = 0 } = this.#left[0]!;
-      await this.#wait(1000 * after, running);
+      const began = Date.now();
+      await this.#wait(1000 * after - this.#waitedMs, running);
+      this.#waitedMs = running() ? 0 : this.#waitedMs + Date.now() - began;
       if (isTrouble(victim)) {
         if (!running()) return;
         this.#left.shift();

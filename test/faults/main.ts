@@ -51,9 +51,8 @@ async function main({ kills, seed, graph, acid, weather }: Options): Promise<voi
   try {
     await Promise.race([haunted(site, killer, recipe), site.services.failed]);
   } finally {
-    say(
-      `restarts: ${(['worker', 's3', 'temporal'] as const).map((name) => `${name} ${site.services.restarts(name)}`)}`,
-    );
+    const restarts = (['worker', 's3', 'temporal'] as const).map((name) => `${name} ${site.restarts(name)}`);
+    say(`restarts: ${restarts.join(', ')}`);
     // What went wrong can be looked into.
     if (killer.left > 0) process.stdout.write(`The worker's log ends with:\n${site.log('worker').slice(-4000)}\n`);
     await site.stop();

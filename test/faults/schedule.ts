@@ -7,7 +7,7 @@ export type Trouble = (typeof troubles)[number];
 
 export interface Kill {
   readonly victim: Victim | Trouble;
-  /** Seconds after the kill before, or after the start of the run. */
+  /** Seconds after the kill before; when the run ends first, what is left of them after the start of the next. */
   readonly after: number;
   /** Seconds that a trouble stays. */
   readonly lasts?: number;
