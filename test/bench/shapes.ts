@@ -54,15 +54,14 @@ export function stepSettings(name: StepName, precision: 'f32' | 'bf16'): PhaseSe
 
 /** B/16 as released, 12 layers in each tower and the whole vocabulary, with the decoder of captioning: batch 2. */
 export function traceSettings(precision: 'f32' | 'bf16'): PhaseSettings {
-  const shape: Shape = { size: 'B', patch: 16, resolution: 256, batch: 2, length: 64, vocabulary: 256_000 };
-  const shaped = shapedRecipe(readEmojiRecipe(), shape);
+  const shaped = shapedRecipe(readEmojiRecipe(), { size: 'B', patch: 16, resolution: 256, batch: 2, length: 64 });
   const model = { ...shaped.model, text: { ...shaped.model.text, vocabulary: 'full' } };
   const phases = [{ ...shaped.phases[0]!, objectives: { sigmoid: 1, captioning: {} } }];
   const recipe = parseRecipe({ ...shaped, precision, model, phases });
   return phaseSettings(recipe, recipe.phases[0]!, { examples: 1_000_000, vocabulary: null });
 }
 
-function shapedRecipe(recipe: Recipe, shape: Shape): Recipe {
+function shapedRecipe(recipe: Recipe, shape: Omit<Shape, 'vocabulary'>): Recipe {
   const { size, patch, resolution, batch, length } = shape;
   const model = { ...recipe.model, vision: { size, patch, resolution }, text: { ...recipe.model.text, size, length } };
   return { ...recipe, model, phases: [{ ...recipe.phases[0]!, batch }] };

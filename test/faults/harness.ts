@@ -64,6 +64,9 @@ export async function startSite({ worker = true, weather = false } = {}): Promis
   await makeNoisyEmojiDatasets(store, { concepts: 64, noise: 0.4 });
   const air = weather ? await startTroubled(folder, services) : null;
   const read = (file: string) => JSON.parse(readFileSync(join(folder, file), 'utf8'));
+  // Behind weather the worker has a supervisor and a folder of its own.
+  const own = (name: string) =>
+    air && name === 'worker' ? { folder: 'air', services: air.worker } : { folder: '', services };
   const site: Site = {
     folder,
     services,
@@ -84,16 +87,15 @@ export async function startSite({ worker = true, weather = false } = {}): Promis
         return null;
       }
     },
-    process: (name) => read(air && name === 'worker' ? 'air/services.json' : 'services.json').children[name] ?? null,
+    process: (name) => read(join(own(name).folder, 'services.json')).children[name] ?? null,
     kill(victim) {
       const found = victim === 'trainer' ? site.trainer() : site.process(victim);
       if (!found || !isAlive(found)) throw new Error(`there is no living ${victim} to kill`);
       process.kill(found.pid, 'SIGKILL');
       return found;
     },
-    restarts: (name) => (air && name === 'worker' ? air.worker : services).restarts(name),
-    log: (service) =>
-      readFileSync(join(folder, air && service === 'worker' ? 'air' : '', 'logs', `${service}.log`), 'utf8'),
+    restarts: (name) => own(name).services.restarts(name),
+    log: (service) => readFileSync(join(folder, own(service).folder, 'logs', `${service}.log`), 'utf8'),
     metrics: async () => (await fetch(`http://127.0.0.1:${metricsPort}/metrics`)).text(),
     trouble: (what, on) => air!.trouble(what, on),
     async stop() {
