@@ -1,14 +1,6 @@
 import type { Tensor } from '@tensorflow/tfjs';
-import type { DinoHeadSize } from '../model/dino-head.ts';
+import type { DistillationSettings } from '../recipe/objective-settings.ts';
 import { tf } from '../runtime/tensorflow.ts';
-
-/** What both objectives that learn from the teacher have in common (DINO, arXiv 2104.14294, section 3.1). */
-export interface DistillationSettings extends DinoHeadSize {
-  readonly weight: number;
-  readonly studentTemperature: number;
-  readonly teacherTemperature: number;
-  readonly centerMomentum: number;
-}
 
 /**
  * Mean over all rows of the student of -sum_d p_T log p_S, p_T = softmax((teacher - center) / tau_T) and

@@ -1,14 +1,8 @@
 import { dinoHead, dinoHeadSpecs } from '../model/dino-head.ts';
 import { normalisePixels, visionTower } from '../model/vision-tower.ts';
-import { type DistillationSettings, distillationLoss, nextCenter } from './distillation.ts';
+import type { LocalToGlobalSettings } from '../recipe/objective-settings.ts';
+import { distillationLoss, nextCenter } from './distillation.ts';
 import type { Objective } from './objective.ts';
-
-export interface LocalToGlobalSettings extends DistillationSettings {
-  /** Local views of an example; 8 in the paper. */
-  readonly views: number;
-  /** Their side in pixels, a multiple of the patch; 96 in SILC. */
-  readonly resolution: number;
-}
 
 const head = 'dino_head';
 const center = 'dino_center';

@@ -3,14 +3,10 @@ import { gatherRows } from '../compile/ops/gather-rows.ts';
 import { dinoHead, dinoHeadSpecs } from '../model/dino-head.ts';
 import { patchGrid } from '../model/parameters.ts';
 import { normalisePixels, visionTower } from '../model/vision-tower.ts';
+import type { MaskedPredictionSettings } from '../recipe/objective-settings.ts';
 import { tf } from '../runtime/tensorflow.ts';
-import { type DistillationSettings, distillationLoss, nextCenter } from './distillation.ts';
+import { distillationLoss, nextCenter } from './distillation.ts';
 import type { Objective } from './objective.ts';
-
-export interface MaskedPredictionSettings extends DistillationSettings {
-  /** Share of the patches that the student does not see; 0.5 in the paper. */
-  readonly share: number;
-}
 
 const head = 'patch_head';
 const center = 'patch_center';
