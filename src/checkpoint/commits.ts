@@ -12,6 +12,7 @@ import {
   runPrefix,
   type StepKey,
 } from './keys.ts';
+import { lookAgain } from './look-again.ts';
 import { readManifest } from './manifest.ts';
 import type { Commit } from './types.ts';
 
@@ -27,8 +28,12 @@ export async function findCommits(store: ObjectStore, of: { run?: string; phase?
   return found;
 }
 
-/** One commit. `CheckpointDamaged` when it is missing, or is not what belongs there. */
-export async function readCommit(store: ObjectStore, at: StepKey): Promise<Commit> {
+/** One commit. `CheckpointDamaged` when it is missing, or is not what belongs there, and a second look finds it so too. */
+export function readCommit(store: ObjectStore, at: StepKey): Promise<Commit> {
+  return lookAgain(() => lookAtCommit(store, at));
+}
+
+async function lookAtCommit(store: ObjectStore, at: StepKey): Promise<Commit> {
   const key = commitKey(at);
   const found = await readDocument(store, key);
   if (!found) throw checkpointDamaged(at, key, 'is missing');

@@ -3,13 +3,16 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import { type CommitOutcome, commitCheckpoint } from '../../src/checkpoint/commit.ts';
+import { readCommit } from '../../src/checkpoint/commits.ts';
 import { toDocument } from '../../src/checkpoint/documents.ts';
+import { commitKey } from '../../src/checkpoint/keys.ts';
 import { pullCheckpoint } from '../../src/checkpoint/pull.ts';
 import { restoreCheckpoint } from '../../src/checkpoint/restore.ts';
 import type { Manifest } from '../../src/checkpoint/types.ts';
 import { sha256 } from '../../src/runtime/hash.ts';
 import { SafetensorsFile } from '../../src/safetensors/safetensors.ts';
 import type { S3ObjectStore } from '../../src/storage/s3.ts';
+import { type Fault, startFaultProxy } from '../storage/fault-proxy.ts';
 import { startServer, type TestServer } from '../storage/versitygw.ts';
 import { makeSnapshot } from './snapshot.ts';
 
@@ -151,6 +154,34 @@ describe('restoring', () => {
       expect((await readdir(folder)).filter((name) => name.startsWith(path))).toEqual([]);
     },
   );
+
+  test('one bad answer is asked again: a byte that turned over above 8 MB, a 404 of commit, manifest or file', async () => {
+    const { ref, commit } = await committed(400, { floats: 3_000_000 });
+    const proxy = await startFaultProxy(server.endpoint);
+    const doubtful = server.store({ endpoint: proxy.endpoint });
+    const on =
+      (start: string): Fault['at'] =>
+      ({ line }) =>
+        line.startsWith(start);
+    const missing = { status: 404, code: 'NoSuchKey' };
+    proxy.faults = [
+      { at: on(`HEAD /test/${commitKey(commit)}`), act: missing },
+      { at: on(`HEAD /test/${ref.prefix}manifest.json`), act: missing },
+      { at: on(`HEAD /test/${ref.prefix}training-moments.safetensors`), act: missing },
+      { at: on(`GET /test/${ref.prefix}model.safetensors`), act: 'flip' },
+    ];
+    try {
+      expect(await readCommit(doubtful, commit)).toEqual(commit);
+      const { manifest } = await restoreCheckpoint(doubtful, ref, folder);
+      for (const file of manifest.state) expect(sha256(await readFile(join(folder, file.path)))).toBe(file.sha256);
+      const asked = (start: string) => proxy.lines.filter((line) => line.startsWith(start)).length;
+      expect(asked(`HEAD /test/${commitKey(commit)}`)).toBe(2);
+      // Three ranges, twice.
+      expect(asked(`GET /test/${ref.prefix}model.safetensors`)).toBe(6);
+    } finally {
+      await proxy.close();
+    }
+  });
 
   test('an object that is missing or cut short is damage too', async () => {
     const { ref } = await committed();
