@@ -11,6 +11,8 @@ export interface Fault {
     | 'flip'
     /** A byte each 50 ms. */
     | 'trickle'
+    /** 250 bytes each 50 ms. */
+    | 'steady'
     /** The answer of another store, to a request that does not reach this one. */
     | { readonly status: number; readonly code: string; readonly message?: string }
     /** A page for people. */
@@ -56,9 +58,15 @@ export async function startFaultProxy(target: string): Promise<FaultProxy> {
         bytes[bytes.length >> 1]! ^= 1;
         for (const name of Object.keys(sent)) if (name.startsWith('x-amz-checksum')) delete sent[name];
       }
-      answer.writeHead(typeof act === 'object' && 'of' in act && act.of === status ? act.instead : status, sent);
-      if (act === 'trickle') trickle(answer, bytes);
-      else answer.end(asked.method === 'HEAD' || answer.statusCode === 304 ? undefined : bytes);
+      const instead = typeof act === 'object' && 'of' in act && act.of === status ? act.instead : status;
+      if (instead !== status) {
+        // Whoever ignores a condition says which object it wrote.
+        answer.writeHead(instead, instead === 200 ? { etag: '"0123456789abcdef0123456789abcdef"' } : {});
+        return answer.end();
+      }
+      answer.writeHead(status, sent);
+      if (act === 'trickle' || act === 'steady') trickle(answer, bytes, act === 'trickle' ? 1 : 250);
+      else answer.end(asked.method === 'HEAD' ? undefined : bytes);
     });
     up.on('error', () => answer.destroy());
     up.end(body);
@@ -95,10 +103,13 @@ function say(
   answer.end(bare ? undefined : text);
 }
 
-function trickle(answer: ServerResponse, bytes: Buffer): void {
+function trickle(answer: ServerResponse, bytes: Buffer, size: number): void {
   let sent = 0;
   const timer = setInterval(() => {
-    if (answer.destroyed || sent >= bytes.length) clearInterval(timer);
-    else answer.write(bytes.subarray(sent, ++sent));
+    answer.write(bytes.subarray(sent, sent + size));
+    sent += size;
+    if (!answer.destroyed && sent < bytes.length) return;
+    clearInterval(timer);
+    answer.end();
   }, 50);
 }
