@@ -118,19 +118,25 @@ export function toDocument(value: unknown): Buffer {
 /** Larger documents are not read at all: a manifest with 10,000 files and as many skips is far below. */
 const largest = 16 * 1024 * 1024;
 
-/** Bytes of a small object; null when it is missing, and a problem when it is larger than any document of ours. */
+/**
+ * Bytes of a small object; null when it is missing, and a problem when it is larger than any document of ours, or the
+ * store says itself that its bytes are not those that were written.
+ */
 export async function readDocument(
   store: ObjectStore,
   key: string,
-): Promise<{ bytes: Buffer; etag: string } | { problem: string } | null> {
+): Promise<{ bytes: Buffer; etag: string } | { problem: string; etag: string } | null> {
   const info = await store.head(key);
   if (!info) return null;
-  if (info.bytes > largest) return { problem: `it has ${info.bytes} bytes, and at most ${largest} are read` };
+  if (info.bytes > largest)
+    return { problem: `it has ${info.bytes} bytes, and at most ${largest} are read`, etag: info.etag };
   try {
     return { bytes: await store.get(key), etag: info.etag };
   } catch (error) {
     // Deleted between the two requests.
     if (isRunnerError(error, 'ObjectMissing')) return null;
+    if (isRunnerError(error, 'DataContract'))
+      return { problem: 'its bytes are not those of its checksum', etag: info.etag };
     throw error;
   }
 }

@@ -24,10 +24,9 @@ export async function moveHint(store: ObjectStore, ref: CheckpointRef): Promise<
       if (ahead > 0 || (ahead === 0 && current?.manifestSha256 === ref.manifestSha256)) return;
     }
     try {
-      // What is too large to be a hint of ours has no ETag here, and is replaced.
       await store.put(key, body, {
         contentType: 'application/json',
-        ...(found === null ? { ifAbsent: true } : 'etag' in found ? { ifMatch: found.etag } : {}),
+        ...(found === null ? { ifAbsent: true } : { ifMatch: found.etag }),
       });
       return;
     } catch (error) {
