@@ -2,6 +2,7 @@ import { randomUUID } from 'node:crypto';
 import { mkdir, readFile, rename, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { runPrefix } from '../src/checkpoint/keys.ts';
+import { lookAgain } from '../src/checkpoint/look-again.ts';
 import { isRunnerError, RunnerError } from '../src/runtime/errors.ts';
 import { canonicalJson, sha256 } from '../src/runtime/hash.ts';
 import type { ObjectStore, PutOptions } from '../src/storage/object-store.ts';
@@ -51,18 +52,23 @@ export async function fetchDocument(store: ObjectStore, document: Document, fold
   const file = join(folder, `${document.sha256}.json`);
   const known = await readFile(file).catch(() => null);
   if (known && sha256(known) === document.sha256) return file;
-  const bytes = await store.get(document.key).catch((error) => {
-    if (isRunnerError(error, 'ObjectMissing') || isRunnerError(error, 'DataContract'))
-      throw notAsPlanned(store, document);
-    throw error;
-  });
-  if (sha256(bytes) !== document.sha256) throw notAsPlanned(store, document);
+  const bytes = await lookAgain(() => asPlanned(store, document));
   await mkdir(folder, { recursive: true });
   // Another attempt of this worker may be fetching it too.
   const part = `${file}.${randomUUID()}.part`;
   await writeFile(part, bytes);
   await rename(part, file);
   return file;
+}
+
+async function asPlanned(store: ObjectStore, document: Document): Promise<Buffer> {
+  const bytes = await store.get(document.key).catch((error) => {
+    if (isRunnerError(error, 'ObjectMissing') || isRunnerError(error, 'DataContract'))
+      throw notAsPlanned(store, document);
+    throw error;
+  });
+  if (sha256(bytes) !== document.sha256) throw notAsPlanned(store, document);
+  return bytes;
 }
 
 export async function readDocumentAs<T>(store: ObjectStore, document: Document, folder: string): Promise<T> {

@@ -22,6 +22,7 @@ import { deviceMemory } from './runtime/device-memory.ts';
 import { metricsAddress } from './runtime/environment.ts';
 import { isRunnerError, RunnerError } from './runtime/errors.ts';
 import { log } from './runtime/log.ts';
+import { makeOwnFolder } from './runtime/make-folder.ts';
 import { paths } from './runtime/paths.ts';
 import { payloadConverter } from './runtime/payload-codec.ts';
 import { reportError } from './runtime/report-error.ts';
@@ -48,6 +49,8 @@ const options: Partial<WorkerOptions> = {
 };
 
 async function main(queues: readonly string[]): Promise<void> {
+  makeOwnFolder(paths().state, 'SIGLIP2_STATE');
+  const scratch = ownScratch(paths().scratch);
   const ending = new AbortController();
   Runtime.install({
     logger: new DefaultLogger('WARN', ({ level, message, meta }) => {
@@ -76,7 +79,6 @@ async function main(queues: readonly string[]): Promise<void> {
   const memory = trainer && (await deviceMemory(kind));
   const store = objectStoreFromEnvironment();
   const dataConverter = payloadConverter();
-  const scratch = ownScratch(paths().scratch);
   const activities = createActivities({
     store,
     scratch,

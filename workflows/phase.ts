@@ -17,12 +17,12 @@ import { grantWishes } from './grant-wishes.ts';
 import { stopInTime } from './limits.ts';
 import { setHandlers } from './phase-handlers.ts';
 import { type PhaseInput, PhaseProgress } from './phase-progress.ts';
-import { lightOptions, shardsOfOneHistory, trainOptions } from './policies.ts';
+import { shardsOfOneHistory, tidyOptions, trainOptions } from './policies.ts';
 import { score } from './score-teacher.ts';
 import { meetFailure } from './shard-failure.ts';
 
 const { trainShard } = proxyActivities<Activities>(trainOptions);
-const { pruneCheckpoints, sweep } = proxyActivities<Activities>(lightOptions);
+const { pruneCheckpoints, sweep } = proxyActivities<Activities>(tidyOptions);
 
 /** What a phase ends with, and the plan that it had then; phases of older versions don't say. */
 export type PhaseEnd = ShardResult & { readonly plan?: PhasePlan };

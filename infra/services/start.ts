@@ -1,8 +1,9 @@
-import { mkdirSync, renameSync, writeFileSync } from 'node:fs';
+import { renameSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import getPort from 'get-port';
 import { RunnerError } from '../../src/runtime/errors.ts';
 import { tryLock } from '../../src/runtime/lock.mjs';
+import { makeOwnFolder } from '../../src/runtime/make-folder.ts';
 import { paths } from '../../src/runtime/paths.ts';
 import {
   type ProcessName,
@@ -64,7 +65,7 @@ const usual: Readonly<Record<string, number>> = { temporal: 7233, ui: 8233, s3: 
 /** Starts services and keeps them alive. One start at a time in a folder; what a killed one left is ended first. */
 export async function startServices(options: StartOptions): Promise<Services> {
   const { folder, only = ['temporal', 's3'], progress = createProgress() } = options;
-  mkdirSync(folder, { recursive: true, mode: 0o700 });
+  makeOwnFolder(folder, 'SIGLIP2_STATE');
   const lock = await tryLock(join(folder, 'up.lock'));
   if (!lock) throw alreadyRunning(folder);
   const services: Service[] = [];

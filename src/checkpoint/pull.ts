@@ -3,6 +3,8 @@ import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import pMap from 'p-map';
 import { isRunnerError, RunnerError } from '../runtime/errors.ts';
+import { withLock } from '../runtime/lock.mjs';
+import { makeFolder } from '../runtime/make-folder.ts';
 import type { ObjectStore } from '../storage/object-store.ts';
 import { findCommits, readCommit } from './commits.ts';
 import { nameOf } from './damage.ts';
@@ -34,7 +36,7 @@ export async function pullCheckpoint(
   folder: string,
   options: PullOptions = {},
 ): Promise<Manifest> {
-  const log = options.log ?? (() => {});
+  const { log = () => {} } = options;
   const wanted = parseName(what);
   const found = (await findCommits(store, wanted)).filter((at) => wanted.step === undefined || at.step === wanted.step);
   if (found.length === 0)
@@ -42,7 +44,24 @@ export async function pullCheckpoint(
       'ObjectMissing',
       `bucket ${store.bucket} has no checkpoint ${what}; npm run siglip2 -- ls shows what is there`,
     );
-  for await (const next of candidates(store, found, wanted.phase === undefined)) {
+  makeFolder(folder, 'name');
+  // Two that write into one folder would take each other's files; the second then finds them there.
+  return withLock(
+    join(folder, '.pull.lock'),
+    () => fetchFirstWhole(store, what, candidates(store, found, wanted.phase === undefined), folder, options),
+    () => log(`another pull is at ${folder}; waits until it has ended`),
+  );
+}
+
+async function fetchFirstWhole(
+  store: ObjectStore,
+  what: string,
+  ordered: AsyncIterable<StepKey | Commit>,
+  folder: string,
+  options: PullOptions,
+): Promise<Manifest> {
+  const { log = () => {} } = options;
+  for await (const next of ordered) {
     const who = `pull-${randomBytes(6).toString('hex')}`;
     try {
       // A run that goes on meanwhile would prune it. Whoever may only read pulls without holding it.
@@ -59,7 +78,7 @@ export async function pullCheckpoint(
       await writeFile(join(folder, 'manifest.json'), manifestBytes);
       return manifest;
     } catch (error) {
-      if (!isRunnerError(error, 'CheckpointDamaged') || wanted.step !== undefined) throw error;
+      if (!isRunnerError(error, 'CheckpointDamaged') || parseName(what).step !== undefined) throw error;
       log(`${error.message.split(';', 1)[0]}; falling back to an older one`);
     } finally {
       await unpin(store, next, who).catch(() => {});

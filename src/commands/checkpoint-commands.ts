@@ -7,6 +7,7 @@ import { sweepRun } from '../checkpoint/sweep.ts';
 import { objectStoreFromEnvironment } from '../storage/s3.ts';
 import { fetchMetrics } from './fetch-metrics.ts';
 import { listRuns } from './list-runs.ts';
+import { openStore } from './open-store.ts';
 import { print, say } from './output.ts';
 import { remove } from './remove.ts';
 import { connect, requireEnded } from './temporal-client.ts';
@@ -19,7 +20,12 @@ export function addCheckpointCommands(program: Command): void {
     .option('--training', 'also what only a resume needs: moments and the like')
     .action(async (what: string, folder: string, { training }: { training?: boolean }) => {
       const options = { log: say, ...(training ? { training } : {}) };
-      const { run, phase, step, sha256 } = await pullCheckpoint(objectStoreFromEnvironment(), what, folder, options);
+      const { run, phase, step, sha256 } = await pullCheckpoint(
+        await openStore({ reads: true }),
+        what,
+        folder,
+        options,
+      );
       print(`${folder} holds ${run}/${phase}@${step}, sha256 ${sha256}\n`);
     });
 
@@ -66,8 +72,9 @@ export function addCheckpointCommands(program: Command): void {
     .option('--yes', 'do it; without, say what would be deleted')
     .action(async (what: string, { yes }: { yes?: boolean }) => {
       const name = parseName(what);
+      const store = await openStore();
       await requireEnded(await connect(), name.run, `rm ${what}`);
-      for await (const line of remove(objectStoreFromEnvironment(), what, name, yes === true)) print(`${line}\n`);
+      for await (const line of remove(store, what, name, yes === true)) print(`${line}\n`);
     });
 
   program
@@ -76,9 +83,10 @@ export function addCheckpointCommands(program: Command): void {
     .option('--now', 'whatever its age: for a run that has ended')
     .action(async (run: string, { now }: { now?: boolean }) => {
       parseName(run);
+      const store = await openStore();
       if (now) await requireEnded(await connect(), run, `sweep ${run} --now`);
       const graceMs = now ? 0 : 24 * 3_600_000;
-      const { prefixes, uploads, pins } = await sweepRun(objectStoreFromEnvironment(), run, { graceMs });
+      const { prefixes, uploads, pins } = await sweepRun(store, run, { graceMs });
       print(`${prefixes.length} attempts without a commit, ${uploads} unfinished uploads, ${pins} old pins deleted\n`);
     });
 }

@@ -5,10 +5,11 @@ import { writeModelFolder } from '../checkpoint/hugging-face/write-folder.ts';
 import { namePattern } from '../checkpoint/keys.ts';
 import { openModel } from '../checkpoint/open-model.ts';
 import { RunnerError } from '../runtime/errors.ts';
+import { makeOwnFolder } from '../runtime/make-folder.ts';
 import { paths } from '../runtime/paths.ts';
 import { codeVersion } from '../runtime/version.ts';
-import { objectStoreFromEnvironment } from '../storage/s3.ts';
 import type { EmbedOptions } from './embed.ts';
+import { openStore } from './open-store.ts';
 import { print } from './output.ts';
 
 /** Models in the files of others: what comes in, what goes out, and what one makes of pictures and texts. */
@@ -26,7 +27,8 @@ export function addModelCommands(program: Command): void {
         );
       const attempt = `import-${randomBytes(4).toString('hex')}`;
       const made = { scratch: paths().scratch, codeVersion: codeVersion(), attempt };
-      const { sha256 } = await importModel(objectStoreFromEnvironment(), source, run, made);
+      makeOwnFolder(made.scratch, 'SIGLIP2_SCRATCH');
+      const { sha256 } = await importModel(await openStore(), source, run, made);
       const from = JSON.stringify({ run, phase: importPhase });
       print(`${run}/${importPhase}@0, sha256 ${sha256}\na phase goes on from it with "from": ${from}\n`);
     });

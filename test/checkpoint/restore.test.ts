@@ -288,6 +288,30 @@ describe('pulling', () => {
       await expect(pullCheckpoint(store, what, folder)).rejects.toThrow('type RUN, RUN/PHASE or RUN/PHASE@STEP');
   });
 
+  test('three at once into one folder take turns, and each ends with what it asked for', async () => {
+    const lines: string[] = [];
+    const log = (line: string) => lines.push(line);
+    const pulls = [200, 200, 100].map((step) => pullCheckpoint(store, `${run}/pretrain@${step}`, folder, { log }));
+    expect((await Promise.all(pulls)).map(({ step }) => step)).toEqual([200, 200, 100]);
+    expect(lines.filter((line) => line.startsWith('another pull is at'))).toHaveLength(2);
+    expect((await readdir(folder)).sort()).toEqual(['config.json', 'manifest.json', 'model.safetensors']);
+    const { step, state } = JSON.parse(String(await readFile(join(folder, 'manifest.json')))) as Manifest;
+    expect([100, 200]).toContain(step);
+    expect(sha256(await readFile(join(folder, 'model.safetensors')))).toBe(state[0]?.sha256);
+  });
+
+  test('a folder that can not be written to is one clear sentence', async () => {
+    await writeFile(join(folder, 'file'), '');
+    for (const [target, code] of [
+      ['/proc/siglip2', 'ENOENT'],
+      [join(folder, 'file'), 'ENOTDIR'],
+      [join(folder, 'file', 'below'), 'ENOTDIR'],
+    ] as const)
+      await expect(pullCheckpoint(store, run, target)).rejects.toThrow(
+        `${target} can't be written to (${code}); name a folder that can, on a disk with room`,
+      );
+  });
+
   test('a run falls back to the newest that verifies and says so; a step that is damaged fails', async () => {
     const key = `runs/${run}/distill/r0/step-00000050-a/model.safetensors`;
     const bytes = await store.get(key);
