@@ -68,10 +68,14 @@ export async function everyInterleaving<T>(of: Exploration<T>): Promise<{ states
   return { states: seen.size, ends };
 }
 
-/** One schedule, on another world: for comparing what the world answers. */
+/** One schedule, on another world: for comparing what the world answers, as far as the actors go the same way there. */
 export async function replay<T>(of: Exploration<T>, moves: readonly Move[]): Promise<Scheduled<T>> {
   const running = await begin(of);
-  for (const move of moves) await running.go(move);
+  for (const move of moves) {
+    if (!running.possible().some(({ actor, dies }) => actor === move.actor && dies === move.dies)) break;
+    await running.go(move);
+  }
+  running.abandon();
   return running.end();
 }
 
