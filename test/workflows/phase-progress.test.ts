@@ -27,7 +27,11 @@ it('a phase that continues as new carries over all that it began with', () => {
     began: 1000,
     wentBack: { damaged: 2, diverged: 1 },
     events: [{ at: '2026-01-01T00:00:00Z', step: 90, what: 'training' }],
+    untold: 1,
     wishes: [{ kind: 'pause' }],
+    held: 'waiting',
+    failure: 'the disk is full',
+    broken: { message: 'the disk is full', type: 'DiskFull' },
   };
   expect(new PhaseProgress(input).carried()).toEqual(input);
 });

@@ -12,6 +12,7 @@ import { S3ObjectStore } from '../../src/storage/s3.ts';
 import type { RunStatus, Status } from '../../workflows/messages.ts';
 import type { siglip2Phase } from '../../workflows/phase.ts';
 import type { siglip2Recipe } from '../../workflows/recipe.ts';
+import type { PhaseEnd } from '../../workflows/results.ts';
 import { planOf, resultOf, runPlanOf, testTemporal, workflowsPath } from './harness.ts';
 import { histories, keepHistory } from './histories.ts';
 
@@ -39,6 +40,9 @@ async function waiting(run: RecipeHandle): Promise<RunStatus> {
   await until(async () => (await status(run)).state === 'waiting');
   return status(run);
 }
+
+/** The checkpoint that a phase ends with. */
+const checkpointOf = async (phase: { result(): Promise<unknown> }) => ((await phase.result()) as PhaseEnd).checkpoint;
 
 /** What a person sees of a failed workflow. */
 async function failureOf(result: Promise<unknown>): Promise<{ message: string; type?: string; stack: string }> {
@@ -303,7 +307,7 @@ describe('a phase', () => {
         },
       },
       async (client) => {
-        const { checkpoint } = await (await phase(client, 'damaged', 40, 10)).result();
+        const checkpoint = await checkpointOf(await phase(client, 'damaged', 40, 10));
         expect(checkpoint).toMatchObject({ step: 40, revision: 1 });
         expect(asked).toEqual([20]);
         expect(shards).toEqual([
@@ -345,10 +349,10 @@ describe('a phase', () => {
       const alone = (workflowId: string, input: { recipe: object; phase?: string }) =>
         client.workflow.start<typeof siglip2Phase>('siglip2Phase', { taskQueue: 'siglip2', workflowId, args: [input] });
       const recipe = { version: 1 };
-      const own = await (await alone('alone/finer', { recipe, phase: 'finer' })).result();
-      expect(own.checkpoint).toMatchObject({ run: 'alone', phase: 'finer', step: 30 });
-      const other = await (await alone('alone-again', { recipe })).result();
-      expect(other.checkpoint).toMatchObject({ run: 'alone-again', phase: 'pretrain' });
+      const own = await checkpointOf(await alone('alone/finer', { recipe, phase: 'finer' }));
+      expect(own).toMatchObject({ run: 'alone', phase: 'finer', step: 30 });
+      const other = await checkpointOf(await alone('alone-again', { recipe }));
+      expect(other).toMatchObject({ run: 'alone-again', phase: 'pretrain' });
       const failure = await failureOf((await alone('alone-nowhere', { recipe, phase: 'nowhere' })).result());
       expect(failure).toEqual({ message: 'phase is "nowhere"; allowed: pretrain', type: 'RecipeInvalid', stack: '' });
       expect(asked).toEqual([
@@ -406,7 +410,7 @@ describe('a phase', () => {
     };
     await temporal.serving({ trainShard }, async (client) => {
       const handle = await phase(client, 'long', 105, 1);
-      expect((await handle.result()).checkpoint.step).toBe(105);
+      expect((await checkpointOf(handle)).step).toBe(105);
       expect(shards).toBe(105);
       const { runId } = await client.workflow.getHandle('long/pretrain').describe();
       expect(runId).not.toBe(handle.firstExecutionRunId);
