@@ -23,9 +23,11 @@ export const teacherOf = (phase: string) => `${phase}.teacher`;
  */
 export async function findBorrowed(store: ObjectStore, run: string, { phases }: Recipe): Promise<Borrowed> {
   const recorded = await recordedOrigins(store, run);
-  const borrowed: Record<string, CheckpointRef> = {};
+  // Without a prototype: a phase may be named `constructor`.
+  const borrowed: Record<string, CheckpointRef> = Object.create(null);
   const find = async (name: string, phase: string, does: string, from: CheckpointOfRun) => {
-    borrowed[name] = recorded?.[name] ?? (await newestOf(store, `phase ${phase} ${does}`, from));
+    const before = recorded && Object.hasOwn(recorded, name) ? recorded[name] : undefined;
+    borrowed[name] = before ?? (await newestOf(store, `phase ${phase} ${does}`, from));
   };
   for (const { name, from, curation } of phases) {
     if (typeof from === 'object') await find(name, name, 'goes on from', from);

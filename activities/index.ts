@@ -1,6 +1,7 @@
 import { randomBytes } from 'node:crypto';
 import { Context } from '@temporalio/activity';
 import type { Attempt, Dependencies } from './dependencies.ts';
+import { onDevice } from './device-time.ts';
 import { evaluate } from './evaluate.ts';
 import { exportModel } from './export-model.ts';
 import { toFailure } from './failures.ts';
@@ -21,14 +22,14 @@ export function createActivities(deps: Dependencies): Activities {
   return {
     plan: activity(deps, plan),
     planPhase: activity(deps, planPhase),
-    trainShard: activity(deps, trainShard),
+    trainShard: activity(deps, onDevice(trainShard)),
     recoverCheckpoint: activity(deps, recoverCheckpoint),
     pruneCheckpoints: activity(deps, pruneCheckpoints),
     sweep: activity(deps, sweep),
     replan: activity(deps, replan),
     evaluate: activity(deps, evaluate),
     exportModel: activity(deps, exportModel),
-    scoreShard: activity(deps, scoreShard),
+    scoreShard: activity(deps, onDevice(scoreShard)),
     sealScores: activity(deps, sealScores),
   };
 }
@@ -41,6 +42,7 @@ function activity<I, O>(deps: Dependencies, verb: Verb<I, O>): (input: I) => Pro
       // Random, since a run of the same name may have had the same activity before.
       id: `${activityId}-${number}-${randomBytes(4).toString('hex')}`.replaceAll(/[^A-Za-z0-9._-]/g, '-'),
       number,
+      earlier: context.info.heartbeatDetails,
       signal: context.cancellationSignal,
       heartbeat: (details) => context.heartbeat(details),
       gauge: ({ run, phase }, figures) => {

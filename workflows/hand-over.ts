@@ -1,6 +1,7 @@
 import {
   ApplicationFailure,
   allHandlersFinished,
+  CancellationScope,
   CancelledFailure,
   condition,
   getExternalWorkflowHandle,
@@ -82,14 +83,25 @@ export class HandOver {
   }
 
   /** A child, from its start to its end. */
-  async child<T extends PhaseEnd | HandedOver>(phase: string, work: () => Promise<T>): Promise<T> {
+  async child<T extends PhaseEnd | HandedOver>(phase: string, workflowId: string, work: () => Promise<T>): Promise<T> {
     this.#stages.delete(phase);
     this.#open.add(phase);
+    CancellationScope.current().cancelRequested.catch(() => this.#cancel(phase, workflowId));
     try {
       return await work();
     } finally {
       this.#open.delete(phase);
     }
+  }
+
+  /**
+   * The library asks the history that a child began with to end, and the server takes that for done when the child has
+   * continued as new since: the newest one has to be asked. Runs of before this was written could not be cancelled then.
+   */
+  async #cancel(phase: string, workflowId: string): Promise<void> {
+    if (!this.#open.has(phase) || !patched('cancel-newest')) return;
+    // It may have been asked already, or have ended.
+    await CancellationScope.nonCancellable(() => getExternalWorkflowHandle(workflowId).cancel()).catch(() => {});
   }
 
   failed(phase: string, error: unknown): void {

@@ -1,8 +1,8 @@
-import { defineSignal, setDefaultSignalHandler, setHandler, workflowInfo } from '@temporalio/workflow';
+import { defineSignal, patched, setDefaultSignalHandler, setHandler, workflowInfo } from '@temporalio/workflow';
 import { historyQuery, planQuery, statusOf, statusQuery } from './messages.ts';
 import type { PhaseProgress } from './phase-progress.ts';
 import { setSteering, wishSignal } from './steering.ts';
-import { detailsOf, shapeProblem, type Wish, wishKinds, wishProblem } from './wishes.ts';
+import { detailsOf, type Standing, shapeProblem, type Wish, wishKinds, wishProblem } from './wishes.ts';
 
 /** How a run asks its phase for what it carries over, since the run begins a new history: the phase then ends with it. */
 export const handOverSignal = defineSignal('handOver');
@@ -26,7 +26,7 @@ export function setHandlers(phase: PhaseProgress): void {
     // Anybody can send a signal, and a workflow that fails over one would be stuck.
     const malformed = shapeProblem(wish);
     // Its recipe judged by the last report; since then the phase may have come to another state.
-    const problem = malformed ?? wishProblem(wish, phase.standing());
+    const problem = malformed ?? problemOf(wish, phase.standing());
     if (problem === null) take(phase, wish);
     else phase.note(malformed === null ? `too late: ${problem}` : `a signal was dropped: ${problem}`);
   });
@@ -35,6 +35,13 @@ export function setHandlers(phase: PhaseProgress): void {
     problem: (wish) => wishProblem(wish, phase.standing()),
     take: (wish) => take(phase, wish),
   });
+}
+
+/** Wishes of before they had bounds were granted, and are when a history of then is replayed. */
+function problemOf(wish: Wish, standing: Standing): string | null {
+  const problem = wishProblem(wish, standing);
+  const newly = problem !== null && wishProblem(wish, { ...standing, unbounded: true }) === null;
+  return newly && !patched('bounded-wishes') ? null : problem;
 }
 
 /** What is said of a signal that nothing listens to: most are a slip for an update. */

@@ -148,7 +148,7 @@ export async function siglip2Recipe(...given: [unknown?, RunCarried?]): Promise<
     const { phase } = input.plan;
     const workflowId = `${run}/${phase}`;
     try {
-      return await handOver.child(phase, () =>
+      return await handOver.child(phase, workflowId, () =>
         executeChild(siglip2Phase, {
           workflowId,
           args: [input],

@@ -8,7 +8,9 @@ import { inWords, isObject } from './wishes.ts';
 export function reportProblem(report: unknown, phases: readonly { readonly phase: string }[]): string | null {
   if (!isObject(report)) return `a report is ${inWords(report)}; allowed: an object`;
   const { phase, state, last, failure = null, doing = null, spent, notes = [] } = report as Partial<PhaseReport>;
-  if (!phases.some((one) => one.phase === phase)) return `a report names the phase ${inWords(phase)}`;
+  // After a reset a phase that is still open reports before the run is planned again.
+  const known = phases.length === 0 ? typeof phase === 'string' : phases.some((one) => one.phase === phase);
+  if (!known) return `a report names the phase ${inWords(phase)}`;
   if (!phaseStates.some((one) => one === state)) return `a report has the state ${inWords(state)}`;
   const numbers = ['from', 'total', 'revision'].every((name) => Number.isFinite(report[name]));
   const texts = [failure, doing].every((text) => text === null || typeof text === 'string');

@@ -45,6 +45,8 @@ export interface Standing extends Changeable {
   /** Milliseconds that it has had a device for, and by the clock; absent where that is not known. */
   readonly deviceMs?: number | undefined;
   readonly wallMs?: number | undefined;
+  /** True where what was asked for before it had bounds is granted still. */
+  readonly unbounded?: boolean;
 }
 
 const hour = 3_600_000;
@@ -74,24 +76,24 @@ function detailProblem(wish: Wish, standing: Standing): string | null {
   return null;
 }
 
-function extensionProblem(steps: unknown, { phase, from, total }: Standing): string | null {
+function extensionProblem(steps: unknown, { phase, from, total, unbounded = false }: Standing): string | null {
   if (typeof steps !== 'number' || !(steps > 0) || (steps < 1e15 && !Number.isInteger(steps)))
     return `steps is ${inWords(steps)}; allowed: a whole number above 0, of steps to add, {"steps": 1000}`;
   const most = Math.max(mostStepsOfShort, mostTimesLonger * (total - from));
-  if (steps <= most && Number.isSafeInteger(total + steps)) return null;
+  if (unbounded || (steps <= most && Number.isSafeInteger(total + steps))) return null;
   return `steps is ${steps}; allowed: at most ${most} at once, for phase ${phase} has ${total - from} now`;
 }
 
-function limitsProblem(limits: Limits, { phase, step, deviceMs, wallMs }: Standing): string | null {
+function limitsProblem(limits: Limits, { phase, step, deviceMs, wallMs, unbounded = false }: Standing): string | null {
   const known = `allowed: ${limitNames.join(', ')}`;
-  if (Object.keys(limits).length === 0) return `no limit is named; ${known}, such as {"step": 5000}`;
+  if (Object.keys(limits).length === 0 && !unbounded) return `no limit is named; ${known}, such as {"step": 5000}`;
   for (const [name, value] of Object.entries(limits)) {
     if (!limitNames.some((one) => one === name)) return `${name} is no limit; ${known}`;
     if (value === null) continue;
     const right = typeof value === 'number' && value > 0 && (name !== 'step' || Number.isSafeInteger(value));
     if (!right) return `${name} is ${inWords(value)}; allowed: a number above 0${name === 'step' ? ', whole' : ''}`;
     const past = { step, deviceHours: hours(deviceMs), wallHours: hours(wallMs) }[name as keyof Limits];
-    if (past !== undefined && value <= past)
+    if (past !== undefined && value <= past && !unbounded)
       return `${name} is ${value}, and phase ${phase} has come to ${past}; allowed: more than that, or pause to stop it now`;
   }
   return null;

@@ -138,7 +138,8 @@ describe('a run', () => {
       expect(await run.executeUpdate('abandonPhase')).toBe('accepted');
       const failure = await failureOf(run.result());
       expect(failure).toEqual({
-        message: 'the store refused the key that ends in ABCD',
+        message:
+          'phase pretrain was abandoned at step 10, after it had failed: the store refused the key that ends in ABCD',
         type: 'CredentialsRefused',
         stack: '',
       });
@@ -364,6 +365,40 @@ describe('a phase', () => {
     });
   });
 
+  it('that is started with what it can not be fails at once, and says what it is to be given', async () => {
+    await temporal.serving({}, async (client) => {
+      const failed = (type: string, workflowId: string, args: unknown[]) =>
+        client.workflow.start(type, { taskQueue: 'siglip2', workflowId, args }).then((run) => failureOf(run.result()));
+      const slips: [unknown[], string][] = [
+        [[], 'siglip2Phase has no input'],
+        [[null], 'the input of siglip2Phase is null'],
+        [['abc'], 'the input of siglip2Phase is "abc"'],
+        [[[]], 'the input of siglip2Phase is []'],
+        [[{}], 'the input of siglip2Phase has no recipe'],
+        [[{ phase: 'naflex' }], 'the input of siglip2Phase has no recipe'],
+        [[{ phase: 5, recipe: {} }], 'phase is 5'],
+        [[{ plan: {} }], 'the input of siglip2Phase has a plan that a run did not make'],
+        [[{ version: 1, phases: [] }], 'the input of siglip2Phase is a recipe itself (siglip2Recipe runs a whole one)'],
+        [[{ recipe: {} }, {}], 'siglip2Phase has 2 inputs'],
+      ];
+      const allowed = '; allowed: {"phase": "naflex", "recipe": ...}, with a whole recipe';
+      const invalid = (message: string) => ({ message, type: 'RecipeInvalid', stack: '' });
+      expect(await Promise.all(slips.map(([args], i) => failed('siglip2Phase', `slip-${i}`, args)))).toEqual(
+        slips.map(([, said]) => invalid(said + allowed)),
+      );
+      expect(await failed('siglip2Recipe', 'slip-two', [{ version: 1 }, { version: 1 }])).toEqual(
+        invalid(
+          'siglip2Recipe has 2 inputs, and a run has one recipe; give one JSON document: --input-file recipe.json',
+        ),
+      );
+      expect(await failed('siglip2Recipe', 'slip-bytes', [Buffer.from('{"version": 1}')])).toEqual(
+        invalid(
+          'the recipe came as bytes, not as JSON; give one JSON document: --input-file recipe.json, without --input-meta',
+        ),
+      );
+    });
+  });
+
   it('cuts its shards by what the first of them found out, where the plan leaves it to that', async () => {
     const pace = { checkpointEvery: 4, shardSteps: 8 };
     const asked: unknown[] = [];
@@ -430,7 +465,13 @@ describe('a run that began under this code', () => {
     ['phase-limited.json', 'limited/pretrain'],
     ['phase-went-back.json', 'patient/pretrain'],
     ['phase-cut-short.json', 'cut-short/acid'],
-    // From before two changes that stand behind `patched`.
+    // From before changes that stand behind `patched`.
+    ['recipe-graph.json', 'graph'],
+    ['recipe-abandoned.json', 'broken-branch'],
+    ['phase-abandoned.json', 'broken-branch/branch'],
+    ['recipe-cancelled.json', 'cancelled'],
+    ['phase-cancelled.json', 'cancelled/pretrain'],
+    ['recipe-reset.json', 'open-run'],
     ['phase-counted-revisions.json', 'patient/pretrain'],
     ['phase-told-of-training.json', 'cut-short/acid'],
   ])('is still understood: %s', async (file, workflowId) => {
