@@ -107,7 +107,7 @@ export async function trainFrom(
         { ...job, ...teacher },
         {
           progress({ step, loss, objectives: all, examplesPerSecond, dataWaitShare }) {
-            const objectives = fewSources(all);
+            const objectives = fewSources(all ?? {});
             shard.live = { step, loss, objectives, examplesPerSecond, dataWaitShare };
             shard.doing = null;
             const figures = { loss, ...objectives, examplesPerSecond, dataWaitShare };
@@ -128,10 +128,10 @@ export async function trainFrom(
           },
           snapshot(snapshot) {
             const { loss, objectives: all, examplesPerSecond, dataWaitShare } = snapshot.metrics;
-            const objectives = fewSources(all ?? {});
+            const objectives = all && fewSources(all);
             const figures = { loss, ...objectives, examplesPerSecond, dataWaitShare };
             series.add({ step: snapshot.step, time: Date.now(), values: figures });
-            commits.add({ ...snapshot, metrics: { ...snapshot.metrics, objectives } });
+            commits.add(objectives ? { ...snapshot, metrics: { ...snapshot.metrics, objectives } } : snapshot);
           },
         },
         stop.signal,

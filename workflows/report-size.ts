@@ -2,8 +2,8 @@ import type { ShardResult } from '../activities/types.ts';
 import type { PhaseReport } from './messages.ts';
 
 /** A history holds thousands of reports, so each is about 2 KB at most: the figures that a run shows, and short lines. */
-const mostNotes = 3;
-const mostCharacters = 200;
+const mostNotes = 5;
+const mostCharacters = 160;
 const mostOfFailure = 600;
 const shown = ['curation/chosen', 'curation/rejected'];
 

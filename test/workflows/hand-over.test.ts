@@ -1,12 +1,16 @@
+import { execFile } from 'node:child_process';
 import { setTimeout as delay } from 'node:timers/promises';
+import { promisify } from 'node:util';
 import { Context } from '@temporalio/activity';
-import type { Client } from '@temporalio/client';
+import type { Client, WorkflowExecutionInfo } from '@temporalio/client';
 import { describe, expect, it } from 'vitest';
 import type { Activities, PhasePlan, RunPlan, ShardInput } from '../../activities/types.ts';
+import { prepare } from '../../infra/setup/prepare.ts';
 import { RunnerError } from '../../src/runtime/errors.ts';
 import type { PhaseEvent, RunStatus } from '../../workflows/messages.ts';
 import type { siglip2Recipe } from '../../workflows/recipe.ts';
 import { planOf, resultOf, runPlanOf, testTemporal } from './harness.ts';
+import { keepHistory } from './histories.ts';
 import { smallHistories } from './small-histories.ts';
 
 /** Histories that are a thirtieth of the usual: a run of hundreds of shards has as many of them as one of a year. */
@@ -20,12 +24,11 @@ const start = (client: Client, run: string) =>
     args: [{ version: 1 }],
   });
 
-/** The lengths of all histories of a workflow, the first first. */
-async function historiesOf(client: Client, workflowId: string): Promise<number[]> {
-  const found: { began: Date; length: number }[] = [];
-  for await (const { startTime, historyLength } of client.workflow.list({ query: `WorkflowId='${workflowId}'` }))
-    found.push({ began: startTime, length: historyLength });
-  return found.sort((a, b) => a.began.getTime() - b.began.getTime()).map(({ length }) => length);
+/** All histories of a workflow, the first first. */
+async function historiesOf(client: Client, workflowId: string): Promise<WorkflowExecutionInfo[]> {
+  const found: WorkflowExecutionInfo[] = [];
+  for await (const one of client.workflow.list({ query: `WorkflowId='${workflowId}'` })) found.push(one);
+  return found.sort((a, b) => a.startTime.getTime() - b.startTime.getTime());
 }
 
 /** A trunk of so many steps, one in a shard; what branches off in its first history, and off near its end. */
@@ -105,7 +108,8 @@ describe('a run of more shards than a history has room for', () => {
       mended = true;
       await ask('retryPhase', { phase: 'broken', skip: { from: 7, to: 7 } });
       // In the last history as it was told in the first.
-      const { phases } = await run.result();
+      const result = await run.result();
+      const { phases } = result;
       expect(phases.map(({ phase, checkpoint }) => [phase, checkpoint.step, checkpoint.revision])).toEqual([
         ['pretrain', 300, 0],
         ['broken', 15, 1],
@@ -126,9 +130,32 @@ describe('a run of more shards than a history has room for', () => {
       const granted = await client.workflow.getHandle('long/pretrain').query<Record<string, PhaseEvent[]>>('history');
       const last = granted.pretrain!.findLast(({ what }) => what.startsWith('limits'))!;
       expect(last.what).toBe(`limits {"step":${1000 + asked - 3}} -> {"step":${1000 + asked - 2}}`);
-      const lengths = await historiesOf(client, 'long');
-      expect(lengths.length).toBeGreaterThan(5);
-      expect(Math.max(...lengths)).toBeLessThan(suggested + 100);
+      const ended = async () => (await historiesOf(client, 'long')).filter(({ status }) => status.name !== 'RUNNING');
+      await expect.poll(async () => (await ended()).at(-1)!.status.name, { timeout: 10_000 }).toBe('COMPLETED');
+      const histories = await ended();
+      // At the usual bounds that is 4,096 events and a hundred.
+      expect(histories.length).toBeGreaterThan(5);
+      for (const { historyLength } of histories) expect(historyLength).toBeLessThan(suggested + 100);
+      await keepHistory(client, 'long', 'recipe-first-of-many.json', histories[0]!.runId);
+      await keepHistory(client, 'long', 'recipe-next-of-many.json', histories[1]!.runId);
+      await keepHistory(
+        client,
+        'long/broken',
+        'phase-handed-over.json',
+        (await historiesOf(client, 'long/broken'))[0]!.runId,
+      );
+
+      // Gone back to a history before the last: it comes to the same end.
+      const { runId } = histories.at(-2)!;
+      const { temporal: binary } = await prepare(['temporal']);
+      const which = ['--workflow-id', 'long', '--run-id', runId, '--type', 'FirstWorkflowTask'];
+      await promisify(execFile)(binary!, ['workflow', 'reset', ...which, '--reason', 'a test'], {
+        env: { ...process.env, TEMPORAL_ADDRESS: temporal.address() },
+      });
+      const again = (await client.workflow.getHandle('long').result()) as typeof result;
+      expect(again.phases.map(({ phase, checkpoint }) => [phase, checkpoint.step])).toEqual(
+        phases.map(({ phase, checkpoint }) => [phase, checkpoint.step]),
+      );
     });
   }, 180_000);
 
