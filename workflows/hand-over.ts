@@ -66,20 +66,29 @@ export class HandOver {
   /** Lets through what begins something, until the history is full; then never. */
   async gate(phase: string, stage: Stage): Promise<void> {
     if (!this.#full) return;
-    this.#stages.set(phase, stage);
+    if (!this.#stages.has(phase)) this.#stages.set(phase, stage);
     await condition(() => false);
   }
 
-  /** Work of the run's own activities on a phase that has ended: it is not left half done. */
-  async during(phase: string, work: () => Promise<PhaseResult>): Promise<PhaseResult> {
+  /** What is not left half done: the run's own activities on a phase that has ended, and waits. */
+  async during<T>(work: () => Promise<T>): Promise<T> {
     this.#busy++;
     try {
-      const result = await work();
-      this.#stages.set(phase, { result });
-      return result;
+      return await work();
     } finally {
       this.#busy--;
     }
+  }
+
+  done(phase: string, result: PhaseResult): PhaseResult {
+    this.#stages.set(phase, { result });
+    return result;
+  }
+
+  /** What an open phase goes on with: wishes may have come to it since it was handed over. */
+  newest(phase: string, input: PhaseInput): PhaseInput {
+    const stage = this.#stages.get(phase);
+    return stage && 'input' in stage ? stage.input : input;
   }
 
   /** A child, from its start to its end. */

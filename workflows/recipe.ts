@@ -113,7 +113,9 @@ export async function siglip2Recipe(...given: [unknown?, RunCarried?]): Promise<
       const last = stage && 'end' in stage ? stage.end : await trained(phase, stage);
       if (!last) return null;
       await handOver.gate(phase.phase, { end: last });
-      return await handOver.during(phase.phase, () => takeStock(planned, last.plan ?? phase, last));
+      return await handOver.during(async () =>
+        handOver.done(phase.phase, await takeStock(planned, last.plan ?? phase, last)),
+      );
     } catch (error) {
       handOver.failed(phase.phase, error);
       throw error;
@@ -127,6 +129,7 @@ export async function siglip2Recipe(...given: [unknown?, RunCarried?]): Promise<
       let input = stage?.input ?? (await beginningOf(phase));
       for (let tries = 0; input && !last; tries++) {
         await handOver.gate(phase.phase, { input });
+        input = handOver.newest(phase.phase, input);
         const end = await train(input, tries);
         if (end && 'handedOver' in end) input = end.handedOver;
         else last = end;
@@ -167,7 +170,7 @@ export async function siglip2Recipe(...given: [unknown?, RunCarried?]): Promise<
         );
       handOver.look();
       // Some seconds for a checkpoint; a phase that a person started alone may go on for days.
-      await sleep(Math.min(5 * 2 ** tries, 300) * 1000);
+      await handOver.during(() => sleep(Math.min(5 * 2 ** tries, 300) * 1000));
       return null;
     }
   }

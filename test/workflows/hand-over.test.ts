@@ -13,9 +13,9 @@ import { planOf, resultOf, runPlanOf, testTemporal } from './harness.ts';
 import { keepHistory } from './histories.ts';
 import { smallHistories } from './small-histories.ts';
 
-/** Histories that are a thirtieth of the usual: a run of hundreds of shards has as many of them as one of a year. */
-const suggested = 150;
-const temporal = testTemporal(smallHistories({ most: 400, suggested }));
+/** Histories that are a fortieth of the usual: a run of 150 shards has as many of them as one of 6,000. */
+const suggested = 100;
+const temporal = testTemporal(smallHistories({ most: 270, suggested }));
 
 const start = (client: Client, run: string) =>
   client.workflow.start<typeof siglip2Recipe>('siglip2Recipe', {
@@ -56,7 +56,7 @@ class Counted {
 
 describe('a run of more shards than a history has room for', () => {
   it('begins a new history with its phases open, again and again, and loses nothing', async () => {
-    const steps = 300;
+    const steps = 150;
     const trained: number[] = [];
     const [evaluated, exported] = [new Counted(), new Counted()];
     let mended = false;
@@ -95,7 +95,7 @@ describe('a run of more shards than a history has room for', () => {
         const trunk = phases.find(({ phase }) => phase === 'pretrain');
         if (trunk && trunk.step >= steps - 40) break;
         if (trunk?.state === 'training') await ask('setLimits', { phase: 'pretrain', step: 1000 + asked });
-        if (trunk && trunk.step > 100 && !restarted) {
+        if (trunk && trunk.step > 50 && !restarted) {
           await workflows.stop();
           await workflows.start();
           restarted = true;
@@ -111,15 +111,15 @@ describe('a run of more shards than a history has room for', () => {
       const result = await run.result();
       const { phases } = result;
       expect(phases.map(({ phase, checkpoint }) => [phase, checkpoint.step, checkpoint.revision])).toEqual([
-        ['pretrain', 300, 0],
+        ['pretrain', steps, 0],
         ['broken', 15, 1],
-        ['late', 290, 0],
+        ['late', steps - 10, 0],
         ['constructor', 10, 0],
       ]);
       for (const { phase } of phases) expect([phase, evaluated.of(phase), exported.of(phase)]).toEqual([phase, 1, 1]);
       expect([...began].filter(([phase]) => phase !== 'pretrain' && phase !== 'constructor')).toEqual([
         ['broken', 5],
-        ['late', 280],
+        ['late', steps - 20],
       ]);
       // Each shard from the end of the one before; none twice.
       expect(trained).toEqual(Array.from({ length: steps }, (_, i) => i));
