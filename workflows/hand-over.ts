@@ -39,9 +39,9 @@ export interface RunCarried {
 
 /**
  * How a run begins a new history before its own is full, and loses nothing. Children can't be taken along: the new
- * history would not hear of their end, and `REQUEST_CANCEL` would not reach them any more. So nothing new is begun, the
- * run's own activities come to their end, each open phase is asked to end with what it carries over, and becomes a child
- * of the new history with it. Its shard ends with a checkpoint, once in hundreds.
+ * history would not hear of their end. So nothing new is begun, the run's own activities come to their end, each open
+ * phase is asked to end with what it carries over, and becomes a child of the new history with it. That costs a shard
+ * that ends early with a checkpoint, once in hundreds.
  */
 export class HandOver {
   readonly #stages: Map<string, Stage>;
