@@ -32,6 +32,8 @@ export interface Attempt {
   readonly id: string;
   /** From 1. */
   readonly number: number;
+  /** The newest details that the attempt before sent. */
+  readonly earlier?: unknown;
   /** Aborted when the activity is cancelled, or its worker wants to end. */
   readonly signal: AbortSignal;
   heartbeat(details?: unknown): void;

@@ -2,6 +2,7 @@ import { randomBytes } from 'node:crypto';
 import { Context } from '@temporalio/activity';
 import { beginPhase } from './begin-phase.ts';
 import type { Attempt, Dependencies } from './dependencies.ts';
+import { onDevice } from './device-time.ts';
 import { evaluate } from './evaluate.ts';
 import { exportModel } from './export-model.ts';
 import { toFailure } from './failures.ts';
@@ -24,14 +25,14 @@ export function createActivities(deps: Dependencies): Activities {
     plan: activity(deps, plan),
     planPhase: activity(deps, planPhase),
     beginPhase: activity(deps, beginPhase),
-    trainShard: activity(deps, signed(trainShard)),
+    trainShard: activity(deps, onDevice(signed(trainShard))),
     recoverCheckpoint: activity(deps, recoverCheckpoint),
     pruneCheckpoints: activity(deps, pruneCheckpoints),
     sweep: activity(deps, sweep),
     replan: activity(deps, replan),
     evaluate: activity(deps, signed(evaluate)),
     exportModel: activity(deps, signed(exportModel)),
-    scoreShard: activity(deps, signed(scoreShard)),
+    scoreShard: activity(deps, onDevice(signed(scoreShard))),
     sealScores: activity(deps, sealScores),
   };
 }
@@ -44,6 +45,7 @@ function activity<I, O>(deps: Dependencies, verb: Verb<I, O>): (input: I) => Pro
       // Random, since a run of the same name may have had the same activity before.
       id: `${activityId}-${number}-${randomBytes(4).toString('hex')}`.replaceAll(/[^A-Za-z0-9._-]/g, '-'),
       number,
+      earlier: context.info.heartbeatDetails,
       signal: context.cancellationSignal,
       heartbeat: (details) => context.heartbeat(details),
       gauge: ({ run, phase }, figures) => {

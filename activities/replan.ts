@@ -10,6 +10,7 @@ import { type Schedule, schedulePosition } from '../src/recipe/schedule.ts';
 import { xlaOf } from '../src/recipe/settings.ts';
 import { RunnerError } from '../src/runtime/errors.ts';
 import type { ObjectStore } from '../src/storage/object-store.ts';
+import { changesOf } from './changes.ts';
 import type { Attempt, Dependencies } from './dependencies.ts';
 import { keepDocument, readDocumentAs } from './documents.ts';
 import { beat } from './heartbeat.ts';
@@ -66,6 +67,7 @@ export async function replan(
       settings: await keepDocument(store, plan.run, `${plan.phase}-settings`, settings),
       shardSteps: shardSteps ?? plan.shardSteps,
       checkpointEvery: checkpointEvery ?? plan.checkpointEvery,
+      changes: changesOf(overrides, plan, before),
     };
   } finally {
     heart.stop();

@@ -8,6 +8,7 @@ import { restoreCheckpoint } from '../src/checkpoint/restore.ts';
 import type { Commit, Manifest } from '../src/checkpoint/types.ts';
 import type { PhaseSettings } from '../src/recipe/phase-settings.ts';
 import { RunnerError } from '../src/runtime/errors.ts';
+import { fewSources } from '../src/telemetry/few-sources.ts';
 import { keepReports } from '../src/telemetry/reports.ts';
 import { MetricSeries } from '../src/telemetry/series.ts';
 import type { TrainerProcess } from '../src/trainer/process.ts';
@@ -105,7 +106,8 @@ export async function trainFrom(
       trainer.run(
         { ...job, ...teacher },
         {
-          progress({ step, loss, objectives, examplesPerSecond, dataWaitShare }) {
+          progress({ step, loss, objectives: all, examplesPerSecond, dataWaitShare }) {
+            const objectives = fewSources(all ?? {});
             shard.live = { step, loss, objectives, examplesPerSecond, dataWaitShare };
             shard.doing = null;
             const figures = { loss, ...objectives, examplesPerSecond, dataWaitShare };
@@ -125,10 +127,11 @@ export async function trainFrom(
             log(text);
           },
           snapshot(snapshot) {
-            const { loss, objectives, examplesPerSecond, dataWaitShare } = snapshot.metrics;
+            const { loss, objectives: all, examplesPerSecond, dataWaitShare } = snapshot.metrics;
+            const objectives = all && fewSources(all);
             const figures = { loss, ...objectives, examplesPerSecond, dataWaitShare };
             series.add({ step: snapshot.step, time: Date.now(), values: figures });
-            commits.add(snapshot);
+            commits.add(objectives ? { ...snapshot, metrics: { ...snapshot.metrics, objectives } } : snapshot);
           },
         },
         stop.signal,

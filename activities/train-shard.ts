@@ -45,7 +45,7 @@ export async function trainShard(deps: Dependencies, input: ShardInput, attempt:
     for (let crashes = 0; ; ) {
       const start = await newestStart(deps.store, input);
       shard.newest = start;
-      if (start) shard.live = { ...start.metrics, objectives: start.metrics.objectives ?? {}, step: start.step };
+      if (start) shard.live = liveFrom(start, shard);
       if (start && attempt.paused?.() && start.step < shard.end)
         throw new CancelledFailure(`paused with the checkpoint of step ${start.step}`);
       if (start && (start.step >= shard.end || attempt.signal.aborted)) return await finished(shard, start);
@@ -64,6 +64,12 @@ export async function trainShard(deps: Dependencies, input: ShardInput, attempt:
     heart.stop();
     await rm(shard.folder, { recursive: true, force: true }).catch(() => {});
   }
+}
+
+/** Figures of a commit of the phase itself: those of the phase before it say nothing of this one. */
+function liveFrom({ run, phase, step, metrics }: Commit, { live, input: { plan } }: Shard): Shard['live'] {
+  if (run !== plan.run || phase !== plan.phase) return { ...live, step };
+  return { ...metrics, objectives: metrics.objectives ?? {}, step };
 }
 
 function heartbeatOf({ live, doing, newest }: Shard): ShardHeartbeat {

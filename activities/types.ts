@@ -102,6 +102,8 @@ export interface ShardInput {
   readonly toStep: number;
   /** What an earlier shard found out, where the plan says auto. */
   readonly pace?: Pace | null;
+  /** Milliseconds that it may have a device for; then it ends with a checkpoint. */
+  readonly deviceMs?: number;
 }
 
 /** What a commit says about itself, for status. */
@@ -113,6 +115,8 @@ export interface ShardResult {
   readonly attempt: string;
   /** Where the plan says auto and it is known by now: how the phase goes on. */
   readonly pace?: Pace;
+  /** Milliseconds that its attempts had a device for, those that died too; absent in results of older versions. */
+  readonly deviceMs?: number;
 }
 
 /** Details of a heartbeat of trainShard, newest figures first. */
@@ -126,6 +130,8 @@ export interface ShardHeartbeat {
   readonly lastCommit: { readonly step: number; readonly committed: string } | null;
   /** What is being done or waited for, when it is not a step. */
   readonly doing: string | null;
+  /** As in the result, up to now: the next attempt counts on from it. */
+  readonly deviceMs?: number;
 }
 
 export interface RecoverInput {
@@ -148,8 +154,15 @@ export interface ReplanInput {
   readonly extend?: { readonly steps: number; readonly at: Position };
 }
 
-/** The plan, and the batches that are left out where those are counted anew. */
-export type Replanned = PhasePlan & { readonly skip?: readonly number[] };
+/** The plan, the batches that are left out where those are counted anew, and what has changed, for people. */
+export type Replanned = PhasePlan & { readonly skip?: readonly number[]; readonly changes?: readonly Change[] };
+
+/** A setting of a phase that a person changed. */
+export interface Change {
+  readonly what: string;
+  readonly from: unknown;
+  readonly to: unknown;
+}
 
 /** A phase has no shard yet. */
 export interface BeginInput {
@@ -223,6 +236,8 @@ export interface ScoreShardResult {
   readonly examples: number;
   /** Examples that the teacher could not be shown. */
   readonly corrupt: number;
+  /** Milliseconds that its attempts had a device for; absent in results of older versions. */
+  readonly deviceMs?: number;
 }
 
 export interface ExportInput {

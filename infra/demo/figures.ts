@@ -1,5 +1,5 @@
 import type { EvaluationReport, RecallFigures } from '../../src/evaluate/report.ts';
-import type { PhaseResult, RecipeResult } from '../../workflows/recipe.ts';
+import type { PhaseResult, RecipeResult } from '../../workflows/results.ts';
 
 /** What `--json FILE` writes and the table shows. */
 export interface DemoFigures extends EvaluationReport {

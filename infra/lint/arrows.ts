@@ -50,10 +50,10 @@ export const mayImport: Readonly<Record<string, readonly string[]>> = {
     ...['src/runtime', 'src/recipe', 'src/checkpoint', 'src/data/index', 'src/data/batches'],
     ...['src/train', 'src/scoring', 'src/evaluate'],
   ],
-  'src/commands': ['src/', 'activities/types.ts', 'workflows/messages.ts'],
+  'src/commands': ['src/', 'activities/types.ts', 'workflows/messages.ts', 'workflows/results.ts'],
   activities: ['src/'],
   workflows: ['src/recipe', 'activities/types.ts', 'src/checkpoint/types.ts'],
-  infra: ['src/', 'workflows/recipe.ts'],
+  infra: ['src/', 'workflows/recipe.ts', 'workflows/results.ts'],
 };
 
 const root = fileURLToPath(new URL('../..', import.meta.url));

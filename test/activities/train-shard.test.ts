@@ -1,6 +1,7 @@
 import { mkdirSync, readdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it, vi } from 'vitest';
+import { onDevice } from '../../activities/device-time.ts';
 import { pruneCheckpoints, sweep } from '../../activities/prune-checkpoints.ts';
 import { recoverCheckpoint } from '../../activities/recover-checkpoint.ts';
 import { replan } from '../../activities/replan.ts';
@@ -210,6 +211,57 @@ describe('a shard', () => {
     await expect(trainShard(deps, shard(plan, 30), on.attempt())).rejects.toThrow(
       /^3 times in a row without a checkpoint in between, at step 4: the trainer process ended by SIGKILL/,
     );
+  });
+});
+
+describe('the device time of a shard', () => {
+  const timed = onDevice(trainShard);
+
+  it('counts on over attempts that died, and is told with what failed', async () => {
+    const plan = await planOf(store, runs());
+    const trainer = on.trainer({ crash: { step: 25 }, stepMs: 20 });
+    const first = on.attempt();
+    const began = performance.now();
+    const failed = await timed(on.deps(store, { trainer }), shard(plan, 30), first).catch((error) => error);
+    const took = performance.now() - began;
+    expect(failed).toMatchObject({ code: 'TrainerCrashed', details: { final: true, deviceMs: expect.any(Number) } });
+    expect(failed.details.deviceMs).toBeGreaterThan(25 * 20);
+    expect(failed.details.deviceMs).toBeLessThanOrEqual(took + 1);
+    expect(first.beats[0]!.deviceMs).toBeLessThan(first.beats.at(-1)!.deviceMs!);
+    // Killed, it would have told no more than its last beat.
+    const next = { ...on.attempt(), earlier: { ...first.beats.at(-1), deviceMs: 1_000_000 } };
+    const { deviceMs, checkpoint } = await timed(on.deps(store), shard(plan, 30), next);
+    expect(checkpoint.sha256).toBe(expected[30]);
+    expect(deviceMs! - 1_000_000).toBeGreaterThan(0);
+    expect(deviceMs! - 1_000_000).toBeLessThan(60_000);
+  });
+
+  it('ends it with a checkpoint when it is used up, also where attempts before used it', async () => {
+    const plan = await planOf(store, runs());
+    const trainer = on.trainer({ stepMs: 50 });
+    const input = { ...shard(plan, 60), deviceMs: 1000 };
+    const { checkpoint, deviceMs } = await timed(on.deps(store, { trainer }), input, on.attempt());
+    expect(checkpoint.step).toBeGreaterThan(0);
+    expect(checkpoint.step).toBeLessThan(60);
+    expect(deviceMs).toBeGreaterThanOrEqual(1000);
+    const again = { ...on.attempt(), earlier: { deviceMs: 5000 } };
+    const { checkpoint: same } = await timed(on.deps(store, { trainer }), input, again);
+    expect(same.step).toBeLessThan(checkpoint.step + 40);
+    const rest = await timed(on.deps(store), shard(plan, 60, same), on.attempt());
+    expect(rest.checkpoint.sha256).toBe(expected[60]);
+  });
+
+  it('and its figures are its own: a fresh phase shows none of the phase before', async () => {
+    const plan = await planOf(store, runs());
+    const { checkpoint: parent } = await trainShard(on.deps(store), shard(plan, 30), on.attempt());
+    const at = (step: number) => ({ step, examples: step * plan.batch });
+    const later = { ...plan, phase: 'later', from: at(30), to: at(60), origin: { phase: 'pretrain' } };
+    const attempt = on.attempt();
+    const trainer = on.trainer({ stepMs: 40 });
+    await trainShard(on.deps(store, { trainer }), { ...shard(later, 60), parent }, attempt);
+    const atStart = attempt.beats.filter(({ step }) => step === 30);
+    for (const { loss, examplesPerSecond } of atStart) expect([loss, examplesPerSecond]).toEqual([0, 0]);
+    expect(attempt.beats.some(({ step, loss }) => step > 30 && loss > 0)).toBe(true);
   });
 });
 

@@ -55,6 +55,14 @@ describe('plan', () => {
     expect(sha256(await store.get(phase!.index.key))).toBe(phase!.index.sha256);
   });
 
+  it('takes a phase by any name that the recipe may have', async () => {
+    const recipe = smoke();
+    const [first] = recipe.phases;
+    recipe.phases = [{ ...first, name: 'constructor' }];
+    const { phases } = await planned('named', recipe);
+    expect(phases[0]).toMatchObject({ phase: 'constructor', origin: null, from: { step: 0, examples: 0 } });
+  });
+
   it('made again gives the same, and another recipe under the name is refused', async () => {
     const first = await planned('twice');
     const { $schema: _, ...same } = smoke();

@@ -2,12 +2,15 @@ import { describe, expect, it } from 'vitest';
 import { formatStatus } from '../../src/commands/format-status.ts';
 import type { PendingWork, RunStatus } from '../../src/commands/run-status.ts';
 import { type PhaseState, statusOf } from '../../workflows/messages.ts';
+import type { PhaseResult } from '../../workflows/results.ts';
 import { planOf, resultOf } from '../workflows/harness.ts';
 
 const statusWith = (objectives?: Record<string, number>): RunStatus => ({
   run: 'first',
   temporal: 'RUNNING',
   workflow: null,
+  workerSecondsAgo: null,
+  result: null,
   pending: [],
   newest: {
     run: 'first',
@@ -57,7 +60,7 @@ describe('where two phases are open', () => {
   const committed = { ...statusWith({ 'curation/chosen': 1, 'curation/rejected': 0 }).newest!, step: 60 };
   const shard = (phase: string | null, live: PendingWork['live']): PendingWork => ({
     ...{ activity: 'trainShard', activityId: '7', workflowId: `first/${phase}`, paused: false, phase, attempt: 1 },
-    ...{ waiting: false, lastFailure: null, live, beatSecondsAgo: 0 },
+    ...{ waiting: false, nextAttemptSeconds: null, lastFailure: null, live, beatSecondsAgo: 0 },
   });
   const lines = (status: Partial<RunStatus>) =>
     formatStatus({ ...statusWith(), newest: committed, ...status }, Date.parse('2026-01-01T00:01:00Z')).split('\n');
@@ -93,5 +96,64 @@ describe('where two phases are open', () => {
   it('takes what a phase that was started alone does for its own', () => {
     const alone = { workflow: shown('training'), pending: [shard(null, { step: 44, loss: 2 })] };
     expect(lines(alone)[1]).toBe('  phase acid, step 44 of 80 (55.0 %), loss 2.000');
+  });
+});
+
+describe('what a person goes by', () => {
+  const report = { phase: 'pretrain', from: 0, total: 90, revision: 0, batch: 4, last: null };
+  const at = (state: PhaseState) => statusOf('first', state, { ...report, state }, 4, null, 0);
+  const lines = (status: Partial<RunStatus>) => formatStatus({ ...statusWith(), newest: null, ...status }).split('\n');
+  const queued = { activity: 'trainShard', activityId: '7', workflowId: 'first/pretrain', paused: false } as const;
+  const work = { ...queued, phase: 'pretrain', attempt: 1, waiting: true, lastFailure: null, live: null } as const;
+
+  it('tells a shard that is queued from one that is tried again, and when', () => {
+    const pending = (change: Partial<PendingWork>) =>
+      lines({
+        workflow: at('training'),
+        pending: [{ ...work, nextAttemptSeconds: null, beatSecondsAgo: null, ...change }],
+      });
+    expect(pending({})[2]).toBe('  trainShard: queued');
+    expect(
+      pending({ attempt: 3, nextAttemptSeconds: 12, lastFailure: 'no answer from the store' }).slice(2, 4),
+    ).toEqual(['  trainShard, attempt 3: tried again in 12 s', '  before that: no answer from the store']);
+  });
+
+  it('says that no worker answers only when none does', () => {
+    expect(lines({})[1]).toBe('  no worker answers: npm run worker starts one');
+    expect(lines({ workerSecondsAgo: 40 })[1]).toBe(
+      '  no answer within 2 s: the worker, last heard of 40 s ago, is busy or has just gone',
+    );
+    expect(lines({ temporal: 'COMPLETED' })[1]).toBe('  no checkpoint yet');
+  });
+
+  it('names every command that a phase which stands still goes on with', () => {
+    const update = '  go on with: temporal workflow update execute --workflow-id first --name ';
+    const other = 'or --name retryPhase to go on with other settings, or --name abandonPhase';
+    expect(lines({ workflow: at('paused') })[2]).toBe(`${update}resume, ${other}`);
+    expect(lines({ workflow: at('limit') })[2]).toBe(`${update}setLimits, ${other}`);
+    expect(lines({ workflow: at('waiting') })[2]).toBe(`${update}retryPhase, or --name abandonPhase`);
+  });
+
+  it('shows what a run that is done has become', () => {
+    const figures = { classes: 1594, examples: 1594, left_out: 0, top1: 0.112, top5: 0.309, chance: 0.001 };
+    const recall = { r1: 0.118, r5: 0.3, r10: 0.4, chance_r1: 0.001 };
+    const evaluation = {
+      zero_shot: { language: 'en', ...figures, times_chance: 179, by_language: { en: figures, de: { top1: 0.028 } } },
+      retrieval: { image_to_text: recall, text_to_image: { ...recall, r1: 0.12 } },
+    };
+    const phase = {
+      phase: 'pretrain',
+      checkpoint: { step: 240 },
+      evaluation: { key: 'k', report: evaluation },
+      export: { uri: 's3://siglip2/runs/first/export/pretrain-240/' },
+    } as unknown as PhaseResult;
+    const result = { run: 'first', data: { examples: 9, corrupt: 0 }, phases: [phase, { ...phase, evaluation: null }] };
+    expect(lines({ temporal: 'COMPLETED', result }).slice(1, 6)).toEqual([
+      '  pretrain@240: zero-shot top-1 11.2 % (179 times chance), top-5 30.9 %, 1594 classes, image to text R@1 11.8 %, text to image R@1 12.0 %, texts in en',
+      '    other languages, top-1: de 2.8 %',
+      '    export s3://siglip2/runs/first/export/pretrain-240/',
+      '  pretrain@240',
+      '    export s3://siglip2/runs/first/export/pretrain-240/',
+    ]);
   });
 });

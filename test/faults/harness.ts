@@ -11,7 +11,8 @@ import { silent } from '../../infra/setup/progress.ts';
 import { findCommits } from '../../src/checkpoint/commits.ts';
 import { isAlive, type ProcessName } from '../../src/runtime/services-state.ts';
 import { S3ObjectStore } from '../../src/storage/s3.ts';
-import type { RecipeResult, siglip2Recipe } from '../../workflows/recipe.ts';
+import type { siglip2Recipe } from '../../workflows/recipe.ts';
+import type { RecipeResult } from '../../workflows/results.ts';
 import type { Trouble } from './schedule.ts';
 import { startWeather, type Weather } from './weather.ts';
 
