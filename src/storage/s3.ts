@@ -64,6 +64,9 @@ export class S3ObjectStore implements ObjectStore {
       ...(settings.endpoint === undefined ? {} : { endpoint: settings.endpoint }),
       ...(settings.credentials === undefined ? {} : { credentials: settings.credentials }),
       forcePathStyle: settings.forcePathStyle ?? settings.endpoint !== undefined,
+      // A token that was replaced in its file is looked for there: the SDK would know the file from its first look. It
+      // hands this on to the chain of credentials, though the type does not say so.
+      ...({ ignoreCache: true } as object),
       retryMode: 'standard',
       maxAttempts: settings.attempts ?? 3,
       requestHandler: {
