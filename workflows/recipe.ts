@@ -1,4 +1,5 @@
 import {
+  CancellationScope,
   executeChild,
   getExternalWorkflowHandle,
   isCancellation,
@@ -137,6 +138,9 @@ export async function siglip2Recipe(recipe: unknown): Promise<RecipeResult> {
   } catch (error) {
     const stopped = isCancellation(error);
     if (!stopped) failure = sentence(error);
+    // What phases had borrowed that never began; a run that was not planned has borrowed nothing.
+    if (graph.plans.length > 0 && patched('leaves-tidy'))
+      await CancellationScope.nonCancellable(() => sweep({ run })).catch(() => {});
     become(stopped ? 'stopped' : 'failed');
     throw clearFailure(error);
   }

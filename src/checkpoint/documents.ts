@@ -42,6 +42,7 @@ const manifestSchema = z.object({
   recipeHash: z.string().max(200),
   codeVersion: z.string().max(200),
   dataFingerprint: z.string().max(200),
+  settingsSha256: hash.optional(),
   skipped: z.array(z.object({ shard: z.string(), name: z.string(), reason: z.string() })),
   metrics,
   attempt: name,
@@ -59,6 +60,8 @@ const commitSchema = z.object({
 
 const latestSchema = z.object({ ...referenceSchema.shape, version: z.literal(1), commit: z.string() });
 const runSchema = z.object({ version: z.literal(1), run: name, recipeHash: z.string().max(200) });
+
+const endSchema = latestSchema;
 
 export type Latest = z.infer<typeof latestSchema>;
 
@@ -94,6 +97,10 @@ export function parseCommit(bytes: Uint8Array): Parsed<Commit> {
 
 export function parseLatest(bytes: Uint8Array): Parsed<Latest> {
   return parseWith(latestSchema, bytes);
+}
+
+export function parseEnd(bytes: Uint8Array): Parsed<z.infer<typeof endSchema>> {
+  return parseWith(endSchema, bytes);
 }
 
 export function parseRun(bytes: Uint8Array): Parsed<z.infer<typeof runSchema>> {

@@ -1,4 +1,5 @@
 import type { Command } from 'commander';
+import { releaseRun } from '../checkpoint/borrowed.ts';
 import { nameOf } from '../checkpoint/damage.ts';
 import { findNamed, parseName } from '../checkpoint/names.ts';
 import { pin, unpin } from '../checkpoint/pins.ts';
@@ -73,7 +74,7 @@ export function addCheckpointCommands(program: Command): void {
     .action(async (what: string, { yes }: { yes?: boolean }) => {
       const name = parseName(what);
       const store = await openStore();
-      await requireEnded(await connect(), name.run, `rm ${what}`);
+      await requireEnded(await connect(), store, name.run, `rm ${what}`);
       for await (const line of remove(store, what, name, yes === true)) print(`${line}\n`);
     });
 
@@ -84,7 +85,11 @@ export function addCheckpointCommands(program: Command): void {
     .action(async (run: string, { now }: { now?: boolean }) => {
       parseName(run);
       const store = await openStore();
-      if (now) await requireEnded(await connect(), run, `sweep ${run} --now`);
+      if (now) {
+        await requireEnded(await connect(), store, run, `sweep ${run} --now`);
+        // A run that was cancelled, terminated or that failed may not have come to it.
+        await releaseRun(store, run);
+      }
       const graceMs = now ? 0 : 24 * 3_600_000;
       const { prefixes, uploads, pins } = await sweepRun(store, run, { graceMs });
       print(`${prefixes.length} attempts without a commit, ${uploads} unfinished uploads, ${pins} old pins deleted\n`);
