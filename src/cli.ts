@@ -12,6 +12,7 @@ import { planFile } from './commands/plan-file.ts';
 import { readRunStatus } from './commands/run-status.ts';
 import { connect } from './commands/temporal-client.ts';
 import { deviceMemory } from './runtime/device-memory.ts';
+import { endProcess, isRead } from './runtime/end-process.ts';
 import { printEnvironment } from './runtime/environment.ts';
 import { RunnerError } from './runtime/errors.ts';
 import { encryption, payloadKey } from './runtime/payload-codec.ts';
@@ -78,7 +79,7 @@ program
       const again = watch && (status.temporal === 'RUNNING' || client === null);
       const clear = watch && process.stdout.isTTY && !json ? '\x1b[H\x1b[2J' : '';
       print(clear + (json ? `${JSON.stringify(status)}\n` : formatStatus(status)));
-      if (!again) return;
+      if (!again || !isRead()) return;
       await delay(2000);
     }
   });
@@ -143,5 +144,4 @@ try {
 } catch (error) {
   reportError(error);
 }
-// A connection that a library keeps for later must not keep a finished command alive.
-process.exit();
+await endProcess();

@@ -19,6 +19,7 @@ import { deviceQueue } from '../workflows/policies.ts';
 import { connectPatiently } from './runtime/connect.ts';
 import { ownDevice } from './runtime/device.ts';
 import { deviceMemory } from './runtime/device-memory.ts';
+import { endProcess } from './runtime/end-process.ts';
 import { metricsAddress } from './runtime/environment.ts';
 import { isRunnerError, RunnerError } from './runtime/errors.ts';
 import { log } from './runtime/log.ts';
@@ -163,9 +164,7 @@ const program = new Command('npm run worker --')
 
 try {
   await program.parseAsync();
-  // A handle that a library keeps open must not keep an ended worker alive.
-  process.exit();
 } catch (error) {
   reportError(error);
-  process.exit();
 }
+await endProcess();

@@ -3,6 +3,7 @@ import { relative } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { Client, Connection } from '@temporalio/client';
 import { Command } from 'commander';
+import { endProcess } from '../../src/runtime/end-process.ts';
 import { temporalEnvironment } from '../../src/runtime/environment.ts';
 import { isRunnerError } from '../../src/runtime/errors.ts';
 import { paths } from '../../src/runtime/paths.ts';
@@ -119,7 +120,7 @@ try {
   if (process.env.SIGLIP2_DEBUG === '1') console.error(error);
   process.exitCode = 1;
 }
-process.exit();
+await endProcess();
 
 /** The sentence of a failed workflow lies at the bottom of its causes. */
 function deepest(error: Error & { cause?: unknown }): Error {

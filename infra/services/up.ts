@@ -1,3 +1,4 @@
+import { endProcess } from '../../src/runtime/end-process.ts';
 import { isRunnerError } from '../../src/runtime/errors.ts';
 import { paths } from '../../src/runtime/paths.ts';
 import { readState } from '../../src/runtime/services-state.ts';
@@ -48,8 +49,7 @@ async function up(): Promise<void> {
     progress.say(error.message);
     process.exitCode = 1;
   }
-  // Sockets of the readiness checks would keep the process for seconds.
-  process.exit();
+  await endProcess();
 }
 
 await up();

@@ -10,6 +10,7 @@ import { startServices } from '../../infra/services/start.ts';
 import { createProgress } from '../../infra/setup/progress.ts';
 import { metricsPrefix } from '../../src/checkpoint/keys.ts';
 import type { EvaluationReport } from '../../src/evaluate/report.ts';
+import { endProcess } from '../../src/runtime/end-process.ts';
 import { S3ObjectStore } from '../../src/storage/s3.ts';
 import type { RecipeResult, siglip2Recipe } from '../../workflows/recipe.ts';
 import { margin, type Outcome, table } from './outcome.ts';
@@ -127,4 +128,4 @@ try {
   process.stderr.write(`${(error as Error).message}\n`);
   process.exitCode = 1;
 }
-process.exit();
+await endProcess();

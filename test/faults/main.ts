@@ -1,5 +1,6 @@
 import { Command } from 'commander';
 import { findUnreferenced, sweepRun } from '../../src/checkpoint/sweep.ts';
+import { endProcess } from '../../src/runtime/end-process.ts';
 import { acidRecipe, graphRecipe, type Run, type Site, startSite, tinyRecipe, until } from './harness.ts';
 import { insist, Killer } from './killer.ts';
 import { killSchedule } from './schedule.ts';
@@ -94,4 +95,4 @@ try {
   say((error as Error).message);
   process.exitCode = 1;
 }
-process.exit();
+await endProcess();
