@@ -1,7 +1,7 @@
 import { rm } from 'node:fs/promises';
 import pRetry from 'p-retry';
 import { isRunnerError } from '../src/runtime/errors.ts';
-import type { Snapshot } from '../src/train/protocol.ts';
+import type { Snapshot } from '../src/trainer/protocol.ts';
 
 export interface BackgroundCommits {
   /** Takes a snapshot over: its folder is deleted when it is committed, or overtaken. Never throws. */

@@ -1,7 +1,7 @@
 import type { CommitPoint } from '../src/checkpoint/commit.ts';
 import type { DeviceMemory } from '../src/runtime/device-memory.ts';
-import type { TrainerProcess } from '../src/runtime/trainer-process.ts';
 import type { ObjectStore } from '../src/storage/object-store.ts';
+import type { TrainerProcess } from '../src/trainer/process.ts';
 
 export interface ActivityLog {
   info(fields: object, message: string): void;

@@ -1,5 +1,5 @@
 import { ApplicationFailure, CancelledFailure } from '@temporalio/common';
-import { diskError } from '../src/checkpoint/disk.ts';
+import { diskError } from '../src/runtime/disk.ts';
 import { isRunnerError } from '../src/runtime/errors.ts';
 
 /** A fault that nobody foresaw may pass; one that stays is a bug, and not worth hours. */

@@ -1,9 +1,9 @@
 import { claimRun } from '../src/checkpoint/claim.ts';
 import { hashJson } from '../src/checkpoint/identity.ts';
 import { namePattern } from '../src/checkpoint/keys.ts';
-import { indexData } from '../src/data/index-data.ts';
-import { indexRecipe, type RecipeData, recipeVocabulary } from '../src/data/recipe-data.ts';
-import type { DataIndex } from '../src/data/types.ts';
+import { indexRecipe, type RecipeData, recipeVocabulary } from '../src/data/example/recipe-data.ts';
+import { indexData } from '../src/data/index/index-data.ts';
+import type { DataIndex } from '../src/data/index/types.ts';
 import { parameterCount } from '../src/model/parameters.ts';
 import { plannedPace } from '../src/recipe/pace.ts';
 import { checkAgainstData, parseRecipe } from '../src/recipe/parse.ts';

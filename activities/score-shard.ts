@@ -1,10 +1,10 @@
 import { mkdir, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { CancelledFailure } from '@temporalio/common';
-import type { DataIndex } from '../src/data/types.ts';
+import type { DataIndex } from '../src/data/index/types.ts';
 import { isRunnerError } from '../src/runtime/errors.ts';
 import { inspectScores } from '../src/scoring/score-object.ts';
-import type { PhaseSettings, ScoredFile } from '../src/train/protocol.ts';
+import type { PhaseSettings, ScoredFile } from '../src/trainer/protocol.ts';
 import type { Attempt, Dependencies } from './dependencies.ts';
 import { readDocumentAs } from './documents.ts';
 import { beat } from './heartbeat.ts';

@@ -1,6 +1,6 @@
 import { nameOf } from '../src/checkpoint/damage.ts';
 import { scoreKey } from '../src/checkpoint/keys.ts';
-import type { DataIndex } from '../src/data/types.ts';
+import type { DataIndex } from '../src/data/index/types.ts';
 import { RunnerError } from '../src/runtime/errors.ts';
 import { type ScoreFacts, scoringHash } from '../src/scoring/score-file.ts';
 import type { Scoring } from './types.ts';

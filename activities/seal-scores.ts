@@ -1,12 +1,12 @@
 import { join } from 'node:path';
 import pMap from 'p-map';
-import type { ScoreIndex } from '../src/data/score-index.ts';
-import type { DataIndex } from '../src/data/types.ts';
+import type { ScoreIndex } from '../src/data/index/score-index.ts';
+import type { DataIndex } from '../src/data/index/types.ts';
 import { readHead } from '../src/model/head-scalars.ts';
 import { embeddingWidth } from '../src/model/sizes.ts';
 import { RunnerError } from '../src/runtime/errors.ts';
 import { readScoreHeader, scoresDamaged } from '../src/scoring/score-header.ts';
-import type { PhaseSettings, TeacherSettings } from '../src/train/protocol.ts';
+import type { PhaseSettings, TeacherSettings } from '../src/trainer/protocol.ts';
 import type { Attempt, Dependencies } from './dependencies.ts';
 import { keepDocument, readDocumentAs } from './documents.ts';
 import { beat } from './heartbeat.ts';

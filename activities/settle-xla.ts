@@ -1,7 +1,7 @@
 import type { Commit } from '../src/checkpoint/types.ts';
 import { isRunnerError, type RunnerError } from '../src/runtime/errors.ts';
-import type { TrainerProcess } from '../src/runtime/trainer-process.ts';
-import type { MeasureJob, PhaseSettings, StepTime, TrainJob } from '../src/train/protocol.ts';
+import type { TrainerProcess } from '../src/trainer/process.ts';
+import type { MeasureJob, PhaseSettings, StepTime, TrainJob } from '../src/trainer/protocol.ts';
 import { inputHash } from './shard-start.ts';
 import type { Shard } from './train-from.ts';
 import { recordChoice, recordedChoice, type XlaChoice } from './xla-choice.ts';

@@ -1,4 +1,4 @@
-import type { CorruptMember } from '../src/data/types.ts';
+import type { CorruptMember } from '../src/data/index/types.ts';
 import type { ActivityLog } from './dependencies.ts';
 
 /** More than this and the list in the manifest is the place to look. */

@@ -5,7 +5,7 @@ import { toRef } from '../src/checkpoint/documents.ts';
 import { repairHint } from '../src/checkpoint/hint.ts';
 import type { Commit } from '../src/checkpoint/types.ts';
 import { isRunnerError, RunnerError } from '../src/runtime/errors.ts';
-import type { PhaseSettings } from '../src/train/protocol.ts';
+import type { PhaseSettings } from '../src/trainer/protocol.ts';
 import type { Attempt, Dependencies } from './dependencies.ts';
 import { fetchDocument, readDocumentAs } from './documents.ts';
 import { beat } from './heartbeat.ts';

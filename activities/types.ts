@@ -1,5 +1,5 @@
 import type { CheckpointMetrics, CheckpointRef, Position } from '../src/checkpoint/types.ts';
-import type { ScoreDtype } from '../src/data/score-index.ts';
+import type { ScoreDtype } from '../src/data/index/score-index.ts';
 import type { ModelConfig } from '../src/model/sizes.ts';
 import type { Overrides } from '../src/recipe/overrides.ts';
 import type { Pace } from '../src/recipe/pace.ts';

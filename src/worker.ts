@@ -27,9 +27,9 @@ import { paths } from './runtime/paths.ts';
 import { payloadConverter } from './runtime/payload-codec.ts';
 import { reportError } from './runtime/report-error.ts';
 import { ownScratch } from './runtime/scratch.ts';
-import { createTrainerProcess } from './runtime/trainer-process.ts';
 import { codeVersion } from './runtime/version.ts';
 import { objectStoreFromEnvironment } from './storage/s3.ts';
+import { createTrainerProcess } from './trainer/process.ts';
 
 /**
  * The Temporal worker: workflows and light activities on `siglip2`, device work on `siglip2-gpu`, one at a time.

@@ -1,8 +1,8 @@
 import { availableParallelism } from 'node:os';
 import pMap from 'p-map';
 import sharp from 'sharp';
-import { permutation, randomStream } from '../../src/data/random.ts';
-import type { ExampleMeta } from '../../src/data/types.ts';
+import type { ExampleMeta } from '../../src/data/index/types.ts';
+import { permutation, randomStream } from '../../src/runtime/random.ts';
 import type { ObjectStore } from '../../src/storage/object-store.ts';
 import { bareHexcode, type Concept } from './concepts.ts';
 import { draw, type EmojiExample, tarShard } from './draw.ts';

@@ -1,7 +1,7 @@
 import { hashJson } from '../../src/checkpoint/identity.ts';
-import { permutation, randomStream } from '../../src/data/random.ts';
-import type { ExampleMeta } from '../../src/data/types.ts';
+import type { ExampleMeta } from '../../src/data/index/types.ts';
 import { RunnerError } from '../../src/runtime/errors.ts';
+import { permutation, randomStream } from '../../src/runtime/random.ts';
 import type { ObjectStore } from '../../src/storage/object-store.ts';
 import { readConcepts } from './concepts.ts';
 import type { EmojiExample } from './draw.ts';

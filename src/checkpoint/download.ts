@@ -2,9 +2,9 @@ import { createHash } from 'node:crypto';
 import { createReadStream } from 'node:fs';
 import { type FileHandle, mkdir, open, readdir, rename, rm, stat } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
+import { diskError } from '../runtime/disk.ts';
 import { isRunnerError, type RunnerError } from '../runtime/errors.ts';
 import type { ObjectStore } from '../storage/object-store.ts';
-import { diskError } from './disk.ts';
 import type { StateFile } from './types.ts';
 
 const chunkBytes = 8 * 1024 * 1024;

@@ -1,8 +1,8 @@
 import { mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
+import { requireSpace } from '../runtime/disk.ts';
 import type { ObjectStore } from '../storage/object-store.ts';
 import { checkpointDamaged } from './damage.ts';
-import { requireSpace } from './disk.ts';
 import { downloadFile } from './download.ts';
 import { hashFile } from './identity.ts';
 import { readManifest } from './manifest.ts';

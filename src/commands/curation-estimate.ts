@@ -1,5 +1,5 @@
 import { chunkSizes } from '../curation/draw.ts';
-import { scoreBytes } from '../data/score-index.ts';
+import { scoreBytes } from '../data/index/score-index.ts';
 import { embedFlops, selectionFlops } from '../model/flops.ts';
 import { embeddingWidth } from '../model/sizes.ts';
 import { superBatch } from '../recipe/curation.ts';

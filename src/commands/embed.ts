@@ -1,15 +1,15 @@
 import { mkdir, mkdtemp, readFile, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { openModel } from '../checkpoint/open-model.ts';
-import { writeSafetensors } from '../checkpoint/safetensors.ts';
-import { decodeImage, type Pixels } from '../data/decode.ts';
-import { naflexPatches } from '../data/naflex-resize.ts';
-import { squarePixels } from '../data/preprocess.ts';
-import { loadTokenizer } from '../data/tokenizer.ts';
+import { decodeImage, type Pixels } from '../data/example/decode.ts';
+import { loadTokenizer } from '../data/example/tokenizer.ts';
+import { naflexPatches } from '../data/views/naflex-resize.ts';
+import { squarePixels } from '../data/views/preprocess.ts';
 import { openEmbedder } from '../model/embed.ts';
 import { embeddingWidth } from '../model/sizes.ts';
 import { RunnerError } from '../runtime/errors.ts';
 import { paths } from '../runtime/paths.ts';
+import { writeSafetensors } from '../safetensors/safetensors.ts';
 
 export interface EmbedOptions {
   readonly model: string;

@@ -1,4 +1,4 @@
-import { indexRecipe, recipeVocabulary } from '../data/recipe-data.ts';
+import { indexRecipe, recipeVocabulary } from '../data/example/recipe-data.ts';
 import { checkAgainstData, parseRecipe } from '../recipe/parse.ts';
 import type { Recipe } from '../recipe/schema.ts';
 import type { DataFacts } from '../recipe/settings.ts';

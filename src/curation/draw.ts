@@ -1,4 +1,4 @@
-import type { RandomStream } from '../data/random.ts';
+import type { RandomStream } from '../runtime/random.ts';
 
 /**
  * Draws `count` of the `open` candidates without replacement, each time by the softmax of `logits` over what is left:

@@ -24,7 +24,7 @@ export interface SelectorThread {
 /** Starts the thread. The selection is compiled when this resolves, since two threads can't trace ops at once. */
 export async function openSelectorThread(settings: SelectorSettings): Promise<SelectorThread> {
   const module = new URL('./select-in-thread.ts', import.meta.url).href;
-  const thread = new Worker(new URL('../data/thread.mjs', import.meta.url), {
+  const thread = new Worker(new URL('../runtime/thread.mjs', import.meta.url), {
     workerData: { module, settings },
     execArgv: [],
   });

@@ -1,5 +1,5 @@
-import { randomStream } from '../data/random.ts';
 import { RunnerError } from '../runtime/errors.ts';
+import { randomStream } from '../runtime/random.ts';
 import { openConditionalSums, type SumsOptions } from './conditional-sums.ts';
 import { chunkSizes, drawWithoutReplacement } from './draw.ts';
 import { modelsOf, ownScores, type ScoredBy, type ScoreKind } from './pair-scores.ts';

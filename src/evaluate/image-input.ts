@@ -1,6 +1,6 @@
-import type { Pixels } from '../data/decode.ts';
-import { type NaflexImage, naflexPatches } from '../data/naflex-resize.ts';
-import { squarePixels } from '../data/preprocess.ts';
+import type { Pixels } from '../data/example/decode.ts';
+import { type NaflexImage, naflexPatches } from '../data/views/naflex-resize.ts';
+import { squarePixels } from '../data/views/preprocess.ts';
 import type { Embedder } from '../model/embed.ts';
 import { patchGrid } from '../model/parameters.ts';
 import type { ModelConfig } from '../model/sizes.ts';

@@ -1,7 +1,7 @@
 import { join } from 'node:path';
-import { SafetensorsFile } from '../checkpoint/safetensors.ts';
 import { compile, type ProgramDefinition, type Signature, type Values } from '../compile/program.ts';
-import type { NaflexImage } from '../data/naflex-resize.ts';
+import type { NaflexImage } from '../data/views/naflex-resize.ts';
+import { SafetensorsFile } from '../safetensors/safetensors.ts';
 import { l2Normalise } from './layers.ts';
 import { naflexTower, normalisePatches } from './naflex-tower.ts';
 import { parameterSpecs, tokenTable } from './parameters.ts';

@@ -1,5 +1,5 @@
 import { join } from 'node:path';
-import { SafetensorsFile } from '../checkpoint/safetensors.ts';
+import { SafetensorsFile } from '../safetensors/safetensors.ts';
 
 /** logit_scale and logit_bias of the `model.safetensors` below a folder. CheckpointDamaged when one is missing. */
 export async function readHead(folder: string): Promise<{ logitScale: number; logitBias: number }> {

@@ -1,4 +1,4 @@
-import { randomStream } from '../data/random.ts';
+import { randomStream } from '../runtime/random.ts';
 import type { ParameterSpec } from './parameters.ts';
 
 /** Deviation of a standard normal truncated at two deviations: jax's `variance_scaling` divides by it. */

@@ -1,6 +1,6 @@
 import { z } from 'zod';
 import type { ModelConfig } from '../model/sizes.ts';
-import type { PhaseSettings } from '../train/protocol.ts';
+import type { PhaseSettings } from '../trainer/protocol.ts';
 
 const weight = z.number().positive().optional();
 const temperature = z.number().positive();

@@ -1,7 +1,7 @@
 import type { Position } from '../checkpoint/types.ts';
 import { fullVocabulary, type ModelConfig, type TowerSize, textSizeFor, towerSizes } from '../model/sizes.ts';
 import { RunnerError } from '../runtime/errors.ts';
-import type { PhaseSettings } from '../train/protocol.ts';
+import type { PhaseSettings } from '../trainer/protocol.ts';
 import { type CurationRecipe, superBatch } from './curation.ts';
 import { type EpochFacts, naflexOf, parentOf, recipeLengths } from './durations.ts';
 import { resolveObjectives } from './objectives.ts';

@@ -1,4 +1,4 @@
-import { randomStream } from '../data/random.ts';
+import { randomStream } from '../runtime/random.ts';
 
 /** Batches of images of any shape: the paper's lengths are 128, 256, 576, 784 and 1024 patches. */
 export interface NaflexBatches {

@@ -1,11 +1,11 @@
 import { createHash } from 'node:crypto';
-import { toBfloat16 } from '../checkpoint/float-bytes.ts';
 import { canonicalJson, hashJson, sha256 } from '../checkpoint/identity.ts';
-import { writeSafetensors } from '../checkpoint/safetensors.ts';
-import { type ScoreDtype, scoreBytes } from '../data/score-index.ts';
-import type { ShardIndex } from '../data/types.ts';
+import { type ScoreDtype, scoreBytes } from '../data/index/score-index.ts';
+import type { ShardIndex } from '../data/index/types.ts';
 import { storedPatches } from '../evaluate/image-input.ts';
 import { embeddingWidth, type ModelConfig } from '../model/sizes.ts';
+import { toBfloat16 } from '../safetensors/float-bytes.ts';
+import { writeSafetensors } from '../safetensors/safetensors.ts';
 
 /**
  * A file of scores: what a teacher makes of every example of one data shard, as safetensors. `images` and

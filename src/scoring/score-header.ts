@@ -1,7 +1,7 @@
 import { z } from 'zod';
-import { parseHeader } from '../checkpoint/safetensors-header.ts';
-import { type RemoteShard, readRange, type ShardStore } from '../data/part-reader.ts';
+import { type RemoteShard, readRange, type ShardStore } from '../data/index/part-reader.ts';
 import { RunnerError } from '../runtime/errors.ts';
+import { parseHeader } from '../safetensors/safetensors-header.ts';
 import { factsOf, type ScoreFacts } from './score-file.ts';
 
 /** What the header of a file of scores says beyond what it must say. */

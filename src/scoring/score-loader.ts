@@ -1,14 +1,14 @@
 import pMap from 'p-map';
-import { decodeImage } from '../data/decode.ts';
-import { CorruptExample, checkSizes, parseMeta } from '../data/example.ts';
-import type { NaflexImage } from '../data/naflex-resize.ts';
-import { PartReader } from '../data/part-reader.ts';
-import { patientReads } from '../data/patient-store.ts';
-import { produce } from '../data/produce.ts';
-import { loadTokenizer } from '../data/tokenizer.ts';
-import type { ExampleEntry, ShardIndex } from '../data/types.ts';
+import { decodeImage } from '../data/example/decode.ts';
+import { CorruptExample, checkSizes, parseMeta } from '../data/example/example.ts';
+import { loadTokenizer } from '../data/example/tokenizer.ts';
+import { PartReader } from '../data/index/part-reader.ts';
+import { patientReads } from '../data/index/patient-store.ts';
+import type { ExampleEntry, ShardIndex } from '../data/index/types.ts';
+import type { NaflexImage } from '../data/views/naflex-resize.ts';
 import { imageInput } from '../evaluate/image-input.ts';
 import type { ModelConfig } from '../model/sizes.ts';
+import { produce } from '../runtime/produce.ts';
 import { objectStoreFromEnvironment } from '../storage/s3.ts';
 
 /** What the thread that reads for a teacher is started with. */

@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto';
-import { readRange } from '../data/part-reader.ts';
+import { readRange } from '../data/index/part-reader.ts';
 import type { ObjectStore } from '../storage/object-store.ts';
 import type { ScoreFacts } from './score-file.ts';
 import { readScoreHeader, scoresDamaged } from './score-header.ts';

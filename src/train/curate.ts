@@ -2,14 +2,14 @@ import type { Program } from '../compile/program.ts';
 import type { Embeddings } from '../curation/pair-scores.ts';
 import { openSelector, type SelectorSettings } from '../curation/selector.ts';
 import { openSelectorThread, type SelectorThread } from '../curation/selector-thread.ts';
-import type { Batch } from '../data/types.ts';
+import type { Batch } from '../data/index/types.ts';
 import { type Embedder, openEmbedder } from '../model/embed.ts';
 import { embeddingWidth, fullVocabulary } from '../model/sizes.ts';
 import { isRunnerError } from '../runtime/errors.ts';
+import type { CurationSettings, PhaseSettings } from '../trainer/protocol.ts';
 import { chosenRows, embedCandidates } from './candidates.ts';
 import { type Choice, choiceFigures, Extremes } from './curation-figures.ts';
 import { diverged } from './divergence.ts';
-import type { CurationSettings, PhaseSettings } from './protocol.ts';
 
 /** Arrays of a super-batch that are there for the choice alone. */
 const forChoice = ['teacherImages', 'teacherTexts', 'teacherView'];

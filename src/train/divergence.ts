@@ -1,6 +1,6 @@
-import type { Batch } from '../data/types.ts';
+import type { Batch } from '../data/index/types.ts';
 import { RunnerError } from '../runtime/errors.ts';
-import type { PhaseSettings } from './protocol.ts';
+import type { PhaseSettings } from '../trainer/protocol.ts';
 import type { StepMetrics } from './step.ts';
 
 /**

@@ -1,4 +1,4 @@
-import { SafetensorsFile, type TensorToWrite } from '../checkpoint/safetensors.ts';
+import { SafetensorsFile, type TensorToWrite } from '../safetensors/safetensors.ts';
 import type { Choice } from './curation-figures.ts';
 import { trainingFiles } from './state.ts';
 

@@ -5,8 +5,8 @@ import { textTower } from '../model/text-tower.ts';
 import { normalisePixels, visionTower } from '../model/vision-tower.ts';
 import type { Features } from '../objectives/objective.ts';
 import type { ActiveObjective } from '../objectives/registry.ts';
+import type { PhaseSettings } from '../trainer/protocol.ts';
 import { computedState, type PhaseState, teacherCopy } from './phase-state.ts';
-import type { PhaseSettings } from './protocol.ts';
 
 /** What a step reports of one objective. */
 export const lossOf = (objective: string) => `loss/${objective}`;

@@ -6,11 +6,11 @@ import type { TextOutput } from '../model/text-tower.ts';
 import type { VisionOutput } from '../model/vision-tower.ts';
 import type { Features } from '../objectives/objective.ts';
 import { tf } from '../runtime/tensorflow.ts';
+import type { PhaseSettings } from '../trainer/protocol.ts';
 import { differentiate } from './differentiate.ts';
 import { type ExampleShape, exampleFeeds, imageFeeds, lazyFeatures, lossesOf, sumOf } from './losses.ts';
 import { optimiserStep } from './optimiser.ts';
 import { computedState, type PhaseState, teacherCopy } from './phase-state.ts';
-import type { PhaseSettings } from './protocol.ts';
 
 /**
  * The parts of a training step as TF.js functions of state and feeds: what is compiled, and what a test can run

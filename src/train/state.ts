@@ -1,17 +1,17 @@
 import { readdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { checkpointSha256 } from '../checkpoint/identity.ts';
-import { SafetensorsFile, scatterRows, type TensorToWrite, writeSafetensors } from '../checkpoint/safetensors.ts';
 import type { StateFile } from '../checkpoint/types.ts';
 import type { Values } from '../compile/program.ts';
 import { initialise } from '../model/initialise.ts';
 import { tokenTable } from '../model/parameters.ts';
 import { fullVocabulary } from '../model/sizes.ts';
 import { RunnerError } from '../runtime/errors.ts';
+import { SafetensorsFile, scatterRows, type TensorToWrite, writeSafetensors } from '../safetensors/safetensors.ts';
+import type { PhaseSettings } from '../trainer/protocol.ts';
 import { adaptInput, storedModel } from './adapt-input.ts';
 import { firstMoment, secondMoment } from './optimiser.ts';
 import { computedState, type PhaseState, phaseState, teacherCopy } from './phase-state.ts';
-import type { PhaseSettings } from './protocol.ts';
 
 /**
  * The state of training as files. `model.safetensors` is what Hugging Face loads: the two towers, with the token

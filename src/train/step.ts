@@ -1,12 +1,12 @@
 import { type CompileOptions, compile, type Program, type ProgramDefinition, type Values } from '../compile/program.ts';
-import type { Batch } from '../data/types.ts';
+import type { Batch } from '../data/index/types.ts';
 import { embeddingWidth } from '../model/sizes.ts';
 import { scheduleFactor } from '../recipe/schedule.ts';
 import { PhaseSteps } from '../recipe/steps.ts';
+import type { PhaseSettings } from '../trainer/protocol.ts';
 import { lossOf } from './losses.ts';
 import { stepScalars } from './optimiser.ts';
 import { type PhaseState, phaseState } from './phase-state.ts';
-import type { PhaseSettings } from './protocol.ts';
 import { accumulatedSignatures, candidatesSignature, microSums, stepSignature } from './signatures.ts';
 
 /** What a step reports. */

@@ -4,8 +4,8 @@ import { patchGrid } from '../model/parameters.ts';
 import { embeddingWidth, type TowerSize } from '../model/sizes.ts';
 import { captionTasks } from '../recipe/caption-tasks.ts';
 import { PhaseSteps } from '../recipe/steps.ts';
+import type { PhaseSettings } from '../trainer/protocol.ts';
 import { phaseState } from './phase-state.ts';
-import type { PhaseSettings } from './protocol.ts';
 
 /** What a phase asks of a device, by arithmetic alone. */
 export interface Workload {

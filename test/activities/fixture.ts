@@ -6,11 +6,11 @@ import type { Attempt, Dependencies } from '../../activities/dependencies.ts';
 import { keepDocument } from '../../activities/documents.ts';
 import type { PhasePlan, ShardHeartbeat, ShardInput } from '../../activities/types.ts';
 import type { CheckpointRef } from '../../src/checkpoint/types.ts';
-import { createTrainerProcess, type TrainerProcess } from '../../src/runtime/trainer-process.ts';
 import type { ObjectStore } from '../../src/storage/object-store.ts';
+import { createTrainerProcess, type TrainerProcess } from '../../src/trainer/process.ts';
 import { tinySettings } from '../train/settings.ts';
 
-const script = fileURLToPath(new URL('../runtime/fake-trainer.mjs', import.meta.url));
+const script = fileURLToPath(new URL('../trainer/fake-trainer.mjs', import.meta.url));
 const batch = tinySettings.batches.batch;
 
 /** A worker's hands without the worker: folders and a trainer that speaks the protocol and can be made to fail. */

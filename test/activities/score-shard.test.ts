@@ -13,14 +13,14 @@ import type { PhasePlan, ScoreShardInput, ScoreShardResult, Scoring } from '../.
 import { commitCheckpoint } from '../../src/checkpoint/commit.ts';
 import { sha256 } from '../../src/checkpoint/identity.ts';
 import { scoresPrefix } from '../../src/checkpoint/keys.ts';
-import { SafetensorsFile } from '../../src/checkpoint/safetensors.ts';
 import { findUnreferenced, sweepRun } from '../../src/checkpoint/sweep.ts';
 import { listRuns } from '../../src/commands/list-runs.ts';
 import { remove } from '../../src/commands/remove.ts';
-import type { ScoreIndex } from '../../src/data/score-index.ts';
+import type { ScoreIndex } from '../../src/data/index/score-index.ts';
 import { isRunnerError } from '../../src/runtime/errors.ts';
-import { createTrainerProcess, type TrainerProcess } from '../../src/runtime/trainer-process.ts';
-import type { MeasureJob, PhaseSettings, StepTime } from '../../src/train/protocol.ts';
+import { SafetensorsFile } from '../../src/safetensors/safetensors.ts';
+import { createTrainerProcess, type TrainerProcess } from '../../src/trainer/process.ts';
+import type { MeasureJob, PhaseSettings, StepTime } from '../../src/trainer/protocol.ts';
 import { languages, type TaughtData, taughtData } from '../scoring/teacher.ts';
 import { tinySettings } from '../train/settings.ts';
 import { type Hands, hands, planOf as phasePlanOf } from './fixture.ts';

@@ -12,7 +12,7 @@ import { paceKey, xlaKey } from '../../src/checkpoint/keys.ts';
 import { findUnreferenced, sweepRun } from '../../src/checkpoint/sweep.ts';
 import type { CheckpointRef } from '../../src/checkpoint/types.ts';
 import type { S3ObjectStore } from '../../src/storage/s3.ts';
-import type { PhaseSettings } from '../../src/train/protocol.ts';
+import type { PhaseSettings } from '../../src/trainer/protocol.ts';
 import { startServer, type TestServer } from '../storage/versitygw.ts';
 import { type Hands, hands, planOf, shard } from './fixture.ts';
 

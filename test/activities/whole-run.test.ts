@@ -14,9 +14,9 @@ import { sha256 } from '../../src/checkpoint/identity.ts';
 import { pinsOf } from '../../src/checkpoint/pins.ts';
 import type { CheckpointRef } from '../../src/checkpoint/types.ts';
 import { RunnerError } from '../../src/runtime/errors.ts';
-import { createTrainerProcess } from '../../src/runtime/trainer-process.ts';
 import type { S3ObjectStore } from '../../src/storage/s3.ts';
-import type { PhaseSettings } from '../../src/train/protocol.ts';
+import { createTrainerProcess } from '../../src/trainer/process.ts';
+import type { PhaseSettings } from '../../src/trainer/protocol.ts';
 import { startServer, type TestServer } from '../storage/versitygw.ts';
 import { type Hands, hands } from './fixture.ts';
 

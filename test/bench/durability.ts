@@ -6,7 +6,7 @@ import type { PhasePlan } from '../../activities/types.ts';
 import { readManifest } from '../../src/checkpoint/manifest.ts';
 import type { CheckpointRef } from '../../src/checkpoint/types.ts';
 import type { Recipe } from '../../src/recipe/schema.ts';
-import { createTrainerProcess, type TrainerProcess } from '../../src/runtime/trainer-process.ts';
+import { createTrainerProcess, type TrainerProcess } from '../../src/trainer/process.ts';
 import type { BenchOptions } from './arguments.ts';
 import { anyWanted } from './names.ts';
 import type { Report } from './record.ts';

@@ -1,8 +1,8 @@
 import { rm } from 'node:fs/promises';
-import { openBatches } from '../../src/data/batches.ts';
-import { indexData } from '../../src/data/index-data.ts';
-import { collectTokenIds } from '../../src/data/read-examples.ts';
-import { loadTokenizer } from '../../src/data/tokenizer.ts';
+import { openBatches } from '../../src/data/batches/batches.ts';
+import { collectTokenIds } from '../../src/data/example/read-examples.ts';
+import { loadTokenizer } from '../../src/data/example/tokenizer.ts';
+import { indexData } from '../../src/data/index/index-data.ts';
 import { phaseSettings } from '../../src/recipe/settings.ts';
 import type { BenchOptions } from './arguments.ts';
 import { isWanted } from './names.ts';

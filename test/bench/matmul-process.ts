@@ -1,5 +1,5 @@
 import { compile, type Signature } from '../../src/compile/program.ts';
-import { randomStream } from '../../src/data/random.ts';
+import { randomStream } from '../../src/runtime/random.ts';
 import { nodeBackend, tf } from '../../src/runtime/tensorflow.ts';
 
 /**

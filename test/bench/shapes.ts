@@ -3,7 +3,7 @@ import { fileURLToPath } from 'node:url';
 import { parseRecipe } from '../../src/recipe/parse.ts';
 import type { Recipe } from '../../src/recipe/schema.ts';
 import { phaseSettings } from '../../src/recipe/settings.ts';
-import type { PhaseSettings } from '../../src/train/protocol.ts';
+import type { PhaseSettings } from '../../src/trainer/protocol.ts';
 import type { StepName } from './names.ts';
 
 type Tower = Recipe['model']['vision']['size'];

@@ -1,4 +1,4 @@
-import { randomStream } from '../../src/data/random.ts';
+import { randomStream } from '../../src/runtime/random.ts';
 
 /** Rows of length one in random directions, (count, width). */
 export function unitVectors(count: number, width: number, purpose: string): Float32Array {

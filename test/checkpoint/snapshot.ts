@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { afterAll } from 'vitest';
 import type { CheckpointToCommit } from '../../src/checkpoint/commit.ts';
 import { hashJson, sha256 } from '../../src/checkpoint/identity.ts';
-import { type TensorToWrite, writeSafetensors } from '../../src/checkpoint/safetensors.ts';
+import { type TensorToWrite, writeSafetensors } from '../../src/safetensors/safetensors.ts';
 
 const made: string[] = [];
 afterAll(() => Promise.all(made.map((folder) => rm(folder, { recursive: true, force: true }))));

@@ -2,7 +2,7 @@ import type { Tensor } from '@tensorflow/tfjs';
 import { describe, expect, it } from 'vitest';
 import { chunkedCrossEntropy } from '../../src/compile/ops/chunked-cross-entropy.ts';
 import { compile } from '../../src/compile/program.ts';
-import { randomStream } from '../../src/data/random.ts';
+import { randomStream } from '../../src/runtime/random.ts';
 import { tf } from '../../src/runtime/tensorflow.ts';
 
 const [rows, width, words] = [7, 5, 11];

@@ -3,7 +3,7 @@ import { describe, expect, it } from 'vitest';
 import { gatherRows } from '../../src/compile/ops/gather-rows.ts';
 import { geluTanh } from '../../src/compile/ops/gelu.ts';
 import { layerNorm } from '../../src/compile/ops/layer-norm.ts';
-import { randomStream } from '../../src/data/random.ts';
+import { randomStream } from '../../src/runtime/random.ts';
 import { tf } from '../../src/runtime/tensorflow.ts';
 
 const normals = (count: number, purpose: string) => {

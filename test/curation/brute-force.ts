@@ -1,6 +1,6 @@
 import type { Embeddings, ScoreKind } from '../../src/curation/pair-scores.ts';
 import type { SelectorSettings } from '../../src/curation/selector.ts';
-import { randomStream } from '../../src/data/random.ts';
+import { randomStream } from '../../src/runtime/random.ts';
 
 /** The selection as the papers write it: all B x B scores, in scalar loops and double precision. */
 

@@ -1,5 +1,5 @@
 import type { Embeddings } from '../../src/curation/pair-scores.ts';
-import { randomStream } from '../../src/data/random.ts';
+import { randomStream } from '../../src/runtime/random.ts';
 
 /**
  * B candidates whose image and text agree more or less: rows of length one, (B, width). A low temperature

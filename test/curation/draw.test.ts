@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { chunkSizes, drawWithoutReplacement } from '../../src/curation/draw.ts';
-import { randomStream } from '../../src/data/random.ts';
+import { randomStream } from '../../src/runtime/random.ts';
 import { chiSquare, oneInAThousand, setProbability, subsets } from './chi-square.ts';
 
 describe('drawing without replacement', () => {

@@ -1,7 +1,7 @@
 import sharp from 'sharp';
 import { tarShard } from '../../infra/emoji/draw.ts';
-import { type ExampleRef, entryOf } from '../../src/data/order.ts';
-import type { ByteRange, DataIndex } from '../../src/data/types.ts';
+import { type ExampleRef, entryOf } from '../../src/data/batches/order.ts';
+import type { ByteRange, DataIndex } from '../../src/data/index/types.ts';
 import type { ObjectStore } from '../../src/storage/object-store.ts';
 
 export interface Blank {

@@ -4,8 +4,8 @@ import { bareHexcode, languages, readConcepts } from '../../infra/emoji/concepts
 import { readIconNames, readStyle } from '../../infra/emoji/icons.ts';
 import { makeEmojiDataset } from '../../infra/emoji/make.ts';
 import { heldOutStyle, trainStyles } from '../../infra/emoji/styles.ts';
-import { indexData } from '../../src/data/index-data.ts';
-import { readExamples } from '../../src/data/read-examples.ts';
+import { readExamples } from '../../src/data/example/read-examples.ts';
+import { indexData } from '../../src/data/index/index-data.ts';
 import { MemoryStore } from './memory-store.ts';
 
 const shardHashes = (store: MemoryStore) =>

@@ -2,9 +2,9 @@ import { createHash } from 'node:crypto';
 import { expect, test } from 'vitest';
 import { makeEmojiDataset } from '../../infra/emoji/make.ts';
 import { curatedStyles, makeNoisyEmojiDatasets } from '../../infra/emoji/noisy.ts';
-import { indexData } from '../../src/data/index-data.ts';
-import { readExamples } from '../../src/data/read-examples.ts';
-import type { ExampleMeta } from '../../src/data/types.ts';
+import { readExamples } from '../../src/data/example/read-examples.ts';
+import { indexData } from '../../src/data/index/index-data.ts';
+import type { ExampleMeta } from '../../src/data/index/types.ts';
 import { MemoryStore } from './memory-store.ts';
 
 const shardHashes = (store: MemoryStore) =>

@@ -1,9 +1,9 @@
 import { readFileSync } from 'node:fs';
 import { beforeAll, describe, expect, it } from 'vitest';
-import { randomStream } from '../../src/data/random.ts';
 import { bestRanks, type Embeddings, shareWithin } from '../../src/evaluate/ranks.ts';
 import { type EvaluationReport, evaluateEmbeddings } from '../../src/evaluate/report.ts';
 import { classEmbeddings } from '../../src/evaluate/zero-shot.ts';
+import { randomStream } from '../../src/runtime/random.ts';
 
 /** Made by scikit-learn and NumPy: fixtures/make_fixtures.py. */
 const fixture = JSON.parse(readFileSync(new URL('fixtures/figures.json', import.meta.url), 'utf8')) as {

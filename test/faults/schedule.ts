@@ -1,4 +1,4 @@
-import { randomStream } from '../../src/data/random.ts';
+import { randomStream } from '../../src/runtime/random.ts';
 import type { Victim } from './harness.ts';
 
 /** Weather between the worker and a service, and a disk without room. */

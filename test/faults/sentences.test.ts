@@ -6,7 +6,7 @@ import { historyToJSON } from '@temporalio/common/lib/proto-utils.js';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { findCommits, readCommit } from '../../src/checkpoint/commits.ts';
 import { readManifest } from '../../src/checkpoint/manifest.ts';
-import { indexData } from '../../src/data/index-data.ts';
+import { indexData } from '../../src/data/index/index-data.ts';
 import type { RunStatus } from '../../workflows/messages.ts';
 import { fullDisk } from './full-disk.ts';
 import { type Run, type Site, startSite, startWorker, tinyRecipe } from './harness.ts';

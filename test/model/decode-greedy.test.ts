@@ -1,10 +1,10 @@
 import type { Tensor } from '@tensorflow/tfjs';
 import { describe, expect, it } from 'vitest';
-import { randomStream } from '../../src/data/random.ts';
 import { decodeGreedy } from '../../src/model/decode-greedy.ts';
 import { decoder } from '../../src/model/decoder.ts';
 import { decoderSpecs } from '../../src/model/decoder-parameters.ts';
 import { initialise } from '../../src/model/initialise.ts';
+import { randomStream } from '../../src/runtime/random.ts';
 import { tf } from '../../src/runtime/tensorflow.ts';
 import { tinySettings } from '../train/settings.ts';
 

@@ -1,11 +1,11 @@
 import type { Tensor } from '@tensorflow/tfjs';
 import { describe, expect, it } from 'vitest';
-import { randomStream } from '../../src/data/random.ts';
 import { initialise } from '../../src/model/initialise.ts';
 import { naflexTower, normalisePatches, positionWeights } from '../../src/model/naflex-tower.ts';
 import { parameterCount, parameterSpecs } from '../../src/model/parameters.ts';
 import { fullVocabulary, type ModelConfig, towerSizes } from '../../src/model/sizes.ts';
 import { visionTower } from '../../src/model/vision-tower.ts';
+import { randomStream } from '../../src/runtime/random.ts';
 import { tf } from '../../src/runtime/tensorflow.ts';
 
 const fixed: ModelConfig = {

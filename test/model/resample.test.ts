@@ -1,7 +1,7 @@
 import { beforeAll, describe, expect, it } from 'vitest';
-import { randomStream } from '../../src/data/random.ts';
 import { bilinearMatrix, resampleParameters, resizePatchEmbedding, resizePositions } from '../../src/model/resample.ts';
 import type { ModelConfig } from '../../src/model/sizes.ts';
+import { randomStream } from '../../src/runtime/random.ts';
 import { tf } from '../../src/runtime/tensorflow.ts';
 import { distance, type Fixture, openFixture } from '../parity/reference.ts';
 

@@ -1,8 +1,8 @@
 import { describe, expect, it } from 'vitest';
-import { randomStream } from '../../src/data/random.ts';
 import { initialise } from '../../src/model/initialise.ts';
 import { captioning } from '../../src/objectives/captioning.ts';
 import type { Features } from '../../src/objectives/objective.ts';
+import { randomStream } from '../../src/runtime/random.ts';
 import { tf } from '../../src/runtime/tensorflow.ts';
 import { tinySettings } from '../train/settings.ts';
 

@@ -1,8 +1,8 @@
 import { describe, expect, it } from 'vitest';
 import { compile } from '../../src/compile/program.ts';
-import { randomStream } from '../../src/data/random.ts';
 import { dinoHead, dinoHeadSpecs } from '../../src/model/dino-head.ts';
 import { distillationLoss, nextCenter } from '../../src/objectives/distillation.ts';
+import { randomStream } from '../../src/runtime/random.ts';
 import { tf } from '../../src/runtime/tensorflow.ts';
 
 const settings = {

@@ -1,6 +1,5 @@
 import type { Tensor } from '@tensorflow/tfjs';
 import { describe, expect, it } from 'vitest';
-import { randomStream } from '../../src/data/random.ts';
 import { dinoHead } from '../../src/model/dino-head.ts';
 import { initialise } from '../../src/model/initialise.ts';
 import { parameterSpecs } from '../../src/model/parameters.ts';
@@ -8,6 +7,7 @@ import { normalisePixels, visionTower } from '../../src/model/vision-tower.ts';
 import { localToGlobal } from '../../src/objectives/local-to-global.ts';
 import { maskedPrediction } from '../../src/objectives/masked-prediction.ts';
 import type { Features } from '../../src/objectives/objective.ts';
+import { randomStream } from '../../src/runtime/random.ts';
 import { tf } from '../../src/runtime/tensorflow.ts';
 import { bytesTensor } from '../train/bytes-tensor.ts';
 import { tinySettings } from '../train/settings.ts';

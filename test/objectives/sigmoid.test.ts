@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
-import { randomStream } from '../../src/data/random.ts';
 import { sigmoidLoss } from '../../src/objectives/sigmoid.ts';
+import { randomStream } from '../../src/runtime/random.ts';
 import { tf } from '../../src/runtime/tensorflow.ts';
 
 const [n, width] = [5, 7];

@@ -1,13 +1,13 @@
 import { mkdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { exportFiles } from '../../src/checkpoint/hugging-face/export-files.ts';
-import { randomStream } from '../../src/data/random.ts';
-import { loadTokenizer } from '../../src/data/tokenizer.ts';
+import { loadTokenizer } from '../../src/data/example/tokenizer.ts';
 import { initialise } from '../../src/model/initialise.ts';
 import { parameterSpecs } from '../../src/model/parameters.ts';
 import type { ModelConfig } from '../../src/model/sizes.ts';
-import type { PhaseSettings } from '../../src/train/protocol.ts';
+import { randomStream } from '../../src/runtime/random.ts';
 import { writeState } from '../../src/train/state.ts';
+import type { PhaseSettings } from '../../src/trainer/protocol.ts';
 import { tinySettings } from '../train/settings.ts';
 
 /** Texts that a tokenizer can get wrong: case, accents, scripts, emoji, length, spaces, special tokens, nothing. */

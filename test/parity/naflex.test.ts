@@ -4,7 +4,6 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { Tensor } from '@tensorflow/tfjs';
 import { beforeAll, describe, expect, it } from 'vitest';
-import { writeSafetensors } from '../../src/checkpoint/safetensors-write.ts';
 import { compile } from '../../src/compile/program.ts';
 import { openEmbedder } from '../../src/model/embed.ts';
 import { l2Normalise } from '../../src/model/layers.ts';
@@ -14,6 +13,7 @@ import type { ModelConfig } from '../../src/model/sizes.ts';
 import { textTower } from '../../src/model/text-tower.ts';
 import { sigmoidLoss } from '../../src/objectives/sigmoid.ts';
 import { tf } from '../../src/runtime/tensorflow.ts';
+import { writeSafetensors } from '../../src/safetensors/safetensors-write.ts';
 import { distance, type Fixture, openFixture } from './reference.ts';
 
 /** Numbers of transformers' Siglip2Model and of torch's autograd in double precision: see make_naflex_fixtures.py. */

@@ -1,8 +1,8 @@
 import { readFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
-import { SafetensorsFile } from '../../src/checkpoint/safetensors.ts';
 import type { ModelConfig } from '../../src/model/sizes.ts';
 import type { OptimizerSettings } from '../../src/recipe/schema.ts';
+import { SafetensorsFile } from '../../src/safetensors/safetensors.ts';
 
 const fixture = (name: string) => fileURLToPath(new URL(`fixtures/${name}`, import.meta.url));
 

@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { deviceProblem, ownDevice } from '../../src/runtime/device.ts';
-import { createTrainerProcess } from '../../src/runtime/trainer-process.ts';
+import { createTrainerProcess } from '../../src/trainer/process.ts';
 
 describe('a trainer', () => {
   it('begins on a GPU, on the CPU of a machine without one, and on any CPU when asked to', () => {

@@ -1,16 +1,16 @@
 import { mkdir, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { SafetensorsFile } from '../../src/checkpoint/safetensors.ts';
-import { decodeImage } from '../../src/data/decode.ts';
-import { naflexPatches } from '../../src/data/naflex-resize.ts';
-import { type ScoreDtype, scoreRow } from '../../src/data/score-index.ts';
+import { decodeImage } from '../../src/data/example/decode.ts';
+import { type ScoreDtype, scoreRow } from '../../src/data/index/score-index.ts';
+import { naflexPatches } from '../../src/data/views/naflex-resize.ts';
 import { openEmbedder } from '../../src/model/embed.ts';
 import type { ModelConfig } from '../../src/model/sizes.ts';
+import { SafetensorsFile } from '../../src/safetensors/safetensors.ts';
 import { readScoreHeader } from '../../src/scoring/score-header.ts';
 import { inspectScores } from '../../src/scoring/score-object.ts';
 import { Scoring } from '../../src/scoring/scoring.ts';
-import type { ScoreJob } from '../../src/train/protocol.ts';
+import type { ScoreJob } from '../../src/trainer/protocol.ts';
 import { embedOneByOne, languages, type TaughtData, taughtData, writeTeacher } from './teacher.ts';
 
 let data: TaughtData;

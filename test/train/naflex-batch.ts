@@ -1,7 +1,7 @@
-import { randomStream } from '../../src/data/random.ts';
-import type { Batch, BatchPlan } from '../../src/data/types.ts';
+import type { Batch, BatchPlan } from '../../src/data/index/types.ts';
 import { PhaseSteps } from '../../src/recipe/steps.ts';
-import type { PhaseSettings } from '../../src/train/protocol.ts';
+import { randomStream } from '../../src/runtime/random.ts';
+import type { PhaseSettings } from '../../src/trainer/protocol.ts';
 import { tinySettings } from './settings.ts';
 
 const { vision } = tinySettings.model;

@@ -5,10 +5,10 @@ import type { ObjectiveName, ObjectiveSettings } from '../../src/objectives/regi
 import { tf } from '../../src/runtime/tensorflow.ts';
 import { stepScalars } from '../../src/train/optimiser.ts';
 import { phaseState } from '../../src/train/phase-state.ts';
-import type { PhaseSettings } from '../../src/train/protocol.ts';
 import { stepSignature } from '../../src/train/signatures.ts';
 import { freshState } from '../../src/train/state.ts';
 import { createTrainer } from '../../src/train/step.ts';
+import type { PhaseSettings } from '../../src/trainer/protocol.ts';
 import { bytesTensor } from './bytes-tensor.ts';
 import { tinySettings } from './settings.ts';
 import { noiseBatch, tinyObjectives } from './tiny-objectives.ts';

@@ -1,7 +1,7 @@
 import type { Tensor } from '@tensorflow/tfjs';
 import { describe, expect, it } from 'vitest';
-import { randomStream } from '../../src/data/random.ts';
 import type { ParameterSpec } from '../../src/model/parameters.ts';
+import { randomStream } from '../../src/runtime/random.ts';
 import { tf } from '../../src/runtime/tensorflow.ts';
 import { optimiserStep, stepScalars } from '../../src/train/optimiser.ts';
 

@@ -1,10 +1,10 @@
 import type { Tensor } from '@tensorflow/tfjs';
 import { describe, expect, it } from 'vitest';
-import { randomStream } from '../../src/data/random.ts';
-import type { Batch } from '../../src/data/types.ts';
+import type { Batch } from '../../src/data/index/types.ts';
 import { initialise } from '../../src/model/initialise.ts';
 import { parameterSpecs } from '../../src/model/parameters.ts';
 import { cosineFactor } from '../../src/recipe/schedule.ts';
+import { randomStream } from '../../src/runtime/random.ts';
 import { tf } from '../../src/runtime/tensorflow.ts';
 import { firstMoment, secondMoment, stepScalars } from '../../src/train/optimiser.ts';
 import { phaseState } from '../../src/train/phase-state.ts';

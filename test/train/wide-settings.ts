@@ -1,4 +1,4 @@
-import type { PhaseSettings } from '../../src/train/protocol.ts';
+import type { PhaseSettings } from '../../src/trainer/protocol.ts';
 import { tinySettings } from './settings.ts';
 
 /** A model whose activations weigh a hundred times its parameters: 6 blocks of 64 images of 196 patches. */

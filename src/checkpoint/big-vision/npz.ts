@@ -2,7 +2,7 @@ import { type FileHandle, open } from 'node:fs/promises';
 import { promisify } from 'node:util';
 import { inflateRaw } from 'node:zlib';
 import { RunnerError } from '../../runtime/errors.ts';
-import { type FloatType, toFloat32 } from '../float-bytes.ts';
+import { type FloatType, toFloat32 } from '../../safetensors/float-bytes.ts';
 import { readZip, type ZipMember } from './zip.ts';
 
 /** An array of an npz archive; its numbers are read when they are asked for. */

@@ -1,8 +1,8 @@
 import { type ParameterSpec, parameterSpecs } from '../../model/parameters.ts';
 import type { ModelConfig } from '../../model/sizes.ts';
 import { RunnerError } from '../../runtime/errors.ts';
+import type { TensorToWrite } from '../../safetensors/safetensors.ts';
 import type { ModelFolder } from '../hugging-face/model-folder.ts';
-import type { TensorToWrite } from '../safetensors.ts';
 import { type NpzArray, NpzFile } from './npz.ts';
 
 /** Numbers at a time of a table that is copied as it is. */

@@ -1,10 +1,10 @@
 import { mkdir, rm } from 'node:fs/promises';
 import { join } from 'node:path';
+import { writeSafetensors } from '../../safetensors/safetensors.ts';
 import type { ObjectStore } from '../../storage/object-store.ts';
 import { commitCheckpoint } from '../commit.ts';
 import { checkpointSha256, hashJson } from '../identity.ts';
 import { openModel } from '../open-model.ts';
-import { writeSafetensors } from '../safetensors.ts';
 import type { CheckpointRef } from '../types.ts';
 import { checkpointSidecars } from './config.ts';
 

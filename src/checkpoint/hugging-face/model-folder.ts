@@ -4,8 +4,8 @@ import { z } from 'zod';
 import { type ParameterSpec, parameterSpecs } from '../../model/parameters.ts';
 import type { ModelConfig } from '../../model/sizes.ts';
 import { RunnerError } from '../../runtime/errors.ts';
-import { isFloatType, toFloat32 } from '../float-bytes.ts';
-import { SafetensorsFile, type TensorToWrite } from '../safetensors.ts';
+import { isFloatType, toFloat32 } from '../../safetensors/float-bytes.ts';
+import { SafetensorsFile, type TensorToWrite } from '../../safetensors/safetensors.ts';
 import { readModelConfig } from './read-config.ts';
 
 /** A model as transformers keeps it, opened and checked whole: every tensor is there, once, of its type and shape. */

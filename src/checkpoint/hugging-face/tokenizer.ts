@@ -1,5 +1,5 @@
 import { readFile } from 'node:fs/promises';
-import { tokenizerFiles } from '../../data/tokenizer.ts';
+import { tokenizerFiles } from '../../data/example/tokenizer.ts';
 import type { ModelConfig } from '../../model/sizes.ts';
 import { type FolderFile, processorClass } from './config.ts';
 

@@ -1,8 +1,8 @@
 import { mkdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { tensorBytes } from '../dtypes.ts';
-import { toBfloat16 } from '../float-bytes.ts';
-import { type TensorToWrite, writeSafetensors } from '../safetensors.ts';
+import { tensorBytes } from '../../safetensors/dtypes.ts';
+import { toBfloat16 } from '../../safetensors/float-bytes.ts';
+import { type TensorToWrite, writeSafetensors } from '../../safetensors/safetensors.ts';
 import { checkpointSidecars } from './config.ts';
 import type { ModelFolder } from './model-folder.ts';
 import { tokenizerFolderFiles } from './tokenizer.ts';

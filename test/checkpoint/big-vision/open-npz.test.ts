@@ -4,8 +4,8 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { openNpzModel } from '../../../src/checkpoint/big-vision/open-npz.ts';
-import { SafetensorsFile, writeSafetensors } from '../../../src/checkpoint/safetensors.ts';
 import { isRunnerError } from '../../../src/runtime/errors.ts';
+import { SafetensorsFile, writeSafetensors } from '../../../src/safetensors/safetensors.ts';
 import { openFixture } from '../../parity/reference.ts';
 
 const fixture = (name: string) => fileURLToPath(new URL(`fixtures/${name}.npz`, import.meta.url));

@@ -2,15 +2,15 @@ import { mkdtemp, readdir, readFile, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { toBfloat16, toFloat32 } from '../../../src/checkpoint/float-bytes.ts';
 import { modelConfigFile } from '../../../src/checkpoint/hugging-face/config.ts';
 import { importModel } from '../../../src/checkpoint/hugging-face/import-model.ts';
 import { openModelFolder } from '../../../src/checkpoint/hugging-face/model-folder.ts';
 import { readModelConfig } from '../../../src/checkpoint/hugging-face/read-config.ts';
 import { writeModelFolder } from '../../../src/checkpoint/hugging-face/write-folder.ts';
 import { restoreCheckpoint } from '../../../src/checkpoint/restore.ts';
-import { writeSafetensors } from '../../../src/checkpoint/safetensors.ts';
 import { fullVocabulary, type ModelConfig, textSizeFor, towerSizes } from '../../../src/model/sizes.ts';
+import { toBfloat16, toFloat32 } from '../../../src/safetensors/float-bytes.ts';
+import { writeSafetensors } from '../../../src/safetensors/safetensors.ts';
 import { startServer, type TestServer } from '../../storage/versitygw.ts';
 import { asBfloat16, tinyModel, tinyTensors, writeFolder } from './tiny-folder.ts';
 

@@ -1,11 +1,11 @@
 import { mkdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { toBfloat16 } from '../../../src/checkpoint/float-bytes.ts';
 import { checkpointSidecars } from '../../../src/checkpoint/hugging-face/config.ts';
-import { type TensorToWrite, writeSafetensors } from '../../../src/checkpoint/safetensors.ts';
-import { randomStream } from '../../../src/data/random.ts';
 import { parameterSpecs } from '../../../src/model/parameters.ts';
 import { fullVocabulary, type ModelConfig } from '../../../src/model/sizes.ts';
+import { randomStream } from '../../../src/runtime/random.ts';
+import { toBfloat16 } from '../../../src/safetensors/float-bytes.ts';
+import { type TensorToWrite, writeSafetensors } from '../../../src/safetensors/safetensors.ts';
 
 /** As small as a model with the whole token table can be: text of another width than images, as g-opt has it. */
 export const tinyModel: ModelConfig = {

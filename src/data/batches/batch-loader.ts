@@ -1,0 +1,41 @@
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { batchAt } from '../../recipe/steps.ts';
+import { paths } from '../../runtime/paths.ts';
+import { produce } from '../../runtime/produce.ts';
+import { objectStoreFromEnvironment } from '../../storage/s3.ts';
+import { patientReads } from '../index/patient-store.ts';
+import { ShardCache } from '../index/shard-cache.ts';
+import type { Batch } from '../index/types.ts';
+import { BatchMaker } from './batch-maker.ts';
+import type { LoaderSettings } from './batches.ts';
+
+/** The thread of `openBatches`: makes batches in order. */
+async function* batches(
+  { index, plan, scores, firstBatch, skip, env }: LoaderSettings,
+  note: (text: string) => void,
+): AsyncGenerator<Batch> {
+  const store = patientReads(objectStoreFromEnvironment(env), note);
+  const shards = new ShardCache(store, join(paths(env).scratch, 'shards'));
+  const maker = new BatchMaker(parsed(index), plan, shards, scores === null ? null : parsed(scores));
+  let fetching = false;
+  for (let position = firstBatch; ; position++) {
+    const batch = batchAt(position, skip);
+    // What goes wrong here goes wrong again, and is told, when the shard itself is needed.
+    if (!fetching) {
+      fetching = true;
+      const done = () => {
+        fetching = false;
+      };
+      maker.fetchAhead(batch).then(done, done);
+    }
+    yield await maker.make(batch);
+  }
+}
+
+/** What was given itself, or as the name of a local file of JSON. */
+function parsed<T extends object>(given: string | T): T {
+  return typeof given === 'string' ? JSON.parse(readFileSync(given, 'utf8')) : given;
+}
+
+produce(batches, ({ images, tokens, parts }) => [images, tokens, ...Object.values(parts)]);

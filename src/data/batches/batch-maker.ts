@@ -1,0 +1,185 @@
+import pMap from 'p-map';
+import { PhaseSteps } from '../../recipe/steps.ts';
+import { RunnerError } from '../../runtime/errors.ts';
+import { randomStream } from '../../runtime/random.ts';
+import { chooseCaption } from '../example/captions.ts';
+import { decodeImage } from '../example/decode.ts';
+import { CorruptExample, checkSizes, parseMeta } from '../example/example.ts';
+import { loadTokenizer, type TextTokenizer, unknownId } from '../example/tokenizer.ts';
+import type { ScoreIndex } from '../index/score-index.ts';
+import type { ShardCache } from '../index/shard-cache.ts';
+import type {
+  Batch,
+  BatchPlan,
+  CorruptMember,
+  DataIndex,
+  DescribedExample,
+  ExampleEntry,
+  ShardIndex,
+} from '../index/types.ts';
+import { drawCrop } from '../views/crop.ts';
+import { type ImageArrays, patchArrays, squareArrays } from '../views/image-arrays.ts';
+import { AlikeSoFar } from './alike.ts';
+import { DecodedCache, type DecodedExample } from './decoded-cache.ts';
+import { ExampleOrder, type ExampleRef, entryOf } from './order.ts';
+import { PartArrays } from './part-arrays.ts';
+import { ScoreReader } from './score-reader.ts';
+
+const decodedAtOnce = 4;
+const candidates = 64;
+
+/**
+ * Makes batch k of a plan. Its bytes are a pure function of (index, plan, k); everything kept between calls only
+ * saves time. Read errors are thrown; an example that can't be used is replaced by a draw of its own (k, attempt)
+ * from the whole data set, which moves no other example.
+ */
+export class BatchMaker {
+  readonly #index: DataIndex;
+  readonly #plan: BatchPlan;
+  readonly #steps: PhaseSteps;
+  readonly #shards: ShardCache;
+  readonly #order: ExampleOrder;
+  readonly #scores: ScoreReader | null;
+  readonly #decoded = new DecodedCache();
+  readonly #corrupt = new Map<string, CorruptMember>();
+  readonly #tokenizer: TextTokenizer;
+
+  /** `scores`: what the plan's part teacherScores reads from. */
+  constructor(index: DataIndex, plan: BatchPlan, shards: ShardCache, scores: ScoreIndex | null = null) {
+    this.#index = index;
+    this.#plan = plan;
+    this.#steps = new PhaseSteps(plan);
+    this.#shards = shards;
+    this.#order = new ExampleOrder(index, plan.seed, plan.phase);
+    this.#scores = scores && new ScoreReader(scores, index, shards);
+    this.#tokenizer = plan.vocabulary ? compacted(loadTokenizer(), plan.vocabulary) : loadTokenizer();
+  }
+
+  async make(batch: number): Promise<Batch> {
+    const { first, count, length } = this.#steps.at(batch);
+    const images = length === null ? squareArrays(this.#plan, count) : patchArrays(this.#plan.naflex!, count, length);
+    const described: DescribedExample[] = new Array(count);
+    const parts = new PartArrays(this.#plan, count);
+    const alike = new AlikeSoFar();
+    const skipped: CorruptMember[][] = Array.from({ length: count }, () => []);
+    await pMap(
+      skipped,
+      async (own, i) => {
+        const { pixels, meta, text } = await this.#fill(first + i, images, parts, i, (corrupt) => own.push(corrupt));
+        alike.add(pixels, meta);
+        described[i] = { key: meta.key, text, source: meta.source ?? null };
+      },
+      { concurrency: decodedAtOnce },
+    );
+    const texts = described.map(({ text }) => text);
+    const tokens = this.#tokenizer.tokenize(texts, this.#plan.textLength);
+    const all = { ...images.parts, ...parts.values };
+    const same = alike.with(tokens, count);
+    const made: Batch = {
+      index: batch,
+      images: images.images,
+      tokens,
+      parts: all,
+      skipped: skipped.flat(),
+      ...(same && { alike: same }),
+    };
+    if (this.#plan.candidates !== undefined) return { ...made, described };
+    return length === null ? made : { ...made, length };
+  }
+
+  /** Brings the shards that batch k and its successors need to disk. */
+  async fetchAhead(batch: number): Promise<void> {
+    const near = this.#order.shardsNear(this.#steps.at(batch).first);
+    const fetch = async (shard: number) => {
+      await this.#shards.ensure(this.#index.shards[shard]!);
+      await this.#scores?.ensure(shard);
+    };
+    await pMap(near, fetch, { concurrency: 2 });
+  }
+
+  /** Writes the image and the parts of example k to place `i` of the batch; gives what it is, and the text that it has. */
+  async #fill(
+    k: number,
+    images: ImageArrays,
+    parts: PartArrays,
+    i: number,
+    skip: (corrupt: CorruptMember) => void,
+  ): Promise<DecodedExample & { readonly text: string }> {
+    const { seed, phase, data } = this.#plan;
+    for (let attempt = 0; attempt < candidates; attempt++) {
+      const ref = attempt === 0 ? this.#order.at(k) : this.#replacement(k, attempt);
+      const { shard, entry } = entryOf(this.#index, ref);
+      const known = this.#corrupt.get(`${shard.key}/${entry.name}`);
+      if (known) {
+        skip(known);
+        continue;
+      }
+      try {
+        const { pixels, meta } = await this.#example(shard, entry);
+        const caption = chooseCaption(meta, data, randomStream(seed, `caption/${phase}`, k));
+        const crop = drawCrop(pixels, data.augment, randomStream(seed, `crop/${phase}`, k));
+        images.fill(i, pixels, crop);
+        const own = { tokenizer: this.#tokenizer, scores: this.#scores };
+        await parts.fill(i, { k, ref, pixels, meta, crop, ...caption, ...own });
+        return { pixels, meta, text: caption.text };
+      } catch (error) {
+        if (!(error instanceof CorruptExample)) throw error;
+        const corrupt = { shard: shard.key, name: entry.name, reason: error.message };
+        this.#corrupt.set(`${shard.key}/${entry.name}`, corrupt);
+        skip(corrupt);
+      }
+    }
+    const last = [...this.#corrupt.values()].at(-1);
+    throw new RunnerError(
+      'DataContract',
+      `data: ${candidates} examples drawn one after the other below ${this.#index.prefix} can't be used, the last because: ${last?.reason} (${last?.shard}, ${last?.name})`,
+    );
+  }
+
+  #replacement(k: number, attempt: number): ExampleRef {
+    const random = randomStream(this.#plan.seed, `replacement/${this.#plan.phase}`, k, attempt);
+    let number = random.below(this.#index.examples);
+    for (const [shard, { examples }] of this.#index.shards.entries()) {
+      if (number < examples.length) return { shard, example: number };
+      number -= examples.length;
+    }
+    throw new RangeError('unreachable: the index counts the examples of its shards');
+  }
+
+  async #example(shard: ShardIndex, entry: ExampleEntry): Promise<DecodedExample> {
+    const key = `${shard.key}/${entry.image.offset}`;
+    const known = this.#decoded.get(key);
+    if (known) return known;
+    checkSizes(entry);
+    const read = async (from: 'read' | 'readRemote') => {
+      const meta = parseMeta(await this.#shards[from](shard, entry.meta), entry.name);
+      return { meta, pixels: await decodeImage(await this.#shards[from](shard, entry.image)) };
+    };
+    let example: DecodedExample;
+    try {
+      example = await read('read');
+    } catch (error) {
+      if (!(error instanceof CorruptExample)) throw error;
+      // A bad disk must not change what is trained on: only what the store itself holds can be corrupt.
+      example = await read('readRemote');
+    }
+    this.#decoded.set(key, example);
+    return example;
+  }
+}
+
+/** A tokenizer whose ids are rows of the compacted table; what the table lacks becomes unknown. */
+function compacted(tokenizer: TextTokenizer, vocabulary: readonly number[]): TextTokenizer {
+  const unknown = vocabulary.indexOf(unknownId);
+  if (unknown < 0) {
+    throw new RunnerError('DataContract', `data: the compacted vocabulary lacks the unknown token, id ${unknownId}`);
+  }
+  const rows = new Int32Array(256_000).fill(unknown);
+  vocabulary.forEach((id, row) => {
+    rows[id] = row;
+  });
+  return {
+    ids: (text, limit) => tokenizer.ids(text, limit).map((id) => rows[id]!),
+    tokenize: (texts, length) => tokenizer.tokenize(texts, length).map((id) => rows[id]!),
+  };
+}

@@ -1,0 +1,45 @@
+import type { Pixels } from '../example/decode.ts';
+import type { ExampleMeta } from '../index/types.ts';
+
+export interface DecodedExample {
+  readonly pixels: Pixels;
+  readonly meta: ExampleMeta;
+}
+
+/** Decoded examples that were used last, up to a number of bytes: a small data set is decoded once. */
+export class DecodedCache {
+  readonly #limit: number;
+  readonly #kept = new Map<string, DecodedExample>();
+  #bytes = 0;
+
+  constructor(limit = 256 * 1024 * 1024) {
+    this.#limit = limit;
+  }
+
+  get(key: string): DecodedExample | undefined {
+    const found = this.#kept.get(key);
+    if (found) {
+      this.#kept.delete(key);
+      this.#kept.set(key, found);
+    }
+    return found;
+  }
+
+  set(key: string, example: DecodedExample): void {
+    if (this.#kept.has(key) || costOf(example) > this.#limit) return;
+    this.#kept.set(key, example);
+    this.#bytes += costOf(example);
+    for (const [oldest, dropped] of this.#kept) {
+      if (this.#bytes <= this.#limit) break;
+      this.#kept.delete(oldest);
+      this.#bytes -= costOf(dropped);
+    }
+  }
+}
+
+// Captions weigh little beside pixels, except beside very small ones.
+const captionsCost = 4096;
+
+function costOf({ pixels }: DecodedExample): number {
+  return pixels.data.length + captionsCost;
+}

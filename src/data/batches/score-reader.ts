@@ -1,0 +1,67 @@
+import { RunnerError } from '../../runtime/errors.ts';
+import { CorruptExample } from '../example/corrupt-example.ts';
+import { type ScoreIndex, scoreRow } from '../index/score-index.ts';
+import type { ShardCache } from '../index/shard-cache.ts';
+import type { DataIndex } from '../index/types.ts';
+import type { ExampleRef } from './order.ts';
+
+/** Reads single embeddings of stored scores, through the cache that the shards of the data go through. */
+export class ScoreReader {
+  readonly #scores: ScoreIndex;
+  readonly #shards: ShardCache;
+  /** Number of each language's tensor; that of the images is 0. */
+  readonly #texts: ReadonlyMap<string, number>;
+
+  /** DataContract when these are the scores of other data. */
+  constructor(scores: ScoreIndex, index: DataIndex, shards: ShardCache) {
+    const fits = ({ examples }: DataIndex['shards'][number], i: number) =>
+      scores.shards[i]?.examples === examples.length;
+    if (
+      scores.dataFingerprint !== index.fingerprint ||
+      scores.shards.length !== index.shards.length ||
+      !index.shards.every(fits)
+    )
+      throw new RunnerError(
+        'DataContract',
+        `the stored scores are those of other data than lies below ${index.prefix}: score it again`,
+      );
+    this.#scores = scores;
+    this.#shards = shards;
+    this.#texts = new Map(scores.languages.map((language, i) => [language, i + 1]));
+  }
+
+  get width(): number {
+    return this.#scores.width;
+  }
+
+  /** Resolves when the scores of a data shard are on disk. */
+  ensure(shard: number): Promise<void> {
+    return this.#shards.ensure(this.#scores.shards[shard]!);
+  }
+
+  /** The embedding of an image, exactly as it is stored. `CorruptExample` when the teacher could not be shown it. */
+  image(ref: ExampleRef, out: Float32Array): Promise<void> {
+    return this.#read(ref, 0, out);
+  }
+
+  /** The embedding of the first caption of a language. */
+  text(ref: ExampleRef, language: string, out: Float32Array): Promise<void> {
+    const tensor = this.#texts.get(language);
+    if (tensor === undefined)
+      throw new RunnerError(
+        'DataContract',
+        `the stored scores have texts in ${this.#scores.languages.join(', ')}, and ${language} is wanted: score it again`,
+      );
+    return this.#read(ref, tensor, out);
+  }
+
+  async #read({ shard, example }: ExampleRef, tensor: number, out: Float32Array): Promise<void> {
+    const stored = this.#scores.shards[shard]!;
+    if (stored.corrupt.includes(example)) throw new CorruptExample('the teacher could not be shown it');
+    const row = new Uint8Array(await this.#shards.read(stored, scoreRow(this.#scores, stored, tensor, example)));
+    if (this.#scores.dtype === 'f32') return out.set(new Float32Array(row.buffer));
+    // The upper half of a float32 is a bfloat16: widening is exact.
+    const bits = new Uint32Array(out.buffer, out.byteOffset, out.length);
+    for (const [i, half] of new Uint16Array(row.buffer).entries()) bits[i] = half << 16;
+  }
+}

@@ -1,0 +1,56 @@
+import type { DataSettings } from '../../recipe/schema.ts';
+import type { RandomStream } from '../../runtime/random.ts';
+import type { ExampleMeta } from '../index/types.ts';
+import { CorruptExample } from './example.ts';
+
+export interface Caption {
+  readonly text: string;
+  readonly language: string;
+  /** Whether it is the label alone. */
+  readonly plain: boolean;
+}
+
+/**
+ * The text that goes with an image this time: a language by weight among those that the example has, then the
+ * label alone (`labelShare` of the time) or the label and its tags in random order. Throws `CorruptExample` when
+ * the example has no caption in any language of the recipe.
+ */
+export function chooseCaption(
+  meta: ExampleMeta,
+  { captions: wanted, labelShare }: Pick<DataSettings, 'captions' | 'labelShare'>,
+  random: RandomStream,
+): Caption {
+  const language = chooseLanguage(meta, wanted, random);
+  const [label, ...tags] = meta.captions[language]!;
+  if (random.next() < labelShare || tags.length === 0) return { text: label!, language, plain: true };
+  for (let i = tags.length - 1; i > 0; i--) {
+    const j = random.below(i + 1);
+    [tags[i], tags[j]] = [tags[j]!, tags[i]!];
+  }
+  return { text: [label, ...tags].join(', '), language, plain: false };
+}
+
+function chooseLanguage(meta: ExampleMeta, wanted: DataSettings['captions'], random: RandomStream): string {
+  const named = new Set(wanted.map(({ language }) => language));
+  const languagesOf = (language: string) =>
+    language === 'other'
+      ? // Object order is the order of the file; sorted, it depends on the content alone.
+        Object.keys(meta.captions)
+          .filter((own) => !named.has(own))
+          .sort()
+      : meta.captions[language]
+        ? [language]
+        : [];
+  const choices = wanted
+    .map(({ language, weight }) => ({ languages: languagesOf(language), weight }))
+    .filter(({ languages }) => languages.length > 0);
+  const total = choices.reduce((sum, { weight }) => sum + weight, 0);
+  let point = random.next() * total;
+  for (const { languages, weight } of choices) {
+    point -= weight;
+    if (point < 0) return languages[random.below(languages.length)]!;
+  }
+  const last = choices.at(-1)?.languages[0];
+  if (last !== undefined) return last;
+  throw new CorruptExample(`no caption in ${wanted.map(({ language }) => language).join(', ')}`);
+}

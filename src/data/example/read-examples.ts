@@ -1,0 +1,86 @@
+import { captionTaskWords } from '../batches/caption-targets.ts';
+import { PartReader, type ShardStore } from '../index/part-reader.ts';
+import type { CorruptMember, DataIndex, ExampleMeta } from '../index/types.ts';
+import { decodeImage, type Pixels } from './decode.ts';
+import { CorruptExample, checkSizes, largestMeta, parseMeta } from './example.ts';
+import { eosId, padId, type TextTokenizer, unknownId } from './tokenizer.ts';
+
+export interface ReadExample {
+  readonly image: Pixels;
+  readonly meta: ExampleMeta;
+}
+
+export interface ReadOptions {
+  /** At most so many examples. */
+  readonly max?: number;
+  readonly onCorrupt?: (corrupt: CorruptMember) => void;
+}
+
+/** Every example in index order, for evaluation: not augmented, not shuffled. */
+export async function* readExamples(
+  store: ShardStore,
+  index: DataIndex,
+  { max = Number.POSITIVE_INFINITY, onCorrupt }: ReadOptions = {},
+): AsyncGenerator<ReadExample> {
+  let count = 0;
+  for (const shard of index.shards) {
+    const reader = new PartReader(store, shard);
+    for (const entry of shard.examples) {
+      if (count >= max) return;
+      try {
+        checkSizes(entry);
+        const meta = parseMeta(await reader.read(entry.meta.offset, entry.meta.size), entry.name);
+        const image = await decodeImage(await reader.read(entry.image.offset, entry.image.size));
+        yield { image, meta };
+        count++;
+      } catch (error) {
+        if (!(error instanceof CorruptExample)) throw error;
+        onCorrupt?.({ shard: shard.key, name: entry.name, reason: error.message });
+      }
+    }
+  }
+}
+
+/**
+ * Sorted distinct token ids that texts about these examples can hold, in these languages (`other`: in any): the
+ * rows of a compacted token table. Padding, end and unknown are always among them. `captioning`: and in the texts that
+ * a decoder is to say.
+ */
+export async function collectTokenIds(
+  store: ShardStore,
+  index: DataIndex,
+  tokenizer: TextTokenizer,
+  languages: readonly string[],
+  { captioning = false }: { readonly captioning?: boolean } = {},
+): Promise<number[]> {
+  const any = languages.includes('other');
+  const texts = new Set<string>(captioning ? captionTaskWords() : []);
+  for (const shard of index.shards) {
+    const reader = new PartReader(store, shard);
+    for (const { name, meta } of shard.examples) {
+      if (meta.size > largestMeta) continue;
+      const { captions, regions = [] } = metaOf(await reader.read(meta.offset, meta.size), name);
+      if (captioning) for (const { caption } of regions) texts.add(`: ${caption} :`);
+      for (const [language, [label, ...tags]] of Object.entries(captions)) {
+        if (!any && !languages.includes(language)) continue;
+        // Tags follow one another in any order: each comes after a comma, and ends the text or has one behind it.
+        if (label !== undefined) texts.add(label).add(`${label},`);
+        if (label !== undefined && captioning) texts.add(`Cap: ${label}`).add(`Cap: ${label},`);
+        for (const tag of tags) texts.add(`, ${tag}`).add(`, ${tag},`);
+      }
+    }
+  }
+  const ids = new Set([padId, eosId, unknownId]);
+  for (const text of texts) for (const id of tokenizer.ids(text)) ids.add(id);
+  return [...ids].sort((a, b) => a - b);
+}
+
+function metaOf(meta: Buffer, name: string): Pick<ExampleMeta, 'captions' | 'regions'> {
+  try {
+    return parseMeta(meta, name);
+  } catch (error) {
+    // Training skips it too, and reports it.
+    if (error instanceof CorruptExample) return { captions: {} };
+    throw error;
+  }
+}

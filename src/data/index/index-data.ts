@@ -1,0 +1,106 @@
+import { createHash } from 'node:crypto';
+import pMap from 'p-map';
+import { RunnerError } from '../../runtime/errors.ts';
+import type { ObjectInfo, ObjectStore } from '../../storage/object-store.ts';
+import { PartReader } from './part-reader.ts';
+import { tarMembers } from './tar.ts';
+import type { ByteRange, CorruptMember, DataIndex, ShardIndex } from './types.ts';
+
+const imageExtensions: ReadonlySet<string> = new Set(['png', 'jpg', 'jpeg', 'webp', 'gif', 'avif', 'tif', 'tiff']);
+const longestName = 512;
+
+/**
+ * Finds every example below one prefix or several (WebDataset shards, `*.tar`). Read errors are thrown, for the caller to try
+ * again; faults of the data are listed in `corrupt`, and what is whole is used.
+ */
+export async function indexData(store: ObjectStore, place: string | readonly string[]): Promise<DataIndex> {
+  const prefixes = typeof place === 'string' ? [place] : place;
+  const found = (await pMap(prefixes, (prefix) => shardsBelow(store, prefix), { concurrency: 4 })).flat();
+  found.sort((a, b) => (a.key < b.key ? -1 : 1));
+  const prefix = prefixes.join(', ');
+  const indexed = await pMap(found, (info) => indexShard(store, info), { concurrency: 4 });
+  const shards = indexed.map(({ shard }) => shard);
+  const corrupt = indexed.flatMap(({ corrupt }) => corrupt);
+  const examples = shards.reduce((sum, { examples }) => sum + examples.length, 0);
+  if (examples === 0) {
+    const first = corrupt[0];
+    throw new RunnerError(
+      'DataContract',
+      `data: no example in the ${shards.length} shards below ${prefix}/: an example is an image and a JSON member of one name` +
+        (first ? ` (${first.shard}, ${first.name}: ${first.reason})` : ''),
+    );
+  }
+  return { prefix, fingerprint: fingerprintOf(found), examples, shards, corrupt };
+}
+
+async function shardsBelow(store: ObjectStore, prefix: string): Promise<ObjectInfo[]> {
+  const found: ObjectInfo[] = [];
+  for await (const info of store.list(`${prefix.replace(/\/+$/, '')}/`))
+    if (info.key.endsWith('.tar')) found.push(info);
+  if (found.length > 0) return found;
+  throw new RunnerError(
+    'DataContract',
+    `data: no .tar shards below ${prefix}/ in bucket ${store.bucket}; look with aws s3 ls s3://${store.bucket}/${prefix}/`,
+  );
+}
+
+/** sha256 over the sorted (key, bytes, etag) of the shards: equal when the data is. */
+export function fingerprintOf(shards: readonly { key: string; bytes: number; etag: string }[]): string {
+  const lines = shards.map(({ key, bytes, etag }) => JSON.stringify([key, bytes, etag])).sort();
+  return createHash('sha256').update(lines.join('\n')).digest('hex');
+}
+
+async function indexShard(store: ObjectStore, { key, bytes, etag }: ObjectInfo) {
+  const reader = new PartReader(store, { key, bytes, etag });
+  const parts = new Map<string, { image?: ByteRange; meta?: ByteRange; fault?: string }>();
+  const corrupt: CorruptMember[] = [];
+  const refuse = (name: string, reason: string) => corrupt.push({ shard: key, name: printable(name), reason });
+  for await (const member of tarMembers((offset, size) => reader.read(offset, size), bytes)) {
+    if ('fault' in member) {
+      refuse(member.name, member.fault);
+      continue;
+    }
+    const reason = unsafe(member.name);
+    if (reason !== null) {
+      refuse(member.name, reason);
+      continue;
+    }
+    const { name, extension } = splitName(member.name);
+    const kind = extension === 'json' ? 'meta' : imageExtensions.has(extension) ? 'image' : null;
+    if (kind === null) continue;
+    const part = parts.get(name) ?? {};
+    if (part[kind]) part.fault = `more than one ${kind === 'meta' ? 'JSON' : 'image'} member`;
+    else if (member.size === 0) part.fault = `empty ${extension} member`;
+    part[kind] ??= { offset: member.offset, size: member.size };
+    parts.set(name, part);
+  }
+  const examples: ShardIndex['examples'][number][] = [];
+  for (const [name, { image, meta, fault }] of parts) {
+    if (fault) refuse(name, fault);
+    else if (!image || !meta) refuse(name, image ? 'no JSON member' : 'no image member');
+    else examples.push({ name, image, meta });
+  }
+  return { shard: { key, bytes, etag, examples } satisfies ShardIndex, corrupt };
+}
+
+/** WebDataset's rule: folder and base name up to the first dot, and the rest. */
+function splitName(path: string): { name: string; extension: string } {
+  const base = path.lastIndexOf('/') + 1;
+  const dot = path.indexOf('.', base);
+  const end = dot === -1 ? path.length : dot;
+  return { name: path.slice(0, end).replace(/^(\.\/)+/, ''), extension: path.slice(end + 1).toLowerCase() };
+}
+
+/** Names are never used as paths here; but who reads reports and exports may, so odd ones are left out. */
+function unsafe(name: string): string | null {
+  if (name.length > longestName) return `name of ${name.length} characters, at most ${longestName}`;
+  if (name.startsWith('/') || /^[A-Za-z]:/.test(name) || name.includes('\\')) return 'name is an absolute path';
+  if (name.split('/').includes('..')) return 'name leads out of its folder';
+  if (printable(name) !== name || name.length === 0) return 'name has control characters or is empty';
+  return null;
+}
+
+function printable(name: string): string {
+  const short = name.length > 120 ? `${name.slice(0, 100)}... (${name.length} characters)` : name;
+  return short.replace(/[\p{C}\u2028\u2029]/gu, '?');
+}

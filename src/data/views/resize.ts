@@ -1,0 +1,75 @@
+import type { Pixels } from '../example/decode.ts';
+
+/** Part of an image, in its pixels; may reach over its edges, where everything is white. */
+export interface Box {
+  readonly x: number;
+  readonly y: number;
+  readonly width: number;
+  readonly height: number;
+}
+
+interface Sample {
+  /** The two neighbours, or -1 outside of the image. */
+  readonly lower: Int32Array;
+  readonly upper: Int32Array;
+  readonly weight: Float32Array;
+}
+
+const white = 255;
+
+/**
+ * Resizes to (size, size, 3) as big_vision does: `tf.image.resize` with bilinear kernel, half-pixel centres and no
+ * antialiasing, then clipped and truncated to uint8 (big_vision pp/ops_image.py). Every step is rounded to float32
+ * as TensorFlow's kernel rounds it: truncation makes the last bit visible. With `box` that part of the image is
+ * what is resized. Writes to `out` at `at`.
+ */
+export function resizeBilinear(image: Pixels, size: number, out: Uint8Array, at = 0, box?: Box): void {
+  const { width, height, data } = image;
+  const columns = samples(width, size, box?.x ?? 0, box?.width ?? width);
+  const rows = samples(height, size, box?.y ?? 0, box?.height ?? height);
+  const round = Math.fround;
+  let to = at;
+  for (let y = 0; y < size; y++) {
+    const top = rows.lower[y]! * width;
+    const bottom = rows.upper[y]! * width;
+    const yWeight = rows.weight[y]!;
+    for (let x = 0; x < size; x++) {
+      if (top < 0 || columns.lower[x]! < 0) {
+        out[to] = out[to + 1] = out[to + 2] = white;
+        to += 3;
+        continue;
+      }
+      const xWeight = columns.weight[x]!;
+      let topLeft = (top + columns.lower[x]!) * 3;
+      let topRight = (top + columns.upper[x]!) * 3;
+      let bottomLeft = (bottom + columns.lower[x]!) * 3;
+      let bottomRight = (bottom + columns.upper[x]!) * 3;
+      for (let channel = 0; channel < 3; channel++) {
+        const a = data[topLeft++]!;
+        const b = data[bottomLeft++]!;
+        const upper = round(a + round((data[topRight++]! - a) * xWeight));
+        const lower = round(b + round((data[bottomRight++]! - b) * xWeight));
+        // A mean of uint8 stays within uint8; storing it truncates.
+        out[to++] = round(upper + round(round(lower - upper) * yWeight));
+      }
+    }
+  }
+}
+
+/** Where the `count` pixels of a side fall in an image of `size`, `from` and `length` being the side of the box. */
+function samples(size: number, count: number, from: number, length: number): Sample {
+  const scale = Math.fround(length / count);
+  const lower = new Int32Array(count);
+  const upper = new Int32Array(count);
+  const weight = new Float32Array(count);
+  for (let i = 0; i < count; i++) {
+    const inBox = Math.fround(Math.fround(Math.fround(i + 0.5) * scale) - 0.5);
+    const place = Math.fround(inBox + from);
+    const floor = Math.floor(place);
+    const outside = place < -0.5 || place > size - 0.5;
+    lower[i] = outside ? -1 : Math.max(floor, 0);
+    upper[i] = outside ? -1 : Math.min(Math.ceil(place), size - 1);
+    weight[i] = place - floor;
+  }
+  return { lower, upper, weight };
+}

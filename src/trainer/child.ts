@@ -1,0 +1,97 @@
+import { type ChildProcess, fork } from 'node:child_process';
+import { createInterface } from 'node:readline';
+import type { Readable } from 'node:stream';
+import { type ErrorCode, RunnerError } from '../runtime/errors.ts';
+import type { FromTrainer, ToTrainer } from './protocol.ts';
+
+export interface TrainerLog {
+  info(fields: object, message: string): void;
+  warn(fields: object, message: string): void;
+}
+
+/** A trainer process that said it is ready. */
+export interface TrainerChild {
+  readonly process: ChildProcess;
+  /** What TensorFlow gave it, as it says when it is ready. */
+  device: 'cpu' | 'gpu';
+  /** Takes every message, and the end of the process. One at a time; null between jobs. */
+  listener: ((message: FromTrainer | { readonly type: 'ended'; readonly how: string }) => void) | null;
+  /** How it ended, or null while it runs. */
+  ended: string | null;
+  send(message: ToTrainer): void;
+}
+
+export interface ChildOptions {
+  readonly script: string;
+  readonly env: NodeJS.ProcessEnv;
+  readonly readyWithinMs: number;
+  readonly log: TrainerLog;
+  readonly onPid: (pid: number) => void;
+}
+
+/** What libtensorflow prints before anybody can tell it not to. */
+const banner = /absl::InitializeLog|oneDNN custom operations|cpu_feature_guard|TF-TRT|rebuild TensorFlow/;
+
+/** Starts a trainer. Errors: what it says itself (SetupMissing, DeviceMissing), TrainerCrashed, TrainerStuck. */
+export async function startTrainer({ script, env, readyWithinMs, log, onPid }: ChildOptions): Promise<TrainerChild> {
+  const begun = Date.now();
+  // A group of its own: Ctrl-C in a terminal reaches the worker alone, which ends the job with a checkpoint.
+  const spawned = fork(script, [], {
+    execArgv: script.endsWith('.ts') ? ['--import', 'tsx'] : [],
+    env,
+    detached: true,
+    stdio: ['ignore', 'pipe', 'pipe', 'ipc'],
+  });
+  const { pid } = spawned;
+  if (pid) onPid(pid);
+  let lastLine = '';
+  const child: TrainerChild = {
+    process: spawned,
+    device: 'cpu',
+    listener: null,
+    ended: null,
+    send: (message) => {
+      // A message that does not arrive needs no report: the end of the process is one.
+      if (spawned.connected) spawned.send(message, () => {});
+    },
+  };
+  const end = (how: string) => {
+    child.ended ??= `the trainer process ended ${how}${lastLine ? `; its last words: ${lastLine.slice(0, 300)}` : ''}`;
+    child.listener?.({ type: 'ended', how: child.ended });
+  };
+  relay(spawned.stdout!, (line) => log.info({ trainer: pid }, line));
+  relay(spawned.stderr!, (line) => {
+    if (line.trim()) lastLine = line.trim();
+    log.warn({ trainer: pid }, line);
+  });
+  spawned.on('message', (message) => child.listener?.(message as FromTrainer));
+  spawned.on('error', (error) => end(error.message));
+  spawned.on('exit', (code, by) =>
+    end(by === 'SIGKILL' ? 'by SIGKILL (out of memory, or killed)' : by ? `by ${by}` : `with code ${code}`),
+  );
+  const ready = await new Promise<Extract<FromTrainer, { type: 'ready' }>>((resolve, reject) => {
+    const late = setTimeout(() => {
+      spawned.kill('SIGKILL');
+      reject(
+        new RunnerError('TrainerStuck', `the trainer was not ready after ${readyWithinMs / 1000} s; it was ended`),
+      );
+    }, readyWithinMs);
+    child.listener = (message) => {
+      clearTimeout(late);
+      if (message.type === 'ready') resolve(message);
+      else if (message.type === 'failed') reject(new RunnerError(message.code as ErrorCode, message.message));
+      else if (message.type === 'ended') reject(new RunnerError('TrainerCrashed', message.how));
+    };
+  });
+  child.listener = null;
+  const { device, tensorflow } = ready;
+  child.device = device;
+  log.info({ trainer: pid, device, tensorflow, seconds: (Date.now() - begun) / 1000 }, 'trainer ready');
+  return child;
+}
+
+function relay(stream: Readable, to: (line: string) => void): void {
+  createInterface({ input: stream }).on('line', (line) => {
+    if (!banner.test(line)) to(line);
+  });
+}

@@ -1,0 +1,169 @@
+import { once } from 'node:events';
+import { existsSync } from 'node:fs';
+import { fileURLToPath } from 'node:url';
+import { type ErrorCode, RunnerError } from '../runtime/errors.ts';
+import { startTrainer, type TrainerChild, type TrainerLog } from './child.ts';
+import { type DeviceLock, lockDevice } from './lock.ts';
+import type { FromTrainer, PhaseSettings, Progress, Snapshot, TrainerJob } from './protocol.ts';
+
+export interface TrainerEvents {
+  readonly progress?: (progress: Progress) => void;
+  readonly snapshot?: (snapshot: Snapshot) => void;
+  readonly note?: (text: string) => void;
+  /** Of a train job under auto: what it found out, and the step at which it ends now. */
+  readonly pace?: (pace: Extract<FromTrainer, { type: 'pace' }>['pace'], end: number) => void;
+}
+
+/** The process that owns a device, as the worker sees it. */
+export interface TrainerProcess {
+  /**
+   * Runs a job; one at a time, others wait. An abort asks a train job to stop: it ends with a snapshot.
+   * Errors: what the job failed with, TrainerCrashed, TrainerStuck, DeviceMissing, SetupMissing.
+   */
+  run(job: TrainerJob, events?: TrainerEvents, signal?: AbortSignal): Promise<unknown>;
+  /** What the trainer has, which is started to say so. Errors: TrainerCrashed, TrainerStuck, DeviceMissing, SetupMissing. */
+  device(): Promise<'cpu' | 'gpu'>;
+  /** Tells the job in progress that its newest snapshot was committed, and how many seconds that took. */
+  committed(seconds: number): void;
+  /** Whether the trainer holds this state in the graph of these settings, so that its files need not be fetched. */
+  holds(sha256: string, settings: PhaseSettings): boolean;
+  close(): Promise<void>;
+}
+
+export interface TrainerProcessOptions {
+  /** Names the worker and the trainer that have the device; one file for a device. */
+  readonly lockFile: string;
+  readonly log: TrainerLog;
+  readonly script?: string;
+  readonly env?: NodeJS.ProcessEnv;
+  /** Loading libtensorflow from a cold disk takes its time. */
+  readonly readyWithinMs?: number;
+  /** A trainer that says nothing for so long is stuck: longer than compiling the largest step, or evaluating. */
+  readonly silentForMs?: number;
+  /** After a wish to stop: the step in progress and a snapshot. */
+  readonly stopWithinMs?: number;
+}
+
+const defaultScript = fileURLToPath(new URL('./start.ts', import.meta.url));
+const minute = 60_000;
+
+/** Starts the trainer when it is first needed, keeps it warm, and starts it anew after a crash. */
+export function createTrainerProcess(options: TrainerProcessOptions): TrainerProcess {
+  const { script = defaultScript, env = process.env, log } = options;
+  const { readyWithinMs = 3 * minute, silentForMs = 15 * minute, stopWithinMs = 5 * minute } = options;
+  let lock: DeviceLock | null = null;
+  let child: TrainerChild | null = null;
+  /** Content hash of the state that the trainer holds between jobs, and its settings as JSON. */
+  let held: { readonly sha256: string; readonly settings: string } | null = null;
+  let lastId = 0;
+  let turn: Promise<unknown> = Promise.resolve();
+
+  async function ensureChild(): Promise<TrainerChild> {
+    lock ??= await lockDevice(options.lockFile);
+    if (child?.ended === null) return child;
+    held = null;
+    child = await startTrainer({ script, env, readyWithinMs, log, onPid: (pid) => lock?.setTrainer(pid) });
+    return child;
+  }
+
+  const holds = (sha256: string, settings: PhaseSettings) =>
+    held?.sha256 === sha256 && held.settings === JSON.stringify(settings);
+
+  async function perform(job: TrainerJob, events: TrainerEvents, signal?: AbortSignal): Promise<unknown> {
+    const current = await ensureChild();
+    if (job.kind === 'train' && job.from && !holds(job.from.sha256, job.settings) && !existsSync(job.from.folder))
+      throw new RunnerError('TrainerCrashed', 'the trainer was lost between two shards; its state is fetched again');
+    const id = ++lastId;
+    held = null;
+    const { result, newest } = await converse(current, id, job, events, signal);
+    if (job.kind === 'train' && newest !== null) held = { sha256: newest, settings: JSON.stringify(job.settings) };
+    return result;
+  }
+
+  /** From the start of a job to its end: every message, silence, the wish to stop, the end of the process. */
+  async function converse(
+    current: TrainerChild,
+    id: number,
+    job: TrainerJob,
+    events: TrainerEvents,
+    signal?: AbortSignal,
+  ): Promise<{ result: unknown; newest: string | null }> {
+    let newest: string | null = null;
+    let watch: NodeJS.Timeout | undefined;
+    let stopNow = () => {};
+    try {
+      return await new Promise((resolve, reject) => {
+        const fail = (code: ErrorCode, message: string, details: Record<string, unknown> = {}) =>
+          reject(new RunnerError(code, message, { details }));
+        const endAfter = (ms: number, what: string) => {
+          clearTimeout(watch);
+          watch = setTimeout(() => {
+            current.process.kill('SIGKILL');
+            fail(
+              'TrainerStuck',
+              `the trainer ${what} for ${Math.round(ms / 1000)} s; it was ended and is started again`,
+            );
+          }, ms);
+        };
+        const alive = () => {
+          if (!signal?.aborted) endAfter(silentForMs, 'said nothing');
+        };
+        const take = (message: Exclude<FromTrainer, { type: 'ready' }>) => {
+          alive();
+          if (message.type === 'progress') events.progress?.(message.progress);
+          else if (message.type === 'note') events.note?.(message.text);
+          else if (message.type === 'pace') events.pace?.(message.pace, message.end);
+          else if (message.type === 'failed') fail(message.code as ErrorCode, message.message, message.details);
+          else if (message.type === 'finished') resolve({ result: message.result, newest });
+          else {
+            newest = message.snapshot.sha256;
+            events.snapshot?.(message.snapshot);
+          }
+        };
+        current.listener = (message) => {
+          if (message.type === 'ended') fail('TrainerCrashed', message.how);
+          else if (message.type !== 'ready' && message.id === id) take(message);
+        };
+        stopNow = () => {
+          current.send({ type: 'stop', id });
+          endAfter(stopWithinMs, 'did not stop');
+        };
+        signal?.addEventListener('abort', stopNow, { once: true });
+        alive();
+        current.send({ type: 'start', id, job });
+        if (signal?.aborted) stopNow();
+        if (current.ended !== null) fail('TrainerCrashed', current.ended);
+      });
+    } finally {
+      clearTimeout(watch);
+      signal?.removeEventListener('abort', stopNow);
+      current.listener = null;
+    }
+  }
+
+  const inTurn = <T>(act: () => Promise<T>): Promise<T> => {
+    const result = turn.then(act);
+    turn = result.catch(() => {});
+    return result;
+  };
+
+  return {
+    run: (job, events = {}, signal) => inTurn(() => perform(job, events, signal)),
+    device: () => inTurn(async () => (await ensureChild()).device),
+    committed: (seconds) => child?.send({ type: 'committed', id: lastId, seconds }),
+    holds: (sha256, settings) => child?.ended === null && holds(sha256, settings),
+    async close() {
+      if (child?.ended === null) {
+        const { process: last } = child;
+        const gone = once(last, 'exit');
+        // The trainer ends by itself when its channel is closed, after the step in progress.
+        if (last.connected) last.disconnect();
+        const late = setTimeout(() => last.kill('SIGKILL'), 20_000);
+        await gone;
+        clearTimeout(late);
+      }
+      await lock?.release();
+      lock = null;
+    },
+  };
+}

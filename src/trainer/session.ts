@@ -1,0 +1,223 @@
+import { mkdir, readFile, rm } from 'node:fs/promises';
+import { join } from 'node:path';
+import { setImmediate as yieldToEvents } from 'node:timers/promises';
+import { hashJson } from '../checkpoint/identity.ts';
+import type { Position } from '../checkpoint/types.ts';
+import { openBatches } from '../data/batches/batches.ts';
+import type { CorruptMember, DataIndex } from '../data/index/types.ts';
+import type { Pace } from '../recipe/pace.ts';
+import { PhaseSteps } from '../recipe/steps.ts';
+import { collectGarbage } from '../runtime/collect-garbage.ts';
+import { Curator } from '../train/curate.ts';
+import { writeSheet } from '../train/curation-figures.ts';
+import { checkBatch, checkStep } from '../train/divergence.ts';
+import { type KeptChoice, keptTensors, readKept } from '../train/kept-choice.ts';
+import { freshState, readState, writeState } from '../train/state.ts';
+import { createTrainer, type Trainer } from '../train/step.ts';
+import { Pacing } from './pacing.ts';
+import type { Progress, Snapshot, TrainJob } from './protocol.ts';
+import { type StepInput, StepInputs } from './step-inputs.ts';
+
+export interface TrainEvents {
+  progress(progress: Progress): void;
+  snapshot(snapshot: Snapshot): void;
+  note(text: string): void;
+  pace(pace: Pace, end: number): void;
+  /** Seconds of an upload that has ended since it was asked before, or null. */
+  uploaded(): number | null;
+  /** Looked at between steps: true ends the job early, with a snapshot. */
+  stopWanted(): boolean;
+}
+
+/** Batches that wait ready while a step runs. */
+const prefetch = 3;
+/** How often progress is told, in milliseconds. */
+const progressEvery = 500;
+
+/** What stays warm between the shards of a phase. */
+interface Held {
+  readonly settings: string;
+  readonly trainer: Trainer;
+  /** Chooses what is trained on, in a phase of curation. */
+  readonly curator: Curator | null;
+  /** Content hash of the state in the graph, or null when no snapshot was taken of it. */
+  sha256: string | null;
+  /** `index`: of which data, and without which batches. `next`: the batch of the step after. */
+  inputs: { readonly of: StepInputs; readonly index: string; next: number } | null;
+}
+
+/** Trains shards one after another, keeping graph, state and batches while the next shard goes on from them. */
+export class TrainingSession {
+  #held: Held | null = null;
+
+  /** Trains from `job.from` to `job.toStep`. Errors: NonFinite, DataContract, CheckpointDamaged, DiskFull. */
+  async train(job: TrainJob, events: TrainEvents): Promise<void> {
+    const { settings } = job;
+    const held = await this.#holdGraph(job, events);
+    const from = job.from ?? job.begins;
+    if (held.sha256 === null || held.sha256 !== (job.from?.sha256 ?? null)) {
+      await load(held.trainer, job);
+      await this.#closeInputs();
+      collectGarbage();
+    }
+    held.sha256 = null; // Until the next snapshot the graph holds a state that has no name.
+    const inputs = await this.#inputsFrom(job, from, events);
+
+    const steps = new PhaseSteps(settings.batches);
+    const seenBefore = (step: number) => job.begins.examples + steps.seenBefore(step - 1 - job.begins.step);
+    const skipped: CorruptMember[] = [];
+    const window = new Window();
+    const pacing = new Pacing(job);
+    for (let step = from.step + 1; step <= pacing.end; step++) {
+      const asked = performance.now();
+      const { batch, figures, waited } = await inputs.next(step);
+      held.inputs!.next = step - job.begins.step;
+      skipped.push(...batch.skipped);
+      checkBatch(settings, step, batch);
+      const stepped = held.trainer.step(step, batch, seenBefore(step));
+      checkStep(settings, step, batch, stepped);
+      const { loss, objectives } = stepped;
+      window.add({
+        count: seenBefore(step + 1) - seenBefore(step),
+        loss,
+        objectives: { ...objectives, ...figures },
+        waited,
+        took: performance.now() - asked,
+      });
+      const position = { step, examples: seenBefore(step + 1) };
+      const stop = events.stopWanted();
+      pacing.stepped(performance.now() - asked, batch.length ?? null);
+      const upload = events.uploaded();
+      const pace = upload === null ? null : pacing.committed(step, upload);
+      if (pace) events.pace(pace, pacing.end);
+      const last = step === pacing.end || stop;
+      if (pacing.snapshotDue(step) || last) {
+        const waiting = await inputs.waiting(step + 1);
+        const began = performance.now();
+        const metrics = window.metrics();
+        const folder = join(job.snapshotFolder, `step-${String(step).padStart(8, '0')}`);
+        await rm(folder, { recursive: true, force: true });
+        await mkdir(folder, { recursive: true });
+        const written = await save(held.trainer, job, folder, waiting);
+        collectGarbage();
+        pacing.taken(performance.now() - began);
+        held.sha256 = last ? written.sha256 : null;
+        const reports = held.curator ? [await writeSheet(folder, settings, step, held.curator.extremes)] : [];
+        events.snapshot({ ...position, folder, ...written, metrics, skipped: [...skipped], reports });
+      }
+      if (step === from.step + 1 || window.due(progressEvery)) events.progress({ ...position, ...window.metrics() });
+      if (stop) return;
+      // A step blocks the event loop; here messages, the end of the worker and loaders get their turn.
+      await yieldToEvents();
+    }
+  }
+
+  async close(): Promise<void> {
+    await this.#closeInputs();
+    await this.#held?.curator?.close();
+    this.#held?.trainer.program.dispose();
+    this.#held = null;
+  }
+
+  async #holdGraph({ settings, teacherFolder, measured }: TrainJob, events: TrainEvents): Promise<Held> {
+    const hash = hashJson(settings);
+    if (this.#held?.settings !== hash) {
+      await this.close();
+      const trainer = createTrainer(settings);
+      const { hash: program } = trainer.program;
+      // Another version of the code may record another graph. What a phase began with holds to its end.
+      if (measured !== undefined && measured !== program)
+        events.note(
+          `XLA stays ${settings.xla ?? 'off'} as the phase began, though the step is no longer the program that was ` +
+            `measured then (${measured.slice(0, 12)}, now ${program.slice(0, 12)})`,
+        );
+      const curator = await Curator.open(settings, trainer.program, teacherFolder);
+      this.#held = { settings: hash, trainer, curator, sha256: null, inputs: null };
+    }
+    return this.#held!;
+  }
+
+  async #inputsFrom(job: TrainJob, { step }: Position, events: TrainEvents): Promise<StepInputs> {
+    const { skip, settings, begins } = job;
+    const held = this.#held!;
+    const first = step - begins.step;
+    const index = JSON.parse(await readFile(job.indexFile, 'utf8')) as DataIndex;
+    const { fingerprint } = index;
+    const of = `${fingerprint} without ${skip}`;
+    if (held.inputs?.index !== of || held.inputs.next !== first) {
+      const kept = held.inputs ? await held.inputs.of.waiting(step + 1) : await keptBy(job);
+      await this.#closeInputs();
+      const source = openBatches({
+        index,
+        plan: settings.batches,
+        scores: job.scoresFile ?? null,
+        firstBatch: first,
+        skip,
+        prefetch,
+        note: events.note,
+      });
+      const inputs = new StepInputs({ settings, source, fingerprint, curator: held.curator, kept });
+      held.inputs = { of: inputs, index: of, next: first };
+    }
+    return held.inputs.of;
+  }
+
+  async #closeInputs(): Promise<void> {
+    await this.#held?.inputs?.of.close();
+    if (this.#held) this.#held.inputs = null;
+  }
+}
+
+// Functions of their own, so that nothing holds the arrays when they return.
+
+async function load({ program }: Trainer, { from, settings }: TrainJob): Promise<void> {
+  program.write(from ? await readState(from.folder, settings) : freshState(settings));
+}
+
+const save = ({ program, stateNames }: Trainer, { settings }: TrainJob, folder: string, kept: KeptChoice | null) =>
+  writeState(folder, settings, program.read(stateNames), kept ? keptTensors(kept) : []);
+
+const keptBy = async ({ from, settings }: TrainJob): Promise<KeptChoice | null> =>
+  from && settings.curation?.overlap ? readKept(from.folder) : null;
+
+interface WindowStep {
+  /** Examples. */
+  readonly count: number;
+  readonly loss: number;
+  readonly objectives: Readonly<Record<string, number>>;
+  readonly waited: StepInput['waited'];
+  readonly took: number;
+}
+
+/** Means over the last steps, for people: no part of the state. */
+class Window {
+  #steps: WindowStep[] = [];
+  #told = performance.now();
+
+  add(step: WindowStep): void {
+    this.#steps.push(step);
+    if (this.#steps.length > 50) this.#steps.shift();
+  }
+
+  due(interval: number): boolean {
+    if (performance.now() - this.#told < interval) return false;
+    this.#told = performance.now();
+    return true;
+  }
+
+  metrics() {
+    const sum = (of: (step: WindowStep) => number) => this.#steps.reduce((total, step) => total + of(step), 0);
+    const took = sum((step) => step.took);
+    const mean = (of: (step: WindowStep) => number) => sum(of) / this.#steps.length;
+    // A source that a step had nothing of has no share of it.
+    const reported = [...new Set(this.#steps.flatMap(({ objectives }) => Object.keys(objectives)))];
+    const means = Object.fromEntries(reported.map((key) => [key, mean((step) => step.objectives[key] ?? 0)]));
+    const chooses = this.#steps.some(({ waited }) => waited.choice !== null);
+    return {
+      loss: mean((step) => step.loss),
+      objectives: chooses ? { ...means, 'curation/waitShare': sum(({ waited }) => waited.choice ?? 0) / took } : means,
+      examplesPerSecond: (1000 * sum((step) => step.count)) / took,
+      dataWaitShare: sum(({ waited }) => waited.data) / took,
+    };
+  }
+}

@@ -1,0 +1,94 @@
+import { evaluateModel } from '../evaluate/evaluate-model.ts';
+import { deviceProblem, hasNvidiaDriver } from '../runtime/device.ts';
+import { diskError } from '../runtime/disk.ts';
+import { isRunnerError, RunnerError } from '../runtime/errors.ts';
+import { nodeBackend, tf } from '../runtime/tensorflow.ts';
+import { Scoring } from '../scoring/scoring.ts';
+import { measureStep } from './measure-step.ts';
+import type { FromTrainer, ToTrainer, TrainerJob } from './protocol.ts';
+import { TrainingSession } from './session.ts';
+
+/**
+ * The trainer process: the one that owns TensorFlow and the device. The worker starts it, sends jobs one at a
+ * time, and takes what it reports; it never touches checkpoints in the bucket. It ends with its worker.
+ */
+
+const send = (message: FromTrainer) => {
+  if (process.connected) process.send!(message);
+};
+
+// Without its worker nobody would take the result: a trainer never outlives it by more than the step in progress.
+process.on('disconnect', () => process.exit(0));
+
+const session = new TrainingSession();
+const scoring = new Scoring();
+/** Jobs that were begun and have not ended. */
+const stops = new Map<number, AbortController>();
+let uploaded: { readonly id: number; readonly seconds: number } | null = null;
+let queue = Promise.resolve();
+
+process.on('message', (message: ToTrainer) => {
+  if (message.type === 'stop') return stops.get(message.id)?.abort();
+  if (message.type === 'committed') {
+    uploaded = message;
+    return;
+  }
+  const { id, job } = message;
+  stops.set(id, new AbortController());
+  queue = queue.then(() => run(id, job)).finally(() => stops.delete(id));
+});
+
+async function run(id: number, job: TrainerJob): Promise<void> {
+  try {
+    const result = await perform(id, job);
+    send({ type: 'finished', id, result });
+  } catch (thrown) {
+    const error = diskError(thrown, (thrown as NodeJS.ErrnoException).path ?? 'a snapshot');
+    // Half-trained state has no name: the next job loads a checkpoint.
+    await session.close().catch(() => {});
+    scoring.close();
+    if (isRunnerError(error)) {
+      send({ type: 'failed', id, code: error.code, message: error.message, details: { ...error.details } });
+    } else {
+      const { message, stack } = error as Error;
+      console.error(stack);
+      const code = /ResourceExhausted|OOM|out of memory/i.test(message) ? 'DeviceMissing' : 'TrainerCrashed';
+      send({ type: 'failed', id, code, message: message.split('\n')[0]!, details: {} });
+    }
+  }
+}
+
+async function perform(id: number, job: TrainerJob): Promise<unknown> {
+  const note = (text: string) => send({ type: 'note', id, text });
+  const { signal } = stops.get(id)!;
+  if (job.kind === 'score') return scoring.score(job, { note, signal });
+  scoring.close();
+  if (job.kind === 'evaluate') return evaluateModel(job, note);
+  if (job.kind === 'measure') {
+    // The device is to itself what it will be for training.
+    await session.close();
+    return measureStep(job, { note, stopWanted: () => signal.aborted });
+  }
+  await session.train(job, {
+    progress: (progress) => send({ type: 'progress', id, progress }),
+    snapshot: (snapshot) => send({ type: 'snapshot', id, snapshot }),
+    note,
+    pace: (pace, end) => send({ type: 'pace', id, pace, end }),
+    stopWanted: () => signal.aborted,
+    uploaded() {
+      const seconds = uploaded?.id === id ? uploaded.seconds : null;
+      uploaded = null;
+      return seconds;
+    },
+  });
+  return null;
+}
+
+const device = nodeBackend().isUsingGpuDevice ? 'gpu' : 'cpu';
+const problem = deviceProblem(device, process.env.SIGLIP2_DEVICE, hasNvidiaDriver());
+if (problem) throw new RunnerError('DeviceMissing', problem);
+send({
+  type: 'ready',
+  device,
+  tensorflow: nodeBackend().binding.TF_Version ?? tf.version_core,
+});

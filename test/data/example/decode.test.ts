@@ -1,0 +1,79 @@
+import { crc32 } from 'node:zlib';
+import sharp from 'sharp';
+import { expect, test } from 'vitest';
+import { decodeImage } from '../../../src/data/example/decode.ts';
+import { CorruptExample } from '../../../src/data/example/example.ts';
+
+const red = sharp({ create: { width: 3, height: 2, channels: 3, background: { r: 200, g: 10, b: 30 } } });
+const clear = { r: 0, g: 0, b: 0, alpha: 0.5 };
+
+test('every format and kind of pixel becomes 8-bit sRGB with three channels', async () => {
+  for (const bytes of [
+    await red.clone().png().toBuffer(),
+    await red.clone().png({ palette: true }).toBuffer(),
+    await red.clone().toColourspace('rgb16').png().toBuffer(),
+    await red.clone().webp({ lossless: true }).toBuffer(),
+    await red.clone().tiff().toBuffer(),
+    await red.clone().gif().toBuffer(),
+  ]) {
+    const { width, height, data } = await decodeImage(bytes);
+    expect([width, height, data.length]).toEqual([3, 2, 18]);
+    // Palettes and 16 bits cost the last bit.
+    expect(data.every((value, i) => Math.abs(value - [200, 10, 30][i % 3]!) <= 1)).toBe(true);
+  }
+  expect([...(await decodeImage(await red.clone().png().toBuffer())).data.subarray(15)]).toEqual([200, 10, 30]);
+  const jpeg = await decodeImage(await red.clone().jpeg({ quality: 100 }).toBuffer());
+  expect(jpeg.data.every((value, i) => Math.abs(value - [200, 10, 30][i % 3]!) <= 2)).toBe(true);
+  const cmyk = await decodeImage(await red.clone().toColourspace('cmyk').jpeg().toBuffer());
+  expect(cmyk.data).toHaveLength(18);
+});
+
+test('grey becomes three equal channels and alpha is laid on white', async () => {
+  const grey = await sharp(Buffer.from([0, 100, 255, 7]), { raw: { width: 2, height: 2, channels: 1 } })
+    .png()
+    .toBuffer();
+  expect([...(await decodeImage(grey)).data]).toEqual([0, 0, 0, 100, 100, 100, 255, 255, 255, 7, 7, 7]);
+  const half = await sharp({ create: { width: 1, height: 1, channels: 4, background: clear } })
+    .png()
+    .toBuffer();
+  const [r, g, b] = (await decodeImage(half)).data;
+  expect([r, g, b]).toEqual([127, 127, 127]);
+});
+
+test('what is no image, is cut short, or is a document is corrupt, and never more than that', async () => {
+  const png = await sharp({
+    create: {
+      width: 64,
+      height: 64,
+      channels: 3,
+      background: 'red',
+      noise: { type: 'gaussian', mean: 100, sigma: 50 },
+    },
+  })
+    .png()
+    .toBuffer();
+  const damaged = Buffer.from(png);
+  damaged.fill(0x55, 200, 400);
+  for (const bytes of [
+    Buffer.alloc(0),
+    Buffer.from('hello, I am a text'),
+    Buffer.from('<svg xmlns="http://www.w3.org/2000/svg" width="9" height="9"/>'),
+    Buffer.from('%PDF-1.7\n'),
+    png.subarray(0, png.length / 2),
+    png.subarray(0, 30),
+    damaged,
+  ]) {
+    await expect(decodeImage(bytes)).rejects.toBeInstanceOf(CorruptExample);
+  }
+});
+
+test('a small file that claims a huge image is refused before memory is spent', async () => {
+  const png = await red.clone().png().toBuffer();
+  const bomb = Buffer.from(png);
+  bomb.writeUInt32BE(60_000, 16);
+  bomb.writeUInt32BE(60_000, 20);
+  bomb.writeUInt32BE(crc32(bomb.subarray(12, 29)), 29);
+  const before = process.memoryUsage().rss;
+  await expect(decodeImage(bomb)).rejects.toThrow(/pixel limit/);
+  expect(process.memoryUsage().rss - before).toBeLessThan(100e6);
+});

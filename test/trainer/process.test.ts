@@ -1,0 +1,174 @@
+import { fork } from 'node:child_process';
+import { once } from 'node:events';
+import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { isAlive } from '../../src/runtime/services-state.ts';
+import { createTrainerProcess, type TrainerEvents, type TrainerProcess } from '../../src/trainer/process.ts';
+import type { Snapshot, TrainJob } from '../../src/trainer/protocol.ts';
+import { tinySettings } from '../train/settings.ts';
+
+const script = fileURLToPath(new URL('fake-trainer.mjs', import.meta.url));
+const log = { info() {}, warn() {} };
+let folder: string;
+let trainers: TrainerProcess[];
+const lockFile = () => join(folder, 'state', 'cpu.lock');
+const trainerOf = () => JSON.parse(readFileSync(`${lockFile()}.trainer`, 'utf8'));
+
+beforeEach(() => {
+  folder = mkdtempSync(join(tmpdir(), 'trainer-'));
+  trainers = [];
+});
+afterEach(async () => {
+  for (const trainer of trainers) await trainer.close();
+  rmSync(folder, { recursive: true });
+});
+
+function start(fault: object = {}, limits: object = {}): TrainerProcess {
+  const env = { ...process.env, FAKE_FAULT: JSON.stringify(fault) };
+  const trainer = createTrainerProcess({ lockFile: lockFile(), log, script, env, ...limits });
+  trainers.push(trainer);
+  return trainer;
+}
+
+const job = (toStep: number, from: TrainJob['from'] = null): TrainJob => ({
+  kind: 'train',
+  settings: tinySettings,
+  indexFile: '',
+  from,
+  begins: { step: 0, examples: 0 },
+  skip: [],
+  toStep,
+  checkpointEvery: 10,
+  snapshotFolder: join(folder, 'snapshots'),
+});
+
+/** Runs a module in a process of its own until it says something. */
+async function runModule(code: string) {
+  const file = join(folder, `module-${Math.random()}.mjs`);
+  writeFileSync(file, code);
+  const child = fork(file, [lockFile()], { execArgv: ['--import', 'tsx'], stdio: 'inherit' });
+  const [said] = await once(child, 'message');
+  return { child, said };
+}
+
+async function train(
+  trainer: TrainerProcess,
+  what: TrainJob,
+  signal?: AbortSignal,
+  events: TrainerEvents = {},
+): Promise<Snapshot[]> {
+  const snapshots: Snapshot[] = [];
+  await trainer.run(what, { ...events, snapshot: (snapshot) => snapshots.push(snapshot) }, signal);
+  return snapshots;
+}
+
+describe('the trainer process', () => {
+  it('goes on from the state that it holds, though its files are gone', async () => {
+    const trainer = start();
+    const first = await train(trainer, job(20));
+    expect(first.map(({ step }) => step)).toEqual([10, 20]);
+    const { sha256, step, examples } = first[1]!;
+    expect(trainer.holds(sha256, tinySettings)).toBe(true);
+    expect(trainer.holds(first[0]!.sha256, tinySettings)).toBe(false);
+    // Another phase's graph has to be written.
+    expect(trainer.holds(sha256, { ...tinySettings, phase: 'branch' })).toBe(false);
+    const pid = trainerOf().pid;
+    const from = { folder: join(folder, 'gone'), sha256, step, examples };
+    const second = await train(trainer, job(30, from));
+    const whole = await train(trainer, job(30));
+    expect(second.at(-1)!.sha256).toBe(whole.at(-1)!.sha256);
+    expect(trainerOf().pid).toBe(pid);
+  });
+
+  it('that crashes is reported with its last words, and started again for the next job', async () => {
+    const trainer = start({ crash: { step: 7, once: join(folder, 'crashed') } });
+    await expect(train(trainer, job(20))).rejects.toMatchObject({
+      code: 'TrainerCrashed',
+      message: expect.stringContaining('SIGKILL'),
+    });
+    expect((await train(trainer, job(20))).at(-1)!.step).toBe(20);
+  });
+
+  it('is not asked to go on from a state that was lost with a crash', async () => {
+    const trainer = start({ crash: { step: 15, once: join(folder, 'crashed') } });
+    const { sha256, step, examples } = (await train(trainer, job(10)))[0]!;
+    const from = { folder: join(folder, 'gone'), sha256, step, examples };
+    await expect(train(trainer, job(20, from))).rejects.toMatchObject({ code: 'TrainerCrashed' });
+    expect(trainer.holds(sha256, tinySettings)).toBe(false);
+    await expect(train(trainer, job(20, from))).rejects.toThrow(/lost between two shards/);
+  });
+
+  it('that says nothing is ended as stuck', async () => {
+    const trainer = start({ hang: { step: 3 } }, { silentForMs: 300 });
+    const run = train(trainer, job(20));
+    await expect(run).rejects.toMatchObject({ code: 'TrainerStuck' });
+    await new Promise((resolve) => setTimeout(resolve, 200));
+    expect(isAlive(trainerOf())).toBe(false);
+  });
+
+  it('stops when asked to, with a snapshot of the step that it was at', async () => {
+    const trainer = start({ stepMs: 10 });
+    const stop = new AbortController();
+    const snapshots = await train(trainer, job(1000), stop.signal, { progress: () => stop.abort() });
+    const last = snapshots.at(-1)!;
+    expect(last.step).toBeGreaterThan(1);
+    expect(last.step).toBeLessThan(1000);
+    expect(trainer.holds(last.sha256, tinySettings)).toBe(true);
+  });
+
+  it('that does not stop within its time is ended', async () => {
+    const trainer = start({ hang: { step: 3 } }, { stopWithinMs: 200 });
+    await expect(train(trainer, job(20), AbortSignal.timeout(200))).rejects.toThrow(/did not stop/);
+  });
+
+  it('passes on what the job failed with, and lives', async () => {
+    const trainer = start({ nonFinite: { step: 3 } });
+    await expect(train(trainer, job(20))).rejects.toMatchObject({ code: 'NonFinite', details: { step: 3 } });
+    expect(isAlive(trainerOf())).toBe(true);
+  });
+
+  it('that can not start says why, and one that never gets ready is ended', async () => {
+    await expect(train(start({ broken: true }), job(1))).rejects.toMatchObject({ code: 'SetupMissing' });
+    rmSync(lockFile());
+    await expect(train(start({ mute: true }, { readyWithinMs: 200 }), job(1))).rejects.toThrow(/not ready after 0.2 s/);
+  });
+});
+
+describe('the lock of a device', () => {
+  it('keeps a second worker out while the first lives, and is gone after it closed', async () => {
+    const here = start();
+    await here.run(job(1));
+    const code = `
+      import { lockDevice } from ${JSON.stringify(new URL('../../src/trainer/lock.ts', import.meta.url).href)};
+      await lockDevice(process.argv[2]).then(() => process.send('mine'), (error) => process.send(error.message));
+      process.disconnect();`;
+    const { said: other } = await runModule(code);
+    expect(other).toMatch(new RegExp(`in use by the worker with pid ${process.pid}`));
+    await here.close();
+    expect(existsSync(lockFile())).toBe(false);
+    expect((await runModule(code)).said).toBe('mine');
+  });
+
+  it('of a killed worker passes on, and the trainer that it left is ended first', async () => {
+    const worker = `
+      import { createTrainerProcess } from ${JSON.stringify(new URL('../../src/trainer/process.ts', import.meta.url).href)};
+      process.on('message', () => {});
+      const log = { info() {}, warn() {} };
+      const trainer = createTrainerProcess({ lockFile: process.argv[2], log, script: ${JSON.stringify(script)} });
+      await trainer.run({ kind: 'evaluate' });
+      process.send('running');`;
+    const { child: killed } = await runModule(worker);
+    // As if the trainer were in a long step: it does not see that its channel was closed.
+    const stale = trainerOf();
+    process.kill(stale.pid, 'SIGSTOP');
+    killed.kill('SIGKILL');
+    await once(killed, 'exit');
+    expect(isAlive(stale)).toBe(true);
+    await start().run(job(1));
+    expect(isAlive(stale)).toBe(false);
+    expect(JSON.parse(readFileSync(lockFile(), 'utf8')).pid).toBe(process.pid);
+  });
+});
