@@ -1,3 +1,4 @@
+import { Command } from 'commander';
 import { endProcess } from '../../src/runtime/end-process.ts';
 import { isRunnerError } from '../../src/runtime/errors.ts';
 import { paths } from '../../src/runtime/paths.ts';
@@ -6,7 +7,6 @@ import { createProgress } from '../setup/progress.ts';
 import { outsideServices } from './outside.ts';
 import { type Services, startServices } from './start.ts';
 
-/** `npm run up`: Temporal, an S3 server and a worker, in the foreground until Ctrl-C. */
 function banner(services: Services, outside: { readonly temporal?: string; readonly s3?: string }): string {
   const { temporal, s3 } = services;
   return [
@@ -52,4 +52,12 @@ async function up(): Promise<void> {
   await endProcess();
 }
 
-await up();
+/** `npm run up`: Temporal, an S3 server and a worker, in the foreground until Ctrl-C. */
+const program = new Command('npm run up --')
+  .description(
+    'Starts Temporal, an S3 server and a worker on this machine, keeps them alive, and stops them on Ctrl-C.',
+  )
+  .addHelpText('after', `\nLogs and data lie in ${paths().state}.`)
+  .action(up);
+
+await program.parseAsync();
