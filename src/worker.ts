@@ -11,7 +11,6 @@ import {
   Worker,
   type WorkerOptions,
 } from '@temporalio/worker';
-import { Command } from 'commander';
 import { createActivities } from '../activities/index.ts';
 import { deviceKind } from '../infra/setup/device.ts';
 import { trainerEnvironment } from '../infra/setup/tensorflow.ts';
@@ -21,7 +20,7 @@ import { ownDevice } from './runtime/device.ts';
 import { deviceMemory } from './runtime/device-memory.ts';
 import { endProcess } from './runtime/end-process.ts';
 import { metricsAddress } from './runtime/environment.ts';
-import { isRunnerError, RunnerError } from './runtime/errors.ts';
+import { isRunnerError } from './runtime/errors.ts';
 import { log } from './runtime/log.ts';
 import { paths } from './runtime/paths.ts';
 import { payloadConverter } from './runtime/payload-codec.ts';
@@ -30,13 +29,7 @@ import { ownScratch } from './runtime/scratch.ts';
 import { codeVersion } from './runtime/version.ts';
 import { objectStoreFromEnvironment } from './storage/s3.ts';
 import { createTrainerProcess } from './trainer/process.ts';
-
-/**
- * The Temporal worker: workflows and light activities on `siglip2`, device work on `siglip2-gpu`, one at a time.
- * It survives an outage of Temporal and of the store, and ends on SIGTERM with a checkpoint.
- */
-const lightQueue = 'siglip2';
-const allQueues = [lightQueue, deviceQueue];
+import { lightQueue, workerProgram } from './worker-program.ts';
 
 const options: Partial<WorkerOptions> = {
   // After SIGTERM the shard in progress commits what it has: this long, then the last commit stands.
@@ -48,6 +41,10 @@ const options: Partial<WorkerOptions> = {
   stickyQueueScheduleToStartTimeout: '3s',
 };
 
+/**
+ * The Temporal worker: workflows and light activities on `siglip2`, device work on `siglip2-gpu`, one at a time.
+ * It survives an outage of Temporal and of the store, and ends on SIGTERM with a checkpoint.
+ */
 async function main(queues: readonly string[]): Promise<void> {
   const ending = new AbortController();
   Runtime.install({
@@ -151,19 +148,8 @@ async function serve(
   }
 }
 
-const program = new Command('npm run worker --')
-  .description('Runs workflows and trains, until Ctrl-C; then it ends with a checkpoint.')
-  .option('--queues <names>', `task queues, of ${allQueues.join(', ')}`, allQueues.join(','))
-  .action(async ({ queues }: { queues: string }) => {
-    const wanted = queues.split(',').map((name) => name.trim());
-    const unknown = wanted.find((name) => !allQueues.includes(name));
-    if (unknown !== undefined)
-      throw new RunnerError('RecipeInvalid', `--queues names ${unknown}; allowed are ${allQueues.join(' and ')}`);
-    await main(wanted);
-  });
-
 try {
-  await program.parseAsync();
+  await workerProgram(main).parseAsync();
 } catch (error) {
   reportError(error);
 }
