@@ -70,7 +70,7 @@ const program = new Command('npm test --')
   .action(testEverything);
 
 function testEverything(args: readonly string[]): void {
-  const checks = [run('tsc', []), run('biome', ['check', '.'])];
+  const checks = [run('tsc', []), run('biome', ['check', '.']), run('tsx', ['infra/lint/arrows.ts'])];
   const counts = runVitest(args);
   for (const good of checks) good ? counts.passed++ : counts.failed++;
   process.stdout.write(`\n${summary(counts)}\n`);

@@ -1,8 +1,8 @@
 import { crc32 } from 'node:zlib';
 import sharp from 'sharp';
 import { expect, test } from 'vitest';
+import { CorruptExample } from '../../../src/data/example/corrupt-example.ts';
 import { decodeImage } from '../../../src/data/example/decode.ts';
-import { CorruptExample } from '../../../src/data/example/example.ts';
 
 const red = sharp({ create: { width: 3, height: 2, channels: 3, background: { r: 200, g: 10, b: 30 } } });
 const clear = { r: 0, g: 0, b: 0, alpha: 0.5 };
