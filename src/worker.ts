@@ -26,6 +26,7 @@ import { paths } from './runtime/paths.ts';
 import { payloadConverter } from './runtime/payload-codec.ts';
 import { reportError } from './runtime/report-error.ts';
 import { ownScratch } from './runtime/scratch.ts';
+import { variable } from './runtime/variables.ts';
 import { codeVersion } from './runtime/version.ts';
 import { objectStoreFromEnvironment } from './storage/s3.ts';
 import { createTrainerProcess } from './trainer/process.ts';
@@ -33,7 +34,7 @@ import { lightQueue, workerProgram } from './worker-program.ts';
 
 const options: Partial<WorkerOptions> = {
   // After SIGTERM the shard in progress commits what it has: this long, then the last commit stands.
-  shutdownForceTime: `${Number(process.env.SIGLIP2_GRACE) || 50} s`,
+  shutdownForceTime: `${Number(variable('SIGLIP2_GRACE')) || 50} s`,
   // The details of the last heartbeat are what `siglip2 status` shows.
   maxHeartbeatThrottleInterval: '1s',
   defaultHeartbeatThrottleInterval: '1s',

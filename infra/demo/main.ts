@@ -8,6 +8,7 @@ import { isRunnerError } from '../../src/runtime/errors.ts';
 import { paths } from '../../src/runtime/paths.ts';
 import { payloadConverter } from '../../src/runtime/payload-codec.ts';
 import { readState, runningState } from '../../src/runtime/services-state.ts';
+import { variable } from '../../src/runtime/variables.ts';
 import { objectStoreFromEnvironment } from '../../src/storage/s3.ts';
 import type { siglip2Recipe } from '../../workflows/recipe.ts';
 import { makeEmojiDataset } from '../emoji/make.ts';
@@ -96,7 +97,7 @@ try {
 } catch (error) {
   const failure = error as Error & { cause?: Error };
   process.stderr.write(`${isRunnerError(error) ? error.message : (deepest(failure).message ?? String(error))}\n`);
-  if (process.env.SIGLIP2_DEBUG === '1') console.error(error);
+  if (variable('SIGLIP2_DEBUG')) console.error(error);
   process.exitCode = 1;
 }
 await endProcess();

@@ -4,6 +4,7 @@ import { isRunnerError } from '../../src/runtime/errors.ts';
 import { paths } from '../../src/runtime/paths.ts';
 import { readState } from '../../src/runtime/services-state.ts';
 import { createProgress } from '../setup/progress.ts';
+import { logFolder } from './logs.ts';
 import { outsideServices } from './outside.ts';
 import { type Services, startServices } from './start.ts';
 
@@ -15,7 +16,7 @@ function banner(services: Services, outside: { readonly temporal?: string; reado
     ...(temporal ? [`Web page  ${temporal.ui}`] : []),
     `S3        ${s3 ? `${s3.endpoint}, bucket ${s3.bucket}` : `${outside.s3} (not ours)`}`,
     `Worker    process ${services.pid('worker')}`,
-    `Logs      ${paths().state}/logs`,
+    `Logs      ${logFolder(paths().state)}`,
     '',
     'In another terminal:',
     '  eval "$(npm run -s siglip2 -- env)"',

@@ -4,6 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { Command } from 'commander';
+import { variable } from '../../src/runtime/variables.ts';
 
 /**
  * `npm test`: types, lint and every test, one after another and all of them even when one fails. The last line says
@@ -75,7 +76,8 @@ function testEverything(args: readonly string[]): void {
   for (const good of checks) good ? counts.passed++ : counts.failed++;
   process.stdout.write(`\n${summary(counts)}\n`);
   // `.ci/run` repeats it as its last line, after whatever npm adds.
-  if (process.env.SIGLIP2_TEST_SUMMARY) writeFileSync(process.env.SIGLIP2_TEST_SUMMARY, `${summary(counts)}\n`);
+  const summaryFile = variable('SIGLIP2_TEST_SUMMARY');
+  if (summaryFile) writeFileSync(summaryFile, `${summary(counts)}\n`);
   process.exitCode = counts.failed > 0 ? 1 : 0;
 }
 
