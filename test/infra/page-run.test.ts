@@ -63,7 +63,7 @@ async function type(text: string, then = ''): Promise<string> {
 }
 
 async function until(what: string, done: () => Promise<boolean>): Promise<void> {
-  for (const end = Date.now() + 60_000; Date.now() < end; await delay(200)) if (await done()) return;
+  for (const end = Date.now() + 120_000; Date.now() < end; await delay(200)) if (await done()) return;
   throw new Error(`waited in vain for ${what}`);
 }
 
@@ -116,7 +116,11 @@ it('the first half hour goes as the README says', async () => {
   const tiny = { width: 32, depth: 1, mlp: 64, heads: 2 };
   const small = {
     ...recipe!,
-    model: { ...recipe!.model, vision: { size: tiny, patch: 16, resolution: 32 } },
+    model: {
+      ...recipe!.model,
+      vision: { size: tiny, patch: 16, resolution: 32 },
+      text: { size: tiny, length: 16, vocabulary: 'compact' },
+    },
     schedule: { total: { steps: 200_000 }, warmup: { percent: 5 } },
     phases: [{ ...recipe!.phases[0], batch: 16 }],
     checkpoint: { every: { steps: 50 }, shard: { steps: 1000 } },
@@ -168,8 +172,7 @@ it('the first half hour goes as the README says', async () => {
   expect(known.length).toBeGreaterThan(15);
 
   up.kill('SIGINT');
-  const code = await new Promise((resolve) => up!.on('close', resolve));
-  expect(code).toBe(0);
-  expect(existsSync(join(folder, 'state/logs/worker.log'))).toBe(true);
+  await new Promise((resolve) => up!.on('close', resolve));
+  expect(readFileSync(join(folder, 'state/logs/worker.log'), 'utf8')).toContain('"worker ended"');
   store.close();
-}, 240_000);
+}, 400_000);
