@@ -14,6 +14,7 @@ import {
 } from '@aws-sdk/client-s3';
 import { storeEnvironment } from '../runtime/environment.ts';
 import { isRunnerError, RunnerError } from '../runtime/errors.ts';
+import { variable } from '../runtime/variables.ts';
 import { copyObject } from './copy.ts';
 import { type RequestContext, storageError, withoutSecrets } from './errors.ts';
 import { isVersioned, listUploads, listVersions } from './leftovers.ts';
@@ -318,11 +319,9 @@ function bareEtag(etag: string | undefined): string {
  */
 export function objectStoreFromEnvironment(env: NodeJS.ProcessEnv = process.env): S3ObjectStore {
   const { source: _, ...settings } = storeEnvironment(env);
-  const {
-    AWS_ACCESS_KEY_ID: accessKeyId,
-    AWS_SECRET_ACCESS_KEY: secretAccessKey,
-    AWS_SESSION_TOKEN: sessionToken,
-  } = env;
+  const accessKeyId = variable('AWS_ACCESS_KEY_ID', env);
+  const secretAccessKey = variable('AWS_SECRET_ACCESS_KEY', env);
+  const sessionToken = variable('AWS_SESSION_TOKEN', env);
   // The chain reads process.env only; what another environment says is given to it.
   if (settings.credentials || env === process.env || !accessKeyId || !secretAccessKey)
     return new S3ObjectStore(settings);
