@@ -12,6 +12,7 @@ import {
   stateFile,
   thisProcess,
 } from '../../src/runtime/services-state.ts';
+import { variable } from '../../src/runtime/variables.ts';
 import { provideProgram } from '../setup/go-program.ts';
 import { createProgress, type Progress } from '../setup/progress.ts';
 import { endLeftovers, signalGroup } from './processes.ts';
@@ -123,7 +124,7 @@ export async function startServices(options: StartOptions): Promise<Services> {
     }
     await Promise.all(starts);
     if (options.worker) {
-      const address = environment.TEMPORAL_ADDRESS ?? process.env.TEMPORAL_ADDRESS ?? '127.0.0.1:7233';
+      const address = environment.TEMPORAL_ADDRESS ?? variable('TEMPORAL_ADDRESS') ?? '127.0.0.1:7233';
       await start(workerCommand({ folder, address, environment }));
     }
     const find = (name: ServiceName) => services.find((service) => service.command.name === name);

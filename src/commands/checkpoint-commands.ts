@@ -17,8 +17,8 @@ import { connect, requireEnded } from './temporal-client.ts';
 export function addCheckpointCommands(program: Command): void {
   program
     .command('pull <what> <folder>')
-    .description('fetch RUN, RUN/PHASE or RUN/PHASE@STEP, verified, as a folder that transformers loads')
-    .option('--training', 'also what only a resume needs: moments and the like')
+    .description('fetch the model of RUN, RUN/PHASE or RUN/PHASE@STEP into a folder, and verify it')
+    .option('--training', 'also fetch what only training needs, such as moments')
     .action(async (what: string, folder: string, { training }: { training?: boolean }) => {
       const options = { log: say, ...(training ? { training } : {}) };
       const { run, phase, step, sha256 } = await pullCheckpoint(
@@ -32,14 +32,14 @@ export function addCheckpointCommands(program: Command): void {
 
   program
     .command('ls [run]')
-    .description('the newest checkpoint of every phase in the bucket, or all checkpoints of one run')
+    .description('list the newest checkpoint of every phase, or all checkpoints of one run')
     .action(async (run?: string) => {
       for await (const line of listRuns(objectStoreFromEnvironment(), run)) print(`${line}\n`);
     });
 
   program
     .command('metrics <run> <folder>')
-    .description('fetch the figures of a run: event files for tensorboard --logdir, and a .jsonl for each phase')
+    .description('fetch the figures of a run: event files for TensorBoard, and one .jsonl for each phase')
     .action(async (run: string, folder: string) => {
       const pieces = await fetchMetrics(objectStoreFromEnvironment(), run, folder);
       print(`${folder} holds ${pieces} pieces; tensorboard --logdir ${folder} shows them\n`);
@@ -47,8 +47,8 @@ export function addCheckpointCommands(program: Command): void {
 
   program
     .command('pin <what>')
-    .description('hold RUN/PHASE@STEP, or the newest of RUN/PHASE: no retention deletes it')
-    .option('--as <who>', 'a name for the pin', 'person')
+    .description('hold a checkpoint, RUN/PHASE@STEP or the newest of RUN/PHASE, so that nothing deletes it')
+    .option('--as <who>', 'name of the pin', 'person')
     .action(async (what: string, { as: who }: { as: string }) => {
       const store = objectStoreFromEnvironment();
       const at = await findNamed(store, what);
@@ -58,8 +58,8 @@ export function addCheckpointCommands(program: Command): void {
 
   program
     .command('unpin <what>')
-    .description('let go of RUN/PHASE@STEP')
-    .option('--as <who>', 'the name of the pin', 'person')
+    .description('take the pin from RUN/PHASE@STEP')
+    .option('--as <who>', 'name of the pin', 'person')
     .action(async (what: string, { as: who }: { as: string }) => {
       const store = objectStoreFromEnvironment();
       const at = await findNamed(store, what);
@@ -69,8 +69,8 @@ export function addCheckpointCommands(program: Command): void {
 
   program
     .command('rm <what>')
-    .description('delete RUN, the checkpoints of RUN/PHASE, or RUN/PHASE@STEP; what is pinned is refused')
-    .option('--yes', 'do it; without, say what would be deleted')
+    .description('delete RUN, the checkpoints of RUN/PHASE, or RUN/PHASE@STEP, unless something holds them')
+    .option('--yes', 'delete; without it the command only says what it would delete')
     .action(async (what: string, { yes }: { yes?: boolean }) => {
       const name = parseName(what);
       const store = await openStore();
@@ -80,8 +80,8 @@ export function addCheckpointCommands(program: Command): void {
 
   program
     .command('sweep <run>')
-    .description('delete what killed attempts left in a run, older than a day; a run does so itself at its end')
-    .option('--now', 'whatever its age: for a run that has ended')
+    .description('delete what killed attempts left in a run more than a day ago; a run does this at its end')
+    .option('--now', 'delete it whatever its age, in a run that has ended')
     .action(async (run: string, { now }: { now?: boolean }) => {
       parseName(run);
       const store = await openStore();

@@ -14,6 +14,7 @@ import {
 } from '@aws-sdk/client-s3';
 import { storeEnvironment } from '../runtime/environment.ts';
 import { isRunnerError, RunnerError } from '../runtime/errors.ts';
+import { variable } from '../runtime/variables.ts';
 import { copyObject } from './copy.ts';
 import { type RequestContext, storageError, withoutSecrets } from './errors.ts';
 import { isVersioned, listUploads, listVersions } from './leftovers.ts';
@@ -64,6 +65,9 @@ export class S3ObjectStore implements ObjectStore {
       ...(settings.endpoint === undefined ? {} : { endpoint: settings.endpoint }),
       ...(settings.credentials === undefined ? {} : { credentials: settings.credentials }),
       forcePathStyle: settings.forcePathStyle ?? settings.endpoint !== undefined,
+      // A token that was replaced in its file is looked for there: the SDK would know the file from its first look. It
+      // hands this on to the chain of credentials, though the type does not say so.
+      ...({ ignoreCache: true } as object),
       retryMode: 'standard',
       maxAttempts: settings.attempts ?? 3,
       requestHandler: {
@@ -315,11 +319,9 @@ function bareEtag(etag: string | undefined): string {
  */
 export function objectStoreFromEnvironment(env: NodeJS.ProcessEnv = process.env): S3ObjectStore {
   const { source: _, ...settings } = storeEnvironment(env);
-  const {
-    AWS_ACCESS_KEY_ID: accessKeyId,
-    AWS_SECRET_ACCESS_KEY: secretAccessKey,
-    AWS_SESSION_TOKEN: sessionToken,
-  } = env;
+  const accessKeyId = variable('AWS_ACCESS_KEY_ID', env);
+  const secretAccessKey = variable('AWS_SECRET_ACCESS_KEY', env);
+  const sessionToken = variable('AWS_SESSION_TOKEN', env);
   // The chain reads process.env only; what another environment says is given to it.
   if (settings.credentials || env === process.env || !accessKeyId || !secretAccessKey)
     return new S3ObjectStore(settings);

@@ -133,15 +133,19 @@ describe('siglip2', () => {
       ['rm', 'there', '--yes'],
       ['sweep', 'there'],
     ];
-    const answers = (name: string) =>
-      Promise.all(commands(name).map(async (args) => (await typeAt(proxy.endpoint, ...args)).said));
+    const answers = (name: string, most = 4) =>
+      Promise.all(
+        commands(name)
+          .slice(0, most)
+          .map(async (args) => (await typeAt(proxy.endpoint, ...args)).said),
+      );
     try {
       const always = { at: () => true, times: 1000 };
       proxy.faults = [{ ...always, act: { status: 200, html: '<title>login</title>' } }];
       const console = `${proxy.endpoint} is not an S3 endpoint: it answered 200 with an HTML page; set AWS_ENDPOINT_URL to the address of the store's S3 API, which is not that of its console\n`;
       expect(await answers('console')).toEqual([console, console, console, console]);
       proxy.faults = [{ ...always, act: { instead: 200, of: 412 } }];
-      for (const said of await answers('careless'))
+      for (const said of await answers('careless', 2))
         expect(said).toMatch(/^the store of bucket test ignores If-None-Match, so two workers [^\n]*\n$/);
       // Whoever may only read pulls all the same.
       proxy.faults = [

@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, afterEach, beforeAll, describe, expect, it, vi } from 'vitest';
 import { probeConditionalWrites } from '../../src/storage/conditional-writes.ts';
-import type { S3ObjectStore } from '../../src/storage/s3.ts';
+import { S3ObjectStore } from '../../src/storage/s3.ts';
 import { type Fault, type FaultProxy, startFaultProxy } from './fault-proxy.ts';
 import { startServer, type TestServer } from './versitygw.ts';
 
@@ -279,6 +279,31 @@ describe('what is said once and passes', () => {
     proxy.faults = [{ at: on('GET'), act: { status, code }, times: often }];
     await expect(store.get('m/one')).rejects.toMatchObject({ code: 'CredentialsRefused', retryable: false });
     expect(proxy.lines.filter((line) => line === 'GET /test/m/one?x-id=GetObject')).toHaveLength(4);
+  });
+
+  it('a token that was replaced in the credentials file meanwhile is found there', async () => {
+    const path = join(folder, 'credentials');
+    const write = (id: string) =>
+      writeFile(path, `[default]\naws_access_key_id = ${id}\naws_secret_access_key = s\naws_session_token = t\n`);
+    for (const name of ['AWS_ACCESS_KEY_ID', 'AWS_SECRET_ACCESS_KEY', 'AWS_PROFILE']) vi.stubEnv(name, undefined);
+    vi.stubEnv('AWS_SHARED_CREDENTIALS_FILE', path);
+    const { endpoint } = proxy;
+    await write('OLDKEY0123456789');
+    const chained = new S3ObjectStore({ endpoint, region: 'us-east-1', bucket: 'test' });
+    const seen: string[] = [];
+    const at: Fault['at'] = ({ headers }) => {
+      seen.push(/Credential=([^/]+)/.exec(headers.authorization ?? '')![1]!);
+      return seen.at(-1) === 'OLDKEY0123456789';
+    };
+    proxy.faults = [{ at, act: { status: 400, code: 'ExpiredToken', message: 'over' }, times: often }];
+    await expect(chained.get('m/one')).rejects.toThrow(
+      `the credentials for s3://test/m/one at ${endpoint} have expired (400 ExpiredToken: over); set AWS_SESSION_TOKEN`,
+    );
+    await write('NEWKEY0123456789');
+    // The store does not know the new key: that it was asked with it is what counts.
+    await expect(chained.get('m/one')).rejects.toThrow('access key id ending in 6789');
+    expect(seen).toEqual(['OLDKEY0123456789', 'OLDKEY0123456789', 'OLDKEY0123456789', 'NEWKEY0123456789']);
+    chained.close();
   });
 
   it('409 without end is no success and no loss of a race, but tried again later', async () => {
