@@ -501,6 +501,10 @@ describe('a run that began under this code', () => {
     ['recipe-cancelled.json', 'cancelled'],
     ['phase-cancelled.json', 'cancelled/pretrain'],
     ['recipe-reset.json', 'open-run'],
+    ['recipe-begins-above.json', 'begins'],
+    ['phase-begins-above.json', 'begins/pretrain'],
+    ['recipe-left-tidy.json', 'cancelled'],
+    ['phase-left-tidy.json', 'cancelled/pretrain'],
     ['phase-counted-revisions.json', 'patient/pretrain'],
     ['phase-told-of-training.json', 'cut-short/acid'],
   ])('is still understood: %s', async (file, workflowId) => {
