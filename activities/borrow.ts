@@ -1,11 +1,11 @@
-import { type Borrowed, recordedOrigins, teacherOf } from '../src/checkpoint/borrowed.ts';
+import { type Borrowed, borrowerName, heldBy, recordedOrigins, teacherOf } from '../src/checkpoint/borrowed.ts';
 import { firstReadable } from '../src/checkpoint/commits.ts';
 import { toRef } from '../src/checkpoint/documents.ts';
 import { standingFor } from '../src/checkpoint/ends.ts';
 import type { CheckpointRef } from '../src/checkpoint/types.ts';
 import type { CheckpointOfRun } from '../src/recipe/curation.ts';
 import type { Recipe } from '../src/recipe/schema.ts';
-import { RunnerError } from '../src/runtime/errors.ts';
+import { isRunnerError, RunnerError } from '../src/runtime/errors.ts';
 import type { ObjectStore } from '../src/storage/object-store.ts';
 
 /**
@@ -13,12 +13,22 @@ import type { ObjectStore } from '../src/storage/object-store.ts';
  * checkpoints there are meanwhile.
  */
 export async function findBorrowed(store: ObjectStore, run: string, { phases }: Recipe): Promise<Borrowed> {
-  const recorded = await recordedOrigins(store, run);
+  const damaged: unknown[] = [];
+  const recorded = await recordedOrigins(store, run).catch((error) => {
+    if (!isRunnerError(error, 'DataContract')) throw error;
+    damaged.push(error);
+    return null;
+  });
   // Without a prototype: a phase may be named `constructor`.
   const borrowed: Record<string, CheckpointRef> = Object.create(null);
   const find = async (name: string, phase: string, does: string, from: CheckpointOfRun) => {
-    const before = recorded && Object.hasOwn(recorded, name) ? recorded[name] : undefined;
-    borrowed[name] = before ?? (await findCheckpoint(store, `phase ${phase} ${does}`, from));
+    const before =
+      damaged.length > 0
+        ? await heldBy(store, from, borrowerName(run, name))
+        : recorded && Object.hasOwn(recorded, name) && recorded[name];
+    // Another checkpoint than it began with would make another run of it.
+    if (!before && damaged.length > 0) throw damaged[0];
+    borrowed[name] = before || (await findCheckpoint(store, `phase ${phase} ${does}`, from));
   };
   for (const { name, from, curation } of phases) {
     if (typeof from === 'object') await find(name, name, 'goes on from', from);
