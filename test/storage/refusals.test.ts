@@ -3,6 +3,7 @@ import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, afterEach, beforeAll, describe, expect, it, vi } from 'vitest';
+import { keepDocument } from '../../activities/documents.ts';
 import { readRange } from '../../src/data/index/part-reader.ts';
 import { probeConditionalWrites } from '../../src/storage/conditional-writes.ts';
 import { S3ObjectStore } from '../../src/storage/s3.ts';
@@ -330,6 +331,8 @@ describe('what is said once and passes', () => {
       's3://test/m/conflict was not written: other writes to it are in flight (409 ConditionalRequestConflict: in flight); it is tried again later',
     );
     expect(await store.head('m/conflict')).toBeNull();
+    await expect(keepDocument(store, 'conflict', 'settings', {})).rejects.toMatchObject({ code: 'StorageUnavailable' });
+    expect(await keys('runs/conflict/')).toEqual([]);
   });
 });
 
