@@ -289,6 +289,8 @@ describe('what is said once and passes', () => {
     const act = { status: 404, code: 'NoSuchKey' };
     proxy.faults = [{ at: on('GET /test/m/shard.tar'), act }];
     expect(String(await readRange(store, shard, 2, 3))).toBe('234');
+    proxy.faults = [{ at: on('HEAD /test/m/shard.tar'), act }];
+    expect(await store.head('m/shard.tar')).toMatchObject({ bytes: 10, etag });
     proxy.faults = [{ at: on('GET /test/m/shard.tar'), act, times: 2 }];
     await expect(readRange(store, shard, 2, 3)).rejects.toMatchObject({
       code: 'DataContract',
