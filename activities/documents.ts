@@ -2,9 +2,9 @@ import { randomUUID } from 'node:crypto';
 import { mkdir, readFile, rename, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { runPrefix } from '../src/checkpoint/keys.ts';
-import { lookAgain } from '../src/checkpoint/look-again.ts';
 import { isRunnerError, RunnerError } from '../src/runtime/errors.ts';
 import { canonicalJson, sha256 } from '../src/runtime/hash.ts';
+import { lookAgain } from '../src/storage/look-again.ts';
 import type { ObjectStore, PutOptions } from '../src/storage/object-store.ts';
 import type { Document } from './types.ts';
 

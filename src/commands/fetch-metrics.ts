@@ -2,6 +2,7 @@ import { appendFile, mkdir, rm, writeFile } from 'node:fs/promises';
 import { basename, join } from 'node:path';
 import { metricsPrefix, namePattern, runPrefix } from '../checkpoint/keys.ts';
 import { RunnerError } from '../runtime/errors.ts';
+import { makeFolder } from '../runtime/make-folder.ts';
 import type { ObjectStore } from '../storage/object-store.ts';
 
 /**
@@ -21,6 +22,7 @@ export async function fetchMetrics(store: ObjectStore, run: string, folder: stri
       'ObjectMissing',
       `bucket ${store.bucket} has no figures of ${run}; a run writes the first ones with its first checkpoint`,
     );
+  makeFolder(folder, 'name');
   for (const { phase, key } of pieces) {
     const into = join(folder, phase);
     const name = basename(key);

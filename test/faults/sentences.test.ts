@@ -8,6 +8,7 @@ import { findCommits, readCommit } from '../../src/checkpoint/commits.ts';
 import { readManifest } from '../../src/checkpoint/manifest.ts';
 import { indexData } from '../../src/data/index/index-data.ts';
 import type { RunStatus } from '../../workflows/messages.ts';
+import { startFaultProxy } from '../storage/fault-proxy.ts';
 import { fullDisk } from './full-disk.ts';
 import { type Run, type Site, startSite, startWorker, tinyRecipe } from './harness.ts';
 
@@ -134,10 +135,29 @@ describe('one clear sentence', () => {
       );
       expect(await findCommits(site.store, { run: 'full-disk' })).toEqual([]);
       disk.remove();
-      const { phases } = await withWorker('roomy', { SIGLIP2_SCRATCH: scratch }, async () =>
+      // By the way on a store that lists neither uploads nor versions, and takes no checksums.
+      const lacks = { status: 501, code: 'NotImplemented', message: 'not implemented' };
+      const proxy = await startFaultProxy(site.services.s3!.endpoint!);
+      let refused = 0;
+      proxy.faults = [
+        { at: ({ line }) => /^GET .*[?&](uploads|versioning)/.test(line), act: lacks, times: 1000 },
+        {
+          at: ({ headers }) => 'x-amz-checksum-crc32' in headers && ++refused > 0,
+          act: lacks,
+          times: 1000,
+        },
+      ];
+      const lacking = { AWS_ENDPOINT_URL: proxy.endpoint, AWS_REQUEST_CHECKSUM_CALCULATION: 'when_required' };
+      const { phases } = await withWorker('roomy', { ...lacking, SIGLIP2_SCRATCH: scratch }, async () =>
         (await site.start('full-disk', short)).result(),
       );
       expect(phases[0]!.checkpoint.step).toBe(80);
+      const lines = proxy.lines.join('\n');
+      expect(lines).toMatch(/^PUT .*model\.safetensors/m);
+      expect(lines).toMatch(/^GET .*[?&]uploads/m);
+      expect(lines).toMatch(/^GET .*[?&]versioning/m);
+      expect(refused).toBe(0);
+      await proxy.close();
     },
     patience,
   );

@@ -1,5 +1,6 @@
-import { mkdir, writeFile } from 'node:fs/promises';
+import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
+import { makeFolder } from '../../runtime/make-folder.ts';
 import { tensorBytes } from '../../safetensors/dtypes.ts';
 import { toBfloat16 } from '../../safetensors/float-bytes.ts';
 import { type TensorToWrite, writeSafetensors } from '../../safetensors/safetensors.ts';
@@ -22,7 +23,7 @@ export async function writeModelFolder(
   { config, tensors }: Pick<ModelFolder, 'config' | 'tensors'>,
   { dtype, shardBytes }: FolderOptions,
 ): Promise<void> {
-  await mkdir(folder, { recursive: true });
+  makeFolder(folder, 'name');
   for (const { path, content } of [...checkpointSidecars(config, dtype), ...(await tokenizerFolderFiles(config))])
     await writeFile(join(folder, path), content);
   const shards = inShards(dtype === 'bf16' ? tensors.map(halved) : tensors, shardBytes);
