@@ -1,5 +1,6 @@
 import { randomBytes } from 'node:crypto';
 import { Context } from '@temporalio/activity';
+import { beginPhase } from './begin-phase.ts';
 import type { Attempt, Dependencies } from './dependencies.ts';
 import { onDevice } from './device-time.ts';
 import { evaluate } from './evaluate.ts';
@@ -12,6 +13,7 @@ import { recoverCheckpoint } from './recover-checkpoint.ts';
 import { replan } from './replan.ts';
 import { scoreShard } from './score-shard.ts';
 import { sealScores } from './seal-scores.ts';
+import { signed } from './signed.ts';
 import { trainShard } from './train-shard.ts';
 import type { Activities } from './types.ts';
 
@@ -22,14 +24,15 @@ export function createActivities(deps: Dependencies): Activities {
   return {
     plan: activity(deps, plan),
     planPhase: activity(deps, planPhase),
-    trainShard: activity(deps, onDevice(trainShard)),
+    beginPhase: activity(deps, beginPhase),
+    trainShard: activity(deps, onDevice(signed(trainShard))),
     recoverCheckpoint: activity(deps, recoverCheckpoint),
     pruneCheckpoints: activity(deps, pruneCheckpoints),
     sweep: activity(deps, sweep),
     replan: activity(deps, replan),
-    evaluate: activity(deps, evaluate),
-    exportModel: activity(deps, exportModel),
-    scoreShard: activity(deps, onDevice(scoreShard)),
+    evaluate: activity(deps, signed(evaluate)),
+    exportModel: activity(deps, signed(exportModel)),
+    scoreShard: activity(deps, onDevice(signed(scoreShard))),
     sealScores: activity(deps, sealScores),
   };
 }

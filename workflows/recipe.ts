@@ -1,4 +1,5 @@
 import {
+  CancellationScope,
   ContinueAsNew,
   continueAsNew,
   executeChild,
@@ -19,13 +20,14 @@ import { siglip2Phase } from './phase.ts';
 import { PhaseGraph } from './phase-graph.ts';
 import { unknownSignal } from './phase-handlers.ts';
 import type { PhaseInput } from './phase-progress.ts';
-import { evaluateOptions, lightOptions } from './policies.ts';
+import { evaluateOptions, lightOptions, tidyOptions } from './policies.ts';
 import { reportProblem } from './report-problem.ts';
 import type { HandedOver, PhaseEnd, PhaseResult, RecipeResult } from './results.ts';
 import { showIn } from './search-attributes.ts';
 import { setSteering } from './steering.ts';
 
-const { plan, exportModel, sweep } = proxyActivities<Activities>(lightOptions);
+const { plan, exportModel } = proxyActivities<Activities>(lightOptions);
+const { sweep } = proxyActivities<Activities>(tidyOptions);
 const { evaluate } = proxyActivities<Activities>(evaluateOptions);
 
 /**
@@ -84,7 +86,7 @@ export async function siglip2Recipe(...given: [unknown?, RunCarried?]): Promise<
     const serious = failed.find((reason) => phases.length === 0 || !wasAbandoned(reason));
     if (serious !== undefined) throw serious;
     // Runs of before this was written end without.
-    if (patched('sweep')) await sweep({ run }).catch(() => {});
+    if (patched('sweep')) await sweep({ run }).catch((error) => graph.note(planned.phases.at(-1)!, notSwept(error)));
     become('done');
     const { examples, corrupt } = planned;
     return { run, data: { examples, corrupt }, phases };
@@ -92,6 +94,9 @@ export async function siglip2Recipe(...given: [unknown?, RunCarried?]): Promise<
     if (error instanceof ContinueAsNew) throw error;
     const stopped = isCancellation(error);
     if (!stopped) failure = sentence(error);
+    // What phases had borrowed that never began; a run that was not planned has borrowed nothing.
+    if (graph.plans.length > 0 && patched('leaves-tidy'))
+      await CancellationScope.nonCancellable(() => sweep({ run })).catch(() => {});
     become(stopped ? 'stopped' : 'failed');
     throw clearFailure(error);
   }
@@ -173,6 +178,10 @@ export async function siglip2Recipe(...given: [unknown?, RunCarried?]): Promise<
       await handOver.during(() => sleep(Math.min(5 * 2 ** tries, 300) * 1000));
       return null;
     }
+  }
+
+  function notSwept(error: unknown): string {
+    return `not tidied: ${sentence(error)}; npm run siglip2 -- sweep ${run} does it`;
   }
 
   /** What a phase has become: figures, and a folder that `transformers` loads. */
