@@ -494,6 +494,11 @@ describe('a run that began under this code', () => {
     ['phase-limited.json', 'limited/pretrain'],
     ['phase-went-back.json', 'patient/pretrain'],
     ['phase-cut-short.json', 'cut-short/acid'],
+    ['phase-timed.json', 'limited/pretrain'],
+    // Of a run that had several histories.
+    ['recipe-first-of-many.json', 'long'],
+    ['recipe-next-of-many.json', 'long'],
+    ['phase-handed-over.json', 'long/broken'],
     // From before changes that stand behind `patched`.
     ['recipe-graph.json', 'graph'],
     ['recipe-abandoned.json', 'broken-branch'],
