@@ -1,8 +1,11 @@
 import { createHash } from 'node:crypto';
 import pMap from 'p-map';
 import { RunnerError } from '../../runtime/errors.ts';
+import { foreignKind, kindBytes } from '../../runtime/file-kind.ts';
+import { turns } from '../../runtime/turns.ts';
 import type { ObjectInfo, ObjectStore } from '../../storage/object-store.ts';
-import { PartReader } from './part-reader.ts';
+import { ForwardReader } from './forward-reader.ts';
+import { printable, unprintable } from './printable.ts';
 import { tarMembers } from './tar.ts';
 import type { ByteRange, CorruptMember, DataIndex, ShardIndex } from './types.ts';
 
@@ -35,13 +38,18 @@ export async function indexData(store: ObjectStore, place: string | readonly str
 
 async function shardsBelow(store: ObjectStore, prefix: string): Promise<ObjectInfo[]> {
   const found: ObjectInfo[] = [];
-  for await (const info of store.list(`${prefix.replace(/\/+$/, '')}/`))
+  let packed: string | null = null;
+  for await (const info of store.list(`${prefix.replace(/\/+$/, '')}/`)) {
     if (info.key.endsWith('.tar')) found.push(info);
+    else if (/\.(tar\.\w+|tgz)$/.test(info.key)) packed ??= info.key;
+  }
   if (found.length > 0) return found;
-  throw new RunnerError(
-    'DataContract',
-    `data: no .tar shards below ${prefix}/ in bucket ${store.bucket}; look with aws s3 ls s3://${store.bucket}/${prefix}/`,
-  );
+  const hint = prefix.endsWith('.tar')
+    ? 'name the folder that it lies in'
+    : packed === null
+      ? `look with aws s3 ls s3://${store.bucket}/${prefix}/`
+      : `${printable(packed)} is compressed: unpack it`;
+  throw new RunnerError('DataContract', `data: no .tar shards below ${prefix}/ in bucket ${store.bucket}; ${hint}`);
 }
 
 /** sha256 over the sorted (key, bytes, etag) of the shards: equal when the data is. */
@@ -51,13 +59,18 @@ export function fingerprintOf(shards: readonly { key: string; bytes: number; eta
 }
 
 async function indexShard(store: ObjectStore, { key, bytes, etag }: ObjectInfo) {
-  const reader = new PartReader(store, { key, bytes, etag });
-  const parts = new Map<string, { image?: ByteRange; meta?: ByteRange; fault?: string }>();
+  const reader = new ForwardReader(store, { key, bytes, etag });
   const corrupt: CorruptMember[] = [];
   const refuse = (name: string, reason: string) => corrupt.push({ shard: key, name: printable(name), reason });
+  const start = await reader.read(0, Math.min(bytes, kindBytes));
+  const parts = new Map<string, { image?: ByteRange; meta?: ByteRange; fault?: string }>();
+  const turn = turns();
   for await (const member of tarMembers((offset, size) => reader.read(offset, size), bytes)) {
+    await turn();
     if ('fault' in member) {
-      refuse(member.name, member.fault);
+      const kind = member.name === 'byte 0' ? foreignKind(start) : null;
+      refuse(member.name, kind === null ? member.fault : `the shard is no tar file: ${kind}`);
+      if (kind !== null) return { shard: { key, bytes, etag, examples: [] } satisfies ShardIndex, corrupt };
       continue;
     }
     const reason = unsafe(member.name);
@@ -80,7 +93,7 @@ async function indexShard(store: ObjectStore, { key, bytes, etag }: ObjectInfo) 
     else if (!image || !meta) refuse(name, image ? 'no JSON member' : 'no image member');
     else examples.push({ name, image, meta });
   }
-  return { shard: { key, bytes, etag, examples } satisfies ShardIndex, corrupt };
+  return { shard: { key, bytes, etag, sha256: await reader.sha256(), examples } satisfies ShardIndex, corrupt };
 }
 
 /** WebDataset's rule: folder and base name up to the first dot, and the rest. */
@@ -93,14 +106,13 @@ function splitName(path: string): { name: string; extension: string } {
 
 /** Names are never used as paths here; but who reads reports and exports may, so odd ones are left out. */
 function unsafe(name: string): string | null {
-  if (name.length > longestName) return `name of ${name.length} characters, at most ${longestName}`;
-  if (name.startsWith('/') || /^[A-Za-z]:/.test(name) || name.includes('\\')) return 'name is an absolute path';
+  const characters = name.length > longestName ? [...name].length : name.length;
+  if (characters > longestName) return `name of ${characters} characters, at most ${longestName}`;
+  if (name.length === 0) return 'name is empty';
+  if (/^[/\\]|^[A-Za-z]:[/\\]/.test(name)) return 'name is an absolute path';
+  if (name.includes('\\')) return 'name has a backslash';
   if (name.split('/').includes('..')) return 'name leads out of its folder';
-  if (printable(name) !== name || name.length === 0) return 'name has control characters or is empty';
+  if (name.replace(unprintable, '') !== name)
+    return 'name has control characters, or marks that turn the direction of text';
   return null;
-}
-
-function printable(name: string): string {
-  const short = name.length > 120 ? `${name.slice(0, 100)}... (${name.length} characters)` : name;
-  return short.replace(/[\p{C}\u2028\u2029]/gu, '?');
 }

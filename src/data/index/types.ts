@@ -15,6 +15,8 @@ export interface ShardIndex {
   readonly key: string;
   readonly bytes: number;
   readonly etag: string;
+  /** Of all its bytes as they were indexed; absent in indexes of older versions. */
+  readonly sha256?: string;
   readonly examples: readonly ExampleEntry[];
 }
 
