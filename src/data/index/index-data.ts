@@ -67,25 +67,26 @@ async function indexShard(store: ObjectStore, { key, bytes, etag }: ObjectInfo) 
   const turn = turns();
   for await (const member of tarMembers((offset, size) => reader.read(offset, size), bytes)) {
     await turn();
-    if ('fault' in member) {
-      const kind = member.name === 'byte 0' ? foreignKind(start) : null;
-      refuse(member.name, kind === null ? member.fault : `the shard is no tar file: ${kind}`);
-      if (kind !== null) return { shard: { key, bytes, etag, examples: [] } satisfies ShardIndex, corrupt };
-      continue;
-    }
-    const reason = unsafe(member.name);
-    if (reason !== null) {
-      refuse(member.name, reason);
-      continue;
+    const kind = member.name === 'byte 0' ? foreignKind(start) : null;
+    if (kind !== null) {
+      refuse('byte 0', `the shard is no tar file: ${kind}`);
+      return { shard: { key, bytes, etag, examples: [] } satisfies ShardIndex, corrupt };
     }
     const { name, extension } = splitName(member.name);
-    const kind = extension === 'json' ? 'meta' : imageExtensions.has(extension) ? 'image' : null;
-    if (kind === null) continue;
-    const part = parts.get(name) ?? {};
-    if (part[kind]) part.fault = `more than one ${kind === 'meta' ? 'JSON' : 'image'} member`;
-    else if (member.size === 0) part.fault = `empty ${extension} member`;
-    part[kind] ??= { offset: member.offset, size: member.size };
-    parts.set(name, part);
+    const part = extension === 'json' ? 'meta' : imageExtensions.has(extension) ? 'image' : null;
+    if (part === null) {
+      if ('fault' in member) refuse(member.name, member.fault);
+      continue;
+    }
+    // Both members of an example have their faults in one place: it is counted once.
+    const known = name.length > 2 * longestName ? printable(name) : name;
+    const own = parts.get(known) ?? {};
+    parts.set(known, own);
+    const fault = 'fault' in member ? member.fault : unsafe(member.name, name);
+    if (fault !== null) own.fault ??= fault;
+    else if (own[part]) own.fault ??= `more than one ${part === 'meta' ? 'JSON' : 'image'} member`;
+    else if ('size' in member && member.size === 0) own.fault ??= `empty ${extension} member`;
+    if (fault === null && 'offset' in member) own[part] ??= { offset: member.offset, size: member.size };
   }
   const examples: ShardIndex['examples'][number][] = [];
   for (const [name, { image, meta, fault }] of parts) {
@@ -105,14 +106,14 @@ function splitName(path: string): { name: string; extension: string } {
 }
 
 /** Names are never used as paths here; but who reads reports and exports may, so odd ones are left out. */
-function unsafe(name: string): string | null {
-  const characters = name.length > longestName ? [...name].length : name.length;
+function unsafe(path: string, name: string): string | null {
+  const characters = path.length > longestName ? [...path].length : path.length;
   if (characters > longestName) return `name of ${characters} characters, at most ${longestName}`;
   if (name.length === 0) return 'name is empty';
-  if (/^[/\\]|^[A-Za-z]:[/\\]/.test(name)) return 'name is an absolute path';
-  if (name.includes('\\')) return 'name has a backslash';
-  if (name.split('/').includes('..')) return 'name leads out of its folder';
-  if (name.replace(unprintable, '') !== name)
+  if (/^[/\\]|^[A-Za-z]:[/\\]/.test(path)) return 'name is an absolute path';
+  if (path.includes('\\')) return 'name has a backslash';
+  if (path.split('/').includes('..')) return 'name leads out of its folder';
+  if (path.replace(unprintable, '') !== path)
     return 'name has control characters, or marks that turn the direction of text';
   return null;
 }

@@ -27,6 +27,15 @@ export interface CorruptMember {
   readonly reason: string;
 }
 
+/** Members that were not used, each counted once. At most 2 KB of JSON, whatever the data are. */
+export interface SkippedSummary {
+  readonly members: number;
+  /** There may be more: only so many are told apart. */
+  readonly orMore?: true;
+  /** By what is wrong with them, most first, and of each reason one of them. */
+  readonly reasons: readonly { readonly reason: string; readonly members: number; readonly example: string }[];
+}
+
 /** What lies under a prefix. `fingerprint`: sha256 over the sorted (key, bytes, etag) of its shards. */
 export interface DataIndex {
   readonly prefix: string;

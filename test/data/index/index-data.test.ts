@@ -86,8 +86,8 @@ test('hostile names are refused, and reports of them are short and printable', a
   });
   const { shards, corrupt } = await indexData(store, 'd');
   expect(shards[0]!.examples.map(({ name }) => name)).toEqual(['fine']);
-  expect(corrupt.filter(({ reason }) => reason === 'name leads out of its folder')).toHaveLength(4);
-  expect(corrupt.filter(({ reason }) => reason === 'name is an absolute path')).toHaveLength(4);
+  expect(corrupt.filter(({ reason }) => reason === 'name leads out of its folder')).toHaveLength(2);
+  expect(corrupt.filter(({ reason }) => reason === 'name is an absolute path')).toHaveLength(2);
   expect(corrupt.map(({ reason }) => reason)).toContain('name of 10004 characters, at most 512');
   for (const { name } of corrupt) expect(name).toMatch(/^[\x20-\x7e]{1,140}$/);
 });
@@ -113,19 +113,17 @@ test('names may have 512 characters, joiners and colons, and what turns the dire
     ),
   );
   const { shards, corrupt } = await indexData(await storeOf({ 'd/1.tar': body }), 'd');
-  // Of the one of 508 the JSON member has a name that is too long.
   expect(shards[0]!.examples.map(({ name }) => name)).toEqual([...taken, 's:scene/1']);
   const marks = 'name has control characters, or marks that turn the direction of text';
   const counts: Record<string, number> = {};
   for (const { reason } of corrupt) counts[reason] = (counts[reason] ?? 0) + 1;
   expect(counts).toEqual({
-    [marks]: 4,
+    [marks]: 2,
     'name of 513 characters, at most 512': 1,
-    'no JSON member': 1,
-    'name has a backslash': 2,
-    'name is an absolute path': 4,
+    'name has a backslash': 1,
+    'name is an absolute path': 2,
   });
-  expect(corrupt.find(({ reason }) => reason === marks)!.name).toBe('right?left.png');
+  expect(corrupt.find(({ reason }) => reason === marks)!.name).toBe('right?left');
 });
 
 test('what stands in for a shard is named, counted, and not searched for headers', async () => {
@@ -142,7 +140,6 @@ test('what stands in for a shard is named, counted, and not searched for headers
   const { examples, corrupt } = await indexData(store, 'd');
   expect(examples).toBe(3);
   expect(corrupt.map(({ shard, reason }) => `${shard}: ${reason}`)).toEqual([
-    'd/0.tar: name has control characters, or marks that turn the direction of text',
     'd/0.tar: name has control characters, or marks that turn the direction of text',
     'd/1.tar: the shard is no tar file: a Git LFS pointer: git lfs pull fetches the file itself',
     'd/2.tar: the shard is no tar file: an HTML page, perhaps of a login or an error',
