@@ -1,16 +1,18 @@
+import { constants } from 'node:buffer';
 import { randomUUID } from 'node:crypto';
 import { mkdir, readFile, rename, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { runPrefix } from '../src/checkpoint/keys.ts';
+import { canonicalBytes } from '../src/runtime/canonical-bytes.ts';
 import { isRunnerError, RunnerError } from '../src/runtime/errors.ts';
-import { canonicalJson, sha256 } from '../src/runtime/hash.ts';
+import { sha256 } from '../src/runtime/hash.ts';
 import type { ObjectStore } from '../src/storage/object-store.ts';
 import type { Document } from './types.ts';
 
 /** Keeps JSON in the bucket under its own hash: writing it twice is writing it once. */
 export async function keepDocument(store: ObjectStore, run: string, name: string, value: unknown): Promise<Document> {
-  const text = canonicalJson(value);
-  const hash = sha256(text);
+  const { bytes: text, sha256: hash } = await canonicalBytes(value);
+  if (text.length > constants.MAX_STRING_LENGTH) throw tooLarge(name, text.length);
   const key = `${runPrefix(run)}data/${name}-${hash.slice(0, 16)}.json`;
   try {
     await store.put(key, text, { ifAbsent: true, contentType: 'application/json' });
@@ -19,6 +21,13 @@ export async function keepDocument(store: ObjectStore, run: string, name: string
   }
   return { key, sha256: hash };
 }
+
+/** Who reads it needs it as one text. */
+const tooLarge = (name: string, bytes: number) =>
+  new RunnerError(
+    'DataContract',
+    `data: ${name} would have ${bytes} bytes, and ${constants.MAX_STRING_LENGTH} are possible, about five million examples; train on fewer shards at a time, each part by a run that goes on from the one before`,
+  );
 
 /** A document of the bucket as a local file, fetched once. DataContract when it is not what was planned. */
 export async function fetchDocument(store: ObjectStore, document: Document, folder: string): Promise<string> {

@@ -59,6 +59,7 @@ export async function replan(
       ...(index && {
         index: await keepDocument(store, plan.run, 'train-index', index),
         dataFingerprint: index.fingerprint,
+        members: index.examples + index.corrupt.length,
         // Numbers of batches of other data.
         skip: [],
       }),

@@ -1,5 +1,6 @@
 import type { CheckpointMetrics, CheckpointRef } from '../src/checkpoint/types.ts';
 import type { ScoreDtype } from '../src/data/index/score-index.ts';
+import type { SkippedSummary } from '../src/data/index/types.ts';
 import type { ModelConfig } from '../src/model/sizes.ts';
 import type { Overrides } from '../src/recipe/overrides.ts';
 import type { Pace } from '../src/recipe/pace.ts';
@@ -23,6 +24,8 @@ export interface PhasePlan {
   /** DataIndex of the training data. */
   readonly index: Document;
   readonly dataFingerprint: string;
+  /** Members of its data that are examples, or were to be; absent in plans of older versions. */
+  readonly members?: number;
   readonly batch: number;
   /** Why its batches can't be changed; absent where they can, and in plans of older versions. */
   readonly fixedBatches?: 'naflex' | 'curation';
@@ -66,6 +69,8 @@ export interface EvaluationPlan {
   readonly dataFingerprint: string;
   readonly languages: readonly string[];
   readonly maxExamples: number;
+  /** Members of its shards that can't be used; absent in plans of older versions. */
+  readonly corrupt?: number;
 }
 
 export interface RunPlan {
@@ -73,7 +78,7 @@ export interface RunPlan {
   readonly recipeHash: string;
   readonly phases: readonly PhasePlan[];
   readonly evaluation: EvaluationPlan | null;
-  /** Examples that are trained on, and members of the shards that can't be used. */
+  /** Examples that are trained on, and members of all shards that can't be: those that are evaluated on too. */
   readonly examples: number;
   readonly corrupt: number;
   readonly parameters: number;
@@ -104,6 +109,11 @@ export interface ShardInput {
   readonly pace?: Pace | null;
 }
 
+/** Members of the data of a phase that it has not used, of so many. */
+export interface SkippedOf extends SkippedSummary {
+  readonly of?: number;
+}
+
 /** What a commit says about itself, for status. */
 export interface ShardResult {
   readonly checkpoint: CheckpointRef;
@@ -113,6 +123,8 @@ export interface ShardResult {
   readonly attempt: string;
   /** Where the plan says auto and it is known by now: how the phase goes on. */
   readonly pace?: Pace;
+  /** Members of its data that the phase has not used; absent where there are none. */
+  readonly skipped?: SkippedOf;
 }
 
 /** Details of a heartbeat of trainShard, newest figures first. */

@@ -16,6 +16,7 @@ import type {
   PhasePlan,
   RunPlan,
   ShardResult,
+  SkippedOf,
 } from '../activities/types.ts';
 import { clearFailure, sentence, wasAbandoned } from './failures.ts';
 import { historyQuery, type PhaseState, phaseReportSignal, planQuery, runStatusOf, statusQuery } from './messages.ts';
@@ -25,12 +26,15 @@ import type { PhaseInput } from './phase-progress.ts';
 import { evaluateOptions, lightOptions } from './policies.ts';
 import { showIn } from './search-attributes.ts';
 import { setSteering, wishSignal } from './steering.ts';
+import { usedOf } from './used-of.ts';
 
 /** What a finished phase answers: references and figures. */
 export interface PhaseResult {
   readonly phase: string;
   readonly checkpoint: ShardResult['checkpoint'] & { readonly uri: string };
   readonly metrics: ShardResult['metrics'];
+  /** Members of its data that it has not used; absent when it used all. */
+  readonly skipped?: ShardResult['skipped'];
   readonly evaluation: EvaluationResult | null;
   readonly export: ExportResult;
 }
@@ -38,8 +42,12 @@ export interface PhaseResult {
 /** What a finished run answers. */
 export interface RecipeResult {
   readonly run: string;
-  /** Examples that were trained on, and members of the shards that could not be used. */
-  readonly data: { readonly examples: number; readonly corrupt: number };
+  /** Examples that were trained on, and members of the shards that could not be used, each once; with the most frequent reasons. */
+  readonly data: {
+    readonly examples: number;
+    readonly corrupt: number;
+    readonly reasons?: SkippedOf['reasons'];
+  };
   /** In the order of the recipe. */
   readonly phases: readonly PhaseResult[];
 }
@@ -95,8 +103,7 @@ export async function siglip2Recipe(recipe: unknown): Promise<RecipeResult> {
     // Runs of before this was written end without.
     if (patched('sweep')) await sweep({ run }).catch(() => {});
     become('done');
-    const { examples, corrupt } = planned;
-    return { run, data: { examples, corrupt }, phases };
+    return { run, data: usedOf(planned, phases), phases };
 
     async function runPhase(phase: PhasePlan): Promise<PhaseResult | null> {
       let last: PhaseEnd | null = null;
@@ -142,12 +149,19 @@ export async function siglip2Recipe(recipe: unknown): Promise<RecipeResult> {
 
   /** What a phase has become: figures, and a folder that `transformers` loads. */
   async function takeStock({ evaluation }: RunPlan, phase: PhasePlan, last: ShardResult): Promise<PhaseResult> {
-    const { checkpoint, metrics } = last;
+    const { checkpoint, metrics, skipped } = last;
     become('evaluating', phase.phase);
     const evaluated = evaluation && (await evaluate({ plan: phase, evaluation, checkpoint }));
     become('exporting', phase.phase);
     const exported = await exportModel({ plan: phase, checkpoint, evaluation: evaluated });
     const uri = exported.uri.slice(0, -exported.prefix.length) + checkpoint.prefix;
-    return { phase: phase.phase, checkpoint: { ...checkpoint, uri }, metrics, evaluation: evaluated, export: exported };
+    return {
+      phase: phase.phase,
+      checkpoint: { ...checkpoint, uri },
+      metrics,
+      ...(skipped && { skipped }),
+      evaluation: evaluated,
+      export: exported,
+    };
   }
 }

@@ -2,6 +2,7 @@ import { mkdir, readFile, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { setImmediate as yieldToEvents } from 'node:timers/promises';
 import { openBatches } from '../data/batches/batches.ts';
+import { SkippedMembers } from '../data/index/skipped-members.ts';
 import type { CorruptMember, DataIndex } from '../data/index/types.ts';
 import type { Pace } from '../recipe/pace.ts';
 import type { Position } from '../recipe/position.ts';
@@ -42,8 +43,13 @@ interface Held {
   readonly curator: Curator | null;
   /** Content hash of the state in the graph, or null when no snapshot was taken of it. */
   sha256: string | null;
-  /** `index`: of which data, and without which batches. `next`: the batch of the step after. */
-  inputs: { readonly of: StepInputs; readonly index: string; next: number } | null;
+  /** `index`: of which data, and without which batches. `corrupt`: what it could not use. `next`: the batch of the step after. */
+  inputs: {
+    readonly of: StepInputs;
+    readonly index: string;
+    readonly corrupt: readonly CorruptMember[];
+    next: number;
+  } | null;
 }
 
 /** Trains shards one after another, keeping graph, state and batches while the next shard goes on from them. */
@@ -65,14 +71,14 @@ export class TrainingSession {
 
     const steps = new PhaseSteps(settings.batches);
     const seenBefore = (step: number) => job.begins.examples + steps.seenBefore(step - 1 - job.begins.step);
-    const skipped: CorruptMember[] = [];
+    const skipped = new SkippedMembers([...held.inputs!.corrupt, ...(job.skipped ?? [])]);
     const window = new Window();
     const pacing = new Pacing(job);
     for (let step = from.step + 1; step <= pacing.end; step++) {
       const asked = performance.now();
       const { batch, figures, waited } = await inputs.next(step);
       held.inputs!.next = step - job.begins.step;
-      skipped.push(...batch.skipped);
+      skipped.add(batch.skipped);
       checkBatch(settings, step, batch);
       const stepped = held.trainer.step(step, batch, seenBefore(step));
       checkStep(settings, step, batch, stepped);
@@ -80,7 +86,7 @@ export class TrainingSession {
       window.add({
         count: seenBefore(step + 1) - seenBefore(step),
         loss,
-        objectives: { ...objectives, ...figures },
+        objectives: { ...objectives, ...figures, ...(skipped.size > 0 && { 'data/skipped': skipped.size }) },
         waited,
         took: performance.now() - asked,
       });
@@ -103,7 +109,7 @@ export class TrainingSession {
         pacing.taken(performance.now() - began);
         held.sha256 = last ? written.sha256 : null;
         const reports = held.curator ? [await writeSheet(folder, settings, step, held.curator.extremes)] : [];
-        events.snapshot({ ...position, folder, ...written, metrics, skipped: [...skipped], reports });
+        events.snapshot({ ...position, folder, ...written, metrics, skipped: skipped.list, reports });
       }
       if (step === from.step + 1 || window.due(progressEvery)) events.progress({ ...position, ...window.metrics() });
       if (stop) return;
@@ -142,7 +148,7 @@ export class TrainingSession {
     const held = this.#held!;
     const first = step - begins.step;
     const index = JSON.parse(await readFile(job.indexFile, 'utf8')) as DataIndex;
-    const { fingerprint } = index;
+    const { fingerprint, corrupt } = index;
     const of = `${fingerprint} without ${skip}`;
     if (held.inputs?.index !== of || held.inputs.next !== first) {
       const kept = held.inputs ? await held.inputs.of.waiting(step + 1) : await keptBy(job);
@@ -157,7 +163,7 @@ export class TrainingSession {
         note: events.note,
       });
       const inputs = new StepInputs({ settings, source, fingerprint, curator: held.curator, kept });
-      held.inputs = { of: inputs, index: of, next: first };
+      held.inputs = { of: inputs, index: of, corrupt, next: first };
     }
     return held.inputs.of;
   }
