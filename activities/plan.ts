@@ -18,9 +18,10 @@ import { type Borrowed, findBorrowed, holdBorrowed } from './borrow.ts';
 import type { Attempt, Dependencies } from './dependencies.ts';
 import { keepDocument } from './documents.ts';
 import { beat } from './heartbeat.ts';
+import { keepIndex } from './keep-index.ts';
 import { planCuration } from './plan-curation.ts';
 import { skippedLog } from './skipped.ts';
-import type { Document, EvaluationPlan, PhasePlan, PlanInput, RunPlan } from './types.ts';
+import type { EvaluationPlan, IndexDocument, PhasePlan, PlanInput, RunPlan } from './types.ts';
 
 /**
  * Checks everything that can be checked before anything is spent: recipe, store, data, name. What the run needs
@@ -87,9 +88,9 @@ async function planPhases(
 ): Promise<PhasePlan[]> {
   const spans = phaseSpans(recipe, facts);
   // Phases of the same data have one index between them: it can be large.
-  const indexes = new Map<DataIndex, Promise<Document>>();
+  const indexes = new Map<DataIndex, Promise<IndexDocument>>();
   const indexOf = (index: DataIndex) => {
-    const kept = indexes.get(index) ?? keepDocument(store, run, 'train-index', index);
+    const kept = indexes.get(index) ?? keepIndex(store, run, index);
     indexes.set(index, kept);
     return kept;
   };

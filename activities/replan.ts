@@ -13,6 +13,7 @@ import type { ObjectStore } from '../src/storage/object-store.ts';
 import type { Attempt, Dependencies } from './dependencies.ts';
 import { keepDocument, readDocumentAs } from './documents.ts';
 import { beat } from './heartbeat.ts';
+import { keepIndex } from './keep-index.ts';
 import type { PhasePlan, ReplanInput, Replanned } from './types.ts';
 
 /** The plan of a phase with other settings, which the workflow has checked. Calling it again changes nothing. */
@@ -57,7 +58,7 @@ export async function replan(
       ...plan,
       ...longer,
       ...(index && {
-        index: await keepDocument(store, plan.run, 'train-index', index),
+        index: await keepIndex(store, plan.run, index),
         dataFingerprint: index.fingerprint,
         members: index.examples + index.corrupt.length,
         // Numbers of batches of other data.

@@ -14,6 +14,15 @@ export interface Document {
   readonly sha256: string;
 }
 
+/** A DataIndex. */
+export interface IndexDocument extends Document {
+  /**
+   * sha256 of what it says without the hashes of shards, which indexes of older versions don't have: scores are named by
+   * it, so that those of before are found. Absent: its own.
+   */
+  readonly identity?: string;
+}
+
 /** A phase, resolved: everything that its shards need, once and for all. */
 export interface PhasePlan {
   readonly run: string;
@@ -21,8 +30,8 @@ export interface PhasePlan {
   readonly recipeHash: string;
   /** PhaseSettings. */
   readonly settings: Document;
-  /** DataIndex of the training data. */
-  readonly index: Document;
+  /** Of the training data. */
+  readonly index: IndexDocument;
   readonly dataFingerprint: string;
   /** Members of its data that are examples, or were to be; absent in plans of older versions. */
   readonly members?: number;
