@@ -4,9 +4,10 @@ import type { CorruptMember, SkippedSummary } from './types.ts';
 const mostMembers = 10_000;
 const mostBytes = 2 * 1024 * 1024;
 
-const reasonsShown = 4;
-const reasonBytes = 120;
-const exampleBytes = 240;
+/** Summaries go into reports of workflows, which have little room. */
+const reasonsShown = 3;
+const reasonBytes = 100;
+const exampleBytes = 150;
 
 /** Members of the data that were not used, each counted once, however often it was drawn. */
 export class SkippedMembers {

@@ -27,7 +27,7 @@ export interface CorruptMember {
   readonly reason: string;
 }
 
-/** Members that were not used, each counted once. At most 2 KB of JSON, whatever the data are. */
+/** Members that were not used, each counted once. At most 1 KB of JSON, whatever the data are. */
 export interface SkippedSummary {
   readonly members: number;
   /** There may be more: only so many are told apart. */
