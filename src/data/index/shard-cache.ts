@@ -201,7 +201,7 @@ export class ShardCache {
 function otherBytes({ bucket }: ShardStore, { key, sha256 }: RemoteShard, found: string): RunnerError {
   return new RunnerError(
     'DataContract',
-    `s3://${bucket}/${key} is damaged: it has the sha256 ${found}, and had ${sha256} when it was written or planned with; put back what it was, or make it again and start a run under another name`,
+    `s3://${bucket}/${key} is damaged: it has the sha256 ${found}, and ${sha256} is wanted; put back what it was, or cancel the run and start it again, which plans it with what is there`,
     { details: { object: key } },
   );
 }
