@@ -86,7 +86,7 @@ export class TrainingSession {
       window.add({
         count: seenBefore(step + 1) - seenBefore(step),
         loss,
-        objectives: { ...objectives, ...figures, ...(skipped.size > 0 && { 'data/skipped': skipped.size }) },
+        objectives: { ...objectives, ...figures },
         waited,
         took: performance.now() - asked,
       });
@@ -100,7 +100,7 @@ export class TrainingSession {
       if (pacing.snapshotDue(step) || last) {
         const waiting = await inputs.waiting(step + 1);
         const began = performance.now();
-        const metrics = window.metrics();
+        const metrics = window.metrics(skipped.size);
         const folder = join(job.snapshotFolder, `step-${String(step).padStart(8, '0')}`);
         await rm(folder, { recursive: true, force: true });
         await mkdir(folder, { recursive: true });
@@ -111,7 +111,8 @@ export class TrainingSession {
         const reports = held.curator ? [await writeSheet(folder, settings, step, held.curator.extremes)] : [];
         events.snapshot({ ...position, folder, ...written, metrics, skipped: skipped.list, reports });
       }
-      if (step === from.step + 1 || window.due(progressEvery)) events.progress({ ...position, ...window.metrics() });
+      if (step === from.step + 1 || window.due(progressEvery))
+        events.progress({ ...position, ...window.metrics(skipped.size) });
       if (stop) return;
       // A step blocks the event loop; here messages, the end of the worker and loaders get their turn.
       await yieldToEvents();
@@ -211,7 +212,8 @@ class Window {
     return true;
   }
 
-  metrics() {
+  /** `skipped`: members of the data that are not used, up to now. */
+  metrics(skipped: number) {
     const sum = (of: (step: WindowStep) => number) => this.#steps.reduce((total, step) => total + of(step), 0);
     const took = sum((step) => step.took);
     const mean = (of: (step: WindowStep) => number) => sum(of) / this.#steps.length;
@@ -221,7 +223,11 @@ class Window {
     const chooses = this.#steps.some(({ waited }) => waited.choice !== null);
     return {
       loss: mean((step) => step.loss),
-      objectives: chooses ? { ...means, 'curation/waitShare': sum(({ waited }) => waited.choice ?? 0) / took } : means,
+      objectives: {
+        ...means,
+        ...(chooses && { 'curation/waitShare': sum(({ waited }) => waited.choice ?? 0) / took }),
+        ...(skipped > 0 && { 'data/skipped': skipped }),
+      },
       examplesPerSecond: (1000 * sum((step) => step.count)) / took,
       dataWaitShare: sum(({ waited }) => waited.data) / took,
     };
