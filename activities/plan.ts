@@ -20,9 +20,10 @@ import { findBorrowed } from './borrow.ts';
 import type { Attempt, Dependencies } from './dependencies.ts';
 import { keepDocument } from './documents.ts';
 import { beat } from './heartbeat.ts';
+import { keepIndex } from './keep-index.ts';
 import { planCuration } from './plan-curation.ts';
 import { skippedLog } from './skipped.ts';
-import type { EvaluationPlan, PhasePlan, PlanInput, RunPlan } from './types.ts';
+import type { EvaluationPlan, IndexDocument, PhasePlan, PlanInput, RunPlan } from './types.ts';
 
 /**
  * Checks everything that can be checked before anything is spent: recipe, store, data, name. What the run needs
@@ -44,19 +45,20 @@ export async function plan({ store, log, memory }: Dependencies, input: PlanInpu
     const tooLarge = memory ? memoryProblems(recipe, facts, memory) : [];
     if (tooLarge.length > 0) throw new RunnerError('RecipeInvalid', tooLarge.join('\n'));
     const index = data.main;
+    const corrupt = [...new Set([index, ...recipe.phases.map(data.of)])].flatMap(({ corrupt }) => corrupt);
     const recipeHash = hashOf(recipe);
     // Last, so that a recipe that could not start has not taken the name.
     const { created } = await claimRun(store, run, recipeHash, recipe);
     await holdBorrowed(store, run, borrowed, async (phase) => (await findCommits(store, { run, phase })).length > 0);
-    log.info({ run, recipeHash, created, examples: index.examples, corrupt: index.corrupt.length }, 'planned');
-    skippedLog(log, { run })([...index.corrupt, ...(evaluation?.corrupt ?? [])]);
+    log.info({ run, recipeHash, created, examples: index.examples, corrupt: corrupt.length }, 'planned');
+    skippedLog(log, { run })([...corrupt, ...(evaluation?.corrupt ?? [])]);
     return {
       run,
       recipeHash,
       phases: await planPhases(store, run, recipe, recipeHash, data, facts, borrowed),
       evaluation: evaluation && (await planEvaluation(store, run, recipe, evaluation)),
       examples: index.examples,
-      corrupt: index.corrupt.length + (evaluation?.corrupt.length ?? 0),
+      corrupt: corrupt.length + (evaluation?.corrupt.length ?? 0),
       parameters: parameterCount(modelConfig(recipe, vocabularyOf(recipe, undefined, facts))),
     };
   } finally {
@@ -87,6 +89,13 @@ async function planPhases(
   borrowed: Borrowed,
 ): Promise<PhasePlan[]> {
   const spans = phaseSpans(recipe, facts);
+  // Phases of the same data have one index between them: it can be large.
+  const indexes = new Map<DataIndex, Promise<IndexDocument>>();
+  const indexOf = (index: DataIndex) => {
+    const kept = indexes.get(index) ?? keepIndex(store, run, index);
+    indexes.set(index, kept);
+    return kept;
+  };
   return Promise.all(
     recipe.phases.map(async (phase: Phase, i): Promise<PhasePlan> => {
       const { from, to, branches } = spans[i]!;
@@ -97,8 +106,9 @@ async function planPhases(
         phase: phase.name,
         recipeHash,
         settings: await keepDocument(store, run, `${phase.name}-settings`, settings),
-        index: await keepDocument(store, run, 'train-index', index),
+        index: await indexOf(index),
         dataFingerprint: index.fingerprint,
+        members: index.examples + index.corrupt.length,
         batch: phase.batch,
         ...(settings.batches.naflex && { fixedBatches: 'naflex' }),
         ...(phase.curation && { fixedBatches: 'curation' }),
@@ -132,5 +142,6 @@ async function planEvaluation(
 ): Promise<EvaluationPlan> {
   const { languages, maxExamples } = recipe.evaluate;
   const document = await keepDocument(store, run, 'evaluation-index', index);
-  return { index: document, dataFingerprint: index.fingerprint, languages, maxExamples };
+  const { fingerprint, corrupt } = index;
+  return { index: document, dataFingerprint: fingerprint, languages, maxExamples, corrupt: corrupt.length };
 }

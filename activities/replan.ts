@@ -14,6 +14,7 @@ import { changesOf } from './changes.ts';
 import type { Attempt, Dependencies } from './dependencies.ts';
 import { keepDocument, readDocumentAs } from './documents.ts';
 import { beat } from './heartbeat.ts';
+import { keepIndex } from './keep-index.ts';
 import type { PhasePlan, ReplanInput, Replanned } from './types.ts';
 
 /** The plan of a phase with other settings, which the workflow has checked. Calling it again changes nothing. */
@@ -58,8 +59,9 @@ export async function replan(
       ...plan,
       ...longer,
       ...(index && {
-        index: await keepDocument(store, plan.run, 'train-index', index),
+        index: await keepIndex(store, plan.run, index),
         dataFingerprint: index.fingerprint,
+        members: index.examples + index.corrupt.length,
         // Numbers of batches of other data.
         skip: [],
       }),

@@ -6,6 +6,7 @@ import { checkpointSidecars } from '../src/checkpoint/hugging-face/config.ts';
 import { readManifest } from '../src/checkpoint/manifest.ts';
 import { restoreCheckpoint } from '../src/checkpoint/restore.ts';
 import type { Commit, Manifest } from '../src/checkpoint/types.ts';
+import { SkippedMembers } from '../src/data/index/skipped-members.ts';
 import type { PhaseSettings } from '../src/recipe/phase-settings.ts';
 import { RunnerError } from '../src/runtime/errors.ts';
 import { fewSources } from '../src/telemetry/few-sources.ts';
@@ -55,7 +56,8 @@ export async function trainFrom(
   attempt.signal.addEventListener('abort', stopped);
   if (attempt.signal.aborted) stopped();
   // What a phase skips is its own; its parent's manifest names what the parent skipped.
-  const skippedBefore = state && start?.phase === input.plan.phase ? state.manifest.skipped : [];
+  const known = new SkippedMembers(state && start?.phase === input.plan.phase ? state.manifest.skipped : []);
+  const skipped = known.list;
   let diverged = false;
   const tellSkipped = skippedLog(deps.log, { run: input.plan.run, phase: input.plan.phase });
   const series = new MetricSeries();
@@ -64,14 +66,14 @@ export async function trainFrom(
       if (diverged) return;
       const from = shard.newest?.step ?? input.plan.from.step;
       const began = performance.now();
-      const commit = await commitSnapshot(shard, snapshot, settings, skippedBefore);
+      const commit = await commitSnapshot(shard, snapshot, settings);
       shard.newest = commit;
       trainer.committed((performance.now() - began) / 1000);
       log(`committed step ${commit.step}`);
       // Figures are for people: no run fails for them.
       await series.keep(deps.store, commit, from).catch((error) => log(`figures were not written: ${error.message}`));
       await keepReports(deps.store, commit, snapshot).catch((error) => log(`no report was written: ${error.message}`));
-      tellSkipped(snapshot.skipped);
+      tellSkipped(known.add(snapshot.skipped));
       // On a GPU another attempt's bits may differ: what was committed first counts, and training goes on from it.
       diverged = commit.sha256 !== snapshot.sha256;
       if (diverged) stop.abort();
@@ -95,6 +97,7 @@ export async function trainFrom(
       kind: 'train',
       ...settled,
       ...data,
+      skipped,
       from,
       begins: plan.begins ?? plan.from,
       toStep: shard.end,
@@ -188,7 +191,6 @@ async function commitSnapshot(
   { deps, input, attempt, newest }: Shard,
   { step, examples, state, metrics, folder, skipped }: Snapshot,
   settings: PhaseSettings,
-  skippedBefore: Manifest['skipped'],
 ): Promise<Commit> {
   const { run, phase, recipeHash, dataFingerprint } = input.plan;
   const { commit } = await commitCheckpoint(
@@ -199,7 +201,7 @@ async function commitSnapshot(
       settingsSha256: input.plan.settings.sha256,
       parent: newest && toRef(newest),
       codeVersion: deps.codeVersion,
-      skipped: [...skippedBefore, ...skipped].slice(0, 10_000),
+      skipped,
       attempt: attempt.id,
       sidecars: checkpointSidecars(settings.model),
       inputHash: inputHash(input, step),

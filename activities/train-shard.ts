@@ -12,6 +12,7 @@ import { beat } from './heartbeat.ts';
 import { endOf, recordedPace } from './pace.ts';
 import type { Shard } from './shard.ts';
 import { newestStart } from './shard-start.ts';
+import { skippedBy } from './skipped.ts';
 import { trainFrom } from './train-from.ts';
 import type { ShardHeartbeat, ShardInput, ShardResult } from './types.ts';
 
@@ -80,7 +81,8 @@ async function finished({ deps, input, pace }: Shard, commit: Commit): Promise<S
   // A worker may have died between a commit and its hint. The hint is for people: no run fails for it.
   await repairHint(deps.store, input.plan).catch((error) => deps.log.warn({ run: commit.run }, String(error)));
   const { metrics, committed, attempt } = commit;
-  return { checkpoint: toRef(commit), metrics, committed, attempt, ...(pace && { pace }) };
+  const skipped = await skippedBy(deps, input.plan, commit);
+  return { checkpoint: toRef(commit), metrics, committed, attempt, ...(pace && { pace }), ...(skipped && { skipped }) };
 }
 
 function noAccident(error: RunnerError, step: number): RunnerError {

@@ -1,3 +1,4 @@
+import type { Status } from '../../workflows/messages.ts';
 import { formatResult } from './format-evaluation.ts';
 import type { PendingWork, RunStatus } from './run-status.ts';
 
@@ -21,6 +22,7 @@ export function formatStatus(status: RunStatus, now: number = Date.now()): strin
   }
   const curation = curationOf(live?.objectives ?? commit?.metrics.objectives);
   if (curation) lines.push(curation);
+  if (workflow?.skipped) lines.push(`  ${notUsed(workflow.skipped)}`);
   if (workflow?.doing) lines.push(`  ${workflow.doing}`);
   const next = workflow && nextCommands[workflow.state];
   if (next) lines.push(`  go on with: temporal workflow update execute --workflow-id ${run} --name ${next}`);
@@ -45,6 +47,13 @@ export function formatStatus(status: RunStatus, now: number = Date.now()): strin
   } else if (!problems.some((problem) => problem.startsWith('bucket'))) lines.push('  no checkpoint yet');
   for (const problem of problems) lines.push(`  could not be asked: ${problem}`);
   return `${lines.join('\n')}\n`;
+}
+
+/** Members of the data that were not used, with the reasons: "not used: 8 of 16 ...". */
+function notUsed({ members, orMore, of, reasons }: NonNullable<Status['skipped']>): string {
+  const count = `${members}${orMore ? ' or more' : ''}${of === undefined ? '' : ` of ${of}`}`;
+  const each = reasons.map(({ reason, members, example }) => `${members} ${reason}${example && ` (${example})`}`);
+  return `not used: ${count} members of the data: ${each.join('; ')}`;
 }
 
 /** What a phase that stands still goes on with. */

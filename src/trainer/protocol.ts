@@ -19,6 +19,8 @@ export interface TrainJob {
   readonly begins: Position;
   /** Batches of the phase that are left out, ascending. */
   readonly skip: readonly number[];
+  /** Members of the data that the phase has not used up to `from`. */
+  readonly skipped?: readonly CorruptMember[];
   /** Local file that holds the ScoreIndex as JSON, where the teacher's scores are stored. */
   readonly scoresFile?: string;
   /** Local folder with model.safetensors of the teacher, where it scores at every step. */
@@ -59,6 +61,7 @@ export interface Snapshot extends Position {
   readonly state: readonly StateFile[];
   readonly sha256: string;
   readonly metrics: CheckpointMetrics;
+  /** Members of its data that the phase has not used up to here, each once: those that the index could not use come first. */
   readonly skipped: readonly CorruptMember[];
   /** Files in the folder that are for people: no part of the checkpoint. */
   readonly reports: readonly string[];

@@ -2,6 +2,7 @@ import { mkdir, readFile, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { setImmediate as yieldToEvents } from 'node:timers/promises';
 import { openBatches } from '../data/batches/batches.ts';
+import { SkippedMembers } from '../data/index/skipped-members.ts';
 import type { CorruptMember, DataIndex } from '../data/index/types.ts';
 import type { Pace } from '../recipe/pace.ts';
 import type { Position } from '../recipe/position.ts';
@@ -42,8 +43,13 @@ interface Held {
   readonly curator: Curator | null;
   /** Content hash of the state in the graph, or null when no snapshot was taken of it. */
   sha256: string | null;
-  /** `index`: of which data, and without which batches. `next`: the batch of the step after. */
-  inputs: { readonly of: StepInputs; readonly index: string; next: number } | null;
+  /** `index`: of which data, and without which batches. `corrupt`: what it could not use. `next`: the batch of the step after. */
+  inputs: {
+    readonly of: StepInputs;
+    readonly index: string;
+    readonly corrupt: readonly CorruptMember[];
+    next: number;
+  } | null;
 }
 
 /** Trains shards one after another, keeping graph, state and batches while the next shard goes on from them. */
@@ -65,14 +71,14 @@ export class TrainingSession {
 
     const steps = new PhaseSteps(settings.batches);
     const seenBefore = (step: number) => job.begins.examples + steps.seenBefore(step - 1 - job.begins.step);
-    const skipped: CorruptMember[] = [];
+    const skipped = new SkippedMembers([...held.inputs!.corrupt, ...(job.skipped ?? [])]);
     const window = new Window();
     const pacing = new Pacing(job);
     for (let step = from.step + 1; step <= pacing.end; step++) {
       const asked = performance.now();
       const { batch, figures, waited } = await inputs.next(step);
       held.inputs!.next = step - job.begins.step;
-      skipped.push(...batch.skipped);
+      skipped.add(batch.skipped);
       checkBatch(settings, step, batch);
       const stepped = held.trainer.step(step, batch, seenBefore(step));
       checkStep(settings, step, batch, stepped);
@@ -94,7 +100,7 @@ export class TrainingSession {
       if (pacing.snapshotDue(step) || last) {
         const waiting = await inputs.waiting(step + 1);
         const began = performance.now();
-        const metrics = window.metrics();
+        const metrics = window.metrics(skipped.size);
         const folder = join(job.snapshotFolder, `step-${String(step).padStart(8, '0')}`);
         await rm(folder, { recursive: true, force: true });
         await mkdir(folder, { recursive: true });
@@ -103,9 +109,10 @@ export class TrainingSession {
         pacing.taken(performance.now() - began);
         held.sha256 = last ? written.sha256 : null;
         const reports = held.curator ? [await writeSheet(folder, settings, step, held.curator.extremes)] : [];
-        events.snapshot({ ...position, folder, ...written, metrics, skipped: [...skipped], reports });
+        events.snapshot({ ...position, folder, ...written, metrics, skipped: skipped.list, reports });
       }
-      if (step === from.step + 1 || window.due(progressEvery)) events.progress({ ...position, ...window.metrics() });
+      if (step === from.step + 1 || window.due(progressEvery))
+        events.progress({ ...position, ...window.metrics(skipped.size) });
       if (stop) return;
       // A step blocks the event loop; here messages, the end of the worker and loaders get their turn.
       await yieldToEvents();
@@ -142,7 +149,7 @@ export class TrainingSession {
     const held = this.#held!;
     const first = step - begins.step;
     const index = JSON.parse(await readFile(job.indexFile, 'utf8')) as DataIndex;
-    const { fingerprint } = index;
+    const { fingerprint, corrupt } = index;
     const of = `${fingerprint} without ${skip}`;
     if (held.inputs?.index !== of || held.inputs.next !== first) {
       const kept = held.inputs ? await held.inputs.of.waiting(step + 1) : await keptBy(job);
@@ -157,7 +164,7 @@ export class TrainingSession {
         note: events.note,
       });
       const inputs = new StepInputs({ settings, source, fingerprint, curator: held.curator, kept });
-      held.inputs = { of: inputs, index: of, next: first };
+      held.inputs = { of: inputs, index: of, corrupt, next: first };
     }
     return held.inputs.of;
   }
@@ -205,7 +212,8 @@ class Window {
     return true;
   }
 
-  metrics() {
+  /** `skipped`: members of the data that are not used, up to now. */
+  metrics(skipped: number) {
     const sum = (of: (step: WindowStep) => number) => this.#steps.reduce((total, step) => total + of(step), 0);
     const took = sum((step) => step.took);
     const mean = (of: (step: WindowStep) => number) => sum(of) / this.#steps.length;
@@ -215,7 +223,11 @@ class Window {
     const chooses = this.#steps.some(({ waited }) => waited.choice !== null);
     return {
       loss: mean((step) => step.loss),
-      objectives: chooses ? { ...means, 'curation/waitShare': sum(({ waited }) => waited.choice ?? 0) / took } : means,
+      objectives: {
+        ...means,
+        ...(chooses && { 'curation/waitShare': sum(({ waited }) => waited.choice ?? 0) / took }),
+        ...(skipped > 0 && { 'data/skipped': skipped }),
+      },
       examplesPerSecond: (1000 * sum((step) => step.count)) / took,
       dataWaitShare: sum(({ waited }) => waited.data) / took,
     };

@@ -1,4 +1,5 @@
 import { describe, expect, it } from 'vitest';
+import type { ShardResult } from '../../activities/types.ts';
 import { formatStatus } from '../../src/commands/format-status.ts';
 import type { PendingWork, RunStatus } from '../../src/commands/run-status.ts';
 import { type PhaseState, statusOf } from '../../workflows/messages.ts';
@@ -47,6 +48,32 @@ it('tells of a phase of curation what the chosen are worth, and from which sourc
     'of the rejected -0.500, 12 % waiting for choices; web',
   );
   expect(formatStatus(statusWith({ 'loss/sigmoid': 4.5 }))).not.toContain('curation');
+});
+
+it('tells what was not used of the data, and why', () => {
+  const plan = { ...planOf('first', 80, 10), phase: 'acid' };
+  const last = resultOf({ plan, revision: 0, parent: null, from: null, toStep: 40 }, 40);
+  const reasons = [
+    { reason: 'the JSON member has NaN, which is not JSON', members: 7, example: 'd/1.tar a: behind "x", character 9' },
+    { reason: 'other reasons', members: 1, example: '' },
+  ];
+  const of = (skipped: ShardResult['skipped']) => {
+    const report = { phase: 'acid', state: 'training' as const, from: 0, total: 80, revision: 0, batch: 4 };
+    const status = statusOf(
+      'first',
+      'training',
+      { ...report, last: { ...last, ...(skipped && { skipped }) } },
+      4,
+      null,
+      0,
+    );
+    return formatStatus({ ...statusWith(), workflow: status });
+  };
+  expect(of({ members: 8, of: 16, reasons })).toContain(
+    '\n  not used: 8 of 16 members of the data: 7 the JSON member has NaN, which is not JSON (d/1.tar a: behind "x", character 9); 1 other reasons\n',
+  );
+  expect(of({ members: 10_000, orMore: true, reasons })).toContain('  not used: 10000 or more members of the data: 7 ');
+  expect(of(undefined)).not.toContain('not used');
 });
 
 describe('where two phases are open', () => {

@@ -18,10 +18,20 @@ export interface ModelCardFacts {
     readonly train: string;
     readonly evaluation: string | null;
     readonly fingerprint: string;
+    /** Members of it that are examples, or were to be, where that is known. */
+    readonly members?: number | undefined;
+    /** Those that were not used, by reason; null when all were, absent where nobody counted. */
+    readonly skipped?: SkippedFacts | null;
     /** Markdown with the notices that go with the data, or null when none came with it. */
     readonly licences: string | null;
   };
   readonly evaluation: EvaluationReport | null;
+}
+
+export interface SkippedFacts {
+  readonly members: number;
+  readonly orMore?: true;
+  readonly reasons: readonly { readonly reason: string; readonly members: number; readonly example: string }[];
 }
 
 const decimals = (value: number | undefined, digits: number) => (value === undefined ? '-' : value.toFixed(digits));
@@ -65,6 +75,21 @@ function preprocessing({ kind, resolution }: ModelConfig['vision']): string {
   }
   return `- Training resized images without antialiasing and laid transparent ones on white; the processor here antialiases and
   drops transparency. For the figures below give it images that are ${resolution} x ${resolution} already.`;
+}
+
+/** Reasons and names come from the data: none of them may end a line or begin markup. */
+function notUsed({ members, skipped }: ModelCardFacts['data']): string {
+  if (!skipped) return skipped === null ? '\n- Not used: none of the examples that were drawn' : '';
+  const plain = (text: string) => text.replace(/[^\p{L}\p{M}\p{N}\p{Zs}"',.:;()/=+-]/gu, '?');
+  const count = `${skipped.members}${skipped.orMore ? ' or more' : ''}`;
+  const reasons = skipped.reasons.map(({ reason, members, example }) => {
+    return `  - ${members}: ${plain(reason)}${example === '' ? '' : `, such as ${plain(example)}`}`;
+  });
+  return [
+    '',
+    `- Not used: ${count}${members === undefined ? '' : ` of ${members}`} members of the data`,
+    ...reasons,
+  ].join('\n');
 }
 
 /** `README.md` of an exported folder: what the model is, how to load it, what it can do, and whose data it saw. */
@@ -124,7 +149,7 @@ ${figures(evaluation)}`
 
 - Checkpoint: ${facts.checkpointUri}, sha256 of the state ${facts.checkpointSha256}
 - Recipe ${facts.recipeHash}, code ${facts.codeVersion}
-- Data: ${data.train}, fingerprint ${data.fingerprint}
+- Data: ${data.train}, fingerprint ${data.fingerprint}${notUsed(data)}
 
 ## Licences
 

@@ -1,5 +1,7 @@
 import sharp from 'sharp';
+import { foreignKind } from '../../runtime/file-kind.ts';
 import { CorruptExample } from './corrupt-example.ts';
+import { imageFormat } from './image-format.ts';
 import type { Pixels } from './pixels.ts';
 
 // Four times an 8K frame; a small file can claim any size.
@@ -11,8 +13,11 @@ const largestImage = 128 * 1024 * 1024;
  * `CorruptExample`.
  */
 export async function decodeImage(bytes: Uint8Array): Promise<Pixels> {
-  const format = formatOf(bytes);
-  if (format === null) throw new CorruptExample('not a PNG, JPEG, WebP, GIF, AVIF or TIFF image');
+  const format = imageFormat(bytes);
+  if (format === null) {
+    const kind = foreignKind(bytes);
+    throw new CorruptExample(`not a PNG, JPEG, WebP, GIF, AVIF or TIFF image${kind === null ? '' : `: ${kind}`}`);
+  }
   try {
     // failOn 'error': warnings are about metadata more often than about pixels.
     const { data, info } = await sharp(bytes, { limitInputPixels: largestImage, failOn: 'error' })
@@ -29,16 +34,4 @@ export async function decodeImage(bytes: Uint8Array): Promise<Pixels> {
     const reason = (error as Error).message.split('\n')[0]!.slice(0, 160);
     throw new CorruptExample(`the ${format} image can't be decoded: ${reason}`);
   }
-}
-
-/** By the first bytes: a file name proves nothing, and other decoders (SVG, PDF ...) are not for data of strangers. */
-function formatOf(bytes: Uint8Array): string | null {
-  const start = Buffer.from(bytes.buffer, bytes.byteOffset, Math.min(bytes.length, 12)).toString('latin1');
-  if (start.startsWith('\x89PNG\r\n\x1a\n')) return 'PNG';
-  if (start.startsWith('\xff\xd8\xff')) return 'JPEG';
-  if (start.startsWith('RIFF') && start.endsWith('WEBP')) return 'WebP';
-  if (start.startsWith('GIF8')) return 'GIF';
-  if (/^.{4}ftypavi[fs]$/s.test(start)) return 'AVIF';
-  if (start.startsWith('II*\0') || start.startsWith('MM\0*')) return 'TIFF';
-  return null;
 }

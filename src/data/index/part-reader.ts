@@ -2,7 +2,7 @@ import { isRunnerError, RunnerError } from '../../runtime/errors.ts';
 import { lookAgain } from '../../storage/look-again.ts';
 import type { ObjectStore } from '../../storage/object-store.ts';
 
-const partBytes = 8 * 1024 * 1024;
+export const partBytes = 8 * 1024 * 1024;
 
 /** All of a store that reading shards needs. */
 export type ShardStore = Pick<ObjectStore, 'bucket' | 'get'>;
