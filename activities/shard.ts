@@ -16,7 +16,7 @@ export interface Shard {
   pace: Pace | null;
   /** The step at which the shard ends. */
   end: number;
-  live: Omit<Progress, 'examples'>;
+  live: Omit<Progress, 'examples' | 'records'>;
   /** What is being done or waited for, null while steps are made. */
   doing: string | null;
 }

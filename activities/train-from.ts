@@ -7,11 +7,11 @@ import { readManifest } from '../src/checkpoint/manifest.ts';
 import { restoreCheckpoint } from '../src/checkpoint/restore.ts';
 import type { Commit, Manifest } from '../src/checkpoint/types.ts';
 import type { PhaseSettings } from '../src/recipe/phase-settings.ts';
-import { RunnerError } from '../src/runtime/errors.ts';
+import { isRunnerError, RunnerError } from '../src/runtime/errors.ts';
 import { keepReports } from '../src/telemetry/reports.ts';
 import { MetricSeries } from '../src/telemetry/series.ts';
 import type { TrainerProcess } from '../src/trainer/process.ts';
-import type { Snapshot, TrainJob } from '../src/trainer/protocol.ts';
+import type { Snapshot, TrainedState, TrainJob } from '../src/trainer/protocol.ts';
 import { commitInBackground } from './background-commits.ts';
 import type { Dependencies } from './dependencies.ts';
 import { fetchDocument } from './documents.ts';
@@ -58,17 +58,24 @@ export async function trainFrom(
   let diverged = false;
   const tellSkipped = skippedLog(deps.log, { run: input.plan.run, phase: input.plan.phase });
   const series = new MetricSeries();
+  const keepFigures = async (step: number) => {
+    const { run, phase } = input.plan;
+    await series.keep(deps.store, { run, phase, revision: input.revision, step }).catch((error) => {
+      // The commit would wait for the store too. For anything else no run fails: figures are for people.
+      if (isRunnerError(error, 'StorageUnavailable')) throw error;
+      log(`figures were not written: ${error.message}`);
+    });
+  };
   const commits = commitInBackground({
     async commit(snapshot) {
       if (diverged) return;
-      const from = shard.newest?.step ?? input.plan.from.step;
+      // Before the commit: a kill between the two would leave a hole that no attempt fills.
+      await keepFigures(snapshot.step);
       const began = performance.now();
       const commit = await commitSnapshot(shard, snapshot, settings, skippedBefore);
       shard.newest = commit;
       trainer.committed((performance.now() - began) / 1000);
       log(`committed step ${commit.step}`);
-      // Figures are for people: no run fails for them.
-      await series.keep(deps.store, commit, from).catch((error) => log(`figures were not written: ${error.message}`));
       await keepReports(deps.store, commit, snapshot).catch((error) => log(`no report was written: ${error.message}`));
       tellSkipped(snapshot.skipped);
       // On a GPU another attempt's bits may differ: what was committed first counts, and training goes on from it.
@@ -88,7 +95,7 @@ export async function trainFrom(
   let recorded = Promise.resolve(shard.pace);
   try {
     const { plan } = input;
-    const from = start && { folder: state!.folder, sha256: start.sha256, step: start.step, examples: start.examples };
+    const from = start && trainedState(start, state!.folder, plan.phase);
     const snapshotFolder = join(shard.folder, 'snapshots');
     const job: TrainJob = {
       kind: 'train',
@@ -105,12 +112,12 @@ export async function trainFrom(
       trainer.run(
         { ...job, ...teacher },
         {
-          progress({ step, loss, objectives, examplesPerSecond, dataWaitShare }) {
-            shard.live = { step, loss, objectives, examplesPerSecond, dataWaitShare };
+          progress({ examples: _, records, ...live }) {
+            shard.live = live;
             shard.doing = null;
-            const figures = { loss, ...objectives, examplesPerSecond, dataWaitShare };
-            series.add({ step, time: Date.now(), values: figures });
-            attempt.gauge?.(input.plan, { step, ...figures });
+            series.add(records);
+            const { objectives, figures, ...rest } = live;
+            attempt.gauge?.(input.plan, { ...rest, ...objectives, ...figures });
           },
           pace(pace, end) {
             const { checkpointEvery, shardSteps } = pace;
@@ -124,12 +131,7 @@ export async function trainFrom(
             shard.doing = text;
             log(text);
           },
-          snapshot(snapshot) {
-            const { loss, objectives, examplesPerSecond, dataWaitShare } = snapshot.metrics;
-            const figures = { loss, ...objectives, examplesPerSecond, dataWaitShare };
-            series.add({ step: snapshot.step, time: Date.now(), values: figures });
-            commits.add(snapshot);
-          },
+          snapshot: (snapshot) => commits.add(snapshot),
         },
         stop.signal,
       ),
@@ -143,6 +145,11 @@ export async function trainFrom(
       if (!giveUp.signal.aborted) throw error;
     });
   }
+}
+
+/** The records of a phase begin with it. */
+function trainedState({ sha256, step, examples, phase, metrics }: Commit, folder: string, of: string): TrainedState {
+  return { folder, sha256, step, examples, ...(phase === of && metrics.since && { since: metrics.since }) };
 }
 
 /** What the batches of the phase are made from. */

@@ -121,6 +121,7 @@ export interface ShardHeartbeat {
   readonly loss: number;
   /** As in Progress. */
   readonly objectives: Readonly<Record<string, number>>;
+  readonly figures: Readonly<Record<string, number>>;
   readonly examplesPerSecond: number;
   readonly dataWaitShare: number;
   readonly lastCommit: { readonly step: number; readonly committed: string } | null;
