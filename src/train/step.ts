@@ -78,8 +78,7 @@ export function createTrainer(settings: PhaseSettings, options: Pick<CompileOpti
       };
       const feeds: Values = { ...batch.parts, images: batch.images, tokens: batch.tokens };
       const learningRate = settings.optimizer.learningRate * factor;
-      if (accumulates)
-        return { ...accumulatedStep(program, settings, phase, length, feeds, scalars), learningRate };
+      if (accumulates) return { ...accumulatedStep(program, settings, phase, length, feeds, scalars), learningRate };
       const { loss, gradientNorm, ...reported } = program.run(of('step', length), { ...feeds, ...scalars });
       const objectives = Object.fromEntries(Object.entries(reported).map(([key, value]) => [key, value[0]!]));
       return { loss: loss![0]!, gradientNorm: gradientNorm![0]!, learningRate, objectives };
