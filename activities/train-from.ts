@@ -11,11 +11,12 @@ import { isRunnerError, RunnerError } from '../src/runtime/errors.ts';
 import { keepReports } from '../src/telemetry/reports.ts';
 import { MetricSeries } from '../src/telemetry/series.ts';
 import type { TrainerProcess } from '../src/trainer/process.ts';
-import type { Snapshot, TrainedState, TrainJob } from '../src/trainer/protocol.ts';
+import type { Snapshot, TrainedState, TrainerJob, TrainJob } from '../src/trainer/protocol.ts';
 import { commitInBackground } from './background-commits.ts';
 import type { Dependencies } from './dependencies.ts';
 import { fetchDocument } from './documents.ts';
 import { recordPace } from './pace.ts';
+import { settleCpu } from './settle-cpu.ts';
 import { settleXla } from './settle-xla.ts';
 import type { Shard } from './shard.ts';
 import { inputHash } from './shard-start.ts';
@@ -44,6 +45,9 @@ export async function trainFrom(
   );
   if (settled === null) return;
   const { settings } = settled;
+  shard.cpu = await settleCpu(deps.store, input.plan, trainer);
+  const threads = shard.cpu?.threads;
+  if (shard.cpu?.remark) log(shard.cpu.remark);
   const state = start && (await ensureState(shard, trainer, start, settings));
   const stop = new AbortController();
   const giveUp = new AbortController();
@@ -97,10 +101,11 @@ export async function trainFrom(
     const { plan } = input;
     const from = start && trainedState(start, state!.folder, plan.phase);
     const snapshotFolder = join(shard.folder, 'snapshots');
-    const job: TrainJob = {
+    const job: TrainerJob & TrainJob = {
       kind: 'train',
       ...settled,
       ...data,
+      ...(threads && { threads }),
       from,
       begins: plan.begins ?? plan.from,
       toStep: shard.end,
@@ -179,7 +184,8 @@ async function ensureState(
 ): Promise<{ folder: string; manifest: Manifest }> {
   const { store } = shard.deps;
   const folder = join(shard.folder, `state-${commit.step}`);
-  if (trainer.holds(commit.sha256, settings)) return { folder, manifest: (await readManifest(store, commit)).manifest };
+  if (trainer.holds(commit.sha256, settings, shard.cpu?.threads))
+    return { folder, manifest: (await readManifest(store, commit)).manifest };
   shard.doing = `fetching the checkpoint of step ${commit.step}`;
   const { manifest } = await restoreCheckpoint(store, commit, folder, {
     files: ({ path }) => path.endsWith('.safetensors'),
@@ -189,7 +195,7 @@ async function ensureState(
 }
 
 async function commitSnapshot(
-  { deps, input, attempt, newest }: Shard,
+  { deps, input, attempt, newest, cpu }: Shard,
   { step, examples, state, metrics, folder, skipped }: Snapshot,
   settings: PhaseSettings,
   skippedBefore: Manifest['skipped'],
@@ -203,6 +209,7 @@ async function commitSnapshot(
       parent: newest && toRef(newest),
       codeVersion: deps.codeVersion,
       skipped: [...skippedBefore, ...skipped].slice(0, 10_000),
+      ...(cpu && { cpu: { threads: cpu.threads, kind: cpu.kind } }),
       attempt: attempt.id,
       sidecars: checkpointSidecars(settings.model),
       inputHash: inputHash(input, step),

@@ -34,6 +34,7 @@ export async function trainShard(deps: Dependencies, input: ShardInput, attempt:
     end: toStep,
     live: liveOf(plan.from.step, { loss: 0, examplesPerSecond: 0, dataWaitShare: 0 }),
     doing: 'looking for the newest commit',
+    cpu: null,
   };
   const heart = beat(attempt, () => heartbeatOf(shard));
   try {
@@ -73,17 +74,29 @@ function liveOf(
   return { step, loss, objectives, figures, examplesPerSecond, dataWaitShare };
 }
 
-function heartbeatOf({ live, doing, newest }: Shard): ShardHeartbeat {
-  return { ...live, doing, lastCommit: newest && { step: newest.step, committed: newest.committed } };
+function heartbeatOf({ live, doing, newest, cpu }: Shard): ShardHeartbeat {
+  return {
+    ...live,
+    doing,
+    ...(cpu?.remark && { remark: cpu.remark }),
+    lastCommit: newest && { step: newest.step, committed: newest.committed },
+  };
 }
 
-async function finished({ deps, input, pace }: Shard, commit: Commit): Promise<ShardResult> {
+async function finished({ deps, input, pace, cpu }: Shard, commit: Commit): Promise<ShardResult> {
   // A worker may have died between a commit and its hint. The hint is for people: no run fails for it.
   await repairHint(deps.store, input.plan).catch((error) => deps.log.warn({ run: commit.run }, String(error)));
   const { committed, attempt } = commit;
   // What else there is of figures lies in the bucket: a history is no place for them.
   const { figures: _, since: __, ...metrics } = commit.metrics;
-  return { checkpoint: toRef(commit), metrics, committed, attempt, ...(pace && { pace }) };
+  return {
+    checkpoint: toRef(commit),
+    metrics,
+    committed,
+    attempt,
+    ...(pace && { pace }),
+    ...(cpu?.remark && { remark: cpu.remark }),
+  };
 }
 
 function noAccident(error: RunnerError, step: number): RunnerError {

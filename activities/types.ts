@@ -113,6 +113,8 @@ export interface ShardResult {
   readonly attempt: string;
   /** Where the plan says auto and it is known by now: how the phase goes on. */
   readonly pace?: Pace;
+  /** What a person should know of the machine that trained it, in a sentence. */
+  readonly remark?: string;
 }
 
 /** Details of a heartbeat of trainShard, newest figures first. */
@@ -127,6 +129,8 @@ export interface ShardHeartbeat {
   readonly lastCommit: { readonly step: number; readonly committed: string } | null;
   /** What is being done or waited for, when it is not a step. */
   readonly doing: string | null;
+  /** As in ShardResult. */
+  readonly remark?: string;
 }
 
 export interface RecoverInput {

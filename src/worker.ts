@@ -28,6 +28,7 @@ import { reportError } from './runtime/report-error.ts';
 import { ownScratch } from './runtime/scratch.ts';
 import { codeVersion } from './runtime/version.ts';
 import { objectStoreFromEnvironment } from './storage/s3.ts';
+import { trainerVariables } from './trainer/environment.ts';
 import { createTrainerProcess } from './trainer/process.ts';
 
 /**
@@ -69,7 +70,7 @@ async function main(queues: readonly string[]): Promise<void> {
     ? createTrainerProcess({
         lockFile: join(paths().state, `${device.name}.lock`),
         log,
-        env: { ...process.env, ...device.env, ...(await trainerEnvironment()) },
+        env: { ...trainerVariables(), ...device.env, ...(await trainerEnvironment()) },
       })
     : undefined;
   // Only who trains here knows into what a step has to fit.

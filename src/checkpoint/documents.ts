@@ -47,6 +47,7 @@ const manifestSchema = z.object({
   dataFingerprint: z.string().max(200),
   skipped: z.array(z.object({ shard: z.string(), name: z.string(), reason: z.string() })),
   metrics,
+  cpu: z.object({ threads: z.int().min(1), kind: z.string().max(200) }).optional(),
   attempt: name,
   created: z.iso.datetime(),
 });

@@ -49,6 +49,8 @@ export interface Manifest extends Position {
   readonly dataFingerprint: string;
   readonly skipped: readonly { readonly shard: string; readonly name: string; readonly reason: string }[];
   readonly metrics: CheckpointMetrics;
+  /** Threads and kind of the CPU that trained it; absent where that was a GPU, and in older manifests. */
+  readonly cpu?: { readonly threads: number; readonly kind: string } | undefined;
   readonly attempt: string;
   readonly created: string;
 }

@@ -55,7 +55,10 @@ export interface StepTime {
   readonly hash: string;
 }
 
-export type TrainerJob = TrainJob | MeasureJob | EvaluateJob | ScoreJob;
+export type TrainerJob = (TrainJob | MeasureJob | EvaluateJob | ScoreJob) & {
+  /** Threads of a trainer on a CPU, which bytes depend on: it is started with them. Absent: any will do. */
+  readonly threads?: number;
+};
 export type ToTrainer =
   | { readonly type: 'start'; readonly id: number; readonly job: TrainerJob }
   | { readonly type: 'stop'; readonly id: number }
