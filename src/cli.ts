@@ -93,11 +93,12 @@ program
   )
   .option('--port <port>', 'on loopback', '8088')
   .option('--origin <origin>', 'where the UI is', 'http://127.0.0.1:8233')
-  .action(async ({ port, origin }: { port: string; origin: string }) => {
+  .option('--host <name...>', 'names that it may be asked by, beside those of loopback')
+  .action(async ({ port, origin, host }: { port: string; origin: string; host?: string[] }) => {
     const key = payloadKey();
     if (!key)
       throw new RunnerError('SetupMissing', 'SIGLIP2_PAYLOAD_KEY is not set: without a key nothing is encrypted');
-    const server = await serveCodec(encryption(key), Number(port), origin);
+    const server = await serveCodec(encryption(key), { port: Number(port), origin, ...(host && { hosts: host }) });
     print(`http://127.0.0.1:${port}\n`);
     await new Promise((resolve) => server.once('close', resolve));
   });
