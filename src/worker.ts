@@ -7,11 +7,11 @@ import {
   makeTelemetryFilterString,
   type NativeConnection,
   Runtime,
-  type TelemetryOptions,
   Worker,
   type WorkerOptions,
 } from '@temporalio/worker';
 import { Command } from 'commander';
+import getPort from 'get-port';
 import { createActivities } from '../activities/index.ts';
 import { deviceKind } from '../infra/setup/device.ts';
 import { trainerEnvironment } from '../infra/setup/tensorflow.ts';
@@ -28,6 +28,8 @@ import { reportError } from './runtime/report-error.ts';
 import { ownScratch } from './runtime/scratch.ts';
 import { codeVersion } from './runtime/version.ts';
 import { objectStoreFromEnvironment } from './storage/s3.ts';
+import { Gauges } from './telemetry/gauges.ts';
+import { serveMetrics } from './telemetry/metrics-server.ts';
 import { trainerVariables } from './trainer/environment.ts';
 import { createTrainerProcess } from './trainer/process.ts';
 
@@ -50,14 +52,22 @@ const options: Partial<WorkerOptions> = {
 
 async function main(queues: readonly string[]): Promise<void> {
   const ending = new AbortController();
+  // Temporal's own metrics and ours are on one Prometheus endpoint, when it is asked for.
+  const address = metricsAddress();
+  const temporal = address === null ? null : `127.0.0.1:${await getPort({ host: '127.0.0.1' })}`;
   Runtime.install({
     logger: new DefaultLogger('WARN', ({ level, message, meta }) => {
       log[level === 'ERROR' ? 'error' : 'warn']({ ...meta }, message);
     }),
     // What the SDK's native part says belongs in the same log.
-    telemetryOptions: { logging: { forward: {}, filter: makeTelemetryFilterString({ core: 'WARN' }) }, ...metrics() },
+    telemetryOptions: {
+      logging: { forward: {}, filter: makeTelemetryFilterString({ core: 'WARN' }) },
+      ...(temporal === null ? {} : { metrics: { prometheus: { bindAddress: temporal } } }),
+    },
     shutdownSignals: [],
   });
+  const gauges = new Gauges();
+  if (address !== null && temporal !== null) await serveMetrics({ address, gauges, temporal });
   for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) {
     process.on(signal, () => {
       log.info({ signal }, 'ending: a shard in progress commits a checkpoint first');
@@ -82,6 +92,7 @@ async function main(queues: readonly string[]): Promise<void> {
     store,
     scratch,
     log,
+    gauges,
     codeVersion: codeVersion(),
     ...(trainer ? { trainer } : {}),
     ...(memory ? { memory } : {}),
@@ -109,12 +120,6 @@ async function main(queues: readonly string[]): Promise<void> {
     store.close();
   }
   log.info({}, 'worker ended');
-}
-
-/** Temporal's own metrics and ours on one Prometheus endpoint, when it is asked for. */
-function metrics(): Pick<TelemetryOptions, 'metrics'> {
-  const bindAddress = metricsAddress();
-  return bindAddress === null ? {} : { metrics: { prometheus: { bindAddress } } };
 }
 
 /** Runs a worker for each queue until the signal, or until one of them fails. */

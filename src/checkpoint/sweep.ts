@@ -112,7 +112,7 @@ export async function findUnreferenced(store: ObjectStore, run: string): Promise
 function isKnown(key: string, run: string): boolean {
   if (parseCommitKey(key) || parsePinKey(key) || parseScoreKey(key)) return true;
   const rest = key.slice(runPrefix(run).length);
-  return /^(run\.json|data\/[^/]+\.json|export\/.+|[^/]+\/(latest\.json|(evaluation|pace|xla)-[^/]+\.json|metrics\/.+))$/.test(
+  return /^(run\.json|data\/[^/]+\.json|export\/.+|[^/]+\/((latest|cpu)\.json|(evaluation|pace|xla)-[^/]+\.json|metrics\/.+))$/.test(
     rest,
   );
 }

@@ -16,9 +16,10 @@ import { type Hands, hands } from './fixture.ts';
 
 // Wide enough that TensorFlow splits its matmuls.
 const size = { width: 96, depth: 1, mlp: 384, heads: 3 };
+const small = { width: 16, depth: 1, mlp: 32, heads: 2 };
 const recipe = {
   version: 1,
-  model: { vision: { size, patch: 8, resolution: 32 }, text: { size, length: 8, vocabulary: 'compact' } },
+  model: { vision: { size, patch: 8, resolution: 32 }, text: { size: small, length: 8, vocabulary: 'compact' } },
   data: { train: 'data/emoji/train' },
   schedule: { total: { steps: 8 }, warmup: { steps: 2 } },
   phases: [{ name: 'pretrain', batch: 64 }],
@@ -45,8 +46,8 @@ afterEach(() => void vi.unstubAllEnvs());
 const planned = async (run: string) =>
   (await plan(on.deps(store), { run, recipe }, on.attempt())).phases[0] as PhasePlan;
 
-/** Trains on a worker of its own, with so many CPUs as far as TensorFlow knows. */
-async function trainOn(cpus: number, phase: PhasePlan, shards: readonly number[], begun: CheckpointRef | null = null) {
+/** Trains shards on a worker of its own, with so many CPUs as far as TensorFlow knows. */
+async function trainOn(cpus: number, ...shards: readonly [PhasePlan, toStep: number, from: CheckpointRef | null][]) {
   vi.stubEnv('TF_NUM_INTRAOP_THREADS', String(cpus));
   // The kernels that a CPU without AVX-512 gets: those of oneDNN for others do not split sums.
   const env = { ...process.env, ...server.environment, TF_ENABLE_ONEDNN_OPTS: '0' };
@@ -54,11 +55,9 @@ async function trainOn(cpus: number, phase: PhasePlan, shards: readonly number[]
   const trainer = createTrainerProcess({ lockFile, log: { info() {}, warn() {} }, env });
   try {
     const results = [];
-    let from = begun;
-    for (const toStep of shards) {
-      const input = { plan: phase, revision: 0, parent: null, from, toStep };
+    for (const [plan, toStep, from] of shards) {
+      const input = { plan, revision: 0, parent: null, from, toStep };
       results.push(await trainShard(on.deps(store, { trainer }), input, on.attempt()));
-      from = results.at(-1)!.checkpoint;
     }
     return results;
   } finally {
@@ -68,15 +67,12 @@ async function trainOn(cpus: number, phase: PhasePlan, shards: readonly number[]
 
 describe('the threads of a phase', { timeout: 120_000 }, () => {
   it('are those that it began with, on whatever machine it goes on, so that its bytes are', async () => {
-    const [, two] = await trainOn(2, await planned('two'), [4, 8]);
-    const [eight] = await trainOn(8, await planned('eight'), [8]);
+    const moved = await planned('moved');
+    const [two, half] = await trainOn(2, [await planned('two'), 8, null], [moved, 4, null]);
+    expect(half!.remark).toBe(undefined);
+    const [eight, whole] = await trainOn(8, [await planned('eight'), 8, null], [moved, 8, half!.checkpoint]);
     // Its bytes do depend on them.
     expect(eight!.checkpoint.sha256).not.toBe(two!.checkpoint.sha256);
-
-    const moved = await planned('moved');
-    const [half] = await trainOn(2, moved, [4]);
-    expect(half!.remark).toBe(undefined);
-    const [whole] = await trainOn(8, moved, [8], half!.checkpoint);
     expect(whole!.checkpoint.sha256).toBe(two!.checkpoint.sha256);
     expect(whole!.remark).toBe(
       `the phase began with 2 threads and keeps to them, though this machine has 8 CPUs; whoever wants them rather than equal bytes deletes s3://${store.bucket}/runs/moved/pretrain/cpu.json`,

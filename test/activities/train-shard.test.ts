@@ -247,7 +247,7 @@ describe('retention', () => {
 describe('damage', () => {
   it('of the newest checkpoint is found, and the run goes on from the one before under a new revision', async () => {
     const plan = await planOf(store, runs());
-    const slow = on.deps(store, { trainer: on.trainer({ stepMs: 10 }) });
+    const slow = on.deps(store, { trainer: on.trainer({ stepMs: 40 }) });
     const first = await trainShard(slow, shard(plan, 30), on.attempt());
     await store.put(`${first.checkpoint.prefix}training-optimizer.safetensors`, 'not what it was');
     const fresh = on.deps(store);
