@@ -15,6 +15,7 @@ import { type PhaseAlone, planned } from './alone.ts';
 import { clearFailure, sentence } from './failures.ts';
 import { grantWishes } from './grant-wishes.ts';
 import { stopInTime } from './limits.ts';
+import { addEvent } from './messages.ts';
 import { setHandlers } from './phase-handlers.ts';
 import { type PhaseInput, PhaseProgress } from './phase-progress.ts';
 import { lightOptions, shardsOfOneHistory, trainOptions } from './policies.ts';
@@ -106,6 +107,8 @@ async function train(phase: PhaseProgress, shard: CancellationScope): Promise<vo
     stopInTime(shard, limits, deviceMs, began);
     return trainShard({ plan, revision, parent, skip, from, toStep, pace });
   });
+  const { remark } = result;
+  if (remark !== undefined && remark !== phase.last?.remark) addEvent(phase.events, result.checkpoint.step, remark);
   phase.last = result;
   phase.from = result.checkpoint;
   phase.pace ??= result.pace ?? null;
