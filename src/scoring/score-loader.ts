@@ -1,6 +1,6 @@
 import pMap from 'p-map';
 import { CorruptExample } from '../data/example/corrupt-example.ts';
-import { decodeImage } from '../data/example/decode.ts';
+import { decodeInTurn } from '../data/example/decode-in-turn.ts';
 import { checkSizes, parseMeta } from '../data/example/example.ts';
 import { loadTokenizer } from '../data/example/tokenizer.ts';
 import { PartReader } from '../data/index/part-reader.ts';
@@ -59,7 +59,7 @@ async function* parts(
     for (const entry of entries) found.push(await unlessCorrupt(() => read(entry)));
     const inputs = await pMap(
       found,
-      (one) => one && unlessCorrupt(async () => input.prepare(await decodeImage(one.image))),
+      (one) => one && unlessCorrupt(async () => input.prepare(await decodeInTurn(one.image))),
       { concurrency: decodedAtOnce },
     );
     const corrupt: number[] = [];

@@ -75,9 +75,9 @@ async function steered(run: string, of: Partial<Activities>, steps: number, work
 describe('a run', () => {
   it('pauses with a checkpoint in the middle of a shard, and goes on from it', async () => {
     const began: number[] = [];
-    const trainShard = (input: ShardInput) => {
+    const trainShard = async (input: ShardInput) => {
       began.push(input.from?.step ?? 0);
-      return slowShard(input);
+      return { ...(await slowShard(input)), ...(began.length > 1 && { remark: 'this CPU is another' }) };
     };
     await steered('paused', { trainShard }, 60, async (run) => {
       await run.until('training');
@@ -96,7 +96,10 @@ describe('a run', () => {
       const { phases } = await run.result();
       expect(phases[0]!.checkpoint.step).toBe(60);
       expect(began).toEqual([0, step, 50]);
-      expect((await run.history()).pretrain!.map(({ what }) => what)).toContain('paused');
+      const events = (await run.history()).pretrain!.map(({ what }) => what);
+      expect(events).toContain('paused');
+      // Two shards say it, of one machine.
+      expect(events.filter((what) => what === 'this CPU is another')).toHaveLength(1);
     });
   });
 
