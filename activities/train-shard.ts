@@ -46,7 +46,7 @@ export async function trainShard(deps: Dependencies, input: ShardInput, attempt:
     for (let crashes = 0; ; ) {
       const start = await newestStart(deps.store, input);
       shard.newest = start;
-      if (start) shard.live = liveOf(start.step, start.metrics);
+      if (start) shard.live = liveFrom(start, shard);
       if (start && attempt.paused?.() && start.step < shard.end)
         throw new CancelledFailure(`paused with the checkpoint of step ${start.step}`);
       if (start && (start.step >= shard.end || attempt.signal.aborted)) return await finished(shard, start);
@@ -65,6 +65,11 @@ export async function trainShard(deps: Dependencies, input: ShardInput, attempt:
     heart.stop();
     await rm(shard.folder, { recursive: true, force: true }).catch(() => {});
   }
+}
+
+/** Figures of a commit of the phase itself: those of the phase before it say nothing of this one. */
+function liveFrom({ run, phase, step, metrics }: Commit, { live, input: { plan } }: Shard): Shard['live'] {
+  return run === plan.run && phase === plan.phase ? liveOf(step, metrics) : { ...live, step };
 }
 
 function liveOf(

@@ -1,4 +1,5 @@
 import type { StepSums } from '../checkpoint/types.ts';
+import { fewSources } from '../train/few-sources.ts';
 import type { StepMetrics } from '../train/step.ts';
 
 /**
@@ -30,7 +31,8 @@ export class Figures {
     // A source that a step had nothing of has no share of it.
     const all = { ...sums };
     for (const [key, value] of Object.entries(this.#last)) all[key] = (all[key] ?? 0) + value;
-    this.#since = { steps: steps + 1, sums: all, maxLoss: Math.max(maxLoss, loss) };
+    // Step by step, so that where a checkpoint cuts is no matter for what is summed up as others.
+    this.#since = { steps: steps + 1, sums: fewSources(all), maxLoss: Math.max(maxLoss, loss) };
   }
 
   /** Whether the step that was added last is one that is recorded; the next one then begins new means. */

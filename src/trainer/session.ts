@@ -12,6 +12,7 @@ import { hashJson } from '../runtime/hash.ts';
 import { Curator } from '../train/curate.ts';
 import { writeSheet } from '../train/curation-figures.ts';
 import { checkBatch, checkStep } from '../train/divergence.ts';
+import { fewSources } from '../train/few-sources.ts';
 import { type KeptChoice, keptTensors, readKept } from '../train/kept-choice.ts';
 import { freshState, readState, writeState } from '../train/state.ts';
 import { createTrainer, type Trainer } from '../train/step.ts';
@@ -82,7 +83,7 @@ export class TrainingSession {
       checkStep(settings, step, batch, stepped);
       const took = performance.now() - asked;
       held.rates.add({ count: seenBefore(step + 1) - seenBefore(step), waited, took }, batch.length ?? null);
-      report.stepped(step, { ...stepped, objectives: { ...stepped.objectives, ...figures } });
+      report.stepped(step, { ...stepped, objectives: { ...stepped.objectives, ...fewSources(figures) } });
       const position = { step, examples: seenBefore(step + 1) };
       const stop = events.stopWanted();
       pacing.stepped(took, batch.length ?? null);

@@ -7,7 +7,7 @@ const figuresOf = (step: number) => ({
   loss: lossOf(step),
   gradientNorm: 1 / step,
   // A source that some steps have nothing of.
-  objectives: { 'loss/sigmoid': lossOf(step), ...(step % 3 === 0 && { 'source/a/chosen': 0.5 }) },
+  objectives: { 'loss/sigmoid': lossOf(step), ...(step % 3 === 0 && { 'source/a/candidates': 0.5 }) },
 });
 
 /** Records by step, of training from one step to another that is cut into jobs after some steps. */
@@ -44,7 +44,7 @@ describe('figures of steps', () => {
     expect(step).toBe(1050);
     expect(means['loss/mean']).toBeCloseTo(steps.reduce((sum, at) => sum + lossOf(at), 0) / 10, 12);
     expect(means['loss/max']).toBe(Math.max(...steps.map(lossOf)));
-    expect(means['source/a/chosen/mean']).toBeCloseTo(0.5 * 0.4, 12);
+    expect(means['source/a/candidates/mean']).toBeCloseTo(0.5 * 0.4, 12);
     // Of one step they are the step's own.
     expect(whole[0]).toEqual([
       990,
@@ -52,10 +52,33 @@ describe('figures of steps', () => {
         'loss/mean': lossOf(990),
         'loss/sigmoid/mean': lossOf(990),
         'gradientNorm/mean': 1 / 990,
-        'source/a/chosen/mean': 0.5,
+        'source/a/candidates/mean': 0.5,
         'loss/max': lossOf(990),
       },
     ]);
+  });
+
+  it('stay few, wherever they are cut, when the data names sources without end', () => {
+    const many = (cut: number) => {
+      let figures = new Figures(undefined);
+      for (let step = 1001; step <= 1010; step++) {
+        const shares = Array.from({ length: 50 }, (_, i) => [
+          `source/s${(step * 31 + i * 7) % 400}/candidates`,
+          1 / (i + 2),
+        ]);
+        figures.add({ loss: 1, gradientNorm: 1, objectives: Object.fromEntries(shares) });
+        const { since } = figures;
+        expect(Object.keys(since!.sums).length).toBeLessThanOrEqual(23);
+        if (step === cut) figures = new Figures(JSON.parse(JSON.stringify(since)));
+      }
+      return figures.means;
+    };
+    const means = many(0);
+    expect(many(1004)).toEqual(means);
+    const shares = Object.entries(means).filter(([name]) => name.startsWith('source/'));
+    const all = Array.from({ length: 50 }, (_, i) => 1 / (i + 2)).reduce((sum, share) => sum + share, 0);
+    expect(shares.reduce((sum, [, share]) => sum + share, 0)).toBeCloseTo(all, 9);
+    expect(means['source/other/candidates/mean']).toBeGreaterThan(0);
   });
 
   it('leave to a checkpoint what is not recorded yet, and nothing right after a record', () => {
