@@ -1,4 +1,4 @@
-import { mkdir, mkdtemp, readFile, rm } from 'node:fs/promises';
+import { mkdtemp, readFile, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { openModel } from '../checkpoint/open-model.ts';
 import { decodeImage } from '../data/example/decode.ts';
@@ -9,6 +9,7 @@ import { squarePixels } from '../data/views/preprocess.ts';
 import { openEmbedder } from '../model/embed.ts';
 import { embeddingWidth } from '../model/sizes.ts';
 import { RunnerError } from '../runtime/errors.ts';
+import { makeOwnFolder } from '../runtime/make-folder.ts';
 import { paths } from '../runtime/paths.ts';
 import { writeSafetensors } from '../safetensors/safetensors.ts';
 
@@ -36,7 +37,7 @@ export async function embed(options: EmbedOptions & { readonly patches: number }
   const pictures: Pixels[] = [];
   for (const file of image) pictures.push(await pictureOf(file));
   const folder = await openModel(model);
-  await mkdir(paths().scratch, { recursive: true });
+  makeOwnFolder(paths().scratch, 'SIGLIP2_SCRATCH');
   const own = await mkdtemp(join(paths().scratch, 'embed-'));
   try {
     const { config } = folder;

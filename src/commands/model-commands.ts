@@ -5,10 +5,11 @@ import { writeModelFolder } from '../checkpoint/hugging-face/write-folder.ts';
 import { namePattern } from '../checkpoint/keys.ts';
 import { openModel } from '../checkpoint/open-model.ts';
 import { RunnerError } from '../runtime/errors.ts';
+import { makeOwnFolder } from '../runtime/make-folder.ts';
 import { paths } from '../runtime/paths.ts';
 import { codeVersion } from '../runtime/version.ts';
-import { objectStoreFromEnvironment } from '../storage/s3.ts';
 import type { EmbedOptions } from './embed.ts';
+import { openStore } from './open-store.ts';
 import { print } from './output.ts';
 
 /** Models in the files of others: what comes in, what goes out, and what one makes of pictures and texts. */
@@ -16,7 +17,7 @@ export function addModelCommands(program: Command): void {
   program
     .command('import <source> <run>')
     .description(
-      'make a checkpoint of a Hugging Face folder (SiglipModel, Siglip2Model) or a big_vision .npz, for phases to start from',
+      'put a Hugging Face folder or a big_vision .npz into the bucket, as a checkpoint that phases start from',
     )
     .action(async (source: string, run: string) => {
       if (!namePattern.test(run))
@@ -26,16 +27,17 @@ export function addModelCommands(program: Command): void {
         );
       const attempt = `import-${randomBytes(4).toString('hex')}`;
       const made = { scratch: paths().scratch, codeVersion: codeVersion(), attempt };
-      const { sha256 } = await importModel(objectStoreFromEnvironment(), source, run, made);
+      makeOwnFolder(made.scratch, 'SIGLIP2_SCRATCH');
+      const { sha256 } = await importModel(await openStore(), source, run, made);
       const from = JSON.stringify({ run, phase: importPhase });
       print(`${run}/${importPhase}@0, sha256 ${sha256}\na phase goes on from it with "from": ${from}\n`);
     });
 
   program
     .command('convert <source> <folder>')
-    .description('write a model that import reads, or one that was pulled, as another Hugging Face folder')
-    .option('--dtype <type>', 'f32 or bf16', 'f32')
-    .option('--max-shard-size <gigabytes>', 'larger files are split, with an index', '5')
+    .description('write a model folder or .npz as a Hugging Face folder of another type or file size')
+    .option('--dtype <type>', 'number type: f32 or bf16', 'f32')
+    .option('--max-shard-size <gigabytes>', 'split files that would be larger', '5')
     .action(
       async (source: string, folder: string, { dtype, maxShardSize }: { dtype: string; maxShardSize: string }) => {
         if (dtype !== 'f32' && dtype !== 'bf16')
@@ -55,12 +57,12 @@ export function addModelCommands(program: Command): void {
 
   program
     .command('embed')
-    .description('embed images and texts with a Hugging Face folder of a SigLIP 2 model, as transformers does')
-    .requiredOption('--model <folder>', 'an exported, pulled or downloaded model')
-    .option('--image <files...>', 'pictures')
-    .option('--text <texts...>', 'texts')
-    .option('--max-num-patches <count>', 'NaFlex: patches of an image', '256')
-    .option('--json', 'as JSON: image_embeds, text_embeds, logits_per_text')
+    .description('compare images and texts with a model folder; --json prints the embeddings')
+    .requiredOption('--model <folder>', 'folder of a pulled, exported or downloaded model')
+    .option('--image <files...>', 'pictures to embed')
+    .option('--text <texts...>', 'texts to embed')
+    .option('--max-num-patches <count>', 'largest number of patches of an image, for NaFlex models', '256')
+    .option('--json', 'print JSON: image_embeds, text_embeds, logits_per_text')
     .action(async (options: EmbedOptions & { maxNumPatches: string; json?: boolean }) => {
       // The only command that computes: TensorFlow is loaded here.
       const { embed, formatEmbeddings } = await import('./embed.ts');

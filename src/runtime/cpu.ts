@@ -1,5 +1,6 @@
 import { readFileSync } from 'node:fs';
 import { availableParallelism } from 'node:os';
+import { variable } from './variables.ts';
 
 /** What the last bits of a step depend on beside its graph, where the CPU is the device. */
 export interface CpuFacts {
@@ -17,7 +18,8 @@ export function cpuFacts(env: NodeJS.ProcessEnv = process.env): CpuFacts {
 }
 
 /** The number that TensorFlow takes by itself: that of the environment, else the CPUs that the process may run on. */
-function threadsHere({ TF_NUM_INTRAOP_THREADS: given = '' }: NodeJS.ProcessEnv): number {
+function threadsHere(env: NodeJS.ProcessEnv): number {
+  const given = variable('TF_NUM_INTRAOP_THREADS', env) ?? '';
   if (/^[1-9]\d{0,5}$/.test(given)) return Number(given);
   return allowedCpus(readOrNothing('/proc/self/status')) || availableParallelism();
 }
@@ -33,7 +35,8 @@ export function allowedCpus(status: string): number {
 }
 
 /** A name for the kernels that a CPU gets, from what Linux says of it. */
-export function kindOf(cpuinfo: string, { ONEDNN_MAX_CPU_ISA: limit }: NodeJS.ProcessEnv = {}): string {
+export function kindOf(cpuinfo: string, env: NodeJS.ProcessEnv = {}): string {
+  const limit = variable('ONEDNN_MAX_CPU_ISA', env);
   const flags = new Set(/^flags\s*:(.*)$/m.exec(cpuinfo)?.[1]?.split(' '));
   const kind = instructions.find((name) => flags.has(name)) ?? process.arch;
   return limit ? `${kind} with ONEDNN_MAX_CPU_ISA=${limit}` : kind;

@@ -1,18 +1,23 @@
-/**
- * What a trainer may have of its worker's environment: what programs are found and speak by, what TensorFlow, its device
- * and the allocator are steered by, what the store of the training data is reached by (its loader reads shards, so AWS's
- * own variables are among them), and those of ours that it reads. Keys of Temporal and of payloads are for the worker alone.
- */
-const needed = [
-  /^(PATH|HOME|USER|LOGNAME|TMPDIR|TMP|TEMP|TZ|LANG|LC_\w+|LD_\w+|DYLD_\w+|GLIBC_TUNABLES)$/,
+import { type Variable, variables } from '../runtime/variables.ts';
+
+/** What programs, their libraries and their clients are steered by, whoever they are. */
+const general = [
+  /^(HOME|USER|LOGNAME|PATH|TMPDIR|TMP|TEMP|TZ|LANG|LC_\w+|LD_\w+|DYLD_\w+|GLIBC_TUNABLES|UV_THREADPOOL_SIZE)$/,
   /^NODE_(OPTIONS|PATH|EXTRA_CA_CERTS|TLS_REJECT_UNAUTHORIZED|USE_ENV_PROXY)$/,
-  /^(SSL_CERT_FILE|SSL_CERT_DIR|UV_THREADPOOL_SIZE|XDG_CACHE_HOME|XDG_STATE_HOME)$/,
-  /^(https?_proxy|no_proxy|all_proxy)$/i,
+  /^(SSL_CERT_FILE|SSL_CERT_DIR|https?_proxy|no_proxy|all_proxy)$/i,
   /^(TF|XLA|CUDA|CUDNN|CUBLAS|NVIDIA|NCCL|ONEDNN|DNNL|MKL|OMP|KMP|MALLOC|TCMALLOC|VIPS)_\w+$/,
+  // Its loader reads the training data from the store.
   /^AWS_\w+$/,
-  /^SIGLIP2_(BUCKET|CACHE|DEBUG|DEVICE|LIBTENSORFLOW|LOG|SCRATCH|STATE)$/,
 ];
 
+/**
+ * What a trainer may have of its worker's environment. Keys of Temporal and of payloads are for the worker alone, and
+ * what else there is for nobody.
+ */
 export function trainerVariables(env: NodeJS.ProcessEnv = process.env): NodeJS.ProcessEnv {
-  return Object.fromEntries(Object.entries(env).filter(([name]) => needed.some((pattern) => pattern.test(name))));
+  const own = Object.entries<Variable>(variables).flatMap(([name, { readBy }]) =>
+    readBy.includes('trainer') ? [name] : [],
+  );
+  const needed = (name: string) => own.includes(name) || general.some((pattern) => pattern.test(name));
+  return Object.fromEntries(Object.entries(env).filter(([name]) => needed(name)));
 }
