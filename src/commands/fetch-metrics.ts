@@ -1,5 +1,6 @@
 import { mkdir, readdir, rm, writeFile } from 'node:fs/promises';
 import { basename, join } from 'node:path';
+import { readEnd } from '../checkpoint/ends.ts';
 import { metricsPrefix, namePattern, runPrefix } from '../checkpoint/keys.ts';
 import { RunnerError } from '../runtime/errors.ts';
 import type { ObjectStore } from '../storage/object-store.ts';
@@ -26,11 +27,20 @@ export async function fetchMetrics(store: ObjectStore, run: string, folder: stri
       `bucket ${store.bucket} has no figures of ${run}; a run writes the first ones with its first checkpoint`,
     );
   let count = 0;
-  for (const [phase, keys] of phases) count += await fetchPhase(store, keys, join(folder, phase));
+  for (const [phase, keys] of phases) {
+    // A phase may have ended in an older revision than a person had gone on with.
+    const end = await readEnd(store, { run, phase });
+    count += await fetchPhase(store, keys, end?.revision ?? Number.POSITIVE_INFINITY, join(folder, phase));
+  }
   return count;
 }
 
-async function fetchPhase(store: ObjectStore, keys: readonly string[], into: string): Promise<number> {
+async function fetchPhase(
+  store: ObjectStore,
+  keys: readonly string[],
+  revision: number,
+  into: string,
+): Promise<number> {
   await mkdir(into, { recursive: true });
   const pieces: Piece[] = [];
   for (const key of keys) {
@@ -40,7 +50,7 @@ async function fetchPhase(store: ObjectStore, keys: readonly string[], into: str
       pieces.push({ ...at, name: basename(name, '.jsonl'), records: readJsonLines(await store.get(key)) });
     else if (!name.startsWith(eventFile.fileName(''))) await writeFile(join(into, name), await store.get(key));
   }
-  const curve = curveOf(pieces);
+  const curve = curveOf(pieces.filter((piece) => piece.revision <= revision));
   // TensorBoard would show what no longer counts.
   for (const name of await readdir(into))
     if (name.startsWith(eventFile.fileName(''))) await rm(join(into, name), { force: true });

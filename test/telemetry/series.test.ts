@@ -2,6 +2,7 @@ import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'n
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, expect, it } from 'vitest';
+import { recordEnd } from '../../src/checkpoint/ends.ts';
 import { fetchMetrics } from '../../src/commands/fetch-metrics.ts';
 import { metricsAddress } from '../../src/runtime/environment.ts';
 import { MetricSeries } from '../../src/telemetry/series.ts';
@@ -61,6 +62,12 @@ it('what a revision gave up is not in the series: the next counts from its first
   const found = await fetched();
   expect(found.map(({ step }) => step)).toEqual(oneTo(28));
   expect(found.map(({ loss }) => loss)).toEqual(oneTo(28).map((step) => (step < 13 ? 5 : step < 16 ? 4 : 3)));
+  // What it ended with is in an older one: the newer was given up.
+  const hash = 'a'.repeat(64);
+  const prefix = 'runs/run/pretrain/r1/step-00000025-a/';
+  await recordEnd(store, { ...at(25, 1), examples: 25, prefix, manifestSha256: hash, sha256: hash });
+  const ended = await fetched();
+  expect(ended.map(({ loss }) => loss)).toEqual(oneTo(25).map((step) => (step < 13 ? 5 : 4)));
 });
 
 it('a series of an older version, of uneven steps, goes on in a new one; lines that are none are left out', async () => {

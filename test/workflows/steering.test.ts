@@ -33,7 +33,7 @@ interface Steered {
   result(): ReturnType<typeof siglip2Recipe>;
   /** Of the phase, and of the run, under such names. */
   keep(phase: string, run?: string): Promise<void>;
-  history(): Promise<Record<string, { what: string }[]>>;
+  history(phase?: string): Promise<Record<string, { what: string }[]>>;
 }
 
 async function steered(run: string, of: Partial<Activities>, steps: number, work: (run: Steered) => Promise<void>) {
@@ -63,7 +63,7 @@ async function steered(run: string, of: Partial<Activities>, steps: number, work
         return status();
       },
       result: () => handle.result(),
-      history: () => handle.query('history'),
+      history: (phase) => (phase ? client.workflow.getHandle(`${run}/${phase}`) : handle).query('history'),
       async keep(phase, whole) {
         await keepHistory(client, `${run}/pretrain`, phase);
         if (whole) await keepHistory(client, run, whole);
@@ -96,10 +96,10 @@ describe('a run', () => {
       const { phases } = await run.result();
       expect(phases[0]!.checkpoint.step).toBe(60);
       expect(began).toEqual([0, step, 50]);
-      const events = (await run.history()).pretrain!.map(({ what }) => what);
-      expect(events).toContain('paused');
+      expect((await run.history()).pretrain!.map(({ what }) => what)).toContain('paused');
       // Two shards say it, of one machine.
-      expect(events.filter((what) => what === 'this CPU is another')).toHaveLength(1);
+      const own = (await run.history('pretrain')).pretrain!.map(({ what }) => what);
+      expect(own.filter((what) => what === 'this CPU is another')).toHaveLength(1);
     });
   });
 
