@@ -138,6 +138,8 @@ export interface ShardResult {
   readonly deviceMs?: number;
   /** Members of its data that the phase has not used; absent where there are none. */
   readonly skipped?: SkippedOf;
+  /** What a person should know of the machine that trained it, in a sentence. */
+  readonly remark?: string;
 }
 
 /** Details of a heartbeat of trainShard, newest figures first. */
@@ -146,6 +148,7 @@ export interface ShardHeartbeat {
   readonly loss: number;
   /** As in Progress. */
   readonly objectives: Readonly<Record<string, number>>;
+  readonly figures: Readonly<Record<string, number>>;
   readonly examplesPerSecond: number;
   readonly dataWaitShare: number;
   readonly lastCommit: { readonly step: number; readonly committed: string } | null;
@@ -153,6 +156,8 @@ export interface ShardHeartbeat {
   readonly doing: string | null;
   /** As in the result, up to now: the next attempt counts on from it. */
   readonly deviceMs?: number;
+  /** As in ShardResult. */
+  readonly remark?: string;
 }
 
 export interface RecoverInput {

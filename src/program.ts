@@ -88,11 +88,12 @@ A run is started with the Temporal CLI:
     .description('decrypt encrypted runs for the Temporal CLI and its web page, until Ctrl-C')
     .option('--port <port>', 'port on 127.0.0.1', '8088')
     .option('--origin <origin>', 'address of the web page', 'http://127.0.0.1:8233')
-    .action(async ({ port, origin }: { port: string; origin: string }) => {
+    .option('--host <name...>', 'names that it may be asked by, beside those of this machine')
+    .action(async ({ port, origin, host }: { port: string; origin: string; host?: string[] }) => {
       const key = payloadKey();
       if (!key)
         throw new RunnerError('SetupMissing', 'SIGLIP2_PAYLOAD_KEY is not set: without a key nothing is encrypted');
-      const server = await serveCodec(encryption(key), Number(port), origin);
+      const server = await serveCodec(encryption(key), { port: Number(port), origin, ...(host && { hosts: host }) });
       print(`http://127.0.0.1:${port}\n`);
       await new Promise((resolve) => server.once('close', resolve));
     });

@@ -125,7 +125,8 @@ export function statusOf(
   const last = report?.last ?? null;
   const step = last?.checkpoint.step ?? report?.from ?? 0;
   const total = report?.total ?? 0;
-  const rate = last?.metrics.examplesPerSecond ?? null;
+  // Zero while no step told it.
+  const rate = last?.metrics.examplesPerSecond || null;
   return {
     run,
     phase: report?.phase ?? null,

@@ -35,7 +35,7 @@ export const mayImport: Readonly<Record<string, readonly string[]>> = {
     ...['src/runtime', 'src/storage', 'src/safetensors', 'src/model', 'src/recipe'],
     ...['src/data/example', 'src/evaluate'],
   ],
-  'src/telemetry': ['src/storage', 'src/checkpoint'],
+  'src/telemetry': ['src/runtime', 'src/storage', 'src/checkpoint'],
   'src/objectives': ['src/runtime', 'src/compile', 'src/model', 'src/recipe'],
   // The trainer never touches the bucket: the worker uploads what it wrote.
   'src/train': [

@@ -29,6 +29,7 @@ export function formatStatus(status: RunStatus, now: number = Date.now()): strin
   for (const work of works) {
     const other = work.phase !== null && work.phase !== phase ? `phase ${work.phase}: ` : '';
     lines.push(`  ${other}${doing(work)}`);
+    if (work.live?.remark) lines.push(`  ${other}${work.live.remark}`);
     if (work.lastFailure) lines.push(`  before that: ${work.lastFailure}`);
   }
   if (temporal === 'RUNNING' && workflow === null)
@@ -81,7 +82,10 @@ function figuresOf(
   const rate = live?.examplesPerSecond || commit?.metrics.examplesPerSecond;
   const parts: string[] = [];
   const single = lossesOf(live?.objectives ?? commit?.metrics.objectives);
+  const mean = (live?.figures ?? commit?.metrics.figures)?.['loss/mean'];
   if (loss) parts.push(`loss ${loss.toFixed(3)}${single}`);
+  // Over the steps since the last record; of one step it says nothing more.
+  if (loss && mean !== undefined && mean.toFixed(3) !== loss.toFixed(3)) parts.push(`mean loss ${mean.toFixed(3)}`);
   if (rate) parts.push(`${rate.toFixed(0)} examples/s`);
   if (live?.dataWaitShare) parts.push(`${(100 * live.dataWaitShare).toFixed(0)} % waiting for data`);
   if (rate && workflow?.state === 'training' && workflow.total > step)

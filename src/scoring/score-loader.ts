@@ -1,7 +1,7 @@
 import { join } from 'node:path';
 import pMap from 'p-map';
 import { CorruptExample } from '../data/example/corrupt-example.ts';
-import { decodeImage } from '../data/example/decode.ts';
+import { decodeInTurn } from '../data/example/decode-in-turn.ts';
 import { checkSizes, parseMeta } from '../data/example/example.ts';
 import { loadTokenizer } from '../data/example/tokenizer.ts';
 import { patientReads } from '../data/index/patient-store.ts';
@@ -63,7 +63,7 @@ async function* parts(
     for (const entry of entries) found.push(await unlessCorrupt(() => read(entry)));
     const inputs = await pMap(
       found,
-      (one) => one && unlessCorrupt(async () => input.prepare(await decodeImage(one.image))),
+      (one) => one && unlessCorrupt(async () => input.prepare(await decodeInTurn(one.image))),
       { concurrency: decodedAtOnce },
     );
     const corrupt: number[] = [];

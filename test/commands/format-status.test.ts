@@ -32,6 +32,25 @@ it('tells the loss of each objective where there are several, and one loss of ol
   expect(formatStatus(statusWith())).toContain('loss 4.500, 100 examples/s');
 });
 
+it('tells the mean loss since the last record where that is more than one step, and what is odd about the machine', () => {
+  const status = statusWith({ 'loss/sigmoid': 4.5 });
+  const { newest } = status;
+  const withMean = (mean: number) => ({
+    ...status,
+    newest: { ...newest!, metrics: { ...newest!.metrics, figures: { 'loss/mean': mean } } },
+  });
+  expect(formatStatus(withMean(4.61))).toContain('loss 4.500, mean loss 4.610, 100 examples/s');
+  expect(formatStatus(withMean(4.5))).toContain('loss 4.500, 100 examples/s');
+  const live = { step: 41, loss: 4.25, figures: { 'loss/mean': 4.75 }, remark: 'this CPU (avx2) is another' };
+  const work: PendingWork = {
+    ...{ activity: 'trainShard', activityId: '7', workflowId: 'first/pretrain', paused: false, phase: 'pretrain' },
+    ...{ attempt: 1, waiting: false, lastFailure: null, live, beatSecondsAgo: 0, nextAttemptSeconds: null },
+  };
+  const text = formatStatus({ ...withMean(4.61), pending: [work] });
+  expect(text).toContain('step 41, loss 4.250, mean loss 4.750, 100 examples/s');
+  expect(text).toContain('\n  trainShard\n  this CPU (avx2) is another\n');
+});
+
 it('tells of a phase of curation what the chosen are worth, and from which sources they come', () => {
   const figures = {
     'loss/sigmoid': 4.5,

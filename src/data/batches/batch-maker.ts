@@ -5,7 +5,7 @@ import { RunnerError } from '../../runtime/errors.ts';
 import { randomStream } from '../../runtime/random.ts';
 import { chooseCaption } from '../example/captions.ts';
 import { CorruptExample } from '../example/corrupt-example.ts';
-import { decodeImage } from '../example/decode.ts';
+import { decodeInTurn } from '../example/decode-in-turn.ts';
 import { checkSizes, parseMeta } from '../example/example.ts';
 import { loadTokenizer, type TextTokenizer, unknownId } from '../example/tokenizer.ts';
 import type { ScoreIndex } from '../index/score-index.ts';
@@ -155,7 +155,7 @@ export class BatchMaker {
     checkSizes(entry);
     const read = async (from: 'read' | 'readRemote') => {
       const meta = parseMeta(await this.#shards[from](shard, entry.meta), entry.name);
-      const pixels = await decodeImage(await this.#shards[from](shard, entry.image));
+      const pixels = await decodeInTurn(await this.#shards[from](shard, entry.image));
       return { meta, pixels, metaBytes: entry.meta.size };
     };
     let example: DecodedExample;
