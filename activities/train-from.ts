@@ -192,7 +192,7 @@ async function ensureState(
   if (trainer.holds(commit.sha256, settings)) return { folder, manifest: (await readManifest(store, commit)).manifest };
   shard.doing = `fetching the checkpoint of step ${commit.step}`;
   const { manifest } = await restoreCheckpoint(store, commit, folder, {
-    files: ({ path }) => path.endsWith('.safetensors'),
+    files: ({ path }) => path.endsWith('.safetensors') || path === 'config.json',
     signal: shard.attempt.signal,
   });
   return { folder, manifest };

@@ -2,7 +2,7 @@ import type { ModelConfig } from './sizes.ts';
 
 /** A field in which the model that a recipe says is not the one that a checkpoint holds. */
 export interface ModelDifference {
-  /** As the recipe's `model` is written, such as vision.depth. */
+  /** Tower and name, such as vision.depth. */
   readonly field: string;
   readonly held: number | string;
   readonly wanted: number | string;
