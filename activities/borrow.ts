@@ -1,6 +1,5 @@
 import { findCommits, readCommit } from '../src/checkpoint/commits.ts';
 import { parseReferences, readDocument, toDocument, toRef } from '../src/checkpoint/documents.ts';
-import { sha256 } from '../src/checkpoint/identity.ts';
 import { originsKey, type StepKey } from '../src/checkpoint/keys.ts';
 import { readManifest } from '../src/checkpoint/manifest.ts';
 import { pin } from '../src/checkpoint/pins.ts';
@@ -9,6 +8,7 @@ import type { CheckpointRef } from '../src/checkpoint/types.ts';
 import type { CheckpointOfRun } from '../src/recipe/curation.ts';
 import type { Recipe } from '../src/recipe/schema.ts';
 import { isRunnerError, RunnerError } from '../src/runtime/errors.ts';
+import { sha256 } from '../src/runtime/hash.ts';
 import type { ObjectStore } from '../src/storage/object-store.ts';
 
 /** Checkpoints of other runs that phases go on from, by phase; and their teachers, by `teacherOf`. */

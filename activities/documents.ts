@@ -1,9 +1,9 @@
 import { randomUUID } from 'node:crypto';
 import { mkdir, readFile, rename, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { canonicalJson, sha256 } from '../src/checkpoint/identity.ts';
 import { runPrefix } from '../src/checkpoint/keys.ts';
 import { isRunnerError, RunnerError } from '../src/runtime/errors.ts';
+import { canonicalJson, sha256 } from '../src/runtime/hash.ts';
 import type { ObjectStore } from '../src/storage/object-store.ts';
 import type { Document } from './types.ts';
 

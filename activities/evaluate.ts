@@ -1,9 +1,9 @@
 import { rm } from 'node:fs/promises';
 import { join } from 'node:path';
-import { canonicalJson, sha256 } from '../src/checkpoint/identity.ts';
 import { phasePrefix } from '../src/checkpoint/keys.ts';
 import { restoreCheckpoint } from '../src/checkpoint/restore.ts';
-import type { PhaseSettings } from '../src/trainer/protocol.ts';
+import type { PhaseSettings } from '../src/recipe/phase-settings.ts';
+import { canonicalJson, sha256 } from '../src/runtime/hash.ts';
 import type { Attempt, Dependencies } from './dependencies.ts';
 import { fetchDocument, readDocumentAs } from './documents.ts';
 import { beat } from './heartbeat.ts';

@@ -1,6 +1,5 @@
 import { checkpointDamaged } from '../src/checkpoint/damage.ts';
 import { readModelConfig } from '../src/checkpoint/hugging-face/read-config.ts';
-import { sha256 } from '../src/checkpoint/identity.ts';
 import { readManifest } from '../src/checkpoint/manifest.ts';
 import type { CheckpointRef } from '../src/checkpoint/types.ts';
 import type { ModelConfig } from '../src/model/sizes.ts';
@@ -8,6 +7,7 @@ import type { CurationRecipe } from '../src/recipe/curation.ts';
 import type { Phase, Recipe } from '../src/recipe/schema.ts';
 import { type DataFacts, dataOf, modelConfig, modelOf, vocabularyOf } from '../src/recipe/settings.ts';
 import { RunnerError } from '../src/runtime/errors.ts';
+import { sha256 } from '../src/runtime/hash.ts';
 import type { ObjectStore } from '../src/storage/object-store.ts';
 import { type Borrowed, teacherOf } from './borrow.ts';
 import type { CurationPlan } from './types.ts';

@@ -1,5 +1,4 @@
 import { claimRun } from '../src/checkpoint/claim.ts';
-import { hashJson } from '../src/checkpoint/identity.ts';
 import { namePattern } from '../src/checkpoint/keys.ts';
 import { indexRecipe, type RecipeData, recipeVocabulary } from '../src/data/example/recipe-data.ts';
 import { indexData } from '../src/data/index/index-data.ts';
@@ -11,6 +10,7 @@ import type { Phase, Recipe } from '../src/recipe/schema.ts';
 import { type DataFacts, modelConfig, phaseSettings, vocabularyOf } from '../src/recipe/settings.ts';
 import { phaseSpans } from '../src/recipe/spans.ts';
 import { RunnerError } from '../src/runtime/errors.ts';
+import { hashJson } from '../src/runtime/hash.ts';
 import { probeConditionalWrites } from '../src/storage/conditional-writes.ts';
 import type { ObjectStore } from '../src/storage/object-store.ts';
 import { memoryProblems } from '../src/train/fits.ts';

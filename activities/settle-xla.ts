@@ -1,9 +1,10 @@
 import type { Commit } from '../src/checkpoint/types.ts';
+import type { PhaseSettings } from '../src/recipe/phase-settings.ts';
 import { isRunnerError, type RunnerError } from '../src/runtime/errors.ts';
 import type { TrainerProcess } from '../src/trainer/process.ts';
-import type { MeasureJob, PhaseSettings, StepTime, TrainJob } from '../src/trainer/protocol.ts';
+import type { MeasureJob, StepTime, TrainJob } from '../src/trainer/protocol.ts';
+import type { Shard } from './shard.ts';
 import { inputHash } from './shard-start.ts';
-import type { Shard } from './train-from.ts';
 import { recordChoice, recordedChoice, type XlaChoice } from './xla-choice.ts';
 
 /** What a shard is trained with. */

@@ -1,8 +1,8 @@
 import { newestCommit, readCommit } from '../src/checkpoint/commits.ts';
 import { nameOf } from '../src/checkpoint/damage.ts';
-import { hashJson } from '../src/checkpoint/identity.ts';
 import type { Commit } from '../src/checkpoint/types.ts';
 import { RunnerError } from '../src/runtime/errors.ts';
+import { hashJson } from '../src/runtime/hash.ts';
 import type { ObjectStore } from '../src/storage/object-store.ts';
 import type { ShardInput } from './types.ts';
 

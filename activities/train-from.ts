@@ -6,38 +6,21 @@ import { checkpointSidecars } from '../src/checkpoint/hugging-face/config.ts';
 import { readManifest } from '../src/checkpoint/manifest.ts';
 import { restoreCheckpoint } from '../src/checkpoint/restore.ts';
 import type { Commit, Manifest } from '../src/checkpoint/types.ts';
-import type { Pace } from '../src/recipe/pace.ts';
+import type { PhaseSettings } from '../src/recipe/phase-settings.ts';
 import { RunnerError } from '../src/runtime/errors.ts';
 import { keepReports } from '../src/telemetry/reports.ts';
 import { MetricSeries } from '../src/telemetry/series.ts';
 import type { TrainerProcess } from '../src/trainer/process.ts';
-import type { PhaseSettings, Progress, Snapshot, TrainJob } from '../src/trainer/protocol.ts';
+import type { Snapshot, TrainJob } from '../src/trainer/protocol.ts';
 import { commitInBackground } from './background-commits.ts';
-import type { Attempt, Dependencies } from './dependencies.ts';
+import type { Dependencies } from './dependencies.ts';
 import { fetchDocument } from './documents.ts';
 import { recordPace } from './pace.ts';
 import { settleXla } from './settle-xla.ts';
+import type { Shard } from './shard.ts';
 import { inputHash } from './shard-start.ts';
 import { skippedLog } from './skipped.ts';
 import { withTeacher } from './teacher-folder.ts';
-import type { ShardInput } from './types.ts';
-
-/** One attempt at a shard, and what it tells of itself. */
-export interface Shard {
-  readonly deps: Dependencies;
-  readonly input: ShardInput;
-  readonly attempt: Attempt;
-  /** Local folder of this attempt alone. */
-  readonly folder: string;
-  newest: Commit | null;
-  /** How a phase is checkpointed whose plan says auto, once that is known. */
-  pace: Pace | null;
-  /** The step at which the shard ends. */
-  end: number;
-  live: Omit<Progress, 'examples'>;
-  /** What is being done or waited for, null while steps are made. */
-  doing: string | null;
-}
 
 /** After a wish to stop, how long a store that is away is waited for. */
 const giveUpAfterMs = 10 * 60_000;

@@ -4,14 +4,15 @@ import { CancelledFailure } from '@temporalio/common';
 import { toRef } from '../src/checkpoint/documents.ts';
 import { repairHint } from '../src/checkpoint/hint.ts';
 import type { Commit } from '../src/checkpoint/types.ts';
+import type { PhaseSettings } from '../src/recipe/phase-settings.ts';
 import { isRunnerError, RunnerError } from '../src/runtime/errors.ts';
-import type { PhaseSettings } from '../src/trainer/protocol.ts';
 import type { Attempt, Dependencies } from './dependencies.ts';
 import { fetchDocument, readDocumentAs } from './documents.ts';
 import { beat } from './heartbeat.ts';
 import { endOf, recordedPace } from './pace.ts';
+import type { Shard } from './shard.ts';
 import { newestStart } from './shard-start.ts';
-import { type Shard, trainFrom } from './train-from.ts';
+import { trainFrom } from './train-from.ts';
 import type { ShardHeartbeat, ShardInput, ShardResult } from './types.ts';
 
 /** Crashes without a commit in between: more of them are no accident. */

@@ -1,8 +1,9 @@
-import type { CheckpointMetrics, CheckpointRef, Position } from '../src/checkpoint/types.ts';
+import type { CheckpointMetrics, CheckpointRef } from '../src/checkpoint/types.ts';
 import type { ScoreDtype } from '../src/data/index/score-index.ts';
 import type { ModelConfig } from '../src/model/sizes.ts';
 import type { Overrides } from '../src/recipe/overrides.ts';
 import type { Pace } from '../src/recipe/pace.ts';
+import type { Position } from '../src/recipe/position.ts';
 
 /** What crosses the wire between workflows and activities: small JSON, references and never tensors. */
 

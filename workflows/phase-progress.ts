@@ -1,7 +1,8 @@
 import { type CancellationScope, getExternalWorkflowHandle, workflowInfo } from '@temporalio/workflow';
 import type { PhasePlan, ShardResult } from '../activities/types.ts';
-import type { CheckpointRef, Position } from '../src/checkpoint/types.ts';
+import type { CheckpointRef } from '../src/checkpoint/types.ts';
 import type { Pace } from '../src/recipe/pace.ts';
+import type { Position } from '../src/recipe/position.ts';
 import { batchAt } from '../src/recipe/steps.ts';
 import { addEvent, type PhaseEvent, type PhaseReport, type PhaseState, phaseReportSignal } from './messages.ts';
 import { showIn } from './search-attributes.ts';

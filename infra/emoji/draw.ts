@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto';
 import sharp from 'sharp';
 import { pack } from 'tar-stream';
-import type { ExampleMeta } from '../../src/data/index/types.ts';
+import type { ExampleMeta } from '../../src/data/example/types.ts';
 
 /** An example of the set, before it is written. */
 export interface EmojiExample {

@@ -1,7 +1,7 @@
 import { availableParallelism } from 'node:os';
 import pMap from 'p-map';
 import sharp from 'sharp';
-import type { ExampleMeta } from '../../src/data/index/types.ts';
+import type { ExampleMeta } from '../../src/data/example/types.ts';
 import { permutation, randomStream } from '../../src/runtime/random.ts';
 import type { ObjectStore } from '../../src/storage/object-store.ts';
 import { bareHexcode, type Concept } from './concepts.ts';

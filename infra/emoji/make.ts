@@ -1,4 +1,4 @@
-import { hashJson } from '../../src/checkpoint/identity.ts';
+import { hashJson } from '../../src/runtime/hash.ts';
 import type { ObjectStore } from '../../src/storage/object-store.ts';
 import { bareHexcode, type Concept, readConcepts } from './concepts.ts';
 import { examplesInputs, examplesOf, someConcepts, writeShards } from './examples.ts';

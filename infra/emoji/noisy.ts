@@ -1,6 +1,6 @@
-import { hashJson } from '../../src/checkpoint/identity.ts';
-import type { ExampleMeta } from '../../src/data/index/types.ts';
+import type { ExampleMeta } from '../../src/data/example/types.ts';
 import { RunnerError } from '../../src/runtime/errors.ts';
+import { hashJson } from '../../src/runtime/hash.ts';
 import { permutation, randomStream } from '../../src/runtime/random.ts';
 import type { ObjectStore } from '../../src/storage/object-store.ts';
 import { readConcepts } from './concepts.ts';

@@ -2,7 +2,7 @@ import { createHash } from 'node:crypto';
 import pMap from 'p-map';
 import sharp from 'sharp';
 import type { Region } from '../../src/data/example/regions.ts';
-import type { ExampleMeta } from '../../src/data/index/types.ts';
+import type { ExampleMeta } from '../../src/data/example/types.ts';
 import { type RandomStream, randomStream } from '../../src/runtime/random.ts';
 import type { ObjectStore } from '../../src/storage/object-store.ts';
 import { tarShard } from './draw.ts';

@@ -63,7 +63,7 @@ export function summary({ passed, failed, skipped }: Counts): string {
 }
 
 if (process.argv[1] === fileURLToPath(import.meta.url)) {
-  const checks = [run('tsc', []), run('biome', ['check', '.'])];
+  const checks = [run('tsc', []), run('biome', ['check', '.']), run('tsx', ['infra/lint/arrows.ts'])];
   const counts = runVitest(process.argv.slice(2));
   for (const good of checks) good ? counts.passed++ : counts.failed++;
   process.stdout.write(`\n${summary(counts)}\n`);

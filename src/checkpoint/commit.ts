@@ -1,12 +1,13 @@
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { isRunnerError, RunnerError } from '../runtime/errors.ts';
+import { hashJson, sha256 } from '../runtime/hash.ts';
 import type { ObjectStore } from '../storage/object-store.ts';
 import { readCommit } from './commits.ts';
 import { nameOf } from './damage.ts';
 import { parseCommit, parseManifest, readDocument, toDocument, toRef } from './documents.ts';
 import { moveHint } from './hint.ts';
-import { checkpointSha256, hashJson, sha256 } from './identity.ts';
+import { checkpointSha256 } from './identity.ts';
 import { attemptPrefix, commitKey } from './keys.ts';
 import { manifestKey, readManifest } from './manifest.ts';
 import type { CheckpointRef, Commit, Manifest, StateFile } from './types.ts';

@@ -1,7 +1,7 @@
+import { sha256 } from '../runtime/hash.ts';
 import type { ObjectStore } from '../storage/object-store.ts';
 import { checkpointDamaged } from './damage.ts';
 import { parseManifest, readDocument } from './documents.ts';
-import { sha256 } from './identity.ts';
 import { isAttemptPrefix } from './keys.ts';
 import type { CheckpointRef, Manifest } from './types.ts';
 

@@ -1,10 +1,10 @@
 import { mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { requireSpace } from '../runtime/disk.ts';
+import { hashFile } from '../runtime/hash.ts';
 import type { ObjectStore } from '../storage/object-store.ts';
 import { checkpointDamaged } from './damage.ts';
 import { downloadFile } from './download.ts';
-import { hashFile } from './identity.ts';
 import { readManifest } from './manifest.ts';
 import type { CheckpointRef, Manifest, StateFile } from './types.ts';
 

@@ -1,16 +1,11 @@
+import type { Position } from '../recipe/position.ts';
+
 /** A file of a snapshot, on local disk or in the bucket. */
 export interface StateFile {
   /** Path within the checkpoint, such as model.safetensors. */
   readonly path: string;
   readonly bytes: number;
   readonly sha256: string;
-}
-
-/** Where training stands: all that a resume needs beside the state files. */
-export interface Position {
-  readonly step: number;
-  /** Examples seen by the run; progress and schedules count these. */
-  readonly examples: number;
 }
 
 export interface CheckpointMetrics {

@@ -1,7 +1,8 @@
 import { mkdir, mkdtemp, readFile, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { openModel } from '../checkpoint/open-model.ts';
-import { decodeImage, type Pixels } from '../data/example/decode.ts';
+import { decodeImage } from '../data/example/decode.ts';
+import type { Pixels } from '../data/example/pixels.ts';
 import { loadTokenizer } from '../data/example/tokenizer.ts';
 import { naflexPatches } from '../data/views/naflex-resize.ts';
 import { squarePixels } from '../data/views/preprocess.ts';

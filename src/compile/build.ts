@@ -1,5 +1,6 @@
 import type { Tensor } from '@tensorflow/tfjs';
 import { tf } from '../runtime/tensorflow.ts';
+import type { CompileOptions, ProgramDefinition, Signature, TensorSpec, Tensors } from './definition.ts';
 import { dataTypes, Graph, type OutputSpec } from './graph.ts';
 import { bfloat16Matmuls } from './passes/bfloat16.ts';
 import { fuseElementwise } from './passes/fuse-elementwise.ts';
@@ -9,7 +10,6 @@ import { prune } from './passes/prune.ts';
 import { recomputeChains } from './passes/recompute.ts';
 import { waitForSignals } from './passes/wait-for.ts';
 import { wholeStepXla } from './passes/whole-step-xla.ts';
-import type { CompileOptions, ProgramDefinition, Signature, TensorSpec, Tensors } from './program.ts';
 import { trace } from './trace.ts';
 
 /** The graph of a program, not yet loaded. */

@@ -1,6 +1,7 @@
 import { setImmediate as yieldToEvents } from 'node:timers/promises';
 import type { Tensor } from '@tensorflow/tfjs';
-import { compile, type ProgramDefinition, type Signature, type TensorSpec, type Values } from '../compile/program.ts';
+import type { ProgramDefinition, Signature, TensorSpec, Values } from '../compile/definition.ts';
+import { compile } from '../compile/program.ts';
 import { tf } from '../runtime/tensorflow.ts';
 import { modelsOf, type ScoredBy, type ScoreKind, type ScoringModel } from './pair-scores.ts';
 

@@ -1,4 +1,4 @@
-import type { Embeddings } from './ranks.ts';
+import type { Embeddings, Pause } from './ranks.ts';
 
 /** One figure. Shares are fractions of one, not percent. */
 export interface Metric {
@@ -12,9 +12,6 @@ export interface EvaluationInput {
   /** One row a concept, or several prompts for it; concepts without a text in this language have none. */
   readonly texts: Embeddings;
 }
-
-/** Called every few million products: who owns the process may let messages through. Changes no figure. */
-export type Pause = () => Promise<void>;
 
 /** The contract of every evaluator: a pure function of embeddings that yields its figures by name. */
 export type Evaluator = (input: EvaluationInput, pause: Pause) => AsyncIterable<Metric>;

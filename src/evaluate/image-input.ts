@@ -1,4 +1,4 @@
-import type { Pixels } from '../data/example/decode.ts';
+import type { Pixels } from '../data/example/pixels.ts';
 import { type NaflexImage, naflexPatches } from '../data/views/naflex-resize.ts';
 import { squarePixels } from '../data/views/preprocess.ts';
 import type { Embedder } from '../model/embed.ts';

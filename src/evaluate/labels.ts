@@ -1,4 +1,4 @@
-import type { ExampleMeta } from '../data/index/types.ts';
+import type { ExampleMeta } from '../data/example/types.ts';
 
 /** The concepts of a data set, numbered as they appear, and what each is called: the first caption of a language. */
 export class Labels {

@@ -1,4 +1,5 @@
-import type { Pause } from './evaluator.ts';
+/** Called every few million products: who owns the process may let messages through. Changes no figure. */
+export type Pause = () => Promise<void>;
 
 /** Rows of unit length in the shared space, and what each is about. Letters: n queries, m candidates, E width. */
 export interface Embeddings {

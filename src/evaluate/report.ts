@@ -1,6 +1,6 @@
 import { RunnerError } from '../runtime/errors.ts';
-import type { Evaluator, Pause } from './evaluator.ts';
-import type { Embeddings } from './ranks.ts';
+import type { Evaluator } from './evaluator.ts';
+import type { Embeddings, Pause } from './ranks.ts';
 import { retrieval } from './retrieval.ts';
 import { zeroShot } from './zero-shot.ts';
 

@@ -1,5 +1,5 @@
-import type { Evaluator, Metric, Pause } from './evaluator.ts';
-import { bestRanks, type Embeddings, shareWithin } from './ranks.ts';
+import type { Evaluator, Metric } from './evaluator.ts';
+import { bestRanks, type Embeddings, type Pause, shareWithin } from './ranks.ts';
 import { withConcepts } from './zero-shot.ts';
 
 const cuts = [1, 5, 10] as const;

@@ -17,6 +17,8 @@ import {
 } from './layers.ts';
 import type { ModelConfig } from './sizes.ts';
 
+// Letters: B images, N patches of one, T = 3 targets of one, R = B T of all, L tokens of a target, D width, H heads, d = D/H.
+
 /** The encoder's side of cross-attention. */
 export interface DecoderMemory {
   /** Un-pooled features after the encoder's last norm: (B N, D of the vision tower). */
@@ -26,44 +28,44 @@ export interface DecoderMemory {
 }
 
 /**
- * The decoder on whole targets (spec 3.2; big_vision `cappa.py`): (B T, L) int32, the T targets of an image together
- * -> (B T L, D) after the final norm, before the logits. A row with `parallel` 1 sees mask tokens alone and every
+ * The decoder on whole targets (spec 3.2; big_vision `cappa.py`): (R, L) int32, the T targets of an image together
+ * -> (R L, D) after the final norm, before the logits. A row with `parallel` 1 sees mask tokens alone and every
  * position; one with 0 sees the target shifted right, and no later position.
  *
- * @param parallel (B T) int32
+ * @param parallel_R int32
  */
 export function decoder(
   p: Parameters,
   config: ModelConfig,
   { depth }: DecoderSize,
-  targets: Tensor,
-  parallel: Tensor,
+  targets_RL: Tensor,
+  parallel_R: Tensor,
   memory: DecoderMemory,
   batch: number,
   { remat = false }: TowerOptions = {},
 ): Tensor {
-  const [rows, length] = targets.shape as [number, number];
+  const [rows, length] = targets_RL.shape as [number, number];
   const { heads, vocabulary } = config.text;
   const one = tf.scalar(1, 'int32');
-  const flags = parallel.reshape([rows, 1]);
-  const shifted = tf.concat([tf.zeros([rows, 1], 'int32'), targets.slice([0, 0], [rows, length - 1])], 1);
-  const inputs = shifted.mul(one.sub(flags)).add(flags.mul(tf.scalar(vocabulary, 'int32'))) as Tensor;
-  const hides = later(length).mul(one.sub(flags).cast('float32').reshape([rows, 1, 1, 1])) as Tensor;
-  let x = embed(p, inputs, 0);
+  const flags_R1 = parallel_R.reshape([rows, 1]);
+  const shifted_RL = tf.concat([tf.zeros([rows, 1], 'int32'), targets_RL.slice([0, 0], [rows, length - 1])], 1);
+  const inputs_RL = shifted_RL.mul(one.sub(flags_R1)).add(flags_R1.mul(tf.scalar(vocabulary, 'int32'))) as Tensor;
+  const hides_R1LL = later(length).mul(one.sub(flags_R1).cast('float32').reshape([rows, 1, 1, 1])) as Tensor;
+  let x_RLxD = embed(p, inputs_RL, 0);
   for (let i = 0; i < depth; i++)
-    x = (remat ? blockAgain : block)(p, `decoder.layers.${i}`, heads, x, hides, memory, batch);
-  return norm(p, 'decoder.layer_norm', x);
+    x_RLxD = (remat ? blockAgain : block)(p, `decoder.layers.${i}`, heads, x_RLxD, hides_R1LL, memory, batch);
+  return norm(p, 'decoder.layer_norm', x_RLxD);
 }
 
 /** Token and position embeddings of (R, L) ids that stand at `first` and after it -> (R L, D). */
-export function embed(p: Parameters, ids: Tensor, first: number): Tensor {
-  const [rows, length] = ids.shape as [number, number];
-  const table = parameter(p, 'decoder.embed_tokens.weight');
-  const width = table.shape[1]!;
-  const positions = parameter(p, 'decoder.embed_positions.weight').slice([first, 0], [length, width]);
-  return gatherRows(table, ids.reshape([rows * length]))
+export function embed(p: Parameters, ids_RL: Tensor, first: number): Tensor {
+  const [rows, length] = ids_RL.shape as [number, number];
+  const table_VD = parameter(p, 'decoder.embed_tokens.weight');
+  const width = table_VD.shape[1]!;
+  const positions_LD = parameter(p, 'decoder.embed_positions.weight').slice([first, 0], [length, width]);
+  return gatherRows(table_VD, ids_RL.reshape([rows * length]))
     .reshape([rows, length, width])
-    .add(positions)
+    .add(positions_LD)
     .reshape([rows * length, width]);
 }
 
@@ -77,18 +79,18 @@ function block(
   p: Parameters,
   layer: string,
   heads: number,
-  x: Tensor,
-  hides: Tensor,
+  x_RLxD: Tensor,
+  hides_R1LL: Tensor,
   memory: DecoderMemory,
   batch: number,
 ): Tensor {
-  const rows = hides.shape[0]!;
-  const [q, k, v] = selfHeads(p, layer, heads, x, rows);
-  const self = x.add(output(p, `${layer}.self_attn`, attend(q!, k!, v!, hides)));
+  const rows = hides_R1LL.shape[0]!;
+  const [q_RHLd, k_RHLd, v_RHLd] = selfHeads(p, layer, heads, x_RLxD, rows);
+  const self_RLxD = x_RLxD.add(output(p, `${layer}.self_attn`, attend(q_RHLd!, k_RHLd!, v_RHLd!, hides_R1LL)));
   // Every target of an image asks the same keys, which are projected once.
-  const keys = crossHeads(p, layer, heads, memory.encoded, batch);
-  const cross = self.add(crossAttend(p, layer, heads, self, keys, memory.mask));
-  return cross.add(feedForward(p, layer, cross));
+  const keys_BHNd = crossHeads(p, layer, heads, memory.encoded, batch);
+  const cross_RLxD = self_RLxD.add(crossAttend(p, layer, heads, self_RLxD, keys_BHNd, memory.mask));
+  return cross_RLxD.add(feedForward(p, layer, cross_RLxD));
 }
 
 /** Queries, keys and values of self-attention: (R L, D) -> three times (R, H, L, D/H). */

@@ -36,9 +36,9 @@ export function dinoHeadSpecs(name: string, width: number, size: DinoHeadSize): 
  * `DINOHead` of its vision_transformer.py). DINO's GELU is the erf form; this is the tanh form, as everywhere in the
  * towers and by default in JAX, which SILC and SigLIP 2 were trained in.
  */
-export function dinoHead(p: Parameters, name: string, x: Tensor): Tensor {
-  const first = geluTanh(linear(p, `${name}.mlp.0`, x));
+export function dinoHead(p: Parameters, name: string, x_RD: Tensor): Tensor {
+  const first = geluTanh(linear(p, `${name}.mlp.0`, x_RD));
   const second = geluTanh(linear(p, `${name}.mlp.2`, first));
-  const bottleneck = l2Normalise(linear(p, `${name}.mlp.4`, second));
-  return tf.matMul(bottleneck, l2Normalise(parameter(p, `${name}.last_layer.weight_v`)), false, true);
+  const bottleneck_RE = l2Normalise(linear(p, `${name}.mlp.4`, second));
+  return tf.matMul(bottleneck_RE, l2Normalise(parameter(p, `${name}.last_layer.weight_v`)), false, true);
 }

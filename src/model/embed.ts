@@ -1,6 +1,6 @@
 import { join } from 'node:path';
-import { compile, type ProgramDefinition, type Signature, type Values } from '../compile/program.ts';
-import type { NaflexImage } from '../data/views/naflex-resize.ts';
+import type { ProgramDefinition, Signature, Values } from '../compile/definition.ts';
+import { compile } from '../compile/program.ts';
 import { SafetensorsFile } from '../safetensors/safetensors.ts';
 import { l2Normalise } from './layers.ts';
 import { naflexTower, normalisePatches } from './naflex-tower.ts';
@@ -8,6 +8,13 @@ import { parameterSpecs, tokenTable } from './parameters.ts';
 import { embeddingWidth, type ModelConfig } from './sizes.ts';
 import { textTower } from './text-tower.ts';
 import { normalisePixels, visionTower } from './vision-tower.ts';
+
+/** An image of any shape as patches, padded: (L, p p 3) bytes, (L) 1 where a patch is, and its (h, w) in patches. */
+export interface PatchedImage {
+  readonly patches: Uint8Array;
+  readonly mask: Float32Array;
+  readonly spatialShape: readonly [number, number];
+}
 
 /** A trained model, ready to embed. Rows come out normalised: cosines are dot products. */
 export interface Embedder {
@@ -18,7 +25,7 @@ export interface Embedder {
   /** A fixed model: (n, R, R, 3) bytes -> (n, E). */
   images(pixels: Uint8Array): Float32Array;
   /** A NaFlex model: n images of any shapes, each as patches, padded as it was opened for -> (n, E). */
-  patches(images: readonly NaflexImage[]): Float32Array;
+  patches(images: readonly PatchedImage[]): Float32Array;
   /** (n, L) full token ids -> (n, E). Every id must be among those the embedder was opened with. */
   texts(tokens: Int32Array): Float32Array;
   dispose(): void;

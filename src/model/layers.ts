@@ -7,8 +7,8 @@ import type { TowerSize } from './sizes.ts';
 
 /**
  * The blocks that both towers share: big_vision `models/vit.py` (Encoder1DBlock, MlpBlock), with the parameter
- * layout of transformers (weights are (out, in)). Letters: B batch, N tokens, D width, H heads, R = B N rows.
- * Activations are (R, D) between ops: one large matmul per layer.
+ * layout of transformers (weights are (out, in)). Letters: B batch, N tokens, M queries, D width, H heads, d = D/H, and
+ * BNxD for (B N, D), as activations are between ops: one large matmul per layer.
  */
 export type Parameters = Readonly<Record<string, Tensor>>;
 
@@ -43,11 +43,11 @@ export function mlp(p: Parameters, name: string, x: Tensor): Tensor {
  * Scaled dot-product attention: `scaled` queries (B, H, M, D/H), keys and values (B, H, N, D/H) -> (B M, D). `mask`,
  * which broadcasts to (B, H, M, N), is added to the scores: see `keyMask`.
  */
-export function attend(q: Tensor, k: Tensor, v: Tensor, mask?: Tensor): Tensor {
-  const [, heads, , size] = q.shape as [number, number, number, number];
-  const scores = tf.matMul(q, k, false, true); // (B, H, M, N)
+export function attend(q_BHMd: Tensor, k_BHNd: Tensor, v_BHNd: Tensor, mask?: Tensor): Tensor {
+  const [, heads, , size] = q_BHMd.shape as [number, number, number, number];
+  const scores_BHMN = tf.matMul(q_BHMd, k_BHNd, false, true);
   return tf
-    .matMul(tf.softmax(mask === undefined ? scores : scores.add(mask)), v)
+    .matMul(tf.softmax(mask === undefined ? scores_BHMN : scores_BHMN.add(mask)), v_BHNd)
     .transpose([0, 2, 1, 3])
     .reshape([-1, heads * size]);
 }
@@ -63,13 +63,13 @@ export const scaled = (weightOrBias: Tensor, width: number, heads: number): Tens
  * What hides keys from every query: (B, N) with 1 for a key and 0 for padding -> (B, 1, 1, N) to add to the scores.
  * A hidden key gets a probability of exactly zero, as long as its image has one that is seen.
  */
-export function keyMask(seen: Tensor): Tensor {
-  return seen.sub(1).mul(1e9).reshape([seen.shape[0]!, 1, 1, -1]);
+export function keyMask(seen_BN: Tensor): Tensor {
+  return seen_BN.sub(1).mul(1e9).reshape([seen_BN.shape[0]!, 1, 1, -1]);
 }
 
-/** One matmul for several projections of the same rows: (B N, D) -> `parts` times (B, H, N, D/H). */
+/** One matmul for several projections of the same rows: (B N, D) -> P, `parts`, times (B, H, N, D/H). */
 export function projectHeads(
-  x: Tensor,
+  x_BNxD: Tensor,
   weight: Tensor,
   bias: Tensor | null,
   parts: number,
@@ -77,10 +77,10 @@ export function projectHeads(
   heads: number,
 ): Tensor[] {
   const size = weight.shape[0]! / parts / heads;
-  const projected = bias === null ? tf.matMul(x, weight, false, true) : affine(x, weight, bias);
-  const split = projected.reshape([batch, -1, parts, heads, size]).transpose([2, 0, 3, 1, 4]);
+  const projected = bias === null ? tf.matMul(x_BNxD, weight, false, true) : affine(x_BNxD, weight, bias);
+  const split_PBHNd = projected.reshape([batch, -1, parts, heads, size]).transpose([2, 0, 3, 1, 4]);
   // Unstacking into one piece has no gradient in TF.js.
-  return parts === 1 ? [split.squeeze([0])] : tf.unstack(split);
+  return parts === 1 ? [split_PBHNd.squeeze([0])] : tf.unstack(split_PBHNd);
 }
 
 /** How a tower is computed; no part of what it computes. */
@@ -94,46 +94,47 @@ export function encoder(
   p: Parameters,
   name: string,
   size: TowerSize,
-  x: Tensor,
+  x_BNxD: Tensor,
   batch: number,
   { remat = false }: TowerOptions = {},
   mask?: Tensor,
 ): Tensor {
-  let hidden = x;
+  let hidden_BNxD = x_BNxD;
   for (let i = 0; i < size.depth; i++) {
     const layer = `${name}.layers.${i}`;
-    hidden = (remat ? blockAgain : block)(p, layer, size.heads, hidden, batch, mask);
+    hidden_BNxD = (remat ? blockAgain : block)(p, layer, size.heads, hidden_BNxD, batch, mask);
   }
-  return hidden;
+  return hidden_BNxD;
 }
 
 /** x += MHSA(LN(x)); x += MLP(LN(x)) */
-function block(p: Parameters, layer: string, heads: number, x: Tensor, batch: number, mask?: Tensor): Tensor {
-  const y = norm(p, `${layer}.layer_norm1`, x);
+function block(p: Parameters, layer: string, heads: number, x_BNxD: Tensor, batch: number, mask?: Tensor): Tensor {
+  const y_BNxD = norm(p, `${layer}.layer_norm1`, x_BNxD);
   const all = (kind: string) =>
     tf.concat([
-      scaled(parameter(p, `${layer}.self_attn.q_proj.${kind}`), x.shape[1]!, heads),
+      scaled(parameter(p, `${layer}.self_attn.q_proj.${kind}`), x_BNxD.shape[1]!, heads),
       parameter(p, `${layer}.self_attn.k_proj.${kind}`),
       parameter(p, `${layer}.self_attn.v_proj.${kind}`),
     ]);
-  const [q, k, v] = projectHeads(y, all('weight'), all('bias'), 3, batch, heads);
-  const hidden = x.add(linear(p, `${layer}.self_attn.out_proj`, attend(q!, k!, v!, mask)));
-  return hidden.add(mlp(p, `${layer}.mlp`, norm(p, `${layer}.layer_norm2`, hidden)));
+  const [q_BHNd, k_BHNd, v_BHNd] = projectHeads(y_BNxD, all('weight'), all('bias'), 3, batch, heads);
+  const attended_BNxD = attend(q_BHNd!, k_BHNd!, v_BHNd!, mask);
+  const hidden_BNxD = x_BNxD.add(linear(p, `${layer}.self_attn.out_proj`, attended_BNxD));
+  return hidden_BNxD.add(mlp(p, `${layer}.mlp`, norm(p, `${layer}.layer_norm2`, hidden_BNxD)));
 }
 
 /** A block whose activations are computed again in the backward pass. */
-function blockAgain(p: Parameters, layer: string, heads: number, x: Tensor, batch: number, mask?: Tensor): Tensor {
+function blockAgain(p: Parameters, layer: string, heads: number, x_BNxD: Tensor, batch: number, mask?: Tensor): Tensor {
   const names = Object.keys(p).filter((name) => name.startsWith(`${layer}.`));
   const run = (hidden: Tensor, ...rest: Tensor[]) => {
     const own = Object.fromEntries(names.map((name, i) => [name, rest[i]!]));
     return block(own, layer, heads, hidden, batch, rest[names.length]);
   };
   // The mask has no gradient to get, but only inputs live until the backward pass.
-  const inputs = [x, ...names.map((name) => p[name]!), ...(mask === undefined ? [] : [mask])];
+  const inputs = [x_BNxD, ...names.map((name) => p[name]!), ...(mask === undefined ? [] : [mask])];
   return rematerialise(run as (...inputs: Tensor[]) => Tensor, inputs);
 }
 
 /** Rows of length one, as big_vision `two_towers.py`: z / (|z| + 1e-8). (B, D) -> (B, D) */
-export function l2Normalise(x: Tensor): Tensor {
-  return x.div(x.square().sum(-1, true).sqrt().add(1e-8));
+export function l2Normalise(x_BD: Tensor): Tensor {
+  return x_BD.div(x_BD.square().sum(-1, true).sqrt().add(1e-8));
 }

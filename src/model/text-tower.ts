@@ -12,21 +12,30 @@ export interface TextOutput {
 }
 
 /**
- * The text tower: (B, L) int32 ids -> features. big_vision `text_transformer.py` with pool_type "last":
+ * The text tower: (B, L) int32 ids -> features. Letters: B texts, L tokens of one, D width. big_vision `text_transformer.py` with pool_type "last":
  * bidirectional, no padding mask, pooled at the last position even when it is padding, then a linear head.
  * (The paper says MAP head; the released checkpoints pool the last token.)
  */
-export function textTower(p: Parameters, config: ModelConfig, tokens: Tensor, options: TowerOptions = {}): TextOutput {
+export function textTower(
+  p: Parameters,
+  config: ModelConfig,
+  tokens_BL: Tensor,
+  options: TowerOptions = {},
+): TextOutput {
   const { text } = config;
-  const batch = tokens.shape[0]!;
+  const batch = tokens_BL.shape[0]!;
   const { length, width } = text;
-  const embedded = gatherRows(parameter(p, tokenTable), tokens.reshape([batch * length]));
-  const positions = parameter(p, 'text_model.embeddings.position_embedding.weight');
-  const x = embedded
+  const embedded_BLxD = gatherRows(parameter(p, tokenTable), tokens_BL.reshape([batch * length]));
+  const positions_LD = parameter(p, 'text_model.embeddings.position_embedding.weight');
+  const x_BLxD = embedded_BLxD
     .reshape([batch, length, width])
-    .add(positions)
+    .add(positions_LD)
     .reshape([batch * length, width]);
-  const encoded = norm(p, 'text_model.final_layer_norm', encoder(p, 'text_model.encoder', text, x, batch, options));
-  const last = encoded.reshape([batch, length, width]).slice([0, length - 1, 0], [batch, 1, width]);
-  return { encoded, pooled: linear(p, 'text_model.head', last.reshape([batch, width])) };
+  const encoded = norm(
+    p,
+    'text_model.final_layer_norm',
+    encoder(p, 'text_model.encoder', text, x_BLxD, batch, options),
+  );
+  const last_B1D = encoded.reshape([batch, length, width]).slice([0, length - 1, 0], [batch, 1, width]);
+  return { encoded, pooled: linear(p, 'text_model.head', last_B1D.reshape([batch, width])) };
 }

@@ -27,6 +27,8 @@ export interface VisionOutput {
   readonly pooled: Tensor;
 }
 
+// Letters: B images, R side in pixels, G side in patches, N = G G patches, P = 3 p p numbers of a patch, D width, H heads.
+
 /** Bytes 0..255 to [-1, 1], as big_vision's `value_range(-1, 1)`. */
 export const normalisePixels = (bytes: Tensor): Tensor => bytesToFloat(bytes).div(127.5).sub(1) as Tensor;
 
@@ -43,51 +45,63 @@ export interface VisionOptions extends TowerOptions {
 export function visionTower(
   p: Parameters,
   config: ModelConfig,
-  images: Tensor,
+  images_BRR3: Tensor,
   { mask, ...options }: VisionOptions = {},
 ): VisionOutput {
   const { vision } = config;
   // Its patch embedding has as many numbers, in another order.
   if (vision.kind === 'naflex') throw new Error('a NaFlex model sees patches, not squares: use naflexTower');
-  const batch = images.shape[0]!;
+  const batch = images_BRR3.shape[0]!;
   const { patch, width } = vision;
-  const resolution = images.shape[1]!;
+  const resolution = images_BRR3.shape[1]!;
   const grid = Math.floor(resolution / patch);
   const covered = grid * patch;
-  const pixels = covered === resolution ? images : tf.slice(images, [0, 0, 0, 0], [batch, covered, covered, 3]);
+  const pixels_BRR3 =
+    covered === resolution ? images_BRR3 : tf.slice(images_BRR3, [0, 0, 0, 0], [batch, covered, covered, 3]);
   // Rows of patches in the order of the convolution's weight: channel, then row, then column.
-  const patches = pixels
+  const patches_BNxP = pixels_BRR3
     .reshape([batch, grid, patch, grid, patch, 3])
     .transpose([0, 1, 3, 5, 2, 4])
     .reshape([batch * grid * grid, 3 * patch * patch]);
   const embedding = 'vision_model.embeddings';
-  const weight = parameter(p, `${embedding}.patch_embedding.weight`).reshape([width, 3 * patch * patch]);
-  const tokens = affine(patches, weight, parameter(p, `${embedding}.patch_embedding.bias`));
-  const positions = positionsOf(parameter(p, `${embedding}.position_embedding.weight`), patchGrid(config), grid);
-  const seen = mask ? tokens.mul(tf.scalar(1).sub(mask.at)).add(mask.at.mul(mask.token)) : tokens;
-  const x = seen
+  const weight_DP = parameter(p, `${embedding}.patch_embedding.weight`).reshape([width, 3 * patch * patch]);
+  const tokens_BNxD = affine(patches_BNxP, weight_DP, parameter(p, `${embedding}.patch_embedding.bias`));
+  const positions_ND = positionsOf(parameter(p, `${embedding}.position_embedding.weight`), patchGrid(config), grid);
+  const seen_BNxD = mask ? tokens_BNxD.mul(tf.scalar(1).sub(mask.at)).add(mask.at.mul(mask.token)) : tokens_BNxD;
+  const x_BNxD = seen_BNxD
     .reshape([batch, grid * grid, width])
-    .add(positions)
+    .add(positions_ND)
     .reshape([batch * grid * grid, width]);
-  const encoded = norm(p, 'vision_model.post_layernorm', encoder(p, 'vision_model.encoder', vision, x, batch, options));
+  const encoded = norm(
+    p,
+    'vision_model.post_layernorm',
+    encoder(p, 'vision_model.encoder', vision, x_BNxD, batch, options),
+  );
   return { encoded, pooled: mapHead(p, 'vision_model.head', encoded, batch, vision.heads) };
 }
 
-/** Half-pixel bilinear resize of position embeddings as a linear map that gradients pass: (from^2, D) -> (to^2, D). */
-function positionsOf(table: Tensor, from: number, to: number): Tensor {
-  if (from === to) return table;
-  const side = tf.tensor2d(Float32Array.from(bilinearMatrix(from, to)), [to, from]);
-  const rows = tf.matMul(side, table.reshape([from, -1])).reshape([to, from, -1]); // (to, from, D)
-  const columns = tf.matMul(side, rows.transpose([1, 0, 2]).reshape([from, -1])).reshape([to, to, -1]);
-  return columns.transpose([1, 0, 2]).reshape([to * to, -1]);
+/** Half-pixel bilinear resize of position embeddings as a linear map that gradients pass: F F places to T T. */
+function positionsOf(table_FFxD: Tensor, from: number, to: number): Tensor {
+  if (from === to) return table_FFxD;
+  const side_TF = tf.tensor2d(Float32Array.from(bilinearMatrix(from, to)), [to, from]);
+  const rows_TFD = tf.matMul(side_TF, table_FFxD.reshape([from, -1])).reshape([to, from, -1]);
+  const columns_TTD = tf.matMul(side_TF, rows_TFD.transpose([1, 0, 2]).reshape([from, -1])).reshape([to, to, -1]);
+  return columns_TTD.transpose([1, 0, 2]).reshape([to * to, -1]);
 }
 
 /**
  * Multihead attention pooling, big_vision `MAPHead`: (B N, D) -> (B, D). No layer norm on its input, no residual to
  * the probe. `mask` as in `attend`.
  */
-export function mapHead(p: Parameters, name: string, x: Tensor, batch: number, heads: number, mask?: Tensor): Tensor {
-  const width = x.shape[1]!;
+export function mapHead(
+  p: Parameters,
+  name: string,
+  x_BNxD: Tensor,
+  batch: number,
+  heads: number,
+  mask?: Tensor,
+): Tensor {
+  const width = x_BNxD.shape[1]!;
   const weights = parameter(p, `${name}.attention.in_proj_weight`);
   const biases = parameter(p, `${name}.attention.in_proj_bias`);
   const part = (first: number, count: number) =>
@@ -95,11 +109,11 @@ export function mapHead(p: Parameters, name: string, x: Tensor, batch: number, h
       tf.slice(weights, [first * width, 0], [count * width, width]),
       tf.slice(biases, [first * width], [count * width]),
     ] as const;
-  const probe = parameter(p, `${name}.probe`).reshape([1, width]);
+  const probe_1D = parameter(p, `${name}.probe`).reshape([1, width]);
   const [weight, bias] = part(0, 1);
-  const [query] = projectHeads(probe, scaled(weight, width, heads), scaled(bias, width, heads), 1, 1, heads); // (1, H, 1, D/H)
-  const [k, v] = projectHeads(x, ...part(1, 2), 2, batch, heads);
-  const attended = attend(tf.tile(query!, [batch, 1, 1, 1]), k!, v!, mask);
-  const hidden = linear(p, `${name}.attention.out_proj`, attended);
-  return hidden.add(mlp(p, `${name}.mlp`, norm(p, `${name}.layernorm`, hidden)));
+  const [query_1H1d] = projectHeads(probe_1D, scaled(weight, width, heads), scaled(bias, width, heads), 1, 1, heads);
+  const [k_BHNd, v_BHNd] = projectHeads(x_BNxD, ...part(1, 2), 2, batch, heads);
+  const attended_BD = attend(tf.tile(query_1H1d!, [batch, 1, 1, 1]), k_BHNd!, v_BHNd!, mask);
+  const hidden_BD = linear(p, `${name}.attention.out_proj`, attended_BD);
+  return hidden_BD.add(mlp(p, `${name}.mlp`, norm(p, `${name}.layernorm`, hidden_BD)));
 }

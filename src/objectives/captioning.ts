@@ -2,16 +2,9 @@ import { chunkedCrossEntropy } from '../compile/ops/chunked-cross-entropy.ts';
 import { decoder } from '../model/decoder.ts';
 import { decoderSpecs } from '../model/decoder-parameters.ts';
 import { captionTasks } from '../recipe/caption-tasks.ts';
+import type { CaptioningSettings } from '../recipe/objective-settings.ts';
 import { tf } from '../runtime/tensorflow.ts';
 import type { Objective } from './objective.ts';
-
-export interface CaptioningSettings {
-  readonly weight: number;
-  /** Layers of the decoder; half of the text tower's in the paper. */
-  readonly depth: number;
-  /** Rows whose logits over the vocabulary exist at a time. */
-  readonly chunk: number;
-}
 
 /**
  * LocCa (SigLIP 2, section 2.2, after arXiv 2403.19596): from the un-pooled image features a decoder says the caption,

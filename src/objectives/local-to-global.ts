@@ -1,17 +1,13 @@
 import { dinoHead, dinoHeadSpecs } from '../model/dino-head.ts';
 import { normalisePixels, visionTower } from '../model/vision-tower.ts';
-import { type DistillationSettings, distillationLoss, nextCenter } from './distillation.ts';
+import type { LocalToGlobalSettings } from '../recipe/objective-settings.ts';
+import { distillationLoss, nextCenter } from './distillation.ts';
 import type { Objective } from './objective.ts';
-
-export interface LocalToGlobalSettings extends DistillationSettings {
-  /** Local views of an example; 8 in the paper. */
-  readonly views: number;
-  /** Their side in pixels, a multiple of the patch; 96 in SILC. */
-  readonly resolution: number;
-}
 
 const head = 'dino_head';
 const center = 'dino_center';
+
+// Letters: B images, V local views of one, D width, K prototypes.
 
 /**
  * Self-distillation from local to global views (SigLIP 2, section 2.3, after SILC, arXiv 2310.13355): from a small
@@ -27,11 +23,11 @@ export const localToGlobal: Objective<LocalToGlobalSettings> = {
     localViews: { shape: [count * views, resolution, resolution, 3], dtype: 'uint8' },
   }),
   loss({ settings, model, tower, p, teacher, state, feeds, features }) {
-    const targets = dinoHead(teacher, head, features.teacherGlobal.pooled);
-    const local = visionTower(p, model, normalisePixels(feeds.localViews!), tower).pooled;
+    const targets_BK = dinoHead(teacher, head, features.teacherGlobal.pooled);
+    const local_BVxD = visionTower(p, model, normalisePixels(feeds.localViews!), tower).pooled;
     return {
-      loss: distillationLoss(targets, state[center]!, dinoHead(p, head, local), settings),
-      state: { [center]: nextCenter(state[center]!, targets, settings) },
+      loss: distillationLoss(targets_BK, state[center]!, dinoHead(p, head, local_BVxD), settings),
+      state: { [center]: nextCenter(state[center]!, targets_BK, settings) },
     };
   },
 };

@@ -3,18 +3,16 @@ import { gatherRows } from '../compile/ops/gather-rows.ts';
 import { dinoHead, dinoHeadSpecs } from '../model/dino-head.ts';
 import { patchGrid } from '../model/parameters.ts';
 import { normalisePixels, visionTower } from '../model/vision-tower.ts';
+import type { MaskedPredictionSettings } from '../recipe/objective-settings.ts';
 import { tf } from '../runtime/tensorflow.ts';
-import { type DistillationSettings, distillationLoss, nextCenter } from './distillation.ts';
+import { distillationLoss, nextCenter } from './distillation.ts';
 import type { Objective } from './objective.ts';
-
-export interface MaskedPredictionSettings extends DistillationSettings {
-  /** Share of the patches that the student does not see; 0.5 in the paper. */
-  readonly share: number;
-}
 
 const head = 'patch_head';
 const center = 'patch_center';
 const token = 'mask_token';
+
+// Letters: B images, N patches of one, M of them masked, D width, K prototypes.
 
 /** Patches of an image that are masked, of `patches`. */
 export const maskedCount = (patches: number, share: number): number => Math.round(share * patches);
@@ -37,30 +35,30 @@ export const maskedPrediction: Objective<MaskedPredictionSettings> = {
   }),
   loss({ settings, model, tower, p, teacher, state, feeds, features }) {
     const patches = patchGrid(model) ** 2;
-    const masked = feeds.maskedPatches!;
-    const mask = { token: p[token]!, at: maskOf(masked, patches) };
-    const student = visionTower(p, model, normalisePixels(feeds.globalView!), { ...tower, mask }).encoded;
-    const rows = rowsOf(masked, patches);
-    const all = dinoHead(teacher, head, features.teacherGlobal.encoded);
-    const predicted = dinoHead(p, head, gatherRows(student, rows));
+    const masked_BM = feeds.maskedPatches!;
+    const mask = { token: p[token]!, at: maskOf(masked_BM, patches) };
+    const student_BNxD = visionTower(p, model, normalisePixels(feeds.globalView!), { ...tower, mask }).encoded;
+    const rows_BM = rowsOf(masked_BM, patches);
+    const all_BNxK = dinoHead(teacher, head, features.teacherGlobal.encoded);
+    const predicted_BMxK = dinoHead(p, head, gatherRows(student_BNxD, rows_BM));
     return {
-      loss: distillationLoss(gatherRows(all, rows), state[center]!, predicted, settings),
-      state: { [center]: nextCenter(state[center]!, all, settings) },
+      loss: distillationLoss(gatherRows(all_BNxK, rows_BM), state[center]!, predicted_BMxK, settings),
+      state: { [center]: nextCenter(state[center]!, all_BNxK, settings) },
     };
   },
 };
 
 /** Patches by number, (B, M) int32, as rows of (B N, D): (B M) int32. */
-function rowsOf(masked: Tensor, patches: number): Tensor {
-  const first = tf.range(0, masked.shape[0]! * patches, patches, 'int32').reshape([-1, 1]);
-  return masked.add(first).reshape([-1]);
+function rowsOf(masked_BM: Tensor, patches: number): Tensor {
+  const first_B1 = tf.range(0, masked_BM.shape[0]! * patches, patches, 'int32').reshape([-1, 1]);
+  return masked_BM.add(first_B1).reshape([-1]);
 }
 
 /** (B, M) int32 of distinct numbers -> (B N, 1), 1 where a patch is masked. */
-function maskOf(masked: Tensor, patches: number): Tensor {
-  const [batch, count] = masked.shape as [number, number];
+function maskOf(masked_BM: Tensor, patches: number): Tensor {
+  const [batch, count] = masked_BM.shape as [number, number];
   return tf
-    .oneHot(masked.reshape([-1]) as never, patches)
+    .oneHot(masked_BM.reshape([-1]) as never, patches)
     .cast('float32')
     .reshape([batch, count, patches])
     .sum(1)

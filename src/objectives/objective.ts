@@ -1,5 +1,5 @@
 import type { Scalar, Tensor } from '@tensorflow/tfjs';
-import type { TensorSpec, Tensors } from '../compile/program.ts';
+import type { TensorSpec, Tensors } from '../compile/definition.ts';
 import type { TowerOptions } from '../model/layers.ts';
 import type { ParameterSpec } from '../model/parameters.ts';
 import type { ModelConfig } from '../model/sizes.ts';

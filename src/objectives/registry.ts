@@ -1,18 +1,19 @@
+import type { ObjectiveSettings } from '../recipe/objective-settings.ts';
 import { captioning } from './captioning.ts';
 import { localToGlobal } from './local-to-global.ts';
 import { maskedPrediction } from './masked-prediction.ts';
 import type { Objective } from './objective.ts';
 import { sigmoid } from './sigmoid.ts';
 
+export type ObjectiveName = keyof ObjectiveSettings;
+
 /** Every objective by its name in a recipe. */
-export const objectives = { sigmoid, captioning, localToGlobal, maskedPrediction } as const;
-
-export type ObjectiveName = keyof typeof objectives;
-
-type SettingsOf<T> = T extends Objective<infer S> ? S : never;
-
-/** What a phase trains for: the settings of each objective that is on, every default resolved. */
-export type ObjectiveSettings = { readonly [K in ObjectiveName]?: SettingsOf<(typeof objectives)[K]> };
+export const objectives: { readonly [K in ObjectiveName]-?: Objective<NonNullable<ObjectiveSettings[K]>> } = {
+  sigmoid,
+  captioning,
+  localToGlobal,
+  maskedPrediction,
+};
 
 /** An objective that is on, with its settings. */
 export interface ActiveObjective {

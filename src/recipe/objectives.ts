@@ -1,6 +1,6 @@
 import { z } from 'zod';
 import type { ModelConfig } from '../model/sizes.ts';
-import type { PhaseSettings } from '../trainer/protocol.ts';
+import type { PhaseSettings } from './phase-settings.ts';
 
 const weight = z.number().positive().optional();
 const temperature = z.number().positive();

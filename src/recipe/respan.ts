@@ -1,4 +1,4 @@
-import type { Position } from '../checkpoint/types.ts';
+import type { Position } from './position.ts';
 import { batchAt } from './steps.ts';
 
 /** How the steps of a phase lie in its order of examples, from a step on. */

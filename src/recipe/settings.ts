@@ -1,10 +1,10 @@
-import type { Position } from '../checkpoint/types.ts';
 import { fullVocabulary, type ModelConfig, type TowerSize, textSizeFor, towerSizes } from '../model/sizes.ts';
 import { RunnerError } from '../runtime/errors.ts';
-import type { PhaseSettings } from '../trainer/protocol.ts';
 import { type CurationRecipe, superBatch } from './curation.ts';
 import { type EpochFacts, naflexOf, parentOf, recipeLengths } from './durations.ts';
 import { resolveObjectives } from './objectives.ts';
+import type { PhaseSettings } from './phase-settings.ts';
+import type { Position } from './position.ts';
 import type { Schedule } from './schedule.ts';
 import type { DataSettings, OptimizerSettings, Phase, Recipe } from './schema.ts';
 import { phaseSpans } from './spans.ts';

@@ -1,6 +1,6 @@
-import type { Position } from '../checkpoint/types.ts';
 import { superBatch } from './curation.ts';
 import { type EpochFacts, naflexOf, parentOf, recipeLengths } from './durations.ts';
+import type { Position } from './position.ts';
 import type { Phase, Recipe } from './schema.ts';
 import { PhaseSteps } from './steps.ts';
 

@@ -1,7 +1,15 @@
 import type { RunnerError } from '../runtime/errors.ts';
-import { isDtype, tensorBytes } from './dtypes.ts';
+import { type Dtype, isDtype, tensorBytes } from './dtypes.ts';
 import { duplicateKey } from './json-keys.ts';
-import type { TensorInfo } from './safetensors.ts';
+
+export interface TensorInfo {
+  readonly name: string;
+  readonly dtype: Dtype;
+  readonly shape: readonly number[];
+  /** Of its bytes, from the start of the file. */
+  readonly offset: number;
+  readonly bytes: number;
+}
 
 type Fail = (problem: string) => RunnerError;
 

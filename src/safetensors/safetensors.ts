@@ -1,20 +1,11 @@
 import { type FileHandle, open } from 'node:fs/promises';
 import { RunnerError } from '../runtime/errors.ts';
-import { type Dtype, dtypeBytes } from './dtypes.ts';
-import { parseHeader } from './safetensors-header.ts';
+import { dtypeBytes } from './dtypes.ts';
+import { parseHeader, type TensorInfo } from './safetensors-header.ts';
 
 export { type Dtype, dtypeBytes } from './dtypes.ts';
 export { scatterRows } from './rows.ts';
 export { type TensorToWrite, writeSafetensors } from './safetensors-write.ts';
-
-export interface TensorInfo {
-  readonly name: string;
-  readonly dtype: Dtype;
-  readonly shape: readonly number[];
-  /** Of its bytes, from the start of the file. */
-  readonly offset: number;
-  readonly bytes: number;
-}
 
 /** What the reference implementation allows. */
 const largestHeader = 100_000_000;

@@ -1,9 +1,9 @@
 import { createHash } from 'node:crypto';
-import { canonicalJson, hashJson, sha256 } from '../checkpoint/identity.ts';
 import { type ScoreDtype, scoreBytes } from '../data/index/score-index.ts';
 import type { ShardIndex } from '../data/index/types.ts';
 import { storedPatches } from '../evaluate/image-input.ts';
 import { embeddingWidth, type ModelConfig } from '../model/sizes.ts';
+import { canonicalJson, hashJson, sha256 } from '../runtime/hash.ts';
 import { toBfloat16 } from '../safetensors/float-bytes.ts';
 import { writeSafetensors } from '../safetensors/safetensors.ts';
 

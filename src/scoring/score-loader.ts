@@ -1,6 +1,7 @@
 import pMap from 'p-map';
+import { CorruptExample } from '../data/example/corrupt-example.ts';
 import { decodeImage } from '../data/example/decode.ts';
-import { CorruptExample, checkSizes, parseMeta } from '../data/example/example.ts';
+import { checkSizes, parseMeta } from '../data/example/example.ts';
 import { loadTokenizer } from '../data/example/tokenizer.ts';
 import { PartReader } from '../data/index/part-reader.ts';
 import { patientReads } from '../data/index/patient-store.ts';

@@ -1,11 +1,11 @@
 import { setImmediate as yieldToEvents } from 'node:timers/promises';
-import { hashJson } from '../checkpoint/identity.ts';
 import { imageInput, storedPatches } from '../evaluate/image-input.ts';
 import { type Embedder, openEmbedder } from '../model/embed.ts';
 import { fullVocabulary } from '../model/sizes.ts';
 import { RunnerError } from '../runtime/errors.ts';
+import { hashJson } from '../runtime/hash.ts';
 import { openProducer, type Producer } from '../runtime/producer.ts';
-import type { ScoredFile, ScoreJob } from '../trainer/protocol.ts';
+import type { ScoredFile, ScoreJob } from './job.ts';
 import { ScoreTable } from './score-file.ts';
 import type { ScoreLoaderSettings, ScorePart } from './score-loader.ts';
 

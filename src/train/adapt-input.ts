@@ -1,4 +1,4 @@
-import type { Values } from '../compile/program.ts';
+import type { Values } from '../compile/definition.ts';
 import { resampleParameters } from '../model/resample.ts';
 import type { ModelConfig } from '../model/sizes.ts';
 import { RunnerError } from '../runtime/errors.ts';

@@ -1,8 +1,9 @@
-import type { Program, Values } from '../compile/program.ts';
+import type { Values } from '../compile/definition.ts';
+import type { Program } from '../compile/program.ts';
 import type { Embeddings } from '../curation/pair-scores.ts';
-import type { Batch } from '../data/index/types.ts';
+import type { Batch } from '../data/batches/types.ts';
 import { embeddingWidth } from '../model/sizes.ts';
-import type { PhaseSettings } from '../trainer/protocol.ts';
+import type { PhaseSettings } from '../recipe/phase-settings.ts';
 
 /**
  * The super-batch as the learner sees it now. It goes through the compiled forward pass in pieces of a micro-batch, so

@@ -1,8 +1,8 @@
 import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import type { Batch } from '../data/index/types.ts';
+import type { Batch } from '../data/batches/types.ts';
+import type { PhaseSettings } from '../recipe/phase-settings.ts';
 import { curationSheetHtml, type SheetExample } from '../report/curation-sheet.ts';
-import type { PhaseSettings } from '../trainer/protocol.ts';
 
 /** A super-batch, and what was chosen of it. */
 export interface Choice {

@@ -1,5 +1,5 @@
 import type { Tensor } from '@tensorflow/tfjs';
-import type { Tensors } from '../compile/program.ts';
+import type { Tensors } from '../compile/definition.ts';
 import { tf } from '../runtime/tensorflow.ts';
 
 /**

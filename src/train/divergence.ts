@@ -1,6 +1,6 @@
-import type { Batch } from '../data/index/types.ts';
+import type { Batch } from '../data/batches/types.ts';
+import type { PhaseSettings } from '../recipe/phase-settings.ts';
 import { RunnerError } from '../runtime/errors.ts';
-import type { PhaseSettings } from '../trainer/protocol.ts';
 import type { StepMetrics } from './step.ts';
 
 /**

@@ -1,7 +1,7 @@
+import type { PhaseSettings } from '../recipe/phase-settings.ts';
 import type { Recipe } from '../recipe/schema.ts';
 import { type DataFacts, phaseSettings } from '../recipe/settings.ts';
 import type { DeviceMemory } from '../runtime/device-memory.ts';
-import type { PhaseSettings } from '../trainer/protocol.ts';
 import { workloadOf } from './workload.ts';
 
 /** Estimates are that far off; what does not fit by more is not begun. */

@@ -1,11 +1,11 @@
 import type { Tensor } from '@tensorflow/tfjs';
-import type { TensorSpec, Tensors } from '../compile/program.ts';
+import type { TensorSpec, Tensors } from '../compile/definition.ts';
 import { naflexTower, normalisePatches } from '../model/naflex-tower.ts';
 import { textTower } from '../model/text-tower.ts';
 import { normalisePixels, visionTower } from '../model/vision-tower.ts';
 import type { Features } from '../objectives/objective.ts';
 import type { ActiveObjective } from '../objectives/registry.ts';
-import type { PhaseSettings } from '../trainer/protocol.ts';
+import type { PhaseSettings } from '../recipe/phase-settings.ts';
 import { computedState, type PhaseState, teacherCopy } from './phase-state.ts';
 
 /** What a step reports of one objective. */

@@ -1,5 +1,5 @@
 import type { Tensor } from '@tensorflow/tfjs';
-import type { Tensors } from '../compile/program.ts';
+import type { Tensors } from '../compile/definition.ts';
 import type { ParameterSpec } from '../model/parameters.ts';
 import type { OptimizerSettings } from '../recipe/schema.ts';
 import { tf } from '../runtime/tensorflow.ts';

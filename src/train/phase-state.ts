@@ -1,8 +1,8 @@
-import type { TensorSpec } from '../compile/program.ts';
+import type { TensorSpec } from '../compile/definition.ts';
 import { type ParameterSpec, parameterSpecs } from '../model/parameters.ts';
 import type { StateSpec } from '../objectives/objective.ts';
 import { type ActiveObjective, activeObjectives } from '../objectives/registry.ts';
-import type { PhaseSettings } from '../trainer/protocol.ts';
+import type { PhaseSettings } from '../recipe/phase-settings.ts';
 import { firstMoment, secondMoment } from './optimiser.ts';
 
 /** The EMA copy of a parameter. */

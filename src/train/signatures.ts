@@ -1,12 +1,12 @@
 import type { Tensor } from '@tensorflow/tfjs';
-import type { Signature, TensorSpec, Tensors } from '../compile/program.ts';
+import type { Signature, TensorSpec, Tensors } from '../compile/definition.ts';
 import { l2Normalise } from '../model/layers.ts';
 import { embeddingWidth } from '../model/sizes.ts';
 import type { TextOutput } from '../model/text-tower.ts';
 import type { VisionOutput } from '../model/vision-tower.ts';
 import type { Features } from '../objectives/objective.ts';
+import type { PhaseSettings } from '../recipe/phase-settings.ts';
 import { tf } from '../runtime/tensorflow.ts';
-import type { PhaseSettings } from '../trainer/protocol.ts';
 import { differentiate } from './differentiate.ts';
 import { type ExampleShape, exampleFeeds, imageFeeds, lazyFeatures, lossesOf, sumOf } from './losses.ts';
 import { optimiserStep } from './optimiser.ts';

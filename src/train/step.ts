@@ -1,9 +1,10 @@
-import { type CompileOptions, compile, type Program, type ProgramDefinition, type Values } from '../compile/program.ts';
-import type { Batch } from '../data/index/types.ts';
+import type { CompileOptions, ProgramDefinition, Values } from '../compile/definition.ts';
+import { compile, type Program } from '../compile/program.ts';
+import type { Batch } from '../data/batches/types.ts';
 import { embeddingWidth } from '../model/sizes.ts';
+import type { PhaseSettings } from '../recipe/phase-settings.ts';
 import { scheduleFactor } from '../recipe/schedule.ts';
 import { PhaseSteps } from '../recipe/steps.ts';
-import type { PhaseSettings } from '../trainer/protocol.ts';
 import { lossOf } from './losses.ts';
 import { stepScalars } from './optimiser.ts';
 import { type PhaseState, phaseState } from './phase-state.ts';

@@ -3,8 +3,8 @@ import { encoderFlops, mapHeadFlops } from '../model/flops.ts';
 import { patchGrid } from '../model/parameters.ts';
 import { embeddingWidth, type TowerSize } from '../model/sizes.ts';
 import { captionTasks } from '../recipe/caption-tasks.ts';
+import type { PhaseSettings } from '../recipe/phase-settings.ts';
 import { PhaseSteps } from '../recipe/steps.ts';
-import type { PhaseSettings } from '../trainer/protocol.ts';
 import { phaseState } from './phase-state.ts';
 
 /** What a phase asks of a device, by arithmetic alone. */

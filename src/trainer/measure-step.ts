@@ -1,7 +1,8 @@
 import { readFile } from 'node:fs/promises';
 import { setImmediate as yieldToEvents } from 'node:timers/promises';
 import { openBatches } from '../data/batches/batches.ts';
-import type { Batch, DataIndex } from '../data/index/types.ts';
+import type { Batch } from '../data/batches/types.ts';
+import type { DataIndex } from '../data/index/types.ts';
 import { PhaseSteps } from '../recipe/steps.ts';
 import { Curator } from '../train/curate.ts';
 import { freshState } from '../train/state.ts';

@@ -1,10 +1,11 @@
 import { once } from 'node:events';
 import { existsSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
+import type { PhaseSettings } from '../recipe/phase-settings.ts';
 import { type ErrorCode, RunnerError } from '../runtime/errors.ts';
 import { startTrainer, type TrainerChild, type TrainerLog } from './child.ts';
 import { type DeviceLock, lockDevice } from './lock.ts';
-import type { FromTrainer, PhaseSettings, Progress, Snapshot, TrainerJob } from './protocol.ts';
+import type { FromTrainer, Progress, Snapshot, TrainerJob } from './protocol.ts';
 
 export interface TrainerEvents {
   readonly progress?: (progress: Progress) => void;

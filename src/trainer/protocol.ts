@@ -1,54 +1,12 @@
-import type { CheckpointMetrics, Position, StateFile } from '../checkpoint/types.ts';
-import type { ScoreDtype } from '../data/index/score-index.ts';
-import type { BatchPlan, CorruptMember, ShardIndex } from '../data/index/types.ts';
-import type { ModelConfig } from '../model/sizes.ts';
-import type { ObjectiveSettings } from '../objectives/registry.ts';
-import type { CurationRecipe } from '../recipe/curation.ts';
+import type { CheckpointMetrics, StateFile } from '../checkpoint/types.ts';
+import type { CorruptMember } from '../data/index/types.ts';
+import type { EvaluateJob } from '../evaluate/job.ts';
 import type { Pace } from '../recipe/pace.ts';
-import type { Schedule } from '../recipe/schedule.ts';
-import type { OptimizerSettings } from '../recipe/schema.ts';
-import type { ScoreFacts } from '../scoring/score-file.ts';
+import type { PhaseSettings } from '../recipe/phase-settings.ts';
+import type { Position } from '../recipe/position.ts';
+import type { ScoreJob } from '../scoring/job.ts';
 
 /** Messages between the worker and the trainer, its child process that owns TensorFlow. Plain JSON. */
-
-/** All that fixes the training of a phase; equal settings and equal state give equal bytes. */
-export interface PhaseSettings {
-  readonly phase: string;
-  readonly seed: number;
-  readonly precision: 'f32' | 'bf16';
-  /** Whether XLA compiles the whole step; absent: what was measured on a GPU, and off on a CPU. */
-  readonly xla?: 'off' | 'on';
-  readonly model: ModelConfig;
-  /** Micro-batches of a step. */
-  readonly accumulate: number;
-  readonly remat: 'none' | 'blocks';
-  readonly init: { readonly temperature: number; readonly logitBias: number };
-  readonly objectives: ObjectiveSettings;
-  readonly optimizer: OptimizerSettings;
-  /** EMA of the teacher, where an objective has one. */
-  readonly teacher: { readonly momentum: number };
-  readonly schedule: Schedule;
-  /** Which examples of a super-batch are trained on; absent: all as they come. */
-  readonly curation?: CurationSettings;
-  /** A loss above it has diverged. */
-  readonly maxLoss?: number;
-  readonly batches: BatchPlan;
-}
-
-/** Active curation: of `batches.candidates` examples `batches.batch` are chosen. */
-export interface CurationSettings extends Omit<CurationRecipe, 'teacher' | 'filterRatio'> {
-  /** Absent until the phase begins, and where the scores need none. */
-  readonly teacher?: TeacherSettings;
-}
-
-/** The model that scores. */
-export interface TeacherSettings {
-  /** Content hash of its checkpoint. */
-  readonly sha256: string;
-  readonly model: ModelConfig;
-  readonly logitScale: number;
-  readonly logitBias: number;
-}
 
 export interface TrainJob {
   readonly kind: 'train';
@@ -87,40 +45,6 @@ export interface StepTime {
   readonly ms: number;
   /** Of the program that was measured. */
   readonly hash: string;
-}
-
-export interface EvaluateJob {
-  readonly kind: 'evaluate';
-  /** Local folder with model.safetensors. */
-  readonly folder: string;
-  readonly model: ModelConfig;
-  readonly indexFile: string;
-  readonly languages: readonly string[];
-  readonly maxExamples: number;
-}
-
-/** Embeds every example of a data shard with a teacher; answers null when it was stopped. */
-export interface ScoreJob {
-  readonly kind: 'score';
-  /** Local folder with the teacher's model.safetensors. */
-  readonly folder: string;
-  readonly teacher: ScoreFacts['teacher'];
-  readonly model: ModelConfig;
-  readonly shard: ShardIndex;
-  /** Ascending, each once. */
-  readonly languages: readonly string[];
-  /** Sorted ids of all tokens that the texts of all shards have, or null for any: the teacher stays warm between shards. */
-  readonly vocabulary: readonly number[] | null;
-  readonly dtype: ScoreDtype;
-  /** Local file that is written. */
-  readonly out: string;
-}
-
-export interface ScoredFile {
-  readonly bytes: number;
-  readonly sha256: string;
-  readonly examples: number;
-  readonly corrupt: number;
 }
 
 export type TrainerJob = TrainJob | MeasureJob | EvaluateJob | ScoreJob;

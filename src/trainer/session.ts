@@ -1,13 +1,13 @@
 import { mkdir, readFile, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { setImmediate as yieldToEvents } from 'node:timers/promises';
-import { hashJson } from '../checkpoint/identity.ts';
-import type { Position } from '../checkpoint/types.ts';
 import { openBatches } from '../data/batches/batches.ts';
 import type { CorruptMember, DataIndex } from '../data/index/types.ts';
 import type { Pace } from '../recipe/pace.ts';
+import type { Position } from '../recipe/position.ts';
 import { PhaseSteps } from '../recipe/steps.ts';
 import { collectGarbage } from '../runtime/collect-garbage.ts';
+import { hashJson } from '../runtime/hash.ts';
 import { Curator } from '../train/curate.ts';
 import { writeSheet } from '../train/curation-figures.ts';
 import { checkBatch, checkStep } from '../train/divergence.ts';

@@ -1,9 +1,9 @@
-import { hashJson } from '../checkpoint/identity.ts';
-import type { Batch, BatchSource } from '../data/index/types.ts';
+import type { Batch, BatchSource } from '../data/batches/types.ts';
+import type { PhaseSettings } from '../recipe/phase-settings.ts';
+import { hashJson } from '../runtime/hash.ts';
 import type { Curated, Curator } from '../train/curate.ts';
 import type { Choice } from '../train/curation-figures.ts';
 import type { KeptChoice } from '../train/kept-choice.ts';
-import type { PhaseSettings } from './protocol.ts';
 
 export interface StepInput extends Curated {
   /** Milliseconds that the step waited for data, and for the selection; null where nothing is chosen. */

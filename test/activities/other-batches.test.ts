@@ -9,9 +9,9 @@ import { makeEmojiDataset } from '../../infra/emoji/make.ts';
 import { listCommits } from '../../src/checkpoint/commits.ts';
 import { readManifest } from '../../src/checkpoint/manifest.ts';
 import type { CheckpointRef } from '../../src/checkpoint/types.ts';
+import type { PhaseSettings } from '../../src/recipe/phase-settings.ts';
 import type { S3ObjectStore } from '../../src/storage/s3.ts';
 import { createTrainerProcess, type TrainerProcess } from '../../src/trainer/process.ts';
-import type { PhaseSettings } from '../../src/trainer/protocol.ts';
 import { startServer, type TestServer } from '../storage/versitygw.ts';
 import { type Hands, hands } from './fixture.ts';
 

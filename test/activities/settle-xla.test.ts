@@ -7,12 +7,12 @@ import { trainShard } from '../../activities/train-shard.ts';
 import type { PhasePlan } from '../../activities/types.ts';
 import { recordedChoice } from '../../activities/xla-choice.ts';
 import { listCommits } from '../../src/checkpoint/commits.ts';
-import { sha256 } from '../../src/checkpoint/identity.ts';
 import { paceKey, xlaKey } from '../../src/checkpoint/keys.ts';
 import { findUnreferenced, sweepRun } from '../../src/checkpoint/sweep.ts';
 import type { CheckpointRef } from '../../src/checkpoint/types.ts';
+import type { PhaseSettings } from '../../src/recipe/phase-settings.ts';
+import { sha256 } from '../../src/runtime/hash.ts';
 import type { S3ObjectStore } from '../../src/storage/s3.ts';
-import type { PhaseSettings } from '../../src/trainer/protocol.ts';
 import { startServer, type TestServer } from '../storage/versitygw.ts';
 import { type Hands, hands, planOf, shard } from './fixture.ts';
 

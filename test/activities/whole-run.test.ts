@@ -10,13 +10,13 @@ import { sweep } from '../../activities/prune-checkpoints.ts';
 import { trainShard } from '../../activities/train-shard.ts';
 import type { PhasePlan, RunPlan } from '../../activities/types.ts';
 import { makeEmojiDataset } from '../../infra/emoji/make.ts';
-import { sha256 } from '../../src/checkpoint/identity.ts';
 import { pinsOf } from '../../src/checkpoint/pins.ts';
 import type { CheckpointRef } from '../../src/checkpoint/types.ts';
+import type { PhaseSettings } from '../../src/recipe/phase-settings.ts';
 import { RunnerError } from '../../src/runtime/errors.ts';
+import { sha256 } from '../../src/runtime/hash.ts';
 import type { S3ObjectStore } from '../../src/storage/s3.ts';
 import { createTrainerProcess } from '../../src/trainer/process.ts';
-import type { PhaseSettings } from '../../src/trainer/protocol.ts';
 import { startServer, type TestServer } from '../storage/versitygw.ts';
 import { type Hands, hands } from './fixture.ts';
 

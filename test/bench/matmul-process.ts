@@ -1,4 +1,5 @@
-import { compile, type Signature } from '../../src/compile/program.ts';
+import type { Signature } from '../../src/compile/definition.ts';
+import { compile } from '../../src/compile/program.ts';
 import { randomStream } from '../../src/runtime/random.ts';
 import { nodeBackend, tf } from '../../src/runtime/tensorflow.ts';
 

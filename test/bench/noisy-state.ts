@@ -1,7 +1,7 @@
-import type { Values } from '../../src/compile/program.ts';
+import type { Values } from '../../src/compile/definition.ts';
 import { parameterSpecs } from '../../src/model/parameters.ts';
+import type { PhaseSettings } from '../../src/recipe/phase-settings.ts';
 import { freshState } from '../../src/train/state.ts';
-import type { PhaseSettings } from '../../src/trainer/protocol.ts';
 
 /** A state as after some training: moments are no zeros, which a disk or a store could make short work of. */
 export function noisyState(settings: PhaseSettings): Values {

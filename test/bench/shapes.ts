@@ -1,9 +1,9 @@
 import { readFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { parseRecipe } from '../../src/recipe/parse.ts';
+import type { PhaseSettings } from '../../src/recipe/phase-settings.ts';
 import type { Recipe } from '../../src/recipe/schema.ts';
 import { phaseSettings } from '../../src/recipe/settings.ts';
-import type { PhaseSettings } from '../../src/trainer/protocol.ts';
 import type { StepName } from './names.ts';
 
 type Tower = Recipe['model']['vision']['size'];

@@ -1,5 +1,6 @@
 import { expect, test } from 'vitest';
-import { canonicalJson, checkpointSha256, hashJson } from '../../src/checkpoint/identity.ts';
+import { checkpointSha256 } from '../../src/checkpoint/identity.ts';
+import { canonicalJson, hashJson } from '../../src/runtime/hash.ts';
 
 test('the order of files and of fields changes no hash, their content does', () => {
   const a = { path: 'model.safetensors', sha256: '1'.repeat(64) };

@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll } from 'vitest';
 import type { CheckpointToCommit } from '../../src/checkpoint/commit.ts';
-import { hashJson, sha256 } from '../../src/checkpoint/identity.ts';
+import { hashJson, sha256 } from '../../src/runtime/hash.ts';
 import { type TensorToWrite, writeSafetensors } from '../../src/safetensors/safetensors.ts';
 
 const made: string[] = [];

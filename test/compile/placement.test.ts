@@ -1,10 +1,11 @@
 import { readFileSync } from 'node:fs';
 import { describe, expect, it } from 'vitest';
 import { buildGraph } from '../../src/compile/build.ts';
+import type { ProgramDefinition } from '../../src/compile/definition.ts';
 import { dataTypes, Graph, type GraphNode } from '../../src/compile/graph.ts';
 import { outputArgument } from '../../src/compile/output-arguments.ts';
 import { hostOps, placed, placementError } from '../../src/compile/placement.ts';
-import { compile, type ProgramDefinition } from '../../src/compile/program.ts';
+import { compile } from '../../src/compile/program.ts';
 import { allPrograms } from './programs.ts';
 
 type Constraints = Readonly<Record<string, readonly number[]>>;

@@ -1,5 +1,6 @@
 import { describe, expect, it } from 'vitest';
-import { compile, type ProgramDefinition } from '../../src/compile/program.ts';
+import type { ProgramDefinition } from '../../src/compile/definition.ts';
+import { compile } from '../../src/compile/program.ts';
 import { TraceError } from '../../src/compile/trace.ts';
 import { tf } from '../../src/runtime/tensorflow.ts';
 

@@ -1,8 +1,8 @@
-import type { CompileOptions, ProgramDefinition } from '../../src/compile/program.ts';
+import type { CompileOptions, ProgramDefinition } from '../../src/compile/definition.ts';
 import { sumsDefinition } from '../../src/curation/conditional-sums.ts';
 import { embedderDefinition } from '../../src/model/embed.ts';
+import type { PhaseSettings } from '../../src/recipe/phase-settings.ts';
 import { stepDefinition } from '../../src/train/step.ts';
-import type { PhaseSettings } from '../../src/trainer/protocol.ts';
 import { naflexSettings } from '../train/naflex-batch.ts';
 import { tinySettings } from '../train/settings.ts';
 import { tinyObjectives } from '../train/tiny-objectives.ts';

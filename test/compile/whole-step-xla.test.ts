@@ -1,8 +1,9 @@
 import { describe, expect, it } from 'vitest';
-import { compile, type ProgramDefinition, type Values } from '../../src/compile/program.ts';
+import type { ProgramDefinition, Values } from '../../src/compile/definition.ts';
+import { compile } from '../../src/compile/program.ts';
+import type { PhaseSettings } from '../../src/recipe/phase-settings.ts';
 import { freshState } from '../../src/train/state.ts';
 import { createTrainer } from '../../src/train/step.ts';
-import type { PhaseSettings } from '../../src/trainer/protocol.ts';
 import { naflexBatchAt } from '../train/naflex-batch.ts';
 import { noiseBatch } from '../train/tiny-objectives.ts';
 import { phases } from './programs.ts';

@@ -3,8 +3,8 @@ import { expect, test } from 'vitest';
 import { makeEmojiDataset } from '../../infra/emoji/make.ts';
 import { curatedStyles, makeNoisyEmojiDatasets } from '../../infra/emoji/noisy.ts';
 import { readExamples } from '../../src/data/example/read-examples.ts';
+import type { ExampleMeta } from '../../src/data/example/types.ts';
 import { indexData } from '../../src/data/index/index-data.ts';
-import type { ExampleMeta } from '../../src/data/index/types.ts';
 import { MemoryStore } from './memory-store.ts';
 
 const shardHashes = (store: MemoryStore) =>

@@ -9,10 +9,10 @@ import { indexData } from '../../src/data/index/index-data.ts';
 import type { DataIndex } from '../../src/data/index/types.ts';
 import { squarePixels } from '../../src/data/views/preprocess.ts';
 import { evaluateModel, type ModelEvaluation } from '../../src/evaluate/evaluate-model.ts';
+import type { EvaluateJob } from '../../src/evaluate/job.ts';
 import { openEmbedder } from '../../src/model/embed.ts';
 import type { ModelConfig } from '../../src/model/sizes.ts';
 import type { S3ObjectStore } from '../../src/storage/s3.ts';
-import type { EvaluateJob } from '../../src/trainer/protocol.ts';
 import { writeExport } from '../parity/export-folder.ts';
 import { startServer, type TestServer } from '../storage/versitygw.ts';
 

@@ -1,8 +1,9 @@
 import { findCommits, readCommit } from '../../src/checkpoint/commits.ts';
-import { checkpointSha256, sha256 } from '../../src/checkpoint/identity.ts';
+import { checkpointSha256 } from '../../src/checkpoint/identity.ts';
 import { commitKey, latestKey, type StepKey } from '../../src/checkpoint/keys.ts';
 import { readManifest } from '../../src/checkpoint/manifest.ts';
 import type { Commit } from '../../src/checkpoint/types.ts';
+import { sha256 } from '../../src/runtime/hash.ts';
 import type { S3ObjectStore } from '../../src/storage/s3.ts';
 
 /**

@@ -5,9 +5,9 @@ import { loadTokenizer } from '../../src/data/example/tokenizer.ts';
 import { initialise } from '../../src/model/initialise.ts';
 import { parameterSpecs } from '../../src/model/parameters.ts';
 import type { ModelConfig } from '../../src/model/sizes.ts';
+import type { PhaseSettings } from '../../src/recipe/phase-settings.ts';
 import { randomStream } from '../../src/runtime/random.ts';
 import { writeState } from '../../src/train/state.ts';
-import type { PhaseSettings } from '../../src/trainer/protocol.ts';
 import { tinySettings } from '../train/settings.ts';
 
 /** Texts that a tokenizer can get wrong: case, accents, scripts, emoji, length, spaces, special tokens, nothing. */

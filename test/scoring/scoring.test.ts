@@ -7,10 +7,10 @@ import { naflexPatches } from '../../src/data/views/naflex-resize.ts';
 import { openEmbedder } from '../../src/model/embed.ts';
 import type { ModelConfig } from '../../src/model/sizes.ts';
 import { SafetensorsFile } from '../../src/safetensors/safetensors.ts';
+import type { ScoreJob } from '../../src/scoring/job.ts';
 import { readScoreHeader } from '../../src/scoring/score-header.ts';
 import { inspectScores } from '../../src/scoring/score-object.ts';
 import { Scoring } from '../../src/scoring/scoring.ts';
-import type { ScoreJob } from '../../src/trainer/protocol.ts';
 import { embedOneByOne, languages, type TaughtData, taughtData, writeTeacher } from './teacher.ts';
 
 let data: TaughtData;

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import type { Batch } from '../../src/data/index/types.ts';
+import type { Batch } from '../../src/data/batches/types.ts';
 import { curationSheetHtml } from '../../src/report/curation-sheet.ts';
 import { chosenRows } from '../../src/train/candidates.ts';
 import { choiceFigures, Extremes } from '../../src/train/curation-figures.ts';

@@ -1,10 +1,10 @@
 import { describe, expect, it } from 'vitest';
-import type { Batch } from '../../src/data/index/types.ts';
+import type { Batch } from '../../src/data/batches/types.ts';
+import type { PhaseSettings } from '../../src/recipe/phase-settings.ts';
 import { randomStream } from '../../src/runtime/random.ts';
 import { checkBatch, checkStep } from '../../src/train/divergence.ts';
 import { freshState } from '../../src/train/state.ts';
 import { createTrainer } from '../../src/train/step.ts';
-import type { PhaseSettings } from '../../src/trainer/protocol.ts';
 import { tinySettings } from './settings.ts';
 
 const { batch: count, resolution, textLength } = tinySettings.batches;

@@ -1,4 +1,4 @@
-import type { Batch } from '../../src/data/index/types.ts';
+import type { Batch } from '../../src/data/batches/types.ts';
 import { freshState } from '../../src/train/state.ts';
 import { createTrainer } from '../../src/train/step.ts';
 import { memoryOf } from '../bench/memory.ts';

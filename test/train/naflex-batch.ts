@@ -1,7 +1,8 @@
-import type { Batch, BatchPlan } from '../../src/data/index/types.ts';
+import type { Batch } from '../../src/data/batches/types.ts';
+import type { BatchPlan } from '../../src/recipe/batch-plan.ts';
+import type { PhaseSettings } from '../../src/recipe/phase-settings.ts';
 import { PhaseSteps } from '../../src/recipe/steps.ts';
 import { randomStream } from '../../src/runtime/random.ts';
-import type { PhaseSettings } from '../../src/trainer/protocol.ts';
 import { tinySettings } from './settings.ts';
 
 const { vision } = tinySettings.model;

@@ -1,10 +1,10 @@
 import { describe, expect, it } from 'vitest';
-import type { Values } from '../../src/compile/program.ts';
+import type { Values } from '../../src/compile/definition.ts';
 import { resampleParameters } from '../../src/model/resample.ts';
+import type { PhaseSettings } from '../../src/recipe/phase-settings.ts';
 import { randomStream } from '../../src/runtime/random.ts';
 import { freshState } from '../../src/train/state.ts';
 import { createTrainer } from '../../src/train/step.ts';
-import type { PhaseSettings } from '../../src/trainer/protocol.ts';
 import { naflexBatchAt as batchAt, naflexBatches as batches, naflexSettings as settings } from './naflex-batch.ts';
 import { tinySettings } from './settings.ts';
 

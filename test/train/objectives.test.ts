@@ -1,14 +1,15 @@
 import type { Tensor } from '@tensorflow/tfjs';
 import { describe, expect, it } from 'vitest';
-import type { Values } from '../../src/compile/program.ts';
-import type { ObjectiveName, ObjectiveSettings } from '../../src/objectives/registry.ts';
+import type { Values } from '../../src/compile/definition.ts';
+import type { ObjectiveName } from '../../src/objectives/registry.ts';
+import type { ObjectiveSettings } from '../../src/recipe/objective-settings.ts';
+import type { PhaseSettings } from '../../src/recipe/phase-settings.ts';
 import { tf } from '../../src/runtime/tensorflow.ts';
 import { stepScalars } from '../../src/train/optimiser.ts';
 import { phaseState } from '../../src/train/phase-state.ts';
 import { stepSignature } from '../../src/train/signatures.ts';
 import { freshState } from '../../src/train/state.ts';
 import { createTrainer } from '../../src/train/step.ts';
-import type { PhaseSettings } from '../../src/trainer/protocol.ts';
 import { bytesTensor } from './bytes-tensor.ts';
 import { tinySettings } from './settings.ts';
 import { noiseBatch, tinyObjectives } from './tiny-objectives.ts';

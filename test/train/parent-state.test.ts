@@ -2,8 +2,8 @@ import { mkdir, mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, expect, it } from 'vitest';
+import type { PhaseSettings } from '../../src/recipe/phase-settings.ts';
 import { freshState, readState, writeState } from '../../src/train/state.ts';
-import type { PhaseSettings } from '../../src/trainer/protocol.ts';
 import { tinySettings } from './settings.ts';
 
 let folder: string;

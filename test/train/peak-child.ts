@@ -1,4 +1,4 @@
-import type { Batch } from '../../src/data/index/types.ts';
+import type { Batch } from '../../src/data/batches/types.ts';
 import { exampleFeeds } from '../../src/train/losses.ts';
 import { phaseState } from '../../src/train/phase-state.ts';
 import { freshState } from '../../src/train/state.ts';

@@ -1,6 +1,6 @@
 import { parseRecipe } from '../../src/recipe/parse.ts';
+import type { PhaseSettings } from '../../src/recipe/phase-settings.ts';
 import { phaseSettings } from '../../src/recipe/settings.ts';
-import type { PhaseSettings } from '../../src/trainer/protocol.ts';
 
 const tower = (width: number, depth: number) => ({ width, depth, mlp: 4 * width, heads: 4 });
 const distilling = { prototypes: 4096, hidden: 512 };

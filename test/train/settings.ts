@@ -1,4 +1,4 @@
-import type { PhaseSettings } from '../../src/trainer/protocol.ts';
+import type { PhaseSettings } from '../../src/recipe/phase-settings.ts';
 
 /** A model of a few thousand parameters, with every kind of them. */
 export const tinySettings: PhaseSettings = {

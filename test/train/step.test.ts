@@ -1,6 +1,6 @@
 import type { Tensor } from '@tensorflow/tfjs';
 import { describe, expect, it } from 'vitest';
-import type { Batch } from '../../src/data/index/types.ts';
+import type { Batch } from '../../src/data/batches/types.ts';
 import { initialise } from '../../src/model/initialise.ts';
 import { parameterSpecs } from '../../src/model/parameters.ts';
 import { cosineFactor } from '../../src/recipe/schedule.ts';

@@ -1,10 +1,10 @@
-import type { Values } from '../../src/compile/program.ts';
-import type { Batch } from '../../src/data/index/types.ts';
-import type { ObjectiveSettings } from '../../src/objectives/registry.ts';
+import type { Values } from '../../src/compile/definition.ts';
+import type { Batch } from '../../src/data/batches/types.ts';
+import type { ObjectiveSettings } from '../../src/recipe/objective-settings.ts';
+import type { PhaseSettings } from '../../src/recipe/phase-settings.ts';
 import { permutation, type RandomStream, randomStream } from '../../src/runtime/random.ts';
 import { exampleFeeds } from '../../src/train/losses.ts';
 import { phaseState } from '../../src/train/phase-state.ts';
-import type { PhaseSettings } from '../../src/trainer/protocol.ts';
 import { tinySettings } from './settings.ts';
 
 const distillation = {

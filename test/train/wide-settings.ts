@@ -1,4 +1,4 @@
-import type { PhaseSettings } from '../../src/trainer/protocol.ts';
+import type { PhaseSettings } from '../../src/recipe/phase-settings.ts';
 import { tinySettings } from './settings.ts';
 
 /** A model whose activations weigh a hundred times its parameters: 6 blocks of 64 images of 196 patches. */

@@ -9,9 +9,10 @@ import { recordedChoice } from '../../activities/xla-choice.ts';
 import { makeEmojiDataset } from '../../infra/emoji/make.ts';
 import { toDocument } from '../../src/checkpoint/documents.ts';
 import { xlaKey } from '../../src/checkpoint/keys.ts';
+import type { PhaseSettings } from '../../src/recipe/phase-settings.ts';
 import type { S3ObjectStore } from '../../src/storage/s3.ts';
 import { createTrainerProcess, type TrainerProcess } from '../../src/trainer/process.ts';
-import type { PhaseSettings, StepTime } from '../../src/trainer/protocol.ts';
+import type { StepTime } from '../../src/trainer/protocol.ts';
 import { type Hands, hands } from '../activities/fixture.ts';
 import { startServer, type TestServer } from '../storage/versitygw.ts';
 

@@ -1,9 +1,10 @@
 import { mkdir, rm } from 'node:fs/promises';
 import { join } from 'node:path';
+import { hashJson } from '../../runtime/hash.ts';
 import { writeSafetensors } from '../../safetensors/safetensors.ts';
 import type { ObjectStore } from '../../storage/object-store.ts';
 import { commitCheckpoint } from '../commit.ts';
-import { checkpointSha256, hashJson } from '../identity.ts';
+import { checkpointSha256 } from '../identity.ts';
 import { openModel } from '../open-model.ts';
 import type { CheckpointRef } from '../types.ts';
 import { checkpointSidecars } from './config.ts';

@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto';
-import { canonicalJson } from '../../checkpoint/identity.ts';
+import { canonicalJson } from '../../runtime/hash.ts';
 import type { AttrValue, GraphFunction, GraphNode } from '../graph.ts';
 import { outputArgument } from '../output-arguments.ts';
 import { producerOf } from './elementwise-parts.ts';

@@ -1,6 +1,6 @@
 import { isDeepStrictEqual } from 'node:util';
-import type { Pixels } from '../example/decode.ts';
-import type { ExampleMeta } from '../index/types.ts';
+import type { Pixels } from '../example/pixels.ts';
+import type { ExampleMeta } from '../example/types.ts';
 
 /** What nothing tells the examples of a batch apart by. */
 export interface Alike {

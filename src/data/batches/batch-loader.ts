@@ -6,9 +6,9 @@ import { produce } from '../../runtime/produce.ts';
 import { objectStoreFromEnvironment } from '../../storage/s3.ts';
 import { patientReads } from '../index/patient-store.ts';
 import { ShardCache } from '../index/shard-cache.ts';
-import type { Batch } from '../index/types.ts';
 import { BatchMaker } from './batch-maker.ts';
 import type { LoaderSettings } from './batches.ts';
+import type { Batch } from './types.ts';
 
 /** The thread of `openBatches`: makes batches in order. */
 async function* batches(

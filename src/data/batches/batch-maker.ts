@@ -1,22 +1,16 @@
 import pMap from 'p-map';
+import type { BatchPlan } from '../../recipe/batch-plan.ts';
 import { PhaseSteps } from '../../recipe/steps.ts';
 import { RunnerError } from '../../runtime/errors.ts';
 import { randomStream } from '../../runtime/random.ts';
 import { chooseCaption } from '../example/captions.ts';
+import { CorruptExample } from '../example/corrupt-example.ts';
 import { decodeImage } from '../example/decode.ts';
-import { CorruptExample, checkSizes, parseMeta } from '../example/example.ts';
+import { checkSizes, parseMeta } from '../example/example.ts';
 import { loadTokenizer, type TextTokenizer, unknownId } from '../example/tokenizer.ts';
 import type { ScoreIndex } from '../index/score-index.ts';
 import type { ShardCache } from '../index/shard-cache.ts';
-import type {
-  Batch,
-  BatchPlan,
-  CorruptMember,
-  DataIndex,
-  DescribedExample,
-  ExampleEntry,
-  ShardIndex,
-} from '../index/types.ts';
+import type { CorruptMember, DataIndex, ExampleEntry, ShardIndex } from '../index/types.ts';
 import { drawCrop } from '../views/crop.ts';
 import { type ImageArrays, patchArrays, squareArrays } from '../views/image-arrays.ts';
 import { AlikeSoFar } from './alike.ts';
@@ -24,6 +18,7 @@ import { DecodedCache, type DecodedExample } from './decoded-cache.ts';
 import { ExampleOrder, type ExampleRef, entryOf } from './order.ts';
 import { PartArrays } from './part-arrays.ts';
 import { ScoreReader } from './score-reader.ts';
+import type { Batch, DescribedExample } from './types.ts';
 
 const decodedAtOnce = 4;
 const candidates = 64;

@@ -1,8 +1,8 @@
+import type { BatchPlan } from '../../recipe/batch-plan.ts';
 import type { Caption } from '../example/captions.ts';
-import type { Pixels } from '../example/decode.ts';
+import type { Box, Pixels } from '../example/pixels.ts';
 import type { TextTokenizer } from '../example/tokenizer.ts';
-import type { BatchPlan, ExampleMeta } from '../index/types.ts';
-import type { Box } from '../views/resize.ts';
+import type { ExampleMeta } from '../example/types.ts';
 import type { ExampleRef } from './order.ts';
 import type { ScoreReader } from './score-reader.ts';
 

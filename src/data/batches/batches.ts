@@ -1,6 +1,8 @@
+import type { BatchPlan } from '../../recipe/batch-plan.ts';
 import { openProducer } from '../../runtime/producer.ts';
 import type { ScoreIndex } from '../index/score-index.ts';
-import type { Batch, BatchPlan, BatchSource, DataIndex } from '../index/types.ts';
+import type { DataIndex } from '../index/types.ts';
+import type { Batch, BatchSource } from './types.ts';
 
 export interface BatchOptions {
   /** Local file that holds the DataIndex as JSON, or the index itself. */

@@ -1,44 +1,10 @@
-import { type CaptionTask, captionTasks } from '../../recipe/caption-tasks.ts';
+import type { CaptionTargets } from '../../recipe/batch-plan.ts';
+import { captionTasks } from '../../recipe/caption-tasks.ts';
 import { randomStream } from '../../runtime/random.ts';
-import { boxSteps, boxText, seenRegions } from '../example/regions.ts';
+import { captionTexts, type Target } from '../example/caption-texts.ts';
+import { boxText, seenRegions } from '../example/regions.ts';
 import { eosId, type TextTokenizer } from '../example/tokenizer.ts';
 import type { BatchPart } from './batch-part.ts';
-
-export interface CaptionTargets {
-  /** Share of the captions that are predicted all at once. */
-  readonly parallel: number;
-  /** Which fields of a text with a box count: both, or what is asked for alone (spec 3.2). */
-  readonly lossOn: 'both' | 'second';
-}
-
-/** A text that is to be said, and the part at its beginning that is given. */
-interface Target {
-  readonly given: string;
-  readonly text: string;
-}
-
-/** The three texts of an image (LocCa, arXiv 2403.19596); null where there is no region to speak of. */
-export function captionTexts(
-  caption: string,
-  region: { readonly caption: string; readonly box: string } | null,
-  lossOn: CaptionTargets['lossOn'],
-): Readonly<Record<CaptionTask, Target | null>> {
-  const told = (prefix: string, first: string, second: string): Target => {
-    const given = lossOn === 'both' ? prefix : `${prefix} ${first} :`;
-    return { given, text: `${prefix} ${first} : ${second}` };
-  };
-  return {
-    captioning: { given: 'Cap:', text: `Cap: ${caption}` },
-    referring: region && told('ARef :', region.caption, region.box),
-    grounded: region && told('GCap:', region.box, region.caption),
-  };
-}
-
-/** Texts that between them hold every token of such texts, but for captions. */
-export function captionTaskWords(): string[] {
-  const numbers = Array.from({ length: boxSteps + 1 }, (_, i) => i).join(' ');
-  return ['Cap: x', `ARef : ${numbers} : ${numbers}`, `GCap: ${numbers} : ${numbers}`];
-}
 
 /** What the decoder is to say of an image: see `objectives/captioning.ts` for the arrays. */
 export const captionTargetsPart: BatchPart<CaptionTargets> = {

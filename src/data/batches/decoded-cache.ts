@@ -1,5 +1,5 @@
-import type { Pixels } from '../example/decode.ts';
-import type { ExampleMeta } from '../index/types.ts';
+import type { Pixels } from '../example/pixels.ts';
+import type { ExampleMeta } from '../example/types.ts';
 
 export interface DecodedExample {
   readonly pixels: Pixels;

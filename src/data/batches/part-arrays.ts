@@ -1,4 +1,4 @@
-import type { BatchPlan } from '../index/types.ts';
+import type { BatchPlan } from '../../recipe/batch-plan.ts';
 import type { BatchPart, PartArray, PartExample, PartValues } from './batch-part.ts';
 import { batchParts } from './batch-parts.ts';
 

@@ -1,12 +1,6 @@
+import type { TeacherScores } from '../../recipe/batch-plan.ts';
 import { RunnerError } from '../../runtime/errors.ts';
 import type { BatchPart } from './batch-part.ts';
-
-export interface TeacherScores {
-  /** The ScoreIndex in the bucket: thousands of shards would not do in settings. */
-  readonly scores: { readonly key: string; readonly sha256: string };
-  /** Of an embedding. */
-  readonly width: number;
-}
 
 /** What the teacher made of the image and of the text that was chosen: (width) float32 each, normalised. */
 export const teacherScoresPart: BatchPart<TeacherScores> = {

@@ -1,3 +1,4 @@
+import type { LocalViews, MaskedPatches } from '../../recipe/batch-plan.ts';
 import { permutation, randomStream } from '../../runtime/random.ts';
 import { resizeBilinear } from '../views/resize.ts';
 import { drawView, globalView, localView } from '../views/view.ts';
@@ -19,12 +20,6 @@ export const teacherViewPart: BatchPart<{ readonly resolution: number }> = {
   },
 };
 
-export interface LocalViews {
-  readonly views: number;
-  /** Side in pixels. */
-  readonly resolution: number;
-}
-
 /** Small views of parts of the image: (views, R, R, 3) uint8. */
 export const localViewsPart: BatchPart<LocalViews> = {
   arrays: ({ views, resolution }) => ({ localViews: { dtype: 'uint8', size: views * resolution ** 2 * 3 } }),
@@ -36,12 +31,6 @@ export const localViewsPart: BatchPart<LocalViews> = {
     }
   },
 };
-
-export interface MaskedPatches {
-  readonly patches: number;
-  /** How many of them are masked. */
-  readonly count: number;
-}
 
 /** Which patches of an image the student does not see, drawn without replacement: (count) int32, ascending. */
 export const maskedPatchesPart: BatchPart<MaskedPatches> = {

@@ -1,7 +1,7 @@
 import type { DataSettings } from '../../recipe/schema.ts';
 import type { RandomStream } from '../../runtime/random.ts';
-import type { ExampleMeta } from '../index/types.ts';
-import { CorruptExample } from './example.ts';
+import { CorruptExample } from './corrupt-example.ts';
+import type { ExampleMeta } from './types.ts';
 
 export interface Caption {
   readonly text: string;

@@ -1,13 +1,6 @@
 import sharp, { type OutputInfo } from 'sharp';
-import { CorruptExample } from './example.ts';
-
-/** An image as it is stored: 8-bit sRGB, row by row, three channels. */
-export interface Pixels {
-  readonly width: number;
-  readonly height: number;
-  /** (height, width, 3). */
-  readonly data: Uint8Array;
-}
+import { CorruptExample } from './corrupt-example.ts';
+import type { Pixels } from './pixels.ts';
 
 // Four times an 8K frame; a small file can claim any size.
 const largestImage = 128 * 1024 * 1024;

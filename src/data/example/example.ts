@@ -1,6 +1,7 @@
-import type { ExampleEntry, ExampleMeta } from '../index/types.ts';
+import type { ExampleEntry } from '../index/types.ts';
 import { CorruptExample } from './corrupt-example.ts';
 import { parseRegions } from './regions.ts';
+import type { ExampleMeta } from './types.ts';
 
 export { CorruptExample };
 

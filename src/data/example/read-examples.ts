@@ -1,9 +1,12 @@
-import { captionTaskWords } from '../batches/caption-targets.ts';
 import { PartReader, type ShardStore } from '../index/part-reader.ts';
-import type { CorruptMember, DataIndex, ExampleMeta } from '../index/types.ts';
-import { decodeImage, type Pixels } from './decode.ts';
-import { CorruptExample, checkSizes, largestMeta, parseMeta } from './example.ts';
+import type { CorruptMember, DataIndex } from '../index/types.ts';
+import { captionTaskWords } from './caption-texts.ts';
+import { CorruptExample } from './corrupt-example.ts';
+import { decodeImage } from './decode.ts';
+import { checkSizes, largestMeta, parseMeta } from './example.ts';
+import type { Pixels } from './pixels.ts';
 import { eosId, padId, type TextTokenizer, unknownId } from './tokenizer.ts';
+import type { ExampleMeta } from './types.ts';
 
 export interface ReadExample {
   readonly image: Pixels;

@@ -1,5 +1,5 @@
-import type { Box } from '../views/resize.ts';
 import { CorruptExample } from './corrupt-example.ts';
+import type { Box } from './pixels.ts';
 
 /** A described part of an image: `box` is [top, left, bottom, right] in shares of the image's sides. */
 export interface Region {

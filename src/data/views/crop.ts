@@ -1,6 +1,6 @@
 import type { DataSettings } from '../../recipe/schema.ts';
 import type { RandomStream } from '../../runtime/random.ts';
-import type { Box } from './resize.ts';
+import type { Box } from '../example/pixels.ts';
 
 /**
  * Draws the part of an image that is seen this time: the middle, `scale` sides large, moved by up to `shift` sides

@@ -1,7 +1,7 @@
-import type { Pixels } from '../example/decode.ts';
-import type { BatchPlan } from '../index/types.ts';
+import type { BatchPlan } from '../../recipe/batch-plan.ts';
+import type { Box, Pixels } from '../example/pixels.ts';
 import { naflexPatches } from './naflex-resize.ts';
-import { type Box, resizeBilinear } from './resize.ts';
+import { resizeBilinear } from './resize.ts';
 
 /** The images of a batch, as squares or as patches, filled one by one. */
 export interface ImageArrays {

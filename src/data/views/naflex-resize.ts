@@ -1,4 +1,4 @@
-import type { Pixels } from '../example/decode.ts';
+import type { Pixels } from '../example/pixels.ts';
 import { resizeAntialiased } from './resize-antialiased.ts';
 
 /** An image as a row of patches, padded. */

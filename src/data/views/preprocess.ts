@@ -1,4 +1,4 @@
-import type { Pixels } from '../example/decode.ts';
+import type { Pixels } from '../example/pixels.ts';
 import { resizeBilinear } from './resize.ts';
 import { resizeAntialiased } from './resize-antialiased.ts';
 

@@ -1,4 +1,4 @@
-import type { Pixels } from '../example/decode.ts';
+import type { Pixels } from '../example/pixels.ts';
 
 /** For each place of a resized side: the first pixel that it takes from, and the shares of it and the next ones. */
 interface Taps {

@@ -1,12 +1,4 @@
-import type { Pixels } from '../example/decode.ts';
-
-/** Part of an image, in its pixels; may reach over its edges, where everything is white. */
-export interface Box {
-  readonly x: number;
-  readonly y: number;
-  readonly width: number;
-  readonly height: number;
-}
+import type { Box, Pixels } from '../example/pixels.ts';
 
 interface Sample {
   /** The two neighbours, or -1 outside of the image. */

@@ -1,5 +1,5 @@
 import type { RandomStream } from '../../runtime/random.ts';
-import type { Pixels } from '../example/decode.ts';
+import type { Pixels } from '../example/pixels.ts';
 import { gaussianBlur } from './blur.ts';
 import { colorJitter, greyscale } from './color.ts';
 import { type PixelBox, randomCrop } from './random-crop.ts';

@@ -7,13 +7,15 @@ import { makeEmojiDataset } from '../../../infra/emoji/make.ts';
 import { BatchMaker } from '../../../src/data/batches/batch-maker.ts';
 import { openBatches } from '../../../src/data/batches/batches.ts';
 import { entryOf, exampleAt } from '../../../src/data/batches/order.ts';
+import type { Batch } from '../../../src/data/batches/types.ts';
 import { decodeImage } from '../../../src/data/example/decode.ts';
 import { collectTokenIds, readExamples } from '../../../src/data/example/read-examples.ts';
 import { loadTokenizer } from '../../../src/data/example/tokenizer.ts';
 import { indexData } from '../../../src/data/index/index-data.ts';
 import { ShardCache } from '../../../src/data/index/shard-cache.ts';
-import type { Batch, BatchPlan, DataIndex } from '../../../src/data/index/types.ts';
+import type { DataIndex } from '../../../src/data/index/types.ts';
 import { resizeBilinear } from '../../../src/data/views/resize.ts';
+import type { BatchPlan } from '../../../src/recipe/batch-plan.ts';
 import type { S3ObjectStore } from '../../../src/storage/s3.ts';
 import { startServer, type TestServer } from '../../storage/versitygw.ts';
 

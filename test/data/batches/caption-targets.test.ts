@@ -1,7 +1,8 @@
 import { expect, test } from 'vitest';
-import { captionTargetsPart, captionTaskWords } from '../../../src/data/batches/caption-targets.ts';
+import { captionTargetsPart } from '../../../src/data/batches/caption-targets.ts';
+import { captionTaskWords } from '../../../src/data/example/caption-texts.ts';
 import { loadTokenizer, unknownId } from '../../../src/data/example/tokenizer.ts';
-import type { BatchPlan } from '../../../src/data/index/types.ts';
+import type { BatchPlan } from '../../../src/recipe/batch-plan.ts';
 
 const length = 24;
 const plan = { seed: 1, phase: 'pretrain', textLength: length } as BatchPlan;

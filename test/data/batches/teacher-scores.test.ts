@@ -4,15 +4,16 @@ import { afterAll, beforeAll, expect, test } from 'vitest';
 import { BatchMaker } from '../../../src/data/batches/batch-maker.ts';
 import { openBatches } from '../../../src/data/batches/batches.ts';
 import { entryOf, exampleAt } from '../../../src/data/batches/order.ts';
+import type { Batch } from '../../../src/data/batches/types.ts';
 import { decodeImage } from '../../../src/data/example/decode.ts';
 import { loadTokenizer } from '../../../src/data/example/tokenizer.ts';
 import type { ScoreDtype, ScoreIndex } from '../../../src/data/index/score-index.ts';
 import { ShardCache } from '../../../src/data/index/shard-cache.ts';
-import type { Batch, BatchPlan } from '../../../src/data/index/types.ts';
 import { squarePixels } from '../../../src/data/views/preprocess.ts';
+import type { BatchPlan } from '../../../src/recipe/batch-plan.ts';
+import type { ScoreJob } from '../../../src/scoring/job.ts';
 import { readScoreHeader } from '../../../src/scoring/score-header.ts';
 import { Scoring } from '../../../src/scoring/scoring.ts';
-import type { ScoreJob } from '../../../src/trainer/protocol.ts';
 import { embedOneByOne, languages, type TaughtData, taughtData } from '../../scoring/teacher.ts';
 
 let data: TaughtData;

@@ -1,6 +1,7 @@
 import { expect, test } from 'vitest';
 import { chooseCaption } from '../../../src/data/example/captions.ts';
-import { CorruptExample, parseMeta } from '../../../src/data/example/example.ts';
+import { CorruptExample } from '../../../src/data/example/corrupt-example.ts';
+import { parseMeta } from '../../../src/data/example/example.ts';
 import { randomStream } from '../../../src/runtime/random.ts';
 
 const meta = {

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { captionTexts } from '../../../src/data/batches/caption-targets.ts';
+import { captionTexts } from '../../../src/data/example/caption-texts.ts';
 import { CorruptExample } from '../../../src/data/example/corrupt-example.ts';
 import { boxText, parseRegions, seenRegions } from '../../../src/data/example/regions.ts';
 

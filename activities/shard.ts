@@ -1,0 +1,22 @@
+import type { Commit } from '../src/checkpoint/types.ts';
+import type { Pace } from '../src/recipe/pace.ts';
+import type { Progress } from '../src/trainer/protocol.ts';
+import type { Attempt, Dependencies } from './dependencies.ts';
+import type { ShardInput } from './types.ts';
+
+/** One attempt at a shard, and what it tells of itself. */
+export interface Shard {
+  readonly deps: Dependencies;
+  readonly input: ShardInput;
+  readonly attempt: Attempt;
+  /** Local folder of this attempt alone. */
+  readonly folder: string;
+  newest: Commit | null;
+  /** How a phase is checkpointed whose plan says auto, once that is known. */
+  pace: Pace | null;
+  /** The step at which the shard ends. */
+  end: number;
+  live: Omit<Progress, 'examples'>;
+  /** What is being done or waited for, null while steps are made. */
+  doing: string | null;
+}

@@ -1,0 +1,115 @@
+import { execFileSync } from 'node:child_process';
+import { readFileSync } from 'node:fs';
+import { dirname, join, normalize } from 'node:path';
+import { fileURLToPath } from 'node:url';
+
+/**
+ * Arrows between folders point one way: what each room may import, beside itself. Types count as well. A room stands
+ * below those that name it, so that two can never import one another; `npm run lint` holds the code to it.
+ */
+export const mayImport: Readonly<Record<string, readonly string[]>> = {
+  'src/runtime': [],
+  'src/report': [],
+  'src/safetensors': ['src/runtime'],
+  'src/compile': ['src/runtime'],
+  'src/storage': ['src/runtime'],
+  'src/curation': ['src/runtime', 'src/compile'],
+  'src/model': ['src/runtime', 'src/safetensors', 'src/compile'],
+  'src/recipe': ['src/runtime', 'src/model'],
+  'src/data/index': ['src/runtime', 'src/storage'],
+  'src/data/example': ['src/runtime', 'src/storage', 'src/recipe', 'src/data/index'],
+  'src/data/views': ['src/runtime', 'src/recipe', 'src/data/example'],
+  'src/data/batches': [
+    'src/runtime',
+    'src/storage',
+    'src/recipe',
+    'src/data/index',
+    'src/data/example',
+    'src/data/views',
+  ],
+  'src/evaluate': [
+    ...['src/runtime', 'src/storage', 'src/model'],
+    ...['src/data/index', 'src/data/example', 'src/data/views'],
+  ],
+  'src/checkpoint': [
+    ...['src/runtime', 'src/storage', 'src/safetensors', 'src/model', 'src/recipe'],
+    ...['src/data/example', 'src/evaluate'],
+  ],
+  'src/telemetry': ['src/storage', 'src/checkpoint'],
+  'src/objectives': ['src/runtime', 'src/compile', 'src/model', 'src/recipe'],
+  // The trainer never touches the bucket: the worker uploads what it wrote.
+  'src/train': [
+    ...['src/runtime', 'src/compile', 'src/safetensors', 'src/model', 'src/recipe', 'src/objectives', 'src/curation'],
+    ...['src/data/batches', 'src/checkpoint', 'src/report'],
+  ],
+  'src/scoring': [
+    ...['src/runtime', 'src/storage', 'src/safetensors', 'src/model', 'src/evaluate'],
+    ...['src/data/index', 'src/data/example', 'src/data/views'],
+  ],
+  'src/trainer': [
+    ...['src/runtime', 'src/recipe', 'src/checkpoint', 'src/data/index', 'src/data/batches'],
+    ...['src/train', 'src/scoring', 'src/evaluate'],
+  ],
+  'src/commands': ['src/', 'activities/types.ts', 'workflows/messages.ts'],
+  activities: ['src/'],
+  workflows: ['src/recipe', 'activities/types.ts', 'src/checkpoint/types.ts'],
+  infra: ['src/', 'workflows/recipe.ts'],
+};
+
+const root = fileURLToPath(new URL('../..', import.meta.url));
+const inRoom = (file: string, room: string) => file === room || file.startsWith(room.endsWith('/') ? room : `${room}/`);
+const ends = ['src/worker.ts', 'src/cli.ts'];
+
+/** The room that a file is in: the longest name that it lies below; null for those that stand above all rooms. */
+function roomOf(file: string): string | null {
+  const rooms = Object.keys(mayImport).filter((room) => inRoom(file, room));
+  return rooms.sort((a, b) => b.length - a.length)[0] ?? null;
+}
+
+/** What is wrong with an import of `specifier` in `file` (from the root), or null. */
+export function arrowProblem(file: string, specifier: string): string | null {
+  const room = roomOf(file);
+  if (!specifier.startsWith('.')) return null;
+  const target = normalize(join(dirname(file), specifier));
+  if (ends.includes(target)) return `${file} imports ${target}: nothing does, since that is where everything ends`;
+  if (file.startsWith('src/') && target.startsWith('infra/') && !ends.includes(file) && room !== 'src/commands')
+    return `${file} imports ${target}: src knows nothing of how it is run`;
+  if (room === null || roomOf(target) === room) return null;
+  if (mayImport[room]!.some((allowed) => inRoom(target, allowed))) return null;
+  return `${file} imports ${target}; ${room} may import ${mayImport[room]!.join(', ') || 'no other room'} (infra/lint/arrows.ts)`;
+}
+
+/** The relative imports of a TypeScript file, those of types and those made while it runs too. */
+export function importsOf(source: string): string[] {
+  const code = source.replace(/\/\*[\s\S]*?\*\//g, '').replace(/^\s*\/\/.*$/gm, '');
+  return [...code.matchAll(/(?:from |import |import\()'(\.[^']+)'/g)].map(([, specifier]) => specifier!);
+}
+
+/** Every file of the project with the relative imports that it has. */
+export function allImports(): { readonly file: string; readonly specifiers: readonly string[] }[] {
+  const listed = execFileSync(
+    'git',
+    ['ls-files', '-co', '--exclude-standard', 'src', 'activities', 'workflows', 'infra'],
+    {
+      cwd: root,
+      encoding: 'utf8',
+    },
+  );
+  return listed
+    .split('\n')
+    .filter((file) => /\.m?ts$/.test(file))
+    .map((file) => ({ file, specifiers: importsOf(readFileSync(join(root, file), 'utf8')) }));
+}
+
+/** Every wrong arrow of the project. */
+export function wrongArrows(): string[] {
+  return allImports().flatMap(({ file, specifiers }) =>
+    specifiers.flatMap((specifier) => arrowProblem(file, specifier) ?? []),
+  );
+}
+
+if (process.argv[1] === fileURLToPath(import.meta.url)) {
+  const wrong = wrongArrows();
+  for (const sentence of wrong) process.stderr.write(`${sentence}\n`);
+  process.exitCode = wrong.length > 0 ? 1 : 0;
+}

@@ -1,0 +1,15 @@
+import type { Region } from './regions.ts';
+
+/** The JSON member of an example. The first caption of a language is its label, the others are tags. */
+export interface ExampleMeta {
+  readonly key: string;
+  readonly captions: Readonly<Record<string, readonly string[]>>;
+  /** Class for zero-shot evaluation: examples of equal concept show the same thing. */
+  readonly concept: string;
+  /** Described parts of the image. */
+  readonly regions?: readonly Region[];
+  /** Where the example comes from: curation says how much of each source it chose. */
+  readonly source?: string;
+  readonly style?: string;
+  readonly hexcode?: string;
+}

@@ -1,0 +1,58 @@
+import type { DataSettings } from './schema.ts';
+import type { NaflexBatches } from './steps.ts';
+
+/** Everything, with the index, that fixes the content of batch k. */
+export interface BatchPlan {
+  readonly seed: number;
+  readonly phase: string;
+  readonly batch: number;
+  /** Examples of a super-batch, of which a phase with curation trains on `batch`: batches are made of so many. */
+  readonly candidates?: number;
+  readonly resolution: number;
+  readonly textLength: number;
+  readonly data: DataSettings;
+  /** Sorted token ids that the compacted table holds, or null for the full table. */
+  readonly vocabulary: readonly number[] | null;
+  /** As in StepSettings. */
+  readonly offset?: number;
+  /** Images keep their shape, and are cut into patches. */
+  readonly naflex?: NaflexBatches & { readonly patch: number };
+  /** What objectives need of an example beyond its image and its text. */
+  readonly parts?: BatchPartSettings;
+}
+
+/** The parts that a plan asks for, with their settings: see `src/data/batches/batch-parts.ts`. */
+export interface BatchPartSettings {
+  readonly captionTargets?: CaptionTargets;
+  readonly globalView?: Readonly<Record<never, never>>;
+  readonly localViews?: LocalViews;
+  readonly maskedPatches?: MaskedPatches;
+  readonly teacherScores?: TeacherScores;
+  readonly teacherView?: { readonly resolution: number };
+}
+
+export interface CaptionTargets {
+  /** Share of the captions that are predicted all at once. */
+  readonly parallel: number;
+  /** Which fields of a text with a box count: both, or what is asked for alone (spec 3.2). */
+  readonly lossOn: 'both' | 'second';
+}
+
+export interface LocalViews {
+  readonly views: number;
+  /** Side in pixels. */
+  readonly resolution: number;
+}
+
+export interface MaskedPatches {
+  readonly patches: number;
+  /** How many of them are masked. */
+  readonly count: number;
+}
+
+export interface TeacherScores {
+  /** The ScoreIndex in the bucket: thousands of shards would not do in settings. */
+  readonly scores: { readonly key: string; readonly sha256: string };
+  /** Of an embedding. */
+  readonly width: number;
+}

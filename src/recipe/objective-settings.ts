@@ -1,0 +1,37 @@
+import type { DinoHeadSize } from '../model/dino-head.ts';
+
+/** What both objectives that learn from the teacher have in common (DINO, arXiv 2104.14294, section 3.1). */
+export interface DistillationSettings extends DinoHeadSize {
+  readonly weight: number;
+  readonly studentTemperature: number;
+  readonly teacherTemperature: number;
+  readonly centerMomentum: number;
+}
+
+export interface LocalToGlobalSettings extends DistillationSettings {
+  /** Local views of an example; 8 in the paper. */
+  readonly views: number;
+  /** Their side in pixels, a multiple of the patch; 96 in SILC. */
+  readonly resolution: number;
+}
+
+export interface MaskedPredictionSettings extends DistillationSettings {
+  /** Share of the patches that the student does not see; 0.5 in the paper. */
+  readonly share: number;
+}
+
+export interface CaptioningSettings {
+  readonly weight: number;
+  /** Layers of the decoder; half of the text tower's in the paper. */
+  readonly depth: number;
+  /** Rows whose logits over the vocabulary exist at a time. */
+  readonly chunk: number;
+}
+
+/** What a phase trains for: the settings of each objective that is on, every default resolved. */
+export interface ObjectiveSettings {
+  readonly sigmoid?: { readonly weight: number };
+  readonly captioning?: CaptioningSettings;
+  readonly localToGlobal?: LocalToGlobalSettings;
+  readonly maskedPrediction?: MaskedPredictionSettings;
+}

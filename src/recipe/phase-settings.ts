@@ -1,0 +1,45 @@
+import type { ModelConfig } from '../model/sizes.ts';
+import type { BatchPlan } from './batch-plan.ts';
+import type { CurationRecipe } from './curation.ts';
+import type { ObjectiveSettings } from './objective-settings.ts';
+import type { Schedule } from './schedule.ts';
+import type { OptimizerSettings } from './schema.ts';
+
+/** All that fixes the training of a phase; equal settings and equal state give equal bytes. */
+export interface PhaseSettings {
+  readonly phase: string;
+  readonly seed: number;
+  readonly precision: 'f32' | 'bf16';
+  /** Whether XLA compiles the whole step; absent: what was measured on a GPU, and off on a CPU. */
+  readonly xla?: 'off' | 'on';
+  readonly model: ModelConfig;
+  /** Micro-batches of a step. */
+  readonly accumulate: number;
+  readonly remat: 'none' | 'blocks';
+  readonly init: { readonly temperature: number; readonly logitBias: number };
+  readonly objectives: ObjectiveSettings;
+  readonly optimizer: OptimizerSettings;
+  /** EMA of the teacher, where an objective has one. */
+  readonly teacher: { readonly momentum: number };
+  readonly schedule: Schedule;
+  /** Which examples of a super-batch are trained on; absent: all as they come. */
+  readonly curation?: CurationSettings;
+  /** A loss above it has diverged. */
+  readonly maxLoss?: number;
+  readonly batches: BatchPlan;
+}
+
+/** Active curation: of `batches.candidates` examples `batches.batch` are chosen. */
+export interface CurationSettings extends Omit<CurationRecipe, 'teacher' | 'filterRatio'> {
+  /** Absent until the phase begins, and where the scores need none. */
+  readonly teacher?: TeacherSettings;
+}
+
+/** The model that scores. */
+export interface TeacherSettings {
+  /** Content hash of its checkpoint. */
+  readonly sha256: string;
+  readonly model: ModelConfig;
+  readonly logitScale: number;
+  readonly logitBias: number;
+}
