@@ -37,7 +37,7 @@ export const captionTargetsPart: BatchPart<CaptionTargets> = {
 function tokenised({ given, text }: Target, tokenizer: TextTokenizer, length: number) {
   // In a compacted vocabulary padding and end are 0 and 1 as well: they are always its first.
   const ids = [...tokenizer.ids(text, length - 1), eosId];
-  const start = tokenizer.ids(given);
+  const start = tokenizer.ids(given, length);
   let first = 0;
   while (first < start.length && ids[first] === start[first]) first++;
   const counted = ids.length - first;
