@@ -1,5 +1,7 @@
 import sharp, { type OutputInfo } from 'sharp';
+import { foreignKind } from '../../runtime/file-kind.ts';
 import { CorruptExample } from './corrupt-example.ts';
+import { imageFormat } from './image-format.ts';
 import type { Pixels } from './pixels.ts';
 
 // Four times an 8K frame; a small file can claim any size.
@@ -17,8 +19,11 @@ const input = { limitInputPixels: largestImage, failOn: 'error', ignoreIcc: true
  * left alone, CMYK turns by the plain formula, and the first frame of an animation is taken. Throws `CorruptExample`.
  */
 export async function decodeImage(bytes: Uint8Array, alpha: Alpha = 'white'): Promise<Pixels> {
-  const format = formatOf(bytes);
-  if (format === null) throw new CorruptExample('not a PNG, JPEG, WebP, GIF, AVIF or TIFF image');
+  const format = imageFormat(bytes);
+  if (format === null) {
+    const kind = foreignKind(bytes);
+    throw new CorruptExample(`not a PNG, JPEG, WebP, GIF, AVIF or TIFF image${kind === null ? '' : `: ${kind}`}`);
+  }
   try {
     const mayBeInks = format === 'JPEG' || format === 'TIFF';
     if (mayBeInks && (await sharp(bytes, input).metadata()).space === 'cmyk') return await decodeInks(bytes);
@@ -57,27 +62,4 @@ async function decodeInks(bytes: Uint8Array): Promise<Pixels> {
 function checked(data: Uint8Array, { width, height, channels }: OutputInfo, wanted: number): Pixels {
   if (channels === wanted && data.length === width * height * wanted) return { width, height, data };
   throw new CorruptExample(`decodes to ${channels} channels, not ${wanted}`);
-}
-
-/** By the first bytes: a file name proves nothing, and other decoders (SVG, PDF ...) are not for data of strangers. */
-function formatOf(bytes: Uint8Array): string | null {
-  const start = Buffer.from(bytes.buffer, bytes.byteOffset, Math.min(bytes.length, 12)).toString('latin1');
-  if (start.startsWith('\x89PNG\r\n\x1a\n')) return 'PNG';
-  if (start.startsWith('\xff\xd8\xff')) return 'JPEG';
-  if (start.startsWith('RIFF') && start.endsWith('WEBP')) return 'WebP';
-  if (start.startsWith('GIF8')) return 'GIF';
-  if (start.slice(4, 8) === 'ftyp' && brandsOf(bytes).some((brand) => brand === 'avif' || brand === 'avis'))
-    return 'AVIF';
-  if (/^(?:II[*+]\0|MM\0[*+])/.test(start)) return 'TIFF';
-  return null;
-}
-
-/** The kinds of file that an ISO container says it is, the first of which may be a general one such as mif1. */
-function brandsOf(bytes: Uint8Array): string[] {
-  const box = Buffer.from(bytes.buffer, bytes.byteOffset, Math.min(bytes.length, 512));
-  const end = Math.min(box.length, box.readUInt32BE(0));
-  const places = [8];
-  // After the first brand comes its version.
-  for (let at = 16; at + 4 <= end; at += 4) places.push(at);
-  return places.map((at) => box.toString('latin1', at, at + 4));
 }

@@ -30,6 +30,11 @@ export function tokenizerFiles(): { readonly tokenizer: string; readonly config:
 export const lowerCase = (text: string): string =>
   text.replaceAll(/Σ+/g, (run) => 'σ'.repeat(run.length)).toLowerCase();
 
+interface Definition {
+  added_tokens: { readonly content: string; readonly id: number }[];
+  readonly model: { merges: string[] };
+}
+
 const wordsKept = 200_000;
 const longestKeptWord = 64;
 
@@ -43,7 +48,11 @@ export function loadTokenizer(): TextTokenizer {
 
 function makeTokenizer(): TextTokenizer {
   const files = tokenizerFiles();
-  const definition = JSON.parse(readFileSync(files.tokenizer, 'utf8')) as { model: { merges: string[] } };
+  const definition = JSON.parse(readFileSync(files.tokenizer, 'utf8')) as Definition;
+  const special = new Map(definition.added_tokens.map(({ content, id }) => [content, id]));
+  // As they are spelt, and before lower-casing, is where a text is looked through for them: <PAD> is text.
+  const around = new RegExp(`(${[...special.keys()].join('|')})`);
+  definition.added_tokens = [];
   // Lower-cased text can't reach a merge with a capital in it; without those loading takes half the time.
   definition.model.merges = definition.model.merges.filter((merge) => merge.toLowerCase() === merge);
   const whole = new HuggingFaceTokenizer(definition, JSON.parse(readFileSync(files.config, 'utf8')));
@@ -63,15 +72,20 @@ function makeTokenizer(): TextTokenizer {
     }
     return [ids];
   };
+  const idsOfPart = function* (text: string) {
+    // No token of the vocabulary goes on over the beginning of a word, so words can be looked up by themselves.
+    for (const [word] of lowerCase(text).matchAll(/[ ▁]*[^ ▁]*/g)) yield* idsOfWord(word);
+  };
   const ids = (text: string, limit = Number.POSITIVE_INFINITY) => {
     const found: number[] = [];
-    // No token of the vocabulary goes on over the beginning of a word, so words can be looked up by themselves.
-    for (const [word] of lowerCase(text).matchAll(/[ ▁]*[^ ▁]*/g))
-      for (const piece of idsOfWord(word))
+    for (const part of text.split(around)) {
+      const id = special.get(part);
+      for (const piece of id === undefined ? idsOfPart(part) : [[id]])
         for (const id of piece) {
           if (found.length >= limit) return found;
           found.push(id);
         }
+    }
     return found;
   };
   return {
