@@ -4,6 +4,7 @@ import { z } from 'zod';
 import { type ParameterSpec, parameterSpecs } from '../../model/parameters.ts';
 import type { ModelConfig } from '../../model/sizes.ts';
 import { RunnerError } from '../../runtime/errors.ts';
+import { foreignKind } from '../../runtime/file-kind.ts';
 import { isFloatType, toFloat32 } from '../../safetensors/float-bytes.ts';
 import { SafetensorsFile, type TensorToWrite } from '../../safetensors/safetensors.ts';
 import { readModelConfig } from './read-config.ts';
@@ -130,7 +131,10 @@ async function readJsonText(path: string): Promise<string> {
     throw new RunnerError('RecipeInvalid', `${path} is missing; name a folder that transformers saved`);
   if (info.size > largestJson)
     throw new RunnerError('RecipeInvalid', `${path} has ${info.size} bytes; at most ${largestJson} are allowed`);
-  return readFile(path, 'utf8');
+  const bytes = await readFile(path);
+  const kind = foreignKind(bytes);
+  if (kind !== null) throw new RunnerError('RecipeInvalid', `${path} is ${kind}`);
+  return bytes.toString('utf8');
 }
 
 const isFile = async (path: string) => (await stat(path).catch(() => null))?.isFile() === true;
