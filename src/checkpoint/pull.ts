@@ -6,6 +6,7 @@ import { isRunnerError, RunnerError } from '../runtime/errors.ts';
 import type { ObjectStore } from '../storage/object-store.ts';
 import { findCommits, readCommit } from './commits.ts';
 import { nameOf } from './damage.ts';
+import { completeFolder } from './hugging-face/complete-folder.ts';
 import type { StepKey } from './keys.ts';
 import { parseName } from './names.ts';
 import { pin, unpin } from './pins.ts';
@@ -25,7 +26,7 @@ export interface PullOptions {
 const holdMs = 24 * 3_600_000;
 
 /**
- * Fetches RUN, RUN/PHASE or RUN/PHASE@STEP as a folder that `transformers` loads. RUN and RUN/PHASE take the newest
+ * Fetches RUN, RUN/PHASE or RUN/PHASE@STEP as a folder that `transformers` loads, with tokenizer and model card. RUN and RUN/PHASE take the newest
  * checkpoint that verifies, and say so when that is an older one; RUN/PHASE@STEP is that one, or fails.
  */
 export async function pullCheckpoint(
@@ -42,6 +43,11 @@ export async function pullCheckpoint(
       'ObjectMissing',
       `bucket ${store.bucket} has no checkpoint ${what}; npm run siglip2 -- ls shows what is there`,
     );
+  const phases = [...new Set(found.map(({ phase }) => phase))].sort();
+  if (phases.length > 1)
+    log(
+      `${what} has the phases ${phases.join(', ')}; the one that committed last is taken, ${what}/PHASE takes another`,
+    );
   for await (const next of candidates(store, found, wanted.phase === undefined)) {
     const who = `pull-${randomBytes(6).toString('hex')}`;
     try {
@@ -57,6 +63,7 @@ export async function pullCheckpoint(
         ...(options.signal ? { signal: options.signal } : {}),
       });
       await writeFile(join(folder, 'manifest.json'), manifestBytes);
+      await completeFolder(store, folder, manifest);
       return manifest;
     } catch (error) {
       if (!isRunnerError(error, 'CheckpointDamaged') || wanted.step !== undefined) throw error;

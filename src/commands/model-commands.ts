@@ -1,6 +1,7 @@
 import { randomBytes } from 'node:crypto';
 import type { Command } from 'commander';
-import { importModel, importPhase } from '../checkpoint/hugging-face/import-model.ts';
+import { importModel } from '../checkpoint/hugging-face/import-model.ts';
+import { importPhase } from '../checkpoint/hugging-face/import-phase.ts';
 import { writeModelFolder } from '../checkpoint/hugging-face/write-folder.ts';
 import { namePattern } from '../checkpoint/keys.ts';
 import { openModel } from '../checkpoint/open-model.ts';

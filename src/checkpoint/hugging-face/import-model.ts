@@ -8,9 +8,7 @@ import { checkpointSha256 } from '../identity.ts';
 import { openModel } from '../open-model.ts';
 import type { CheckpointRef } from '../types.ts';
 import { checkpointSidecars } from './config.ts';
-
-/** The phase under which an imported model lies in its run. */
-export const importPhase = 'import';
+import { importPhase } from './import-phase.ts';
 
 /**
  * Makes a checkpoint of a Hugging Face folder or of a big_vision `.npz`: step 0 of the phase `import` of `run`, from which phases of other runs go
