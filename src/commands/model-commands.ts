@@ -34,7 +34,9 @@ export function addModelCommands(program: Command): void {
 
   program
     .command('convert <source> <folder>')
-    .description('write a model that import reads, or one that was pulled, as another Hugging Face folder')
+    .description(
+      'write a model that import reads, or one that was pulled, as another Hugging Face folder; processor and tokenizer stay as they are',
+    )
     .option('--dtype <type>', 'f32 or bf16', 'f32')
     .option('--max-shard-size <gigabytes>', 'larger files are split, with an index', '5')
     .action(
@@ -46,7 +48,11 @@ export function addModelCommands(program: Command): void {
           throw new RunnerError('RecipeInvalid', `--max-shard-size is ${maxShardSize}; allowed: a number above 0`);
         const model = await openModel(source);
         try {
-          await writeModelFolder(folder, model, { dtype, shardBytes });
+          await writeModelFolder(folder, model, {
+            dtype,
+            shardBytes,
+            ...(!source.endsWith('.npz') && { from: source }),
+          });
         } finally {
           await model.close();
         }
@@ -56,16 +62,21 @@ export function addModelCommands(program: Command): void {
 
   program
     .command('embed')
-    .description('embed images and texts with a Hugging Face folder of a SigLIP 2 model, as transformers does')
-    .requiredOption('--model <folder>', 'an exported, pulled or downloaded model')
+    .description(
+      'embed images and texts with a Hugging Face folder of a SigLIP 2 model, as transformers does by the files of the folder; transparency is dropped and colour profiles are not looked at, as by Pillow',
+    )
+    .requiredOption('--model <folder>', 'an exported, pulled or downloaded model, or an .npz of big_vision')
     .option('--image <files...>', 'pictures')
     .option('--text <texts...>', 'texts')
-    .option('--max-num-patches <count>', 'NaFlex: patches of an image', '256')
+    .option('--max-num-patches <count>', 'NaFlex: patches of an image; as the folder says where it is left out')
     .option('--json', 'as JSON: image_embeds, text_embeds, logits_per_text')
-    .action(async (options: EmbedOptions & { maxNumPatches: string; json?: boolean }) => {
+    .action(async (options: EmbedOptions & { maxNumPatches?: string; json?: boolean }) => {
       // The only command that computes: TensorFlow is loaded here.
       const { embed, formatEmbeddings } = await import('./embed.ts');
-      const found = await embed({ ...options, patches: Number(options.maxNumPatches) });
+      const found = await embed({
+        ...options,
+        ...(options.maxNumPatches !== undefined && { patches: Number(options.maxNumPatches) }),
+      });
       print(options.json ? `${JSON.stringify(found)}\n` : formatEmbeddings(found, options));
     });
 }

@@ -117,7 +117,7 @@ describe('the model card', () => {
   });
 
   it('calls the processor with what its defaults do not say, and names the pipelines that ask for 64 tokens', () => {
-    const call = (content: string) => /inputs = processor\(\n([^]*?)\n\)/.exec(content)?.[1];
+    const call = (content: string) => /inputs = processor\(\n(.*?)\n\)/s.exec(content)?.[1];
     const { content } = modelCard(giant, facts);
     expect(call(content)).toBe(
       '    text=["a red apple", "a green frog"], images=Image.open("image.png").convert("RGB"),\n' +
