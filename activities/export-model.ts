@@ -1,8 +1,8 @@
 import { createHash } from 'node:crypto';
 import { join } from 'node:path';
 import { checkpointDamaged } from '../src/checkpoint/damage.ts';
+import { exportPrefix } from '../src/checkpoint/hugging-face/complete-folder.ts';
 import { exportFiles } from '../src/checkpoint/hugging-face/export-files.ts';
-import { runPrefix } from '../src/checkpoint/keys.ts';
 import { readManifest } from '../src/checkpoint/manifest.ts';
 import type { CheckpointRef, StateFile } from '../src/checkpoint/types.ts';
 import { SkippedMembers } from '../src/data/index/skipped-members.ts';
@@ -50,7 +50,7 @@ export async function exportModel(deps: Dependencies, input: ExportInput, attemp
       },
       evaluation: evaluation && (evaluation.report as unknown as EvaluationReport),
     });
-    const prefix = `${runPrefix(plan.run)}export/${plan.phase}-${checkpoint.step}/`;
+    const prefix = exportPrefix(plan.run, plan.phase, checkpoint.step);
     await copyModel(store, checkpoint, model, prefix);
     for (const { path, content } of files) await store.put(prefix + path, content);
     const bytes = files.reduce((sum, { content }) => sum + Buffer.byteLength(content), model.bytes);

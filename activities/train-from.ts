@@ -191,7 +191,7 @@ async function ensureState(
     return { folder, manifest: (await readManifest(store, commit)).manifest };
   shard.doing = `fetching the checkpoint of step ${commit.step}`;
   const { manifest } = await restoreCheckpoint(store, commit, folder, {
-    files: ({ path }) => path.endsWith('.safetensors'),
+    files: ({ path }) => path.endsWith('.safetensors') || path === 'config.json',
     signal: shard.attempt.signal,
   });
   return { folder, manifest };

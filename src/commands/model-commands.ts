@@ -1,6 +1,7 @@
 import { randomBytes } from 'node:crypto';
 import type { Command } from 'commander';
-import { importModel, importPhase } from '../checkpoint/hugging-face/import-model.ts';
+import { importModel } from '../checkpoint/hugging-face/import-model.ts';
+import { importPhase } from '../checkpoint/hugging-face/import-phase.ts';
 import { writeModelFolder } from '../checkpoint/hugging-face/write-folder.ts';
 import { namePattern } from '../checkpoint/keys.ts';
 import { openModel } from '../checkpoint/open-model.ts';
@@ -35,7 +36,7 @@ export function addModelCommands(program: Command): void {
 
   program
     .command('convert <source> <folder>')
-    .description('write a model folder or .npz as a Hugging Face folder of another type or file size')
+    .description('write a model as another Hugging Face folder, processor and tokenizer as they are')
     .option('--dtype <type>', 'number type: f32 or bf16', 'f32')
     .option('--max-shard-size <gigabytes>', 'split files that would be larger', '5')
     .action(
@@ -47,7 +48,11 @@ export function addModelCommands(program: Command): void {
           throw new RunnerError('RecipeInvalid', `--max-shard-size is ${maxShardSize}; allowed: a number above 0`);
         const model = await openModel(source);
         try {
-          await writeModelFolder(folder, model, { dtype, shardBytes });
+          await writeModelFolder(folder, model, {
+            dtype,
+            shardBytes,
+            ...(!source.endsWith('.npz') && { from: source }),
+          });
         } finally {
           await model.close();
         }
@@ -57,16 +62,22 @@ export function addModelCommands(program: Command): void {
 
   program
     .command('embed')
-    .description('compare images and texts with a model folder; --json prints the embeddings')
-    .requiredOption('--model <folder>', 'folder of a pulled, exported or downloaded model')
-    .option('--image <files...>', 'pictures to embed')
+    .description('compare images and texts with a model folder, as transformers does; --json prints the embeddings')
+    .requiredOption('--model <folder>', 'an exported, pulled or downloaded model, or an .npz of big_vision')
+    .option(
+      '--image <files...>',
+      'pictures; transparency is dropped and colour profiles are not looked at, as by Pillow',
+    )
     .option('--text <texts...>', 'texts to embed')
-    .option('--max-num-patches <count>', 'largest number of patches of an image, for NaFlex models', '256')
+    .option('--max-num-patches <count>', 'NaFlex: patches of an image; as the folder says where it is left out')
     .option('--json', 'print JSON: image_embeds, text_embeds, logits_per_text')
-    .action(async (options: EmbedOptions & { maxNumPatches: string; json?: boolean }) => {
+    .action(async (options: EmbedOptions & { maxNumPatches?: string; json?: boolean }) => {
       // The only command that computes: TensorFlow is loaded here.
       const { embed, formatEmbeddings } = await import('./embed.ts');
-      const found = await embed({ ...options, patches: Number(options.maxNumPatches) });
+      const found = await embed({
+        ...options,
+        ...(options.maxNumPatches !== undefined && { patches: Number(options.maxNumPatches) }),
+      });
       print(options.json ? `${JSON.stringify(found)}\n` : formatEmbeddings(found, options));
     });
 }

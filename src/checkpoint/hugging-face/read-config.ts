@@ -20,7 +20,7 @@ const text = z.object({
   ...tower,
   vocab_size: z.literal(fullVocabulary),
   max_position_embeddings: size(4096).default(64),
-  projection_size: size(8192).optional(),
+  projection_size: size(8192).nullish(),
 });
 const vision = z.object({
   ...tower,

@@ -142,6 +142,28 @@ describe('the model card', () => {
     expect(of({})).not.toContain('Not used');
   });
 
+  it('calls the processor with what its defaults do not say, and names the pipelines that ask for 64 tokens', () => {
+    const call = (content: string) => /inputs = processor\(\n(.*?)\n\)/s.exec(content)?.[1];
+    const { content } = modelCard(giant, facts);
+    expect(call(content)).toBe(
+      '    text=["a red apple", "a green frog"], images=Image.open("image.png").convert("RGB"),\n' +
+        '    padding="max_length", max_length=64, truncation=True, return_tensors="pt",',
+    );
+    expect(content).toContain('pipeline_tag: zero-shot-image-classification\nlicense');
+    const short: ModelConfig = {
+      vision: { ...giant.vision, patch: 8, resolution: 64, kind: 'naflex' },
+      text: { ...giant.text, length: 24 },
+    };
+    const naflex = modelCard(short, facts).content;
+    expect(call(naflex)).toBe(
+      '    text=["a red apple", "a green frog"], images=Image.open("image.png").convert("RGB"),\n' +
+        '    padding="max_length", max_length=24, truncation=True,\n' +
+        '    patch_size=8, max_num_patches=64, return_tensors="pt",',
+    );
+    expect(naflex).not.toContain('pipeline_tag');
+    expect(naflex).toContain('pipelines pad texts to 64 tokens');
+  });
+
   it('says so when there were no figures and no notices', () => {
     const { content } = modelCard(giant, { ...facts, data: { ...facts.data, licences: null } });
     expect(content).toContain('This model was not evaluated.');
