@@ -15,8 +15,11 @@ import { RunnerError } from '../runtime/errors.ts';
  *     runs/<run>/<phase>/scores/<scoring>/00000007.safetensors
  */
 
-/** Names of runs, phases and attempts: what Temporal IDs and S3 keys both take without quoting. */
-export const namePattern = /^(?!\.{1,2}$)[A-Za-z0-9._-]{1,200}$/;
+/**
+ * Names of runs, phases and attempts: what Temporal IDs and S3 keys both take without quoting. Colons too: a schedule of
+ * Temporal appends the time to the ID of each run, -2026-11-26T12:44:47Z.
+ */
+export const namePattern = /^(?!\.{1,2}$)[A-Za-z0-9._:-]{1,200}$/;
 
 /** Where something of a phase belongs. */
 export interface PhaseKey {
@@ -190,7 +193,7 @@ function name(text: string, what: string): string {
   if (namePattern.test(text)) return text;
   throw new RunnerError(
     'RecipeInvalid',
-    `${JSON.stringify(text)} can't be the name of a ${what}; use at most 200 of A-Z, a-z, 0-9, ., _ and -`,
+    `${JSON.stringify(text)} can't be the name of a ${what}; use at most 200 of A-Z, a-z, 0-9, ., :, _ and -`,
   );
 }
 
