@@ -2,22 +2,49 @@ import { randomUUID } from 'node:crypto';
 import { mkdir, readFile, rename, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { runPrefix } from '../src/checkpoint/keys.ts';
+import { lookAgain } from '../src/checkpoint/look-again.ts';
 import { isRunnerError, RunnerError } from '../src/runtime/errors.ts';
 import { canonicalJson, sha256 } from '../src/runtime/hash.ts';
-import type { ObjectStore } from '../src/storage/object-store.ts';
+import type { ObjectStore, PutOptions } from '../src/storage/object-store.ts';
 import type { Document } from './types.ts';
 
-/** Keeps JSON in the bucket under its own hash: writing it twice is writing it once. */
+/** Each round ends one write of another: more than a few at once are none of ours. */
+const rounds = 5;
+
+/**
+ * Keeps JSON in the bucket under its own hash: writing it twice is writing it once. What lies there already is read
+ * back, and written anew when it is damaged.
+ */
 export async function keepDocument(store: ObjectStore, run: string, name: string, value: unknown): Promise<Document> {
   const text = canonicalJson(value);
   const hash = sha256(text);
   const key = `${runPrefix(run)}data/${name}-${hash.slice(0, 16)}.json`;
-  try {
-    await store.put(key, text, { ifAbsent: true, contentType: 'application/json' });
-  } catch (error) {
-    if (!isRunnerError(error, 'PreconditionFailed')) throw error;
+  const write = (condition: PutOptions) => store.put(key, text, { ...condition, contentType: 'application/json' });
+  let condition: PutOptions = { ifAbsent: true };
+  for (let round = 0; round < rounds; round++) {
+    try {
+      await write(condition);
+      return { key, sha256: hash };
+    } catch (error) {
+      // Of a damaged one that went meanwhile the condition can't be met: it is written as a new one.
+      if (!isRunnerError(error, 'PreconditionFailed') && !isRunnerError(error, 'ObjectMissing')) throw error;
+    }
+    const found = await store.head(key);
+    if (found && (await hashOf(store, key)) === hash) return { key, sha256: hash };
+    // None although the write was refused: another writer was in between, and may have failed.
+    condition = found ? { ifMatch: found.etag } : { ifAbsent: true };
   }
-  return { key, sha256: hash };
+  throw new RunnerError('StorageUnavailable', `${key} is refused and yet not there; it is tried again later`);
+}
+
+/** sha256 of what the store has under a key; null when that is missing, or the store itself calls it damaged. */
+async function hashOf(store: ObjectStore, key: string): Promise<string | null> {
+  try {
+    return sha256(await store.get(key));
+  } catch (error) {
+    if (isRunnerError(error, 'ObjectMissing') || isRunnerError(error, 'DataContract')) return null;
+    throw error;
+  }
 }
 
 /** A document of the bucket as a local file, fetched once. DataContract when it is not what was planned. */
@@ -25,12 +52,7 @@ export async function fetchDocument(store: ObjectStore, document: Document, fold
   const file = join(folder, `${document.sha256}.json`);
   const known = await readFile(file).catch(() => null);
   if (known && sha256(known) === document.sha256) return file;
-  const bytes = await store.get(document.key);
-  if (sha256(bytes) !== document.sha256)
-    throw new RunnerError(
-      'DataContract',
-      `s3://${store.bucket}/${document.key} was changed after the run was planned; start the run under another --workflow-id`,
-    );
+  const bytes = await lookAgain(() => asPlanned(store, document));
   await mkdir(folder, { recursive: true });
   // Another attempt of this worker may be fetching it too.
   const part = `${file}.${randomUUID()}.part`;
@@ -39,6 +61,22 @@ export async function fetchDocument(store: ObjectStore, document: Document, fold
   return file;
 }
 
+async function asPlanned(store: ObjectStore, document: Document): Promise<Buffer> {
+  const bytes = await store.get(document.key).catch((error) => {
+    if (isRunnerError(error, 'ObjectMissing') || isRunnerError(error, 'DataContract'))
+      throw notAsPlanned(store, document);
+    throw error;
+  });
+  if (sha256(bytes) !== document.sha256) throw notAsPlanned(store, document);
+  return bytes;
+}
+
 export async function readDocumentAs<T>(store: ObjectStore, document: Document, folder: string): Promise<T> {
   return JSON.parse(await readFile(await fetchDocument(store, document, folder), 'utf8')) as T;
 }
+
+const notAsPlanned = (store: ObjectStore, { key }: Document) =>
+  new RunnerError(
+    'DataContract',
+    `s3://${store.bucket}/${key} is not what was planned: it was changed, damaged or deleted; cancel the run and start it again with the same recipe and --workflow-id, which writes it anew`,
+  );

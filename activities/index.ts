@@ -1,5 +1,6 @@
 import { randomBytes } from 'node:crypto';
 import { Context } from '@temporalio/activity';
+import { beginPhase } from './begin-phase.ts';
 import type { Attempt, Dependencies } from './dependencies.ts';
 import { evaluate } from './evaluate.ts';
 import { exportModel } from './export-model.ts';
@@ -11,6 +12,7 @@ import { recoverCheckpoint } from './recover-checkpoint.ts';
 import { replan } from './replan.ts';
 import { scoreShard } from './score-shard.ts';
 import { sealScores } from './seal-scores.ts';
+import { signed } from './signed.ts';
 import { trainShard } from './train-shard.ts';
 import type { Activities } from './types.ts';
 
@@ -21,14 +23,15 @@ export function createActivities(deps: Dependencies): Activities {
   return {
     plan: activity(deps, plan),
     planPhase: activity(deps, planPhase),
-    trainShard: activity(deps, trainShard),
+    beginPhase: activity(deps, beginPhase),
+    trainShard: activity(deps, signed(trainShard)),
     recoverCheckpoint: activity(deps, recoverCheckpoint),
     pruneCheckpoints: activity(deps, pruneCheckpoints),
     sweep: activity(deps, sweep),
     replan: activity(deps, replan),
-    evaluate: activity(deps, evaluate),
-    exportModel: activity(deps, exportModel),
-    scoreShard: activity(deps, scoreShard),
+    evaluate: activity(deps, signed(evaluate)),
+    exportModel: activity(deps, signed(exportModel)),
+    scoreShard: activity(deps, signed(scoreShard)),
     sealScores: activity(deps, sealScores),
   };
 }

@@ -1,3 +1,4 @@
+import { type Borrowed, teacherOf } from '../src/checkpoint/borrowed.ts';
 import { checkpointDamaged } from '../src/checkpoint/damage.ts';
 import { readModelConfig } from '../src/checkpoint/hugging-face/read-config.ts';
 import { readManifest } from '../src/checkpoint/manifest.ts';
@@ -9,7 +10,6 @@ import { type DataFacts, dataOf, modelConfig, modelOf, vocabularyOf } from '../s
 import { RunnerError } from '../src/runtime/errors.ts';
 import { sha256 } from '../src/runtime/hash.ts';
 import type { ObjectStore } from '../src/storage/object-store.ts';
-import { type Borrowed, teacherOf } from './borrow.ts';
 import type { CurationPlan } from './types.ts';
 
 /** Whose scores a phase chooses by, and what of the data is to be scored. */

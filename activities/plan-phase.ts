@@ -1,9 +1,9 @@
+import { borrowerName } from '../src/checkpoint/borrowed.ts';
 import { toRef } from '../src/checkpoint/documents.ts';
-import { readManifest } from '../src/checkpoint/manifest.ts';
+import { standingFor } from '../src/checkpoint/ends.ts';
 import { pin } from '../src/checkpoint/pins.ts';
 import type { CheckpointRef } from '../src/checkpoint/types.ts';
 import { RunnerError } from '../src/runtime/errors.ts';
-import { borrowerName, newestAt } from './borrow.ts';
 import type { Attempt, Dependencies } from './dependencies.ts';
 import { plan } from './plan.ts';
 import type { PhasePlan, PlanPhaseInput } from './types.ts';
@@ -55,13 +55,11 @@ async function inBucket(
   earlier: string,
   step: number,
 ): Promise<CheckpointRef> {
-  const newest = await newestAt(store, { run, phase: earlier, step });
+  const [newest] = await standingFor(store, { run, phase: earlier }, step);
   if (!newest)
     throw new RunnerError(
       'RecipeInvalid',
       `phase ${phase} ${does} ${run}/${earlier}@${step}, and bucket ${store.bucket} has no such checkpoint; train phase ${earlier} first, or name another run in "${does === 'goes on from' ? 'from' : 'curation.teacher'}"`,
     );
-  const commit = await pin(store, newest, borrowerName(run, phase));
-  await readManifest(store, commit);
-  return toRef(commit);
+  return toRef(await pin(store, newest, borrowerName(run, phase)));
 }

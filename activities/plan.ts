@@ -1,4 +1,6 @@
+import { type Borrowed, holdBorrowed } from '../src/checkpoint/borrowed.ts';
 import { claimRun } from '../src/checkpoint/claim.ts';
+import { findCommits } from '../src/checkpoint/commits.ts';
 import { namePattern } from '../src/checkpoint/keys.ts';
 import { indexRecipe, type RecipeData, recipeVocabulary } from '../src/data/example/recipe-data.ts';
 import { indexData } from '../src/data/index/index-data.ts';
@@ -14,7 +16,7 @@ import { hashJson } from '../src/runtime/hash.ts';
 import { probeConditionalWrites } from '../src/storage/conditional-writes.ts';
 import type { ObjectStore } from '../src/storage/object-store.ts';
 import { memoryProblems } from '../src/train/fits.ts';
-import { type Borrowed, findBorrowed, holdBorrowed } from './borrow.ts';
+import { findBorrowed } from './borrow.ts';
 import type { Attempt, Dependencies } from './dependencies.ts';
 import { keepDocument } from './documents.ts';
 import { beat } from './heartbeat.ts';
@@ -45,7 +47,7 @@ export async function plan({ store, log, memory }: Dependencies, input: PlanInpu
     const recipeHash = hashOf(recipe);
     // Last, so that a recipe that could not start has not taken the name.
     const { created } = await claimRun(store, run, recipeHash, recipe);
-    await holdBorrowed(store, run, borrowed);
+    await holdBorrowed(store, run, borrowed, async (phase) => (await findCommits(store, { run, phase })).length > 0);
     log.info({ run, recipeHash, created, examples: index.examples, corrupt: index.corrupt.length }, 'planned');
     skippedLog(log, { run })([...index.corrupt, ...(evaluation?.corrupt ?? [])]);
     return {

@@ -1,10 +1,12 @@
-import { unpin } from '../src/checkpoint/pins.ts';
+import { releasePhase, releaseRun } from '../src/checkpoint/borrowed.ts';
+import { recordEnd } from '../src/checkpoint/ends.ts';
+import { moveHint } from '../src/checkpoint/hint.ts';
 import { pruneCheckpoints as prune } from '../src/checkpoint/retention.ts';
 import { sweepRun } from '../src/checkpoint/sweep.ts';
-import { borrowerName } from './borrow.ts';
+import { isRunnerError, RunnerError } from '../src/runtime/errors.ts';
 import type { Attempt, Dependencies } from './dependencies.ts';
 import { beat } from './heartbeat.ts';
-import type { PruneInput, SweepInput } from './types.ts';
+import type { PhasePlan, PruneInput, SweepInput } from './types.ts';
 
 /**
  * Deletes the checkpoints of a phase that nobody needs any more. Safe to call again after any failure: what it deletes
@@ -12,13 +14,13 @@ import type { PruneInput, SweepInput } from './types.ts';
  */
 export async function pruneCheckpoints(
   { store, log }: Dependencies,
-  { plan, from }: PruneInput,
+  { plan, from, revision }: PruneInput,
   attempt: Attempt,
 ): Promise<{ removed: number }> {
   const heart = beat(attempt);
   try {
     const steps = [...plan.branches, plan.to.step];
-    const keep = { newest: plan.keep ?? Number.POSITIVE_INFINITY, steps, used: from ? [from] : [] };
+    const keep = { newest: plan.keep ?? Number.POSITIVE_INFINITY, steps, used: from ? [from] : [], revision };
     const removed = await prune(store, plan, keep);
     if (removed.length > 0)
       log.info({ run: plan.run, phase: plan.phase, steps: removed.map(({ step }) => step) }, 'pruned');
@@ -29,23 +31,45 @@ export async function pruneCheckpoints(
 }
 
 /**
- * After the last attempt of a phase, or of a run: removes what attempts left that did not come to a commit, and lets
- * go of what the phase had borrowed.
+ * After the last attempt of a phase, or of a run: records what the phase ended with, lets go of what it had borrowed,
+ * and removes what attempts left that did not come to a commit.
  */
 export async function sweep(
   { store, log }: Dependencies,
-  { run, plan }: SweepInput,
+  { run, plan, ended }: SweepInput,
   attempt: Attempt,
 ): Promise<{ prefixes: number; uploads: number }> {
   const heart = beat(attempt);
   try {
-    if (plan?.origin && 'checkpoint' in plan.origin)
-      await unpin(store, plan.origin.checkpoint, borrowerName(run, plan.phase));
-    // A zombie that comes back later finds its objects gone before its commit counts, and takes that back.
-    const { prefixes, uploads } = await sweepRun(store, run, { graceMs: 0, ...(plan ? { phase: plan.phase } : {}) });
+    if (ended) {
+      await recordEnd(store, ended);
+      await moveHint(store, ended);
+    }
+    const { prefixes, uploads } = await tidying(attempt, async () => {
+      await (plan ? releasePhase(store, plan, borrowedBy(plan)) : releaseRun(store, run));
+      // A zombie that comes back later finds its objects gone before its commit counts, and takes that back.
+      return sweepRun(store, run, { graceMs: 0, ...(plan ? { phase: plan.phase } : {}) });
+    });
     if (prefixes.length + uploads > 0) log.info({ run, prefixes, uploads }, 'swept');
     return { prefixes: prefixes.length, uploads };
   } finally {
     heart.stop();
+  }
+}
+
+/** A phase that was planned alone has found these in the bucket by itself. */
+function borrowedBy({ origin, curation }: PhasePlan) {
+  return [origin, curation?.teacher].flatMap((source) => (source && 'checkpoint' in source ? [source.checkpoint] : []));
+}
+
+/** What only takes room is not waited for without end: a store that is away for longer keeps no run open. */
+const tidyAttempts = 5;
+
+async function tidying<T>(attempt: Attempt, work: () => Promise<T>): Promise<T> {
+  try {
+    return await work();
+  } catch (error) {
+    if (attempt.number < tidyAttempts || !isRunnerError(error)) throw error;
+    throw new RunnerError(error.code, error.message, { details: { ...error.details, final: true }, cause: error });
   }
 }

@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import { newestCommit } from '../src/checkpoint/commits.ts';
 import { toRef } from '../src/checkpoint/documents.ts';
 import { restoreCheckpoint } from '../src/checkpoint/restore.ts';
-import type { CheckpointRef } from '../src/checkpoint/types.ts';
+import type { CheckpointRef, Commit } from '../src/checkpoint/types.ts';
 import { isRunnerError } from '../src/runtime/errors.ts';
 import type { Attempt, Dependencies } from './dependencies.ts';
 import { beat } from './heartbeat.ts';
@@ -19,12 +19,21 @@ export async function recoverCheckpoint(
   const { plan, revision, belowStep } = input;
   const heart = beat(attempt);
   const folder = join(scratch, plan.run, plan.phase, attempt.id);
+  const onDamaged = (error: Error) => log.warn({ run: plan.run }, error.message);
+  const isOwn = (commit: Commit) => commit.inputHash === inputHash(input, commit.step);
   try {
+    // Older revisions may have had other settings, also those that an earlier start of the run has left: they are taken
+    // when there are no others.
+    return (await newestWhole(isOwn)) ?? (await newestWhole((commit) => commit.revision < revision || isOwn(commit)));
+  } finally {
+    heart.stop();
+    await rm(folder, { recursive: true, force: true }).catch(() => {});
+  }
+
+  async function newestWhole(takes: (commit: Commit) => boolean): Promise<CheckpointRef | null> {
     for (let r = revision, top = belowStep - 1; r >= 0; ) {
-      const onDamaged = (error: Error) => log.warn({ run: plan.run }, error.message);
       const commit = await newestCommit(store, plan, r, { toStep: top, onDamaged });
-      // Those of older revisions may have had other settings; they are this run's own all the same.
-      if (!commit || (r === revision && commit.inputHash !== inputHash(input, commit.step))) {
+      if (!commit || !takes(commit)) {
         r--;
         top = belowStep - 1;
         continue;
@@ -34,13 +43,10 @@ export async function recoverCheckpoint(
         return toRef(commit);
       } catch (error) {
         if (!isRunnerError(error, 'CheckpointDamaged')) throw error;
-        log.warn({ run: plan.run }, error.message);
+        onDamaged(error);
         top = commit.step - 1;
       }
     }
     return null;
-  } finally {
-    heart.stop();
-    await rm(folder, { recursive: true, force: true }).catch(() => {});
   }
 }

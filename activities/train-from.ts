@@ -193,6 +193,7 @@ async function commitSnapshot(
     {
       ...{ run, phase, revision: input.revision, step, examples },
       ...{ folder, state, metrics, recipeHash, dataFingerprint },
+      settingsSha256: input.plan.settings.sha256,
       parent: newest && toRef(newest),
       codeVersion: deps.codeVersion,
       skipped: [...skippedBefore, ...skipped].slice(0, 10_000),

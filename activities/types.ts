@@ -151,8 +151,27 @@ export interface ReplanInput {
 /** The plan, and the batches that are left out where those are counted anew. */
 export type Replanned = PhasePlan & { readonly skip?: readonly number[] };
 
+/** A phase has no shard yet. */
+export interface BeginInput {
+  readonly plan: PhasePlan;
+  readonly parent: CheckpointRef | null;
+  readonly skip?: readonly number[];
+  /** Of what it would begin with in an empty bucket. */
+  readonly revision: number;
+}
+
+export interface Begun {
+  readonly revision: number;
+  /** A checkpoint of another revision that it goes on from; null: from what lies in its own, or from its start. */
+  readonly from: CheckpointRef | null;
+  /** What a person should know of what earlier starts of the run left behind. */
+  readonly notes: readonly string[];
+}
+
 export interface PruneInput {
   readonly plan: PhasePlan;
+  /** The one that is trained; absent in inputs of older versions. */
+  readonly revision?: number;
   /** What the phase goes on from. */
   readonly from: CheckpointRef | null;
 }
@@ -161,6 +180,8 @@ export interface SweepInput {
   readonly run: string;
   /** Only this phase, which has ended; by default the run. */
   readonly plan?: PhasePlan;
+  /** What that phase ended with. */
+  readonly ended?: CheckpointRef;
 }
 
 /** The scores of a phase of curation are there: its settings are to name them. */
@@ -222,6 +243,7 @@ export interface ExportResult {
 export interface Activities {
   plan(input: PlanInput): Promise<RunPlan>;
   planPhase(input: PlanPhaseInput): Promise<PhasePlan>;
+  beginPhase(input: BeginInput): Promise<Begun>;
   trainShard(input: ShardInput): Promise<ShardResult>;
   recoverCheckpoint(input: RecoverInput): Promise<CheckpointRef | null>;
   pruneCheckpoints(input: PruneInput): Promise<{ removed: number }>;

@@ -11,7 +11,6 @@ import {
   Worker,
   type WorkerOptions,
 } from '@temporalio/worker';
-import { Command } from 'commander';
 import { createActivities } from '../activities/index.ts';
 import { deviceKind } from '../infra/setup/device.ts';
 import { trainerEnvironment } from '../infra/setup/tensorflow.ts';
@@ -19,27 +18,24 @@ import { deviceQueue } from '../workflows/policies.ts';
 import { connectPatiently } from './runtime/connect.ts';
 import { ownDevice } from './runtime/device.ts';
 import { deviceMemory } from './runtime/device-memory.ts';
+import { endProcess } from './runtime/end-process.ts';
 import { metricsAddress } from './runtime/environment.ts';
-import { isRunnerError, RunnerError } from './runtime/errors.ts';
+import { isRunnerError } from './runtime/errors.ts';
 import { log } from './runtime/log.ts';
+import { makeOwnFolder } from './runtime/make-folder.ts';
 import { paths } from './runtime/paths.ts';
 import { payloadConverter } from './runtime/payload-codec.ts';
 import { reportError } from './runtime/report-error.ts';
 import { ownScratch } from './runtime/scratch.ts';
+import { variable } from './runtime/variables.ts';
 import { codeVersion } from './runtime/version.ts';
 import { objectStoreFromEnvironment } from './storage/s3.ts';
 import { createTrainerProcess } from './trainer/process.ts';
-
-/**
- * The Temporal worker: workflows and light activities on `siglip2`, device work on `siglip2-gpu`, one at a time.
- * It survives an outage of Temporal and of the store, and ends on SIGTERM with a checkpoint.
- */
-const lightQueue = 'siglip2';
-const allQueues = [lightQueue, deviceQueue];
+import { lightQueue, workerProgram } from './worker-program.ts';
 
 const options: Partial<WorkerOptions> = {
   // After SIGTERM the shard in progress commits what it has: this long, then the last commit stands.
-  shutdownForceTime: `${Number(process.env.SIGLIP2_GRACE) || 50} s`,
+  shutdownForceTime: `${Number(variable('SIGLIP2_GRACE')) || 50} s`,
   // The details of the last heartbeat are what `siglip2 status` shows.
   maxHeartbeatThrottleInterval: '1s',
   defaultHeartbeatThrottleInterval: '1s',
@@ -47,7 +43,13 @@ const options: Partial<WorkerOptions> = {
   stickyQueueScheduleToStartTimeout: '3s',
 };
 
+/**
+ * The Temporal worker: workflows and light activities on `siglip2`, device work on `siglip2-gpu`, one at a time.
+ * It survives an outage of Temporal and of the store, and ends on SIGTERM with a checkpoint.
+ */
 async function main(queues: readonly string[]): Promise<void> {
+  makeOwnFolder(paths().state, 'SIGLIP2_STATE');
+  const scratch = ownScratch(paths().scratch);
   const ending = new AbortController();
   Runtime.install({
     logger: new DefaultLogger('WARN', ({ level, message, meta }) => {
@@ -76,7 +78,6 @@ async function main(queues: readonly string[]): Promise<void> {
   const memory = trainer && (await deviceMemory(kind));
   const store = objectStoreFromEnvironment();
   const dataConverter = payloadConverter();
-  const scratch = ownScratch(paths().scratch);
   const activities = createActivities({
     store,
     scratch,
@@ -150,22 +151,9 @@ async function serve(
   }
 }
 
-const program = new Command('npm run worker --')
-  .description('Runs workflows and trains, until Ctrl-C; then it ends with a checkpoint.')
-  .option('--queues <names>', `task queues, of ${allQueues.join(', ')}`, allQueues.join(','))
-  .action(async ({ queues }: { queues: string }) => {
-    const wanted = queues.split(',').map((name) => name.trim());
-    const unknown = wanted.find((name) => !allQueues.includes(name));
-    if (unknown !== undefined)
-      throw new RunnerError('RecipeInvalid', `--queues names ${unknown}; allowed are ${allQueues.join(' and ')}`);
-    await main(wanted);
-  });
-
 try {
-  await program.parseAsync();
-  // A handle that a library keeps open must not keep an ended worker alive.
-  process.exit();
+  await workerProgram(main).parseAsync();
 } catch (error) {
   reportError(error);
-  process.exit();
 }
+await endProcess();

@@ -12,17 +12,17 @@ import {
 import type { Activities, PhasePlan, ShardResult } from '../activities/types.ts';
 import { nextCut } from '../src/recipe/shards.ts';
 import { type PhaseAlone, planned } from './alone.ts';
+import { begin, end, leave, prune } from './begin-and-leave.ts';
 import { clearFailure, sentence } from './failures.ts';
 import { grantWishes } from './grant-wishes.ts';
 import { stopInTime } from './limits.ts';
 import { setHandlers } from './phase-handlers.ts';
 import { type PhaseInput, PhaseProgress } from './phase-progress.ts';
-import { lightOptions, shardsOfOneHistory, trainOptions } from './policies.ts';
+import { shardsOfOneHistory, trainOptions } from './policies.ts';
 import { score } from './score-teacher.ts';
 import { meetFailure } from './shard-failure.ts';
 
 const { trainShard } = proxyActivities<Activities>(trainOptions);
-const { pruneCheckpoints, sweep } = proxyActivities<Activities>(lightOptions);
 
 /** What a phase ends with, and the plan that it had then; phases of older versions don't say. */
 export type PhaseEnd = ShardResult & { readonly plan?: PhasePlan };
@@ -62,9 +62,9 @@ export async function siglip2Phase(given: PhaseInput | PhaseAlone): Promise<Phas
           await phase.tell(phase.working);
           continue;
         }
+        await begin(phase);
         await train(phase, shard);
-        if (phase.plan.keep !== undefined)
-          await tidy(phase, () => pruneCheckpoints({ plan: phase.plan, from: phase.from }));
+        await prune(phase);
       } catch (error) {
         if (!isCancellation(error)) await meetFailure(phase, error);
         // Stopped before its first checkpoint, and not by who wants the phase to end: a wish is looked at next.
@@ -83,15 +83,16 @@ export async function siglip2Phase(given: PhaseInput | PhaseAlone): Promise<Phas
     if (error instanceof ContinueAsNew) throw error;
     const stopped = isCancellation(error);
     if (!stopped) phase.failure = sentence(error);
+    await leave(phase);
     await CancellationScope.nonCancellable(() => phase.tell(stopped ? 'stopped' : 'failed'));
     throw clearFailure(error);
   }
   if (phase.step < phase.plan.to.step) {
+    await leave(phase);
     await CancellationScope.nonCancellable(() => phase.tell('stopped'));
     await CancellationScope.current().cancelRequested;
   }
-  const { run, keep } = phase.plan;
-  if (keep !== undefined) await tidy(phase, () => sweep({ run, plan: phase.plan }));
+  await end(phase);
   await phase.tell('done');
   return { ...phase.last!, plan: phase.plan };
 }
@@ -115,11 +116,4 @@ async function train(phase: PhaseProgress, shard: CancellationScope): Promise<vo
 function historyIsFull({ scored, working }: PhaseProgress, shards: number): boolean {
   const scores = shards > 0 && scored > 0 && working === 'scoring';
   return scores || shards >= shardsOfOneHistory || workflowInfo().continueAsNewSuggested;
-}
-
-/** What only takes room fails no phase, and is tried again after the next shard. */
-async function tidy(phase: PhaseProgress, deletion: () => Promise<unknown>): Promise<void> {
-  await deletion().catch((error) => {
-    if (!isCancellation(error)) phase.note(`not tidied: ${sentence(error)}`);
-  });
 }

@@ -28,6 +28,9 @@ export const lightOptions: ActivityOptions = {
   retry: patient,
 };
 
+/** What only takes room is tried for a while, then noted: nobody waits for it, and a run must come to its end. */
+export const tidyOptions: ActivityOptions = { ...lightOptions, retry: { ...patient, maximumAttempts: 5 } };
+
 export const trainOptions: ActivityOptions = {
   taskQueue: deviceQueue,
   // A shard is minutes; this only ends one that waits for the store without end. Its commits stay.

@@ -1,4 +1,5 @@
 import {
+  CancellationScope,
   executeChild,
   getExternalWorkflowHandle,
   isCancellation,
@@ -22,7 +23,7 @@ import { historyQuery, type PhaseState, phaseReportSignal, planQuery, runStatusO
 import { type PhaseEnd, siglip2Phase } from './phase.ts';
 import { PhaseGraph } from './phase-graph.ts';
 import type { PhaseInput } from './phase-progress.ts';
-import { evaluateOptions, lightOptions } from './policies.ts';
+import { evaluateOptions, lightOptions, tidyOptions } from './policies.ts';
 import { showIn } from './search-attributes.ts';
 import { setSteering, wishSignal } from './steering.ts';
 
@@ -44,7 +45,8 @@ export interface RecipeResult {
   readonly phases: readonly PhaseResult[];
 }
 
-const { plan, exportModel, sweep } = proxyActivities<Activities>(lightOptions);
+const { plan, exportModel } = proxyActivities<Activities>(lightOptions);
+const { sweep } = proxyActivities<Activities>(tidyOptions);
 const { evaluate } = proxyActivities<Activities>(evaluateOptions);
 
 /**
@@ -93,7 +95,7 @@ export async function siglip2Recipe(recipe: unknown): Promise<RecipeResult> {
     const serious = failed.find((reason) => phases.length === 0 || !wasAbandoned(reason));
     if (serious !== undefined) throw serious;
     // Runs of before this was written end without.
-    if (patched('sweep')) await sweep({ run }).catch(() => {});
+    if (patched('sweep')) await sweep({ run }).catch((error) => graph.note(planned.phases.at(-1)!, notSwept(error)));
     become('done');
     const { examples, corrupt } = planned;
     return { run, data: { examples, corrupt }, phases };
@@ -136,8 +138,15 @@ export async function siglip2Recipe(recipe: unknown): Promise<RecipeResult> {
   } catch (error) {
     const stopped = isCancellation(error);
     if (!stopped) failure = sentence(error);
+    // What phases had borrowed that never began; a run that was not planned has borrowed nothing.
+    if (graph.plans.length > 0 && patched('leaves-tidy'))
+      await CancellationScope.nonCancellable(() => sweep({ run })).catch(() => {});
     become(stopped ? 'stopped' : 'failed');
     throw clearFailure(error);
+  }
+
+  function notSwept(error: unknown): string {
+    return `not tidied: ${sentence(error)}; npm run siglip2 -- sweep ${run} does it`;
   }
 
   /** What a phase has become: figures, and a folder that `transformers` loads. */

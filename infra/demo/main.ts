@@ -2,47 +2,28 @@ import { readFileSync, writeFileSync } from 'node:fs';
 import { relative } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { Client, Connection } from '@temporalio/client';
-import { Command } from 'commander';
+import { endProcess } from '../../src/runtime/end-process.ts';
 import { temporalEnvironment } from '../../src/runtime/environment.ts';
 import { isRunnerError } from '../../src/runtime/errors.ts';
 import { paths } from '../../src/runtime/paths.ts';
 import { payloadConverter } from '../../src/runtime/payload-codec.ts';
 import { readState, runningState } from '../../src/runtime/services-state.ts';
+import { variable } from '../../src/runtime/variables.ts';
 import { objectStoreFromEnvironment } from '../../src/storage/s3.ts';
 import type { siglip2Recipe } from '../../workflows/recipe.ts';
 import { makeEmojiDataset } from '../emoji/make.ts';
 import { outsideServices } from '../services/outside.ts';
 import { startServices } from '../services/start.ts';
 import { createProgress } from '../setup/progress.ts';
+import { type DemoOptions, demoProgram } from './arguments.ts';
 import { figuresOf, phaseTable, table } from './figures.ts';
 import { watchRun } from './watch.ts';
-
-/** `npm run demo`: services, data set, a whole run of the emoji recipe, and a table of what the model can do. */
-const program = new Command('npm run demo --')
-  .description('Trains a small SigLIP 2 on emoji on this machine, evaluates and exports it, and prints what it can do.')
-  .option('--json <file>', 'write the figures to a file as well')
-  .option('--full', 'the whole phase graph of the paper, with every objective, in place of pretrain alone')
-  .option('--recipe <file>', 'another recipe on the emoji data')
-  .option(
-    '--name <run>',
-    'name of the run',
-    `demo-${new Date()
-      .toISOString()
-      .replace(/[-:]|\..*/g, '')
-      .replace('T', '-')}`,
-  );
-
-interface Options {
-  readonly json?: string;
-  readonly full?: boolean;
-  readonly recipe?: string;
-  readonly name: string;
-}
 
 /** Scenes of several emoji with boxes, for the captions that speak of regions. */
 const scenes = 1500;
 
-async function demo({ json, full = false, name, ...options }: Options): Promise<void> {
+/** `npm run demo`: services, data set, a whole run of the emoji recipe, and a table of what the model can do. */
+async function demo({ json, full = false, name, ...options }: DemoOptions): Promise<void> {
   const own = new URL(`../recipes/${full ? 'emoji-full' : 'emoji'}.json`, import.meta.url);
   const recipe = options.recipe ?? fileURLToPath(own);
   const began = Date.now();
@@ -112,14 +93,14 @@ async function demo({ json, full = false, name, ...options }: Options): Promise<
 }
 
 try {
-  await demo(program.parse().opts());
+  await demo(demoProgram().parse().opts());
 } catch (error) {
   const failure = error as Error & { cause?: Error };
   process.stderr.write(`${isRunnerError(error) ? error.message : (deepest(failure).message ?? String(error))}\n`);
-  if (process.env.SIGLIP2_DEBUG === '1') console.error(error);
+  if (variable('SIGLIP2_DEBUG')) console.error(error);
   process.exitCode = 1;
 }
-process.exit();
+await endProcess();
 
 /** The sentence of a failed workflow lies at the bottom of its causes. */
 function deepest(error: Error & { cause?: unknown }): Error {

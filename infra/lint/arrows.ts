@@ -59,6 +59,8 @@ export const mayImport: Readonly<Record<string, readonly string[]>> = {
 const root = fileURLToPath(new URL('../..', import.meta.url));
 const inRoom = (file: string, room: string) => file === room || file.startsWith(room.endsWith('/') ? room : `${room}/`);
 const ends = ['src/worker.ts', 'src/cli.ts'];
+/** These join src to infra: what the commands are, and what runs them. */
+const tops = [...ends, 'src/program.ts'];
 
 /** The room that a file is in: the longest name that it lies below; null for those that stand above all rooms. */
 function roomOf(file: string): string | null {
@@ -72,7 +74,7 @@ export function arrowProblem(file: string, specifier: string): string | null {
   if (!specifier.startsWith('.')) return null;
   const target = normalize(join(dirname(file), specifier));
   if (ends.includes(target)) return `${file} imports ${target}: nothing does, since that is where everything ends`;
-  if (file.startsWith('src/') && target.startsWith('infra/') && !ends.includes(file) && room !== 'src/commands')
+  if (file.startsWith('src/') && target.startsWith('infra/') && !tops.includes(file) && room !== 'src/commands')
     return `${file} imports ${target}: src knows nothing of how it is run`;
   if (room === null || roomOf(target) === room) return null;
   if (mayImport[room]!.some((allowed) => inRoom(target, allowed))) return null;

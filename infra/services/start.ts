@@ -1,8 +1,9 @@
-import { mkdirSync, renameSync, writeFileSync } from 'node:fs';
+import { renameSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import getPort from 'get-port';
 import { RunnerError } from '../../src/runtime/errors.ts';
 import { tryLock } from '../../src/runtime/lock.mjs';
+import { makeOwnFolder } from '../../src/runtime/make-folder.ts';
 import { paths } from '../../src/runtime/paths.ts';
 import {
   type ProcessName,
@@ -11,6 +12,7 @@ import {
   stateFile,
   thisProcess,
 } from '../../src/runtime/services-state.ts';
+import { variable } from '../../src/runtime/variables.ts';
 import { provideProgram } from '../setup/go-program.ts';
 import { createProgress, type Progress } from '../setup/progress.ts';
 import { endLeftovers, signalGroup } from './processes.ts';
@@ -64,7 +66,7 @@ const usual: Readonly<Record<string, number>> = { temporal: 7233, ui: 8233, s3: 
 /** Starts services and keeps them alive. One start at a time in a folder; what a killed one left is ended first. */
 export async function startServices(options: StartOptions): Promise<Services> {
   const { folder, only = ['temporal', 's3'], progress = createProgress() } = options;
-  mkdirSync(folder, { recursive: true, mode: 0o700 });
+  makeOwnFolder(folder, 'SIGLIP2_STATE');
   const lock = await tryLock(join(folder, 'up.lock'));
   if (!lock) throw alreadyRunning(folder);
   const services: Service[] = [];
@@ -122,7 +124,7 @@ export async function startServices(options: StartOptions): Promise<Services> {
     }
     await Promise.all(starts);
     if (options.worker) {
-      const address = environment.TEMPORAL_ADDRESS ?? process.env.TEMPORAL_ADDRESS ?? '127.0.0.1:7233';
+      const address = environment.TEMPORAL_ADDRESS ?? variable('TEMPORAL_ADDRESS') ?? '127.0.0.1:7233';
       await start(workerCommand({ folder, address, environment }));
     }
     const find = (name: ServiceName) => services.find((service) => service.command.name === name);

@@ -2,6 +2,7 @@ import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { Connection } from '@temporalio/client';
 import { ensureSearchAttributes, searchAttributes } from '../../src/runtime/search-attributes.ts';
+import { logFile } from './logs.ts';
 import type { ServiceCommand } from './service.ts';
 
 const namespace = 'default';
@@ -31,7 +32,7 @@ export function temporalCommand(options: {
     ],
     // A profile of the user's own Temporal has no say in this server.
     env: { ...withoutTemporal(process.env), TEMPORAL_DISABLE_CONFIG_FILE: 'true' },
-    log: join(folder, 'logs', 'temporal.log'),
+    log: logFile(folder, 'temporal'),
     startMs: 60_000,
     stopMs: 10_000,
     // A database of an older version, or another Temporal, may lack some.

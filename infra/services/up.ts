@@ -1,11 +1,13 @@
+import { Command } from 'commander';
+import { endProcess } from '../../src/runtime/end-process.ts';
 import { isRunnerError } from '../../src/runtime/errors.ts';
 import { paths } from '../../src/runtime/paths.ts';
 import { readState } from '../../src/runtime/services-state.ts';
 import { createProgress } from '../setup/progress.ts';
+import { logFolder } from './logs.ts';
 import { outsideServices } from './outside.ts';
 import { type Services, startServices } from './start.ts';
 
-/** `npm run up`: Temporal, an S3 server and a worker, in the foreground until Ctrl-C. */
 function banner(services: Services, outside: { readonly temporal?: string; readonly s3?: string }): string {
   const { temporal, s3 } = services;
   return [
@@ -14,7 +16,7 @@ function banner(services: Services, outside: { readonly temporal?: string; reado
     ...(temporal ? [`Web page  ${temporal.ui}`] : []),
     `S3        ${s3 ? `${s3.endpoint}, bucket ${s3.bucket}` : `${outside.s3} (not ours)`}`,
     `Worker    process ${services.pid('worker')}`,
-    `Logs      ${paths().state}/logs`,
+    `Logs      ${logFolder(paths().state)}`,
     '',
     'In another terminal:',
     '  eval "$(npm run -s siglip2 -- env)"',
@@ -48,8 +50,15 @@ async function up(): Promise<void> {
     progress.say(error.message);
     process.exitCode = 1;
   }
-  // Sockets of the readiness checks would keep the process for seconds.
-  process.exit();
+  await endProcess();
 }
 
-await up();
+/** `npm run up`: Temporal, an S3 server and a worker, in the foreground until Ctrl-C. */
+const program = new Command('npm run up --')
+  .description(
+    'Starts Temporal, an S3 server and a worker on this machine, keeps them alive, and stops them on Ctrl-C.',
+  )
+  .addHelpText('after', `\nLogs and data lie in ${paths().state}.`)
+  .action(up);
+
+await program.parseAsync();

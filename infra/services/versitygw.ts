@@ -4,6 +4,8 @@ import { join } from 'node:path';
 import { CreateBucketCommand, HeadBucketCommand, S3Client } from '@aws-sdk/client-s3';
 import { RunnerError } from '../../src/runtime/errors.ts';
 import { credentialsFile, readCredentials, type StoreCredentials } from '../../src/runtime/services-state.ts';
+import { variable } from '../../src/runtime/variables.ts';
+import { logFile } from './logs.ts';
 import type { ServiceCommand } from './service.ts';
 
 export const region = 'us-east-1';
@@ -43,7 +45,7 @@ export function versitygwCommand(options: {
   const credentials = ensureCredentials(folder);
   for (const name of ['root', 'iam']) mkdirSync(join(data, name), { recursive: true, mode: 0o700 });
   const endpoint = `http://127.0.0.1:${port}`;
-  const log = join(folder, 'logs', 's3.log');
+  const log = logFile(folder, 's3');
   return {
     name: 's3',
     file: program,
@@ -53,7 +55,7 @@ export function versitygwCommand(options: {
     ],
     // In the environment, not among the arguments, which every user of the machine can list.
     env: {
-      PATH: process.env.PATH,
+      PATH: variable('PATH'),
       ROOT_ACCESS_KEY_ID: credentials.accessKeyId,
       ROOT_SECRET_ACCESS_KEY: credentials.secretAccessKey,
     },

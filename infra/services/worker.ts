@@ -1,6 +1,7 @@
 import { createRequire } from 'node:module';
 import { join } from 'node:path';
 import { fileURLToPath, pathToFileURL } from 'node:url';
+import { logFile } from './logs.ts';
 import type { ServiceCommand } from './service.ts';
 import { hasPoller } from './temporal.ts';
 
@@ -18,7 +19,7 @@ export function workerCommand(options: {
     file: process.execPath,
     args: () => ['--import', tsx, join(root, 'src', 'worker.ts')],
     env: { ...process.env, ...options.environment },
-    log: join(options.folder, 'logs', 'worker.log'),
+    log: logFile(options.folder, 'worker'),
     startMs: 120_000,
     // A worker ends with a checkpoint when the upload fits its own grace period.
     stopMs: 60_000,

@@ -5,6 +5,7 @@ import { createRequire } from 'node:module';
 import { basename, dirname, join } from 'node:path';
 import { RunnerError } from '../../src/runtime/errors.ts';
 import { withLock } from '../../src/runtime/lock.mjs';
+import { variable } from '../../src/runtime/variables.ts';
 import type { DeviceKind } from './device.ts';
 import type { LibTensorflow } from './libtensorflow.ts';
 import { pins } from './pins.ts';
@@ -48,7 +49,7 @@ async function compile(folder: string, library: LibTensorflow): Promise<void> {
   const headers = join(dirname(require.resolve('node-api-headers/package.json')), 'include');
   const sources = ['tfjs_backend.cc', 'tfjs_binding.cc'].map((name) => join(binding, name));
   await runTool(
-    process.env.CXX || 'c++',
+    variable('CXX') || 'c++',
     [
       ...['-O2', '-std=c++17', '-fPIC', '-shared', '-DNAPI_VERSION=8', '-w'],
       ...[`-I${headers}`, `-I${tfjsFolder()}`, `-I${join(folder, 'deps', 'include')}`],

@@ -85,10 +85,9 @@ async function installPackages() {
 
 /** Help and the doctor must work on a machine where set-up fails. */
 function isLight(script, args) {
-  if (script.endsWith('bench/main.ts')) return args.includes('--help') || args.includes('-h');
+  if (args.includes('--help') || args.includes('-h')) return true;
   if (!script.endsWith('cli.ts')) return false;
-  const asks = ['--help', '-h', '--version', '-V', 'help', 'doctor'];
-  return args.length === 0 || args.some((arg) => asks.includes(arg));
+  return args.length === 0 || ['--version', '-V', 'help', 'doctor'].includes(args[0]);
 }
 
 function handOver(args) {

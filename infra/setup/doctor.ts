@@ -6,6 +6,7 @@ import { storeEnvironment, temporalEnvironment } from '../../src/runtime/environ
 import { isRunnerError } from '../../src/runtime/errors.ts';
 import { paths } from '../../src/runtime/paths.ts';
 import { runningState } from '../../src/runtime/services-state.ts';
+import { variable } from '../../src/runtime/variables.ts';
 import { addonFolder, addonPath, addonVersion, tfjsFolder } from './addon.ts';
 import { nodeProblem } from './bootstrap.mjs';
 import { deviceKind } from './device.ts';
@@ -78,8 +79,10 @@ async function inspectProgram(name: ProgramName, part: string, env: NodeJS.Proce
 
 async function inspectDevice(env: NodeJS.ProcessEnv): Promise<Finding> {
   const part = 'Device';
-  if (!hasNvidiaDriver()) return { part, good: env.SIGLIP2_DEVICE !== 'gpu', what: 'CPU (no NVIDIA driver)' };
-  if (env.SIGLIP2_DEVICE === 'cpu') return { part, good: true, what: 'CPU (SIGLIP2_DEVICE=cpu), a GPU is there' };
+  if (!hasNvidiaDriver())
+    return { part, good: variable('SIGLIP2_DEVICE', env) !== 'gpu', what: 'CPU (no NVIDIA driver)' };
+  if (variable('SIGLIP2_DEVICE', env) === 'cpu')
+    return { part, good: true, what: 'CPU (SIGLIP2_DEVICE=cpu), a GPU is there' };
   const query = ['--query-gpu=name,memory.total,driver_version', '--format=csv,noheader'];
   const cards = await runTool('nvidia-smi', query).catch(() => 'a driver, but nvidia-smi does not answer');
   return { part, good: true, what: cards.trim().split('\n').join('; ') };

@@ -3,6 +3,7 @@ import { access, chmod, constants, mkdir, readdir, rename, rm } from 'node:fs/pr
 import { delimiter, join } from 'node:path';
 import { RunnerError } from '../../src/runtime/errors.ts';
 import { withLock } from '../../src/runtime/lock.mjs';
+import { variable } from '../../src/runtime/variables.ts';
 import { downloadFile } from './download.ts';
 import { type GoProgram, pins } from './pins.ts';
 import type { Progress } from './progress.ts';
@@ -36,7 +37,7 @@ export async function findProgram(
   name: ProgramName,
   env: NodeJS.ProcessEnv = process.env,
 ): Promise<Program | null> {
-  const own = env[variables[name]];
+  const own = variable(variables[name], env);
   if (own) {
     const version = await programVersion(own);
     if (version) return { path: own, version, source: variables[name] };
@@ -47,7 +48,7 @@ export async function findProgram(
   }
   const cached = programPath(cache, name);
   if (existsSync(cached)) return { path: cached, version: pins[name].version, source: 'cache' };
-  for (const folder of (env.PATH ?? '').split(delimiter).filter(Boolean)) {
+  for (const folder of (variable('PATH', env) ?? '').split(delimiter).filter(Boolean)) {
     const path = join(folder, name);
     const runs = await access(path, constants.X_OK).then(
       () => true,
@@ -117,7 +118,7 @@ async function build(name: ProgramName, program: GoProgram, work: string, progre
     GOMODCACHE: join(work, 'modules'),
     GOCACHE: join(work, 'objects'),
     // Without it the module folders are read-only and can't be removed.
-    GOFLAGS: `${process.env.GOFLAGS ?? ''} -modcacherw`.trim(),
+    GOFLAGS: `${variable('GOFLAGS') ?? ''} -modcacherw`.trim(),
   };
   const target = `${program.module}@v${program.version}`;
   await progress.during(`Building ${name} ${program.version} from its Go module (minutes)`, () =>

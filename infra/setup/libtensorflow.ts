@@ -3,6 +3,7 @@ import { mkdir, readdir, rename, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { RunnerError } from '../../src/runtime/errors.ts';
 import { withLock } from '../../src/runtime/lock.mjs';
+import { variable } from '../../src/runtime/variables.ts';
 import type { DeviceKind } from './device.ts';
 import { pins } from './pins.ts';
 import type { Progress } from './progress.ts';
@@ -58,7 +59,7 @@ export async function findLibTensorflow(
   kind: DeviceKind,
   env: NodeJS.ProcessEnv = process.env,
 ): Promise<LibTensorflow | null> {
-  const own = env.SIGLIP2_LIBTENSORFLOW;
+  const own = variable('SIGLIP2_LIBTENSORFLOW', env);
   if (!own) return readLibTensorflow(libTensorflowFolder(cache, kind), 'cache');
   const found = await readLibTensorflow(own, 'SIGLIP2_LIBTENSORFLOW');
   if (found) return found;

@@ -1,6 +1,7 @@
 import { existsSync } from 'node:fs';
 import { delimiter, join } from 'node:path';
 import { paths } from '../../src/runtime/paths.ts';
+import { variable } from '../../src/runtime/variables.ts';
 import { linkAddon, provideAddon } from './addon.ts';
 import { deviceKind } from './device.ts';
 import { findLibTensorflow, type LibTensorflow, provideLibTensorflow } from './libtensorflow.ts';
@@ -21,13 +22,15 @@ export async function provideTensorflow(progress: Progress, cache: string = path
 export async function trainerEnvironment(env: NodeJS.ProcessEnv = process.env): Promise<Record<string, string>> {
   const library = await findLibTensorflow(paths(env).cache, deviceKind(env), env);
   if (!library || library.cuda.length === 0) return {};
-  const known = env.LD_LIBRARY_PATH ? env.LD_LIBRARY_PATH.split(delimiter) : [];
+  const known = (variable('LD_LIBRARY_PATH', env) || '').split(delimiter).filter(Boolean);
   // A worker inherits it, and asks again for its trainer.
   if (library.cuda.every((folder) => known.includes(folder))) return {};
   const nvcc = join(library.folder, 'nvidia', 'cuda_nvcc');
   return {
     LD_LIBRARY_PATH: [...library.cuda, ...known].join(delimiter),
     // XLA compiles for the card with ptxas and libdevice from there.
-    ...(existsSync(nvcc) ? { XLA_FLAGS: `${env.XLA_FLAGS ?? ''} --xla_gpu_cuda_data_dir=${nvcc}`.trim() } : {}),
+    ...(existsSync(nvcc)
+      ? { XLA_FLAGS: `${variable('XLA_FLAGS', env) ?? ''} --xla_gpu_cuda_data_dir=${nvcc}`.trim() }
+      : {}),
   };
 }

@@ -3,6 +3,8 @@ import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { Command } from 'commander';
+import { variable } from '../../src/runtime/variables.ts';
 
 /**
  * `npm test`: types, lint and every test, one after another and all of them even when one fails. The last line says
@@ -62,12 +64,21 @@ export function summary({ passed, failed, skipped }: Counts): string {
   return `${passed} passed, ${failed} failed${skipped > 0 ? `, ${skipped} skipped` : ''}`;
 }
 
-if (process.argv[1] === fileURLToPath(import.meta.url)) {
+const program = new Command('npm test --')
+  .description('Checks types, lints, and runs every test. Arguments go to vitest, such as test/storage or -t NAME.')
+  .argument('[arguments...]', 'of vitest')
+  .allowUnknownOption()
+  .action(testEverything);
+
+function testEverything(args: readonly string[]): void {
   const checks = [run('tsc', []), run('biome', ['check', '.']), run('tsx', ['infra/lint/arrows.ts'])];
-  const counts = runVitest(process.argv.slice(2));
+  const counts = runVitest(args);
   for (const good of checks) good ? counts.passed++ : counts.failed++;
   process.stdout.write(`\n${summary(counts)}\n`);
   // `.ci/run` repeats it as its last line, after whatever npm adds.
-  if (process.env.SIGLIP2_TEST_SUMMARY) writeFileSync(process.env.SIGLIP2_TEST_SUMMARY, `${summary(counts)}\n`);
+  const summaryFile = variable('SIGLIP2_TEST_SUMMARY');
+  if (summaryFile) writeFileSync(summaryFile, `${summary(counts)}\n`);
   process.exitCode = counts.failed > 0 ? 1 : 0;
 }
+
+if (process.argv[1] === fileURLToPath(import.meta.url)) await program.parseAsync();

@@ -4,12 +4,13 @@ import { isRunnerError, RunnerError } from '../runtime/errors.ts';
 import { hashJson, sha256 } from '../runtime/hash.ts';
 import type { ObjectStore } from '../storage/object-store.ts';
 import { readCommit } from './commits.ts';
-import { nameOf } from './damage.ts';
+import { isCheckpointDamaged, nameOf } from './damage.ts';
 import { parseCommit, parseManifest, readDocument, toDocument, toRef } from './documents.ts';
 import { moveHint } from './hint.ts';
 import { checkpointSha256 } from './identity.ts';
 import { attemptPrefix, commitKey } from './keys.ts';
-import { manifestKey, readManifest } from './manifest.ts';
+import { manifestKey } from './manifest.ts';
+import { requireHeld } from './marks.ts';
 import type { CheckpointRef, Commit, Manifest, StateFile } from './types.ts';
 
 /** A snapshot on local disk, and everything that its manifest and its commit say. */
@@ -37,6 +38,9 @@ export interface CommitOutcome {
   readonly adopted: boolean;
 }
 
+/** How often a checkpoint is uploaded anew, each time elsewhere, when someone deletes it under the upload. */
+const rounds = 3;
+
 /**
  * Uploads a snapshot and makes it a checkpoint, which exists when its commit object does. Safe to call again after
  * any failure, with the same attempt or another: one commit stands for a step, whoever wins. `TwoRunsUnderOneName`
@@ -47,39 +51,62 @@ export async function commitCheckpoint(
   checkpoint: CheckpointToCommit,
   options: CommitOptions = {},
 ): Promise<CommitOutcome> {
-  const { signal, onPoint } = options;
-  const prefix = attemptPrefix(checkpoint);
-  let commit = await existing(store, checkpoint);
-  if (!commit) {
-    const uploaded: string[] = [];
-    const manifest = manifestOf(checkpoint, prefix);
-    for (const { path, sha256 } of checkpoint.state) {
-      await store.putFile(prefix + path, join(checkpoint.folder, path), { sha256, ...(signal ? { signal } : {}) });
-      uploaded.push(prefix + path);
+  const { onPoint } = options;
+  const names = Array.from({ length: rounds }, (_, i) => (i === 0 ? checkpoint.attempt : `${checkpoint.attempt}.${i}`));
+  for (const attempt of names) {
+    const commit =
+      (await existing(store, checkpoint)) ?? (await uploadAndCommit(store, { ...checkpoint, attempt }, options));
+    if (!commit) continue;
+    await onPoint?.('commit');
+    const adopted = !names.includes(commit.attempt);
+    try {
+      // An adopted checkpoint is what the next step starts from: it must be there.
+      await requireHeld(store, commit);
+    } catch (error) {
+      if (adopted || !isCheckpointDamaged(error)) throw error;
+      await takeBack(store, commit);
+      continue;
     }
-    for (const { path, content } of checkpoint.sidecars) {
-      await store.put(prefix + path, content);
-      uploaded.push(prefix + path);
-    }
-    await onPoint?.('objects');
-    signal?.throwIfAborted();
-    const manifestSha256 = await putManifest(store, manifest);
-    uploaded.push(manifestKey(prefix));
-    await onPoint?.('manifest');
-    signal?.throwIfAborted();
-    commit = await putCommit(store, checkpoint, manifest, manifestSha256).catch(async (error) => {
-      if (isRunnerError(error, 'TwoRunsUnderOneName')) await remove(store, uploaded);
-      throw error;
-    });
-    if (commit.prefix !== prefix) await remove(store, uploaded);
-    else await requireUnswept(store, commit, uploaded);
+    await moveHint(store, commit);
+    await onPoint?.('hint');
+    return { commit, ref: toRef(commit), adopted };
   }
-  await onPoint?.('commit');
-  // An adopted checkpoint is what the next step starts from: it must be there.
-  if (commit.prefix !== prefix) await readManifest(store, commit);
-  await moveHint(store, commit);
-  await onPoint?.('hint');
-  return { commit, ref: toRef(commit), adopted: commit.prefix !== prefix };
+  throw new RunnerError(
+    'StorageUnavailable',
+    `${nameOf(checkpoint)} was swept ${rounds} times before it was committed; it is uploaded again`,
+  );
+}
+
+/** The commit that stands for the step then; null when what was uploaded can't be committed: not under this name. */
+async function uploadAndCommit(
+  store: ObjectStore,
+  checkpoint: CheckpointToCommit,
+  { signal, onPoint }: CommitOptions,
+): Promise<Commit | null> {
+  const prefix = attemptPrefix(checkpoint);
+  const uploaded: string[] = [];
+  const manifest = manifestOf(checkpoint, prefix);
+  for (const { path, sha256 } of checkpoint.state) {
+    await store.putFile(prefix + path, join(checkpoint.folder, path), { sha256, ...(signal ? { signal } : {}) });
+    uploaded.push(prefix + path);
+  }
+  for (const { path, content } of checkpoint.sidecars) {
+    await store.put(prefix + path, content);
+    uploaded.push(prefix + path);
+  }
+  await onPoint?.('objects');
+  signal?.throwIfAborted();
+  const manifestSha256 = await putManifest(store, manifest);
+  if (manifestSha256 === null) return null;
+  uploaded.push(manifestKey(prefix));
+  await onPoint?.('manifest');
+  signal?.throwIfAborted();
+  const commit = await putCommit(store, checkpoint, manifest, manifestSha256).catch(async (error) => {
+    if (isRunnerError(error, 'TwoRunsUnderOneName')) await remove(store, uploaded);
+    throw error;
+  });
+  if (commit.prefix !== prefix) await remove(store, uploaded);
+  return commit;
 }
 
 /** The commit of this step, if there is one, and if it came from the same inputs. */
@@ -145,9 +172,10 @@ function manifestOf(checkpoint: CheckpointToCommit, prefix: string): Manifest {
 
 /**
  * An attempt writes its manifest once. When it comes back after a lost answer, the first one counts: a commit may
- * name its hash already, and the time in it would make another.
+ * name its hash already, and the time in it would make another. Null when that one is damaged, or
+ * was swept just now.
  */
-async function putManifest(store: ObjectStore, manifest: Manifest): Promise<string> {
+async function putManifest(store: ObjectStore, manifest: Manifest): Promise<string | null> {
   const key = manifestKey(manifest.prefix);
   const body = toDocument(manifest);
   try {
@@ -156,11 +184,10 @@ async function putManifest(store: ObjectStore, manifest: Manifest): Promise<stri
   } catch (error) {
     if (!isRunnerError(error, 'PreconditionFailed')) throw error;
     const found = await readDocument(store, key);
-    if (found && 'bytes' in found) {
-      const { value } = parseManifest(found.bytes);
-      const { created } = manifest;
-      if (value && hashJson({ ...value, created }) === hashJson(manifest)) return sha256(found.bytes);
-    }
+    if (!found || 'problem' in found) return null;
+    const { value } = parseManifest(found.bytes);
+    const { created } = manifest;
+    if (value && hashJson({ ...value, created }) === hashJson(manifest)) return sha256(found.bytes);
     throw new RunnerError(
       'TwoRunsUnderOneName',
       `attempt ${manifest.attempt} has written another ${nameOf(manifest)} before; every attempt needs an id of its own`,
@@ -178,16 +205,15 @@ function requireValid(problem: string | undefined, at: CheckpointToCommit): void
  * An attempt that was away for longer than any should be may have been swept before it came back and committed: then
  * it takes its commit back, before anyone was told of it, and uploads again.
  */
-async function requireUnswept(store: ObjectStore, commit: Commit, uploaded: readonly string[]): Promise<void> {
-  for (const key of uploaded) {
-    if (await store.head(key)) continue;
-    await store.purge(commitKey(commit));
-    await remove(store, uploaded);
-    throw new RunnerError(
-      'StorageUnavailable',
-      `${key} was swept before ${nameOf(commit)} was committed; it is uploaded again`,
-    );
-  }
+async function takeBack(store: ObjectStore, commit: Commit): Promise<void> {
+  const now = await readCommit(store, commit).catch((error) => {
+    if (!isCheckpointDamaged(error)) throw error;
+    return null;
+  });
+  if (now?.prefix === commit.prefix) await store.purge(commitKey(commit));
+  const left: string[] = [];
+  for await (const { key } of store.list(commit.prefix)) left.push(key);
+  await remove(store, left);
 }
 
 /** Objects of an attempt that lost: no commit names them and none ever will. Best effort, the sweep gets the rest. */

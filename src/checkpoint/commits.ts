@@ -12,6 +12,7 @@ import {
   runPrefix,
   type StepKey,
 } from './keys.ts';
+import { lookAgain } from './look-again.ts';
 import { readManifest } from './manifest.ts';
 import type { Commit } from './types.ts';
 
@@ -27,8 +28,29 @@ export async function findCommits(store: ObjectStore, of: { run?: string; phase?
   return found;
 }
 
-/** One commit. `CheckpointDamaged` when it is missing, or is not what belongs there. */
-export async function readCommit(store: ObjectStore, at: StepKey): Promise<Commit> {
+/** The phases of a run of which anything lies in the bucket, were it only that they are planned. */
+export async function phasesOf(store: ObjectStore, run: string): Promise<string[]> {
+  const phases = new Set<string>();
+  for await (const { key } of store.list(runPrefix(run))) {
+    const [folder = '', file] = key.slice(runPrefix(run).length).split('/');
+    if (file === undefined) continue;
+    const planned = folder === 'data' ? /^(.+)-settings-[0-9a-f]{16}\.json$/.exec(file)?.[1] : undefined;
+    if (planned !== undefined) phases.add(planned);
+    else if (folder !== 'data' && folder !== 'export') phases.add(folder);
+  }
+  return [...phases];
+}
+
+/** In the order of revision and step, the last one first. */
+export const newestFirst = (found: readonly StepKey[]): StepKey[] =>
+  [...found].sort((a, b) => b.revision - a.revision || b.step - a.step);
+
+/** One commit. `CheckpointDamaged` when it is missing, or is not what belongs there, and a second look finds it so too. */
+export function readCommit(store: ObjectStore, at: StepKey): Promise<Commit> {
+  return lookAgain(() => lookAtCommit(store, at));
+}
+
+async function lookAtCommit(store: ObjectStore, at: StepKey): Promise<Commit> {
   const key = commitKey(at);
   const found = await readDocument(store, key);
   if (!found) throw checkpointDamaged(at, key, 'is missing');
@@ -64,14 +86,27 @@ export async function newestCommit(
   options: NewestOptions = {},
 ): Promise<Commit | null> {
   const { fromStep = 0, toStep = Number.POSITIVE_INFINITY, onDamaged } = options;
-  for (const step of (await stepsOf(store, phase, revision)).reverse()) {
-    if (step < fromStep || step > toStep) continue;
+  const steps = (await stepsOf(store, phase, revision)).filter((step) => step >= fromStep && step <= toStep);
+  const newest = steps.reverse().map((step) => ({ ...phase, revision, step }));
+  return firstReadable(store, newest, (error) => {
+    if (!onDamaged) throw error;
+    onDamaged(error);
+  });
+}
+
+/** The first of these of which commit and manifest can be read; damaged ones are told, and passed over. */
+export async function firstReadable(
+  store: ObjectStore,
+  candidates: readonly StepKey[],
+  onDamaged: (error: RunnerError) => void = () => {},
+): Promise<Commit | null> {
+  for (const at of candidates) {
     try {
-      const commit = await readCommit(store, { ...phase, revision, step });
+      const commit = await readCommit(store, at);
       await readManifest(store, commit);
       return commit;
     } catch (error) {
-      if (!onDamaged || !isRunnerError(error, 'CheckpointDamaged')) throw error;
+      if (!isRunnerError(error, 'CheckpointDamaged')) throw error;
       onDamaged(error);
     }
   }

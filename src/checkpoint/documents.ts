@@ -42,6 +42,7 @@ const manifestSchema = z.object({
   recipeHash: z.string().max(200),
   codeVersion: z.string().max(200),
   dataFingerprint: z.string().max(200),
+  settingsSha256: hash.optional(),
   skipped: z.array(z.object({ shard: z.string(), name: z.string(), reason: z.string() })),
   metrics,
   attempt: name,
@@ -59,6 +60,8 @@ const commitSchema = z.object({
 
 const latestSchema = z.object({ ...referenceSchema.shape, version: z.literal(1), commit: z.string() });
 const runSchema = z.object({ version: z.literal(1), run: name, recipeHash: z.string().max(200) });
+
+const endSchema = latestSchema;
 
 export type Latest = z.infer<typeof latestSchema>;
 
@@ -96,6 +99,10 @@ export function parseLatest(bytes: Uint8Array): Parsed<Latest> {
   return parseWith(latestSchema, bytes);
 }
 
+export function parseEnd(bytes: Uint8Array): Parsed<z.infer<typeof endSchema>> {
+  return parseWith(endSchema, bytes);
+}
+
 export function parseRun(bytes: Uint8Array): Parsed<z.infer<typeof runSchema>> {
   return parseWith(runSchema, bytes);
 }
@@ -118,19 +125,25 @@ export function toDocument(value: unknown): Buffer {
 /** Larger documents are not read at all: a manifest with 10,000 files and as many skips is far below. */
 const largest = 16 * 1024 * 1024;
 
-/** Bytes of a small object; null when it is missing, and a problem when it is larger than any document of ours. */
+/**
+ * Bytes of a small object; null when it is missing, and a problem when it is larger than any document of ours, or the
+ * store says itself that its bytes are not those that were written.
+ */
 export async function readDocument(
   store: ObjectStore,
   key: string,
-): Promise<{ bytes: Buffer; etag: string } | { problem: string } | null> {
+): Promise<{ bytes: Buffer; etag: string } | { problem: string; etag: string } | null> {
   const info = await store.head(key);
   if (!info) return null;
-  if (info.bytes > largest) return { problem: `it has ${info.bytes} bytes, and at most ${largest} are read` };
+  if (info.bytes > largest)
+    return { problem: `it has ${info.bytes} bytes, and at most ${largest} are read`, etag: info.etag };
   try {
     return { bytes: await store.get(key), etag: info.etag };
   } catch (error) {
     // Deleted between the two requests.
     if (isRunnerError(error, 'ObjectMissing')) return null;
+    if (isRunnerError(error, 'DataContract'))
+      return { problem: 'its bytes are not those of its checksum', etag: info.etag };
     throw error;
   }
 }

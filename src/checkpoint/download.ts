@@ -1,10 +1,11 @@
 import { createHash } from 'node:crypto';
 import { createReadStream } from 'node:fs';
-import { type FileHandle, mkdir, open, readdir, rename, rm, stat } from 'node:fs/promises';
+import { type FileHandle, mkdir, open, readdir, rename, rm } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
 import { diskError } from '../runtime/disk.ts';
 import { isRunnerError, type RunnerError } from '../runtime/errors.ts';
 import type { ObjectStore } from '../storage/object-store.ts';
+import { lookAgain } from './look-again.ts';
 import type { StateFile } from './types.ts';
 
 const chunkBytes = 8 * 1024 * 1024;
@@ -14,9 +15,22 @@ export type Damaged = (problem: string, cause?: unknown) => RunnerError;
 
 /**
  * Downloads an object to `target`, whose name appears when size and sha256 are right. What a broken download left in
- * its .part file is gone on from.
+ * its .part file is gone on from. Bytes that are wrong are fetched anew, once: they may be what was left, or one bad
+ * answer.
  */
 export async function downloadFile(
+  store: ObjectStore,
+  key: string,
+  file: StateFile,
+  target: string,
+  damaged: Damaged,
+  signal?: AbortSignal,
+): Promise<void> {
+  await lookAgain(() => download(store, key, file, target, damaged, signal));
+  await removeParts(target);
+}
+
+async function download(
   store: ObjectStore,
   key: string,
   file: StateFile,
@@ -31,13 +45,7 @@ export async function downloadFile(
   const part = `${target}.${file.sha256.slice(0, 16)}.part`;
   await mkdir(dirname(target), { recursive: true });
   try {
-    const resumed = await partBytes(part);
-    let hash = await fetchInto(store, key, info.etag, file.bytes, part, signal);
-    if (hash !== file.sha256 && resumed > 0) {
-      // The left part may be what is wrong.
-      await rm(part);
-      hash = await fetchInto(store, key, info.etag, file.bytes, part, signal);
-    }
+    const hash = await fetchInto(store, key, info.etag, file.bytes, part, signal);
     if (hash !== file.sha256) {
       await rm(part);
       throw damaged(`has the sha256 ${hash}, and ${file.sha256} was committed`);
@@ -48,7 +56,6 @@ export async function downloadFile(
     if (isRunnerError(error, 'DataContract')) throw damaged('changed while it was downloaded', error);
     throw diskError(error, part);
   }
-  await removeParts(target);
 }
 
 /** Appends what is missing of the part file and returns the sha256 of all of it. */
@@ -91,13 +98,6 @@ async function fetchInto(
     await output.close();
   }
   return hash.digest('hex');
-}
-
-async function partBytes(part: string): Promise<number> {
-  return stat(part).then(
-    (stats) => stats.size,
-    () => 0,
-  );
 }
 
 /** What earlier downloads to this name have left. */

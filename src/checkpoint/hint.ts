@@ -1,8 +1,9 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import { isRunnerError, RunnerError } from '../runtime/errors.ts';
 import type { ObjectStore } from '../storage/object-store.ts';
-import { findCommits, readCommit } from './commits.ts';
+import { findCommits, firstReadable, newestFirst } from './commits.ts';
 import { parseLatest, readDocument, toDocument, toRef } from './documents.ts';
+import { readEnd } from './ends.ts';
 import { commitKey, latestKey, type PhaseKey } from './keys.ts';
 import type { CheckpointRef } from './types.ts';
 
@@ -10,24 +11,25 @@ import type { CheckpointRef } from './types.ts';
 const rounds = 20;
 
 /**
- * Points `latest.json` at a committed checkpoint, never back in (revision, step). It is a hint for people: no
- * decision of a run rests on it.
+ * Points `latest.json` at a committed checkpoint, never back in (revision, step); of a phase that has ended at what it
+ * ended with. It is a hint for people: no decision of a run rests on it.
  */
-export async function moveHint(store: ObjectStore, ref: CheckpointRef): Promise<void> {
-  const key = latestKey(ref);
+export async function moveHint(store: ObjectStore, committed: CheckpointRef): Promise<void> {
+  const key = latestKey(committed);
+  const end = await readEnd(store, committed);
+  const ref = end ?? committed;
   const body = toDocument({ version: 1, ...toRef(ref), commit: commitKey(ref) });
   for (let round = 0; round < rounds; round++) {
     const found = await readDocument(store, key);
     if (found && 'bytes' in found) {
       const { value: current } = parseLatest(found.bytes);
       const ahead = current ? current.revision - ref.revision || current.step - ref.step : -1;
-      if (ahead > 0 || (ahead === 0 && current?.manifestSha256 === ref.manifestSha256)) return;
+      if ((ahead > 0 && !end) || (ahead === 0 && current?.manifestSha256 === ref.manifestSha256)) return;
     }
     try {
-      // What is too large to be a hint of ours has no ETag here, and is replaced.
       await store.put(key, body, {
         contentType: 'application/json',
-        ...(found === null ? { ifAbsent: true } : 'etag' in found ? { ifMatch: found.etag } : {}),
+        ...(found === null ? { ifAbsent: true } : { ifMatch: found.etag }),
       });
       return;
     } catch (error) {
@@ -39,8 +41,8 @@ export async function moveHint(store: ObjectStore, ref: CheckpointRef): Promise<
   throw new RunnerError('StorageUnavailable', `${key} kept changing while it was to be moved; it is tried again later`);
 }
 
-/** Points the hint of a phase at its newest commit, for when a worker died between the two. */
+/** Points the hint of a phase at its newest readable commit, for when a worker died between the two. */
 export async function repairHint(store: ObjectStore, phase: PhaseKey): Promise<void> {
-  const [newest] = (await findCommits(store, phase)).sort((a, b) => b.revision - a.revision || b.step - a.step);
-  if (newest) await moveHint(store, await readCommit(store, newest));
+  const newest = await firstReadable(store, newestFirst(await findCommits(store, phase)));
+  if (newest) await moveHint(store, newest);
 }

@@ -5,9 +5,12 @@ import { RunnerError } from '../runtime/errors.ts';
  *
  *     runs/<run>/run.json
  *     runs/<run>/<phase>/latest.json
+ *     runs/<run>/<phase>/end.json
+ *     runs/<run>/<phase>/work/<attempt>.json
  *     runs/<run>/<phase>/pace-<settings>.json, xla-<settings>.json
  *     runs/<run>/<phase>/r<revision>/commits/step-00000400.json
  *     runs/<run>/<phase>/r<revision>/step-00000400-<attempt>/manifest.json, model.safetensors, ...
+ *     runs/<run>/<phase>/r<revision>/doomed/step-00000400-<attempt>/<deletion>.json
  *     runs/<run>/<phase>/pins/r<revision>-step-00000400/<who>.json
  *     runs/<run>/<phase>/scores/<scoring>/00000007.safetensors
  */
@@ -47,6 +50,23 @@ export function latestKey(at: PhaseKey): string {
   return `${phasePrefix(at)}latest.json`;
 }
 
+/** What a phase ended with. */
+export function endKey(at: PhaseKey): string {
+  return `${phasePrefix(at)}end.json`;
+}
+
+/** Where attempts say that they are at work. */
+export function workKey(at: PhaseKey & { attempt: string }): string {
+  return `${phasePrefix(at)}work/${name(at.attempt, 'attempt')}.json`;
+}
+
+const workPattern = /^runs\/([^/]+)\/([^/]+)\/work\/([^/]+)\.json$/;
+
+export function parseWorkKey(key: string): (PhaseKey & { attempt: string }) | null {
+  const [, run = '', phase = '', attempt = ''] = workPattern.exec(key) ?? [];
+  return [run, phase, attempt].every((one) => namePattern.test(one)) ? { run, phase, attempt } : null;
+}
+
 export function commitsPrefix(at: PhaseKey & { revision: number }): string {
   return `${phasePrefix(at)}r${whole(at.revision)}/commits/`;
 }
@@ -60,9 +80,19 @@ export function attemptPrefix(at: StepKey & { attempt: string }): string {
   return `${phasePrefix(at)}r${whole(at.revision)}/step-${padded(at.step)}-${name(at.attempt, 'attempt')}/`;
 }
 
+/** What the folders of all attempts at a step begin with. */
+export function stepPrefix(at: StepKey): string {
+  return attemptPrefix({ ...at, attempt: '-' }).slice(0, -'-/'.length);
+}
+
+/** Where marks lie of who is about to delete what an attempt uploaded; ends in /. */
+export function marksPrefix(at: StepKey & { attempt: string }): string {
+  return `${phasePrefix(at)}r${whole(at.revision)}/doomed/step-${padded(at.step)}-${name(at.attempt, 'attempt')}/`;
+}
+
 /** Whether a prefix is that of some attempt at this step: nothing else is followed. */
 export function isAttemptPrefix(at: StepKey & { prefix: string }): boolean {
-  const start = attemptPrefix({ ...at, attempt: '-' }).slice(0, -'-/'.length);
+  const start = stepPrefix(at);
   return at.prefix.startsWith(start) && at.prefix.endsWith('/') && namePattern.test(at.prefix.slice(start.length, -1));
 }
 
@@ -133,6 +163,14 @@ export function parseAttemptKey(key: string): (StepKey & { attempt: string; pref
   const at = { run, phase, revision: Number(revision), step: Number(step), attempt };
   return attemptPrefix(at) === prefix ? { ...at, prefix } : null;
 }
+
+/** The attempt that a prefix is of; null for any other. */
+export function parseAttemptPrefix(prefix: string): (StepKey & { attempt: string }) | null {
+  const at = parseAttemptKey(`${prefix}-`);
+  return at?.prefix === prefix ? at : null;
+}
+
+export const isMarkKey = (key: string): boolean => /^runs\/[^/]+\/[^/]+\/r\d+\/doomed\/[^/]+\/[^/]+\.json$/.test(key);
 
 const pinPattern = /^runs\/([^/]+)\/([^/]+)\/pins\/r(0|[1-9]\d{0,8})-step-(\d{8,15})\/([^/]+)\.json$/;
 

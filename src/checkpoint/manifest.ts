@@ -3,6 +3,7 @@ import type { ObjectStore } from '../storage/object-store.ts';
 import { checkpointDamaged } from './damage.ts';
 import { parseManifest, readDocument } from './documents.ts';
 import { isAttemptPrefix } from './keys.ts';
+import { lookAgain } from './look-again.ts';
 import type { CheckpointRef, Manifest } from './types.ts';
 
 export function manifestKey(prefix: string): string {
@@ -11,12 +12,13 @@ export function manifestKey(prefix: string): string {
 
 /**
  * The manifest that a reference names, and its exact bytes. `CheckpointDamaged` when it is missing, has other
- * bytes than were committed, or does not say what the reference says.
+ * bytes than were committed, or does not say what the reference says, and a second look finds it so too.
  */
-export async function readManifest(
-  store: ObjectStore,
-  ref: CheckpointRef,
-): Promise<{ manifest: Manifest; bytes: Buffer }> {
+export function readManifest(store: ObjectStore, ref: CheckpointRef): Promise<{ manifest: Manifest; bytes: Buffer }> {
+  return lookAgain(() => lookAtManifest(store, ref));
+}
+
+async function lookAtManifest(store: ObjectStore, ref: CheckpointRef): Promise<{ manifest: Manifest; bytes: Buffer }> {
   const key = manifestKey(ref.prefix);
   const damaged = (problem: string) => checkpointDamaged(ref, key, problem);
   // References come from workflow inputs and from the bucket: a prefix elsewhere is not followed.

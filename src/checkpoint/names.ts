@@ -1,8 +1,7 @@
 import { RunnerError } from '../runtime/errors.ts';
 import type { ObjectStore } from '../storage/object-store.ts';
-import { findCommits } from './commits.ts';
+import { standingFor } from './ends.ts';
 import { namePattern, type StepKey } from './keys.ts';
-import { newestFirst } from './retention.ts';
 
 /** RUN, RUN/PHASE or RUN/PHASE@STEP, as a person types it. */
 export interface CheckpointName {
@@ -21,7 +20,7 @@ export function parseName(what: string): CheckpointName {
   return { run, ...(phase === undefined ? {} : { phase }), ...(step === undefined ? {} : { step: Number(step) }) };
 }
 
-/** The one checkpoint that RUN/PHASE@STEP names, of its newest revision; of RUN/PHASE the newest. */
+/** The one checkpoint that stands for RUN/PHASE@STEP, or for RUN/PHASE. */
 export async function findNamed(store: ObjectStore, what: string): Promise<StepKey> {
   const { run, phase, step } = parseName(what);
   if (phase === undefined)
@@ -29,9 +28,8 @@ export async function findNamed(store: ObjectStore, what: string): Promise<StepK
       'RecipeInvalid',
       `${what} is a run; type RUN/PHASE or RUN/PHASE@STEP, such as ${what}/pretrain`,
     );
-  const found = (await findCommits(store, { run, phase })).filter((at) => step === undefined || at.step === step);
-  const [newest] = newestFirst(found);
-  if (newest) return newest;
+  const [first] = await standingFor(store, { run, phase }, step);
+  if (first) return first;
   throw new RunnerError(
     'ObjectMissing',
     `bucket ${store.bucket} has no checkpoint ${what}; npm run siglip2 -- ls ${run} shows what is there`,

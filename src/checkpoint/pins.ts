@@ -5,6 +5,7 @@ import { readCommit } from './commits.ts';
 import { nameOf } from './damage.ts';
 import { parseWith, readDocument, toDocument } from './documents.ts';
 import { parsePinKey, pinKey, pinsPrefix, type StepKey } from './keys.ts';
+import { requireHeld } from './marks.ts';
 import type { Commit } from './types.ts';
 
 /** Why a checkpoint must stay: `pins/<who>` beside its commits. */
@@ -18,8 +19,8 @@ export interface Pin extends StepKey {
 const pinSchema = z.object({ version: z.literal(1), until: z.iso.datetime().nullable() });
 
 /**
- * Holds a checkpoint. Whoever borrows one writes the pin first and looks for the commit after: pruning looks for pins
- * after it took the commit away, so one of the two sees the other. `CheckpointDamaged` when the commit is gone.
+ * Holds a checkpoint. Whoever borrows one writes the pin first and looks then whether it can be relied on: pruning
+ * looks for pins before it decides. `CheckpointDamaged` when it is gone, or not whole.
  */
 export async function pin(
   store: ObjectStore,
@@ -30,7 +31,9 @@ export async function pin(
   const until = options.untilMs === undefined ? null : new Date(Date.now() + options.untilMs).toISOString();
   await store.put(pinKey({ ...at, who }), toDocument({ version: 1, until }), { contentType: 'application/json' });
   try {
-    return await readCommit(store, at);
+    const commit = await readCommit(store, at);
+    await requireHeld(store, commit);
+    return commit;
   } catch (error) {
     if (isRunnerError(error, 'CheckpointDamaged')) await unpin(store, at, who).catch(() => {});
     throw error;

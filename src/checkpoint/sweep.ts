@@ -1,10 +1,22 @@
 import type { ObjectStore } from '../storage/object-store.ts';
 import { findCommits, readCommit } from './commits.ts';
 import { isCheckpointDamaged } from './damage.ts';
-import { commitKey, parseAttemptKey, parseCommitKey, parsePinKey, parseScoreKey, runPrefix } from './keys.ts';
+import {
+  commitKey,
+  isMarkKey,
+  parseAttemptKey,
+  parseAttemptPrefix,
+  parseCommitKey,
+  parsePinKey,
+  parseScoreKey,
+  parseWorkKey,
+  runPrefix,
+} from './keys.ts';
 import { readManifest } from './manifest.ts';
+import { markDoomed, markMs } from './marks.ts';
 import { pinsOf } from './pins.ts';
 import { deletePrefix } from './retention.ts';
+import { silentMs } from './work.ts';
 
 export interface Swept {
   /** Prefixes of attempts that no commit names. */
@@ -27,6 +39,8 @@ export async function sweepRun(
   const old = Date.now() - options.graceMs;
   const attempts = new Map<string, { taken: string; newest: number }>();
   const stalePins: string[] = [];
+  const oldMarks: string[] = [];
+  const signs: string[] = [];
   let uploads = 0;
   // Objects before commits: what is committed between the two is then seen as committed.
   for await (const { key, modified } of store.list(within)) {
@@ -35,6 +49,8 @@ export async function sweepRun(
       const newest = Math.max(attempts.get(at.prefix)?.newest ?? 0, modified.getTime());
       attempts.set(at.prefix, { taken: commitKey(at), newest });
     } else if (parsePinKey(key)) stalePins.push(key);
+    else if (parseWorkKey(key) && modified.getTime() < Math.max(old, Date.now() - silentMs)) signs.push(key);
+    else if (isMarkKey(key) && modified.getTime() < Date.now() - markMs) oldMarks.push(key);
   }
   const unfinished = [];
   for await (const upload of store.listUploads(within)) unfinished.push(upload);
@@ -56,8 +72,7 @@ export async function sweepRun(
   const prefixes: string[] = [];
   for (const [prefix, { taken, newest }] of attempts) {
     if (named.has(prefix) || (!commits.has(taken) && newest > old)) continue;
-    await deletePrefix(store, prefix);
-    prefixes.push(prefix);
+    if (await sweepAttempt(store, prefix)) prefixes.push(prefix);
   }
   for (const upload of unfinished) {
     const at = parseAttemptKey(upload.key);
@@ -77,13 +92,35 @@ export async function sweepRun(
       pins++;
     }
   }
+  for (const key of [...signs, ...oldMarks]) await store.purge(key);
   await sweepVersions(store, within);
   return { prefixes, uploads, pins };
 }
 
+/** False when the attempt came to its commit after all, while this one looked. */
+async function sweepAttempt(store: ObjectStore, prefix: string): Promise<boolean> {
+  const mark = await markDoomed(store, prefix);
+  const gone = !(await isNamed(store, prefix)) && (await mark.decide());
+  if (gone) await deletePrefix(store, prefix);
+  await mark.lift();
+  return gone;
+}
+
+/** Whether the commit of an attempt's step names it, or may do so and can't be read. */
+async function isNamed(store: ObjectStore, prefix: string): Promise<boolean> {
+  const at = parseAttemptPrefix(prefix)!;
+  // Asked twice: on one wrong answer a checkpoint would be deleted.
+  if (!((await store.head(commitKey(at))) ?? (await store.head(commitKey(at))))) return false;
+  const commit = await readCommit(store, at).catch((error) => {
+    if (isCheckpointDamaged(error)) return null;
+    throw error;
+  });
+  return commit === null || commit.prefix === prefix;
+}
+
 /** On a versioned bucket: what deleted objects of ours left. */
 async function sweepVersions(store: ObjectStore, within: string): Promise<void> {
-  const ours = [parseAttemptKey, parseCommitKey, parsePinKey, parseScoreKey];
+  const ours = [parseWorkKey, parseAttemptKey, parseCommitKey, parsePinKey, parseScoreKey, isMarkKey];
   for await (const key of store.listVersioned(within))
     if (ours.some((parse) => parse(key)) && !(await store.head(key))) await store.purge(key);
 }
@@ -108,11 +145,11 @@ export async function findUnreferenced(store: ObjectStore, run: string): Promise
   return found;
 }
 
-/** What lies beside the checkpoints: commits, hints, pins, stored scores, choices, the run's documents, figures and exports. */
+/** What lies beside the checkpoints: commits, hints, pins, marks of deletions, stored scores, choices, the run's documents, figures and exports. */
 function isKnown(key: string, run: string): boolean {
-  if (parseCommitKey(key) || parsePinKey(key) || parseScoreKey(key)) return true;
+  if (parseWorkKey(key) || parseCommitKey(key) || parsePinKey(key) || parseScoreKey(key) || isMarkKey(key)) return true;
   const rest = key.slice(runPrefix(run).length);
-  return /^(run\.json|data\/[^/]+\.json|export\/.+|[^/]+\/(latest\.json|(evaluation|pace|xla)-[^/]+\.json|metrics\/.+))$/.test(
+  return /^(run\.json|data\/[^/]+\.json|export\/.+|[^/]+\/((latest|end)\.json|(evaluation|pace|xla)-[^/]+\.json|metrics\/.+))$/.test(
     rest,
   );
 }

@@ -35,6 +35,8 @@ export interface Manifest extends Position {
   readonly recipeHash: string;
   readonly codeVersion: string;
   readonly dataFingerprint: string;
+  /** Of the settings that it was trained with, `data/<phase>-settings-<first 16>.json`; older checkpoints have none. */
+  readonly settingsSha256?: string | undefined;
   readonly skipped: readonly { readonly shard: string; readonly name: string; readonly reason: string }[];
   readonly metrics: CheckpointMetrics;
   readonly attempt: string;

@@ -1,4 +1,5 @@
 import type { Command } from 'commander';
+import { releaseRun } from '../checkpoint/borrowed.ts';
 import { nameOf } from '../checkpoint/damage.ts';
 import { findNamed, parseName } from '../checkpoint/names.ts';
 import { pin, unpin } from '../checkpoint/pins.ts';
@@ -7,6 +8,7 @@ import { sweepRun } from '../checkpoint/sweep.ts';
 import { objectStoreFromEnvironment } from '../storage/s3.ts';
 import { fetchMetrics } from './fetch-metrics.ts';
 import { listRuns } from './list-runs.ts';
+import { openStore } from './open-store.ts';
 import { print, say } from './output.ts';
 import { remove } from './remove.ts';
 import { connect, requireEnded } from './temporal-client.ts';
@@ -15,24 +17,29 @@ import { connect, requireEnded } from './temporal-client.ts';
 export function addCheckpointCommands(program: Command): void {
   program
     .command('pull <what> <folder>')
-    .description('fetch RUN, RUN/PHASE or RUN/PHASE@STEP, verified, as a folder that transformers loads')
-    .option('--training', 'also what only a resume needs: moments and the like')
+    .description('fetch the model of RUN, RUN/PHASE or RUN/PHASE@STEP into a folder, and verify it')
+    .option('--training', 'also fetch what only training needs, such as moments')
     .action(async (what: string, folder: string, { training }: { training?: boolean }) => {
       const options = { log: say, ...(training ? { training } : {}) };
-      const { run, phase, step, sha256 } = await pullCheckpoint(objectStoreFromEnvironment(), what, folder, options);
+      const { run, phase, step, sha256 } = await pullCheckpoint(
+        await openStore({ reads: true }),
+        what,
+        folder,
+        options,
+      );
       print(`${folder} holds ${run}/${phase}@${step}, sha256 ${sha256}\n`);
     });
 
   program
     .command('ls [run]')
-    .description('the newest checkpoint of every phase in the bucket, or all checkpoints of one run')
+    .description('list the newest checkpoint of every phase, or all checkpoints of one run')
     .action(async (run?: string) => {
       for await (const line of listRuns(objectStoreFromEnvironment(), run)) print(`${line}\n`);
     });
 
   program
     .command('metrics <run> <folder>')
-    .description('fetch the figures of a run: event files for tensorboard --logdir, and a .jsonl for each phase')
+    .description('fetch the figures of a run: event files for TensorBoard, and one .jsonl for each phase')
     .action(async (run: string, folder: string) => {
       const pieces = await fetchMetrics(objectStoreFromEnvironment(), run, folder);
       print(`${folder} holds ${pieces} pieces; tensorboard --logdir ${folder} shows them\n`);
@@ -40,8 +47,8 @@ export function addCheckpointCommands(program: Command): void {
 
   program
     .command('pin <what>')
-    .description('hold RUN/PHASE@STEP, or the newest of RUN/PHASE: no retention deletes it')
-    .option('--as <who>', 'a name for the pin', 'person')
+    .description('hold a checkpoint, RUN/PHASE@STEP or the newest of RUN/PHASE, so that nothing deletes it')
+    .option('--as <who>', 'name of the pin', 'person')
     .action(async (what: string, { as: who }: { as: string }) => {
       const store = objectStoreFromEnvironment();
       const at = await findNamed(store, what);
@@ -51,8 +58,8 @@ export function addCheckpointCommands(program: Command): void {
 
   program
     .command('unpin <what>')
-    .description('let go of RUN/PHASE@STEP')
-    .option('--as <who>', 'the name of the pin', 'person')
+    .description('take the pin from RUN/PHASE@STEP')
+    .option('--as <who>', 'name of the pin', 'person')
     .action(async (what: string, { as: who }: { as: string }) => {
       const store = objectStoreFromEnvironment();
       const at = await findNamed(store, what);
@@ -62,23 +69,29 @@ export function addCheckpointCommands(program: Command): void {
 
   program
     .command('rm <what>')
-    .description('delete RUN, the checkpoints of RUN/PHASE, or RUN/PHASE@STEP; what is pinned is refused')
-    .option('--yes', 'do it; without, say what would be deleted')
+    .description('delete RUN, the checkpoints of RUN/PHASE, or RUN/PHASE@STEP, unless something holds them')
+    .option('--yes', 'delete; without it the command only says what it would delete')
     .action(async (what: string, { yes }: { yes?: boolean }) => {
       const name = parseName(what);
-      await requireEnded(await connect(), name.run, `rm ${what}`);
-      for await (const line of remove(objectStoreFromEnvironment(), what, name, yes === true)) print(`${line}\n`);
+      const store = await openStore();
+      await requireEnded(await connect(), store, name.run, `rm ${what}`);
+      for await (const line of remove(store, what, name, yes === true)) print(`${line}\n`);
     });
 
   program
     .command('sweep <run>')
-    .description('delete what killed attempts left in a run, older than a day; a run does so itself at its end')
-    .option('--now', 'whatever its age: for a run that has ended')
+    .description('delete what killed attempts left in a run more than a day ago; a run does this at its end')
+    .option('--now', 'delete it whatever its age, in a run that has ended')
     .action(async (run: string, { now }: { now?: boolean }) => {
       parseName(run);
-      if (now) await requireEnded(await connect(), run, `sweep ${run} --now`);
+      const store = await openStore();
+      if (now) {
+        await requireEnded(await connect(), store, run, `sweep ${run} --now`);
+        // A run that was cancelled, terminated or that failed may not have come to it.
+        await releaseRun(store, run);
+      }
       const graceMs = now ? 0 : 24 * 3_600_000;
-      const { prefixes, uploads, pins } = await sweepRun(objectStoreFromEnvironment(), run, { graceMs });
+      const { prefixes, uploads, pins } = await sweepRun(store, run, { graceMs });
       print(`${prefixes.length} attempts without a commit, ${uploads} unfinished uploads, ${pins} old pins deleted\n`);
     });
 }

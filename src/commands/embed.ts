@@ -1,4 +1,4 @@
-import { mkdir, mkdtemp, rm } from 'node:fs/promises';
+import { mkdtemp, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { foldNormalisation } from '../checkpoint/hugging-face/fold-normalisation.ts';
 import { openModel } from '../checkpoint/open-model.ts';
@@ -8,6 +8,7 @@ import { loadTokenizer } from '../data/example/tokenizer.ts';
 import { openEmbedder } from '../model/embed.ts';
 import { embeddingWidth } from '../model/sizes.ts';
 import { RunnerError } from '../runtime/errors.ts';
+import { makeOwnFolder } from '../runtime/make-folder.ts';
 import { paths } from '../runtime/paths.ts';
 import { writeSafetensors } from '../safetensors/safetensors.ts';
 import { patchesOf, readPicture, squareOf } from './picture.ts';
@@ -41,7 +42,7 @@ export async function embed(options: EmbedOptions & { readonly patches?: number 
   const pictures: Pixels[] = [];
   for (const file of image) pictures.push(await readPicture(file));
   const folder = await openModel(model);
-  await mkdir(paths().scratch, { recursive: true });
+  makeOwnFolder(paths().scratch, 'SIGLIP2_SCRATCH');
   const own = await mkdtemp(join(paths().scratch, 'embed-'));
   try {
     const { config } = folder;

@@ -1,11 +1,12 @@
 import { findCommits, readCommit } from '../checkpoint/commits.ts';
 import { nameOf } from '../checkpoint/damage.ts';
+import { ordered, readEnd } from '../checkpoint/ends.ts';
 import { commitKey, type PhaseKey, parseScoreKey, runPrefix, type StepKey } from '../checkpoint/keys.ts';
 import { pinsOf } from '../checkpoint/pins.ts';
 import { isRunnerError, RunnerError } from '../runtime/errors.ts';
 import type { ObjectStore } from '../storage/object-store.ts';
 
-/** What lies in the bucket, a line each: the newest checkpoint of every phase, or all of one run, and stored scores. */
+/** What lies in the bucket, a line each: the checkpoint that stands for every phase, or all of one run, and stored scores. */
 export async function* listRuns(store: ObjectStore, run?: string): AsyncIterable<string> {
   const found = await findCommits(store, run === undefined ? {} : { run });
   if (found.length === 0)
@@ -17,13 +18,14 @@ export async function* listRuns(store: ObjectStore, run?: string): AsyncIterable
   for (const { run, phase } of uniquePhases(found))
     for (const pin of await pinsOf(store, { run, phase }))
       pins.set(commitKey(pin), [...(pins.get(commitKey(pin)) ?? []), pin.who]);
-  const order = (a: StepKey, b: StepKey) => b.revision - a.revision || b.step - a.step;
-  for (const name of new Set(found.map(({ run, phase }) => `${run}/${phase}`))) {
-    const commits = found.filter(({ run, phase }) => `${run}/${phase}` === name).sort(order);
+  for (const phase of uniquePhases(found)) {
+    const end = await readEnd(store, phase);
+    const own = found.filter((at) => at.run === phase.run && at.phase === phase.phase);
+    const commits = ordered(own, end);
     for (const at of run === undefined ? commits.slice(0, 1) : commits) {
       const held = pins.get(commitKey(at));
       const more = run === undefined ? `  ${commits.length} in all` : '';
-      yield `${nameOf(at).padEnd(40)}  ${await describe(store, at)}${more}${held ? `  pinned by ${held.join(', ')}` : ''}`;
+      yield `${nameOf(at).padEnd(40)}  ${await describe(store, at)}${more}${end && commitKey(end) === commitKey(at) ? '  end of the phase' : ''}${held ? `  pinned by ${held.join(', ')}` : ''}`;
     }
   }
   if (run !== undefined) yield* listScores(store, run);

@@ -6,10 +6,11 @@ import { writeModelFolder } from '../checkpoint/hugging-face/write-folder.ts';
 import { namePattern } from '../checkpoint/keys.ts';
 import { openModel } from '../checkpoint/open-model.ts';
 import { RunnerError } from '../runtime/errors.ts';
+import { makeOwnFolder } from '../runtime/make-folder.ts';
 import { paths } from '../runtime/paths.ts';
 import { codeVersion } from '../runtime/version.ts';
-import { objectStoreFromEnvironment } from '../storage/s3.ts';
 import type { EmbedOptions } from './embed.ts';
+import { openStore } from './open-store.ts';
 import { print } from './output.ts';
 
 /** Models in the files of others: what comes in, what goes out, and what one makes of pictures and texts. */
@@ -17,7 +18,7 @@ export function addModelCommands(program: Command): void {
   program
     .command('import <source> <run>')
     .description(
-      'make a checkpoint of a Hugging Face folder (SiglipModel, Siglip2Model) or a big_vision .npz, for phases to start from',
+      'put a Hugging Face folder or a big_vision .npz into the bucket, as a checkpoint that phases start from',
     )
     .action(async (source: string, run: string) => {
       if (!namePattern.test(run))
@@ -27,18 +28,18 @@ export function addModelCommands(program: Command): void {
         );
       const attempt = `import-${randomBytes(4).toString('hex')}`;
       const made = { scratch: paths().scratch, codeVersion: codeVersion(), attempt };
-      const { sha256 } = await importModel(objectStoreFromEnvironment(), source, run, made);
+      makeOwnFolder(made.scratch, 'SIGLIP2_SCRATCH');
+      const { sha256 } = await importModel(await openStore(), source, run, made);
       const from = JSON.stringify({ run, phase: importPhase });
       print(`${run}/${importPhase}@0, sha256 ${sha256}\na phase goes on from it with "from": ${from}\n`);
     });
 
   program
     .command('convert <source> <folder>')
-    .description(
-      'write a model that import reads, or one that was pulled, as another Hugging Face folder; processor and tokenizer stay as they are',
-    )
-    .option('--dtype <type>', 'f32 or bf16', 'f32')
-    .option('--max-shard-size <gigabytes>', 'larger files are split, with an index', '5')
+    .description('write a model folder or .npz as a Hugging Face folder of another type or file size')
+    .option('--dtype <type>', 'number type: f32 or bf16', 'f32')
+    .option('--max-shard-size <gigabytes>', 'split files that would be larger', '5')
+    .addHelpText('after', '\nWhat the folder says of its processor and tokenizer stays as it is.')
     .action(
       async (source: string, folder: string, { dtype, maxShardSize }: { dtype: string; maxShardSize: string }) => {
         if (dtype !== 'f32' && dtype !== 'bf16')
@@ -62,14 +63,18 @@ export function addModelCommands(program: Command): void {
 
   program
     .command('embed')
-    .description(
-      'embed images and texts with a Hugging Face folder of a SigLIP 2 model, as transformers does by the files of the folder; transparency is dropped and colour profiles are not looked at, as by Pillow',
+    .description('compare images and texts with a model folder; --json prints the embeddings')
+    .requiredOption('--model <folder>', 'folder of a pulled, exported or downloaded model')
+    .option('--image <files...>', 'pictures to embed')
+    .option('--text <texts...>', 'texts to embed')
+    .option('--max-num-patches <count>', 'largest number of patches of an image, for NaFlex models')
+    .option('--json', 'print JSON: image_embeds, text_embeds, logits_per_text')
+    .addHelpText(
+      'after',
+      `
+Pictures and texts are prepared as the files of the folder say, which is where the number of patches comes from too.
+Transparency is dropped and colour profiles are not looked at, as by Pillow's convert('RGB').`,
     )
-    .requiredOption('--model <folder>', 'an exported, pulled or downloaded model, or an .npz of big_vision')
-    .option('--image <files...>', 'pictures')
-    .option('--text <texts...>', 'texts')
-    .option('--max-num-patches <count>', 'NaFlex: patches of an image; as the folder says where it is left out')
-    .option('--json', 'as JSON: image_embeds, text_embeds, logits_per_text')
     .action(async (options: EmbedOptions & { maxNumPatches?: string; json?: boolean }) => {
       // The only command that computes: TensorFlow is loaded here.
       const { embed, formatEmbeddings } = await import('./embed.ts');

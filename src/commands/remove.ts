@@ -1,8 +1,10 @@
-import { findCommits } from '../checkpoint/commits.ts';
+import { holdersOf, releasePhase, releaseRun } from '../checkpoint/borrowed.ts';
+import { findCommits, phasesOf } from '../checkpoint/commits.ts';
 import { nameOf } from '../checkpoint/damage.ts';
-import { runPrefix, scoresPrefix } from '../checkpoint/keys.ts';
+import { forgetEnd } from '../checkpoint/ends.ts';
+import { latestKey, parseAttemptKey, parseCommitKey, runPrefix, scoresPrefix } from '../checkpoint/keys.ts';
 import type { CheckpointName } from '../checkpoint/names.ts';
-import { pinsOf, requireUnpinned } from '../checkpoint/pins.ts';
+import { type Pin, pinsOf, requireUnpinned, unpin } from '../checkpoint/pins.ts';
 import { deleteCheckpoint } from '../checkpoint/retention.ts';
 import { sweepRun } from '../checkpoint/sweep.ts';
 import { RunnerError } from '../runtime/errors.ts';
@@ -10,7 +12,8 @@ import type { ObjectStore } from '../storage/object-store.ts';
 
 /**
  * Deletes a run, the checkpoints of a phase and its stored scores, or one checkpoint. Without `yes` nothing is deleted;
- * the lines say what would be. What someone holds is refused, and nothing goes then.
+ * the lines say what would be. What someone holds is refused, and nothing goes then. What the run itself holds, here and
+ * in other runs, it lets go of.
  */
 export async function* remove(
   store: ObjectStore,
@@ -31,22 +34,50 @@ export async function* remove(
   const names = new Set(found.map(nameOf));
   const phases = [...new Set(all.map((at) => at.phase))];
   const pins = (await Promise.all(phases.map((one) => pinsOf(store, { run, phase: one })))).flat();
+  // Phases that were started alone hold what they go on from in their own run.
+  const own = new Set(phase === undefined ? holdersOf(run, await phasesOf(store, run)) : []);
+  const isOwn = ({ who }: Pin) => own.has(who);
   requireUnpinned(
-    pins.filter((pin) => names.has(nameOf(pin))),
+    pins.filter((pin) => names.has(nameOf(pin)) && !isOwn(pin)),
     `rm ${what}`,
   );
+  if (yes && step === undefined)
+    await (phase === undefined ? releaseRun(store, run) : releasePhase(store, { run, phase }));
+  if (yes) for (const pin of pins.filter(isOwn)) await unpin(store, pin, pin.who);
+  let kept = 0;
   for (const at of found) {
-    if (yes && !(await deleteCheckpoint(store, at))) yield `${nameOf(at)}  kept: someone has just pinned it`;
-    else yield nameOf(at);
+    const gone = !yes || (await deleteCheckpoint(store, at));
+    if (yes && gone) await forgetEnd(store, at);
+    if (!gone) kept++;
+    yield gone ? nameOf(at) : `${nameOf(at)}  kept: someone has just pinned it`;
   }
   if (yes) await sweepRun(store, run, { graceMs: 0, ...(phase === undefined ? {} : { phase }) });
+  if (phase !== undefined && step === undefined && yes && kept === 0) await store.purge(latestKey({ run, phase }));
   if (phase !== undefined && keys.length > 0) {
     yield `${scoresPrefix({ run, phase })}  ${keys.length} files of stored scores`;
     if (yes) for (const key of keys) await store.purge(key);
   }
-  if (phase === undefined) {
+  if (phase === undefined && kept === 0) {
     yield `${runPrefix(run)}  and all that lies there, ${keys.length} objects`;
-    if (yes) for await (const { key } of store.list(runPrefix(run))) await store.purge(key);
+    kept = yes ? await removeRest(store, run) : 0;
+    if (kept > 0) yield `${runPrefix(run)}  ${kept} objects came while it was deleted, and are kept`;
   }
-  yield yes ? 'deleted' : 'nothing is deleted yet: add --yes';
+  if (!yes) yield 'nothing is deleted yet: add --yes';
+  else yield kept === 0 ? 'deleted' : `not all is deleted: type rm ${what} --yes again`;
+}
+
+/**
+ * Deletes what lies beside the checkpoints of a run, and returns how many objects stay: a checkpoint that came meanwhile
+ * goes by its own way, which looks whether someone relies on it.
+ */
+async function removeRest(store: ObjectStore, run: string): Promise<number> {
+  let kept = 0;
+  const rest: string[] = [];
+  for await (const { key } of store.list(runPrefix(run))) {
+    if (parseCommitKey(key) || parseAttemptKey(key)) kept++;
+    else rest.push(key);
+  }
+  // Then its documents and pins are still needed.
+  if (kept === 0) for (const key of rest) await store.purge(key);
+  return kept;
 }

@@ -5,7 +5,8 @@ import {
 } from '@temporalio/common/lib/internal-non-workflow/index.js';
 import type { ShardHeartbeat } from '../../activities/types.ts';
 import type { Status } from '../../workflows/messages.ts';
-import { findCommits, readCommit } from '../checkpoint/commits.ts';
+import { findCommits, firstReadable } from '../checkpoint/commits.ts';
+import { ordered, readEnd } from '../checkpoint/ends.ts';
 import type { Commit } from '../checkpoint/types.ts';
 import { RunnerError } from '../runtime/errors.ts';
 import type { ObjectStore } from '../storage/object-store.ts';
@@ -129,9 +130,10 @@ async function newestOf(store: ObjectStore, workflowId: string): Promise<RunStat
   const found = await findCommits(store, { run: workflowId.split('/')[0]!, ...(own !== null && { phase: own }) });
   let newest: Commit | null = null;
   for (const phase of new Set(found.map((at) => at.phase))) {
-    const [last] = found.filter((at) => at.phase === phase).sort((a, b) => b.revision - a.revision || b.step - a.step);
-    const commit = await readCommit(store, last!);
-    if (!newest || commit.committed > newest.committed) newest = commit;
+    const own = found.filter((at) => at.phase === phase);
+    const end = await readEnd(store, { run: own[0]!.run, phase });
+    const commit = await firstReadable(store, ordered(own, end));
+    if (commit && (!newest || commit.committed > newest.committed)) newest = commit;
   }
   if (!newest) return null;
   const { run, phase, step, revision, sha256, committed, metrics } = newest;

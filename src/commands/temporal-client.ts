@@ -1,8 +1,11 @@
-import { Client, Connection } from '@temporalio/client';
+import { Client, Connection, isGrpcServiceError } from '@temporalio/client';
 import { WorkflowNotFoundError } from '@temporalio/common';
+import { phasesOf } from '../checkpoint/commits.ts';
+import { silentMs, whoIsAtWork } from '../checkpoint/work.ts';
 import { temporalEnvironment } from '../runtime/environment.ts';
 import { RunnerError } from '../runtime/errors.ts';
 import { payloadConverter } from '../runtime/payload-codec.ts';
+import type { ObjectStore } from '../storage/object-store.ts';
 import { say } from './output.ts';
 
 /** Null when Temporal does not answer: the bucket still does. */
@@ -18,24 +21,61 @@ export async function connect(): Promise<Client | null> {
   }
 }
 
-/** Refuses what would take away from under an open run. When Temporal does not answer nobody knows: then as well. */
-export async function requireEnded(client: Client | null, run: string, command: string): Promise<void> {
-  if (!client)
-    throw new RunnerError(
-      'StorageRefused',
-      `${command} is refused while Temporal does not answer: the run may be open`,
-    );
+/**
+ * Refuses what would take away from under an open run, or under a phase of it that was started alone. When Temporal does
+ * not answer nobody knows: then as well. A Temporal that was set up anew knows nothing of attempts that go on: then the
+ * bucket says so.
+ */
+export async function requireEnded(
+  client: Client | null,
+  store: ObjectStore,
+  run: string,
+  command: string,
+): Promise<void> {
+  const refused = (why: string) => new RunnerError('StorageRefused', `${command} is refused${why}`);
+  if (!client) throw refused(' while Temporal does not answer: the run may be open');
   try {
-    const { status } = await client.workflow.getHandle(run).describe();
-    if (status.name !== 'RUNNING') return;
-    throw new RunnerError(
-      'StorageRefused',
-      `${command} is refused: the run is open; end it first, temporal workflow cancel --workflow-id ${run}`,
-    );
-  } catch (error) {
-    // Imported, or older than what Temporal remembers.
-    if (!(error instanceof WorkflowNotFoundError)) throw error;
+    const [open] = await openWorkflows(client, store, run);
+    if (open)
+      throw refused(
+        `: ${open === run ? 'the run' : open} is open; end it first, temporal workflow cancel --workflow-id ${open}`,
+      );
   } finally {
     await client.connection.close();
+  }
+  const [works] = await whoIsAtWork(store, run);
+  if (works)
+    throw refused(
+      `: an attempt at phase ${works.phase} was at work ${works.secondsAgo} s ago, as the bucket says; end its worker, or wait until nothing was heard of it for ${silentMs / 60_000} minutes`,
+    );
+}
+
+/** Open workflows of a run: its own, those of its phases, and whatever else says that it belongs to it. */
+async function openWorkflows(client: Client, store: ObjectStore, run: string): Promise<string[]> {
+  const open = new Set<string>();
+  const asked = [run, ...(await phasesOf(store, run)).map((phase) => `${run}/${phase}`)];
+  for (const id of asked) if (await isOpen(client, id)) open.add(id);
+  // What is listed may be a moment behind what is described, but knows every name.
+  const named = `WorkflowId STARTS_WITH "${run}/"`;
+  for (const query of [`${named} OR SiglipRun = "${run}"`, named]) {
+    try {
+      for await (const { workflowId } of client.workflow.list({ query: `ExecutionStatus = "Running" AND (${query})` }))
+        open.add(workflowId);
+      break;
+    } catch (error) {
+      // INVALID_ARGUMENT: no worker has registered the search attribute here yet.
+      if (!isGrpcServiceError(error) || error.code !== 3) throw error;
+    }
+  }
+  return [...open];
+}
+
+async function isOpen(client: Client, workflowId: string): Promise<boolean> {
+  try {
+    return (await client.workflow.getHandle(workflowId).describe()).status.name === 'RUNNING';
+  } catch (error) {
+    // Imported, or older than what Temporal remembers.
+    if (error instanceof WorkflowNotFoundError) return false;
+    throw error;
   }
 }

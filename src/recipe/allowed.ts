@@ -4,6 +4,9 @@ import { recipeSchema } from './schema.ts';
 /** The part of JSON Schema that zod writes for a recipe. */
 export interface JsonSchema {
   readonly type?: string;
+  readonly description?: string;
+  readonly default?: unknown;
+  readonly required?: readonly string[];
   readonly const?: unknown;
   readonly enum?: readonly unknown[];
   readonly minimum?: number;

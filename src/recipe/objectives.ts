@@ -9,10 +9,15 @@ const count = z.int().positive().max(1_048_576);
 /** What both objectives of self-distillation have; the defaults are DINO's (arXiv 2104.14294), as in SILC. */
 const distillation = {
   hidden: count.default(2048).describe('Width of the two hidden layers of the head.'),
-  bottleneck: count.default(256),
-  studentTemperature: temperature.default(0.1),
-  teacherTemperature: temperature.default(0.04),
-  centerMomentum: z.number().min(0).max(1).default(0.9),
+  bottleneck: count.default(256).describe('Width of the layer before the prototypes.'),
+  studentTemperature: temperature.default(0.1).describe('Of the softmax over the prototypes of the student.'),
+  teacherTemperature: temperature.default(0.04).describe('The same of the teacher.'),
+  centerMomentum: z
+    .number()
+    .min(0)
+    .max(1)
+    .default(0.9)
+    .describe('Of the mean that is taken from what the teacher says.'),
 };
 
 /** The objectives of a phase as a recipe writes them: what is absent is off. */
@@ -20,7 +25,7 @@ export const objectivesSchema = z.strictObject({
   sigmoid: z.number().positive().optional().describe('Weight of the sigmoid loss.'),
   captioning: z
     .strictObject({
-      weight: z.number().positive().default(1),
+      weight: z.number().positive().default(1).describe('Weight of the loss.'),
       depth: z
         .int()
         .positive()
@@ -41,7 +46,7 @@ export const objectivesSchema = z.strictObject({
   localToGlobal: z
     .strictObject({
       weight: weight.describe('By default that of the size: B 0.25, L and g-opt 0.5, So400m 1.'),
-      prototypes: count.default(65_536),
+      prototypes: count.default(65_536).describe('Outputs of the head.'),
       ...distillation,
       views: z.int().positive().max(64).default(8).describe('Local views of an image.'),
       resolution: z
@@ -56,7 +61,7 @@ export const objectivesSchema = z.strictObject({
   maskedPrediction: z
     .strictObject({
       weight: weight.describe('By default a quarter of that of localToGlobal.'),
-      prototypes: count.default(32_768),
+      prototypes: count.default(32_768).describe('Outputs of the head.'),
       ...distillation,
       share: z.number().min(0.01).max(1).default(0.5).describe('Share of the patches that are masked.'),
     })

@@ -31,10 +31,10 @@ export type Duration = z.infer<typeof durationSchema>;
 
 // The upper bounds are far above any model of the paper: they keep a slip of the pen from filling the memory.
 const towerSize = z.strictObject({
-  width: z.int().positive().max(8192),
-  depth: z.int().positive().max(256),
-  mlp: z.int().positive().max(65_536),
-  heads: z.int().positive().max(256),
+  width: z.int().positive().max(8192).describe('Width of the tower.'),
+  depth: z.int().positive().max(256).describe('Number of layers.'),
+  mlp: z.int().positive().max(65_536).describe('Width of the hidden layer of each MLP.'),
+  heads: z.int().positive().max(256).describe('Heads of attention; a divisor of the width.'),
 });
 const sizeName = z.enum(['mu', 'Ti', 'S', 'M', 'B', 'L', 'So400m', 'g-opt']);
 const size = z.union(
@@ -48,7 +48,7 @@ const resolution = z.int().positive().max(4096);
 const modelSchema = z.strictObject({
   vision: z.strictObject({
     size: size.describe('A name of the SigLIP 2 size table, or the four numbers.'),
-    patch,
+    patch: patch.describe('Side of a patch in pixels.'),
     resolution: resolution.describe('Side of the square input in pixels.'),
   }),
   text: z.strictObject({
@@ -66,7 +66,8 @@ const modelSchema = z.strictObject({
       temperature: positive.default(10).describe('exp(logit_scale) at the start (arXiv 2303.15343, 3.2).'),
       logitBias: z.number().default(-10).describe('-10 suits a batch of 32k; near -ln(batch) suits a small one.'),
     })
-    .prefault({}),
+    .prefault({})
+    .describe('Where training from scratch starts.'),
 });
 
 const captionSchema = z.strictObject({
@@ -74,7 +75,7 @@ const captionSchema = z.strictObject({
     .string()
     .regex(/^([a-z]{2,3}(-[A-Za-z]+)?|other)$/, 'a language code, or other')
     .describe('other: any but the ones named.'),
-  weight: positive,
+  weight: positive.describe('How often the language is drawn, against the weights of the others.'),
 });
 
 const augmentSchema = z.strictObject({
@@ -96,7 +97,8 @@ const dataSchema = z.strictObject({
   captions: z
     .array(captionSchema)
     .min(1)
-    .default([{ language: 'en', weight: 1 }]),
+    .default([{ language: 'en', weight: 1 }])
+    .describe('Languages to train on; each example has one of those that it has a caption in.'),
   labelShare: fraction
     .default(0.5)
     .describe('Share of examples described by the first caption alone, the rest by label and tags.'),
@@ -106,22 +108,22 @@ const dataSchema = z.strictObject({
 /** What a phase may say of its data otherwise than the recipe; what it does not say is as there. */
 const phaseDataSchema = z.strictObject({
   train: dataSchema.shape.train.optional(),
-  captions: z.array(captionSchema).min(1).optional(),
-  labelShare: fraction.optional(),
-  augment: augmentSchema.optional(),
+  captions: z.array(captionSchema).min(1).optional().describe('Languages of this phase.'),
+  labelShare: fraction.optional().describe('As in data.'),
+  augment: augmentSchema.optional().describe('As in data.'),
 });
 
 const optimizerSchema = z.strictObject({
-  learningRate: positive.default(1e-3),
+  learningRate: positive.default(1e-3).describe('At the top of the schedule.'),
   weightDecay: z
     .number()
     .min(0)
     .default(1e-4)
     .describe('Decoupled, on kernels only, scaled by the schedule and not by the learning rate.'),
-  beta1: fraction.default(0.9),
-  beta2: fraction.default(0.95),
-  epsilon: positive.default(1e-8),
-  clipNorm: positive.default(1),
+  beta1: fraction.default(0.9).describe('Of Adam.'),
+  beta2: fraction.default(0.95).describe('Of Adam.'),
+  epsilon: positive.default(1e-8).describe('Of Adam.'),
+  clipNorm: positive.default(1).describe('A gradient whose norm is larger is scaled down to it.'),
   multipliers: z
     .record(z.string(), positive)
     .default({})
@@ -130,17 +132,17 @@ const optimizerSchema = z.strictObject({
 
 const scheduleSchema = z.strictObject({
   total: durationSchema.describe('The whole schedule; steps count batches of the first phase.'),
-  warmup: durationSchema.default({ steps: 0 }),
+  warmup: durationSchema.default({ steps: 0 }).describe('The learning rate rises from 0 for this long.'),
 });
 
 const phaseScheduleSchema = z.strictObject({
   total: durationSchema.describe('Steps count batches of this phase.'),
-  warmup: durationSchema.default({ steps: 0 }),
-  shape: z.enum(['cosine', 'constant']).default('cosine'),
+  warmup: durationSchema.default({ steps: 0 }).describe('The learning rate rises from 0 for this long.'),
+  shape: z.enum(['cosine', 'constant']).default('cosine').describe('How the learning rate goes after the warmup.'),
 });
 
 const phaseSchema = z.strictObject({
-  name,
+  name: name.describe('Name of the phase, of its folder in the bucket and of its workflow.'),
   from: z
     .union(
       [name, checkpointOfRunSchema],
@@ -153,7 +155,7 @@ const phaseSchema = z.strictObject({
   window: z
     .strictObject({
       from: durationSchema.optional().describe('By default the end of the phase that it goes on from, or 0.'),
-      to: durationSchema.default({ percent: 100 }),
+      to: durationSchema.default({ percent: 100 }).describe('End of the phase.'),
     })
     .prefault({})
     .describe(
@@ -174,9 +176,9 @@ const phaseSchema = z.strictObject({
     .describe('Other data than the rest of the recipe, such as a curated set to fine-tune a teacher on.'),
   optimizer: z
     .strictObject({
-      learningRate: positive.optional(),
-      weightDecay: z.number().min(0).optional(),
-      clipNorm: positive.optional(),
+      learningRate: positive.optional().describe('As in optimizer.'),
+      weightDecay: z.number().min(0).optional().describe('As in optimizer.'),
+      clipNorm: positive.optional().describe('As in optimizer.'),
     })
     .optional()
     .describe('What this phase alone has otherwise than the recipe.'),
@@ -185,7 +187,7 @@ const phaseSchema = z.strictObject({
     .describe('Active curation (ACID; arXiv 2502.14786, 2.5): of a super-batch only what a teacher finds learnable.'),
   vision: z
     .strictObject({
-      patch: patch.optional(),
+      patch: patch.optional().describe('Side of a patch in pixels.'),
       resolution: resolution.optional().describe('NaFlex: of the square whose patches have the stored positions.'),
       naflex: z
         .strictObject({
@@ -222,12 +224,12 @@ const phaseSchema = z.strictObject({
     .enum(['none', 'blocks'])
     .default('none')
     .describe('blocks: compute activations again in the backward pass instead of keeping them.'),
-  batch: z.int().min(2).max(1_048_576),
+  batch: z.int().min(2).max(1_048_576).describe('Examples of a step.'),
 });
 
 const paced = z
   .union(
-    [z.literal('auto'), z.strictObject({ steps: z.int().positive() })],
+    [z.literal('auto'), z.strictObject({ steps: z.int().positive().describe('Number of steps.') })],
     '"auto", or a number of steps, {"steps": 100}',
   )
   .default('auto');
@@ -260,19 +262,31 @@ const divergenceSchema = z.strictObject({
 });
 
 const evaluateSchema = z.strictObject({
-  languages: z.array(z.string()).min(1).default(['en']),
-  maxExamples: z.int().positive().default(50_000),
+  languages: z
+    .array(z.string())
+    .min(1)
+    .default(['en'])
+    .describe('Languages of the texts, each with figures of its own.'),
+  maxExamples: z
+    .int()
+    .positive()
+    .default(50_000)
+    .describe('Examples of data.evaluation that are looked at, the first ones.'),
 });
 
 export const recipeSchema = z.strictObject({
-  $schema: z.string().optional(),
-  version: z.literal(1),
+  $schema: z.string().optional().describe('For editors: where the JSON Schema lies.'),
+  version: z.literal(1).describe('Of this form of recipe.'),
   seed: z
     .int()
     .min(0)
     .max(2 ** 32 - 1)
-    .default(0),
-  precision: z.enum(['f32', 'bf16']).default('f32'),
+    .default(0)
+    .describe('Of initial weights, order of data and everything else that is drawn.'),
+  precision: z
+    .enum(['f32', 'bf16'])
+    .default('f32')
+    .describe('Numbers that matrices are multiplied in. bf16 is quicker on CPUs and GPUs that have it.'),
   // Without a default, so that recipes of before are what they were.
   xla: z
     .enum(['off', 'on', 'auto'])
@@ -280,14 +294,16 @@ export const recipeSchema = z.strictObject({
     .describe(
       'Whether XLA compiles a whole step. auto, which it is when left out: on a GPU whichever is faster, measured once before the first step of a phase; off on a CPU.',
     ),
-  model: modelSchema,
-  data: dataSchema,
-  optimizer: optimizerSchema.prefault({}),
-  schedule: scheduleSchema,
-  phases: z.array(phaseSchema).min(1).max(100),
-  divergence: divergenceSchema.prefault({}),
-  checkpoint: checkpointSchema.prefault({}),
-  evaluate: evaluateSchema.prefault({}),
+  model: modelSchema.describe('The two towers.'),
+  data: dataSchema.describe('What is trained on, and what is evaluated on.'),
+  optimizer: optimizerSchema.prefault({}).describe('Adam with decoupled weight decay.'),
+  schedule: scheduleSchema.describe('How long to train, and how the learning rate goes: up, then down along a cosine.'),
+  phases: z.array(phaseSchema).min(1).max(100).describe('What is trained, one after another or as a graph.'),
+  divergence: divergenceSchema.prefault({}).describe('What counts as diverged, and what is done then.'),
+  checkpoint: checkpointSchema.prefault({}).describe('How often a phase is saved, and what stays.'),
+  evaluate: evaluateSchema
+    .prefault({})
+    .describe('Zero-shot classification and retrieval on data.evaluation at the end of each phase.'),
 });
 
 /** A checked recipe with every default filled in. */

@@ -1,6 +1,7 @@
 import { execFile } from 'node:child_process';
 import { totalmem } from 'node:os';
 import { promisify } from 'node:util';
+import { variable } from './variables.ts';
 
 /** What a step has to fit into. */
 export interface DeviceMemory {
@@ -10,7 +11,7 @@ export interface DeviceMemory {
 
 /** Memory of the first GPU that this process may use, as nvidia-smi says; null when it does not answer. */
 async function gpuMemory(env: NodeJS.ProcessEnv): Promise<DeviceMemory | null> {
-  const [first] = (env.CUDA_VISIBLE_DEVICES ?? '').split(',');
+  const [first] = (variable('CUDA_VISIBLE_DEVICES', env) ?? '').split(',');
   const query = ['--query-gpu=memory.total', '--format=csv,noheader,nounits', ...(first ? ['-i', first] : [])];
   const answer = await promisify(execFile)('nvidia-smi', query, { timeout: 10_000 }).catch(() => null);
   const mebibytes = Number.parseInt(answer?.stdout ?? '', 10);

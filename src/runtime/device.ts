@@ -1,4 +1,5 @@
 import { existsSync } from 'node:fs';
+import { variable } from './variables.ts';
 
 /** True where an NVIDIA driver is loaded; a container that was given a GPU shows the same file or device. */
 export function hasNvidiaDriver(): boolean {
@@ -29,6 +30,6 @@ export interface OwnDevice {
  */
 export function ownDevice(kind: 'cpu' | 'cuda', env: NodeJS.ProcessEnv = process.env): OwnDevice {
   if (kind === 'cpu') return { name: 'device', env: {} };
-  const first = (env.CUDA_VISIBLE_DEVICES ?? '0').split(',')[0]!.trim();
+  const first = (variable('CUDA_VISIBLE_DEVICES', env) ?? '0').split(',')[0]!.trim();
   return { name: `gpu-${first.replaceAll(/[^\w-]/g, '-')}`, env: { CUDA_VISIBLE_DEVICES: first } };
 }

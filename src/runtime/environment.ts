@@ -3,6 +3,7 @@ import { type ClientConnectConfig, loadClientConnectConfig } from '@temporalio/e
 import { RunnerError } from './errors.ts';
 import { paths } from './paths.ts';
 import { readCredentials, runningState, type StoreCredentials } from './services-state.ts';
+import { variable } from './variables.ts';
 
 /** Where something was read from; the doctor shows it. */
 export type Source = 'environment' | 'npm run up' | 'default';
@@ -69,15 +70,21 @@ function readTemporalConfig(env: NodeJS.ProcessEnv): ClientConnectConfig {
   }
 }
 
+/** Address of the S3 server that this environment names; undefined for none, or for AWS itself. */
+export function storeEndpoint(env: NodeJS.ProcessEnv): string | undefined {
+  return variable('AWS_ENDPOINT_URL_S3', env) || variable('AWS_ENDPOINT_URL', env);
+}
+
 /**
  * The store by `AWS_ENDPOINT_URL_S3` or `AWS_ENDPOINT_URL`, by `SIGLIP2_BUCKET` alone for AWS itself, else that of a
  * running `npm run up`; without any of them an error, since nobody's bucket should be guessed.
  */
 export function storeEnvironment(env: NodeJS.ProcessEnv = process.env): StoreEnvironment {
-  const region = env.AWS_REGION || env.AWS_DEFAULT_REGION || 'us-east-1';
-  const endpoint = env.AWS_ENDPOINT_URL_S3 || env.AWS_ENDPOINT_URL;
-  if (endpoint || env.SIGLIP2_BUCKET) {
-    const bucket = env.SIGLIP2_BUCKET || 'siglip2';
+  const region = variable('AWS_REGION', env) || variable('AWS_DEFAULT_REGION', env) || 'us-east-1';
+  const endpoint = storeEndpoint(env);
+  const named = variable('SIGLIP2_BUCKET', env);
+  if (endpoint || named) {
+    const bucket = named || 'siglip2';
     const where = endpoint ? { endpoint, forcePathStyle: true } : { forcePathStyle: false };
     return { ...where, region, bucket, source: 'environment' };
   }
@@ -93,7 +100,7 @@ export function storeEnvironment(env: NodeJS.ProcessEnv = process.env): StoreEnv
 
 /** Where Prometheus may ask: `SIGLIP2_METRICS`, a port (on loopback) or ADDRESS:PORT; null for nowhere. */
 export function metricsAddress(env: NodeJS.ProcessEnv = process.env): string | null {
-  const given = env.SIGLIP2_METRICS;
+  const given = variable('SIGLIP2_METRICS', env);
   if (!given) return null;
   const [, host = '127.0.0.1', port] = /^(?:([^\s:]+|\[[^\s\]]+\]):)?(\d{1,5})$/.exec(given) ?? [];
   if (port !== undefined && Number(port) > 0 && Number(port) < 65_536) return `${host}:${port}`;

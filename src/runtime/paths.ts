@@ -1,5 +1,6 @@
 import { homedir } from 'node:os';
 import { join } from 'node:path';
+import { variable } from './variables.ts';
 
 /**
  * Where things lie on this machine. Nothing of ours is written into the checkout.
@@ -14,8 +15,9 @@ export interface Paths {
 
 /** `SIGLIP2_CACHE`, `SIGLIP2_STATE` and `SIGLIP2_SCRATCH` win over the XDG folders. */
 export function paths(env: NodeJS.ProcessEnv = process.env): Paths {
-  const xdg = (name: string, fallback: string) => join(env[name] || join(homedir(), fallback), 'siglip2-runner');
-  const cache = env.SIGLIP2_CACHE || xdg('XDG_CACHE_HOME', '.cache');
-  const state = env.SIGLIP2_STATE || xdg('XDG_STATE_HOME', join('.local', 'state'));
-  return { cache, state, scratch: env.SIGLIP2_SCRATCH || join(state, 'scratch') };
+  const xdg = (name: 'XDG_CACHE_HOME' | 'XDG_STATE_HOME', fallback: string) =>
+    join(variable(name, env) || join(homedir(), fallback), 'siglip2-runner');
+  const cache = variable('SIGLIP2_CACHE', env) || xdg('XDG_CACHE_HOME', '.cache');
+  const state = variable('SIGLIP2_STATE', env) || xdg('XDG_STATE_HOME', join('.local', 'state'));
+  return { cache, state, scratch: variable('SIGLIP2_SCRATCH', env) || join(state, 'scratch') };
 }

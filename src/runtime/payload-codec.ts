@@ -2,12 +2,13 @@ import { createCipheriv, createDecipheriv, createHash, randomBytes } from 'node:
 import { fileURLToPath } from 'node:url';
 import type { DataConverter, Payload, PayloadCodec } from '@temporalio/common';
 import { RunnerError } from './errors.ts';
+import { variable } from './variables.ts';
 
 const cipher = 'aes-256-gcm';
 const encoding = 'binary/encrypted';
 const ivBytes = 12;
 const tagBytes = 16;
-const variable = 'SIGLIP2_PAYLOAD_KEY';
+const keyVariable = 'SIGLIP2_PAYLOAD_KEY';
 
 const text = (bytes: Uint8Array | null | undefined) => Buffer.from(bytes ?? []).toString();
 
@@ -49,7 +50,7 @@ export function encryption(key: Uint8Array): PayloadCodec {
             'SetupMissing',
             other === id
               ? 'a payload of Temporal was changed after it was encrypted'
-              : `a payload of Temporal was encrypted under key ${other.slice(0, 16)}, and ${variable} is key ${id}: set the one that the run began with`,
+              : `a payload of Temporal was encrypted under key ${other.slice(0, 16)}, and ${keyVariable} is key ${id}: set the one that the run began with`,
             { cause },
           );
         }
@@ -78,13 +79,13 @@ export function payloadFromJson({ metadata, data }: PayloadJson): Payload {
 
 /** The key of the environment: 32 bytes in base64, as `openssl rand -base64 32` prints them; null when there is none. */
 export function payloadKey(env: NodeJS.ProcessEnv = process.env): Uint8Array | null {
-  const given = env[variable];
+  const given = variable(keyVariable, env);
   if (!given) return null;
   const key = Buffer.from(given, 'base64');
   if (key.length === 32 && /^[A-Za-z0-9+/]{43}=?$/.test(given.trim())) return key;
   throw new RunnerError(
     'SetupMissing',
-    `${variable} is not 32 bytes in base64; make a key with openssl rand -base64 32`,
+    `${keyVariable} is not 32 bytes in base64; make a key with openssl rand -base64 32`,
   );
 }
 

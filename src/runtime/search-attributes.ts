@@ -3,10 +3,10 @@ import { RunnerError } from './errors.ts';
 
 /** What runs and phases are found by in `temporal workflow list`; the numbers are those of Temporal's IndexedValueType. */
 export const searchAttributes = {
-  SiglipRun: { type: 'Keyword', value: 2 },
-  SiglipPhase: { type: 'Keyword', value: 2 },
-  SiglipState: { type: 'Keyword', value: 2 },
-  SiglipStep: { type: 'Int', value: 3 },
+  SiglipRun: { type: 'Keyword', value: 2, meaning: 'Name of the run.' },
+  SiglipPhase: { type: 'Keyword', value: 2, meaning: 'Name of the phase that a workflow trains.' },
+  SiglipState: { type: 'Keyword', value: 2, meaning: 'What it does, such as training, paused, waiting or done.' },
+  SiglipStep: { type: 'Int', value: 3, meaning: 'Step of its last commit.' },
 } as const;
 
 /** The part of a connection that this needs: of the client's and of the worker's alike. */

@@ -2,6 +2,7 @@ import { createRequire } from 'node:module';
 import util from 'node:util';
 import type { NodeJSKernelBackend } from '@tensorflow/tfjs-node-gpu/dist/nodejs_kernel_backend.js';
 import { RunnerError } from './errors.ts';
+import { variable } from './variables.ts';
 
 /**
  * The one place that loads TensorFlow, when it is first used. Only the trainer process and tests use it: libtensorflow
@@ -13,7 +14,7 @@ process.env.TF_CPP_MIN_LOG_LEVEL ??= '3';
 // One process owns a device, but not all of its memory from the start.
 process.env.TF_FORCE_GPU_ALLOW_GROWTH ??= 'true';
 // Whoever asks for the CPU gets it, whatever the library and the machine have.
-if (process.env.SIGLIP2_DEVICE === 'cpu') process.env.CUDA_VISIBLE_DEVICES = '-1';
+if (variable('SIGLIP2_DEVICE') === 'cpu') process.env.CUDA_VISIBLE_DEVICES = '-1';
 
 // tfjs-node 4.22 calls two functions that Node 23 removed.
 const legacy = util as unknown as Record<string, unknown>;

@@ -1,6 +1,7 @@
 import {
   type DeleteMarkerEntry,
   GetBucketVersioningCommand,
+  type GetBucketVersioningCommandOutput,
   ListMultipartUploadsCommand,
   type ListMultipartUploadsCommandOutput,
   ListObjectVersionsCommand,
@@ -8,20 +9,29 @@ import {
   type ObjectVersion,
   type S3Client,
 } from '@aws-sdk/client-s3';
+import { answerOf, isUnknownQuestion } from './answer.ts';
 import type { UnfinishedUpload } from './object-store.ts';
 
-/** What a bucket keeps that a listing of its objects does not show: versions, delete markers, parts. */
+/**
+ * What a bucket keeps that a listing of its objects does not show: versions, delete markers, parts. A store that does
+ * not know a question, or whose owner lets nobody ask it, counts as having none: tidying can do without.
+ */
 
-/** Whether a bucket has, or had, versions. A store that does not know the question has none. */
-export async function isVersioned(client: S3Client, bucket: string): Promise<boolean> {
+async function orElse<T, N>(question: Promise<T>, none: N): Promise<T | N> {
   try {
-    const { Status } = await client.send(new GetBucketVersioningCommand({ Bucket: bucket }));
-    return Status !== undefined;
+    return await question;
   } catch (error) {
-    const status = (error as { $metadata?: { httpStatusCode?: number } }).$metadata?.httpStatusCode;
-    if (status === 400 || status === 405 || status === 501) return false;
+    if (isUnknownQuestion(answerOf(error))) return none;
     throw error;
   }
+}
+
+/** Whether a bucket has, or had, versions that can be listed, and so deleted. */
+export async function isVersioned(client: S3Client, bucket: string): Promise<boolean> {
+  const none: GetBucketVersioningCommandOutput = { $metadata: {} };
+  const { Status } = await orElse(client.send(new GetBucketVersioningCommand({ Bucket: bucket })), none);
+  if (Status === undefined) return false;
+  return (await orElse(client.send(new ListObjectVersionsCommand({ Bucket: bucket, MaxKeys: 1 })), null)) !== null;
 }
 
 /** Versions and delete markers under a prefix. */
@@ -41,11 +51,13 @@ export async function* listVersions(
   }
 }
 
+/** Uploads in parts under a prefix that have not ended. */
 export async function* listUploads(client: S3Client, bucket: string, prefix: string): AsyncIterable<UnfinishedUpload> {
   let next: { KeyMarker?: string | undefined; UploadIdMarker?: string | undefined } | null = {};
   while (next) {
-    const page: ListMultipartUploadsCommandOutput = await client.send(
-      new ListMultipartUploadsCommand({ Bucket: bucket, Prefix: prefix, ...next }),
+    const page: ListMultipartUploadsCommandOutput = await orElse(
+      client.send(new ListMultipartUploadsCommand({ Bucket: bucket, Prefix: prefix, ...next })),
+      { $metadata: {} },
     );
     // Not every server heeds the prefix.
     for (const { Key, UploadId, Initiated } of page.Uploads ?? [])

@@ -7,11 +7,13 @@ import {
   CompleteMultipartUploadCommand,
   CreateMultipartUploadCommand,
   HeadObjectCommand,
+  type HeadObjectCommandOutput,
   PutObjectCommand,
   type S3Client,
   UploadPartCommand,
 } from '@aws-sdk/client-s3';
 import { RunnerError } from '../runtime/errors.ts';
+import { sendingMs } from './patience.ts';
 import { retryConflict } from './retry.ts';
 
 export interface Upload {
@@ -36,10 +38,15 @@ const mostParts = 10_000;
 const smallestPart = 5 * 1024 * 1024;
 
 /**
- * Requests with bodies of a checkpoint are signed with the CRC32 that the store checks, not with another sha256 of the
- * body on both sides: the bytes were hashed when they were written, are hashed again here before the object is made,
- * and whoever reads them hashes them.
+ * Requests with bodies of a checkpoint go with the CRC32 that the store checks, and are not signed with another sha256
+ * of the body on both sides: the bytes were hashed when they were written, are hashed again here before the object is
+ * made, and whoever reads them hashes them. A store that takes no CRC32 (AWS_REQUEST_CHECKSUM_CALCULATION=when_required)
+ * gets the signed sha256 after all, so that bytes are checked on the way.
  */
+async function takesCrc(client: S3Client): Promise<boolean> {
+  return (await client.config.requestChecksumCalculation()) !== 'WHEN_REQUIRED';
+}
+
 function unsignedBody<T extends PutObjectCommand | UploadPartCommand>(command: T): T {
   // Of either command the stack is the same but for the types of what goes through.
   (command.middlewareStack as PutObjectCommand['middlewareStack']).add(
@@ -58,22 +65,24 @@ export async function uploadFile(client: S3Client, upload: Upload): Promise<stri
   const target = { Bucket: upload.bucket, Key: upload.key };
   const type = upload.contentType === undefined ? {} : { ContentType: upload.contentType };
   const condition = upload.ifAbsent ? { IfNoneMatch: '*' } : {};
+  const crc = await takesCrc(client);
   if (upload.bytes <= upload.multipartAbove) {
     const body = await readBytes(upload, 0, upload.bytes);
     checkHash(upload, createHash('sha256').update(body).digest('hex'));
-    const checked = { Body: body, ContentLength: body.length, ChecksumCRC32: checksum(body) };
-    const put = () =>
-      client.send(
-        unsignedBody(new PutObjectCommand({ ...target, ...type, ...checked, ...condition })),
-        sending(upload.signal),
-      );
+    const whole = { ...target, ...type, Body: body, ContentLength: body.length, ...condition };
+    const command = () =>
+      crc
+        ? unsignedBody(new PutObjectCommand({ ...whole, ChecksumCRC32: checksum(body) }))
+        : new PutObjectCommand(whole);
+    const put = () => client.send(command(), sending(upload.signal, body.length));
     return (await retryConflict(put)).ETag;
   }
   // Without the algorithm here versitygw refuses the checksums at completion (InvalidPart).
-  const create = new CreateMultipartUploadCommand({ ...target, ...type, ChecksumAlgorithm: 'CRC32' });
-  const { UploadId } = await client.send(create, sending(upload.signal));
+  const algorithm = crc ? ({ ChecksumAlgorithm: 'CRC32' } as const) : {};
+  const create = new CreateMultipartUploadCommand({ ...target, ...type, ...algorithm });
+  const { UploadId } = await client.send(create, sending(upload.signal, 0));
   try {
-    const parts = await uploadParts(client, upload, UploadId!);
+    const parts = await uploadParts(client, upload, UploadId!, crc);
     return await complete(client, upload, UploadId!, parts, condition);
   } catch (error) {
     // Best effort: what stays behind when the server is gone is swept later.
@@ -83,7 +92,7 @@ export async function uploadFile(client: S3Client, upload: Upload): Promise<stri
 }
 
 /** Reads part by part in order, which the hash needs, and sends a few of them at once. */
-async function uploadParts(client: S3Client, upload: Upload, uploadId: string): Promise<CompletedPart[]> {
+async function uploadParts(client: S3Client, upload: Upload, uploadId: string, crc: boolean): Promise<CompletedPart[]> {
   const size = Math.max(upload.partBytes, smallestPart, Math.ceil(upload.bytes / mostParts));
   const hash = createHash('sha256');
   const parts: CompletedPart[] = [];
@@ -92,7 +101,7 @@ async function uploadParts(client: S3Client, upload: Upload, uploadId: string): 
   const stop = new AbortController();
   const signal = upload.signal ? AbortSignal.any([upload.signal, stop.signal]) : stop.signal;
   const send = async (number: number, body: Buffer) => {
-    const part = { PartNumber: number, ChecksumCRC32: checksum(body) };
+    const part = { PartNumber: number, ...(crc && { ChecksumCRC32: checksum(body) }) };
     const command = new UploadPartCommand({
       Bucket: upload.bucket,
       Key: upload.key,
@@ -101,7 +110,7 @@ async function uploadParts(client: S3Client, upload: Upload, uploadId: string): 
       ContentLength: body.length,
       ...part,
     });
-    const { ETag } = await client.send(unsignedBody(command), sending(signal));
+    const { ETag } = await client.send(crc ? unsignedBody(command) : command, sending(signal, body.length));
     parts[number - 1] = { ...part, ...(ETag === undefined ? {} : { ETag }) };
   };
   try {
@@ -134,13 +143,14 @@ async function complete(
   const target = { Bucket: upload.bucket, Key: upload.key };
   const whole = { ...target, UploadId: uploadId, MultipartUpload: { Parts: parts }, ...condition };
   try {
-    const join = () => client.send(new CompleteMultipartUploadCommand(whole), sending(upload.signal));
+    // One long silence while the server joins the parts.
+    const join = () => client.send(new CompleteMultipartUploadCommand(whole), sending(upload.signal, null));
     return (await retryConflict(join)).ETag;
   } catch (error) {
     // The answer of an earlier try may have been lost: then the upload is gone because the object is there.
     if ((error as Error).name !== 'NoSuchUpload') throw error;
     const found = await client.send(new HeadObjectCommand({ ...target, ChecksumMode: 'ENABLED' })).catch(() => null);
-    if (found?.ContentLength !== upload.bytes || found.ChecksumCRC32 !== compositeChecksum(parts)) throw error;
+    if (found?.ContentLength !== upload.bytes || !isOf(parts, found)) throw error;
     return found.ETag;
   }
 }
@@ -171,9 +181,12 @@ export function changed({ path }: { path: string }, cause?: unknown): RunnerErro
   );
 }
 
-function sending(signal: AbortSignal | undefined): { requestTimeout: number; abortSignal?: AbortSignal } {
-  // The answer comes after the body, whose time depends on the link: only silence is a failure.
-  return { requestTimeout: 0, ...(signal ? { abortSignal: signal } : {}) };
+/** @param bytes of the body, null for what may take as long as it likes */
+function sending(
+  signal: AbortSignal | undefined,
+  bytes: number | null,
+): { requestTimeout: number; abortSignal?: AbortSignal } {
+  return { requestTimeout: bytes === null ? 0 : sendingMs(bytes), ...(signal ? { abortSignal: signal } : {}) };
 }
 
 function checksum(bytes: Buffer): string {
@@ -182,8 +195,12 @@ function checksum(bytes: Buffer): string {
   return buffer.toString('base64');
 }
 
-/** S3's checksum of a multipart object: that of its parts' checksums, and their number. */
-function compositeChecksum(parts: readonly CompletedPart[]): string {
-  const sums = Buffer.concat(parts.map((part) => Buffer.from(part.ChecksumCRC32 ?? '', 'base64')));
-  return `${checksum(sums)}-${parts.length}`;
+/** Whether an object was made of these parts: S3's checksum of one is that of its parts' checksums, and so is its ETag. */
+function isOf(parts: readonly CompletedPart[], { ChecksumCRC32, ETag = '' }: HeadObjectCommandOutput): boolean {
+  if (parts.every((part) => part.ChecksumCRC32 !== undefined)) {
+    const sums = Buffer.concat(parts.map((part) => Buffer.from(part.ChecksumCRC32!, 'base64')));
+    return ChecksumCRC32 === `${checksum(sums)}-${parts.length}`;
+  }
+  const sums = Buffer.concat(parts.map((part) => Buffer.from((part.ETag ?? '').replaceAll('"', ''), 'hex')));
+  return ETag.replaceAll('"', '') === `${createHash('md5').update(sums).digest('hex')}-${parts.length}`;
 }

@@ -14,12 +14,15 @@ import {
 } from '@aws-sdk/client-s3';
 import { storeEnvironment } from '../runtime/environment.ts';
 import { isRunnerError, RunnerError } from '../runtime/errors.ts';
+import { variable } from '../runtime/variables.ts';
 import { copyObject } from './copy.ts';
 import { type RequestContext, storageError, withoutSecrets } from './errors.ts';
 import { isVersioned, listUploads, listVersions } from './leftovers.ts';
 import { changed, uploadFile } from './multipart.ts';
 import type { ObjectInfo, ObjectStore, PutFileOptions, PutOptions, UnfinishedUpload } from './object-store.ts';
-import { retryBroken, retryConflict } from './retry.ts';
+import { answerMs, connectMs, sendingMs, silenceMs, slowMs } from './patience.ts';
+import { askTwiceOfTheMoment, retryBroken, retryConflict } from './retry.ts';
+import { watchAnswers } from './watch-answers.ts';
 
 export interface S3Settings {
   /** Without one it is AWS itself. */
@@ -36,16 +39,13 @@ export interface S3Settings {
   readonly multipartAbove?: number;
   /** Bytes of a part, 16 MiB; raised where 10,000 of them would not do. */
   readonly partBytes?: number;
+  /** Time within which an answer must bring 512 bytes a second, 15 s. */
+  readonly slowMs?: number;
 }
 
 // The SDK is pinned to a version that runs on every Node that this project takes; the warning would be noise.
 process.env.AWS_SDK_JS_NODE_VERSION_SUPPORT_WARNING_DISABLED ??= 'true';
 
-// A server that is gone is seen in seconds; waiting for it to come back belongs to the caller, who can heartbeat.
-const connectMs = 3_000;
-const answerMs = 15_000;
-/** Idle time of a socket. Completing a large upload is one long silence while the server joins the parts. */
-const silenceMs = 120_000;
 const streamBytes = 8 * 1024 * 1024;
 
 /** `ObjectStore` over one bucket of an S3-compatible server. */
@@ -65,6 +65,9 @@ export class S3ObjectStore implements ObjectStore {
       ...(settings.endpoint === undefined ? {} : { endpoint: settings.endpoint }),
       ...(settings.credentials === undefined ? {} : { credentials: settings.credentials }),
       forcePathStyle: settings.forcePathStyle ?? settings.endpoint !== undefined,
+      // A token that was replaced in its file is looked for there: the SDK would know the file from its first look. It
+      // hands this on to the chain of credentials, though the type does not say so.
+      ...({ ignoreCache: true } as object),
       retryMode: 'standard',
       maxAttempts: settings.attempts ?? 3,
       requestHandler: {
@@ -74,6 +77,8 @@ export class S3ObjectStore implements ObjectStore {
         socketTimeout: silenceMs,
       },
     });
+    watchAnswers(this.client, settings.slowMs ?? slowMs);
+    askTwiceOfTheMoment(this.client);
   }
 
   /** Ends idle connections; the store can't be used afterwards. */
@@ -162,8 +167,7 @@ export class S3ObjectStore implements ObjectStore {
           ...(options.ifAbsent ? { IfNoneMatch: '*' } : {}),
           ...(options.ifMatch === undefined ? {} : { IfMatch: `"${options.ifMatch}"` }),
         }),
-        // The answer comes after the body, whose time depends on the link: only silence is a failure.
-        bytes.byteLength > 1024 * 1024 ? { requestTimeout: 0 } : {},
+        { requestTimeout: sendingMs(bytes.byteLength) },
       );
       return { etag: bareEtag(answer.ETag) };
     };
@@ -298,8 +302,7 @@ export class S3ObjectStore implements ObjectStore {
       endpoint: this.#settings.endpoint === undefined ? null : withoutSecrets(this.#settings.endpoint),
       bucket: this.bucket,
       key,
-      // Of a short id four characters would be most of it.
-      accessKeyEnding: id && id.length >= 12 ? id.slice(-4) : undefined,
+      accessKeyId: id,
     };
     return storageError(error, context);
   }
@@ -316,11 +319,9 @@ function bareEtag(etag: string | undefined): string {
  */
 export function objectStoreFromEnvironment(env: NodeJS.ProcessEnv = process.env): S3ObjectStore {
   const { source: _, ...settings } = storeEnvironment(env);
-  const {
-    AWS_ACCESS_KEY_ID: accessKeyId,
-    AWS_SECRET_ACCESS_KEY: secretAccessKey,
-    AWS_SESSION_TOKEN: sessionToken,
-  } = env;
+  const accessKeyId = variable('AWS_ACCESS_KEY_ID', env);
+  const secretAccessKey = variable('AWS_SECRET_ACCESS_KEY', env);
+  const sessionToken = variable('AWS_SESSION_TOKEN', env);
   // The chain reads process.env only; what another environment says is given to it.
   if (settings.credentials || env === process.env || !accessKeyId || !secretAccessKey)
     return new S3ObjectStore(settings);

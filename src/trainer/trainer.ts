@@ -3,6 +3,7 @@ import { deviceProblem, hasNvidiaDriver } from '../runtime/device.ts';
 import { diskError } from '../runtime/disk.ts';
 import { isRunnerError, RunnerError } from '../runtime/errors.ts';
 import { nodeBackend, tf } from '../runtime/tensorflow.ts';
+import { variable } from '../runtime/variables.ts';
 import { Scoring } from '../scoring/scoring.ts';
 import { measureStep } from './measure-step.ts';
 import type { FromTrainer, ToTrainer, TrainerJob } from './protocol.ts';
@@ -85,7 +86,7 @@ async function perform(id: number, job: TrainerJob): Promise<unknown> {
 }
 
 const device = nodeBackend().isUsingGpuDevice ? 'gpu' : 'cpu';
-const problem = deviceProblem(device, process.env.SIGLIP2_DEVICE, hasNvidiaDriver());
+const problem = deviceProblem(device, variable('SIGLIP2_DEVICE'), hasNvidiaDriver());
 if (problem) throw new RunnerError('DeviceMissing', problem);
 send({
   type: 'ready',

@@ -1,5 +1,6 @@
 import { writeFile } from 'node:fs/promises';
 import { isRunnerError } from '../../src/runtime/errors.ts';
+import { exitCodes } from '../../src/runtime/exit-codes.ts';
 import { parseArguments } from './arguments.ts';
 import { busyWarning, describeMachine, machineLine } from './machine.ts';
 import { measureMatmulPeak } from './matmul.ts';
@@ -26,7 +27,8 @@ if (!anyWanted(options.only)) {
   process.exit(1);
 }
 // Without this a signal would leave services and folders behind.
-for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.on(signal, () => process.exit(130));
+for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const)
+  process.on(signal, () => process.exit(exitCodes.interrupted.code));
 
 let described = '';
 

@@ -253,12 +253,13 @@ describe('finding commits', () => {
   });
 
   test('a hint that is behind, missing or nonsense is repaired, and one that is right stays', async () => {
+    // Of step 400 the manifest is gone: the hint is to what can be read.
     const key = 'runs/find/pretrain/latest.json';
     for (const wrong of ['{"version":1}', 'not JSON', null]) {
       if (wrong === null) await store.delete(key);
       else await store.put(key, wrong);
       await repairHint(store, phase);
-      expect((await hint('find')).step).toBe(400);
+      expect((await hint('find')).step).toBe(300);
     }
     const { etag } = (await store.head(key))!;
     await repairHint(store, phase);

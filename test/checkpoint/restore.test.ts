@@ -3,13 +3,16 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import { type CommitOutcome, commitCheckpoint } from '../../src/checkpoint/commit.ts';
+import { readCommit } from '../../src/checkpoint/commits.ts';
 import { toDocument } from '../../src/checkpoint/documents.ts';
+import { commitKey } from '../../src/checkpoint/keys.ts';
 import { pullCheckpoint } from '../../src/checkpoint/pull.ts';
 import { restoreCheckpoint } from '../../src/checkpoint/restore.ts';
 import type { Manifest } from '../../src/checkpoint/types.ts';
 import { sha256 } from '../../src/runtime/hash.ts';
 import { SafetensorsFile } from '../../src/safetensors/safetensors.ts';
 import type { S3ObjectStore } from '../../src/storage/s3.ts';
+import { type Fault, startFaultProxy } from '../storage/fault-proxy.ts';
 import { startServer, type TestServer } from '../storage/versitygw.ts';
 import { makeSnapshot } from './snapshot.ts';
 
@@ -152,6 +155,34 @@ describe('restoring', () => {
     },
   );
 
+  test('one bad answer is asked again: a byte that turned over above 8 MB, a 404 of commit, manifest or file', async () => {
+    const { ref, commit } = await committed(400, { floats: 3_000_000 });
+    const proxy = await startFaultProxy(server.endpoint);
+    const doubtful = server.store({ endpoint: proxy.endpoint });
+    const on =
+      (start: string): Fault['at'] =>
+      ({ line }) =>
+        line.startsWith(start);
+    const missing = { status: 404, code: 'NoSuchKey' };
+    proxy.faults = [
+      { at: on(`HEAD /test/${commitKey(commit)}`), act: missing },
+      { at: on(`HEAD /test/${ref.prefix}manifest.json`), act: missing },
+      { at: on(`HEAD /test/${ref.prefix}training-moments.safetensors`), act: missing },
+      { at: on(`GET /test/${ref.prefix}model.safetensors`), act: 'flip' },
+    ];
+    try {
+      expect(await readCommit(doubtful, commit)).toEqual(commit);
+      const { manifest } = await restoreCheckpoint(doubtful, ref, folder);
+      for (const file of manifest.state) expect(sha256(await readFile(join(folder, file.path)))).toBe(file.sha256);
+      const asked = (start: string) => proxy.lines.filter((line) => line.startsWith(start)).length;
+      expect(asked(`HEAD /test/${commitKey(commit)}`)).toBe(2);
+      // Three ranges, twice.
+      expect(asked(`GET /test/${ref.prefix}model.safetensors`)).toBe(6);
+    } finally {
+      await proxy.close();
+    }
+  });
+
   test('an object that is missing or cut short is damage too', async () => {
     const { ref } = await committed();
     const key = `${ref.prefix}model.safetensors`;
@@ -265,9 +296,7 @@ describe('pulling', () => {
       step: 50,
     });
     expect(await readdir(folder)).toContain('training-moments.safetensors');
-    expect(log[0]).toBe(
-      'pulled has the phases distill, pretrain; the one that committed last is taken, pulled/PHASE takes another',
-    );
+    expect(log[0]).toBe('pulled has the phases distill, pretrain; distill committed last, pulled/PHASE takes another');
   });
 
   test('what is not there is one clear sentence', async () => {
@@ -275,6 +304,30 @@ describe('pulling', () => {
       await expect(pullCheckpoint(store, what, folder)).rejects.toMatchObject({ code: 'ObjectMissing' });
     for (const what of ['', '..', 'a/b/c', 'run@100', 'run/phase@', 'run/phase@-1', 'run/../x', 'a b'])
       await expect(pullCheckpoint(store, what, folder)).rejects.toThrow('type RUN, RUN/PHASE or RUN/PHASE@STEP');
+  });
+
+  test('three at once into one folder take turns, and each ends with what it asked for', async () => {
+    const lines: string[] = [];
+    const log = (line: string) => lines.push(line);
+    const pulls = [200, 200, 100].map((step) => pullCheckpoint(store, `${run}/pretrain@${step}`, folder, { log }));
+    expect((await Promise.all(pulls)).map(({ step }) => step)).toEqual([200, 200, 100]);
+    expect(lines.filter((line) => line.startsWith('another pull is at'))).toHaveLength(2);
+    expect((await readdir(folder)).sort()).toEqual(['config.json', 'manifest.json', 'model.safetensors']);
+    const { step, state } = JSON.parse(String(await readFile(join(folder, 'manifest.json')))) as Manifest;
+    expect([100, 200]).toContain(step);
+    expect(sha256(await readFile(join(folder, 'model.safetensors')))).toBe(state[0]?.sha256);
+  });
+
+  test('a folder that can not be written to is one clear sentence', async () => {
+    await writeFile(join(folder, 'file'), '');
+    for (const [target, code] of [
+      ['/proc/siglip2', 'ENOENT'],
+      [join(folder, 'file'), 'ENOTDIR'],
+      [join(folder, 'file', 'below'), 'ENOTDIR'],
+    ] as const)
+      await expect(pullCheckpoint(store, run, target)).rejects.toThrow(
+        `${target} can't be written to (${code}); name a folder that can, on a disk with room`,
+      );
   });
 
   test('a run falls back to the newest that verifies and says so; a step that is damaged fails', async () => {

@@ -1,11 +1,12 @@
 import { spawn } from 'node:child_process';
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { trainShard } from '../../activities/train-shard.ts';
 import { type Hands, hands, planOf, shard } from '../activities/fixture.ts';
+import { startFaultProxy } from '../storage/fault-proxy.ts';
 import { startServer, type TestServer } from '../storage/versitygw.ts';
 
 const root = fileURLToPath(new URL('../..', import.meta.url));
@@ -28,8 +29,11 @@ afterAll(async () => {
 
 /** Types a command, with the store of this test and a Temporal that is not there. */
 async function type(...args: string[]): Promise<{ code: number; out: string; said: string }> {
-  const { endpoint, bucket, credentials } = server.settings as {
-    endpoint: string;
+  return typeAt(server.endpoint, ...args);
+}
+
+async function typeAt(endpoint: string, ...args: string[]): Promise<{ code: number; out: string; said: string }> {
+  const { bucket, credentials } = server.settings as {
     bucket: string;
     credentials: { accessKeyId: string; secretAccessKey: string };
   };
@@ -117,6 +121,41 @@ describe('siglip2', () => {
       expect(code, said).toBe(1);
       expect(said).toMatch(cases[i]![1]);
       expect(said).not.toMatch(/^ {4}at /m);
+    }
+  });
+
+  it('import, pull, rm and sweep try the store as a run does, and end with its words', async () => {
+    const proxy = await startFaultProxy(server.endpoint);
+    const into = (name: string) => join(folder, name);
+    const commands = (name: string) => [
+      ['import', '/no/such/model', 'made'],
+      ['pull', 'there', into(name)],
+      ['rm', 'there', '--yes'],
+      ['sweep', 'there'],
+    ];
+    const answers = (name: string, most = 4) =>
+      Promise.all(
+        commands(name)
+          .slice(0, most)
+          .map(async (args) => (await typeAt(proxy.endpoint, ...args)).said),
+      );
+    try {
+      const always = { at: () => true, times: 1000 };
+      proxy.faults = [{ ...always, act: { status: 200, html: '<title>login</title>' } }];
+      const console = `${proxy.endpoint} is not an S3 endpoint: it answered 200 with an HTML page; set AWS_ENDPOINT_URL to the address of the store's S3 API, which is not that of its console\n`;
+      expect(await answers('console')).toEqual([console, console, console, console]);
+      proxy.faults = [{ ...always, act: { instead: 200, of: 412 } }];
+      for (const said of await answers('careless', 2))
+        expect(said).toMatch(/^the store of bucket test ignores If-None-Match, so two workers [^\n]*\n$/);
+      // Whoever may only read pulls all the same.
+      proxy.faults = [
+        { at: ({ line }) => /^(PUT|DELETE)/.test(line), act: { status: 403, code: 'AccessDenied' }, times: 1000 },
+      ];
+      const pulled = await typeAt(proxy.endpoint, 'pull', 'there', into('read'));
+      expect(pulled.out).toMatch(/read holds there\/pretrain@30, sha256 [0-9a-f]{64}\n/);
+      expect(readdirSync(into('read'))).toContain('model.safetensors');
+    } finally {
+      await proxy.close();
     }
   });
 

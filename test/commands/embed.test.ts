@@ -1,7 +1,10 @@
+import { spawn } from 'node:child_process';
 import { readFileSync } from 'node:fs';
 import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { setTimeout as delay } from 'node:timers/promises';
+import { fileURLToPath } from 'node:url';
 import sharp from 'sharp';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { embed } from '../../src/commands/embed.ts';
@@ -31,6 +34,26 @@ beforeAll(async () => {
 afterAll(() => rm(folder, { recursive: true, force: true }));
 
 describe('siglip2 embed', () => {
+  it('gives a slow reader of its JSON every byte', async () => {
+    const many = Array.from({ length: 420 }, (_, i) => `text ${i}`);
+    const image = many.map((_, i) => pictures[i % pictures.length]!);
+    const args = ['embed', '--model', folder, '--json', '--image', ...image, '--text', ...many];
+    const child = spawn(process.execPath, ['--import', 'tsx', 'src/cli.ts', ...args], {
+      cwd: fileURLToPath(new URL('../..', import.meta.url)),
+      stdio: ['ignore', 'pipe', 'inherit'],
+    });
+    const code = new Promise((resolve) => child.on('close', resolve));
+    let text = '';
+    for await (const chunk of child.stdout) {
+      text += chunk;
+      await delay(5);
+    }
+    expect(await code).toBe(0);
+    expect(text.length).toBeGreaterThan(3_500_000);
+    const { logits_per_text } = JSON.parse(text);
+    expect([logits_per_text.length, logits_per_text.at(-1).length]).toEqual([420, 420]);
+  });
+
   it('gives the logits of transformers for files and texts, and rows of length one', async () => {
     const found = await embed({ model: folder, image: pictures, text: texts, patches: 256 });
     expect(found.logits_per_text).toHaveLength(texts.length);

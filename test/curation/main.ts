@@ -2,7 +2,6 @@ import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { Client, Connection } from '@temporalio/client';
-import { Command } from 'commander';
 import { watchRun } from '../../infra/demo/watch.ts';
 import { makeEmojiDataset } from '../../infra/emoji/make.ts';
 import { makeNoisyEmojiDatasets } from '../../infra/emoji/noisy.ts';
@@ -10,8 +9,10 @@ import { startServices } from '../../infra/services/start.ts';
 import { createProgress } from '../../infra/setup/progress.ts';
 import { metricsPrefix } from '../../src/checkpoint/keys.ts';
 import type { EvaluationReport } from '../../src/evaluate/report.ts';
+import { endProcess } from '../../src/runtime/end-process.ts';
 import { S3ObjectStore } from '../../src/storage/s3.ts';
 import type { RecipeResult, siglip2Recipe } from '../../workflows/recipe.ts';
+import { type CurationOptions, curationProgram } from './arguments.ts';
 import { margin, type Outcome, table } from './outcome.ts';
 
 /**
@@ -19,26 +20,12 @@ import { margin, type Outcome, table } from './outcome.ts';
  * come and, on as many examples, under active curation; held-out zero-shot of each, for several seeds, and the share of
  * noise among what was chosen. The teacher is trained once.
  */
-const program = new Command('npm run curation --')
-  .description('Trains a small student with and without active curation on noisy emoji, and compares them.')
-  .option('--seeds <number>', 'how many', (text) => Number(text), 3)
-  .option('--noise <share>', 'planted noise in the data', (text) => Number(text), 0.4)
-  .option('--recipe <file>', 'phases teacher and curated, and students', 'infra/recipes/emoji-acid.json')
-  .option('--json <file>', 'write the figures to a file as well');
-
-interface Options {
-  readonly seeds: number;
-  readonly noise: number;
-  readonly recipe: string;
-  readonly json?: string;
-}
-
 interface Written {
   seed: number;
   phases: { name: string; curation?: { teacher: unknown } }[];
 }
 
-async function main({ seeds, noise, recipe, json }: Options): Promise<void> {
+async function main({ seeds, noise, recipe, json }: CurationOptions): Promise<void> {
   const folder = mkdtempSync(join(tmpdir(), 'siglip2-curation-'));
   const progress = createProgress();
   const environment = { SIGLIP2_STATE: folder };
@@ -118,7 +105,8 @@ async function noiseOf(store: S3ObjectStore, run: string, phase: string): Promis
   return Object.fromEntries(means);
 }
 
-const options = program.parse().opts<Options>();
+const program = curationProgram();
+const options = program.parse().opts<CurationOptions>();
 if (!Number.isInteger(options.seeds) || options.seeds < 1) program.error('--seeds is a whole number from 1');
 if (!(options.noise > 0 && options.noise < 1)) program.error('--noise is a share between 0 and 1');
 try {
@@ -127,4 +115,4 @@ try {
   process.stderr.write(`${(error as Error).message}\n`);
   process.exitCode = 1;
 }
-process.exit();
+await endProcess();

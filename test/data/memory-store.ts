@@ -1,9 +1,10 @@
 import { createHash } from 'node:crypto';
+import { readFileSync } from 'node:fs';
 import { Readable } from 'node:stream';
 import { RunnerError } from '../../src/runtime/errors.ts';
-import type { ObjectInfo, ObjectStore, UnfinishedUpload } from '../../src/storage/object-store.ts';
+import type { ObjectInfo, ObjectStore, PutOptions, UnfinishedUpload } from '../../src/storage/object-store.ts';
 
-/** The part of an object store that data reads, in memory: for faults that a real server does not have on call. */
+/** An object store in memory, for faults and orders of events that a real server does not have on call. */
 export class MemoryStore implements ObjectStore {
   readonly bucket = 'memory';
   readonly objects = new Map<string, Buffer>();
@@ -32,14 +33,18 @@ export class MemoryStore implements ObjectStore {
     return Readable.from(await this.get(key));
   }
 
-  async put(key: string, body: Uint8Array | string): Promise<{ etag: string }> {
+  async put(key: string, body: Uint8Array | string, options: PutOptions = {}): Promise<{ etag: string }> {
     const bytes = Buffer.from(body as Uint8Array);
+    const there = this.objects.get(key);
+    if (options.ifMatch !== undefined && !there) throw new RunnerError('ObjectMissing', `no object ${key}`);
+    if ((options.ifAbsent && there) || (options.ifMatch !== undefined && options.ifMatch !== etagOf(there!)))
+      throw new RunnerError('PreconditionFailed', `${key} was not written: another writer was first`);
     this.objects.set(key, bytes);
     return { etag: etagOf(bytes) };
   }
 
-  async putFile(): Promise<{ etag: string }> {
-    throw new Error('not needed here');
+  async putFile(key: string, path: string): Promise<{ etag: string }> {
+    return this.put(key, readFileSync(path));
   }
 
   async copy(from: string, to: string): Promise<void> {

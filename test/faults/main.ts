@@ -1,5 +1,6 @@
-import { Command } from 'commander';
 import { findUnreferenced, sweepRun } from '../../src/checkpoint/sweep.ts';
+import { endProcess } from '../../src/runtime/end-process.ts';
+import { type FaultOptions, faultsProgram } from './arguments.ts';
 import { acidRecipe, graphRecipe, type Run, type Site, startSite, tinyRecipe, until } from './harness.ts';
 import { insist, Killer } from './killer.ts';
 import { killSchedule } from './schedule.ts';
@@ -9,22 +10,6 @@ import { verifyCommits } from './verify.ts';
  * `npm run faults -- --kills N --seed S`: the long form of `kills.test.ts`. Runs one after another, in which worker,
  * trainer, S3 server and Temporal are killed at random points; every run must end by itself in the undisturbed state.
  */
-const program = new Command('npm run faults --')
-  .description('Kills what a run needs, at random points, and checks that every run ends in the undisturbed state.')
-  .option('--kills <number>', 'how many in all', (text) => Number(text), 50)
-  .option('--seed <number>', 'of the schedule', (text) => Number(text), 1)
-  .option('--weather', 'and cut networks, slow and failing stores, full disks', false)
-  .option('--graph', 'runs of the whole phase graph, in place of one phase', false)
-  .option('--acid', 'runs with a phase of active curation, in place of one phase', false);
-
-interface Options {
-  readonly weather: boolean;
-  readonly kills: number;
-  readonly seed: number;
-  readonly graph: boolean;
-  readonly acid: boolean;
-}
-
 const began = Date.now();
 const say = (line: string) =>
   process.stdout.write(`${((Date.now() - began) / 1000).toFixed(1).padStart(7)} s  ${line}\n`);
@@ -40,7 +25,7 @@ async function removeRun({ store }: Site, run: string): Promise<void> {
   for await (const { key } of store.list(`runs/${run}/`)) await store.delete(key);
 }
 
-async function main({ kills, seed, graph, acid, weather }: Options): Promise<void> {
+async function main({ kills, seed, graph, acid, weather }: FaultOptions): Promise<void> {
   const recipe = acid ? acidRecipe() : graph ? graphRecipe() : tinyRecipe();
   const schedule = killSchedule(kills, seed, { weather });
   say(`${kills} kills with seed ${seed}:`);
@@ -84,7 +69,8 @@ async function haunted(site: Site, killer: Killer, recipe: object): Promise<void
   say('every run ended by itself with the same state');
 }
 
-const { kills, seed, graph, acid, weather } = program.parse().opts<Options>();
+const program = faultsProgram();
+const { kills, seed, graph, acid, weather } = program.parse().opts<FaultOptions>();
 if (!Number.isInteger(kills) || kills < 1 || !Number.isInteger(seed) || seed < 0)
   program.error('--kills is a whole number from 1, --seed one from 0');
 for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => process.exit(1));
@@ -94,4 +80,4 @@ try {
   say((error as Error).message);
   process.exitCode = 1;
 }
-process.exit();
+await endProcess();

@@ -4,7 +4,6 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { ListMultipartUploadsCommand } from '@aws-sdk/client-s3';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { probeConditionalWrites } from '../../src/storage/conditional-writes.ts';
 import { copyObject } from '../../src/storage/copy.ts';
 import type { ObjectInfo } from '../../src/storage/object-store.ts';
 import type { S3ObjectStore } from '../../src/storage/s3.ts';
@@ -95,19 +94,6 @@ describe('objects', () => {
       code: 'PreconditionFailed',
     });
     expect(String(await store.get('a/once'))).toBe('third');
-  });
-
-  test('this server keeps conditions, and the probe leaves nothing behind', async () => {
-    await probeConditionalWrites(store);
-    expect(await keys('runs/')).toEqual([]);
-  });
-
-  test('a store that forgets the conditions is found out', async () => {
-    const careless = Object.assign(Object.create(store), {
-      put: (key: string, body: string) => store.put(key, body),
-      delete: (key: string) => store.delete(key),
-    });
-    await expect(probeConditionalWrites(careless)).rejects.toMatchObject({ code: 'ConditionalWritesMissing' });
   });
 
   test('a copy is equal, by one request and in parts, with characters that need quoting', async () => {

@@ -1,5 +1,5 @@
 import { type ChildProcess, spawn } from 'node:child_process';
-import { mkdir, mkdtemp, rm } from 'node:fs/promises';
+import { mkdir, mkdtemp, rm, utimes } from 'node:fs/promises';
 import { connect } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -21,6 +21,8 @@ export interface TestServer {
   readonly environment: Readonly<Record<string, string>>;
   /** A store over a bucket of this server, with fewer attempts or other credentials if wanted. */
   store(changes?: Partial<S3Settings>): S3ObjectStore;
+  /** Lets an object of the bucket be as old as that. */
+  age(key: string, ms: number): Promise<void>;
   kill(): Promise<void>;
   restart(): Promise<void>;
   stop(): Promise<void>;
@@ -70,6 +72,10 @@ export async function startServer({ versions = false } = {}): Promise<TestServer
       const store = new S3ObjectStore({ ...settings, ...changes });
       stores.push(store);
       return store;
+    },
+    async age(key, ms) {
+      const then = new Date(Date.now() - ms);
+      await utimes(join(folder, 'root', settings.bucket, key), then, then);
     },
     kill,
     restart: start,

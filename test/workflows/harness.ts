@@ -73,6 +73,7 @@ export function activities(changes: Partial<Activities> = {}): Activities {
   const all: Activities = {
     plan: async ({ run }) => runPlanOf(run),
     planPhase: async ({ run, phase = 'pretrain' }) => ({ ...planOf(run, 30, 10), phase }),
+    beginPhase: async ({ revision }) => ({ revision, from: null, notes: [] }),
     trainShard: async (input) => resultOf(input, input.toStep),
     recoverCheckpoint: async () => null,
     replan: async ({ plan }) => plan,

@@ -5,7 +5,7 @@ import { type Client, WorkflowFailedError } from '@temporalio/client';
 import { Worker } from '@temporalio/worker';
 import { describe, expect, it } from 'vitest';
 import { plan as realPlan } from '../../activities/plan.ts';
-import type { RunPlan, ShardInput } from '../../activities/types.ts';
+import type { RunPlan, ShardInput, SweepInput } from '../../activities/types.ts';
 import { checkpointDamaged } from '../../src/checkpoint/damage.ts';
 import { RunnerError } from '../../src/runtime/errors.ts';
 import { S3ObjectStore } from '../../src/storage/s3.ts';
@@ -140,6 +140,35 @@ describe('a run', () => {
       });
       expect(tries).toBe(3);
       expect(await run.query<Status>('status')).toMatchObject({ state: 'failed', step: 10, failure: failure.message });
+    });
+  });
+
+  it('comes to its end though nothing can be tidied, and says so in its history', async () => {
+    let sweeps = 0;
+    const sweep = async ({ plan }: SweepInput) => {
+      if (plan) throw new RunnerError('StorageRefused', 'the store does not list uploads');
+      sweeps++;
+      throw new RunnerError('StorageUnavailable', 'the store is away');
+    };
+    const pruneCheckpoints = async () => {
+      throw new RunnerError('StorageRefused', 'the store deletes nothing');
+    };
+    const kept = { ...runPlanOf('untidy'), phases: [{ ...planOf('untidy', 20, 10), keep: 2 }] };
+    const began = Date.now();
+    await temporal.serving({ plan: async () => kept, sweep, pruneCheckpoints }, async (client) => {
+      const run = await start(client, 'untidy');
+      expect((await run.result()).phases).toMatchObject([{ checkpoint: { step: 20 }, export: { bytes: 1 } }]);
+      expect(sweeps).toBe(5);
+      expect(Date.now() - began).toBeLessThan(40_000);
+      const { pretrain } = await run.query<Record<string, { what: string }[]>>('history');
+      expect(pretrain?.at(-1)?.what).toBe('not tidied: the store is away; npm run siglip2 -- sweep untidy does it');
+      const phase = client.workflow.getHandle('untidy/pretrain');
+      const events = (await phase.query<Record<string, { what: string }[]>>('history')).pretrain ?? [];
+      expect(events.map(({ what }) => what).filter((what) => what.startsWith('not tidied'))).toEqual([
+        'not tidied: the store deletes nothing',
+        'not tidied: the store deletes nothing',
+        'not tidied: the store does not list uploads',
+      ]);
     });
   });
 

@@ -1,0 +1,139 @@
+import { readFile } from 'node:fs/promises';
+import { setTimeout as delay } from 'node:timers/promises';
+import { Command } from 'commander';
+import { deviceKind } from '../infra/setup/device.ts';
+import { doctor } from '../infra/setup/doctor.ts';
+import { addCheckpointCommands } from './commands/checkpoint-commands.ts';
+import { serveCodec } from './commands/codec-server.ts';
+import { formatStatus } from './commands/format-status.ts';
+import { addModelCommands } from './commands/model-commands.ts';
+import { print, say } from './commands/output.ts';
+import { planFile } from './commands/plan-file.ts';
+import { readRunStatus } from './commands/run-status.ts';
+import { connect } from './commands/temporal-client.ts';
+import { deviceMemory } from './runtime/device-memory.ts';
+import { isRead } from './runtime/end-process.ts';
+import { printEnvironment } from './runtime/environment.ts';
+import { RunnerError } from './runtime/errors.ts';
+import { encryption, payloadKey } from './runtime/payload-codec.ts';
+import { codeVersion } from './runtime/version.ts';
+import { objectStoreFromEnvironment } from './storage/s3.ts';
+
+/** `npm run siglip2 --`: the few things that the Temporal CLI and the AWS CLI do not do. */
+export function createProgram(): Command {
+  const program = new Command('npm run siglip2 --')
+    .description('Checks recipes, shows runs, and looks after checkpoints and models.')
+    .version(codeVersion())
+    .showSuggestionAfterError()
+    .addHelpText(
+      'after',
+      `
+A run is started with the Temporal CLI:
+  eval "$(npm run -s siglip2 -- env)"
+  temporal workflow start --type siglip2Recipe --task-queue siglip2 --workflow-id NAME --input-file infra/recipes/emoji.json`,
+    );
+
+  program
+    .command('doctor')
+    .description('list every part with its version and its origin; for what is missing, say what to type')
+    .action(async () => {
+      const { text, good } = await doctor();
+      print(text);
+      if (!good) process.exitCode = 1;
+    });
+
+  program
+    .command('env')
+    .description('print lines that point temporal and aws at the services: eval "$(npm run -s siglip2 -- env)"')
+    .action(() => void print(printEnvironment()));
+
+  program
+    .command('plan <file>')
+    .description('check a recipe and say what it takes: parameters, steps, memory, operations, storage')
+    .option('--gpu-memory <gigabytes>', 'memory of the GPU that will train; by default, what this machine trains on')
+    .option('--json', 'print JSON')
+    .action(async (file: string, { json, gpuMemory }: { json?: boolean; gpuMemory?: string }) => {
+      const gigabytes = Number(gpuMemory ?? 1);
+      if (!(gigabytes > 0))
+        throw new RunnerError('RecipeInvalid', `--gpu-memory is ${gpuMemory}; allowed: a number above 0`);
+      const device =
+        gpuMemory === undefined ? await deviceMemory(deviceKind()) : ({ kind: 'gpu', bytes: gigabytes * 1e9 } as const);
+      print(await planFile(await readText(file), file, json === true, device));
+    });
+
+  program
+    .command('status <run>')
+    .description('say where a run stands; works without a worker and without Temporal')
+    .option('--watch', 'look again every two seconds until the run has ended')
+    .option('--json', 'print JSON, one line for each look')
+    .action(async (run: string, { watch, json }: { watch?: boolean; json?: boolean }) => {
+      const store = objectStoreFromEnvironment();
+      for (;;) {
+        const client = await connect();
+        const status = await readRunStatus(client, store, run);
+        await client?.connection.close();
+        const again = watch && (status.temporal === 'RUNNING' || client === null);
+        const clear = watch && process.stdout.isTTY && !json ? '\x1b[H\x1b[2J' : '';
+        print(clear + (json ? `${JSON.stringify(status)}\n` : formatStatus(status)));
+        if (!again || !isRead()) return;
+        await delay(2000);
+      }
+    });
+
+  addCheckpointCommands(program);
+  addModelCommands(program);
+
+  program
+    .command('codec')
+    .description('decrypt encrypted runs for the Temporal CLI and its web page, until Ctrl-C')
+    .option('--port <port>', 'port on 127.0.0.1', '8088')
+    .option('--origin <origin>', 'address of the web page', 'http://127.0.0.1:8233')
+    .action(async ({ port, origin }: { port: string; origin: string }) => {
+      const key = payloadKey();
+      if (!key)
+        throw new RunnerError('SetupMissing', 'SIGLIP2_PAYLOAD_KEY is not set: without a key nothing is encrypted');
+      const server = await serveCodec(encryption(key), Number(port), origin);
+      print(`http://127.0.0.1:${port}\n`);
+      await new Promise((resolve) => server.once('close', resolve));
+    });
+
+  program
+    .command('dataset <name>')
+    .description('make a data set in the bucket; the only one is emoji')
+    .option('--scenes <count>', 'also make this many scenes of several emoji, with boxes', '0')
+    .option(
+      '--noise <share>',
+      'also make a training set with this share of planted noise, such as 0.4, and a clean one',
+    )
+    .action(async (name: string, { scenes, noise }: { scenes: string; noise?: string }) => {
+      if (name !== 'emoji') throw new RunnerError('RecipeInvalid', `data set ${name} is not known; allowed: emoji`);
+      // Drawing needs packages that only development installs; the other commands go without.
+      const { makeEmojiDataset } = await import('../infra/emoji/make.ts');
+      const { makeNoisyEmojiDatasets } = await import('../infra/emoji/noisy.ts');
+      if (!/^\d{1,6}$/.test(scenes))
+        throw new RunnerError('RecipeInvalid', `--scenes is ${scenes}; allowed: a number of 0 to 999999`);
+      const store = objectStoreFromEnvironment();
+      const sets = noise === undefined ? null : await makeNoisyEmojiDatasets(store, { log: say, noise: Number(noise) });
+      const made = await makeEmojiDataset(store, { log: say, scenes: Number(scenes) });
+      const { train, heldOut, examples } = made;
+      print(`${examples.train} pictures in ${train}, ${examples.heldOut} of a style of their own in ${heldOut}\n`);
+      if (examples.scenes > 0) print(`${examples.scenes} scenes in ${made.scenes}\n`);
+      if (sets !== null) {
+        const { noisy, curated } = sets;
+        const kinds = Object.entries(noisy.noise).map(([kind, count]) => `${count} ${kind}`);
+        print(`${noisy.examples} pictures in ${noisy.train}, of them noise: ${kinds.join(', ')}\n`);
+        print(`${curated.examples} clean pictures in ${curated.train}\n`);
+      }
+    });
+  return program;
+}
+
+async function readText(file: string): Promise<string> {
+  return readFile(file, 'utf8').catch((cause) => {
+    throw new RunnerError(
+      'RecipeInvalid',
+      `${file} can't be read (${cause.code}); name a recipe file, such as infra/recipes/emoji.json`,
+      { cause },
+    );
+  });
+}

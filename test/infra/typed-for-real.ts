@@ -1,0 +1,20 @@
+/** The commands of the first half hour that page-run.test.ts types, in this order; all others are parsed alone. */
+export const typedForReal = [
+  'npm run up',
+  'eval "$(npm run -s siglip2 -- env)"',
+  'aws s3 cp --recursive ./shards "s3://$SIGLIP2_BUCKET/data/pets/train"',
+  'aws s3 cp --recursive ./held-out "s3://$SIGLIP2_BUCKET/data/pets/held-out"',
+  'npm run siglip2 -- plan pets.json',
+  'temporal workflow start --type siglip2Recipe --task-queue siglip2 --workflow-id pets --input-file pets.json',
+  'temporal workflow query --type status --workflow-id pets',
+  'temporal workflow update execute --workflow-id pets --name pause',
+  'npm run siglip2 -- status pets',
+  'npm run siglip2 -- metrics pets ./figures',
+  'temporal workflow update execute --workflow-id pets --name resume',
+  'temporal workflow update execute --workflow-id pets --name checkpointNow',
+  'temporal workflow cancel --workflow-id pets',
+  'npm run siglip2 -- ls pets',
+  'npm run siglip2 -- pull pets ./pets',
+  'npm run siglip2 -- embed --model ./pets --image cat.jpg --text "a cat" "a dog"',
+  'npm run siglip2 -- import ./siglip2-base-patch16-256 base',
+];
