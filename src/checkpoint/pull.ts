@@ -28,9 +28,9 @@ export interface PullOptions {
 const holdMs = 24 * 3_600_000;
 
 /**
- * Fetches RUN, RUN/PHASE or RUN/PHASE@STEP as a folder that `transformers` loads, with tokenizer and model card.
- * RUN/PHASE takes what the phase ended with, or else its newest checkpoint that verifies, and says so when that is an
- * older one; RUN takes the phase whose checkpoint is the youngest; RUN/PHASE@STEP is that one, or fails.
+ * Fetches RUN, RUN/PHASE or RUN/PHASE@STEP as a folder that `transformers` loads, with tokenizer and model card. RUN/PHASE
+ * takes what the phase ended with, or else its newest checkpoint that verifies, and says so when that is an older one; RUN
+ * takes the phase whose checkpoint is the youngest; RUN/PHASE@STEP is that one, or fails.
  */
 export async function pullCheckpoint(
   store: ObjectStore,
@@ -48,9 +48,7 @@ export async function pullCheckpoint(
     );
   const phases = [...new Set(found.map(({ phase }) => phase))].sort();
   if (phases.length > 1)
-    log(
-      `${what} has the phases ${phases.join(', ')}; the one that committed last is taken, ${what}/PHASE takes another`,
-    );
+    log(`${what} has the phases ${phases.join(', ')}; ${found[0]!.phase} committed last, ${what}/PHASE takes another`);
   makeFolder(folder, 'name');
   // Two that write into one folder would take each other's files; the second then finds them there.
   return withLock(

@@ -33,9 +33,10 @@ export function addModelCommands(program: Command): void {
 
   program
     .command('convert <source> <folder>')
-    .description('write a model as another Hugging Face folder, processor and tokenizer as they are')
+    .description('write a model folder or .npz as a Hugging Face folder of another type or file size')
     .option('--dtype <type>', 'number type: f32 or bf16', 'f32')
     .option('--max-shard-size <gigabytes>', 'split files that would be larger', '5')
+    .addHelpText('after', '\nWhat the folder says of its processor and tokenizer stays as it is.')
     .action(
       async (source: string, folder: string, { dtype, maxShardSize }: { dtype: string; maxShardSize: string }) => {
         if (dtype !== 'f32' && dtype !== 'bf16')
@@ -59,15 +60,18 @@ export function addModelCommands(program: Command): void {
 
   program
     .command('embed')
-    .description('compare images and texts with a model folder, as transformers does; --json prints the embeddings')
-    .requiredOption('--model <folder>', 'an exported, pulled or downloaded model, or an .npz of big_vision')
-    .option(
-      '--image <files...>',
-      'pictures; transparency is dropped and colour profiles are not looked at, as by Pillow',
-    )
+    .description('compare images and texts with a model folder; --json prints the embeddings')
+    .requiredOption('--model <folder>', 'folder of a pulled, exported or downloaded model')
+    .option('--image <files...>', 'pictures to embed')
     .option('--text <texts...>', 'texts to embed')
-    .option('--max-num-patches <count>', 'NaFlex: patches of an image; as the folder says where it is left out')
+    .option('--max-num-patches <count>', 'largest number of patches of an image, for NaFlex models')
     .option('--json', 'print JSON: image_embeds, text_embeds, logits_per_text')
+    .addHelpText(
+      'after',
+      `
+Pictures and texts are prepared as the files of the folder say, which is where the number of patches comes from too.
+Transparency is dropped and colour profiles are not looked at, as by Pillow's convert('RGB').`,
+    )
     .action(async (options: EmbedOptions & { maxNumPatches?: string; json?: boolean }) => {
       // The only command that computes: TensorFlow is loaded here.
       const { embed, formatEmbeddings } = await import('./embed.ts');

@@ -296,9 +296,7 @@ describe('pulling', () => {
       step: 50,
     });
     expect(await readdir(folder)).toContain('training-moments.safetensors');
-    expect(log[0]).toBe(
-      'pulled has the phases distill, pretrain; the one that committed last is taken, pulled/PHASE takes another',
-    );
+    expect(log[0]).toBe('pulled has the phases distill, pretrain; distill committed last, pulled/PHASE takes another');
   });
 
   test('what is not there is one clear sentence', async () => {

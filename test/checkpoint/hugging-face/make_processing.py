@@ -31,7 +31,7 @@ def rows(output):
 @torch.no_grad()
 def answer(folder, case):
     model = AutoModel.from_pretrained(folder).eval()
-    answered = {"images": [], "ids": [], "texts": []}
+    answered = {"images": [], "texts": []}
     if case["pictures"]:
         processor = AutoImageProcessor.from_pretrained(folder, backend="pil")
         for name in case["pictures"]:
@@ -42,7 +42,6 @@ def answer(folder, case):
         tokens = tokenizer(
             table["texts"], padding="max_length", max_length=table["length"], truncation=True, return_tensors="pt"
         )
-        answered["ids"] = tokens["input_ids"].tolist()
         answered["texts"] = rows(model.get_text_features(input_ids=tokens["input_ids"]))
     return answered
 

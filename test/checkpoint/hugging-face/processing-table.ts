@@ -20,7 +20,8 @@ export interface ProcessingCase {
   readonly pictures: readonly string[];
 }
 
-const all = ['plain.png', 'square.png', 'wide-gamut.jpg', 'cmyk.jpg', 'alpha.png', 'palette-alpha.png'];
+// Of an image with one clear colour Pillow's RGB still knows which one it was, and transformers lays that on white.
+const all = ['plain.png', 'square.png', 'wide-gamut.jpg', 'cmyk.jpg', 'alpha.png', 'grey-alpha.png'];
 const square = ['square.png'];
 const imagenet = { image_mean: [0.485, 0.456, 0.406], image_std: [0.229, 0.224, 0.225] };
 const texts = { pictures: [] as string[] };
@@ -116,6 +117,7 @@ export const modelOfCase = (kind: ProcessingCase['kind']): ModelConfig => ({
 });
 
 const tokenizers: Partial<Record<ProcessingCase['kind'], FolderFile[]>> = {};
+const tensors: Partial<Record<ProcessingCase['kind'], ReturnType<typeof tinyTensors>>> = {};
 
 /** Writes the folder of a case: a pure function of this file and of what it calls. */
 export async function writeCase(
@@ -144,7 +146,8 @@ export async function writeCase(
       } else await writeFile(join(folder, path), content);
     }
   }
-  await writeSafetensors(join(folder, 'model.safetensors'), tinyTensors(model));
+  tensors[kind] ??= tinyTensors(model);
+  await writeSafetensors(join(folder, 'model.safetensors'), tensors[kind]);
 }
 
 /** Writes all cases as `before/N`, and pictures, for make_processing.py. */

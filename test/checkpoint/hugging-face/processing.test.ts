@@ -8,7 +8,6 @@ import { writeModelFolder } from '../../../src/checkpoint/hugging-face/write-fol
 import { openModel } from '../../../src/checkpoint/open-model.ts';
 import { processingOf, requireTrainable } from '../../../src/checkpoint/processing.ts';
 import { embed } from '../../../src/commands/embed.ts';
-import { loadTokenizer } from '../../../src/data/example/tokenizer.ts';
 import { cases, caseTexts, modelOfCase, type ProcessingCase, picture, writeCase } from './processing-table.ts';
 
 /** What transformers answered to these folders, as they are and after `convert` alike: make_processing.py. */
@@ -16,7 +15,6 @@ const answers = JSON.parse(readFileSync(new URL('fixtures/processing.json', impo
   cases: {
     name: string;
     images: number[][];
-    ids: number[][];
     texts: number[][];
     after: Record<string, string>;
   }[];
@@ -48,10 +46,6 @@ describe('a folder with processors of its own', () => {
       ] as const) {
         expect(given).toHaveLength(wanted.length);
         for (const [i, row] of given.entries()) expect(cosine(row, wanted[i]!)).toBeCloseTo(1, 5);
-      }
-      if (one.tokenizer) {
-        const { texts } = await processingOf(path, modelOfCase(one.kind));
-        expect([...loadTokenizer(texts).tokenize(caseTexts, 12)]).toEqual(answer.ids.flat());
       }
       const converted = `${path}, converted`;
       const model = await openModel(path);
