@@ -7,6 +7,8 @@ export const benchmarks = {
   'step/vit-w256-d4': stepVariants,
   'step/s16': stepVariants,
   'step/emoji': stepVariants,
+  'contrast/32k': ['f32', 'bf16'],
+  'contrast/64k': ['bf16'],
   'trace/b16': ['f32', 'bf16'],
   'selection/768': ['16k-of-32k', '32k-of-64k'],
   'loader/emoji': ['cold', 'warm'],
