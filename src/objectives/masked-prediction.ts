@@ -21,10 +21,11 @@ export const maskedCount = (patches: number, share: number): number => Math.roun
  * Masked prediction (SigLIP 2, section 2.3, after TIPS, arXiv 2410.16512): where the student sees a mask token, it is
  * to tell what the teacher, which sees the whole of the same view, says of that patch. Every image has as many masked
  * patches, so the mean over rows is iBOT's mean over images of means over patches. The centre is over all patches.
+ * The mask token starts at zero, as iBOT's does.
  */
 export const maskedPrediction: Objective<MaskedPredictionSettings> = {
   parameters: (settings, { vision }) => [
-    { name: token, shape: [vision.width], init: { kind: 'normal', std: 0.02 }, decay: false },
+    { name: token, shape: [vision.width], init: { kind: 'constant', value: 0 }, decay: false },
     ...dinoHeadSpecs(head, vision.width, settings),
   ],
   state: ({ prototypes }) => [{ name: center, shape: [prototypes], value: 0 }],
