@@ -9,6 +9,7 @@ export const benchmarks = {
   'step/emoji': stepVariants,
   'contrast/32k': ['f32', 'bf16'],
   'contrast/64k': ['bf16'],
+  'patch-head/b16': ['f32', 'bf16'],
   'trace/b16': ['f32', 'bf16'],
   'selection/768': ['16k-of-32k', '32k-of-64k'],
   'loader/emoji': ['cold', 'warm'],

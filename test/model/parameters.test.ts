@@ -94,7 +94,7 @@ describe('initialisation', () => {
     const specs = decoderSpecs({ vision, text }, { depth: 1 });
     const keys = specs.find(({ name }) => name === 'decoder.layers.0.encoder_attn.k_proj.weight')!;
     expect(keys.init).toEqual({ kind: 'lecun', fanIn: 1536 });
-    const values = initialise(1, { ...keys, shape: [64, 1536] });
+    const values = initialise(1, { ...keys, shape: [512, 1536] });
     const std = Math.sqrt(values.reduce((a, b) => a + b ** 2, 0) / values.length);
     expect(std).toBeCloseTo(1 / Math.sqrt(1536), 4);
     const token = maskedPrediction.parameters({} as never, { vision, text }).find(({ name }) => name === 'mask_token')!;
