@@ -102,10 +102,9 @@ export function phaseSettings(recipe: Recipe, phase: Phase, facts: DataFacts): P
   const vocabulary = vocabularyOf(recipe, phase, facts);
   const model = modelConfig(recipe, vocabulary, phase);
   const naflex = naflexOf(recipe, phase);
-  const { vision, init } = modelOf(recipe, phase);
-  const { size } = vision;
+  const { init } = modelOf(recipe, phase);
   const { curation } = phase;
-  const { objectives, parts } = resolveObjectives(phase.objectives, model, typeof size === 'string' ? size : null);
+  const { objectives, parts } = resolveObjectives(phase.objectives, model);
   return {
     phase: phase.name,
     seed: recipe.seed,

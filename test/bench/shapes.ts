@@ -62,6 +62,16 @@ export function traceSettings(precision: 'f32' | 'bf16'): PhaseSettings {
   return phaseSettings(recipe, recipe.phases[0]!, { examples: 1_000_000, vocabulary: null });
 }
 
+/** B/16 as released with the sigmoid loss, at a batch that is embedded in micro-batches. */
+export function contrastSettings(precision: 'f32' | 'bf16', batch: number): PhaseSettings {
+  const shaped = shapedRecipe(readEmojiRecipe(), { size: 'B', patch: 16, resolution: 256, batch, length: 64 });
+  const recipe = { ...shaped, precision, accumulate: batch / 64 };
+  return phaseSettings(recipe, recipe.phases[0]!, {
+    examples: 1_000_000,
+    vocabulary: Array.from({ length: 8_000 }, (_, id) => id),
+  });
+}
+
 function shapedRecipe(recipe: Modelled, shape: Omit<Shape, 'vocabulary'>): Modelled {
   const { size, patch, resolution, batch, length } = shape;
   const model = { ...recipe.model, vision: { size, patch, resolution }, text: { ...recipe.model.text, size, length } };
