@@ -306,13 +306,13 @@ describe('pulling', () => {
       await expect(pullCheckpoint(store, what, folder)).rejects.toThrow('type RUN, RUN/PHASE or RUN/PHASE@STEP');
   });
 
-  test('three at once into one folder take turns, and each ends with what it asked for', async () => {
+  test('two at once into one folder take turns, and each ends with what it asked for', async () => {
     const lines: string[] = [];
     const log = (line: string) => lines.push(line);
-    const pulls = [200, 200, 100].map((step) => pullCheckpoint(store, `${run}/pretrain@${step}`, folder, { log }));
-    expect((await Promise.all(pulls)).map(({ step }) => step)).toEqual([200, 200, 100]);
-    expect(lines.filter((line) => line.startsWith('another pull is at'))).toHaveLength(2);
-    expect((await readdir(folder)).sort()).toEqual(['config.json', 'manifest.json', 'model.safetensors']);
+    const pulls = [200, 100].map((step) => pullCheckpoint(store, `${run}/pretrain@${step}`, folder, { log }));
+    expect((await Promise.all(pulls)).map(({ step }) => step)).toEqual([200, 100]);
+    expect(lines.filter((line) => line.startsWith('another pull is at'))).toHaveLength(1);
+    expect((await readdir(folder)).filter((name) => /part|lock/.test(name))).toEqual([]);
     const { step, state } = JSON.parse(String(await readFile(join(folder, 'manifest.json')))) as Manifest;
     expect([100, 200]).toContain(step);
     expect(sha256(await readFile(join(folder, 'model.safetensors')))).toBe(state[0]?.sha256);
