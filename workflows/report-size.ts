@@ -1,10 +1,11 @@
-import type { ShardResult } from '../activities/types.ts';
+import type { ShardResult, SkippedOf } from '../activities/types.ts';
 import type { PhaseReport } from './messages.ts';
 
 /** A history holds thousands of reports, so each is about 2 KB at most: the figures that a run shows, and short lines. */
 const mostNotes = 5;
 const mostCharacters = 160;
 const mostOfFailure = 600;
+const mostReasons = 2;
 const shown = ['curation/chosen', 'curation/rejected'];
 
 export const cut = (text: string, most: number) => (text.length <= most ? text : `${text.slice(0, most - 3)}...`);
@@ -22,9 +23,21 @@ export function brief({ last, failure, doing, notes = [], ...report }: PhaseRepo
   };
 }
 
-function briefResult({ checkpoint, metrics, committed, attempt }: ShardResult): ShardResult {
+function briefResult({ checkpoint, metrics, committed, attempt, skipped }: ShardResult): ShardResult {
   const { loss, objectives, examplesPerSecond, dataWaitShare } = metrics;
   const few = Object.entries(objectives ?? {}).filter(([name]) => shown.includes(name));
   const figures = { loss, ...(few.length > 0 && { objectives: Object.fromEntries(few) }) };
-  return { checkpoint, metrics: { ...figures, examplesPerSecond, dataWaitShare }, committed, attempt };
+  return {
+    checkpoint,
+    metrics: { ...figures, examplesPerSecond, dataWaitShare },
+    committed,
+    attempt,
+    ...(skipped && { skipped: fewReasons(skipped) }),
+  };
+}
+
+function fewReasons({ reasons, ...counts }: SkippedOf): SkippedOf {
+  const members = reasons.slice(mostReasons).reduce((sum, { members }) => sum + members, 0);
+  const others = members > 0 ? [{ reason: 'other reasons', members, example: '' }] : [];
+  return { ...counts, reasons: [...reasons.slice(0, mostReasons), ...others] };
 }
