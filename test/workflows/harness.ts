@@ -153,7 +153,9 @@ export function testTemporal(services: () => Pick<TestServices, 'temporal'> = te
           },
         };
       };
-      const workflows = await stoppable({ taskQueue: 'siglip2', workflowBundle: bundle });
+      // What a worker that has gone was to do is given to another after so long.
+      const sticky = { stickyQueueScheduleToStartTimeout: '2s' } as const;
+      const workflows = await stoppable({ taskQueue: 'siglip2', workflowBundle: bundle, ...sticky });
       const [activity, devices] = [await stoppable(light), await stoppable(device)];
       try {
         return await work(new Client({ connection }), workflows, devices);

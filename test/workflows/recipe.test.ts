@@ -113,13 +113,15 @@ describe('a run', () => {
       const failure = await failureOf((await start(client, 'mistaken', recipe)).result());
       expect(failure.message.split('\n')).toEqual([
         'The recipe has 3 problems:',
-        '- phases.0.batch is 1; allowed: a whole number from 2 to 1048576',
+        '- phases.pretrain.batch is 1; allowed: a whole number from 2 to 1048576',
         '- modle is not a known field; did you mean model?',
         '- model.vision.patch is 33; at most the resolution 32 is allowed',
       ]);
       expect(failure).toMatchObject({ type: 'RecipeInvalid', stack: '' });
       const named = await failureOf((await start(client, 'a name/with spaces', {})).result());
-      expect(named.message).toMatch(/^the workflow ID is the name of the run, and "a name\/with spaces" can't be one/);
+      expect(named.message).toMatch(
+        /^the workflow ID is the name of the run, and "a name\/with spaces" can't name a run; allowed/,
+      );
       expect(trained).toBe(0);
     });
   });
@@ -494,6 +496,11 @@ describe('a run that began under this code', () => {
     ['phase-limited.json', 'limited/pretrain'],
     ['phase-went-back.json', 'patient/pretrain'],
     ['phase-cut-short.json', 'cut-short/acid'],
+    ['phase-timed.json', 'limited/pretrain'],
+    // Of a run that had several histories.
+    ['recipe-first-of-many.json', 'long'],
+    ['recipe-next-of-many.json', 'long'],
+    ['phase-handed-over.json', 'long/broken'],
     // From before changes that stand behind `patched`.
     ['recipe-graph.json', 'graph'],
     ['recipe-abandoned.json', 'broken-branch'],
