@@ -1,5 +1,5 @@
 import { defineQuery, defineSignal } from '@temporalio/workflow';
-import type { PhasePlan, ShardResult } from '../activities/types.ts';
+import type { PhasePlan, ShardResult, SkippedOf } from '../activities/types.ts';
 
 export const phaseStates = [
   'planning',
@@ -85,6 +85,8 @@ export interface Status {
   readonly doing: string | null;
   /** Of a phase of curation: mean scores of the examples that were chosen and of those that were not. */
   readonly curation: { readonly chosen: number; readonly rejected: number } | null;
+  /** Members of the data that were not used, by reason; absent in answers of older versions. */
+  readonly skipped?: SkippedOf | null;
 }
 
 /** One line of a run's status for each phase. */
@@ -123,7 +125,8 @@ export function statusOf(
   const last = report?.last ?? null;
   const step = last?.checkpoint.step ?? report?.from ?? 0;
   const total = report?.total ?? 0;
-  const rate = last?.metrics.examplesPerSecond ?? null;
+  // Zero while no step told it.
+  const rate = last?.metrics.examplesPerSecond || null;
   return {
     run,
     phase: report?.phase ?? null,
@@ -144,6 +147,7 @@ export function statusOf(
     failure,
     doing: report?.doing ?? null,
     curation: curationOf(last?.metrics.objectives ?? {}),
+    skipped: last?.skipped ?? null,
   };
 }
 

@@ -16,6 +16,7 @@ import { begin, end, leave, prune } from './begin-and-leave.ts';
 import { clearFailure, deviceMsOf, sentence } from './failures.ts';
 import { grantWishes } from './grant-wishes.ts';
 import { deviceMsLeft, stopInTime } from './limits.ts';
+import { addEvent } from './messages.ts';
 import { setHandlers } from './phase-handlers.ts';
 import { type PhaseInput, PhaseProgress } from './phase-progress.ts';
 import { shardsOfOneHistory, trainOptions } from './policies.ts';
@@ -124,6 +125,8 @@ async function train(phase: PhaseProgress, shard: CancellationScope, byDevice: b
     return trainShard({ plan, revision, parent, skip, from, toStep, pace, ...time });
   });
   if (byDevice) phase.deviceMs += result.deviceMs ?? 0;
+  const { remark } = result;
+  if (remark !== undefined && remark !== phase.last?.remark) addEvent(phase.events, result.checkpoint.step, remark);
   phase.last = result;
   phase.from = result.checkpoint;
   phase.pace ??= result.pace ?? null;

@@ -25,6 +25,7 @@ import { reportProblem } from './report-problem.ts';
 import type { HandedOver, PhaseEnd, PhaseResult, RecipeResult } from './results.ts';
 import { showIn } from './search-attributes.ts';
 import { setSteering } from './steering.ts';
+import { usedOf } from './used-of.ts';
 
 const { plan, exportModel } = proxyActivities<Activities>(lightOptions);
 const { sweep } = proxyActivities<Activities>(tidyOptions);
@@ -88,8 +89,7 @@ export async function siglip2Recipe(...given: [unknown?, RunCarried?]): Promise<
     // Runs of before this was written end without.
     if (patched('sweep')) await sweep({ run }).catch((error) => graph.note(planned.phases.at(-1)!, notSwept(error)));
     become('done');
-    const { examples, corrupt } = planned;
-    return { run, data: { examples, corrupt }, phases };
+    return { run, data: usedOf(planned, phases), phases };
   } catch (error) {
     if (error instanceof ContinueAsNew) throw error;
     const stopped = isCancellation(error);
@@ -186,13 +186,20 @@ export async function siglip2Recipe(...given: [unknown?, RunCarried?]): Promise<
 
   /** What a phase has become: figures, and a folder that `transformers` loads. */
   async function takeStock({ evaluation }: RunPlan, phase: PhasePlan, last: ShardResult): Promise<PhaseResult> {
-    const { checkpoint, metrics } = last;
+    const { checkpoint, metrics, skipped } = last;
     become('evaluating', phase.phase);
     const evaluated = evaluation && (await evaluate({ plan: phase, evaluation, checkpoint }));
     become('exporting', phase.phase);
     const exported = await exportModel({ plan: phase, checkpoint, evaluation: evaluated });
     const uri = exported.uri.slice(0, -exported.prefix.length) + checkpoint.prefix;
-    return { phase: phase.phase, checkpoint: { ...checkpoint, uri }, metrics, evaluation: evaluated, export: exported };
+    return {
+      phase: phase.phase,
+      checkpoint: { ...checkpoint, uri },
+      metrics,
+      ...(skipped && { skipped }),
+      evaluation: evaluated,
+      export: exported,
+    };
   }
 }
 

@@ -1,4 +1,4 @@
-import type { EvaluationResult, ExportResult, PhasePlan, ShardResult } from '../activities/types.ts';
+import type { EvaluationResult, ExportResult, PhasePlan, ShardResult, SkippedOf } from '../activities/types.ts';
 import type { PhaseInput } from './phase-progress.ts';
 
 /** What a phase ends with, and the plan that it had then; phases of older versions don't say. */
@@ -14,6 +14,8 @@ export interface PhaseResult {
   readonly phase: string;
   readonly checkpoint: ShardResult['checkpoint'] & { readonly uri: string };
   readonly metrics: ShardResult['metrics'];
+  /** Members of its data that it has not used; absent when it used all. */
+  readonly skipped?: ShardResult['skipped'];
   readonly evaluation: EvaluationResult | null;
   readonly export: ExportResult;
 }
@@ -21,8 +23,12 @@ export interface PhaseResult {
 /** What a finished run answers. */
 export interface RecipeResult {
   readonly run: string;
-  /** Examples that were trained on, and members of the shards that could not be used. */
-  readonly data: { readonly examples: number; readonly corrupt: number };
+  /** Examples that were trained on, and members of the shards that could not be used, each once; with the most frequent reasons. */
+  readonly data: {
+    readonly examples: number;
+    readonly corrupt: number;
+    readonly reasons?: SkippedOf['reasons'];
+  };
   /** In the order of the recipe. */
   readonly phases: readonly PhaseResult[];
 }

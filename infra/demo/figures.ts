@@ -24,7 +24,7 @@ export interface PhaseFigures {
   readonly top1: number;
   readonly times_chance: number;
   readonly image_to_text_r1: number;
-  /** Of its last steps, by objective. */
+  /** Of its last step, by objective. */
   readonly losses: Readonly<Record<string, number>>;
 }
 

@@ -9,6 +9,7 @@ import type { ObjectStore } from '../storage/object-store.ts';
 import { findCommits, firstReadable, readCommit } from './commits.ts';
 import { nameOf } from './damage.ts';
 import { ordered, readEnd } from './ends.ts';
+import { completeFolder } from './hugging-face/complete-folder.ts';
 import { commitKey, type StepKey } from './keys.ts';
 import { type CheckpointName, parseName } from './names.ts';
 import { pin, unpin } from './pins.ts';
@@ -27,9 +28,9 @@ export interface PullOptions {
 const holdMs = 24 * 3_600_000;
 
 /**
- * Fetches RUN, RUN/PHASE or RUN/PHASE@STEP as a folder that `transformers` loads. RUN/PHASE takes what the phase ended
- * with, or else its newest checkpoint that verifies, and says so when that is an older one; RUN takes the phase whose
- * checkpoint is the youngest; RUN/PHASE@STEP is that one, or fails.
+ * Fetches RUN, RUN/PHASE or RUN/PHASE@STEP as a folder that `transformers` loads, with tokenizer and model card. RUN/PHASE
+ * takes what the phase ended with, or else its newest checkpoint that verifies, and says so when that is an older one; RUN
+ * takes the phase whose checkpoint is the youngest; RUN/PHASE@STEP is that one, or fails.
  */
 export async function pullCheckpoint(
   store: ObjectStore,
@@ -45,6 +46,9 @@ export async function pullCheckpoint(
       'ObjectMissing',
       `bucket ${store.bucket} has no checkpoint ${what}; npm run siglip2 -- ls shows what is there`,
     );
+  const phases = [...new Set(found.map(({ phase }) => phase))].sort();
+  if (phases.length > 1)
+    log(`${what} has the phases ${phases.join(', ')}; ${found[0]!.phase} committed last, ${what}/PHASE takes another`);
   makeFolder(folder, 'name');
   // Two that write into one folder would take each other's files; the second then finds them there.
   return withLock(
@@ -77,6 +81,7 @@ async function fetchFirstWhole(
         ...(options.signal ? { signal: options.signal } : {}),
       });
       await writeFile(join(folder, 'manifest.json'), manifestBytes);
+      await completeFolder(store, folder, manifest);
       return manifest;
     } catch (error) {
       if (!isRunnerError(error, 'CheckpointDamaged') || parseName(what).step !== undefined) throw error;

@@ -1,17 +1,17 @@
-import { mkdtemp, readFile, rm } from 'node:fs/promises';
+import { mkdtemp, rm } from 'node:fs/promises';
 import { join } from 'node:path';
+import { foldNormalisation } from '../checkpoint/hugging-face/fold-normalisation.ts';
 import { openModel } from '../checkpoint/open-model.ts';
-import { decodeImage } from '../data/example/decode.ts';
+import { processingOf } from '../checkpoint/processing.ts';
 import type { Pixels } from '../data/example/pixels.ts';
 import { loadTokenizer } from '../data/example/tokenizer.ts';
-import { naflexPatches } from '../data/views/naflex-resize.ts';
-import { squarePixels } from '../data/views/preprocess.ts';
 import { openEmbedder } from '../model/embed.ts';
 import { embeddingWidth } from '../model/sizes.ts';
 import { RunnerError } from '../runtime/errors.ts';
 import { makeOwnFolder } from '../runtime/make-folder.ts';
 import { paths } from '../runtime/paths.ts';
 import { writeSafetensors } from '../safetensors/safetensors.ts';
+import { patchesOf, readPicture, squareOf } from './picture.ts';
 
 export interface EmbedOptions {
   readonly model: string;
@@ -27,34 +27,40 @@ export interface Embeddings {
   readonly logits_per_text: readonly (readonly number[])[];
 }
 
-/** `siglip2 embed`: what transformers' processor and model make of these images and texts. */
-export async function embed(options: EmbedOptions & { readonly patches: number }): Promise<Embeddings> {
-  const { model, image = [], text = [], patches } = options;
-  if (!(Number.isInteger(patches) && patches >= 1 && patches <= 65_536))
+/**
+ * `siglip2 embed`: what transformers' processors and model make of these images and texts, as the files of the folder say.
+ *
+ * @param options `patches`: of an image, NaFlex; what the folder says where it is left out
+ */
+export async function embed(options: EmbedOptions & { readonly patches?: number }): Promise<Embeddings> {
+  const { model, image = [], text = [] } = options;
+  const asked = options.patches ?? 1;
+  if (!(Number.isInteger(asked) && asked >= 1 && asked <= 65_536))
     throw new RunnerError('RecipeInvalid', '--max-num-patches takes a whole number of 1 to 65536');
   if (image.length + text.length === 0)
     throw new RunnerError('RecipeInvalid', 'nothing to embed: give --image FILE ... or --text TEXT ...');
   const pictures: Pixels[] = [];
-  for (const file of image) pictures.push(await pictureOf(file));
+  for (const file of image) pictures.push(await readPicture(file));
   const folder = await openModel(model);
   makeOwnFolder(paths().scratch, 'SIGLIP2_SCRATCH');
   const own = await mkdtemp(join(paths().scratch, 'embed-'));
   try {
     const { config } = folder;
+    const { images: processing, texts: rules } = await processingOf(model, config);
+    const patches = options.patches ?? processing.patches;
     // One file in F32, whatever the folder holds.
-    await writeSafetensors(join(own, 'model.safetensors'), folder.tensors);
-    const tokens = loadTokenizer().tokenize(text, config.text.length);
+    await writeSafetensors(join(own, 'model.safetensors'), foldNormalisation(folder, processing));
+    const tokens = loadTokenizer(rules).tokenize(text, config.text.length);
     const ids = [...new Set(tokens)].sort((a, b) => a - b);
     const embedder = await openEmbedder(own, config, ids.length > 0 ? ids : [0], { patches });
     try {
       const width = embeddingWidth(config);
-      const { kind, patch, resolution } = config.vision;
       const images =
         pictures.length === 0
           ? new Float32Array()
-          : kind === 'naflex'
-            ? embedder.patches(pictures.map((picture) => naflexPatches(picture, patch, patches)))
-            : embedder.images(Buffer.concat(pictures.map((one) => squarePixels(one, resolution, 'transformers'))));
+          : config.vision.kind === 'naflex'
+            ? embedder.patches(pictures.map((one, i) => patchesOf(image[i]!, one, config, processing, patches)))
+            : embedder.images(Buffer.concat(pictures.map((one, i) => squareOf(image[i]!, one, config, processing))));
       const texts = text.length === 0 ? new Float32Array() : embedder.texts(tokens);
       const [image_embeds, text_embeds] = [rowsOf(images, width), rowsOf(texts, width)];
       const { temperature, logitBias } = embedder;
@@ -69,15 +75,6 @@ export async function embed(options: EmbedOptions & { readonly patches: number }
     await folder.close();
     await rm(own, { recursive: true, force: true });
   }
-}
-
-async function pictureOf(file: string): Promise<Pixels> {
-  const bytes = await readFile(file).catch((cause) => {
-    throw new RunnerError('RecipeInvalid', `${file} can't be read (${cause.code}); name a picture`, { cause });
-  });
-  return decodeImage(bytes).catch((cause) => {
-    throw new RunnerError('RecipeInvalid', `${file} is no picture that can be decoded: ${cause.message}`, { cause });
-  });
 }
 
 const rowsOf = (values: Float32Array, width: number) =>

@@ -1,3 +1,4 @@
+import type { Status } from '../../workflows/messages.ts';
 import { formatResult } from './format-evaluation.ts';
 import type { PendingWork, RunStatus } from './run-status.ts';
 
@@ -21,12 +22,14 @@ export function formatStatus(status: RunStatus, now: number = Date.now()): strin
   }
   const curation = curationOf(live?.objectives ?? commit?.metrics.objectives);
   if (curation) lines.push(curation);
+  if (workflow?.skipped) lines.push(`  ${notUsed(workflow.skipped)}`);
   if (workflow?.doing) lines.push(`  ${workflow.doing}`);
   const next = workflow && nextCommands[workflow.state];
   if (next) lines.push(`  go on with: temporal workflow update execute --workflow-id ${run} --name ${next}`);
   for (const work of works) {
     const other = work.phase !== null && work.phase !== phase ? `phase ${work.phase}: ` : '';
     lines.push(`  ${other}${doing(work)}`);
+    if (work.live?.remark) lines.push(`  ${other}${work.live.remark}`);
     if (work.lastFailure) lines.push(`  before that: ${work.lastFailure}`);
   }
   if (temporal === 'RUNNING' && workflow === null)
@@ -45,6 +48,13 @@ export function formatStatus(status: RunStatus, now: number = Date.now()): strin
   } else if (!problems.some((problem) => problem.startsWith('bucket'))) lines.push('  no checkpoint yet');
   for (const problem of problems) lines.push(`  could not be asked: ${problem}`);
   return `${lines.join('\n')}\n`;
+}
+
+/** Members of the data that were not used, with the reasons: "not used: 8 of 16 ...". */
+function notUsed({ members, orMore, of, reasons }: NonNullable<Status['skipped']>): string {
+  const count = `${members}${orMore ? ' or more' : ''}${of === undefined ? '' : ` of ${of}`}`;
+  const each = reasons.map(({ reason, members, example }) => `${members} ${reason}${example && ` (${example})`}`);
+  return `not used: ${count} members of the data: ${each.join('; ')}`;
 }
 
 /** What a phase that stands still goes on with. */
@@ -72,7 +82,10 @@ function figuresOf(
   const rate = live?.examplesPerSecond || commit?.metrics.examplesPerSecond;
   const parts: string[] = [];
   const single = lossesOf(live?.objectives ?? commit?.metrics.objectives);
+  const mean = (live?.figures ?? commit?.metrics.figures)?.['loss/mean'];
   if (loss) parts.push(`loss ${loss.toFixed(3)}${single}`);
+  // Over the steps since the last record; of one step it says nothing more.
+  if (loss && mean !== undefined && mean.toFixed(3) !== loss.toFixed(3)) parts.push(`mean loss ${mean.toFixed(3)}`);
   if (rate) parts.push(`${rate.toFixed(0)} examples/s`);
   if (live?.dataWaitShare) parts.push(`${(100 * live.dataWaitShare).toFixed(0)} % waiting for data`);
   if (rate && workflow?.state === 'training' && workflow.total > step)

@@ -1,8 +1,9 @@
 import { randomBytes } from 'node:crypto';
 import type { Command } from 'commander';
-import { importModel, importPhase } from '../checkpoint/hugging-face/import-model.ts';
+import { importModel } from '../checkpoint/hugging-face/import-model.ts';
+import { importPhase } from '../checkpoint/hugging-face/import-phase.ts';
 import { writeModelFolder } from '../checkpoint/hugging-face/write-folder.ts';
-import { namePattern } from '../checkpoint/keys.ts';
+import { runNameProblem } from '../checkpoint/names.ts';
 import { openModel } from '../checkpoint/open-model.ts';
 import { RunnerError } from '../runtime/errors.ts';
 import { makeOwnFolder } from '../runtime/make-folder.ts';
@@ -20,11 +21,8 @@ export function addModelCommands(program: Command): void {
       'put a Hugging Face folder or a big_vision .npz into the bucket, as a checkpoint that phases start from',
     )
     .action(async (source: string, run: string) => {
-      if (!namePattern.test(run))
-        throw new RunnerError(
-          'RecipeInvalid',
-          `${JSON.stringify(run.slice(0, 100))} can't name a run; allowed: at most 200 of A-Z, a-z, 0-9, ., _ and -`,
-        );
+      const problem = runNameProblem(run);
+      if (problem !== null) throw new RunnerError('RecipeInvalid', problem);
       const attempt = `import-${randomBytes(4).toString('hex')}`;
       const made = { scratch: paths().scratch, codeVersion: codeVersion(), attempt };
       makeOwnFolder(made.scratch, 'SIGLIP2_SCRATCH');
@@ -38,6 +36,7 @@ export function addModelCommands(program: Command): void {
     .description('write a model folder or .npz as a Hugging Face folder of another type or file size')
     .option('--dtype <type>', 'number type: f32 or bf16', 'f32')
     .option('--max-shard-size <gigabytes>', 'split files that would be larger', '5')
+    .addHelpText('after', '\nWhat the folder says of its processor and tokenizer stays as it is.')
     .action(
       async (source: string, folder: string, { dtype, maxShardSize }: { dtype: string; maxShardSize: string }) => {
         if (dtype !== 'f32' && dtype !== 'bf16')
@@ -47,7 +46,11 @@ export function addModelCommands(program: Command): void {
           throw new RunnerError('RecipeInvalid', `--max-shard-size is ${maxShardSize}; allowed: a number above 0`);
         const model = await openModel(source);
         try {
-          await writeModelFolder(folder, model, { dtype, shardBytes });
+          await writeModelFolder(folder, model, {
+            dtype,
+            shardBytes,
+            ...(!source.endsWith('.npz') && { from: source }),
+          });
         } finally {
           await model.close();
         }
@@ -61,12 +64,21 @@ export function addModelCommands(program: Command): void {
     .requiredOption('--model <folder>', 'folder of a pulled, exported or downloaded model')
     .option('--image <files...>', 'pictures to embed')
     .option('--text <texts...>', 'texts to embed')
-    .option('--max-num-patches <count>', 'largest number of patches of an image, for NaFlex models', '256')
+    .option('--max-num-patches <count>', 'largest number of patches of an image, for NaFlex models')
     .option('--json', 'print JSON: image_embeds, text_embeds, logits_per_text')
-    .action(async (options: EmbedOptions & { maxNumPatches: string; json?: boolean }) => {
+    .addHelpText(
+      'after',
+      `
+Pictures and texts are prepared as the files of the folder say, which is where the number of patches comes from too.
+Transparency is dropped and colour profiles are not looked at, as by Pillow's convert('RGB').`,
+    )
+    .action(async (options: EmbedOptions & { maxNumPatches?: string; json?: boolean }) => {
       // The only command that computes: TensorFlow is loaded here.
       const { embed, formatEmbeddings } = await import('./embed.ts');
-      const found = await embed({ ...options, patches: Number(options.maxNumPatches) });
+      const found = await embed({
+        ...options,
+        ...(options.maxNumPatches !== undefined && { patches: Number(options.maxNumPatches) }),
+      });
       print(options.json ? `${JSON.stringify(found)}\n` : formatEmbeddings(found, options));
     });
 }

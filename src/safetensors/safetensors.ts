@@ -1,5 +1,6 @@
 import { type FileHandle, open } from 'node:fs/promises';
 import { RunnerError } from '../runtime/errors.ts';
+import { foreignKind, kindBytes } from '../runtime/file-kind.ts';
 import { dtypeBytes } from './dtypes.ts';
 import { parseHeader, type TensorInfo } from './safetensors-header.ts';
 
@@ -35,10 +36,15 @@ export class SafetensorsFile {
     try {
       const { size } = await file.stat();
       const fail = (problem: string) => fileError(code, path, problem);
-      if (size < 8) throw fail(`it has ${size} bytes, and the length of its header alone takes 8`);
-      const length = (await readFully(file, 0, 8, fail)).readBigUInt64LE();
-      if (length > largestHeader) throw fail(`its header claims ${length} bytes; at most ${largestHeader} are allowed`);
-      if (8 + Number(length) > size) throw fail(`its header of ${length} bytes goes beyond its ${size} bytes`);
+      const start = await readFully(file, 0, Math.min(size, kindBytes), fail);
+      // Only of a file that is none: the length of a header may look like the beginning of anything.
+      const kind = () => foreignKind(start)?.replace(/^/, 'it is ');
+      if (size < 8) throw fail(kind() ?? `it has ${size} bytes, and the length of its header alone takes 8`);
+      const length = start.readBigUInt64LE();
+      if (length > largestHeader)
+        throw fail(kind() ?? `its header claims ${length} bytes; at most ${largestHeader} are allowed`);
+      if (8 + Number(length) > size)
+        throw fail(kind() ?? `its header of ${length} bytes goes beyond its ${size} bytes`);
       const json = await readFully(file, 8, Number(length), fail);
       return new SafetensorsFile(path, file, code, parseHeader(json, size - 8 - Number(length), fail));
     } catch (error) {

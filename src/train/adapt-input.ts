@@ -12,8 +12,8 @@ const positionEmbedding = `${embeddings}.position_embedding.weight`;
 type Shapes = ReadonlyMap<string, { readonly shape: readonly number[] }>;
 
 /**
- * The shapes of the towers as a file holds them: `model`, with the grid, patch size and kind of tower that the file's
- * own tensors tell. CheckpointDamaged where they tell of none.
+ * What the towers of a file are to be resampled from: `model`, with the grid, patch size and kind of tower that the
+ * file's own tensors tell. CheckpointDamaged where they tell of none.
  */
 export function storedModel(tensors: Shapes, model: ModelConfig, file: string): ModelConfig {
   const weight = tensors.get(patchEmbedding)?.shape ?? [];

@@ -1,16 +1,18 @@
-import { readdir } from 'node:fs/promises';
+import { readdir, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
+import { readModelConfig } from '../checkpoint/hugging-face/read-config.ts';
 import { checkpointSha256 } from '../checkpoint/identity.ts';
 import type { StateFile } from '../checkpoint/types.ts';
 import type { Values } from '../compile/definition.ts';
 import { initialise } from '../model/initialise.ts';
 import { tokenTable } from '../model/parameters.ts';
-import { fullVocabulary } from '../model/sizes.ts';
+import { fullVocabulary, type ModelConfig } from '../model/sizes.ts';
 import type { PhaseSettings } from '../recipe/phase-settings.ts';
 import { RunnerError } from '../runtime/errors.ts';
 import { SafetensorsFile, scatterRows, type TensorToWrite, writeSafetensors } from '../safetensors/safetensors.ts';
 import { adaptInput, storedModel } from './adapt-input.ts';
 import { firstMoment, secondMoment } from './optimiser.ts';
+import { checkObjectives, checkTowers, otherShape } from './parent-state.ts';
 import { computedState, type PhaseState, phaseState, teacherCopy } from './phase-state.ts';
 
 /**
@@ -108,18 +110,22 @@ function inFiles(tensors: readonly TensorToWrite[]): TensorToWrite[][] {
 }
 
 /**
- * Reads what `writeState` wrote, or an imported model, which has no training state yet. What this phase trains beyond
- * the phase that wrote it starts fresh, by name; what it no longer needs is left out; what has another resolution,
- * patch size or kind of tower is resampled. CheckpointDamaged, naming the tensor, when the towers' own state is not there
- * whole, or a tensor has another shape.
+ * Reads what `writeState` wrote, or an imported model, which has no training state yet. An objective that this phase has
+ * and the phase that wrote it had not starts fresh, and what one needs that this phase has not is left out; what has
+ * another resolution, patch size or kind of tower is resampled. Nothing else is left out or made up: RecipeInvalid,
+ * naming it, where the towers or an objective of both phases are not what the recipe says. CheckpointDamaged when the
+ * towers' own training state is not there whole.
  */
 export async function readState(folder: string, settings: PhaseSettings): Promise<Values> {
   const values: Record<string, Values[string]> = {};
   const path = join(folder, modelFile);
   const model = await SafetensorsFile.open(path);
-  const stored = { ...settings, model: storedModel(model.tensors, settings.model, path) };
-  const phase = phaseState(stored);
+  let stored = settings;
+  let phase: PhaseState;
   try {
+    stored = { ...settings, model: storedModel(model.tensors, settings.model, path) };
+    phase = phaseState(stored);
+    checkTowers(model.tensors, phase, settings.model, path, await modelBeside(folder));
     for (const { name, shape } of phase.towers) {
       values[name] =
         name === tokenTable && settings.batches.vocabulary !== null
@@ -130,18 +136,23 @@ export async function readState(folder: string, settings: PhaseSettings): Promis
     await model.close();
   }
   const files = await trainingFiles(folder);
+  const held = new Set<string>();
   for (const path of files) {
     const file = await SafetensorsFile.open(path);
     try {
-      for (const name of file.tensors.keys()) {
+      for (const [name, { shape }] of file.tensors) {
         if (name === 'vocabulary') checkVocabulary(folder, settings, await file.read(name));
+        held.add(name);
         const piece = phase.pieces[name];
-        if (piece !== undefined) values[name] = await file.readFloats(name, piece.shape);
+        if (piece === undefined) continue;
+        if (shape.join() !== piece.shape.join()) throw otherShape(path, name, shape, piece.shape);
+        values[name] = await file.readFloats(name);
       }
     } finally {
       await file.close();
     }
   }
+  checkObjectives(held, phase, folder);
   const missing = files.length > 0 && alwaysThere(phase, values).find((name) => values[name] === undefined);
   if (missing) {
     throw new RunnerError(
@@ -150,6 +161,13 @@ export async function readState(folder: string, settings: PhaseSettings): Promis
     );
   }
   return completed(settings, phaseState(settings), adaptInput(values, stored.model, settings.model));
+}
+
+/** What the config.json of a checkpoint says, or null where it was not fetched. */
+async function modelBeside(folder: string): Promise<ModelConfig | null> {
+  const file = join(folder, 'config.json');
+  const content = await readFile(file, 'utf8').catch(() => null);
+  return content === null ? null : readModelConfig(content, file);
 }
 
 /** Paths of the files below `folder` that hold what only training needs. */

@@ -7,12 +7,14 @@ import { recoverCheckpoint } from '../../activities/recover-checkpoint.ts';
 import { replan } from '../../activities/replan.ts';
 import { trainShard } from '../../activities/train-shard.ts';
 import { findCommits, listCommits } from '../../src/checkpoint/commits.ts';
+import { commitKey } from '../../src/checkpoint/keys.ts';
 import { readManifest } from '../../src/checkpoint/manifest.ts';
 import { findUnreferenced } from '../../src/checkpoint/sweep.ts';
 import type { CheckpointRef } from '../../src/checkpoint/types.ts';
 import { schedulePosition } from '../../src/recipe/schedule.ts';
 import { RunnerError } from '../../src/runtime/errors.ts';
 import type { S3ObjectStore } from '../../src/storage/s3.ts';
+import { rot } from '../storage/rot.ts';
 import { startServer, type TestServer } from '../storage/versitygw.ts';
 import { tinySettings } from '../train/settings.ts';
 import { type Hands, hands, planOf, shard } from './fixture.ts';
@@ -299,7 +301,7 @@ describe('retention', () => {
 describe('damage', () => {
   it('of the newest checkpoint is found, and the run goes on from the one before under a new revision', async () => {
     const plan = await planOf(store, runs());
-    const slow = on.deps(store, { trainer: on.trainer({ stepMs: 10 }) });
+    const slow = on.deps(store, { trainer: on.trainer({ stepMs: 40 }) });
     const first = await trainShard(slow, shard(plan, 30), on.attempt());
     await store.put(`${first.checkpoint.prefix}training-optimizer.safetensors`, 'not what it was');
     const fresh = on.deps(store);
@@ -314,6 +316,26 @@ describe('damage', () => {
     expect(last.checkpoint).toMatchObject({ sha256: expected[60], revision: 1 });
     expect(await steps(plan.run, 1)).toEqual([30, 40, 50, 60]);
   });
+
+  it.each(['commit', 'manifest'] as const)(
+    'of the newest %s on the disk of the store is found too, and costs no more than a damaged tensor',
+    async (what) => {
+      const plan = await planOf(store, runs());
+      const slow = on.deps(store, { trainer: on.trainer({ stepMs: 40 }) });
+      const first = await trainShard(slow, shard(plan, 30), on.attempt());
+      const { revision, prefix } = first.checkpoint;
+      const key = what === 'commit' ? commitKey({ ...plan, revision, step: 30 }) : `${prefix}manifest.json`;
+      rot(server, key, 'no bytes, as after a power loss');
+      await expect(trainShard(slow, shard(plan, 60, first.checkpoint), on.attempt())).rejects.toMatchObject({
+        code: 'CheckpointDamaged',
+        details: { step: 30 },
+      });
+      const from = await recoverCheckpoint(slow, { plan, parent: null, revision: 0, belowStep: 30 }, on.attempt());
+      expect(from).toMatchObject({ step: 20, revision: 0 });
+      const last = await trainShard(slow, shard(plan, 60, from, 1), on.attempt());
+      expect(last.checkpoint).toMatchObject({ sha256: expected[60], revision: 1 });
+    },
+  );
 
   it('of everything leads back to the beginning', async () => {
     const plan = await planOf(store, runs());

@@ -274,11 +274,29 @@ describe('pulling', () => {
 
   test('a step, the newest of a phase, and the newest of all', async () => {
     expect(await pullCheckpoint(store, `${run}/pretrain@100`, folder, options)).toMatchObject({ step: 100 });
-    expect((await readdir(folder)).sort()).toEqual(['config.json', 'manifest.json', 'model.safetensors']);
+    expect((await readdir(folder)).sort()).toEqual([
+      'README.md',
+      'config.json',
+      'manifest.json',
+      'model.safetensors',
+      'special_tokens_map.json',
+      'tokenizer.json',
+      'tokenizer_config.json',
+    ]);
+    const card = await readFile(join(folder, 'README.md'), 'utf8');
+    expect(card).toContain('phase pretrain,\nstep 100, 25600 examples seen');
+    expect(card).toContain('padding="max_length", max_length=4, truncation=True');
+    const tokenizer = JSON.parse(await readFile(join(folder, 'tokenizer_config.json'), 'utf8'));
+    expect(tokenizer).toMatchObject({ model_max_length: 4, processor_class: 'SiglipProcessor' });
     expect(log[0]).toMatch(/^fetching pulled\/pretrain@100 of 2\d{3}-.* into /);
     expect(await pullCheckpoint(store, `${run}/pretrain`, folder)).toMatchObject({ step: 200 });
-    expect(await pullCheckpoint(store, run, folder, { training: true })).toMatchObject({ phase: 'distill', step: 50 });
+    log.length = 0;
+    expect(await pullCheckpoint(store, run, folder, { ...options, training: true })).toMatchObject({
+      phase: 'distill',
+      step: 50,
+    });
     expect(await readdir(folder)).toContain('training-moments.safetensors');
+    expect(log[0]).toBe('pulled has the phases distill, pretrain; distill committed last, pulled/PHASE takes another');
   });
 
   test('what is not there is one clear sentence', async () => {

@@ -3,8 +3,10 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll } from 'vitest';
 import type { CheckpointToCommit } from '../../src/checkpoint/commit.ts';
+import { modelConfigFile } from '../../src/checkpoint/hugging-face/config.ts';
 import { hashJson, sha256 } from '../../src/runtime/hash.ts';
 import { type TensorToWrite, writeSafetensors } from '../../src/safetensors/safetensors.ts';
+import { tinyModel } from './hugging-face/tiny-folder.ts';
 
 const made: string[] = [];
 afterAll(() => Promise.all(made.map((folder) => rm(folder, { recursive: true, force: true }))));
@@ -35,7 +37,7 @@ export async function makeSnapshot(
       await file('model.safetensors', ['vision', 'text']),
       await file('training-moments.safetensors', ['mu', 'nu']),
     ],
-    sidecars: [{ path: 'config.json', content: '{"model_type":"siglip"}\n' }],
+    sidecars: [modelConfigFile(tinyModel)],
     parent: null,
     inputHash: hashJson({ from: 0, to: at.step }),
     recipeHash: sha256('recipe'),

@@ -82,5 +82,8 @@ describe('siglip2 embed', () => {
     await expect(embed({ ...options, model: '/nowhere', text: ['x'] })).rejects.toThrow(
       /\/nowhere\/config.json is missing/,
     );
+    await expect(embed({ ...options, model: 'tux2/pretrain@60', text: ['x'] })).rejects.toThrow(
+      'there is no folder tux2/pretrain@60; for a checkpoint of the bucket type npm run siglip2 -- pull tux2/pretrain@60 DIR, and then DIR in its place',
+    );
   });
 });

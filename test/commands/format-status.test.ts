@@ -1,4 +1,5 @@
 import { describe, expect, it } from 'vitest';
+import type { ShardResult } from '../../activities/types.ts';
 import { formatStatus } from '../../src/commands/format-status.ts';
 import type { PendingWork, RunStatus } from '../../src/commands/run-status.ts';
 import { type PhaseState, statusOf } from '../../workflows/messages.ts';
@@ -31,6 +32,25 @@ it('tells the loss of each objective where there are several, and one loss of ol
   expect(formatStatus(statusWith())).toContain('loss 4.500, 100 examples/s');
 });
 
+it('tells the mean loss since the last record where that is more than one step, and what is odd about the machine', () => {
+  const status = statusWith({ 'loss/sigmoid': 4.5 });
+  const { newest } = status;
+  const withMean = (mean: number) => ({
+    ...status,
+    newest: { ...newest!, metrics: { ...newest!.metrics, figures: { 'loss/mean': mean } } },
+  });
+  expect(formatStatus(withMean(4.61))).toContain('loss 4.500, mean loss 4.610, 100 examples/s');
+  expect(formatStatus(withMean(4.5))).toContain('loss 4.500, 100 examples/s');
+  const live = { step: 41, loss: 4.25, figures: { 'loss/mean': 4.75 }, remark: 'this CPU (avx2) is another' };
+  const work: PendingWork = {
+    ...{ activity: 'trainShard', activityId: '7', workflowId: 'first/pretrain', paused: false, phase: 'pretrain' },
+    ...{ attempt: 1, waiting: false, lastFailure: null, live, beatSecondsAgo: 0, nextAttemptSeconds: null },
+  };
+  const text = formatStatus({ ...withMean(4.61), pending: [work] });
+  expect(text).toContain('step 41, loss 4.250, mean loss 4.750, 100 examples/s');
+  expect(text).toContain('\n  trainShard\n  this CPU (avx2) is another\n');
+});
+
 it('tells of a phase of curation what the chosen are worth, and from which sources they come', () => {
   const figures = {
     'loss/sigmoid': 4.5,
@@ -47,6 +67,32 @@ it('tells of a phase of curation what the chosen are worth, and from which sourc
     'of the rejected -0.500, 12 % waiting for choices; web',
   );
   expect(formatStatus(statusWith({ 'loss/sigmoid': 4.5 }))).not.toContain('curation');
+});
+
+it('tells what was not used of the data, and why', () => {
+  const plan = { ...planOf('first', 80, 10), phase: 'acid' };
+  const last = resultOf({ plan, revision: 0, parent: null, from: null, toStep: 40 }, 40);
+  const reasons = [
+    { reason: 'the JSON member has NaN, which is not JSON', members: 7, example: 'd/1.tar a: behind "x", character 9' },
+    { reason: 'other reasons', members: 1, example: '' },
+  ];
+  const of = (skipped: ShardResult['skipped']) => {
+    const report = { phase: 'acid', state: 'training' as const, from: 0, total: 80, revision: 0, batch: 4 };
+    const status = statusOf(
+      'first',
+      'training',
+      { ...report, last: { ...last, ...(skipped && { skipped }) } },
+      4,
+      null,
+      0,
+    );
+    return formatStatus({ ...statusWith(), workflow: status });
+  };
+  expect(of({ members: 8, of: 16, reasons })).toContain(
+    '\n  not used: 8 of 16 members of the data: 7 the JSON member has NaN, which is not JSON (d/1.tar a: behind "x", character 9); 1 other reasons\n',
+  );
+  expect(of({ members: 10_000, orMore: true, reasons })).toContain('  not used: 10000 or more members of the data: 7 ');
+  expect(of(undefined)).not.toContain('not used');
 });
 
 describe('where two phases are open', () => {

@@ -126,8 +126,7 @@ async function startTroubled(folder: string, services: Services): Promise<Troubl
     SIGLIP2_STATE: folder,
     AWS_ENDPOINT_URL: `http://127.0.0.1:${s3.port}`,
     TEMPORAL_ADDRESS: `127.0.0.1:${temporal.port}`,
-    NODE_OPTIONS: `--import ${new URL('no-space.mjs', import.meta.url).href}`,
-    SIGLIP2_NO_SPACE: full,
+    NODE_OPTIONS: `--import ${new URL(`no-space.mjs?while=${encodeURIComponent(full)}`, import.meta.url).href}`,
   });
   return {
     worker,

@@ -1,8 +1,10 @@
 import { mkdtempSync, rmSync } from 'node:fs';
+import { writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { Tensor } from '@tensorflow/tfjs';
 import { afterAll, describe, expect, it, vi } from 'vitest';
+import { modelConfigFile } from '../../src/checkpoint/hugging-face/config.ts';
 import type { Values } from '../../src/compile/definition.ts';
 import type { Batch } from '../../src/data/batches/types.ts';
 import { resampleParameters } from '../../src/model/resample.ts';
@@ -221,5 +223,33 @@ describe('a state on disk', () => {
       if (/^[mv]\//.test(key)) expect(held.every((x) => x === 0)).toBe(true);
       else expect(held).toEqual(parent[key]);
     }
+  });
+
+  it('of another model than the recipe says is refused, naming what would be lost, made up or turned', async () => {
+    const path = folder();
+    await writeState(path, tinySettings, train(tinySettings, 1).values);
+    const of = (vision: object, text: object = {}): PhaseSettings => {
+      const { model } = tinySettings;
+      return { ...tinySettings, model: { vision: { ...model.vision, ...vision }, text: { ...model.text, ...text } } };
+    };
+    const refusal = async (settings: PhaseSettings) => {
+      const error = await readState(path, settings).catch((thrown: unknown) => thrown);
+      expect(error).toMatchObject({ code: 'RecipeInvalid', retryable: false });
+      return (error as Error).message;
+    };
+    expect(await refusal(of({ depth: 1 }))).toMatch(
+      /model.vision.depth is 1, and the checkpoint has 2; it holds vision_model.encoder.layers.1.layer_norm1.bias and 15 more tensors, which the recipe's model lacks/,
+    );
+    expect(await refusal(of({ depth: 3 }))).toMatch(
+      /model.vision.depth is 3, and the checkpoint has 2; it lacks vision_model.encoder.layers.2.layer_norm1.weight and 15 more/,
+    );
+    expect(await refusal(of({}, { depth: 2 }))).toMatch(/model.text.depth is 2, and the checkpoint has 1/);
+    expect(await refusal(of({}, { length: 7 }))).toMatch(/model.text.length is 7, and the checkpoint has 5/);
+    expect(await refusal(of({ width: 32 }))).toMatch(/model.vision.width is 32, and the checkpoint has 16/);
+    expect(await refusal(of({}, { mlp: 24 }))).toMatch(/model.text.mlp is 24, and the checkpoint has 20/);
+    // No tensor tells of heads: the config.json of the checkpoint does.
+    await writeFile(join(path, 'config.json'), modelConfigFile(tinySettings.model).content);
+    expect(await refusal(of({ heads: 4 }))).toMatch(/model.vision.heads is 4, and the checkpoint has 2/);
+    expect(Object.keys(await readState(path, of({ resolution: 12 })))).toContain('logit_scale');
   });
 });

@@ -113,13 +113,15 @@ describe('a run', () => {
       const failure = await failureOf((await start(client, 'mistaken', recipe)).result());
       expect(failure.message.split('\n')).toEqual([
         'The recipe has 3 problems:',
-        '- phases.0.batch is 1; allowed: a whole number from 2 to 1048576',
+        '- phases.pretrain.batch is 1; allowed: a whole number from 2 to 1048576',
         '- modle is not a known field; did you mean model?',
         '- model.vision.patch is 33; at most the resolution 32 is allowed',
       ]);
       expect(failure).toMatchObject({ type: 'RecipeInvalid', stack: '' });
       const named = await failureOf((await start(client, 'a name/with spaces', {})).result());
-      expect(named.message).toMatch(/^the workflow ID is the name of the run, and "a name\/with spaces" can't be one/);
+      expect(named.message).toMatch(
+        /^the workflow ID is the name of the run, and "a name\/with spaces" can't name a run; allowed/,
+      );
       expect(trained).toBe(0);
     });
   });
@@ -506,6 +508,10 @@ describe('a run that began under this code', () => {
     ['recipe-cancelled.json', 'cancelled'],
     ['phase-cancelled.json', 'cancelled/pretrain'],
     ['recipe-reset.json', 'open-run'],
+    ['recipe-begins-above.json', 'begins'],
+    ['phase-begins-above.json', 'begins/pretrain'],
+    ['recipe-left-tidy.json', 'cancelled'],
+    ['phase-left-tidy.json', 'cancelled/pretrain'],
     ['phase-counted-revisions.json', 'patient/pretrain'],
     ['phase-told-of-training.json', 'cut-short/acid'],
   ])('is still understood: %s', async (file, workflowId) => {

@@ -38,7 +38,7 @@ interface Steered {
   result(): ReturnType<typeof siglip2Recipe>;
   /** Of the phase, and of the run, under such names. */
   keep(phase: string, run?: string): Promise<void>;
-  history(): Promise<Record<string, { what: string }[]>>;
+  history(phase?: string): Promise<Record<string, { what: string }[]>>;
   /** What the phase itself has written down. */
   ofPhase(): Promise<{ what: string }[]>;
 }
@@ -78,7 +78,7 @@ async function steered(run: string, of: Partial<Activities>, steps: number, work
         }
       },
       result: () => handle.result(),
-      history: () => handle.query('history'),
+      history: (phase) => (phase ? client.workflow.getHandle(`${run}/${phase}`) : handle).query('history'),
       async ofPhase() {
         const found = await client.workflow
           .getHandle(`${run}/pretrain`)
@@ -96,9 +96,9 @@ async function steered(run: string, of: Partial<Activities>, steps: number, work
 describe('a run', () => {
   it('pauses with a checkpoint in the middle of a shard, and goes on from it', async () => {
     const began: number[] = [];
-    const trainShard = (input: ShardInput) => {
+    const trainShard = async (input: ShardInput) => {
       began.push(input.from?.step ?? 0);
-      return slowShard(input);
+      return { ...(await slowShard(input)), ...(began.length > 1 && { remark: 'this CPU is another' }) };
     };
     await steered('paused', { trainShard }, 60, async (run) => {
       await run.until('training');
@@ -118,6 +118,9 @@ describe('a run', () => {
       expect(phases[0]!.checkpoint.step).toBe(60);
       expect(began).toEqual([0, step, 50]);
       expect((await run.history()).pretrain!.map(({ what }) => what)).toContain('paused');
+      // Two shards say it, of one machine.
+      const own = (await run.history('pretrain')).pretrain!.map(({ what }) => what);
+      expect(own.filter((what) => what === 'this CPU is another')).toHaveLength(1);
     });
   });
 

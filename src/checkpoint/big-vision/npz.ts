@@ -2,6 +2,7 @@ import { type FileHandle, open } from 'node:fs/promises';
 import { promisify } from 'node:util';
 import { inflateRaw } from 'node:zlib';
 import { RunnerError } from '../../runtime/errors.ts';
+import { foreignKind, kindBytes } from '../../runtime/file-kind.ts';
 import { type FloatType, toFloat32 } from '../../safetensors/float-bytes.ts';
 import { readZip, type ZipMember } from './zip.ts';
 
@@ -26,21 +27,26 @@ export class NpzFile {
     this.arrays = arrays;
   }
 
-  static async open(path: string): Promise<NpzFile> {
+  /** `of` chooses by name: whatever else lies in the archive, of any type, is not looked at. */
+  static async open(path: string, of: (names: readonly string[]) => readonly string[]): Promise<NpzFile> {
     const fail = (problem: string) =>
       new RunnerError('RecipeInvalid', `${path} is not a model of big_vision that can be used: ${problem}`);
     const file = await open(path, 'r').catch((cause) => {
       throw fail(`it can't be read (${cause.code})`);
     });
     try {
+      const start = Buffer.alloc(kindBytes);
+      const { bytesRead } = await file.read(start, 0, kindBytes, 0);
+      const kind = start.toString('latin1', 0, 2) === 'PK' ? null : foreignKind(start.subarray(0, bytesRead));
+      if (kind !== null) throw fail(`it is ${kind}`);
       const unpacked = new Unpacked(file);
+      const members = new Map(
+        (await readZip(file, fail)).map((member) => [member.name.replace(/\.npy$/, ''), member] as const),
+      );
       const arrays = new Map<string, NpzArray>();
-      for (const member of await readZip(file, fail)) {
-        const name = member.name.replace(/\.npy$/, '');
-        arrays.set(
-          name,
-          await arrayOf(member, unpacked, (problem) => fail(`array ${JSON.stringify(name.slice(0, 200))} ${problem}`)),
-        );
+      for (const name of of([...members.keys()])) {
+        const failArray = (problem: string) => fail(`array ${JSON.stringify(name.slice(0, 200))} ${problem}`);
+        arrays.set(name, await arrayOf(members.get(name)!, unpacked, failArray));
       }
       return new NpzFile(file, arrays);
     } catch (error) {

@@ -14,14 +14,13 @@ const chunk = 1024 * 1024;
  * stacked along a first axis (`encoderblock`, of models that were scanned). RecipeInvalid with the array at fault.
  */
 export async function openNpzModel(path: string): Promise<ModelFolder> {
-  const file = await NpzFile.open(path);
+  const file = await NpzFile.open(path, ofModel);
   try {
     const arrays = new Map([...file.arrays].map(([name, array]) => [name.replace(/^params\//, ''), array]));
     const source = new Source(path, arrays);
     const config = configOf(source);
     const used = new Set<string>();
     const tensors = parameterSpecs(config).map((spec) => tensorOf(spec, config, source, used));
-    // Optimiser state and the like lie outside of params/ and are of no use here.
     const extra = [...file.arrays.keys()].find((name) => name.startsWith('params/') && !used.has(name.slice(7)));
     if (extra !== undefined) throw source.refused(`it has the array ${extra.slice(0, 200)}, which no such model has`);
     return { config, tensors, close: () => file.close() };
@@ -29,6 +28,15 @@ export async function openNpzModel(path: string): Promise<ModelFolder> {
     await file.close();
     throw error;
   }
+}
+
+/**
+ * As big_vision's own loader: of a whole training checkpoint what lies below params/, and optimiser state, clocks and
+ * whatever else lies beside it is of no use here; of one of parameters alone, those of the two towers.
+ */
+function ofModel(names: readonly string[]): string[] {
+  const below = names.filter((name) => name.startsWith('params/'));
+  return below.length > 0 ? below : names.filter((name) => /^(?:(?:img|txt)\/|[tb]$)/.test(name));
 }
 
 class Source {

@@ -59,10 +59,10 @@ export const processorClass = ({ vision: { kind } }: ModelConfig): string =>
   kind === 'naflex' ? 'Siglip2Processor' : 'SiglipProcessor';
 
 /**
- * `preprocessor_config.json`: a plain bilinear resize, to the square or for NaFlex to as many patches as there are
- * stored positions, then x / 127.5 - 1.
+ * `preprocessor_config.json`: a plain bilinear resize, to the square or for NaFlex to `patches`, which are as many as
+ * there are stored positions where nothing else is said, then x / 127.5 - 1.
  */
-export function preprocessorFile(config: ModelConfig): FolderFile {
+export function preprocessorFile(config: ModelConfig, patches: number = patchGrid(config) ** 2): FolderFile {
   const { resolution, patch, kind } = config.vision;
   const naflex = kind === 'naflex';
   const content = {
@@ -70,9 +70,7 @@ export function preprocessorFile(config: ModelConfig): FolderFile {
     image_processor_type: naflex ? 'Siglip2ImageProcessor' : 'SiglipImageProcessor',
     do_convert_rgb: true,
     do_resize: true,
-    ...(naflex
-      ? { patch_size: patch, max_num_patches: patchGrid(config) ** 2 }
-      : { size: { height: resolution, width: resolution } }),
+    ...(naflex ? { patch_size: patch, max_num_patches: patches } : { size: { height: resolution, width: resolution } }),
     resample: 2, // PIL's BILINEAR
     do_rescale: true,
     rescale_factor: 1 / 255,
@@ -84,6 +82,6 @@ export function preprocessorFile(config: ModelConfig): FolderFile {
 }
 
 /** What a checkpoint carries beside its tensors: small, and enough for `AutoModel` and the image processor. */
-export function checkpointSidecars(config: ModelConfig, dtype: 'f32' | 'bf16' = 'f32'): FolderFile[] {
-  return [modelConfigFile(config, dtype), preprocessorFile(config)];
+export function checkpointSidecars(config: ModelConfig, dtype: 'f32' | 'bf16' = 'f32', patches?: number): FolderFile[] {
+  return [modelConfigFile(config, dtype), preprocessorFile(config, patches)];
 }

@@ -6,16 +6,18 @@ import type { ObjectStore } from '../../storage/object-store.ts';
 import { commitCheckpoint } from '../commit.ts';
 import { checkpointSha256 } from '../identity.ts';
 import { openModel } from '../open-model.ts';
+import { processingOf, requireTrainable } from '../processing.ts';
 import type { CheckpointRef } from '../types.ts';
 import { checkpointSidecars } from './config.ts';
-
-/** The phase under which an imported model lies in its run. */
-export const importPhase = 'import';
+import { foldNormalisation } from './fold-normalisation.ts';
+import { importPhase } from './import-phase.ts';
 
 /**
  * Makes a checkpoint of a Hugging Face folder or of a big_vision `.npz`: step 0 of the phase `import` of `run`, from which phases of other runs go
- * on. It holds the towers in F32 and no moments. Importing the same model again changes nothing; another model under the
- * same name is refused. One tensor is never whole in memory.
+ * on. It holds the towers in F32 and no moments. What its processor says is kept: mean and deviation of pixels are folded
+ * into the patch embedding, the number of patches goes with it, and what training can't do is refused by name. Importing
+ * the same model again changes nothing; another model under the same name is refused. No large tensor is ever whole in
+ * memory.
  */
 export async function importModel(
   store: ObjectStore,
@@ -30,9 +32,12 @@ export async function importModel(
   const model = await openModel(path);
   const own = join(scratch, `import-${attempt}`);
   try {
+    const processing = await processingOf(path, model.config);
+    requireTrainable(path, model.config, processing);
+    const { images } = processing;
     await mkdir(own, { recursive: true });
     const name = 'model.safetensors';
-    const state = [{ path: name, ...(await writeSafetensors(join(own, name), model.tensors)) }];
+    const state = [{ path: name, ...(await writeSafetensors(join(own, name), foldNormalisation(model, images))) }];
     const { ref } = await commitCheckpoint(store, {
       run,
       phase: importPhase,
@@ -41,7 +46,7 @@ export async function importModel(
       examples: 0,
       folder: own,
       state,
-      sidecars: checkpointSidecars(model.config),
+      sidecars: checkpointSidecars(model.config, 'f32', images.patches),
       parent: null,
       recipeHash: '',
       dataFingerprint: '',

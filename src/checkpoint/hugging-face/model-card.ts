@@ -14,14 +14,24 @@ export interface ModelCardFacts {
   readonly codeVersion: string;
   readonly recipeHash: string;
   readonly data: {
-    /** Key prefixes of the shards. */
-    readonly train: string;
+    /** Key prefixes of the shards, or null where only the fingerprint is known. */
+    readonly train: string | null;
     readonly evaluation: string | null;
     readonly fingerprint: string;
+    /** Members of it that are examples, or were to be, where that is known. */
+    readonly members?: number | undefined;
+    /** Those that were not used, by reason; null when all were, absent where nobody counted. */
+    readonly skipped?: SkippedFacts | null;
     /** Markdown with the notices that go with the data, or null when none came with it. */
     readonly licences: string | null;
   };
   readonly evaluation: EvaluationReport | null;
+}
+
+export interface SkippedFacts {
+  readonly members: number;
+  readonly orMore?: true;
+  readonly reasons: readonly { readonly reason: string; readonly members: number; readonly example: string }[];
 }
 
 const decimals = (value: number | undefined, digits: number) => (value === undefined ? '-' : value.toFixed(digits));
@@ -58,14 +68,53 @@ function input({ kind, resolution, patch }: ModelConfig['vision']): string {
   return kind === 'naflex' ? `any shape, in patches of ${patch} px` : `${resolution} px, patches of ${patch} px`;
 }
 
-function preprocessing({ kind, resolution }: ModelConfig['vision']): string {
-  if (kind === 'naflex') {
-    return `- Pass \`max_num_patches\` to the processor for finer or coarser images. It drops transparency; training laid
-  transparent images on white.`;
-  }
-  return `- Training resized images without antialiasing and laid transparent ones on white; the processor here antialiases and
-  drops transparency. For the figures below give it images that are ${resolution} x ${resolution} already.`;
+/** What no default of transformers' processors says: they take 64 tokens, and 256 patches of 16 pixels. */
+function callArguments({ vision, text }: ModelConfig): string {
+  const texts = `padding="max_length", max_length=${text.length}, truncation=True`;
+  if (vision.kind !== 'naflex') return texts;
+  const patches = Math.floor(vision.resolution / vision.patch) ** 2;
+  return `${texts},\n    patch_size=${vision.patch}, max_num_patches=${patches}`;
 }
+
+/** Reasons and names come from the data: none of them may end a line or begin markup. */
+function notUsed({ members, skipped }: ModelCardFacts['data']): string {
+  if (!skipped) return skipped === null ? '\n- Not used: none of the examples that were drawn' : '';
+  const plain = (text: string) => text.replace(/[^\p{L}\p{M}\p{N}\p{Zs}"',.:;()/=+-]/gu, '?');
+  const count = `${skipped.members}${skipped.orMore ? ' or more' : ''}`;
+  const reasons = skipped.reasons.map(({ reason, members, example }) => {
+    return `  - ${members}: ${plain(reason)}${example === '' ? '' : `, such as ${plain(example)}`}`;
+  });
+  return [
+    '',
+    `- Not used: ${count}${members === undefined ? '' : ` of ${members}`} members of the data`,
+    ...reasons,
+  ].join('\n');
+}
+
+function notes({ vision, text }: ModelConfig): string[] {
+  const alpha = '`convert("RGB")` drops transparency; training laid transparent images on white';
+  const pipeline =
+    text.length === pipelineLength
+      ? []
+      : [
+          `transformers' pipelines pad texts to ${pipelineLength} tokens whatever a model has, and so can't be used with this one.`,
+        ];
+  return [
+    `\`padding="max_length"\` and \`max_length=${text.length}\` are needed: texts are pooled at their last position, and the model only knows padded ones.`,
+    ...pipeline,
+    ...(vision.kind === 'naflex'
+      ? [
+          `\`patch_size=${vision.patch}\` and \`max_num_patches\` are needed: the processor's own defaults take their place otherwise. Another number of patches makes images finer or coarser.`,
+          `${alpha}.`,
+        ]
+      : [
+          `${alpha}, and resized without antialiasing, while the processor here antialiases. For the figures below give it images that are ${vision.resolution} x ${vision.resolution} already.`,
+        ]),
+  ];
+}
+
+/** Tokens that transformers' zero-shot pipeline asks of every model of these two types. */
+const pipelineLength = 64;
 
 /** `README.md` of an exported folder: what the model is, how to load it, what it can do, and whose data it saw. */
 export function modelCard(config: ModelConfig, facts: ModelCardFacts): FolderFile {
@@ -73,8 +122,7 @@ export function modelCard(config: ModelConfig, facts: ModelCardFacts): FolderFil
   const { data, evaluation } = facts;
   const content = `---
 library_name: transformers
-pipeline_tag: zero-shot-image-classification
-license: other
+${text.length === pipelineLength ? 'pipeline_tag: zero-shot-image-classification\n' : ''}license: other
 license_name: see-below
 tags:
 - siglip
@@ -102,20 +150,21 @@ model = AutoModel.from_pretrained(folder)
 processor = AutoProcessor.from_pretrained(folder)
 inputs = processor(
     text=["a red apple", "a green frog"], images=Image.open("image.png").convert("RGB"),
-    padding="max_length", truncation=True, return_tensors="pt",
+    ${callArguments(config)}, return_tensors="pt",
 )
 print(model(**inputs).logits_per_image.sigmoid())
 \`\`\`
 
-- \`padding="max_length"\` is needed: texts are pooled at their last position, and the model only knows padded ones.
-${preprocessing(vision)}
+${notes(config)
+  .map((note) => `- ${note}`)
+  .join('\n')}
 
 ## Figures
 
 ${
   evaluation === null
     ? 'This model was not evaluated.'
-    : `On ${data.evaluation ?? data.train}, zero-shot classification over all classes that have a label in the language:
+    : `On ${data.evaluation ?? data.train ?? 'the data'}, zero-shot classification over all classes that have a label in the language:
 
 ${figures(evaluation)}`
 }
@@ -124,7 +173,7 @@ ${figures(evaluation)}`
 
 - Checkpoint: ${facts.checkpointUri}, sha256 of the state ${facts.checkpointSha256}
 - Recipe ${facts.recipeHash}, code ${facts.codeVersion}
-- Data: ${data.train}, fingerprint ${data.fingerprint}
+- Data: ${data.train === null ? '' : `${data.train}, `}fingerprint ${data.fingerprint}${notUsed(data)}
 
 ## Licences
 

@@ -1,4 +1,3 @@
-import { readFile, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { z } from 'zod';
 import { type ParameterSpec, parameterSpecs } from '../../model/parameters.ts';
@@ -6,6 +5,7 @@ import type { ModelConfig } from '../../model/sizes.ts';
 import { RunnerError } from '../../runtime/errors.ts';
 import { isFloatType, toFloat32 } from '../../safetensors/float-bytes.ts';
 import { SafetensorsFile, type TensorToWrite } from '../../safetensors/safetensors.ts';
+import { isFile, readJsonText } from './folder-json.ts';
 import { readModelConfig } from './read-config.ts';
 
 /** A model as transformers keeps it, opened and checked whole: every tensor is there, once, of its type and shape. */
@@ -18,7 +18,6 @@ export interface ModelFolder {
 
 const single = 'model.safetensors';
 const indexName = `${single}.index.json`;
-const largestJson = 16 * 1024 * 1024;
 /** A whole number of every type's elements. */
 const chunkBytes = 4 * 1024 * 1024;
 
@@ -123,17 +122,6 @@ function parseIndex(text: string, folder: string): Record<string, string> {
     throw refused(folder, `${indexName} has no weight_map of tensor names and file names`);
   }
 }
-
-async function readJsonText(path: string): Promise<string> {
-  const info = await stat(path).catch(() => null);
-  if (!info?.isFile())
-    throw new RunnerError('RecipeInvalid', `${path} is missing; name a folder that transformers saved`);
-  if (info.size > largestJson)
-    throw new RunnerError('RecipeInvalid', `${path} has ${info.size} bytes; at most ${largestJson} are allowed`);
-  return readFile(path, 'utf8');
-}
-
-const isFile = async (path: string) => (await stat(path).catch(() => null))?.isFile() === true;
 
 const refused = (folder: string, problem: string) =>
   new RunnerError('RecipeInvalid', `${folder} is not a SigLIP 2 model that can be used: ${problem}`);

@@ -1,30 +1,61 @@
-import { mkdir, writeFile } from 'node:fs/promises';
+import { readFile, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
+import { RunnerError } from '../../runtime/errors.ts';
+import { foreignKind } from '../../runtime/file-kind.ts';
+import { makeFolder } from '../../runtime/make-folder.ts';
 import { tensorBytes } from '../../safetensors/dtypes.ts';
 import { toBfloat16 } from '../../safetensors/float-bytes.ts';
 import { type TensorToWrite, writeSafetensors } from '../../safetensors/safetensors.ts';
-import { checkpointSidecars } from './config.ts';
+import { modelConfigFile, preprocessorFile } from './config.ts';
 import type { ModelFolder } from './model-folder.ts';
+import { hasProcessor } from './read-processor.ts';
 import { tokenizerFolderFiles } from './tokenizer.ts';
 
 export interface FolderOptions {
   readonly dtype: 'f32' | 'bf16';
   /** Largest file of tensors; one tensor is never cut. */
   readonly shardBytes: number;
+  /** The folder that the model was read from; an `.npz` is none. */
+  readonly from?: string;
 }
 
+// What says how pictures and texts are shown to a model: kept as they are, since it answers otherwise otherwise.
+const processors = ['preprocessor_config.json', 'processor_config.json'];
+const tokenizers = [
+  'tokenizer.json',
+  'tokenizer_config.json',
+  'special_tokens_map.json',
+  'added_tokens.json',
+  'tokenizer.model',
+];
+
 /**
- * Writes a model as a folder that transformers loads: config, processor, tokenizer, and `model.safetensors`, or shards
+ * Writes a model as a folder that transformers loads: config, processor and tokenizer, those of the folder `from` where
+ * it has any, and `model.safetensors`, or shards
  * with `model.safetensors.index.json` where it would be larger than `shardBytes`. bf16 rounds to the nearest, to even.
  */
 export async function writeModelFolder(
   folder: string,
   { config, tensors }: Pick<ModelFolder, 'config' | 'tensors'>,
-  { dtype, shardBytes }: FolderOptions,
+  { dtype, shardBytes, from }: FolderOptions,
 ): Promise<void> {
-  await mkdir(folder, { recursive: true });
-  for (const { path, content } of [...checkpointSidecars(config, dtype), ...(await tokenizerFolderFiles(config))])
-    await writeFile(join(folder, path), content);
+  makeFolder(folder, 'name');
+  const kept = new Map<string, Buffer>();
+  for (const path of from === undefined ? [] : [...processors, ...tokenizers]) {
+    const bytes = await readFile(join(from!, path)).catch(() => null);
+    const kind = bytes && foreignKind(bytes);
+    if (kind) throw new RunnerError('RecipeInvalid', `${join(from!, path)} is ${kind}`);
+    if (bytes) kept.set(path, bytes);
+  }
+  // What the folder was before is no part of the model: transformers would read it first.
+  for (const path of [...processors, ...tokenizers]) if (from !== folder) await rm(join(folder, path), { force: true });
+  await writeFile(join(folder, 'config.json'), modelConfigFile(config, dtype).content);
+  for (const [path, bytes] of kept) await writeFile(join(folder, path), bytes);
+  const made = [
+    ...(from !== undefined && (await hasProcessor(from)) ? [] : [preprocessorFile(config)]),
+    ...(kept.has('tokenizer.json') || kept.has('tokenizer.model') ? [] : await tokenizerFolderFiles(config)),
+  ];
+  for (const { path, content } of made) await writeFile(join(folder, path), content);
   const shards = inShards(dtype === 'bf16' ? tensors.map(halved) : tensors, shardBytes);
   if (shards.length === 1) {
     await writeSafetensors(join(folder, 'model.safetensors'), shards[0]!);

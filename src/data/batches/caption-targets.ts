@@ -20,7 +20,10 @@ export const captionTargetsPart: BatchPart<CaptionTargets> = {
     const regions = seenRegions(meta.regions ?? [], pixels, crop);
     const region = regions[randomStream(seed, `region/${phase}`, k).below(Math.max(1, regions.length))];
     const said = region ? { caption: region.caption, box: boxText(region) } : null;
-    const targets = captionTexts(text, said, settings.lossOn);
+    const whole = captionTexts(text, said, settings.lossOn);
+    // Cut off, a long description would leave no box to learn: such a region is left out.
+    const fits = whole.referring !== null && tokenizer.ids(whole.referring.text, textLength).length < textLength;
+    const targets = fits ? whole : captionTexts(text, null, settings.lossOn);
     for (const [i, task] of captionTasks.entries()) {
       const target = targets[task];
       if (target === null) continue;
@@ -37,7 +40,7 @@ export const captionTargetsPart: BatchPart<CaptionTargets> = {
 function tokenised({ given, text }: Target, tokenizer: TextTokenizer, length: number) {
   // In a compacted vocabulary padding and end are 0 and 1 as well: they are always its first.
   const ids = [...tokenizer.ids(text, length - 1), eosId];
-  const start = tokenizer.ids(given);
+  const start = tokenizer.ids(given, length);
   let first = 0;
   while (first < start.length && ids[first] === start[first]) first++;
   const counted = ids.length - first;

@@ -1,29 +1,38 @@
-import sharp from 'sharp';
+import sharp, { type OutputInfo } from 'sharp';
+import { foreignKind } from '../../runtime/file-kind.ts';
 import { CorruptExample } from './corrupt-example.ts';
+import { imageFormat } from './image-format.ts';
 import type { Pixels } from './pixels.ts';
 
 // Four times an 8K frame; a small file can claim any size.
 const largestImage = 128 * 1024 * 1024;
 
+/** What becomes of transparency: laid on white, as in training, or dropped, as Pillow's `convert('RGB')` does. */
+export type Alpha = 'white' | 'dropped';
+
+// failOn 'error': warnings are about metadata more often than about pixels. Neither Pillow nor TensorFlow, which the
+// models were made with, looks at colour profiles.
+const input = { limitInputPixels: largestImage, failOn: 'error', ignoreIcc: true } as const;
+
 /**
- * Decodes an image to 8-bit sRGB with three channels; alpha is laid on white, the first frame of an animation is
- * taken, EXIF rotation is left alone (as TensorFlow's decoder, which the recipe was made with, does). Throws
- * `CorruptExample`.
+ * Decodes an image to 8 bits of red, green and blue as Pillow and TensorFlow do: colour profiles and EXIF rotation are
+ * left alone, CMYK turns by the plain formula, and the first frame of an animation is taken. Throws `CorruptExample`.
  */
-export async function decodeImage(bytes: Uint8Array): Promise<Pixels> {
-  const format = formatOf(bytes);
-  if (format === null) throw new CorruptExample('not a PNG, JPEG, WebP, GIF, AVIF or TIFF image');
+export async function decodeImage(bytes: Uint8Array, alpha: Alpha = 'white'): Promise<Pixels> {
+  const format = imageFormat(bytes);
+  if (format === null) {
+    const kind = foreignKind(bytes);
+    throw new CorruptExample(`not a PNG, JPEG, WebP, GIF, AVIF or TIFF image${kind === null ? '' : `: ${kind}`}`);
+  }
   try {
-    // failOn 'error': warnings are about metadata more often than about pixels.
-    const { data, info } = await sharp(bytes, { limitInputPixels: largestImage, failOn: 'error' })
-      .flatten({ background: '#fff' })
+    const mayBeInks = format === 'JPEG' || format === 'TIFF';
+    if (mayBeInks && (await sharp(bytes, input).metadata()).space === 'cmyk') return await decodeInks(bytes);
+    const image = sharp(bytes, input);
+    const { data, info } = await (alpha === 'white' ? image.flatten({ background: '#fff' }) : image.removeAlpha())
       .toColourspace('srgb')
       .raw({ depth: 'uchar' })
       .toBuffer({ resolveWithObject: true });
-    if (info.channels !== 3 || data.length !== info.width * info.height * 3) {
-      throw new CorruptExample(`decodes to ${info.channels} channels, not 3`);
-    }
-    return { width: info.width, height: info.height, data };
+    return checked(data, info, 3);
   } catch (error) {
     if (error instanceof CorruptExample) throw error;
     const reason = (error as Error).message.split('\n')[0]!.slice(0, 160);
@@ -31,14 +40,26 @@ export async function decodeImage(bytes: Uint8Array): Promise<Pixels> {
   }
 }
 
-/** By the first bytes: a file name proves nothing, and other decoders (SVG, PDF ...) are not for data of strangers. */
-function formatOf(bytes: Uint8Array): string | null {
-  const start = Buffer.from(bytes.buffer, bytes.byteOffset, Math.min(bytes.length, 12)).toString('latin1');
-  if (start.startsWith('\x89PNG\r\n\x1a\n')) return 'PNG';
-  if (start.startsWith('\xff\xd8\xff')) return 'JPEG';
-  if (start.startsWith('RIFF') && start.endsWith('WEBP')) return 'WebP';
-  if (start.startsWith('GIF8')) return 'GIF';
-  if (/^.{4}ftypavi[fs]$/s.test(start)) return 'AVIF';
-  if (start.startsWith('II*\0') || start.startsWith('MM\0*')) return 'TIFF';
-  return null;
+/** Red is what cyan and black leave of white: Pillow's conversion, to the byte. */
+async function decodeInks(bytes: Uint8Array): Promise<Pixels> {
+  const { data: inks, info } = await sharp(bytes, input)
+    .pipelineColourspace('cmyk')
+    .toColourspace('cmyk')
+    .raw({ depth: 'uchar' })
+    .toBuffer({ resolveWithObject: true });
+  const { width, height } = checked(inks, info, 4);
+  const data = new Uint8Array(width * height * 3);
+  for (let from = 0, to = 0; to < data.length; from += 4) {
+    const light = 255 - inks[from + 3]!;
+    for (let ink = 0; ink < 3; ink++) {
+      const product = inks[from + ink]! * light + 128;
+      data[to++] = Math.max(0, light - (((product >> 8) + product) >> 8));
+    }
+  }
+  return { width, height, data };
+}
+
+function checked(data: Uint8Array, { width, height, channels }: OutputInfo, wanted: number): Pixels {
+  if (channels === wanted && data.length === width * height * wanted) return { width, height, data };
+  throw new CorruptExample(`decodes to ${channels} channels, not ${wanted}`);
 }

@@ -1,3 +1,4 @@
+import { turns } from '../../runtime/turns.ts';
 import { PartReader, type ShardStore } from '../index/part-reader.ts';
 import type { CorruptMember, DataIndex } from '../index/types.ts';
 import { captionTaskWords } from './caption-texts.ts';
@@ -45,6 +46,14 @@ export async function* readExamples(
 }
 
 /**
+ * Of a text so many tokens are looked at, far more than the 64 of the longest text of a model: tables of captions that
+ * people write hold all of them, and no caption costs more than that.
+ */
+const tokensOfText = 1024;
+/** Texts that are kept to be looked at once each. */
+const textsAtOnce = 10_000;
+
+/**
  * Sorted distinct token ids that texts about these examples can hold, in these languages (`other`: in any): the
  * rows of a compacted token table. Padding, end and unknown are always among them. `captioning`: and in the texts that
  * a decoder is to say.
@@ -57,9 +66,18 @@ export async function collectTokenIds(
   { captioning = false }: { readonly captioning?: boolean } = {},
 ): Promise<number[]> {
   const any = languages.includes('other');
-  const texts = new Set<string>(captioning ? captionTaskWords() : []);
+  const ids = new Set([padId, eosId, unknownId]);
+  const turn = turns();
+  const add = async (texts: Iterable<string>) => {
+    for (const text of texts) {
+      for (const id of tokenizer.ids(text, tokensOfText)) ids.add(id);
+      await turn();
+    }
+  };
+  if (captioning) await add(captionTaskWords());
   for (const shard of index.shards) {
     const reader = new PartReader(store, shard);
+    const texts = new Set<string>();
     for (const { name, meta } of shard.examples) {
       if (meta.size > largestMeta) continue;
       const { captions, regions = [] } = metaOf(await reader.read(meta.offset, meta.size), name);
@@ -71,10 +89,13 @@ export async function collectTokenIds(
         if (label !== undefined && captioning) texts.add(`Cap: ${label}`).add(`Cap: ${label},`);
         for (const tag of tags) texts.add(`, ${tag}`).add(`, ${tag},`);
       }
+      await turn();
+      if (texts.size < textsAtOnce) continue;
+      await add(texts);
+      texts.clear();
     }
+    await add(texts);
   }
-  const ids = new Set([padId, eosId, unknownId]);
-  for (const text of texts) for (const id of tokenizer.ids(text)) ids.add(id);
   return [...ids].sort((a, b) => a - b);
 }
 

@@ -2,6 +2,7 @@ import { readFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { dirname, join } from 'node:path';
 import { Tokenizer as HuggingFaceTokenizer } from '@huggingface/tokenizers';
+import { piecesOf, shortWord } from './long-word.ts';
 
 /** Ids of Gemma's vocabulary with a meaning of their own. */
 export const padId = 0;
@@ -9,10 +10,17 @@ export const eosId = 1;
 export const unknownId = 3;
 
 export interface TextTokenizer {
-  /** Ids of a text, lower-cased, without special tokens, cut after `limit`. */
+  /** Ids of a text, lower-cased, without special tokens, cut after `limit`: what comes behind costs next to nothing. */
   ids(text: string, limit?: number): number[];
   /** (texts, length) int32: ids, end, padding 0; the last place of a text that is too long is its end. */
   tokenize(texts: readonly string[], length: number): Int32Array;
+}
+
+/** In what the tokenizer of a model folder may differ from training's. */
+export interface TokenizerRules {
+  readonly lowerCase: boolean;
+  /** Tokens that are looked for in a text as it is, and their ids; Gemma's four where nothing is said. */
+  readonly special?: Readonly<Record<string, number>>;
 }
 
 /** The unmodified files of the Gemma tokenizer, for exports. */
@@ -26,47 +34,76 @@ export function tokenizerFiles(): { readonly tokenizer: string; readonly config:
  * As the normaliser of Hugging Face's Siglip2Tokenizer: each character by itself. `toLowerCase` of a whole text
  * differs in one rule, the Greek sigma at the end of a word.
  */
-export function lowerCase(text: string): string {
-  // Only texts with a capital sigma can tell.
-  return text.includes('Σ') ? Array.from(text, (character) => character.toLowerCase()).join('') : text.toLowerCase();
+export const lowerCase = (text: string): string =>
+  text.replaceAll(/Σ+/g, (run) => 'σ'.repeat(run.length)).toLowerCase();
+
+interface Definition {
+  added_tokens: { readonly content: string; readonly id: number }[];
+  readonly model: { merges: string[] };
 }
 
 const wordsKept = 200_000;
 const longestKeptWord = 64;
 
-let loaded: TextTokenizer | undefined;
+const loaded = new Map<string, TextTokenizer>();
 
-/** The tokenizer of SigLIP 2 (Gemma, 256,000 ids). Loaded once a process: about a second. */
-export function loadTokenizer(): TextTokenizer {
-  loaded ??= makeTokenizer();
-  return loaded;
+/**
+ * The tokenizer of SigLIP 2 (Gemma, 256,000 ids), or that of a model folder by the rules of its files. Loaded once a
+ * process: about a second.
+ */
+export function loadTokenizer(rules: TokenizerRules = { lowerCase: true }): TextTokenizer {
+  const key = JSON.stringify(rules);
+  const known = loaded.get(key) ?? makeTokenizer(rules);
+  loaded.set(key, known);
+  return known;
 }
 
-function makeTokenizer(): TextTokenizer {
+function makeTokenizer({ lowerCase: lowers, special: named }: TokenizerRules): TextTokenizer {
   const files = tokenizerFiles();
-  const definition = JSON.parse(readFileSync(files.tokenizer, 'utf8')) as { model: { merges: string[] } };
+  const definition = JSON.parse(readFileSync(files.tokenizer, 'utf8')) as Definition;
+  const special = new Map(
+    named ? Object.entries(named) : definition.added_tokens.map(({ content, id }) => [content, id]),
+  );
+  // As they are spelt, and before lower-casing, is where a text is looked through for them: <PAD> is text.
+  const longestFirst = [...special.keys()].sort((a, b) => b.length - a.length);
+  const around = new RegExp(
+    `(${longestFirst.length === 0 ? '(?!)' : ''}${longestFirst.map((token) => token.replaceAll(/[\\^$.*+?()[\]{}|]/g, '\\$&')).join('|')})`,
+  );
+  definition.added_tokens = [];
   // Lower-cased text can't reach a merge with a capital in it; without those loading takes half the time.
-  definition.model.merges = definition.model.merges.filter((merge) => merge.toLowerCase() === merge);
+  if (lowers) definition.model.merges = definition.model.merges.filter((merge) => merge.toLowerCase() === merge);
   const whole = new HuggingFaceTokenizer(definition, JSON.parse(readFileSync(files.config, 'utf8')));
   const known = new Map<string, readonly number[]>();
-  const idsOfWord = (word: string): readonly number[] => {
+  const model = {
+    encode: (text: string) => whole.encode(text, { add_special_tokens: false }),
+    isToken: (text: string) => whole.token_to_id(text) !== undefined,
+  };
+  const idsOfWord = (word: string): Iterable<readonly number[]> => {
+    if (word.length > shortWord) return piecesOf(word, model);
     const before = known.get(word);
-    if (before) return before;
-    const { ids } = whole.encode(word, { add_special_tokens: false });
+    if (before) return [before];
+    const { ids } = model.encode(word);
     if (word.length <= longestKeptWord) {
       if (known.size >= wordsKept) known.clear();
       known.set(word, ids);
     }
-    return ids;
+    return [ids];
+  };
+  const idsOfPart = function* (text: string) {
+    // No token of the vocabulary goes on over the beginning of a word, so words can be looked up by themselves.
+    for (const [word] of (lowers ? lowerCase(text) : text).matchAll(/[ ▁]*[^ ▁]*/g)) yield* idsOfWord(word);
   };
   const ids = (text: string, limit = Number.POSITIVE_INFINITY) => {
     const found: number[] = [];
-    // No token of the vocabulary goes on over the beginning of a word, so words can be looked up by themselves.
-    for (const word of lowerCase(text).split(/(?<=[^ ▁])(?=[ ▁])/u)) {
-      if (found.length >= limit) break;
-      found.push(...idsOfWord(word));
+    for (const part of text.split(around)) {
+      const id = special.get(part);
+      for (const piece of id === undefined ? idsOfPart(part) : [[id]])
+        for (const id of piece) {
+          if (found.length >= limit) return found;
+          found.push(id);
+        }
     }
-    return found.slice(0, limit);
+    return found;
   };
   return {
     ids,

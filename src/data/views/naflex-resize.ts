@@ -39,9 +39,15 @@ export function naflexShape(height: number, width: number, patch: number, length
 /** An image as transformers' Siglip2ImageProcessor (Pillow) sees it, before pixels are scaled to [-1, 1]. */
 export function naflexPatches(image: Pixels, patch: number, length: number): NaflexImage {
   const [rows, columns] = naflexShape(image.height, image.width, patch, length);
-  const width = columns * patch;
-  const resized = new Uint8Array(rows * patch * width * 3);
-  resizeAntialiased(image, width, rows * patch, resized);
+  const [width, height] = [columns * patch, rows * patch];
+  const data = new Uint8Array(height * width * 3);
+  resizeAntialiased(image, width, height, data);
+  return inPatches({ width, height, data }, patch, length);
+}
+
+/** An image whose sides are whole patches, at most `length` of them. */
+export function inPatches({ width, height, data: resized }: Pixels, patch: number, length: number): NaflexImage {
+  const [rows, columns] = [height / patch, width / patch];
   const patches = new Uint8Array(length * patch * patch * 3);
   const line = patch * 3;
   let to = 0;

@@ -88,6 +88,9 @@ const clipped = (sum: number) => Math.max(0, Math.min(sum >> bits, 255));
 const kernels = {
   bilinear: { radius: 1, share: (x: number) => Math.max(0, 1 - Math.abs(x)) },
   bicubic: { radius: 2, share: bicubic },
+  box: { radius: 0.5, share: (x: number) => (x > -0.5 && x <= 0.5 ? 1 : 0) },
+  hamming: { radius: 1, share: hamming },
+  lanczos: { radius: 3, share: (x: number) => (x >= -3 && x < 3 ? sinc(x) * sinc(x / 3) : 0) },
 };
 export type Kernel = keyof typeof kernels;
 
@@ -98,6 +101,14 @@ function bicubic(away: number): number {
   if (x < 2) return (((x - 5) * x + 8) * x - 4) * a;
   return 0;
 }
+
+function hamming(away: number): number {
+  const x = Math.abs(away);
+  if (x === 0) return 1;
+  return x >= 1 ? 0 : (Math.sin(x * Math.PI) / (x * Math.PI)) * (0.54 + 0.46 * Math.cos(x * Math.PI));
+}
+
+const sinc = (x: number) => (x === 0 ? 1 : Math.sin(x * Math.PI) / (x * Math.PI));
 
 function taps(from: number, to: number, kernel: Kernel): Taps[] {
   const scale = from / to;

@@ -102,3 +102,15 @@ for family in ["tiny-siglip", "tiny-siglip2"]:
     (HERE / "fixtures").mkdir(exist_ok=True)
     np.savez(HERE / "fixtures" / f"{family}.npz", **flat)
     np.savez_compressed(HERE / "fixtures" / f"{family}-scanned.npz", **scanned(flat))
+
+# A whole training checkpoint: what lies beside the parameters is of every type.
+beside = {
+    "opt/0/count": np.int32(1000),
+    "opt/0/mu/t": np.zeros(1, np.float32),
+    "chrono/accum_train_time": np.float64(12.5),
+    "step": np.int64(1000),
+    "extra": np.array([{"a": 1}], dtype=object),
+}
+np.savez_compressed(HERE / "fixtures" / "tiny-siglip2-training.npz", **flat, **beside)
+bare = {name.removeprefix("params/"): value for name, value in flat.items()}
+np.savez_compressed(HERE / "fixtures" / "tiny-siglip2-bare.npz", **bare, **beside)

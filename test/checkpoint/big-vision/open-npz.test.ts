@@ -50,6 +50,19 @@ describe('a checkpoint of big_vision', () => {
     expect(vision.kind === 'naflex').toBe(family === 'tiny-siglip2');
   });
 
+  it.each(['tiny-siglip2-training', 'tiny-siglip2-bare'])(
+    'of a whole training has the bytes of the parameters alone, whatever lies beside them: %s',
+    async (name) => {
+      const bytesOf = async (of: string) => {
+        const model = await openNpzModel(fixture(of));
+        const written = await writeSafetensors(join(folder, `${of}-whole.safetensors`), model.tensors);
+        await model.close();
+        return written;
+      };
+      expect(await bytesOf(name)).toEqual(await bytesOf('tiny-siglip2'));
+    },
+  );
+
   /** The good archive with some of its bytes changed. */
   const changed = (change: (bytes: Buffer) => unknown) => async () => {
     const bytes = await readFile(fixture('tiny-siglip'));
@@ -67,6 +80,12 @@ describe('a checkpoint of big_vision', () => {
   it.each<[string, () => Promise<Buffer>, RegExp]>([
     ['nothing', async () => Buffer.alloc(0), /it is no zip archive/],
     ['text', async () => Buffer.from('not an archive, though it is long enough to be one'), /it is no zip archive/],
+    [
+      'a Git LFS pointer',
+      async () => Buffer.from(`version https://git-lfs.github.com/spec/v1\noid sha256:${'ab'.repeat(32)}\nsize 15\n`),
+      /it is a Git LFS pointer: git lfs pull/,
+    ],
+    ['a page', async () => Buffer.from('\n<!DOCTYPE html><html><body>Log in</body></html>'), /it is an HTML page/],
     ['a cut end', changed((b) => b.subarray(0, b.length - 30)), /it is no zip archive/],
     ['a cut beginning', changed((b) => b.subarray(5000)), /does not begin where|lies outside|directory is cut off/],
     [

@@ -116,6 +116,54 @@ describe('the model card', () => {
     expect(content).toContain('### Notices\n\nBy A, MIT.');
   });
 
+  it('tells what was not used of the data, by reason, as plain text', () => {
+    const reasons = [
+      {
+        reason: 'the JSON member has NaN, which is not JSON',
+        members: 7,
+        example: 'd/1.tar a: behind "x", character 9',
+      },
+      { reason: 'no caption in en', members: 1, example: 'd/1.tar [b](http://x)\n# c|<b>' },
+      { reason: 'other reasons', members: 2, example: '' },
+    ];
+    const of = (data: Partial<ModelCardFacts['data']>) =>
+      modelCard(giant, { ...facts, data: { ...facts.data, ...data } }).content;
+    expect(of({ members: 16, skipped: { members: 10, reasons } })).toContain(`fingerprint ef
+- Not used: 10 of 16 members of the data
+  - 7: the JSON member has NaN, which is not JSON, such as d/1.tar a: behind "x", character 9
+  - 1: no caption in en, such as d/1.tar ?b?(http://x)?? c??b?
+  - 2: other reasons
+
+## Licences`);
+    expect(of({ skipped: { members: 10_000, orMore: true, reasons } })).toContain(
+      '- Not used: 10000 or more members of',
+    );
+    expect(of({ skipped: null })).toContain('- Not used: none of the examples that were drawn\n');
+    expect(of({})).not.toContain('Not used');
+  });
+
+  it('calls the processor with what its defaults do not say, and names the pipelines that ask for 64 tokens', () => {
+    const call = (content: string) => /inputs = processor\(\n(.*?)\n\)/s.exec(content)?.[1];
+    const { content } = modelCard(giant, facts);
+    expect(call(content)).toBe(
+      '    text=["a red apple", "a green frog"], images=Image.open("image.png").convert("RGB"),\n' +
+        '    padding="max_length", max_length=64, truncation=True, return_tensors="pt",',
+    );
+    expect(content).toContain('pipeline_tag: zero-shot-image-classification\nlicense');
+    const short: ModelConfig = {
+      vision: { ...giant.vision, patch: 8, resolution: 64, kind: 'naflex' },
+      text: { ...giant.text, length: 24 },
+    };
+    const naflex = modelCard(short, facts).content;
+    expect(call(naflex)).toBe(
+      '    text=["a red apple", "a green frog"], images=Image.open("image.png").convert("RGB"),\n' +
+        '    padding="max_length", max_length=24, truncation=True,\n' +
+        '    patch_size=8, max_num_patches=64, return_tensors="pt",',
+    );
+    expect(naflex).not.toContain('pipeline_tag');
+    expect(naflex).toContain('pipelines pad texts to 64 tokens');
+  });
+
   it('says so when there were no figures and no notices', () => {
     const { content } = modelCard(giant, { ...facts, data: { ...facts.data, licences: null } });
     expect(content).toContain('This model was not evaluated.');

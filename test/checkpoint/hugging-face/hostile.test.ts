@@ -3,7 +3,9 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { openModelFolder } from '../../../src/checkpoint/hugging-face/model-folder.ts';
+import { openModel } from '../../../src/checkpoint/open-model.ts';
 import { isRunnerError } from '../../../src/runtime/errors.ts';
+import { writeSafetensors } from '../../../src/safetensors/safetensors.ts';
 import { tinyTensors, writeFolder } from './tiny-folder.ts';
 
 let folder: string;
@@ -46,9 +48,16 @@ const edited = (name: string, field: keyof Entry, value: unknown) =>
   changed((header) => ({ ...header, [name]: { ...header[name]!, [field]: value } }));
 const sized = (header: Header, name: string) => header[name]!.data_offsets as [number, number];
 
+const lfsPointer = Buffer.from(
+  `version https://git-lfs.github.com/spec/v1\noid sha256:${'ab'.repeat(32)}\nsize 1500000000\n`,
+);
+const page = Buffer.from('<!doctype html>\n<html><head><title>Log in</title></head></html>\n');
+
 /** What lies in `model.safetensors`, and what is said of it. */
 const files: [string, () => Buffer, RegExp][] = [
   ['nothing', () => Buffer.alloc(0), /it has 0 bytes/],
+  ['a Git LFS pointer', () => lfsPointer, /it is a Git LFS pointer: git lfs pull fetches the file itself/],
+  ['a page', () => page, /it is an HTML page, perhaps of a login or an error/],
   ['seven bytes', () => Buffer.alloc(7), /it has 7 bytes, and the length of its header alone takes 8/],
   ['a giant header', () => file('{}', dataOf(), 1n << 60n), /its header claims 1152921504606846976 bytes/],
   ['a header beyond its end', () => file('{}', Buffer.alloc(10), 5000n), /header of 5000 bytes goes beyond/],
@@ -153,6 +162,8 @@ const configured = (tower: 'text_config' | 'vision_config', field: string, value
 /** What lies in `config.json`. */
 const configs: [string, () => string, RegExp][] = [
   ['no JSON', () => '{', /it is not JSON/],
+  ['a Git LFS pointer', () => lfsPointer.toString(), /config.json is a Git LFS pointer: git lfs pull/],
+  ['a page', () => page.toString(), /config.json is an HTML page/],
   ['a list', () => '[]', /it is not a JSON object/],
   ['another model', withConfig((c) => ({ ...c, model_type: 'clip' })), /model_type is "clip"; allowed: "siglip"/],
   ['no towers', () => '{"model_type":"siglip"}', /text_config is missing/],
@@ -259,6 +270,22 @@ describe('a hostile model', () => {
     const index = join(path, 'model.safetensors.index.json');
     await writeFile(index, make(JSON.parse(await readFile(index, 'utf8')).weight_map));
     expect(await refusal(path)).toMatch(message);
+  });
+
+  it.each([
+    [Number.NaN, /tensor logit_scale holds NaN at place 0 of its numbers/],
+    [Number.POSITIVE_INFINITY, /tensor logit_scale holds Infinity at place 0/],
+    [Number.NEGATIVE_INFINITY, /tensor logit_scale holds -Infinity at place 0/],
+  ])('weight of %d is refused by the name of its tensor when it is read', async (value, message) => {
+    const path = await fresh(`weight ${value}`);
+    const tensors = tinyTensors().map((tensor) =>
+      tensor.name === 'logit_scale' ? { ...tensor, data: new Uint8Array(Float32Array.of(value).buffer) } : tensor,
+    );
+    await writeFolder(path, tensors);
+    const model = await openModel(path);
+    const written = writeSafetensors(join(path, 'again.safetensors'), model.tensors);
+    await expect(written).rejects.toMatchObject({ code: 'RecipeInvalid', message: expect.stringMatching(message) });
+    await model.close();
   });
 
   it('folder without files is refused, and one that shrinks while it is read is never half a model', async () => {

@@ -126,12 +126,30 @@ describe('a sparse config', () => {
     expect(found.vision).toEqual({ ...towerSizes.B, patch: 16, resolution: 256, kind: 'naflex' });
   });
 
+  it('that has null for the width of the shared space has that of the texts, as transformers takes it', () => {
+    const text_config = { vocab_size: 256_000, hidden_size: 384, num_attention_heads: 6, projection_size: null };
+    const found = of({
+      model_type: 'siglip',
+      text_config,
+      vision_config: { hidden_size: 384, num_attention_heads: 6 },
+    });
+    expect([found.text.width, found.vision.width]).toEqual([384, 384]);
+  });
+
   it.each(['B', 'L', 'So400m', 'g-opt'] as const)('of our own %s says what it was written from', (size) => {
     const model: ModelConfig = {
       vision: { ...towerSizes[size], patch: 16, resolution: 256 },
       text: { ...towerSizes[textSizeFor(size)], length: 64, vocabulary: fullVocabulary },
     };
     expect(readModelConfig(modelConfigFile(model).content, 'config.json')).toEqual(model);
+  });
+
+  it('may begin with a byte order mark, and what stands in for it is named', () => {
+    const plain = '{"model_type": "siglip", "text_config": {"vocab_size": 256000}, "vision_config": {}}';
+    expect(readModelConfig(`\ufeff${plain}`, 'config.json')).toEqual(readModelConfig(plain, 'config.json'));
+    expect(() => readModelConfig('version https://git-lfs.github.com/spec/v1\n', 'config.json')).toThrow(
+      /^config.json is not .*: it is a Git LFS pointer: git lfs pull fetches the file itself$/,
+    );
   });
 });
 

@@ -1,3 +1,5 @@
+import { createHash } from 'node:crypto';
+import { readFileSync } from 'node:fs';
 import { crc32 } from 'node:zlib';
 import sharp from 'sharp';
 import { expect, test } from 'vitest';
@@ -24,8 +26,32 @@ test('every format and kind of pixel becomes 8-bit sRGB with three channels', as
   expect([...(await decodeImage(await red.clone().png().toBuffer())).data.subarray(15)]).toEqual([200, 10, 30]);
   const jpeg = await decodeImage(await red.clone().jpeg({ quality: 100 }).toBuffer());
   expect(jpeg.data.every((value, i) => Math.abs(value - [200, 10, 30][i % 3]!) <= 2)).toBe(true);
-  const cmyk = await decodeImage(await red.clone().toColourspace('cmyk').jpeg().toBuffer());
-  expect(cmyk.data).toHaveLength(18);
+});
+
+const picture = (name: string) => readFileSync(new URL(`fixtures/colour/${name}`, import.meta.url));
+const pixels = JSON.parse(picture('pixels.json').toString()) as Record<string, string>;
+
+test.each(Object.entries(pixels))(
+  '%s has the pixels that Pillow converts to RGB, to the byte',
+  async (name, expected) => {
+    const { width, height, data } = await decodeImage(picture(name), 'dropped');
+    expect(`${width}x${height} ${createHash('sha256').update(data).digest('hex')}`).toBe(expected);
+  },
+);
+
+test('a colour profile is not looked at, and red in four inks is red', async () => {
+  expect(await decodeImage(picture('wide-gamut.png'))).toEqual(await decodeImage(picture('plain.png')));
+  const [r, g, b] = (await decodeImage(picture('cmyk-red.jpg'))).data;
+  expect([r, g, b]).toEqual([255, 0, 0]);
+});
+
+test('what is clear is white in training, and has its own colour where transparency is dropped', async () => {
+  const [white, dropped] = [
+    await decodeImage(picture('alpha.png')),
+    await decodeImage(picture('alpha.png'), 'dropped'),
+  ];
+  expect([...white.data.subarray(0, 3)]).toEqual([255, 255, 255]);
+  expect([...dropped.data.subarray(0, 3)]).toEqual([0, 0, 255]);
 });
 
 test('grey becomes three equal channels and alpha is laid on white', async () => {
@@ -76,4 +102,27 @@ test('a small file that claims a huge image is refused before memory is spent', 
   const before = process.memoryUsage().rss;
   await expect(decodeImage(bomb)).rejects.toThrow(/pixel limit/);
   expect(process.memoryUsage().rss - before).toBeLessThan(100e6);
+});
+
+test('containers are known by all brands that they are compatible with, and BigTIFF is TIFF', async () => {
+  const avif = await red.clone().avif({ lossless: true }).toBuffer();
+  // As libheif and Apple write the same picture: its own brand is that of any still image.
+  const still = Buffer.from(avif);
+  still.write('mif1', 8);
+  still.write('avif', 16);
+  const tiff = await red.clone().tiff({ bigtiff: true }).toBuffer();
+  expect(tiff.toString('latin1', 0, 4)).toBe('II+\0');
+  for (const bytes of [avif, still, tiff]) {
+    const { width, height, data } = await decodeImage(bytes);
+    expect([width, height]).toEqual([3, 2]);
+    expect(data.every((value, i) => Math.abs(value - [200, 10, 30][i % 3]!) <= 2)).toBe(true);
+  }
+  const heic = Buffer.from('\0\0\0\x18ftypheic\0\0\0\0mif1heic avif', 'latin1');
+  await expect(decodeImage(heic)).rejects.toThrow(/^not a PNG, JPEG, WebP, GIF, AVIF or TIFF image$/);
+});
+
+test('what stands in for a picture is named', async () => {
+  const pointer = Buffer.from('version https://git-lfs.github.com/spec/v1\noid sha256:0\nsize 3\n');
+  await expect(decodeImage(pointer)).rejects.toThrow('image: a Git LFS pointer: git lfs pull fetches the file itself');
+  await expect(decodeImage(Buffer.from('<html><body>404'))).rejects.toThrow('image: an HTML page');
 });

@@ -29,3 +29,19 @@ test('lower case is per character, so that a final sigma is as in the reference'
   expect(lowerCase('ΟΔΟΣ')).toBe('οδοσ');
   expect('ΟΔΟΣ'.toLowerCase()).toBe('οδος');
 });
+
+test('special tokens are looked for as they are spelt, before lower-casing, as the exported tokenizer.json has it', () => {
+  // Of tokenizers 0.23.3, from the tokenizer.json of an exported folder.
+  const ids = {
+    '<EOS> end': [235322, 96396, 235313, 1580],
+    '<PAD> pad': [235322, 8939, 235313, 7174],
+    'A <Unk>': [235250, 968, 3621, 235313],
+    '<eos>': [1],
+    '<pad> a': [0, 476],
+    'a<PAD><pad>b': [235250, 235322, 8939, 235313, 0, 235268],
+    '<Eos><eos><EOS>': [235322, 96396, 235313, 1, 235322, 96396, 235313],
+  };
+  const tokenizer = loadTokenizer();
+  expect(Object.fromEntries(Object.keys(ids).map((text) => [text, tokenizer.ids(text)]))).toEqual(ids);
+  expect(tokenizer.ids('<pad>'.repeat(200_000), 3)).toEqual([0, 0, 0]);
+});

@@ -1,5 +1,5 @@
 import { expect, it } from 'vitest';
-import { fewSources } from '../../src/telemetry/few-sources.ts';
+import { fewSources } from '../../src/train/few-sources.ts';
 
 it('figures of any number of sources stay small, and their shares add up to what they did', () => {
   const figures: Record<string, number> = { 'curation/chosen': 1.5, 'loss/sigmoid': 2 };

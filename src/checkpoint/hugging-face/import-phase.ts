@@ -1,0 +1,2 @@
+/** The phase under which an imported model lies in its run. */
+export const importPhase = 'import';

@@ -1,0 +1,31 @@
+import type { ModelConfig } from './sizes.ts';
+
+/** A field in which the model that a recipe says is not the one that a checkpoint holds. */
+export interface ModelDifference {
+  /** Tower and name, such as vision.depth. */
+  readonly field: string;
+  readonly held: number | string;
+  readonly wanted: number | string;
+  /** Whether resampling leads from one to the other, which a phase asks for by its `vision`. */
+  readonly resampled: boolean;
+}
+
+const size = ['width', 'depth', 'mlp', 'heads'] as const;
+
+/**
+ * Where two models differ, field by field in the order of a recipe. The rows of the token table are none of it: files
+ * hold all of them, however many are trained.
+ */
+export function modelDifferences(held: ModelConfig, wanted: ModelConfig): ModelDifference[] {
+  const kind = ({ vision }: ModelConfig) => vision.kind ?? 'fixed';
+  const vision = [...size, 'patch', 'resolution'] as const;
+  const text = [...size, 'length'] as const;
+  const fields = [
+    ...vision.map((name) => [`vision.${name}`, held.vision[name], wanted.vision[name]] as const),
+    ['vision.kind', kind(held), kind(wanted)] as const,
+    ...text.map((name) => [`text.${name}`, held.text[name], wanted.text[name]] as const),
+  ];
+  return fields
+    .filter(([, a, b]) => a !== b)
+    .map(([field, held, wanted]) => ({ field, held, wanted, resampled: /\.(patch|resolution|kind)$/.test(field) }));
+}
