@@ -19,6 +19,7 @@ import { remove } from '../../src/commands/remove.ts';
 import { readRunStatus } from '../../src/commands/run-status.ts';
 import { checkpointFor } from '../../src/plan/origin.ts';
 import type { S3ObjectStore } from '../../src/storage/s3.ts';
+import type { TrainerProcess } from '../../src/trainer/process.ts';
 import { rot } from '../storage/rot.ts';
 import { startServer, type TestServer } from '../storage/versitygw.ts';
 import { tinySettings } from '../train/settings.ts';
@@ -27,11 +28,13 @@ import { type Hands, hands, planOf, shard } from './fixture.ts';
 let server: TestServer;
 let store: S3ObjectStore;
 let on: Hands;
+let trainer: TrainerProcess;
 let folder: string;
 beforeAll(async () => {
   server = await startServer();
   store = server.store();
   on = hands();
+  trainer = on.trainer();
   folder = await mkdtemp(join(tmpdir(), 'siglip2-begin-'));
 });
 afterAll(async () => {
@@ -42,8 +45,13 @@ afterAll(async () => {
 
 const begin = (plan: PhasePlan, revision = 0, skip: number[] = []) =>
   beginPhase(on.deps(store), { plan, parent: null, skip, revision }, on.attempt());
-const train = async (plan: PhasePlan, toStep: number, revision = 0, from: CheckpointRef | null = null) =>
-  (await trainShard(on.deps(store), shard(plan, toStep, from, revision), on.attempt())).checkpoint;
+/** A shard for each checkpoint: within one, a slow machine would leave out what a later one overtakes. */
+async function train(plan: PhasePlan, toStep: number, revision = 0, from: CheckpointRef | null = null) {
+  for (let step = (from?.step ?? 0) + 10; step < toStep; step += 10) await trainTo(plan, step, revision, from);
+  return trainTo(plan, toStep, revision, from);
+}
+const trainTo = async (plan: PhasePlan, toStep: number, revision: number, from: CheckpointRef | null) =>
+  (await trainShard(on.deps(store, { trainer }), shard(plan, toStep, from, revision), on.attempt())).checkpoint;
 const stepsOf = async (run: string) =>
   (await findCommits(store, { run })).map(({ revision, step }) => `r${revision}@${step}`).sort();
 const lines = async (from: AsyncIterable<string>) => {
