@@ -59,6 +59,10 @@ it('a phase reports some KB at most, whatever it met', () => {
     objectives: { 'curation/chosen': 1.25, 'curation/rejected': -0.5 },
   });
   expect(report.last!.skipped).toMatchObject({ members: 900, of: 1000 });
-  expect(report.last!.skipped!.reasons.map(({ reason }) => reason.slice(0, 3))).toEqual(['0 z', '1 z', '2 z']);
+  expect(report.last!.skipped!.reasons.map(({ reason, members }) => [reason.slice(0, 5), members])).toEqual([
+    ['0 zzz', 18],
+    ['1 zzz', 18],
+    ['other', 48 * 18],
+  ]);
   expect(report.notes!.map(({ what }) => what.slice(0, 4))).toEqual(['15 y', '16 y', '17 y', '18 y', '19 y']);
 });
