@@ -1,4 +1,4 @@
-import type { ShardResult } from '../activities/types.ts';
+import type { ShardResult, SkippedOf } from '../activities/types.ts';
 import type { PhaseReport } from './messages.ts';
 
 /** A history holds thousands of reports, so each is 1 KB, and 3 KB at most: the figures that a run shows, and short lines. */
@@ -6,7 +6,7 @@ const mostNotes = 5;
 const mostCharacters = 160;
 const mostOfFailure = 600;
 /** Reasons why members of the data are not used, most frequent first. */
-const mostReasons = 3;
+const mostReasons = 2;
 const mostOfReason = 100;
 const shown = ['curation/chosen', 'curation/rejected'];
 
@@ -30,15 +30,14 @@ function briefResult({ checkpoint, metrics, committed, attempt, skipped }: Shard
   const few = Object.entries(objectives ?? {}).filter(([name]) => shown.includes(name));
   const figures = { loss, ...(few.length > 0 && { objectives: Object.fromEntries(few) }) };
   const kept = { ...figures, examplesPerSecond, dataWaitShare };
-  return { checkpoint, metrics: kept, committed, attempt, ...(skipped && { skipped: briefReasons(skipped) }) };
+  return { checkpoint, metrics: kept, committed, attempt, ...(skipped && { skipped: fewReasons(skipped) }) };
 }
 
-function briefReasons({
-  reasons,
-  ...skipped
-}: NonNullable<ShardResult['skipped']>): NonNullable<ShardResult['skipped']> {
+function fewReasons({ reasons, ...counts }: SkippedOf): SkippedOf {
   const few = reasons.slice(0, mostReasons).map(({ reason, members, example }) => {
     return { reason: cut(reason, mostOfReason), members, example: cut(example, mostOfReason) };
   });
-  return { ...skipped, reasons: few };
+  const members = reasons.slice(mostReasons).reduce((sum, { members }) => sum + members, 0);
+  const others = members > 0 ? [{ reason: 'other reasons', members, example: '' }] : [];
+  return { ...counts, reasons: [...few, ...others] };
 }
