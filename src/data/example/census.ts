@@ -1,6 +1,7 @@
 import pMap from 'p-map';
 import { randomStream } from '../../runtime/random.ts';
 import { readRange, type ShardStore } from '../index/part-reader.ts';
+import { kindOf } from '../index/skipped-members.ts';
 import type { DataIndex, ExampleEntry, ShardIndex } from '../index/types.ts';
 import { CorruptExample, checkSizes, parseMeta } from './example.ts';
 
@@ -28,11 +29,15 @@ export async function countCaptions(store: ShardStore, index: DataIndex, most = 
   const every = Math.max(1, Math.ceil(index.examples / most));
   const languages = new Map<string, number>();
   const unusable = new Map<string, { count: number; first: string }>();
+  /** Where something is wrong differs from one to the next: of each kind the first is told. */
+  const kinds = new Map<string, string>();
   let looked = 0;
   const refuse = (reason: string, first: string) => {
-    const kind = unusable.has(reason) || unusable.size < mostReasons ? reason : 'other reasons';
-    const known = unusable.get(kind);
-    unusable.set(kind, { count: (known?.count ?? 0) + 1, first: known?.first ?? first });
+    const kind = kindOf(reason);
+    if (!kinds.has(kind) && kinds.size < mostReasons) kinds.set(kind, reason);
+    const told = kinds.get(kind) ?? 'other reasons';
+    const known = unusable.get(told);
+    unusable.set(told, { count: (known?.count ?? 0) + 1, first: known?.first ?? first });
   };
   await pMap(
     piecesOf(index, every),

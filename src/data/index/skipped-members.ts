@@ -69,8 +69,11 @@ export class SkippedMembers {
   }
 }
 
-/** What comes before a colon says what is wrong, what comes after it where, or how; numbers differ from one to the next. */
-const kindOf = (reason: string) => reason.split(': ', 1)[0]!.replace(/\d+/g, '...');
+/**
+ * What comes before a colon says what is wrong, what comes after it where, or how; numbers differ from one to the next. A
+ * colon behind a quote is one of JSON.
+ */
+export const kindOf = (reason: string) => reason.split(/(?<!"): /, 1)[0]!.replace(/\d+/g, '...');
 
 /** The end of a long key: what tells shards apart. */
 const tailOf = (key: string) => (key.length > 60 ? `...${key.slice(-57)}` : key);

@@ -33,6 +33,26 @@ describe('what captions there are', () => {
     expect(store.gets).toBe(2);
   });
 
+  it('tells what is wrong once a kind, though where it is differs from example to example', async () => {
+    const store = new MemoryStore();
+    const members = Array.from({ length: 200 }, (_, i) => [
+      { name: `${i}.png`, body: 'image' },
+      { name: `${i}.json`, body: i % 2 ? `{"x": "${'y'.repeat(i)}", "captions": NaN}` : '{"caption": "x"}' },
+    ]);
+    await store.put('data/x/0.tar', tarOf(members.flat()));
+    const { unusable } = await countCaptions(store, await indexData(store, 'data/x'));
+    expect(Object.fromEntries(unusable)).toEqual({
+      'the JSON member has no captions, such as {"captions": {"en": ["a dog"]}}': {
+        count: 100,
+        first: 'data/x/0.tar, 0',
+      },
+      'the JSON member has NaN, which is not JSON: behind "captions", character 24; write null': {
+        count: 100,
+        first: 'data/x/0.tar, 1',
+      },
+    });
+  });
+
   it('of more is told by some that are evenly spread, with no more requests than those', async () => {
     const { store, index } = await stored(500, 100_000);
     const { looked, whole, languages, unusable } = await countCaptions(store, index, 70);

@@ -29,6 +29,10 @@ describe('members that were not used', () => {
         { reason: 'no image member', members: 1, example: 'd/1.tar a' },
       ],
     });
+    const captions = 'the JSON member has no captions, such as {"captions": {"en": ["a dog"]}}';
+    expect(new SkippedMembers([member('x', captions)]).summary()!.reasons).toEqual([
+      { reason: captions, members: 1, example: 'd/1.tar x' },
+    ]);
     expect(new SkippedMembers().summary()).toBeNull();
     expect(new SkippedMembers(skipped.list).summary()).toEqual(skipped.summary());
   });
