@@ -1,6 +1,7 @@
 import type { CommitPoint } from '../src/checkpoint/commit.ts';
 import type { DeviceMemory } from '../src/runtime/device-memory.ts';
 import type { ObjectStore } from '../src/storage/object-store.ts';
+import type { Gauges } from '../src/telemetry/gauges.ts';
 import type { TrainerProcess } from '../src/trainer/process.ts';
 
 export interface ActivityLog {
@@ -18,6 +19,8 @@ export interface Dependencies {
   /** Local folder of this device alone, for snapshots and fetched checkpoints. */
   readonly scratch: string;
   readonly log: ActivityLog;
+  /** What the worker's metrics endpoint shows, where it may have one. */
+  readonly gauges?: Gauges;
   /** Version of this code, for manifests. */
   readonly codeVersion: string;
   /** Tests: points of the commit protocol, of scoring, and of the choice on XLA, where a process may die. */
@@ -32,10 +35,12 @@ export interface Attempt {
   readonly id: string;
   /** From 1. */
   readonly number: number;
+  /** The newest details that the attempt before sent. */
+  readonly earlier?: unknown;
   /** Aborted when the activity is cancelled, or its worker wants to end. */
   readonly signal: AbortSignal;
   heartbeat(details?: unknown): void;
-  /** Shows figures on the worker's metrics endpoint, when it has one. */
+  /** Shows figures of a phase on the worker's metrics endpoint, as long as the attempt lasts. */
   gauge?(of: { readonly run: string; readonly phase: string }, figures: Readonly<Record<string, number>>): void;
   /** Whether the abort is that of `temporal activity pause`: the server makes the next attempt after `unpause`. */
   paused?(): boolean;

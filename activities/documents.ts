@@ -1,10 +1,12 @@
+import { constants } from 'node:buffer';
 import { randomUUID } from 'node:crypto';
 import { mkdir, readFile, rename, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { runPrefix } from '../src/checkpoint/keys.ts';
-import { lookAgain } from '../src/checkpoint/look-again.ts';
+import { canonicalBytes } from '../src/runtime/canonical-bytes.ts';
 import { isRunnerError, RunnerError } from '../src/runtime/errors.ts';
-import { canonicalJson, sha256 } from '../src/runtime/hash.ts';
+import { sha256 } from '../src/runtime/hash.ts';
+import { lookAgain } from '../src/storage/look-again.ts';
 import type { ObjectStore, PutOptions } from '../src/storage/object-store.ts';
 import type { Document } from './types.ts';
 
@@ -16,8 +18,8 @@ const rounds = 5;
  * back, and written anew when it is damaged.
  */
 export async function keepDocument(store: ObjectStore, run: string, name: string, value: unknown): Promise<Document> {
-  const text = canonicalJson(value);
-  const hash = sha256(text);
+  const { bytes: text, sha256: hash } = await canonicalBytes(value);
+  if (text.length > constants.MAX_STRING_LENGTH) throw tooLarge(name, text.length);
   const key = `${runPrefix(run)}data/${name}-${hash.slice(0, 16)}.json`;
   const write = (condition: PutOptions) => store.put(key, text, { ...condition, contentType: 'application/json' });
   let condition: PutOptions = { ifAbsent: true };
@@ -46,6 +48,13 @@ async function hashOf(store: ObjectStore, key: string): Promise<string | null> {
     throw error;
   }
 }
+
+/** Who reads it needs it as one text. */
+const tooLarge = (name: string, bytes: number) =>
+  new RunnerError(
+    'DataContract',
+    `data: ${name} would have ${bytes} bytes, and ${constants.MAX_STRING_LENGTH} are possible, about five million examples; train on fewer shards at a time, each part by a run that goes on from the one before`,
+  );
 
 /** A document of the bucket as a local file, fetched once. DataContract when it is not what was planned. */
 export async function fetchDocument(store: ObjectStore, document: Document, folder: string): Promise<string> {

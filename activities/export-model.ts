@@ -5,7 +5,7 @@ import { exportPrefix } from '../src/checkpoint/hugging-face/complete-folder.ts'
 import { exportFiles } from '../src/checkpoint/hugging-face/export-files.ts';
 import { readManifest } from '../src/checkpoint/manifest.ts';
 import type { CheckpointRef, StateFile } from '../src/checkpoint/types.ts';
-import type { DataIndex } from '../src/data/index/types.ts';
+import { SkippedMembers } from '../src/data/index/skipped-members.ts';
 import type { EvaluationReport } from '../src/evaluate/report.ts';
 import type { PhaseSettings } from '../src/recipe/phase-settings.ts';
 import { placesOf } from '../src/recipe/places.ts';
@@ -28,7 +28,6 @@ export async function exportModel(deps: Dependencies, input: ExportInput, attemp
     const settings = await readDocumentAs<PhaseSettings>(store, plan.settings, documents);
     const { train, evaluation: evaluated = null } = settings.batches.data;
     const places = placesOf(train);
-    const { fingerprint } = await readDocumentAs<DataIndex>(store, plan.index, documents);
     const { manifest } = await readManifest(store, checkpoint);
     const model = manifest.state.find(({ path }) => path === modelFile);
     if (!model) throw checkpointDamaged(checkpoint, manifest.prefix + modelFile, 'is not in its manifest');
@@ -44,7 +43,9 @@ export async function exportModel(deps: Dependencies, input: ExportInput, attemp
       data: {
         train: places.join(', '),
         evaluation: evaluated,
-        fingerprint,
+        fingerprint: plan.dataFingerprint,
+        members: plan.members,
+        skipped: new SkippedMembers(manifest.skipped).summary(),
         licences: await licencesOf(store, places[0]!),
       },
       evaluation: evaluation && (evaluation.report as unknown as EvaluationReport),

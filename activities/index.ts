@@ -2,6 +2,7 @@ import { randomBytes } from 'node:crypto';
 import { Context } from '@temporalio/activity';
 import { beginPhase } from './begin-phase.ts';
 import type { Attempt, Dependencies } from './dependencies.ts';
+import { onDevice } from './device-time.ts';
 import { evaluate } from './evaluate.ts';
 import { exportModel } from './export-model.ts';
 import { toFailure } from './failures.ts';
@@ -14,7 +15,7 @@ import { scoreShard } from './score-shard.ts';
 import { sealScores } from './seal-scores.ts';
 import { signed } from './signed.ts';
 import { trainShard } from './train-shard.ts';
-import type { Activities } from './types.ts';
+import type { Activities, PhasePlan } from './types.ts';
 
 type Verb<I, O> = (deps: Dependencies, input: I, attempt: Attempt) => Promise<O>;
 
@@ -24,14 +25,14 @@ export function createActivities(deps: Dependencies): Activities {
     plan: activity(deps, plan),
     planPhase: activity(deps, planPhase),
     beginPhase: activity(deps, beginPhase),
-    trainShard: activity(deps, signed(trainShard)),
+    trainShard: activity(deps, onDevice(signed(trainShard))),
     recoverCheckpoint: activity(deps, recoverCheckpoint),
     pruneCheckpoints: activity(deps, pruneCheckpoints),
     sweep: activity(deps, sweep),
     replan: activity(deps, replan),
     evaluate: activity(deps, signed(evaluate)),
     exportModel: activity(deps, signed(exportModel)),
-    scoreShard: activity(deps, signed(scoreShard)),
+    scoreShard: activity(deps, onDevice(signed(scoreShard))),
     sealScores: activity(deps, sealScores),
   };
 }
@@ -40,19 +41,17 @@ function activity<I, O>(deps: Dependencies, verb: Verb<I, O>): (input: I) => Pro
   return async (input) => {
     const context = Context.current();
     const { activityId, attempt: number, workflowExecution } = context.info;
+    let shown: Pick<PhasePlan, 'run' | 'phase'> | null = null;
     const attempt: Attempt = {
       // Random, since a run of the same name may have had the same activity before.
       id: `${activityId}-${number}-${randomBytes(4).toString('hex')}`.replaceAll(/[^A-Za-z0-9._-]/g, '-'),
       number,
+      earlier: context.info.heartbeatDetails,
       signal: context.cancellationSignal,
       heartbeat: (details) => context.heartbeat(details),
-      gauge: ({ run, phase }, figures) => {
-        for (const [name, value] of Object.entries(figures)) {
-          // Temporal's gauges take nothing below zero, such as a learnability, and throw.
-          if (!(value >= 0)) continue;
-          const gauge = `siglip2_${name.replaceAll(/[^A-Za-z0-9_]/g, '_')}`;
-          context.metricMeter.createGauge(gauge, 'float').set(value, { run, phase });
-        }
+      gauge: (of, figures) => {
+        shown = of;
+        deps.gauges?.set(of, figures);
       },
       paused: () => context.cancellationDetails?.paused === true,
     };
@@ -62,6 +61,8 @@ function activity<I, O>(deps: Dependencies, verb: Verb<I, O>): (input: I) => Pro
       const fields = { workflow: workflowExecution?.workflowId, activity: verb.name, attempt: number, err: error };
       deps.log.warn(fields, 'activity failed');
       throw toFailure(error, number);
+    } finally {
+      if (shown) deps.gauges?.ended(shown);
     }
   };
 }

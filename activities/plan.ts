@@ -1,13 +1,16 @@
 import { type Borrowed, holdBorrowed } from '../src/checkpoint/borrowed.ts';
 import { claimRun } from '../src/checkpoint/claim.ts';
 import { findCommits } from '../src/checkpoint/commits.ts';
-import { namePattern } from '../src/checkpoint/keys.ts';
-import { indexRecipe, type RecipeData, recipeVocabulary } from '../src/data/example/recipe-data.ts';
-import { indexData } from '../src/data/index/index-data.ts';
+import { parseRun, readDocument } from '../src/checkpoint/documents.ts';
+import { runKey } from '../src/checkpoint/keys.ts';
+import { runNameProblem } from '../src/checkpoint/names.ts';
+import type { RecipeData } from '../src/data/example/recipe-data.ts';
 import type { DataIndex } from '../src/data/index/types.ts';
 import { parameterCount } from '../src/model/parameters.ts';
+import { type Looked, lookAt } from '../src/plan/look.ts';
+import type { Sight } from '../src/plan/sight.ts';
+import { own } from '../src/recipe/own.ts';
 import { plannedPace } from '../src/recipe/pace.ts';
-import { checkAgainstData, parseRecipe } from '../src/recipe/parse.ts';
 import type { Phase, Recipe } from '../src/recipe/schema.ts';
 import { type DataFacts, modelConfig, phaseSettings, vocabularyOf } from '../src/recipe/settings.ts';
 import { phaseSpans } from '../src/recipe/spans.ts';
@@ -15,53 +18,64 @@ import { RunnerError } from '../src/runtime/errors.ts';
 import { hashJson } from '../src/runtime/hash.ts';
 import { probeConditionalWrites } from '../src/storage/conditional-writes.ts';
 import type { ObjectStore } from '../src/storage/object-store.ts';
-import { memoryProblems } from '../src/train/fits.ts';
-import { findBorrowed } from './borrow.ts';
 import type { Attempt, Dependencies } from './dependencies.ts';
 import { keepDocument } from './documents.ts';
 import { beat } from './heartbeat.ts';
+import { keepIndex } from './keep-index.ts';
 import { planCuration } from './plan-curation.ts';
 import { skippedLog } from './skipped.ts';
-import type { EvaluationPlan, PhasePlan, PlanInput, RunPlan } from './types.ts';
+import type { EvaluationPlan, IndexDocument, PhasePlan, PlanInput, RunPlan } from './types.ts';
 
 /**
- * Checks everything that can be checked before anything is spent: recipe, store, data, name. What the run needs
- * to know is kept in the bucket; the answer is references. Calling it again changes nothing.
+ * Checks everything that can be checked before anything is spent: recipe, store, data, checkpoints, name. What the run
+ * needs to know is kept in the bucket; the answer is references. Calling it again changes nothing.
  */
 export async function plan({ store, log, memory }: Dependencies, input: PlanInput, attempt: Attempt): Promise<RunPlan> {
   const heart = beat(attempt);
   try {
     const { run } = input;
     requireRunName(run);
-    const recipe = parseRecipe(input.recipe);
-    await probeConditionalWrites(store);
-    const data = await indexRecipe(store, recipe);
-    checkAgainstData(recipe, data.epochs);
-    const evaluation = recipe.data.evaluation === undefined ? null : await indexData(store, recipe.data.evaluation);
-    const borrowed = await findBorrowed(store, run, recipe);
-    const vocabulary = await recipeVocabulary(store, recipe, data);
-    const facts: DataFacts = { ...data.epochs, vocabulary, origins: borrowed };
-    const tooLarge = memory ? memoryProblems(recipe, facts, memory) : [];
-    if (tooLarge.length > 0) throw new RunnerError('RecipeInvalid', tooLarge.join('\n'));
+    const looked = await lookAt(input.recipe, {
+      open: async () => {
+        await probeConditionalWrites(store);
+        return store;
+      },
+      run,
+      memory: memory ?? null,
+    });
+    const { sight, recipe, resolved, data, facts, evaluation, borrowed } = looked;
+    const recipeHash = recipe && hashOf(recipe);
+    sight.require(recipeHash !== null && (await hasBegun(store, run, recipeHash, sight)));
+    if (!recipe || !recipeHash || !resolved || !data || !facts)
+      throw new Error('a recipe without mistakes was not looked at');
+    for (const { message } of sight.problems) log.warn({ run }, `a release of before began this run: ${message}`);
+    for (const note of sight.notes) log.warn({ run }, note);
     const index = data.main;
-    const recipeHash = hashOf(recipe);
+    const corrupt = [...new Set([index, ...recipe.phases.map(data.of)])].flatMap(({ corrupt }) => corrupt);
     // Last, so that a recipe that could not start has not taken the name.
     const { created } = await claimRun(store, run, recipeHash, recipe);
     await holdBorrowed(store, run, borrowed, async (phase) => (await findCommits(store, { run, phase })).length > 0);
-    log.info({ run, recipeHash, created, examples: index.examples, corrupt: index.corrupt.length }, 'planned');
-    skippedLog(log, { run })([...index.corrupt, ...(evaluation?.corrupt ?? [])]);
+    log.info({ run, recipeHash, created, examples: index.examples, corrupt: corrupt.length }, 'planned');
+    skippedLog(log, { run })([...corrupt, ...(evaluation?.corrupt ?? [])]);
     return {
       run,
       recipeHash,
-      phases: await planPhases(store, run, recipe, recipeHash, data, facts, borrowed),
+      phases: await planPhases(store, run, resolved, recipeHash, data, facts, looked),
       evaluation: evaluation && (await planEvaluation(store, run, recipe, evaluation)),
       examples: index.examples,
-      corrupt: index.corrupt.length + (evaluation?.corrupt.length ?? 0),
-      parameters: parameterCount(modelConfig(recipe, vocabularyOf(recipe, undefined, facts))),
+      corrupt: corrupt.length + (evaluation?.corrupt.length ?? 0),
+      parameters: parameterCount(modelConfig(resolved, vocabularyOf(resolved, undefined, facts))),
     };
   } finally {
     heart.stop();
   }
+}
+
+/** Whether a run of this name has begun with this recipe. Asked only where that makes a difference. */
+async function hasBegun(store: ObjectStore, run: string, recipeHash: string, { problems }: Sight): Promise<boolean> {
+  if (problems.length === 0 || problems.some(({ mild }) => !mild)) return false;
+  const found = await readDocument(store, runKey(run));
+  return found !== null && 'bytes' in found && parseRun(found.bytes).value?.recipeHash === recipeHash;
 }
 
 /** The identity of a recipe: everything but the line that tells editors where its schema is. */
@@ -70,11 +84,9 @@ export function hashOf({ $schema: _, ...recipe }: Recipe): string {
 }
 
 function requireRunName(run: string): void {
-  if (namePattern.test(run)) return;
-  throw new RunnerError(
-    'RecipeInvalid',
-    `the workflow ID is the name of the run, and ${JSON.stringify(run.slice(0, 100))} can't be one; use at most 200 of A-Z, a-z, 0-9, ., _ and -`,
-  );
+  const problem = runNameProblem(run);
+  if (problem !== null)
+    throw new RunnerError('RecipeInvalid', `the workflow ID is the name of the run, and ${problem}`);
 }
 
 async function planPhases(
@@ -84,9 +96,16 @@ async function planPhases(
   recipeHash: string,
   data: RecipeData,
   facts: DataFacts,
-  borrowed: Borrowed,
+  { borrowed, held }: Pick<Looked, 'borrowed' | 'held'>,
 ): Promise<PhasePlan[]> {
   const spans = phaseSpans(recipe, facts);
+  // Phases of the same data have one index between them: it can be large.
+  const indexes = new Map<DataIndex, Promise<IndexDocument>>();
+  const indexOf = (index: DataIndex) => {
+    const kept = indexes.get(index) ?? keepIndex(store, run, index);
+    indexes.set(index, kept);
+    return kept;
+  };
   return Promise.all(
     recipe.phases.map(async (phase: Phase, i): Promise<PhasePlan> => {
       const { from, to, branches } = spans[i]!;
@@ -97,8 +116,9 @@ async function planPhases(
         phase: phase.name,
         recipeHash,
         settings: await keepDocument(store, run, `${phase.name}-settings`, settings),
-        index: await keepDocument(store, run, 'train-index', index),
+        index: await indexOf(index),
         dataFingerprint: index.fingerprint,
+        members: index.examples + index.corrupt.length,
         batch: phase.batch,
         ...(settings.batches.naflex && { fixedBatches: 'naflex' }),
         ...(phase.curation && { fixedBatches: 'curation' }),
@@ -109,7 +129,7 @@ async function planPhases(
         ...plannedPace(recipe),
         keep: recipe.checkpoint.keep,
         ...(phase.curation && {
-          curation: await planCuration(store, recipe, phase, phase.curation, facts, borrowed, index.shards.length),
+          curation: planCuration(recipe, phase, phase.curation, facts, borrowed, held, index.shards.length),
         }),
         // Of images of any shape the steps depend on which batches there are: none can be left out.
         leaveOut: settings.batches.naflex ? 0 : recipe.divergence.leaveOut,
@@ -120,7 +140,7 @@ async function planPhases(
 
 function originOf({ name, from }: Phase, borrowed: Borrowed): PhasePlan['origin'] {
   if (typeof from === 'string') return { phase: from };
-  const checkpoint = borrowed[name];
+  const checkpoint = own(borrowed, name);
   return checkpoint ? { checkpoint } : null;
 }
 
@@ -132,5 +152,6 @@ async function planEvaluation(
 ): Promise<EvaluationPlan> {
   const { languages, maxExamples } = recipe.evaluate;
   const document = await keepDocument(store, run, 'evaluation-index', index);
-  return { index: document, dataFingerprint: index.fingerprint, languages, maxExamples };
+  const { fingerprint, corrupt } = index;
+  return { index: document, dataFingerprint: fingerprint, languages, maxExamples, corrupt: corrupt.length };
 }

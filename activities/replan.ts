@@ -1,8 +1,10 @@
 import { join } from 'node:path';
+import { countCaptions } from '../src/data/example/census.ts';
 import { collectTokenIds } from '../src/data/example/read-examples.ts';
 import { loadTokenizer } from '../src/data/example/tokenizer.ts';
 import { indexData } from '../src/data/index/index-data.ts';
 import type { DataIndex } from '../src/data/index/types.ts';
+import { captionProblems } from '../src/plan/captions.ts';
 import type { PhaseSettings } from '../src/recipe/phase-settings.ts';
 import { isWithin, placesOf } from '../src/recipe/places.ts';
 import { respan } from '../src/recipe/respan.ts';
@@ -10,9 +12,11 @@ import { type Schedule, schedulePosition } from '../src/recipe/schedule.ts';
 import { xlaOf } from '../src/recipe/settings.ts';
 import { RunnerError } from '../src/runtime/errors.ts';
 import type { ObjectStore } from '../src/storage/object-store.ts';
+import { changesOf } from './changes.ts';
 import type { Attempt, Dependencies } from './dependencies.ts';
 import { keepDocument, readDocumentAs } from './documents.ts';
 import { beat } from './heartbeat.ts';
+import { keepIndex } from './keep-index.ts';
 import type { PhasePlan, ReplanInput, Replanned } from './types.ts';
 
 /** The plan of a phase with other settings, which the workflow has checked. Calling it again changes nothing. */
@@ -57,8 +61,9 @@ export async function replan(
       ...plan,
       ...longer,
       ...(index && {
-        index: await keepDocument(store, plan.run, 'train-index', index),
+        index: await keepIndex(store, plan.run, index),
         dataFingerprint: index.fingerprint,
+        members: index.examples + index.corrupt.length,
         // Numbers of batches of other data.
         skip: [],
       }),
@@ -66,6 +71,7 @@ export async function replan(
       settings: await keepDocument(store, plan.run, `${plan.phase}-settings`, settings),
       shardSteps: shardSteps ?? plan.shardSteps,
       checkpointEvery: checkpointEvery ?? plan.checkpointEvery,
+      changes: changesOf(overrides, plan, before),
     };
   } finally {
     heart.stop();
@@ -97,8 +103,11 @@ async function otherData(
     evaluation && placesOf(train).find((place) => isWithin(evaluation, place) || isWithin(place, evaluation));
   if (both) throw refused(`data is "${both}", which is evaluated on (data.evaluation "${evaluation}")`);
   const index = await indexData(store, train);
-  if (vocabulary === null) return index;
   const languages = data.captions.map(({ language }) => language);
+  const census = await countCaptions(store, index);
+  const [problem] = captionProblems({ places: 'data', field: 'captions', prefix: index.prefix, census, languages });
+  if (problem) throw refused(problem.message);
+  if (vocabulary === null) return index;
   const captioning = parts?.captionTargets !== undefined;
   const known = new Set(vocabulary);
   const used = await collectTokenIds(store, index, loadTokenizer(), languages, { captioning });

@@ -8,7 +8,7 @@ import type { Scoring } from './types.ts';
 /** Where the scores of a data shard lie: a pure function of teacher, settings and data. */
 export function scoresKey(scoring: Scoring, shard: number): string {
   const { run, phase, index } = scoring.plan;
-  return scoreKey({ run, phase, scoring: scoringHash(sharedFacts(scoring), index.sha256), shard });
+  return scoreKey({ run, phase, scoring: scoringHash(sharedFacts(scoring), index.identity ?? index.sha256), shard });
 }
 
 /** All that a file of scores says about itself. */

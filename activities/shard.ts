@@ -2,6 +2,7 @@ import type { Commit } from '../src/checkpoint/types.ts';
 import type { Pace } from '../src/recipe/pace.ts';
 import type { Progress } from '../src/trainer/protocol.ts';
 import type { Attempt, Dependencies } from './dependencies.ts';
+import type { SettledCpu } from './settle-cpu.ts';
 import type { ShardInput } from './types.ts';
 
 /** One attempt at a shard, and what it tells of itself. */
@@ -16,7 +17,9 @@ export interface Shard {
   pace: Pace | null;
   /** The step at which the shard ends. */
   end: number;
-  live: Omit<Progress, 'examples'>;
+  live: Omit<Progress, 'examples' | 'records'>;
   /** What is being done or waited for, null while steps are made. */
   doing: string | null;
+  /** The CPU that it trains on; null on a GPU, and before that is known. */
+  cpu: SettledCpu | null;
 }

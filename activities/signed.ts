@@ -6,8 +6,10 @@ type Verb<I, O> = (deps: Dependencies, input: I, attempt: Attempt) => Promise<O>
 
 /** Says in the bucket that an attempt at a phase is at work, for as long as it is. */
 export function signed<I extends { readonly plan: Pick<PhasePlan, 'run' | 'phase'> }, O>(verb: Verb<I, O>): Verb<I, O> {
-  return (deps, input, attempt) => {
+  const saying: Verb<I, O> = (deps, input, attempt) => {
     const { run, phase } = input.plan;
     return atWork(deps.store, { run, phase, attempt: attempt.id }, () => verb(deps, input, attempt));
   };
+  // Logs name the activity.
+  return Object.defineProperty(saying, 'name', { value: verb.name });
 }

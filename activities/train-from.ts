@@ -6,16 +6,18 @@ import { checkpointSidecars } from '../src/checkpoint/hugging-face/config.ts';
 import { readManifest } from '../src/checkpoint/manifest.ts';
 import { restoreCheckpoint } from '../src/checkpoint/restore.ts';
 import type { Commit, Manifest } from '../src/checkpoint/types.ts';
+import { SkippedMembers } from '../src/data/index/skipped-members.ts';
 import type { PhaseSettings } from '../src/recipe/phase-settings.ts';
-import { RunnerError } from '../src/runtime/errors.ts';
+import { isRunnerError, RunnerError } from '../src/runtime/errors.ts';
 import { keepReports } from '../src/telemetry/reports.ts';
 import { MetricSeries } from '../src/telemetry/series.ts';
 import type { TrainerProcess } from '../src/trainer/process.ts';
-import type { Snapshot, TrainJob } from '../src/trainer/protocol.ts';
+import type { Snapshot, TrainedState, TrainerJob, TrainJob } from '../src/trainer/protocol.ts';
 import { commitInBackground } from './background-commits.ts';
 import type { Dependencies } from './dependencies.ts';
 import { fetchDocument } from './documents.ts';
 import { recordPace } from './pace.ts';
+import { settleCpu } from './settle-cpu.ts';
 import { settleXla } from './settle-xla.ts';
 import type { Shard } from './shard.ts';
 import { inputHash } from './shard-start.ts';
@@ -44,6 +46,9 @@ export async function trainFrom(
   );
   if (settled === null) return;
   const { settings } = settled;
+  shard.cpu = await settleCpu(deps.store, input.plan, trainer);
+  const threads = shard.cpu?.threads;
+  if (shard.cpu?.remark) log(shard.cpu.remark);
   const state = start && (await ensureState(shard, trainer, start, settings));
   const stop = new AbortController();
   const giveUp = new AbortController();
@@ -54,23 +59,31 @@ export async function trainFrom(
   attempt.signal.addEventListener('abort', stopped);
   if (attempt.signal.aborted) stopped();
   // What a phase skips is its own; its parent's manifest names what the parent skipped.
-  const skippedBefore = state && start?.phase === input.plan.phase ? state.manifest.skipped : [];
+  const known = new SkippedMembers(state && start?.phase === input.plan.phase ? state.manifest.skipped : []);
+  const skipped = known.list;
   let diverged = false;
   const tellSkipped = skippedLog(deps.log, { run: input.plan.run, phase: input.plan.phase });
   const series = new MetricSeries();
+  const keepFigures = async (step: number) => {
+    const { run, phase } = input.plan;
+    await series.keep(deps.store, { run, phase, revision: input.revision, step }).catch((error) => {
+      // The commit would wait for the store too. For anything else no run fails: figures are for people.
+      if (isRunnerError(error, 'StorageUnavailable')) throw error;
+      log(`figures were not written: ${error.message}`);
+    });
+  };
   const commits = commitInBackground({
     async commit(snapshot) {
       if (diverged) return;
-      const from = shard.newest?.step ?? input.plan.from.step;
+      // Before the commit: a kill between the two would leave a hole that no attempt fills.
+      await keepFigures(snapshot.step);
       const began = performance.now();
-      const commit = await commitSnapshot(shard, snapshot, settings, skippedBefore);
+      const commit = await commitSnapshot(shard, snapshot, settings);
       shard.newest = commit;
       trainer.committed((performance.now() - began) / 1000);
       log(`committed step ${commit.step}`);
-      // Figures are for people: no run fails for them.
-      await series.keep(deps.store, commit, from).catch((error) => log(`figures were not written: ${error.message}`));
       await keepReports(deps.store, commit, snapshot).catch((error) => log(`no report was written: ${error.message}`));
-      tellSkipped(snapshot.skipped);
+      tellSkipped(known.add(snapshot.skipped));
       // On a GPU another attempt's bits may differ: what was committed first counts, and training goes on from it.
       diverged = commit.sha256 !== snapshot.sha256;
       if (diverged) stop.abort();
@@ -88,12 +101,14 @@ export async function trainFrom(
   let recorded = Promise.resolve(shard.pace);
   try {
     const { plan } = input;
-    const from = start && { folder: state!.folder, sha256: start.sha256, step: start.step, examples: start.examples };
+    const from = start && trainedState(start, state!.folder, plan.phase);
     const snapshotFolder = join(shard.folder, 'snapshots');
-    const job: TrainJob = {
+    const job: TrainerJob & TrainJob = {
       kind: 'train',
       ...settled,
       ...data,
+      skipped,
+      ...(threads && { threads }),
       from,
       begins: plan.begins ?? plan.from,
       toStep: shard.end,
@@ -105,12 +120,12 @@ export async function trainFrom(
       trainer.run(
         { ...job, ...teacher },
         {
-          progress({ step, loss, objectives, examplesPerSecond, dataWaitShare }) {
-            shard.live = { step, loss, objectives, examplesPerSecond, dataWaitShare };
+          progress({ examples: _, records, ...live }) {
+            shard.live = live;
             shard.doing = null;
-            const figures = { loss, ...objectives, examplesPerSecond, dataWaitShare };
-            series.add({ step, time: Date.now(), values: figures });
-            attempt.gauge?.(input.plan, { step, ...figures });
+            series.add(records);
+            const { objectives, figures, ...rest } = live;
+            attempt.gauge?.(input.plan, { ...rest, ...objectives, ...figures });
           },
           pace(pace, end) {
             const { checkpointEvery, shardSteps } = pace;
@@ -124,12 +139,7 @@ export async function trainFrom(
             shard.doing = text;
             log(text);
           },
-          snapshot(snapshot) {
-            const { loss, objectives, examplesPerSecond, dataWaitShare } = snapshot.metrics;
-            const figures = { loss, ...objectives, examplesPerSecond, dataWaitShare };
-            series.add({ step: snapshot.step, time: Date.now(), values: figures });
-            commits.add(snapshot);
-          },
+          snapshot: (snapshot) => commits.add(snapshot),
         },
         stop.signal,
       ),
@@ -143,6 +153,11 @@ export async function trainFrom(
       if (!giveUp.signal.aborted) throw error;
     });
   }
+}
+
+/** The records of a phase begin with it. */
+function trainedState({ sha256, step, examples, phase, metrics }: Commit, folder: string, of: string): TrainedState {
+  return { folder, sha256, step, examples, ...(phase === of && metrics.since && { since: metrics.since }) };
 }
 
 /** What the batches of the phase are made from. */
@@ -172,7 +187,8 @@ async function ensureState(
 ): Promise<{ folder: string; manifest: Manifest }> {
   const { store } = shard.deps;
   const folder = join(shard.folder, `state-${commit.step}`);
-  if (trainer.holds(commit.sha256, settings)) return { folder, manifest: (await readManifest(store, commit)).manifest };
+  if (trainer.holds(commit.sha256, settings, shard.cpu?.threads))
+    return { folder, manifest: (await readManifest(store, commit)).manifest };
   shard.doing = `fetching the checkpoint of step ${commit.step}`;
   const { manifest } = await restoreCheckpoint(store, commit, folder, {
     files: ({ path }) => path.endsWith('.safetensors') || path === 'config.json',
@@ -182,10 +198,9 @@ async function ensureState(
 }
 
 async function commitSnapshot(
-  { deps, input, attempt, newest }: Shard,
+  { deps, input, attempt, newest, cpu }: Shard,
   { step, examples, state, metrics, folder, skipped }: Snapshot,
   settings: PhaseSettings,
-  skippedBefore: Manifest['skipped'],
 ): Promise<Commit> {
   const { run, phase, recipeHash, dataFingerprint } = input.plan;
   const { commit } = await commitCheckpoint(
@@ -196,7 +211,8 @@ async function commitSnapshot(
       settingsSha256: input.plan.settings.sha256,
       parent: newest && toRef(newest),
       codeVersion: deps.codeVersion,
-      skipped: [...skippedBefore, ...skipped].slice(0, 10_000),
+      skipped,
+      ...(cpu && { cpu: { threads: cpu.threads, kind: cpu.kind } }),
       attempt: attempt.id,
       sidecars: checkpointSidecars(settings.model),
       inputHash: inputHash(input, step),

@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import { CancelledFailure } from '@temporalio/common';
 import { toRef } from '../src/checkpoint/documents.ts';
 import { repairHint } from '../src/checkpoint/hint.ts';
-import type { Commit } from '../src/checkpoint/types.ts';
+import type { CheckpointMetrics, Commit } from '../src/checkpoint/types.ts';
 import type { PhaseSettings } from '../src/recipe/phase-settings.ts';
 import { isRunnerError, RunnerError } from '../src/runtime/errors.ts';
 import type { Attempt, Dependencies } from './dependencies.ts';
@@ -12,6 +12,7 @@ import { beat } from './heartbeat.ts';
 import { endOf, recordedPace } from './pace.ts';
 import type { Shard } from './shard.ts';
 import { newestStart } from './shard-start.ts';
+import { skippedBy } from './skipped.ts';
 import { trainFrom } from './train-from.ts';
 import type { ShardHeartbeat, ShardInput, ShardResult } from './types.ts';
 
@@ -32,8 +33,9 @@ export async function trainShard(deps: Dependencies, input: ShardInput, attempt:
     newest: null,
     pace: null,
     end: toStep,
-    live: { step: plan.from.step, loss: 0, objectives: {}, examplesPerSecond: 0, dataWaitShare: 0 },
+    live: liveOf(plan.from.step, { loss: 0, examplesPerSecond: 0, dataWaitShare: 0 }),
     doing: 'looking for the newest commit',
+    cpu: null,
   };
   const heart = beat(attempt, () => heartbeatOf(shard));
   try {
@@ -45,7 +47,7 @@ export async function trainShard(deps: Dependencies, input: ShardInput, attempt:
     for (let crashes = 0; ; ) {
       const start = await newestStart(deps.store, input);
       shard.newest = start;
-      if (start) shard.live = { ...start.metrics, objectives: start.metrics.objectives ?? {}, step: start.step };
+      if (start) shard.live = liveFrom(start, shard);
       if (start && attempt.paused?.() && start.step < shard.end)
         throw new CancelledFailure(`paused with the checkpoint of step ${start.step}`);
       if (start && (start.step >= shard.end || attempt.signal.aborted)) return await finished(shard, start);
@@ -66,15 +68,43 @@ export async function trainShard(deps: Dependencies, input: ShardInput, attempt:
   }
 }
 
-function heartbeatOf({ live, doing, newest }: Shard): ShardHeartbeat {
-  return { ...live, doing, lastCommit: newest && { step: newest.step, committed: newest.committed } };
+/** Figures of a commit of the phase itself: those of the phase before it say nothing of this one. */
+function liveFrom({ run, phase, step, metrics }: Commit, { live, input: { plan } }: Shard): Shard['live'] {
+  return run === plan.run && phase === plan.phase ? liveOf(step, metrics) : { ...live, step };
 }
 
-async function finished({ deps, input, pace }: Shard, commit: Commit): Promise<ShardResult> {
+function liveOf(
+  step: number,
+  { loss, objectives = {}, figures = {}, examplesPerSecond, dataWaitShare }: CheckpointMetrics,
+): Shard['live'] {
+  return { step, loss, objectives, figures, examplesPerSecond, dataWaitShare };
+}
+
+function heartbeatOf({ live, doing, newest, cpu }: Shard): ShardHeartbeat {
+  return {
+    ...live,
+    doing,
+    ...(cpu?.remark && { remark: cpu.remark }),
+    lastCommit: newest && { step: newest.step, committed: newest.committed },
+  };
+}
+
+async function finished({ deps, input, pace, cpu }: Shard, commit: Commit): Promise<ShardResult> {
   // A worker may have died between a commit and its hint. The hint is for people: no run fails for it.
   await repairHint(deps.store, input.plan).catch((error) => deps.log.warn({ run: commit.run }, String(error)));
-  const { metrics, committed, attempt } = commit;
-  return { checkpoint: toRef(commit), metrics, committed, attempt, ...(pace && { pace }) };
+  const { committed, attempt } = commit;
+  const skipped = await skippedBy(deps, input.plan, commit);
+  // What else there is of figures lies in the bucket: a history is no place for them.
+  const { figures: _, since: __, ...metrics } = commit.metrics;
+  return {
+    checkpoint: toRef(commit),
+    metrics,
+    committed,
+    attempt,
+    ...(pace && { pace }),
+    ...(skipped && { skipped }),
+    ...(cpu?.remark && { remark: cpu.remark }),
+  };
 }
 
 function noAccident(error: RunnerError, step: number): RunnerError {

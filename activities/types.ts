@@ -1,5 +1,6 @@
 import type { CheckpointMetrics, CheckpointRef } from '../src/checkpoint/types.ts';
 import type { ScoreDtype } from '../src/data/index/score-index.ts';
+import type { SkippedSummary } from '../src/data/index/types.ts';
 import type { ModelConfig } from '../src/model/sizes.ts';
 import type { Overrides } from '../src/recipe/overrides.ts';
 import type { Pace } from '../src/recipe/pace.ts';
@@ -13,6 +14,15 @@ export interface Document {
   readonly sha256: string;
 }
 
+/** A DataIndex. */
+export interface IndexDocument extends Document {
+  /**
+   * sha256 of what it says without the hashes of shards, which indexes of older versions don't have: scores are named by
+   * it, so that those of before are found. Absent: its own.
+   */
+  readonly identity?: string;
+}
+
 /** A phase, resolved: everything that its shards need, once and for all. */
 export interface PhasePlan {
   readonly run: string;
@@ -20,9 +30,11 @@ export interface PhasePlan {
   readonly recipeHash: string;
   /** PhaseSettings. */
   readonly settings: Document;
-  /** DataIndex of the training data. */
-  readonly index: Document;
+  /** Of the training data. */
+  readonly index: IndexDocument;
   readonly dataFingerprint: string;
+  /** Members of its data that are examples, or were to be; absent in plans of older versions. */
+  readonly members?: number;
   readonly batch: number;
   /** Why its batches can't be changed; absent where they can, and in plans of older versions. */
   readonly fixedBatches?: 'naflex' | 'curation';
@@ -66,6 +78,8 @@ export interface EvaluationPlan {
   readonly dataFingerprint: string;
   readonly languages: readonly string[];
   readonly maxExamples: number;
+  /** Members of its shards that can't be used; absent in plans of older versions. */
+  readonly corrupt?: number;
 }
 
 export interface RunPlan {
@@ -73,7 +87,7 @@ export interface RunPlan {
   readonly recipeHash: string;
   readonly phases: readonly PhasePlan[];
   readonly evaluation: EvaluationPlan | null;
-  /** Examples that are trained on, and members of the shards that can't be used. */
+  /** Examples that are trained on, and members of all shards that can't be: those that are evaluated on too. */
   readonly examples: number;
   readonly corrupt: number;
   readonly parameters: number;
@@ -102,6 +116,13 @@ export interface ShardInput {
   readonly toStep: number;
   /** What an earlier shard found out, where the plan says auto. */
   readonly pace?: Pace | null;
+  /** Milliseconds that it may have a device for; then it ends with a checkpoint. */
+  readonly deviceMs?: number;
+}
+
+/** Members of the data of a phase that it has not used, of so many. */
+export interface SkippedOf extends SkippedSummary {
+  readonly of?: number;
 }
 
 /** What a commit says about itself, for status. */
@@ -113,6 +134,12 @@ export interface ShardResult {
   readonly attempt: string;
   /** Where the plan says auto and it is known by now: how the phase goes on. */
   readonly pace?: Pace;
+  /** Milliseconds that its attempts had a device for, those that died too; absent in results of older versions. */
+  readonly deviceMs?: number;
+  /** Members of its data that the phase has not used; absent where there are none. */
+  readonly skipped?: SkippedOf;
+  /** What a person should know of the machine that trained it, in a sentence. */
+  readonly remark?: string;
 }
 
 /** Details of a heartbeat of trainShard, newest figures first. */
@@ -121,11 +148,16 @@ export interface ShardHeartbeat {
   readonly loss: number;
   /** As in Progress. */
   readonly objectives: Readonly<Record<string, number>>;
+  readonly figures: Readonly<Record<string, number>>;
   readonly examplesPerSecond: number;
   readonly dataWaitShare: number;
   readonly lastCommit: { readonly step: number; readonly committed: string } | null;
   /** What is being done or waited for, when it is not a step. */
   readonly doing: string | null;
+  /** As in the result, up to now: the next attempt counts on from it. */
+  readonly deviceMs?: number;
+  /** As in ShardResult. */
+  readonly remark?: string;
 }
 
 export interface RecoverInput {
@@ -148,8 +180,15 @@ export interface ReplanInput {
   readonly extend?: { readonly steps: number; readonly at: Position };
 }
 
-/** The plan, and the batches that are left out where those are counted anew. */
-export type Replanned = PhasePlan & { readonly skip?: readonly number[] };
+/** The plan, the batches that are left out where those are counted anew, and what has changed, for people. */
+export type Replanned = PhasePlan & { readonly skip?: readonly number[]; readonly changes?: readonly Change[] };
+
+/** A setting of a phase that a person changed. */
+export interface Change {
+  readonly what: string;
+  readonly from: unknown;
+  readonly to: unknown;
+}
 
 /** A phase has no shard yet. */
 export interface BeginInput {
@@ -223,6 +262,8 @@ export interface ScoreShardResult {
   readonly examples: number;
   /** Examples that the teacher could not be shown. */
   readonly corrupt: number;
+  /** Milliseconds that its attempts had a device for; absent in results of older versions. */
+  readonly deviceMs?: number;
 }
 
 export interface ExportInput {

@@ -10,14 +10,18 @@ import { addModelCommands } from './commands/model-commands.ts';
 import { print, say } from './commands/output.ts';
 import { planFile } from './commands/plan-file.ts';
 import { readRunStatus } from './commands/run-status.ts';
+import { speedHelp } from './commands/speed.ts';
 import { connect } from './commands/temporal-client.ts';
 import { deviceMemory } from './runtime/device-memory.ts';
 import { isRead } from './runtime/end-process.ts';
 import { printEnvironment } from './runtime/environment.ts';
 import { RunnerError } from './runtime/errors.ts';
+import { exitCodes } from './runtime/exit-codes.ts';
 import { encryption, payloadKey } from './runtime/payload-codec.ts';
 import { codeVersion } from './runtime/version.ts';
 import { objectStoreFromEnvironment } from './storage/s3.ts';
+
+const notWhole = exitCodes.notWhole.code;
 
 /** `npm run siglip2 --`: the few things that the Temporal CLI and the AWS CLI do not do. */
 export function createProgram(): Command {
@@ -49,16 +53,25 @@ A run is started with the Temporal CLI:
 
   program
     .command('plan <file>')
-    .description('check a recipe and say what it takes: parameters, steps, memory, operations, storage')
+    .description('check a recipe against data and checkpoints, and say what it takes: steps, memory, time, storage')
     .option('--gpu-memory <gigabytes>', 'memory of the GPU that will train; by default, what this machine trains on')
+    .option('--speed <speed>', speedHelp)
     .option('--json', 'print JSON')
-    .action(async (file: string, { json, gpuMemory }: { json?: boolean; gpuMemory?: string }) => {
+    .addHelpText(
+      'after',
+      `\nIt ends with 0 for right, 1 for wrong, ${notWhole} for right as far as it could be looked at.`,
+    )
+    .action(async (file: string, options: { json?: boolean; gpuMemory?: string; speed?: string }) => {
+      const { json, gpuMemory, speed } = options;
       const gigabytes = Number(gpuMemory ?? 1);
       if (!(gigabytes > 0))
         throw new RunnerError('RecipeInvalid', `--gpu-memory is ${gpuMemory}; allowed: a number above 0`);
       const device =
         gpuMemory === undefined ? await deviceMemory(deviceKind()) : ({ kind: 'gpu', bytes: gigabytes * 1e9 } as const);
-      print(await planFile(await readText(file), file, json === true, device));
+      const how = { json: json === true, device, speed, open: objectStoreFromEnvironment };
+      const { text, whole } = await planFile(await readText(file), file, how);
+      print(text);
+      if (!whole) process.exitCode = notWhole;
     });
 
   program
@@ -88,11 +101,12 @@ A run is started with the Temporal CLI:
     .description('decrypt encrypted runs for the Temporal CLI and its web page, until Ctrl-C')
     .option('--port <port>', 'port on 127.0.0.1', '8088')
     .option('--origin <origin>', 'address of the web page', 'http://127.0.0.1:8233')
-    .action(async ({ port, origin }: { port: string; origin: string }) => {
+    .option('--host <name...>', 'names that it may be asked by, beside those of this machine')
+    .action(async ({ port, origin, host }: { port: string; origin: string; host?: string[] }) => {
       const key = payloadKey();
       if (!key)
         throw new RunnerError('SetupMissing', 'SIGLIP2_PAYLOAD_KEY is not set: without a key nothing is encrypted');
-      const server = await serveCodec(encryption(key), Number(port), origin);
+      const server = await serveCodec(encryption(key), { port: Number(port), origin, ...(host && { hosts: host }) });
       print(`http://127.0.0.1:${port}\n`);
       await new Promise((resolve) => server.once('close', resolve));
     });

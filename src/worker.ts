@@ -7,10 +7,10 @@ import {
   makeTelemetryFilterString,
   type NativeConnection,
   Runtime,
-  type TelemetryOptions,
   Worker,
   type WorkerOptions,
 } from '@temporalio/worker';
+import getPort from 'get-port';
 import { createActivities } from '../activities/index.ts';
 import { deviceKind } from '../infra/setup/device.ts';
 import { trainerEnvironment } from '../infra/setup/tensorflow.ts';
@@ -30,6 +30,9 @@ import { ownScratch } from './runtime/scratch.ts';
 import { variable } from './runtime/variables.ts';
 import { codeVersion } from './runtime/version.ts';
 import { objectStoreFromEnvironment } from './storage/s3.ts';
+import { Gauges } from './telemetry/gauges.ts';
+import { serveMetrics } from './telemetry/metrics-server.ts';
+import { trainerVariables } from './trainer/environment.ts';
 import { createTrainerProcess } from './trainer/process.ts';
 import { lightQueue, workerProgram } from './worker-program.ts';
 
@@ -51,14 +54,22 @@ async function main(queues: readonly string[]): Promise<void> {
   makeOwnFolder(paths().state, 'SIGLIP2_STATE');
   const scratch = ownScratch(paths().scratch);
   const ending = new AbortController();
+  // Temporal's own metrics and ours are on one Prometheus endpoint, when it is asked for.
+  const address = metricsAddress();
+  const temporal = address === null ? null : `127.0.0.1:${await getPort({ host: '127.0.0.1' })}`;
   Runtime.install({
     logger: new DefaultLogger('WARN', ({ level, message, meta }) => {
       log[level === 'ERROR' ? 'error' : 'warn']({ ...meta }, message);
     }),
     // What the SDK's native part says belongs in the same log.
-    telemetryOptions: { logging: { forward: {}, filter: makeTelemetryFilterString({ core: 'WARN' }) }, ...metrics() },
+    telemetryOptions: {
+      logging: { forward: {}, filter: makeTelemetryFilterString({ core: 'WARN' }) },
+      ...(temporal === null ? {} : { metrics: { prometheus: { bindAddress: temporal } } }),
+    },
     shutdownSignals: [],
   });
+  const gauges = new Gauges();
+  if (address !== null && temporal !== null) await serveMetrics({ address, gauges, temporal });
   for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) {
     process.on(signal, () => {
       log.info({ signal }, 'ending: a shard in progress commits a checkpoint first');
@@ -71,7 +82,7 @@ async function main(queues: readonly string[]): Promise<void> {
     ? createTrainerProcess({
         lockFile: join(paths().state, `${device.name}.lock`),
         log,
-        env: { ...process.env, ...device.env, ...(await trainerEnvironment()) },
+        env: { ...trainerVariables(), ...device.env, ...(await trainerEnvironment()) },
       })
     : undefined;
   // Only who trains here knows into what a step has to fit.
@@ -82,6 +93,7 @@ async function main(queues: readonly string[]): Promise<void> {
     store,
     scratch,
     log,
+    gauges,
     codeVersion: codeVersion(),
     ...(trainer ? { trainer } : {}),
     ...(memory ? { memory } : {}),
@@ -109,12 +121,6 @@ async function main(queues: readonly string[]): Promise<void> {
     store.close();
   }
   log.info({}, 'worker ended');
-}
-
-/** Temporal's own metrics and ours on one Prometheus endpoint, when it is asked for. */
-function metrics(): Pick<TelemetryOptions, 'metrics'> {
-  const bindAddress = metricsAddress();
-  return bindAddress === null ? {} : { metrics: { prometheus: { bindAddress } } };
 }
 
 /** Runs a worker for each queue until the signal, or until one of them fails. */

@@ -1,8 +1,9 @@
-import { proxyActivities, workflowInfo } from '@temporalio/workflow';
+import { patched, proxyActivities, workflowInfo } from '@temporalio/workflow';
 import type { Activities } from '../activities/types.ts';
-import { clearFailure } from './failures.ts';
+import { clearFailure, invalid } from './failures.ts';
 import type { PhaseInput } from './phase-progress.ts';
 import { lightOptions } from './policies.ts';
+import { inWords, isObject } from './wishes.ts';
 
 const { planPhase } = proxyActivities<Activities>(lightOptions);
 
@@ -15,8 +16,17 @@ export interface PhaseAlone {
   readonly phase?: string;
 }
 
-/** What the phase begins with. */
-export async function planned({ recipe, phase }: PhaseAlone): Promise<PhaseInput> {
+/** What a phase begins with: what its run or its history before gave it, or what a person's recipe says. */
+export async function begun(given: readonly unknown[]): Promise<PhaseInput> {
+  const [input] = given;
+  const problem = inputProblem(given);
+  // What began with a second input before this was written goes on.
+  if (problem !== null && patched('input-checked'))
+    throw invalid(`${problem}; allowed: {"phase": "naflex", "recipe": ...}, with a whole recipe`);
+  return isObject(input) && 'recipe' in input ? planned(input as unknown as PhaseAlone) : (input as PhaseInput);
+}
+
+async function planned({ recipe, phase }: PhaseAlone): Promise<PhaseInput> {
   const id = workflowInfo().workflowId;
   const run = phase !== undefined && id.endsWith(`/${phase}`) ? id.slice(0, -phase.length - 1) : id;
   try {
@@ -24,4 +34,28 @@ export async function planned({ recipe, phase }: PhaseAlone): Promise<PhaseInput
   } catch (error) {
     throw clearFailure(error);
   }
+}
+
+function inputProblem(given: readonly unknown[]): string | null {
+  const [input] = given;
+  if (given.length === 0) return 'siglip2Phase has no input';
+  if (given.length > 1) return `siglip2Phase has ${given.length} inputs`;
+  if (!isObject(input)) return `the input of siglip2Phase is ${inWords(input)}`;
+  if ('recipe' in input) {
+    if (input.phase === undefined || typeof input.phase === 'string') return null;
+    return `phase is ${inWords(input.phase)}`;
+  }
+  if ('plan' in input)
+    return isPlan(input.plan) ? null : 'the input of siglip2Phase has a plan that a run did not make';
+  if ('phases' in input) return 'the input of siglip2Phase is a recipe itself (siglip2Recipe runs a whole one)';
+  return 'the input of siglip2Phase has no recipe';
+}
+
+/** As far as a slip is told from what `plan` made: what is beneath, activities look at. */
+function isPlan(plan: unknown): boolean {
+  if (!isObject(plan)) return false;
+  const { run, phase, batch, settings, index, from, to, branches } = plan;
+  const positions = [from, to].every((at) => isObject(at) && Number.isInteger(at.step) && Number.isFinite(at.examples));
+  const names = typeof run === 'string' && typeof phase === 'string' && Number.isInteger(batch);
+  return names && positions && isObject(settings) && isObject(index) && Array.isArray(branches);
 }

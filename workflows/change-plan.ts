@@ -3,6 +3,7 @@ import type { Activities } from '../activities/types.ts';
 import type { Overrides } from '../src/recipe/overrides.ts';
 import type { PhaseProgress } from './phase-progress.ts';
 import { lightOptions } from './policies.ts';
+import { inWords } from './wishes.ts';
 
 const { replan } = proxyActivities<Activities>(lightOptions);
 
@@ -14,17 +15,25 @@ export async function change(phase: PhaseProgress, { skip: leftOut, ...overrides
   }
   if (Object.keys(overrides).length > 0) {
     const { plan, position: at, skip } = phase;
-    const { skip: counted, ...changed } = await replan({ plan, overrides, at, skip });
+    const { skip: counted, changes = [], ...changed } = await replan({ plan, overrides, at, skip });
     phase.plan = changed;
     phase.skip = counted ?? skip;
     // Other settings, other times.
     phase.pace = null;
+    if (changes.length > 0)
+      phase.note(changes.map(({ what, from, to }) => `${what} ${inWords(from)} -> ${inWords(to)}`).join(', '));
   } else if (!leftOut) return;
   phase.revision += 1;
 }
 
 /** More steps, over which the rest of the schedule is spread. */
 export async function extend(phase: PhaseProgress, steps: number): Promise<void> {
-  phase.plan = await replan({ plan: phase.plan, overrides: {}, extend: { steps, at: phase.position } });
+  const { step } = phase.plan.to;
+  const { changes: _, ...longer } = await replan({
+    ...{ plan: phase.plan, overrides: {} },
+    extend: { steps, at: phase.position },
+  });
+  phase.plan = longer;
+  phase.note(`extended by ${steps} steps: ends at step ${longer.to.step}, not ${step}`);
   phase.revision += 1;
 }

@@ -1,4 +1,4 @@
-import { ActivityFailure, ApplicationFailure, ChildWorkflowFailure } from '@temporalio/workflow';
+import { ActivityFailure, ApplicationFailure, CancelledFailure, ChildWorkflowFailure } from '@temporalio/workflow';
 
 /** The failure at the bottom: what an activity said, without the layers that carried it here. */
 export function rootFailure(error: unknown): ApplicationFailure | null {
@@ -35,15 +35,41 @@ export function wasAbandoned(error: unknown): boolean {
   );
 }
 
-/** What an abandoned phase ends with: what broke it, or else that it was given up. */
-export function abandoned(phase: string, step: number, broken: unknown): ApplicationFailure {
-  const root = rootFailure(broken);
+/** The failure that a phase waits for a person with: small, so that it can be carried over. */
+export interface Broken {
+  readonly message: string;
+  readonly type: string;
+}
+
+export const brokenBy = (error: unknown): Broken => ({
+  message: sentence(error),
+  type: rootFailure(error)?.type ?? 'Unexpected',
+});
+
+/** What an abandoned phase ends with: that it was given up, and what it waited for a person with. */
+export function abandoned(phase: string, step: number, broken: Broken | null): ApplicationFailure {
+  const given = `phase ${phase} was abandoned at step ${step}`;
   return ApplicationFailure.create({
-    message: root?.message ?? `phase ${phase} was abandoned at step ${step}`,
-    type: root?.type ?? 'Abandoned',
+    message: broken ? `${given}, after it had failed: ${broken.message}` : given,
+    type: broken?.type ?? 'Abandoned',
     nonRetryable: true,
     details: [{ abandoned: phase }],
   });
+}
+
+/** The failure of a workflow that was started with what it can't be. */
+export const invalid = (message: string): ApplicationFailure => {
+  const failure = ApplicationFailure.create({ message, type: 'RecipeInvalid', nonRetryable: true });
+  failure.stack = '';
+  return failure;
+};
+
+/** Milliseconds that a shard which did not end well had a device for: none when it never came to one. */
+export function deviceMsOf(error: unknown): number {
+  const cause = error instanceof ActivityFailure ? error.cause : error;
+  const details = cause instanceof ApplicationFailure || cause instanceof CancelledFailure ? cause.details : [];
+  const ms = (details?.[0] as { deviceMs?: unknown } | null | undefined)?.deviceMs;
+  return typeof ms === 'number' ? ms : 0;
 }
 
 /** The step of a checkpoint that is damaged. */

@@ -1,9 +1,10 @@
 import { isCancellation } from '@temporalio/workflow';
 import type { Overrides } from '../src/recipe/overrides.ts';
 import { change, extend } from './change-plan.ts';
-import { abandoned, sentence } from './failures.ts';
+import { abandoned, type Broken, brokenBy } from './failures.ts';
 import { merged, reached } from './limits.ts';
 import type { PhaseProgress } from './phase-progress.ts';
+import { inWords } from './wishes.ts';
 
 /** Grants what was wished, in the order in which it was, and looks at the limits; then `held` says whether it trains. */
 export async function grantWishes(phase: PhaseProgress): Promise<void> {
@@ -12,12 +13,14 @@ export async function grantWishes(phase: PhaseProgress): Promise<void> {
     if (wish.kind === 'pause') phase.held = 'paused';
     if (wish.kind === 'resume') phase.held = null;
     if (wish.kind === 'setLimits') {
-      phase.limits = merged(phase.limits, wish.limits);
+      const before = phase.limits;
+      phase.limits = merged(before, wish.limits);
+      phase.note(`limits ${inWords(before)} -> ${inWords(phase.limits)}`);
       if (phase.held === 'limit') phase.held = null;
     }
     if (wish.kind === 'extend') {
       const problem = await problemOf(() => extend(phase, wish.steps));
-      if (problem !== null) phase.note(`not extended: ${problem}`);
+      if (problem !== null) phase.note(`not extended: ${problem.message}`);
     }
     if (wish.kind === 'retryPhase') await tryAgain(phase, wish.overrides);
   }
@@ -30,9 +33,10 @@ async function tryAgain(phase: PhaseProgress, overrides: Overrides): Promise<voi
   const problem = await problemOf(() => change(phase, overrides));
   if (problem !== null) {
     // The data can't be read, or can't be trained on by this phase: it stands as before.
-    phase.note(`not tried again: ${problem}`);
-    phase.failure = problem;
+    phase.note(`not tried again: ${problem.message}`);
+    phase.failure = problem.message;
     phase.held ??= 'waiting';
+    if (phase.held === 'waiting') phase.broken = problem;
     return;
   }
   phase.held = null;
@@ -45,13 +49,13 @@ async function tryAgain(phase: PhaseProgress, overrides: Overrides): Promise<voi
   }
 }
 
-/** Why a change of the plan is refused, in one sentence; null when it was made. */
-async function problemOf(change: () => Promise<void>): Promise<string | null> {
+/** Why a change of the plan is refused; null when it was made. */
+async function problemOf(change: () => Promise<void>): Promise<Broken | null> {
   try {
     await change();
     return null;
   } catch (error) {
     if (isCancellation(error)) throw error;
-    return sentence(error);
+    return brokenBy(error);
   }
 }

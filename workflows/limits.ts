@@ -1,5 +1,5 @@
 import { type CancellationScope, sleep } from '@temporalio/workflow';
-import type { Limits } from './steering.ts';
+import type { Limits } from './wishes.ts';
 
 const hour = 3_600_000;
 
@@ -14,6 +14,10 @@ export function merged(limits: Limits, changes: Limits): Limits {
   const all = Object.entries({ ...limits, ...changes }).filter(([, value]) => value !== null);
   return Object.fromEntries(all) as Limits;
 }
+
+/** What a shard may have of the device, where that is limited: it ends itself with a checkpoint. */
+export const deviceMsLeft = ({ deviceHours }: Limits, deviceMs: number) =>
+  deviceHours === undefined ? {} : { deviceMs: Math.max(1, Math.ceil(deviceHours * hour - deviceMs)) };
 
 /** Ends a shard, with a checkpoint, when its time is up. The phase began at `start`. */
 export function stopInTime(shard: CancellationScope, limits: Limits, deviceMs: number, start: number): void {

@@ -1,23 +1,25 @@
 import { defineQuery, defineSignal } from '@temporalio/workflow';
-import type { PhasePlan, ShardResult } from '../activities/types.ts';
+import type { PhasePlan, ShardResult, SkippedOf } from '../activities/types.ts';
 
-export type PhaseState =
-  | 'planning'
+export const phaseStates = [
+  'planning',
   /** The teacher embeds every example, before a phase of curation trains. */
-  | 'scoring'
-  | 'training'
-  | 'recovering'
+  'scoring',
+  'training',
+  'recovering',
   /** Stopped by a person, with a checkpoint. */
-  | 'paused'
+  'paused',
   /** A limit was reached, and there is a checkpoint. */
-  | 'limit'
+  'limit',
   /** Something failed that trying again won't mend: a person has to say how it goes on. */
-  | 'waiting'
-  | 'evaluating'
-  | 'exporting'
-  | 'stopped'
-  | 'failed'
-  | 'done';
+  'waiting',
+  'evaluating',
+  'exporting',
+  'stopped',
+  'failed',
+  'done',
+] as const;
+export type PhaseState = (typeof phaseStates)[number];
 
 /** One line of the `history` query. */
 export interface PhaseEvent {
@@ -29,12 +31,12 @@ export interface PhaseEvent {
 /** Older lines than these make room. */
 const mostEvents = 200;
 
-export function addEvent(events: PhaseEvent[], step: number, what: string): void {
-  events.push({ at: new Date().toISOString(), step, what });
+export function addEvent(events: PhaseEvent[], step: number, what: string, at = new Date().toISOString()): void {
+  events.push({ at, step, what });
   if (events.length > mostEvents) events.shift();
 }
 
-/** What a phase tells the recipe that started it: changes of state only. */
+/** What a phase tells the recipe that started it, at the end of a shard and when its state changes: about 2 KB at most. */
 export interface PhaseReport {
   readonly phase: string;
   readonly state: PhaseState;
@@ -49,6 +51,10 @@ export interface PhaseReport {
   readonly failure?: string | null;
   /** What it does while no step is made; absent in reports of older versions. */
   readonly doing?: string | null;
+  /** What it has used of its limits, and when it began, in milliseconds; absent in reports of older versions. */
+  readonly spent?: { readonly deviceMs: number; readonly began: number };
+  /** What happened since the report before. */
+  readonly notes?: readonly PhaseEvent[];
 }
 
 /** Where a run stands as of its last recorded commit; live figures are in `siglip2 status`. */
@@ -79,6 +85,8 @@ export interface Status {
   readonly doing: string | null;
   /** Of a phase of curation: mean scores of the examples that were chosen and of those that were not. */
   readonly curation: { readonly chosen: number; readonly rejected: number } | null;
+  /** Members of the data that were not used, by reason; absent in answers of older versions. */
+  readonly skipped?: SkippedOf | null;
 }
 
 /** One line of a run's status for each phase. */
@@ -117,7 +125,8 @@ export function statusOf(
   const last = report?.last ?? null;
   const step = last?.checkpoint.step ?? report?.from ?? 0;
   const total = report?.total ?? 0;
-  const rate = last?.metrics.examplesPerSecond ?? null;
+  // Zero while no step told it.
+  const rate = last?.metrics.examplesPerSecond || null;
   return {
     run,
     phase: report?.phase ?? null,
@@ -138,6 +147,7 @@ export function statusOf(
     failure,
     doing: report?.doing ?? null,
     curation: curationOf(last?.metrics.objectives ?? {}),
+    skipped: last?.skipped ?? null,
   };
 }
 

@@ -2,12 +2,34 @@ import { condition } from '@temporalio/workflow';
 import type { PhasePlan, ShardResult } from '../activities/types.ts';
 import type { CheckpointRef } from '../src/checkpoint/types.ts';
 import { addEvent, type PhaseEvent, type PhaseReport, type PhaseState } from './messages.ts';
-import { type Standing, type Wish, wishProblem } from './steering.ts';
+import { cut } from './report-size.ts';
+import { type Standing, type Wish, wishProblem } from './wishes.ts';
+
+/** What a graph is made of again in the run's next history. Names come in pairs, since a phase may have any. */
+export interface GraphState {
+  readonly reports: readonly PhaseReport[];
+  readonly events: readonly (readonly [string, readonly PhaseEvent[]])[];
+  readonly checkpoints: readonly (readonly [string, CheckpointRef])[];
+  readonly ended: readonly string[];
+  readonly last: readonly (readonly [string, CheckpointRef])[];
+}
+
+/** What happened to the run itself stands in its history under a name that no phase can have. */
+const ofRun = '(run)';
+/** Lines of all phases that a new history begins with, and the length of each. */
+const mostCarried = 2000;
+const mostCharacters = 300;
+
+/** The newest lines, as many as each of so many phases can have. */
+export const newestLines = (events: readonly PhaseEvent[], phases: number): PhaseEvent[] =>
+  events
+    .slice(-Math.max(5, Math.floor(mostCarried / phases)))
+    .map((event) => ({ ...event, what: cut(event.what, mostCharacters) }));
 
 /** The phases of a run as they stand: what has been reported, and the checkpoints at which others branch off. */
 export class PhaseGraph {
   readonly #reports = new Map<string, PhaseReport>();
-  readonly #events: Record<string, PhaseEvent[]> = {};
+  readonly #events = new Map<string, PhaseEvent[]>();
   /** By phase and step. */
   readonly #checkpoints = new Map<string, CheckpointRef>();
   /** Phases that have ended without what others wait for. */
@@ -17,8 +39,26 @@ export class PhaseGraph {
 
   readonly plans: readonly PhasePlan[];
 
-  constructor(plans: readonly PhasePlan[] = []) {
+  constructor(plans: readonly PhasePlan[] = [], before?: GraphState) {
     this.plans = plans;
+    if (!before) return;
+    for (const report of before.reports) this.#reports.set(report.phase, report);
+    for (const [name, events] of before.events) this.#events.set(name, [...events]);
+    for (const [name, checkpoint] of before.checkpoints) this.#checkpoints.set(name, checkpoint);
+    for (const name of before.ended) this.#ended.add(name);
+    for (const [name, checkpoint] of before.last) this.#last.set(name, checkpoint);
+  }
+
+  /** For the history that comes after this one. Of the checkpoints only those that a phase may still begin at. */
+  carried(): GraphState {
+    const wanted = new Set(this.plans.flatMap((plan) => beginning(plan) ?? []));
+    return {
+      reports: this.reports.map(({ notes: _, ...report }) => report),
+      events: [...this.#events].map(([name, events]) => [name, newestLines(events, this.plans.length)]),
+      checkpoints: [...this.#checkpoints].filter(([name]) => wanted.has(name)),
+      ended: [...this.#ended],
+      last: [...this.#last],
+    };
   }
 
   /** In the order of the recipe; phases that have not begun have none. */
@@ -30,6 +70,8 @@ export class PhaseGraph {
   record(report: PhaseReport): void {
     this.#reports.set(report.phase, report);
     const step = report.last?.checkpoint.step ?? report.from;
+    for (const note of report.notes ?? [])
+      if (note.what !== report.failure) addEvent(this.#eventsOf(report.phase), note.step, note.what, note.at);
     const what = report.failure && report.state !== 'training' ? `${report.state}: ${report.failure}` : report.state;
     addEvent(this.#eventsOf(report.phase), step, what);
     if (report.last) this.#checkpoints.set(`${report.phase}@${report.last.checkpoint.step}`, report.last.checkpoint);
@@ -44,12 +86,15 @@ export class PhaseGraph {
     const report = this.#reports.get(plan.phase);
     const { phase, branches, fixedBatches } = plan;
     const step = report?.last?.checkpoint.step ?? plan.from.step;
-    return { phase, state: this.stateOf(plan), batch: report?.batch ?? plan.batch, branches, fixedBatches, step };
+    const span = { from: plan.from.step, total: report?.total ?? plan.to.step, step };
+    const spent = report?.spent && { deviceMs: report.spent.deviceMs, wallMs: Date.now() - report.spent.began };
+    const batch = report?.batch ?? plan.batch;
+    return { phase, state: this.stateOf(plan), batch, branches, fixedBatches, ...span, ...spent };
   }
 
   /** What the phases told of themselves, by phase. */
   get history(): Readonly<Record<string, readonly PhaseEvent[]>> {
-    return this.#events;
+    return Object.fromEntries(this.#events);
   }
 
   /** The phase that a wish is for: the one that is named, or the only one that is open. */
@@ -74,7 +119,8 @@ export class PhaseGraph {
     if (wrong !== null || wish.kind !== 'extend') return wrong;
     const after = this.#successors(plan);
     if (after.length === 0) return null;
-    return `extend is refused: ${after.join(', ')} begins where phase ${plan.phase} was planned to end`;
+    const names = after.join(', ').replace(/, ([^,]*)$/, ' and $1');
+    return `extend is refused: ${names} ${after.length > 1 ? 'begin' : 'begins'} where phase ${plan.phase} was planned to end`;
   }
 
   /** Phases that go on from the end of one. */
@@ -91,9 +137,15 @@ export class PhaseGraph {
     addEvent(this.#eventsOf(phase), from.step, what);
   }
 
+  /** One line in the history of the run itself. */
+  noteRun(what: string): void {
+    addEvent(this.#eventsOf(ofRun), 0, what);
+  }
+
   #eventsOf(phase: string): PhaseEvent[] {
-    this.#events[phase] ??= [];
-    return this.#events[phase];
+    const events = this.#events.get(phase) ?? [];
+    this.#events.set(phase, events);
+    return events;
   }
 
   ended(phase: string, last: ShardResult | null): void {
@@ -117,9 +169,14 @@ export class PhaseGraph {
     // Plans in the histories of older versions have none.
     if (!origin) return { parent: null };
     if ('checkpoint' in origin) return { parent: origin.checkpoint };
-    const wanted = `${origin.phase}@${from.step}`;
+    const wanted = beginning({ origin, from })!;
     await condition(() => this.#checkpoints.has(wanted) || this.#ended.has(origin.phase));
     const parent = this.#checkpoints.get(wanted);
     return parent ? { parent } : null;
   }
+}
+
+/** The checkpoint of the run at which a phase begins; null where it is of another run, or there is none. */
+function beginning({ origin, from }: Pick<PhasePlan, 'origin' | 'from'>): string | null {
+  return origin && 'phase' in origin ? `${origin.phase}@${from.step}` : null;
 }

@@ -1,7 +1,11 @@
-import { setHandler, workflowInfo } from '@temporalio/workflow';
+import { defineSignal, patched, setDefaultSignalHandler, setHandler, workflowInfo } from '@temporalio/workflow';
 import { historyQuery, planQuery, statusOf, statusQuery } from './messages.ts';
 import type { PhaseProgress } from './phase-progress.ts';
-import { setSteering, type Wish, wishProblem, wishSignal } from './steering.ts';
+import { setSteering, wishSignal } from './steering.ts';
+import { detailsOf, type Standing, shapeProblem, type Wish, wishKinds, wishProblem } from './wishes.ts';
+
+/** How a run asks its phase for what it carries over, since the run begins a new history: the phase then ends with it. */
+export const handOverSignal = defineSignal('handOver');
 
 /** What a phase answers to who asks. Of a wish it only takes note: the loop of `phase.ts` grants it. */
 export function setHandlers(phase: PhaseProgress): void {
@@ -11,21 +15,47 @@ export function setHandlers(phase: PhaseProgress): void {
   });
   setHandler(planQuery, () => [{ ...phase.plan, ...phase.pace }]);
   setHandler(historyQuery, () => ({ [phase.plan.phase]: phase.events }));
-  setHandler(wishSignal, (wish) => {
-    // Its recipe judged by the last report; since then the phase may have come to another state.
-    const problem = wishProblem(wish, phase.standing());
-    if (problem === null) take(phase, wish);
-    else phase.note(`too late: ${problem}`);
+  setHandler(handOverSignal, () => {
+    // One that was started alone has nobody to go on under.
+    if (!workflowInfo().parent) return;
+    phase.handingOver = true;
+    // What is being trained ends with a checkpoint.
+    phase.shard?.cancel();
   });
+  setHandler(wishSignal, (wish) => {
+    // Anybody can send a signal, and a workflow that fails over one would be stuck.
+    const malformed = shapeProblem(wish);
+    // Its recipe judged by the last report; since then the phase may have come to another state.
+    const problem = malformed ?? problemOf(wish, phase.standing());
+    if (problem === null) take(phase, wish);
+    else phase.note(malformed === null ? `too late: ${problem}` : `a signal was dropped: ${problem}`);
+  });
+  setDefaultSignalHandler((name) => phase.note(unknownSignal(name)));
   setSteering({
     problem: (wish) => wishProblem(wish, phase.standing()),
     take: (wish) => take(phase, wish),
   });
 }
 
+/** Wishes of before they had bounds were granted, and are when a history of then is replayed. */
+function problemOf(wish: Wish, standing: Standing): string | null {
+  const problem = wishProblem(wish, standing);
+  const newly = problem !== null && wishProblem(wish, { ...standing, unbounded: true }) === null;
+  return newly && !patched('bounded-wishes') ? null : problem;
+}
+
+/** What is said of a signal that nothing listens to: most are a slip for an update. */
+export function unknownSignal(name: string): string {
+  const short = name.slice(0, 60);
+  const meant = wishKinds.some((kind) => kind === name)
+    ? `; it is an update: temporal workflow update execute --name ${short}`
+    : '';
+  return `a signal was dropped: nothing is known by the name ${short}${meant}`;
+}
+
 function take(phase: PhaseProgress, wish: Wish): string {
   phase.wishes.push(wish);
-  phase.note(`asked for: ${wish.kind}`);
+  phase.note(`asked for: ${wish.kind}${detailsOf(wish)}`);
   // What is being trained ends with a checkpoint; the loop sees to the rest.
   if (wish.kind !== 'resume') phase.shard?.cancel();
   return 'accepted';

@@ -4,9 +4,11 @@ import type { CheckpointRef } from '../src/checkpoint/types.ts';
 import type { Pace } from '../src/recipe/pace.ts';
 import type { Position } from '../src/recipe/position.ts';
 import { batchAt } from '../src/recipe/steps.ts';
+import type { Broken } from './failures.ts';
 import { addEvent, type PhaseEvent, type PhaseReport, type PhaseState, phaseReportSignal } from './messages.ts';
+import { brief } from './report-size.ts';
 import { showIn } from './search-attributes.ts';
-import type { Limits, Standing, Wish } from './steering.ts';
+import type { Limits, Standing, Wish } from './wishes.ts';
 
 /** What a phase begins with, and what it carries over when it continues as new. */
 export interface PhaseInput {
@@ -33,9 +35,17 @@ export interface PhaseInput {
   readonly wentBack?: WentBack;
   /** What happened so far. */
   readonly events?: readonly PhaseEvent[];
+  /** How many of these the run was not told yet. */
+  readonly untold?: number;
   /** Wishes that are not granted yet. */
   readonly wishes?: readonly Wish[];
+  /** What keeps it from training, what failed last, and what it waits for a person with. */
+  readonly held?: Held;
+  readonly failure?: string | null;
+  readonly broken?: Broken | null;
 }
+
+type Held = 'paused' | 'waiting' | 'limit' | null;
 
 /** What no person asked for: past a damaged checkpoint, and past a batch that made it diverge. */
 export interface WentBack {
@@ -62,16 +72,18 @@ export class PhaseProgress {
   readonly events: PhaseEvent[];
   readonly wishes: Wish[];
 
-  // A phase continues as new only while it works, so what follows is not carried over.
+  held: Held;
+  failure: string | null;
+  broken: Broken | null;
+  #untold: number;
+
+  // Nothing is in progress when a history ends, so what follows is not carried over.
   state: PhaseState;
   doing: string | null = null;
-  failure: string | null = null;
-  /** What keeps it from training. */
-  held: 'paused' | 'waiting' | 'limit' | null = null;
-  /** The error that it waits for a person with. */
-  broken: unknown = null;
   /** What is scored or trained just now. */
   shard: CancellationScope | null = null;
+  /** Its run wants to begin a new history, and needs it back for that. */
+  handingOver = false;
 
   constructor({ plan, ...input }: PhaseInput) {
     this.plan = plan;
@@ -88,8 +100,12 @@ export class PhaseProgress {
     this.began = input.began ?? Date.now();
     this.wentBack = input.wentBack ?? { damaged: 0, diverged: 0 };
     this.events = [...(input.events ?? [])];
+    this.#untold = input.untold ?? 0;
     this.wishes = [...(input.wishes ?? [])];
-    this.state = this.working;
+    this.held = input.held ?? null;
+    this.failure = input.failure ?? null;
+    this.broken = input.broken ?? null;
+    this.state = this.held ?? this.working;
   }
 
   /** What it is at when nothing holds it. */
@@ -109,26 +125,45 @@ export class PhaseProgress {
   /** For the history that comes after this one. */
   carried(): PhaseInput {
     const { plan, parent, teacher, scored, revision, skip, from, last, limits, pace, deviceMs, began } = this;
-    const { wentBack, events, wishes } = this;
+    const { wentBack, events, wishes, held, failure, broken } = this;
     const curation = plan.curation && { teacher, scored };
-    const counts = { revision, deviceMs, began, wentBack };
-    return { plan, parent, ...curation, skip, from, last, limits, pace, ...counts, events, wishes };
+    const counts = { revision, deviceMs, began, wentBack, untold: this.#untold };
+    const stands = { held, failure, broken };
+    return { plan, parent, ...curation, skip, from, last, limits, pace, ...counts, events, wishes, ...stands };
   }
 
+  /** Small, whatever the phase met: its run keeps every report in its history. */
   report(): PhaseReport {
-    const { plan, state, revision, last, failure, doing } = this;
+    const { plan, state, revision, last, failure, doing, deviceMs, began } = this;
     const { phase, from, to, batch } = plan;
-    return { phase, state, from: from.step, total: to.step, revision, batch, last, failure, doing };
+    const notes = this.#untold > 0 ? this.events.slice(-this.#untold) : [];
+    const spent = { deviceMs, began };
+    return brief({
+      phase,
+      state,
+      from: from.step,
+      total: to.step,
+      revision,
+      batch,
+      last,
+      failure,
+      doing,
+      spent,
+      notes,
+    });
   }
 
   standing(): Standing {
-    const { phase, batch, branches, fixedBatches, begins = this.plan.from } = this.plan;
-    const { state, step } = this;
-    return { phase, state, batch, branches, fixedBatches, step, next: batchAt(step - begins.step, this.skip) };
+    const { phase, batch, branches, fixedBatches, from, to, begins = from } = this.plan;
+    const { state, step, deviceMs } = this;
+    const next = batchAt(step - begins.step, this.skip);
+    const span = { from: from.step, total: to.step, step, next };
+    return { phase, state, batch, branches, fixedBatches, ...span, deviceMs, wallMs: Date.now() - this.began };
   }
 
   note(what: string): void {
     addEvent(this.events, this.step, what);
+    this.#untold = Math.min(this.#untold + 1, this.events.length);
   }
 
   leaveOut(batches: readonly number[]): void {
@@ -139,11 +174,13 @@ export class PhaseProgress {
   async tell(state: PhaseState): Promise<void> {
     this.state = state;
     showIn({ run: this.plan.run, phase: this.plan.phase, state, step: this.step });
+    const report = this.report();
+    this.#untold = 0;
     const { parent } = workflowInfo();
     // A parent that is gone needs no report.
     if (parent)
       await getExternalWorkflowHandle(parent.workflowId)
-        .signal(phaseReportSignal, this.report())
+        .signal(phaseReportSignal, report)
         .catch(() => {});
   }
 }

@@ -9,63 +9,73 @@ import {
   proxyActivities,
   workflowInfo,
 } from '@temporalio/workflow';
-import type { Activities, PhasePlan, ShardResult } from '../activities/types.ts';
+import type { Activities } from '../activities/types.ts';
 import { nextCut } from '../src/recipe/shards.ts';
-import { type PhaseAlone, planned } from './alone.ts';
+import { begun, type PhaseAlone } from './alone.ts';
 import { begin, end, leave, prune } from './begin-and-leave.ts';
-import { clearFailure, sentence } from './failures.ts';
+import { clearFailure, deviceMsOf, sentence } from './failures.ts';
 import { grantWishes } from './grant-wishes.ts';
-import { stopInTime } from './limits.ts';
+import { deviceMsLeft, stopInTime } from './limits.ts';
+import { addEvent } from './messages.ts';
 import { setHandlers } from './phase-handlers.ts';
 import { type PhaseInput, PhaseProgress } from './phase-progress.ts';
 import { shardsOfOneHistory, trainOptions } from './policies.ts';
+import type { HandedOver, PhaseEnd } from './results.ts';
 import { score } from './score-teacher.ts';
 import { meetFailure } from './shard-failure.ts';
 
 const { trainShard } = proxyActivities<Activities>(trainOptions);
-
-/** What a phase ends with, and the plan that it had then; phases of older versions don't say. */
-export type PhaseEnd = ShardResult & { readonly plan?: PhasePlan };
 
 /**
  * One phase: shards one after another, each from the recorded result of the one before. Ends with the last
  * checkpoint. When cancelled it ends with the checkpoint that the shard in progress could still commit. What fails and
  * can't be tried again makes it wait for a person; handlers of updates only note a wish, and the loop below grants it.
  */
-export async function siglip2Phase(given: PhaseInput | PhaseAlone): Promise<PhaseEnd> {
-  const phase = new PhaseProgress('recipe' in given ? await planned(given) : given);
+export async function siglip2Phase(...given: [(PhaseInput | PhaseAlone)?]): Promise<PhaseEnd | HandedOver> {
+  const phase = new PhaseProgress(await begun(given));
   setHandlers(phase);
   try {
-    await phase.tell(phase.working);
+    if (phase.held === null) await phase.tell(phase.working);
     for (let shards = 0; phase.step < phase.plan.to.step; shards++) {
+      const asked = phase.wishes.length > 0;
       await grantWishes(phase);
+      // Histories of before `held-over` was written waited on.
+      if (phase.handingOver || (historyIsFull(phase, shards) && (phase.held === null || patched('held-over')))) {
+        await finishHandlers();
+        if (phase.handingOver) return { handedOver: phase.carried() };
+        await continueAsNew<typeof siglip2Phase>(phase.carried());
+      }
       if (phase.held !== null) {
         await phase.tell(phase.held);
-        await condition(() => phase.wishes.length > 0);
+        await condition(() => phase.wishes.length > 0 || phase.handingOver);
         await grantWishes(phase);
         if (phase.held === null) await phase.tell(phase.working);
         continue;
       }
-      if (historyIsFull(phase, shards)) {
-        await condition(allHandlersFinished);
-        await continueAsNew<typeof siglip2Phase>(phase.carried());
+      // What it is at now, such as a later end, is seen before the next shard has ended.
+      if (asked && patched('told-of-wishes')) {
+        await phase.tell(phase.working);
+        continue;
       }
       const began = Date.now();
+      // Before this was written the time that a shard waited in the queue counted too.
+      const byDevice = patched('device-time');
       try {
         const { curation } = phase.plan;
         const shard = new CancellationScope();
         phase.shard = shard;
         if (curation && phase.working === 'scoring') {
-          await shard.run(() => score(phase, curation));
+          await shard.run(() => score(phase, curation, byDevice));
           // Runs of before this was written told of training that was not to come.
           if (CancellationScope.current().consideredCancelled && patched('stopped-after-scoring')) break;
           await phase.tell(phase.working);
           continue;
         }
         await begin(phase);
-        await train(phase, shard);
+        await train(phase, shard, byDevice);
         await prune(phase);
       } catch (error) {
+        if (byDevice) phase.deviceMs += deviceMsOf(error);
         if (!isCancellation(error)) await meetFailure(phase, error);
         // Stopped before its first checkpoint, and not by who wants the phase to end: a wish is looked at next.
         else if (CancellationScope.current().consideredCancelled) throw error;
@@ -73,7 +83,7 @@ export async function siglip2Phase(given: PhaseInput | PhaseAlone): Promise<Phas
         // Timers that were to stop it.
         phase.shard?.cancel();
         phase.shard = null;
-        phase.deviceMs += Date.now() - began;
+        if (!byDevice) phase.deviceMs += Date.now() - began;
       }
       // A cancelled shard answers with what it could commit; the wish to end comes through here.
       if (CancellationScope.current().consideredCancelled) break;
@@ -97,16 +107,26 @@ export async function siglip2Phase(given: PhaseInput | PhaseAlone): Promise<Phas
   return { ...phase.last!, plan: phase.plan };
 }
 
+/** An update that was accepted is answered, and a wish to end is heeded, before a history ends. */
+async function finishHandlers(): Promise<void> {
+  await condition(allHandlersFinished);
+  if (CancellationScope.current().consideredCancelled) await CancellationScope.current().cancelRequested;
+}
+
 /** The next shard, up to its cut, to a limit, or to where it is told to stop. */
-async function train(phase: PhaseProgress, shard: CancellationScope): Promise<void> {
+async function train(phase: PhaseProgress, shard: CancellationScope, byDevice: boolean): Promise<void> {
   const { plan, revision, parent, skip, from, limits, pace, deviceMs, began, step } = phase;
   const end = Math.min(plan.to.step, limits.step ?? plan.to.step);
   const size = plan.shardSteps === 'auto' ? (pace?.shardSteps ?? end) : plan.shardSteps;
   const toStep = nextCut(step, size, end, plan.branches);
   const result = await shard.run(() => {
-    stopInTime(shard, limits, deviceMs, began);
-    return trainShard({ plan, revision, parent, skip, from, toStep, pace });
+    stopInTime(shard, byDevice ? { ...limits, deviceHours: undefined } : limits, deviceMs, began);
+    const time = byDevice ? deviceMsLeft(limits, deviceMs) : {};
+    return trainShard({ plan, revision, parent, skip, from, toStep, pace, ...time });
   });
+  if (byDevice) phase.deviceMs += result.deviceMs ?? 0;
+  const { remark } = result;
+  if (remark !== undefined && remark !== phase.last?.remark) addEvent(phase.events, result.checkpoint.step, remark);
   phase.last = result;
   phase.from = result.checkpoint;
   phase.pace ??= result.pace ?? null;

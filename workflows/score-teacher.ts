@@ -1,5 +1,5 @@
 import { ApplicationFailure, proxyActivities } from '@temporalio/workflow';
-import type { Activities, CurationPlan, Scoring } from '../activities/types.ts';
+import type { Activities, CurationPlan, ScoreShardResult, Scoring } from '../activities/types.ts';
 import type { PhaseProgress } from './phase-progress.ts';
 import { lightOptions, scoreOptions, scoresAtOnce, scoresOfOneHistory } from './policies.ts';
 
@@ -7,7 +7,7 @@ const { scoreShard } = proxyActivities<Activities>(scoreOptions);
 const { sealScores } = proxyActivities<Activities>(lightOptions);
 
 /** A part of the shards is scored; when all are, the plan names the teacher and, where they are stored, its scores. */
-export async function score(phase: PhaseProgress, curation: CurationPlan): Promise<void> {
+export async function score(phase: PhaseProgress, curation: CurationPlan, byDevice: boolean): Promise<void> {
   const { plan, teacher, scored } = phase;
   if (!teacher) throw ApplicationFailure.create({ message: noTeacher(plan.phase), nonRetryable: true });
   const end = curation.stored ? Math.min(curation.shards, scored + scoresOfOneHistory) : 0;
@@ -20,7 +20,8 @@ export async function score(phase: PhaseProgress, curation: CurationPlan): Promi
       languages,
       dtype,
     };
-    await scoreShards(scoring, scored, end, async (count) => {
+    await scoreShards(scoring, scored, end, async (count, { deviceMs = 0 }) => {
+      if (byDevice) phase.deviceMs += deviceMs;
       const before = scored + count - 1;
       phase.doing = `scored ${before + 1} of ${curation.shards} shards`;
       const tenths = (done: number) => Math.floor((10 * done) / curation.shards);
@@ -43,14 +44,14 @@ async function scoreShards(
   scoring: Scoring,
   from: number,
   to: number,
-  onScored: (count: number) => Promise<void>,
+  onScored: (count: number, result: ScoreShardResult) => Promise<void>,
 ): Promise<void> {
   let next = from;
   let scored = 0;
   async function lane(): Promise<void> {
     while (next < to) {
-      await scoreShard({ ...scoring, shard: next++ });
-      await onScored(++scored);
+      const result = await scoreShard({ ...scoring, shard: next++ });
+      await onScored(++scored, result);
     }
   }
   await Promise.all(Array.from({ length: Math.min(scoresAtOnce, to - from) }, lane));

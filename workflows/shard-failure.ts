@@ -1,7 +1,7 @@
 import { patched, proxyActivities } from '@temporalio/workflow';
 import type { Activities } from '../activities/types.ts';
 import { change } from './change-plan.ts';
-import { damagedStep, divergenceOf, rootFailure, sentence } from './failures.ts';
+import { brokenBy, damagedStep, divergenceOf, rootFailure } from './failures.ts';
 import type { PhaseProgress, WentBack } from './phase-progress.ts';
 import { lightOptions } from './policies.ts';
 
@@ -32,8 +32,8 @@ export async function meetFailure(phase: PhaseProgress, error: unknown): Promise
     // Batches that were counted anew meanwhile have other numbers.
     if (phase.plan.begins === begins) phase.leaveOut([batch]);
   } else {
-    phase.failure = sentence(error);
-    phase.broken = error;
+    phase.broken = brokenBy(error);
+    phase.failure = phase.broken.message;
     phase.held = 'waiting';
     phase.note(phase.failure);
   }

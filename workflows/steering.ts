@@ -1,28 +1,6 @@
 import { ApplicationFailure, defineSignal, defineUpdate, setHandler } from '@temporalio/workflow';
-import { type Changeable, type Overrides, overridesProblem } from '../src/recipe/overrides.ts';
-import type { PhaseState } from './messages.ts';
-
-/** Where a phase is to stop with a checkpoint, and wait. */
-export interface Limits {
-  readonly step?: number | undefined;
-  /** Hours that its shards may have a device for, from its start. */
-  readonly deviceHours?: number | undefined;
-  /** Hours by the clock from the start of the phase, pauses and outages included. */
-  readonly wallHours?: number | undefined;
-}
-
-const limitNames = ['step', 'deviceHours', 'wallHours'];
-
-/** What a person asks of a phase. */
-export type Wish =
-  | { readonly kind: 'pause' }
-  | { readonly kind: 'resume' }
-  | { readonly kind: 'checkpointNow' }
-  | { readonly kind: 'abandonPhase' }
-  | { readonly kind: 'retryPhase'; readonly overrides: Overrides }
-  | { readonly kind: 'extend'; readonly steps: number }
-  | { readonly kind: 'setLimits'; readonly limits: Limits };
-type WishKind = Wish['kind'];
+import { type Overrides, overridesSchema } from '../src/recipe/overrides.ts';
+import { inWords, isObject, type Limits, limitNames, type Wish, type WishKind, wishKinds } from './wishes.ts';
 
 /** The argument of every update; a phase's own workflow needs no name of a phase. */
 export interface Steer {
@@ -39,7 +17,6 @@ const steerUpdates = {
   extend: defineUpdate<string, [(Steer & { readonly steps?: number })?]>('extend'),
   setLimits: defineUpdate<string, [(Steer & Limits)?]>('setLimits'),
 } as const;
-const kinds = Object.keys(steerUpdates) as WishKind[];
 
 export interface Steering {
   /** Why a wish is refused, in one sentence; null when it isn't. Changes nothing. */
@@ -49,9 +26,12 @@ export interface Steering {
 
 /** Answers every update: with a refusal that names the problem, or by taking the wish. */
 export function setSteering({ problem, take }: Steering): void {
-  for (const kind of kinds) {
-    const validator = (argument?: Steer) => {
-      const message = problem(wishOf(kind, argument as never), argument?.phase);
+  for (const kind of wishKinds) {
+    const validator = (...given: unknown[]) => {
+      const wrong = argumentProblem(kind, given);
+      const [argument] = given as [Steer?];
+      const message =
+        wrong === null ? problem(wishOf(kind, argument as never), argument?.phase) : `${kind} is refused: ${wrong}`;
       if (message !== null) throw ApplicationFailure.create({ message, type: 'Refused', nonRetryable: true });
     };
     const handler = (argument?: Steer) => take(wishOf(kind, argument as never), argument?.phase);
@@ -62,64 +42,37 @@ export function setSteering({ problem, take }: Steering): void {
 /** How a recipe passes a wish on to its phase. */
 export const wishSignal = defineSignal<[Wish]>('wish');
 
+/** Fields that an update's argument may have beside `phase`. */
+const fieldsOf: Readonly<Record<WishKind, readonly string[]>> = {
+  pause: [],
+  resume: [],
+  checkpointNow: [],
+  abandonPhase: [],
+  retryPhase: Object.keys(overridesSchema.shape),
+  extend: ['steps'],
+  setLimits: limitNames,
+};
+
+/** What is wrong with what was typed, whatever the phase is at. What only some updates know is said by `wishProblem`. */
+function argumentProblem(kind: WishKind, given: readonly unknown[]): string | null {
+  const [argument] = given;
+  const fields = ['phase', ...fieldsOf[kind]];
+  if (given.length > 1) return `it has ${given.length} inputs; allowed: one, a JSON object of ${fields.join(', ')}`;
+  if (argument === undefined) return null;
+  if (!isObject(argument))
+    return `its input is ${inWords(argument)}; allowed: none, or a JSON object of ${fields.join(', ')}, such as {"phase": "pretrain"}`;
+  const { phase, ...rest } = argument;
+  if (phase !== undefined && typeof phase !== 'string')
+    return `phase is ${inWords(phase)}; allowed: the name of a phase, such as {"phase": "pretrain"}`;
+  const unknown = Object.keys(rest).filter((name) => !fields.includes(name));
+  if (unknown.length === 0 || kind === 'retryPhase' || kind === 'setLimits') return null;
+  return `${unknown.join(', ').slice(0, 200)} is no field of it; allowed: ${fields.join(', ')}`;
+}
+
 /** The wish that an update's name and argument make. */
 function wishOf(kind: WishKind, { phase: _, ...rest }: Steer & Record<string, unknown> = {}): Wish {
   if (kind === 'retryPhase') return { kind, overrides: rest as Overrides };
   if (kind === 'extend') return { kind, steps: rest.steps as number };
   if (kind === 'setLimits') return { kind, limits: rest as Limits };
   return { kind };
-}
-
-/** When each wish makes sense. A paused phase may be tried again with other settings. */
-const fits: Readonly<Record<WishKind, readonly PhaseState[]>> = {
-  pause: ['scoring', 'training', 'recovering'],
-  resume: ['paused', 'limit'],
-  checkpointNow: ['training'],
-  abandonPhase: ['scoring', 'training', 'recovering', 'paused', 'limit', 'waiting'],
-  retryPhase: ['waiting', 'paused', 'limit'],
-  extend: ['training', 'paused', 'limit'],
-  setLimits: ['scoring', 'training', 'recovering', 'paused', 'limit', 'waiting'],
-};
-
-/** Where a phase stands when something is asked of it. */
-export interface Standing extends Changeable {
-  readonly phase: string;
-  readonly state: PhaseState;
-}
-
-/** Why a wish can't be granted to a phase in this state, in one sentence; null when it can. */
-export function wishProblem(wish: Wish, standing: Standing): string | null {
-  const { kind } = wish;
-  const { phase, state } = standing;
-  if (!fits[kind].includes(state)) {
-    const possible = kinds.filter((other) => fits[other].includes(state));
-    const now =
-      possible.length > 0 ? `what goes on now: ${possible.join(', ')}` : 'nothing can be asked of it any more';
-    return `${kind} is refused: phase ${phase} is ${state}; ${now}`;
-  }
-  const problem =
-    kind === 'retryPhase'
-      ? overridesProblem(wish.overrides, standing)
-      : kind === 'setLimits'
-        ? limitsProblem(wish.limits)
-        : kind === 'extend'
-          ? extensionProblem(wish.steps)
-          : null;
-  return problem === null ? null : `${kind} is refused: ${problem}`;
-}
-
-function extensionProblem(steps: unknown): string | null {
-  if (Number.isInteger(steps) && (steps as number) > 0) return null;
-  return `steps is ${JSON.stringify(steps)}; allowed: a whole number above 0, of steps to add, {"steps": 1000}`;
-}
-
-function limitsProblem(limits: Limits): string | null {
-  for (const [name, value] of Object.entries(limits)) {
-    if (!limitNames.includes(name)) return `${name} is no limit; allowed: ${limitNames.join(', ')}`;
-    if (value === null) continue;
-    const right = name === 'step' ? Number.isInteger(value) && value > 0 : typeof value === 'number' && value > 0;
-    if (!right)
-      return `${name} is ${JSON.stringify(value)}; allowed: a number above 0${name === 'step' ? ', whole' : ''}`;
-  }
-  return null;
 }

@@ -1,5 +1,5 @@
 import type { EvaluationReport, RecallFigures } from '../../src/evaluate/report.ts';
-import type { PhaseResult, RecipeResult } from '../../workflows/recipe.ts';
+import type { PhaseResult, RecipeResult } from '../../workflows/results.ts';
 
 /** What `--json FILE` writes and the table shows. */
 export interface DemoFigures extends EvaluationReport {
@@ -24,7 +24,7 @@ export interface PhaseFigures {
   readonly top1: number;
   readonly times_chance: number;
   readonly image_to_text_r1: number;
-  /** Of its last steps, by objective. */
+  /** Of its last step, by objective. */
   readonly losses: Readonly<Record<string, number>>;
 }
 

@@ -2,7 +2,8 @@ import type { Client, WorkflowHandleWithFirstExecutionRunId } from '@temporalio/
 import { type RunStatus, readRunStatus } from '../../src/commands/run-status.ts';
 import { RunnerError } from '../../src/runtime/errors.ts';
 import type { ObjectStore } from '../../src/storage/object-store.ts';
-import type { RecipeResult, siglip2Recipe } from '../../workflows/recipe.ts';
+import type { siglip2Recipe } from '../../workflows/recipe.ts';
+import type { RecipeResult } from '../../workflows/results.ts';
 import type { Progress } from '../setup/progress.ts';
 
 /** Waits for the end of a run, telling where it stands: in place on a terminal, else a line every ten seconds. */

@@ -35,12 +35,16 @@ export const mayImport: Readonly<Record<string, readonly string[]>> = {
     ...['src/runtime', 'src/storage', 'src/safetensors', 'src/model', 'src/recipe'],
     ...['src/data/example', 'src/evaluate'],
   ],
-  'src/telemetry': ['src/storage', 'src/checkpoint'],
+  'src/telemetry': ['src/runtime', 'src/storage', 'src/checkpoint'],
   'src/objectives': ['src/runtime', 'src/compile', 'src/model', 'src/recipe'],
   // The trainer never touches the bucket: the worker uploads what it wrote.
   'src/train': [
     ...['src/runtime', 'src/compile', 'src/safetensors', 'src/model', 'src/recipe', 'src/objectives', 'src/curation'],
     ...['src/data/batches', 'src/checkpoint', 'src/report'],
+  ],
+  'src/plan': [
+    ...['src/runtime', 'src/storage', 'src/safetensors', 'src/model', 'src/recipe'],
+    ...['src/data/index', 'src/data/example', 'src/checkpoint', 'src/train'],
   ],
   'src/scoring': [
     ...['src/runtime', 'src/storage', 'src/safetensors', 'src/model', 'src/evaluate'],
@@ -50,10 +54,10 @@ export const mayImport: Readonly<Record<string, readonly string[]>> = {
     ...['src/runtime', 'src/recipe', 'src/checkpoint', 'src/data/index', 'src/data/batches'],
     ...['src/train', 'src/scoring', 'src/evaluate'],
   ],
-  'src/commands': ['src/', 'activities/types.ts', 'workflows/messages.ts'],
+  'src/commands': ['src/', 'activities/types.ts', 'workflows/messages.ts', 'workflows/results.ts'],
   activities: ['src/'],
   workflows: ['src/recipe', 'activities/types.ts', 'src/checkpoint/types.ts'],
-  infra: ['src/', 'workflows/recipe.ts'],
+  infra: ['src/', 'workflows/recipe.ts', 'workflows/results.ts'],
 };
 
 const root = fileURLToPath(new URL('../..', import.meta.url));

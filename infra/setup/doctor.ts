@@ -1,6 +1,7 @@
 import { existsSync } from 'node:fs';
 import { createServer } from 'node:net';
 import { join } from 'node:path';
+import { cpuHasBfloat16 } from '../../src/runtime/bfloat16.ts';
 import { hasNvidiaDriver } from '../../src/runtime/device.ts';
 import { storeEnvironment, temporalEnvironment } from '../../src/runtime/environment.ts';
 import { isRunnerError } from '../../src/runtime/errors.ts';
@@ -79,13 +80,20 @@ async function inspectProgram(name: ProgramName, part: string, env: NodeJS.Proce
 
 async function inspectDevice(env: NodeJS.ProcessEnv): Promise<Finding> {
   const part = 'Device';
+  const cpu = `CPU ${bfloat16Words(cpuHasBfloat16())}`;
   if (!hasNvidiaDriver())
-    return { part, good: variable('SIGLIP2_DEVICE', env) !== 'gpu', what: 'CPU (no NVIDIA driver)' };
+    return { part, good: variable('SIGLIP2_DEVICE', env) !== 'gpu', what: `${cpu} (no NVIDIA driver)` };
   if (variable('SIGLIP2_DEVICE', env) === 'cpu')
-    return { part, good: true, what: 'CPU (SIGLIP2_DEVICE=cpu), a GPU is there' };
+    return { part, good: true, what: `${cpu} (SIGLIP2_DEVICE=cpu), a GPU is there` };
   const query = ['--query-gpu=name,memory.total,driver_version', '--format=csv,noheader'];
   const cards = await runTool('nvidia-smi', query).catch(() => 'a driver, but nvidia-smi does not answer');
   return { part, good: true, what: cards.trim().split('\n').join('; ') };
+}
+
+/** What a CPU is for a recipe with "precision": "bf16". */
+export function bfloat16Words(has: boolean | null): string {
+  if (has === null) return 'of which it is not known whether it computes in bfloat16';
+  return has ? 'that computes in bfloat16' : 'without bfloat16: "precision": "f32" is faster in a recipe';
 }
 
 /** Services that are not running are no fault of the machine. */

@@ -1,9 +1,10 @@
 import { isRunnerError, RunnerError } from '../runtime/errors.ts';
 import { sha256 } from '../runtime/hash.ts';
-import type { ObjectStore } from '../storage/object-store.ts';
-import { parseReferences, readDocument, toDocument } from './documents.ts';
+import type { ObjectStore, PutOptions } from '../storage/object-store.ts';
+import { readCommit } from './commits.ts';
+import { parseReferences, readDocument, toDocument, toRef } from './documents.ts';
 import { originsKey, type PhaseKey } from './keys.ts';
-import { pin, unpin } from './pins.ts';
+import { pin, pinsOf, unpin } from './pins.ts';
 import type { CheckpointRef } from './types.ts';
 
 /** Checkpoints of other runs that phases go on from, by phase; and their teachers, by `teacherOf`. */
@@ -35,7 +36,16 @@ export async function recordedOrigins(store: ObjectStore, run: string): Promise<
 }
 
 /**
- * Writes down what was chosen, once, and holds it. `begun` says which phases have checkpoints of their own: for them
+ * What a phase began with, by its pin, where it still holds: for when the record of the run is damaged. Null when no pin
+ * says so.
+ */
+export async function heldBy(store: ObjectStore, lender: PhaseKey, who: string): Promise<CheckpointRef | null> {
+  const [held, another] = (await pinsOf(store, lender)).filter((one) => one.who === who);
+  return held && !another ? toRef(await readCommit(store, held)) : null;
+}
+
+/**
+ * Writes down what was chosen, once, and holds it. A record that is damaged is written anew. `begun` says which phases have checkpoints of their own: for them
  * what they began with may be gone.
  */
 export async function holdBorrowed(
@@ -45,12 +55,22 @@ export async function holdBorrowed(
   begun: (phase: string) => Promise<boolean>,
 ): Promise<void> {
   if (Object.keys(borrowed).length === 0) return;
-  try {
-    await store.put(originsKey(run), toDocument(borrowed), { ifAbsent: true, contentType: 'application/json' });
-  } catch (error) {
-    if (!isRunnerError(error, 'PreconditionFailed')) throw error;
-    const before = await recordedOrigins(store, run);
-    if (Object.entries(borrowed).some(([name, ref]) => before?.[name]?.manifestSha256 !== ref.manifestSha256))
+  const write = async (condition: PutOptions) => {
+    try {
+      await store.put(originsKey(run), toDocument(borrowed), { ...condition, contentType: 'application/json' });
+      return true;
+    } catch (error) {
+      if (isRunnerError(error, 'PreconditionFailed') || isRunnerError(error, 'ObjectMissing')) return false;
+      throw error;
+    }
+  };
+  if (!(await write({ ifAbsent: true }))) {
+    const found = await readDocument(store, originsKey(run));
+    const before = found && 'bytes' in found ? parseReferences(found.bytes).value : undefined;
+    const same =
+      before && Object.entries(borrowed).every(([name, ref]) => before[name]?.manifestSha256 === ref.manifestSha256);
+    const mended = found && !before && (await write({ ifMatch: found.etag }));
+    if (!same && !mended)
       throw new RunnerError('StorageUnavailable', `another start of ${run} chose its origins first; it is tried again`);
   }
   for (const [phase, ref] of Object.entries(borrowed))
@@ -66,7 +86,8 @@ export async function releasePhase(
   others: readonly CheckpointRef[] = [],
 ): Promise<void> {
   const origins = (await readableOrigins(store, run)) ?? {};
-  const recorded = [phase, teacherOf(phase)].flatMap((name) => origins[name] ?? []);
+  // A phase may be named `constructor`.
+  const recorded = [phase, teacherOf(phase)].flatMap((name) => (Object.hasOwn(origins, name) ? origins[name]! : []));
   for (const ref of [...recorded, ...others])
     for (const name of [phase, teacherOf(phase)]) await unpin(store, ref, borrowerName(run, name));
 }

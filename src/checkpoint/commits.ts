@@ -1,5 +1,6 @@
 import pMap from 'p-map';
 import { isRunnerError, type RunnerError } from '../runtime/errors.ts';
+import { lookAgain } from '../storage/look-again.ts';
 import type { ObjectStore } from '../storage/object-store.ts';
 import { checkpointDamaged } from './damage.ts';
 import { parseCommit, readDocument } from './documents.ts';
@@ -12,7 +13,6 @@ import {
   runPrefix,
   type StepKey,
 } from './keys.ts';
-import { lookAgain } from './look-again.ts';
 import { readManifest } from './manifest.ts';
 import type { Commit } from './types.ts';
 

@@ -20,9 +20,12 @@ const path = z
   .regex(/^[A-Za-z0-9_-][A-Za-z0-9._-]*(\/[A-Za-z0-9_-][A-Za-z0-9._-]*)*$/);
 const file = z.object({ path, bytes: count, sha256: hash });
 const files = z.array(file).max(10_000);
+const figures = z.record(z.string(), z.number());
 const metrics = z.object({
   loss: z.number(),
-  objectives: z.record(z.string(), z.number()).optional(),
+  objectives: figures.optional(),
+  figures: figures.optional(),
+  since: z.object({ steps: z.int().min(1), sums: figures, maxLoss: z.number() }).optional(),
   examplesPerSecond: z.number(),
   dataWaitShare: z.number(),
 });
@@ -45,6 +48,7 @@ const manifestSchema = z.object({
   settingsSha256: hash.optional(),
   skipped: z.array(z.object({ shard: z.string(), name: z.string(), reason: z.string() })),
   metrics,
+  cpu: z.object({ threads: z.int().min(1), kind: z.string().max(200) }).optional(),
   attempt: name,
   created: z.iso.datetime(),
 });

@@ -4,8 +4,8 @@ import { type FileHandle, mkdir, open, readdir, rename, rm } from 'node:fs/promi
 import { basename, dirname, join } from 'node:path';
 import { diskError } from '../runtime/disk.ts';
 import { isRunnerError, type RunnerError } from '../runtime/errors.ts';
+import { lookAgain } from '../storage/look-again.ts';
 import type { ObjectStore } from '../storage/object-store.ts';
-import { lookAgain } from './look-again.ts';
 import type { StateFile } from './types.ts';
 
 const chunkBytes = 8 * 1024 * 1024;

@@ -7,7 +7,7 @@ import { RunnerError } from '../runtime/errors.ts';
  *     runs/<run>/<phase>/latest.json
  *     runs/<run>/<phase>/end.json
  *     runs/<run>/<phase>/work/<attempt>.json
- *     runs/<run>/<phase>/pace-<settings>.json, xla-<settings>.json
+ *     runs/<run>/<phase>/pace-<settings>.json, xla-<settings>.json, cpu.json
  *     runs/<run>/<phase>/r<revision>/commits/step-00000400.json
  *     runs/<run>/<phase>/r<revision>/step-00000400-<attempt>/manifest.json, model.safetensors, ...
  *     runs/<run>/<phase>/r<revision>/doomed/step-00000400-<attempt>/<deletion>.json
@@ -15,8 +15,11 @@ import { RunnerError } from '../runtime/errors.ts';
  *     runs/<run>/<phase>/scores/<scoring>/00000007.safetensors
  */
 
-/** Names of runs, phases and attempts: what Temporal IDs and S3 keys both take without quoting. */
-export const namePattern = /^(?!\.{1,2}$)[A-Za-z0-9._-]{1,200}$/;
+/**
+ * Names of runs, phases and attempts: what Temporal IDs and S3 keys both take without quoting. Colons too: a schedule of
+ * Temporal appends the time to the ID of each run, -2026-11-26T12:44:47Z.
+ */
+export const namePattern = /^(?!\.{1,2}$)[A-Za-z0-9._:-]{1,200}$/;
 
 /** Where something of a phase belongs. */
 export interface PhaseKey {
@@ -146,6 +149,11 @@ export function xlaKey(at: PhaseKey, settingsSha256: string): string {
   return `${phasePrefix(at)}xla-${settingsSha256.slice(0, 16)}.json`;
 }
 
+/** With how many threads a phase began, and on which kind of CPU. */
+export function cpuKey(at: PhaseKey): string {
+  return `${phasePrefix(at)}cpu.json`;
+}
+
 export function pinsPrefix(at: PhaseKey): string {
   return `${phasePrefix(at)}pins/`;
 }
@@ -185,7 +193,7 @@ function name(text: string, what: string): string {
   if (namePattern.test(text)) return text;
   throw new RunnerError(
     'RecipeInvalid',
-    `${JSON.stringify(text)} can't be the name of a ${what}; use at most 200 of A-Z, a-z, 0-9, ., _ and -`,
+    `${JSON.stringify(text)} can't be the name of a ${what}; use at most 200 of A-Z, a-z, 0-9, ., :, _ and -`,
   );
 }
 

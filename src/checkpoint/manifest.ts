@@ -1,9 +1,9 @@
 import { sha256 } from '../runtime/hash.ts';
+import { lookAgain } from '../storage/look-again.ts';
 import type { ObjectStore } from '../storage/object-store.ts';
 import { checkpointDamaged } from './damage.ts';
 import { parseManifest, readDocument } from './documents.ts';
 import { isAttemptPrefix } from './keys.ts';
-import { lookAgain } from './look-again.ts';
 import type { CheckpointRef, Manifest } from './types.ts';
 
 export function manifestKey(prefix: string): string {

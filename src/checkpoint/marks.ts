@@ -1,11 +1,11 @@
 import { randomBytes } from 'node:crypto';
 import { z } from 'zod';
 import { isRunnerError, RunnerError } from '../runtime/errors.ts';
+import { lookAgain } from '../storage/look-again.ts';
 import type { ObjectStore } from '../storage/object-store.ts';
 import { checkpointDamaged } from './damage.ts';
 import { parseWith, readDocument, toDocument } from './documents.ts';
 import { marksPrefix, parseAttemptPrefix } from './keys.ts';
-import { lookAgain } from './look-again.ts';
 import { readManifest } from './manifest.ts';
 import type { CheckpointRef, Manifest } from './types.ts';
 

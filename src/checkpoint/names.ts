@@ -10,6 +10,13 @@ export interface CheckpointName {
   readonly step?: number;
 }
 
+/** What can't name a new run, in one sentence; null for what can. */
+export function runNameProblem(run: string): string | null {
+  // What begins with - a command would take for an option.
+  if (namePattern.test(run) && !run.startsWith('-')) return null;
+  return `${JSON.stringify(run.slice(0, 100))} can't name a run; allowed: at most 200 of A-Z, a-z, 0-9, ., :, _ and -, and no - at the start`;
+}
+
 export function parseName(what: string): CheckpointName {
   const [, run = '', phase, step] = /^([^/@]+)(?:\/([^/@]+)(?:@(\d{1,15}))?)?$/.exec(what) ?? [];
   if (!namePattern.test(run) || (phase !== undefined && !namePattern.test(phase)))

@@ -8,13 +8,25 @@ export interface StateFile {
   readonly sha256: string;
 }
 
+/** Of the last step, where it does not say otherwise. In older checkpoints losses are means over up to 50 steps. */
 export interface CheckpointMetrics {
   readonly loss: number;
   /** Each objective's loss as `loss/<objective>`, not weighted, and its metrics; older checkpoints have none. */
   readonly objectives?: Readonly<Record<string, number>> | undefined;
+  /** Learning rate, norm of the gradient and so on, and means since the last record as `<name>/mean`. */
+  readonly figures?: Readonly<Record<string, number>> | undefined;
+  /** The steps since the last record, where there are any: their record is made later. */
+  readonly since?: StepSums | undefined;
   readonly examplesPerSecond: number;
   /** Share of the time in which a step waited for its batch, 0 to 1. */
   readonly dataWaitShare: number;
+}
+
+/** Figures of some steps, added one after another. */
+export interface StepSums {
+  readonly steps: number;
+  readonly sums: Readonly<Record<string, number>>;
+  readonly maxLoss: number;
 }
 
 /** `manifest.json`: every object of a checkpoint, and where it comes from. */
@@ -39,6 +51,8 @@ export interface Manifest extends Position {
   readonly settingsSha256?: string | undefined;
   readonly skipped: readonly { readonly shard: string; readonly name: string; readonly reason: string }[];
   readonly metrics: CheckpointMetrics;
+  /** Threads and kind of the CPU that trained it; absent where that was a GPU, and in older manifests. */
+  readonly cpu?: { readonly threads: number; readonly kind: string } | undefined;
   readonly attempt: string;
   readonly created: string;
 }

@@ -5,7 +5,7 @@ import { embeddingWidth } from '../model/sizes.ts';
 import { superBatch } from '../recipe/curation.ts';
 import { epochOf } from '../recipe/durations.ts';
 import type { Phase, Recipe } from '../recipe/schema.ts';
-import { type DataFacts, dataOf, modelConfig, vocabularyOf } from '../recipe/settings.ts';
+import { type DataFacts, dataOf, modelConfig, vocabularyOf, writtenModel } from '../recipe/settings.ts';
 
 /** What active curation takes beside training. */
 export interface CurationEstimate {
@@ -38,7 +38,7 @@ export function curationEstimate(
   const common = { candidatesPerExample: ratio, choosingFlops };
   if (scores === 'hardLearner') return { ...common, scoringFlops: 0, storedBytes: 0 };
   const own = recipe.phases.find(({ name }) => name === teacher);
-  const large = own && modelConfig(recipe, vocabulary(own), own);
+  const large = own && writtenModel(recipe, own) && modelConfig(recipe, vocabulary(own), own);
   if (scoring === 'online')
     return { ...common, scoringFlops: large ? examples * ratio * embedFlops(large, 1) : null, storedBytes: 0 };
   const whole = facts && epochOf(facts, phase);

@@ -3,12 +3,13 @@ import { fullVocabulary } from '../model/sizes.ts';
 import { epochOf } from '../recipe/durations.ts';
 import { mostOfShard, plannedPace } from '../recipe/pace.ts';
 import type { Recipe } from '../recipe/schema.ts';
-import { type DataFacts, phaseSettings } from '../recipe/settings.ts';
+import { type DataFacts, phaseSettings, writtenModel } from '../recipe/settings.ts';
 import { cuts } from '../recipe/shards.ts';
 import { phaseSpans } from '../recipe/spans.ts';
 import { phaseState } from '../train/phase-state.ts';
 import { workloadOf } from '../train/workload.ts';
 import { type CurationEstimate, curationEstimate } from './curation-estimate.ts';
+import type { Speed } from './speed.ts';
 
 /** What a recipe will take, as far as it can be known before a step is made. */
 export interface Estimate {
@@ -19,6 +20,8 @@ export interface PhaseEstimate {
   readonly name: string;
   /** Trained parameters: the towers, and what the objectives add. */
   readonly parameters: number;
+  /** Tokens of the table that are trained. */
+  readonly tokens: number;
   readonly bytesPerCheckpoint: number;
   readonly steps: number;
   readonly examples: number;
@@ -34,6 +37,8 @@ export interface PhaseEstimate {
   readonly processBytes: number;
   /** Floating-point operations of the whole phase. */
   readonly flops: number;
+  /** At the speed that was asked for; null without one. */
+  readonly seconds: number | null;
   /** Of a phase of active curation, what comes on top. */
   readonly curation: CurationEstimate | null;
 }
@@ -41,13 +46,18 @@ export interface PhaseEstimate {
 const size = ({ shape }: { readonly shape: readonly number[] }) => shape.reduce((a, b) => a * b, 1);
 const total = (of: readonly { readonly shape: readonly number[] }[]) => of.reduce((sum, one) => sum + size(one), 0);
 
-/** @param facts null while the data is not known; then a compact table counts as full, and epochs are unknown */
-export function estimate(recipe: Recipe, facts: DataFacts | null): Estimate {
+/**
+ * @param recipe with the models of the checkpoints that its phases go on from; a phase of which the model is not known is
+ * left out
+ * @param facts null while the data is not known; then a compact table counts as full, and epochs are unknown
+ */
+export function estimate(recipe: Recipe, facts: DataFacts | null, speed: Speed | null = null): Estimate {
   const spans = phaseSpans(recipe, facts ?? {});
   const { checkpointEvery: every, shardSteps: shard } = plannedPace(recipe);
   const { keep } = recipe.checkpoint;
   return {
-    phases: recipe.phases.map((phase, i): PhaseEstimate => {
+    phases: recipe.phases.flatMap((phase, i): PhaseEstimate[] => {
+      if (!writtenModel(recipe, phase)) return [];
       const settings = phaseSettings(recipe, phase, facts ?? { examples: 0, vocabulary: null });
       const { parameters, pieces } = phaseState(settings);
       const { gpuBytes, processBytes, flopsPerExample } = workloadOf(settings);
@@ -64,9 +74,13 @@ export function estimate(recipe: Recipe, facts: DataFacts | null): Estimate {
       const kept = new Set([...branches, to.step]).size + Math.max(0, keep - 1);
       const most = Math.min(kept + ofShard, checkpoints ?? Number.POSITIVE_INFINITY);
       const examples = to.examples - from.examples;
-      return {
+      const curation = curationEstimate(recipe, phase, facts, examples);
+      const flops = flopsPerExample * examples;
+      const all = flops + (curation?.choosingFlops ?? 0) + (curation?.scoringFlops ?? 0);
+      const estimated: PhaseEstimate = {
         name: phase.name,
         parameters: total(parameters),
+        tokens: rows,
         bytesPerCheckpoint,
         steps: to.step - from.step,
         examples,
@@ -77,9 +91,11 @@ export function estimate(recipe: Recipe, facts: DataFacts | null): Estimate {
         keptBytes: Math.min(kept, most) * bytesPerCheckpoint,
         gpuBytes,
         processBytes,
-        flops: flopsPerExample * examples,
-        curation: curationEstimate(recipe, phase, facts, examples),
+        flops,
+        seconds: speed && all / speed.flops,
+        curation,
       };
+      return [estimated];
     }),
   };
 }

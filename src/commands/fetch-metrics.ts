@@ -1,38 +1,64 @@
-import { appendFile, mkdir, rm, writeFile } from 'node:fs/promises';
+import { mkdir, readdir, rm, writeFile } from 'node:fs/promises';
 import { basename, join } from 'node:path';
+import { readEnd } from '../checkpoint/ends.ts';
 import { metricsPrefix, namePattern, runPrefix } from '../checkpoint/keys.ts';
 import { RunnerError } from '../runtime/errors.ts';
+import { makeFolder } from '../runtime/make-folder.ts';
 import type { ObjectStore } from '../storage/object-store.ts';
+import { curveOf, type Piece } from '../telemetry/curve.ts';
+import { eventFile } from '../telemetry/event-file.ts';
+import { jsonLines, readJsonLines } from '../telemetry/json-lines.ts';
+import { parsePieceName } from '../telemetry/series.ts';
 
 /**
  * Fetches the figures of a run: `folder/<phase>/events.out.tfevents.*` for TensorBoard, `folder/<phase>.jsonl` for
- * everything else. What is there already is written anew. Returns the number of pieces.
+ * everything else, each step once. What is there already is written anew. Returns the number of pieces.
  */
 export async function fetchMetrics(store: ObjectStore, run: string, folder: string): Promise<number> {
-  const phases = new Set<string>();
   const prefix = runPrefix(run);
-  const pieces: { phase: string; key: string }[] = [];
+  const phases = new Map<string, string[]>();
   for await (const { key } of store.list(prefix)) {
     const phase = key.slice(prefix.length).split('/', 1)[0]!;
-    if (namePattern.test(phase) && key.startsWith(metricsPrefix({ run, phase }))) pieces.push({ phase, key });
+    if (!namePattern.test(phase) || !namePattern.test(basename(key))) continue;
+    if (key.startsWith(metricsPrefix({ run, phase }))) phases.set(phase, [...(phases.get(phase) ?? []), key]);
   }
-  if (pieces.length === 0)
+  if (phases.size === 0)
     throw new RunnerError(
       'ObjectMissing',
       `bucket ${store.bucket} has no figures of ${run}; a run writes the first ones with its first checkpoint`,
     );
-  for (const { phase, key } of pieces) {
-    const into = join(folder, phase);
-    const name = basename(key);
-    if (!phases.has(phase)) {
-      phases.add(phase);
-      await mkdir(into, { recursive: true });
-      await rm(`${into}.jsonl`, { force: true });
-    }
-    if (!namePattern.test(name)) continue;
-    const bytes = await store.get(key);
-    if (name.endsWith('.jsonl')) await appendFile(`${into}.jsonl`, bytes);
-    else await writeFile(join(into, name), bytes);
+  makeFolder(folder, 'name');
+  let count = 0;
+  for (const [phase, keys] of phases) {
+    // A phase may have ended in an older revision than a person had gone on with.
+    const end = await readEnd(store, { run, phase });
+    count += await fetchPhase(store, keys, end?.revision ?? Number.POSITIVE_INFINITY, join(folder, phase));
   }
-  return pieces.length;
+  return count;
+}
+
+async function fetchPhase(
+  store: ObjectStore,
+  keys: readonly string[],
+  revision: number,
+  into: string,
+): Promise<number> {
+  await mkdir(into, { recursive: true });
+  const pieces: Piece[] = [];
+  for (const key of keys) {
+    const name = basename(key);
+    const at = parsePieceName(name);
+    if (at && name.endsWith('.jsonl'))
+      pieces.push({ ...at, name: basename(name, '.jsonl'), records: readJsonLines(await store.get(key)) });
+    else if (!name.startsWith(eventFile.fileName(''))) await writeFile(join(into, name), await store.get(key));
+  }
+  const curve = curveOf(pieces.filter((piece) => piece.revision <= revision));
+  // TensorBoard would show what no longer counts.
+  for (const name of await readdir(into))
+    if (name.startsWith(eventFile.fileName(''))) await rm(join(into, name), { force: true });
+  for (const { name, records } of curve)
+    await writeFile(join(into, eventFile.fileName(name)), eventFile.encode(records));
+  if (curve.length > 0)
+    await writeFile(`${into}.jsonl`, Buffer.concat(curve.map(({ records }) => jsonLines.encode(records))));
+  return keys.length;
 }

@@ -1,8 +1,10 @@
+import type { Status } from '../../workflows/messages.ts';
+import { formatResult } from './format-evaluation.ts';
 import type { PendingWork, RunStatus } from './run-status.ts';
 
 /** A run's status for a person: what it is, where it is, what it does now, what is safe. */
 export function formatStatus(status: RunStatus, now: number = Date.now()): string {
-  const { run, temporal, workflow, pending, newest, problems } = status;
+  const { run, temporal, workflow, workerSecondsAgo, result, pending, newest, problems } = status;
   const works = workOf(pending);
   const phase = workflow?.phase ?? works.find((work) => work.phase !== null)?.phase ?? newest?.phase ?? null;
   // Branches run side by side: steps and figures of one say nothing of another.
@@ -20,18 +22,23 @@ export function formatStatus(status: RunStatus, now: number = Date.now()): strin
   }
   const curation = curationOf(live?.objectives ?? commit?.metrics.objectives);
   if (curation) lines.push(curation);
+  if (workflow?.skipped) lines.push(`  ${notUsed(workflow.skipped)}`);
   if (workflow?.doing) lines.push(`  ${workflow.doing}`);
-  const next = workflow && nextCommand[workflow.state];
-  if (next)
-    lines.push(
-      `  go on with: temporal workflow update execute --workflow-id ${run} --name ${next}, or --name abandonPhase`,
-    );
+  const next = workflow && nextCommands[workflow.state];
+  if (next) lines.push(`  go on with: temporal workflow update execute --workflow-id ${run} --name ${next}`);
   for (const work of works) {
     const other = work.phase !== null && work.phase !== phase ? `phase ${work.phase}: ` : '';
     lines.push(`  ${other}${doing(work)}`);
+    if (work.live?.remark) lines.push(`  ${other}${work.live.remark}`);
     if (work.lastFailure) lines.push(`  before that: ${work.lastFailure}`);
   }
-  if (temporal === 'RUNNING' && workflow === null) lines.push('  no worker answers: npm run worker starts one');
+  if (temporal === 'RUNNING' && workflow === null)
+    lines.push(
+      workerSecondsAgo === null
+        ? '  no worker answers: npm run worker starts one'
+        : `  no answer within 2 s: the worker, last heard of ${duration(workerSecondsAgo)} ago, is busy or has just gone`,
+    );
+  for (const phase of result?.phases ?? []) lines.push(...formatResult(phase));
   if (newest) {
     const age = duration((now - Date.parse(newest.committed)) / 1000);
     const revision = newest.revision > 0 ? ` (revision ${newest.revision})` : '';
@@ -43,8 +50,19 @@ export function formatStatus(status: RunStatus, now: number = Date.now()): strin
   return `${lines.join('\n')}\n`;
 }
 
+/** Members of the data that were not used, with the reasons: "not used: 8 of 16 ...". */
+function notUsed({ members, orMore, of, reasons }: NonNullable<Status['skipped']>): string {
+  const count = `${members}${orMore ? ' or more' : ''}${of === undefined ? '' : ` of ${of}`}`;
+  const each = reasons.map(({ reason, members, example }) => `${members} ${reason}${example && ` (${example})`}`);
+  return `not used: ${count} members of the data: ${each.join('; ')}`;
+}
+
 /** What a phase that stands still goes on with. */
-const nextCommand: Readonly<Record<string, string>> = { waiting: 'retryPhase', paused: 'resume', limit: 'setLimits' };
+const nextCommands: Readonly<Record<string, string>> = {
+  waiting: 'retryPhase, or --name abandonPhase',
+  paused: 'resume, or --name retryPhase to go on with other settings, or --name abandonPhase',
+  limit: 'setLimits, or --name retryPhase to go on with other settings, or --name abandonPhase',
+};
 
 /** One of each phase, and one of the run itself: its training, or else what it does first. */
 function workOf(pending: RunStatus['pending']): PendingWork[] {
@@ -64,7 +82,10 @@ function figuresOf(
   const rate = live?.examplesPerSecond || commit?.metrics.examplesPerSecond;
   const parts: string[] = [];
   const single = lossesOf(live?.objectives ?? commit?.metrics.objectives);
+  const mean = (live?.figures ?? commit?.metrics.figures)?.['loss/mean'];
   if (loss) parts.push(`loss ${loss.toFixed(3)}${single}`);
+  // Over the steps since the last record; of one step it says nothing more.
+  if (loss && mean !== undefined && mean.toFixed(3) !== loss.toFixed(3)) parts.push(`mean loss ${mean.toFixed(3)}`);
   if (rate) parts.push(`${rate.toFixed(0)} examples/s`);
   if (live?.dataWaitShare) parts.push(`${(100 * live.dataWaitShare).toFixed(0)} % waiting for data`);
   if (rate && workflow?.state === 'training' && workflow.total > step)
@@ -94,13 +115,14 @@ function curationOf(reported: Readonly<Record<string, number>> = {}): string | n
   return sources.length > 0 ? `${scores}; ${sources.join(', ')}` : scores;
 }
 
-function doing({ activity, attempt, waiting, live, beatSecondsAgo, ...of }: PendingWork): string {
+function doing({ activity, attempt, waiting, nextAttemptSeconds, live, beatSecondsAgo, ...of }: PendingWork): string {
   const parts = [`${activity}${attempt > 1 ? `, attempt ${attempt}` : ''}`];
   if (of.paused)
     parts.push(
       `${waiting ? 'paused' : 'is being paused'}; go on with temporal activity unpause --workflow-id ${of.workflowId} --activity-id ${of.activityId}`,
     );
-  else if (waiting) parts.push('waits for a worker or for its next attempt');
+  else if (waiting)
+    parts.push(nextAttemptSeconds === null ? 'queued' : `tried again in ${duration(nextAttemptSeconds)}`);
   else if (live?.doing) parts.push(live.doing);
   // A beat comes every second; an old one is a worker that is gone.
   if (!waiting && beatSecondsAgo !== null && beatSecondsAgo > 5) parts.push(`last heard of ${beatSecondsAgo} s ago`);

@@ -3,7 +3,7 @@ import type { Command } from 'commander';
 import { importModel } from '../checkpoint/hugging-face/import-model.ts';
 import { importPhase } from '../checkpoint/hugging-face/import-phase.ts';
 import { writeModelFolder } from '../checkpoint/hugging-face/write-folder.ts';
-import { namePattern } from '../checkpoint/keys.ts';
+import { runNameProblem } from '../checkpoint/names.ts';
 import { openModel } from '../checkpoint/open-model.ts';
 import { RunnerError } from '../runtime/errors.ts';
 import { makeOwnFolder } from '../runtime/make-folder.ts';
@@ -21,11 +21,8 @@ export function addModelCommands(program: Command): void {
       'put a Hugging Face folder or a big_vision .npz into the bucket, as a checkpoint that phases start from',
     )
     .action(async (source: string, run: string) => {
-      if (!namePattern.test(run))
-        throw new RunnerError(
-          'RecipeInvalid',
-          `${JSON.stringify(run.slice(0, 100))} can't name a run; allowed: at most 200 of A-Z, a-z, 0-9, ., _ and -`,
-        );
+      const problem = runNameProblem(run);
+      if (problem !== null) throw new RunnerError('RecipeInvalid', problem);
       const attempt = `import-${randomBytes(4).toString('hex')}`;
       const made = { scratch: paths().scratch, codeVersion: codeVersion(), attempt };
       makeOwnFolder(made.scratch, 'SIGLIP2_SCRATCH');

@@ -1,74 +1,116 @@
-import { indexRecipe, recipeVocabulary } from '../data/example/recipe-data.ts';
-import { checkAgainstData, parseRecipe } from '../recipe/parse.ts';
-import type { Recipe } from '../recipe/schema.ts';
-import type { DataFacts } from '../recipe/settings.ts';
+import { languagesLine } from '../plan/captions.ts';
+import { type Looked, lookAt } from '../plan/look.ts';
+import type { Sight } from '../plan/sight.ts';
+import { problemsError } from '../recipe/problem.ts';
 import type { DeviceMemory } from '../runtime/device-memory.ts';
 import { RunnerError } from '../runtime/errors.ts';
-import { objectStoreFromEnvironment } from '../storage/s3.ts';
-import { memoryProblems } from '../train/fits.ts';
+import type { ObjectStore } from '../storage/object-store.ts';
 import { type Estimate, estimate, type PhaseEstimate } from './estimate.ts';
+import { duration } from './format-status.ts';
+import { readSpeed, type Speed } from './speed.ts';
 
-/** `siglip2 plan`: checks a recipe as a run would, and says what it will take, and whether that fits the device. */
+export interface PlanOptions {
+  readonly json: boolean;
+  /** What will train; null where that is not known. */
+  readonly device: DeviceMemory | null;
+  /** As `readSpeed` takes it. */
+  readonly speed?: string | undefined;
+  readonly open: () => ObjectStore;
+}
+
+/** What is printed, and whether everything could be looked at. */
+export interface PlanAnswer {
+  readonly text: string;
+  readonly whole: boolean;
+}
+
+/**
+ * `siglip2 plan`: holds a recipe against the bucket as a run would, and says what it will take, and whether that fits the
+ * device. RecipeInvalid with every mistake.
+ */
 export async function planFile(
   text: string,
   file: string,
-  json: boolean,
-  device: DeviceMemory | null,
-): Promise<string> {
-  const recipe = parseRecipe(parseJson(text, file));
-  const { facts, problem } = await factsOf(recipe);
-  if (facts) checkAgainstData(recipe, facts);
-  const known = facts ?? (recipe.model.text.vocabulary === 'full' ? { examples: 0, vocabulary: null } : null);
-  if (device && known) requireMemory(recipe, known, device);
-  const found = estimate(recipe, facts);
-  return json ? `${JSON.stringify({ ...found, device, problem })}\n` : format(found, facts, problem, device);
+  { json, device, speed: wanted, open }: PlanOptions,
+): Promise<PlanAnswer> {
+  const looked = await lookAt(parseJson(text, file), { open, memory: device });
+  const { sight } = looked;
+  const unseen =
+    sight.unseen && `Not looked at: the data and the checkpoints in the bucket, since ${sight.unseen.message}`;
+  if (sight.problems.length > 0) {
+    const error = problemsError(sight.problems);
+    if (!unseen) throw error;
+    throw new RunnerError(error.code, `${unseen}\n${error.message}`, { details: error.details });
+  }
+  const recipe = looked.resolved!;
+  const speed = wanted === undefined ? null : await readSpeed(wanted, recipe.precision, open);
+  const found = estimate(recipe, looked.facts, speed);
+  const whole = unseen === null;
+  if (!json) return { text: format(found, sight, unseen, looked, device, speed), whole };
+  const captions = looked.captions.map(({ field, prefix, census }) => ({
+    field,
+    prefix,
+    examples: census.looked,
+    languages: Object.fromEntries(census.languages),
+  }));
+  const answer = { ...found, device, problem: unseen, notes: sight.notes, captions, speed };
+  return { text: `${JSON.stringify(answer)}\n`, whole };
 }
 
 function parseJson(text: string, file: string): unknown {
   try {
-    return JSON.parse(text);
+    // Some editors begin a file with a mark of its encoding.
+    return JSON.parse(text.replace(/^\uFEFF/, ''));
   } catch (cause) {
     throw new RunnerError('RecipeInvalid', `${file} is no JSON: ${(cause as Error).message}`, { cause });
   }
 }
 
-/** The data as it lies in the bucket; a recipe can be looked at without it too. */
-async function factsOf(recipe: Recipe): Promise<{ facts: DataFacts | null; problem: string | null }> {
-  try {
-    const store = objectStoreFromEnvironment();
-    const data = await indexRecipe(store, recipe);
-    return { facts: { ...data.epochs, vocabulary: await recipeVocabulary(store, recipe, data) }, problem: null };
-  } catch (error) {
-    return { facts: null, problem: (error as Error).message };
-  }
-}
-
-function requireMemory(recipe: Recipe, facts: DataFacts, device: DeviceMemory): void {
-  const problems = memoryProblems(recipe, facts, device);
-  if (problems.length > 0) throw new RunnerError('RecipeInvalid', problems.join('\n'));
-}
-
-function format(found: Estimate, facts: DataFacts | null, problem: string | null, device: DeviceMemory | null): string {
-  const lines = ['The recipe is right.'];
+function format(
+  found: Estimate,
+  { notes }: Sight,
+  unseen: string | null,
+  { resolved, facts, captions }: Looked,
+  device: DeviceMemory | null,
+  speed: Speed | null,
+): string {
+  const lines = unseen ? [unseen, 'The recipe is right as far as it could be looked at.'] : ['The recipe is right.'];
+  lines.push(...notes.map((note) => `  look at this: ${note}`));
   for (const phase of found.phases) {
     const { name, parameters, bytesPerCheckpoint, steps, examples, epochs, shards, checkpoints } = phase;
-    const { mostBytes, keptBytes } = phase;
+    const { mostBytes, keptBytes, seconds, tokens } = phase;
     lines.push(
       `  phase ${name}: ${count(steps)} steps, ${count(examples)} examples${epochs === null ? '' : ` (${epochs.toFixed(1)} epochs)`}`,
-      `    ${count(parameters)} parameters${facts ? '' : ' (with the full token table)'}, ${size(bytesPerCheckpoint)} a checkpoint`,
+      `    ${count(parameters)} parameters with a table of ${count(tokens)} tokens${facts ? '' : ' at most'}, ${size(bytesPerCheckpoint)} a checkpoint`,
       shards === null || checkpoints === null
         ? '    shards and checkpoints as often as the first steps tell'
         : `    ${shards} shards, at most ${checkpoints} checkpoints`,
       memory(phase, device),
-      `    ${operations(phase.flops)} floating-point operations`,
+      `    ${operations(phase.flops)} floating-point operations${seconds === null ? '' : `, about ${duration(seconds)}`}`,
       ...curationLines(phase.curation),
       `    in the bucket at most ${size(mostBytes)} while it trains, ${size(keptBytes)} when it has ended`,
     );
   }
+  for (const { name } of resolved?.phases ?? [])
+    if (!found.phases.some((phase) => phase.name === name))
+      lines.push(`  phase ${name}: its model is that of the checkpoint that it goes on from, which was not looked at`);
+  for (const { field, prefix, census } of captions)
+    lines.push(`  captions below ${prefix}/ (${field}): ${languagesLine(census)}`);
   const kept = found.phases.reduce((sum, { keptBytes }) => sum + keptBytes, 0);
   if (found.phases.length > 1) lines.push(`  ${size(kept)} of checkpoints stay in all`);
-  if (problem) lines.push(`  The data was not looked at: ${problem}`);
+  lines.push(`  ${time(found, speed)}`);
+  lines.push(
+    '  not counted: reading and decoding of large pictures, evaluation, exports, and what a first step takes to compile',
+  );
   return `${lines.join('\n')}\n`;
+}
+
+/** How long the run takes, or how to find out. */
+function time({ phases }: Estimate, speed: Speed | null): string {
+  if (speed === null)
+    return 'how long it takes: --speed measure, --speed RUN/PHASE (as fast as that was), or --speed 2e11 says it';
+  const seconds = phases.reduce((sum, phase) => sum + (phase.seconds ?? 0), 0);
+  return `about ${duration(seconds)} of training in all, at ${operations(speed.flops)} operations a second, ${speed.said}`;
 }
 
 function curationLines(curation: PhaseEstimate['curation']): string[] {
@@ -90,9 +132,10 @@ function scoringLine(flops: number, stored: number | null): string {
   return `${operations(flops)} operations of the teacher${stored ? `, once, and ${size(stored)} of embeddings in the bucket` : ''}`;
 }
 
-function memory({ gpuBytes, processBytes }: PhaseEstimate, device: DeviceMemory | null): string {
+function memory({ gpuBytes, processBytes, curation }: PhaseEstimate, device: DeviceMemory | null): string {
+  const beside = curation ? ', without the candidates that are chosen from' : '';
   const here = device ? `, of ${size(device.bytes)}${device.kind === 'gpu' ? ' of the GPU' : ''}` : '';
-  return `    about ${size(device?.kind === 'gpu' ? gpuBytes : processBytes)} of memory at the peak of a step${here}`;
+  return `    about ${size(device?.kind === 'gpu' ? gpuBytes : processBytes)} of memory at the peak of a step${here}${beside}`;
 }
 
 /** 3.2e17, as papers say it. */

@@ -5,6 +5,7 @@ import {
 } from '@temporalio/common/lib/internal-non-workflow/index.js';
 import type { ShardHeartbeat } from '../../activities/types.ts';
 import type { Status } from '../../workflows/messages.ts';
+import type { RecipeResult } from '../../workflows/results.ts';
 import { findCommits, firstReadable } from '../checkpoint/commits.ts';
 import { ordered, readEnd } from '../checkpoint/ends.ts';
 import type { Commit } from '../checkpoint/types.ts';
@@ -23,6 +24,8 @@ export interface PendingWork {
   readonly attempt: number;
   /** No worker has taken it yet, or it waits for its next attempt. */
   readonly waiting: boolean;
+  /** Seconds until its next attempt, while it waits for that; null when a free worker may take it. */
+  readonly nextAttemptSeconds: number | null;
   /** What the attempt before ended with. */
   readonly lastFailure: string | null;
   readonly live: Partial<ShardHeartbeat> | null;
@@ -37,6 +40,10 @@ export interface RunStatus {
   readonly temporal: string | null;
   /** The workflow's own answer; null when no worker is there to give it. */
   readonly workflow: Status | null;
+  /** How long ago a worker asked Temporal for workflows, where the workflow did not answer; null when none has lately. */
+  readonly workerSecondsAgo: number | null;
+  /** What a run that is done ended with; null for all others, and where Temporal no longer has it. */
+  readonly result: RecipeResult | null;
   readonly pending: readonly PendingWork[];
   readonly newest: Pick<Commit, 'run' | 'phase' | 'step' | 'revision' | 'sha256' | 'committed' | 'metrics'> | null;
   /** What could not be asked, in sentences. */
@@ -45,6 +52,9 @@ export interface RunStatus {
 
 /** A query that no worker answers would be waited for too long. */
 const queryMs = 2000;
+/** A worker asks for work again after a minute at the latest; what was not heard of for longer is gone. */
+const pollSeconds = 75;
+const workflowQueue = 'siglip2';
 
 /** Joins what Temporal and the bucket say of a run, or of RUN/PHASE alone. RecipeInvalid when neither knows it. */
 export async function readRunStatus(client: Client | null, store: ObjectStore, run: string): Promise<RunStatus> {
@@ -66,14 +76,14 @@ export async function readRunStatus(client: Client | null, store: ObjectStore, r
       'RecipeInvalid',
       `no run ${run} is known to Temporal or in bucket ${store.bucket}; siglip2 ls lists them`,
     );
-  const none = { temporal: null, workflow: null, pending: [] };
+  const none = { temporal: null, workflow: null, workerSecondsAgo: null, result: null, pending: [] };
   return { run, ...(temporal ?? none), newest, problems };
 }
 
 async function readTemporal(
   client: Client,
   run: string,
-): Promise<Pick<RunStatus, 'temporal' | 'workflow' | 'pending'> | null> {
+): Promise<Omit<RunStatus, 'run' | 'newest' | 'problems'> | null> {
   const handle = client.workflow.getHandle(run);
   const described = await handle.describe().catch((error) => {
     if (error instanceof WorkflowNotFoundError || (isGrpcServiceError(error) && error.code === 5)) return null;
@@ -81,16 +91,36 @@ async function readTemporal(
   });
   if (!described) return null;
   const children = (described.raw.pendingChildren ?? []).map(({ workflowId }) => workflowId!);
-  const [workflow, own, ...theirs] = await Promise.all([
-    // Waited for to its end: a call that is tried again on a connection that was closed meanwhile ends the process.
-    client.withDeadline(Date.now() + queryMs, () => handle.query<Status>('status')).catch(() => null),
+  const done = described.status.name === 'COMPLETED';
+  // Waited for to its end: a call that is tried again on a connection that was closed meanwhile ends the process.
+  const soon = <T>(call: () => Promise<T>) => client.withDeadline(Date.now() + queryMs, call).catch(() => null);
+  const [workflow, result, own, ...theirs] = await Promise.all([
+    soon(() => handle.query<Status>('status')),
+    done ? soon(() => handle.result()) : null,
     pendingOf(client, described.raw.pendingActivities, run, phaseOf(run)),
     ...children.map(async (id) => {
       const { raw } = await client.workflow.getHandle(id).describe();
       return pendingOf(client, raw.pendingActivities, id, id.slice(run.length + 1));
     }),
   ]);
-  return { temporal: described.status.name, workflow, pending: [own, ...theirs].flat() };
+  const workerSecondsAgo = workflow === null ? await soon(() => lastPoll(client)) : null;
+  const pending = [own, ...theirs].flat();
+  // A phase alone ends with a checkpoint, and is not evaluated.
+  const ofRun = result && typeof result === 'object' && 'phases' in result ? (result as RecipeResult) : null;
+  return { temporal: described.status.name, workflow, workerSecondsAgo, result: ofRun, pending };
+}
+
+/** Seconds since a worker last asked for workflows; null when it is long ago, or there was none. */
+async function lastPoll({ connection, options }: Client): Promise<number | null> {
+  const { pollers } = await connection.workflowService.describeTaskQueue({
+    namespace: options.namespace,
+    taskQueue: { name: workflowQueue },
+    // Of workflows.
+    taskQueueType: 1,
+  });
+  const newest = Math.max(0, ...(pollers ?? []).map((poller) => Number(poller.lastAccessTime?.seconds ?? 0)));
+  const ago = Math.max(0, Math.round(Date.now() / 1000 - newest));
+  return ago <= pollSeconds ? ago : null;
 }
 
 type Raw = Awaited<ReturnType<ReturnType<Client['workflow']['getHandle']>['describe']>>['raw'];
@@ -104,6 +134,7 @@ async function pendingOf(
   const pending = (activities ?? []).map(async (activity): Promise<PendingWork> => {
     const [live] = await decodeArrayFromPayloads(loadedDataConverter, activity.heartbeatDetails?.payloads);
     const failure = await decodeOptionalFailureToOptionalError(loadedDataConverter, activity.lastFailure);
+    const next = Number(activity.nextAttemptScheduleTime?.seconds ?? 0) * 1000 - Date.now();
     const beat = Number(activity.lastHeartbeatTime?.seconds ?? 0) * 1000;
     return {
       activity: activity.activityType?.name ?? '',
@@ -114,6 +145,7 @@ async function pendingOf(
       attempt: activity.attempt ?? 1,
       // 1 is PENDING_ACTIVITY_STATE_SCHEDULED.
       waiting: activity.state === 1,
+      nextAttemptSeconds: activity.state === 1 && next > 0 ? Math.ceil(next / 1000) : null,
       lastFailure: failure?.message ?? null,
       live: (live as Partial<ShardHeartbeat> | undefined) ?? null,
       beatSecondsAgo: beat ? Math.max(0, Math.round((Date.now() - beat) / 1000)) : null,

@@ -78,6 +78,7 @@ export function trace<T>(
     const sources = inputs.map(sourceOf);
     const traced = sources.some((source) => source.phantom !== null);
     const values = Object.fromEntries(attrs.map((attr) => [attr.name, attrValue(backend, attr)]));
+    if (exact) values[staysFloat32] = { b: true };
     const real = traced ? [] : original.executeMultipleOutputs.call(backend, op, attrs, inputs, count);
     const specs = traced
       ? outputsOf(
@@ -170,6 +171,21 @@ export function rawOps(name: string, attrs: TFEOpAttr[], inputs: readonly Tensor
 }
 
 let tracing = false;
+let exact = false;
+
+/** Marks a node that no pass may compute in another precision. TensorFlow passes over attributes that begin so. */
+export const staysFloat32 = '_stays_float32';
+
+/** What `fn` records keeps its precision. */
+export function inFloat32<T>(fn: () => T): T {
+  const before = exact;
+  exact = true;
+  try {
+    return fn();
+  } finally {
+    exact = before;
+  }
+}
 
 /** True while a function is traced, and not run. */
 export const isTracing = (): boolean => tracing;

@@ -4,7 +4,8 @@ import { collectTokenIds, readExamples } from '../data/example/read-examples.ts'
 import { loadTokenizer } from '../data/example/tokenizer.ts';
 import type { ShardStore } from '../data/index/part-reader.ts';
 import { patientReads } from '../data/index/patient-store.ts';
-import type { CorruptMember, DataIndex } from '../data/index/types.ts';
+import { SkippedMembers } from '../data/index/skipped-members.ts';
+import type { CorruptMember, DataIndex, SkippedSummary } from '../data/index/types.ts';
 import { type Embedder, openEmbedder } from '../model/embed.ts';
 import { embeddingWidth } from '../model/sizes.ts';
 import { RunnerError } from '../runtime/errors.ts';
@@ -19,6 +20,8 @@ import { type EvaluationReport, evaluateEmbeddings } from './report.ts';
 export interface ModelEvaluation extends EvaluationReport {
   readonly examples: number;
   readonly corrupt: number;
+  /** What could not be used, by reason; absent when all could. */
+  readonly skipped?: SkippedSummary;
 }
 
 /** Images, or texts, that are embedded at once: a few batches of the embedder, whatever the size of the data set. */
@@ -56,7 +59,13 @@ export async function evaluateModel(
       texts[language] = { width: images.width, rows, concepts: named.concepts };
     }
     const report = await evaluateEmbeddings(images, texts, pause);
-    return { examples: images.concepts.length, corrupt: index.corrupt.length + corrupt.length, ...report };
+    const skipped = new SkippedMembers([...index.corrupt, ...corrupt]).summary();
+    return {
+      examples: images.concepts.length,
+      corrupt: index.corrupt.length + corrupt.length,
+      ...(skipped && { skipped }),
+      ...report,
+    };
   } finally {
     embedder.dispose();
   }

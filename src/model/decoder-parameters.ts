@@ -9,16 +9,21 @@ export interface DecoderSize {
 /**
  * The parameters of the LocCa decoder (spec 3.2; big_vision `models/proj/cappa/cappa.py` with decoder_bias=False): no
  * biases but those of the final norm and of the logits. Its table has one row more than the vocabulary, the mask token;
- * the logits are untied and start at zero. Names follow Hugging Face's encoder-decoder models.
+ * the logits are untied and start at zero. Its attention names no initialiser, so flax gives it lecun_normal. Names follow
+ * Hugging Face's encoder-decoder models.
  */
 export function decoderSpecs({ vision, text }: ModelConfig, { depth }: DecoderSize): ParameterSpec[] {
   const { width, mlp, length, vocabulary } = text;
-  const weight = (name: string, output: number, input: number, fanIn = input, fanOut = output): ParameterSpec => ({
+  const weight = (name: string, output: number, input: number, init: Initialiser): ParameterSpec => ({
     name: `decoder.${name}.weight`,
     shape: [output, input],
-    init: { kind: 'xavier', fanIn, fanOut },
+    init,
     decay: true,
   });
+  const attention = (name: string, input: number): ParameterSpec =>
+    weight(name, width, input, { kind: 'lecun', fanIn: input });
+  const mlpWeight = (name: string, output: number, input: number): ParameterSpec =>
+    weight(name, output, input, { kind: 'xavier', fanIn: input, fanOut: output });
   const vector = (name: string, size: number, value: number): ParameterSpec => ({
     name: `decoder.${name}`,
     shape: [size],
@@ -31,15 +36,15 @@ export function decoderSpecs({ vision, text }: ModelConfig, { depth }: DecoderSi
   };
   const layers = Array.from({ length: depth }, (_, i) => `layers.${i}`).flatMap((layer) => [
     vector(`${layer}.self_attn_layer_norm.weight`, width, 1),
-    ...['q_proj', 'k_proj', 'v_proj', 'out_proj'].map((part) => weight(`${layer}.self_attn.${part}`, width, width)),
+    ...['q_proj', 'k_proj', 'v_proj', 'out_proj'].map((part) => attention(`${layer}.self_attn.${part}`, width)),
     vector(`${layer}.encoder_attn_layer_norm.weight`, width, 1),
-    weight(`${layer}.encoder_attn.q_proj`, width, width),
-    weight(`${layer}.encoder_attn.k_proj`, width, vision.width),
-    weight(`${layer}.encoder_attn.v_proj`, width, vision.width),
-    weight(`${layer}.encoder_attn.out_proj`, width, width),
+    attention(`${layer}.encoder_attn.q_proj`, width),
+    attention(`${layer}.encoder_attn.k_proj`, vision.width),
+    attention(`${layer}.encoder_attn.v_proj`, vision.width),
+    attention(`${layer}.encoder_attn.out_proj`, width),
     vector(`${layer}.final_layer_norm.weight`, width, 1),
-    weight(`${layer}.mlp.fc1`, mlp, width),
-    weight(`${layer}.mlp.fc2`, width, mlp),
+    mlpWeight(`${layer}.mlp.fc1`, mlp, width),
+    mlpWeight(`${layer}.mlp.fc2`, width, mlp),
   ]);
   return [
     table('embed_tokens', vocabulary + 1, 1),

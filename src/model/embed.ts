@@ -1,8 +1,8 @@
 import { join } from 'node:path';
 import type { ProgramDefinition, Signature, Values } from '../compile/definition.ts';
+import { l2Normalise } from '../compile/ops/l2-normalise.ts';
 import { compile } from '../compile/program.ts';
 import { SafetensorsFile } from '../safetensors/safetensors.ts';
-import { l2Normalise } from './layers.ts';
 import { naflexTower, normalisePatches } from './naflex-tower.ts';
 import { parameterSpecs, tokenTable } from './parameters.ts';
 import { embeddingWidth, type ModelConfig } from './sizes.ts';

@@ -133,8 +133,3 @@ function blockAgain(p: Parameters, layer: string, heads: number, x_BNxD: Tensor,
   const inputs = [x_BNxD, ...names.map((name) => p[name]!), ...(mask === undefined ? [] : [mask])];
   return rematerialise(run as (...inputs: Tensor[]) => Tensor, inputs);
 }
-
-/** Rows of length one, as big_vision `two_towers.py`: z / (|z| + 1e-8). (B, D) -> (B, D) */
-export function l2Normalise(x_BD: Tensor): Tensor {
-  return x_BD.div(x_BD.square().sum(-1, true).sqrt().add(1e-8));
-}

@@ -1,6 +1,81 @@
 import type { Tensor } from '@tensorflow/tfjs';
+import { gatherRows } from '../compile/ops/gather-rows.ts';
+import { lossInChunks } from '../compile/ops/loss-in-chunks.ts';
+import { rangeOp } from '../compile/ops/range.ts';
+import { dinoHead } from '../model/dino-head.ts';
+import type { Parameters } from '../model/layers.ts';
 import type { DistillationSettings } from '../recipe/objective-settings.ts';
 import { tf } from '../runtime/tensorflow.ts';
+
+// Letters: B images, C of a chunk, T rows of an image that the teacher has a head for, S rows that the student has,
+// V of them that share a target, R targets, D width, K prototypes.
+
+/** Logits of a chunk, the teacher's and the student's together: 134 MB of each array of them. */
+const chunkLogits = 2 ** 25;
+
+/** How many of `count` images have their prototypes at a time, a divisor of it. Of B/16 at 256 pixels two, with iBOT's head. */
+export function headChunk(count: number, rowsOfImage: number, prototypes: number): number {
+  const most = Math.max(1, Math.floor(chunkLogits / (rowsOfImage * prototypes)));
+  for (let chunk = Math.min(count, most); ; chunk--) if (count % chunk === 0) return chunk;
+}
+
+/** What student and teacher know of the same images before their heads. */
+export interface Distilled {
+  readonly head: string;
+  readonly p: Parameters;
+  readonly teacher: Parameters;
+  /** (B S, D) and (B T, D): the rows of an image together. */
+  readonly student_BSxD: Tensor;
+  readonly teacher_BTxD: Tensor;
+  readonly center_K: Tensor;
+  readonly images: number;
+  /** (B, S) int32, the teacher's rows that are targets, where not all are. */
+  readonly targets_BS?: Tensor;
+}
+
+/**
+ * The loss of self-distillation and the next centre (K), over all of the teacher's rows. Logits over the prototypes exist
+ * for some images at a time: those of 64 images of B/16 would take 2 GB, several times over.
+ */
+export function distil(
+  { head, p, teacher, student_BSxD, teacher_BTxD, center_K, images, targets_BS }: Distilled,
+  settings: DistillationSettings,
+  chunk = headChunk(images, (student_BSxD.shape[0]! + teacher_BTxD.shape[0]!) / images, settings.prototypes),
+): { loss: Tensor; center_K: Tensor } {
+  const names = Object.keys(p).filter((name) => name.startsWith(`${head}.`));
+  const { loss, aside } = lossInChunks({
+    count: images,
+    chunk,
+    rows: [student_BSxD],
+    fixed: [teacher_BTxD, ...(targets_BS ? [targets_BS] : [])],
+    shared: names.map((name) => p[name]!),
+    of([student_CSxD], [teacher_CTxD, targets_CS], own) {
+      const all_CTxK = dinoHead(teacher, head, teacher_CTxD!);
+      const student_CSxK = dinoHead(Object.fromEntries(names.map((name, i) => [name, own[i]!])), head, student_CSxD!);
+      const targets_RK = targets_CS ? pickRows(all_CTxK, targets_CS) : all_CTxK;
+      const rows = student_CSxK.shape[0]!;
+      return {
+        // Of a mean over the rows of all images.
+        loss: distillationLoss(targets_RK, center_K, student_CSxK, settings).mul(rows / student_BSxD.shape[0]!),
+        aside: all_CTxK.sum(0),
+      };
+    },
+  });
+  const { centerMomentum } = settings;
+  const mean_K = aside.div(teacher_BTxD.shape[0]!);
+  return { loss, center_K: center_K.mul(centerMomentum).add(mean_K.mul(1 - centerMomentum)) };
+}
+
+/** Rows by their numbers within an image: (C T, K) and (C, S) int32 -> (C S, K). */
+function pickRows(rows_CTxK: Tensor, targets_CS: Tensor): Tensor {
+  return gatherRows(rows_CTxK, flatRows(targets_CS, rows_CTxK.shape[0]! / targets_CS.shape[0]!));
+}
+
+/** Rows of an image by number, (B, S) int32, as rows of (B T, D): (B S) int32. */
+export function flatRows(numbers_BS: Tensor, rowsOfImage: number): Tensor {
+  const first_B1 = rangeOp(numbers_BS.shape[0]! * rowsOfImage, rowsOfImage, 'int32').reshape([-1, 1]);
+  return numbers_BS.add(first_B1).reshape([-1]);
+}
 
 /**
  * Mean over all rows of the student of -sum_d p_T log p_S, p_T = softmax((teacher - center) / tau_T) and
@@ -19,9 +94,4 @@ export function distillationLoss(
   const views_RK = logits_RVxK.reshape([rows, -1, prototypes]).sum(1);
   const matched = targets_RK.mul(views_RK).sum().div(student_RVxK.shape[0]!);
   return tf.logSumExp(logits_RVxK, 1).mean().sub(matched);
-}
-
-/** The centre for the next step, (K): m c + (1 - m) mean of the teacher's rows. */
-export function nextCenter(center_K: Tensor, teacher_RK: Tensor, { centerMomentum }: DistillationSettings): Tensor {
-  return center_K.mul(centerMomentum).add(teacher_RK.mean(0).mul(1 - centerMomentum));
 }

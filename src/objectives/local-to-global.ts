@@ -1,13 +1,13 @@
-import { dinoHead, dinoHeadSpecs } from '../model/dino-head.ts';
+import { dinoHeadSpecs } from '../model/dino-head.ts';
 import { normalisePixels, visionTower } from '../model/vision-tower.ts';
 import type { LocalToGlobalSettings } from '../recipe/objective-settings.ts';
-import { distillationLoss, nextCenter } from './distillation.ts';
+import { distil } from './distillation.ts';
 import type { Objective } from './objective.ts';
 
 const head = 'dino_head';
 const center = 'dino_center';
 
-// Letters: B images, V local views of one, D width, K prototypes.
+// Letters: B images, V local views of one, D width.
 
 /**
  * Self-distillation from local to global views (SigLIP 2, section 2.3, after SILC, arXiv 2310.13355): from a small
@@ -23,11 +23,15 @@ export const localToGlobal: Objective<LocalToGlobalSettings> = {
     localViews: { shape: [count * views, resolution, resolution, 3], dtype: 'uint8' },
   }),
   loss({ settings, model, tower, p, teacher, state, feeds, features }) {
-    const targets_BK = dinoHead(teacher, head, features.teacherGlobal.pooled);
     const local_BVxD = visionTower(p, model, normalisePixels(feeds.localViews!), tower).pooled;
-    return {
-      loss: distillationLoss(targets_BK, state[center]!, dinoHead(p, head, local_BVxD), settings),
-      state: { [center]: nextCenter(state[center]!, targets_BK, settings) },
-    };
+    const teacher_BTxD = features.teacherGlobal.pooled;
+    const { loss, center_K } = distil(
+      {
+        ...{ head, p, teacher, student_BSxD: local_BVxD, teacher_BTxD },
+        ...{ center_K: state[center]!, images: teacher_BTxD.shape[0]! },
+      },
+      settings,
+    );
+    return { loss, state: { [center]: center_K } };
   },
 };

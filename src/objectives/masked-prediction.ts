@@ -1,18 +1,18 @@
 import type { Tensor } from '@tensorflow/tfjs';
 import { gatherRows } from '../compile/ops/gather-rows.ts';
-import { dinoHead, dinoHeadSpecs } from '../model/dino-head.ts';
+import { dinoHeadSpecs } from '../model/dino-head.ts';
 import { patchGrid } from '../model/parameters.ts';
 import { normalisePixels, visionTower } from '../model/vision-tower.ts';
 import type { MaskedPredictionSettings } from '../recipe/objective-settings.ts';
 import { tf } from '../runtime/tensorflow.ts';
-import { distillationLoss, nextCenter } from './distillation.ts';
+import { distil, flatRows } from './distillation.ts';
 import type { Objective } from './objective.ts';
 
 const head = 'patch_head';
 const center = 'patch_center';
 const token = 'mask_token';
 
-// Letters: B images, N patches of one, M of them masked, D width, K prototypes.
+// Letters: B images, N patches of one, M of them masked, D width.
 
 /** Patches of an image that are masked, of `patches`. */
 export const maskedCount = (patches: number, share: number): number => Math.round(share * patches);
@@ -21,10 +21,11 @@ export const maskedCount = (patches: number, share: number): number => Math.roun
  * Masked prediction (SigLIP 2, section 2.3, after TIPS, arXiv 2410.16512): where the student sees a mask token, it is
  * to tell what the teacher, which sees the whole of the same view, says of that patch. Every image has as many masked
  * patches, so the mean over rows is iBOT's mean over images of means over patches. The centre is over all patches.
+ * The mask token starts at zero, as iBOT's does.
  */
 export const maskedPrediction: Objective<MaskedPredictionSettings> = {
   parameters: (settings, { vision }) => [
-    { name: token, shape: [vision.width], init: { kind: 'normal', std: 0.02 }, decay: false },
+    { name: token, shape: [vision.width], init: { kind: 'constant', value: 0 }, decay: false },
     ...dinoHeadSpecs(head, vision.width, settings),
   ],
   state: ({ prototypes }) => [{ name: center, shape: [prototypes], value: 0 }],
@@ -38,21 +39,17 @@ export const maskedPrediction: Objective<MaskedPredictionSettings> = {
     const masked_BM = feeds.maskedPatches!;
     const mask = { token: p[token]!, at: maskOf(masked_BM, patches) };
     const student_BNxD = visionTower(p, model, normalisePixels(feeds.globalView!), { ...tower, mask }).encoded;
-    const rows_BM = rowsOf(masked_BM, patches);
-    const all_BNxK = dinoHead(teacher, head, features.teacherGlobal.encoded);
-    const predicted_BMxK = dinoHead(p, head, gatherRows(student_BNxD, rows_BM));
-    return {
-      loss: distillationLoss(gatherRows(all_BNxK, rows_BM), state[center]!, predicted_BMxK, settings),
-      state: { [center]: nextCenter(state[center]!, all_BNxK, settings) },
-    };
+    const { loss, center_K } = distil(
+      {
+        ...{ head, p, teacher, center_K: state[center]!, images: masked_BM.shape[0]!, targets_BS: masked_BM },
+        student_BSxD: gatherRows(student_BNxD, flatRows(masked_BM, patches)),
+        teacher_BTxD: features.teacherGlobal.encoded,
+      },
+      settings,
+    );
+    return { loss, state: { [center]: center_K } };
   },
 };
-
-/** Patches by number, (B, M) int32, as rows of (B N, D): (B M) int32. */
-function rowsOf(masked_BM: Tensor, patches: number): Tensor {
-  const first_B1 = tf.range(0, masked_BM.shape[0]! * patches, patches, 'int32').reshape([-1, 1]);
-  return masked_BM.add(first_B1).reshape([-1]);
-}
 
 /** (B, M) int32 of distinct numbers -> (B N, 1), 1 where a patch is masked. */
 function maskOf(masked_BM: Tensor, patches: number): Tensor {

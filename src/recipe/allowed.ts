@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { own } from './own.ts';
 import { recipeSchema } from './schema.ts';
 
 /** The part of JSON Schema that zod writes for a recipe. */
@@ -36,7 +37,7 @@ export function schemaAt(path: readonly PropertyKey[]): JsonSchema | null {
     else {
       const kinds: readonly JsonSchema[] = here?.anyOf ?? (here ? [here] : []);
       const rest: JsonSchema | boolean | undefined = here?.additionalProperties;
-      const named = kinds.map(({ properties }) => properties?.[String(part)]).find((found) => found !== undefined);
+      const named = kinds.flatMap(({ properties }) => own(properties, String(part)) ?? []).at(0);
       here = named ?? (typeof rest === 'object' ? rest : undefined);
     }
   }

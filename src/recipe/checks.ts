@@ -5,8 +5,8 @@ import { nearestName } from './nearest.ts';
 import { objectivesSchema, squareObjectives } from './objectives.ts';
 import { isWithin, placesOf } from './places.ts';
 import type { Problem } from './problem.ts';
-import type { Recipe } from './schema.ts';
-import { modelConfig } from './settings.ts';
+import type { Phase, Recipe, RecipeModel } from './schema.ts';
+import { modelConfig, writtenModel } from './settings.ts';
 import { stepsOf } from './spans.ts';
 
 /** Where fields contradict one another. `epochs`: how many examples there are to train on, when known. */
@@ -80,7 +80,7 @@ function aims({ phases }: Recipe): Problem[] {
 
 /** The model of the recipe, and those of single phases. */
 function models(recipe: Recipe): Problem[] {
-  const problems = towers(recipe.model, 'model');
+  const problems = recipe.model ? towers(recipe.model, 'model') : missingModel(recipe);
   for (const [i, { model, from }] of recipe.phases.entries()) {
     if (!model) continue;
     const field = `phases.${i}.model`;
@@ -89,7 +89,8 @@ function models(recipe: Recipe): Problem[] {
     const message = `${field} is given, and phase ${from} that it goes on from has a model; no model, or another from is allowed`;
     problems.push({ fields: [field, `phases.${i}.from`], message });
   }
-  if (problems.length > 0) return problems;
+  // What a checkpoint's model has is known when it was looked at.
+  if (problems.length > 0 || recipe.phases.some((phase) => !writtenModel(recipe, phase))) return problems;
   const all = [undefined, ...recipe.phases.filter(({ model }) => model)];
   const known = new Set(
     all.flatMap((phase) => parameterSpecs(modelConfig(recipe, null, phase)).map(({ name }) => name)),
@@ -103,7 +104,15 @@ function models(recipe: Recipe): Problem[] {
   return problems;
 }
 
-function towers({ vision, text }: Recipe['model'], at: string): Problem[] {
+/** Without a model there are only phases that go on from a checkpoint that has one. */
+function missingModel(recipe: Recipe): Problem[] {
+  const fresh = recipe.phases.find((phase) => phase.from === undefined && !phase.model);
+  if (!fresh) return [];
+  const message = `model is missing; needed: an object with vision and text, since phase ${fresh.name} starts from scratch`;
+  return [{ fields: ['model'], message }];
+}
+
+function towers({ vision, text }: RecipeModel, at: string): Problem[] {
   const problems: Problem[] = [];
   if (!isSized({ vision, text })) {
     const message = `${at}.text.size is missing; needed when ${at}.vision.size is given as numbers`;
@@ -123,13 +132,14 @@ function towers({ vision, text }: Recipe['model'], at: string): Problem[] {
 }
 
 /** Whether the size of the text tower is known. */
-const isSized = ({ vision, text }: Pick<Recipe['model'], 'vision' | 'text'>) =>
+const isSized = ({ vision, text }: Pick<RecipeModel, 'vision' | 'text'>) =>
   typeof vision.size === 'string' || text.size !== undefined;
 
 /** What a phase makes of the vision tower's input. */
 function inputs(recipe: Recipe): Problem[] {
-  if (![recipe.model, ...recipe.phases.flatMap(({ model }) => model ?? [])].every(isSized)) return [];
   return recipe.phases.flatMap((phase, i) => {
+    const written = writtenModel(recipe, phase);
+    if (!written || !isSized(written)) return [];
     const { patch, resolution, kind } = modelConfig(recipe, null, phase).vision;
     const problem = (field: string, said: unknown, allowed: string): Problem[] => {
       const at = `phases.${i}.objectives.${field}`;
@@ -165,8 +175,9 @@ function lengths(recipe: Recipe, epochs: EpochFacts): Problem[] {
     const above = parent && windows[recipe.phases.indexOf(parent)];
     const field = `phases.${i}.window`;
     const shown = JSON.stringify(phase.window);
+    const lengths = lengthFields(recipe, phase);
     const add = (end: string, allowed: string) =>
-      problems.push({ fields: [`${field}.${end}`, 'schedule.total'], message: `${field} is ${shown}; ${allowed}` });
+      problems.push({ fields: [`${field}.${end}`, ...lengths], message: `${field} is ${shown}; ${allowed}` });
     if (phase.schedule && from !== null && from !== 0)
       add('from', 'a phase with a schedule of its own starts at 0 of it');
     else if (phase.from === undefined && from !== null && from !== 0) add('from', 'a phase from scratch starts at 0');
@@ -184,6 +195,15 @@ function lengths(recipe: Recipe, epochs: EpochFacts): Problem[] {
       add('to', `an end within ${scheduleOf(recipe, phase)} is allowed`);
   }
   return problems;
+}
+
+/** What else says where the window of a phase lies: while it is wrong, nothing can be said of the window. */
+function lengthFields(recipe: Recipe, phase: Phase): string[] {
+  const at = `phases.${recipe.phases.indexOf(phase)}`;
+  const own = ['phases.0.batch', 'schedule.total', `${at}.batch`, `${at}.schedule`, `${at}.stretch`];
+  const parent = parentOf(recipe, phase);
+  if (!parent) return own;
+  return [...own, `${at}.from`, `phases.${recipe.phases.indexOf(parent)}.window`, ...lengthFields(recipe, parent)];
 }
 
 /** The total of the schedule that a phase follows, as the recipe says it. */

@@ -2,7 +2,7 @@ import { superBatch } from './curation.ts';
 import { naflexOf } from './durations.ts';
 import type { Problem } from './problem.ts';
 import type { Phase, Recipe } from './schema.ts';
-import { dataOf, modelOf } from './settings.ts';
+import { dataOf, writtenModel } from './settings.ts';
 
 /** Where a phase of active curation asks for what can't be had together. */
 export function curations(recipe: Recipe): Problem[] {
@@ -28,8 +28,10 @@ function ofPhase(recipe: Recipe, phase: Phase, curation: Phase['curation'] & {},
       'curation.filterRatio',
       `${filterRatio}`,
       `one that leaves out at least one of the batch ${phase.batch} is allowed`,
+      `phases.${i}.batch`,
     );
-  if (chunks > phase.batch) add('curation.chunks', `${chunks}`, `at most the batch ${phase.batch} is allowed`);
+  if (chunks > phase.batch)
+    add('curation.chunks', `${chunks}`, `at most the batch ${phase.batch} is allowed`, `phases.${i}.batch`);
   if (naflexOf(recipe, phase)) add('curation', 'given', 'a phase of NaFlex trains without it');
   for (const name of Object.keys(phase.objectives)) {
     if (name === 'sigmoid') continue;
@@ -47,8 +49,8 @@ function ofPhase(recipe: Recipe, phase: Phase, curation: Phase['curation'] & {},
       add('data.captions', 'with "other"', `${same}; named languages are allowed`, 'data.captions');
   } else if (typeof teacher === 'string') {
     const large = recipe.phases.find(({ name }) => name === teacher);
-    const [own, its] = [modelOf(recipe, phase).text.length, modelOf(recipe, large).text.length];
-    if (own !== its)
+    const [own, its] = [phase, large].map((one) => writtenModel(recipe, one)?.text.length);
+    if (own !== undefined && its !== undefined && own !== its)
       add('curation.scoring', '"online"', `texts of ${own} tokens, as the teacher's ${its}, or "stored" is allowed`);
   }
   return problems;

@@ -5,7 +5,7 @@ import { phaseName } from './phase-name.ts';
 export const checkpointOfRunSchema = z.strictObject({
   run: z
     .string()
-    .regex(/^(?!\.{1,2}$)[A-Za-z0-9._-]{1,200}$/, 'the name of a run')
+    .regex(/^(?!\.{1,2}$)[A-Za-z0-9._:-]{1,200}$/, 'the name of a run')
     .describe('Name of the other run.'),
   phase: phaseName.describe('Phase of it.'),
   step: z.int().min(0).optional().describe('By default the newest checkpoint.'),

@@ -1,3 +1,4 @@
+import { own } from './own.ts';
 import type { Duration, Phase, Recipe } from './schema.ts';
 import type { NaflexBatches } from './steps.ts';
 
@@ -36,7 +37,7 @@ export interface EpochFacts {
 
 /** Examples of an epoch of a phase. */
 export const epochOf = ({ examples, phaseExamples }: EpochFacts, { name, data }: Phase): number | undefined =>
-  data?.train === undefined ? examples : phaseExamples?.[name];
+  data?.train === undefined ? examples : own(phaseExamples, name);
 
 /** A schedule in examples of it; null where a fact is not known. */
 export interface ScheduleLengths {

@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import type { ModelConfig } from '../model/sizes.ts';
+import { type ModelConfig, towerSizes } from '../model/sizes.ts';
 import type { PhaseSettings } from './phase-settings.ts';
 
 const weight = z.number().positive().optional();
@@ -45,7 +45,9 @@ export const objectivesSchema = z.strictObject({
     .describe('LocCa: a decoder says captions, and regions with their boxes (arXiv 2502.14786, 2.2).'),
   localToGlobal: z
     .strictObject({
-      weight: weight.describe('By default that of the size: B 0.25, L and g-opt 0.5, So400m 1.'),
+      weight: weight.describe(
+        'By default by the width of the vision tower: up to 768 (B) 0.25, up to 1024 (L) 0.5, up to 1152 (So400m) 1, above (g-opt) 0.5.',
+      ),
       prototypes: count.default(65_536).describe('Outputs of the head.'),
       ...distillation,
       views: z.int().positive().max(64).default(8).describe('Local views of an image.'),
@@ -78,23 +80,28 @@ export const speaks = ({ phases }: { readonly phases: readonly { readonly object
 /** Those that learn from squares alone: NaFlex was trained without them (spec 4.3). */
 export const squareObjectives = ['localToGlobal', 'maskedPrediction'] as const;
 
-/** How much the two losses of self-distillation count at each size (arXiv 2502.14786, 2.3). */
-const sizeWeights: Readonly<Record<string, number>> = { B: 0.25, L: 0.5, So400m: 1, 'g-opt': 0.5 };
+/**
+ * How much the losses of self-distillation count, by the width of the vision tower: B 0.25, L 0.5, So400m 1, g-opt 0.5
+ * (arXiv 2502.14786, 2.3). A width in between counts as the next larger of these; what is below B, as B.
+ */
+export function distillationWeight(width: number): number {
+  const { B, L, So400m } = towerSizes;
+  if (width <= B.width) return 0.25;
+  if (width <= L.width) return 0.5;
+  return width <= So400m.width ? 1 : 0.5;
+}
 
 /**
  * The settings of each objective that is on, and the arrays of a batch that they need.
- * @param size name of the vision tower's size, null when it was given in numbers
  */
 export function resolveObjectives(
   { sigmoid, captioning, localToGlobal, maskedPrediction }: Objectives,
   { vision, text }: ModelConfig,
-  size: string | null,
 ): {
   readonly objectives: PhaseSettings['objectives'];
   readonly parts: NonNullable<PhaseSettings['batches']['parts']>;
 } {
-  // Sizes below B are not in the paper; they are nearest to it.
-  const own = size === null ? 1 : (sizeWeights[size] ?? 0.25);
+  const own = distillationWeight(vision.width);
   const patches = Math.floor(vision.resolution / vision.patch) ** 2;
   const local = localToGlobal && {
     ...localToGlobal,

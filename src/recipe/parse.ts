@@ -1,45 +1,77 @@
 import type { z } from 'zod';
-import { RunnerError } from '../runtime/errors.ts';
 import { allowedWords, schemaAt } from './allowed.ts';
 import { contradictions } from './checks.ts';
 import type { EpochFacts } from './durations.ts';
 import { nearestName } from './nearest.ts';
-import type { Problem } from './problem.ts';
+import { phaseName } from './phase-name.ts';
+import { addProblems, type Problem, problemsError } from './problem.ts';
 import { type Recipe, recipeSchema } from './schema.ts';
 import { findSecrets } from './secrets.ts';
+
+/** A recipe as far as it can be read, and everything that is wrong with it by itself. */
+export interface ReadRecipe {
+  /** With something allowed in the place of each mistake; null where too much is wrong. */
+  readonly recipe: Recipe | null;
+  readonly problems: readonly Problem[];
+}
+
+/** Reads what a person wrote, and looks for every mistake that shows without data and checkpoints. */
+export function readRecipe(json: unknown): ReadRecipe {
+  const form = formProblem(json);
+  if (form !== null) return { recipe: null, problems: [{ fields: [], message: form }] };
+  const parsed = recipeSchema.safeParse(json);
+  const problems: Problem[] = [];
+  // What looks like a secret is reported as that alone, and its value is not repeated.
+  addProblems(problems, findSecrets(json));
+  addProblems(problems, parsed.success ? [] : parsed.error.issues.flatMap((issue) => describe(issue, json)));
+  const recipe = parsed.success ? parsed.data : repaired(json);
+  if (recipe) addProblems(problems, contradictions(recipe));
+  return { recipe, problems: byName(problems, json) };
+}
 
 /**
  * A recipe as a person wrote it, checked, with every default filled in.
  * @throws RunnerError RecipeInvalid that lists every problem: field, value, what is allowed.
  */
 export function parseRecipe(json: unknown): Recipe {
-  const secrets = findSecrets(json);
-  const parsed = recipeSchema.safeParse(json);
-  const found = parsed.success ? [] : parsed.error.issues.flatMap((issue) => describe(issue, json));
-  // What looks like a secret is reported as that alone, and its value is not repeated.
-  const problems = [...secrets, ...found.filter(({ fields }) => !secrets.some((s) => touches(s.fields, fields)))];
-  const readable = parsed.success ? parsed.data : repaired(json);
-  if (readable) {
-    const more = contradictions(readable).filter(({ fields }) => !problems.some((p) => touches(p.fields, fields)));
-    problems.push(...more);
-  }
-  if (problems.length > 0) throw invalid(problems);
+  const { problems } = readRecipe(json);
+  if (problems.length > 0) throw problemsError(problems);
   return recipeSchema.parse(json);
 }
 
-/** Checks what needs the sizes of the data sets: lengths in epochs. */
-export function checkAgainstData(recipe: Recipe, epochs: EpochFacts): void {
-  const problems = contradictions(recipe, epochs);
-  if (problems.length > 0) throw invalid(problems);
+/** What needs the sizes of the data sets: lengths in epochs; and models, where checkpoints have said theirs. */
+export function problemsWith(recipe: Recipe, epochs: EpochFacts): Problem[] {
+  return byName(contradictions(recipe, epochs), recipe);
 }
 
-function invalid(problems: readonly Problem[]): RunnerError {
-  const messages = problems.map(({ message }) => message);
-  const text =
-    messages.length === 1
-      ? `The recipe has a problem: ${messages[0]}.`
-      : `The recipe has ${messages.length} problems:${messages.map((message) => `\n- ${message}`).join('')}`;
-  return new RunnerError('RecipeInvalid', text, { details: { problems } });
+/** Why a document is no recipe at all, in one sentence; null when it may be one. */
+function formProblem(json: unknown): string | null {
+  const own = 'a recipe is one JSON object, such as infra/recipes/emoji.json';
+  const bytes = 'came as bytes: leave --input-meta out, so that it is read as JSON';
+  if (ArrayBuffer.isView(json)) return `recipe ${bytes}; ${own}`;
+  if (typeof json !== 'object' || json === null || Array.isArray(json))
+    return `recipe is ${shown(json)}; allowed: an object: ${own}`;
+  const keys = Object.keys(json);
+  if (keys.length > 1 && keys.every((key, i) => key === String(i))) return `recipe ${bytes}; ${own}`;
+  return null;
+}
+
+/** Says phases by their names, where those tell them apart. */
+export function byName(problems: readonly Problem[], json: unknown): Problem[] {
+  const names = (valueAt(json, ['phases']) as unknown[] | undefined) ?? [];
+  const nameOf = (i: number) => {
+    const name = valueAt(names, [i, 'name']);
+    const once = names.filter((_, j) => valueAt(names, [j, 'name']) === name).length === 1;
+    return once && phaseName.safeParse(name).success ? String(name) : null;
+  };
+  return problems.map((problem) => ({
+    ...problem,
+    message: problem.message.replaceAll(/(?<![\w.])phases\.(\d+)(?![\w])/g, (said, i) => {
+      // Of the name itself it would say nothing.
+      const name = problem.fields.includes(`phases.${i}.name`) ? null : nameOf(Number(i));
+      return name === null ? said : `phases.${name}`;
+    }),
+  }));
 }
 
 type Issue = z.core.$ZodIssue;
@@ -69,19 +101,20 @@ function describe(issue: Issue, json: unknown): Problem[] {
 
 const dotted = (path: readonly PropertyKey[]) => path.map((part) => String(part).slice(0, 60)).join('.');
 
+/** What a document itself has at a path: nothing that every object has, such as a constructor. */
 function valueAt(json: unknown, path: readonly PropertyKey[]): unknown {
-  return path.reduce<unknown>((here, part) => (here as Record<PropertyKey, unknown> | undefined)?.[part], json);
+  return path.reduce<unknown>(
+    (here, part) =>
+      typeof here === 'object' && here !== null && Object.hasOwn(here, part)
+        ? (here as Record<PropertyKey, unknown>)[part]
+        : undefined,
+    json,
+  );
 }
 
 function shown(value: unknown): string {
   const text = JSON.stringify(value) ?? String(value);
   return text.length <= 80 ? text : `${text.slice(0, 77)}...`;
-}
-
-/** Whether two sets of dotted paths have a field in common, or one within the other. */
-function touches(a: readonly string[], b: readonly string[]): boolean {
-  const within = (x: string, y: string) => x === y || x.startsWith(`${y}.`);
-  return a.some((x) => b.some((y) => within(x, y) || within(y, x)));
 }
 
 const template = {

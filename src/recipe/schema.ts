@@ -1,7 +1,9 @@
 import { z } from 'zod';
 import { checkpointOfRunSchema, curationSchema } from './curation.ts';
+import { languagePattern } from './languages.ts';
 import { objectivesSchema } from './objectives.ts';
 import { phaseName as name } from './phase-name.ts';
+import { allowedPlace, placePattern } from './places.ts';
 
 /**
  * A run as one JSON document. This file is the only description of it: the types, the checks and the
@@ -10,12 +12,7 @@ import { phaseName as name } from './phase-name.ts';
 
 const positive = z.number().positive();
 const fraction = z.number().min(0).max(1);
-const prefix = z
-  .string()
-  .regex(
-    /^(?!.*(^|\/)\.\.?(\/|$))[A-Za-z0-9._-]+(\/[A-Za-z0-9._-]+)*$/,
-    'a key prefix within the bucket, such as data/emoji/train',
-  );
+const prefix = z.string().regex(placePattern, { error: ({ input }) => allowedPlace(input) });
 
 /** A length of training, with its unit. Percent is of the schedule's total. */
 export const durationSchema = z.union(
@@ -73,8 +70,8 @@ const modelSchema = z.strictObject({
 const captionSchema = z.strictObject({
   language: z
     .string()
-    .regex(/^([a-z]{2,3}(-[A-Za-z]+)?|other)$/, 'a language code, or other')
-    .describe('other: any but the ones named.'),
+    .regex(languagePattern, 'a language tag (BCP 47), such as en, zh-CN or es-419, or other')
+    .describe('As the captions of the data have it, capitals too; other: any but the ones named.'),
   weight: positive.describe('How often the language is drawn, against the weights of the others.'),
 });
 
@@ -88,10 +85,7 @@ const augmentSchema = z.strictObject({
 
 const dataSchema = z.strictObject({
   train: z
-    .union(
-      [prefix, z.array(prefix).min(1).max(100)],
-      'a key prefix within the bucket, such as data/emoji/train, or a list',
-    )
+    .union([prefix, z.array(prefix).min(1).max(100)], { error: ({ input }) => allowedPlace(input, ', or a list') })
     .describe('Where the WebDataset tar shards lie in the bucket: one place or several.'),
   evaluation: prefix.optional().describe('Shards that are never trained on.'),
   captions: z
@@ -294,7 +288,11 @@ export const recipeSchema = z.strictObject({
     .describe(
       'Whether XLA compiles a whole step. auto, which it is when left out: on a GPU whichever is faster, measured once before the first step of a phase; off on a CPU.',
     ),
-  model: modelSchema.describe('The two towers.'),
+  model: modelSchema
+    .optional()
+    .describe(
+      'The two towers. Left out: phases that go on from a checkpoint of another run have its model. What is said must be the same, but for the vision that a phase changes.',
+    ),
   data: dataSchema.describe('What is trained on, and what is evaluated on.'),
   optimizer: optimizerSchema.prefault({}).describe('Adam with decoupled weight decay.'),
   schedule: scheduleSchema.describe('How long to train, and how the learning rate goes: up, then down along a cosine.'),
@@ -309,5 +307,6 @@ export const recipeSchema = z.strictObject({
 /** A checked recipe with every default filled in. */
 export type Recipe = z.infer<typeof recipeSchema>;
 export type Phase = Recipe['phases'][number];
+export type RecipeModel = z.infer<typeof modelSchema>;
 export type DataSettings = Recipe['data'];
 export type OptimizerSettings = Recipe['optimizer'];

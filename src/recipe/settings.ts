@@ -6,7 +6,7 @@ import { resolveObjectives } from './objectives.ts';
 import type { PhaseSettings } from './phase-settings.ts';
 import type { Position } from './position.ts';
 import type { Schedule } from './schedule.ts';
-import type { DataSettings, OptimizerSettings, Phase, Recipe } from './schema.ts';
+import type { DataSettings, OptimizerSettings, Phase, Recipe, RecipeModel } from './schema.ts';
 import { phaseSpans } from './spans.ts';
 
 /** What a recipe does not say about its data. */
@@ -19,13 +19,25 @@ export interface DataFacts extends EpochFacts {
   readonly origins?: Readonly<Record<string, Position>>;
 }
 
-type Size = Recipe['model']['vision']['size'];
+type Size = RecipeModel['vision']['size'];
 const numbers = (size: Size): TowerSize => (typeof size === 'string' ? towerSizes[size] : size);
 
-/** The model of a phase as the recipe writes it: its own, that of the phase that it goes on from, or the recipe's. */
-export function modelOf(recipe: Recipe, phase: Phase | undefined): Recipe['model'] {
-  if (phase === undefined) return recipe.model;
-  return phase.model ?? modelOf(recipe, parentOf(recipe, phase));
+/**
+ * The model of a phase as the recipe writes it: its own, that of the phase that it goes on from, or the recipe's. Undefined
+ * where it is left to the checkpoint that the phase goes on from, and that has not been looked at.
+ */
+export function writtenModel(recipe: Recipe, phase: Phase | undefined): RecipeModel | undefined {
+  if (phase === undefined) return recipe.model ?? writtenModel(recipe, recipe.phases[0]!);
+  if (phase.model) return phase.model;
+  const parent = parentOf(recipe, phase);
+  return parent ? writtenModel(recipe, parent) : recipe.model;
+}
+
+/** The model of a phase; RecipeInvalid where nothing says it. */
+export function modelOf(recipe: Recipe, phase: Phase | undefined): RecipeModel {
+  const model = writtenModel(recipe, phase);
+  if (model) return model;
+  throw new RunnerError('RecipeInvalid', 'model is missing, and no checkpoint has said it');
 }
 
 /** The data of a phase: what it says itself, else the recipe's. */
@@ -90,10 +102,9 @@ export function phaseSettings(recipe: Recipe, phase: Phase, facts: DataFacts): P
   const vocabulary = vocabularyOf(recipe, phase, facts);
   const model = modelConfig(recipe, vocabulary, phase);
   const naflex = naflexOf(recipe, phase);
-  const { vision, init } = modelOf(recipe, phase);
-  const { size } = vision;
+  const { init } = modelOf(recipe, phase);
   const { curation } = phase;
-  const { objectives, parts } = resolveObjectives(phase.objectives, model, typeof size === 'string' ? size : null);
+  const { objectives, parts } = resolveObjectives(phase.objectives, model);
   return {
     phase: phase.name,
     seed: recipe.seed,

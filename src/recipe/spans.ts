@@ -1,5 +1,6 @@
 import { superBatch } from './curation.ts';
 import { type EpochFacts, naflexOf, parentOf, recipeLengths } from './durations.ts';
+import { own } from './own.ts';
 import type { Position } from './position.ts';
 import type { Phase, Recipe } from './schema.ts';
 import { PhaseSteps } from './steps.ts';
@@ -34,7 +35,7 @@ export function phaseSpans(recipe: Recipe, facts: SpanFacts = {}): PhaseSpan[] {
     const length = Math.max(0, (windows[i]!.to ?? from) - from);
     const parent = parentOf(recipe, phase);
     const above = parent && spans[recipe.phases.indexOf(parent)];
-    let start = facts.origins?.[phase.name] ?? { step: 0, examples: 0 };
+    let start = own(facts.origins, phase.name) ?? { step: 0, examples: 0 };
     let position = from;
     if (parent && above) {
       const steps = stepsOf(recipe, parent);

@@ -56,22 +56,30 @@ export const variables = {
   AWS_ENDPOINT_URL: {
     meaning: 'Address of an S3-compatible server.',
     unset: 'that of a running `npm run up`, or AWS where `SIGLIP2_BUCKET` is set',
-    readBy: ['commands', 'worker', 'npm run up'],
+    readBy: ['commands', 'worker', 'trainer', 'npm run up'],
   },
   AWS_ENDPOINT_URL_S3: {
     meaning: 'The same for S3 alone; it wins.',
     unset: '`AWS_ENDPOINT_URL`',
-    readBy: ['commands', 'worker', 'npm run up'],
+    readBy: ['commands', 'worker', 'trainer', 'npm run up'],
   },
-  AWS_REGION: { meaning: 'Region of the bucket.', unset: '`AWS_DEFAULT_REGION`', readBy: ['commands', 'worker'] },
-  AWS_DEFAULT_REGION: { meaning: 'Region of the bucket.', unset: '`us-east-1`', readBy: ['commands', 'worker'] },
+  AWS_REGION: {
+    meaning: 'Region of the bucket.',
+    unset: '`AWS_DEFAULT_REGION`',
+    readBy: ['commands', 'worker', 'trainer'],
+  },
+  AWS_DEFAULT_REGION: {
+    meaning: 'Region of the bucket.',
+    unset: '`us-east-1`',
+    readBy: ['commands', 'worker', 'trainer'],
+  },
   AWS_ACCESS_KEY_ID: {
     meaning: 'Credentials of the store.',
     unset: 'those of a running `npm run up`, else what the AWS SDK finds: profile, container, instance',
-    readBy: ['commands', 'worker'],
+    readBy: ['commands', 'worker', 'trainer'],
   },
-  AWS_SECRET_ACCESS_KEY: { meaning: 'The same.', unset: 'the same', readBy: ['commands', 'worker'] },
-  AWS_SESSION_TOKEN: { meaning: 'The same.', unset: 'the same', readBy: ['commands', 'worker'] },
+  AWS_SECRET_ACCESS_KEY: { meaning: 'The same.', unset: 'the same', readBy: ['commands', 'worker', 'trainer'] },
+  AWS_SESSION_TOKEN: { meaning: 'The same.', unset: 'the same', readBy: ['commands', 'worker', 'trainer'] },
   AWS_PROFILE: { meaning: 'Profile of the AWS configuration files.', unset: '`default`', readBy: ['AWS SDK'] },
   AWS_SDK_JS_NODE_VERSION_SUPPORT_WARNING_DISABLED: {
     meaning: 'Silences what the AWS SDK says of older versions of Node.',
@@ -81,7 +89,7 @@ export const variables = {
   SIGLIP2_BUCKET: {
     meaning: 'Name of the bucket. Without an endpoint it is a bucket of AWS.',
     unset: '`siglip2`',
-    readBy: ['commands', 'worker', 'npm run up'],
+    readBy: ['commands', 'worker', 'trainer', 'npm run up'],
   },
   SIGLIP2_PAYLOAD_KEY: {
     meaning: 'Key of 32 bytes in base64. What Temporal keeps of a run is encrypted with it (`workflows/README.md`).',
@@ -126,7 +134,7 @@ export const variables = {
   SIGLIP2_STATE: {
     meaning: 'Folder for data, credentials and logs of `npm run up`.',
     unset: '`$XDG_STATE_HOME/siglip2-runner`',
-    readBy: ['npm run up', 'commands', 'worker'],
+    readBy: ['npm run up', 'commands', 'worker', 'trainer'],
   },
   SIGLIP2_SCRATCH: {
     meaning: 'Folder for snapshots and data shards while a worker trains: the disk that has to be large and quick.',
@@ -137,7 +145,7 @@ export const variables = {
   XDG_STATE_HOME: {
     meaning: 'Where state lies.',
     unset: '`~/.local/state`',
-    readBy: ['npm run up', 'commands', 'worker'],
+    readBy: ['npm run up', 'commands', 'worker', 'trainer'],
   },
   SIGLIP2_LIBTENSORFLOW: {
     meaning: 'Folder of a libtensorflow of your own.',
@@ -164,6 +172,16 @@ export const variables = {
     meaning: 'Flags of XLA; set-up adds where its CUDA compiler lies.',
     unset: 'that alone',
     readBy: ['set-up', 'TensorFlow'],
+  },
+  TF_NUM_INTRAOP_THREADS: {
+    meaning: 'With how many threads a phase begins that trains on a CPU. It keeps to them, wherever it goes on.',
+    unset: 'the CPUs that the process may run on',
+    readBy: ['worker', 'TensorFlow'],
+  },
+  ONEDNN_MAX_CPU_ISA: {
+    meaning: 'The widest instructions that kernels for the CPU may use.',
+    unset: 'those that the CPU has',
+    readBy: ['worker', 'TensorFlow'],
   },
   TF_CPP_MIN_LOG_LEVEL: { meaning: 'What TensorFlow says on stderr.', unset: '3, errors', readBy: ['TensorFlow'] },
   TF_FORCE_GPU_ALLOW_GROWTH: {

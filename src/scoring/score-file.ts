@@ -29,7 +29,7 @@ export interface ScoreFacts {
   readonly shard: ShardIndex;
 }
 
-/** Names all files of one scoring: equal when teacher, settings and data are. `indexSha256`: of the DataIndex document. */
+/** Names all files of one scoring: equal when teacher, settings and data are. `indexSha256`: of the DataIndex, without the hashes of its shards. */
 export function scoringHash(
   { teacher, model, languages, dtype }: Omit<ScoreFacts, 'shard'>,
   indexSha256: string,

@@ -1,14 +1,16 @@
+import { join } from 'node:path';
 import pMap from 'p-map';
 import { CorruptExample } from '../data/example/corrupt-example.ts';
-import { decodeImage } from '../data/example/decode.ts';
+import { decodeInTurn } from '../data/example/decode-in-turn.ts';
 import { checkSizes, parseMeta } from '../data/example/example.ts';
 import { loadTokenizer } from '../data/example/tokenizer.ts';
-import { PartReader } from '../data/index/part-reader.ts';
 import { patientReads } from '../data/index/patient-store.ts';
+import { ShardCache } from '../data/index/shard-cache.ts';
 import type { ExampleEntry, ShardIndex } from '../data/index/types.ts';
 import type { NaflexImage } from '../data/views/naflex-resize.ts';
 import { imageInput } from '../evaluate/image-input.ts';
 import type { ModelConfig } from '../model/sizes.ts';
+import { paths } from '../runtime/paths.ts';
 import { produce } from '../runtime/produce.ts';
 import { objectStoreFromEnvironment } from '../storage/s3.ts';
 
@@ -42,16 +44,18 @@ async function* parts(
   { model, shard, languages, env }: ScoreLoaderSettings,
   note: (text: string) => void,
 ): AsyncGenerator<ScorePart> {
-  const reader = new PartReader(patientReads(objectStoreFromEnvironment(env), note), shard);
+  // What training reads after it, too: verified once, and on disk.
+  const shards = new ShardCache(
+    patientReads(objectStoreFromEnvironment(env), note),
+    join(paths(env).scratch, 'shards'),
+  );
   const input = imageInput(model);
   const tokenizer = loadTokenizer();
 
-  /** One at a time: the reader goes forward. */
   const read = async (entry: ExampleEntry) => {
     checkSizes(entry);
-    const meta = parseMeta(await reader.read(entry.meta.offset, entry.meta.size), entry.name);
-    // A copy: what the reader gives is a view of all that it read last.
-    return { meta, image: Buffer.from(await reader.read(entry.image.offset, entry.image.size)) };
+    const meta = parseMeta(await shards.read(shard, entry.meta), entry.name);
+    return { meta, image: await shards.read(shard, entry.image) };
   };
   for (let first = 0; first < shard.examples.length; first += examplesOfPart) {
     const entries = shard.examples.slice(first, first + examplesOfPart);
@@ -59,7 +63,7 @@ async function* parts(
     for (const entry of entries) found.push(await unlessCorrupt(() => read(entry)));
     const inputs = await pMap(
       found,
-      (one) => one && unlessCorrupt(async () => input.prepare(await decodeImage(one.image))),
+      (one) => one && unlessCorrupt(async () => input.prepare(await decodeInTurn(one.image))),
       { concurrency: decodedAtOnce },
     );
     const corrupt: number[] = [];

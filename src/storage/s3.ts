@@ -86,7 +86,12 @@ export class S3ObjectStore implements ObjectStore {
     this.client.destroy();
   }
 
+  /** A missing object is asked for twice: on one wrong 404 things would be deleted, or counted as damaged. */
   async head(key: string): Promise<ObjectInfo | null> {
+    return (await this.#head(key)) ?? this.#head(key);
+  }
+
+  async #head(key: string): Promise<ObjectInfo | null> {
     try {
       return await this.#request(key, async () => {
         const answer = await this.client.send(new HeadObjectCommand({ Bucket: this.bucket, Key: key }));

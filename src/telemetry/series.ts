@@ -7,28 +7,33 @@ import type { MetricFormat, MetricRecord } from './metric-record.ts';
 export const formats: readonly MetricFormat[] = [jsonLines, eventFile];
 
 /**
- * The figures of a phase between its commits. Each commit takes those of the steps that it adds, so that a series has
- * every step once, however often a worker was killed between two commits and trained them again.
+ * The figures of a phase between its commits. Each attempt writes those of the steps that it adds, before the commit
+ * that ends them, so that every committed step has its record in some piece, however often a worker was killed. Steps
+ * that were trained again lie in two pieces, with the same values: `curveOf` takes each once.
  */
 export class MetricSeries {
   #records: MetricRecord[] = [];
 
-  add(record: MetricRecord): void {
-    // What went back to an older checkpoint tells the same steps again.
-    this.#records = this.#records.filter(({ step }) => step < record.step);
-    this.#records.push(record);
+  add(records: readonly MetricRecord[]): void {
+    this.#records.push(...records);
   }
 
-  /** Writes down the steps after `from` up to that of the commit, and forgets them. */
-  async keep(store: ObjectStore, at: PhaseKey & { revision: number; step: number }, from: number): Promise<void> {
-    const piece = this.#records.filter(({ step }) => step > from && step <= at.step);
-    this.#records = this.#records.filter(({ step }) => step > at.step);
+  /** Writes down the steps up to that of a commit, and forgets them. */
+  async keep(store: ObjectStore, at: PhaseKey & { revision: number; step: number }): Promise<void> {
+    const piece = this.#records.filter(({ step }) => step <= at.step);
     if (piece.length === 0) return;
     const name = pieceName(at);
     for (const format of formats) await store.put(metricsPrefix(at) + format.fileName(name), format.encode(piece));
+    this.#records = this.#records.filter(({ step }) => step > at.step);
   }
 }
 
 /** What a commit adds to the figures is named after it. */
 export const pieceName = ({ revision, step }: { readonly revision: number; readonly step: number }) =>
   `r${String(revision).padStart(3, '0')}-step-${String(step).padStart(8, '0')}`;
+
+/** Revision and step of a name that `pieceName` gave, with anything after it; null for other names. */
+export function parsePieceName(name: string): { readonly revision: number; readonly step: number } | null {
+  const [, revision, step] = /^r(\d{3,9})-step-(\d{8,15})(?!\d)/.exec(name) ?? [];
+  return revision === undefined ? null : { revision: Number(revision), step: Number(step) };
+}

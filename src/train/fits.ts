@@ -14,38 +14,83 @@ export function peakBytes(settings: PhaseSettings, { kind }: DeviceMemory): numb
 }
 
 /** What memoryProblem says of the phases of a recipe. */
-export function memoryProblems(recipe: Recipe, facts: DataFacts, device: DeviceMemory): string[] {
-  return recipe.phases.flatMap((phase) => memoryProblem(phaseSettings(recipe, phase, facts), device) ?? []);
+export function memoryProblems(
+  recipe: Recipe,
+  facts: DataFacts,
+  device: DeviceMemory,
+  compactRows?: number | undefined,
+): string[] {
+  return recipe.phases.flatMap(
+    (phase) => memoryProblem(phaseSettings(recipe, phase, facts), device, compactRows) ?? [],
+  );
 }
 
-/** Why a phase can't be trained on a device, and which changes would help; null when it can. */
-export function memoryProblem(settings: PhaseSettings, device: DeviceMemory): string | null {
-  const fits = (changed: PhaseSettings) => doubt * peakBytes(changed, device) <= device.bytes;
-  if (fits(settings)) return null;
+/** A change of a recipe, and the settings that it leads to. */
+type Change = readonly [string, PhaseSettings];
+
+/**
+ * Why a phase can't be trained on a device, and which changes would help, each with what it needs; null when it can, as
+ * far as the estimate is to be trusted.
+ * @param compactRows tokens that a compacted table would have
+ */
+export function memoryProblem(
+  settings: PhaseSettings,
+  device: DeviceMemory,
+  compactRows?: number | undefined,
+): string | null {
+  if (doubt * peakBytes(settings, device) <= device.bytes) return null;
+  const said = changesOf(settings, device, compactRows)
+    .map(([what, changed]) => `${what} (${gigabytes(peakBytes(changed, device))})`)
+    .join(', ');
+  return `${needs(settings, device)}; ${said ? `what would fit: ${said}` : 'only a smaller model would fit'}`;
+}
+
+/** That a phase is begun though the estimate is above what there is; null where it is not. */
+export function memoryNote(settings: PhaseSettings, device: DeviceMemory): string | null {
+  const peak = peakBytes(settings, device);
+  if (peak <= device.bytes || doubt * peak > device.bytes) return null;
+  const percent = Math.round(100 * (1 - doubt));
+  return `${needs(settings, device)}: it is begun all the same, since estimates may be ${percent} % too high`;
+}
+
+function needs(settings: PhaseSettings, device: DeviceMemory): string {
+  const owner = device.kind === 'gpu' ? 'the GPU' : 'the machine';
+  return `phase ${settings.phase} needs about ${gigabytes(peakBytes(settings, device))} at the peak of a step, and ${owner} has ${gigabytes(device.bytes)}`;
+}
+
+/** The changes after which a phase fits, by the estimate as it is: nothing is proposed that might not do. */
+function changesOf(settings: PhaseSettings, device: DeviceMemory, compactRows: number | undefined): Change[] {
+  const fits = ([, changed]: Change) => peakBytes(changed, device) <= device.bytes;
   const { batch } = settings.batches;
-  const leaner: PhaseSettings = { ...settings, remat: 'blocks' };
   const divisors = Array.from({ length: batch }, (_, i) => i + 1).filter((n) => batch % n === 0 && batch / n >= 2);
-  const accumulated = (of: PhaseSettings) =>
+  const lean: Change = ['"remat": "blocks"', { ...settings, remat: 'blocks' }];
+  const accumulated = ([what, of]: Change): Change | undefined =>
     divisors
-      .map((accumulate) => ({ ...of, accumulate }))
-      .find((changed) => changed.accumulate > of.accumulate && fits(changed));
+      .filter((accumulate) => accumulate > of.accumulate)
+      .map((accumulate): Change => [`${what}${what && ' and '}"accumulate": ${accumulate}`, { ...of, accumulate }])
+      .find(fits);
   const smaller = divisors
-    .map((parts) => ({ ...settings, accumulate: 1, batches: { ...settings.batches, batch: batch / parts } }))
-    .find((changed) => fits(changed));
-  const [own, both] = [accumulated(settings), accumulated(leaner)];
-  const help: [string, PhaseSettings][] = [];
-  if (settings.remat === 'none' && fits(leaner)) help.push(['"remat": "blocks"', leaner]);
-  if (settings.precision === 'f32') help.push(['"precision": "bf16"', { ...settings, precision: 'bf16' }]);
-  if (own) help.push([`"accumulate": ${own.accumulate}`, own]);
-  else if (both) help.push([`"remat": "blocks" and "accumulate": ${both.accumulate}`, both]);
-  if (smaller) help.push([`"batch": ${smaller.batches.batch}`, smaller]);
-  const useful = help.filter(([, changed]) => fits(changed));
-  const said = useful.map(([what, changed]) => `${what} (${gigabytes(peakBytes(changed, device))})`).join(', ');
-  return (
-    `phase ${settings.phase} needs about ${gigabytes(peakBytes(settings, device))} at the peak of a step, and ` +
-    `${device.kind === 'gpu' ? 'the GPU' : 'the machine'} has ${gigabytes(device.bytes)}; ` +
-    (said ? `what would fit: ${said}` : 'only a smaller model would fit')
-  );
+    .map((parts) => batch / parts)
+    .map(
+      (batch): Change => [`"batch": ${batch}`, { ...settings, accumulate: 1, batches: { ...settings.batches, batch } }],
+    )
+    .find(fits);
+  const compact = compacted(settings, compactRows);
+  const some = [
+    ...(settings.remat === 'none' ? [lean] : []),
+    ...(settings.precision === 'f32' ? [['"precision": "bf16"', { ...settings, precision: 'bf16' }] as const] : []),
+    ...(compact ? [compact] : []),
+    accumulated(['', settings]) ?? accumulated(lean) ?? (compact && accumulated(compact)),
+    smaller,
+  ];
+  return some.filter((change): change is Change => change !== undefined && change !== null && fits(change));
+}
+
+/** With the rows of the token table that the data use, where it has all. */
+function compacted(settings: PhaseSettings, rows: number | undefined): Change | null {
+  if (rows === undefined || settings.batches.vocabulary !== null) return null;
+  const { model } = settings;
+  return ['"vocabulary": "compact"', { ...settings, model: { ...model, text: { ...model.text, vocabulary: rows } } }];
 }
 
 const gigabytes = (bytes: number) => `${(bytes / 1e9).toFixed(bytes < 10e9 ? 1 : 0)} GB`;

@@ -1,6 +1,6 @@
 import type { Tensor } from '@tensorflow/tfjs';
 import type { Signature, TensorSpec, Tensors } from '../compile/definition.ts';
-import { l2Normalise } from '../model/layers.ts';
+import { l2Normalise } from '../compile/ops/l2-normalise.ts';
 import { embeddingWidth } from '../model/sizes.ts';
 import type { TextOutput } from '../model/text-tower.ts';
 import type { VisionOutput } from '../model/vision-tower.ts';

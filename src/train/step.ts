@@ -14,7 +14,10 @@ import { accumulatedSignatures, candidatesSignature, microSums, stepSignature } 
 export interface StepMetrics {
   /** Weighted sum over the objectives. */
   readonly loss: number;
+  /** Before it is clipped. */
   readonly gradientNorm: number;
+  /** The optimiser's, times the factor of the schedule. */
+  readonly learningRate: number;
   /** Each objective's loss as `loss/<objective>`, not weighted, and its metrics as `<objective>/<metric>`. */
   readonly objectives: Readonly<Record<string, number>>;
 }
@@ -74,10 +77,11 @@ export function createTrainer(settings: PhaseSettings, options: Pick<CompileOpti
         correction2: Float32Array.of(correction2),
       };
       const feeds: Values = { ...batch.parts, images: batch.images, tokens: batch.tokens };
-      if (accumulates) return accumulatedStep(program, settings, phase, length, feeds, scalars);
+      const learningRate = settings.optimizer.learningRate * factor;
+      if (accumulates) return { ...accumulatedStep(program, settings, phase, length, feeds, scalars), learningRate };
       const { loss, gradientNorm, ...reported } = program.run(of('step', length), { ...feeds, ...scalars });
       const objectives = Object.fromEntries(Object.entries(reported).map(([key, value]) => [key, value[0]!]));
-      return { loss: loss![0]!, gradientNorm: gradientNorm![0]!, objectives };
+      return { loss: loss![0]!, gradientNorm: gradientNorm![0]!, learningRate, objectives };
     },
   };
 }
@@ -95,7 +99,7 @@ function accumulatedStep(
   length: number | null,
   feeds: Values,
   scalars: Values,
-): StepMetrics {
+): Omit<StepMetrics, 'learningRate'> {
   const { accumulate } = settings;
   const parts = Array.from({ length: accumulate }, (_, i) => rowsOf(feeds, i, accumulate));
   const whole = phase.objectives.some(({ objective }) => objective.wholeBatch !== undefined);

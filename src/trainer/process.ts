@@ -2,8 +2,10 @@ import { once } from 'node:events';
 import { existsSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import type { PhaseSettings } from '../recipe/phase-settings.ts';
+import { cpuFacts } from '../runtime/cpu.ts';
 import { type ErrorCode, RunnerError } from '../runtime/errors.ts';
 import { startTrainer, type TrainerChild, type TrainerLog } from './child.ts';
+import { trainerVariables } from './environment.ts';
 import { type DeviceLock, lockDevice } from './lock.ts';
 import type { FromTrainer, Progress, Snapshot, TrainerJob } from './protocol.ts';
 
@@ -26,8 +28,11 @@ export interface TrainerProcess {
   device(): Promise<'cpu' | 'gpu'>;
   /** Tells the job in progress that its newest snapshot was committed, and how many seconds that took. */
   committed(seconds: number): void;
-  /** Whether the trainer holds this state in the graph of these settings, so that its files need not be fetched. */
-  holds(sha256: string, settings: PhaseSettings): boolean;
+  /**
+   * Whether the trainer holds this state in the graph of these settings, and has so many threads, so that its files
+   * need not be fetched.
+   */
+  holds(sha256: string, settings: PhaseSettings, threads?: number): boolean;
   close(): Promise<void>;
 }
 
@@ -36,6 +41,7 @@ export interface TrainerProcessOptions {
   readonly lockFile: string;
   readonly log: TrainerLog;
   readonly script?: string;
+  /** By default what a trainer needs of this process's own. */
   readonly env?: NodeJS.ProcessEnv;
   /** Loading libtensorflow from a cold disk takes its time. */
   readonly readyWithinMs?: number;
@@ -50,29 +56,53 @@ const minute = 60_000;
 
 /** Starts the trainer when it is first needed, keeps it warm, and starts it anew after a crash. */
 export function createTrainerProcess(options: TrainerProcessOptions): TrainerProcess {
-  const { script = defaultScript, env = process.env, log } = options;
+  const { script = defaultScript, env = trainerVariables(), log } = options;
   const { readyWithinMs = 3 * minute, silentForMs = 15 * minute, stopWithinMs = 5 * minute } = options;
   let lock: DeviceLock | null = null;
   let child: TrainerChild | null = null;
+  let childThreads = 0;
   /** Content hash of the state that the trainer holds between jobs, and its settings as JSON. */
   let held: { readonly sha256: string; readonly settings: string } | null = null;
   let lastId = 0;
   let turn: Promise<unknown> = Promise.resolve();
 
-  async function ensureChild(): Promise<TrainerChild> {
+  const hasThreads = (threads: number | undefined) => threads === undefined || threads === childThreads;
+
+  async function ensureChild(threads?: number): Promise<TrainerChild> {
     lock ??= await lockDevice(options.lockFile);
-    if (child?.ended === null) return child;
+    if (child?.ended === null && hasThreads(threads)) return child;
+    await endChild();
     held = null;
-    child = await startTrainer({ script, env, readyWithinMs, log, onPid: (pid) => lock?.setTrainer(pid) });
+    // TensorFlow reads it when it begins, and never again.
+    childThreads = threads ?? cpuFacts(env).threads;
+    const own = { ...env, TF_NUM_INTRAOP_THREADS: String(childThreads) };
+    child = await startTrainer({ script, env: own, readyWithinMs, log, onPid: (pid) => lock?.setTrainer(pid) });
     return child;
   }
 
-  const holds = (sha256: string, settings: PhaseSettings) =>
-    held?.sha256 === sha256 && held.settings === JSON.stringify(settings);
+  async function endChild(): Promise<void> {
+    if (child?.ended !== null) return;
+    const { process: last } = child;
+    const gone = once(last, 'exit');
+    // The trainer ends by itself when its channel is closed, after the step in progress.
+    if (last.connected) last.disconnect();
+    const late = setTimeout(() => last.kill('SIGKILL'), 20_000);
+    await gone;
+    clearTimeout(late);
+  }
+
+  const holds = (sha256: string, settings: PhaseSettings, threads?: number) =>
+    held?.sha256 === sha256 && held.settings === JSON.stringify(settings) && hasThreads(threads);
 
   async function perform(job: TrainerJob, events: TrainerEvents, signal?: AbortSignal): Promise<unknown> {
-    const current = await ensureChild();
-    if (job.kind === 'train' && job.from && !holds(job.from.sha256, job.settings) && !existsSync(job.from.folder))
+    const { threads } = job;
+    const current = await ensureChild(threads);
+    if (
+      job.kind === 'train' &&
+      job.from &&
+      !holds(job.from.sha256, job.settings, threads) &&
+      !existsSync(job.from.folder)
+    )
       throw new RunnerError('TrainerCrashed', 'the trainer was lost between two shards; its state is fetched again');
     const id = ++lastId;
     held = null;
@@ -152,17 +182,9 @@ export function createTrainerProcess(options: TrainerProcessOptions): TrainerPro
     run: (job, events = {}, signal) => inTurn(() => perform(job, events, signal)),
     device: () => inTurn(async () => (await ensureChild()).device),
     committed: (seconds) => child?.send({ type: 'committed', id: lastId, seconds }),
-    holds: (sha256, settings) => child?.ended === null && holds(sha256, settings),
+    holds: (sha256, settings, threads) => child?.ended === null && holds(sha256, settings, threads),
     async close() {
-      if (child?.ended === null) {
-        const { process: last } = child;
-        const gone = once(last, 'exit');
-        // The trainer ends by itself when its channel is closed, after the step in progress.
-        if (last.connected) last.disconnect();
-        const late = setTimeout(() => last.kill('SIGKILL'), 20_000);
-        await gone;
-        clearTimeout(late);
-      }
+      await endChild();
       await lock?.release();
       lock = null;
     },

@@ -1,4 +1,4 @@
-import type { CheckpointMetrics, StateFile } from '../checkpoint/types.ts';
+import type { CheckpointMetrics, StateFile, StepSums } from '../checkpoint/types.ts';
 import type { CorruptMember } from '../data/index/types.ts';
 import type { EvaluateJob } from '../evaluate/job.ts';
 import type { Pace } from '../recipe/pace.ts';
@@ -8,17 +8,27 @@ import type { ScoreJob } from '../scoring/job.ts';
 
 /** Messages between the worker and the trainer, its child process that owns TensorFlow. Plain JSON. */
 
+/** A checkpoint in a local folder. */
+export interface TrainedState extends Position {
+  readonly folder: string;
+  readonly sha256: string;
+  /** Its steps since the last record, where it is one of the same phase. */
+  readonly since?: StepSums | undefined;
+}
+
 export interface TrainJob {
   readonly kind: 'train';
   readonly settings: PhaseSettings;
   /** Local file that holds the DataIndex as JSON. */
   readonly indexFile: string;
   /** Where to start: a verified local folder, or null for a fresh initialisation at step 0. */
-  readonly from: ({ readonly folder: string; readonly sha256: string } & Position) | null;
+  readonly from: TrainedState | null;
   /** Where the phase began: its batches are counted from there. */
   readonly begins: Position;
   /** Batches of the phase that are left out, ascending. */
   readonly skip: readonly number[];
+  /** Members of the data that the phase has not used up to `from`. */
+  readonly skipped?: readonly CorruptMember[];
   /** Local file that holds the ScoreIndex as JSON, where the teacher's scores are stored. */
   readonly scoresFile?: string;
   /** Local folder with model.safetensors of the teacher, where it scores at every step. */
@@ -47,7 +57,10 @@ export interface StepTime {
   readonly hash: string;
 }
 
-export type TrainerJob = TrainJob | MeasureJob | EvaluateJob | ScoreJob;
+export type TrainerJob = (TrainJob | MeasureJob | EvaluateJob | ScoreJob) & {
+  /** Threads of a trainer on a CPU, which bytes depend on: it is started with them. Absent: any will do. */
+  readonly threads?: number;
+};
 export type ToTrainer =
   | { readonly type: 'start'; readonly id: number; readonly job: TrainerJob }
   | { readonly type: 'stop'; readonly id: number }
@@ -59,17 +72,31 @@ export interface Snapshot extends Position {
   readonly state: readonly StateFile[];
   readonly sha256: string;
   readonly metrics: CheckpointMetrics;
+  /** Members of its data that the phase has not used up to here, each once: those that the index could not use come first. */
   readonly skipped: readonly CorruptMember[];
   /** Files in the folder that are for people: no part of the checkpoint. */
   readonly reports: readonly string[];
 }
 
+/** Figures of one step, for plots. */
+export interface StepRecord {
+  readonly step: number;
+  /** Milliseconds since 1970. */
+  readonly time: number;
+  readonly values: Readonly<Record<string, number>>;
+}
+
 export interface Progress extends Position {
+  /** Of the last step, as all that is no mean by its name. */
   readonly loss: number;
   /** Each objective's loss as `loss/<objective>`, not weighted, and its metrics as `<objective>/<metric>`. */
   readonly objectives: Readonly<Record<string, number>>;
+  /** As in CheckpointMetrics. */
+  readonly figures: Readonly<Record<string, number>>;
   readonly examplesPerSecond: number;
   readonly dataWaitShare: number;
+  /** Those that were made since the last report. */
+  readonly records: readonly StepRecord[];
 }
 
 export type FromTrainer =

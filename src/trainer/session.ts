@@ -2,8 +2,10 @@ import { mkdir, readFile, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { setImmediate as yieldToEvents } from 'node:timers/promises';
 import { openBatches } from '../data/batches/batches.ts';
+import { SkippedMembers } from '../data/index/skipped-members.ts';
 import type { CorruptMember, DataIndex } from '../data/index/types.ts';
 import type { Pace } from '../recipe/pace.ts';
+import type { PhaseSettings } from '../recipe/phase-settings.ts';
 import type { Position } from '../recipe/position.ts';
 import { PhaseSteps } from '../recipe/steps.ts';
 import { collectGarbage } from '../runtime/collect-garbage.ts';
@@ -11,12 +13,15 @@ import { hashJson } from '../runtime/hash.ts';
 import { Curator } from '../train/curate.ts';
 import { writeSheet } from '../train/curation-figures.ts';
 import { checkBatch, checkStep } from '../train/divergence.ts';
+import { fewSources } from '../train/few-sources.ts';
 import { type KeptChoice, keptTensors, readKept } from '../train/kept-choice.ts';
 import { freshState, readState, writeState } from '../train/state.ts';
 import { createTrainer, type Trainer } from '../train/step.ts';
 import { Pacing } from './pacing.ts';
 import type { Progress, Snapshot, TrainJob } from './protocol.ts';
-import { type StepInput, StepInputs } from './step-inputs.ts';
+import { Rates } from './rates.ts';
+import { StepInputs } from './step-inputs.ts';
+import { type ReportSources, StepReport } from './step-report.ts';
 
 export interface TrainEvents {
   progress(progress: Progress): void;
@@ -40,10 +45,16 @@ interface Held {
   readonly trainer: Trainer;
   /** Chooses what is trained on, in a phase of curation. */
   readonly curator: Curator | null;
+  readonly rates: Rates;
   /** Content hash of the state in the graph, or null when no snapshot was taken of it. */
   sha256: string | null;
-  /** `index`: of which data, and without which batches. `next`: the batch of the step after. */
-  inputs: { readonly of: StepInputs; readonly index: string; next: number } | null;
+  /** `index`: of which data, and without which batches. `corrupt`: what it could not use. `next`: the batch of the step after. */
+  inputs: {
+    readonly of: StepInputs;
+    readonly index: string;
+    readonly corrupt: readonly CorruptMember[];
+    next: number;
+  } | null;
 }
 
 /** Trains shards one after another, keeping graph, state and batches while the next shard goes on from them. */
@@ -65,28 +76,23 @@ export class TrainingSession {
 
     const steps = new PhaseSteps(settings.batches);
     const seenBefore = (step: number) => job.begins.examples + steps.seenBefore(step - 1 - job.begins.step);
-    const skipped: CorruptMember[] = [];
-    const window = new Window();
+    const skipped = new SkippedMembers([...held.inputs!.corrupt, ...(job.skipped ?? [])]);
+    const report = new StepReport({ ...sourcesOf(held, settings), skipped: () => skipped.size }, job.from?.since);
     const pacing = new Pacing(job);
     for (let step = from.step + 1; step <= pacing.end; step++) {
       const asked = performance.now();
       const { batch, figures, waited } = await inputs.next(step);
       held.inputs!.next = step - job.begins.step;
-      skipped.push(...batch.skipped);
+      skipped.add(batch.skipped);
       checkBatch(settings, step, batch);
       const stepped = held.trainer.step(step, batch, seenBefore(step));
       checkStep(settings, step, batch, stepped);
-      const { loss, objectives } = stepped;
-      window.add({
-        count: seenBefore(step + 1) - seenBefore(step),
-        loss,
-        objectives: { ...objectives, ...figures },
-        waited,
-        took: performance.now() - asked,
-      });
+      const took = performance.now() - asked;
+      held.rates.add({ count: seenBefore(step + 1) - seenBefore(step), waited, took }, batch.length ?? null);
+      report.stepped(step, { ...stepped, objectives: { ...stepped.objectives, ...fewSources(figures) } });
       const position = { step, examples: seenBefore(step + 1) };
       const stop = events.stopWanted();
-      pacing.stepped(performance.now() - asked, batch.length ?? null);
+      pacing.stepped(took, batch.length ?? null);
       const upload = events.uploaded();
       const pace = upload === null ? null : pacing.committed(step, upload);
       if (pace) events.pace(pace, pacing.end);
@@ -94,7 +100,9 @@ export class TrainingSession {
       if (pacing.snapshotDue(step) || last) {
         const waiting = await inputs.waiting(step + 1);
         const began = performance.now();
-        const metrics = window.metrics();
+        const metrics = report.metrics();
+        // Records come before the checkpoint that they are kept with.
+        events.progress(report.progress(position));
         const folder = join(job.snapshotFolder, `step-${String(step).padStart(8, '0')}`);
         await rm(folder, { recursive: true, force: true });
         await mkdir(folder, { recursive: true });
@@ -103,9 +111,9 @@ export class TrainingSession {
         pacing.taken(performance.now() - began);
         held.sha256 = last ? written.sha256 : null;
         const reports = held.curator ? [await writeSheet(folder, settings, step, held.curator.extremes)] : [];
-        events.snapshot({ ...position, folder, ...written, metrics, skipped: [...skipped], reports });
+        events.snapshot({ ...position, folder, ...written, metrics, skipped: skipped.list, reports });
       }
-      if (step === from.step + 1 || window.due(progressEvery)) events.progress({ ...position, ...window.metrics() });
+      if (step === from.step + 1 || report.due(progressEvery)) events.progress(report.progress(position));
       if (stop) return;
       // A step blocks the event loop; here messages, the end of the worker and loaders get their turn.
       await yieldToEvents();
@@ -132,7 +140,7 @@ export class TrainingSession {
             `measured then (${measured.slice(0, 12)}, now ${program.slice(0, 12)})`,
         );
       const curator = await Curator.open(settings, trainer.program, teacherFolder);
-      this.#held = { settings: hash, trainer, curator, sha256: null, inputs: null };
+      this.#held = { settings: hash, trainer, curator, rates: new Rates(), sha256: null, inputs: null };
     }
     return this.#held!;
   }
@@ -142,7 +150,7 @@ export class TrainingSession {
     const held = this.#held!;
     const first = step - begins.step;
     const index = JSON.parse(await readFile(job.indexFile, 'utf8')) as DataIndex;
-    const { fingerprint } = index;
+    const { fingerprint, corrupt } = index;
     const of = `${fingerprint} without ${skip}`;
     if (held.inputs?.index !== of || held.inputs.next !== first) {
       const kept = held.inputs ? await held.inputs.of.waiting(step + 1) : await keptBy(job);
@@ -157,7 +165,8 @@ export class TrainingSession {
         note: events.note,
       });
       const inputs = new StepInputs({ settings, source, fingerprint, curator: held.curator, kept });
-      held.inputs = { of: inputs, index: of, next: first };
+      held.inputs = { of: inputs, index: of, corrupt, next: first };
+      held.rates.opened();
     }
     return held.inputs.of;
   }
@@ -174,50 +183,23 @@ async function load({ program }: Trainer, { from, settings }: TrainJob): Promise
   program.write(from ? await readState(from.folder, settings) : freshState(settings));
 }
 
+const sourcesOf = (
+  { trainer, curator, rates }: Held,
+  { objectives }: PhaseSettings,
+): Omit<ReportSources, 'skipped'> => ({
+  rates,
+  chooses: curator !== null,
+  // No step of the others moves them.
+  scalars: () => (objectives.sigmoid ? headScalars(trainer) : {}),
+});
+
+function headScalars({ program }: Trainer) {
+  const { logit_scale, logit_bias } = program.read(['logit_scale', 'logit_bias']);
+  return { temperature: Math.exp(logit_scale![0]!), logitBias: logit_bias![0]! };
+}
+
 const save = ({ program, stateNames }: Trainer, { settings }: TrainJob, folder: string, kept: KeptChoice | null) =>
   writeState(folder, settings, program.read(stateNames), kept ? keptTensors(kept) : []);
 
 const keptBy = async ({ from, settings }: TrainJob): Promise<KeptChoice | null> =>
   from && settings.curation?.overlap ? readKept(from.folder) : null;
-
-interface WindowStep {
-  /** Examples. */
-  readonly count: number;
-  readonly loss: number;
-  readonly objectives: Readonly<Record<string, number>>;
-  readonly waited: StepInput['waited'];
-  readonly took: number;
-}
-
-/** Means over the last steps, for people: no part of the state. */
-class Window {
-  #steps: WindowStep[] = [];
-  #told = performance.now();
-
-  add(step: WindowStep): void {
-    this.#steps.push(step);
-    if (this.#steps.length > 50) this.#steps.shift();
-  }
-
-  due(interval: number): boolean {
-    if (performance.now() - this.#told < interval) return false;
-    this.#told = performance.now();
-    return true;
-  }
-
-  metrics() {
-    const sum = (of: (step: WindowStep) => number) => this.#steps.reduce((total, step) => total + of(step), 0);
-    const took = sum((step) => step.took);
-    const mean = (of: (step: WindowStep) => number) => sum(of) / this.#steps.length;
-    // A source that a step had nothing of has no share of it.
-    const reported = [...new Set(this.#steps.flatMap(({ objectives }) => Object.keys(objectives)))];
-    const means = Object.fromEntries(reported.map((key) => [key, mean((step) => step.objectives[key] ?? 0)]));
-    const chooses = this.#steps.some(({ waited }) => waited.choice !== null);
-    return {
-      loss: mean((step) => step.loss),
-      objectives: chooses ? { ...means, 'curation/waitShare': sum(({ waited }) => waited.choice ?? 0) / took } : means,
-      examplesPerSecond: (1000 * sum((step) => step.count)) / took,
-      dataWaitShare: sum(({ waited }) => waited.data) / took,
-    };
-  }
-}

@@ -3,7 +3,6 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { beginPhase } from '../../activities/begin-phase.ts';
-import { findBorrowed } from '../../activities/borrow.ts';
 import { keepDocument } from '../../activities/documents.ts';
 import { pruneCheckpoints, sweep } from '../../activities/prune-checkpoints.ts';
 import { recoverCheckpoint } from '../../activities/recover-checkpoint.ts';
@@ -18,6 +17,7 @@ import type { CheckpointRef } from '../../src/checkpoint/types.ts';
 import { listRuns } from '../../src/commands/list-runs.ts';
 import { remove } from '../../src/commands/remove.ts';
 import { readRunStatus } from '../../src/commands/run-status.ts';
+import { checkpointFor } from '../../src/plan/origin.ts';
 import type { S3ObjectStore } from '../../src/storage/s3.ts';
 import { rot } from '../storage/rot.ts';
 import { startServer, type TestServer } from '../storage/versitygw.ts';
@@ -113,8 +113,7 @@ describe('a run that is started again under its name', () => {
     expect(pulled).toMatchObject({ revision: 2, step: 60, sha256: ended.sha256 });
     expect(said[0]).toMatch(/^fetching rev\/pretrain@60 \(revision 2\) of \S+, what phase pretrain ended with, into /);
     expect((await lines(listRuns(store, run)))[0]).toMatch(/^rev\/pretrain@60 \(revision 2\) .* end of the phase$/);
-    const recipe = { phases: [{ name: 'next', from: phase }] } as unknown as Parameters<typeof findBorrowed>[2];
-    expect(await findBorrowed(store, 'other', recipe)).toEqual({ next: ended });
+    expect(await checkpointFor(store, { what: 'phase next goes on from', from: phase })).toEqual(ended);
     // An attempt that comes back late to what was given up does not move the hint.
     await train(await withRate(plan, 0.004), 50, 3);
     expect(await hint()).toMatchObject({ revision: 2, step: 60 });

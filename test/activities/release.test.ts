@@ -1,15 +1,18 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { sweep } from '../../activities/prune-checkpoints.ts';
 import type { PhasePlan } from '../../activities/types.ts';
-import { holdBorrowed, teacherOf } from '../../src/checkpoint/borrowed.ts';
+import { holdBorrowed, recordedOrigins, teacherOf } from '../../src/checkpoint/borrowed.ts';
 import { commitCheckpoint } from '../../src/checkpoint/commit.ts';
 import { findCommits } from '../../src/checkpoint/commits.ts';
 import { pin, pinsOf } from '../../src/checkpoint/pins.ts';
 import { deleteCheckpoint } from '../../src/checkpoint/retention.ts';
 import type { CheckpointRef } from '../../src/checkpoint/types.ts';
 import { remove } from '../../src/commands/remove.ts';
+import { begunWith, checkpointFor, wantedOf } from '../../src/plan/origin.ts';
+import type { Recipe } from '../../src/recipe/schema.ts';
 import type { S3ObjectStore } from '../../src/storage/s3.ts';
 import { makeSnapshot } from '../checkpoint/snapshot.ts';
+import { rot } from '../storage/rot.ts';
 import { startServer, type TestServer } from '../storage/versitygw.ts';
 import { type Hands, hands } from './fixture.ts';
 
@@ -92,6 +95,35 @@ describe('what a run has borrowed, origin and teacher', () => {
       code: 'CheckpointDamaged',
     });
     await holdBorrowed(store, 'four', { acid: gone }, always);
+  });
+});
+
+describe('the record of what a run began with', () => {
+  const recipe = { phases: [{ name: 'acid', from: { run: 'lender', phase: 'pretrain' } }] } as unknown as Recipe;
+
+  const findBorrowed = async (run: string) => {
+    const began = await begunWith(store, run);
+    const found = wantedOf(recipe).map(async (one) => [
+      one.name,
+      (await began(one)) ?? (await checkpointFor(store, one)),
+    ]);
+    return Object.fromEntries(await Promise.all(found)) as Record<string, CheckpointRef>;
+  };
+
+  it('is written anew when it is damaged, by the pins that still hold, and by nothing newer', async () => {
+    await holdBorrowed(store, 'five', { acid: origin }, never);
+    const newer = await makeSnapshot({ run: 'lender', phase: 'pretrain', step: 20, attempt: 'a' });
+    await commitCheckpoint(store, newer);
+    rot(server, 'runs/five/data/origins.json', 'zeros, as after a power loss');
+    const found = await findBorrowed('five');
+    expect(found).toEqual({ acid: origin });
+    await holdBorrowed(store, 'five', found, never);
+    expect(await recordedOrigins(store, 'five')).toEqual({ acid: origin });
+    // Without a pin nobody knows.
+    await sweep(on.deps(store), { run: 'five' }, on.attempt());
+    rot(server, 'runs/five/data/origins.json', 'a flipped bit');
+    await expect(findBorrowed('five')).rejects.toMatchObject({ code: 'DataContract' });
+    expect(await findBorrowed('six')).toMatchObject({ acid: { step: 20 } });
   });
 });
 

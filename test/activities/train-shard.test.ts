@@ -1,17 +1,20 @@
 import { mkdirSync, readdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it, vi } from 'vitest';
+import { onDevice } from '../../activities/device-time.ts';
 import { pruneCheckpoints, sweep } from '../../activities/prune-checkpoints.ts';
 import { recoverCheckpoint } from '../../activities/recover-checkpoint.ts';
 import { replan } from '../../activities/replan.ts';
 import { trainShard } from '../../activities/train-shard.ts';
 import { findCommits, listCommits } from '../../src/checkpoint/commits.ts';
+import { commitKey } from '../../src/checkpoint/keys.ts';
 import { readManifest } from '../../src/checkpoint/manifest.ts';
 import { findUnreferenced } from '../../src/checkpoint/sweep.ts';
 import type { CheckpointRef } from '../../src/checkpoint/types.ts';
 import { schedulePosition } from '../../src/recipe/schedule.ts';
 import { RunnerError } from '../../src/runtime/errors.ts';
 import type { S3ObjectStore } from '../../src/storage/s3.ts';
+import { rot } from '../storage/rot.ts';
 import { startServer, type TestServer } from '../storage/versitygw.ts';
 import { tinySettings } from '../train/settings.ts';
 import { type Hands, hands, planOf, shard } from './fixture.ts';
@@ -213,6 +216,57 @@ describe('a shard', () => {
   });
 });
 
+describe('the device time of a shard', () => {
+  const timed = onDevice(trainShard);
+
+  it('counts on over attempts that died, and is told with what failed', async () => {
+    const plan = await planOf(store, runs());
+    const trainer = on.trainer({ crash: { step: 25 }, stepMs: 20 });
+    const first = on.attempt();
+    const began = performance.now();
+    const failed = await timed(on.deps(store, { trainer }), shard(plan, 30), first).catch((error) => error);
+    const took = performance.now() - began;
+    expect(failed).toMatchObject({ code: 'TrainerCrashed', details: { final: true, deviceMs: expect.any(Number) } });
+    expect(failed.details.deviceMs).toBeGreaterThan(25 * 20);
+    expect(failed.details.deviceMs).toBeLessThanOrEqual(took + 1);
+    expect(first.beats[0]!.deviceMs).toBeLessThan(first.beats.at(-1)!.deviceMs!);
+    // Killed, it would have told no more than its last beat.
+    const next = { ...on.attempt(), earlier: { ...first.beats.at(-1), deviceMs: 1_000_000 } };
+    const { deviceMs, checkpoint } = await timed(on.deps(store), shard(plan, 30), next);
+    expect(checkpoint.sha256).toBe(expected[30]);
+    expect(deviceMs! - 1_000_000).toBeGreaterThan(0);
+    expect(deviceMs! - 1_000_000).toBeLessThan(60_000);
+  });
+
+  it('ends it with a checkpoint when it is used up, also where attempts before used it', async () => {
+    const plan = await planOf(store, runs());
+    const trainer = on.trainer({ stepMs: 50 });
+    const input = { ...shard(plan, 60), deviceMs: 1000 };
+    const { checkpoint, deviceMs } = await timed(on.deps(store, { trainer }), input, on.attempt());
+    expect(checkpoint.step).toBeGreaterThan(0);
+    expect(checkpoint.step).toBeLessThan(60);
+    expect(deviceMs).toBeGreaterThanOrEqual(1000);
+    const again = { ...on.attempt(), earlier: { deviceMs: 5000 } };
+    const { checkpoint: same } = await timed(on.deps(store, { trainer }), input, again);
+    expect(same.step).toBeLessThan(checkpoint.step + 40);
+    const rest = await timed(on.deps(store), shard(plan, 60, same), on.attempt());
+    expect(rest.checkpoint.sha256).toBe(expected[60]);
+  });
+
+  it('and its figures are its own: a fresh phase shows none of the phase before', async () => {
+    const plan = await planOf(store, runs());
+    const { checkpoint: parent } = await trainShard(on.deps(store), shard(plan, 30), on.attempt());
+    const at = (step: number) => ({ step, examples: step * plan.batch });
+    const later = { ...plan, phase: 'later', from: at(30), to: at(60), origin: { phase: 'pretrain' } };
+    const attempt = on.attempt();
+    const trainer = on.trainer({ stepMs: 40 });
+    await trainShard(on.deps(store, { trainer }), { ...shard(later, 60), parent }, attempt);
+    const atStart = attempt.beats.filter(({ step }) => step === 30);
+    for (const { loss, examplesPerSecond } of atStart) expect([loss, examplesPerSecond]).toEqual([0, 0]);
+    expect(attempt.beats.some(({ step, loss }) => step > 30 && loss > 0)).toBe(true);
+  });
+});
+
 describe('retention', () => {
   it('leaves the newest two and the branch point, from which a run of the same name goes on without training', async () => {
     const plan = { ...(await planOf(store, runs())), branches: [20], keep: 2 };
@@ -247,7 +301,7 @@ describe('retention', () => {
 describe('damage', () => {
   it('of the newest checkpoint is found, and the run goes on from the one before under a new revision', async () => {
     const plan = await planOf(store, runs());
-    const slow = on.deps(store, { trainer: on.trainer({ stepMs: 10 }) });
+    const slow = on.deps(store, { trainer: on.trainer({ stepMs: 40 }) });
     const first = await trainShard(slow, shard(plan, 30), on.attempt());
     await store.put(`${first.checkpoint.prefix}training-optimizer.safetensors`, 'not what it was');
     const fresh = on.deps(store);
@@ -262,6 +316,26 @@ describe('damage', () => {
     expect(last.checkpoint).toMatchObject({ sha256: expected[60], revision: 1 });
     expect(await steps(plan.run, 1)).toEqual([30, 40, 50, 60]);
   });
+
+  it.each(['commit', 'manifest'] as const)(
+    'of the newest %s on the disk of the store is found too, and costs no more than a damaged tensor',
+    async (what) => {
+      const plan = await planOf(store, runs());
+      const slow = on.deps(store, { trainer: on.trainer({ stepMs: 40 }) });
+      const first = await trainShard(slow, shard(plan, 30), on.attempt());
+      const { revision, prefix } = first.checkpoint;
+      const key = what === 'commit' ? commitKey({ ...plan, revision, step: 30 }) : `${prefix}manifest.json`;
+      rot(server, key, 'no bytes, as after a power loss');
+      await expect(trainShard(slow, shard(plan, 60, first.checkpoint), on.attempt())).rejects.toMatchObject({
+        code: 'CheckpointDamaged',
+        details: { step: 30 },
+      });
+      const from = await recoverCheckpoint(slow, { plan, parent: null, revision: 0, belowStep: 30 }, on.attempt());
+      expect(from).toMatchObject({ step: 20, revision: 0 });
+      const last = await trainShard(slow, shard(plan, 60, from, 1), on.attempt());
+      expect(last.checkpoint).toMatchObject({ sha256: expected[60], revision: 1 });
+    },
+  );
 
   it('of everything leads back to the beginning', async () => {
     const plan = await planOf(store, runs());

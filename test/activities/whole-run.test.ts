@@ -4,19 +4,23 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { evaluate } from '../../activities/evaluate.ts';
 import { exportModel } from '../../activities/export-model.ts';
 import { toFailure } from '../../activities/failures.ts';
-import { plan } from '../../activities/plan.ts';
+import { hashOf, plan } from '../../activities/plan.ts';
 import { planPhase } from '../../activities/plan-phase.ts';
 import { sweep } from '../../activities/prune-checkpoints.ts';
 import { trainShard } from '../../activities/train-shard.ts';
 import type { PhasePlan, RunPlan } from '../../activities/types.ts';
 import { makeEmojiDataset } from '../../infra/emoji/make.ts';
+import { claimRun } from '../../src/checkpoint/claim.ts';
+import { importModel } from '../../src/checkpoint/hugging-face/import-model.ts';
 import { pinsOf } from '../../src/checkpoint/pins.ts';
 import type { CheckpointRef } from '../../src/checkpoint/types.ts';
+import { parseRecipe } from '../../src/recipe/parse.ts';
 import type { PhaseSettings } from '../../src/recipe/phase-settings.ts';
 import { RunnerError } from '../../src/runtime/errors.ts';
 import { sha256 } from '../../src/runtime/hash.ts';
 import type { S3ObjectStore } from '../../src/storage/s3.ts';
 import { createTrainerProcess } from '../../src/trainer/process.ts';
+import { tinyModel, tinyTensors, writeFolder } from '../checkpoint/hugging-face/tiny-folder.ts';
 import { startServer, type TestServer } from '../storage/versitygw.ts';
 import { type Hands, hands } from './fixture.ts';
 
@@ -55,6 +59,14 @@ describe('plan', () => {
     expect(sha256(await store.get(phase!.index.key))).toBe(phase!.index.sha256);
   });
 
+  it('takes a phase by any name that the recipe may have', async () => {
+    const recipe = smoke();
+    const [first] = recipe.phases;
+    recipe.phases = [{ ...first, name: 'constructor' }];
+    const { phases } = await planned('named', recipe);
+    expect(phases[0]).toMatchObject({ phase: 'constructor', origin: null, from: { step: 0, examples: 0 } });
+  });
+
   it('made again gives the same, and another recipe under the name is refused', async () => {
     const first = await planned('twice');
     const { $schema: _, ...same } = smoke();
@@ -69,6 +81,43 @@ describe('plan', () => {
       message: expect.stringContaining('data/nowhere'),
     });
     expect((await planned('free')).run).toBe('free');
+  });
+
+  it('takes the model from the checkpoint that a phase goes on from, and refuses another before the name is taken', async () => {
+    const folder = join(on.folder, 'tiny');
+    await writeFolder(folder, tinyTensors());
+    await importModel(store, folder, 'base', { scratch: on.folder, codeVersion: '0', attempt: 'a' });
+    const { model: _, ...rest } = smoke();
+    const phases = [{ name: 'tune', batch: 32, from: { run: 'base', phase: 'import' } }];
+    const size = { width: 6, depth: 2, mlp: 5, heads: 2 };
+    const other = { vision: { size, patch: 2, resolution: 4 }, text: { size: { ...size, width: 2 }, length: 4 } };
+    await expect(planned('tuned', { ...rest, model: other, phases })).rejects.toMatchObject({
+      code: 'RecipeInvalid',
+      message: expect.stringMatching(
+        /^The recipe has 4 problems:\n- model.vision.depth is 2, and base\/import@0, .* has 1; .*\n- model.text.depth is 2/,
+      ),
+    });
+    const { phases: plans, parameters } = await planned('tuned', { ...rest, phases });
+    expect((await read<PhaseSettings>(plans[0]!.settings.key)).model).toEqual(tinyModel);
+    expect(plans[0]!.origin).toMatchObject({ checkpoint: { run: 'base', step: 0 } });
+    expect(parameters).toBeGreaterThan(512_000);
+  });
+
+  it('lets a run go on that a release of before began with what is refused now, and says so', async () => {
+    const recipe = { ...smoke(), evaluate: { languages: ['en', 'tlh'] } };
+    const refused = /^evaluate.languages names "tlh", which no example below data\/emoji\/held-out\/ has; they have /;
+    await expect(planned('older', recipe)).rejects.toMatchObject({
+      code: 'DataContract',
+      message: expect.stringMatching(refused),
+    });
+    await claimRun(store, 'older', hashOf(parseRecipe(recipe)), recipe);
+    const said: string[] = [];
+    const log = { info() {}, warn: (_: object, message: string) => void said.push(message) };
+    const found = await plan(on.deps(store, { log }), { run: 'older', recipe }, on.attempt());
+    expect(found.evaluation).toMatchObject({ languages: ['en', 'tlh'] });
+    expect(said).toContainEqual(
+      expect.stringMatching(/^a release of before began this run: evaluate.languages names "tlh"/),
+    );
   });
 
   it('refuses what does not fit the device of a worker that trains, with what would help', async () => {
@@ -120,6 +169,9 @@ describe('plan', () => {
   });
 });
 
+/** A run of a schedule. */
+const branched = 'branched-2026-11-26T12:44:47Z';
+
 describe('a branch', () => {
   const recipe = () => ({
     ...smoke(),
@@ -143,7 +195,7 @@ describe('a branch', () => {
   });
 
   it('goes on from a checkpoint of its trunk, at another resolution or with images of any shape, the same again after a kill', async () => {
-    const { phases } = await planned('branched', recipe());
+    const { phases } = await planned(branched, recipe());
     const [trunk, naflex, branch] = phases as [PhasePlan, PhasePlan, PhasePlan];
     expect(trunk.branches).toEqual([15, 30]);
     expect(branch).toMatchObject({ origin: { phase: 'pretrain' }, from: { step: 15, examples: 480 } });
@@ -183,7 +235,7 @@ describe('a branch', () => {
     expect(any.checkpoint).toMatchObject({ phase: 'naflex', examples: 30 * 32 + 12 * 16 });
     expect(any.checkpoint.step).toBeGreaterThan(30 + 12);
     expect(await read(`${any.checkpoint.prefix}config.json`)).toMatchObject({ model_type: 'siglip2' });
-    const evaluation = (await planned('branched', recipe())).evaluation!;
+    const evaluation = (await planned(branched, recipe())).evaluation!;
     const input = { plan: naflex, evaluation, checkpoint: any.checkpoint };
     const { report } = await evaluate(on.deps(store, { trainer }), input, on.attempt());
     expect(report).toMatchObject({ zero_shot: { classes: expect.any(Number) } });
@@ -198,15 +250,15 @@ describe('a branch', () => {
   }, 120_000);
 
   it('is planned alone from the checkpoint that is there, and holds it until it has ended', async () => {
-    const alone = (phase: string | undefined, run = 'branched') =>
+    const alone = (phase: string | undefined, run = branched) =>
       planPhase(on.deps(store), { run, recipe: recipe(), ...(phase && { phase }) }, on.attempt());
     const found = await alone('finer');
     const origin = (found.origin as { checkpoint: CheckpointRef }).checkpoint;
-    expect(origin).toMatchObject({ run: 'branched', phase: 'pretrain', step: 15, revision: 2 });
-    expect(found.settings).toEqual((await planned('branched', recipe())).phases[2]!.settings);
-    const holders = async () => (await pinsOf(store, { run: 'branched', phase: 'pretrain' })).map(({ who }) => who);
-    expect(await holders()).toEqual(['branched.finer']);
-    await sweep(on.deps(store), { run: 'branched', plan: found }, on.attempt());
+    expect(origin).toMatchObject({ run: branched, phase: 'pretrain', step: 15, revision: 2 });
+    expect(found.settings).toEqual((await planned(branched, recipe())).phases[2]!.settings);
+    const holders = async () => (await pinsOf(store, { run: branched, phase: 'pretrain' })).map(({ who }) => who);
+    expect(await holders()).toEqual([`${branched}.finer`]);
+    await sweep(on.deps(store), { run: branched, plan: found }, on.attempt());
     expect(await holders()).toEqual([]);
     await expect(alone('finest')).rejects.toThrow(
       /^phase is "finest"; allowed, of this recipe: pretrain, naflex, finer$/,
@@ -222,17 +274,17 @@ describe('a branch', () => {
       ...smoke(),
       phases: [{ name: 'later', batch: 32, from, window: { from: { percent: 80 } } }],
     });
-    const [phase] = (await planned('borrower', later({ run: 'branched', phase: 'pretrain', step: 30 }))).phases as [
+    const [phase] = (await planned('borrower', later({ run: branched, phase: 'pretrain', step: 30 }))).phases as [
       PhasePlan,
     ];
     expect(phase).toMatchObject({
-      origin: { checkpoint: { run: 'branched', step: 30 } },
+      origin: { checkpoint: { run: branched, step: 30 } },
       from: { step: 30, examples: 960 },
     });
     expect(phase.to).toEqual({ step: 42, examples: 960 + 12 * 32 });
-    const missing = planned('nobody', later({ run: 'branched', phase: 'pretrain', step: 14 }));
+    const missing = planned('nobody', later({ run: branched, phase: 'pretrain', step: 14 }));
     await expect(missing).rejects.toThrow(
-      /phase later goes on from branched\/pretrain@14, and bucket test has no such/,
+      /phase later goes on from branched-2026-11-26T12:44:47Z\/pretrain@14, and bucket test has no such/,
     );
   });
 });

@@ -2,6 +2,7 @@ import { writeFile } from 'node:fs/promises';
 import { isRunnerError } from '../../src/runtime/errors.ts';
 import { exitCodes } from '../../src/runtime/exit-codes.ts';
 import { parseArguments } from './arguments.ts';
+import { benchLargeLosses } from './large-loss.ts';
 import { busyWarning, describeMachine, machineLine } from './machine.ts';
 import { measureMatmulPeak } from './matmul.ts';
 import { allNames, anyWanted } from './names.ts';
@@ -42,6 +43,7 @@ async function measure(): Promise<void> {
     described = machineLine(machine, peak.tensorflow);
     await benchSteps(options, peak, report);
   }
+  await benchLargeLosses(options, report);
   await benchTraces(options, report);
   await benchSelections(options, report);
   await benchServices(options, report);

@@ -2,11 +2,12 @@ import { readFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { parseRecipe } from '../../src/recipe/parse.ts';
 import type { PhaseSettings } from '../../src/recipe/phase-settings.ts';
-import type { Recipe } from '../../src/recipe/schema.ts';
+import type { Recipe, RecipeModel } from '../../src/recipe/schema.ts';
 import { phaseSettings } from '../../src/recipe/settings.ts';
 import type { StepName } from './names.ts';
 
-type Tower = Recipe['model']['vision']['size'];
+type Modelled = Recipe & { readonly model: RecipeModel };
+type Tower = RecipeModel['vision']['size'];
 interface Shape {
   readonly size: Tower;
   readonly patch: number;
@@ -34,9 +35,9 @@ const emojiVocabulary = 5_200;
 
 export const precisionOf = (variant: string) => (variant.startsWith('bf16') ? 'bf16' : 'f32');
 
-export function readEmojiRecipe(): Recipe {
+export function readEmojiRecipe(): Modelled {
   const file = fileURLToPath(new URL('../../infra/recipes/emoji.json', import.meta.url));
-  return parseRecipe(JSON.parse(readFileSync(file, 'utf8')));
+  return parseRecipe(JSON.parse(readFileSync(file, 'utf8'))) as Modelled;
 }
 
 /** What is trained under a name. The learning rate is constant, so that a peer needs no schedule. */
@@ -61,7 +62,17 @@ export function traceSettings(precision: 'f32' | 'bf16'): PhaseSettings {
   return phaseSettings(recipe, recipe.phases[0]!, { examples: 1_000_000, vocabulary: null });
 }
 
-function shapedRecipe(recipe: Recipe, shape: Omit<Shape, 'vocabulary'>): Recipe {
+/** B/16 as released with the sigmoid loss, at a batch that is embedded in micro-batches. */
+export function contrastSettings(precision: 'f32' | 'bf16', batch: number): PhaseSettings {
+  const shaped = shapedRecipe(readEmojiRecipe(), { size: 'B', patch: 16, resolution: 256, batch, length: 64 });
+  const recipe = { ...shaped, precision, accumulate: batch / 64 };
+  return phaseSettings(recipe, recipe.phases[0]!, {
+    examples: 1_000_000,
+    vocabulary: Array.from({ length: 8_000 }, (_, id) => id),
+  });
+}
+
+function shapedRecipe(recipe: Modelled, shape: Omit<Shape, 'vocabulary'>): Modelled {
   const { size, patch, resolution, batch, length } = shape;
   const model = { ...recipe.model, vision: { size, patch, resolution }, text: { ...recipe.model.text, size, length } };
   return { ...recipe, model, phases: [{ ...recipe.phases[0]!, batch }] };

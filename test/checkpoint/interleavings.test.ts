@@ -8,7 +8,7 @@ import { sweepRun } from '../../src/checkpoint/sweep.ts';
 import type { Commit } from '../../src/checkpoint/types.ts';
 import type { ObjectStore } from '../../src/storage/object-store.ts';
 import { MemoryStore } from '../data/memory-store.ts';
-import { startServer, type TestServer } from '../storage/versitygw.ts';
+import { startServer } from '../storage/versitygw.ts';
 import {
   type Actor,
   type Exploration,
@@ -20,10 +20,9 @@ import {
 import { makeSnapshot } from './snapshot.ts';
 
 // What is looked at once more is waited for between the two looks: here nothing changes by itself meanwhile.
-const pauses = vi.hoisted(() => ({ skipped: true }));
 vi.mock('node:timers/promises', async (original) => {
   const real = await original<typeof import('node:timers/promises')>();
-  return { ...real, setTimeout: (ms: number) => (pauses.skipped ? Promise.resolve() : real.setTimeout(ms)) };
+  return { ...real, setTimeout: (ms: number) => (vi.isFakeTimers() ? Promise.resolve() : real.setTimeout(ms)) };
 });
 
 // Random names are counted: a schedule that is done again meets the same.
@@ -36,9 +35,10 @@ vi.mock('node:crypto', async (original) => {
 const run = 'met';
 const at = { run, phase: 'pretrain', revision: 0, step: 10 };
 let snapshot: CheckpointToCommit;
+/** Times are in documents, and times that differ would be states that differ. */
+const stopTime = () => void vi.useFakeTimers({ toFake: ['Date'], now: new Date('2026-01-01T00:00:00Z') });
 beforeAll(async () => {
-  // Times are in documents, and times that differ would be states that differ.
-  vi.useFakeTimers({ toFake: ['Date'], now: new Date('2026-01-01T00:00:00Z') });
+  stopTime();
   const whole = await makeSnapshot({ run, step: 10, attempt: 'a' }, { floats: 4 });
   snapshot = { ...whole, state: whole.state.slice(0, 1), sidecars: [] };
 });
@@ -137,22 +137,25 @@ describe('in every order of their requests', () => {
 
 describe('a real store', () => {
   it('answers each request of such a schedule as the one in memory does', async () => {
-    pauses.skipped = false;
+    vi.useRealTimers();
     const server = await startServer();
     const store = server.store();
+    const prepare = [nothing, uploaded, committed];
     try {
-      for (const [, of] of cases) {
+      for (const [i, [, of]] of cases.entries()) {
+        stopTime();
         const { ends } = await everyInterleaving(of);
-        const prepare = [nothing, uploaded, committed][cases.findIndex(([, one]) => one === of)]!;
-        for (let i = 0; i < ends.length; i += Math.ceil(ends.length / 4)) {
+        // It knows the time, and when something was written.
+        vi.useRealTimers();
+        for (let end = 0; end < ends.length; end += Math.ceil(ends.length / 4)) {
           for await (const { key } of store.list('runs/')) await store.purge(key);
           const world = async () => {
             names.next = 0;
-            await prepare(store);
+            await prepare[i]!(store);
             return { store, contents: () => '' };
           };
-          const there = await replay({ ...of, world }, ends[i]!.moves);
-          expect(there.trace).toEqual(ends[i]!.trace);
+          const there = await replay({ ...of, world }, ends[end]!.moves);
+          expect(there.trace).toEqual(ends[end]!.trace);
         }
       }
     } finally {

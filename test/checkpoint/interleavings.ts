@@ -28,7 +28,7 @@ export interface World {
 export interface Scheduled<T> {
   readonly moves: readonly Move[];
   readonly outcomes: readonly Outcome<T>[];
-  /** Every request and its answer, in their order. */
+  /** Every request and its answer, in their order; of what was read how much it was. */
   readonly trace: readonly string[];
   readonly world: World;
 }
@@ -68,10 +68,14 @@ export async function everyInterleaving<T>(of: Exploration<T>): Promise<{ states
   return { states: seen.size, ends };
 }
 
-/** One schedule, on another world: for comparing what the world answers. */
+/** One schedule, on another world: for comparing what the world answers, as far as the actors go the same way there. */
 export async function replay<T>(of: Exploration<T>, moves: readonly Move[]): Promise<Scheduled<T>> {
   const running = await begin(of);
-  for (const move of moves) await running.go(move);
+  for (const move of moves) {
+    if (!running.possible().some(({ actor, dies }) => actor === move.actor && dies === move.dies)) break;
+    await running.go(move);
+  }
+  running.abandon();
   return running.end();
 }
 
@@ -114,8 +118,8 @@ function startActor<T>(actor: Actor<T>, store: ObjectStore, tell: (line: string)
       waiting = resolve;
       settle();
     });
-  const answered = (line: string) => {
-    answers.push(line);
+  const answered = (line: string, body = '') => {
+    answers.push(line + body);
     tell(line);
   };
   const call = async (name: string, args: unknown[]) => {
@@ -123,7 +127,7 @@ function startActor<T>(actor: Actor<T>, store: ObjectStore, tell: (line: string)
     await turn();
     try {
       const answer = await (store[name as 'head'] as (...all: unknown[]) => Promise<unknown>).apply(store, args);
-      answered(`${asked}: ${told(answer)}`);
+      answered(`${asked}: ${told(answer)}`, Buffer.isBuffer(answer) ? hash(answer.toString()) : '');
       return answer;
     } catch (error) {
       answered(`${asked}: ${(error as { code?: string }).code ?? error}`);
@@ -178,7 +182,7 @@ function startActor<T>(actor: Actor<T>, store: ObjectStore, tell: (line: string)
 
 const told = (answer: unknown): string =>
   Buffer.isBuffer(answer)
-    ? hash(answer.toString())
+    ? `${answer.length} bytes`
     : answer === null || answer === undefined
       ? String(answer)
       : `${(answer as { bytes?: number }).bytes ?? 'written'}`;

@@ -85,25 +85,27 @@ describe('siglip2', () => {
     ]);
   });
 
-  it('plan says what a recipe takes, with the data left out when it is not there', async () => {
-    const { code, out } = await type('plan', 'infra/recipes/smoke.json');
-    expect(code).toBe(0);
-    expect(out).toMatch(
-      /phase pretrain: 60 steps, 1,920 examples\n.* parameters .*\n {4}3 shards, at most 6 checkpoints/,
-    );
-    expect(out).toMatch(
-      /about [\d.]+ [MG]B of memory at the peak of a step, of [\d.]+ GB\n {4}[\d.]+e\d+ floating-point/,
-    );
-    const smaller = join(tmpdir(), `full-${process.pid}.json`);
+  it('plan is wrong of data that are not there, and of memory, in one answer; and says first what it could not look at', async () => {
+    const larger = join(folder, 'full.json');
     const recipe = JSON.parse(readFileSync('infra/recipes/smoke.json', 'utf8'));
     recipe.model.text.vocabulary = 'full';
-    writeFileSync(smaller, JSON.stringify(recipe));
-    const refused = await type('plan', smaller, '--gpu-memory', '0.1');
-    expect([refused.code, refused.said]).toEqual([
-      1,
-      expect.stringMatching(/^phase pretrain needs about [\d.]+ GB at the peak of a step, and the GPU has 0.1 GB; /),
-    ]);
-    expect(out).toMatch(/The data was not looked at: data: no .tar shards below data\/emoji\/train/);
+    writeFileSync(larger, JSON.stringify(recipe));
+    const refused = await type('plan', larger, '--gpu-memory', '0.1');
+    expect([refused.code, refused.out]).toEqual([1, '']);
+    expect(refused.said).toMatch(
+      /^The recipe has 3 problems:\n- data: no .tar shards below data\/emoji\/train.*\n- data: no .tar shards below data\/emoji\/held-out.*\n- phase pretrain needs about [\d.]+ GB at the peak of a step, and the GPU has 0.1 GB; /,
+    );
+    // A mark of its encoding is no part of it.
+    writeFileSync(larger, `\uFEFF${JSON.stringify(recipe)}`);
+    const away = await typeAt('http://127.0.0.1:1', 'plan', larger, '--speed', '1e10');
+    expect([away.code, away.said]).toEqual([3, '']);
+    expect(away.out).toMatch(
+      /^Not looked at: the data and the checkpoints in the bucket, since no answer from http:\/\/127.0.0.1:1 .*\nThe recipe is right as far as it could be looked at.\n {2}look at this: texts are 8 tokens long: .*\n {2}phase pretrain: 60 steps, 1,920 examples\n/,
+    );
+    expect(away.out).toMatch(
+      /about [\d.]+ [MG]B of memory at the peak of a step, of [\d.]+ GB\n {4}[\d.]+e\d+ floating-point/,
+    );
+    expect(away.out).toMatch(/ {2}about .* of training in all, at 1.0e10 operations a second, as --speed says\n/);
   });
 
   it('fails in a sentence, with exit code 1 and no stack', async () => {
@@ -162,7 +164,7 @@ describe('siglip2', () => {
   it('plan lists every mistake of a recipe, and says what is no JSON', async () => {
     const file = join(folder, 'recipe.json');
     writeFileSync(file, '{"version": 2, "phases": []}');
-    expect((await type('plan', file)).said).toMatch(/^The recipe has 5 problems:\n- version is 2; allowed: 1\n/);
+    expect((await type('plan', file)).said).toMatch(/^The recipe has \d problems:\n- version is 2; allowed: 1\n/);
     writeFileSync(file, '{');
     expect((await type('plan', file)).said).toMatch(/recipe.json is no JSON: /);
   });

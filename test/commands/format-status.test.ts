@@ -1,13 +1,17 @@
 import { describe, expect, it } from 'vitest';
+import type { ShardResult } from '../../activities/types.ts';
 import { formatStatus } from '../../src/commands/format-status.ts';
 import type { PendingWork, RunStatus } from '../../src/commands/run-status.ts';
 import { type PhaseState, statusOf } from '../../workflows/messages.ts';
+import type { PhaseResult } from '../../workflows/results.ts';
 import { planOf, resultOf } from '../workflows/harness.ts';
 
 const statusWith = (objectives?: Record<string, number>): RunStatus => ({
   run: 'first',
   temporal: 'RUNNING',
   workflow: null,
+  workerSecondsAgo: null,
+  result: null,
   pending: [],
   newest: {
     run: 'first',
@@ -28,6 +32,25 @@ it('tells the loss of each objective where there are several, and one loss of ol
   expect(formatStatus(statusWith())).toContain('loss 4.500, 100 examples/s');
 });
 
+it('tells the mean loss since the last record where that is more than one step, and what is odd about the machine', () => {
+  const status = statusWith({ 'loss/sigmoid': 4.5 });
+  const { newest } = status;
+  const withMean = (mean: number) => ({
+    ...status,
+    newest: { ...newest!, metrics: { ...newest!.metrics, figures: { 'loss/mean': mean } } },
+  });
+  expect(formatStatus(withMean(4.61))).toContain('loss 4.500, mean loss 4.610, 100 examples/s');
+  expect(formatStatus(withMean(4.5))).toContain('loss 4.500, 100 examples/s');
+  const live = { step: 41, loss: 4.25, figures: { 'loss/mean': 4.75 }, remark: 'this CPU (avx2) is another' };
+  const work: PendingWork = {
+    ...{ activity: 'trainShard', activityId: '7', workflowId: 'first/pretrain', paused: false, phase: 'pretrain' },
+    ...{ attempt: 1, waiting: false, lastFailure: null, live, beatSecondsAgo: 0, nextAttemptSeconds: null },
+  };
+  const text = formatStatus({ ...withMean(4.61), pending: [work] });
+  expect(text).toContain('step 41, loss 4.250, mean loss 4.750, 100 examples/s');
+  expect(text).toContain('\n  trainShard\n  this CPU (avx2) is another\n');
+});
+
 it('tells of a phase of curation what the chosen are worth, and from which sources they come', () => {
   const figures = {
     'loss/sigmoid': 4.5,
@@ -46,6 +69,32 @@ it('tells of a phase of curation what the chosen are worth, and from which sourc
   expect(formatStatus(statusWith({ 'loss/sigmoid': 4.5 }))).not.toContain('curation');
 });
 
+it('tells what was not used of the data, and why', () => {
+  const plan = { ...planOf('first', 80, 10), phase: 'acid' };
+  const last = resultOf({ plan, revision: 0, parent: null, from: null, toStep: 40 }, 40);
+  const reasons = [
+    { reason: 'the JSON member has NaN, which is not JSON', members: 7, example: 'd/1.tar a: behind "x", character 9' },
+    { reason: 'other reasons', members: 1, example: '' },
+  ];
+  const of = (skipped: ShardResult['skipped']) => {
+    const report = { phase: 'acid', state: 'training' as const, from: 0, total: 80, revision: 0, batch: 4 };
+    const status = statusOf(
+      'first',
+      'training',
+      { ...report, last: { ...last, ...(skipped && { skipped }) } },
+      4,
+      null,
+      0,
+    );
+    return formatStatus({ ...statusWith(), workflow: status });
+  };
+  expect(of({ members: 8, of: 16, reasons })).toContain(
+    '\n  not used: 8 of 16 members of the data: 7 the JSON member has NaN, which is not JSON (d/1.tar a: behind "x", character 9); 1 other reasons\n',
+  );
+  expect(of({ members: 10_000, orMore: true, reasons })).toContain('  not used: 10000 or more members of the data: 7 ');
+  expect(of(undefined)).not.toContain('not used');
+});
+
 describe('where two phases are open', () => {
   // pretrain is at 60 of 90, with the newest checkpoint of the run; acid began later, and is at 40 of 80.
   const report = (phase: string, state: PhaseState, step: number, total: number) => {
@@ -57,7 +106,7 @@ describe('where two phases are open', () => {
   const committed = { ...statusWith({ 'curation/chosen': 1, 'curation/rejected': 0 }).newest!, step: 60 };
   const shard = (phase: string | null, live: PendingWork['live']): PendingWork => ({
     ...{ activity: 'trainShard', activityId: '7', workflowId: `first/${phase}`, paused: false, phase, attempt: 1 },
-    ...{ waiting: false, lastFailure: null, live, beatSecondsAgo: 0 },
+    ...{ waiting: false, nextAttemptSeconds: null, lastFailure: null, live, beatSecondsAgo: 0 },
   });
   const lines = (status: Partial<RunStatus>) =>
     formatStatus({ ...statusWith(), newest: committed, ...status }, Date.parse('2026-01-01T00:01:00Z')).split('\n');
@@ -93,5 +142,64 @@ describe('where two phases are open', () => {
   it('takes what a phase that was started alone does for its own', () => {
     const alone = { workflow: shown('training'), pending: [shard(null, { step: 44, loss: 2 })] };
     expect(lines(alone)[1]).toBe('  phase acid, step 44 of 80 (55.0 %), loss 2.000');
+  });
+});
+
+describe('what a person goes by', () => {
+  const report = { phase: 'pretrain', from: 0, total: 90, revision: 0, batch: 4, last: null };
+  const at = (state: PhaseState) => statusOf('first', state, { ...report, state }, 4, null, 0);
+  const lines = (status: Partial<RunStatus>) => formatStatus({ ...statusWith(), newest: null, ...status }).split('\n');
+  const queued = { activity: 'trainShard', activityId: '7', workflowId: 'first/pretrain', paused: false } as const;
+  const work = { ...queued, phase: 'pretrain', attempt: 1, waiting: true, lastFailure: null, live: null } as const;
+
+  it('tells a shard that is queued from one that is tried again, and when', () => {
+    const pending = (change: Partial<PendingWork>) =>
+      lines({
+        workflow: at('training'),
+        pending: [{ ...work, nextAttemptSeconds: null, beatSecondsAgo: null, ...change }],
+      });
+    expect(pending({})[2]).toBe('  trainShard: queued');
+    expect(
+      pending({ attempt: 3, nextAttemptSeconds: 12, lastFailure: 'no answer from the store' }).slice(2, 4),
+    ).toEqual(['  trainShard, attempt 3: tried again in 12 s', '  before that: no answer from the store']);
+  });
+
+  it('says that no worker answers only when none does', () => {
+    expect(lines({})[1]).toBe('  no worker answers: npm run worker starts one');
+    expect(lines({ workerSecondsAgo: 40 })[1]).toBe(
+      '  no answer within 2 s: the worker, last heard of 40 s ago, is busy or has just gone',
+    );
+    expect(lines({ temporal: 'COMPLETED' })[1]).toBe('  no checkpoint yet');
+  });
+
+  it('names every command that a phase which stands still goes on with', () => {
+    const update = '  go on with: temporal workflow update execute --workflow-id first --name ';
+    const other = 'or --name retryPhase to go on with other settings, or --name abandonPhase';
+    expect(lines({ workflow: at('paused') })[2]).toBe(`${update}resume, ${other}`);
+    expect(lines({ workflow: at('limit') })[2]).toBe(`${update}setLimits, ${other}`);
+    expect(lines({ workflow: at('waiting') })[2]).toBe(`${update}retryPhase, or --name abandonPhase`);
+  });
+
+  it('shows what a run that is done has become', () => {
+    const figures = { classes: 1594, examples: 1594, left_out: 0, top1: 0.112, top5: 0.309, chance: 0.001 };
+    const recall = { r1: 0.118, r5: 0.3, r10: 0.4, chance_r1: 0.001 };
+    const evaluation = {
+      zero_shot: { language: 'en', ...figures, times_chance: 179, by_language: { en: figures, de: { top1: 0.028 } } },
+      retrieval: { image_to_text: recall, text_to_image: { ...recall, r1: 0.12 } },
+    };
+    const phase = {
+      phase: 'pretrain',
+      checkpoint: { step: 240 },
+      evaluation: { key: 'k', report: evaluation },
+      export: { uri: 's3://siglip2/runs/first/export/pretrain-240/' },
+    } as unknown as PhaseResult;
+    const result = { run: 'first', data: { examples: 9, corrupt: 0 }, phases: [phase, { ...phase, evaluation: null }] };
+    expect(lines({ temporal: 'COMPLETED', result }).slice(1, 6)).toEqual([
+      '  pretrain@240: zero-shot top-1 11.2 % (179 times chance), top-5 30.9 %, 1594 classes, image to text R@1 11.8 %, text to image R@1 12.0 %, texts in en',
+      '    other languages, top-1: de 2.8 %',
+      '    export s3://siglip2/runs/first/export/pretrain-240/',
+      '  pretrain@240',
+      '    export s3://siglip2/runs/first/export/pretrain-240/',
+    ]);
   });
 });

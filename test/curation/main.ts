@@ -11,7 +11,8 @@ import { metricsPrefix } from '../../src/checkpoint/keys.ts';
 import type { EvaluationReport } from '../../src/evaluate/report.ts';
 import { endProcess } from '../../src/runtime/end-process.ts';
 import { S3ObjectStore } from '../../src/storage/s3.ts';
-import type { RecipeResult, siglip2Recipe } from '../../workflows/recipe.ts';
+import type { siglip2Recipe } from '../../workflows/recipe.ts';
+import type { RecipeResult } from '../../workflows/results.ts';
 import { type CurationOptions, curationProgram } from './arguments.ts';
 import { margin, type Outcome, table } from './outcome.ts';
 

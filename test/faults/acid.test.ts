@@ -7,7 +7,7 @@ import { findCommits } from '../../src/checkpoint/commits.ts';
 import { parseScoreKey, runPrefix } from '../../src/checkpoint/keys.ts';
 import { findUnreferenced } from '../../src/checkpoint/sweep.ts';
 import { fetchMetrics } from '../../src/commands/fetch-metrics.ts';
-import type { RecipeResult } from '../../workflows/recipe.ts';
+import type { RecipeResult } from '../../workflows/results.ts';
 import { hands } from '../activities/fixture.ts';
 import { acidRecipe, type Site, startSite, type Victim, Watched } from './harness.ts';
 import { verifyCommits } from './verify.ts';

@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { afterAll, beforeAll, expect, it } from 'vitest';
 import { findUnreferenced } from '../../src/checkpoint/sweep.ts';
 import { fetchMetrics } from '../../src/commands/fetch-metrics.ts';
-import { graphRecipe, type Site, startSite } from './harness.ts';
+import { graphRecipe, type Site, startSite, until } from './harness.ts';
 import { verifyCommits } from './verify.ts';
 
 const patience = 600_000;
@@ -18,7 +18,13 @@ afterAll(() => site?.stop(), patience);
 it(
   'the phase graph of the paper runs on real pictures, every phase to its end, and each is evaluated and exported',
   async () => {
-    const { phases } = await (await site.start('graph', graphRecipe())).result();
+    const run = await site.start('graph', graphRecipe());
+    let shown = '';
+    await until(async () => {
+      shown = await site.metrics();
+      return shown.includes('phase="distill"');
+    });
+    const { phases } = await run.result();
     expect(phases.map(({ phase, checkpoint }) => [phase, checkpoint.step, checkpoint.examples])).toEqual([
       ['pretrain', 80, 80 * 32],
       ['distill', 100, 100 * 32],
@@ -42,7 +48,6 @@ it(
     }
     await verifyCommits(site.store, 'graph');
     expect(await findUnreferenced(site.store, 'graph')).toEqual([]);
-    const shown = await site.metrics();
     expect(shown).toMatch(/siglip2_loss\{[^}]*phase="distill"[^}]*run="graph"[^}]*\} \d/);
     expect(shown).toMatch(/temporal_activity_execution_latency/);
     const figures = mkdtempSync(join(tmpdir(), 'figures-'));

@@ -11,7 +11,8 @@ import { silent } from '../../infra/setup/progress.ts';
 import { findCommits } from '../../src/checkpoint/commits.ts';
 import { isAlive, type ProcessName } from '../../src/runtime/services-state.ts';
 import { S3ObjectStore } from '../../src/storage/s3.ts';
-import type { RecipeResult, siglip2Recipe } from '../../workflows/recipe.ts';
+import type { siglip2Recipe } from '../../workflows/recipe.ts';
+import type { RecipeResult } from '../../workflows/results.ts';
 import type { Trouble } from './schedule.ts';
 import { startWeather, type Weather } from './weather.ts';
 
@@ -125,8 +126,7 @@ async function startTroubled(folder: string, services: Services): Promise<Troubl
     SIGLIP2_STATE: folder,
     AWS_ENDPOINT_URL: `http://127.0.0.1:${s3.port}`,
     TEMPORAL_ADDRESS: `127.0.0.1:${temporal.port}`,
-    NODE_OPTIONS: `--import ${new URL('no-space.mjs', import.meta.url).href}`,
-    SIGLIP2_NO_SPACE: full,
+    NODE_OPTIONS: `--import ${new URL(`no-space.mjs?while=${encodeURIComponent(full)}`, import.meta.url).href}`,
   });
   return {
     worker,

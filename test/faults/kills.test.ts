@@ -1,4 +1,8 @@
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { fetchMetrics } from '../../src/commands/fetch-metrics.ts';
 import { isAlive } from '../../src/runtime/services-state.ts';
 import { type Site, startSite, tinyRecipe, Watched } from './harness.ts';
 import { latestStep, verifyCommits } from './verify.ts';
@@ -6,25 +10,61 @@ import { latestStep, verifyCommits } from './verify.ts';
 const patience = 600_000;
 const total = 800;
 let site: Site;
-/** What the undisturbed run ends with. */
+/** What the undisturbed run ends with, and the curve that it draws. */
 let expected: string;
+let curve: readonly object[];
 
 beforeAll(async () => {
   site = await startSite();
   const run = await site.start('undisturbed', tinyRecipe());
   expected = (await run.result()).phases[0]!.checkpoint.sha256;
+  curve = await curveOf('undisturbed');
+  expect(curve).toHaveLength(total);
+  expect(curve.at(-1)).toMatchObject({
+    step: total,
+    'loss/mean': expect.any(Number),
+    learningRate: expect.any(Number),
+  });
 }, patience);
 afterAll(() => site?.stop(), patience);
 
 const start = async (run: string) => new Watched(site, await site.start(run, tinyRecipe()));
 
-/** It ends, every commit is whole and follows the one before, and the last is the undisturbed one. */
+/** Of a worker's environment its trainer has what it needs. Linux alone shows it. */
+function expectFewVariables(trainer: number, worker: number): void {
+  if (process.platform !== 'linux') return;
+  const names = (pid: number) =>
+    readFileSync(`/proc/${pid}/environ`, 'utf8')
+      .split('\0')
+      .map((line) => line.split('=')[0]);
+  expect(names(worker)).toEqual(expect.arrayContaining(['SIGLIP2_METRICS', 'TEMPORAL_ADDRESS', 'AWS_ENDPOINT_URL']));
+  expect(names(trainer)).toContain('AWS_ENDPOINT_URL');
+  expect(names(trainer).filter((name) => /^(TEMPORAL_|SIGLIP2_METRICS|npm_)/.test(name!))).toEqual([]);
+}
+
+/** What `siglip2 metrics` fetches, without what every run of a machine has its own of: times, rates and memory. */
+async function curveOf(run: string): Promise<object[]> {
+  const folder = mkdtempSync(join(tmpdir(), 'curve-'));
+  try {
+    await fetchMetrics(site.store, run, folder);
+    const lines = readFileSync(join(folder, 'pretrain.jsonl'), 'utf8').trim().split('\n');
+    const own = /^(time|examplesPerSecond|dataWaitShare|memory\/.*)$/;
+    return lines.map((line) =>
+      Object.fromEntries(Object.entries(JSON.parse(line) as object).filter(([name]) => !own.test(name))),
+    );
+  } finally {
+    rmSync(folder, { recursive: true });
+  }
+}
+
+/** It ends, every commit is whole and follows the one before, and the last is the undisturbed one, as is its curve. */
 async function expectUndisturbed({ name, result }: Watched): Promise<void> {
   expect((await result).phases[0]!.checkpoint).toMatchObject({ step: total, sha256: expected });
   const commits = await verifyCommits(site.store, name);
   expect(commits.filter(({ step }) => step % 40 !== 0)).toEqual([]);
   expect(commits.at(-1)).toMatchObject({ step: total, sha256: expected });
   expect(await latestStep(site.store, name, 'pretrain')).toBe(total);
+  expect(await curveOf(name)).toEqual(curve);
 }
 
 describe('a run ends by itself, with the state of an undisturbed run of another name, after kill -9 of', () => {
@@ -35,6 +75,7 @@ describe('a run ends by itself, with the state of an undisturbed run of another 
       expect(await run.reach(200)).toBeLessThan(total);
       const first = site.trainer()!;
       expect(isAlive(first)).toBe(true);
+      expectFewVariables(first.pid, site.process('worker')!.pid);
       const worker = site.kill('worker');
       await run.until(() => !isAlive(first));
       // By itself: no other trainer had the device yet.

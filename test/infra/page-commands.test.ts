@@ -9,7 +9,7 @@ import { parseRecipe } from '../../src/recipe/parse.ts';
 import { searchAttributes } from '../../src/runtime/search-attributes.ts';
 import { workerProgram } from '../../src/worker-program.ts';
 import * as workflows from '../../workflows/index.ts';
-import { wishProblem } from '../../workflows/steering.ts';
+import { wishProblem } from '../../workflows/wishes.ts';
 import { parseArguments } from '../bench/arguments.ts';
 import { curationProgram } from '../curation/arguments.ts';
 import { faultsProgram } from '../faults/arguments.ts';

@@ -40,7 +40,7 @@ describe('environment variables', () => {
     const direct = [
       ...found(/\benv\.([A-Za-z_]\w*)(?!\w*\()/g),
       ...found(/\benv\[['"](\w+)['"]\]/g),
-      ...[...source.matchAll(/\{([^{}]*)\} = (?:process\.)?env\b/g)].flatMap(([, names]) =>
+      ...[...source.matchAll(/\{([^{}]*)\}(?: = (?:process\.)?env\b|: NodeJS\.ProcessEnv)/g)].flatMap(([, names]) =>
         [...names!.matchAll(/([A-Z]\w+)/g)].map(([, name]) => name!),
       ),
     ];

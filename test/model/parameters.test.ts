@@ -1,7 +1,9 @@
 import { describe, expect, it } from 'vitest';
+import { decoderSpecs } from '../../src/model/decoder-parameters.ts';
 import { initialise } from '../../src/model/initialise.ts';
 import { parameterCount, parameterSpecs } from '../../src/model/parameters.ts';
 import { fullVocabulary, type SizeName, textSizeFor, towerSizes } from '../../src/model/sizes.ts';
+import { maskedPrediction } from '../../src/objectives/masked-prediction.ts';
 
 const configOf = (size: SizeName, patch: number, resolution: number) => ({
   vision: { ...towerSizes[size], patch, resolution },
@@ -85,6 +87,18 @@ describe('initialisation', () => {
     const { std, max } = start((name) => name.endsWith('patch_embedding.weight'));
     expect(std).toBeCloseTo(1 / Math.sqrt(768), 3);
     expect(max).toBeLessThanOrEqual((2 / Math.sqrt(768)) * 1.137);
+  });
+
+  it("draws the decoder's attention as flax does by default, by its inputs alone, and starts the mask token at zero", () => {
+    const { vision, text } = configOf('g-opt', 16, 256);
+    const specs = decoderSpecs({ vision, text }, { depth: 1 });
+    const keys = specs.find(({ name }) => name === 'decoder.layers.0.encoder_attn.k_proj.weight')!;
+    expect(keys.init).toEqual({ kind: 'lecun', fanIn: 1536 });
+    const values = initialise(1, { ...keys, shape: [512, 1536] });
+    const std = Math.sqrt(values.reduce((a, b) => a + b ** 2, 0) / values.length);
+    expect(std).toBeCloseTo(1 / Math.sqrt(1536), 4);
+    const token = maskedPrediction.parameters({} as never, { vision, text }).find(({ name }) => name === 'mask_token')!;
+    expect(initialise(1, token)).toEqual(new Float32Array(1536));
   });
 
   it('starts the temperature at log 10 and the bias where the recipe says', () => {

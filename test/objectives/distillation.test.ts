@@ -1,7 +1,8 @@
+import type { Tensor } from '@tensorflow/tfjs';
 import { describe, expect, it } from 'vitest';
 import { compile } from '../../src/compile/program.ts';
 import { dinoHead, dinoHeadSpecs } from '../../src/model/dino-head.ts';
-import { distillationLoss, nextCenter } from '../../src/objectives/distillation.ts';
+import { distil, distillationLoss, headChunk } from '../../src/objectives/distillation.ts';
 import { randomStream } from '../../src/runtime/random.ts';
 import { tf } from '../../src/runtime/tensorflow.ts';
 
@@ -75,12 +76,6 @@ describe('the distillation loss', () => {
     program.dispose();
     expect(result.loss![0]).toBeCloseTo(slowLoss(student), 5);
   });
-
-  it('moves the centre by a tenth of the way to the mean of the teacher', () => {
-    const next = nextCenter(tf.tensor1d([1, 0]), tf.tensor2d([3, 1, 5, -3], [2, 2]), settings);
-    // 0.9 (1, 0) + 0.1 (4, -1)
-    expect([...next.dataSync()]).toEqual([expect.closeTo(1.3, 6), expect.closeTo(-0.1, 6)]);
-  });
 });
 
 describe('the head', () => {
@@ -122,5 +117,76 @@ describe('the head', () => {
     const longer = { ...p, 'head.last_layer.weight_v': p['head.last_layer.weight_v']!.mul(7) };
     const [a, b] = [p, longer].map((p) => dinoHead(p, 'head', tf.tensor2d(x, [2, 3])).dataSync());
     expect([...b!]).toEqual([...a!].map((value) => expect.closeTo(value, 6)));
+  });
+});
+
+describe('self-distillation in chunks', () => {
+  // 6 images with 4 patches, of which 2 are masked, 3 wide.
+  const [images, patches, masked, width] = [6, 4, 2, 3];
+  const specs = dinoHeadSpecs('head', width, settings);
+  const size = (shape: readonly number[]) => shape.reduce((a, b) => a * b, 1);
+  const values = (who: string) =>
+    Object.fromEntries(specs.map(({ name, shape }) => [name, draw(size(shape), `${who}/${name}`)]));
+  const [own, taught] = [values('student'), values('teacher')];
+  const tensors = (all: Record<string, number[]>) =>
+    Object.fromEntries(specs.map(({ name, shape }) => [name, tf.tensor(all[name]!, [...shape])]));
+  const student = draw(images * masked * width, 'student rows');
+  const seen = draw(images * patches * width, 'teacher rows');
+  const targets = Array.from({ length: images }, (_, b) => [b % 3, 3]).flat();
+
+  /** Loss, centre, and the gradients of the rows of the student and of its head. */
+  function found(chunk: number | 'unchunked'): number[][] {
+    const p = tensors(own);
+    const teacher = tensors(taught);
+    const [center_K, teacher_BTxD] = [tf.tensor1d(center), tf.tensor2d(seen, [images * patches, width])];
+    const inputs = [tf.tensor2d(student, [images * masked, width]), ...Object.values(p)];
+    const aside: Tensor[] = [];
+    const { value, grads } = tf.valueAndGrads((student_BSxD: Tensor, ...head: Tensor[]) => {
+      const trained = Object.fromEntries(Object.keys(p).map((name, i) => [name, head[i]!]));
+      if (chunk === 'unchunked') {
+        const all = dinoHead(teacher, 'head', teacher_BTxD);
+        const rows = tf.tensor1d(
+          targets.map((patch, i) => Math.floor(i / masked) * patches + patch),
+          'int32',
+        );
+        aside.push(tf.keep(center_K.mul(0.9).add(all.mean(0).mul(0.1))));
+        return distillationLoss(
+          tf.gather(all, rows),
+          center_K,
+          dinoHead(trained, 'head', student_BSxD),
+          settings,
+        ) as never;
+      }
+      const targets_BS = tf.tensor2d(targets, [images, masked], 'int32');
+      const given = { head: 'head', p: trained, teacher, student_BSxD, teacher_BTxD, center_K, images, targets_BS };
+      const { loss, center_K: next } = distil(given, settings, chunk);
+      aside.push(tf.keep(next.clone()));
+      return loss as never;
+    })(inputs as never);
+    return [value, ...aside, ...(grads as unknown as Tensor[])].map((tensor) => [...tensor.dataSync()]);
+  }
+
+  it.each([1, 2, 3, 6])('of %i images gives loss, centre and gradients of all at once', (chunk) => {
+    const expected = found('unchunked');
+    expect(expected[0]![0]).toBeGreaterThan(0.5);
+    expect(found(chunk)).toEqual(expected.map((values) => values.map((value) => expect.closeTo(value, 5))));
+  });
+
+  it('moves the centre by a tenth of the way to the mean of the teacher', () => {
+    const all = dinoHead(
+      tensors(taught),
+      'head',
+      tf.tensor2d(seen, [images * patches, width]),
+    ).arraySync() as number[][];
+    const mean = center.map((_, k) => all.reduce((sum, row) => sum + row[k]!, 0) / all.length);
+    expect(found(2)[1]).toEqual(center.map((c, k) => expect.closeTo(0.9 * c + 0.1 * mean[k]!, 6)));
+  });
+
+  it('takes a divisor of the images whose logits are 134 MB: two of B/16 with the head of patches', () => {
+    expect(headChunk(64, 256 + 128, 32_768)).toBe(2);
+    expect(headChunk(64, 9, 65_536)).toBe(32);
+    expect(headChunk(7, 384, 32_768)).toBe(1);
+    expect(headChunk(4096, 1 + 8, 65_536)).toBe(32);
+    expect(headChunk(12, 4096 + 2048, 32_768)).toBe(1);
   });
 });

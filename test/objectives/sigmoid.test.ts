@@ -23,21 +23,30 @@ function slowLoss({ images, texts, logit_scale, logit_bias }: Inputs): number {
   return sum / n;
 }
 
-const loss = (images: number[], texts: number[], count: number, of: number, p: { scale: number; bias: number }) =>
+const loss = (
+  images: number[],
+  texts: number[],
+  count: number,
+  of: number,
+  p: { scale: number; bias: number },
+  chunk = count,
+) =>
   sigmoidLoss(
     { logit_scale: tf.tensor1d([p.scale]), logit_bias: tf.tensor1d([p.bias]) },
     tf.tensor2d(images, [count, of]),
     tf.tensor2d(texts, [count, of]),
+    chunk,
   ).dataSync()[0]!;
 
 describe('the sigmoid loss', () => {
-  it('is that of a loop over pairs', () => {
-    expect(loss(inputs.images, inputs.texts, n, width, { scale: 0.7, bias: -1.3 })).toBeCloseTo(slowLoss(inputs), 5);
+  it.each([1, 2, 5])('of %i images at a time is that of a loop over pairs', (chunk) => {
+    const p = { scale: 0.7, bias: -1.3 };
+    expect(loss(inputs.images, inputs.texts, n, width, p, chunk)).toBeCloseTo(slowLoss(inputs), 5);
   });
 
-  it('has the gradients that differences of the loop have', () => {
+  it.each([2, 5])('of %i images at a time has the gradients that differences of the loop have', (chunk) => {
     const gradients = tf.grads((images, texts, logit_scale, logit_bias) =>
-      sigmoidLoss({ logit_scale: logit_scale!, logit_bias: logit_bias! }, images!, texts!),
+      sigmoidLoss({ logit_scale: logit_scale!, logit_bias: logit_bias! }, images!, texts!, chunk),
     )(
       [
         tf.tensor2d(inputs.images, [n, width]),

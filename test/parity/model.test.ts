@@ -1,6 +1,6 @@
 import type { Tensor } from '@tensorflow/tfjs';
 import { beforeAll, describe, expect, it } from 'vitest';
-import { l2Normalise } from '../../src/model/layers.ts';
+import { l2Normalise } from '../../src/compile/ops/l2-normalise.ts';
 import { parameterSpecs } from '../../src/model/parameters.ts';
 import { textTower } from '../../src/model/text-tower.ts';
 import { visionTower } from '../../src/model/vision-tower.ts';

@@ -199,7 +199,7 @@ describe('a recipe of curation with mistakes', () => {
     [
       'a model that comes after another',
       (r) => (r.phases[2].model = r.phases[1].model),
-      /phases.2.model is given, and phase/,
+      /phases.curated.model is given, and phase/,
     ],
     [
       'a window into another schedule',
@@ -209,9 +209,13 @@ describe('a recipe of curation with mistakes', () => {
     [
       'a schedule in percent of itself',
       (r) => (r.phases[3].schedule.total = { percent: 5 }),
-      /phases.3.schedule.total/,
+      /phases.acid.schedule.total/,
     ],
-    ['data that is evaluated on', (r) => (r.phases[2].data.train = 'data/emoji'), /outside of phases.2.data.train/],
+    [
+      'data that is evaluated on',
+      (r) => (r.phases[2].data.train = 'data/emoji'),
+      /outside of phases.curated.data.train/,
+    ],
     ['naflex', (r) => (r.phases[3].vision = { naflex: {} }), /curation is given; a phase of NaFlex/],
   ])('%s is named', (_, change, message) => {
     expect(problemOf(change)).toMatch(message);

@@ -1,7 +1,7 @@
 import { readdirSync, readFileSync } from 'node:fs';
 import { describe, expect, it } from 'vitest';
 import { recipeJsonSchema } from '../../src/recipe/allowed.ts';
-import { checkAgainstData, parseRecipe } from '../../src/recipe/parse.ts';
+import { parseRecipe, problemsWith } from '../../src/recipe/parse.ts';
 import { phaseSettings } from '../../src/recipe/settings.ts';
 import { isRunnerError } from '../../src/runtime/errors.ts';
 
@@ -24,8 +24,7 @@ function problemsOf(change: (recipe: Written) => unknown, data?: number): string
   const written = change(recipe) ?? recipe;
   try {
     const parsed = parseRecipe(written);
-    if (data !== undefined) checkAgainstData(parsed, { examples: data });
-    return [];
+    return data === undefined ? [] : problemsWith(parsed, { examples: data }).map(({ message }) => message);
   } catch (error) {
     if (!isRunnerError(error, 'RecipeInvalid')) throw error;
     const { problems } = error.details as { problems: { message: string }[] };
@@ -42,7 +41,7 @@ describe('a recipe with mistakes', () => {
       recipe.shedule = { total: { steps: 3 } };
     });
     expect(problems).toEqual([
-      'phases.0.batch is 1; allowed: a whole number from 2 to 1048576',
+      'phases.pretrain.batch is 1; allowed: a whole number from 2 to 1048576',
       'shedule is not a known field; did you mean schedule?',
       'model.vision.size.heads is 5; a divisor of the width 128 is allowed',
     ]);
@@ -50,10 +49,37 @@ describe('a recipe with mistakes', () => {
 
   it('is told of a phase that trains for nothing; without the field it trains for the sigmoid loss', () => {
     expect(problemsOf(set('phases.0.objectives', {}))).toEqual([
-      'phases.0.objectives names none; at least one is allowed: sigmoid, captioning, localToGlobal, maskedPrediction',
+      'phases.pretrain.objectives names none; at least one is allowed: sigmoid, captioning, localToGlobal, maskedPrediction',
     ]);
     const { phases } = parseRecipe(set('phases.0.objectives', undefined)(read('emoji.json')));
     expect(phases[0]!.objectives).toEqual({ sigmoid: 1 });
+  });
+
+  it('is told nothing that only follows from another mistake, and each thing once', () => {
+    const problems = problemsOf((recipe) => {
+      recipe.seed = 1e20;
+      recipe.phases[0].batch = '64';
+      recipe.phases.push({ name: 'late', batch: 64, from: 'pretrain', window: { from: { steps: 900 } } });
+    });
+    expect(problems).toEqual([
+      'seed is 100000000000000000000; allowed: a whole number from 0 to 4294967295',
+      'phases.pretrain.batch is "64"; allowed: a whole number from 2 to 1048576',
+    ]);
+  });
+
+  it('with a key __proto__ is told so, and one of all phases by number where a name is there twice', () => {
+    const proto = problemsOf((recipe) => JSON.parse(JSON.stringify(recipe).replace('{', '{"__proto__": {"a": 1},')));
+    expect(proto).toEqual([expect.stringMatching(/^__proto__ is not a known field; known here: /)]);
+    const twice = problemsOf((r) => r.phases.push({ name: 'pretrain', batch: 1 }) && r);
+    expect(twice[0]).toMatch(/^phases.1.batch is 1;/);
+  });
+
+  it('may have language tags as the standard has them', () => {
+    const good = ['es-419', 'zh-Hant-TW', 'sr-Latn', 'de-CH-1996', 'en-US-x-own', 'eng', 'zh-simplified', 'other'];
+    const captions = (language: string) => (r: Written) => set('data.captions', [{ language, weight: 1 }])(r);
+    expect(good.flatMap((language) => problemsOf(captions(language)))).toEqual([]);
+    const bad = ['english', 'en_US', 'es-4199-', 'e', 'en-', ''];
+    expect(bad.map((language) => problemsOf(captions(language)).length)).toEqual(bad.map(() => 1));
   });
 
   it('is told of contradictions between right fields though others are wrong', () => {
@@ -62,7 +88,7 @@ describe('a recipe with mistakes', () => {
       recipe.schedule = { total: { steps: 900 }, warmup: { steps: 900 } };
     });
     expect(problems).toEqual([
-      'data.captions.0.language is "English"; allowed: a language code, or other',
+      'data.captions.0.language is "English"; allowed: a language tag (BCP 47), such as en, zh-CN or es-419, or other',
       'data.captions.0.weight is -1; allowed: a number above 0',
       'schedule.warmup is {"steps":900}; less than schedule.total {"steps":900} is allowed',
     ]);
@@ -81,6 +107,26 @@ describe('a recipe with mistakes', () => {
     ['a total below one step', set('schedule.total', { examples: 255 }), /at least one step of 256/],
     ['a patch above the resolution', set('model.vision.patch', 33), /patch is 33; at most the resolution 32/],
     ['text longer than the table', set('model.text.length', 65), /length is 65; allowed: .* from 2 to 64/],
+    ['a prefix with a slash at its end', set('data.train', 'data/x/'), /^data.train is "data\/x\/"; .* "data\/x"$/],
+    ['an address', set('data.evaluation', 's3://b/data/x/'), /the part within the bucket, .*: "data\/x"$/],
+    [
+      'a prefix of odd characters',
+      set('data.train', 'data/lang=en'),
+      /names of A-Z, a-z, 0-9, \., _ and -, with \/ between$/,
+    ],
+    [
+      'a model left out by a phase from scratch',
+      set('model', undefined),
+      /^model is missing; .* phase pretrain starts/,
+    ],
+    [
+      'a field that every object has',
+      set('constructor', 1),
+      /^constructor is not a known field; known here: \$schema,/,
+    ],
+    ['such a field within', set('model.vision.toString', 1), /^model.vision.toString is not a known field; known here/],
+    ['bytes', () => Buffer.from('{"version": 1}'), /^recipe came as bytes: leave --input-meta out/],
+    ['bytes as JSON', () => ({ ...Buffer.from('{"version": 1}') }), /^recipe came as bytes: leave --input-meta out/],
     ['a prefix that climbs', set('data.train', 'data/../secret'), /data.train is .*key prefix/],
     ['evaluation within training', set('data.evaluation', 'data/emoji/train/x'), /must not be trained on/],
     ['training within evaluation', set('data.evaluation', 'data/emoji'), /must not be trained on/],
@@ -91,7 +137,7 @@ describe('a recipe with mistakes', () => {
     [
       'a phase that goes on from none',
       set('phases.0.from', 'later'),
-      /phases.0.from is "later"; the first phase starts/,
+      /phases.pretrain.from is "later"; the first phase starts/,
     ],
     [
       'a parent that comes later',
@@ -105,7 +151,7 @@ describe('a recipe with mistakes', () => {
         r.phases[0].window = { to: { percent: 50 } };
         r.phases.push({ name: 'b', batch: 8, from: 'pretrain', window: { from: { percent: 60 } } });
       },
-      /phases.1.window is .*; a start within the window of pretrain is allowed/,
+      /phases.b.window is .*; a start within the window of pretrain is allowed/,
     ],
     [
       'self-distillation on images of any shape',

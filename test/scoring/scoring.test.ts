@@ -156,12 +156,17 @@ describe('the scores of real emoji by a real teacher', () => {
     const stop = new AbortController();
     const cold = job(0, 'f32', { out: join(data.folder, 'never') });
     await data.server.kill();
-    const running = score(cold, stop.signal, (text) => {
-      expect(text).toMatch(/waiting for the store/);
-      stop.abort();
-    });
-    expect(await running).toBeNull();
-    await data.server.restart();
+    try {
+      const note = (text: string) => {
+        expect(text).toMatch(/waiting for the store/);
+        stop.abort();
+      };
+      // Nothing of the data is on disk there.
+      const env = { ...data.env, SIGLIP2_SCRATCH: join(data.folder, 'cold') };
+      expect(await scoring.score(cold, { note, signal: stop.signal, env })).toBeNull();
+    } finally {
+      await data.server.restart();
+    }
     await expect(readFile(cold.out)).rejects.toMatchObject({ code: 'ENOENT' });
   });
 });

@@ -3,6 +3,8 @@ import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, afterEach, beforeAll, describe, expect, it, vi } from 'vitest';
+import { keepDocument } from '../../activities/documents.ts';
+import { readRange } from '../../src/data/index/part-reader.ts';
 import { probeConditionalWrites } from '../../src/storage/conditional-writes.ts';
 import { S3ObjectStore } from '../../src/storage/s3.ts';
 import { type Fault, type FaultProxy, startFaultProxy } from './fault-proxy.ts';
@@ -281,6 +283,21 @@ describe('what is said once and passes', () => {
     expect(proxy.lines.filter((line) => line === 'GET /test/m/one?x-id=GetObject')).toHaveLength(4);
   });
 
+  it('a shard that is missing once is asked for again, and gone when it is missing twice', async () => {
+    const { etag } = await store.put('m/shard.tar', '0123456789');
+    const shard = { key: 'm/shard.tar', bytes: 10, etag };
+    const act = { status: 404, code: 'NoSuchKey' };
+    proxy.faults = [{ at: on('GET /test/m/shard.tar'), act }];
+    expect(String(await readRange(store, shard, 2, 3))).toBe('234');
+    proxy.faults = [{ at: on('HEAD /test/m/shard.tar'), act }];
+    expect(await store.head('m/shard.tar')).toMatchObject({ bytes: 10, etag });
+    proxy.faults = [{ at: on('GET /test/m/shard.tar'), act, times: 2 }];
+    await expect(readRange(store, shard, 2, 3)).rejects.toMatchObject({
+      code: 'DataContract',
+      message: expect.stringContaining('shard m/shard.tar is gone from bucket test'),
+    });
+  });
+
   it('a token that was replaced in the credentials file meanwhile is found there', async () => {
     const path = join(folder, 'credentials');
     const write = (id: string) =>
@@ -316,6 +333,8 @@ describe('what is said once and passes', () => {
       's3://test/m/conflict was not written: other writes to it are in flight (409 ConditionalRequestConflict: in flight); it is tried again later',
     );
     expect(await store.head('m/conflict')).toBeNull();
+    await expect(keepDocument(store, 'conflict', 'settings', {})).rejects.toMatchObject({ code: 'StorageUnavailable' });
+    expect(await keys('runs/conflict/')).toEqual([]);
   });
 });
 

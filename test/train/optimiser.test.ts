@@ -1,6 +1,7 @@
 import type { Tensor } from '@tensorflow/tfjs';
 import { describe, expect, it } from 'vitest';
 import type { ParameterSpec } from '../../src/model/parameters.ts';
+import { sha256 } from '../../src/runtime/hash.ts';
 import { randomStream } from '../../src/runtime/random.ts';
 import { tf } from '../../src/runtime/tensorflow.ts';
 import { optimiserStep, stepScalars } from '../../src/train/optimiser.ts';
@@ -82,4 +83,15 @@ describe('the optimiser', () => {
       expect([...state[name]!.dataSync()], name).toEqual(expected[name]!.map((value) => expect.closeTo(value, 5)));
     }
   });
+});
+
+it('the corrections of its bias are the same bits on each version of Node: Math.pow differs, rounded to float32 it does not', () => {
+  const corrections = new Float32Array(4 * 20_000);
+  for (const [i, beta] of [0.9, 0.95, 0.98, 0.999].entries())
+    for (let step = 1; step <= 20_000; step++)
+      corrections[i * 20_000 + step - 1] = stepScalars({ ...settings, beta2: beta }, step, 1).correction2;
+  expect(corrections[0]).toBeCloseTo(10, 5);
+  expect(sha256(new Uint8Array(corrections.buffer))).toBe(
+    '01662eb9f384bf9559ebc87e9eee1951622e4e6a7c7371b4c0bb0e5586287c86',
+  );
 });

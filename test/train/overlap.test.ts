@@ -13,7 +13,7 @@ import { chosenRows, embedCandidates } from '../../src/train/candidates.ts';
 import { type KeptChoice, readKept } from '../../src/train/kept-choice.ts';
 import { freshState, readState, trainingFiles, writeState } from '../../src/train/state.ts';
 import { createTrainer, type Trainer } from '../../src/train/step.ts';
-import type { Snapshot, TrainJob } from '../../src/trainer/protocol.ts';
+import type { Snapshot, StepRecord, TrainJob } from '../../src/trainer/protocol.ts';
 import { TrainingSession } from '../../src/trainer/session.ts';
 import { bruteForce } from '../curation/brute-force.ts';
 import { type TaughtData, taughtData } from '../scoring/teacher.ts';
@@ -46,11 +46,16 @@ const job = (change: Partial<TrainJob> = {}): TrainJob => ({
 });
 
 let runs = 0;
-async function train(on: TrainingSession, change: Partial<TrainJob> = {}, stopAfter = steps): Promise<Snapshot[]> {
+async function train(
+  on: TrainingSession,
+  change: Partial<TrainJob> = {},
+  stopAfter = steps,
+  records: StepRecord[] = [],
+): Promise<Snapshot[]> {
   const snapshots: Snapshot[] = [];
   const snapshotFolder = join(scratch, `run-${++runs}`);
   await on.train(job({ snapshotFolder, ...change }), {
-    progress() {},
+    progress: (progress) => void records.push(...progress.records),
     snapshot: (snapshot) => void snapshots.push(snapshot),
     note() {},
     pace() {},
@@ -226,6 +231,48 @@ describe('choices that do not', () => {
       expect(share).toBeLessThan(1);
     }
   }, 60_000);
+});
+
+describe('records of steps', () => {
+  it('are the same after a kill in the middle of what one of them stands for, and tell of the step, of means and of the process', async () => {
+    const begins = { step: 1000, examples: 1000 * batch };
+    const late = { begins, toStep: 1010, checkpointEvery: 4 };
+    const undisturbed: StepRecord[] = [];
+    const [fourth, , last] = await train(session, late, steps, undisturbed);
+    expect(undisturbed.map(({ step }) => step)).toEqual([1010]);
+    expect(last!.metrics.since).toBe(undefined);
+    expect(fourth!.metrics.since).toMatchObject({ steps: 4 });
+    const other = new TrainingSession();
+    const since = JSON.parse(JSON.stringify(fourth!.metrics.since));
+    const again: StepRecord[] = [];
+    await train(other, { ...late, from: { ...from(fourth!), since }, toStep: 1007 }, steps, again);
+    expect(again).toEqual([]);
+    await train(other, { ...late, from: { ...from(fourth!), since } }, steps, again);
+    await other.close();
+    const own = /^(examplesPerSecond|dataWaitShare|curation\/waitShare|memory\/.*)$/;
+    const values = ({ step, values }: StepRecord) => [
+      step,
+      Object.fromEntries(Object.entries(values).filter(([name]) => !own.test(name))),
+    ];
+    expect(again.map(values)).toEqual(undisturbed.map(values));
+    const { values: told } = again[0]!;
+    expect(told).toMatchObject({
+      learningRate: settings.optimizer.learningRate,
+      'curation/chosen': expect.any(Number),
+      'curation/chosen/mean': expect.any(Number),
+      'gradientNorm/mean': expect.any(Number),
+    });
+    expect(told.loss).not.toBe(told['loss/mean']);
+    expect(told['loss/max']).toBeGreaterThanOrEqual(told['loss/mean']!);
+    const scalars = last!.state.find(({ path }) => path === 'model.safetensors')!;
+    const file = await SafetensorsFile.open(join(last!.folder, scalars.path));
+    expect(told.temperature).toBe(Math.exp((await file.readFloats('logit_scale', [1]))[0]!));
+    expect(told.logitBias).toBe((await file.readFloats('logit_bias', [1]))[0]!);
+    await file.close();
+    expect(told['memory/resident']).toBeGreaterThan(2e8);
+    expect(told['memory/peak']).toBeGreaterThanOrEqual(told['memory/resident']! * 0.5);
+    expect(told.examplesPerSecond).toBeGreaterThan(0);
+  }, 120_000);
 });
 
 describe('a kept choice', () => {

@@ -55,6 +55,8 @@ async function run({ id, job }) {
     const stopping = stop === id;
     const position = { step, examples: step * job.settings.batches.batch };
     const metrics = { loss: 10 / step, examplesPerSecond: 100, dataWaitShare: 0 };
+    const records = [{ step, time: Date.now(), values: metrics }];
+    send({ type: 'progress', id, progress: { ...position, ...metrics, objectives: {}, figures: {}, records } });
     if (step % every === 0 || step === end || stopping) {
       const folder = join(job.snapshotFolder, `step-${step}`);
       const files = write(folder);
@@ -66,7 +68,6 @@ async function run({ id, job }) {
         snapshot: { ...position, folder, state: files, sha256: state.sha256, metrics, skipped },
       });
     }
-    send({ type: 'progress', id, progress: { ...position, ...metrics } });
     if (stopping) break;
   }
   send({ type: 'finished', id, result: null });

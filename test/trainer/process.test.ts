@@ -4,7 +4,7 @@ import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'no
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import { isAlive } from '../../src/runtime/services-state.ts';
 import { createTrainerProcess, type TrainerEvents, type TrainerProcess } from '../../src/trainer/process.ts';
 import type { Snapshot, TrainJob } from '../../src/trainer/protocol.ts';
@@ -132,6 +132,46 @@ describe('the trainer process', () => {
     await expect(train(trainer, job(20))).rejects.toMatchObject({ code: 'NonFinite', details: { step: 3 } });
     expect(isAlive(trainerOf())).toBe(true);
   });
+
+  // Linux alone shows the environment of another process.
+  it.skipIf(!existsSync('/proc/self/environ'))(
+    'has of the environment what it needs, and none of the keys',
+    async () => {
+      const secret = 'a-word-that-it-need-not-know';
+      const keys = [
+        'SIGLIP2_PAYLOAD_KEY',
+        'TEMPORAL_API_KEY',
+        'TEMPORAL_TLS_CLIENT_KEY_DATA',
+        'NPM_TOKEN',
+        'SIGLIP2_METRICS',
+      ];
+      for (const name of keys) vi.stubEnv(name, secret);
+      vi.stubEnv('AWS_REGION', 'of-its-data');
+      vi.stubEnv('TF_NUM_INTRAOP_THREADS', '3');
+      try {
+        const trainer = createTrainerProcess({ lockFile: lockFile(), log, script });
+        trainers.push(trainer);
+        const environment = async (threads?: number) => {
+          await trainer.run({ ...job(1), ...(threads && { threads }) });
+          return readFileSync(`/proc/${trainerOf().pid}/environ`, 'utf8').split('\0');
+        };
+        const found = await environment();
+        expect(found.filter((line) => line.includes(secret))).toEqual([]);
+        expect(found).toEqual(
+          expect.arrayContaining([`PATH=${process.env.PATH}`, 'AWS_REGION=of-its-data', 'TF_NUM_INTRAOP_THREADS=3']),
+        );
+        // Threads are a matter of the phase: another number is another process, the same number the same.
+        const pid = trainerOf().pid;
+        expect(await environment(3)).toEqual(found);
+        expect(trainerOf().pid).toBe(pid);
+        expect(await environment(7)).toContain('TF_NUM_INTRAOP_THREADS=7');
+        expect(trainerOf().pid).not.toBe(pid);
+        expect(isAlive({ ...trainerOf(), pid })).toBe(false);
+      } finally {
+        vi.unstubAllEnvs();
+      }
+    },
+  );
 
   it('that can not start says why, and one that never gets ready is ended', async () => {
     await expect(train(start({ broken: true }), job(1))).rejects.toMatchObject({ code: 'SetupMissing' });

@@ -104,7 +104,7 @@ describe('a run with a key', () => {
         }
       }
       const port = await getPort();
-      const server = await serveCodec(dataConverter.payloadCodecs![0]!, port, 'http://127.0.0.1:8233');
+      const server = await serveCodec(dataConverter.payloadCodecs![0]!, { port, origin: 'http://127.0.0.1:8233' });
       try {
         const endpoint = ['--codec-endpoint', `http://127.0.0.1:${port}`];
         const shown = await show('hidden/pretrain', ...endpoint);

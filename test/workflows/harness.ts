@@ -13,7 +13,7 @@ import { afterAll, beforeAll } from 'vitest';
 import { toFailure } from '../../activities/failures.ts';
 import type { Activities, PhasePlan, RunPlan, ShardInput, ShardResult } from '../../activities/types.ts';
 import { deviceQueue } from '../../workflows/policies.ts';
-import { testServices } from '../support/services.ts';
+import { type TestServices, testServices } from '../support/services.ts';
 
 export const workflowsPath = fileURLToPath(new URL('../../workflows/index.ts', import.meta.url));
 const hash = (character: string) => character.repeat(64);
@@ -111,8 +111,7 @@ export interface Stoppable {
 }
 
 /** A real Temporal, and workers over the activities of a test. */
-export function testTemporal() {
-  const services = testServices({ only: ['temporal'] });
+export function testTemporal(services: () => Pick<TestServices, 'temporal'> = testServices({ only: ['temporal'] })) {
   let bundle: Awaited<ReturnType<typeof bundleWorkflowCode>>;
   let connection: Connection;
   let native: NativeConnection;
@@ -130,8 +129,11 @@ export function testTemporal() {
   return {
     client: () => new Client({ connection }),
     address: () => services().temporal!.address,
-    /** Runs `work` while workers serve both queues; the one of the workflows can be stopped for a while. */
-    async serving<T>(of: Partial<Activities>, work: (client: Client, workflows: Stoppable) => Promise<T>): Promise<T> {
+    /** Runs `work` while workers serve both queues; those of the workflows and of the device can be stopped for a while. */
+    async serving<T>(
+      of: Partial<Activities>,
+      work: (client: Client, workflows: Stoppable, devices: Stoppable) => Promise<T>,
+    ): Promise<T> {
       const light = { taskQueue: 'siglip2', activities: activities(of) };
       const device = { ...light, taskQueue: deviceQueue, maxHeartbeatThrottleInterval: '100ms' } as const;
       const start = async (options: Omit<WorkerOptions, 'connection'>) => {
@@ -142,19 +144,23 @@ export function testTemporal() {
           await running;
         };
       };
-      const startWorkflows = () => start({ taskQueue: 'siglip2', workflowBundle: bundle });
-      let stopWorkflows = await startWorkflows();
-      const stopOthers = [await start(light), await start(device)];
-      const workflows: Stoppable = {
-        stop: () => stopWorkflows(),
-        async start() {
-          stopWorkflows = await startWorkflows();
-        },
+      const stoppable = async (options: Omit<WorkerOptions, 'connection'>): Promise<Stoppable> => {
+        let stop = await start(options);
+        return {
+          stop: () => stop(),
+          async start() {
+            stop = await start(options);
+          },
+        };
       };
+      // What a worker that has gone was to do is given to another after so long.
+      const sticky = { stickyQueueScheduleToStartTimeout: '2s' } as const;
+      const workflows = await stoppable({ taskQueue: 'siglip2', workflowBundle: bundle, ...sticky });
+      const [activity, devices] = [await stoppable(light), await stoppable(device)];
       try {
-        return await work(new Client({ connection }), workflows);
+        return await work(new Client({ connection }), workflows, devices);
       } finally {
-        await Promise.all([stopWorkflows, ...stopOthers].map((stop) => stop()));
+        await Promise.all([workflows, activity, devices].map((worker) => worker.stop()));
       }
     },
   };

@@ -9,9 +9,9 @@ export const histories = new URL('histories/', import.meta.url);
  * With UPDATE_HISTORIES=1 the history of a test is written down, under a new name: those that are there stay, as runs
  * that began under older code do.
  */
-export async function keepHistory(client: Client, workflowId: string, file: string): Promise<void> {
+export async function keepHistory(client: Client, workflowId: string, file: string, runId?: string): Promise<void> {
   if (!process.env.UPDATE_HISTORIES) return;
-  const history = await client.workflow.getHandle(workflowId).fetchHistory();
+  const history = await client.workflow.getHandle(workflowId, runId).fetchHistory();
   // Whose machine it was is nobody's business.
   const text = historyToJSON(history).replaceAll(/"(?:\d+@[^"]*)"/g, '"worker"');
   mkdirSync(histories, { recursive: true });

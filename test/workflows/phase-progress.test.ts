@@ -27,7 +27,31 @@ it('a phase that continues as new carries over all that it began with', () => {
     began: 1000,
     wentBack: { damaged: 2, diverged: 1 },
     events: [{ at: '2026-01-01T00:00:00Z', step: 90, what: 'training' }],
+    untold: 1,
     wishes: [{ kind: 'pause' }],
+    held: 'waiting',
+    failure: 'the disk is full',
+    broken: { message: 'the disk is full', type: 'DiskFull' },
   };
   expect(new PhaseProgress(input).carried()).toEqual(input);
+});
+
+it('a phase reports about 2 KB at most, whatever it met', () => {
+  const plan = planOf('long-name-of-a-run', 200_000, 1);
+  const last = resultOf({ plan, revision: 3, parent: null, from: null, toStep: 100_000 }, 100_000);
+  const sources = Array.from({ length: 1000 }, (_, i) => [`source/www.some-domain-${i}.example.org/candidates`, 0.001]);
+  const objectives = { 'curation/chosen': 1.25, 'curation/rejected': -0.5, ...Object.fromEntries(sources) };
+  const phase = new PhaseProgress({
+    plan,
+    last: { ...last, metrics: { ...last.metrics, objectives } },
+    failure: 'x'.repeat(5000),
+  });
+  for (let line = 0; line < 20; line++) phase.note(`${line} ${'y'.repeat(1000)}`);
+  const report = phase.report();
+  expect(JSON.stringify(report).length).toBeLessThan(2600);
+  expect(report.last!.metrics).toEqual({
+    ...last.metrics,
+    objectives: { 'curation/chosen': 1.25, 'curation/rejected': -0.5 },
+  });
+  expect(report.notes!.map(({ what }) => what.slice(0, 4))).toEqual(['15 y', '16 y', '17 y', '18 y', '19 y']);
 });

@@ -12,6 +12,7 @@ import { S3ObjectStore } from '../../src/storage/s3.ts';
 import type { RunStatus, Status } from '../../workflows/messages.ts';
 import type { siglip2Phase } from '../../workflows/phase.ts';
 import type { siglip2Recipe } from '../../workflows/recipe.ts';
+import type { PhaseEnd } from '../../workflows/results.ts';
 import { planOf, resultOf, runPlanOf, testTemporal, workflowsPath } from './harness.ts';
 import { histories, keepHistory } from './histories.ts';
 
@@ -39,6 +40,9 @@ async function waiting(run: RecipeHandle): Promise<RunStatus> {
   await until(async () => (await status(run)).state === 'waiting');
   return status(run);
 }
+
+/** The checkpoint that a phase ends with. */
+const checkpointOf = async (phase: { result(): Promise<unknown> }) => ((await phase.result()) as PhaseEnd).checkpoint;
 
 /** What a person sees of a failed workflow. */
 async function failureOf(result: Promise<unknown>): Promise<{ message: string; type?: string; stack: string }> {
@@ -109,13 +113,15 @@ describe('a run', () => {
       const failure = await failureOf((await start(client, 'mistaken', recipe)).result());
       expect(failure.message.split('\n')).toEqual([
         'The recipe has 3 problems:',
-        '- phases.0.batch is 1; allowed: a whole number from 2 to 1048576',
+        '- phases.pretrain.batch is 1; allowed: a whole number from 2 to 1048576',
         '- modle is not a known field; did you mean model?',
         '- model.vision.patch is 33; at most the resolution 32 is allowed',
       ]);
       expect(failure).toMatchObject({ type: 'RecipeInvalid', stack: '' });
       const named = await failureOf((await start(client, 'a name/with spaces', {})).result());
-      expect(named.message).toMatch(/^the workflow ID is the name of the run, and "a name\/with spaces" can't be one/);
+      expect(named.message).toMatch(
+        /^the workflow ID is the name of the run, and "a name\/with spaces" can't name a run; allowed/,
+      );
       expect(trained).toBe(0);
     });
   });
@@ -134,7 +140,8 @@ describe('a run', () => {
       expect(await run.executeUpdate('abandonPhase')).toBe('accepted');
       const failure = await failureOf(run.result());
       expect(failure).toEqual({
-        message: 'the store refused the key that ends in ABCD',
+        message:
+          'phase pretrain was abandoned at step 10, after it had failed: the store refused the key that ends in ABCD',
         type: 'CredentialsRefused',
         stack: '',
       });
@@ -332,7 +339,7 @@ describe('a phase', () => {
         },
       },
       async (client) => {
-        const { checkpoint } = await (await phase(client, 'damaged', 40, 10)).result();
+        const checkpoint = await checkpointOf(await phase(client, 'damaged', 40, 10));
         expect(checkpoint).toMatchObject({ step: 40, revision: 1 });
         expect(asked).toEqual([20]);
         expect(shards).toEqual([
@@ -374,10 +381,10 @@ describe('a phase', () => {
       const alone = (workflowId: string, input: { recipe: object; phase?: string }) =>
         client.workflow.start<typeof siglip2Phase>('siglip2Phase', { taskQueue: 'siglip2', workflowId, args: [input] });
       const recipe = { version: 1 };
-      const own = await (await alone('alone/finer', { recipe, phase: 'finer' })).result();
-      expect(own.checkpoint).toMatchObject({ run: 'alone', phase: 'finer', step: 30 });
-      const other = await (await alone('alone-again', { recipe })).result();
-      expect(other.checkpoint).toMatchObject({ run: 'alone-again', phase: 'pretrain' });
+      const own = await checkpointOf(await alone('alone/finer', { recipe, phase: 'finer' }));
+      expect(own).toMatchObject({ run: 'alone', phase: 'finer', step: 30 });
+      const other = await checkpointOf(await alone('alone-again', { recipe }));
+      expect(other).toMatchObject({ run: 'alone-again', phase: 'pretrain' });
       const failure = await failureOf((await alone('alone-nowhere', { recipe, phase: 'nowhere' })).result());
       expect(failure).toEqual({ message: 'phase is "nowhere"; allowed: pretrain', type: 'RecipeInvalid', stack: '' });
       expect(asked).toEqual([
@@ -386,6 +393,40 @@ describe('a phase', () => {
         { run: 'alone-nowhere', recipe, phase: 'nowhere' },
       ]);
       await keepHistory(client, 'alone/finer', 'phase-alone.json');
+    });
+  });
+
+  it('that is started with what it can not be fails at once, and says what it is to be given', async () => {
+    await temporal.serving({}, async (client) => {
+      const failed = (type: string, workflowId: string, args: unknown[]) =>
+        client.workflow.start(type, { taskQueue: 'siglip2', workflowId, args }).then((run) => failureOf(run.result()));
+      const slips: [unknown[], string][] = [
+        [[], 'siglip2Phase has no input'],
+        [[null], 'the input of siglip2Phase is null'],
+        [['abc'], 'the input of siglip2Phase is "abc"'],
+        [[[]], 'the input of siglip2Phase is []'],
+        [[{}], 'the input of siglip2Phase has no recipe'],
+        [[{ phase: 'naflex' }], 'the input of siglip2Phase has no recipe'],
+        [[{ phase: 5, recipe: {} }], 'phase is 5'],
+        [[{ plan: {} }], 'the input of siglip2Phase has a plan that a run did not make'],
+        [[{ version: 1, phases: [] }], 'the input of siglip2Phase is a recipe itself (siglip2Recipe runs a whole one)'],
+        [[{ recipe: {} }, {}], 'siglip2Phase has 2 inputs'],
+      ];
+      const allowed = '; allowed: {"phase": "naflex", "recipe": ...}, with a whole recipe';
+      const invalid = (message: string) => ({ message, type: 'RecipeInvalid', stack: '' });
+      expect(await Promise.all(slips.map(([args], i) => failed('siglip2Phase', `slip-${i}`, args)))).toEqual(
+        slips.map(([, said]) => invalid(said + allowed)),
+      );
+      expect(await failed('siglip2Recipe', 'slip-two', [{ version: 1 }, { version: 1 }])).toEqual(
+        invalid(
+          'siglip2Recipe has 2 inputs, and a run has one recipe; give one JSON document: --input-file recipe.json',
+        ),
+      );
+      expect(await failed('siglip2Recipe', 'slip-bytes', [Buffer.from('{"version": 1}')])).toEqual(
+        invalid(
+          'the recipe came as bytes, not as JSON; give one JSON document: --input-file recipe.json, without --input-meta',
+        ),
+      );
     });
   });
 
@@ -435,7 +476,7 @@ describe('a phase', () => {
     };
     await temporal.serving({ trainShard }, async (client) => {
       const handle = await phase(client, 'long', 105, 1);
-      expect((await handle.result()).checkpoint.step).toBe(105);
+      expect((await checkpointOf(handle)).step).toBe(105);
       expect(shards).toBe(105);
       const { runId } = await client.workflow.getHandle('long/pretrain').describe();
       expect(runId).not.toBe(handle.firstExecutionRunId);
@@ -455,7 +496,22 @@ describe('a run that began under this code', () => {
     ['phase-limited.json', 'limited/pretrain'],
     ['phase-went-back.json', 'patient/pretrain'],
     ['phase-cut-short.json', 'cut-short/acid'],
-    // From before two changes that stand behind `patched`.
+    ['phase-timed.json', 'limited/pretrain'],
+    // Of a run that had several histories.
+    ['recipe-first-of-many.json', 'long'],
+    ['recipe-next-of-many.json', 'long'],
+    ['phase-handed-over.json', 'long/broken'],
+    // From before changes that stand behind `patched`.
+    ['recipe-graph.json', 'graph'],
+    ['recipe-abandoned.json', 'broken-branch'],
+    ['phase-abandoned.json', 'broken-branch/branch'],
+    ['recipe-cancelled.json', 'cancelled'],
+    ['phase-cancelled.json', 'cancelled/pretrain'],
+    ['recipe-reset.json', 'open-run'],
+    ['recipe-begins-above.json', 'begins'],
+    ['phase-begins-above.json', 'begins/pretrain'],
+    ['recipe-left-tidy.json', 'cancelled'],
+    ['phase-left-tidy.json', 'cancelled/pretrain'],
     ['phase-counted-revisions.json', 'patient/pretrain'],
     ['phase-told-of-training.json', 'cut-short/acid'],
   ])('is still understood: %s', async (file, workflowId) => {

@@ -22,10 +22,15 @@ async function type(...words: string[]): Promise<string> {
 }
 const reset = (workflow: string, ...words: string[]) =>
   type('workflow', 'reset', '--workflow-id', workflow, '--reason', 'a test', ...words);
-/** In every history the first shard of a phase is scheduled by event 5 or so; the second task follows its result. */
+/** The task that follows the result of the first shard. */
 const afterFirstShard = async (client: Client, workflow: string) => {
   const { events } = await client.workflow.getHandle(workflow).fetchHistory();
-  const done = events!.findIndex(({ activityTaskCompletedEventAttributes: completed }) => completed);
+  const shard = events!.find(
+    ({ activityTaskScheduledEventAttributes: scheduled }) => scheduled?.activityType?.name === 'trainShard',
+  );
+  const done = events!.findIndex(({ activityTaskCompletedEventAttributes: completed }) =>
+    completed?.scheduledEventId?.equals(shard!.eventId!),
+  );
   const task = events!.slice(done).find(({ workflowTaskCompletedEventAttributes: completed }) => completed);
   return String(task!.eventId);
 };
@@ -155,7 +160,9 @@ describe('temporal activity pause', () => {
   it('ends the shard with its checkpoint; it shows as paused until it is unpaused, and then goes on', async () => {
     await running('held', [150, 150], async (client, asked) => {
       await expect.poll(() => asked.length, { timeout: 20_000 }).toBe(1);
-      const shard = ['--workflow-id', 'held/pretrain', '--activity-id', '1'];
+      const { raw: now } = await client.workflow.getHandle('held/pretrain').describe();
+      const { activityId } = now.pendingActivities!.find(({ activityType }) => activityType?.name === 'trainShard')!;
+      const shard = ['--workflow-id', 'held/pretrain', '--activity-id', activityId!];
       await type('activity', 'pause', ...shard);
       const pending = async () => {
         const { raw } = await client.workflow.getHandle('held/pretrain').describe();

@@ -13,15 +13,17 @@ import { keepHistory } from './histories.ts';
 
 const temporal = testTemporal();
 
-/** A shard of a step every 20 ms, which ends at the step that it is at when it is cancelled. */
+/** A shard of a step every 20 ms, which ends at the step that it is at when it is cancelled or its time is up. */
 async function slowShard(input: ShardInput) {
   const { cancellationSignal, heartbeat } = Context.current();
+  const { deviceMs: time = Number.POSITIVE_INFINITY } = input;
   let step = input.from?.step ?? input.plan.from.step;
-  while (step < input.toStep && !cancellationSignal.aborted) {
+  let deviceMs = 0;
+  for (; step < input.toStep && !cancellationSignal.aborted && deviceMs < time; deviceMs += 20) {
     await delay(20);
     heartbeat({ step: ++step });
   }
-  return resultOf(input, step);
+  return { ...resultOf(input, step), deviceMs };
 }
 
 interface Steered {
@@ -29,11 +31,16 @@ interface Steered {
   ask(name: string, argument?: object): Promise<unknown>;
   /** Why it was refused. */
   refusal(name: string, argument?: object): Promise<string>;
-  until(state: string): Promise<RunStatus>;
+  /** The answer to an update of such arguments. */
+  slip(workflow: string, name: string, args: unknown[]): Promise<string>;
+  signal(workflow: string, name: string, argument: unknown): Promise<void>;
+  until(state: string, more?: (status: RunStatus) => boolean): Promise<RunStatus>;
   result(): ReturnType<typeof siglip2Recipe>;
   /** Of the phase, and of the run, under such names. */
   keep(phase: string, run?: string): Promise<void>;
-  history(): Promise<Record<string, { what: string }[]>>;
+  history(phase?: string): Promise<Record<string, { what: string }[]>>;
+  /** What the phase itself has written down. */
+  ofPhase(): Promise<{ what: string }[]>;
 }
 
 async function steered(run: string, of: Partial<Activities>, steps: number, work: (run: Steered) => Promise<void>) {
@@ -49,21 +56,35 @@ async function steered(run: string, of: Partial<Activities>, steps: number, work
       argument === undefined
         ? handle.executeUpdate<unknown, []>(name)
         : handle.executeUpdate<unknown, [object]>(name, { args: [argument] });
+    const slip = (workflow: string, name: string, args: unknown[]) =>
+      client.workflow
+        .getHandle(workflow)
+        .executeUpdate(name, { args: args as never })
+        .then(
+          () => `${name} was granted`,
+          (refused: Error) => (refused.cause as Error | undefined)?.message ?? refused.message,
+        );
     await work({
       status,
       ask,
-      refusal: (name, argument) =>
-        ask(name, argument).then(
-          () => `${name} was granted`,
-          (refused: Error) => (refused.cause as Error | undefined)?.message ?? refused.message,
-        ),
-      async until(state) {
-        for (const began = Date.now(); (await status()).state !== state; await delay(50))
-          if (Date.now() - began > 20_000) throw new Error(`${run} is ${(await status()).state}, not ${state}`);
-        return status();
+      slip,
+      signal: (workflow, name, argument) => client.workflow.getHandle(workflow).signal<[unknown]>(name, argument),
+      refusal: (name, argument) => slip(run, name, argument === undefined ? [] : [argument]),
+      async until(state, more = () => true) {
+        for (const began = Date.now(); ; await delay(50)) {
+          const found = await status();
+          if (found.state === state && more(found)) return found;
+          if (Date.now() - began > 20_000) throw new Error(`${run} is ${found.state}, not ${state}`);
+        }
       },
       result: () => handle.result(),
-      history: () => handle.query('history'),
+      history: (phase) => (phase ? client.workflow.getHandle(`${run}/${phase}`) : handle).query('history'),
+      async ofPhase() {
+        const found = await client.workflow
+          .getHandle(`${run}/pretrain`)
+          .query<Record<string, { what: string }[]>>('history');
+        return found.pretrain!;
+      },
       async keep(phase, whole) {
         await keepHistory(client, `${run}/pretrain`, phase);
         if (whole) await keepHistory(client, run, whole);
@@ -75,9 +96,9 @@ async function steered(run: string, of: Partial<Activities>, steps: number, work
 describe('a run', () => {
   it('pauses with a checkpoint in the middle of a shard, and goes on from it', async () => {
     const began: number[] = [];
-    const trainShard = (input: ShardInput) => {
+    const trainShard = async (input: ShardInput) => {
       began.push(input.from?.step ?? 0);
-      return slowShard(input);
+      return { ...(await slowShard(input)), ...(began.length > 1 && { remark: 'this CPU is another' }) };
     };
     await steered('paused', { trainShard }, 60, async (run) => {
       await run.until('training');
@@ -97,6 +118,9 @@ describe('a run', () => {
       expect(phases[0]!.checkpoint.step).toBe(60);
       expect(began).toEqual([0, step, 50]);
       expect((await run.history()).pretrain!.map(({ what }) => what)).toContain('paused');
+      // Two shards say it, of one machine.
+      const own = (await run.history('pretrain')).pretrain!.map(({ what }) => what);
+      expect(own.filter((what) => what === 'this CPU is another')).toHaveLength(1);
     });
   });
 
@@ -121,7 +145,8 @@ describe('a run', () => {
     };
     const replan: Activities['replan'] = async ({ plan, overrides }) => {
       replanned.push(overrides);
-      return { ...plan, shardSteps: overrides.shardSteps ?? plan.shardSteps };
+      const changes = [{ what: 'learningRate', from: 0.001, to: overrides.learningRate }];
+      return { ...plan, shardSteps: overrides.shardSteps ?? plan.shardSteps, changes };
     };
     await steered('broken', { trainShard, replan }, 70, async (run) => {
       const { failure, step } = await run.until('waiting');
@@ -140,6 +165,17 @@ describe('a run', () => {
       const { phases } = await run.result();
       expect(phases[0]!.checkpoint).toMatchObject({ step: 70, revision: 1 });
       expect(replanned).toEqual([{ learningRate: 1e-4, shardSteps: 10 }]);
+      expect((await run.history()).pretrain!.map(({ what }) => what)).toEqual([
+        'training',
+        'training',
+        'waiting: the disk is full',
+        'asked for: retryPhase {"learningRate":0.0001,"shardSteps":10}',
+        'learningRate 0.001 -> 0.0001',
+        'training',
+        'training',
+        'training',
+        'done',
+      ]);
     });
   });
 
@@ -323,20 +359,29 @@ describe('a run', () => {
     });
   });
 
-  it('tried again as it is fails again and waits again; given up, it ends with what broke it', async () => {
+  it('tried again as it is fails again and waits again; given up, it says so and what broke it last', async () => {
     let tries = 0;
     const trainShard = async () => {
       throw new RunnerError('DiskFull', `the disk is full, ${++tries}`);
     };
-    await steered('hopeless', { trainShard }, 70, async (run) => {
+    const replan = async () => {
+      throw new RunnerError('DataContract', 'data: no .tar shards below data/nowhere/');
+    };
+    await steered('hopeless', { trainShard, replan }, 70, async (run) => {
       await run.until('waiting');
       await run.ask('retryPhase');
       for (const began = Date.now(); (await run.status()).failure !== 'the disk is full, 2'; await delay(20))
         expect(Date.now() - began).toBeLessThan(10_000);
       await run.until('waiting');
+      await run.ask('retryPhase', { data: 'data/nowhere' });
+      await run.until('waiting', ({ failure }) => /nowhere/.test(failure ?? ''));
       await run.ask('abandonPhase');
       const error = await run.result().catch((failed: unknown) => failed);
-      expect((error as { cause: Error }).cause.message).toBe('the disk is full, 2');
+      expect((error as { cause: Error }).cause).toMatchObject({
+        message:
+          'phase pretrain was abandoned at step 0, after it had failed: data: no .tar shards below data/nowhere/',
+        type: 'DataContract',
+      });
       expect((await run.status()).state).toBe('failed');
       expect(await run.refusal('pause')).not.toMatch(/granted/);
     });
@@ -349,29 +394,61 @@ describe('a run', () => {
       expect(await run.refusal('setLimits', { steps: 3 })).toBe(
         'setLimits is refused: steps is no limit; allowed: step, deviceHours, wallHours',
       );
+      expect(await run.refusal('setLimits')).toBe(
+        'setLimits is refused: no limit is named; allowed: step, deviceHours, wallHours, such as {"step": 5000}',
+      );
       expect(await run.refusal('setLimits', { step: -3 })).toMatch(/step is -3; allowed: a number above 0, whole/);
       await run.ask('setLimits', { step: 30 });
       expect((await run.until('limit')).step).toBe(30);
-      // Its shards had a device for some tenths of a second by now.
-      await run.ask('setLimits', { step: null, deviceHours: 0.000_01 });
-      expect((await run.until('limit')).step).toBeLessThan(200);
-      await run.ask('setLimits', { deviceHours: 1, wallHours: 0.000_01 });
-      // By the clock the phase is older than that: it does not begin a shard.
-      await delay(500);
-      expect((await run.status()).state).toBe('limit');
-      const { step } = await run.status();
+      expect(await run.refusal('setLimits', { step: 30 })).toBe(
+        'setLimits is refused: step is 30, and phase pretrain has come to 30; allowed: more than that, or pause to stop it now',
+      );
+      // Its shards had a device for 20 ms a step.
+      expect(await run.refusal('setLimits', { deviceHours: 0.000_1 })).toMatch(
+        /^setLimits is refused: deviceHours is 0.0001, and phase pretrain has come to 0.0001\d+; allowed: more than that/,
+      );
+      await run.ask('setLimits', { step: null, deviceHours: (60 * 20) / 3_600_000 });
+      expect((await run.until('limit', ({ step }) => step > 30)).step).toBe(60);
+      expect(await run.refusal('setLimits', { wallHours: 0.000_01 })).toMatch(
+        /^setLimits is refused: wallHours is 0.00001, /,
+      );
       await run.ask('resume');
       await delay(500);
-      expect(await run.status()).toMatchObject({ state: 'limit', step });
+      expect(await run.status()).toMatchObject({ state: 'limit', step: 60 });
       const age = (Date.now() - began) / 3_600_000;
-      await run.ask('setLimits', { wallHours: age + 0.8 / 3600 });
-      // Raised by some tenths of a second, it stops within a shard, with a checkpoint.
-      await run.until('training');
-      const later = await run.until('limit');
-      expect([later.step > step, later.step < 200]).toEqual([true, true]);
+      await run.ask('setLimits', { deviceHours: 1, wallHours: age + 1.5 / 3600 });
+      // By the clock it has a second or so, and stops within a shard, with a checkpoint.
+      const later = await run.until('limit', (status) => status.step > 60);
+      expect(later.step).toBeLessThan(200);
       await run.ask('setLimits', { wallHours: null });
       expect((await run.result()).phases[0]!.checkpoint.step).toBe(200);
-      await run.keep('phase-limited.json');
+      const history = (await run.history()).pretrain!.map(({ what }) => what);
+      expect(history).toEqual(
+        expect.arrayContaining(['asked for: setLimits {"step":30}', 'limits {} -> {"step":30}', 'limit']),
+      );
+      await run.keep('phase-timed.json');
+    });
+  });
+
+  it('uses no device time while its shard waits for a device', async () => {
+    const plan = async () => runPlanOf('queued', 100, 50);
+    await temporal.serving({ trainShard: slowShard, plan }, async (client, _, devices) => {
+      await devices.stop();
+      const run = await client.workflow.start<typeof siglip2Recipe>('siglip2Recipe', {
+        taskQueue: 'siglip2',
+        workflowId: 'queued',
+        args: [{}],
+      });
+      const state = async () => (await run.query<RunStatus>('status')).state;
+      await expect.poll(state, { timeout: 10_000 }).toBe('training');
+      await run.executeUpdate('setLimits', { args: [{ deviceHours: 400 / 3_600_000 }] });
+      await delay(2000);
+      expect(await state()).toBe('training');
+      await devices.start();
+      await expect.poll(state, { timeout: 10_000 }).toBe('limit');
+      expect((await run.query<RunStatus>('status')).step).toBe(20);
+      await run.cancel();
+      await expect(run.result()).rejects.toThrow();
     });
   });
 
@@ -386,11 +463,98 @@ describe('a run', () => {
       expect(await run.refusal('extend', { steps: 0.5 })).toBe(
         'extend is refused: steps is 0.5; allowed: a whole number above 0, of steps to add, {"steps": 1000}',
       );
+      expect(await run.refusal('extend')).toMatch(
+        /^extend is refused: steps is missing; allowed: a whole number above 0/,
+      );
+      for (const steps of [1e9, 1e300])
+        expect(await run.refusal('extend', { steps })).toBe(
+          `extend is refused: steps is ${steps}; allowed: at most 10000 at once, for phase pretrain has 60 now`,
+        );
       await run.ask('extend', { steps: 20 });
+      // Seen at once, and not when the next shard has ended.
+      const seen = await run.until('training', ({ total }) => total === 80);
+      expect(seen.step).toBeLessThan(50);
       const { phases } = await run.result();
       expect(phases[0]!.checkpoint).toMatchObject({ step: 80, revision: 1 });
       const { at } = asked[0] as { at: { step: number; examples: number } };
       expect(at.examples).toBe(2 * at.step);
+      expect((await run.history()).pretrain!.map(({ what }) => what)).toContain(
+        'extended by 20 steps: ends at step 80, not 60',
+      );
+    });
+  });
+
+  it('refuses what an update does not know, names what it does, and goes on', async () => {
+    await steered('slips', {}, 60, async (run) => {
+      await run.until('training');
+      const allowed = 'allowed: none, or a JSON object of phase, such as {"phase": "pretrain"}';
+      const slips: [string, unknown[], string][] = [
+        ['pause', [null], `pause is refused: its input is null; ${allowed}`],
+        ['pause', [[]], `pause is refused: its input is []; ${allowed}`],
+        ['pause', ['pretrain'], `pause is refused: its input is "pretrain"; ${allowed}`],
+        ['pause', [{ phase: 'pretrain', force: true }], 'pause is refused: force is no field of it; allowed: phase'],
+        [
+          'resume',
+          [{ phase: 7 }],
+          'resume is refused: phase is 7; allowed: the name of a phase, such as {"phase": "pretrain"}',
+        ],
+        ['pause', [{}, {}], 'pause is refused: it has 2 inputs; allowed: one, a JSON object of phase'],
+        ['extend', [{ steps: 5, stepz: 1 }], 'extend is refused: stepz is no field of it; allowed: phase, steps'],
+        [
+          'setLimits',
+          [null],
+          'setLimits is refused: its input is null; allowed: none, or a JSON object of phase, step, deviceHours, wallHours, such as {"phase": "pretrain"}',
+        ],
+        [
+          'setLimits',
+          [{ phase: 'pretrain' }],
+          'setLimits is refused: no limit is named; allowed: step, deviceHours, wallHours, such as {"step": 5000}',
+        ],
+      ];
+      for (const workflow of ['slips', 'slips/pretrain'])
+        for (const [name, args, said] of slips) expect(await run.slip(workflow, name, args)).toBe(said);
+      expect(await run.status()).toMatchObject({ state: 'training' });
+      expect((await run.result()).phases[0]!.checkpoint.step).toBe(60);
+    });
+  });
+
+  it('drops signals that make no sense, says so in its history, and goes on', async () => {
+    await steered('signalled', {}, 60, async (run) => {
+      await run.until('training');
+      const report = { phase: 'pretrain', state: 'training', from: 0, total: 60, revision: 0 };
+      for (const given of [
+        null,
+        'done',
+        {},
+        { ...report, phase: 'constructor' },
+        { ...report, state: 'toString' },
+        { ...report, last: {} },
+      ])
+        await run.signal('signalled', 'phaseReport', given);
+      for (const given of [
+        null,
+        { kind: 'Pause' },
+        { kind: 'constructor' },
+        { kind: 'setLimits', limits: 5 },
+        { kind: 'extend', steps: 1e300 },
+      ])
+        await run.signal('signalled/pretrain', 'wish', given);
+      for (const workflow of ['signalled', 'signalled/pretrain'])
+        await run.signal(workflow, 'pause', { phase: 'pretrain' });
+      await expect.poll(async () => (await run.history())['(run)']?.length, { timeout: 10_000 }).toBe(7);
+      expect(await run.status()).toMatchObject({ state: 'training', total: 60 });
+      const ofRun = (await run.history())['(run)']!.map(({ what }) => what);
+      expect(ofRun[0]).toBe('a signal was dropped: a report is null; allowed: an object');
+      expect(ofRun[3]).toBe('a signal was dropped: a report names the phase "constructor"');
+      expect(ofRun[6]).toBe(
+        'a signal was dropped: nothing is known by the name pause; it is an update: temporal workflow update execute --name pause',
+      );
+      expect((await run.result()).phases[0]!.checkpoint.step).toBe(60);
+      const ofPhase = (await run.ofPhase()).map(({ what }) => what);
+      expect(ofPhase).toContain(
+        'a signal was dropped: a wish has the kind "Pause"; allowed: pause, resume, checkpointNow, abandonPhase, retryPhase, extend, setLimits',
+      );
+      expect(ofPhase.filter((what) => /dropped|too late/.test(what))).toHaveLength(6);
     });
   });
 

@@ -18,10 +18,20 @@ export interface ModelCardFacts {
     readonly train: string | null;
     readonly evaluation: string | null;
     readonly fingerprint: string;
+    /** Members of it that are examples, or were to be, where that is known. */
+    readonly members?: number | undefined;
+    /** Those that were not used, by reason; null when all were, absent where nobody counted. */
+    readonly skipped?: SkippedFacts | null;
     /** Markdown with the notices that go with the data, or null when none came with it. */
     readonly licences: string | null;
   };
   readonly evaluation: EvaluationReport | null;
+}
+
+export interface SkippedFacts {
+  readonly members: number;
+  readonly orMore?: true;
+  readonly reasons: readonly { readonly reason: string; readonly members: number; readonly example: string }[];
 }
 
 const decimals = (value: number | undefined, digits: number) => (value === undefined ? '-' : value.toFixed(digits));
@@ -64,6 +74,21 @@ function callArguments({ vision, text }: ModelConfig): string {
   if (vision.kind !== 'naflex') return texts;
   const patches = Math.floor(vision.resolution / vision.patch) ** 2;
   return `${texts},\n    patch_size=${vision.patch}, max_num_patches=${patches}`;
+}
+
+/** Reasons and names come from the data: none of them may end a line or begin markup. */
+function notUsed({ members, skipped }: ModelCardFacts['data']): string {
+  if (!skipped) return skipped === null ? '\n- Not used: none of the examples that were drawn' : '';
+  const plain = (text: string) => text.replace(/[^\p{L}\p{M}\p{N}\p{Zs}"',.:;()/=+-]/gu, '?');
+  const count = `${skipped.members}${skipped.orMore ? ' or more' : ''}`;
+  const reasons = skipped.reasons.map(({ reason, members, example }) => {
+    return `  - ${members}: ${plain(reason)}${example === '' ? '' : `, such as ${plain(example)}`}`;
+  });
+  return [
+    '',
+    `- Not used: ${count}${members === undefined ? '' : ` of ${members}`} members of the data`,
+    ...reasons,
+  ].join('\n');
 }
 
 function notes({ vision, text }: ModelConfig): string[] {
@@ -148,7 +173,7 @@ ${figures(evaluation)}`
 
 - Checkpoint: ${facts.checkpointUri}, sha256 of the state ${facts.checkpointSha256}
 - Recipe ${facts.recipeHash}, code ${facts.codeVersion}
-- Data: ${data.train === null ? '' : `${data.train}, `}fingerprint ${data.fingerprint}
+- Data: ${data.train === null ? '' : `${data.train}, `}fingerprint ${data.fingerprint}${notUsed(data)}
 
 ## Licences
 

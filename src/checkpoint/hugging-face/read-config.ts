@@ -2,6 +2,7 @@ import { z } from 'zod';
 import { parameterSpecs } from '../../model/parameters.ts';
 import { fullVocabulary, type ModelConfig } from '../../model/sizes.ts';
 import { RunnerError } from '../../runtime/errors.ts';
+import { readJsonText } from '../../runtime/json-text.ts';
 
 // Far above any model there is: a config from outside must not make anyone reserve memory without end.
 const size = (most: number) => z.int().positive().max(most);
@@ -39,12 +40,8 @@ const configs = {
 export function readModelConfig(content: string, file: string): ModelConfig {
   const fail = (problem: string) =>
     new RunnerError('RecipeInvalid', `${file} is not the config of a SigLIP 2 model that can be used: ${problem}`);
-  let json: unknown;
-  try {
-    json = JSON.parse(content);
-  } catch {
-    throw fail('it is not JSON');
-  }
+  const { value: json, problem } = readJsonText(Buffer.from(content));
+  if (problem !== undefined) throw fail(problem);
   if (typeof json !== 'object' || json === null || Array.isArray(json)) throw fail('it is not a JSON object');
   const type = (json as { model_type?: unknown }).model_type;
   if (type !== 'siglip' && type !== 'siglip2')

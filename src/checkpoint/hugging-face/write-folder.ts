@@ -1,7 +1,8 @@
-import { mkdir, readFile, rm, writeFile } from 'node:fs/promises';
+import { readFile, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { RunnerError } from '../../runtime/errors.ts';
 import { foreignKind } from '../../runtime/file-kind.ts';
+import { makeFolder } from '../../runtime/make-folder.ts';
 import { tensorBytes } from '../../safetensors/dtypes.ts';
 import { toBfloat16 } from '../../safetensors/float-bytes.ts';
 import { type TensorToWrite, writeSafetensors } from '../../safetensors/safetensors.ts';
@@ -38,7 +39,7 @@ export async function writeModelFolder(
   { config, tensors }: Pick<ModelFolder, 'config' | 'tensors'>,
   { dtype, shardBytes, from }: FolderOptions,
 ): Promise<void> {
-  await mkdir(folder, { recursive: true });
+  makeFolder(folder, 'name');
   const kept = new Map<string, Buffer>();
   for (const path of from === undefined ? [] : [...processors, ...tokenizers]) {
     const bytes = await readFile(join(from!, path)).catch(() => null);

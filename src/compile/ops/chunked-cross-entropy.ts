@@ -1,5 +1,6 @@
 import type { Tensor } from '@tensorflow/tfjs';
 import { tf } from '../../runtime/tensorflow.ts';
+import { float32MatMul } from './float32-matmul.ts';
 import { gatherRows, sumToRows } from './gather-rows.ts';
 import { notBefore } from './not-before.ts';
 
@@ -19,7 +20,8 @@ export interface Prediction {
 /**
  * sum_r rowWeights_r (logsumexp(logits_r) - logits_r[label_r]) with logits = hidden weight^T + bias, a scalar, of which
  * no more than `chunk` rows of logits exist at a time: the gradient computes them again (spec 3.2). A table of 256,000
- * words would otherwise need a megabyte for each row, several times over.
+ * words would otherwise need a megabyte for each row, several times over. Logits are float32 in any precision, and no loss
+ * is below zero.
  */
 export function chunkedCrossEntropy({ hidden, weight, bias, labels, rowWeights }: Prediction, chunk: number): Tensor {
   const [rows, width] = hidden.shape as [number, number];
@@ -32,7 +34,7 @@ export function chunkedCrossEntropy({ hidden, weight, bias, labels, rowWeights }
     type Part = (typeof parts)[number];
     const logitsOf = (h: Tensor, w: Tensor, b: Tensor, part: Part, signal: Tensor | null) => {
       const own = h.slice([part.first, 0], [part.count, width]);
-      return tf.matMul(signal ? notBefore(own, signal) : own, w, false, true).add(b) as Tensor;
+      return float32MatMul(signal ? notBefore(own, signal) : own, w, false, true).add(b) as Tensor;
     };
     const sums: Tensor[] = [];
     for (const part of parts) sums.push(tf.logSumExp(logitsOf(h, w, b, part, sums.at(-1) ?? null), 1));
@@ -62,7 +64,8 @@ export function chunkedCrossEntropy({ hidden, weight, bias, labels, rowWeights }
         dBias!.sub(sumToRows(scale, ids, vocabulary).reshape([vocabulary])),
       ];
     };
-    return { value: logSums.sub(said).mul(rowWeights).sum() as Tensor, gradFunc };
+    // No probability is above one; two ways of adding up the same logit may differ in the last bit.
+    return { value: logSums.sub(said).maximum(0).mul(rowWeights).sum() as Tensor, gradFunc };
   });
   return op(hidden, weight, bias);
 }

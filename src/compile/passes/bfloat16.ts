@@ -1,8 +1,10 @@
 import { dataTypes, Graph, type GraphNode } from '../graph.ts';
+import { staysFloat32 } from '../trace.ts';
 
 /**
  * Mixed precision as a rewrite of the recorded graph: float matmuls read and write bfloat16. Everything else (master
  * weights, softmax, statistics, loss, optimiser) stays float32; products are summed in float32 inside the kernels.
+ * So do the matmuls that end in a loss (`ops/float32-matmul.ts`).
  *
  * Casts stand where they cost nothing. A value becomes bfloat16 once, right after the op that made it, and float32
  * again right before each op that reads it, so that both casts melt into the elementwise chains on either side.
@@ -83,7 +85,8 @@ function wantedHalves(graph: Graph): ReadonlySet<string> {
 }
 
 const isFloat = ({ attrs: { T } }: GraphNode) => T !== undefined && 'type' in T && T.type === dataTypes.float32;
-const isFloatMatmul = (node: GraphNode) => (node.op === 'BatchMatMulV2' || node.op === 'MatMul') && isFloat(node);
+const isFloatMatmul = (node: GraphNode) =>
+  (node.op === 'BatchMatMulV2' || node.op === 'MatMul') && isFloat(node) && !(staysFloat32 in node.attrs);
 /** The inputs that a float op only moves about; the others are shapes and axes. None for an op that computes. */
 function dataInputs(node: GraphNode): readonly string[] {
   if (!isFloat(node)) return [];

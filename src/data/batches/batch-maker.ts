@@ -5,7 +5,7 @@ import { RunnerError } from '../../runtime/errors.ts';
 import { randomStream } from '../../runtime/random.ts';
 import { chooseCaption } from '../example/captions.ts';
 import { CorruptExample } from '../example/corrupt-example.ts';
-import { decodeImage } from '../example/decode.ts';
+import { decodeInTurn } from '../example/decode-in-turn.ts';
 import { checkSizes, parseMeta } from '../example/example.ts';
 import { loadTokenizer, type TextTokenizer, unknownId } from '../example/tokenizer.ts';
 import type { ScoreIndex } from '../index/score-index.ts';
@@ -22,6 +22,7 @@ import type { Batch, DescribedExample } from './types.ts';
 
 const decodedAtOnce = 4;
 const candidates = 64;
+const corruptKept = 10_000;
 
 /**
  * Makes batch k of a plan. Its bytes are a pure function of (index, plan, k); everything kept between calls only
@@ -78,7 +79,7 @@ export class BatchMaker {
       skipped: skipped.flat(),
       ...(same && { alike: same }),
     };
-    if (this.#plan.candidates !== undefined) return { ...made, described };
+    if (this.#plan.candidates !== undefined) return { ...made, described: described.map(shortened) };
     return length === null ? made : { ...made, length };
   }
 
@@ -116,11 +117,11 @@ export class BatchMaker {
         images.fill(i, pixels, crop);
         const own = { tokenizer: this.#tokenizer, scores: this.#scores };
         await parts.fill(i, { k, ref, pixels, meta, crop, ...caption, ...own });
-        return { pixels, meta, text: caption.text };
+        return { pixels, meta, metaBytes: entry.meta.size, text: caption.text };
       } catch (error) {
         if (!(error instanceof CorruptExample)) throw error;
         const corrupt = { shard: shard.key, name: entry.name, reason: error.message };
-        this.#corrupt.set(`${shard.key}/${entry.name}`, corrupt);
+        this.#remember(`${shard.key}/${entry.name}`, corrupt);
         skip(corrupt);
       }
     }
@@ -129,6 +130,12 @@ export class BatchMaker {
       'DataContract',
       `data: ${candidates} examples drawn one after the other below ${this.#index.prefix} can't be used, the last because: ${last?.reason} (${last?.shard}, ${last?.name})`,
     );
+  }
+
+  /** Not without end: what was forgotten is found out again. */
+  #remember(key: string, corrupt: CorruptMember): void {
+    this.#corrupt.set(key, corrupt);
+    if (this.#corrupt.size > corruptKept) this.#corrupt.delete(this.#corrupt.keys().next().value!);
   }
 
   #replacement(k: number, attempt: number): ExampleRef {
@@ -148,7 +155,8 @@ export class BatchMaker {
     checkSizes(entry);
     const read = async (from: 'read' | 'readRemote') => {
       const meta = parseMeta(await this.#shards[from](shard, entry.meta), entry.name);
-      return { meta, pixels: await decodeImage(await this.#shards[from](shard, entry.image)) };
+      const pixels = await decodeInTurn(await this.#shards[from](shard, entry.image));
+      return { meta, pixels, metaBytes: entry.meta.size };
     };
     let example: DecodedExample;
     try {
@@ -161,6 +169,11 @@ export class BatchMaker {
     this.#decoded.set(key, example);
     return example;
   }
+}
+
+/** Reports show the beginning; a caption may have a megabyte. */
+function shortened({ key, text, source }: DescribedExample): DescribedExample {
+  return { key: key.slice(0, 512), text: text.slice(0, 1000), source };
 }
 
 /** A tokenizer whose ids are rows of the compacted table; what the table lacks becomes unknown. */

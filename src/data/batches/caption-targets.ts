@@ -20,7 +20,10 @@ export const captionTargetsPart: BatchPart<CaptionTargets> = {
     const regions = seenRegions(meta.regions ?? [], pixels, crop);
     const region = regions[randomStream(seed, `region/${phase}`, k).below(Math.max(1, regions.length))];
     const said = region ? { caption: region.caption, box: boxText(region) } : null;
-    const targets = captionTexts(text, said, settings.lossOn);
+    const whole = captionTexts(text, said, settings.lossOn);
+    // Cut off, a long description would leave no box to learn: such a region is left out.
+    const fits = whole.referring !== null && tokenizer.ids(whole.referring.text, textLength).length < textLength;
+    const targets = fits ? whole : captionTexts(text, null, settings.lossOn);
     for (const [i, task] of captionTasks.entries()) {
       const target = targets[task];
       if (target === null) continue;

@@ -4,6 +4,8 @@ import type { ExampleMeta } from '../example/types.ts';
 export interface DecodedExample {
   readonly pixels: Pixels;
   readonly meta: ExampleMeta;
+  /** Of the JSON that the captions come from. */
+  readonly metaBytes: number;
 }
 
 /** Decoded examples that were used last, up to a number of bytes: a small data set is decoded once. */
@@ -37,9 +39,10 @@ export class DecodedCache {
   }
 }
 
-// Captions weigh little beside pixels, except beside very small ones.
-const captionsCost = 4096;
+/** Of what lies around pixels and captions. */
+const objectsCost = 4096;
 
-function costOf({ pixels }: DecodedExample): number {
-  return pixels.data.length + captionsCost;
+/** A character takes up to two bytes. */
+function costOf({ pixels, metaBytes }: DecodedExample): number {
+  return pixels.data.length + 2 * metaBytes + objectsCost;
 }

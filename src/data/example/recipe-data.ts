@@ -3,7 +3,6 @@ import { placesOf } from '../../recipe/places.ts';
 import type { Phase, Recipe } from '../../recipe/schema.ts';
 import { type DataFacts, dataOf, modelOf } from '../../recipe/settings.ts';
 import type { ObjectStore } from '../../storage/object-store.ts';
-import { indexData } from '../index/index-data.ts';
 import type { DataIndex } from '../index/types.ts';
 import { collectTokenIds } from './read-examples.ts';
 import { loadTokenizer } from './tokenizer.ts';
@@ -17,15 +16,26 @@ export interface RecipeData {
   readonly epochs: { readonly examples: number; readonly phaseExamples: Readonly<Record<string, number>> };
 }
 
-/** Indexes every place that a recipe trains on, each once. DataContract where there is nothing to train on. */
-export async function indexRecipe(store: ObjectStore, recipe: Recipe): Promise<RecipeData> {
-  const indexes = new Map<string, DataIndex>();
-  const keyOf = (phase?: Phase) => JSON.stringify(placesOf(phase?.data?.train ?? recipe.data.train));
+/** The places that a phase trains on, or the recipe. */
+export const trainOf = (recipe: Recipe, phase?: Phase) => phase?.data?.train ?? recipe.data.train;
+
+const keyOf = (train: Recipe['data']['train']) => JSON.stringify(placesOf(train));
+
+/**
+ * Indexes every place that a recipe trains on, each once.
+ * @param index null where a place can't be used; then the data is null too
+ */
+export async function indexRecipe(
+  recipe: Recipe,
+  index: (train: Recipe['data']['train'], phase: Phase | undefined) => Promise<DataIndex | null>,
+): Promise<RecipeData | null> {
+  const indexes = new Map<string, DataIndex | null>();
   for (const phase of [undefined, ...recipe.phases]) {
-    const key = keyOf(phase);
-    if (!indexes.has(key)) indexes.set(key, await indexData(store, phase?.data?.train ?? recipe.data.train));
+    const train = trainOf(recipe, phase);
+    if (!indexes.has(keyOf(train))) indexes.set(keyOf(train), await index(train, phase));
   }
-  const of = (phase?: Phase) => indexes.get(keyOf(phase))!;
+  if ([...indexes.values()].includes(null)) return null;
+  const of = (phase?: Phase) => indexes.get(keyOf(trainOf(recipe, phase)))!;
   const phaseExamples = recipe.phases.flatMap((phase) =>
     phase.data?.train === undefined ? [] : [[phase.name, of(phase).examples] as const],
   );

@@ -1,8 +1,11 @@
 import { createHash } from 'node:crypto';
 import pMap from 'p-map';
 import { RunnerError } from '../../runtime/errors.ts';
+import { foreignKind, kindBytes } from '../../runtime/file-kind.ts';
+import { turns } from '../../runtime/turns.ts';
 import type { ObjectInfo, ObjectStore } from '../../storage/object-store.ts';
-import { PartReader } from './part-reader.ts';
+import { ForwardReader } from './forward-reader.ts';
+import { printable, unprintable } from './printable.ts';
 import { tarMembers } from './tar.ts';
 import type { ByteRange, CorruptMember, DataIndex, ShardIndex } from './types.ts';
 
@@ -35,13 +38,18 @@ export async function indexData(store: ObjectStore, place: string | readonly str
 
 async function shardsBelow(store: ObjectStore, prefix: string): Promise<ObjectInfo[]> {
   const found: ObjectInfo[] = [];
-  for await (const info of store.list(`${prefix.replace(/\/+$/, '')}/`))
+  let packed: string | null = null;
+  for await (const info of store.list(`${prefix.replace(/\/+$/, '')}/`)) {
     if (info.key.endsWith('.tar')) found.push(info);
+    else if (/\.(tar\.\w+|tgz)$/.test(info.key)) packed ??= info.key;
+  }
   if (found.length > 0) return found;
-  throw new RunnerError(
-    'DataContract',
-    `data: no .tar shards below ${prefix}/ in bucket ${store.bucket}; look with aws s3 ls s3://${store.bucket}/${prefix}/`,
-  );
+  const hint = prefix.endsWith('.tar')
+    ? 'name the folder that it lies in'
+    : packed === null
+      ? `look with aws s3 ls s3://${store.bucket}/${prefix}/`
+      : `${printable(packed)} is compressed: unpack it`;
+  throw new RunnerError('DataContract', `data: no .tar shards below ${prefix}/ in bucket ${store.bucket}; ${hint}`);
 }
 
 /** sha256 over the sorted (key, bytes, etag) of the shards: equal when the data is. */
@@ -51,28 +59,34 @@ export function fingerprintOf(shards: readonly { key: string; bytes: number; eta
 }
 
 async function indexShard(store: ObjectStore, { key, bytes, etag }: ObjectInfo) {
-  const reader = new PartReader(store, { key, bytes, etag });
-  const parts = new Map<string, { image?: ByteRange; meta?: ByteRange; fault?: string }>();
+  const reader = new ForwardReader(store, { key, bytes, etag });
   const corrupt: CorruptMember[] = [];
   const refuse = (name: string, reason: string) => corrupt.push({ shard: key, name: printable(name), reason });
+  const start = await reader.read(0, Math.min(bytes, kindBytes));
+  const parts = new Map<string, { image?: ByteRange; meta?: ByteRange; fault?: string }>();
+  const turn = turns();
   for await (const member of tarMembers((offset, size) => reader.read(offset, size), bytes)) {
-    if ('fault' in member) {
-      refuse(member.name, member.fault);
-      continue;
-    }
-    const reason = unsafe(member.name);
-    if (reason !== null) {
-      refuse(member.name, reason);
-      continue;
+    await turn();
+    const kind = member.name === 'byte 0' ? foreignKind(start) : null;
+    if (kind !== null) {
+      refuse('byte 0', `the shard is no tar file: ${kind}`);
+      return { shard: { key, bytes, etag, examples: [] } satisfies ShardIndex, corrupt };
     }
     const { name, extension } = splitName(member.name);
-    const kind = extension === 'json' ? 'meta' : imageExtensions.has(extension) ? 'image' : null;
-    if (kind === null) continue;
-    const part = parts.get(name) ?? {};
-    if (part[kind]) part.fault = `more than one ${kind === 'meta' ? 'JSON' : 'image'} member`;
-    else if (member.size === 0) part.fault = `empty ${extension} member`;
-    part[kind] ??= { offset: member.offset, size: member.size };
-    parts.set(name, part);
+    const part = extension === 'json' ? 'meta' : imageExtensions.has(extension) ? 'image' : null;
+    if (part === null) {
+      if ('fault' in member) refuse(member.name, member.fault);
+      continue;
+    }
+    // Both members of an example have their faults in one place: it is counted once.
+    const known = name.length > 2 * longestName ? printable(name) : name;
+    const own = parts.get(known) ?? {};
+    parts.set(known, own);
+    const fault = 'fault' in member ? member.fault : unsafe(member.name, name);
+    if (fault !== null) own.fault ??= fault;
+    else if (own[part]) own.fault ??= `more than one ${part === 'meta' ? 'JSON' : 'image'} member`;
+    else if ('size' in member && member.size === 0) own.fault ??= `empty ${extension} member`;
+    if (fault === null && 'offset' in member) own[part] ??= { offset: member.offset, size: member.size };
   }
   const examples: ShardIndex['examples'][number][] = [];
   for (const [name, { image, meta, fault }] of parts) {
@@ -80,7 +94,7 @@ async function indexShard(store: ObjectStore, { key, bytes, etag }: ObjectInfo) 
     else if (!image || !meta) refuse(name, image ? 'no JSON member' : 'no image member');
     else examples.push({ name, image, meta });
   }
-  return { shard: { key, bytes, etag, examples } satisfies ShardIndex, corrupt };
+  return { shard: { key, bytes, etag, sha256: await reader.sha256(), examples } satisfies ShardIndex, corrupt };
 }
 
 /** WebDataset's rule: folder and base name up to the first dot, and the rest. */
@@ -92,15 +106,14 @@ function splitName(path: string): { name: string; extension: string } {
 }
 
 /** Names are never used as paths here; but who reads reports and exports may, so odd ones are left out. */
-function unsafe(name: string): string | null {
-  if (name.length > longestName) return `name of ${name.length} characters, at most ${longestName}`;
-  if (name.startsWith('/') || /^[A-Za-z]:/.test(name) || name.includes('\\')) return 'name is an absolute path';
-  if (name.split('/').includes('..')) return 'name leads out of its folder';
-  if (printable(name) !== name || name.length === 0) return 'name has control characters or is empty';
+function unsafe(path: string, name: string): string | null {
+  const characters = path.length > longestName ? [...path].length : path.length;
+  if (characters > longestName) return `name of ${characters} characters, at most ${longestName}`;
+  if (name.length === 0) return 'name is empty';
+  if (/^[/\\]|^[A-Za-z]:[/\\]/.test(path)) return 'name is an absolute path';
+  if (path.includes('\\')) return 'name has a backslash';
+  if (path.split('/').includes('..')) return 'name leads out of its folder';
+  if (path.replace(unprintable, '') !== path)
+    return 'name has control characters, or marks that turn the direction of text';
   return null;
-}
-
-function printable(name: string): string {
-  const short = name.length > 120 ? `${name.slice(0, 100)}... (${name.length} characters)` : name;
-  return short.replace(/[\p{C}\u2028\u2029]/gu, '?');
 }

@@ -1,7 +1,8 @@
 import { isRunnerError, RunnerError } from '../../runtime/errors.ts';
+import { lookAgain } from '../../storage/look-again.ts';
 import type { ObjectStore } from '../../storage/object-store.ts';
 
-const partBytes = 8 * 1024 * 1024;
+export const partBytes = 8 * 1024 * 1024;
 
 /** All of a store that reading shards needs. */
 export type ShardStore = Pick<ObjectStore, 'bucket' | 'get'>;
@@ -52,7 +53,7 @@ export async function readRange(
 ): Promise<Buffer> {
   let body: Buffer;
   try {
-    body = await store.get(key, { offset, size, etag });
+    body = await lookAgain(() => store.get(key, { offset, size, etag }));
   } catch (error) {
     if (!isRunnerError(error, 'ObjectMissing')) throw error;
     throw new RunnerError(

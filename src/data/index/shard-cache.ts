@@ -1,18 +1,22 @@
 import { createHash, randomUUID } from 'node:crypto';
 import { closeSync, createReadStream, fstatSync, openSync, readSync } from 'node:fs';
-import { mkdir, open, readdir, rename, rm, stat, utimes } from 'node:fs/promises';
+import { mkdir, open, readdir, readFile, rename, rm, stat, utimes, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { RunnerError } from '../../runtime/errors.ts';
-import { type RemoteShard, readRange, type ShardStore } from './part-reader.ts';
+import { partBytes, type RemoteShard, readRange, type ShardStore } from './part-reader.ts';
 import type { ByteRange } from './types.ts';
 
-const partBytes = 8 * 1024 * 1024;
 const filesOpen = 64;
 const partialsKeptMs = 60 * 60 * 1000;
+/** Bytes that a link has changed are others when they come again. */
+const fetches = 3;
 
 /**
  * Shards on local disk. A file is named after (bucket, key, bytes, etag) and appears whole, by a rename, so that
- * several processes can share the folder; one that another process has removed is fetched again.
+ * several processes can share the folder; one that another process has removed is fetched again. Its bytes are held against
+ * the sha256 of the shard when they come in, and once by every process that uses them: a link or a disk must not change what
+ * is trained on. Where the shard has none, as in indexes of older versions, it is that which came in, written down beside
+ * the file.
  */
 export class ShardCache {
   readonly #store: ShardStore;
@@ -33,7 +37,7 @@ export class ShardCache {
   /** Bytes of a shard, from disk; the shard is fetched first if need be. */
   async read(shard: RemoteShard, { offset, size }: ByteRange): Promise<Buffer> {
     const path = this.#path(shard);
-    if (shard.sha256 !== undefined && !this.#verified.has(path)) await this.ensure(shard);
+    if (!this.#verified.has(path)) await this.ensure(shard);
     let file = this.#open.get(path);
     while (file === undefined) {
       // Another read of the same shard may have opened it meanwhile.
@@ -106,39 +110,65 @@ export class ShardCache {
       await utimes(path, new Date(), new Date()).catch(() => {});
       return;
     }
-    const partial = `${path}.${randomUUID()}.part`;
-    const hash = createHash('sha256');
     try {
       await mkdir(this.#folder, { recursive: true });
+      for (let left = fetches - 1; ; left--) {
+        const found = await this.#download(shard, path);
+        if (found === null) break;
+        if (left === 0) throw otherBytes(this.#store, shard, found);
+      }
+    } catch (error) {
+      throw diskError(error, shard, this.#folder);
+    }
+    this.#verified.add(path);
+    await this.#makeRoom(path);
+  }
+
+  /** Null when the file is there; the sha256 that came in its place when that is another than the shard has. */
+  async #download(shard: RemoteShard, path: string): Promise<string | null> {
+    const partial = `${path}.${randomUUID()}.part`;
+    try {
+      const hash = createHash('sha256');
       const file = await open(partial, 'wx');
       try {
         for (let offset = 0; offset < shard.bytes; offset += partBytes) {
           const size = Math.min(partBytes, shard.bytes - offset);
           const part = await readRange(this.#store, shard, offset, size);
-          if (shard.sha256 !== undefined) hash.update(part.subarray(Math.max(0, (shard.offset ?? 0) - offset)));
+          hash.update(part.subarray(Math.max(0, (shard.offset ?? 0) - offset)));
           await file.write(part, 0, size, offset);
         }
-        if (shard.sha256 !== undefined) requireHash(this.#store, shard, hash.digest('hex'));
         // Before the rename, or power loss could leave a file of the right size that holds zeros.
         await file.datasync();
       } finally {
         await file.close();
       }
+      const found = hash.digest('hex');
+      if (shard.sha256 === undefined) await writeFile(`${path}.sha256`, found);
+      else if (shard.sha256 !== found) {
+        await rm(partial, { force: true });
+        return found;
+      }
       await rename(partial, path);
-      if (shard.sha256 !== undefined) this.#verified.add(path);
+      return null;
     } catch (error) {
       await rm(partial, { force: true }).catch(() => {});
-      throw diskError(error, shard, this.#folder);
+      throw error;
     }
-    await this.#makeRoom(path);
   }
 
-  /** Once a file of a known hash: a disk can lose what it was given. */
+  /** Once a process: a disk can lose what it was given. */
   async #verifies({ sha256, offset = 0 }: RemoteShard, path: string): Promise<boolean> {
-    if (sha256 === undefined || this.#verified.has(path)) return true;
+    if (this.#verified.has(path)) return true;
+    const wanted = sha256 ?? (await readFile(`${path}.sha256`, 'utf8').catch(() => null));
+    if (wanted === null) return false;
     const hash = createHash('sha256');
-    for await (const chunk of createReadStream(path, { start: offset })) hash.update(chunk);
-    if (hash.digest('hex') !== sha256) return false;
+    try {
+      for await (const part of createReadStream(path, { start: offset, highWaterMark: 1024 * 1024 })) hash.update(part);
+    } catch {
+      // Removed by another process meanwhile, or on a sector that can't be read.
+      return false;
+    }
+    if (hash.digest('hex') !== wanted) return false;
     this.#verified.add(path);
     return true;
   }
@@ -162,16 +192,16 @@ export class ShardCache {
       if (total <= this.#limit) break;
       if (path === newest) continue;
       await rm(path, { force: true });
+      await rm(`${path}.sha256`, { force: true });
       total -= bytes;
     }
   }
 }
 
-function requireHash({ bucket }: ShardStore, { key, sha256 }: RemoteShard, found: string): void {
-  if (found === sha256) return;
-  throw new RunnerError(
+function otherBytes({ bucket }: ShardStore, { key, sha256 }: RemoteShard, found: string): RunnerError {
+  return new RunnerError(
     'DataContract',
-    `s3://${bucket}/${key} is damaged: it has the sha256 ${found}, and ${sha256} was written; put back what it was, or delete it and make it again`,
+    `s3://${bucket}/${key} is damaged: it has the sha256 ${found}, and ${sha256} is wanted; put back what it was, or cancel the run and start it again, which plans it with what is there`,
     { details: { object: key } },
   );
 }

@@ -32,7 +32,8 @@ export async function* tarMembers(read: Read, bytes: number): AsyncGenerator<Tar
   let longSize: number | null = null;
   let lost = false;
   let zeros = 0;
-  for (let at = 0; at + block <= bytes; ) {
+  let at = 0;
+  while (at + block <= bytes) {
     const bytesOfHeader = await read(at, block);
     if (bytesOfHeader.every((byte) => byte === 0)) {
       if (++zeros === 2) return;
@@ -74,6 +75,12 @@ export async function* tarMembers(read: Read, bytes: number): AsyncGenerator<Tar
     longName = longSize = null;
     if (header.type === '0' || header.type === '\0' || header.type === '7') yield { name, offset: start, size };
   }
+  // What was lost has been told.
+  if (lost || zeros > 0) return;
+  const name = longName ?? `byte ${Math.min(at, bytes)}`;
+  if (bytes === 0) yield { name, fault: 'the shard is empty' };
+  else if (at < bytes) yield { name, fault: `the shard ends within a header: ${bytes - at} bytes of ${block}` };
+  else yield { name, fault: 'the shard has no end mark: it was cut off between two members, or written without one' };
 }
 
 /** `strict`: only what is marked as ustar, for blocks that may be any content. */

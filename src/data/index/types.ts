@@ -15,6 +15,8 @@ export interface ShardIndex {
   readonly key: string;
   readonly bytes: number;
   readonly etag: string;
+  /** Of all its bytes as they were indexed; absent in indexes of older versions. */
+  readonly sha256?: string;
   readonly examples: readonly ExampleEntry[];
 }
 
@@ -23,6 +25,15 @@ export interface CorruptMember {
   readonly shard: string;
   readonly name: string;
   readonly reason: string;
+}
+
+/** Members that were not used, each counted once. At most 1 KB of JSON, whatever the data are. */
+export interface SkippedSummary {
+  readonly members: number;
+  /** There may be more: only so many are told apart. */
+  readonly orMore?: true;
+  /** By what is wrong with them, most first, and of each reason one of them. */
+  readonly reasons: readonly { readonly reason: string; readonly members: number; readonly example: string }[];
 }
 
 /** What lies under a prefix. `fingerprint`: sha256 over the sorted (key, bytes, etag) of its shards. */

@@ -116,6 +116,32 @@ describe('the model card', () => {
     expect(content).toContain('### Notices\n\nBy A, MIT.');
   });
 
+  it('tells what was not used of the data, by reason, as plain text', () => {
+    const reasons = [
+      {
+        reason: 'the JSON member has NaN, which is not JSON',
+        members: 7,
+        example: 'd/1.tar a: behind "x", character 9',
+      },
+      { reason: 'no caption in en', members: 1, example: 'd/1.tar [b](http://x)\n# c|<b>' },
+      { reason: 'other reasons', members: 2, example: '' },
+    ];
+    const of = (data: Partial<ModelCardFacts['data']>) =>
+      modelCard(giant, { ...facts, data: { ...facts.data, ...data } }).content;
+    expect(of({ members: 16, skipped: { members: 10, reasons } })).toContain(`fingerprint ef
+- Not used: 10 of 16 members of the data
+  - 7: the JSON member has NaN, which is not JSON, such as d/1.tar a: behind "x", character 9
+  - 1: no caption in en, such as d/1.tar ?b?(http://x)?? c??b?
+  - 2: other reasons
+
+## Licences`);
+    expect(of({ skipped: { members: 10_000, orMore: true, reasons } })).toContain(
+      '- Not used: 10000 or more members of',
+    );
+    expect(of({ skipped: null })).toContain('- Not used: none of the examples that were drawn\n');
+    expect(of({})).not.toContain('Not used');
+  });
+
   it('calls the processor with what its defaults do not say, and names the pipelines that ask for 64 tokens', () => {
     const call = (content: string) => /inputs = processor\(\n(.*?)\n\)/s.exec(content)?.[1];
     const { content } = modelCard(giant, facts);

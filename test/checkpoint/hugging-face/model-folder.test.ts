@@ -143,6 +143,14 @@ describe('a sparse config', () => {
     };
     expect(readModelConfig(modelConfigFile(model).content, 'config.json')).toEqual(model);
   });
+
+  it('may begin with a byte order mark, and what stands in for it is named', () => {
+    const plain = '{"model_type": "siglip", "text_config": {"vocab_size": 256000}, "vision_config": {}}';
+    expect(readModelConfig(`\ufeff${plain}`, 'config.json')).toEqual(readModelConfig(plain, 'config.json'));
+    expect(() => readModelConfig('version https://git-lfs.github.com/spec/v1\n', 'config.json')).toThrow(
+      /^config.json is not .*: it is a Git LFS pointer: git lfs pull fetches the file itself$/,
+    );
+  });
 });
 
 describe('half precision', () => {

@@ -2,7 +2,9 @@ import { createHash } from 'node:crypto';
 import { mkdtemp, readdir, rm, stat, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import sharp from 'sharp';
 import { afterAll, beforeAll, expect, test } from 'vitest';
+import { tarShard } from '../../../infra/emoji/draw.ts';
 import { makeEmojiDataset } from '../../../infra/emoji/make.ts';
 import { BatchMaker } from '../../../src/data/batches/batch-maker.ts';
 import { openBatches } from '../../../src/data/batches/batches.ts';
@@ -12,8 +14,9 @@ import { decodeImage } from '../../../src/data/example/decode.ts';
 import { collectTokenIds, readExamples } from '../../../src/data/example/read-examples.ts';
 import { loadTokenizer } from '../../../src/data/example/tokenizer.ts';
 import { indexData } from '../../../src/data/index/index-data.ts';
+import type { ShardStore } from '../../../src/data/index/part-reader.ts';
 import { ShardCache } from '../../../src/data/index/shard-cache.ts';
-import type { DataIndex } from '../../../src/data/index/types.ts';
+import type { ByteRange, DataIndex } from '../../../src/data/index/types.ts';
 import { resizeBilinear } from '../../../src/data/views/resize.ts';
 import type { BatchPlan } from '../../../src/recipe/batch-plan.ts';
 import type { S3ObjectStore } from '../../../src/storage/s3.ts';
@@ -174,6 +177,51 @@ test('a local copy that rots changes nothing: the store is asked again', async (
   }
   const after = await maker(index, plan, folder).make(0);
   expect(digest(after)).toBe(digest(before));
+});
+
+test('one flipped bit of a caption or a picture, on disk or on the link, changes nothing', async () => {
+  const noise = { type: 'gaussian', mean: 128, sigma: 60 } as const;
+  const picture = sharp({ create: { width: 48, height: 48, channels: 3, background: 'black', noise } });
+  const images = { png: await picture.clone().png().toBuffer(), jpg: await picture.clone().jpeg().toBuffer() };
+  const members = Array.from({ length: 16 }, (_, i) => [
+    { name: `${i}.json`, body: Buffer.from(JSON.stringify({ captions: { en: [`thing ${i}`] } })) },
+    { name: `${i}.${i % 2 ? 'png' : 'jpg'}`, body: images[i % 2 ? 'png' : 'jpg'] },
+  ]);
+  const { body } = await tarShard(members.flat());
+  await store.put('data/mixed/1.tar', body);
+  const mixed = await indexData(store, 'data/mixed');
+  const [jpeg, png] = mixed.shards[0]!.examples;
+  const middle = ({ offset, size }: ByteRange) => offset + Math.floor(size / 2);
+  const caption = body.indexOf('thing 0');
+  const small = { ...plan, batch: 16, data: { ...data, captions: [{ language: 'en', weight: 1 }] } };
+  const make = async (folder: string, from: ShardStore = store) => {
+    const made = new BatchMaker(mixed, small, new ShardCache(from, join(scratch, folder)));
+    return digest(await made.make(0));
+  };
+  const expected = await make('calm');
+  for (const [name, at] of Object.entries({ caption, png: middle(png!.image), jpeg: middle(jpeg!.image) })) {
+    await make(`disk-${name}`);
+    const [file] = (await readdir(join(scratch, `disk-${name}`))) as [string];
+    const rotten = Buffer.from(body);
+    rotten[at]! ^= 1;
+    await writeFile(join(scratch, `disk-${name}`, file), rotten);
+    expect(await make(`disk-${name}`), `${name} on disk`).toBe(expected);
+    let flips = 0;
+    const link: ShardStore = {
+      bucket: store.bucket,
+      async get(key, options) {
+        const part = Buffer.from(await store.get(key, options));
+        const { offset = 0 } = options ?? {};
+        if (flips === 0 && at >= offset && at < offset + part.length) {
+          part[at - offset]! ^= 1;
+          flips++;
+        }
+        return part;
+      },
+    };
+    expect(await make(`link-${name}`, link), `${name} on the link`).toBe(expected);
+    expect(flips).toBe(1);
+  }
 });
 
 test('an outage of the store is waited through, told, and changes no byte', async () => {

@@ -9,7 +9,7 @@ const plan = { seed: 1, phase: 'pretrain', textLength: length } as BatchPlan;
 const image = { width: 10, height: 10 };
 const meta = { key: 'x', captions: {}, concept: 'x', regions: [{ caption: 'a dog', box: [0, 0, 0.25, 1] as const }] };
 
-function filled(k: number, parallel: number, lossOn: 'both' | 'second', has = true) {
+function filled(k: number, parallel: number, lossOn: 'both' | 'second', regions: typeof meta.regions = meta.regions) {
   const out = {
     targets: new Int32Array(3 * length),
     targetWeights: new Float32Array(3 * length),
@@ -18,7 +18,7 @@ function filled(k: number, parallel: number, lossOn: 'both' | 'second', has = tr
   const example = {
     k,
     ref: { shard: 0, example: k },
-    meta: has ? meta : { ...meta, regions: [] },
+    meta: { ...meta, regions },
     pixels: { ...image, data: new Uint8Array() },
     crop: { x: 0, y: 0, ...image },
     text: 'two dogs',
@@ -51,9 +51,22 @@ test('each text is its ids, an end and padding, and counts from its first word t
 });
 
 test('without a region two of the texts are empty and count for nothing', () => {
-  const { ids, weights } = filled(3, 0, 'both', false);
+  const { ids, weights } = filled(3, 0, 'both', []);
   for (const i of [1, 2]) expect([...ids(i), ...weights(i)].every((x) => x === 0)).toBe(true);
   expect(weights(0).some((x) => x > 0)).toBe(true);
+});
+
+test('a region whose box does not fit behind its description is left out, and one that just fits is whole', () => {
+  const described = (words: number) => [{ caption: Array(words).fill('dog').join(' '), box: meta.regions[0]!.box }];
+  // "ARef : " is three tokens, " : 0 0 125 500" twelve, the end one.
+  const most = length - loadTokenizer().ids('ARef : dog : 0 0 125 500').length;
+  const { ids: whole } = filled(3, 0, 'both', described(most));
+  expect(whole(1)).toEqual([
+    ...loadTokenizer().tokenize([`ARef : ${Array(most).fill('dog').join(' ')} : 0 0 125 500`], length),
+  ]);
+  expect(whole(1).at(-1)).toBe(1);
+  const { ids, weights } = filled(3, 0, 'both', described(most + 1));
+  for (const i of [1, 2]) expect([...ids(i), ...weights(i)].every((x) => x === 0)).toBe(true);
 });
 
 test('the caption alone is predicted all at once, as often as is asked, the same each time', () => {

@@ -1,7 +1,6 @@
 import { expect, test } from 'vitest';
 import { chooseCaption } from '../../../src/data/example/captions.ts';
 import { CorruptExample } from '../../../src/data/example/corrupt-example.ts';
-import { parseMeta } from '../../../src/data/example/example.ts';
 import { randomStream } from '../../../src/runtime/random.ts';
 
 const meta = {
@@ -54,17 +53,4 @@ test('an example without a caption in these languages is corrupt, with the langu
   const choose = () => chooseCaption(meta, { captions, labelShare: 1 }, randomStream(0, 'x'));
   expect(choose).toThrow(CorruptExample);
   expect(choose).toThrow('no caption in sw');
-});
-
-test('captions are taken from JSON as far as they are texts', () => {
-  const parse = (text: string) => parseMeta(Buffer.from(text), 'name');
-  expect(parse('{"captions": {"en": ["dog", 3, " ", "pet"], "de": []}, "extra": 1}')).toEqual({
-    key: 'name',
-    concept: 'name',
-    captions: { en: ['dog', 'pet'] },
-  });
-  expect(parse('{"captions": {"__proto__": ["dog"], "en": ["x"]}}').captions.en).toEqual(['x']);
-  for (const text of ['', '[]', 'null', '{"captions": []}', '{"captions": {"en": "dog"}}', '\xff']) {
-    expect(() => parse(text)).toThrow(CorruptExample);
-  }
 });

@@ -103,3 +103,26 @@ test('a small file that claims a huge image is refused before memory is spent', 
   await expect(decodeImage(bomb)).rejects.toThrow(/pixel limit/);
   expect(process.memoryUsage().rss - before).toBeLessThan(100e6);
 });
+
+test('containers are known by all brands that they are compatible with, and BigTIFF is TIFF', async () => {
+  const avif = await red.clone().avif({ lossless: true }).toBuffer();
+  // As libheif and Apple write the same picture: its own brand is that of any still image.
+  const still = Buffer.from(avif);
+  still.write('mif1', 8);
+  still.write('avif', 16);
+  const tiff = await red.clone().tiff({ bigtiff: true }).toBuffer();
+  expect(tiff.toString('latin1', 0, 4)).toBe('II+\0');
+  for (const bytes of [avif, still, tiff]) {
+    const { width, height, data } = await decodeImage(bytes);
+    expect([width, height]).toEqual([3, 2]);
+    expect(data.every((value, i) => Math.abs(value - [200, 10, 30][i % 3]!) <= 2)).toBe(true);
+  }
+  const heic = Buffer.from('\0\0\0\x18ftypheic\0\0\0\0mif1heic avif', 'latin1');
+  await expect(decodeImage(heic)).rejects.toThrow(/^not a PNG, JPEG, WebP, GIF, AVIF or TIFF image$/);
+});
+
+test('what stands in for a picture is named', async () => {
+  const pointer = Buffer.from('version https://git-lfs.github.com/spec/v1\noid sha256:0\nsize 3\n');
+  await expect(decodeImage(pointer)).rejects.toThrow('image: a Git LFS pointer: git lfs pull fetches the file itself');
+  await expect(decodeImage(Buffer.from('<html><body>404'))).rejects.toThrow('image: an HTML page');
+});

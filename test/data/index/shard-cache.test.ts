@@ -3,6 +3,7 @@ import { mkdtemp, readdir, rm, stat, truncate, utimes, writeFile } from 'node:fs
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, expect, test } from 'vitest';
+import type { ShardStore } from '../../../src/data/index/part-reader.ts';
 import { ShardCache } from '../../../src/data/index/shard-cache.ts';
 import { MemoryStore } from '../memory-store.ts';
 
@@ -49,8 +50,10 @@ test('four caches that fetch into one folder at once leave whole shards and noth
       cache.close();
     }),
   );
-  expect(await files()).toHaveLength(3);
-  for (const name of await files()) expect(name).toMatch(/^[0-9a-f]{40}\.tar$/);
+  const tars = (await files()).filter((name) => name.endsWith('.tar'));
+  expect(tars).toHaveLength(3);
+  expect(await files()).toEqual(tars.flatMap((name) => [name, `${name}.sha256`]));
+  for (const name of tars) expect(name).toMatch(/^[0-9a-f]{40}\.tar$/);
 });
 
 test('a file of the wrong size is fetched again; another version of a key is another file', async () => {
@@ -63,7 +66,7 @@ test('a file of the wrong size is fetched again; another version of a key is ano
   const changed = await put(store, 'd/1.tar', 1000);
   const other = await cache.read(changed.shard, { offset: 0, size: 1000 });
   expect(other.equals(changed.body)).toBe(true);
-  expect(await files()).toHaveLength(2);
+  expect((await files()).filter((name) => name.endsWith('.tar'))).toHaveLength(2);
 });
 
 test('of a known sha256 a local file that rots is fetched again, and damage in the store is told', async () => {
@@ -85,6 +88,43 @@ test('of a known sha256 a local file that rots is fetched again, and damage in t
     code: 'DataContract',
     message: expect.stringContaining('d/1.safetensors is damaged: it has the sha256 ') as string,
   });
+});
+
+test('of no known sha256 a local file is what came in, or it is fetched again', async () => {
+  const store = new MemoryStore();
+  const { shard, body } = await put(store, 'd/1.tar', 1000);
+  const read = async () => (await new ShardCache(store, folder).read(shard, { offset: 0, size: 1000 })).equals(body);
+  expect(await read()).toBe(true);
+  expect(await read()).toBe(true);
+  expect(store.gets).toBe(1);
+  const [file, record] = (await files()).map((name) => join(folder, name)) as [string, string];
+  await writeFile(file, Buffer.from(body).fill(body[500]! ^ 1, 500, 501));
+  expect(await read()).toBe(true);
+  expect(store.gets).toBe(2);
+  // As an older version left it.
+  await rm(record);
+  expect(await read()).toBe(true);
+  expect(await read()).toBe(true);
+  expect(store.gets).toBe(3);
+});
+
+test('what a link has changed comes again, and is not used in between', async () => {
+  const store = new MemoryStore();
+  const { shard, body } = await put(store, 'd/1.tar', 20 * 1024 * 1024);
+  const known = { ...shard, sha256: createHash('sha256').update(body).digest('hex') };
+  let flips = 2;
+  const link: ShardStore = {
+    bucket: store.bucket,
+    async get(key, options) {
+      const part = Buffer.from(await store.get(key, options));
+      if (options!.offset !== 0 && flips-- > 0) part[7]! ^= 1;
+      return part;
+    },
+  };
+  const read = new ShardCache(link, folder).read(known, { offset: 0, size: shard.bytes });
+  expect((await read).equals(body)).toBe(true);
+  expect(flips).toBeLessThan(0);
+  expect(await files()).toHaveLength(1);
 });
 
 test('a shard that changed or went away since it was indexed is a DataContract error that names it', async () => {

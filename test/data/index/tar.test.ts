@@ -73,12 +73,27 @@ test('a size beyond the file ends the reading with a fault', async () => {
   ]);
 });
 
-test('a file that is no tar, or empty, has no members and does not throw', async () => {
-  expect(await membersOf(Buffer.alloc(0))).toEqual([]);
-  expect(await membersOf(Buffer.alloc(511, 1))).toEqual([]);
+test('a file that is no tar, or empty, has no members, and says so', async () => {
+  expect(await membersOf(Buffer.alloc(0))).toEqual([{ name: 'byte 0', fault: 'the shard is empty' }]);
+  const short = { name: 'byte 0', fault: 'the shard ends within a header: 511 bytes of 512' };
+  expect(await membersOf(Buffer.alloc(511, 1))).toEqual([short]);
   expect(await membersOf(Buffer.alloc(10_240, 'not a tar '))).toEqual([{ name: 'byte 0', fault: 'broken tar header' }]);
 });
 
-test('an archive without its end blocks is whole', async () => {
-  expect(await membersOf(tarOf([{ name: 'a', body: 'abc' }], { end: false }))).toEqual([{ name: 'a', body: 'abc' }]);
+test('an archive that was cut within a header, or between two members, is used and the cut told', async () => {
+  const whole = tarOf([
+    { name: 'a', body: 'abc' },
+    { name: 'b', body: 'def' },
+  ]);
+  const a = { name: 'a', body: 'abc' };
+  const within = { name: 'byte 1024', fault: 'the shard ends within a header: 200 bytes of 512' };
+  expect(await membersOf(whole.subarray(0, 1224))).toEqual([a, within]);
+  const between = 'the shard has no end mark: it was cut off between two members, or written without one';
+  expect(await membersOf(whole.subarray(0, 1024))).toEqual([a, { name: 'byte 1024', fault: between }]);
+  // Within what fills up the last block of a member.
+  expect(await membersOf(whole.subarray(0, 1000))).toEqual([a, { name: 'byte 1000', fault: between }]);
+  const long = tarOf([{ name: '././@LongLink', type: 'L', body: 'long.json\0' }], { end: false });
+  expect(await membersOf(long)).toEqual([{ name: 'long.json', fault: between }]);
+  // One block of zeros is an end mark of some programs.
+  expect(await membersOf(whole.subarray(0, 2560))).toEqual([a, { name: 'b', body: 'def' }]);
 });

@@ -1,0 +1,17 @@
+import type { PhaseSettings } from '../src/recipe/phase-settings.ts';
+import type { Change, PhasePlan, ReplanInput } from './types.ts';
+
+/** What a person changes of a phase: each setting that is named and is another now, as it was and as it is to be. */
+export function changesOf(overrides: ReplanInput['overrides'], plan: PhasePlan, before: PhaseSettings): Change[] {
+  const { precision, xla = 'auto', accumulate, remat, batches, optimizer } = before;
+  const { learningRate, weightDecay, clipNorm } = optimizer;
+  const { batch, checkpointEvery, shardSteps } = plan;
+  const was: Required<{ [name in keyof typeof overrides]: unknown }> = {
+    ...{ learningRate, weightDecay, clipNorm, precision, xla, accumulate, remat },
+    ...{ batch, data: batches.data.train, checkpointEvery, shardSteps },
+  };
+  return Object.entries(overrides).flatMap(([what, to]) => {
+    const from = was[what as keyof typeof was];
+    return to === undefined || JSON.stringify(from) === JSON.stringify(to) ? [] : [{ what, from, to }];
+  });
+}

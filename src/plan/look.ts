@@ -1,0 +1,196 @@
+import { type Borrowed, teacherOf } from '../checkpoint/borrowed.ts';
+import { countCaptions } from '../data/example/census.ts';
+import { indexRecipe, type RecipeData, recipeVocabulary } from '../data/example/recipe-data.ts';
+import { indexData } from '../data/index/index-data.ts';
+import type { DataIndex } from '../data/index/types.ts';
+import { type HeldModel, modelProblems, teacherProblems, vocabularyProblems, withModels } from '../recipe/models.ts';
+import { problemsWith, readRecipe } from '../recipe/parse.ts';
+import { placesOf } from '../recipe/places.ts';
+import type { Phase, Recipe } from '../recipe/schema.ts';
+import { type DataFacts, dataOf, writtenModel } from '../recipe/settings.ts';
+import type { DeviceMemory } from '../runtime/device-memory.ts';
+import { isRunnerError, RunnerError } from '../runtime/errors.ts';
+import type { ObjectStore } from '../storage/object-store.ts';
+import { memoryProblems } from '../train/fits.ts';
+import { type CaptionQuestion, captionNotes, captionProblems } from './captions.ts';
+import { heldModel } from './held-model.ts';
+import { notesOf } from './notes.ts';
+import { begunWith, checkpointFor, wantedOf } from './origin.ts';
+import { Sight } from './sight.ts';
+
+/** What a recipe is held against. */
+export interface World {
+  /** Throws where none is set up. */
+  readonly open: () => ObjectStore | Promise<ObjectStore>;
+  /** The name of the run: what it began with is what it goes on with, however many newer checkpoints there are. */
+  readonly run?: string;
+  readonly memory?: DeviceMemory | null;
+}
+
+/** A recipe with all that was found of what it names. */
+export interface Looked {
+  readonly sight: Sight;
+  /** As it is written, with every default; null where it can't be read. */
+  readonly recipe: Recipe | null;
+  /** With the models of the checkpoints that it leaves them to. */
+  readonly resolved: Recipe | null;
+  readonly borrowed: Borrowed;
+  /** Of what was borrowed, by the names there. */
+  readonly held: ReadonlyMap<string, HeldModel>;
+  /** Null while anything that it trains on is not known. */
+  readonly data: RecipeData | null;
+  readonly facts: DataFacts | null;
+  readonly evaluation: DataIndex | null;
+  readonly captions: readonly CaptionQuestion[];
+}
+
+/** Looks at everything that can be looked at before anything is spent. */
+export async function lookAt(json: unknown, world: World): Promise<Looked> {
+  const sight = new Sight(json);
+  const { recipe, problems } = readRecipe(json);
+  sight.add(problems);
+  const nothing = { sight, borrowed: {}, held: new Map(), data: null, facts: null, evaluation: null, captions: [] };
+  if (!recipe) return { recipe, resolved: null, ...nothing };
+  const store = (await sight.see([], async () => world.open())) ?? null;
+  const found = store ? await lookInto(sight, store, recipe, world) : { ...nothing, resolved: recipe };
+  if (world.memory) await lookAtMemory(sight, store, found, world.memory);
+  // Of a recipe that is wrong the sizes may be anything.
+  if (sight.problems.every(({ mild }) => mild))
+    sight.notes.push(...notesOf(found.resolved, found.facts, found.data, world.memory ?? null));
+  return { ...found, sight, recipe };
+}
+
+/** What the bucket says to a recipe. */
+interface Found extends Omit<Looked, 'sight' | 'recipe'> {
+  readonly resolved: Recipe;
+}
+
+async function lookInto(sight: Sight, store: ObjectStore, recipe: Recipe, { run }: World): Promise<Found> {
+  const { borrowed, held } = await lookAtOrigins(sight, store, recipe, run);
+  const resolved = withModels(recipe, held);
+  for (const phase of recipe.phases) {
+    const teacher = held.get(teacherOf(phase.name));
+    if (teacher) sight.add(teacherProblems(resolved, phase, teacher.model));
+  }
+  const { data, evaluation, captions } = await lookAtData(sight, store, recipe);
+  sight.add(problemsWith(resolved, data?.epochs ?? {}));
+  const facts = data && (await lookAtTokens(sight, store, resolved, held, data, borrowed));
+  return { resolved, borrowed, held, data, facts, evaluation, captions };
+}
+
+async function lookAtOrigins(sight: Sight, store: ObjectStore, recipe: Recipe, run: string | undefined) {
+  const borrowed: Record<string, Borrowed[string]> = {};
+  const held = new Map<string, HeldModel>();
+  const wanted = wantedOf(recipe);
+  const began = wanted.length > 0 && run !== undefined ? await sight.see([], () => begunWith(store, run)) : undefined;
+  for (const one of wanted) {
+    const found = await sight.see([one.field], async () => {
+      const before = await began?.(one);
+      const ref = before ?? (await checkpointFor(store, one));
+      const model = await heldModel(store, ref).catch(async (error) => {
+        if (!before || !isRunnerError(error, 'CheckpointDamaged')) throw error;
+        // What it began with may be gone when a phase has checkpoints of its own, which have the same towers.
+        const from = { run: run!, phase: one.name };
+        const newest = await checkpointFor(store, { what: one.what, from }).catch(() => null);
+        if (newest) return heldModel(store, newest);
+        throw error;
+      });
+      return { ref, model };
+    });
+    if (!found) continue;
+    borrowed[one.name] = found.ref;
+    held.set(one.name, found.model);
+  }
+  sight.add(modelProblems(recipe, held));
+  return { borrowed, held };
+}
+
+/** The shards, and the captions in them, of all that is trained on and evaluated on. */
+async function lookAtData(sight: Sight, store: ObjectStore, recipe: Recipe) {
+  const captions: CaptionQuestion[] = [];
+  const ask = async (places: string, field: string, index: DataIndex, languages: readonly string[]) => {
+    const { prefix } = index;
+    const known = captions.find((other) => other.prefix === prefix);
+    const census = known?.census ?? (await sight.see([places], () => countCaptions(store, index)));
+    if (!census) return;
+    const question = { places, field, prefix, census, languages };
+    captions.push(question);
+    if (!sight.isWrong([field])) sight.add(captionProblems(question));
+    for (const note of captionNotes(question)) if (!sight.notes.includes(note)) sight.notes.push(note);
+  };
+  const fieldOf = (phase: Phase | undefined, field: 'train' | 'captions') =>
+    phase?.data?.[field] === undefined ? `data.${field}` : `phases.${recipe.phases.indexOf(phase)}.data.${field}`;
+  const data = await indexRecipe(recipe, async (train, phase) => {
+    const field = fieldOf(phase, 'train');
+    return (await sight.see([field], () => indexed(store, train))) ?? null;
+  });
+  const asked = new Set<string>();
+  for (const phase of data ? recipe.phases : []) {
+    const [places, field] = [fieldOf(phase, 'train'), fieldOf(phase, 'captions')];
+    if (asked.has(`${places} ${field}`)) continue;
+    asked.add(`${places} ${field}`);
+    const languages = dataOf(recipe, phase).captions.map(({ language }) => language);
+    await ask(places, field, data!.of(phase), languages);
+  }
+  const place = recipe.data.evaluation;
+  const evaluation =
+    place === undefined ? null : ((await sight.see(['data.evaluation'], () => indexed(store, place))) ?? null);
+  if (evaluation) await ask('data.evaluation', 'evaluate.languages', evaluation, recipe.evaluate.languages);
+  return { data, evaluation, captions };
+}
+
+/** People name a shard where the folder that it lies in is wanted. */
+async function indexed(store: ObjectStore, train: Recipe['data']['train']): Promise<DataIndex> {
+  const shard = placesOf(train).find((place) => place.endsWith('.tar'));
+  return indexData(store, train).catch((error) => {
+    if (!shard || !isRunnerError(error, 'DataContract')) throw error;
+    const above = shard.split('/').slice(0, -1).join('/') || 'a folder';
+    throw new RunnerError(
+      'DataContract',
+      `${error.message}; ${shard} is named as one shard: name where it lies, ${above}`,
+    );
+  });
+}
+
+/** What the lengths, the shapes and the token tables of the phases come to. */
+async function lookAtTokens(
+  sight: Sight,
+  store: ObjectStore,
+  recipe: Recipe,
+  held: ReadonlyMap<string, HeldModel>,
+  data: RecipeData,
+  origins: Borrowed,
+): Promise<DataFacts | null> {
+  if (recipe.phases.some((phase) => !writtenModel(recipe, phase))) return null;
+  const vocabulary = await sight.see(['data', 'model.text'], () => recipeVocabulary(store, recipe, data));
+  if (vocabulary === undefined) return null;
+  sight.add(vocabularyProblems(recipe, held, vocabulary));
+  return { ...data.epochs, vocabulary, origins };
+}
+
+async function lookAtMemory(
+  sight: Sight,
+  store: ObjectStore | null,
+  { resolved: recipe, held, data, facts: known }: Found,
+  memory: DeviceMemory,
+): Promise<void> {
+  // Sizes are what they are whatever the data; of a recipe that is wrong itself they may be anything.
+  const shaped = sight.problems.every(({ code, mild }) => code !== undefined || mild);
+  const full = recipe.phases.every((phase) => writtenModel(recipe, phase)?.text.vocabulary === 'full');
+  const facts = known ?? (full ? { examples: 0, vocabulary: null } : null);
+  if (!shaped || !facts || memoryProblems(recipe, facts, memory).length === 0) return;
+  // A table that was trained whole stays whole.
+  const whole = [...held.values()].some(({ trained, vocabulary }) => trained && vocabulary === null);
+  const compact =
+    whole || !store || !data ? undefined : await sight.see([], () => recipeVocabulary(store, allCompact(recipe), data));
+  const problems = memoryProblems(recipe, facts, memory, compact?.length);
+  sight.add(problems.map((message) => ({ fields: ['memory'], message })));
+}
+
+/** As it would be with compacted token tables alone. */
+function allCompact(recipe: Recipe): Recipe {
+  const compact = <T extends Recipe['model']>(model: T): T =>
+    model && { ...model, text: { ...model.text, vocabulary: 'compact' as const } };
+  const phases = recipe.phases.map((phase) => ({ ...phase, ...(phase.model && { model: compact(phase.model) }) }));
+  return { ...recipe, ...(recipe.model && { model: compact(recipe.model) }), phases };
+}

@@ -1,0 +1,57 @@
+interface Labels {
+  readonly run: string;
+  readonly phase: string;
+}
+
+interface Shown {
+  readonly labels: Labels;
+  figures: Readonly<Record<string, number>>;
+  /** Since when nobody trains it here; null while it is trained. */
+  ended: number | null;
+}
+
+/** The next shard of a phase begins within this, if there is one. */
+const leaveAfterMs = 60_000;
+
+/**
+ * The figures of the phases that are trained here, as Prometheus reads them. Those of a phase that has ended, or goes on
+ * elsewhere, leave after a minute. (Temporal's own gauges never do, and take nothing below zero.)
+ */
+export class Gauges {
+  readonly #phases = new Map<string, Shown>();
+  readonly #now: () => number;
+
+  constructor(now: () => number = Date.now) {
+    this.#now = now;
+  }
+
+  set(labels: Labels, figures: Readonly<Record<string, number>>): void {
+    this.#phases.set(nameOf(labels), { labels, figures, ended: null });
+  }
+
+  ended(labels: Labels): void {
+    const shown = this.#phases.get(nameOf(labels));
+    if (shown) shown.ended ??= this.#now();
+  }
+
+  /** In Prometheus' text format. */
+  text(): string {
+    const lines = new Map<string, string[]>();
+    for (const [key, { labels, figures, ended }] of this.#phases) {
+      if (ended !== null && this.#now() - ended >= leaveAfterMs) {
+        this.#phases.delete(key);
+        continue;
+      }
+      const { run, phase } = labels;
+      for (const [name, value] of Object.entries(figures)) {
+        const gauge = `siglip2_${name.replaceAll(/[^A-Za-z0-9_]/g, '_')}`;
+        const of = lines.get(gauge) ?? [`# TYPE ${gauge} gauge\n`];
+        lines.set(gauge, [...of, `${gauge}{phase=${quoted(phase)},run=${quoted(run)}} ${value}\n`]);
+      }
+    }
+    return [...lines.values()].flat().join('');
+  }
+}
+
+const nameOf = ({ run, phase }: Labels) => `${run}/${phase}`;
+const quoted = (text: string) => JSON.stringify(text);

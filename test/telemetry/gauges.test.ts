@@ -1,0 +1,71 @@
+import { createServer } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import { expect, it } from 'vitest';
+import { Gauges } from '../../src/telemetry/gauges.ts';
+import { serveMetrics } from '../../src/telemetry/metrics-server.ts';
+
+const phase = (name: string) => ({ run: 'first', phase: name });
+
+it('figures of a phase are shown while it is trained here and for a minute after, those below zero too', () => {
+  let now = 0;
+  const gauges = new Gauges(() => now);
+  gauges.set(phase('pretrain'), { step: 7, loss: 2.5, 'curation/chosen': -0.25 });
+  gauges.set(phase('res-48'), { loss: 3 });
+  const both = `# TYPE siglip2_step gauge
+siglip2_step{phase="pretrain",run="first"} 7
+# TYPE siglip2_loss gauge
+siglip2_loss{phase="pretrain",run="first"} 2.5
+siglip2_loss{phase="res-48",run="first"} 3
+# TYPE siglip2_curation_chosen gauge
+siglip2_curation_chosen{phase="pretrain",run="first"} -0.25
+`;
+  expect(gauges.text()).toBe(both);
+  gauges.ended(phase('pretrain'));
+  now = 59_999;
+  expect(gauges.text()).toBe(both);
+  // An attempt that ends again, of a phase that is trained by nobody, does not hold it.
+  gauges.ended(phase('pretrain'));
+  now = 60_000;
+  const one = '# TYPE siglip2_loss gauge\nsiglip2_loss{phase="res-48",run="first"} 3\n';
+  expect(gauges.text()).toBe(one);
+  // A shard that ends before the next begins.
+  gauges.ended(phase('res-48'));
+  now = 100_000;
+  gauges.set(phase('res-48'), { loss: 3 });
+  now = 1e9;
+  expect(gauges.text()).toBe(one);
+  gauges.ended(phase('res-48'));
+  gauges.ended(phase('unknown'));
+  now = 2e9;
+  expect(gauges.text()).toBe('');
+});
+
+it('the endpoint answers with what the SDK counts and with ours, and without the SDK with ours', async () => {
+  const gauges = new Gauges();
+  gauges.set(phase('pretrain'), { loss: 2.5 });
+  const sdk = createServer((_, response) => void response.end('temporal_requests 1\n'));
+  await new Promise<void>((listening) => sdk.listen(0, '127.0.0.1', listening));
+  const temporal = `127.0.0.1:${(sdk.address() as AddressInfo).port}`;
+  const server = await serveMetrics({ address: '127.0.0.1:0', gauges, temporal });
+  try {
+    const { port } = server.address() as AddressInfo;
+    const ask = async (path: string) => {
+      const answer = await fetch(`http://127.0.0.1:${port}${path}`);
+      return [answer.status, await answer.text()];
+    };
+    const ours = '# TYPE siglip2_loss gauge\nsiglip2_loss{phase="pretrain",run="first"} 2.5\n';
+    expect(await ask('/metrics')).toEqual([200, `temporal_requests 1\n${ours}`]);
+    expect(await ask('/other')).toEqual([404, '']);
+    sdk.closeAllConnections();
+    await new Promise((closed) => sdk.close(closed));
+    const [status, text] = await ask('/metrics');
+    expect(status).toBe(200);
+    expect(text).toBe(`# Temporal's SDK does not answer: fetch failed\n${ours}`);
+    await expect(serveMetrics({ address: `127.0.0.1:${port}`, gauges, temporal })).rejects.toMatchObject({
+      code: 'SetupMissing',
+      message: `SIGLIP2_METRICS asks for 127.0.0.1:${port}, which can't be listened on (EADDRINUSE); choose another port`,
+    });
+  } finally {
+    server.close();
+  }
+});

@@ -1,0 +1,30 @@
+import type { ShardResult } from '../activities/types.ts';
+import type { PhaseReport } from './messages.ts';
+
+/** A history holds thousands of reports, so each is about 2 KB at most: the figures that a run shows, and short lines. */
+const mostNotes = 5;
+const mostCharacters = 160;
+const mostOfFailure = 600;
+const shown = ['curation/chosen', 'curation/rejected'];
+
+export const cut = (text: string, most: number) => (text.length <= most ? text : `${text.slice(0, most - 3)}...`);
+
+/** A report without what only the phase itself, its checkpoint or its figures in the bucket have to tell. */
+export function brief({ last, failure, doing, notes = [], ...report }: PhaseReport): PhaseReport {
+  return {
+    ...report,
+    last: last && briefResult(last),
+    ...(failure !== undefined && { failure: failure && cut(failure, mostOfFailure) }),
+    ...(doing !== undefined && { doing: doing && cut(doing, mostCharacters) }),
+    ...(notes.length > 0 && {
+      notes: notes.slice(-mostNotes).map((note) => ({ ...note, what: cut(note.what, mostCharacters) })),
+    }),
+  };
+}
+
+function briefResult({ checkpoint, metrics, committed, attempt }: ShardResult): ShardResult {
+  const { loss, objectives, examplesPerSecond, dataWaitShare } = metrics;
+  const few = Object.entries(objectives ?? {}).filter(([name]) => shown.includes(name));
+  const figures = { loss, ...(few.length > 0 && { objectives: Object.fromEntries(few) }) };
+  return { checkpoint, metrics: { ...figures, examplesPerSecond, dataWaitShare }, committed, attempt };
+}

@@ -1,0 +1,34 @@
+import type { EvaluationResult, ExportResult, PhasePlan, ShardResult, SkippedOf } from '../activities/types.ts';
+import type { PhaseInput } from './phase-progress.ts';
+
+/** What a phase ends with, and the plan that it had then; phases of older versions don't say. */
+export type PhaseEnd = ShardResult & { readonly plan?: PhasePlan };
+
+/** What a phase ends with that its run asked for: all that it goes on with as a child of the run's next history. */
+export interface HandedOver {
+  readonly handedOver: PhaseInput;
+}
+
+/** What a finished phase answers: references and figures. */
+export interface PhaseResult {
+  readonly phase: string;
+  readonly checkpoint: ShardResult['checkpoint'] & { readonly uri: string };
+  readonly metrics: ShardResult['metrics'];
+  /** Members of its data that it has not used; absent when it used all. */
+  readonly skipped?: ShardResult['skipped'];
+  readonly evaluation: EvaluationResult | null;
+  readonly export: ExportResult;
+}
+
+/** What a finished run answers. */
+export interface RecipeResult {
+  readonly run: string;
+  /** Examples that were trained on, and members of the shards that could not be used, each once; with the most frequent reasons. */
+  readonly data: {
+    readonly examples: number;
+    readonly corrupt: number;
+    readonly reasons?: SkippedOf['reasons'];
+  };
+  /** In the order of the recipe. */
+  readonly phases: readonly PhaseResult[];
+}
