@@ -36,7 +36,7 @@ export function addEvent(events: PhaseEvent[], step: number, what: string, at = 
   if (events.length > mostEvents) events.shift();
 }
 
-/** What a phase tells the recipe that started it, at the end of a shard and when its state changes: about 2 KB at most. */
+/** What a phase tells the recipe that started it, at the end of a shard and when its state changes: 3 KB at most. */
 export interface PhaseReport {
   readonly phase: string;
   readonly state: PhaseState;

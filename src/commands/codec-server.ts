@@ -8,8 +8,11 @@ const largestBody = 64 * 2 ** 20;
 const loopback = ['127.0.0.1', 'localhost', '[::1]'];
 
 const base64 = z.string('not text in base64').regex(/^[A-Za-z0-9+/]*={0,2}$/, 'not text in base64');
+// Whoever has none to be translated leaves them out, as Protocol Buffers do in JSON.
 const requestSchema = z.object({
-  payloads: z.array(z.object({ metadata: z.record(z.string(), base64).optional(), data: base64.optional() })),
+  payloads: z
+    .array(z.object({ metadata: z.record(z.string(), base64).optional(), data: base64.optional() }))
+    .default([]),
 });
 
 /** A request that is refused, and why. */

@@ -81,6 +81,12 @@ export const variables = {
   AWS_SECRET_ACCESS_KEY: { meaning: 'The same.', unset: 'the same', readBy: ['commands', 'worker', 'trainer'] },
   AWS_SESSION_TOKEN: { meaning: 'The same.', unset: 'the same', readBy: ['commands', 'worker', 'trainer'] },
   AWS_PROFILE: { meaning: 'Profile of the AWS configuration files.', unset: '`default`', readBy: ['AWS SDK'] },
+  AWS_REQUEST_CHECKSUM_CALCULATION: {
+    meaning:
+      '`when_required` sends no checksums with what is written, for a store that refuses them; bodies are signed.',
+    unset: '`when_supported`: a CRC32 with each body',
+    readBy: ['AWS SDK'],
+  },
   AWS_SDK_JS_NODE_VERSION_SUPPORT_WARNING_DISABLED: {
     meaning: 'Silences what the AWS SDK says of older versions of Node.',
     unset: '`true`',

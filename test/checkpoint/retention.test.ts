@@ -64,15 +64,15 @@ describe('retention', () => {
     expect(await stepsOf('revised')).toEqual(['r0@20', 'r1@30', 'r1@35']);
   });
 
-  it('in 200 races a borrower has a whole checkpoint or a clear no', async () => {
+  it('in 60 races a borrower has a whole checkpoint or a clear no', async () => {
     let held = 0;
-    for (let turn = 0; turn < 200; turn++) {
+    for (let turn = 0; turn < 60; turn++) {
       const run = `race-${turn % 4}`;
       await committed(run, [10]);
       const borrow = pin(store, at(run, 10), 'borrower').then(
         () => true,
         (error) => {
-          expect(error.code).toBe('CheckpointDamaged');
+          if (error.code !== 'CheckpointDamaged') throw error;
           return false;
         },
       );

@@ -5,6 +5,7 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { trainShard } from '../../activities/train-shard.ts';
+import type { CheckpointRef } from '../../src/checkpoint/types.ts';
 import { type Hands, hands, planOf, shard } from '../activities/fixture.ts';
 import { startFaultProxy } from '../storage/fault-proxy.ts';
 import { startServer, type TestServer } from '../storage/versitygw.ts';
@@ -19,7 +20,11 @@ beforeAll(async () => {
   on = hands();
   folder = mkdtempSync(join(tmpdir(), 'cli-'));
   const plan = await planOf(server.store(), 'there');
-  await trainShard(on.deps(server.store(), { trainer: on.trainer({ stepMs: 40 }) }), shard(plan, 30), on.attempt());
+  const deps = on.deps(server.store(), { trainer: on.trainer() });
+  // Shard by shard: within one, a snapshot gives way to the next where the upload is slow.
+  let from: CheckpointRef | null = null;
+  for (const step of [10, 20, 30])
+    from = (await trainShard(deps, shard(plan, step, from), on.attempt())).checkpoint as CheckpointRef;
 });
 afterAll(async () => {
   await on.close();

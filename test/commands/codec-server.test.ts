@@ -58,7 +58,6 @@ describe('the codec', () => {
   it.each([
     ['not JSON', 'the request is not JSON; allowed: {"payloads": [...]}'],
     ['5', /^the request: .*expected object.*; allowed: \{"payloads": \[/],
-    ['{}', /^payloads: .*expected array.*; allowed/],
     ['{"payloads": 5}', /^payloads: .*expected array.*; allowed/],
     ['{"payloads": [5]}', /^payloads\.0: .*expected object.*; allowed/],
     ['{"payloads": [{"data": 5}]}', /^payloads\.0\.data: not text in base64; allowed/],
@@ -83,6 +82,8 @@ describe('the codec', () => {
     };
     const refused = await ask('/decode', JSON.stringify({ payloads: [payload] }));
     expect(refused).toMatchObject({ status: 400, body: expect.stringMatching(/was encrypted under key [0-9a-f]{16}/) });
+    // As the Temporal CLI asks for a query without input.
+    expect(await ask('/encode', '{}')).toMatchObject({ status: 200, body: '{"payloads":[]}' });
     expect((await ask('/other', '{}')).status).toBe(404);
     expect((await ask('/decode', '{}', undefined, 'GET')).status).toBe(404);
   });

@@ -1,5 +1,5 @@
 import { spawn } from 'node:child_process';
-import { existsSync, readFileSync } from 'node:fs';
+import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import type { Command } from 'commander';
 import { describe, expect, it } from 'vitest';
@@ -147,6 +147,12 @@ describe('the pages', () => {
     expect(first.sort()).toEqual(others.sort());
   });
 
+  it('name every room of the code', () => {
+    const page = readFileSync(`${root}/src/README.md`, 'utf8');
+    const rooms = readdirSync(`${root}/src`, { withFileTypes: true }).filter((entry) => entry.isDirectory());
+    expect(rooms.filter(({ name }) => !page.includes(`| \`src/${name}/\` |`)).map(({ name }) => name)).toEqual([]);
+  });
+
   it('keep the first one to a half hour of reading', () => {
     expect(readFileSync(`${root}/README.md`, 'utf8').split('\n').length).toBeLessThanOrEqual(151);
   });
@@ -191,6 +197,7 @@ describe('commands of the pages', () => {
     expect(readFileSync(`${root}/README.md`, 'utf8')).toContain(
       '{"name": "finetune", "from": {"run": "base", "phase": "import"}, "batch": 16}',
     );
-    recipeOf(JSON.stringify({ ...(pets as object), phases: [finetune] }));
+    const { model: _, ...rest } = pets as Record<string, unknown>;
+    recipeOf(JSON.stringify({ ...rest, phases: [finetune] }));
   });
 });

@@ -13,7 +13,7 @@ import { planOf, resultOf, runPlanOf, testTemporal } from './harness.ts';
 import { keepHistory } from './histories.ts';
 import { smallHistories } from './small-histories.ts';
 
-/** Histories that are a fortieth of the usual: a run of 150 shards has as many of them as one of 6,000. */
+/** Histories that are a fortieth of the usual: a run of 100 shards has as many of them as one of 4,000. */
 const suggested = 100;
 const temporal = testTemporal(smallHistories({ most: 270, suggested }));
 
@@ -56,7 +56,7 @@ class Counted {
 
 describe('a run of more shards than a history has room for', () => {
   it('begins a new history with its phases open, again and again, and loses nothing', async () => {
-    const steps = 150;
+    const steps = 100;
     const trained: number[] = [];
     const [evaluated, exported] = [new Counted(), new Counted()];
     let mended = false;
@@ -95,7 +95,7 @@ describe('a run of more shards than a history has room for', () => {
         const trunk = phases.find(({ phase }) => phase === 'pretrain');
         if (trunk && trunk.step >= steps - 40) break;
         if (trunk?.state === 'training') await ask('setLimits', { phase: 'pretrain', step: 1000 + asked });
-        if (trunk && trunk.step > 50 && !restarted) {
+        if (trunk && trunk.step > 30 && !restarted) {
           await workflows.stop();
           await workflows.start();
           restarted = true;
@@ -134,7 +134,7 @@ describe('a run of more shards than a history has room for', () => {
       await expect.poll(async () => (await ended()).at(-1)!.status.name, { timeout: 10_000 }).toBe('COMPLETED');
       const histories = await ended();
       // At the usual bounds that is 4,096 events and a hundred.
-      expect(histories.length).toBeGreaterThan(5);
+      expect(histories.length).toBeGreaterThan(3);
       for (const { historyLength } of histories) expect(historyLength).toBeLessThan(suggested + 100);
       await keepHistory(client, 'long', 'recipe-first-of-many.json', histories[0]!.runId);
       await keepHistory(client, 'long', 'recipe-next-of-many.json', histories[1]!.runId);
@@ -166,13 +166,13 @@ describe('a run of more shards than a history has room for', () => {
     };
     const plan: Activities['plan'] = async ({ run }) => graph(run, 1000);
     await temporal.serving({ plan, trainShard }, async (client) => {
-      const runs = await Promise.all(['a', 'b', 'c', 'd'].map((name) => start(client, `cancelled-${name}`)));
+      const runs = await Promise.all(['a', 'b', 'c'].map((name) => start(client, `cancelled-${name}`)));
       await Promise.all(
         runs.map(async (run, i) => {
           // Its trunk has continued as new by then, all but once; the run itself is about to, or does.
           await expect
             .poll(async () => (await run.describe()).historyLength, { timeout: 60_000, interval: 20 })
-            .toBeGreaterThan(suggested - 12 + 4 * i);
+            .toBeGreaterThan(suggested - 12 + 6 * i);
           await client.workflow.getHandle(run.workflowId).cancel();
           await expect(client.workflow.getHandle(run.workflowId).result()).rejects.toThrow(/cancel/i);
           const status = await client.workflow.getHandle(run.workflowId).query<RunStatus>('status');

@@ -389,8 +389,9 @@ describe('a run', () => {
 
   it('stops at its limits with a checkpoint, and goes on when they are raised', async () => {
     const began = Date.now();
-    await steered('limited', {}, 200, async (run) => {
+    await steered('limited', {}, 300, async (run) => {
       await run.until('training');
+      await run.ask('setLimits', { step: 45 });
       expect(await run.refusal('setLimits', { steps: 3 })).toBe(
         'setLimits is refused: steps is no limit; allowed: step, deviceHours, wallHours',
       );
@@ -398,33 +399,32 @@ describe('a run', () => {
         'setLimits is refused: no limit is named; allowed: step, deviceHours, wallHours, such as {"step": 5000}',
       );
       expect(await run.refusal('setLimits', { step: -3 })).toMatch(/step is -3; allowed: a number above 0, whole/);
-      await run.ask('setLimits', { step: 30 });
-      expect((await run.until('limit')).step).toBe(30);
-      expect(await run.refusal('setLimits', { step: 30 })).toBe(
-        'setLimits is refused: step is 30, and phase pretrain has come to 30; allowed: more than that, or pause to stop it now',
+      expect((await run.until('limit')).step).toBe(45);
+      expect(await run.refusal('setLimits', { step: 45 })).toBe(
+        'setLimits is refused: step is 45, and phase pretrain has come to 45; allowed: more than that, or pause to stop it now',
       );
       // Its shards had a device for 20 ms a step.
       expect(await run.refusal('setLimits', { deviceHours: 0.000_1 })).toMatch(
-        /^setLimits is refused: deviceHours is 0.0001, and phase pretrain has come to 0.0001\d+; allowed: more than that/,
+        /^setLimits is refused: deviceHours is 0.0001, and phase pretrain has come to 0.00025; allowed: more than that/,
       );
-      await run.ask('setLimits', { step: null, deviceHours: (60 * 20) / 3_600_000 });
-      expect((await run.until('limit', ({ step }) => step > 30)).step).toBe(60);
+      await run.ask('setLimits', { step: null, deviceHours: (75 * 20) / 3_600_000 });
+      expect((await run.until('limit', ({ step }) => step > 45)).step).toBe(75);
       expect(await run.refusal('setLimits', { wallHours: 0.000_01 })).toMatch(
         /^setLimits is refused: wallHours is 0.00001, /,
       );
       await run.ask('resume');
       await delay(500);
-      expect(await run.status()).toMatchObject({ state: 'limit', step: 60 });
+      expect(await run.status()).toMatchObject({ state: 'limit', step: 75 });
       const age = (Date.now() - began) / 3_600_000;
-      await run.ask('setLimits', { deviceHours: 1, wallHours: age + 1.5 / 3600 });
-      // By the clock it has a second or so, and stops within a shard, with a checkpoint.
-      const later = await run.until('limit', (status) => status.step > 60);
-      expect(later.step).toBeLessThan(200);
+      await run.ask('setLimits', { deviceHours: 1, wallHours: age + 2.5 / 3600 });
+      // By the clock it has some seconds, and stops within a shard, with a checkpoint.
+      const later = await run.until('limit', (status) => status.step > 75);
+      expect(later.step).toBeLessThan(300);
       await run.ask('setLimits', { wallHours: null });
-      expect((await run.result()).phases[0]!.checkpoint.step).toBe(200);
+      expect((await run.result()).phases[0]!.checkpoint.step).toBe(300);
       const history = (await run.history()).pretrain!.map(({ what }) => what);
       expect(history).toEqual(
-        expect.arrayContaining(['asked for: setLimits {"step":30}', 'limits {} -> {"step":30}', 'limit']),
+        expect.arrayContaining(['asked for: setLimits {"step":45}', 'limits {} -> {"step":45}', 'limit']),
       );
       await run.keep('phase-timed.json');
     });
