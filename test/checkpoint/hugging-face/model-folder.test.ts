@@ -1,3 +1,4 @@
+import { readFileSync } from 'node:fs';
 import { mkdtemp, readdir, readFile, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -8,10 +9,12 @@ import { openModelFolder } from '../../../src/checkpoint/hugging-face/model-fold
 import { readModelConfig } from '../../../src/checkpoint/hugging-face/read-config.ts';
 import { writeModelFolder } from '../../../src/checkpoint/hugging-face/write-folder.ts';
 import { restoreCheckpoint } from '../../../src/checkpoint/restore.ts';
+import { embed } from '../../../src/commands/embed.ts';
 import { fullVocabulary, type ModelConfig, textSizeFor, towerSizes } from '../../../src/model/sizes.ts';
 import { toBfloat16, toFloat32 } from '../../../src/safetensors/float-bytes.ts';
 import { writeSafetensors } from '../../../src/safetensors/safetensors.ts';
 import { startServer, type TestServer } from '../../storage/versitygw.ts';
+import { cases, picture, writeCase } from './processing-table.ts';
 import { asBfloat16, tinyModel, tinyTensors, writeFolder } from './tiny-folder.ts';
 
 let folder: string;
@@ -98,6 +101,43 @@ describe('a folder of transformers', () => {
     await expect(importModel(store, join(folder, 'other'), 'base', { ...how, attempt: 'c' })).rejects.toMatchObject({
       code: 'TwoRunsUnderOneName',
     });
+  });
+});
+
+describe('a folder that normalises or cuts in its own way, once imported', () => {
+  // What transformers answered to these folders: make_processing.py.
+  const answers = JSON.parse(readFileSync(new URL('fixtures/processing.json', import.meta.url), 'utf8')) as {
+    cases: { name: string; images: number[][] }[];
+  };
+
+  it.each([
+    ['mean and deviation of ImageNet', [0.5, 0.5, 0.5], undefined],
+    ['256 patches', [0.5, 0.5, 0.5], 256],
+  ])('answers as transformers did to it: %s', async (name, mean, patches) => {
+    const one = cases.find((found) => found.name === name)!;
+    const path = join(folder, name);
+    await writeCase(path, one);
+    const run = name.replaceAll(' ', '-');
+    const store = server.store();
+    const ref = await importModel(store, path, run, { scratch: folder, codeVersion: '0', attempt: 'a' });
+    const back = `${path}, back`;
+    await restoreCheckpoint(store, ref, back);
+    const processor = JSON.parse(await readFile(join(back, 'preprocessor_config.json'), 'utf8'));
+    expect([processor.image_mean, processor.max_num_patches]).toEqual([mean, patches]);
+    const { image_embeds } = await embed({ model: back, image: one.pictures.map(picture) });
+    const wanted = answers.cases.find((found) => found.name === name)!.images;
+    expect(image_embeds).toHaveLength(wanted.length);
+    for (const [i, row] of image_embeds.entries())
+      expect(row.reduce((sum, value, k) => sum + value * wanted[i]![k]!, 0)).toBeCloseTo(1, 5);
+  });
+
+  it('that resizes as training does not is refused by import', async () => {
+    const path = join(folder, 'bicubic');
+    await writeCase(path, { name: '', kind: 'fixed', pictures: [], processor: { resample: 3 } });
+    const how = { scratch: folder, codeVersion: '0', attempt: 'a' };
+    await expect(importModel(server.store(), path, 'bicubic', how)).rejects.toThrow(
+      /can't be trained as it is used: resample is 3 \(bicubic\), and training resizes by 2 \(bilinear\)/,
+    );
   });
 });
 
