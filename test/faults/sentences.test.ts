@@ -82,7 +82,7 @@ describe('one clear sentence', () => {
         '- schedule.total.steps is -5; allowed: a whole number of at least 0',
       );
       expect(problems.find((line) => line.includes('bach'))).toBe(
-        '- phases.0.bach is not a known field; did you mean batch?',
+        '- phases.pretrain.bach is not a known field; did you mean batch?',
       );
       expect(await keysBelow('runs/')).toEqual([]);
     },
@@ -131,7 +131,7 @@ describe('one clear sentence', () => {
       );
       expect(type).toBe('DiskFull');
       expect(message).toMatch(
-        /^the disk is full: could not write .*\/small-disk\/.*\/step-00000040\/model\.safetensors; free space there/,
+        /^phase pretrain was abandoned at step 0, after it had failed: the disk is full: could not write .*\/small-disk\/.*\/step-00000040\/model\.safetensors; free space there/,
       );
       expect(await findCommits(site.store, { run: 'full-disk' })).toEqual([]);
       disk.remove();
