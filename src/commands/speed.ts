@@ -23,7 +23,7 @@ export interface Speed {
 }
 
 export const speedHelp =
-  'says how long it takes: operations a second, such as 2e11; RUN/PHASE, as fast as that was; or measure, half of what a matmul reaches here';
+  'tell the time: operations a second, such as 2e11; RUN/PHASE, as fast as that was; or measure, on this machine';
 
 /** What `--speed` means. */
 export async function readSpeed(what: string, precision: 'f32' | 'bf16', open: () => ObjectStore): Promise<Speed> {
