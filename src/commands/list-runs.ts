@@ -52,7 +52,9 @@ function uniquePhases(found: readonly StepKey[]): PhaseKey[] {
 async function describe(store: ObjectStore, at: StepKey): Promise<string> {
   try {
     const { committed, sha256, metrics } = await readCommit(store, at);
-    return `${committed.slice(0, 19)}Z  loss ${metrics.loss.toFixed(3)}  sha256 ${sha256.slice(0, 12)}...`;
+    // What was imported stands at step 0: nobody has trained it here.
+    const loss = at.step === 0 ? 'imported  ' : `loss ${metrics.loss.toFixed(3)}`;
+    return `${committed.slice(0, 19)}Z  ${loss}  sha256 ${sha256.slice(0, 12)}...`;
   } catch (error) {
     if (isRunnerError(error, 'CheckpointDamaged')) return 'damaged';
     throw error;
