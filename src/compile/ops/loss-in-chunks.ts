@@ -39,7 +39,9 @@ export function lossInChunks({ count, chunk, rows, fixed, shared, of }: ChunkedL
       // Side by side all chunks would be in memory.
       const turn = (tensor: Tensor) => (total === null ? tensor : notBefore(tensor, total));
       const slices = own.map((tensor) => turn(part(tensor, first)));
-      const given = fixed.map((tensor) => part(tensor, first));
+      const given = fixed.map((tensor) =>
+        tensor.dtype === 'float32' ? turn(part(tensor, first)) : part(tensor, first),
+      );
       const { value, gradients } = gradientsWithin([...slices, ...common], (inputs) => {
         const { loss, aside } = of(inputs.slice(0, rows.length), given, inputs.slice(rows.length));
         return { loss, aside: tf.concat([loss.reshape([1]), aside]) };
