@@ -1,9 +1,8 @@
-import { setTimeout as delay } from 'node:timers/promises';
-import { isRunnerError, RunnerError } from '../runtime/errors.ts';
 import type { ObjectStore } from '../storage/object-store.ts';
 import { findCommits, newestFirst } from './commits.ts';
 import { parseEnd, readDocument, toDocument, toRef } from './documents.ts';
 import { commitKey, endKey, type PhaseKey, type StepKey } from './keys.ts';
+import { swapDocument } from './swap.ts';
 import type { CheckpointRef } from './types.ts';
 
 /**
@@ -11,28 +10,11 @@ import type { CheckpointRef } from './types.ts';
  * gave up: numbers alone don't tell which checkpoint is the result.
  */
 
-/** Enough for many writers at once; each round has a winner. */
-const rounds = 20;
-
 /** Writes down what a phase ended with, in place of what it ended with before. */
 export async function recordEnd(store: ObjectStore, ref: CheckpointRef): Promise<void> {
   const key = endKey(ref);
   const body = toDocument({ version: 1, ...toRef(ref), commit: commitKey(ref) });
-  for (let round = 0; round < rounds; round++) {
-    const found = await readDocument(store, key);
-    if (found && 'bytes' in found && found.bytes.equals(body)) return;
-    try {
-      await store.put(key, body, {
-        contentType: 'application/json',
-        ...(found === null ? { ifAbsent: true } : { ifMatch: found.etag }),
-      });
-      return;
-    } catch (error) {
-      if (!isRunnerError(error, 'PreconditionFailed') && !isRunnerError(error, 'ObjectMissing')) throw error;
-      await delay(10 * (round + 1) * Math.random());
-    }
-  }
-  throw new RunnerError('StorageUnavailable', `${key} kept changing while it was written; it is tried again later`);
+  await swapDocument(store, key, body, (bytes) => bytes.equals(body));
 }
 
 /** What a phase ended with; null when it has not ended, or that can't be read. */
