@@ -3,9 +3,9 @@ import { join } from 'node:path';
 import { makeOwnFolder } from './make-folder.ts';
 import { isAlive, thisProcess } from './services-state.ts';
 
-/** A folder for this process alone below that of `SIGLIP2_SCRATCH`; those that killed workers left are removed. */
-export function ownScratch(parent: string): string {
-  makeOwnFolder(parent, 'SIGLIP2_SCRATCH');
+/** A folder for this process alone below that of a variable; those that killed processes left are removed. */
+export function ownScratch(parent: string, variable = 'SIGLIP2_SCRATCH'): string {
+  makeOwnFolder(parent, variable);
   for (const name of readdirSync(parent)) {
     const [, pid, start] = /^worker-(\d+)-(\d+)$/.exec(name) ?? [];
     if (pid && start && !isAlive({ pid: Number(pid), start }))

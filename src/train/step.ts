@@ -1,5 +1,6 @@
 import type { CompileOptions, ProgramDefinition, Values } from '../compile/definition.ts';
 import { compile, type Program } from '../compile/program.ts';
+import type { ProgramCache } from '../compile/program-cache.ts';
 import type { Batch } from '../data/batches/types.ts';
 import { embeddingWidth } from '../model/sizes.ts';
 import type { PhaseSettings } from '../recipe/phase-settings.ts';
@@ -53,12 +54,17 @@ export function stepDefinition(settings: PhaseSettings): ProgramDefinition {
 
 const sumsOf = ({ accumulate }: PhaseSettings, phase: PhaseState) => (accumulate > 1 ? microSums(phase) : []);
 
-/** Compiles the step of a phase. Its state is all zeros until it is written. */
-export function createTrainer(settings: PhaseSettings, options: Pick<CompileOptions, 'fuseFrom'> = {}): Trainer {
+/** Compiles the step of a phase, or takes it from `cache`. Its state is all zeros until it is written. */
+export function createTrainer(
+  settings: PhaseSettings,
+  options: Pick<CompileOptions, 'fuseFrom'> = {},
+  cache: ProgramCache | null = null,
+): Trainer {
   const phase = phaseState(settings);
   const accumulates = settings.accumulate > 1;
   const { precision, xla } = settings;
-  const program = compile(stepDefinition(settings), { ...options, precision, xla: xla === 'on' });
+  const slot = cache?.slot({ settings, ...options }) ?? null;
+  const program = compile(stepDefinition(settings), { ...options, precision, xla: xla === 'on', slot });
   if (accumulates) {
     const sums = sumsOf(settings, phase);
     program.write(Object.fromEntries(sums.map(({ name, shape }) => [name, new Float32Array(size(shape))])));

@@ -1,7 +1,9 @@
 import { mkdir, readFile, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { setImmediate as yieldToEvents } from 'node:timers/promises';
+import type { ProgramCache } from '../compile/program-cache.ts';
 import { openBatches } from '../data/batches/batches.ts';
+import type { Batch } from '../data/batches/types.ts';
 import { SkippedMembers } from '../data/index/skipped-members.ts';
 import type { CorruptMember, DataIndex } from '../data/index/types.ts';
 import type { Pace } from '../recipe/pace.ts';
@@ -46,6 +48,8 @@ interface Held {
   /** Chooses what is trained on, in a phase of curation. */
   readonly curator: Curator | null;
   readonly rates: Rates;
+  /** Shapes that have run, by their length. */
+  readonly ran: Set<number | null>;
   /** Content hash of the state in the graph, or null when no snapshot was taken of it. */
   sha256: string | null;
   /** `index`: of which data, and without which batches. `corrupt`: what it could not use. `next`: the batch of the step after. */
@@ -59,7 +63,12 @@ interface Held {
 
 /** Trains shards one after another, keeping graph, state and batches while the next shard goes on from them. */
 export class TrainingSession {
+  readonly #programs: ProgramCache | null;
   #held: Held | null = null;
+
+  constructor(programs: ProgramCache | null = null) {
+    this.#programs = programs;
+  }
 
   /** Trains from `job.from` to `job.toStep`. Errors: NonFinite, DataContract, CheckpointDamaged, DiskFull. */
   async train(job: TrainJob, events: TrainEvents): Promise<void> {
@@ -85,7 +94,7 @@ export class TrainingSession {
       held.inputs!.next = step - job.begins.step;
       skipped.add(batch.skipped);
       checkBatch(settings, step, batch);
-      const stepped = held.trainer.step(step, batch, seenBefore(step));
+      const stepped = firstOf(held, batch, () => held.trainer.step(step, batch, seenBefore(step)));
       checkStep(settings, step, batch, stepped);
       const took = performance.now() - asked;
       held.rates.add({ count: seenBefore(step + 1) - seenBefore(step), waited, took }, batch.length ?? null);
@@ -131,7 +140,7 @@ export class TrainingSession {
     const hash = hashJson(settings);
     if (this.#held?.settings !== hash) {
       await this.close();
-      const trainer = createTrainer(settings);
+      const trainer = createTrainer(settings, {}, this.#programs);
       const { hash: program } = trainer.program;
       // Another version of the code may record another graph. What a phase began with holds to its end.
       if (measured !== undefined && measured !== program)
@@ -140,7 +149,7 @@ export class TrainingSession {
             `measured then (${measured.slice(0, 12)}, now ${program.slice(0, 12)})`,
         );
       const curator = await Curator.open(settings, trainer.program, teacherFolder);
-      this.#held = { settings: hash, trainer, curator, rates: new Rates(), sha256: null, inputs: null };
+      this.#held = { settings: hash, trainer, curator, rates: new Rates(), ran: new Set(), sha256: null, inputs: null };
     }
     return this.#held!;
   }
@@ -174,6 +183,21 @@ export class TrainingSession {
   async #closeInputs(): Promise<void> {
     await this.#held?.inputs?.of.close();
     if (this.#held) this.#held.inputs = null;
+  }
+}
+
+/** The first step of a shape compiles it, and shows whether what a cache had is any good. */
+function firstOf<T>({ ran, trainer: { program } }: Held, batch: Batch, step: () => T): T {
+  const length = batch.length ?? null;
+  if (ran.has(length)) return step();
+  try {
+    const stepped = step();
+    ran.add(length);
+    program.keep();
+    return stepped;
+  } catch (error) {
+    program.forget();
+    throw error;
   }
 }
 
