@@ -49,6 +49,11 @@ export interface MeasureJob extends Pick<TrainJob, 'settings' | 'indexFile' | 's
   readonly kind: 'measure';
 }
 
+/** Has the step of a phase ready for the job that follows, whose checkpoint is still being fetched. */
+export interface PrepareJob extends Pick<TrainJob, 'settings'> {
+  readonly kind: 'prepare';
+}
+
 /** What a measure job answers; null when it was stopped. */
 export interface StepTime {
   /** Median of a step, in milliseconds; with several shapes the mean of their medians. */
@@ -57,7 +62,7 @@ export interface StepTime {
   readonly hash: string;
 }
 
-export type TrainerJob = (TrainJob | MeasureJob | EvaluateJob | ScoreJob) & {
+export type TrainerJob = (TrainJob | PrepareJob | MeasureJob | EvaluateJob | ScoreJob) & {
   /** Threads of a trainer on a CPU, which bytes depend on: it is started with them. Absent: any will do. */
   readonly threads?: number;
 };

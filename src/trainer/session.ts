@@ -48,6 +48,8 @@ interface Held {
   /** Chooses what is trained on, in a phase of curation. */
   readonly curator: Curator | null;
   readonly rates: Rates;
+  /** Whether it was said that the program is not the one that was measured. */
+  checked: boolean;
   /** Shapes that have run, by their length. */
   readonly ran: Set<number | null>;
   /** Content hash of the state in the graph, or null when no snapshot was taken of it. */
@@ -73,7 +75,8 @@ export class TrainingSession {
   /** Trains from `job.from` to `job.toStep`. Errors: NonFinite, DataContract, CheckpointDamaged, DiskFull. */
   async train(job: TrainJob, events: TrainEvents): Promise<void> {
     const { settings } = job;
-    const held = await this.#holdGraph(job, events);
+    const held = await this.#holdGraph(job);
+    checkProgram(held, job, events);
     const from = job.from ?? job.begins;
     if (held.sha256 === null || held.sha256 !== (job.from?.sha256 ?? null)) {
       await load(held.trainer, job);
@@ -129,6 +132,11 @@ export class TrainingSession {
     }
   }
 
+  /** Has the step of a phase ready that nothing is chosen for. */
+  async prepare(settings: PhaseSettings): Promise<void> {
+    await this.#holdGraph({ settings });
+  }
+
   async close(): Promise<void> {
     await this.#closeInputs();
     await this.#held?.curator?.close();
@@ -136,20 +144,22 @@ export class TrainingSession {
     this.#held = null;
   }
 
-  async #holdGraph({ settings, teacherFolder, measured }: TrainJob, events: TrainEvents): Promise<Held> {
+  async #holdGraph({ settings, teacherFolder }: Pick<TrainJob, 'settings' | 'teacherFolder'>): Promise<Held> {
     const hash = hashJson(settings);
     if (this.#held?.settings !== hash) {
       await this.close();
       const trainer = createTrainer(settings, {}, this.#programs);
-      const { hash: program } = trainer.program;
-      // Another version of the code may record another graph. What a phase began with holds to its end.
-      if (measured !== undefined && measured !== program)
-        events.note(
-          `XLA stays ${settings.xla ?? 'off'} as the phase began, though the step is no longer the program that was ` +
-            `measured then (${measured.slice(0, 12)}, now ${program.slice(0, 12)})`,
-        );
       const curator = await Curator.open(settings, trainer.program, teacherFolder);
-      this.#held = { settings: hash, trainer, curator, rates: new Rates(), ran: new Set(), sha256: null, inputs: null };
+      this.#held = {
+        settings: hash,
+        trainer,
+        curator,
+        rates: new Rates(),
+        checked: false,
+        ran: new Set(),
+        sha256: null,
+        inputs: null,
+      };
     }
     return this.#held!;
   }
@@ -184,6 +194,17 @@ export class TrainingSession {
     await this.#held?.inputs?.of.close();
     if (this.#held) this.#held.inputs = null;
   }
+}
+
+/** Another version of the code may record another graph. What a phase began with holds to its end; it is said once. */
+function checkProgram(held: Held, { measured, settings }: TrainJob, { note }: TrainEvents): void {
+  const { hash } = held.trainer.program;
+  if (held.checked || measured === undefined || measured === hash) return;
+  held.checked = true;
+  note(
+    `XLA stays ${settings.xla ?? 'off'} as the phase began, though the step is no longer the program that was ` +
+      `measured then (${measured.slice(0, 12)}, now ${hash.slice(0, 12)})`,
+  );
 }
 
 /** The first step of a shape compiles it, and shows whether what a cache had is any good. */

@@ -78,6 +78,7 @@ async function perform(id: number, job: TrainerJob): Promise<unknown> {
     await session.close();
     return measureStep(job, { note, stopWanted: () => signal.aborted });
   }
+  if (job.kind === 'prepare') return session.prepare(job.settings);
   await session.train(job, {
     progress: (progress) => send({ type: 'progress', id, progress }),
     snapshot: (snapshot) => send({ type: 'snapshot', id, snapshot }),
