@@ -12,7 +12,7 @@ import { collectGarbage } from '../runtime/collect-garbage.ts';
 import { hashJson } from '../runtime/hash.ts';
 import { Curator } from '../train/curate.ts';
 import { writeSheet } from '../train/curation-figures.ts';
-import { checkBatch, checkStep } from '../train/divergence.ts';
+import { checkBatch, checkStep, checkTeacher } from '../train/divergence.ts';
 import { fewSources } from '../train/few-sources.ts';
 import { type KeptChoice, keptTensors, readKept } from '../train/kept-choice.ts';
 import { freshState, readState, writeState } from '../train/state.ts';
@@ -89,6 +89,7 @@ export class TrainingSession {
       const stepped = held.trainer.step(step, batch, seenBefore(step));
       checkStep(settings, step, batch, stepped);
       const watched = isWatched(step) ? held.trainer.watch(step, batch, seenBefore(step)) : null;
+      if (watched && job.information) checkTeacher(settings, job.information, step, batch, watched);
       const took = performance.now() - asked;
       held.rates.add({ count: seenBefore(step + 1) - seenBefore(step), waited, took }, batch.length ?? null);
       report.stepped(step, { ...stepped, objectives: { ...stepped.objectives, ...fewSources(figures) } }, watched);
