@@ -111,6 +111,7 @@ export async function trainFrom(
       ...(threads && { threads }),
       from,
       begins: plan.begins ?? plan.from,
+      ...(plan.information && { information: plan.information }),
       toStep: shard.end,
       checkpointEvery: shard.pace?.checkpointEvery ?? plan.checkpointEvery,
       ...(plan.shardSteps !== 'auto' && { shardSteps: plan.shardSteps }),

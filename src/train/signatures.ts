@@ -24,7 +24,7 @@ import { computedState, type PhaseState, teacherCopy } from './phase-state.ts';
 export const microSum = (name: string) => `g/${name}`;
 
 const scalar: TensorSpec = { shape: [], dtype: 'float32' };
-const optimiserFeeds = { schedule: scalar, correction1: scalar, correction2: scalar };
+export const optimiserFeeds = { schedule: scalar, correction1: scalar, correction2: scalar };
 
 /** A whole step on a whole batch. */
 export function stepSignature(

@@ -9,7 +9,8 @@ import { PhaseSteps } from '../recipe/steps.ts';
 import { lossOf } from './losses.ts';
 import { stepScalars } from './optimiser.ts';
 import { type PhaseState, phaseState } from './phase-state.ts';
-import { accumulatedSignatures, candidatesSignature, microSums, stepSignature } from './signatures.ts';
+import { accumulatedSignatures, candidatesSignature, microSums, optimiserFeeds, stepSignature } from './signatures.ts';
+import { normFigures, normsSignature, teacherFigures, teacherSignature } from './watched.ts';
 
 /** What a step reports. */
 export interface StepMetrics {
@@ -17,6 +18,8 @@ export interface StepMetrics {
   readonly loss: number;
   /** Before it is clipped. */
   readonly gradientNorm: number;
+  /** 1 where the gradient was clipped, else 0. */
+  readonly clipped: number;
   /** The optimiser's, times the factor of the schedule. */
   readonly learningRate: number;
   /** Each objective's loss as `loss/<objective>`, not weighted, and its metrics as `<objective>/<metric>`. */
@@ -30,6 +33,8 @@ export interface Trainer {
   readonly stateNames: readonly string[];
   /** Trains on one batch. `step` counts from 1; `seen` are the examples that the run saw before it. */
   step(step: number, batch: Batch, seen?: number): StepMetrics;
+  /** What is looked at now and then, of the step that was just made: see `watched.ts`. */
+  watch(step: number, batch: Batch, seen?: number): Readonly<Record<string, number>>;
 }
 
 /** State and signatures of the step of a phase, as they are compiled. */
@@ -49,6 +54,8 @@ export function stepDefinition(settings: PhaseSettings): ProgramDefinition {
   );
   const pieces = settings.batches.batch / settings.accumulate;
   if (settings.curation) signatures.candidates = candidatesSignature(settings, phase, pieces);
+  signatures.norms = normsSignature(settings, phase, optimiserFeeds);
+  if (phase.taught.length > 0) signatures.teacher = teacherSignature(settings, phase, pieces);
   return { state, signatures };
 }
 
@@ -69,25 +76,38 @@ export function createTrainer(
     const sums = sumsOf(settings, phase);
     program.write(Object.fromEntries(sums.map(({ name, shape }) => [name, new Float32Array(size(shape))])));
   }
+  // The factor at the examples seen before this step, as optax counts.
+  const scalarsAt = (step: number, seen = (step - 1) * settings.batches.batch) => {
+    const factor = scheduleFactor(seen, settings.schedule);
+    const { schedule, correction1, correction2 } = stepScalars(settings.optimizer, step, factor);
+    const scalars = {
+      schedule: Float32Array.of(schedule),
+      correction1: Float32Array.of(correction1),
+      correction2: Float32Array.of(correction2),
+    };
+    return { factor, scalars };
+  };
   return {
     program,
     stateNames: Object.keys(phase.pieces),
-    step(step, batch, seen = (step - 1) * settings.batches.batch) {
-      // The factor at the examples seen before this step, as optax counts.
-      const factor = scheduleFactor(seen, settings.schedule);
+    step(step, batch, seen) {
+      const { factor, scalars } = scalarsAt(step, seen);
       const { length = null } = batch;
-      const { schedule, correction1, correction2 } = stepScalars(settings.optimizer, step, factor);
-      const scalars = {
-        schedule: Float32Array.of(schedule),
-        correction1: Float32Array.of(correction1),
-        correction2: Float32Array.of(correction2),
-      };
       const feeds: Values = { ...batch.parts, images: batch.images, tokens: batch.tokens };
       const learningRate = settings.optimizer.learningRate * factor;
       if (accumulates) return { ...accumulatedStep(program, settings, phase, length, feeds, scalars), learningRate };
       const { loss, gradientNorm, ...reported } = program.run(of('step', length), { ...feeds, ...scalars });
       const objectives = Object.fromEntries(Object.entries(reported).map(([key, value]) => [key, value[0]!]));
-      return { loss: loss![0]!, gradientNorm: gradientNorm![0]!, learningRate, objectives };
+      return { loss: loss![0]!, ...clippedBy(settings, gradientNorm![0]!), learningRate, objectives };
+    },
+    watch(step, { parts: { globalView } }, seen) {
+      const norms = normFigures(phase, program.run('norms', scalarsAt(step, seen).scalars));
+      if (phase.taught.length === 0) return norms;
+      const { accumulate } = settings;
+      const said = Array.from({ length: accumulate }, (_, i) =>
+        program.run('teacher', rowsOf({ globalView: globalView! }, i, accumulate)),
+      );
+      return { ...norms, ...teacherFigures(said) };
     },
   };
 }
@@ -134,8 +154,14 @@ function accumulatedStep(
   for (const { name, objective, settings: own } of phase.objectives) {
     if (objective.wholeBatch === undefined) loss += own.weight * objectives[lossOf(name)]!;
   }
-  return { loss, objectives, gradientNorm: program.run(of('update', length), scalars).gradientNorm![0]! };
+  const { gradientNorm } = program.run(of('update', length), scalars);
+  return { loss, objectives, ...clippedBy(settings, gradientNorm![0]!) };
 }
+
+const clippedBy = ({ optimizer }: PhaseSettings, gradientNorm: number) => ({
+  gradientNorm,
+  clipped: gradientNorm > Math.fround(optimizer.clipNorm) ? 1 : 0,
+});
 
 /** Micro-batch `i`: the rows of an example lie together in every array. */
 function rowsOf(arrays: Values, i: number, accumulate: number): Values {
