@@ -93,7 +93,7 @@ describe('the shapes', () => {
 
 describe('the step that is traced', () => {
   it('is B/16 with the whole vocabulary, twelve layers a tower, and the decoder', () => {
-    const { model, batches, objectives } = traceSettings('bf16');
+    const { model, batches, objectives } = traceSettings('trace/b16', 'bf16');
     const tower = { width: 768, depth: 12 };
     expect(model).toMatchObject({ vision: { ...tower, patch: 16 }, text: { ...tower, vocabulary: 256_000 } });
     expect(objectives).toMatchObject({ sigmoid: { weight: 1 }, captioning: { depth: 6 } });

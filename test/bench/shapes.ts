@@ -1,10 +1,11 @@
 import { readFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
+import { type SizeName, textSizeFor } from '../../src/model/sizes.ts';
 import { parseRecipe } from '../../src/recipe/parse.ts';
 import type { PhaseSettings } from '../../src/recipe/phase-settings.ts';
 import type { Recipe, RecipeModel } from '../../src/recipe/schema.ts';
 import { phaseSettings } from '../../src/recipe/settings.ts';
-import type { StepName } from './names.ts';
+import type { StepName, TraceName } from './names.ts';
 
 type Modelled = Recipe & { readonly model: RecipeModel };
 type Tower = RecipeModel['vision']['size'];
@@ -53,10 +54,18 @@ export function stepSettings(name: StepName, precision: 'f32' | 'bf16'): PhaseSe
   return { ...settings, optimizer, schedule: { total: 2 ** 50, warmup: 0 } };
 }
 
-/** B/16 as released, 12 layers in each tower and the whole vocabulary, with the decoder of captioning: batch 2. */
-export function traceSettings(precision: 'f32' | 'bf16'): PhaseSettings {
-  const shaped = shapedRecipe(readEmojiRecipe(), { size: 'B', patch: 16, resolution: 256, batch: 2, length: 64 });
-  const model = { ...shaped.model, text: { ...shaped.model.text, vocabulary: 'full' } };
+const traced: Readonly<Record<TraceName, Omit<Shape, 'vocabulary'> & { readonly size: SizeName }>> = {
+  'trace/b16': { size: 'B', patch: 16, resolution: 256, batch: 2, length: 64 },
+  'trace/so400m': { size: 'So400m', patch: 14, resolution: 224, batch: 2, length: 64 },
+  'trace/g-opt': { size: 'g-opt', patch: 16, resolution: 256, batch: 2, length: 64 },
+};
+
+/** Models as released, with the whole vocabulary and the decoder of captioning: batch 2. */
+export function traceSettings(name: TraceName, precision: 'f32' | 'bf16'): PhaseSettings {
+  const shape = traced[name];
+  const shaped = shapedRecipe(readEmojiRecipe(), shape);
+  const size = textSizeFor(shape.size);
+  const model = { ...shaped.model, text: { ...shaped.model.text, size, vocabulary: 'full' } };
   const phases = [{ ...shaped.phases[0]!, objectives: { sigmoid: 1, captioning: {} } }];
   const recipe = parseRecipe({ ...shaped, precision, model, phases });
   return phaseSettings(recipe, recipe.phases[0]!, { examples: 1_000_000, vocabulary: null });
