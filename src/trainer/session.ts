@@ -15,6 +15,7 @@ import { writeSheet } from '../train/curation-figures.ts';
 import { checkBatch, checkStep } from '../train/divergence.ts';
 import { fewSources } from '../train/few-sources.ts';
 import { type KeptChoice, keptTensors, readKept } from '../train/kept-choice.ts';
+import { type KeptRows, openKeptRows } from '../train/kept-rows.ts';
 import { freshState, readState, writeState } from '../train/state.ts';
 import { createTrainer, type Trainer } from '../train/step.ts';
 import { Pacing } from './pacing.ts';
@@ -46,6 +47,8 @@ interface Held {
   /** Chooses what is trained on, in a phase of curation. */
   readonly curator: Curator | null;
   readonly rates: Rates;
+  /** Rows of the state that was loaded which the phase does not train. */
+  kept: KeptRows | null;
   /** Content hash of the state in the graph, or null when no snapshot was taken of it. */
   sha256: string | null;
   /** `index`: of which data, and without which batches. `corrupt`: what it could not use. `next`: the batch of the step after. */
@@ -67,6 +70,8 @@ export class TrainingSession {
     const held = await this.#holdGraph(job, events);
     const from = job.from ?? job.begins;
     if (held.sha256 === null || held.sha256 !== (job.from?.sha256 ?? null)) {
+      await held.kept?.close();
+      held.kept = job.from && (await openKeptRows(job.from.folder, settings));
       await load(held.trainer, job);
       await this.#closeInputs();
       collectGarbage();
@@ -106,7 +111,7 @@ export class TrainingSession {
         const folder = join(job.snapshotFolder, `step-${String(step).padStart(8, '0')}`);
         await rm(folder, { recursive: true, force: true });
         await mkdir(folder, { recursive: true });
-        const written = await save(held.trainer, job, folder, waiting);
+        const written = await save(held, job, folder, waiting);
         collectGarbage();
         pacing.taken(performance.now() - began);
         held.sha256 = last ? written.sha256 : null;
@@ -123,6 +128,7 @@ export class TrainingSession {
   async close(): Promise<void> {
     await this.#closeInputs();
     await this.#held?.curator?.close();
+    await this.#held?.kept?.close();
     this.#held?.trainer.program.dispose();
     this.#held = null;
   }
@@ -140,7 +146,7 @@ export class TrainingSession {
             `measured then (${measured.slice(0, 12)}, now ${program.slice(0, 12)})`,
         );
       const curator = await Curator.open(settings, trainer.program, teacherFolder);
-      this.#held = { settings: hash, trainer, curator, rates: new Rates(), sha256: null, inputs: null };
+      this.#held = { settings: hash, trainer, curator, rates: new Rates(), kept: null, sha256: null, inputs: null };
     }
     return this.#held!;
   }
@@ -198,8 +204,12 @@ function headScalars({ program }: Trainer) {
   return { temperature: Math.exp(logit_scale![0]!), logitBias: logit_bias![0]! };
 }
 
-const save = ({ program, stateNames }: Trainer, { settings }: TrainJob, folder: string, kept: KeptChoice | null) =>
-  writeState(folder, settings, program.read(stateNames), kept ? keptTensors(kept) : []);
+const save = (
+  { trainer: { program, stateNames }, kept }: Held,
+  { settings }: TrainJob,
+  folder: string,
+  choice: KeptChoice | null,
+) => writeState(folder, settings, program.read(stateNames), { tensors: choice ? keptTensors(choice) : [], kept });
 
 const keptBy = async ({ from, settings }: TrainJob): Promise<KeptChoice | null> =>
   from && settings.curation?.overlap ? readKept(from.folder) : null;
