@@ -5,10 +5,12 @@ import { embeddingWidth } from '../model/sizes.ts';
 import type { PhaseSettings } from '../recipe/phase-settings.ts';
 import { scheduleFactor } from '../recipe/schedule.ts';
 import { PhaseSteps } from '../recipe/steps.ts';
+import { hashJson } from '../runtime/hash.ts';
 import { lossOf } from './losses.ts';
 import { stepScalars } from './optimiser.ts';
 import { type PhaseState, phaseState } from './phase-state.ts';
 import { accumulatedSignatures, candidatesSignature, microSums, stepSignature } from './signatures.ts';
+import { correctionValues, countGroups, noUpdates, type Updates, updatedParameters, updatesAfter } from './updates.ts';
 
 /** What a step reports. */
 export interface StepMetrics {
@@ -29,20 +31,34 @@ export interface Trainer {
   readonly stateNames: readonly string[];
   /** Trains on one batch. `step` counts from 1; `seen` are the examples that the run saw before it. */
   step(step: number, batch: Batch, seen?: number): StepMetrics;
+  /** Says what the moments of a state have seen that is written now. Its graph must be the one of what was there. */
+  begin(updates: Updates): void;
+  /** What the moments have seen after a step. */
+  updatesAfter(step: number): Updates;
+}
+
+/** What the graph of a step depends on: equal texts, equal graphs. */
+export function graphOf(settings: PhaseSettings, updates: Updates): string {
+  const phase = phaseState(settings);
+  const updated = updatedParameters(phase, updates).map(({ name }) => name);
+  return hashJson({ settings, updated, groups: countGroups(phase, updates) });
 }
 
 /** State and signatures of the step of a phase, as they are compiled. */
-export function stepDefinition(settings: PhaseSettings): ProgramDefinition {
+export function stepDefinition(settings: PhaseSettings, updates: Updates = noUpdates): ProgramDefinition {
   const phase = phaseState(settings);
   const accumulates = settings.accumulate > 1;
-  const ofSums = sumsOf(settings, phase).map(({ name, shape }) => [name, { shape, dtype: 'float32' as const }]);
+  const ofSums = sumsOf(settings, phase, updates).map(({ name, shape }) => [
+    name,
+    { shape, dtype: 'float32' as const },
+  ]);
   const state = { ...phase.pieces, ...Object.fromEntries(ofSums) };
   // A graph has fixed shapes: one set of signatures for each that batches have.
   const signatures = Object.fromEntries(
     new PhaseSteps(settings.batches).shapes().flatMap((shape) => {
       const own = accumulates
-        ? accumulatedSignatures(settings, phase, shape)
-        : { step: stepSignature(settings, phase, shape) };
+        ? accumulatedSignatures(settings, phase, shape, updates)
+        : { step: stepSignature(settings, phase, shape, updates) };
       return Object.entries(own).map(([name, signature]) => [of(name, shape.length), signature]);
     }),
   );
@@ -51,21 +67,35 @@ export function stepDefinition(settings: PhaseSettings): ProgramDefinition {
   return { state, signatures };
 }
 
-const sumsOf = ({ accumulate }: PhaseSettings, phase: PhaseState) => (accumulate > 1 ? microSums(phase) : []);
+const sumsOf = ({ accumulate }: PhaseSettings, phase: PhaseState, updates: Updates) =>
+  accumulate > 1 ? microSums(phase, updates) : [];
+
+export interface TrainerOptions extends Pick<CompileOptions, 'fuseFrom'> {
+  /** Of the state that will be written. */
+  readonly updates?: Updates;
+}
 
 /** Compiles the step of a phase. Its state is all zeros until it is written. */
-export function createTrainer(settings: PhaseSettings, options: Pick<CompileOptions, 'fuseFrom'> = {}): Trainer {
+export function createTrainer(
+  settings: PhaseSettings,
+  { updates = noUpdates, ...options }: TrainerOptions = {},
+): Trainer {
+  let counts = updates;
   const phase = phaseState(settings);
   const accumulates = settings.accumulate > 1;
   const { precision, xla } = settings;
-  const program = compile(stepDefinition(settings), { ...options, precision, xla: xla === 'on' });
+  const program = compile(stepDefinition(settings, updates), { ...options, precision, xla: xla === 'on' });
   if (accumulates) {
-    const sums = sumsOf(settings, phase);
+    const sums = sumsOf(settings, phase, updates);
     program.write(Object.fromEntries(sums.map(({ name, shape }) => [name, new Float32Array(size(shape))])));
   }
   return {
     program,
     stateNames: Object.keys(phase.pieces),
+    begin(updates) {
+      counts = updates;
+    },
+    updatesAfter: (step) => updatesAfter(phase, counts, step),
     step(step, batch, seen = (step - 1) * settings.batches.batch) {
       // The factor at the examples seen before this step, as optax counts.
       const factor = scheduleFactor(seen, settings.schedule);
@@ -75,6 +105,7 @@ export function createTrainer(settings: PhaseSettings, options: Pick<CompileOpti
         schedule: Float32Array.of(schedule),
         correction1: Float32Array.of(correction1),
         correction2: Float32Array.of(correction2),
+        ...correctionValues(settings.optimizer, phase, counts, step),
       };
       const feeds: Values = { ...batch.parts, images: batch.images, tokens: batch.tokens };
       const learningRate = settings.optimizer.learningRate * factor;

@@ -17,7 +17,9 @@ import { fewSources } from '../train/few-sources.ts';
 import { type KeptChoice, keptTensors, readKept } from '../train/kept-choice.ts';
 import { type KeptRows, openKeptRows } from '../train/kept-rows.ts';
 import { freshState, readState, writeState } from '../train/state.ts';
-import { createTrainer, type Trainer } from '../train/step.ts';
+import { createTrainer, graphOf, type Trainer } from '../train/step.ts';
+import { readUpdates, updateTensors } from '../train/stored-updates.ts';
+import { noUpdates } from '../train/updates.ts';
 import { Pacing } from './pacing.ts';
 import type { Progress, Snapshot, TrainJob } from './protocol.ts';
 import { Rates } from './rates.ts';
@@ -43,6 +45,8 @@ const progressEvery = 500;
 /** What stays warm between the shards of a phase. */
 interface Held {
   readonly settings: string;
+  /** What the graph depends on. */
+  readonly graph: string;
   readonly trainer: Trainer;
   /** Chooses what is trained on, in a phase of curation. */
   readonly curator: Curator | null;
@@ -111,7 +115,7 @@ export class TrainingSession {
         const folder = join(job.snapshotFolder, `step-${String(step).padStart(8, '0')}`);
         await rm(folder, { recursive: true, force: true });
         await mkdir(folder, { recursive: true });
-        const written = await save(held, job, folder, waiting);
+        const written = await save(held, job, folder, step, waiting);
         collectGarbage();
         pacing.taken(performance.now() - began);
         held.sha256 = last ? written.sha256 : null;
@@ -133,20 +137,28 @@ export class TrainingSession {
     this.#held = null;
   }
 
-  async #holdGraph({ settings, teacherFolder, measured }: TrainJob, events: TrainEvents): Promise<Held> {
+  async #holdGraph({ settings, from, teacherFolder, measured }: TrainJob, events: TrainEvents): Promise<Held> {
     const hash = hashJson(settings);
-    if (this.#held?.settings !== hash) {
+    // The state itself is held: what it came from need not lie on the disk.
+    if (this.#held?.settings === hash && from && this.#held.sha256 === from.sha256) return this.#held;
+    const { step = 0, within = false } = from ?? {};
+    const updates = from ? await readUpdates(from.folder, settings, { step, within }) : noUpdates;
+    const graph = graphOf(settings, updates);
+    if (this.#held?.graph === graph) this.#held.trainer.begin(updates);
+    else {
       await this.close();
-      const trainer = createTrainer(settings);
+      const trainer = createTrainer(settings, { updates });
       const { hash: program } = trainer.program;
-      // Another version of the code may record another graph. What a phase began with holds to its end.
-      if (measured !== undefined && measured !== program)
+      // Another version of the code may record another graph. What a phase began with holds to its end. What was measured
+      // had no count of its own.
+      if (measured !== undefined && measured !== program && Object.keys(updates.own).length === 0)
         events.note(
           `XLA stays ${settings.xla ?? 'off'} as the phase began, though the step is no longer the program that was ` +
             `measured then (${measured.slice(0, 12)}, now ${program.slice(0, 12)})`,
         );
       const curator = await Curator.open(settings, trainer.program, teacherFolder);
-      this.#held = { settings: hash, trainer, curator, rates: new Rates(), kept: null, sha256: null, inputs: null };
+      const rates = new Rates();
+      this.#held = { settings: hash, graph, trainer, curator, rates, kept: null, sha256: null, inputs: null };
     }
     return this.#held!;
   }
@@ -204,12 +216,16 @@ function headScalars({ program }: Trainer) {
   return { temperature: Math.exp(logit_scale![0]!), logitBias: logit_bias![0]! };
 }
 
-const save = (
-  { trainer: { program, stateNames }, kept }: Held,
+function save(
+  { trainer, kept }: Held,
   { settings }: TrainJob,
   folder: string,
+  step: number,
   choice: KeptChoice | null,
-) => writeState(folder, settings, program.read(stateNames), { tensors: choice ? keptTensors(choice) : [], kept });
+) {
+  const tensors = [...(choice ? keptTensors(choice) : []), ...updateTensors(trainer.updatesAfter(step))];
+  return writeState(folder, settings, trainer.program.read(trainer.stateNames), { tensors, kept });
+}
 
 const keptBy = async ({ from, settings }: TrainJob): Promise<KeptChoice | null> =>
   from && settings.curation?.overlap ? readKept(from.folder) : null;
