@@ -112,6 +112,7 @@ export async function trainFrom(
       ...(threads && { threads }),
       from,
       begins: plan.begins ?? plan.from,
+      ...(plan.information && { information: plan.information }),
       toStep: shard.end,
       checkpointEvery: shard.pace?.checkpointEvery ?? plan.checkpointEvery,
       ...(plan.shardSteps !== 'auto' && { shardSteps: plan.shardSteps }),
@@ -202,6 +203,9 @@ async function ensureState(
   const folder = join(shard.folder, `state-${commit.step}`);
   if (trainer.holds(commit.sha256, settings, shard.cpu?.threads))
     return { folder, manifest: (await readManifest(store, commit)).manifest };
+  const threads = shard.cpu?.threads;
+  // Meanwhile the step is compiled. What hinders that hinders training too, and is told there.
+  if (!settings.curation) trainer.run({ kind: 'prepare', settings, ...(threads && { threads }) }).catch(() => {});
   shard.doing = `fetching the checkpoint of step ${commit.step}`;
   const { manifest } = await restoreCheckpoint(store, commit, folder, {
     files: ({ path }) => path.endsWith('.safetensors') || path === 'config.json',

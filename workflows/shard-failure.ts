@@ -1,7 +1,7 @@
 import { patched, proxyActivities } from '@temporalio/workflow';
 import type { Activities } from '../activities/types.ts';
 import { change } from './change-plan.ts';
-import { brokenBy, damagedStep, divergenceOf, rootFailure } from './failures.ts';
+import { brokenBy, damagedStep, divergenceOf, mayLeaveOut, rootFailure } from './failures.ts';
 import type { PhaseProgress, WentBack } from './phase-progress.ts';
 import { lightOptions } from './policies.ts';
 
@@ -22,7 +22,11 @@ export async function meetFailure(phase: PhaseProgress, error: unknown): Promise
     phase.note(failure.message);
     await phase.tell('recovering');
     await goBack(phase, 'damaged', damagedStep(failure.details) ?? phase.step);
-  } else if (failure?.type === 'NonFinite' && timesBack(phase, 'diverged') < (phase.plan.leaveOut ?? 0)) {
+  } else if (
+    failure?.type === 'NonFinite' &&
+    mayLeaveOut(failure.details) &&
+    timesBack(phase, 'diverged') < (phase.plan.leaveOut ?? 0)
+  ) {
     const { step, batch } = divergenceOf(failure.details);
     phase.failure = failure.message;
     await phase.tell('recovering');

@@ -9,7 +9,7 @@ import { isEncoder, type Objective } from './objective.ts';
 /**
  * LocCa (SigLIP 2, section 2.2, after arXiv 2403.19596): from the un-pooled image features a decoder says the caption,
  * where a described region is, and what a region shows. Each is a mean over the tokens of a text, then over the batch
- * (big_vision `trainers/proj/cappa/generative.py`), and the three are added. A text without tokens that count, such as
+ * (big_vision `trainers/proj/cappa/generative.py`), and the three are added; what each is comes as a metric. A text without tokens that count, such as
  * that of a missing region, counts as zero.
  *
  * Feeds, for the three texts of an example together: `targets` (B 3, L) int32; `targetWeights` (B 3, L), one over the
@@ -30,7 +30,7 @@ export const captioning: Objective<CaptioningSettings> = {
     const { targets, targetWeights, parallel } = feeds;
     const batch = targets!.shape[0]! / captionTasks.length;
     const hidden = decoder(p, model, settings, targets!, parallel!, features.image, batch, tower);
-    const loss = chunkedCrossEntropy(
+    const { loss, rows } = chunkedCrossEntropy(
       {
         hidden,
         weight: p['decoder.lm_head.weight']!,
@@ -40,6 +40,9 @@ export const captioning: Objective<CaptioningSettings> = {
       },
       settings.chunk,
     );
-    return { loss };
+    const [length, tasks] = [targets!.shape[1]!, captionTasks.length];
+    const apart = rows.reshape([batch, tasks, length]).sum(2).sum(0);
+    const metrics = captionTasks.map((task, i) => [task, apart.slice([i], [1]).reshape([])]);
+    return { loss, metrics: Object.fromEntries(metrics) };
   },
 };

@@ -5,6 +5,7 @@ import type { ParameterSpec } from '../model/parameters.ts';
 import type { ModelConfig } from '../model/sizes.ts';
 import type { TextOutput } from '../model/text-tower.ts';
 import type { VisionOutput } from '../model/vision-tower.ts';
+import type { Sayings } from './distillation.ts';
 
 /** Something to train for: parameters of its own, arrays that it needs of a batch, and a loss. */
 export interface Objective<S extends { readonly weight: number }> {
@@ -30,6 +31,8 @@ export interface Objective<S extends { readonly weight: number }> {
    * parameters alone.
    */
   readonly wholeBatch?: readonly string[];
+  /** What the teacher says of a batch, where the objective needs one. */
+  says?(inputs: Pick<ObjectiveInputs<S>, 'settings' | 'teacher' | 'state' | 'features'>): Sayings;
   /** Not yet weighted. */
   loss(inputs: ObjectiveInputs<S>): ObjectiveResult;
 }

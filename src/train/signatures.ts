@@ -27,7 +27,10 @@ export const microSum = (name: string) => `g/${name}`;
 const scalar: TensorSpec = { shape: [], dtype: 'float32' };
 const scalars = { schedule: scalar, correction1: scalar, correction2: scalar };
 
-const optimiserFeeds = (phase: PhaseState, updates: Updates) => ({ ...scalars, ...correctionFeeds(phase, updates) });
+export const optimiserFeeds = (phase: PhaseState, updates: Updates) => ({
+  ...scalars,
+  ...correctionFeeds(phase, updates),
+});
 
 /** A whole step on a whole batch. */
 export function stepSignature(
@@ -159,7 +162,10 @@ export function accumulatedSignatures(
 }
 
 /** What is summed over micro-batches. */
-export function microSums(phase: PhaseState, updates: Updates): { name: string; shape: readonly number[] }[] {
+export function microSums(
+  phase: PhaseState,
+  updates: Updates = noUpdates,
+): { name: string; shape: readonly number[] }[] {
   return [
     ...updatedParameters(phase, updates).map(({ name, shape }) => ({ name: microSum(name), shape })),
     ...phase.computed.map(({ name, shape }) => ({ name: microSum(computedState(name)), shape })),

@@ -9,12 +9,14 @@ import { tokenTable } from '../model/parameters.ts';
 import { fullVocabulary, type ModelConfig } from '../model/sizes.ts';
 import type { PhaseSettings } from '../recipe/phase-settings.ts';
 import { RunnerError } from '../runtime/errors.ts';
-import { dtypeBytes, scatterRows, type TensorToWrite, writeSafetensors } from '../safetensors/safetensors.ts';
+import { tensorBytes } from '../safetensors/dtypes.ts';
+import { inFileOrder, scatterRows, type TensorToWrite, writeSafetensors } from '../safetensors/safetensors.ts';
 import { adaptInput, storedModel } from './adapt-input.ts';
 import type { KeptRows } from './kept-rows.ts';
 import { firstMoment, secondMoment } from './optimiser.ts';
 import { checkObjectives, checkTowers, otherShape } from './parent-state.ts';
 import { computedState, type PhaseState, phaseState, teacherCopy } from './phase-state.ts';
+import { type ReadPieces, readInOrder } from './pieces.ts';
 import { modelFile, StateFiles, vocabularyTensor } from './state-files.ts';
 import { heldShape, towerTable, trainedRows } from './token-tables.ts';
 
@@ -51,28 +53,49 @@ export interface Beside {
   readonly kept?: KeptRows | null;
 }
 
-/** Writes the state below `folder`. Equal state gives equal bytes, and so an equal sha256. */
-export async function writeState(
+/** Writes a state that is in memory below `folder`, as `streamState` does. */
+export function writeState(
   folder: string,
   settings: PhaseSettings,
   state: Values,
+  beside: Beside = {},
+): Promise<{ state: StateFile[]; sha256: string }> {
+  const read = (names: readonly string[]) => Object.fromEntries(names.map((name) => [name, state[name]!]));
+  return streamState(folder, settings, read, beside);
+}
+
+/**
+ * Writes the state below `folder`, piece by piece: see `pieces.ts` for what is in memory meanwhile. Equal state gives
+ * equal bytes, and so an equal sha256.
+ */
+export async function streamState(
+  folder: string,
+  settings: PhaseSettings,
+  read: ReadPieces,
   { tensors = [], kept = null }: Beside = {},
 ): Promise<{ state: StateFile[]; sha256: string }> {
   const { towers, pieces } = phaseState(settings);
   const { vocabulary } = settings.batches;
   const inModel = new Set(towers.map(({ name }) => name));
+  let piece: (name: string) => Values[string];
+  const streamed = (name: string, shape: readonly number[]): TensorToWrite => ({
+    name,
+    dtype: 'F32',
+    shape,
+    data: () => [bytesOf(piece(name))],
+  });
   const model = towers.map(({ name, shape }): TensorToWrite => {
-    const data = bytesOf(state[name]!);
-    if (name !== tokenTable || vocabulary === null) return { name, dtype: 'F32', shape, data };
+    if (name !== tokenTable || vocabulary === null) return streamed(name, shape);
     return {
       name,
       dtype: 'F32',
       shape: [fullVocabulary, shape[1]!],
-      data: () => kept?.table(data, vocabulary) ?? scatterRows(data, vocabulary, fullVocabulary),
+      data: () =>
+        kept?.table(bytesOf(piece(name)), vocabulary) ?? scatterRows(bytesOf(piece(name)), vocabulary, fullVocabulary),
     };
   });
-  const training = Object.entries(pieces).flatMap(([name, { shape }]): TensorToWrite[] =>
-    inModel.has(name) ? [] : [{ name, dtype: 'F32', shape, data: bytesOf(state[name]!) }],
+  const training = Object.entries(pieces).flatMap(([name, { shape }]) =>
+    inModel.has(name) ? [] : [streamed(name, shape)],
   );
   if (vocabulary !== null) {
     const data = bytesOf(Int32Array.from(vocabulary));
@@ -85,6 +108,12 @@ export async function writeState(
       tensors,
     ]),
   ];
+  const order = files.flatMap(([, tensors]) => inFileOrder(tensors).map(({ name }) => name));
+  const ofState = order.filter((name) => pieces[name] !== undefined);
+  piece = readInOrder(
+    ofState.map((name) => [name, tensorBytes('F32', pieces[name]!.shape)]),
+    read,
+  );
   const written: StateFile[] = [];
   for (const [path, tensors] of files) {
     // A snapshot lives until it is uploaded; after a power loss nobody looks for it.
@@ -98,7 +127,7 @@ function inFiles(tensors: readonly TensorToWrite[]): TensorToWrite[][] {
   const files: TensorToWrite[][] = [[]];
   let size = 0;
   for (const tensor of tensors) {
-    const bytes = tensor.shape.reduce((a, b) => a * b, dtypeBytes[tensor.dtype]);
+    const bytes = tensorBytes(tensor.dtype, tensor.shape);
     if (size > 0 && size + bytes > largestTrainingFile) {
       files.push([]);
       size = 0;

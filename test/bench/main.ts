@@ -10,6 +10,7 @@ import { requirePeer } from './peer-turns.ts';
 import type { BenchRecord, Report } from './record.ts';
 import { benchSelections } from './selection.ts';
 import { benchServices } from './services.ts';
+import { benchStarts } from './start.ts';
 import { benchSteps } from './step.ts';
 import { heading, row } from './table.ts';
 import { benchTraces } from './trace.ts';
@@ -45,6 +46,7 @@ async function measure(): Promise<void> {
   }
   await benchLargeLosses(options, report);
   await benchTraces(options, report);
+  await benchStarts(options, report);
   await benchSelections(options, report);
   await benchServices(options, report);
 }
