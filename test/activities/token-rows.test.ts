@@ -132,9 +132,16 @@ it('all 256,000 rows of the token table are what was imported, but for those tha
     for await (const { key } of store.list(`runs/${run}/`)) await store.delete(key);
   const input = { plan: german.tune, revision: 0, parent: branched, from: half, toStep: german.tune.to.step };
   const { checkpoint } = await trainShard(on.deps(store, { trainer: trainers[1]! }), input, on.attempt());
-  const last = await tableOf(checkpoint);
+  const end = await filesOf(checkpoint);
+  const last = await tableIn(end);
   expectMoved(last, after, german.ids);
   expectMoved(last, imported, [...english.ids, ...german.ids]);
+  // Rows that were new have seen the updates of this phase alone.
+  const counts = `updates/${tokenTable}`;
+  const seen = new Int32Array((await end.training.get(counts)!.read(counts)).buffer);
+  expect([...seen]).toEqual(
+    german.ids.map((id) => (known.has(id) ? checkpoint.step : checkpoint.step - branched.step)),
+  );
   const to = { plan: german.tune, checkpoint, evaluation: null };
   const { prefix } = await exportModel(on.deps(store), to, on.attempt());
   await mkdir(folder());
