@@ -4,7 +4,7 @@ import { decoderSpecs } from '../model/decoder-parameters.ts';
 import { captionTasks } from '../recipe/caption-tasks.ts';
 import type { CaptioningSettings } from '../recipe/objective-settings.ts';
 import { tf } from '../runtime/tensorflow.ts';
-import type { Objective } from './objective.ts';
+import { isEncoder, type Objective } from './objective.ts';
 
 /**
  * LocCa (SigLIP 2, section 2.2, after arXiv 2403.19596): from the un-pooled image features a decoder says the caption,
@@ -17,6 +17,7 @@ import type { Objective } from './objective.ts';
  */
 export const captioning: Objective<CaptioningSettings> = {
   parameters: (settings, model) => decoderSpecs(model, settings),
+  reads: isEncoder,
   feeds(_, { text }, count) {
     const rows = count * captionTasks.length;
     return {

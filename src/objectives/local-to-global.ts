@@ -16,6 +16,7 @@ const center = 'dino_center';
  */
 export const localToGlobal: Objective<LocalToGlobalSettings> = {
   parameters: (settings, { vision }) => dinoHeadSpecs(head, vision.width, settings),
+  reads: (name) => name.startsWith('vision_model.'),
   state: ({ prototypes }) => [{ name: center, shape: [prototypes], value: 0 }],
   teaches: (name) => name.startsWith(`${head}.`),
   feeds: ({ views, resolution }, { vision }, count) => ({

@@ -6,7 +6,7 @@ import { normalisePixels, visionTower } from '../model/vision-tower.ts';
 import type { MaskedPredictionSettings } from '../recipe/objective-settings.ts';
 import { tf } from '../runtime/tensorflow.ts';
 import { distil, flatRows, sayings } from './distillation.ts';
-import type { Objective } from './objective.ts';
+import { isEncoder, type Objective } from './objective.ts';
 
 const head = 'patch_head';
 const center = 'patch_center';
@@ -28,6 +28,7 @@ export const maskedPrediction: Objective<MaskedPredictionSettings> = {
     { name: token, shape: [vision.width], init: { kind: 'constant', value: 0 }, decay: false },
     ...dinoHeadSpecs(head, vision.width, settings),
   ],
+  reads: isEncoder,
   state: ({ prototypes }) => [{ name: center, shape: [prototypes], value: 0 }],
   teaches: (name) => name.startsWith(`${head}.`),
   feeds: ({ share }, model, count) => ({

@@ -11,6 +11,8 @@ import type { Sayings } from './distillation.ts';
 export interface Objective<S extends { readonly weight: number }> {
   /** Trained parameters beyond the towers. */
   parameters(settings: S, model: ModelConfig): readonly ParameterSpec[];
+  /** Whether its loss depends on a parameter of the towers; on all of its own it does. What none reads is not trained. */
+  reads(tower: string): boolean;
   /** State that is computed and not trained, such as centres. Names are unique over all objectives. */
   state?(settings: S, model: ModelConfig): readonly StateSpec[];
   /**
@@ -75,3 +77,7 @@ export interface ObjectiveResult {
   /** New values of all of its state, each affine in a mean over the examples: micro-batches are averaged. */
   readonly state?: Tensors;
 }
+
+/** What leads to the un-pooled features of an image: its tower without the MAP head. */
+export const isEncoder = (name: string): boolean =>
+  name.startsWith('vision_model.') && !name.startsWith('vision_model.head.');

@@ -5,10 +5,13 @@ import type { OptimizerSettings } from '../recipe/schema.ts';
 import { tf } from '../runtime/tensorflow.ts';
 
 /** What changes from step to step, computed in double precision on the host: pure functions of the step. */
-export interface StepScalars<T> {
+export interface StepScalars<T> extends Corrections<T> {
   /** The schedule's factor, 0 to 1. */
   readonly schedule: T;
-  /** 1 / (1 - beta1^t) and 1 / (1 - beta2^t), t counted from 1. */
+}
+
+/** Of the bias of moments that see their update t: 1 / (1 - beta1^t) and 1 / (1 - beta2^t), t counted from 1. */
+export interface Corrections<T> {
   readonly correction1: T;
   readonly correction2: T;
 }
@@ -27,6 +30,8 @@ export const secondMoment = (name: string) => `v/${name}`;
  * One update as big_vision chains it (`optax.py` make): clip by the global norm, Adam, times the learning rate,
  * plus weight decay on kernels, times the schedule's factor: p -= schedule (lr adam + wd p). Weight decay is not
  * scaled by the learning rate. Multipliers scale the learning rate of single parameters.
+ *
+ * @param corrected corrections of parameters whose moments have seen fewer updates, by name
  */
 export function optimiserStep(
   specs: readonly ParameterSpec[],
@@ -34,6 +39,7 @@ export function optimiserStep(
   state: Tensors,
   gradients: Tensors,
   scalars: StepScalars<Tensor>,
+  corrected: ReadonlyMap<string, Corrections<Tensor>> = new Map(),
 ): OptimiserResult {
   // Columns first: XLA adds one element after another, and only columns side by side.
   const squares = specs.map(({ name }) => gradients[name]!.square().sum(0).sum());
@@ -48,7 +54,8 @@ export function optimiserStep(
     const gradient = gradients[name]!.mul(clip);
     const m = state[firstMoment(name)]!.mul(beta1).add(gradient.mul(1 - beta1)) as Tensor;
     const v = state[secondMoment(name)]!.mul(beta2).add(gradient.square().mul(1 - beta2)) as Tensor;
-    next[name] = parameter.sub(updateOf(spec, settings, parameter, m, v, scalars)) as Tensor;
+    const own = { ...scalars, ...corrected.get(name) };
+    next[name] = parameter.sub(updateOf(spec, settings, parameter, m, v, own)) as Tensor;
     next[firstMoment(name)] = m;
     next[secondMoment(name)] = v;
   }
@@ -89,9 +96,10 @@ export function lastUpdateOf(
 
 /** The scalars of step t (1 for the first) at this schedule factor. */
 export function stepScalars(settings: OptimizerSettings, step: number, schedule: number): StepScalars<number> {
-  return {
-    schedule,
-    correction1: 1 / (1 - settings.beta1 ** step),
-    correction2: 1 / (1 - settings.beta2 ** step),
-  };
+  return { schedule, ...corrections(settings, step) };
+}
+
+/** Of the update t of some moments, 1 for the first. */
+export function corrections({ beta1, beta2 }: OptimizerSettings, t: number): Corrections<number> {
+  return { correction1: 1 / (1 - beta1 ** t), correction2: 1 / (1 - beta2 ** t) };
 }

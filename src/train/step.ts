@@ -6,10 +6,12 @@ import { embeddingWidth } from '../model/sizes.ts';
 import type { PhaseSettings } from '../recipe/phase-settings.ts';
 import { scheduleFactor } from '../recipe/schedule.ts';
 import { PhaseSteps } from '../recipe/steps.ts';
+import { hashJson } from '../runtime/hash.ts';
 import { lossOf } from './losses.ts';
 import { stepScalars } from './optimiser.ts';
 import { type PhaseState, phaseState } from './phase-state.ts';
 import { accumulatedSignatures, candidatesSignature, microSums, optimiserFeeds, stepSignature } from './signatures.ts';
+import { correctionValues, countGroups, noUpdates, type Updates, updatedParameters, updatesAfter } from './updates.ts';
 import { normFigures, normsSignature, teacherFigures, teacherSignature } from './watched.ts';
 
 /** What a step reports. */
@@ -33,47 +35,68 @@ export interface Trainer {
   readonly stateNames: readonly string[];
   /** Trains on one batch. `step` counts from 1; `seen` are the examples that the run saw before it. */
   step(step: number, batch: Batch, seen?: number): StepMetrics;
+  /** Says what the moments of a state have seen that is written now. Its graph must be the one of what was there. */
+  begin(updates: Updates): void;
+  /** What the moments have seen after a step. */
+  updatesAfter(step: number): Updates;
   /** What is looked at now and then, of the step that was just made: see `watched.ts`. */
   watch(step: number, batch: Batch, seen?: number): Readonly<Record<string, number>>;
 }
 
+/** What the graph of a step depends on: equal texts, equal graphs. */
+export function graphOf(settings: PhaseSettings, updates: Updates): string {
+  const phase = phaseState(settings);
+  const updated = updatedParameters(phase, updates).map(({ name }) => name);
+  return hashJson({ settings, updated, groups: countGroups(phase, updates) });
+}
+
 /** State and signatures of the step of a phase, as they are compiled. */
-export function stepDefinition(settings: PhaseSettings): ProgramDefinition {
+export function stepDefinition(settings: PhaseSettings, updates: Updates = noUpdates): ProgramDefinition {
   const phase = phaseState(settings);
   const accumulates = settings.accumulate > 1;
-  const ofSums = sumsOf(settings, phase).map(({ name, shape }) => [name, { shape, dtype: 'float32' as const }]);
+  const ofSums = sumsOf(settings, phase, updates).map(({ name, shape }) => [
+    name,
+    { shape, dtype: 'float32' as const },
+  ]);
   const state = { ...phase.pieces, ...Object.fromEntries(ofSums) };
   // A graph has fixed shapes: one set of signatures for each that batches have.
   const signatures = Object.fromEntries(
     new PhaseSteps(settings.batches).shapes().flatMap((shape) => {
       const own = accumulates
-        ? accumulatedSignatures(settings, phase, shape)
-        : { step: stepSignature(settings, phase, shape) };
+        ? accumulatedSignatures(settings, phase, shape, updates)
+        : { step: stepSignature(settings, phase, shape, updates) };
       return Object.entries(own).map(([name, signature]) => [of(name, shape.length), signature]);
     }),
   );
   const pieces = settings.batches.batch / settings.accumulate;
   if (settings.curation) signatures.candidates = candidatesSignature(settings, phase, pieces);
-  signatures.norms = normsSignature(settings, phase, optimiserFeeds);
+  signatures.norms = normsSignature(settings, phase, updates, optimiserFeeds(phase, updates));
   if (phase.taught.length > 0) signatures.teacher = teacherSignature(settings, phase, pieces);
   return { state, signatures };
 }
 
-const sumsOf = ({ accumulate }: PhaseSettings, phase: PhaseState) => (accumulate > 1 ? microSums(phase) : []);
+const sumsOf = ({ accumulate }: PhaseSettings, phase: PhaseState, updates: Updates) =>
+  accumulate > 1 ? microSums(phase, updates) : [];
+
+export interface TrainerOptions extends Pick<CompileOptions, 'fuseFrom'> {
+  /** Of the state that will be written. */
+  readonly updates?: Updates;
+}
 
 /** Compiles the step of a phase, or takes it from `cache`. Its state is all zeros until it is written. */
 export function createTrainer(
   settings: PhaseSettings,
-  options: Pick<CompileOptions, 'fuseFrom'> = {},
+  { updates = noUpdates, ...options }: TrainerOptions = {},
   cache: ProgramCache | null = null,
 ): Trainer {
+  let counts = updates;
   const phase = phaseState(settings);
   const accumulates = settings.accumulate > 1;
   const { precision, xla } = settings;
-  const slot = cache?.slot({ settings, ...options }) ?? null;
-  const program = compile(stepDefinition(settings), { ...options, precision, xla: xla === 'on', slot });
+  const slot = cache?.slot({ settings, graph: graphOf(settings, updates), ...options }) ?? null;
+  const program = compile(stepDefinition(settings, updates), { ...options, precision, xla: xla === 'on', slot });
   if (accumulates) {
-    const sums = sumsOf(settings, phase);
+    const sums = sumsOf(settings, phase, updates);
     program.write(Object.fromEntries(sums.map(({ name, shape }) => [name, new Float32Array(size(shape))])));
   }
   // The factor at the examples seen before this step, as optax counts.
@@ -84,12 +107,17 @@ export function createTrainer(
       schedule: Float32Array.of(schedule),
       correction1: Float32Array.of(correction1),
       correction2: Float32Array.of(correction2),
+      ...correctionValues(settings.optimizer, phase, counts, step),
     };
     return { factor, scalars };
   };
   return {
     program,
     stateNames: Object.keys(phase.pieces),
+    begin(updates) {
+      counts = updates;
+    },
+    updatesAfter: (step) => updatesAfter(phase, counts, step),
     step(step, batch, seen) {
       const { factor, scalars } = scalarsAt(step, seen);
       const { length = null } = batch;

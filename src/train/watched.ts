@@ -7,6 +7,7 @@ import { exampleFeeds, sayingsOf } from './losses.ts';
 import { lastUpdateOf, type StepScalars } from './optimiser.ts';
 import { type ParameterPart, partOf } from './parameter-parts.ts';
 import type { PhaseState } from './phase-state.ts';
+import { ownCorrections, type Updates, updatedParameters } from './updates.ts';
 
 /**
  * Figures that take a pass over all parameters, or one of the teacher, and so are made at some steps alone: by entries of
@@ -29,19 +30,27 @@ function partsOf({ parameters }: PhaseState): (readonly [ParameterPart, PhaseSta
 export function normsSignature(
   { optimizer }: PhaseSettings,
   phase: PhaseState,
-  feeds: Readonly<Record<keyof StepScalars<unknown>, TensorSpec>>,
+  updates: Updates,
+  feeds: Readonly<Record<string, TensorSpec>>,
 ): Signature {
   return {
     feeds,
     run(state, given) {
-      const scalars = given as Record<keyof StepScalars<unknown>, Tensor>;
+      const { schedule, correction1, correction2 } = given as Record<keyof StepScalars<unknown>, Tensor>;
+      const scalars = { schedule, correction1, correction2 };
+      const corrected = ownCorrections(phase, updates, given);
+      const updated = new Set(updatedParameters(phase, updates).map(({ name }) => name));
+      const lastUpdate = (spec: PhaseState['parameters'][number]) =>
+        updated.has(spec.name)
+          ? lastUpdateOf(spec, optimizer, state, { ...scalars, ...corrected.get(spec.name) })
+          : state[spec.name]!.mul(0);
       const parts = partsOf(phase);
       const norms = (of: (spec: PhaseState['parameters'][number]) => Tensor) =>
         tf.stack(parts.map(([, specs]) => tf.stack(specs.map((spec) => squares(of(spec)))).sum())).sqrt();
       return fusedFrom(worthCompiling, () => ({
         outputs: {
           parameters: norms(({ name }) => state[name]!),
-          updates: norms((spec) => lastUpdateOf(spec, optimizer, state, scalars)),
+          updates: norms(lastUpdate),
         },
       }));
     },

@@ -13,6 +13,8 @@ import type { ScoreJob } from '../scoring/job.ts';
 export interface TrainedState extends Position {
   readonly folder: string;
   readonly sha256: string;
+  /** Whether the phase that goes on from it made it, by a step of its own. */
+  readonly within?: boolean;
   /** Its steps since the last record, where it is one of the same phase. */
   readonly since?: StepSums | undefined;
 }
