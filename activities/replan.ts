@@ -4,9 +4,11 @@ import { collectTokenIds } from '../src/data/example/read-examples.ts';
 import { loadTokenizer } from '../src/data/example/tokenizer.ts';
 import { indexData } from '../src/data/index/index-data.ts';
 import type { DataIndex } from '../src/data/index/types.ts';
+import { brokenProblems } from '../src/plan/broken.ts';
 import { captionProblems } from '../src/plan/captions.ts';
 import type { PhaseSettings } from '../src/recipe/phase-settings.ts';
 import { isWithin, placesOf } from '../src/recipe/places.ts';
+import { foreign, readSchema } from '../src/recipe/reading.ts';
 import { respan } from '../src/recipe/respan.ts';
 import { type Schedule, schedulePosition } from '../src/recipe/schedule.ts';
 import { xlaOf } from '../src/recipe/settings.ts';
@@ -28,9 +30,9 @@ export async function replan(
   const heart = beat(attempt);
   try {
     const { plan, overrides, extend } = input;
-    const { shardSteps, checkpointEvery, precision, xla, accumulate, remat, batch, data, ...rates } = overrides;
+    const { shardSteps, checkpointEvery, precision, xla, accumulate, remat, batch, data, read, ...rates } = overrides;
     const before = await readDocumentAs<PhaseSettings>(store, plan.settings, join(scratch, 'documents'));
-    const index = data === undefined ? null : await otherData(store, plan, before, data);
+    const index = (data ?? read) === undefined ? null : await otherData(store, plan, before, { data, read });
     const spanned = batch === undefined ? null : spannedAnew(input, before, batch);
     const { xla: xlaBefore, ...kept } = before;
     const settings: PhaseSettings = {
@@ -48,7 +50,7 @@ export async function replan(
       },
       batches: {
         ...before.batches,
-        ...(data !== undefined && { data: { ...before.batches.data, train: data } }),
+        ...(index && { data: otherSource(before, { data, read }) }),
         ...(spanned && { batch: spanned.batch, offset: spanned.offset }),
       },
     };
@@ -91,21 +93,34 @@ function requireDivisor({ accumulate, batches: { batch } }: PhaseSettings): void
   throw refused(`accumulate is ${accumulate}; a divisor of the batch ${batch} is allowed`);
 }
 
+/** What `retryPhase` says of the data: what it does not say is as before. */
+type OtherData = Pick<ReplanInput['overrides'], 'data' | 'read'>;
+
+function otherSource({ batches }: { batches: Pick<PhaseSettings['batches'], 'data'> }, { data, read }: OtherData) {
+  // As a person gave it, without defaults.
+  const mapping = read && { read: readSchema.parse(read) };
+  return { ...batches.data, ...(data !== undefined && { train: data }), ...mapping };
+}
+
 /** Looks at data that the phase has not had before. */
 async function otherData(
   store: ObjectStore,
   { phase }: PhasePlan,
   { batches: { vocabulary, data, parts } }: PhaseSettings,
-  train: NonNullable<ReplanInput['overrides']['data']>,
+  other: OtherData,
 ): Promise<DataIndex> {
   const { evaluation } = data;
+  const { train, read } = otherSource({ batches: { data } }, other);
   const both =
     evaluation && placesOf(train).find((place) => isWithin(evaluation, place) || isWithin(place, evaluation));
   if (both) throw refused(`data is "${both}", which is evaluated on (data.evaluation "${evaluation}")`);
-  const index = await indexData(store, train);
+  const index = await indexData(store, train, foreign(read));
   const languages = data.captions.map(({ language }) => language);
   const census = await countCaptions(store, index);
-  const [problem] = captionProblems({ places: 'data', field: 'captions', prefix: index.prefix, census, languages });
+  const [problem] = [
+    ...captionProblems({ places: 'data', field: 'captions', prefix: index.prefix, census, languages }),
+    ...brokenProblems('data', index, census, data.maxBroken),
+  ];
   if (problem) throw refused(problem.message);
   if (vocabulary === null) return index;
   const captioning = parts?.captionTargets !== undefined;

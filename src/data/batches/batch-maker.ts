@@ -6,7 +6,7 @@ import { randomStream } from '../../runtime/random.ts';
 import { chooseCaption } from '../example/captions.ts';
 import { CorruptExample } from '../example/corrupt-example.ts';
 import { decodeInTurn } from '../example/decode-in-turn.ts';
-import { checkSizes, parseMeta } from '../example/example.ts';
+import { checkSizes, readMeta } from '../example/example.ts';
 import { loadTokenizer, type TextTokenizer, unknownId } from '../example/tokenizer.ts';
 import type { ScoreIndex } from '../index/score-index.ts';
 import type { ShardCache } from '../index/shard-cache.ts';
@@ -152,9 +152,10 @@ export class BatchMaker {
     const key = `${shard.key}/${entry.image.offset}`;
     const known = this.#decoded.get(key);
     if (known) return known;
-    checkSizes(entry);
+    const { read: mapping } = this.#index;
+    checkSizes(entry, mapping);
     const read = async (from: 'read' | 'readRemote') => {
-      const meta = parseMeta(await this.#shards[from](shard, entry.meta), entry.name);
+      const meta = await readMeta(entry, mapping, (range) => this.#shards[from](shard, range));
       const pixels = await decodeInTurn(await this.#shards[from](shard, entry.image));
       return { meta, pixels, metaBytes: entry.meta.size };
     };
