@@ -6,6 +6,8 @@ import type { ByteRange, CorruptMember, ExampleEntry, Mapping } from './types.ts
 const imageExtensions: ReadonlySet<string> = new Set(['png', 'jpg', 'jpeg', 'webp', 'gif', 'avif', 'tif', 'tiff']);
 const longestName = 512;
 
+export const isImage = (extension: string) => imageExtensions.has(extension);
+
 type Part = 'image' | 'meta' | 'class';
 
 /** Extension of the member that says what is to be seen. */
@@ -33,7 +35,7 @@ export async function joinMembers(
   const partOf = (extension: string): Part | null => {
     if (extension === metaKind) return 'meta';
     if (extension === classKind) return 'class';
-    return imageExtensions.has(extension) ? 'image' : null;
+    return isImage(extension) ? 'image' : null;
   };
   const nameOf = (part: Part) => (part === 'image' ? 'image' : memberName(part === 'meta' ? metaKind : classKind!));
   const corrupt: CorruptMember[] = [];
