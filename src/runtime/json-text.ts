@@ -23,7 +23,9 @@ export function readJsonText(bytes: Uint8Array, { nan = false }: { readonly nan?
     return { value: JSON.parse(text) };
   } catch {
     const mended = nan ? mendedJson(text) : null;
-    return mended ?? { problem: text.trim() === '' ? 'it is empty' : (notANumber(text) ?? 'it is not JSON') };
+    return (
+      mended ?? { problem: text.trim() === '' ? 'it is empty' : ((nan ? null : notANumber(text)) ?? 'it is not JSON') }
+    );
   }
 }
 
