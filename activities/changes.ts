@@ -8,7 +8,14 @@ export function changesOf(overrides: ReplanInput['overrides'], plan: PhasePlan, 
   const { batch, checkpointEvery, shardSteps } = plan;
   const was: Required<{ [name in keyof typeof overrides]: unknown }> = {
     ...{ learningRate, weightDecay, clipNorm, precision, xla, accumulate, remat },
-    ...{ batch, data: batches.data.train, read: batches.data.read, checkpointEvery, shardSteps },
+    ...{
+      batch,
+      data: batches.data.train,
+      read: batches.data.read,
+      maxBroken: batches.data.maxBroken,
+      checkpointEvery,
+      shardSteps,
+    },
   };
   return Object.entries(overrides).flatMap(([what, to]) => {
     const from = was[what as keyof typeof was];

@@ -30,9 +30,10 @@ export async function replan(
   const heart = beat(attempt);
   try {
     const { plan, overrides, extend } = input;
-    const { shardSteps, checkpointEvery, precision, xla, accumulate, remat, batch, data, read, ...rates } = overrides;
+    const { shardSteps, checkpointEvery, precision, xla, accumulate, remat, batch, data, read, maxBroken, ...rates } =
+      overrides;
     const before = await readDocumentAs<PhaseSettings>(store, plan.settings, join(scratch, 'documents'));
-    const index = (data ?? read) === undefined ? null : await otherData(store, plan, before, { data, read });
+    const index = (data ?? read) === undefined ? null : await otherData(store, plan, before, overrides);
     const spanned = batch === undefined ? null : spannedAnew(input, before, batch);
     const { xla: xlaBefore, ...kept } = before;
     const settings: PhaseSettings = {
@@ -50,7 +51,7 @@ export async function replan(
       },
       batches: {
         ...before.batches,
-        ...(index && { data: otherSource(before, { data, read }) }),
+        data: otherSource(before, overrides),
         ...(spanned && { batch: spanned.batch, offset: spanned.offset }),
       },
     };
@@ -94,12 +95,16 @@ function requireDivisor({ accumulate, batches: { batch } }: PhaseSettings): void
 }
 
 /** What `retryPhase` says of the data: what it does not say is as before. */
-type OtherData = Pick<ReplanInput['overrides'], 'data' | 'read'>;
+type OtherData = Pick<ReplanInput['overrides'], 'data' | 'read' | 'maxBroken'>;
 
-function otherSource({ batches }: { batches: Pick<PhaseSettings['batches'], 'data'> }, { data, read }: OtherData) {
+function otherSource(
+  { batches }: { batches: Pick<PhaseSettings['batches'], 'data'> },
+  { data, read, maxBroken }: OtherData,
+) {
   // As a person gave it, without defaults.
   const mapping = read && { read: readSchema.parse(read) };
-  return { ...batches.data, ...(data !== undefined && { train: data }), ...mapping };
+  const most = maxBroken !== undefined && { maxBroken };
+  return { ...batches.data, ...(data !== undefined && { train: data }), ...mapping, ...most };
 }
 
 /** Looks at data that the phase has not had before. */
@@ -119,7 +124,7 @@ async function otherData(
   const census = await countCaptions(store, index);
   const [problem] = [
     ...captionProblems({ places: 'data', field: 'captions', prefix: index.prefix, census, languages }),
-    ...brokenProblems('data', index, census, data.maxBroken),
+    ...brokenProblems('data', index, census, { maxBroken: other.maxBroken ?? data.maxBroken }),
   ];
   if (problem) throw refused(problem.message);
   if (vocabulary === null) return index;

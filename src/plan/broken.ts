@@ -1,17 +1,16 @@
 import type { Census } from '../data/example/census.ts';
 import type { DataIndex } from '../data/index/types.ts';
 import type { Problem } from '../recipe/problem.ts';
-
-/** `data.maxBroken` where a recipe has none. */
-const usualMost = 0.05;
+import { mostBroken } from '../recipe/reading.ts';
 
 /** Shards that a run must not be trained on: where more is broken than the recipe allows. */
 export function brokenProblems(
   places: string,
   index: DataIndex,
   { looked, whole, broken }: Census,
-  most = usualMost,
+  data: { readonly maxBroken?: number | undefined },
 ): Problem[] {
+  const most = mostBroken(data);
   const inIndex = new Map<string, number>();
   for (const { shard } of index.corrupt) inIndex.set(shard, (inIndex.get(shard) ?? 0) + 1);
   const shards = index.shards.map(({ key, examples }) => {

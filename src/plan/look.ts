@@ -120,7 +120,7 @@ async function lookAtData(sight: Sight, store: ObjectStore, recipe: Recipe) {
     const question = { places, field, prefix, census, languages };
     captions.push(question);
     if (!sight.isWrong([field])) sight.add(captionProblems(question));
-    if (!sight.isWrong([places])) sight.add(brokenProblems(places, index, census, recipe.data.maxBroken));
+    if (!sight.isWrong([places])) sight.add(brokenProblems(places, index, census, recipe.data));
     for (const note of captionNotes(question)) if (!sight.notes.includes(note)) sight.notes.push(note);
   };
   const fieldOf = (phase: Phase | undefined, field: 'train' | 'captions' | 'read') =>

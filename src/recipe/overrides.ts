@@ -18,6 +18,7 @@ export const overridesSchema = z.strictObject({
   batch: recipeSchema.shape.phases.element.shape.batch.optional(),
   data: recipeSchema.shape.data.shape.train.optional(),
   read: recipeSchema.shape.data.shape.read,
+  maxBroken: recipeSchema.shape.data.shape.maxBroken,
   skip: z.strictObject({ from: left, to: left }).optional().describe('Batches to leave out, the first and the last.'),
   checkpointEvery: z.int().positive().optional().describe('Steps.'),
   shardSteps: z.int().positive().optional(),

@@ -46,6 +46,9 @@ export type ReadSettings = z.infer<typeof readSchema>;
 /** Of the texts of an example, what is trained on. */
 export const drawOf = (read: ReadSettings | undefined): ReadSettings['draw'] => foreign(read)?.draw ?? 'joined';
 
+/** Share of a shard that may be broken: 5 % where a recipe says nothing. */
+export const mostBroken = ({ maxBroken = 0.05 }: { readonly maxBroken?: number | undefined }): number => maxBroken;
+
 /** How shards of others are read. */
 export type ForeignRead = ReadSettings & { readonly captions: Exclude<ReadSettings['captions'], 'own'> };
 

@@ -14,6 +14,7 @@ import type { CorruptMember, DataIndex, ExampleEntry, ShardIndex } from '../inde
 import { drawCrop } from '../views/crop.ts';
 import { type ImageArrays, patchArrays, squareArrays } from '../views/image-arrays.ts';
 import { AlikeSoFar } from './alike.ts';
+import { BrokenShards } from './broken-shards.ts';
 import { DecodedCache, type DecodedExample } from './decoded-cache.ts';
 import { ExampleOrder, type ExampleRef, entryOf } from './order.ts';
 import { PartArrays } from './part-arrays.ts';
@@ -38,6 +39,7 @@ export class BatchMaker {
   readonly #scores: ScoreReader | null;
   readonly #decoded = new DecodedCache();
   readonly #corrupt = new Map<string, CorruptMember>();
+  readonly #broken: BrokenShards;
   readonly #tokenizer: TextTokenizer;
 
   /** `scores`: what the plan's part teacherScores reads from. */
@@ -46,6 +48,7 @@ export class BatchMaker {
     this.#plan = plan;
     this.#steps = new PhaseSteps(plan);
     this.#shards = shards;
+    this.#broken = new BrokenShards(index, plan.data);
     this.#order = new ExampleOrder(index, plan.seed, plan.phase);
     this.#scores = scores && new ScoreReader(scores, index, shards);
     this.#tokenizer = plan.vocabulary ? compacted(loadTokenizer(), plan.vocabulary) : loadTokenizer();
@@ -110,8 +113,10 @@ export class BatchMaker {
         skip(known);
         continue;
       }
+      let isRead = false;
       try {
         const { pixels, meta } = await this.#example(shard, entry);
+        isRead = true;
         const caption = chooseCaption(meta, data, randomStream(seed, `caption/${phase}`, k));
         const crop = drawCrop(pixels, data.augment, randomStream(seed, `crop/${phase}`, k));
         images.fill(i, pixels, crop);
@@ -123,6 +128,8 @@ export class BatchMaker {
         const corrupt = { shard: shard.key, name: entry.name, reason: error.message };
         this.#remember(`${shard.key}/${entry.name}`, corrupt);
         skip(corrupt);
+        // One that has no text in a language of the recipe is whole.
+        if (!isRead) this.#broken.add(ref, corrupt);
       }
     }
     const last = [...this.#corrupt.values()].at(-1);
