@@ -24,7 +24,7 @@ export interface DataLook {
   readonly prefix: string;
   readonly shards: number;
   readonly bytes: number;
-  /** Members of the shards that were looked at, by their endings, most first. */
+  /** Members of the first shard, by their endings, most first. */
   readonly members: Readonly<Record<string, number>>;
   /** Shards that were looked at, and examples of them whose texts and pictures were read. */
   readonly looked: { readonly shards: number; readonly examples: number };
@@ -155,9 +155,10 @@ export function formatLook(look: DataLook): string {
   const { prefix, shards, bytes, looked, read, examples, languages, shown, broken, list } = look;
   const kinds = Object.entries(look.members).map(([kind, files]) => `${number(files)} ${kind}`);
   const lines = [
-    `${prefix}: ${number(shards)} shards, ${(bytes / 1e9).toFixed(2)} GB`,
-    `${looked.shards === shards ? 'In all of them' : 'In the first'}: ${number(examples)} examples (${kinds.join(', ')})`,
-    `Of ${number(looked.examples)} the texts and pictures were read: ${Object.entries(languages)
+    `${prefix}: ${number(shards)} shards, ${size(bytes)}; the first has ${kinds.join(', ')}`,
+    `${looked.shards === shards ? '' : 'Of the first: '}${number(examples)} examples; of ${number(looked.examples)} the texts and pictures were read: ${Object.entries(
+      languages,
+    )
       .map(([language, count]) => `${printable(language)} ${number(count)}`)
       .join(', ')}`,
     '',
@@ -185,6 +186,7 @@ export function formatLook(look: DataLook): string {
   return `${lines.join('\n')}\n`;
 }
 
+const size = (bytes: number) => (bytes >= 1e9 ? `${(bytes / 1e9).toFixed(2)} GB` : `${(bytes / 1e6).toFixed(1)} MB`);
 const mostTexts = 3;
 const mostNamed = 20;
 const number = (value: number) => value.toLocaleString('en-US');
