@@ -134,8 +134,9 @@ async function lookAtData(sight: Sight, store: ObjectStore, recipe: Recipe) {
   const asked = new Set<string>();
   for (const phase of data ? recipe.phases : []) {
     const [places, field] = [fieldOf(phase, 'train'), fieldOf(phase, 'captions')];
-    if (asked.has(`${places} ${field}`)) continue;
-    asked.add(`${places} ${field}`);
+    const once = [places, field, fieldOf(phase, 'read')].join(' ');
+    if (asked.has(once)) continue;
+    asked.add(once);
     const languages = dataOf(recipe, phase).captions.map(({ language }) => language);
     await ask(places, field, data!.of(phase), languages);
   }

@@ -49,6 +49,9 @@ export const drawOf = (read: ReadSettings | undefined): ReadSettings['draw'] => 
 /** Share of a shard that may be broken: 5 % where a recipe says nothing. */
 export const mostBroken = ({ maxBroken = 0.05 }: { readonly maxBroken?: number | undefined }): number => maxBroken;
 
+/** As sentences have it: "5 %". */
+export const percent = (share: number) => `${Number((100 * share).toFixed(2))} %`;
+
 /** How shards of others are read. */
 export type ForeignRead = ReadSettings & { readonly captions: Exclude<ReadSettings['captions'], 'own'> };
 

@@ -148,7 +148,7 @@ describe('a recipe that is held against the bucket', () => {
   it('is refused where too much of a shard is broken, in one sentence, unless it allows more or has begun', async () => {
     const [sight] = await look((r) => void Object.assign(r.data, { train: ['data/good/train', 'data/worn'] }));
     expect(sight.problems.map(({ message }) => message)).toEqual([
-      "data.train: 3 of the 12 examples of data/worn/0.tar can't be used, and data.maxBroken allows 5 %; npm run siglip2 -- data look data/worn --all names them: mend them, or allow more",
+      'data.train: 3 of the 12 examples of data/worn/0.tar can\'t be used (the JSON member has no captions, such as {"captions": {"en": ["a dog"]}}), and data.maxBroken allows 5 %; npm run siglip2 -- data look data/worn --all names them: mend them, or allow more',
     ]);
     expect(() => sight.require()).toThrow(expect.objectContaining({ code: 'DataContract' }));
     expect(sight.require(true)).toBe(undefined);
@@ -161,6 +161,8 @@ describe('a recipe that is held against the bucket', () => {
       Object.assign(r.data, { train: 'data/i2d', read: { captions: 'json' }, evaluationRead: { captions: 'own' } });
       r.phases[0].data = { train: 'data/good/train', read: { captions: 'own' } };
       r.phases.push({ name: 'other', batch: 4, schedule: { total: { epochs: 2 } } });
+      const url = { read: { captions: 'json', field: 'url' } };
+      r.phases.push({ name: 'last', batch: 4, data: url, schedule: { total: { epochs: 1 } } });
     });
     expect(found).toEqual([]);
     expect([data!.main.read, data!.of({ ...good().phases[0], data: { read: { captions: 'own' } } })?.read]).toEqual([
@@ -170,6 +172,7 @@ describe('a recipe that is held against the bucket', () => {
     expect(evaluation!.read).toBe(undefined);
     expect(captions.map(({ prefix, census }) => [prefix, Object.fromEntries(census.languages)])).toEqual([
       ['data/good/train', { en: 12, 'zh-CN': 5 }],
+      ['data/i2d', { en: 12 }],
       ['data/i2d', { en: 12 }],
       ['data/good/held-out', { en: 4, 'zh-CN': 4 }],
     ]);

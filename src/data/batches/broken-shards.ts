@@ -1,4 +1,4 @@
-import { mostBroken } from '../../recipe/reading.ts';
+import { mostBroken, percent } from '../../recipe/reading.ts';
 import type { DataSettings } from '../../recipe/schema.ts';
 import { RunnerError } from '../../runtime/errors.ts';
 import type { CorruptMember, DataIndex } from '../index/types.ts';
@@ -39,7 +39,7 @@ export class BrokenShards {
     if (met.count <= this.#most * of) return;
     throw new RunnerError(
       'DataContract',
-      `data: ${met.count} of the ${of} examples of ${key} can't be used, the last because: ${reason} (${name}), and data.maxBroken allows ${100 * this.#most} %; npm run siglip2 -- data look ${key.slice(0, key.lastIndexOf('/'))} --all names them; retryPhase {"maxBroken": 0.2} goes on with more`,
+      `data: ${met.count} of the ${of} examples of ${key} can't be used, the last because: ${reason} (${name}), and data.maxBroken allows ${percent(this.#most)}; npm run siglip2 -- data look ${key.slice(0, key.lastIndexOf('/'))} --all names them; retryPhase {"maxBroken": 0.2} goes on with more`,
     );
   }
 
