@@ -105,6 +105,7 @@ export function trace<T>(
     const traced = filled !== null || sources.some((source) => source.phantom !== null);
     const values = Object.fromEntries(attrs.map((attr) => [attr.name, attrValue(backend, attr)]));
     if (exact) values[staysFloat32] = { b: true };
+    if (smallest !== null) values[fusesFrom] = { i: smallest };
     const real = traced ? [] : original.executeMultipleOutputs.call(backend, op, attrs, inputs, count);
     const specs = traced
       ? specsOf(op, values, sources, () => {
@@ -194,6 +195,7 @@ export function rawOps(name: string, attrs: TFEOpAttr[], inputs: readonly Tensor
 
 let tracing = false;
 let exact = false;
+let smallest: number | null = null;
 
 /** Marks a node that no pass may compute in another precision. TensorFlow passes over attributes that begin so. */
 export const staysFloat32 = '_stays_float32';
@@ -206,6 +208,20 @@ export function inFloat32<T>(fn: () => T): T {
     return fn();
   } finally {
     exact = before;
+  }
+}
+
+/** Marks a node of a chain that is left as recorded below so many elements, though the program would compile it. */
+export const fusesFrom = '_fuses_from';
+
+/** Chains of elementwise ops that `fn` records are compiled from so many elements on: for what runs seldom. */
+export function fusedFrom<T>(elements: number, fn: () => T): T {
+  const before = smallest;
+  smallest = elements;
+  try {
+    return fn();
+  } finally {
+    smallest = before;
   }
 }
 

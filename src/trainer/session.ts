@@ -14,11 +14,15 @@ import { collectGarbage } from '../runtime/collect-garbage.ts';
 import { hashJson } from '../runtime/hash.ts';
 import { Curator } from '../train/curate.ts';
 import { writeSheet } from '../train/curation-figures.ts';
-import { checkBatch, checkStep } from '../train/divergence.ts';
+import { checkBatch, checkStep, checkTeacher } from '../train/divergence.ts';
 import { fewSources } from '../train/few-sources.ts';
 import { type KeptChoice, keptTensors, readKept } from '../train/kept-choice.ts';
+import { type KeptRows, openKeptRows } from '../train/kept-rows.ts';
 import { freshState, readState, streamState } from '../train/state.ts';
-import { createTrainer, type Trainer } from '../train/step.ts';
+import { createTrainer, graphOf, type Trainer } from '../train/step.ts';
+import { readUpdates, updateTensors } from '../train/stored-updates.ts';
+import { noUpdates } from '../train/updates.ts';
+import { isWatched } from '../train/watched.ts';
 import { Pacing } from './pacing.ts';
 import type { Progress, Snapshot, TrainJob } from './protocol.ts';
 import { Rates } from './rates.ts';
@@ -44,11 +48,15 @@ const progressEvery = 500;
 /** What stays warm between the shards of a phase. */
 interface Held {
   readonly settings: string;
+  /** What the graph depends on. */
+  readonly graph: string;
   readonly trainer: Trainer;
   /** Chooses what is trained on, in a phase of curation. */
   readonly curator: Curator | null;
   readonly rates: Rates;
-  /** Whether it was said that the program is not the one that was measured. */
+  /** Rows of the state that was loaded which the phase does not train. */
+  kept: KeptRows | null;
+  /** Whether it was said that the program is not the one that was measured, or can't be: that had no counts of its own. */
   checked: boolean;
   /** Shapes that have run, by their length. */
   readonly ran: Set<number | null>;
@@ -79,6 +87,8 @@ export class TrainingSession {
     checkProgram(held, job, events);
     const from = job.from ?? job.begins;
     if (held.sha256 === null || held.sha256 !== (job.from?.sha256 ?? null)) {
+      await held.kept?.close();
+      held.kept = job.from && (await openKeptRows(job.from.folder, settings));
       await load(held.trainer, job);
       await this.#closeInputs();
       collectGarbage();
@@ -99,9 +109,11 @@ export class TrainingSession {
       checkBatch(settings, step, batch);
       const stepped = firstOf(held, batch, () => held.trainer.step(step, batch, seenBefore(step)));
       checkStep(settings, step, batch, stepped);
+      const watched = isWatched(step) ? held.trainer.watch(step, batch, seenBefore(step)) : null;
+      if (watched && job.information) checkTeacher(settings, job.information, step, batch, watched);
       const took = performance.now() - asked;
       held.rates.add({ count: seenBefore(step + 1) - seenBefore(step), waited, took }, batch.length ?? null);
-      report.stepped(step, { ...stepped, objectives: { ...stepped.objectives, ...fewSources(figures) } });
+      report.stepped(step, { ...stepped, objectives: { ...stepped.objectives, ...fewSources(figures) } }, watched);
       const position = { step, examples: seenBefore(step + 1) };
       const stop = events.stopWanted();
       pacing.stepped(took, batch.length ?? null);
@@ -118,7 +130,7 @@ export class TrainingSession {
         const folder = join(job.snapshotFolder, `step-${String(step).padStart(8, '0')}`);
         await rm(folder, { recursive: true, force: true });
         await mkdir(folder, { recursive: true });
-        const written = await save(held.trainer, job, folder, waiting);
+        const written = await save(held, job, folder, step, waiting);
         collectGarbage();
         pacing.taken(performance.now() - began);
         held.sha256 = last ? written.sha256 : null;
@@ -142,22 +154,36 @@ export class TrainingSession {
   async close(): Promise<void> {
     await this.#closeInputs();
     await this.#held?.curator?.close();
+    await this.#held?.kept?.close();
     this.#held?.trainer.program.dispose();
     this.#held = null;
   }
 
-  async #holdGraph({ settings, teacherFolder }: Pick<TrainJob, 'settings' | 'teacherFolder'>): Promise<Held> {
+  async #holdGraph({
+    settings,
+    from,
+    teacherFolder,
+  }: Pick<TrainJob, 'settings' | 'teacherFolder'> & Partial<Pick<TrainJob, 'from'>>): Promise<Held> {
     const hash = hashJson(settings);
-    if (this.#held?.settings !== hash) {
+    const isHeld = this.#held?.settings === hash;
+    // Which counts there are, no one knows before the state is at hand; or it is held, and need not lie on the disk.
+    if (isHeld && (from === undefined || (from && this.#held!.sha256 === from.sha256))) return this.#held!;
+    const { step = 0, within = false } = from ?? {};
+    const updates = from ? await readUpdates(from.folder, settings, { step, within }) : noUpdates;
+    const graph = graphOf(settings, updates);
+    if (this.#held?.graph === graph) this.#held.trainer.begin(updates);
+    else {
       await this.close();
-      const trainer = createTrainer(settings, {}, this.#programs);
+      const trainer = createTrainer(settings, { updates }, this.#programs);
       const curator = await Curator.open(settings, trainer.program, teacherFolder);
       this.#held = {
         settings: hash,
+        graph,
         trainer,
         curator,
         rates: new Rates(),
-        checked: false,
+        kept: null,
+        checked: Object.keys(updates.own).length > 0,
         ran: new Set(),
         sha256: null,
         inputs: null,
@@ -245,8 +271,16 @@ function headScalars({ program }: Trainer) {
   return { temperature: Math.exp(logit_scale![0]!), logitBias: logit_bias![0]! };
 }
 
-const save = ({ program }: Trainer, { settings }: TrainJob, folder: string, kept: KeptChoice | null) =>
-  streamState(folder, settings, program.read, kept ? keptTensors(kept) : []);
+function save(
+  { trainer, kept }: Held,
+  { settings }: TrainJob,
+  folder: string,
+  step: number,
+  choice: KeptChoice | null,
+) {
+  const tensors = [...(choice ? keptTensors(choice) : []), ...updateTensors(trainer.updatesAfter(step))];
+  return streamState(folder, settings, trainer.program.read, { tensors, kept });
+}
 
 const keptBy = async ({ from, settings }: TrainJob): Promise<KeptChoice | null> =>
   from && settings.curation?.overlap ? readKept(from.folder) : null;

@@ -14,13 +14,16 @@ const refuse = () => {
 
 describe('the command line of the benchmarks', () => {
   it('has every benchmark and ten turns by default', () => {
-    expect(parseArguments([])).toEqual({ only: '', runs: undefined, json: undefined, peer: undefined, turns: 10 });
+    const wanted = { only: '', runs: undefined, json: undefined, peer: undefined, turns: 10, gpu: 'off' };
+    expect(parseArguments([])).toEqual(wanted);
   });
 
   it('takes names, counts, a file and a Python', () => {
     const args = ['--only', 'step/s16', '--runs', '4', '--json', 'out.json', '--peer', 'python3', '--turns', '12'];
-    const wanted = { only: 'step/s16', runs: 4, json: 'out.json', peer: 'python3', turns: 12 };
+    const wanted = { only: 'step/s16', runs: 4, json: 'out.json', peer: 'python3', turns: 12, gpu: 'off' };
     expect(parseArguments(args)).toEqual(wanted);
+    expect(parseArguments(['--gpu']).gpu).toBe('on');
+    expect(parseArguments(['--gpu-dry']).gpu).toBe('dry');
   });
 
   it.each([[['--runs', '0']], [['--runs', '2.5']], [['--turns', 'x']], [['--what']], [['step']]])(
