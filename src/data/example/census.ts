@@ -3,8 +3,8 @@ import { randomStream } from '../../runtime/random.ts';
 import { spanOf } from '../index/members.ts';
 import { readRange, type ShardStore } from '../index/part-reader.ts';
 import { kindOf } from '../index/skipped-members.ts';
-import type { ByteRange, CorruptMember, DataIndex, ExampleEntry, ShardIndex } from '../index/types.ts';
-import { CorruptExample, checkSizes, metaOf } from './example.ts';
+import type { ByteRange, DataIndex, ExampleEntry, ShardIndex } from '../index/types.ts';
+import { CorruptExample, checkSizes, readMeta } from './example.ts';
 
 /** What the examples of a data set say of themselves, counted: all of them, or as many as are looked at, evenly spread. */
 export interface Census {
@@ -27,17 +27,8 @@ const mostBytes = 4 * 1024 * 1024;
 /** Reasons may name what they are about; more kinds than this are one. */
 const mostReasons = 50;
 
-/**
- * Looks at what the examples of an index say, not at their images: some requests and little memory, however large it is.
- *
- * @param onUnusable is told of each one
- */
-export async function countCaptions(
-  store: ShardStore,
-  index: DataIndex,
-  most = mostLooked,
-  onUnusable: (member: CorruptMember) => void = () => {},
-): Promise<Census> {
+/** Looks at what the examples of an index say, not at their images: some requests and little memory, however large it is. */
+export async function countCaptions(store: ShardStore, index: DataIndex, most = mostLooked): Promise<Census> {
   const every = Math.max(1, Math.ceil(index.examples / most));
   const languages = new Map<string, number>();
   const unusable = new Map<string, { count: number; first: string }>();
@@ -47,7 +38,6 @@ export async function countCaptions(
   let looked = 0;
   const refuse = (reason: string, shard: string, name: string) => {
     broken.set(shard, (broken.get(shard) ?? 0) + 1);
-    onUnusable({ shard, name, reason });
     const kind = kindOf(reason);
     if (!kinds.has(kind) && kinds.size < mostReasons) kinds.set(kind, reason);
     const told = kinds.get(kind) ?? 'other reasons';
@@ -57,16 +47,19 @@ export async function countCaptions(
   await pMap(
     piecesOf(index, every),
     async ({ shard, entries, offset, size }) => {
-      const bytes = await readRange(store, shard, offset, size);
-      const bytesOf = (range: ByteRange) => bytes.subarray(range.offset - offset, range.offset - offset + range.size);
-      for (const { name, meta, class: of } of entries) {
+      // Between texts and class of one example may lie a picture of any size: then each is asked for by itself.
+      const bytes = size > mostBytes ? null : await readRange(store, shard, offset, size);
+      const bytesOf = async (range: ByteRange) =>
+        bytes?.subarray(range.offset - offset, range.offset - offset + range.size) ??
+        readRange(store, shard, range.offset, range.size);
+      for (const entry of entries) {
         looked++;
         try {
-          const { captions } = metaOf(name, index.read, bytesOf(meta), of && bytesOf(of));
+          const { captions } = await readMeta(entry, index.read, bytesOf);
           for (const language of Object.keys(captions)) languages.set(language, (languages.get(language) ?? 0) + 1);
         } catch (error) {
           if (!(error instanceof CorruptExample)) throw error;
-          refuse(error.message, shard.key, name);
+          refuse(error.message, shard.key, entry.name);
         }
       }
     },
