@@ -21,6 +21,7 @@ import { resizeBilinear } from '../../../src/data/views/resize.ts';
 import type { BatchPlan } from '../../../src/recipe/batch-plan.ts';
 import type { S3ObjectStore } from '../../../src/storage/s3.ts';
 import { startServer, type TestServer } from '../../storage/versitygw.ts';
+import { whole } from './whole.ts';
 
 // 120 concepts in five styles, in two shards of a real S3 server.
 let server: TestServer;
@@ -65,7 +66,7 @@ async function take(count: number, options: Partial<Parameters<typeof openBatche
   const source = openBatches({ index, plan, firstBatch: 0, env, ...options });
   try {
     const batches: Batch[] = [];
-    for (let i = 0; i < count; i++) batches.push(await source.next());
+    for (let i = 0; i < count; i++) batches.push(await whole(await source.next()));
     return batches;
   } finally {
     await source.close();
@@ -139,14 +140,14 @@ test('examples that can not be used are replaced and named, and move no other', 
   expect(damaged.corrupt).toEqual([]);
   expect(damaged.fingerprint).not.toBe(index.fingerprint);
 
-  const whole = maker(index, plan);
+  const undamaged = maker(index, plan);
   const found = new Set<string>();
   let replaced = 0;
   const reader = maker(damaged, plan);
   const batches: Batch[] = [];
   for (let k = 0; k < 10; k++) batches.push(await reader.make(k));
   for (const [k, batch] of batches.entries()) {
-    const { images } = await whole.make(k);
+    const { images } = await undamaged.make(k);
     for (let i = 0; i < 64; i++) {
       const { name } = entryOf(index, exampleAt(index, plan.seed, plan.phase, k * 64 + i)).entry;
       const same = Buffer.from(images.subarray(i * 3072, (i + 1) * 3072)).equals(
@@ -230,7 +231,7 @@ test('an outage of the store is waited through, told, and changes no byte', asyn
   const notes: string[] = [];
   await server.kill();
   const source = openBatches({ index, plan, firstBatch: 0, env: cold, note: (text) => notes.push(text) });
-  const first = source.next();
+  const first = source.next().then(whole);
   await expect.poll(() => notes.length, { timeout: 30_000 }).toBeGreaterThan(0);
   expect(notes[0]).toMatch(/^data: waiting for the store, attempt 1 failed: /);
   await server.restart();
