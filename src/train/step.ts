@@ -31,8 +31,8 @@ export interface Trainer {
   /** Trains on a batch in memory. `step` counts from 1; `seen` are the examples that the run saw before it. */
   step(step: number, batch: Batch, seen?: number): StepMetrics;
   /**
-   * The same on a batch of which no more than a micro-batch is in memory for it; `look` is called before the last of its
-   * rows are used, when all are made, and may throw. The event loop gets its turn in between.
+   * The same on a batch of which no more than a micro-batch is in memory for it; `look` is called once, when all
+   * of its rows are made and before the last of them is used, and may throw. The event loop gets its turn in between.
    */
   stepOn(step: number, batch: BatchRows, seen?: number, look?: (facts: BatchFacts) => void): Promise<StepMetrics>;
 }
@@ -113,10 +113,14 @@ export function createTrainer(settings: PhaseSettings, options: Pick<CompileOpti
       const { count, length = null } = batch;
       const asking = stepping(step, count, length, seen);
       let next = asking.next();
+      let looked = false;
       while (!next.done) {
         const { first, count: rows, ...options } = next.value;
         const arrays = await batch.rows(first, rows, options);
-        if (first + rows === count) look?.(await batch.facts());
+        if (!looked && first + rows === count) {
+          looked = true;
+          look?.(await batch.facts());
+        }
         next = asking.next(arrays);
         // Messages, the loader and files get their turn between two micro-batches.
         if (!next.done) await yieldToEvents();

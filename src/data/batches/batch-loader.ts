@@ -12,7 +12,7 @@ import type { Piece } from './types.ts';
 
 /** The thread of `openBatches`: makes the pieces of batches in order. */
 async function* pieces(
-  { index, plan, scores, firstBatch, skip, env }: LoaderSettings,
+  { index, plan, scores, firstBatch, skip, bytes, env }: LoaderSettings,
   note: (text: string) => void,
 ): AsyncGenerator<Piece> {
   const store = patientReads(objectStoreFromEnvironment(env), note);
@@ -31,7 +31,7 @@ async function* pieces(
       maker.fetchAhead(batch, row).then(done, done);
     };
     fetchAhead(0);
-    for await (const piece of maker.pieces(batch)) {
+    for await (const piece of maker.pieces(batch, bytes)) {
       fetchAhead(piece.first);
       yield piece;
     }

@@ -58,10 +58,10 @@ export class BatchMaker {
     return this.#rows(batch, 0, count, new AlikeSoFar());
   }
 
-  /** The batch in pieces, in order, each made when it is asked for. */
-  async *pieces(batch: number): AsyncGenerator<Piece> {
+  /** The batch in pieces of so many bytes, in order, each made when it is asked for. */
+  async *pieces(batch: number, bytes?: number): AsyncGenerator<Piece> {
     const steps = this.#steps.at(batch);
-    const rows = rowsOfPiece(this.#plan, steps);
+    const rows = rowsOfPiece(this.#plan, steps, bytes);
     const alike = new AlikeSoFar();
     for (let first = 0; first < steps.count; first += rows) {
       const count = Math.min(rows, steps.count - first);

@@ -22,6 +22,8 @@ export interface BatchOptions {
   readonly skip?: readonly number[];
   /** Batches that are kept ready, where their bytes allow it: 4. */
   readonly prefetch?: number;
+  /** Bytes of rows that are made together, 64 MiB. */
+  readonly bytes?: number;
   /** Bytes of rows that are kept for a second use in memory, 1 GiB: those beyond it lie on the disk. */
   readonly held?: number;
   /** Told when reading waits for something, such as a store that is away. */
@@ -37,6 +39,8 @@ export interface LoaderSettings {
   readonly scores: string | ScoreIndex | null;
   readonly firstBatch: number;
   readonly skip: readonly number[];
+  /** Of a piece. */
+  readonly bytes: number;
   readonly env: Record<string, string | undefined>;
 }
 
@@ -51,19 +55,22 @@ export function openBatches({
   firstBatch,
   skip = [],
   prefetch = 4,
+  bytes = pieceBytes,
   held = heldBytes,
   note,
   env = process.env,
 }: BatchOptions): BatchSource {
-  const settings: LoaderSettings = { index, plan, scores, firstBatch, skip, env: { ...env } };
+  const settings: LoaderSettings = { index, plan, scores, firstBatch, skip, bytes, env: { ...env } };
   const module = new URL('./batch-loader.ts', import.meta.url).href;
-  const shapes = new PhaseSteps(plan).shapes();
-  const piecesOf = ({ count, length }: (typeof shapes)[number]) =>
-    Math.ceil((plan.candidates ?? count) / rowsOfPiece(plan, { count: plan.candidates ?? count, length }));
-  const slot = Math.max(pieceBytes, ...shapes.map(({ length }) => exampleBytes(plan, length)));
+  const shapes = new PhaseSteps(plan)
+    .shapes()
+    .map(({ count, length }) => ({ count: plan.candidates ?? count, length }));
+  const pieces = Math.max(...shapes.map((shape) => Math.ceil(shape.count / rowsOfPiece(plan, shape, bytes))));
+  const slot = Math.max(bytes, ...shapes.map(({ length }) => exampleBytes(plan, length)));
   const producer = openProducer<LoaderSettings, Piece>(
-    { module, settings, prefetch: prefetch * Math.max(...shapes.map(piecesOf)), prefetchBytes },
+    { module, settings, prefetch: prefetch * pieces, prefetchBytes },
     note,
   );
-  return new KeptBatches(producer, new PieceStore(new SpillFile(join(paths(env).scratch, 'rows'), slot), held));
+  const file = new SpillFile(join(paths(env).scratch, 'rows'), slot);
+  return new KeptBatches(producer, new PieceStore(file, held));
 }

@@ -1,7 +1,9 @@
+import type { CorruptMember } from '../index/types.ts';
+import type { Alike } from './alike.ts';
 import type { PartValues } from './batch-part.ts';
 import type { KeptPiece, PieceStore } from './piece-store.ts';
 import { pieceBytes } from './row-bytes.ts';
-import type { Arrays, BatchFacts, BatchRows, Piece, RowsOptions } from './types.ts';
+import type { Arrays, BatchFacts, BatchRows, DescribedExample, Piece, RowsOptions } from './types.ts';
 
 /** Where the rows of a batch come from. */
 export interface Arrivals {
@@ -19,7 +21,9 @@ export class KeptBatch implements BatchRows {
   readonly #store: PieceStore;
   readonly #arrivals: Arrivals;
   readonly #pieces: KeptPiece[] = [];
-  #facts: BatchFacts;
+  readonly #skipped: CorruptMember[] = [];
+  readonly #described: DescribedExample[] = [];
+  #alike: Alike | undefined;
   #arrived = 0;
   #closed = false;
 
@@ -29,7 +33,6 @@ export class KeptBatch implements BatchRows {
     this.count = of;
     this.#store = store;
     this.#arrivals = arrivals;
-    this.#facts = { index, skipped: [] };
   }
 
   /** Of all pieces that have arrived. */
@@ -39,14 +42,10 @@ export class KeptBatch implements BatchRows {
 
   async add({ count, images, tokens, parts, skipped, described, alike }: Piece): Promise<void> {
     await this.#keep(count, { images, tokens, ...parts });
-    const { index, skipped: before, described: known = [] } = this.#facts;
-    this.#facts = {
-      index,
-      skipped: [...before, ...skipped],
-      ...(described && { described: [...known, ...described] }),
-      // Of all rows up to these.
-      ...(alike && { alike }),
-    };
+    this.#skipped.push(...skipped);
+    if (described) this.#described.push(...described);
+    // Of all rows up to these.
+    this.#alike = alike;
   }
 
   async rows(first: number, count: number, { names, last = false }: RowsOptions = {}): Promise<Arrays> {
@@ -70,11 +69,16 @@ export class KeptBatch implements BatchRows {
 
   async facts(): Promise<BatchFacts> {
     await this.#until(this.count);
-    return this.#facts;
+    return {
+      index: this.index,
+      skipped: this.#skipped,
+      ...(this.#alike && { alike: this.#alike }),
+      ...(this.#described.length > 0 && { described: this.#described }),
+    };
   }
 
   async picked(rows: Int32Array, without: readonly string[]): Promise<BatchRows> {
-    const { described: _, ...facts } = await this.facts();
+    await this.#until(this.count);
     const { index, length } = this;
     const chosen = new KeptBatch(
       { index, of: rows.length, ...(length !== undefined && { length }) },
@@ -92,7 +96,8 @@ export class KeptBatch implements BatchRows {
       await chosen.#keep(part.length, arrays);
     }
     // What all of a super-batch have alike, the chosen have.
-    chosen.#facts = facts;
+    chosen.#alike = this.#alike;
+    chosen.#skipped.push(...this.#skipped);
     return chosen;
   }
 

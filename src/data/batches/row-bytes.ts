@@ -40,6 +40,10 @@ export function exampleBytes(plan: BatchPlan, length: number | null): number {
 }
 
 /** Rows that are made, sent and kept together: a whole batch, where it is small. */
-export function rowsOfPiece(plan: BatchPlan, { count, length }: { count: number; length: number | null }): number {
-  return Math.min(count, Math.max(1, Math.floor(pieceBytes / exampleBytes(plan, length))));
+export function rowsOfPiece(
+  plan: BatchPlan,
+  { count, length }: { count: number; length: number | null },
+  bytes = pieceBytes,
+): number {
+  return Math.min(count, Math.max(1, Math.floor(bytes / exampleBytes(plan, length))));
 }

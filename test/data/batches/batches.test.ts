@@ -94,6 +94,22 @@ test('opening at batch k gives the bytes that reading from the start gives, acro
   expect(new Set(all.map(digest)).size).toBe(12);
 });
 
+test('batches in pieces that lie on the disk have the bytes of whole ones, with every part that a step may ask for', async () => {
+  const parts = { globalView: {}, localViews: { views: 2, resolution: 16 }, maskedPatches: { patches: 4, count: 2 } };
+  const asked: BatchPlan = { ...plan, parts };
+  const kept = await take(2, { plan: asked, bytes: 100_000, held: 300_000 });
+  const made = maker(index, asked);
+  for (const [k, batch] of kept.entries()) {
+    const expected = await made.make(k);
+    expect(digest(batch)).toBe(digest(expected));
+    expect(Object.keys(batch.parts)).toEqual(Object.keys(expected.parts));
+    for (const [name, all] of Object.entries(expected.parts)) expect(batch.parts[name]).toEqual(all);
+  }
+  const sizes: number[] = [];
+  for await (const { count } of made.pieces(0, 100_000)) sizes.push(count);
+  expect(sizes).toEqual([12, 12, 12, 12, 12, 4]);
+});
+
 test('a batch holds the images and texts of its examples, in order', async () => {
   const plain: BatchPlan = {
     ...plan,
@@ -160,6 +176,10 @@ test('examples that can not be used are replaced and named, and move no other', 
   }
   expect([...found].sort()).toEqual([...names].sort());
   expect(replaced).toBeGreaterThanOrEqual(4);
+  // In pieces as well.
+  const skipped: unknown[] = [];
+  for await (const piece of maker(damaged, plan).pieces(9, 40_000)) skipped.push(...piece.skipped);
+  expect(skipped).toEqual(batches[9]!.skipped);
   // A process that starts late meets the same faults.
   expect(digest(await maker(damaged, plan).make(9))).toBe(digest(batches[9]!));
   const reported: string[] = [];
