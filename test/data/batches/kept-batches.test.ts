@@ -9,6 +9,7 @@ import { SpillFile } from '../../../src/data/batches/spill-file.ts';
 import type { Piece } from '../../../src/data/batches/types.ts';
 import { collectGarbage } from '../../../src/runtime/collect-garbage.ts';
 import type { Producer } from '../../../src/runtime/producer.ts';
+import { fullDisk } from '../../faults/full-disk.ts';
 
 let folder: string;
 beforeAll(async () => {
@@ -154,6 +155,25 @@ describe('rows of a batch', () => {
 });
 
 describe('a large batch', () => {
+  it.skipIf(fullDisk.how !== 'a file system of 8 MB')(
+    'that finds no room on the disk ends in one sentence',
+    async () => {
+      const small = join(folder, 'small');
+      const disk = fullDisk.make(small);
+      try {
+        const source = open(new Loader(1024, 64, 16_384), 0, new SpillFile(small, 64 * 16_500));
+        const batch = await source.next();
+        await expect(batch.rows(0, 1024)).rejects.toMatchObject({
+          code: 'DiskFull',
+          message: `the disk is full: could not write the pictures of a large batch below ${small}; free space there and start it again, then it goes on where it was`,
+        });
+        await source.close();
+      } finally {
+        disk.remove();
+      }
+    },
+  );
+
   it('of half a gigabyte takes no more memory than it may, and two passes over it read the same bytes', async () => {
     const [count, rows, size, held, micro] = [32_768, 512, 16_384, 64 * 2 ** 20, 256];
     const source = open(new Loader(count, rows, size), held, new SpillFile(folder, rows * (size + 64)));
