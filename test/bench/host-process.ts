@@ -38,6 +38,7 @@ await writeState(folder, settings, freshState(settings));
 const trainer = createTrainer(settings);
 const curator = await Curator.open(settings, trainer.program, folder);
 // What is compiled when it is first used is no matter of batches.
+trainer.program.write(freshState(settings));
 for (const [name, { feeds }] of Object.entries(stepDefinition(settings).signatures)) {
   const zeros = { float32: Float32Array, int32: Int32Array, uint8: Uint8Array };
   const values = Object.entries(feeds).map(([feed, { shape, dtype }]): [string, Values[string]] => [
