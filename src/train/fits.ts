@@ -2,7 +2,6 @@ import type { PhaseSettings } from '../recipe/phase-settings.ts';
 import type { Recipe } from '../recipe/schema.ts';
 import { type DataFacts, phaseSettings } from '../recipe/settings.ts';
 import type { DeviceMemory } from '../runtime/device-memory.ts';
-import { arrayProblem } from './host-bytes.ts';
 import { workloadOf } from './workload.ts';
 
 /** Estimates are that far off; what does not fit by more is not begun. */
@@ -14,17 +13,16 @@ export function peakBytes(settings: PhaseSettings, { kind }: DeviceMemory): numb
   return kind === 'gpu' ? gpuBytes : processBytes;
 }
 
-/** What arrayProblem and memoryProblem say of the phases of a recipe. */
+/** What memoryProblem says of the phases of a recipe. */
 export function memoryProblems(
   recipe: Recipe,
   facts: DataFacts,
   device: DeviceMemory,
   compactRows?: number | undefined,
 ): string[] {
-  return recipe.phases.flatMap((phase) => {
-    const settings = phaseSettings(recipe, phase, facts);
-    return arrayProblem(settings) ?? memoryProblem(settings, device, compactRows) ?? [];
-  });
+  return recipe.phases.flatMap(
+    (phase) => memoryProblem(phaseSettings(recipe, phase, facts), device, compactRows) ?? [],
+  );
 }
 
 /** A change of a recipe, and the settings that it leads to. */

@@ -1,9 +1,8 @@
 import { describe, expect, it } from 'vitest';
 import { exampleBytes, rowsOfPiece } from '../../src/data/batches/row-bytes.ts';
 import type { PhaseSettings } from '../../src/recipe/phase-settings.ts';
-import { memoryProblems } from '../../src/train/fits.ts';
 import { arrayProblem, hostBytes } from '../../src/train/host-bytes.ts';
-import { hostSettings, readEmojiRecipe } from '../bench/shapes.ts';
+import { hostSettings } from '../bench/shapes.ts';
 import { tinySettings } from './settings.ts';
 
 const [views, acid] = [hostSettings('views'), hostSettings('acid')];
@@ -63,16 +62,5 @@ describe('an array that would be too large', () => {
     expect(arrayProblem(large)).toBe(
       'phase pretrain would feed a step an array of 3.2 GB (at most 1.1 GB); only a smaller batch would do',
     );
-  });
-
-  it('is what the plan of a recipe says of its phase', () => {
-    const recipe = readEmojiRecipe();
-    const [phase] = recipe.phases;
-    const vision = { ...recipe.model.vision, resolution: 256 };
-    const large = { ...recipe, model: { ...recipe.model, vision }, phases: [{ ...phase!, batch: 32_768 }] };
-    const facts = { examples: 1_000_000, vocabulary: [0, 1, 3] };
-    expect(memoryProblems(large, facts, { kind: 'cpu', bytes: 1e15 })).toEqual([
-      `phase ${phase!.name} would feed a step an array of 6.4 GB (at most 1.1 GB); "accumulate": 8 would do`,
-    ]);
   });
 });
