@@ -38,12 +38,15 @@ const scriptParsers: Readonly<Record<string, (args: readonly string[]) => unknow
 };
 
 function parse(program: Command, args: readonly string[], { keepAction = false } = {}): void {
-  for (const command of [program, ...program.commands]) {
+  for (const command of everyCommand(program)) {
     command.exitOverride().configureOutput({ writeErr: () => {} });
     if (!keepAction) command.action(() => {});
   }
   program.parse([...args], { from: 'user' });
 }
+
+/** A command, and all that stand in it. */
+const everyCommand = (command: Command): Command[] => [command, ...command.commands.flatMap(everyCommand)];
 
 function npm(words: readonly string[]): void {
   const [first, ...rest] = words.slice(1).filter((word) => word !== '-s');
