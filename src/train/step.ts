@@ -58,6 +58,7 @@ export function createTrainer(settings: PhaseSettings, options: Pick<CompileOpti
   const phase = phaseState(settings);
   const accumulates = settings.accumulate > 1;
   const { precision, xla } = settings;
+  if (precision === undefined) throw new Error('a step is compiled before its precision was chosen');
   const program = compile(stepDefinition(settings), { ...options, precision, xla: xla === 'on' });
   if (accumulates) {
     const sums = sumsOf(settings, phase);

@@ -136,7 +136,7 @@ export class TrainingSession {
       // Another version of the code may record another graph. What a phase began with holds to its end.
       if (measured !== undefined && measured !== program)
         events.note(
-          `XLA stays ${settings.xla ?? 'off'} as the phase began, though the step is no longer the program that was ` +
+          `it stays in ${settings.precision} with XLA ${settings.xla ?? 'off'} as the phase began, though the step is no longer the program that was ` +
             `measured then (${measured.slice(0, 12)}, now ${program.slice(0, 12)})`,
         );
       const curator = await Curator.open(settings, trainer.program, teacherFolder);
