@@ -21,7 +21,8 @@ afterAll(async () => {
   await server.stop();
 });
 
-const rounds = 100;
+/** A short form; `ZOMBIES=100 npm test -- test/activities/zombie` is the long one. */
+const rounds = Number(process.env.ZOMBIES ?? 25);
 
 it.each([
   ['equal', 0],

@@ -57,16 +57,15 @@ function expectSameLosses(actual: readonly number[], expected: readonly number[]
 
 // XLA takes tens of seconds to compile a step for a CPU.
 describe('a whole step under XLA', { timeout: 600_000 }, () => {
-  it('gives the losses and the state of the ordinary graph over 20 steps, and the same bytes in every run', () => {
+  it('gives the losses and the state of the ordinary graph over 20 steps', () => {
     const expected = train(sigmoid!, 20);
-    const [one, two] = [train({ ...sigmoid!, xla: 'on' }, 20), train({ ...sigmoid!, xla: 'on' }, 20)];
+    const one = train({ ...sigmoid!, xla: 'on' }, 20);
     expectSameLosses(one.losses, expected.losses, 1e-5);
     expectNear(one.values, expected.values, 1e-3);
-    expect(one).toEqual(two);
     expect(one.hash).not.toBe(expected.hash);
   });
 
-  it('in bfloat16 is as near to float32 as the ordinary graph in bfloat16, and ends in the same bytes', () => {
+  it('in bfloat16 is as near to float32 as the ordinary graph in bfloat16, and ends in the same bytes in every run', () => {
     const half = { ...sigmoid!, precision: 'bf16' } as const;
     const exact = gradient(sigmoid!);
     const ordinary = apart(gradient(half), exact);

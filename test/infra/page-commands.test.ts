@@ -161,7 +161,8 @@ describe('the pages', () => {
 describe('commands of the pages', () => {
   it('are lines of programs that the test knows', () => {
     expect(lines.length).toBeGreaterThan(80);
-    const known = /^(npm (run|test)|temporal |aws |openssl |eval |export |UPDATE_HISTORIES=1 npm test|sha256sum )/;
+    const known =
+      /^(npm (run|test)|temporal |aws |openssl |eval |export |(UPDATE_HISTORIES|ZOMBIES)=\d+ npm test|sha256sum )/;
     expect(lines.filter(({ text }) => !known.test(text))).toEqual([]);
     // Those that are typed for real in page-run.test.ts are on the pages as they stand there.
     const texts = lines.map(({ text }) => text);

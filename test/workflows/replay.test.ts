@@ -1,0 +1,58 @@
+import { readFileSync } from 'node:fs';
+import { bundleWorkflowCode, DefaultLogger, Runtime, Worker } from '@temporalio/worker';
+import { beforeAll, describe, expect, it } from 'vitest';
+import { workflowsPath } from './harness.ts';
+import { histories } from './histories.ts';
+
+let workflowBundle: Awaited<ReturnType<typeof bundleWorkflowCode>>;
+beforeAll(async () => {
+  const logger = new DefaultLogger('ERROR');
+  Runtime.install({ logger });
+  workflowBundle = await bundleWorkflowCode({ workflowsPath, logger });
+});
+
+describe('a run that began under this code', () => {
+  it.each([
+    ['recipe.json', 'whole'],
+    ['phase.json', 'whole/pretrain'],
+    ['phase-alone.json', 'alone/finer'],
+    ['phase-paced.json', 'paced/pretrain'],
+    ['phase-other.json', 'other/pretrain'],
+    ['recipe-other.json', 'other'],
+    ['phase-limited.json', 'limited/pretrain'],
+    ['phase-went-back.json', 'patient/pretrain'],
+    ['phase-cut-short.json', 'cut-short/acid'],
+    ['phase-timed.json', 'limited/pretrain'],
+    // Of a run that had several histories.
+    ['recipe-first-of-many.json', 'long'],
+    ['recipe-next-of-many.json', 'long'],
+    ['phase-handed-over.json', 'long/broken'],
+    // From before changes that stand behind `patched`.
+    ['recipe-graph.json', 'graph'],
+    ['recipe-abandoned.json', 'broken-branch'],
+    ['phase-abandoned.json', 'broken-branch/branch'],
+    ['recipe-cancelled.json', 'cancelled'],
+    ['phase-cancelled.json', 'cancelled/pretrain'],
+    ['recipe-reset.json', 'open-run'],
+    ['recipe-begins-above.json', 'begins'],
+    ['phase-begins-above.json', 'begins/pretrain'],
+    ['recipe-left-tidy.json', 'cancelled'],
+    ['phase-left-tidy.json', 'cancelled/pretrain'],
+    ['phase-counted-revisions.json', 'patient/pretrain'],
+    ['phase-told-of-training.json', 'cut-short/acid'],
+  ])('is still understood: %s', async (file, workflowId) => {
+    const history = JSON.parse(readFileSync(new URL(file, histories), 'utf8'));
+    await Worker.runReplayHistory({ workflowBundle }, history, workflowId);
+  });
+
+  it('would not go unnoticed if it were not', async () => {
+    const history = JSON.parse(readFileSync(new URL('phase.json', histories), 'utf8'));
+    const first = history.events.find(
+      (event: { eventType: string }) => event.eventType === 'EVENT_TYPE_ACTIVITY_TASK_SCHEDULED',
+    );
+    first.activityTaskScheduledEventAttributes.activityType.name = 'anotherActivity';
+    await expect(Worker.runReplayHistory({ workflowBundle }, history, 'whole/pretrain')).rejects.toMatchObject({
+      name: 'DeterminismViolationError',
+    });
+  });
+});
