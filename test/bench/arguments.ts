@@ -8,6 +8,8 @@ export interface BenchOptions {
   readonly json: string | undefined;
   /** A Python that has the packages of requirements.txt. */
   readonly peer: string | undefined;
+  /** A Python that has the packages of requirements-profile.txt: steps are profiled, and not timed. */
+  readonly profile: string | undefined;
   readonly turns: number;
 }
 
@@ -39,6 +41,10 @@ export function parseArguments(args: readonly string[], exit?: () => never): Ben
       '--peer <python>',
       'compare steps with PyTorch, in turns; a Python with test/bench/requirements.txt installed',
     )
+    .option(
+      '--profile <python>',
+      'show where the time of steps goes, by kind of op; a Python with test/bench/requirements-profile.txt installed',
+    )
     .option('--turns <n>', 'turns of each side in a comparison with the peer', count, 10)
     .allowExcessArguments(false)
     .addHelpText(
@@ -56,6 +62,6 @@ Other work on the machine moves every figure, and ratios too: measure on a quiet
     );
   if (exit) command.exitOverride(exit).configureOutput({ writeErr: () => {}, writeOut: () => {} });
   const options = command.parse([...args], { from: 'user' }).opts<Partial<BenchOptions>>();
-  const { only = '', runs, json, peer, turns = 10 } = options;
-  return { only, runs, json, peer, turns };
+  const { only = '', runs, json, peer, profile, turns = 10 } = options;
+  return { only, runs, json, peer, profile, turns };
 }
