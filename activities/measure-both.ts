@@ -15,7 +15,7 @@ export interface Variant {
 }
 
 /** The other has last bits of its own, and a longer start, when a step with it takes at most so much of the time. */
-const worthwhile = 0.97;
+export const worthwhile = 0.97;
 
 /**
  * Measures both and writes down which it is to be, before the first step of the phase is made. Null when the attempt was

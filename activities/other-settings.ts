@@ -14,6 +14,10 @@ const overrides: Readonly<Record<string, string>> = {
   accumulate: 'accumulate',
   remat: 'remat',
   xla: 'xla',
+  'objectives.localToGlobal.teacherTemperature': 'teacherTemperature',
+  'objectives.localToGlobal.centerMomentum': 'centerMomentum',
+  'objectives.maskedPrediction.teacherTemperature': 'teacherTemperature',
+  'objectives.maskedPrediction.centerMomentum': 'centerMomentum',
 };
 /** More would not be read. */
 const mostFields = 4;

@@ -5,6 +5,8 @@ import { loadTokenizer } from '../src/data/example/tokenizer.ts';
 import { indexData } from '../src/data/index/index-data.ts';
 import type { DataIndex } from '../src/data/index/types.ts';
 import { captionProblems } from '../src/plan/captions.ts';
+import { informationBound } from '../src/recipe/information.ts';
+import { squareObjectives } from '../src/recipe/objectives.ts';
 import type { PhaseSettings } from '../src/recipe/phase-settings.ts';
 import { isWithin, placesOf } from '../src/recipe/places.ts';
 import { respan } from '../src/recipe/respan.ts';
@@ -28,7 +30,8 @@ export async function replan(
   const heart = beat(attempt);
   try {
     const { plan, overrides, extend } = input;
-    const { shardSteps, checkpointEvery, precision, xla, accumulate, remat, batch, data, ...rates } = overrides;
+    const { shardSteps, checkpointEvery, precision, xla, accumulate, remat, batch, data, ...others } = overrides;
+    const { teacherTemperature, centerMomentum, minInformation, ...rates } = others;
     const before = await readDocumentAs<PhaseSettings>(store, plan.settings, join(scratch, 'documents'));
     const index = data === undefined ? null : await otherData(store, plan, before, data);
     const spanned = batch === undefined ? null : spannedAnew(input, before, batch);
@@ -46,6 +49,7 @@ export async function replan(
         weightDecay: rates.weightDecay ?? before.optimizer.weightDecay,
         clipNorm: rates.clipNorm ?? before.optimizer.clipNorm,
       },
+      objectives: withTeacher(plan, before, { teacherTemperature, centerMomentum }),
       batches: {
         ...before.batches,
         ...(data !== undefined && { data: { ...before.batches.data, train: data } }),
@@ -68,6 +72,7 @@ export async function replan(
         skip: [],
       }),
       ...(spanned && { begins: spanned.begins, batch: spanned.batch, to: spanned.to, skip: index ? [] : spanned.skip }),
+      ...informationAnew(input, settings),
       settings: await keepDocument(store, plan.run, `${plan.phase}-settings`, settings),
       shardSteps: shardSteps ?? plan.shardSteps,
       checkpointEvery: checkpointEvery ?? plan.checkpointEvery,
@@ -84,6 +89,30 @@ function spannedAnew({ plan, at = plan.from, skip = [] }: ReplanInput, { batches
   const spanned = respan(span, at, batch);
   if (spanned) return spanned;
   throw refused(`phase ${plan.phase} has ${to.examples - at.examples} examples left, less than a batch of ${batch}`);
+}
+
+/** The objectives of a phase with another teacher. */
+function withTeacher(
+  { phase }: PhasePlan,
+  { objectives }: PhaseSettings,
+  changes: Pick<ReplanInput['overrides'], 'teacherTemperature' | 'centerMomentum'>,
+): PhaseSettings['objectives'] {
+  const named = Object.entries(changes).filter(([, value]) => value !== undefined);
+  if (named.length === 0) return objectives;
+  const taught = squareObjectives.filter((name) => objectives[name]);
+  if (taught.length === 0) throw refused(`phase ${phase} has no teacher whose ${named[0]![0]} could be changed`);
+  const changed = taught.map((name) => [name, { ...objectives[name], ...Object.fromEntries(named) }]);
+  return { ...objectives, ...Object.fromEntries(changed) };
+}
+
+/** What is changed of a phase gives its teacher time; a phase of an older version has a bound when it is asked for. */
+function informationAnew(
+  { plan, at = plan.from, overrides: { minInformation: asked }, extend }: ReplanInput,
+  settings: PhaseSettings,
+): Pick<PhasePlan, 'information'> {
+  const min = asked ?? plan.information?.min;
+  if (min === undefined || extend) return {};
+  return { information: informationBound(settings, at.step, min) };
 }
 
 function requireDivisor({ accumulate, batches: { batch } }: PhaseSettings): void {

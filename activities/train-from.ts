@@ -25,6 +25,7 @@ import { computedWith, type Shard } from './shard.ts';
 import { inputHash } from './shard-start.ts';
 import { skippedLog } from './skipped.ts';
 import { withTeacher } from './teacher-folder.ts';
+import type { PhasePlan } from './types.ts';
 
 /** After a wish to stop, how long a store that is away is waited for. */
 const giveUpAfterMs = 10 * 60_000;
@@ -104,7 +105,7 @@ export async function trainFrom(
   let recorded = Promise.resolve(shard.pace);
   try {
     const { plan } = input;
-    const from = start && trainedState(start, state!.folder, plan.phase);
+    const from = start && trainedState(start, state!.folder, plan);
     const snapshotFolder = join(shard.folder, 'snapshots');
     const job: TrainerJob & TrainJob = {
       kind: 'train',
@@ -114,6 +115,7 @@ export async function trainFrom(
       ...(threads && { threads }),
       from,
       begins: plan.begins ?? plan.from,
+      ...(plan.information && { information: plan.information }),
       toStep: shard.end,
       checkpointEvery: shard.pace?.checkpointEvery ?? plan.checkpointEvery,
       ...(plan.shardSteps !== 'auto' && { shardSteps: plan.shardSteps }),
@@ -171,9 +173,21 @@ async function settle(
   return settled && { ...precise, ...settled };
 }
 
-/** The records of a phase begin with it. */
-function trainedState({ sha256, step, examples, phase, metrics }: Commit, folder: string, of: string): TrainedState {
-  return { folder, sha256, step, examples, ...(phase === of && metrics.since && { since: metrics.since }) };
+/** The records of a phase begin with it, and so does what it knows of updates. */
+function trainedState(
+  { sha256, step, examples, run, phase, metrics }: Commit,
+  folder: string,
+  plan: PhasePlan,
+): TrainedState {
+  const within = run === plan.run && phase === plan.phase && step > plan.from.step;
+  return {
+    folder,
+    sha256,
+    step,
+    examples,
+    within,
+    ...(phase === plan.phase && metrics.since && { since: metrics.since }),
+  };
 }
 
 /** What the batches of the phase are made from. */
@@ -205,6 +219,9 @@ async function ensureState(
   const folder = join(shard.folder, `state-${commit.step}`);
   if (trainer.holds(commit.sha256, settings, shard.cpu?.threads))
     return { folder, manifest: (await readManifest(store, commit)).manifest };
+  const threads = shard.cpu?.threads;
+  // Meanwhile the step is compiled. What hinders that hinders training too, and is told there.
+  if (!settings.curation) trainer.run({ kind: 'prepare', settings, ...(threads && { threads }) }).catch(() => {});
   shard.doing = `fetching the checkpoint of step ${commit.step}`;
   const { manifest } = await restoreCheckpoint(store, commit, folder, {
     files: ({ path }) => path.endsWith('.safetensors') || path === 'config.json',

@@ -2,6 +2,7 @@ import type { CheckpointMetrics, CheckpointRef } from '../src/checkpoint/types.t
 import type { ScoreDtype } from '../src/data/index/score-index.ts';
 import type { SkippedSummary } from '../src/data/index/types.ts';
 import type { ModelConfig } from '../src/model/sizes.ts';
+import type { InformationBound } from '../src/recipe/information.ts';
 import type { Overrides } from '../src/recipe/overrides.ts';
 import type { Pace } from '../src/recipe/pace.ts';
 import type { Position } from '../src/recipe/position.ts';
@@ -53,6 +54,8 @@ export interface PhasePlan {
   readonly keep?: number;
   /** Absent: examples are trained on as they come. */
   readonly curation?: CurationPlan;
+  /** What its teacher has to say; null: nothing; absent in plans of older versions, for which that is the same. */
+  readonly information?: InformationBound | null;
   /** How often a batch at fault is left out before the phase waits; absent in plans of older versions. */
   readonly leaveOut?: number;
 }

@@ -1,5 +1,6 @@
 import type { Status } from '../../workflows/messages.ts';
 import { formatResult } from './format-evaluation.ts';
+import { formatFigures } from './format-figures.ts';
 import type { PendingWork, RunStatus } from './run-status.ts';
 
 /** A run's status for a person: what it is, where it is, what it does now, what is safe. */
@@ -21,6 +22,10 @@ export function formatStatus(status: RunStatus, now: number = Date.now()): strin
     const computed = computedWith(live?.precision ? live : workflow);
     lines.push(`  phase ${phase}, step ${step}${share}${figures ? `, ${figures}` : ''}${computed}`);
   }
+  const reported = live?.figures && Object.keys(live.figures).length > 0 ? live : commit?.metrics;
+  // A process that has just begun knows nothing yet of what is made at some steps alone.
+  const known = { ...commit?.metrics.figures, ...live?.figures };
+  for (const line of formatFigures(reported?.objectives ?? {}, known)) lines.push(`  ${line}`);
   const curation = curationOf(live?.objectives ?? commit?.metrics.objectives);
   if (curation) lines.push(curation);
   if (workflow?.skipped) lines.push(`  ${notUsed(workflow.skipped)}`);

@@ -3,7 +3,7 @@ import { countCaptions } from '../data/example/census.ts';
 import { indexRecipe, type RecipeData, recipeVocabulary } from '../data/example/recipe-data.ts';
 import { indexData } from '../data/index/index-data.ts';
 import type { DataIndex } from '../data/index/types.ts';
-import { type HeldModel, modelProblems, teacherProblems, vocabularyProblems, withModels } from '../recipe/models.ts';
+import { type HeldModel, modelProblems, teacherProblems, withModels } from '../recipe/models.ts';
 import { problemsWith, readRecipe } from '../recipe/parse.ts';
 import { placesOf } from '../recipe/places.ts';
 import type { Phase, Recipe } from '../recipe/schema.ts';
@@ -74,7 +74,7 @@ async function lookInto(sight: Sight, store: ObjectStore, recipe: Recipe, { run 
   }
   const { data, evaluation, captions } = await lookAtData(sight, store, recipe);
   sight.add(problemsWith(resolved, data?.epochs ?? {}));
-  const facts = data && (await lookAtTokens(sight, store, resolved, held, data, borrowed));
+  const facts = data && (await lookAtTokens(sight, store, resolved, data, borrowed));
   return { resolved, borrowed, held, data, facts, evaluation, captions };
 }
 
@@ -157,21 +157,19 @@ async function lookAtTokens(
   sight: Sight,
   store: ObjectStore,
   recipe: Recipe,
-  held: ReadonlyMap<string, HeldModel>,
   data: RecipeData,
   origins: Borrowed,
 ): Promise<DataFacts | null> {
   if (recipe.phases.some((phase) => !writtenModel(recipe, phase))) return null;
   const vocabulary = await sight.see(['data', 'model.text'], () => recipeVocabulary(store, recipe, data));
   if (vocabulary === undefined) return null;
-  sight.add(vocabularyProblems(recipe, held, vocabulary));
   return { ...data.epochs, vocabulary, origins };
 }
 
 async function lookAtMemory(
   sight: Sight,
   store: ObjectStore | null,
-  { resolved: recipe, held, data, facts: known }: Found,
+  { resolved: recipe, data, facts: known }: Found,
   memory: DeviceMemory,
 ): Promise<void> {
   // Sizes are what they are whatever the data; of a recipe that is wrong itself they may be anything.
@@ -179,10 +177,8 @@ async function lookAtMemory(
   const full = recipe.phases.every((phase) => writtenModel(recipe, phase)?.text.vocabulary === 'full');
   const facts = known ?? (full ? { examples: 0, vocabulary: null } : null);
   if (!shaped || !facts || memoryProblems(recipe, facts, memory).length === 0) return;
-  // A table that was trained whole stays whole.
-  const whole = [...held.values()].some(({ trained, vocabulary }) => trained && vocabulary === null);
   const compact =
-    whole || !store || !data ? undefined : await sight.see([], () => recipeVocabulary(store, allCompact(recipe), data));
+    !store || !data ? undefined : await sight.see([], () => recipeVocabulary(store, allCompact(recipe), data));
   const problems = memoryProblems(recipe, facts, memory, compact?.length);
   sight.add(problems.map((message) => ({ fields: ['memory'], message })));
 }

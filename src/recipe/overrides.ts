@@ -17,6 +17,9 @@ export const overridesSchema = z.strictObject({
   batch: recipeSchema.shape.phases.element.shape.batch.optional(),
   data: recipeSchema.shape.data.shape.train.optional(),
   skip: z.strictObject({ from: left, to: left }).optional().describe('Batches to leave out, the first and the last.'),
+  teacherTemperature: positive.optional(),
+  centerMomentum: z.number().min(0).max(1).optional(),
+  minInformation: recipeSchema.shape.divergence.unwrap().shape.minInformation,
   checkpointEvery: z.int().positive().optional().describe('Steps.'),
   shardSteps: z.int().positive().optional(),
 });

@@ -245,6 +245,14 @@ const divergenceSchema = z.strictObject({
   maxLoss: positive
     .optional()
     .describe('A loss above it counts as diverged, as a loss or gradient that is no number always does.'),
+  // Without a default, so that recipes of before are what they were.
+  minInformation: z
+    .number()
+    .min(0)
+    .optional()
+    .describe(
+      'Nats. A phase of self-distillation waits when its teacher says less of pictures: it has collapsed. Looked at every 100 steps, first after 10 / (1 - teacher.momentum). 0.01 when left out; 0: never.',
+    ),
   leaveOut: z
     .int()
     .min(0)

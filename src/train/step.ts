@@ -1,14 +1,18 @@
 import type { CompileOptions, ProgramDefinition, Values } from '../compile/definition.ts';
 import { compile, type Program } from '../compile/program.ts';
+import type { ProgramCache } from '../compile/program-cache.ts';
 import type { Batch } from '../data/batches/types.ts';
 import { embeddingWidth } from '../model/sizes.ts';
 import type { PhaseSettings } from '../recipe/phase-settings.ts';
 import { scheduleFactor } from '../recipe/schedule.ts';
 import { PhaseSteps } from '../recipe/steps.ts';
+import { hashJson } from '../runtime/hash.ts';
 import { lossOf } from './losses.ts';
 import { stepScalars } from './optimiser.ts';
 import { type PhaseState, phaseState } from './phase-state.ts';
-import { accumulatedSignatures, candidatesSignature, microSums, stepSignature } from './signatures.ts';
+import { accumulatedSignatures, candidatesSignature, microSums, optimiserFeeds, stepSignature } from './signatures.ts';
+import { correctionValues, countGroups, noUpdates, type Updates, updatedParameters, updatesAfter } from './updates.ts';
+import { normFigures, normsSignature, teacherFigures, teacherSignature } from './watched.ts';
 
 /** What a step reports. */
 export interface StepMetrics {
@@ -16,6 +20,8 @@ export interface StepMetrics {
   readonly loss: number;
   /** Before it is clipped. */
   readonly gradientNorm: number;
+  /** 1 where the gradient was clipped, else 0. */
+  readonly clipped: number;
   /** The optimiser's, times the factor of the schedule. */
   readonly learningRate: number;
   /** Each objective's loss as `loss/<objective>`, not weighted, and its metrics as `<objective>/<metric>`. */
@@ -29,60 +35,108 @@ export interface Trainer {
   readonly stateNames: readonly string[];
   /** Trains on one batch. `step` counts from 1; `seen` are the examples that the run saw before it. */
   step(step: number, batch: Batch, seen?: number): StepMetrics;
+  /** Says what the moments of a state have seen that is written now. Its graph must be the one of what was there. */
+  begin(updates: Updates): void;
+  /** What the moments have seen after a step. */
+  updatesAfter(step: number): Updates;
+  /** What is looked at now and then, of the step that was just made: see `watched.ts`. */
+  watch(step: number, batch: Batch, seen?: number): Readonly<Record<string, number>>;
+}
+
+/** What the graph of a step depends on: equal texts, equal graphs. */
+export function graphOf(settings: PhaseSettings, updates: Updates): string {
+  const phase = phaseState(settings);
+  const updated = updatedParameters(phase, updates).map(({ name }) => name);
+  return hashJson({ settings, updated, groups: countGroups(phase, updates) });
 }
 
 /** State and signatures of the step of a phase, as they are compiled. */
-export function stepDefinition(settings: PhaseSettings): ProgramDefinition {
+export function stepDefinition(settings: PhaseSettings, updates: Updates = noUpdates): ProgramDefinition {
   const phase = phaseState(settings);
   const accumulates = settings.accumulate > 1;
-  const ofSums = sumsOf(settings, phase).map(({ name, shape }) => [name, { shape, dtype: 'float32' as const }]);
+  const ofSums = sumsOf(settings, phase, updates).map(({ name, shape }) => [
+    name,
+    { shape, dtype: 'float32' as const },
+  ]);
   const state = { ...phase.pieces, ...Object.fromEntries(ofSums) };
   // A graph has fixed shapes: one set of signatures for each that batches have.
   const signatures = Object.fromEntries(
     new PhaseSteps(settings.batches).shapes().flatMap((shape) => {
       const own = accumulates
-        ? accumulatedSignatures(settings, phase, shape)
-        : { step: stepSignature(settings, phase, shape) };
+        ? accumulatedSignatures(settings, phase, shape, updates)
+        : { step: stepSignature(settings, phase, shape, updates) };
       return Object.entries(own).map(([name, signature]) => [of(name, shape.length), signature]);
     }),
   );
   const pieces = settings.batches.batch / settings.accumulate;
   if (settings.curation) signatures.candidates = candidatesSignature(settings, phase, pieces);
+  signatures.norms = normsSignature(settings, phase, updates, optimiserFeeds(phase, updates));
+  if (phase.taught.length > 0) signatures.teacher = teacherSignature(settings, phase, pieces);
   return { state, signatures };
 }
 
-const sumsOf = ({ accumulate }: PhaseSettings, phase: PhaseState) => (accumulate > 1 ? microSums(phase) : []);
+const sumsOf = ({ accumulate }: PhaseSettings, phase: PhaseState, updates: Updates) =>
+  accumulate > 1 ? microSums(phase, updates) : [];
 
-/** Compiles the step of a phase. Its state is all zeros until it is written. */
-export function createTrainer(settings: PhaseSettings, options: Pick<CompileOptions, 'fuseFrom'> = {}): Trainer {
+export interface TrainerOptions extends Pick<CompileOptions, 'fuseFrom'> {
+  /** Of the state that will be written. */
+  readonly updates?: Updates;
+}
+
+/** Compiles the step of a phase, or takes it from `cache`. Its state is all zeros until it is written. */
+export function createTrainer(
+  settings: PhaseSettings,
+  { updates = noUpdates, ...options }: TrainerOptions = {},
+  cache: ProgramCache | null = null,
+): Trainer {
+  let counts = updates;
   const phase = phaseState(settings);
   const accumulates = settings.accumulate > 1;
   const { precision, xla } = settings;
   if (precision === undefined) throw new Error('a step is compiled before its precision was chosen');
-  const program = compile(stepDefinition(settings), { ...options, precision, xla: xla === 'on' });
+  const slot = cache?.slot({ settings, graph: graphOf(settings, updates), ...options }) ?? null;
+  const program = compile(stepDefinition(settings, updates), { ...options, precision, xla: xla === 'on', slot });
   if (accumulates) {
-    const sums = sumsOf(settings, phase);
+    const sums = sumsOf(settings, phase, updates);
     program.write(Object.fromEntries(sums.map(({ name, shape }) => [name, new Float32Array(size(shape))])));
   }
+  // The factor at the examples seen before this step, as optax counts.
+  const scalarsAt = (step: number, seen = (step - 1) * settings.batches.batch) => {
+    const factor = scheduleFactor(seen, settings.schedule);
+    const { schedule, correction1, correction2 } = stepScalars(settings.optimizer, step, factor);
+    const scalars = {
+      schedule: Float32Array.of(schedule),
+      correction1: Float32Array.of(correction1),
+      correction2: Float32Array.of(correction2),
+      ...correctionValues(settings.optimizer, phase, counts, step),
+    };
+    return { factor, scalars };
+  };
   return {
     program,
     stateNames: Object.keys(phase.pieces),
-    step(step, batch, seen = (step - 1) * settings.batches.batch) {
-      // The factor at the examples seen before this step, as optax counts.
-      const factor = scheduleFactor(seen, settings.schedule);
+    begin(updates) {
+      counts = updates;
+    },
+    updatesAfter: (step) => updatesAfter(phase, counts, step),
+    step(step, batch, seen) {
+      const { factor, scalars } = scalarsAt(step, seen);
       const { length = null } = batch;
-      const { schedule, correction1, correction2 } = stepScalars(settings.optimizer, step, factor);
-      const scalars = {
-        schedule: Float32Array.of(schedule),
-        correction1: Float32Array.of(correction1),
-        correction2: Float32Array.of(correction2),
-      };
       const feeds: Values = { ...batch.parts, images: batch.images, tokens: batch.tokens };
       const learningRate = settings.optimizer.learningRate * factor;
       if (accumulates) return { ...accumulatedStep(program, settings, phase, length, feeds, scalars), learningRate };
       const { loss, gradientNorm, ...reported } = program.run(of('step', length), { ...feeds, ...scalars });
       const objectives = Object.fromEntries(Object.entries(reported).map(([key, value]) => [key, value[0]!]));
-      return { loss: loss![0]!, gradientNorm: gradientNorm![0]!, learningRate, objectives };
+      return { loss: loss![0]!, ...clippedBy(settings, gradientNorm![0]!), learningRate, objectives };
+    },
+    watch(step, { parts: { globalView } }, seen) {
+      const norms = normFigures(phase, program.run('norms', scalarsAt(step, seen).scalars));
+      if (phase.taught.length === 0) return norms;
+      const { accumulate } = settings;
+      const said = Array.from({ length: accumulate }, (_, i) =>
+        program.run('teacher', rowsOf({ globalView: globalView! }, i, accumulate)),
+      );
+      return { ...norms, ...teacherFigures(said) };
     },
   };
 }
@@ -129,8 +183,14 @@ function accumulatedStep(
   for (const { name, objective, settings: own } of phase.objectives) {
     if (objective.wholeBatch === undefined) loss += own.weight * objectives[lossOf(name)]!;
   }
-  return { loss, objectives, gradientNorm: program.run(of('update', length), scalars).gradientNorm![0]! };
+  const { gradientNorm } = program.run(of('update', length), scalars);
+  return { loss, objectives, ...clippedBy(settings, gradientNorm![0]!) };
 }
+
+const clippedBy = ({ optimizer }: PhaseSettings, gradientNorm: number) => ({
+  gradientNorm,
+  clipped: gradientNorm > Math.fround(optimizer.clipNorm) ? 1 : 0,
+});
 
 /** Micro-batch `i`: the rows of an example lie together in every array. */
 function rowsOf(arrays: Values, i: number, accumulate: number): Values {

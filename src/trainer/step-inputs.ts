@@ -3,6 +3,7 @@ import type { PhaseSettings } from '../recipe/phase-settings.ts';
 import { hashJson } from '../runtime/hash.ts';
 import type { Curated, Curator } from '../train/curate.ts';
 import type { Choice } from '../train/curation-figures.ts';
+import { drawnFigures } from '../train/drawn-figures.ts';
 import type { KeptChoice } from '../train/kept-choice.ts';
 
 export interface StepInput extends Curated {
@@ -52,7 +53,11 @@ export class StepInputs {
   async next(step: number): Promise<StepInput> {
     const { curator } = this.#options;
     const data = new Clock();
-    if (!curator) return { batch: await this.#batch(data), figures: {}, waited: { data: data.ms, choice: null } };
+    if (!curator) {
+      const batch = await this.#batch(data);
+      const figures = drawnFigures(batch, batch.tokens.length / this.#options.settings.batches.textLength);
+      return { batch, figures, waited: { data: data.ms, choice: null } };
+    }
     const choice = new Clock();
     const curated = await this.#curated(curator, step, data, choice);
     if (this.#overlap) this.#coming = this.#choose(curator, step + 1, await this.#batch(data));

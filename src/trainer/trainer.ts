@@ -1,7 +1,10 @@
+import { join } from 'node:path';
+import { ProgramCache } from '../compile/program-cache.ts';
 import { evaluateModel } from '../evaluate/evaluate-model.ts';
 import { deviceProblem, hasNvidiaDriver } from '../runtime/device.ts';
 import { diskError } from '../runtime/disk.ts';
 import { isRunnerError, RunnerError } from '../runtime/errors.ts';
+import { paths } from '../runtime/paths.ts';
 import { nodeBackend, tf } from '../runtime/tensorflow.ts';
 import { variable } from '../runtime/variables.ts';
 import { Scoring } from '../scoring/scoring.ts';
@@ -14,14 +17,16 @@ import { TrainingSession } from './session.ts';
  * time, and takes what it reports; it never touches checkpoints in the bucket. It ends with its worker.
  */
 
-const send = (message: FromTrainer) => {
-  if (process.connected) process.send!(message);
+const send = (message: FromTrainer, sent: () => void = () => {}) => {
+  if (process.connected) process.send!(message, sent);
 };
 
 // Without its worker nobody would take the result: a trainer never outlives it by more than the step in progress.
 process.on('disconnect', () => process.exit(0));
 
-const session = new TrainingSession();
+// Before TensorFlow is loaded, which reads its flags then.
+const programs = ProgramCache.open(join(paths().cache, 'programs'));
+const session = new TrainingSession(programs);
 const scoring = new Scoring();
 /** Jobs that were begun and have not ended. */
 const stops = new Map<number, AbortController>();
@@ -54,7 +59,10 @@ async function run(id: number, job: TrainerJob): Promise<void> {
       const { message, stack } = error as Error;
       console.error(stack);
       const code = /ResourceExhausted|OOM|out of memory/i.test(message) ? 'DeviceMissing' : 'TrainerCrashed';
-      send({ type: 'failed', id, code, message: message.split('\n')[0]!, details: {} });
+      send({ type: 'failed', id, code, message: message.split('\n')[0]!, details: {} }, () => {
+        // Nobody knows what is left of a library that failed for no reason that we know: the next job has a new one.
+        if (code === 'TrainerCrashed') process.exit(1);
+      });
     }
   }
 }
@@ -70,6 +78,7 @@ async function perform(id: number, job: TrainerJob): Promise<unknown> {
     await session.close();
     return measureStep(job, { note, stopWanted: () => signal.aborted });
   }
+  if (job.kind === 'prepare') return session.prepare(job.settings);
   await session.train(job, {
     progress: (progress) => send({ type: 'progress', id, progress }),
     snapshot: (snapshot) => send({ type: 'snapshot', id, snapshot }),

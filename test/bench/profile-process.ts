@@ -1,6 +1,6 @@
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { buildGraph } from '../../src/compile/build.ts';
+import { buildGraph, stateNodesOf } from '../../src/compile/build.ts';
 import type { GraphFunction, GraphNode } from '../../src/compile/graph.ts';
 import { encodeSavedModel } from '../../src/compile/saved-model.ts';
 import { type TensorToWrite, writeSafetensors } from '../../src/safetensors/safetensors-write.ts';
@@ -17,24 +17,22 @@ import { stepSettings } from './shapes.ts';
 const [folder, name, precision, runs] = process.argv.slice(2) as [string, StepName, 'f32' | 'bf16', string];
 const settings = stepSettings(name, precision);
 const definition = stepDefinition(settings);
-const { graph, stateNodes, outputs } = buildGraph(definition, { precision });
+const stateNodes = stateNodesOf(definition);
+const { graph, outputs } = buildGraph(definition, { precision });
 writeFileSync(join(folder, 'saved_model.pb'), encodeSavedModel(graph));
 
 const bytes = ({ buffer, byteOffset, byteLength }: ArrayBufferView) => new Uint8Array(buffer, byteOffset, byteLength);
 const dtypes = { float32: 'F32', int32: 'I32', uint8: 'U8' } as const;
+const ones = (shape: readonly number[]) => new Float32Array(shape.reduce((a, b) => a * b, 1)).fill(1);
 const state = freshState(settings);
 const batch = noiseBatch(settings);
-const one = Float32Array.of(1);
-const feeds: Record<string, ArrayBufferView> = {
-  ...{ images: batch.images, tokens: batch.tokens },
-  ...{ schedule: one, correction1: one, correction2: one },
-};
+const feeds: Record<string, ArrayBufferView> = { images: batch.images, tokens: batch.tokens };
 const tensors = [...stateNodes].map(([key, node]): TensorToWrite => {
   const { shape, dtype } = definition.state[key]!;
   return { name: `${node}_in`, dtype: dtypes[dtype], shape, data: bytes(state[key]!) };
 });
 for (const [key, { shape, dtype }] of Object.entries(definition.signatures.step!.feeds))
-  tensors.push({ name: `step/feed/${key}`, dtype: dtypes[dtype], shape, data: bytes(feeds[key]!) });
+  tensors.push({ name: `step/feed/${key}`, dtype: dtypes[dtype], shape, data: bytes(feeds[key] ?? ones(shape)) });
 await writeSafetensors(join(folder, 'feeds.safetensors'), tensors);
 const nodes = [...stateNodes.values()];
 const job = {

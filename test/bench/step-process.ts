@@ -16,14 +16,14 @@ import { createTrainer } from '../../src/train/step.ts';
 import { forgetPeak, memoryOf } from './memory.ts';
 import type { benchmarks, StepName } from './names.ts';
 import { noiseBatch } from './noise-batch.ts';
-import { precisionOf, stepSettings } from './shapes.ts';
+import { precisionOf, type ShapeName, stepSettings } from './shapes.ts';
 
 /**
  * One variant of a step in a process of its own, so that its memory is its own. Arguments: a StepJob as JSON.
  * Answers as line-process.ts says.
  */
 export interface StepJob {
-  readonly name: StepName;
+  readonly name: ShapeName;
   readonly variant: (typeof benchmarks)[StepName][number];
   readonly warmUp: number;
   /** Where to write parameters, images and tokens for a peer that starts from the same. */

@@ -29,6 +29,7 @@ process.on('message', (message) => {
 let state = null;
 async function run({ id, job }) {
   if (job.kind === 'evaluate') return send({ type: 'finished', id, result: { folder: job.folder } });
+  if (job.kind === 'prepare') return send({ type: 'finished', id, result: null });
   if (job.kind === 'measure') return measure(id, job);
   const from = job.from ?? { step: 0 };
   if (job.from && state?.sha256 !== job.from.sha256) state = read(job.from.folder);

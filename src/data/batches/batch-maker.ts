@@ -3,7 +3,7 @@ import type { BatchPlan } from '../../recipe/batch-plan.ts';
 import { PhaseSteps } from '../../recipe/steps.ts';
 import { RunnerError } from '../../runtime/errors.ts';
 import { randomStream } from '../../runtime/random.ts';
-import { chooseCaption } from '../example/captions.ts';
+import { type Caption, chooseCaption } from '../example/captions.ts';
 import { CorruptExample } from '../example/corrupt-example.ts';
 import { decodeInTurn } from '../example/decode-in-turn.ts';
 import { checkSizes, parseMeta } from '../example/example.ts';
@@ -18,7 +18,7 @@ import { DecodedCache, type DecodedExample } from './decoded-cache.ts';
 import { ExampleOrder, type ExampleRef, entryOf } from './order.ts';
 import { PartArrays } from './part-arrays.ts';
 import { ScoreReader } from './score-reader.ts';
-import type { Batch, DescribedExample } from './types.ts';
+import type { Batch, DescribedExample, Drawn } from './types.ts';
 
 const decodedAtOnce = 4;
 const candidates = 64;
@@ -61,9 +61,11 @@ export class BatchMaker {
     await pMap(
       skipped,
       async (own, i) => {
-        const { pixels, meta, text } = await this.#fill(first + i, images, parts, i, (corrupt) => own.push(corrupt));
+        const { pixels, meta, text, language } = await this.#fill(first + i, images, parts, i, (corrupt) =>
+          own.push(corrupt),
+        );
         alike.add(pixels, meta);
-        described[i] = { key: meta.key, text, source: meta.source ?? null };
+        described[i] = { key: meta.key, text, language, source: meta.source ?? null };
       },
       { concurrency: decodedAtOnce },
     );
@@ -80,7 +82,8 @@ export class BatchMaker {
       ...(same && { alike: same }),
     };
     if (this.#plan.candidates !== undefined) return { ...made, described: described.map(shortened) };
-    return length === null ? made : { ...made, length };
+    const own = { ...made, drawn: drawnOf(described) };
+    return length === null ? own : { ...own, length };
   }
 
   /** Brings the shards that batch k and its successors need to disk. */
@@ -100,7 +103,7 @@ export class BatchMaker {
     parts: PartArrays,
     i: number,
     skip: (corrupt: CorruptMember) => void,
-  ): Promise<DecodedExample & { readonly text: string }> {
+  ): Promise<DecodedExample & Pick<Caption, 'text' | 'language'>> {
     const { seed, phase, data } = this.#plan;
     for (let attempt = 0; attempt < candidates; attempt++) {
       const ref = attempt === 0 ? this.#order.at(k) : this.#replacement(k, attempt);
@@ -117,7 +120,7 @@ export class BatchMaker {
         images.fill(i, pixels, crop);
         const own = { tokenizer: this.#tokenizer, scores: this.#scores };
         await parts.fill(i, { k, ref, pixels, meta, crop, ...caption, ...own });
-        return { pixels, meta, metaBytes: entry.meta.size, text: caption.text };
+        return { pixels, meta, metaBytes: entry.meta.size, text: caption.text, language: caption.language };
       } catch (error) {
         if (!(error instanceof CorruptExample)) throw error;
         const corrupt = { shard: shard.key, name: entry.name, reason: error.message };
@@ -172,8 +175,20 @@ export class BatchMaker {
 }
 
 /** Reports show the beginning; a caption may have a megabyte. */
-function shortened({ key, text, source }: DescribedExample): DescribedExample {
-  return { key: key.slice(0, 512), text: text.slice(0, 1000), source };
+function shortened({ key, text, ...of }: DescribedExample): DescribedExample {
+  return { key: key.slice(0, 512), text: text.slice(0, 1000), ...of };
+}
+
+function drawnOf(described: readonly DescribedExample[]): Drawn {
+  const counts = (names: readonly (string | null | undefined)[]) => {
+    const found = new Map<string, number>();
+    for (const name of names) if (name != null) found.set(name, (found.get(name) ?? 0) + 1);
+    return Object.fromEntries(found);
+  };
+  return {
+    sources: counts(described.map(({ source }) => source)),
+    languages: counts(described.map(({ language }) => language)),
+  };
 }
 
 /** A tokenizer whose ids are rows of the compacted table; what the table lacks becomes unknown. */

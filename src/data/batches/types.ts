@@ -16,13 +16,22 @@ export interface Batch {
   readonly skipped: readonly CorruptMember[];
   /** Where nothing tells the examples apart by their pictures, or by their texts. */
   readonly alike?: Alike;
+  /** How many of its examples come from each source that is named, and have their text in each language. */
+  readonly drawn?: Drawn;
   /** What each example is, where they are candidates: for reports. */
   readonly described?: readonly DescribedExample[];
+}
+
+export interface Drawn {
+  readonly sources: Readonly<Record<string, number>>;
+  readonly languages: Readonly<Record<string, number>>;
 }
 
 export interface DescribedExample {
   readonly key: string;
   readonly text: string;
+  /** Of the text; absent in what older versions wrote. */
+  readonly language?: string;
   readonly source: string | null;
 }
 
