@@ -45,15 +45,15 @@ const job = {
 writeFileSync(join(folder, 'job.json'), JSON.stringify(job));
 
 /** A chain by what it computes. */
-function chainKind(body: GraphFunction, isUpdate: boolean): string {
-  const ops = new Set(body.body.map(({ op }) => op));
-  const working = [...ops].filter((op) => op !== 'Const' && op !== 'Reshape');
+function chainKind({ body, outputs }: GraphFunction, isUpdate: boolean, readBy: ReadonlySet<string>): string {
+  const has = new Set(body.map(({ op }) => op));
   if (isUpdate) return 'optimiser';
-  if (working.every((op) => op === 'Cast')) return 'casts';
-  if (ops.has('Softplus')) return 'loss';
-  if (ops.has('Tanh')) return 'gelu';
-  if (ops.has('Rsqrt') || ops.has('Mean')) return 'layer norm, residuals';
-  return ops.has('Max') || ops.has('Exp') ? 'softmax' : 'other chains';
+  if (has.has('Softplus')) return 'loss';
+  if (has.has('Tanh')) return 'gelu';
+  if (has.has('Rsqrt') || has.has('Mean')) return 'layer norm, residuals';
+  if (has.has('Square') && readBy.has('Pack')) return 'norm of the gradient';
+  if (has.has('Max') || has.has('Exp') || (has.has('Sub') && readBy.has('BatchMatMulV2'))) return 'softmax';
+  return has.has('Sum') && outputs.length === 1 ? 'gradients of biases' : 'other chains';
 }
 
 const readers = new Map<string, GraphNode[]>();
@@ -65,8 +65,9 @@ for (const node of graph.nodes)
 const calls = graph.nodes.flatMap((node): [string, string][] => {
   const { f } = node.attrs;
   if (!f || !('func' in f)) return [];
-  const isUpdate = (readers.get(node.name) ?? []).some(({ op }) => op === 'AssignVariableOp');
-  return [[node.name, chainKind(graph.functions.get(f.func.name)!, isUpdate)]];
+  const readBy = new Set((readers.get(node.name) ?? []).map(({ op }) => op));
+  const isUpdate = readBy.has('AssignVariableOp');
+  return [[node.name, chainKind(graph.functions.get(f.func.name)!, isUpdate, readBy)]];
 });
 process.stdout.write(`${JSON.stringify({ ready: true, kinds: Object.fromEntries(calls) })}\n`);
 process.exit(0);
