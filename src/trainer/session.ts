@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import { setImmediate as yieldToEvents } from 'node:timers/promises';
 import type { ProgramCache } from '../compile/program-cache.ts';
 import { openBatches } from '../data/batches/batches.ts';
-import type { Batch } from '../data/batches/types.ts';
+import type { BatchFacts, BatchRows } from '../data/batches/types.ts';
 import { SkippedMembers } from '../data/index/skipped-members.ts';
 import type { CorruptMember, DataIndex } from '../data/index/types.ts';
 import type { Pace } from '../recipe/pace.ts';
@@ -15,7 +15,9 @@ import { hashJson } from '../runtime/hash.ts';
 import { Curator } from '../train/curate.ts';
 import { writeSheet } from '../train/curation-figures.ts';
 import { checkBatch, checkStep, checkTeacher } from '../train/divergence.ts';
+import { drawnFigures } from '../train/drawn-figures.ts';
 import { fewSources } from '../train/few-sources.ts';
+import { prefetchedBatches } from '../train/host-bytes.ts';
 import { type KeptChoice, keptTensors, readKept } from '../train/kept-choice.ts';
 import { type KeptRows, openKeptRows } from '../train/kept-rows.ts';
 import { freshState, readState, streamState } from '../train/state.ts';
@@ -40,8 +42,6 @@ export interface TrainEvents {
   stopWanted(): boolean;
 }
 
-/** Batches that wait ready while a step runs. */
-const prefetch = 3;
 /** How often progress is told, in milliseconds. */
 const progressEvery = 500;
 
@@ -108,13 +108,22 @@ export class TrainingSession {
     const pacing = new Pacing(job);
     for (let step = from.step + 1; step <= pacing.end; step++) {
       const asked = performance.now();
-      const { batch, figures, waited } = await inputs.next(step);
+      const waitedBefore = inputs.waitedForData;
+      const { batch, figures: chosen, waitedForChoice } = await inputs.next(step);
       held.inputs!.next = step - job.begins.step;
-      skipped.add(batch.skipped);
-      checkBatch(settings, step, batch);
-      const stepped = firstOf(held, batch, () => held.trainer.step(step, batch, seenBefore(step)));
+      let drawn: Readonly<Record<string, number>> = {};
+      const look = (facts: BatchFacts) => {
+        skipped.add(facts.skipped);
+        checkBatch(settings, step, facts, batch.count);
+        drawn = drawnFigures(facts, batch.count);
+      };
+      const [seen, keep] = [seenBefore(step), isWatched(step)];
+      const stepped = await firstOf(held, batch, () => held.trainer.stepOn(step, batch, seen, { look, keep }));
       checkStep(settings, step, batch, stepped);
-      const watched = isWatched(step) ? held.trainer.watch(step, batch, seenBefore(step)) : null;
+      const watched = keep ? await held.trainer.watchOn(step, batch, seen) : null;
+      batch.close();
+      const figures = { ...drawn, ...chosen };
+      const waited = { data: inputs.waitedForData - waitedBefore, choice: waitedForChoice };
       if (watched && job.information) checkTeacher(settings, job.information, step, batch, watched);
       const took = performance.now() - asked;
       held.rates.add({ count: seenBefore(step + 1) - seenBefore(step), waited, took }, batch.length ?? null);
@@ -218,7 +227,7 @@ export class TrainingSession {
         scores: job.scoresFile ?? null,
         firstBatch: first,
         skip,
-        prefetch,
+        prefetch: prefetchedBatches,
         note: (text) => this.#note(text),
       });
       const inputs = new StepInputs({ settings, source, fingerprint, curator: held.curator, kept });
@@ -246,11 +255,11 @@ function checkProgram(held: Held, { measured, settings }: TrainJob, { note }: Tr
 }
 
 /** The first step of a shape compiles it, and shows whether what a cache had is any good. */
-function firstOf<T>({ ran, trainer: { program } }: Held, batch: Batch, step: () => T): T {
+async function firstOf<T>({ ran, trainer: { program } }: Held, batch: BatchRows, step: () => Promise<T>): Promise<T> {
   const length = batch.length ?? null;
   if (ran.has(length)) return step();
   try {
-    const stepped = step();
+    const stepped = await step();
     ran.add(length);
     program.keep();
     return stepped;
