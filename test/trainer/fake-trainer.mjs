@@ -47,6 +47,8 @@ async function run({ id, job }) {
   for (let step = from.step + 1; step <= end; step++) {
     if (due('crash', step)) process.kill(process.pid, 'SIGKILL');
     if (due('hang', step)) return;
+    if (due('unknown', step))
+      return send({ type: 'failed', id, code: 'TrainerCrashed', message: 'who knows', details: {} });
     if (due('nonFinite', step)) {
       return send({ type: 'failed', id, code: 'NonFinite', message: 'the loss is NaN', details: { step } });
     }
