@@ -11,7 +11,8 @@ export function changesOf(overrides: ReplanInput['overrides'], plan: PhasePlan, 
   const was: Required<{ [name in keyof typeof overrides]: unknown }> = {
     ...{ learningRate, weightDecay, clipNorm, precision, xla, accumulate, remat },
     ...{ teacherTemperature, centerMomentum, minInformation },
-    ...{ batch, data: batches.data.train, checkpointEvery, shardSteps },
+    ...{ batch, data: batches.data.train, read: batches.data.read, maxBroken: batches.data.maxBroken },
+    ...{ checkpointEvery, shardSteps },
   };
   return Object.entries(overrides).flatMap(([what, to]) => {
     const from = was[what as keyof typeof was];

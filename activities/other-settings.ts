@@ -10,6 +10,7 @@ const overrides: Readonly<Record<string, string>> = {
   'optimizer.weightDecay': 'weightDecay',
   'optimizer.clipNorm': 'clipNorm',
   'batches.batch': 'batch',
+  'batches.data.maxBroken': 'maxBroken',
   precision: 'precision',
   accumulate: 'accumulate',
   remat: 'remat',

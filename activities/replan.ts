@@ -4,11 +4,13 @@ import { collectTokenIds } from '../src/data/example/read-examples.ts';
 import { loadTokenizer } from '../src/data/example/tokenizer.ts';
 import { indexData } from '../src/data/index/index-data.ts';
 import type { DataIndex } from '../src/data/index/types.ts';
+import { brokenProblems } from '../src/plan/broken.ts';
 import { captionProblems } from '../src/plan/captions.ts';
 import { informationBound } from '../src/recipe/information.ts';
 import { squareObjectives } from '../src/recipe/objectives.ts';
 import type { PhaseSettings } from '../src/recipe/phase-settings.ts';
 import { isWithin, placesOf } from '../src/recipe/places.ts';
+import { foreign, readSchema } from '../src/recipe/reading.ts';
 import { respan } from '../src/recipe/respan.ts';
 import { type Schedule, schedulePosition } from '../src/recipe/schedule.ts';
 import { xlaOf } from '../src/recipe/settings.ts';
@@ -31,9 +33,9 @@ export async function replan(
   try {
     const { plan, overrides, extend } = input;
     const { shardSteps, checkpointEvery, precision, xla, accumulate, remat, batch, data, ...others } = overrides;
-    const { teacherTemperature, centerMomentum, minInformation, ...rates } = others;
+    const { read, maxBroken, teacherTemperature, centerMomentum, minInformation, ...rates } = others;
     const before = await readDocumentAs<PhaseSettings>(store, plan.settings, join(scratch, 'documents'));
-    const index = data === undefined ? null : await otherData(store, plan, before, data);
+    const index = (data ?? read) === undefined ? null : await otherData(store, plan, before, overrides);
     const spanned = batch === undefined ? null : spannedAnew(input, before, batch);
     const { xla: xlaBefore, ...kept } = before;
     const settings: PhaseSettings = {
@@ -52,7 +54,7 @@ export async function replan(
       objectives: withTeacher(plan, before, { teacherTemperature, centerMomentum }),
       batches: {
         ...before.batches,
-        ...(data !== undefined && { data: { ...before.batches.data, train: data } }),
+        data: otherSource(before, overrides),
         ...(spanned && { batch: spanned.batch, offset: spanned.offset }),
       },
     };
@@ -120,21 +122,38 @@ function requireDivisor({ accumulate, batches: { batch } }: PhaseSettings): void
   throw refused(`accumulate is ${accumulate}; a divisor of the batch ${batch} is allowed`);
 }
 
+/** What `retryPhase` says of the data: what it does not say is as before. */
+type OtherData = Pick<ReplanInput['overrides'], 'data' | 'read' | 'maxBroken'>;
+
+function otherSource(
+  { batches }: { batches: Pick<PhaseSettings['batches'], 'data'> },
+  { data, read, maxBroken }: OtherData,
+) {
+  // As a person gave it, without defaults.
+  const mapping = read && { read: readSchema.parse(read) };
+  const most = maxBroken !== undefined && { maxBroken };
+  return { ...batches.data, ...(data !== undefined && { train: data }), ...mapping, ...most };
+}
+
 /** Looks at data that the phase has not had before. */
 async function otherData(
   store: ObjectStore,
   { phase }: PhasePlan,
   { batches: { vocabulary, data, parts } }: PhaseSettings,
-  train: NonNullable<ReplanInput['overrides']['data']>,
+  other: OtherData,
 ): Promise<DataIndex> {
   const { evaluation } = data;
+  const { train, read } = otherSource({ batches: { data } }, other);
   const both =
     evaluation && placesOf(train).find((place) => isWithin(evaluation, place) || isWithin(place, evaluation));
   if (both) throw refused(`data is "${both}", which is evaluated on (data.evaluation "${evaluation}")`);
-  const index = await indexData(store, train);
+  const index = await indexData(store, train, foreign(read));
   const languages = data.captions.map(({ language }) => language);
   const census = await countCaptions(store, index);
-  const [problem] = captionProblems({ places: 'data', field: 'captions', prefix: index.prefix, census, languages });
+  const [problem] = [
+    ...captionProblems({ places: 'data', field: 'captions', prefix: index.prefix, census, languages }),
+    ...brokenProblems('data', index, census, { maxBroken: other.maxBroken ?? data.maxBroken }),
+  ];
   if (problem) throw refused(problem.message);
   if (vocabulary === null) return index;
   const captioning = parts?.captionTargets !== undefined;

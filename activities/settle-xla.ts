@@ -11,7 +11,7 @@ import { recordChoice, recordedChoice, type XlaChoice } from './xla-choice.ts';
 export type Settled = Pick<TrainJob, 'settings' | 'measured'>;
 
 /** XLA is worth a longer start, and memory of its own, when a step takes at most so much of the time. */
-const worthwhile = 0.97;
+export const worthwhile = 0.97;
 
 /**
  * The settings with XLA on or off, where the recipe leaves it to measurement; null when the attempt was stopped

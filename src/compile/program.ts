@@ -20,6 +20,11 @@ export interface Program {
   readonly hash: string;
   readonly nodes: number;
   run(signature: string, feeds: Values): Values;
+  /**
+   * Has TensorFlow plan every signature, which takes seconds of a large graph, while the state is not there yet: each is
+   * called on zeros, and fails at the first variable that it reads. Nothing is left of it but the plans.
+   */
+  plan(): void;
   /** Copies pieces of state out. */
   read(names: readonly string[]): Values;
   /** Sets pieces of state. The arrays may be used again after it returns. */
@@ -113,9 +118,19 @@ function program(
     if (group.length > 0) each(group);
   };
 
-  return {
+  const made: Program = {
     hash: sha256(model),
     nodes,
+    plan() {
+      for (const [name, { feeds }] of Object.entries(definition.signatures)) {
+        const zeros = Object.entries(feeds).map(([key, spec]) => [key, zerosOf(spec)]);
+        try {
+          made.run(name, Object.fromEntries(zeros));
+        } catch {
+          // As it should. What is wrong with the graph itself shows at the first step.
+        }
+      }
+    },
     run(name, feeds) {
       const signature = definition.signatures[name];
       if (signature === undefined) {
@@ -164,4 +179,10 @@ function program(
     forget: () => slot?.drop(),
     dispose: () => binding.deleteSavedModel(session),
   };
+  return made;
+}
+
+function zerosOf({ shape, dtype }: TensorSpec): Values[string] {
+  const kinds = { float32: Float32Array, int32: Int32Array, uint8: Uint8Array };
+  return new kinds[dtype](shape.reduce((a, b) => a * b, 1));
 }

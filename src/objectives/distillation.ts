@@ -124,10 +124,29 @@ export function distillationLoss(
   student_RVxK: Tensor,
   { studentTemperature, teacherTemperature }: DistillationSettings,
 ): Tensor {
-  const [rows, prototypes] = teacher_RK.shape as [number, number];
   const targets_RK = tf.softmax(teacher_RK.sub(center_K).div(teacherTemperature));
-  const logits_RVxK = student_RVxK.div(studentTemperature);
-  const views_RK = logits_RVxK.reshape([rows, -1, prototypes]).sum(1);
-  const matched = targets_RK.mul(views_RK).sum().div(student_RVxK.shape[0]!);
-  return tf.logSumExp(logits_RVxK, 1).mean().sub(matched);
+  return meanCrossEntropy(targets_RK, student_RVxK.div(studentTemperature));
+}
+
+/**
+ * With its gradient in one formula, (softmax - target) / (R V): autodiff would put ones of the shape of all logits into the
+ * graph, a constant of up to 134 MB.
+ */
+function meanCrossEntropy(targets_RK: Tensor, logits_RVxK: Tensor): Tensor {
+  const [rows, prototypes] = targets_RK.shape as [number, number];
+  const op = tf.customGrad((...args: unknown[]) => {
+    const [logits, save] = args as [Tensor, (tensors: Tensor[]) => void];
+    const count = logits.shape[0]!;
+    const views_RK = logits.reshape([rows, -1, prototypes]).sum(1);
+    const matched = targets_RK.mul(views_RK).sum().div(count);
+    save([logits, targets_RK]);
+    const gradFunc = (dy: Tensor, saved: Tensor[]) => {
+      const [own_RVxK, wanted_RK] = saved as [Tensor, Tensor];
+      const said_RxVxK = tf.softmax(own_RVxK).reshape([rows, -1, prototypes]);
+      const missed_RxVxK = said_RxVxK.sub(wanted_RK.reshape([rows, 1, prototypes]));
+      return missed_RxVxK.reshape([count, prototypes]).mul(dy.div(count));
+    };
+    return { value: tf.logSumExp(logits, 1).mean().sub(matched) as Tensor, gradFunc };
+  });
+  return op(logits_RVxK);
 }

@@ -1,6 +1,7 @@
 import type { Tensor } from '@tensorflow/tfjs';
 import type { Signature, TensorSpec, Tensors } from '../compile/definition.ts';
 import { l2Normalise } from '../compile/ops/l2-normalise.ts';
+import { pulled } from '../compile/ops/pulled.ts';
 import { embeddingWidth } from '../model/sizes.ts';
 import type { TextOutput } from '../model/text-tower.ts';
 import type { VisionOutput } from '../model/vision-tower.ts';
@@ -127,7 +128,7 @@ export function accumulatedSignatures(
         const terms: Tensor[] = [];
         if (whole.length > 0) {
           // Its gradient is the chain rule: d loss / d z, times d z / d parameters.
-          terms.push(features.image.pooled.mul(feeds.dImages!).sum(), features.text.pooled.mul(feeds.dTexts!).sum());
+          terms.push(pulled(features.image.pooled, feeds.dImages!), pulled(features.text.pooled, feeds.dTexts!));
         }
         if (perExample.length === 0) return { value: sumOf(terms), aside: {} };
         const losses = lossesOf(settings, phase, perExample, { p, state, feeds, features });

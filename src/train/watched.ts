@@ -1,5 +1,6 @@
 import type { Tensor } from '@tensorflow/tfjs';
 import type { Signature, TensorSpec, Values } from '../compile/definition.ts';
+import { fusedFrom } from '../compile/trace.ts';
 import type { PhaseSettings } from '../recipe/phase-settings.ts';
 import { tf } from '../runtime/tensorflow.ts';
 import { exampleFeeds, sayingsOf } from './losses.ts';
@@ -15,6 +16,9 @@ import { ownCorrections, type Updates, updatedParameters } from './updates.ts';
 
 /** Whether they are made after a step. By its number, so that resumes make them at the same ones. */
 export const isWatched = (step: number): boolean => step % 100 === 0;
+
+/** Elements of a parameter from which its chain is compiled: for a smaller one that takes longer than it ever saves. */
+const worthCompiling = 2 ** 18;
 
 /** The parts that the parameters of a phase have, in their order, with those parameters. */
 function partsOf({ parameters }: PhaseState): (readonly [ParameterPart, PhaseState['parameters']])[] {
@@ -43,12 +47,12 @@ export function normsSignature(
       const parts = partsOf(phase);
       const norms = (of: (spec: PhaseState['parameters'][number]) => Tensor) =>
         tf.stack(parts.map(([, specs]) => tf.stack(specs.map((spec) => squares(of(spec)))).sum())).sqrt();
-      return {
+      return fusedFrom(worthCompiling, () => ({
         outputs: {
           parameters: norms(({ name }) => state[name]!),
           updates: norms(lastUpdate),
         },
-      };
+      }));
     },
   };
 }

@@ -146,7 +146,9 @@ export class TrainingSession {
 
   /** Has the step of a phase ready that nothing is chosen for. */
   async prepare(settings: PhaseSettings): Promise<void> {
-    await this.#holdGraph({ settings });
+    const before = this.#held;
+    const held = await this.#holdGraph({ settings });
+    if (held !== before) held.trainer.program.plan();
   }
 
   async close(): Promise<void> {

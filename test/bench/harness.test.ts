@@ -14,13 +14,16 @@ const refuse = () => {
 
 describe('the command line of the benchmarks', () => {
   it('has every benchmark and ten turns by default', () => {
-    expect(parseArguments([])).toEqual({ only: '', runs: undefined, json: undefined, peer: undefined, turns: 10 });
+    const wanted = { only: '', runs: undefined, json: undefined, peer: undefined, turns: 10, gpu: 'off' };
+    expect(parseArguments([])).toEqual(wanted);
   });
 
   it('takes names, counts, a file and a Python', () => {
     const args = ['--only', 'step/s16', '--runs', '4', '--json', 'out.json', '--peer', 'python3', '--turns', '12'];
-    const wanted = { only: 'step/s16', runs: 4, json: 'out.json', peer: 'python3', turns: 12 };
+    const wanted = { only: 'step/s16', runs: 4, json: 'out.json', peer: 'python3', turns: 12, gpu: 'off' };
     expect(parseArguments(args)).toEqual(wanted);
+    expect(parseArguments(['--gpu']).gpu).toBe('on');
+    expect(parseArguments(['--gpu-dry']).gpu).toBe('dry');
   });
 
   it.each([[['--runs', '0']], [['--runs', '2.5']], [['--turns', 'x']], [['--what']], [['step']]])(
@@ -93,7 +96,7 @@ describe('the shapes', () => {
 
 describe('the step that is traced', () => {
   it('is B/16 with the whole vocabulary, twelve layers a tower, and the decoder', () => {
-    const { model, batches, objectives } = traceSettings('bf16');
+    const { model, batches, objectives } = traceSettings('trace/b16', 'bf16');
     const tower = { width: 768, depth: 12 };
     expect(model).toMatchObject({ vision: { ...tower, patch: 16 }, text: { ...tower, vocabulary: 256_000 } });
     expect(objectives).toMatchObject({ sigmoid: { weight: 1 }, captioning: { depth: 6 } });

@@ -1,7 +1,9 @@
 import { writeFile } from 'node:fs/promises';
+import { resolve } from 'node:path';
 import { isRunnerError } from '../../src/runtime/errors.ts';
 import { exitCodes } from '../../src/runtime/exit-codes.ts';
-import { parseArguments } from './arguments.ts';
+import { defaultFile, parseArguments } from './arguments.ts';
+import { benchGpu } from './gpu.ts';
 import { benchLargeLosses } from './large-loss.ts';
 import { busyWarning, describeMachine, machineLine } from './machine.ts';
 import { measureMatmulPeak } from './matmul.ts';
@@ -24,7 +26,7 @@ const report: Report = (record) => {
   out.write(`${row(record)}\n`);
 };
 
-if (!anyWanted(options.only)) {
+if (options.gpu === 'off' && !anyWanted(options.only)) {
   process.stderr.write(`nothing begins with ${options.only}; there are ${allNames.join(', ')}\n`);
   process.exit(1);
 }
@@ -35,7 +37,8 @@ for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const)
 let described = '';
 
 async function measure(): Promise<void> {
-  if (options.peer !== undefined) await requirePeer(options.peer);
+  if (options.peer !== undefined) await requirePeer(options.peer, options.gpu === 'on' ? 'cuda' : 'cpu');
+  if (options.gpu !== 'off') return measureGpu();
   const machine = await describeMachine();
   described = machineLine(machine);
   out.write(`${busyWarning(machine)}${heading()}\n`);
@@ -49,6 +52,13 @@ async function measure(): Promise<void> {
   await benchStarts(options, report);
   await benchSelections(options, report);
   await benchServices(options, report);
+}
+
+/** One report instead of records, which it has in it. */
+async function measureGpu(): Promise<void> {
+  const found = await benchGpu(options, out);
+  if (options.json === '-') process.stdout.write(`${JSON.stringify(found, null, 2)}\n`);
+  else out.write(`\n${resolve(options.json ?? defaultFile)} has it all\n`);
 }
 
 try {

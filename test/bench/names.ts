@@ -26,8 +26,11 @@ export const benchmarks = {
 
 export type BenchName = keyof typeof benchmarks;
 export type StepName = Extract<BenchName, `step/${string}`>;
+export type TraceName = Extract<BenchName, `trace/${string}`>;
 export const allNames = Object.keys(benchmarks) as BenchName[];
 export const stepNames = allNames.filter((name): name is StepName => name.startsWith('step/'));
+
+export const traceNames = allNames.filter((name): name is TraceName => name.startsWith('trace/'));
 
 /**
  * True when `--only` asks for this variant: it is the beginning of name/variant. Whole steps under XLA, which compile

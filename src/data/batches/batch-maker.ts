@@ -6,7 +6,7 @@ import { randomStream } from '../../runtime/random.ts';
 import { type Caption, chooseCaption } from '../example/captions.ts';
 import { CorruptExample } from '../example/corrupt-example.ts';
 import { decodeInTurn } from '../example/decode-in-turn.ts';
-import { checkSizes, parseMeta } from '../example/example.ts';
+import { checkSizes, readMeta } from '../example/example.ts';
 import { loadTokenizer, type TextTokenizer, unknownId } from '../example/tokenizer.ts';
 import type { ScoreIndex } from '../index/score-index.ts';
 import type { ShardCache } from '../index/shard-cache.ts';
@@ -14,6 +14,7 @@ import type { CorruptMember, DataIndex, ExampleEntry, ShardIndex } from '../inde
 import { drawCrop } from '../views/crop.ts';
 import { type ImageArrays, patchArrays, squareArrays } from '../views/image-arrays.ts';
 import { AlikeSoFar } from './alike.ts';
+import { BrokenShards } from './broken-shards.ts';
 import { DecodedCache, type DecodedExample } from './decoded-cache.ts';
 import { ExampleOrder, type ExampleRef, entryOf } from './order.ts';
 import { PartArrays } from './part-arrays.ts';
@@ -38,6 +39,7 @@ export class BatchMaker {
   readonly #scores: ScoreReader | null;
   readonly #decoded = new DecodedCache();
   readonly #corrupt = new Map<string, CorruptMember>();
+  readonly #broken: BrokenShards;
   readonly #tokenizer: TextTokenizer;
 
   /** `scores`: what the plan's part teacherScores reads from. */
@@ -46,6 +48,7 @@ export class BatchMaker {
     this.#plan = plan;
     this.#steps = new PhaseSteps(plan);
     this.#shards = shards;
+    this.#broken = new BrokenShards(index, plan.data);
     this.#order = new ExampleOrder(index, plan.seed, plan.phase);
     this.#scores = scores && new ScoreReader(scores, index, shards);
     this.#tokenizer = plan.vocabulary ? compacted(loadTokenizer(), plan.vocabulary) : loadTokenizer();
@@ -113,8 +116,10 @@ export class BatchMaker {
         skip(known);
         continue;
       }
+      let isRead = false;
       try {
         const { pixels, meta } = await this.#example(shard, entry);
+        isRead = true;
         const caption = chooseCaption(meta, data, randomStream(seed, `caption/${phase}`, k));
         const crop = drawCrop(pixels, data.augment, randomStream(seed, `crop/${phase}`, k));
         images.fill(i, pixels, crop);
@@ -126,6 +131,8 @@ export class BatchMaker {
         const corrupt = { shard: shard.key, name: entry.name, reason: error.message };
         this.#remember(`${shard.key}/${entry.name}`, corrupt);
         skip(corrupt);
+        // One that has no text in a language of the recipe is whole.
+        if (!isRead) this.#broken.add(ref, corrupt);
       }
     }
     const last = [...this.#corrupt.values()].at(-1);
@@ -155,9 +162,10 @@ export class BatchMaker {
     const key = `${shard.key}/${entry.image.offset}`;
     const known = this.#decoded.get(key);
     if (known) return known;
-    checkSizes(entry);
+    const { read: mapping } = this.#index;
+    checkSizes(entry, mapping);
     const read = async (from: 'read' | 'readRemote') => {
-      const meta = parseMeta(await this.#shards[from](shard, entry.meta), entry.name);
+      const meta = await readMeta(entry, mapping, (range) => this.#shards[from](shard, range));
       const pixels = await decodeInTurn(await this.#shards[from](shard, entry.image));
       return { meta, pixels, metaBytes: entry.meta.size };
     };
