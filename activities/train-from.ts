@@ -50,7 +50,7 @@ export async function trainFrom(
   shard.cpu = await settleCpu(deps.store, input.plan, trainer);
   const threads = shard.cpu?.threads;
   if (shard.cpu?.remark) log(shard.cpu.remark);
-  const state = start && (await ensureState(shard, trainer, start, settings));
+  const state = start && (await ensureState(shard, trainer, start, settings, data));
   const stop = new AbortController();
   const giveUp = new AbortController();
   const stopped = () => {
@@ -198,14 +198,21 @@ async function ensureState(
   trainer: TrainerProcess,
   commit: Commit,
   settings: PhaseSettings,
+  { indexFile, skip }: Pick<TrainJob, 'indexFile' | 'skip'>,
 ): Promise<{ folder: string; manifest: Manifest }> {
   const { store } = shard.deps;
   const folder = join(shard.folder, `state-${commit.step}`);
   if (trainer.holds(commit.sha256, settings, shard.cpu?.threads))
     return { folder, manifest: (await readManifest(store, commit)).manifest };
   const threads = shard.cpu?.threads;
-  // Meanwhile the step is compiled. What hinders that hinders training too, and is told there.
-  if (!settings.curation) trainer.run({ kind: 'prepare', settings, ...(threads && { threads }) }).catch(() => {});
+  if (!settings.curation) {
+    const { plan } = shard.input;
+    const { step, examples } = commit;
+    const begins = plan.begins ?? plan.from;
+    const own = { indexFile, skip, begins, from: { step, examples }, ...(threads && { threads }) };
+    // What hinders that hinders training too, and is told there.
+    trainer.run({ kind: 'prepare', settings, ...own }).catch(() => {});
+  }
   shard.doing = `fetching the checkpoint of step ${commit.step}`;
   const { manifest } = await restoreCheckpoint(store, commit, folder, {
     files: ({ path }) => path.endsWith('.safetensors') || path === 'config.json',

@@ -54,9 +54,10 @@ export interface MeasureJob extends Pick<TrainJob, 'settings' | 'indexFile' | 's
   readonly kind: 'measure';
 }
 
-/** Has the step of a phase ready for the job that follows, whose checkpoint is still being fetched. */
-export interface PrepareJob extends Pick<TrainJob, 'settings'> {
+/** Has the step of a phase and its first batches ready for the train job that follows, whose checkpoint is on its way. */
+export interface PrepareJob extends Pick<TrainJob, 'settings' | 'indexFile' | 'begins' | 'skip'> {
   readonly kind: 'prepare';
+  readonly from: Position;
 }
 
 /** What a measure job answers; null when it was stopped. */

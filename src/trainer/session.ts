@@ -26,7 +26,7 @@ import { readUpdates, updateTensors } from '../train/stored-updates.ts';
 import { noUpdates } from '../train/updates.ts';
 import { isWatched } from '../train/watched.ts';
 import { Pacing } from './pacing.ts';
-import type { Progress, Snapshot, TrainJob } from './protocol.ts';
+import type { PrepareJob, Progress, Snapshot, TrainJob } from './protocol.ts';
 import { Rates } from './rates.ts';
 import { StepInputs } from './step-inputs.ts';
 import { type ReportSources, StepReport } from './step-report.ts';
@@ -75,6 +75,8 @@ interface Held {
 export class TrainingSession {
   readonly #programs: ProgramCache | null;
   #held: Held | null = null;
+  /** Of the job at hand: loaders go on over several. */
+  #note: (text: string) => void = () => {};
 
   constructor(programs: ProgramCache | null = null) {
     this.#programs = programs;
@@ -83,18 +85,21 @@ export class TrainingSession {
   /** Trains from `job.from` to `job.toStep`. Errors: NonFinite, DataContract, CheckpointDamaged, DiskFull. */
   async train(job: TrainJob, events: TrainEvents): Promise<void> {
     const { settings } = job;
+    this.#note = events.note;
     const held = await this.#holdGraph(job);
     checkProgram(held, job, events);
     const from = job.from ?? job.begins;
-    if (held.sha256 === null || held.sha256 !== (job.from?.sha256 ?? null)) {
+    const fresh = held.sha256 === null || held.sha256 !== (job.from?.sha256 ?? null);
+    // What was chosen goes with the state that it was chosen with. Batches alone are made while the state is loaded.
+    if (fresh && held.curator) await this.#closeInputs();
+    const inputs = await this.#inputsFrom(job, from);
+    if (fresh) {
       await held.kept?.close();
       held.kept = job.from && (await openKeptRows(job.from.folder, settings));
       await load(held.trainer, job);
-      await this.#closeInputs();
       collectGarbage();
     }
     held.sha256 = null; // Until the next snapshot the graph holds a state that has no name.
-    const inputs = await this.#inputsFrom(job, from, events);
 
     const steps = new PhaseSteps(settings.batches);
     const seenBefore = (step: number) => job.begins.examples + steps.seenBefore(step - 1 - job.begins.step);
@@ -153,10 +158,12 @@ export class TrainingSession {
     }
   }
 
-  /** Has the step of a phase ready that nothing is chosen for. */
-  async prepare(settings: PhaseSettings): Promise<void> {
+  /** Has the step of a phase ready that nothing is chosen for, and its first batches. */
+  async prepare(job: PrepareJob, note: (text: string) => void): Promise<void> {
+    this.#note = note;
     const before = this.#held;
-    const held = await this.#holdGraph({ settings });
+    const held = await this.#holdGraph({ settings: job.settings });
+    await this.#inputsFrom({ ...job, from: null }, job.from);
     if (held !== before) held.trainer.program.plan();
   }
 
@@ -201,7 +208,10 @@ export class TrainingSession {
     return this.#held!;
   }
 
-  async #inputsFrom(job: TrainJob, { step }: Position, events: TrainEvents): Promise<StepInputs> {
+  async #inputsFrom(
+    job: Pick<TrainJob, 'settings' | 'indexFile' | 'begins' | 'skip' | 'scoresFile' | 'from'>,
+    { step }: Position,
+  ): Promise<StepInputs> {
     const { skip, settings, begins } = job;
     const held = this.#held!;
     const first = step - begins.step;
@@ -218,7 +228,7 @@ export class TrainingSession {
         firstBatch: first,
         skip,
         prefetch: prefetchedBatches,
-        note: events.note,
+        note: (text) => this.#note(text),
       });
       const inputs = new StepInputs({ settings, source, fingerprint, curator: held.curator, kept });
       held.inputs = { of: inputs, index: of, corrupt, next: first };
@@ -291,5 +301,5 @@ function save(
   return streamState(folder, settings, trainer.program.read, { tensors, kept });
 }
 
-const keptBy = async ({ from, settings }: TrainJob): Promise<KeptChoice | null> =>
+const keptBy = async ({ from, settings }: Pick<TrainJob, 'from' | 'settings'>): Promise<KeptChoice | null> =>
   from && settings.curation?.overlap ? readKept(from.folder) : null;

@@ -78,7 +78,7 @@ async function perform(id: number, job: TrainerJob): Promise<unknown> {
     await session.close();
     return measureStep(job, { note, stopWanted: () => signal.aborted });
   }
-  if (job.kind === 'prepare') return session.prepare(job.settings);
+  if (job.kind === 'prepare') return session.prepare(job, note);
   await session.train(job, {
     progress: (progress) => send({ type: 'progress', id, progress }),
     snapshot: (snapshot) => send({ type: 'snapshot', id, snapshot }),
