@@ -37,7 +37,10 @@ export function row(record: BenchRecord): string {
 
 function comparison(record: BenchRecord): string {
   const { beyond_bytes: beyond, bytes } = record;
-  if (beyond) return `${gigabytes(beyond)} of memory beyond ${gigabytes(bytes)} of inputs and the libraries`;
+  if (beyond) {
+    const before = bytes === undefined ? 'what was held before' : `${gigabytes(bytes)} of inputs and the libraries`;
+    return `${gigabytes(beyond)} of memory beyond ${before}`;
+  }
   const { against, ratio, ratio_low: low, ratio_high: high, cpu_ratio, peak_ratio, loss_difference: loss } = record;
   if (against === undefined || ratio === undefined) return '';
   const times = (value: number) => value.toFixed(2);
