@@ -43,7 +43,7 @@ export interface TrainJob {
   readonly checkpointEvery: number | 'auto';
   /** Under auto, where the shard is cut; absent: that too is found out, and it ends at the first such step. */
   readonly shardSteps?: number;
-  /** Hash of the program that was measured when the phase began, where that decided on XLA. */
+  /** Hash of the program that was measured when the phase began, where that decided on precision or XLA. */
   readonly measured?: string;
   /** Each snapshot gets a folder of its own below this one; the worker deletes it after the upload. */
   readonly snapshotFolder: string;
@@ -54,9 +54,10 @@ export interface MeasureJob extends Pick<TrainJob, 'settings' | 'indexFile' | 's
   readonly kind: 'measure';
 }
 
-/** Has the step of a phase ready for the job that follows, whose checkpoint is still being fetched. */
-export interface PrepareJob extends Pick<TrainJob, 'settings'> {
+/** Has the step of a phase and its first batches ready for the train job that follows, whose checkpoint is on its way. */
+export interface PrepareJob extends Pick<TrainJob, 'settings' | 'indexFile' | 'begins' | 'skip'> {
   readonly kind: 'prepare';
+  readonly from: Position;
 }
 
 /** What a measure job answers; null when it was stopped. */

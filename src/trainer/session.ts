@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import { setImmediate as yieldToEvents } from 'node:timers/promises';
 import type { ProgramCache } from '../compile/program-cache.ts';
 import { openBatches } from '../data/batches/batches.ts';
-import type { Batch } from '../data/batches/types.ts';
+import type { BatchFacts, BatchRows } from '../data/batches/types.ts';
 import { SkippedMembers } from '../data/index/skipped-members.ts';
 import type { CorruptMember, DataIndex } from '../data/index/types.ts';
 import type { Pace } from '../recipe/pace.ts';
@@ -15,7 +15,9 @@ import { hashJson } from '../runtime/hash.ts';
 import { Curator } from '../train/curate.ts';
 import { writeSheet } from '../train/curation-figures.ts';
 import { checkBatch, checkStep, checkTeacher } from '../train/divergence.ts';
+import { drawnFigures } from '../train/drawn-figures.ts';
 import { fewSources } from '../train/few-sources.ts';
+import { prefetchedBatches } from '../train/host-bytes.ts';
 import { type KeptChoice, keptTensors, readKept } from '../train/kept-choice.ts';
 import { type KeptRows, openKeptRows } from '../train/kept-rows.ts';
 import { freshState, readState, streamState } from '../train/state.ts';
@@ -24,7 +26,7 @@ import { readUpdates, updateTensors } from '../train/stored-updates.ts';
 import { noUpdates } from '../train/updates.ts';
 import { isWatched } from '../train/watched.ts';
 import { Pacing } from './pacing.ts';
-import type { Progress, Snapshot, TrainJob } from './protocol.ts';
+import type { PrepareJob, Progress, Snapshot, TrainJob } from './protocol.ts';
 import { Rates } from './rates.ts';
 import { StepInputs } from './step-inputs.ts';
 import { type ReportSources, StepReport } from './step-report.ts';
@@ -40,8 +42,6 @@ export interface TrainEvents {
   stopWanted(): boolean;
 }
 
-/** Batches that wait ready while a step runs. */
-const prefetch = 3;
 /** How often progress is told, in milliseconds. */
 const progressEvery = 500;
 
@@ -75,6 +75,8 @@ interface Held {
 export class TrainingSession {
   readonly #programs: ProgramCache | null;
   #held: Held | null = null;
+  /** Of the job at hand: loaders go on over several. */
+  #note: (text: string) => void = () => {};
 
   constructor(programs: ProgramCache | null = null) {
     this.#programs = programs;
@@ -83,18 +85,21 @@ export class TrainingSession {
   /** Trains from `job.from` to `job.toStep`. Errors: NonFinite, DataContract, CheckpointDamaged, DiskFull. */
   async train(job: TrainJob, events: TrainEvents): Promise<void> {
     const { settings } = job;
+    this.#note = events.note;
     const held = await this.#holdGraph(job);
     checkProgram(held, job, events);
     const from = job.from ?? job.begins;
-    if (held.sha256 === null || held.sha256 !== (job.from?.sha256 ?? null)) {
+    const fresh = held.sha256 === null || held.sha256 !== (job.from?.sha256 ?? null);
+    // What was chosen goes with the state that it was chosen with. Batches alone are made while the state is loaded.
+    if (fresh && held.curator) await this.#closeInputs();
+    const inputs = await this.#inputsFrom(job, from);
+    if (fresh) {
       await held.kept?.close();
       held.kept = job.from && (await openKeptRows(job.from.folder, settings));
       await load(held.trainer, job);
-      await this.#closeInputs();
       collectGarbage();
     }
     held.sha256 = null; // Until the next snapshot the graph holds a state that has no name.
-    const inputs = await this.#inputsFrom(job, from, events);
 
     const steps = new PhaseSteps(settings.batches);
     const seenBefore = (step: number) => job.begins.examples + steps.seenBefore(step - 1 - job.begins.step);
@@ -103,13 +108,22 @@ export class TrainingSession {
     const pacing = new Pacing(job);
     for (let step = from.step + 1; step <= pacing.end; step++) {
       const asked = performance.now();
-      const { batch, figures, waited } = await inputs.next(step);
+      const waitedBefore = inputs.waitedForData;
+      const { batch, figures: chosen, waitedForChoice } = await inputs.next(step);
       held.inputs!.next = step - job.begins.step;
-      skipped.add(batch.skipped);
-      checkBatch(settings, step, batch);
-      const stepped = firstOf(held, batch, () => held.trainer.step(step, batch, seenBefore(step)));
+      let drawn: Readonly<Record<string, number>> = {};
+      const look = (facts: BatchFacts) => {
+        skipped.add(facts.skipped);
+        checkBatch(settings, step, facts, batch.count);
+        drawn = drawnFigures(facts, batch.count);
+      };
+      const [seen, keep] = [seenBefore(step), isWatched(step)];
+      const stepped = await firstOf(held, batch, () => held.trainer.stepOn(step, batch, seen, { look, keep }));
       checkStep(settings, step, batch, stepped);
-      const watched = isWatched(step) ? held.trainer.watch(step, batch, seenBefore(step)) : null;
+      const watched = keep ? await held.trainer.watchOn(step, batch, seen) : null;
+      batch.close();
+      const figures = { ...drawn, ...chosen };
+      const waited = { data: inputs.waitedForData - waitedBefore, choice: waitedForChoice };
       if (watched && job.information) checkTeacher(settings, job.information, step, batch, watched);
       const took = performance.now() - asked;
       held.rates.add({ count: seenBefore(step + 1) - seenBefore(step), waited, took }, batch.length ?? null);
@@ -144,10 +158,12 @@ export class TrainingSession {
     }
   }
 
-  /** Has the step of a phase ready that nothing is chosen for. */
-  async prepare(settings: PhaseSettings): Promise<void> {
+  /** Has the step of a phase ready that nothing is chosen for, and its first batches. */
+  async prepare(job: PrepareJob, note: (text: string) => void): Promise<void> {
+    this.#note = note;
     const before = this.#held;
-    const held = await this.#holdGraph({ settings });
+    const held = await this.#holdGraph({ settings: job.settings });
+    await this.#inputsFrom({ ...job, from: null }, job.from);
     if (held !== before) held.trainer.program.plan();
   }
 
@@ -192,7 +208,10 @@ export class TrainingSession {
     return this.#held!;
   }
 
-  async #inputsFrom(job: TrainJob, { step }: Position, events: TrainEvents): Promise<StepInputs> {
+  async #inputsFrom(
+    job: Pick<TrainJob, 'settings' | 'indexFile' | 'begins' | 'skip' | 'scoresFile' | 'from'>,
+    { step }: Position,
+  ): Promise<StepInputs> {
     const { skip, settings, begins } = job;
     const held = this.#held!;
     const first = step - begins.step;
@@ -208,8 +227,8 @@ export class TrainingSession {
         scores: job.scoresFile ?? null,
         firstBatch: first,
         skip,
-        prefetch,
-        note: events.note,
+        prefetch: prefetchedBatches,
+        note: (text) => this.#note(text),
       });
       const inputs = new StepInputs({ settings, source, fingerprint, curator: held.curator, kept });
       held.inputs = { of: inputs, index: of, corrupt, next: first };
@@ -230,17 +249,17 @@ function checkProgram(held: Held, { measured, settings }: TrainJob, { note }: Tr
   if (held.checked || measured === undefined || measured === hash) return;
   held.checked = true;
   note(
-    `XLA stays ${settings.xla ?? 'off'} as the phase began, though the step is no longer the program that was ` +
-      `measured then (${measured.slice(0, 12)}, now ${hash.slice(0, 12)})`,
+    `it stays in ${settings.precision} with XLA ${settings.xla ?? 'off'} as the phase began, though the step is no ` +
+      `longer the program that was measured then (${measured.slice(0, 12)}, now ${hash.slice(0, 12)})`,
   );
 }
 
 /** The first step of a shape compiles it, and shows whether what a cache had is any good. */
-function firstOf<T>({ ran, trainer: { program } }: Held, batch: Batch, step: () => T): T {
+async function firstOf<T>({ ran, trainer: { program } }: Held, batch: BatchRows, step: () => Promise<T>): Promise<T> {
   const length = batch.length ?? null;
   if (ran.has(length)) return step();
   try {
-    const stepped = step();
+    const stepped = await step();
     ran.add(length);
     program.keep();
     return stepped;
@@ -282,5 +301,5 @@ function save(
   return streamState(folder, settings, trainer.program.read, { tensors, kept });
 }
 
-const keptBy = async ({ from, settings }: TrainJob): Promise<KeptChoice | null> =>
+const keptBy = async ({ from, settings }: Pick<TrainJob, 'from' | 'settings'>): Promise<KeptChoice | null> =>
   from && settings.curation?.overlap ? readKept(from.folder) : null;

@@ -11,6 +11,8 @@ export interface BenchOptions {
   readonly json: string | undefined;
   /** A Python that has the packages of requirements.txt. */
   readonly peer: string | undefined;
+  /** A Python that has the packages of requirements-profile.txt: steps are profiled, and not timed. */
+  readonly profile: string | undefined;
   readonly turns: number;
   /** Run what has never run on a GPU: on one, or dry, on the CPU. */
   readonly gpu: 'off' | 'on' | 'dry';
@@ -28,11 +30,11 @@ function count(text: string): number {
 export function parseArguments(args: readonly string[], exit?: () => never): BenchOptions {
   const command = new Command('npm run bench --')
     .description(
-      'Measures training steps, their compilation, selection of examples, data loading, checkpoints and the time to go on after a kill, on this machine.',
+      'Measures training steps, their compilation, selection of examples, memory of large batches, data loading, checkpoints and the time to go on after a kill, on this machine.',
     )
     .option(
       '--only <prefix>',
-      'only what begins with it: step, step/s16, step/s16/bf16, trace, selection, loader, checkpoint, durability, resume',
+      'only what begins with it: step, step/s16, step/s16/bf16, trace, selection, host, loader, checkpoint, durability, resume',
       '',
     )
     .option('--runs <n>', 'timed runs of each variant (with --peer: steps of a turn)', count)
@@ -43,6 +45,10 @@ export function parseArguments(args: readonly string[], exit?: () => never): Ben
     .option(
       '--peer <python>',
       'compare steps with PyTorch, in turns; a Python with test/bench/requirements.txt installed',
+    )
+    .option(
+      '--profile <python>',
+      'show where the time of steps goes, by kind of op; a Python with test/bench/requirements-profile.txt installed',
     )
     .option(
       '--gpu',
@@ -69,6 +75,6 @@ Other work on the machine moves every figure, and ratios too: measure on a quiet
   const options = command
     .parse([...args], { from: 'user' })
     .opts<Partial<BenchOptions> & { gpu?: boolean; gpuDry?: boolean }>();
-  const { only = '', runs, json, peer, turns = 10, gpu, gpuDry } = options;
-  return { only, runs, json, peer, turns, gpu: gpuDry ? 'dry' : gpu ? 'on' : 'off' };
+  const { only = '', runs, json, peer, profile, turns = 10, gpu, gpuDry } = options;
+  return { only, runs, json, peer, profile, turns, gpu: gpuDry ? 'dry' : gpu ? 'on' : 'off' };
 }

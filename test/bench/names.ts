@@ -15,6 +15,7 @@ export const benchmarks = {
   'trace/g-opt': ['bf16'],
   'start/first-step': ['cold', 'warm'],
   'selection/768': ['16k-of-32k', '32k-of-64k'],
+  'host/32k': ['views', 'acid'],
   'loader/emoji': ['cold', 'warm'],
   'checkpoint/snapshot': ['disk'],
   'checkpoint/save': ['commit', 'raw-put'],

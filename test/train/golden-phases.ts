@@ -16,6 +16,7 @@ import { phaseSettings } from '../../src/recipe/settings.ts';
 import { Curator } from '../../src/train/curate.ts';
 import { freshState, readState, writeState } from '../../src/train/state.ts';
 import { createTrainer } from '../../src/train/step.ts';
+import { inRows } from '../data/batches/whole.ts';
 import { MemoryStore } from '../data/memory-store.ts';
 
 /** What steps reported, a number a step. */
@@ -86,8 +87,10 @@ export class GoldenData {
     const series: Record<string, number[]> = {};
     for (let step = 1; step <= steps; step++) {
       const batch = made[step % batches]!;
-      const chosen = curator ? curator.take(await curator.choose(step, batch), batch).batch : batch;
-      const { gradientNorm, objectives } = trainer.step(step, chosen);
+      const rows = await inRows(batch, batch.tokens.length / settings.batches.textLength);
+      const choice = curator && (await curator.select(await curator.embed(step, rows), rows));
+      const chosen = choice ? (await curator.take(choice, rows)).batch : rows;
+      const { gradientNorm, objectives } = await trainer.stepOn(step, chosen);
       const losses = Object.entries(objectives).filter(([key]) => key.startsWith('loss/'));
       for (const [key, value] of [...losses, ['gradientNorm', gradientNorm] as const])
         series[key] = [...(series[key] ?? []), value];
