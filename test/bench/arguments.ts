@@ -23,11 +23,11 @@ function count(text: string): number {
 export function parseArguments(args: readonly string[], exit?: () => never): BenchOptions {
   const command = new Command('npm run bench --')
     .description(
-      'Measures training steps, their compilation, selection of examples, data loading, checkpoints and the time to go on after a kill, on this machine.',
+      'Measures training steps, their compilation, selection of examples, data loading, checkpoints, the time to go on after a kill, and what plans say of memory, on this machine.',
     )
     .option(
       '--only <prefix>',
-      'only what begins with it: step, step/s16, step/s16/bf16, trace, selection, loader, checkpoint, durability, resume',
+      'only what begins with it: step, step/s16, step/s16/bf16, trace, selection, loader, checkpoint, durability, resume, plan',
       '',
     )
     .option('--runs <n>', 'timed runs of each variant (with --peer: steps of a turn)', count)
@@ -52,6 +52,7 @@ Names and variants:
   loader/emoji                             cold, warm: images per second
   checkpoint/save, checkpoint/load         commit, restore, and the raw PUT or GET of the same bytes
   resume/emoji                             kill-9: from the kill of the worker to the next finished step
+  plan/memory                              shapes up to batch 32,768: planned against what a trainer takes
 Other work on the machine moves every figure, and ratios too: measure on a quiet one.`,
     );
   if (exit) command.exitOverride(exit).configureOutput({ writeErr: () => {}, writeOut: () => {} });
