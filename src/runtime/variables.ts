@@ -143,7 +143,8 @@ export const variables = {
     readBy: ['npm run up', 'commands', 'worker', 'trainer'],
   },
   SIGLIP2_SCRATCH: {
-    meaning: 'Folder for snapshots and data shards while a worker trains: the disk that has to be large and quick.',
+    meaning:
+      'Folder for snapshots, data shards and large batches while a worker trains: the disk that has to be large and quick.',
     unset: '`scratch` in `SIGLIP2_STATE`',
     readBy: ['worker', 'trainer'],
   },

@@ -1,4 +1,8 @@
-import type { Batch } from '../data/batches/types.ts';
+import type { BatchFacts } from '../data/batches/types.ts';
+
+/** A batch as it is named. */
+type Named = Pick<BatchFacts, 'index'>;
+
 import type { PhaseSettings } from '../recipe/phase-settings.ts';
 import { RunnerError } from '../runtime/errors.ts';
 import type { StepMetrics } from './step.ts';
@@ -10,7 +14,7 @@ import type { StepMetrics } from './step.ts';
 export type Divergence = 'deadInputs' | 'scoreNotFinite' | 'lossNotFinite' | 'gradientNotFinite' | 'lossAboveMax';
 
 /** The error of a step that has diverged on a batch. */
-export function diverged(kind: Divergence, step: number, batch: Batch, message: string, cause?: unknown): RunnerError {
+export function diverged(kind: Divergence, step: number, batch: Named, message: string, cause?: unknown): RunnerError {
   return new RunnerError('NonFinite', message, { details: { kind, step, batch: batch.index }, cause });
 }
 
@@ -18,9 +22,12 @@ export function diverged(kind: Divergence, step: number, batch: Batch, message: 
 const fewest = 16;
 
 /** Looks at what a step is about to train on. NonFinite when all of it is alike: nothing can be learned from it. */
-export function checkBatch({ batches, objectives }: PhaseSettings, step: number, batch: Batch): void {
-  const { alike, tokens } = batch;
-  const count = tokens.length / batches.textLength;
+export function checkBatch(
+  { batches, objectives }: PhaseSettings,
+  step: number,
+  { alike, ...batch }: Pick<BatchFacts, 'index' | 'alike'>,
+  count: number,
+): void {
   if (!alike || count < fewest) return;
   // What only looks at pictures may do without texts.
   const same = alike.pictures ? 'pictures' : objectives.sigmoid && alike.texts ? 'texts' : null;
@@ -40,7 +47,7 @@ export function checkBatch({ batches, objectives }: PhaseSettings, step: number,
 export function checkStep(
   { maxLoss = Number.POSITIVE_INFINITY, precision }: PhaseSettings,
   step: number,
-  batch: Batch,
+  batch: Named,
   { loss, gradientNorm }: StepMetrics,
 ): void {
   const fail = (kind: Divergence, message: string) => diverged(kind, step, batch, message);
@@ -66,4 +73,4 @@ export function checkStep(
 }
 
 /** With the number that `retryPhase` skips it by. */
-const nameOf = (step: number, { index }: Batch) => `step ${step} (batch ${index})`;
+const nameOf = (step: number, { index }: Named) => `step ${step} (batch ${index})`;

@@ -1,5 +1,6 @@
 import { decodedBytes } from '../data/batches/decoded-cache.ts';
 import {
+  aheadBytes,
   exampleBytes,
   heldBytes,
   largestArrayBytes,
@@ -63,11 +64,11 @@ export function hostBytes(settings: PhaseSettings, examples = Number.POSITIVE_IN
     const piece = Math.min(pieceBytes, (candidates || count) * row);
     const ready = Math.min(prefetchBytes, prefetchedBatches * (candidates || count) * row);
     const kept = heldForTwo(settings) ? Math.min(heldBytes, whole) : piece;
-    // A batch of one piece is fed as it lies.
-    const fed = whole <= pieceBytes ? 0 : micro * row;
+    // A batch of one piece is fed as it lies; else one micro-batch is put together while the one before is let go.
+    const fed = whole <= pieceBytes ? 0 : 2 * micro * row;
     memory = Math.max(memory, 2 * piece + ready + kept + fed);
     // While the second pass goes on, the next batch is laid beside it.
-    if (heldForTwo(settings)) disk = Math.max(disk, whole + Math.min(whole, heldBytes) - heldBytes);
+    if (heldForTwo(settings)) disk = Math.max(disk, whole + Math.min(whole, aheadBytes) - heldBytes);
     largestArray = Math.max(largestArray, micro * Math.max(...Object.values(rowBytes(batches, length))));
   }
   const side = 4 * embeddingWidth(settings.model);

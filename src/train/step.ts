@@ -1,11 +1,12 @@
+import { setImmediate as yieldToEvents } from 'node:timers/promises';
 import type { CompileOptions, ProgramDefinition, Values } from '../compile/definition.ts';
 import { compile, type Program } from '../compile/program.ts';
-import type { Batch } from '../data/batches/types.ts';
+import type { Arrays, Batch, BatchFacts, BatchRows } from '../data/batches/types.ts';
 import { embeddingWidth } from '../model/sizes.ts';
 import type { PhaseSettings } from '../recipe/phase-settings.ts';
 import { scheduleFactor } from '../recipe/schedule.ts';
 import { PhaseSteps } from '../recipe/steps.ts';
-import { lossOf } from './losses.ts';
+import { imageFeeds, lossOf } from './losses.ts';
 import { stepScalars } from './optimiser.ts';
 import { type PhaseState, phaseState } from './phase-state.ts';
 import { accumulatedSignatures, candidatesSignature, microSums, stepSignature } from './signatures.ts';
@@ -27,9 +28,25 @@ export interface Trainer {
   readonly program: Program;
   /** Every piece of state that a checkpoint holds: see `phase-state.ts`. */
   readonly stateNames: readonly string[];
-  /** Trains on one batch. `step` counts from 1; `seen` are the examples that the run saw before it. */
+  /** Trains on a batch in memory. `step` counts from 1; `seen` are the examples that the run saw before it. */
   step(step: number, batch: Batch, seen?: number): StepMetrics;
+  /**
+   * The same on a batch of which no more than a micro-batch is in memory for it; `look` is called once, when all
+   * of its rows are made and before the last of them is used, and may throw. The event loop gets its turn in between.
+   */
+  stepOn(step: number, batch: BatchRows, seen?: number, look?: (facts: BatchFacts) => void): Promise<StepMetrics>;
 }
+
+/** Rows that a step asks for, `names` of their arrays or all; `last`: rows up to these are not asked for again. */
+interface Wanted {
+  readonly first: number;
+  readonly count: number;
+  readonly names?: readonly string[];
+  readonly last: boolean;
+}
+
+/** A step that is given the arrays of the rows that it asks for. */
+type Asking<T> = Generator<Wanted, T, Arrays>;
 
 /** State and signatures of the step of a phase, as they are compiled. */
 export function stepDefinition(settings: PhaseSettings): ProgramDefinition {
@@ -63,25 +80,52 @@ export function createTrainer(settings: PhaseSettings, options: Pick<CompileOpti
     const sums = sumsOf(settings, phase);
     program.write(Object.fromEntries(sums.map(({ name, shape }) => [name, new Float32Array(size(shape))])));
   }
+  function* stepping(step: number, count: number, length: number | null, seen: number): Asking<StepMetrics> {
+    // The factor at the examples seen before this step, as optax counts.
+    const factor = scheduleFactor(seen, settings.schedule);
+    const { schedule, correction1, correction2 } = stepScalars(settings.optimizer, step, factor);
+    const scalars = {
+      schedule: Float32Array.of(schedule),
+      correction1: Float32Array.of(correction1),
+      correction2: Float32Array.of(correction2),
+    };
+    const learningRate = settings.optimizer.learningRate * factor;
+    if (accumulates)
+      return { ...(yield* accumulatedStep(program, settings, phase, count, length, scalars)), learningRate };
+    const feeds = yield { first: 0, count, last: true };
+    const { loss, gradientNorm, ...reported } = program.run(of('step', length), { ...feeds, ...scalars });
+    const objectives = Object.fromEntries(Object.entries(reported).map(([key, value]) => [key, value[0]!]));
+    return { loss: loss![0]!, gradientNorm: gradientNorm![0]!, learningRate, objectives };
+  }
+  const before = (step: number) => (step - 1) * settings.batches.batch;
   return {
     program,
     stateNames: Object.keys(phase.pieces),
-    step(step, batch, seen = (step - 1) * settings.batches.batch) {
-      // The factor at the examples seen before this step, as optax counts.
-      const factor = scheduleFactor(seen, settings.schedule);
-      const { length = null } = batch;
-      const { schedule, correction1, correction2 } = stepScalars(settings.optimizer, step, factor);
-      const scalars = {
-        schedule: Float32Array.of(schedule),
-        correction1: Float32Array.of(correction1),
-        correction2: Float32Array.of(correction2),
-      };
-      const feeds: Values = { ...batch.parts, images: batch.images, tokens: batch.tokens };
-      const learningRate = settings.optimizer.learningRate * factor;
-      if (accumulates) return { ...accumulatedStep(program, settings, phase, length, feeds, scalars), learningRate };
-      const { loss, gradientNorm, ...reported } = program.run(of('step', length), { ...feeds, ...scalars });
-      const objectives = Object.fromEntries(Object.entries(reported).map(([key, value]) => [key, value[0]!]));
-      return { loss: loss![0]!, gradientNorm: gradientNorm![0]!, learningRate, objectives };
+    step(step, { length = null, images, tokens, parts }, seen = before(step)) {
+      const count = tokens.length / settings.batches.textLength;
+      const feeds = { ...parts, images, tokens };
+      const asking = stepping(step, count, length, seen);
+      let next = asking.next();
+      while (!next.done) next = asking.next(rowsOf(feeds, next.value.first, next.value.count, count));
+      return next.value;
+    },
+    async stepOn(step, batch, seen = before(step), look) {
+      const { count, length = null } = batch;
+      const asking = stepping(step, count, length, seen);
+      let next = asking.next();
+      let looked = false;
+      while (!next.done) {
+        const { first, count: rows, ...options } = next.value;
+        const arrays = await batch.rows(first, rows, options);
+        if (!looked && first + rows === count) {
+          looked = true;
+          look?.(await batch.facts());
+        }
+        next = asking.next(arrays);
+        // Messages, the loader and files get their turn between two micro-batches.
+        if (!next.done) await yieldToEvents();
+      }
+      return next.value;
     },
   };
 }
@@ -91,25 +135,27 @@ const of = (name: string, length: number | null) => (length === null ? name : `$
 
 const size = (shape: readonly number[]) => shape.reduce((a, b) => a * b, 1);
 
-/** One step in micro-batches; see `signatures.ts`. */
-function accumulatedStep(
+/** One step in micro-batches; see `signatures.ts`. No rows of the batch are held here beyond one of them. */
+function* accumulatedStep(
   program: Program,
   settings: PhaseSettings,
   phase: PhaseState,
+  batch: number,
   length: number | null,
-  feeds: Values,
   scalars: Values,
-): Omit<StepMetrics, 'learningRate'> {
+): Asking<Omit<StepMetrics, 'learningRate'>> {
   const { accumulate } = settings;
-  const parts = Array.from({ length: accumulate }, (_, i) => rowsOf(feeds, i, accumulate));
+  const count = batch / accumulate;
   const whole = phase.objectives.some(({ objective }) => objective.wholeBatch !== undefined);
   let loss = 0;
   const objectives: Record<string, number> = {};
   let d: Values = {};
   if (whole) {
-    const size = (feeds.tokens!.length / settings.batches.textLength) * embeddingWidth(settings.model);
+    const size = batch * embeddingWidth(settings.model);
     const z = { images: new Float32Array(size), texts: new Float32Array(size) };
-    for (const [i, part] of parts.entries()) {
+    const names = ['tokens', ...Object.keys(imageFeeds(settings, count, length))];
+    for (let i = 0; i < accumulate; i++) {
+      const part = yield { first: i * count, count, names, last: false };
       const rows = program.run(of('embed', length), part);
       z.images.set(rows.images!, (i * size) / accumulate);
       z.texts.set(rows.texts!, (i * size) / accumulate);
@@ -119,8 +165,10 @@ function accumulatedStep(
     for (const [key, values] of Object.entries(reported)) objectives[key] = values[0]!;
     d = { dImages: images!, dTexts: texts! };
   }
-  for (const [i, part] of parts.entries()) {
-    const { value: _, ...reported } = program.run(of('backward', length), { ...part, ...rowsOf(d, i, accumulate) });
+  for (let i = 0; i < accumulate; i++) {
+    const part = yield { first: i * count, count, last: true };
+    const gradients = rowsOf(d, i * count, count, batch);
+    const { value: _, ...reported } = program.run(of('backward', length), { ...part, ...gradients });
     for (const [key, values] of Object.entries(reported)) {
       objectives[key] = (objectives[key] ?? 0) + values[0]! / accumulate;
     }
@@ -131,9 +179,8 @@ function accumulatedStep(
   return { loss, objectives, gradientNorm: program.run(of('update', length), scalars).gradientNorm![0]! };
 }
 
-/** Micro-batch `i`: the rows of an example lie together in every array. */
-function rowsOf(arrays: Values, i: number, accumulate: number): Values {
-  const part = (all: Values[string]) =>
-    all.subarray((i * all.length) / accumulate, ((i + 1) * all.length) / accumulate);
+/** Rows of arrays of `of` rows: those of an example lie together in every one. */
+function rowsOf(arrays: Values, first: number, count: number, of: number): Values {
+  const part = (all: Values[string]) => all.subarray((first * all.length) / of, ((first + count) * all.length) / of);
   return Object.fromEntries(Object.entries(arrays).map(([name, all]) => [name, part(all)]));
 }

@@ -14,6 +14,7 @@ import { Curator } from '../train/curate.ts';
 import { writeSheet } from '../train/curation-figures.ts';
 import { checkBatch, checkStep } from '../train/divergence.ts';
 import { fewSources } from '../train/few-sources.ts';
+import { prefetchedBatches } from '../train/host-bytes.ts';
 import { type KeptChoice, keptTensors, readKept } from '../train/kept-choice.ts';
 import { freshState, readState, writeState } from '../train/state.ts';
 import { createTrainer, type Trainer } from '../train/step.ts';
@@ -34,8 +35,6 @@ export interface TrainEvents {
   stopWanted(): boolean;
 }
 
-/** Batches that wait ready while a step runs. */
-const prefetch = 3;
 /** How often progress is told, in milliseconds. */
 const progressEvery = 500;
 
@@ -81,12 +80,16 @@ export class TrainingSession {
     const pacing = new Pacing(job);
     for (let step = from.step + 1; step <= pacing.end; step++) {
       const asked = performance.now();
-      const { batch, figures, waited } = await inputs.next(step);
+      const waitedBefore = inputs.waitedForData;
+      const { batch, figures, waitedForChoice } = await inputs.next(step);
       held.inputs!.next = step - job.begins.step;
-      skipped.add(batch.skipped);
-      checkBatch(settings, step, batch);
-      const stepped = held.trainer.step(step, batch, seenBefore(step));
+      const stepped = await held.trainer.stepOn(step, batch, seenBefore(step), (facts) => {
+        skipped.add(facts.skipped);
+        checkBatch(settings, step, facts, batch.count);
+      });
+      batch.close();
       checkStep(settings, step, batch, stepped);
+      const waited = { data: inputs.waitedForData - waitedBefore, choice: waitedForChoice };
       const took = performance.now() - asked;
       held.rates.add({ count: seenBefore(step + 1) - seenBefore(step), waited, took }, batch.length ?? null);
       report.stepped(step, { ...stepped, objectives: { ...stepped.objectives, ...fewSources(figures) } });
@@ -161,7 +164,7 @@ export class TrainingSession {
         scores: job.scoresFile ?? null,
         firstBatch: first,
         skip,
-        prefetch,
+        prefetch: prefetchedBatches,
         note: events.note,
       });
       const inputs = new StepInputs({ settings, source, fingerprint, curator: held.curator, kept });

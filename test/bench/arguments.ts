@@ -23,11 +23,11 @@ function count(text: string): number {
 export function parseArguments(args: readonly string[], exit?: () => never): BenchOptions {
   const command = new Command('npm run bench --')
     .description(
-      'Measures training steps, their compilation, selection of examples, data loading, checkpoints, the time to go on after a kill, and what plans say of memory, on this machine.',
+      'Measures training steps, their compilation, selection of examples, memory of large batches, data loading, checkpoints, the time to go on after a kill, and what plans say of memory, on this machine.',
     )
     .option(
       '--only <prefix>',
-      'only what begins with it: step, step/s16, step/s16/bf16, trace, selection, loader, checkpoint, durability, resume, plan',
+      'only what begins with it: step, step/s16, step/s16/bf16, trace, selection, host, loader, checkpoint, durability, resume, plan',
       '',
     )
     .option('--runs <n>', 'timed runs of each variant (with --peer: steps of a turn)', count)

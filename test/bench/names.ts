@@ -29,6 +29,7 @@ export const benchmarks = {
   'patch-head/b16': ['f32', 'bf16'],
   'trace/b16': ['f32', 'bf16'],
   'selection/768': ['16k-of-32k', '32k-of-64k'],
+  'host/32k': ['views', 'acid'],
   'loader/emoji': ['cold', 'warm'],
   'checkpoint/snapshot': ['disk'],
   'checkpoint/save': ['commit', 'raw-put'],

@@ -40,7 +40,6 @@ export async function benchPlanMemory({ only }: BenchOptions, site: Site, report
       ...{ base_bytes: base, peak_bytes: peak, planned_bytes: processBytes },
       planned_ratio: (processBytes - host.libraries) / (peak - base),
     });
-    console.error(name, JSON.stringify({ base, ...peaks }), processBytes);
   }
 }
 

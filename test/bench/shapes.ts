@@ -72,6 +72,28 @@ export function contrastSettings(precision: 'f32' | 'bf16', batch: number): Phas
   });
 }
 
+/** Small towers on what the paper's batches hold: 32,768 pictures with views, or so many of a super-batch of 65,536. */
+export function hostSettings(variant: 'views' | 'acid'): PhaseSettings {
+  const size = { width: 128, depth: 1, mlp: 256, heads: 2 };
+  const shape = { size, patch: 32, resolution: 256, batch: 32_768, length: 16 };
+  const shaped = shapedRecipe(readEmojiRecipe(), shape);
+  const head = { prototypes: 256, hidden: 128, bottleneck: 64 };
+  const views = { sigmoid: 1, localToGlobal: head, maskedPrediction: head };
+  const { curation: _, ...phase } = shaped.phases[0]!;
+  const phases = [{ ...phase, accumulate: 512, objectives: variant === 'views' ? views : { sigmoid: 1 } }];
+  const recipe = parseRecipe({ ...shaped, phases }) as Modelled;
+  const vocabulary = Array.from({ length: 8_000 }, (_, id) => id);
+  const settings = phaseSettings(recipe, recipe.phases[0]!, { examples: 1_000_000, vocabulary });
+  if (variant === 'views') return settings;
+  const { model, init, batches } = settings;
+  const teacher = { sha256: '0'.repeat(64), model, logitScale: Math.log(init.temperature), logitBias: init.logitBias };
+  return {
+    ...settings,
+    curation: { scores: 'learnability', joint: true, chunks: 16, scoring: 'online', dtype: 'bf16', teacher },
+    batches: { ...batches, candidates: 2 * batches.batch },
+  };
+}
+
 function shapedRecipe(recipe: Modelled, shape: Omit<Shape, 'vocabulary'>): Modelled {
   const { size, patch, resolution, batch, length } = shape;
   const model = { ...recipe.model, vision: { size, patch, resolution }, text: { ...recipe.model.text, size, length } };

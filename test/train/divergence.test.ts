@@ -79,7 +79,7 @@ describe('a batch that can teach nothing', () => {
   const large: Batch = { ...batchAt(3), tokens: new Int32Array(16 * textLength) };
   const both = { pictures: true, texts: true };
   const kindOf = (batch: Batch, settings: PhaseSettings = tinySettings) =>
-    failure(() => checkBatch(settings, 4, batch));
+    failure(() => checkBatch(settings, 4, batch, batch.tokens.length / textLength));
 
   it('is told as dead inputs before the step, with what is the same and what to do', () => {
     const error = kindOf({ ...large, alike: both })!;

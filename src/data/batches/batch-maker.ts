@@ -17,8 +17,9 @@ import { AlikeSoFar } from './alike.ts';
 import { DecodedCache, type DecodedExample } from './decoded-cache.ts';
 import { ExampleOrder, type ExampleRef, entryOf } from './order.ts';
 import { PartArrays } from './part-arrays.ts';
+import { rowsOfPiece } from './row-bytes.ts';
 import { ScoreReader } from './score-reader.ts';
-import type { Batch, DescribedExample } from './types.ts';
+import type { Batch, DescribedExample, Piece } from './types.ts';
 
 const decodedAtOnce = 4;
 const candidates = 64;
@@ -51,12 +52,30 @@ export class BatchMaker {
     this.#tokenizer = plan.vocabulary ? compacted(loadTokenizer(), plan.vocabulary) : loadTokenizer();
   }
 
-  async make(batch: number): Promise<Batch> {
-    const { first, count, length } = this.#steps.at(batch);
+  /** The whole batch at once. */
+  make(batch: number): Promise<Batch> {
+    const { count } = this.#steps.at(batch);
+    return this.#rows(batch, 0, count, new AlikeSoFar());
+  }
+
+  /** The batch in pieces of so many bytes, in order, each made when it is asked for. */
+  async *pieces(batch: number, bytes?: number): AsyncGenerator<Piece> {
+    const steps = this.#steps.at(batch);
+    const rows = rowsOfPiece(this.#plan, steps, bytes);
+    const alike = new AlikeSoFar();
+    for (let first = 0; first < steps.count; first += rows) {
+      const count = Math.min(rows, steps.count - first);
+      yield { ...(await this.#rows(batch, first, count, alike)), first, count, of: steps.count };
+    }
+  }
+
+  /** `count` rows of a batch from `from` on; `alike` has seen those before. */
+  async #rows(batch: number, from: number, count: number, alike: AlikeSoFar): Promise<Batch> {
+    const { first: start, length } = this.#steps.at(batch);
+    const first = start + from;
     const images = length === null ? squareArrays(this.#plan, count) : patchArrays(this.#plan.naflex!, count, length);
     const described: DescribedExample[] = new Array(count);
     const parts = new PartArrays(this.#plan, count);
-    const alike = new AlikeSoFar();
     const skipped: CorruptMember[][] = Array.from({ length: count }, () => []);
     await pMap(
       skipped,
@@ -83,9 +102,9 @@ export class BatchMaker {
     return length === null ? made : { ...made, length };
   }
 
-  /** Brings the shards that batch k and its successors need to disk. */
-  async fetchAhead(batch: number): Promise<void> {
-    const near = this.#order.shardsNear(this.#steps.at(batch).first);
+  /** Brings the shards that a row of batch k and its successors need to disk. */
+  async fetchAhead(batch: number, row = 0): Promise<void> {
+    const near = this.#order.shardsNear(this.#steps.at(batch).first + row);
     const fetch = async (shard: number) => {
       await this.#shards.ensure(this.#index.shards[shard]!);
       await this.#scores?.ensure(shard);

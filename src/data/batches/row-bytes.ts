@@ -5,12 +5,14 @@ import { batchParts } from './batch-parts.ts';
 const mebi = 2 ** 20;
 const bytesOf = { uint8: 1, int32: 4, float32: 4 } as const;
 
-/** Of one array of a batch: it is far below what V8, TensorFlow and a disk take at once. */
+/** Of rows that are made, sent and kept together: a batch of fewer bytes is one piece. */
 export const pieceBytes = 64 * mebi;
 /** Of pieces that are ready before they are asked for. */
 export const prefetchBytes = 512 * mebi;
 /** Of pieces that are kept for a second use in memory; beyond it they lie on the disk. */
 export const heldBytes = 1024 * mebi;
+/** Of batches that are read ahead onto the disk while a large one is trained on. */
+export const aheadBytes = 8 * 1024 * mebi;
 /** No array that a step is fed may be larger. */
 export const largestArrayBytes = 1024 * mebi;
 
@@ -38,6 +40,10 @@ export function exampleBytes(plan: BatchPlan, length: number | null): number {
 }
 
 /** Rows that are made, sent and kept together: a whole batch, where it is small. */
-export function rowsOfPiece(plan: BatchPlan, { count, length }: { count: number; length: number | null }): number {
-  return Math.min(count, Math.max(1, Math.floor(pieceBytes / exampleBytes(plan, length))));
+export function rowsOfPiece(
+  plan: BatchPlan,
+  { count, length }: { count: number; length: number | null },
+  bytes = pieceBytes,
+): number {
+  return Math.min(count, Math.max(1, Math.floor(bytes / exampleBytes(plan, length))));
 }
