@@ -6,7 +6,7 @@ import { parseHeader, type TensorInfo } from './safetensors-header.ts';
 
 export { type Dtype, dtypeBytes } from './dtypes.ts';
 export { scatterRows } from './rows.ts';
-export { type TensorToWrite, writeSafetensors } from './safetensors-write.ts';
+export { inFileOrder, type TensorToWrite, writeSafetensors } from './safetensors-write.ts';
 
 /** What the reference implementation allows. */
 const largestHeader = 100_000_000;

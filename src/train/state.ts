@@ -9,11 +9,19 @@ import { tokenTable } from '../model/parameters.ts';
 import { fullVocabulary, type ModelConfig } from '../model/sizes.ts';
 import type { PhaseSettings } from '../recipe/phase-settings.ts';
 import { RunnerError } from '../runtime/errors.ts';
-import { SafetensorsFile, scatterRows, type TensorToWrite, writeSafetensors } from '../safetensors/safetensors.ts';
+import { tensorBytes } from '../safetensors/dtypes.ts';
+import {
+  inFileOrder,
+  SafetensorsFile,
+  scatterRows,
+  type TensorToWrite,
+  writeSafetensors,
+} from '../safetensors/safetensors.ts';
 import { adaptInput, storedModel } from './adapt-input.ts';
 import { firstMoment, secondMoment } from './optimiser.ts';
 import { checkObjectives, checkTowers, otherShape } from './parent-state.ts';
 import { computedState, type PhaseState, phaseState, teacherCopy } from './phase-state.ts';
+import { type ReadPieces, readInOrder } from './pieces.ts';
 
 /**
  * The state of training as files. `model.safetensors` is what Hugging Face loads: the two towers, with the token
@@ -47,32 +55,50 @@ function completed(settings: PhaseSettings, phase: PhaseState, held: Values): Va
 
 const bytesOf = (values: Values[string]) => new Uint8Array(values.buffer, values.byteOffset, values.byteLength);
 
-/**
- * Writes the state below `folder`. Equal state gives equal bytes, and so an equal sha256.
- *
- * @param beside pieces that the graph does not hold
- */
-export async function writeState(
+/** Writes a state that is in memory below `folder`, as `streamState` does. */
+export function writeState(
   folder: string,
   settings: PhaseSettings,
   state: Values,
   beside: readonly TensorToWrite[] = [],
 ): Promise<{ state: StateFile[]; sha256: string }> {
+  const read = (names: readonly string[]) => Object.fromEntries(names.map((name) => [name, state[name]!]));
+  return streamState(folder, settings, read, beside);
+}
+
+/**
+ * Writes the state below `folder`, piece by piece: see `pieces.ts` for what is in memory meanwhile. Equal state gives
+ * equal bytes, and so an equal sha256.
+ *
+ * @param beside pieces that the graph does not hold
+ */
+export async function streamState(
+  folder: string,
+  settings: PhaseSettings,
+  read: ReadPieces,
+  beside: readonly TensorToWrite[] = [],
+): Promise<{ state: StateFile[]; sha256: string }> {
   const { towers, pieces } = phaseState(settings);
   const { vocabulary } = settings.batches;
   const inModel = new Set(towers.map(({ name }) => name));
+  let piece: (name: string) => Values[string];
+  const streamed = (name: string, shape: readonly number[]): TensorToWrite => ({
+    name,
+    dtype: 'F32',
+    shape,
+    data: () => [bytesOf(piece(name))],
+  });
   const model = towers.map(({ name, shape }): TensorToWrite => {
-    const data = bytesOf(state[name]!);
-    if (name !== tokenTable || vocabulary === null) return { name, dtype: 'F32', shape, data };
+    if (name !== tokenTable || vocabulary === null) return streamed(name, shape);
     return {
       name,
       dtype: 'F32',
       shape: [fullVocabulary, shape[1]!],
-      data: () => scatterRows(data, vocabulary, fullVocabulary),
+      data: () => scatterRows(bytesOf(piece(name)), vocabulary, fullVocabulary),
     };
   });
-  const training = Object.entries(pieces).flatMap(([name, { shape }]): TensorToWrite[] =>
-    inModel.has(name) ? [] : [{ name, dtype: 'F32', shape, data: bytesOf(state[name]!) }],
+  const training = Object.entries(pieces).flatMap(([name, { shape }]) =>
+    inModel.has(name) ? [] : [streamed(name, shape)],
   );
   if (vocabulary !== null) {
     const data = bytesOf(Int32Array.from(vocabulary));
@@ -85,6 +111,12 @@ export async function writeState(
       tensors,
     ]),
   ];
+  const order = files.flatMap(([, tensors]) => inFileOrder(tensors).map(({ name }) => name));
+  const ofState = order.filter((name) => pieces[name] !== undefined);
+  piece = readInOrder(
+    ofState.map((name) => [name, tensorBytes('F32', pieces[name]!.shape)]),
+    read,
+  );
   const written: StateFile[] = [];
   for (const [path, tensors] of files) {
     // A snapshot lives until it is uploaded; after a power loss nobody looks for it.
@@ -98,7 +130,7 @@ function inFiles(tensors: readonly TensorToWrite[]): TensorToWrite[][] {
   const files: TensorToWrite[][] = [[]];
   let size = 0;
   for (const tensor of tensors) {
-    const bytes = (tensor.data as Uint8Array).length;
+    const bytes = tensorBytes(tensor.dtype, tensor.shape);
     if (size > 0 && size + bytes > largestTrainingFile) {
       files.push([]);
       size = 0;

@@ -16,7 +16,7 @@ import { checkBatch, checkStep } from '../train/divergence.ts';
 import { fewSources } from '../train/few-sources.ts';
 import { prefetchedBatches } from '../train/host-bytes.ts';
 import { type KeptChoice, keptTensors, readKept } from '../train/kept-choice.ts';
-import { freshState, readState, writeState } from '../train/state.ts';
+import { freshState, readState, streamState } from '../train/state.ts';
 import { createTrainer, type Trainer } from '../train/step.ts';
 import { Pacing } from './pacing.ts';
 import type { Progress, Snapshot, TrainJob } from './protocol.ts';
@@ -201,8 +201,8 @@ function headScalars({ program }: Trainer) {
   return { temperature: Math.exp(logit_scale![0]!), logitBias: logit_bias![0]! };
 }
 
-const save = ({ program, stateNames }: Trainer, { settings }: TrainJob, folder: string, kept: KeptChoice | null) =>
-  writeState(folder, settings, program.read(stateNames), kept ? keptTensors(kept) : []);
+const save = ({ program }: Trainer, { settings }: TrainJob, folder: string, kept: KeptChoice | null) =>
+  streamState(folder, settings, program.read, kept ? keptTensors(kept) : []);
 
 const keptBy = async ({ from, settings }: TrainJob): Promise<KeptChoice | null> =>
   from && settings.curation?.overlap ? readKept(from.folder) : null;
