@@ -35,7 +35,7 @@ export interface HostBytes {
 }
 
 /** The thread itself, its tokenizer, and pictures that are being decoded: measured. */
-const loaderBytes = 440e6;
+const loaderBytes = 420e6;
 /** Side of a picture before it is cut to what is trained on, where nothing is known of it. */
 const usualPicture = 256;
 /** What a report is to know of a candidate. */

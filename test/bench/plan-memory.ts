@@ -38,6 +38,7 @@ export async function benchPlanMemory({ only }: BenchOptions, site: Site, report
       variant: name,
       ...{ ms_min: ms, ms_median: ms, runs: 1 },
       ...{ base_bytes: base, peak_bytes: peak, planned_bytes: processBytes },
+      moments: peaks,
       planned_ratio: (processBytes - host.libraries) / (peak - base),
     });
   }

@@ -12,7 +12,7 @@ describe('whether a phase fits a device', () => {
     expect(memoryProblem(large, gpu(80))).toBe(null);
     const problem = memoryProblem(large, gpu(12))!;
     expect(problem).toMatch(
-      /^phase pretrain needs about 36 GB at the peak of a step, and the GPU has 12 GB; what would/,
+      /^phase pretrain needs about 33 GB at the peak of a step, and the GPU has 12 GB; what would/,
     );
     const [, parts] = /"accumulate": (\d+)/.exec(problem)!;
     expect(memoryProblem({ ...large, accumulate: Number(parts) }, gpu(12))).toBe(null);

@@ -30,10 +30,10 @@ describe('the graph of a step', () => {
     expect(large.constants).toBeLessThan(small.constants + 64);
   });
 
-  it.each([
-    ['every objective, in micro-batches', { ...all, accumulate: 4 }],
-    ['three lengths of NaFlex', naflex],
-  ])('is counted within 15 %% with %s, and has no large constant', (_, settings) => {
+  const others = { 'every objective, in micro-batches': { ...all, accumulate: 4 }, 'three lengths of NaFlex': naflex };
+
+  it.each(Object.keys(others) as (keyof typeof others)[])('is counted with %s, and has no large constant', (name) => {
+    const settings = others[name];
     const { nodes, constants } = built(settings);
     expect(graphNodes(settings) / nodes).toBeGreaterThan(0.85);
     expect(graphNodes(settings) / nodes).toBeLessThan(1.15);
