@@ -1,6 +1,7 @@
 import type { Tensor } from '@tensorflow/tfjs';
 import { gatherRows } from '../compile/ops/gather-rows.ts';
 import { lossInChunks } from '../compile/ops/loss-in-chunks.ts';
+import { notBefore } from '../compile/ops/not-before.ts';
 import { rangeOp } from '../compile/ops/range.ts';
 import { dinoHead } from '../model/dino-head.ts';
 import type { Parameters } from '../model/layers.ts';
@@ -64,6 +65,41 @@ export function distil(
   const { centerMomentum } = settings;
   const mean_K = aside.div(teacher_BTxD.shape[0]!);
   return { loss, center_K: center_K.mul(centerMomentum).add(mean_K.mul(1 - centerMomentum)) };
+}
+
+/** What a teacher says of rows: the mean of their distributions over K prototypes, and of their entropies, in nats. */
+export interface Sayings {
+  readonly mean_K: Tensor;
+  readonly entropy: Tensor;
+}
+
+/** What the teacher says of all of its rows, as targets of the student; no gradient passes. */
+export function sayings(
+  {
+    head,
+    teacher,
+    teacher_BTxD,
+    center_K,
+    images,
+  }: Pick<Distilled, 'head' | 'teacher' | 'teacher_BTxD' | 'center_K' | 'images'>,
+  { prototypes, teacherTemperature }: Pick<DistillationSettings, 'prototypes' | 'teacherTemperature'>,
+  chunk = headChunk(images, teacher_BTxD.shape[0]! / images, prototypes),
+): Sayings {
+  const [rows, width] = teacher_BTxD.shape as [number, number];
+  const count = (rows / images) * chunk;
+  let sum_K: Tensor | null = null;
+  let entropies: Tensor | null = null;
+  for (let first = 0; first < rows; first += count) {
+    const slice_CTxD = teacher_BTxD.slice([first, 0], [count, width]);
+    // One chunk after another: side by side they would all be in memory.
+    const own_CTxD = sum_K === null ? slice_CTxD : notBefore(slice_CTxD, sum_K);
+    const logits_CTxK: Tensor = dinoHead(teacher, head, own_CTxD).sub(center_K).div(teacherTemperature);
+    const said_CTxK = tf.softmax(logits_CTxK);
+    const entropy: Tensor = tf.logSumExp(logits_CTxK, 1).sub(said_CTxK.mul(logits_CTxK).sum(1)).sum();
+    sum_K = sum_K === null ? said_CTxK.sum(0) : sum_K.add(said_CTxK.sum(0));
+    entropies = entropies === null ? entropy : entropies.add(entropy);
+  }
+  return { mean_K: sum_K!.div(rows), entropy: entropies!.div(rows) };
 }
 
 /** Rows by their numbers within an image: (C T, K) and (C, S) int32 -> (C S, K). */

@@ -18,7 +18,8 @@ const residual = 4;
 
 /** What the towers and the decoder keep of `count` examples for the backward pass, and what the largest layer works with. */
 export function activationBytes(settings: PhaseSettings, count: number, patches: number | null): number {
-  const of = perToken[settings.precision];
+  // What is left to measurement is tried in both.
+  const of = perToken[settings.precision === 'bf16' ? 'bf16' : 'f32'];
   const again = settings.remat === 'blocks';
   let kept = 0;
   let most = 0;

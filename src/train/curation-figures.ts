@@ -15,7 +15,7 @@ export interface Choice {
 /** Pictures on each half of a sheet. */
 const shown = 24;
 
-/** What a step says of its choice: mean scores, and the share of each source before and after. */
+/** What a step says of its choice: mean scores, and the share of each source and language before and after. */
 export function choiceFigures(
   { picks, own }: Choice,
   { described = [] }: Pick<BatchFacts, 'described'>,
@@ -28,10 +28,12 @@ export function choiceFigures(
   };
   const share = (of: string, rows: Iterable<number>, count: number) => {
     for (const row of rows) {
-      const source = described[row]?.source ?? null;
-      if (source === null) continue;
-      const key = `source/${source}/${of}`;
-      figures[key] = (figures[key] ?? 0) + 1 / count;
+      const { source = null, language = null } = described[row] ?? {};
+      for (const [kind, name] of Object.entries({ source, language })) {
+        if (name === null) continue;
+        const key = `${kind}/${name}/${of}`;
+        figures[key] = (figures[key] ?? 0) + 1 / count;
+      }
     }
   };
   share('candidates', described.keys(), own.length);

@@ -1,10 +1,11 @@
 import type { Arrays, BatchRows } from '../../src/data/batches/types.ts';
 
 /**
- * A batch of `count` rows that are those of a smaller one over and over. The smaller one must have a whole number of what is
- * asked for at once. `made` is told when its last row was first given out.
+ * A batch of `count` rows that are those of a smaller one over and over, a whole number of times. The smaller one has a whole
+ * number of what is asked for at once. `made` is told when its last row was first given out.
  */
 export function repeatedRows(small: BatchRows, count: number, made: () => void): BatchRows {
+  if (count % small.count !== 0) throw new Error(`${count} rows are no multiple of ${small.count}`);
   let told = false;
   return {
     index: small.index,

@@ -16,7 +16,12 @@ function superBatch(sources: readonly (string | null)[], first = 0): Batch {
       teacherImages: new Float32Array(count * 4),
     },
     skipped: [],
-    described: sources.map((source, i) => ({ key: `e${first + i}`, text: `<text ${first + i}>`, source })),
+    described: sources.map((source, i) => ({
+      key: `e${first + i}`,
+      text: `<text ${first + i}>`,
+      source,
+      language: i === 2 ? 'de' : 'en',
+    })),
   };
 }
 
@@ -32,7 +37,7 @@ describe('the rows that were chosen', () => {
 });
 
 describe('the figures of a choice', () => {
-  it('are mean scores of both sides, and the share of each source before and after', () => {
+  it('are mean scores of both sides, and the share of each source and language before and after', () => {
     const batch = superBatch(['web', 'web', 'noise', null]);
     const figures = choiceFigures({ picks: Int32Array.of(0, 3), own: Float32Array.of(4, -1, -3, 2) }, batch);
     expect(figures).toEqual({
@@ -41,6 +46,9 @@ describe('the figures of a choice', () => {
       'source/web/candidates': 0.5,
       'source/noise/candidates': 0.25,
       'source/web/chosen': 0.5,
+      'language/en/candidates': 0.75,
+      'language/de/candidates': 0.25,
+      'language/en/chosen': 1,
     });
   });
 });

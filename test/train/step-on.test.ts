@@ -57,7 +57,9 @@ describe('a step on a batch that arrives in pieces and lies on the disk', () => 
     for (const step of [1, 2]) {
       const { kept, store, arrived } = onDisk(noiseBatch(settings, step));
       const looked: [BatchFacts, number][] = [];
-      const metrics = await trainer.stepOn(step, kept, undefined, (facts) => void looked.push([facts, arrived()]));
+      const metrics = await trainer.stepOn(step, kept, undefined, {
+        look: (facts) => void looked.push([facts, arrived()]),
+      });
       expect(metrics).toEqual(plain[step - 1]);
       expect(looked).toEqual([[{ index: step, skipped: [] }, 6]]);
       await store.close();
@@ -68,10 +70,10 @@ describe('a step on a batch that arrives in pieces and lies on the disk', () => 
 
   it('ends before its rows are used when who looks at it refuses it', async () => {
     const { kept, store } = onDisk(noiseBatch(settings, 3));
-    const refuse = () => {
+    const look = () => {
       throw new Error('all alike');
     };
-    await expect(trainer.stepOn(3, kept, undefined, refuse)).rejects.toThrow('all alike');
+    await expect(trainer.stepOn(3, kept, undefined, { look })).rejects.toThrow('all alike');
     await store.close();
   });
 });

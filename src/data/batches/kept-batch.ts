@@ -3,7 +3,7 @@ import type { Alike } from './alike.ts';
 import type { PartValues } from './batch-part.ts';
 import type { KeptPiece, PieceStore } from './piece-store.ts';
 import { pieceBytes } from './row-bytes.ts';
-import type { Arrays, BatchFacts, BatchRows, DescribedExample, Piece, RowsOptions } from './types.ts';
+import type { Arrays, BatchFacts, BatchRows, DescribedExample, Drawn, Piece, RowsOptions } from './types.ts';
 
 /** Where the rows of a batch come from. */
 export interface Arrivals {
@@ -24,6 +24,7 @@ export class KeptBatch implements BatchRows {
   readonly #skipped: CorruptMember[] = [];
   readonly #described: DescribedExample[] = [];
   #alike: Alike | undefined;
+  #drawn: Drawn | undefined;
   #arrived = 0;
   #closed = false;
 
@@ -40,10 +41,15 @@ export class KeptBatch implements BatchRows {
     return this.#pieces.reduce((sum, { bytes }) => sum + bytes, 0);
   }
 
-  async add({ count, images, tokens, parts, skipped, described, alike }: Piece): Promise<void> {
+  async add({ count, images, tokens, parts, skipped, described, drawn, alike }: Piece): Promise<void> {
     await this.#keep(count, { images, tokens, ...parts });
     this.#skipped.push(...skipped);
     if (described) this.#described.push(...described);
+    if (drawn)
+      this.#drawn = {
+        sources: added(this.#drawn?.sources, drawn.sources),
+        languages: added(this.#drawn?.languages, drawn.languages),
+      };
     // Of all rows up to these.
     this.#alike = alike;
   }
@@ -73,6 +79,7 @@ export class KeptBatch implements BatchRows {
       index: this.index,
       skipped: this.#skipped,
       ...(this.#alike && { alike: this.#alike }),
+      ...(this.#drawn && { drawn: this.#drawn }),
       ...(this.#described.length > 0 && { described: this.#described }),
     };
   }
@@ -128,6 +135,14 @@ export class KeptBatch implements BatchRows {
     for (const piece of this.#pieces) if (piece.end <= row) this.#store.drop(piece);
     this.#arrivals.released();
   }
+}
+
+type Counts = Drawn['sources'];
+
+function added(before: Counts = {}, more: Counts): Counts {
+  const counts: Record<string, number> = { ...before };
+  for (const [name, count] of Object.entries(more)) counts[name] = (counts[name] ?? 0) + count;
+  return counts;
 }
 
 function viewsOf({ first, layout, arrays }: KeptPiece, names: readonly string[], from: number, to: number) {

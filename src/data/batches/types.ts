@@ -17,13 +17,22 @@ export interface Batch {
   readonly skipped: readonly CorruptMember[];
   /** Where nothing tells the examples apart by their pictures, or by their texts. */
   readonly alike?: Alike;
+  /** How many of its examples come from each source that is named, and have their text in each language. */
+  readonly drawn?: Drawn;
   /** What each example is, where they are candidates: for reports. */
   readonly described?: readonly DescribedExample[];
+}
+
+export interface Drawn {
+  readonly sources: Readonly<Record<string, number>>;
+  readonly languages: Readonly<Record<string, number>>;
 }
 
 export interface DescribedExample {
   readonly key: string;
   readonly text: string;
+  /** Of the text; absent in what older versions wrote. */
+  readonly language?: string;
   readonly source: string | null;
 }
 
@@ -39,7 +48,7 @@ export interface Piece extends Batch {
 export type Arrays = Readonly<Record<string, PartValues>>;
 
 /** What is known of a batch once all of it is made. */
-export type BatchFacts = Pick<Batch, 'index' | 'skipped' | 'alike' | 'described'>;
+export type BatchFacts = Pick<Batch, 'index' | 'skipped' | 'alike' | 'drawn' | 'described'>;
 
 export interface RowsOptions {
   /** The arrays that are wanted; all if not given. */
