@@ -10,6 +10,8 @@ const nodesOf = {
   piece: 7,
   /** A new value of a parameter and of its moments. */
   update: 12,
+  /** Norms of a parameter and of what moved it, for figures. */
+  watched: 18,
   /** A layer forward, with its gradient, and with what is computed again. */
   forward: 25,
   trained: 92,
@@ -30,7 +32,7 @@ export function graphNodes(settings: PhaseSettings): number {
   const state = Object.keys(pieces).length;
   const accumulates = accumulate > 1;
   const sums = accumulates ? parameters.length : 0;
-  let nodes = nodesOf.piece * (state + sums);
+  let nodes = nodesOf.piece * (state + sums) + nodesOf.watched * parameters.length;
   for (const { count, length } of new PhaseSteps(batches).shapes()) {
     // Reads, writes and the update; micro-batches read parameters and sums again, and set the sums to zero.
     nodes += nodesOf.rest + 2 * (state + sums) + nodesOf.update * parameters.length + 3 * taught.length;

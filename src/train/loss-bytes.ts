@@ -17,7 +17,7 @@ export interface LossBytes {
 const cosineArrays = 4;
 const embeddingArrays = 10;
 /** Of the logits over prototypes, of a row of the student and of the teacher; and of the hidden layers. */
-const prototypeArrays = { student: 4, teacher: 3 } as const;
+const prototypeArrays = { student: 3, teacher: 2 } as const;
 const hiddenArrays = { student: 8, teacher: 4 } as const;
 /** Themselves, their softmax and its gradient. */
 const wordArrays = 3;

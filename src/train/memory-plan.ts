@@ -64,7 +64,7 @@ export interface MemoryPlan {
 // Measured on two cores; `npm run bench -- --only plan` holds the sums against what trainers take.
 const libraryBytes = 0.45e9;
 /** Of any graph, and of a node of one. */
-const graphBytes = { all: 90e6, node: 22e3 } as const;
+const graphBytes = { all: 80e6, node: 17e3 } as const;
 /** A thread with a TensorFlow graph of its own; and a graph of the same in the trainer's thread. */
 const selectionBytes = { thread: 0.2e9, here: 0.05e9 } as const;
 /** What a GPU keeps for its libraries and its matmuls. */

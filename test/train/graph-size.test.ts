@@ -15,7 +15,7 @@ const batchOf = (settings: PhaseSettings, batch: number) => ({ ...settings, batc
 
 /** The graph of a step: its nodes, and the bytes of its constants. */
 function built(settings: PhaseSettings): { nodes: number; constants: number } {
-  const { nodes } = buildGraph(stepDefinition(settings), { precision: settings.precision }).graph;
+  const { nodes } = buildGraph(stepDefinition(settings), { precision: settings.precision ?? 'f32' }).graph;
   const bytes = nodes.map(({ attrs: { value } }) => (value && 'tensor' in value ? value.tensor.content.length : 0));
   return { nodes: nodes.length, constants: bytes.reduce((a, b) => a + b, 0) };
 }
