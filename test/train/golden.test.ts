@@ -37,11 +37,10 @@ const asText = (series: Series) =>
     Object.entries(series).map(([name, all]) => [name, all.map((x) => Number(x.toPrecision(9))).join(' ')]),
   );
 
-/**
- * On other CPUs rounding differs, and training drifts apart: measured between AVX512_BF16 and AVX2, and between one thread
- * and two, TODO.
- */
-const [steps, tolerance] = [5, 1e-4];
+/** Of another CPU the first steps are compared: rounding differs, and training drifts apart. */
+const steps = 5;
+/** What begins where another kind ended, or is taught by it, has its 60 steps of drift already. */
+const tolerance = (kind: string) => (kind === kindNames[0] ? 1e-4 : 0.05);
 
 /** Largest relative difference of the first steps. */
 function apart(actual: Readonly<Record<string, string>>, expected: Readonly<Record<string, string>>): number {
@@ -65,7 +64,7 @@ describe(`60 steps on a CPU with ${cpu}`, () => {
     await rm(folder, { recursive: true, force: true });
     if (!update || Object.keys(found).length < kindNames.length) return;
     // What did not move, or is only another CPU, leaves the others; what moved makes them old.
-    const near = (kind: string) => stored?.[kind] !== undefined && apart(found[kind]!, stored[kind]) < tolerance;
+    const near = (kind: string) => stored?.[kind] !== undefined && apart(found[kind]!, stored[kind]) < tolerance(kind);
     const same = example === cpu ? JSON.stringify(found) === JSON.stringify(stored) : kindNames.every(near);
     writeFileSync(file, `${JSON.stringify({ ...(same && golden), [cpu]: found }, null, 2)}\n`);
   });
@@ -73,11 +72,12 @@ describe(`60 steps on a CPU with ${cpu}`, () => {
   it.each(kindNames)('report what is stored: %s', async (kind) => {
     found[kind] = asText(await data.train(kind));
     if (update) return;
-    if (example === cpu) return expect(found[kind]).toEqual(stored?.[kind]);
+    expect(stored, 'golden-losses.json is empty').toBeDefined();
+    if (example === cpu) return expect(found[kind]).toEqual(stored![kind]);
     process.stderr.write(
       `No losses of a CPU with ${cpu} are stored: the first ${steps} steps of ${kind} are compared with those of ${example}, roughly\n`,
     );
     expect(Object.keys(found[kind])).toEqual(Object.keys(stored![kind]!));
-    expect(apart(found[kind], stored![kind]!)).toBeLessThan(tolerance);
+    expect(apart(found[kind], stored![kind]!)).toBeLessThan(tolerance(kind));
   });
 });
