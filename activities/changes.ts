@@ -3,7 +3,7 @@ import type { Change, PhasePlan, ReplanInput } from './types.ts';
 
 /** What a person changes of a phase: each setting that is named and is another now, as it was and as it is to be. */
 export function changesOf(overrides: ReplanInput['overrides'], plan: PhasePlan, before: PhaseSettings): Change[] {
-  const { precision, xla = 'auto', accumulate, remat, batches, optimizer, objectives } = before;
+  const { precision = 'auto', xla = 'auto', accumulate, remat, batches, optimizer, objectives } = before;
   const { learningRate, weightDecay, clipNorm } = optimizer;
   const { teacherTemperature, centerMomentum } = objectives.localToGlobal ?? objectives.maskedPrediction ?? {};
   const minInformation = plan.information?.min ?? 0;

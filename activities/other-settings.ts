@@ -45,7 +45,8 @@ export async function otherSettings(
   if (fields.length === 0) return { said: data || 'with other settings than this run has', again: null };
   const said = fields.map(({ at, theirs, ours }) => `${at} ${brief(theirs)} where this run has ${brief(ours)}`);
   const known = fields.filter(({ at }) => overrides[at] !== undefined);
-  const again = Object.fromEntries(known.map(({ at, theirs }) => [overrides[at], theirs]));
+  // What was left to measurement is no part of settings.
+  const again = Object.fromEntries(known.map(({ at, theirs }) => [overrides[at], theirs ?? 'auto']));
   return {
     said: `${data ? `${data}, ` : ''}with ${said.slice(0, mostFields).join(', ')}${said.length > mostFields ? ' and more' : ''}`,
     again: known.length === fields.length && !data ? JSON.stringify(again) : null,

@@ -13,7 +13,7 @@ import { isWithin, placesOf } from '../src/recipe/places.ts';
 import { foreign, readSchema } from '../src/recipe/reading.ts';
 import { respan } from '../src/recipe/respan.ts';
 import { type Schedule, schedulePosition } from '../src/recipe/schedule.ts';
-import { xlaOf } from '../src/recipe/settings.ts';
+import { precisionOf, xlaOf } from '../src/recipe/settings.ts';
 import { RunnerError } from '../src/runtime/errors.ts';
 import type { ObjectStore } from '../src/storage/object-store.ts';
 import { changesOf } from './changes.ts';
@@ -37,12 +37,12 @@ export async function replan(
     const before = await readDocumentAs<PhaseSettings>(store, plan.settings, join(scratch, 'documents'));
     const index = (data ?? read) === undefined ? null : await otherData(store, plan, before, overrides);
     const spanned = batch === undefined ? null : spannedAnew(input, before, batch);
-    const { xla: xlaBefore, ...kept } = before;
+    const { xla: xlaBefore, precision: precisionBefore, ...kept } = before;
     const settings: PhaseSettings = {
       ...kept,
+      ...precisionOf(precision ?? precisionBefore),
       ...xlaOf(xla ?? xlaBefore),
       schedule: extend ? extended(before, plan, extend) : before.schedule,
-      precision: precision ?? before.precision,
       accumulate: accumulate ?? before.accumulate,
       remat: remat ?? before.remat,
       optimizer: {

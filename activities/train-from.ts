@@ -16,10 +16,12 @@ import type { Snapshot, TrainedState, TrainerJob, TrainJob } from '../src/traine
 import { commitInBackground } from './background-commits.ts';
 import type { Dependencies } from './dependencies.ts';
 import { fetchDocument } from './documents.ts';
+import type { StepInputs } from './measure-both.ts';
 import { recordPace } from './pace.ts';
 import { settleCpu } from './settle-cpu.ts';
-import { settleXla } from './settle-xla.ts';
-import type { Shard } from './shard.ts';
+import { settlePrecision } from './settle-precision.ts';
+import { type Settled, settleXla } from './settle-xla.ts';
+import { computedWith, type Shard } from './shard.ts';
 import { inputHash } from './shard-start.ts';
 import { skippedLog } from './skipped.ts';
 import { withTeacher } from './teacher-folder.ts';
@@ -42,14 +44,15 @@ export async function trainFrom(
   const trainer = requireTrainer(deps);
   const log = (message: string) => deps.log.info({ run: input.plan.run, phase: input.plan.phase }, message);
   const data = await dataOf(shard, planned, indexFile);
-  const settled = await withOnlineTeacher(shard, planned, (teacher) =>
-    settleXla(shard, trainer, start, planned, { ...data, ...teacher }),
-  );
-  if (settled === null) return;
-  const { settings } = settled;
   shard.cpu = await settleCpu(deps.store, input.plan, trainer);
   const threads = shard.cpu?.threads;
   if (shard.cpu?.remark) log(shard.cpu.remark);
+  const settled = await withOnlineTeacher(shard, planned, (teacher) =>
+    settle(shard, trainer, start, planned, { ...data, ...teacher, ...(threads && { threads }) }),
+  );
+  if (settled === null) return;
+  const { settings } = settled;
+  shard.settings = settings;
   const state = start && (await ensureState(shard, trainer, start, settings, data));
   const stop = new AbortController();
   const giveUp = new AbortController();
@@ -157,6 +160,19 @@ export async function trainFrom(
   }
 }
 
+/** What the recipe leaves to measurement, one after another: XLA at the precision that was chosen. */
+async function settle(
+  shard: Shard,
+  trainer: TrainerProcess,
+  start: Commit | null,
+  planned: PhaseSettings,
+  inputs: StepInputs,
+): Promise<Settled | null> {
+  const precise = await settlePrecision(shard, trainer, start, planned, inputs);
+  const settled = precise && (await settleXla(shard, trainer, start, precise.settings, inputs));
+  return settled && { ...precise, ...settled };
+}
+
 /** The records of a phase begin with it, and so does what it knows of updates. */
 function trainedState(
   { sha256, step, examples, run, phase, metrics }: Commit,
@@ -237,6 +253,7 @@ async function commitSnapshot(
       codeVersion: deps.codeVersion,
       skipped,
       ...(cpu && { cpu: { threads: cpu.threads, kind: cpu.kind } }),
+      ...computedWith(settings),
       attempt: attempt.id,
       sidecars: checkpointSidecars(settings.model),
       inputHash: inputHash(input, step),

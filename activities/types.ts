@@ -143,6 +143,9 @@ export interface ShardResult {
   readonly skipped?: SkippedOf;
   /** What a person should know of the machine that trained it, in a sentence. */
   readonly remark?: string;
+  /** What its steps were computed with, as it was said or measured; absent in results of older versions. */
+  readonly precision?: 'f32' | 'bf16' | undefined;
+  readonly xla?: 'off' | 'on' | undefined;
 }
 
 /** Details of a heartbeat of trainShard, newest figures first. */
@@ -161,6 +164,8 @@ export interface ShardHeartbeat {
   readonly deviceMs?: number;
   /** As in ShardResult. */
   readonly remark?: string;
+  readonly precision?: 'f32' | 'bf16' | undefined;
+  readonly xla?: 'off' | 'on' | undefined;
 }
 
 export interface RecoverInput {

@@ -19,7 +19,8 @@ export function formatStatus(status: RunStatus, now: number = Date.now()): strin
     const step = Math.max(workflow?.step ?? 0, commit?.step ?? 0, live?.step ?? 0);
     const share = workflow?.total ? ` of ${workflow.total} (${((100 * step) / workflow.total).toFixed(1)} %)` : '';
     const figures = figuresOf(workflow, commit, live, step);
-    lines.push(`  phase ${phase}, step ${step}${share}${figures ? `, ${figures}` : ''}`);
+    const computed = computedWith(live?.precision ? live : workflow);
+    lines.push(`  phase ${phase}, step ${step}${share}${figures ? `, ${figures}` : ''}${computed}`);
   }
   const reported = live?.figures && Object.keys(live.figures).length > 0 ? live : commit?.metrics;
   // A process that has just begun knows nothing yet of what is made at some steps alone.
@@ -60,6 +61,11 @@ function notUsed({ members, orMore, of, reasons }: NonNullable<Status['skipped']
   const count = `${members}${orMore ? ' or more' : ''}${of === undefined ? '' : ` of ${of}`}`;
   const each = reasons.map(({ reason, members, example }) => `${members} ${reason}${example && ` (${example})`}`);
   return `not used: ${count} members of the data: ${each.join('; ')}`;
+}
+
+/** What its steps are computed with, which may have been measured: ", in bf16 with XLA". */
+function computedWith(of: { readonly precision?: unknown; readonly xla?: unknown } | null): string {
+  return of?.precision ? `, in ${String(of.precision)}${of.xla === 'on' ? ' with XLA' : ''}` : '';
 }
 
 /** What a phase that stands still goes on with. */

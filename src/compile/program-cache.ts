@@ -69,12 +69,14 @@ export class ProgramCache {
   }
 
   /**
-   * The place of a program, which from here on is the one that XLA compiles for in this process.
+   * The place of a program, which from here on is the one that XLA compiles for in this process. Null where it can't be
+   * told what a program depends on.
    *
    * @param made what the program follows from, as JSON
    */
-  slot(made: object): CacheSlot {
-    this.#machine ??= machineKey(this.#env);
+  slot(made: object): CacheSlot | null {
+    this.#machine ??= quietly(() => machineKey(this.#env));
+    if (this.#machine === null) return null;
     const file = join(this.#folder, `${hashJson({ machine: this.#machine, made })}.program`);
     const trial = `${file}.trial`;
     let kept = -1;
@@ -120,7 +122,7 @@ export class ProgramCache {
   }
 
   #empty(): void {
-    rmSync(this.#ours, { recursive: true, force: true });
+    quietly(() => rmSync(this.#ours, { recursive: true, force: true }));
     quietly(() => mkdirSync(this.#ours, { recursive: true }));
   }
 

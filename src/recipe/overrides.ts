@@ -11,7 +11,7 @@ export const overridesSchema = z.strictObject({
   learningRate: positive.optional(),
   weightDecay: z.number().min(0).optional(),
   clipNorm: positive.optional(),
-  precision: z.enum(['f32', 'bf16']).optional(),
+  precision: recipeSchema.shape.precision.unwrap().optional(),
   xla: recipeSchema.shape.xla,
   accumulate: z.int().positive().optional(),
   remat: z.enum(['none', 'blocks']).optional(),

@@ -300,9 +300,12 @@ export const recipeSchema = z.strictObject({
     .default(0)
     .describe('Of initial weights, order of data and everything else that is drawn.'),
   precision: z
-    .enum(['f32', 'bf16'])
+    .enum(['f32', 'bf16', 'auto'])
+    // Recipes of before are what they were, so it can't be auto.
     .default('f32')
-    .describe('Numbers that matrices are multiplied in. bf16 is quicker on CPUs and GPUs that have it.'),
+    .describe(
+      'Numbers that matrices are multiplied in. bf16 is quicker on CPUs and GPUs that have it. auto: whichever is quicker, measured once before the first step of a phase.',
+    ),
   // Without a default, so that recipes of before are what they were.
   xla: z
     .enum(['off', 'on', 'auto'])

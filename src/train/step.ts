@@ -145,6 +145,7 @@ export function createTrainer(
   const phase = phaseState(settings);
   const accumulates = settings.accumulate > 1;
   const { precision, xla } = settings;
+  if (precision === undefined) throw new Error('a step is compiled before its precision was chosen');
   const slot = cache?.slot({ settings, graph: graphOf(settings, updates), ...options }) ?? null;
   const program = compile(stepDefinition(settings, updates), { ...options, precision, xla: xla === 'on', slot });
   if (accumulates) {

@@ -43,7 +43,7 @@ export interface TrainJob {
   readonly checkpointEvery: number | 'auto';
   /** Under auto, where the shard is cut; absent: that too is found out, and it ends at the first such step. */
   readonly shardSteps?: number;
-  /** Hash of the program that was measured when the phase began, where that decided on XLA. */
+  /** Hash of the program that was measured when the phase began, where that decided on precision or XLA. */
   readonly measured?: string;
   /** Each snapshot gets a folder of its own below this one; the worker deletes it after the upload. */
   readonly snapshotFolder: string;

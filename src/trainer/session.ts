@@ -249,8 +249,8 @@ function checkProgram(held: Held, { measured, settings }: TrainJob, { note }: Tr
   if (held.checked || measured === undefined || measured === hash) return;
   held.checked = true;
   note(
-    `XLA stays ${settings.xla ?? 'off'} as the phase began, though the step is no longer the program that was ` +
-      `measured then (${measured.slice(0, 12)}, now ${hash.slice(0, 12)})`,
+    `it stays in ${settings.precision} with XLA ${settings.xla ?? 'off'} as the phase began, though the step is no ` +
+      `longer the program that was measured then (${measured.slice(0, 12)}, now ${hash.slice(0, 12)})`,
   );
 }
 

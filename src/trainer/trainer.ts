@@ -17,8 +17,8 @@ import { TrainingSession } from './session.ts';
  * time, and takes what it reports; it never touches checkpoints in the bucket. It ends with its worker.
  */
 
-const send = (message: FromTrainer, sent: () => void = () => {}) => {
-  if (process.connected) process.send!(message, sent);
+const send = (message: FromTrainer) => {
+  if (process.connected) process.send!(message);
 };
 
 // Without its worker nobody would take the result: a trainer never outlives it by more than the step in progress.
@@ -59,10 +59,7 @@ async function run(id: number, job: TrainerJob): Promise<void> {
       const { message, stack } = error as Error;
       console.error(stack);
       const code = /ResourceExhausted|OOM|out of memory/i.test(message) ? 'DeviceMissing' : 'TrainerCrashed';
-      send({ type: 'failed', id, code, message: message.split('\n')[0]!, details: {} }, () => {
-        // Nobody knows what is left of a library that failed for no reason that we know: the next job has a new one.
-        if (code === 'TrainerCrashed') process.exit(1);
-      });
+      send({ type: 'failed', id, code, message: message.split('\n')[0]!, details: {} });
     }
   }
 }

@@ -11,6 +11,8 @@ export interface BenchOptions {
   readonly json: string | undefined;
   /** A Python that has the packages of requirements.txt. */
   readonly peer: string | undefined;
+  /** A Python that has the packages of requirements-profile.txt: steps are profiled, and not timed. */
+  readonly profile: string | undefined;
   readonly turns: number;
   /** Run what has never run on a GPU: on one, or dry, on the CPU. */
   readonly gpu: 'off' | 'on' | 'dry';
@@ -45,6 +47,10 @@ export function parseArguments(args: readonly string[], exit?: () => never): Ben
       'compare steps with PyTorch, in turns; a Python with test/bench/requirements.txt installed',
     )
     .option(
+      '--profile <python>',
+      'show where the time of steps goes, by kind of op; a Python with test/bench/requirements-profile.txt installed',
+    )
+    .option(
       '--gpu',
       `everything that has never run on a GPU, unattended, into one JSON file (--json, by default ${defaultFile})`,
     )
@@ -69,6 +75,6 @@ Other work on the machine moves every figure, and ratios too: measure on a quiet
   const options = command
     .parse([...args], { from: 'user' })
     .opts<Partial<BenchOptions> & { gpu?: boolean; gpuDry?: boolean }>();
-  const { only = '', runs, json, peer, turns = 10, gpu, gpuDry } = options;
-  return { only, runs, json, peer, turns, gpu: gpuDry ? 'dry' : gpu ? 'on' : 'off' };
+  const { only = '', runs, json, peer, profile, turns = 10, gpu, gpuDry } = options;
+  return { only, runs, json, peer, profile, turns, gpu: gpuDry ? 'dry' : gpu ? 'on' : 'off' };
 }

@@ -1,5 +1,5 @@
 import { join } from 'node:path';
-import { worthwhile } from '../../activities/settle-xla.ts';
+import { worthwhile } from '../../activities/measure-both.ts';
 import { hashFile } from '../../src/runtime/hash.ts';
 import type { GpuContext } from './gpu.ts';
 import { kindNames } from './gpu-kinds.ts';

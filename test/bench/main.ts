@@ -9,6 +9,7 @@ import { busyWarning, describeMachine, machineLine } from './machine.ts';
 import { measureMatmulPeak } from './matmul.ts';
 import { allNames, anyWanted } from './names.ts';
 import { requirePeer } from './peer-turns.ts';
+import { profileSteps } from './profile.ts';
 import type { BenchRecord, Report } from './record.ts';
 import { benchSelections } from './selection.ts';
 import { benchServices } from './services.ts';
@@ -42,6 +43,7 @@ async function measure(): Promise<void> {
   const machine = await describeMachine();
   described = machineLine(machine);
   out.write(`${busyWarning(machine)}${heading()}\n`);
+  if (options.profile !== undefined) return profileSteps(options, (text) => void out.write(text));
   if (anyWanted(options.only, 'step') || anyWanted(options.only, 'matmul')) {
     const peak = await measureMatmulPeak(10, report);
     described = machineLine(machine, peak.tensorflow);

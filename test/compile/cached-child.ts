@@ -15,7 +15,7 @@ const cache = folder ? ProgramCache.open(folder) : null;
 let found = false;
 const watched = cache && {
   slot(made: object) {
-    const slot = cache.slot(made);
+    const slot = cache.slot(made)!;
     const find = () => {
       const program = slot.find();
       found = program !== null;

@@ -75,25 +75,25 @@ describe('the cache of programs', () => {
 
   it('has another place for another step, other variables, and another machine', () => {
     const cache = open();
-    cache.slot({ precision: 'f32' }).keep(program);
-    expect(cache.slot({ precision: 'bf16' }).find()).toBe(null);
-    expect(open({ TF_NUM_INTRAOP_THREADS: '3' }).slot({ precision: 'f32' }).find()).toBe(null);
-    expect(open({ HOME: '/other' }).slot({ precision: 'f32' }).find()?.nodes).toBe(3);
+    cache.slot({ precision: 'f32' })!.keep(program);
+    expect(cache.slot({ precision: 'bf16' })!.find()).toBe(null);
+    expect(open({ TF_NUM_INTRAOP_THREADS: '3' }).slot({ precision: 'f32' })!.find()).toBe(null);
+    expect(open({ HOME: '/other' }).slot({ precision: 'f32' })!.find()?.nodes).toBe(3);
     expect(machineKey({ ONEDNN_MAX_CPU_ISA: 'AVX2' })).not.toBe(machineKey({}));
   });
 
   it('is passed over from the third start on that ended before a step, and forgets what failed', () => {
     const cache = open();
-    const start = () => cache.slot({}).find();
-    cache.slot({}).keep(program);
+    const start = () => cache.slot({})!.find();
+    cache.slot({})!.keep(program);
     expect([start()?.nodes, start()?.nodes, start(), start()]).toEqual([3, 3, null, null]);
-    cache.slot({}).keep(program);
+    cache.slot({})!.keep(program);
     for (let i = 0; i < 5; i++) {
-      const slot = cache.slot({});
+      const slot = cache.slot({})!;
       expect(slot.find()?.nodes).toBe(3);
       slot.proven();
     }
-    cache.slot({}).drop();
+    cache.slot({})!.drop();
     expect(start()).toBe(null);
   });
 
@@ -109,7 +109,7 @@ describe('the cache of programs', () => {
     sparse('old', 0.5, 300);
     sparse('older', 0.2, 400);
     sparse('new', 0.7, 100);
-    cache.slot({}).keep(program);
+    cache.slot({})!.keep(program);
     expect(entries()).toHaveLength(2);
     expect(existsSync(join(folder, 'new.program'))).toBe(true);
   });

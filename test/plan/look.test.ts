@@ -247,7 +247,8 @@ describe('a recipe that is held against the bucket', () => {
       r.model.text.length = 24;
     });
     const [slow] = await look((r) => ({ ...r, precision: 'bf16' }), { memory: { kind: 'cpu', bytes: 64e9 } });
-    const said = 'precision is "bf16", and this CPU does not compute in bfloat16: "precision": "f32" is faster here';
+    const said =
+      'precision is "bf16", and this CPU does not compute in bfloat16: "precision": "auto" takes what is faster';
     expect(slow.notes).toEqual(cpuHasBfloat16() === false ? [said] : []);
     expect(notes).toEqual([
       'phase pretrain: a batch of 48 holds each of its 12 examples 4.0 times',
