@@ -6,6 +6,9 @@ import type { Recipe } from '../recipe/schema.ts';
 import { type DataFacts, phaseSettings, writtenModel } from '../recipe/settings.ts';
 import { cuts } from '../recipe/shards.ts';
 import { phaseSpans } from '../recipe/spans.ts';
+import { PhaseSteps } from '../recipe/steps.ts';
+import { type LossChunks, lossChunks } from '../train/chunks.ts';
+import { type MemoryPlan, memoryPlan } from '../train/memory-plan.ts';
 import { phaseState } from '../train/phase-state.ts';
 import { workloadOf } from '../train/workload.ts';
 import { type CurationEstimate, curationEstimate } from './curation-estimate.ts';
@@ -32,9 +35,14 @@ export interface PhaseEstimate {
   /** In the bucket: while it trains at most, and what stays when it has ended. */
   readonly mostBytes: number;
   readonly keptBytes: number;
-  /** At the peak of a step: of a GPU, and of the trainer's process where the CPU trains. */
+  /** Of a GPU at the peak of a step, of the trainer's process beside it, and of the process where the CPU trains. */
   readonly gpuBytes: number;
+  readonly hostBytes: number;
   readonly processBytes: number;
+  /** What these are made of. */
+  readonly memory: MemoryPlan;
+  /** How the losses of the largest batch are cut, so that they fit. */
+  readonly chunks: readonly LossChunks[];
   /** Floating-point operations of the whole phase. */
   readonly flops: number;
   /** At the speed that was asked for; null without one. */
@@ -60,7 +68,10 @@ export function estimate(recipe: Recipe, facts: DataFacts | null, speed: Speed |
       if (!writtenModel(recipe, phase)) return [];
       const settings = phaseSettings(recipe, phase, facts ?? { examples: 0, vocabulary: null });
       const { parameters, pieces } = phaseState(settings);
-      const { gpuBytes, processBytes, flopsPerExample } = workloadOf(settings);
+      const { flopsPerExample } = workloadOf(settings);
+      const memory = memoryPlan(settings, facts ? facts.examples : undefined);
+      const { gpuBytes, hostBytes, processBytes } = memory;
+      const largest = Math.max(...new PhaseSteps(settings.batches).shapes().map(({ count }) => count));
       const [rows, width] = pieces[tokenTable]!.shape as [number, number];
       // All of the state in f32, and the token table whole; headers are a few kilobytes.
       const bytesPerCheckpoint = 4 * (total(Object.values(pieces)) + (fullVocabulary - rows) * width);
@@ -90,7 +101,10 @@ export function estimate(recipe: Recipe, facts: DataFacts | null, speed: Speed |
         mostBytes: most * bytesPerCheckpoint,
         keptBytes: Math.min(kept, most) * bytesPerCheckpoint,
         gpuBytes,
+        hostBytes,
         processBytes,
+        memory,
+        chunks: lossChunks(settings, largest),
         flops,
         seconds: speed && all / speed.flops,
         curation,

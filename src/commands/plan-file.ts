@@ -6,6 +6,7 @@ import type { DeviceMemory } from '../runtime/device-memory.ts';
 import { RunnerError } from '../runtime/errors.ts';
 import type { ObjectStore } from '../storage/object-store.ts';
 import { type Estimate, estimate, type PhaseEstimate } from './estimate.ts';
+import { memoryLines, size } from './format-memory.ts';
 import { duration } from './format-status.ts';
 import { readSpeed, type Speed } from './speed.ts';
 
@@ -85,7 +86,7 @@ function format(
       shards === null || checkpoints === null
         ? '    shards and checkpoints as often as the first steps tell'
         : `    ${shards} shards, at most ${checkpoints} checkpoints`,
-      memory(phase, device),
+      ...memoryLines(phase, device),
       `    ${operations(phase.flops)} floating-point operations${seconds === null ? '' : `, about ${duration(seconds)}`}`,
       ...curationLines(phase.curation),
       `    in the bucket at most ${size(mostBytes)} while it trains, ${size(keptBytes)} when it has ended`,
@@ -132,13 +133,6 @@ function scoringLine(flops: number, stored: number | null): string {
   return `${operations(flops)} operations of the teacher${stored ? `, once, and ${size(stored)} of embeddings in the bucket` : ''}`;
 }
 
-function memory({ gpuBytes, processBytes, curation }: PhaseEstimate, device: DeviceMemory | null): string {
-  const beside = curation ? ', without the candidates that are chosen from' : '';
-  const here = device ? `, of ${size(device.bytes)}${device.kind === 'gpu' ? ' of the GPU' : ''}` : '';
-  return `    about ${size(device?.kind === 'gpu' ? gpuBytes : processBytes)} of memory at the peak of a step${here}${beside}`;
-}
-
 /** 3.2e17, as papers say it. */
 const operations = (flops: number) => flops.toExponential(1).replace('e+', 'e');
 const count = (value: number) => value.toLocaleString('en-US');
-const size = (bytes: number) => (bytes >= 1e9 ? `${(bytes / 1e9).toFixed(2)} GB` : `${(bytes / 1e6).toFixed(1)} MB`);

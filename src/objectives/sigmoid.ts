@@ -1,91 +1,141 @@
 import type { Tensor } from '@tensorflow/tfjs';
 import { float32MatMul } from '../compile/ops/float32-matmul.ts';
-import { l2Normalise } from '../compile/ops/l2-normalise.ts';
+import { l2Normalise, throughUnitRows, unitRows } from '../compile/ops/l2-normalise.ts';
 import { notBefore } from '../compile/ops/not-before.ts';
 import { rangeOp } from '../compile/ops/range.ts';
 import { type Parameters, parameter } from '../model/layers.ts';
 import { tf } from '../runtime/tensorflow.ts';
 import type { Objective } from './objective.ts';
 
-// Letters: B pairs of a batch, C images of a chunk, E width of an embedding.
+// Letters: B pairs of a batch, E width of an embedding; of a tile C images and K texts.
 
-/** Logits of a chunk: 67 MB of each array of them. At the paper's batch of 32,768 that is 512 images at a time. */
-const chunkLogits = 2 ** 24;
-
-/** How many images of a batch meet all of its texts at a time. */
-export const sigmoidChunk = (batch: number): number => Math.max(1, Math.min(batch, Math.floor(chunkLogits / batch)));
+/** Images and texts of a tile: 17 MB of each array of logits. */
+export const tileSide = 2048;
+/** A batch up to this is one tile: 67 MB of each. */
+const largestWhole = 4096;
 
 /**
  * The sigmoid loss of a batch of B pairs: (B, E) image and (B, E) text features, not normalised, -> scalar.
  * -(1/B) sum_i sum_j log sigmoid(y_ij (exp(logit_scale) z_i . z_j + logit_bias)): summed over texts, averaged
  * over images (arXiv 2303.15343, Algorithm 1; big_vision `trainers/proj/image_text/siglip.py`).
+ *
+ * -log sigmoid(y l) = softplus(-y l) stays exact where the sigmoid is near one, and is never below zero.
+ *
+ * Loss and gradient come of one pass, since the gradient of a scalar only has to be scaled later: three matmuls in all. A
+ * batch that is larger than a tile is computed a tile at a time. Both ways are the same but for rounding; small batches
+ * keep the one that runs of before began with.
+ *
+ * @param side images, and texts, of a tile
  */
 export function sigmoidLoss(
   p: Parameters,
   images_BE: Tensor,
   texts_BE: Tensor,
-  chunk = sigmoidChunk(images_BE.shape[0]!),
+  side = images_BE.shape[0]! <= largestWhole ? largestWhole : tileSide,
 ): Tensor {
-  const temperature = parameter(p, 'logit_scale').exp();
-  return pairLoss(l2Normalise(images_BE), l2Normalise(texts_BE), temperature, parameter(p, 'logit_bias'), chunk);
+  const head = [parameter(p, 'logit_scale').exp(), parameter(p, 'logit_bias')] as const;
+  if (images_BE.shape[0]! > side) return tiledLoss(images_BE, texts_BE, ...head, side);
+  return wholeLoss(l2Normalise(images_BE), l2Normalise(texts_BE), ...head);
 }
 
-/**
- * (1/B) sum_ij softplus(-y_ij (t z_i . z_j + b)), of which no more than `chunk` rows exist at a time. Loss and gradient
- * come of one pass, since the gradient of a scalar only has to be scaled later: three matmuls in all, and neither logits
- * nor labels of the whole batch. -log sigmoid(y l) = softplus(-y l) stays exact where the sigmoid is near one, and is
- * never below zero.
- *
- * @param temperature_1 exp(logit_scale), (1)
- * @param bias_1 (1)
- */
-function pairLoss(images_BE: Tensor, texts_BE: Tensor, temperature_1: Tensor, bias_1: Tensor, chunk: number): Tensor {
-  const [batch, width] = images_BE.shape as [number, number];
+/** Of unit rows, with all logits at once. `temperature_1` is exp(logit_scale), (1), and so is the bias. */
+function wholeLoss(images_BE: Tensor, texts_BE: Tensor, temperature_1: Tensor, bias_1: Tensor): Tensor {
+  const batch = images_BE.shape[0]!;
   const op = tf.customGrad((...args: unknown[]) => {
     const [images, texts, temperature, bias, save] = args as [Tensor, Tensor, Tensor, Tensor, (t: Tensor[]) => void];
-    // As inputs of the loop over a chunk, which is then one function for all chunks, and has no table of labels in it.
-    const columns_1B = notBefore(rangeOp(batch, 1, 'float32').reshape([1, batch]), images);
-    // What every element of the gradients has: of a cosine's, d loss / d l times the temperature.
-    const factor = temperature.div(batch);
-    const dImages: Tensor[] = [];
-    let dTexts: Tensor | null = null;
-    let losses_B: Tensor | null = null;
-    let slopes_B: Tensor | null = null;
-    for (let first = 0; first < batch; first += chunk) {
-      const count = Math.min(chunk, batch - first);
-      const slice_CE = images.slice([first, 0], [count, width]);
-      // One chunk after another: side by side they would all be in memory.
-      const own_CE = dTexts === null ? slice_CE : notBefore(slice_CE, dTexts);
-      const rows_C1 = notBefore(rangeOp(count, 1, 'float32').add(first).reshape([count, 1]), own_CE);
-      // 1 for a text of another picture and -1 for its own, without a table of labels.
-      const signs_CB = tf
-        .scalar(1)
-        .sub(tf.scalar(2).mul(tf.maximum(tf.scalar(1).sub(rows_C1.sub(columns_1B).abs()), 0)));
-      const logits_CB = float32MatMul(own_CE, texts, false, true).mul(temperature).add(bias).mul(signs_CB);
-      // Columns first: XLA adds one element after another, and only columns side by side.
-      losses_B = plus(losses_B, logits_CB.softplus().sum(0));
-      const d_CB = logits_CB.sigmoid().mul(signs_CB).mul(factor) as Tensor;
-      slopes_B = plus(slopes_B, d_CB.sum(0));
-      dImages.push(tf.matMul(d_CB, texts));
-      dTexts = plus(dTexts, tf.matMul(d_CB, own_CE, true, false));
-    }
-    const dImages_BE = tf.concat(dImages);
-    save([dImages_BE, dTexts!, images.mul(dImages_BE).sum(0).sum().div(temperature), slopes_B!.sum().div(temperature)]);
-    const gradFunc = (dy: Tensor, saved: Tensor[]) => {
-      const [dz, dt, dTemperature, dBias] = saved as [Tensor, Tensor, Tensor, Tensor];
-      return [
-        dz.mul(dy),
-        dt.mul(dy),
-        dTemperature.mul(dy).reshape(temperature_1.shape),
-        dBias.mul(dy).reshape(bias_1.shape),
-      ];
-    };
-    return { value: losses_B!.sum().div(batch) as Tensor, gradFunc };
+    const tile = tileOf(images, texts, { temperature, bias, batch, diagonal: true });
+    const dImages = tf.matMul(tile.d_CK, texts);
+    const dTexts = tf.matMul(tile.d_CK, images, true, false);
+    const dTemperature = images.mul(dImages).sum(0).sum().div(temperature);
+    save([dImages, dTexts, dTemperature, tile.slopes_K.sum().div(temperature)]);
+    return { value: tile.losses_K.sum().div(batch) as Tensor, gradFunc: times };
   });
   return op(images_BE, texts_BE, temperature_1, bias_1);
 }
 
-const plus = (sum: Tensor | null, term: Tensor): Tensor => (sum === null ? term : sum.add(term));
+/**
+ * Of rows of any length, a tile after another: neither logits nor labels of the whole batch exist, nor its gradients before
+ * they have gone through the normalisation. Tiles are square, so that what is added up over them is as small as can be:
+ * rows of all texts would be read and written once for every few images.
+ */
+function tiledLoss(images_BE: Tensor, texts_BE: Tensor, temperature_1: Tensor, bias_1: Tensor, side: number): Tensor {
+  const batch = images_BE.shape[0]!;
+  const starts = Array.from({ length: Math.ceil(batch / side) }, (_, i) => i * side);
+  const rowsAt = (all: Tensor, first: number): Tensor =>
+    all.slice([first, 0], [Math.min(side, batch - first), all.shape[1]!]);
+  const op = tf.customGrad((...args: unknown[]) => {
+    const [images, texts, temperature, bias, save] = args as [Tensor, Tensor, Tensor, Tensor, (t: Tensor[]) => void];
+    const textsAt = new Map(starts.map((first) => [first, unitRows(rowsAt(texts, first))]));
+    const [losses, slopes, dUnitTexts]: [Sums, Sums, Sums] = [new Map(), new Map(), new Map()];
+    const dImages: Tensor[] = [];
+    const along: Tensor[] = [];
+    let last: Tensor | null = null;
+    for (const first of starts) {
+      // One tile after another: side by side they would all be in memory.
+      const turn = (rows: Tensor): Tensor => (last === null ? rows : notBefore(rows, last));
+      const own = unitRows(turn(rowsAt(images, first)));
+      const dOwn: Sums = new Map();
+      for (const column of starts) {
+        const own_CE = turn(own.z);
+        const texts_KE = textsAt.get(column)!.z;
+        const tile = tileOf(own_CE, texts_KE, { temperature, bias, batch, diagonal: first === column });
+        plus(losses, column, tile.losses_K);
+        plus(slopes, column, tile.slopes_K);
+        plus(dOwn, first, tf.matMul(tile.d_CK, texts_KE));
+        last = plus(dUnitTexts, column, tf.matMul(tile.d_CK, own_CE, true, false));
+      }
+      const dz_CE = dOwn.get(first)!;
+      along.push(own.z.mul(dz_CE).sum(0).sum().reshape([1]));
+      dImages.push(throughUnitRows(own, dz_CE));
+    }
+    const dTexts = starts.map((first) => throughUnitRows(textsAt.get(first)!, dUnitTexts.get(first)!));
+    const total = (sums: Iterable<Tensor>) => tf.concat([...sums]).sum();
+    const dBias = total(slopes.values()).div(temperature);
+    save([tf.concat(dImages), tf.concat(dTexts), total(along).div(temperature), dBias]);
+    return { value: total(losses.values()).div(batch) as Tensor, gradFunc: times };
+  });
+  return op(images_BE, texts_BE, temperature_1, bias_1);
+}
+
+/** What was saved are the gradients: of rows, and of two (1). */
+function times(dy: Tensor, [dImages, dTexts, dTemperature, dBias]: Tensor[]): Tensor[] {
+  return [dImages!.mul(dy), dTexts!.mul(dy), dTemperature!.mul(dy).reshape([1]), dBias!.mul(dy).reshape([1])];
+}
+
+/** Sums of losses by text, and the slope of each logit, as it enters gradients of cosines: with their temperature. */
+function tileOf(
+  images_CE: Tensor,
+  texts_KE: Tensor,
+  of: { readonly temperature: Tensor; readonly bias: Tensor; readonly batch: number; readonly diagonal: boolean },
+) {
+  const { temperature, bias, batch, diagonal } = of;
+  const factor = temperature.div(batch);
+  const logits_CK = float32MatMul(images_CE, texts_KE, false, true).mul(temperature).add(bias) as Tensor;
+  // -y of each pair: 1 for a text of another picture and -1 for its own, which only tiles on the diagonal have.
+  const signs_CK = diagonal ? signsOf(logits_CK, images_CE) : null;
+  const signed_CK = signs_CK ? logits_CK.mul(signs_CK) : logits_CK;
+  const sigmoid_CK = signed_CK.sigmoid();
+  const d_CK = (signs_CK ? sigmoid_CK.mul(signs_CK) : sigmoid_CK).mul(factor) as Tensor;
+  // Columns first: XLA adds one element after another, and only columns side by side.
+  return { losses_K: signed_CK.softplus().sum(0) as Tensor, slopes_K: d_CK.sum(0) as Tensor, d_CK };
+}
+
+/** Without a table of labels. Its numbers are inputs of the loop over a tile, which has no constant as large then. */
+function signsOf(logits_CK: Tensor, from: Tensor): Tensor {
+  const [count, columns] = logits_CK.shape as [number, number];
+  const columns_1K = notBefore(rangeOp(columns, 1, 'float32').reshape([1, columns]), from);
+  const rows_C1 = notBefore(rangeOp(count, 1, 'float32').reshape([count, 1]), from);
+  return tf.scalar(1).sub(tf.scalar(2).mul(tf.maximum(tf.scalar(1).sub(rows_C1.sub(columns_1K).abs()), 0))) as Tensor;
+}
+
+/** Sums by the first text of a tile, in that order. */
+type Sums = Map<number, Tensor>;
+
+function plus(sums: Sums, at: number, term: Tensor): Tensor {
+  const sum = sums.get(at)?.add(term) ?? term;
+  sums.set(at, sum);
+  return sum;
+}
 
 /** The sigmoid loss as an objective; its parameters are among those of the towers. */
 export const sigmoid: Objective<{ readonly weight: number }> = {

@@ -12,7 +12,7 @@ import { type DataFacts, dataOf, writtenModel } from '../recipe/settings.ts';
 import type { DeviceMemory } from '../runtime/device-memory.ts';
 import { isRunnerError, RunnerError } from '../runtime/errors.ts';
 import type { ObjectStore } from '../storage/object-store.ts';
-import { memoryProblems } from '../train/fits.ts';
+import { compileProblems, memoryProblems } from '../train/fits.ts';
 import { brokenProblems } from './broken.ts';
 import { type CaptionQuestion, captionNotes, captionProblems } from './captions.ts';
 import { heldModel } from './held-model.ts';
@@ -55,7 +55,7 @@ export async function lookAt(json: unknown, world: World): Promise<Looked> {
   if (!recipe) return { recipe, resolved: null, ...nothing };
   const store = (await sight.see([], async () => world.open())) ?? null;
   const found = store ? await lookInto(sight, store, recipe, world) : { ...nothing, resolved: recipe };
-  if (world.memory) await lookAtMemory(sight, store, found, world.memory);
+  await lookAtSizes(sight, store, found, world.memory ?? null);
   // Of a recipe that is wrong the sizes may be anything.
   if (sight.problems.every(({ mild }) => mild))
     sight.notes.push(...notesOf(found.resolved, found.facts, found.data, world.memory ?? null));
@@ -182,21 +182,26 @@ async function lookAtTokens(
   return { ...data.epochs, vocabulary, origins };
 }
 
-async function lookAtMemory(
+/** Whether the steps of the phases can be compiled, and fit. */
+async function lookAtSizes(
   sight: Sight,
   store: ObjectStore | null,
   { resolved: recipe, data, facts: known }: Found,
-  memory: DeviceMemory,
+  memory: DeviceMemory | null,
 ): Promise<void> {
   // Sizes are what they are whatever the data; of a recipe that is wrong itself they may be anything.
   const shaped = sight.problems.every(({ code, mild }) => code !== undefined || mild);
   const full = recipe.phases.every((phase) => writtenModel(recipe, phase)?.text.vocabulary === 'full');
   const facts = known ?? (full ? { examples: 0, vocabulary: null } : null);
-  if (!shaped || !facts || memoryProblems(recipe, facts, memory).length === 0) return;
+  if (!shaped || !facts) return;
+  const tooLarge = compileProblems(recipe, facts);
+  // Estimates get better from release to release: what has begun goes on.
+  sight.add(tooLarge.map((message) => ({ fields: ['compiles'], message, mild: true })));
+  if (!memory || tooLarge.length > 0 || memoryProblems(recipe, facts, memory).length === 0) return;
   const compact =
     !store || !data ? undefined : await sight.see([], () => recipeVocabulary(store, allCompact(recipe), data));
   const problems = memoryProblems(recipe, facts, memory, compact?.length);
-  sight.add(problems.map((message) => ({ fields: ['memory'], message })));
+  sight.add(problems.map((message) => ({ fields: ['memory'], message, mild: true })));
 }
 
 /** As it would be with compacted token tables alone. */

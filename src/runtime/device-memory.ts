@@ -7,6 +7,8 @@ import { variable } from './variables.ts';
 export interface DeviceMemory {
   readonly kind: 'gpu' | 'cpu';
   readonly bytes: number;
+  /** Of the machine round a GPU. */
+  readonly host?: number;
 }
 
 /** Memory of the first GPU that this process may use, as nvidia-smi says; null when it does not answer. */
@@ -15,13 +17,17 @@ async function gpuMemory(env: NodeJS.ProcessEnv): Promise<DeviceMemory | null> {
   const query = ['--query-gpu=memory.total', '--format=csv,noheader,nounits', ...(first ? ['-i', first] : [])];
   const answer = await promisify(execFile)('nvidia-smi', query, { timeout: 10_000 }).catch(() => null);
   const mebibytes = Number.parseInt(answer?.stdout ?? '', 10);
-  return mebibytes > 0 ? { kind: 'gpu', bytes: mebibytes * 2 ** 20 } : null;
+  return mebibytes > 0 ? { kind: 'gpu', bytes: mebibytes * 2 ** 20, host: machineMemory() } : null;
 }
 
 /** Memory of the device that trains here; of a CPU that of the machine, or of the container. */
 export async function deviceMemory(kind: 'cpu' | 'cuda', env = process.env): Promise<DeviceMemory | null> {
   if (kind === 'cuda') return gpuMemory(env);
+  return { kind: 'cpu', bytes: machineMemory() };
+}
+
+function machineMemory(): number {
   // Without a limit the constrained memory is 0, or more than there is.
   const limit = process.constrainedMemory();
-  return { kind: 'cpu', bytes: limit > 0 ? Math.min(limit, totalmem()) : totalmem() };
+  return limit > 0 ? Math.min(limit, totalmem()) : totalmem();
 }

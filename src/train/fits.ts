@@ -2,16 +2,21 @@ import type { PhaseSettings } from '../recipe/phase-settings.ts';
 import type { Recipe } from '../recipe/schema.ts';
 import { type DataFacts, phaseSettings } from '../recipe/settings.ts';
 import type { DeviceMemory } from '../runtime/device-memory.ts';
-import { workloadOf } from './workload.ts';
+import { compileProblem } from './compiles.ts';
+import { memoryPlan } from './memory-plan.ts';
 
 /** Estimates are that far off; what does not fit by more is not begun. */
 const doubt = 0.85;
 
 /** Bytes that the peak of a step takes on a device. */
 export function peakBytes(settings: PhaseSettings, { kind }: DeviceMemory): number {
-  const { gpuBytes, processBytes } = workloadOf(settings);
+  const { gpuBytes, processBytes } = memoryPlan(settings);
   return kind === 'gpu' ? gpuBytes : processBytes;
 }
+
+/** What compileProblem says of the phases of a recipe. */
+export const compileProblems = (recipe: Recipe, facts: DataFacts): string[] =>
+  recipe.phases.flatMap((phase) => compileProblem(phaseSettings(recipe, phase, facts)) ?? []);
 
 /** What memoryProblem says of the phases of a recipe. */
 export function memoryProblems(
@@ -38,11 +43,19 @@ export function memoryProblem(
   device: DeviceMemory,
   compactRows?: number | undefined,
 ): string | null {
-  if (doubt * peakBytes(settings, device) <= device.bytes) return null;
+  if (doubt * peakBytes(settings, device) <= device.bytes) return hostProblem(settings, device);
   const said = changesOf(settings, device, compactRows)
     .map(([what, changed]) => `${what} (${gigabytes(peakBytes(changed, device))})`)
     .join(', ');
   return `${needs(settings, device)}; ${said ? `what would fit: ${said}` : 'only a smaller model would fit'}`;
+}
+
+/** A GPU has a machine round it, which holds batches, graphs and snapshots. */
+function hostProblem(settings: PhaseSettings, { kind, host }: DeviceMemory): string | null {
+  if (kind !== 'gpu' || host === undefined) return null;
+  const { hostBytes } = memoryPlan(settings);
+  if (doubt * hostBytes <= host) return null;
+  return `phase ${settings.phase} needs about ${gigabytes(hostBytes)} of the machine beside its GPU, which has ${gigabytes(host)}; a smaller batch or model would need less`;
 }
 
 /** That a phase is begun though the estimate is above what there is; null where it is not. */

@@ -1,3 +1,4 @@
+import { decodedBytes } from '../data/batches/decoded-cache.ts';
 import {
   aheadBytes,
   exampleBytes,
@@ -22,10 +23,21 @@ export interface HostBytes {
   readonly disk: number;
   /** The largest array that a step is fed, or that is made of a whole batch. */
   readonly largestArray: number;
+  /** Of the memory. */
+  readonly parts: {
+    readonly loader: number;
+    readonly batches: number;
+    /** Of the whole batch, where it is embedded in micro-batches. */
+    readonly embeddings: number;
+    /** Of candidates, with what a report says of them. */
+    readonly choice: number;
+  };
 }
 
-/** Decoded pictures that are kept, those that are being decoded, the tokenizer and the thread itself: measured. */
-const loaderBytes = 600e6;
+/** The thread itself, its tokenizer, and pictures that are being decoded: measured. */
+const loaderBytes = 420e6;
+/** Side of a picture before it is cut to what is trained on, where nothing is known of it. */
+const usualPicture = 256;
 /** What a report is to know of a candidate. */
 const describedBytes = 300;
 
@@ -37,8 +49,10 @@ export function heldForTwo({ accumulate, objectives, curation }: PhaseSettings):
 /**
  * Counts what the batches of a phase take on the host: pieces that are made and made ready, those that are kept for the
  * second pass, one micro-batch put together, and the embeddings of the whole batch.
+ *
+ * @param examples of the data: of few, few decoded pictures are kept
  */
-export function hostBytes(settings: PhaseSettings): HostBytes {
+export function hostBytes(settings: PhaseSettings, examples = Number.POSITIVE_INFINITY): HostBytes {
   const { batches, accumulate, curation, objectives } = settings;
   const { batch, candidates = 0 } = batches;
   let [memory, disk, largestArray] = [0, 0, 0];
@@ -62,10 +76,13 @@ export function hostBytes(settings: PhaseSettings): HostBytes {
   // Of pictures and texts, and the gradient of each.
   const contrast = accumulate > 1 && objectives.sigmoid ? 4 * batch * side : 0;
   const choice = 2 * candidates * (side + teacher) + candidates * describedBytes;
+  const decoded = Math.min(decodedBytes, examples * 3 * Math.max(batches.resolution, usualPicture) ** 2);
+  const parts = { loader: loaderBytes + decoded, batches: memory, embeddings: contrast, choice };
   return {
-    memory: loaderBytes + memory + contrast + choice,
+    memory: parts.loader + memory + contrast + choice,
     disk: Math.max(0, disk),
     largestArray: Math.max(largestArray, (candidates || batch) * Math.max(side, teacher)),
+    parts,
   };
 }
 

@@ -30,11 +30,11 @@ function count(text: string): number {
 export function parseArguments(args: readonly string[], exit?: () => never): BenchOptions {
   const command = new Command('npm run bench --')
     .description(
-      'Measures training steps, their compilation, selection of examples, memory of large batches, data loading, checkpoints and the time to go on after a kill, on this machine.',
+      'Measures training steps, their compilation, selection of examples, memory of large batches, data loading, checkpoints, the time to go on after a kill, and what plans say of memory, on this machine.',
     )
     .option(
       '--only <prefix>',
-      'only what begins with it: step, step/s16, step/s16/bf16, trace, selection, host, loader, checkpoint, durability, resume',
+      'only what begins with it: step, step/s16, step/s16/bf16, trace, selection, host, loader, checkpoint, durability, resume, plan',
       '',
     )
     .option('--runs <n>', 'timed runs of each variant (with --peer: steps of a turn)', count)
@@ -68,6 +68,7 @@ Names and variants:
   loader/emoji                             cold, warm: images per second
   checkpoint/save, checkpoint/load         commit, restore, and the raw PUT or GET of the same bytes
   resume/emoji                             kill-9: from the kill of the worker to the next finished step
+  plan/memory                              shapes up to batch 32,768: planned against what a trainer takes
 Parts of --gpu, for --only: gpu/placement, gpu/memory, gpu/bytes, gpu/steps, gpu/large.
 Other work on the machine moves every figure, and ratios too: measure on a quiet one.`,
     );

@@ -166,7 +166,7 @@ async function large({ options, dry, record }: GpuContext): Promise<PartResult> 
     record(one);
   };
   // On a CPU the smallest of them, to see that it runs.
-  await benchLargeLosses({ ...options, only: dry ? 'patch-head/b16/f32' : '' }, report);
+  await benchLargeLosses({ ...options, only: dry ? 'patch-head/b16/f32' : '' }, null, report);
   if (!dry) await benchSelections({ ...options, only: '' }, report);
   return { records };
 }

@@ -4,10 +4,10 @@ import { collectGarbage } from '../../src/runtime/collect-garbage.ts';
 import { isRunnerError } from '../../src/runtime/errors.ts';
 import { nodeBackend, tf } from '../../src/runtime/tensorflow.ts';
 import { writeSafetensors } from '../../src/safetensors/safetensors-write.ts';
+import { memoryPlan } from '../../src/train/memory-plan.ts';
 import { phaseState } from '../../src/train/phase-state.ts';
 import { freshState } from '../../src/train/state.ts';
 import { createTrainer } from '../../src/train/step.ts';
-import { workloadOf } from '../../src/train/workload.ts';
 import { deviceBytes } from './gpu-card.ts';
 import { type KindName, kindOf } from './gpu-kinds.ts';
 import { noiseBatch } from './noise-batch.ts';
@@ -93,7 +93,7 @@ async function memory({ shape, variant, steps }: Extract<GpuJob, { part: 'memory
   trainer.step(1, batch);
   const first = await deviceBytes();
   for (let step = 2; step <= steps; step++) trainer.step(step, batch);
-  const { gpuBytes, processBytes } = workloadOf(settings);
+  const { gpuBytes, processBytes } = memoryPlan(settings);
   return { before, loaded, compiled, first, last: await deviceBytes(), planned: onGpu ? gpuBytes : processBytes };
 }
 

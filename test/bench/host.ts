@@ -21,11 +21,11 @@ const prefix = 'data/large/train';
  * What batches take of the host at the paper's size, at 256 pixels. views: a step on 32,768 pictures in micro-batches of
  * 32, with a global and eight local views of each. acid: 32,768 of a super-batch of 65,536 are chosen and trained on.
  *
- * The loader, the files and the compiled steps are the real ones; the towers are small, since a CPU would train B/16 for
- * hours on one such batch. The loader makes the first rows alone, a few times as many as it and the trainer keep in memory
- * (`rowsMade`); those after them are the same rows over and over, read from where a whole batch would lie. `rate` is that of
- * the loader, pictures made in a second; `ms` the whole step; `beyond_bytes` the peak of the process beyond what it held,
- * with all of it compiled and used once, before its first picture; `bytes` what lies on the disk at most.
+ * The loader, the files and the compiled steps are the real ones; the towers are small, with embeddings of 128 numbers, since a
+ * CPU would train B/16 for hours on one such batch. The loader makes the first rows alone (`rowsMade`), more than are kept in
+ * memory; those after them are the same rows over and over, read from where those of a whole batch would lie. The rate is that
+ * of the loader and of the first pass, pictures in a second; `ms` the whole step; `beyond_bytes` the peak of the process beyond
+ * what it held, with all compiled and used once, before its first picture.
  */
 export async function benchHost({ only }: BenchOptions, site: Site, report: Report): Promise<void> {
   const wanted = benchmarks[name].filter((variant) => isWanted(only, name, variant));

@@ -20,7 +20,7 @@ export interface LargeLossAnswer {
 }
 
 const { kind, precision, batch } = JSON.parse(process.argv[2]!) as LargeLossJob;
-const { definition, state, feeds, flops } = kind === 'contrast' ? contrast(precision, batch) : patchHead(batch);
+const { definition, state, feeds, flops } = (kind === 'contrast' ? contrast : patchHead)(precision, batch);
 // The library is loaded when it is first used.
 tf.scalar(0).dispose();
 const before = memoryOf('VmRSS');

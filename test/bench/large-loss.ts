@@ -1,6 +1,8 @@
 import type { BenchOptions } from './arguments.ts';
 import type { LargeLossAnswer, LargeLossJob } from './large-loss-process.ts';
+import type { LargeLoss } from './large-losses.ts';
 import { LineProcess } from './line-process.ts';
+import type { MatmulPeak } from './matmul.ts';
 import { benchmarks, isWanted } from './names.ts';
 import { ourProcess } from './our-process.ts';
 import type { Report } from './record.ts';
@@ -13,12 +15,17 @@ const jobs = {
   'patch-head/b16': { kind: 'patch-head', batch: 64 },
 } as const;
 
-export async function benchLargeLosses({ only, runs }: BenchOptions, report: Report): Promise<void> {
+/** Each with the share of its time that its matmuls would take at the peak, where that was measured in the same run. */
+export async function benchLargeLosses(
+  { only, runs }: BenchOptions,
+  peak: MatmulPeak | null,
+  report: Report,
+): Promise<void> {
   for (const name of Object.keys(jobs) as (keyof typeof jobs)[]) {
     for (const precision of benchmarks[name]) {
       if (!isWanted(only, name, precision)) continue;
       const job: LargeLossJob = { ...jobs[name], precision };
-      const child = await LineProcess.start<{ bytes: number; flops: number }, LargeLossAnswer>(
+      const child = await LineProcess.start<{ bytes: number; flops: LargeLoss['flops'] }, LargeLossAnswer>(
         precision,
         ...ourProcess('large-loss-process.ts', JSON.stringify(job)),
       );
@@ -28,13 +35,16 @@ export async function benchLargeLosses({ only, runs }: BenchOptions, report: Rep
         while (answers.length < 1 + (runs ?? 3)) answers.push(await child.ask('run'));
         const { min, median } = spread(answers.slice(1).map(({ ms }) => ms));
         const { bytes, flops } = child.ready;
-        const { peak, beyond } = answers.at(-1)!;
+        const { peak: most, beyond } = answers.at(-1)!;
+        const operations = flops.f32 + flops.bf16;
+        const atPeak = peak && 1000 * (flops.f32 / peak.flops.f32 + flops.bf16 / peak.flops.bf16);
         report({
           name,
           variant: precision,
           ...{ ms_min: min, ms_median: median, runs: answers.length - 1 },
-          ...{ gflop: flops / 1e9, gflops: flops / 1e6 / median },
-          ...{ peak_bytes: peak, beyond_bytes: beyond, bytes },
+          ...{ gflop: operations / 1e9, gflops: operations / 1e6 / median },
+          ...(atPeak && { peak_share: atPeak / median }),
+          ...{ peak_bytes: most, beyond_bytes: beyond, bytes },
         });
       } finally {
         await child.close();

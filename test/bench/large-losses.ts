@@ -13,14 +13,19 @@ export interface LargeLoss {
   readonly definition: ProgramDefinition;
   readonly state: Values;
   readonly feeds: Values;
-  readonly flops: number;
+  /** Of its matmuls, by what they are computed in. */
+  readonly flops: Readonly<Record<'f32' | 'bf16', number>>;
 }
 
-/** The sigmoid loss of a whole batch of B/16, as a step in micro-batches runs it: three matmuls of (B, B, E). */
+/**
+ * The sigmoid loss of a whole batch of B/16, as a step in micro-batches runs it: three matmuls of (B, B, E), of which that of
+ * the logits is in float32 in any precision.
+ */
 export function contrast(precision: 'f32' | 'bf16', batch: number): LargeLoss {
   const settings = contrastSettings(precision, batch);
   const { contrast } = accumulatedSignatures(settings, phaseState(settings), { count: batch, length: null });
   const width = contrast!.feeds.images!.shape[1]!;
+  const matmul = 2 * batch ** 2 * width;
   const head = ['logit_scale', 'logit_bias'];
   const scalar = { shape: [1], dtype: 'float32' } as const;
   const state = Object.fromEntries(head.flatMap((name) => [name, microSum(name)]).map((name) => [name, scalar]));
@@ -30,12 +35,12 @@ export function contrast(precision: 'f32' | 'bf16', batch: number): LargeLoss {
     definition: { state, signatures: { loss: contrast! } },
     state: { logit_scale: Float32Array.of(Math.log(10)), logit_bias: Float32Array.of(-10) },
     feeds: { images, texts: images.slice() },
-    flops: 3 * 2 * batch ** 2 * width,
+    flops: precision === 'f32' ? { f32: 3 * matmul, bf16: 0 } : { f32: matmul, bf16: 2 * matmul },
   };
 }
 
 /** Masked prediction of B/16 at 256 pixels from the features of the towers on: 256 patches of an image, half of them masked. */
-export function patchHead(images: number): LargeLoss {
+export function patchHead(precision: 'f32' | 'bf16', images: number): LargeLoss {
   const [patches, masked, width] = [256, 128, 768];
   const size = { hidden: 2048, bottleneck: 256, prototypes: 32_768 };
   const settings = { ...size, weight: 1, studentTemperature: 0.1, teacherTemperature: 0.04, centerMomentum: 0.9 };
@@ -90,6 +95,6 @@ export function patchHead(images: number): LargeLoss {
       teacher: unitVectors(images * patches, width, 'teacher'),
       targets: Int32Array.from({ length: images * masked }, (_, i) => 2 * (i % masked)),
     },
-    flops: 2 * row * images * (3 * masked + patches),
+    flops: { f32: 0, bf16: 0, [precision]: 2 * row * images * (3 * masked + patches) },
   };
 }

@@ -44,12 +44,12 @@ async function measure(): Promise<void> {
   described = machineLine(machine);
   out.write(`${busyWarning(machine)}${heading()}\n`);
   if (options.profile !== undefined) return profileSteps(options, (text) => void out.write(text));
-  if (anyWanted(options.only, 'step') || anyWanted(options.only, 'matmul')) {
+  if (['step', 'matmul', 'contrast', 'patch-head'].some((beginning) => anyWanted(options.only, beginning))) {
     const peak = await measureMatmulPeak(10, report);
     described = machineLine(machine, peak.tensorflow);
     await benchSteps(options, peak, report);
+    await benchLargeLosses(options, peak, report);
   }
-  await benchLargeLosses(options, report);
   await benchTraces(options, report);
   await benchStarts(options, report);
   await benchSelections(options, report);

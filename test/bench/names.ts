@@ -1,6 +1,23 @@
 /** `-xla`: the whole step under XLA. */
 const stepVariants = ['eager', 'f32', 'bf16', 'f32-xla', 'bf16-xla'] as const;
 
+/** Phases of which each has another part of a plan large: see plan-shapes.ts. */
+export const planNames = [
+  'emoji',
+  'w256',
+  's16-accumulated',
+  's16-remat',
+  '4k',
+  '4k-whole',
+  '32k',
+  '32k-distilled',
+  'distilled',
+  'captioned',
+  'naflex',
+  'acid',
+  'acid-32k',
+] as const;
+
 /** Every benchmark with its variants, in the order in which they run. */
 export const benchmarks = {
   'matmul/square': ['f32', 'bf16'],
@@ -23,6 +40,7 @@ export const benchmarks = {
   'durability/emoji': ['without', 'with'],
   'durability/s16': ['without', 'with'],
   'resume/emoji': ['taken-up', 'kill-9'],
+  'plan/memory': planNames,
 } as const satisfies Record<string, readonly string[]>;
 
 export type BenchName = keyof typeof benchmarks;

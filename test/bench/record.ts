@@ -19,6 +19,11 @@ export interface BenchRecord {
   readonly base_bytes?: number | null;
   /** Peak resident memory beyond what was there before, which is the libraries and `bytes` of inputs. */
   readonly beyond_bytes?: number | null;
+  /** What a plan said of the peak of the whole process; and its ratio to what was measured, of both beyond the libraries. */
+  readonly planned_bytes?: number;
+  readonly planned_ratio?: number;
+  /** The peak of the process by its moments: up to the end of the first step, in later steps, and at snapshots. */
+  readonly moments?: Readonly<Record<string, number>>;
   readonly images_per_second?: number;
   readonly bytes?: number;
   readonly mb_per_second?: number;

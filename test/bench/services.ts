@@ -3,11 +3,12 @@ import { benchDurability } from './durability.ts';
 import { benchHost } from './host.ts';
 import { benchLoader } from './loader.ts';
 import { anyWanted } from './names.ts';
+import { benchPlanMemory } from './plan-memory.ts';
 import type { Report } from './record.ts';
 import { benchResume } from './resume.ts';
 import { withSite } from './site.ts';
 
-/** Enough pictures for a dozen batches; and enough for one, where only the time to go on counts. */
+/** Enough pictures for a dozen batches; and enough for one, where only the time to go on, or memory, counts. */
 const loaderConcepts = 620;
 const resumeConcepts = 64;
 
@@ -30,6 +31,9 @@ export async function benchServices(options: BenchOptions, report: Report): Prom
   }
   if (anyWanted(options.only, 'durability')) {
     await withSite({ worker: false, concepts: loaderConcepts }, (site) => benchDurability(options, site, report));
+  }
+  if (anyWanted(options.only, 'plan')) {
+    await withSite({ worker: false, concepts: resumeConcepts }, (site) => benchPlanMemory(options, site, report));
   }
   if (anyWanted(options.only, 'resume')) {
     await withSite({ worker: true, concepts: resumeConcepts }, (site) => benchResume(options, site, report));

@@ -36,8 +36,13 @@ export function row(record: BenchRecord): string {
 }
 
 function comparison(record: BenchRecord): string {
-  const { beyond_bytes: beyond, bytes } = record;
-  if (beyond) return `${gigabytes(beyond)} of memory beyond ${gigabytes(bytes)} of inputs and the libraries`;
+  const { beyond_bytes: beyond, bytes, planned_bytes: planned, planned_ratio, peak_bytes, base_bytes } = record;
+  if (planned && planned_ratio)
+    return `planned ${gigabytes(planned)}, measured ${gigabytes(peak_bytes)}: ${planned_ratio.toFixed(2)} of what it takes beyond ${gigabytes(base_bytes)} of libraries`;
+  if (beyond) {
+    const before = bytes === undefined ? 'what was held before' : `${gigabytes(bytes)} of inputs and the libraries`;
+    return `${gigabytes(beyond)} of memory beyond ${before}`;
+  }
   const { against, ratio, ratio_low: low, ratio_high: high, cpu_ratio, peak_ratio, loss_difference: loss } = record;
   if (against === undefined || ratio === undefined) return '';
   const times = (value: number) => value.toFixed(2);

@@ -1,4 +1,6 @@
 import type { Batch } from '../../src/data/batches/types.ts';
+import { collectGarbage } from '../../src/runtime/collect-garbage.ts';
+import { tf } from '../../src/runtime/tensorflow.ts';
 import { exampleFeeds } from '../../src/train/losses.ts';
 import { phaseState } from '../../src/train/phase-state.ts';
 import { freshState } from '../../src/train/state.ts';
@@ -6,10 +8,14 @@ import { createTrainer } from '../../src/train/step.ts';
 import { forgetPeak, memoryOf } from '../bench/memory.ts';
 import { type PeakShape, peakSettings } from './peak-shapes.ts';
 
-/** Prints the peak of a process that makes three steps of a phase, in bytes, from after its state was loaded. */
+/** Prints how far the peak of a process that makes three steps of a phase rises above what the libraries take, in bytes. */
 const settings = peakSettings(process.argv[2] as PeakShape);
+tf.scalar(0).dispose();
+const base = memoryOf('VmRSS')!;
 const trainer = createTrainer(settings);
-trainer.program.write(freshState(settings));
+const load = () => trainer.program.write(freshState(settings));
+load();
+collectGarbage();
 forgetPeak();
 const parts: Record<string, Uint8Array | Int32Array | Float32Array> = {};
 const feeds = exampleFeeds(settings, phaseState(settings), { count: settings.batches.batch, length: null });
@@ -22,4 +28,4 @@ for (const [name, { shape, dtype }] of Object.entries(feeds)) {
 const { images, tokens, ...rest } = parts;
 const batch: Batch = { index: 0, images: images as Uint8Array, tokens: tokens as Int32Array, parts: rest, skipped: [] };
 for (let step = 1; step <= 3; step++) trainer.step(step, batch);
-console.log(memoryOf('VmHWM'));
+console.log(memoryOf('VmHWM')! - base);

@@ -157,7 +157,11 @@ describe('a phase whose teacher has collapsed', () => {
       await handle.executeUpdate('retryPhase', { args: [{ minInformation: 0 }] });
       const { phases } = await handle.result();
       expect(phases[0]!.checkpoint).toMatchObject({ step: 200, revision: 1 });
-      expect(await events()).toEqual([failure, 'minInformation 0.01 -> 0']);
+      expect(await events()).toEqual([
+        failure,
+        'asked for: retryPhase {"minInformation":0}',
+        'minInformation 0.01 -> 0',
+      ]);
       // It trained on, collapsed as it was.
       const figures = (await readCommit(store, phases[0]!.checkpoint)).metrics.figures!;
       expect(figures['localToGlobal/teacherInformation']).toBeLessThan(0.01);

@@ -8,13 +8,16 @@ export interface DecodedExample {
   readonly metaBytes: number;
 }
 
+/** Of decoded examples that are kept. */
+export const decodedBytes = 256 * 1024 * 1024;
+
 /** Decoded examples that were used last, up to a number of bytes: a small data set is decoded once. */
 export class DecodedCache {
   readonly #limit: number;
   readonly #kept = new Map<string, DecodedExample>();
   #bytes = 0;
 
-  constructor(limit = 256 * 1024 * 1024) {
+  constructor(limit = decodedBytes) {
     this.#limit = limit;
   }
 

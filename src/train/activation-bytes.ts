@@ -1,0 +1,46 @@
+import { patchGrid } from '../model/parameters.ts';
+import type { PhaseSettings } from '../recipe/phase-settings.ts';
+import { type Pass, passesOf } from './passes.ts';
+
+/**
+ * Bytes of a token by precision, per number of the width, of the MLP, and of the scores of all heads. Kept by a layer for
+ * the backward pass: inputs and normal forms of two norms, queries, keys, values, sums; both sides of the GELU; the softmax.
+ * At work in one layer, beside what is kept: gradients of scores, or of the MLP. The first follow from the graph, the others
+ * were measured (slopes over batch, depth, heads and MLP of a tower of width 256).
+ */
+const perToken = {
+  f32: { width: 32, mlp: 8, scores: 4, crossed: 16, workScores: 16, workMlp: 18, ends: 16, pixel: 4 },
+  bf16: { width: 20, mlp: 4, scores: 2, crossed: 10, workScores: 11, workMlp: 13, ends: 10, pixel: 2 },
+} as const;
+
+/** The residual stream is float32. */
+const residual = 4;
+
+/** What the towers and the decoder keep of `count` examples for the backward pass, and what the largest layer works with. */
+export function activationBytes(settings: PhaseSettings, count: number, patches: number | null): number {
+  // What is left to measurement is tried in both.
+  const of = perToken[settings.precision === 'bf16' ? 'bf16' : 'f32'];
+  const again = settings.remat === 'blocks';
+  let kept = 0;
+  let most = 0;
+  for (const pass of passesOf(settings, patches)) {
+    const { size, sequences, length, patch, memory, trained } = pass;
+    const { width, mlp, heads, depth } = size;
+    const tokens = sequences * length;
+    const crossed = memory ? of.crossed * width + of.scores * heads * memory.length : 0;
+    const keys = memory ? of.scores * memory.length * width : 0;
+    const layer = tokens * (of.width * width + of.mlp * mlp + of.scores * heads * length + crossed) + keys;
+    const scores = of.workScores * heads * Math.max(length, memory?.length ?? 0);
+    const work = tokens * Math.max(scores, of.workMlp * mlp);
+    most = Math.max(most, work + (again || !trained ? layer : 0));
+    if (!trained) continue;
+    kept += depth * (again ? residual * tokens * width : layer);
+    kept += tokens * (of.ends * width + (patch ? of.pixel * 3 * patch ** 2 : 0) + positions(settings, pass));
+  }
+  return count * (kept + most);
+}
+
+/** Of images of any shape: the share of each stored position in each patch, twice. */
+function positions({ model }: PhaseSettings, { patch }: Pass): number {
+  return patch && model.vision.kind === 'naflex' ? 2 * 4 * patchGrid(model) ** 2 : 0;
+}

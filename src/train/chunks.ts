@@ -1,0 +1,35 @@
+import { headChunk } from '../objectives/distillation.ts';
+import { sigmoidChunk } from '../objectives/sigmoid.ts';
+import { captionTasks } from '../recipe/caption-tasks.ts';
+import type { PhaseSettings } from '../recipe/phase-settings.ts';
+import { headsOf } from './passes.ts';
+
+/** A loss whose large arrays exist for some rows at a time. */
+export interface LossChunks {
+  readonly loss: 'sigmoid' | 'captioning' | 'localToGlobal' | 'maskedPrediction';
+  /** Pairs, rows of text, or images; and how many of them at a time. */
+  readonly rows: number;
+  readonly atATime: number;
+  readonly chunks: number;
+}
+
+/**
+ * How a step of `count` examples cuts its losses: the very sizes that its graph is made with, which depend on the settings
+ * alone, so that a phase has the same bytes on every machine of a kind.
+ */
+export function lossChunks(settings: PhaseSettings, count: number): LossChunks[] {
+  const { accumulate, model, objectives } = settings;
+  const micro = count / accumulate;
+  const of = (loss: LossChunks['loss'], rows: number, atATime: number): LossChunks => ({
+    ...{ loss, rows, atATime: Math.min(rows, atATime) },
+    chunks: Math.ceil(rows / atATime),
+  });
+  const { sigmoid, captioning } = objectives;
+  return [
+    ...(sigmoid ? [of('sigmoid', count, sigmoidChunk(count))] : []),
+    ...(captioning ? [of('captioning', micro * captionTasks.length * model.text.length, captioning.chunk)] : []),
+    ...headsOf(settings).map(({ name, size, student, teacher }) =>
+      of(name, micro, headChunk(micro, student + teacher, size.prototypes)),
+    ),
+  ];
+}

@@ -1,0 +1,56 @@
+import { execFile } from 'node:child_process';
+import { rm, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { promisify } from 'node:util';
+import { collectTokenIds } from '../../src/data/example/read-examples.ts';
+import { loadTokenizer } from '../../src/data/example/tokenizer.ts';
+import { indexData } from '../../src/data/index/index-data.ts';
+import { memoryPlan } from '../../src/train/memory-plan.ts';
+import type { BenchOptions } from './arguments.ts';
+import { isWanted } from './names.ts';
+import { ourProcess } from './our-process.ts';
+import type { PlanProcessAnswer, PlanProcessJob } from './plan-process.ts';
+import { type PlanShapeName, planSettings, planShapes } from './plan-shapes.ts';
+import type { Report } from './record.ts';
+import type { Site } from './site.ts';
+import { withFolder } from './temporary-folder.ts';
+
+/**
+ * What a plan says of the memory of a trainer, and what one takes, beyond what Node and TensorFlow take by themselves: each
+ * shape in a process of its own, with real batches, steps and snapshots.
+ */
+export async function benchPlanMemory({ only }: BenchOptions, site: Site, report: Report): Promise<void> {
+  const index = await indexData(site.store, site.data.train);
+  const vocabulary = await collectTokenIds(site.store, index, loadTokenizer(), ['en']);
+  const indexFile = join(site.folder, 'plan-index.json');
+  await writeFile(indexFile, JSON.stringify(index));
+  for (const name of Object.keys(planShapes) as PlanShapeName[]) {
+    if (!isWanted(only, 'plan/memory', name)) continue;
+    const data = { train: site.data.train, examples: index.examples, vocabulary };
+    const { settings, steps } = planSettings(name, data);
+    const began = performance.now();
+    const { base, ...peaks } = await measure({ settings, indexFile, steps }, site.env);
+    const ms = performance.now() - began;
+    const { processBytes, host } = memoryPlan(settings, index.examples);
+    const peak = Math.max(...Object.values(peaks));
+    report({
+      name: 'plan/memory',
+      variant: name,
+      ...{ ms_min: ms, ms_median: ms, runs: 1 },
+      ...{ base_bytes: base, peak_bytes: peak, planned_bytes: processBytes },
+      moments: peaks,
+      planned_ratio: (processBytes - host.libraries) / (peak - base),
+    });
+  }
+}
+
+async function measure(job: Omit<PlanProcessJob, 'folder'>, env: NodeJS.ProcessEnv): Promise<PlanProcessAnswer> {
+  return withFolder(async (folder) => {
+    const file = join(folder, 'job.json');
+    await writeFile(file, JSON.stringify({ ...job, folder }));
+    const [command, args] = ourProcess('plan-process.ts', file);
+    const { stdout } = await promisify(execFile)(command, args, { env });
+    await rm(file);
+    return JSON.parse(stdout.trim().split('\n').at(-1)!);
+  });
+}

@@ -1,0 +1,69 @@
+import { execFileSync } from 'node:child_process';
+import { describe, expect, it } from 'vitest';
+import { memoryPlan } from '../../src/train/memory-plan.ts';
+import { memoryOf } from '../bench/memory.ts';
+import { planSettings } from '../bench/plan-shapes.ts';
+import { stepSettings } from '../bench/shapes.ts';
+import { peakSettings } from './peak-shapes.ts';
+
+const sum = (parts: object): number => Object.values(parts).reduce((a, b) => a + b, 0);
+const data = { train: 'train', examples: 1e6, vocabulary: Array.from({ length: 500 }, (_, id) => id) };
+
+describe('the memory of a phase', () => {
+  it('is the sum of its parts at the worst of its moments', () => {
+    const plan = memoryPlan(stepSettings('step/s16', 'f32'));
+    const { device, host, snapshot, unreturned, atWork, gpuBytes, hostBytes, processBytes, peak } = plan;
+    const state = device.parameters + device.optimiser;
+    expect(device.optimiser).toBe(2 * device.parameters);
+    expect(atWork).toBe(device.activations + device.contrast);
+    // The token table, 32,000 rows of 384 numbers, is no more than a group of other pieces.
+    expect(snapshot).toBe(64 * 2 ** 20);
+    expect(peak).toBe('step');
+    expect(processBytes).toBe(sum(host) + state + device.gradients + atWork + unreturned.step);
+    expect(gpuBytes).toBe(state + device.gradients + atWork + 0.5e9);
+    expect(hostBytes).toBe(sum(host) + snapshot);
+  });
+
+  it('has the loss of the whole batch beside activations, and with micro-batches in their place', () => {
+    const { settings } = planSettings('4k-whole', data);
+    const whole = memoryPlan(settings);
+    // Cosines of 4,096 pairs in one chunk, four times, and ten arrays of 128 numbers a pair.
+    expect(whole.device.contrast).toBe(4 * (4 * 4096 ** 2 + 10 * 128 * 4096));
+    expect(whole.atWork).toBe(whole.device.activations + whole.device.contrast);
+    const parts = memoryPlan({ ...settings, accumulate: 64 });
+    expect(parts.device.activations).toBe(whole.device.activations / 64);
+    expect(parts.atWork).toBe(parts.device.contrast);
+    // At the paper's batch and width, of a chunk 512 images with all texts.
+    const { settings: large } = planSettings('32k', data);
+    expect(memoryPlan(large).device.contrast).toBe(4 * 32_768 * (4 * 512 + 10 * 128));
+  });
+
+  it('names a teacher, the selection, and a thread where choices overlap steps', () => {
+    const { settings } = planSettings('acid', data);
+    const apart = { ...settings, curation: { ...settings.curation!, overlap: false } };
+    const overlap = memoryPlan(settings).host.selection - memoryPlan(apart).host.selection;
+    expect(overlap).toBeGreaterThan(0.13e9);
+    expect(overlap).toBeLessThan(0.24e9);
+    const { device } = memoryPlan(settings);
+    expect(device.scorer).toBe(device.parameters);
+    const { curation: _, ...plain } = settings;
+    expect(memoryPlan(plain)).toMatchObject({ host: { selection: 0 }, device: { scorer: 0 } });
+  });
+
+  // Linux alone tells a process its peak.
+  it.skipIf(memoryOf('VmHWM') === null).each(['demo', 'wide', 'all'] as const)(
+    'of %s is estimated within 15 percent of the measured peak',
+    (name) => {
+      const child = new URL('peak-child.ts', import.meta.url).pathname;
+      const stdio: ['ignore', 'pipe', 'ignore'] = ['ignore', 'pipe', 'ignore'];
+      const out = execFileSync(process.execPath, ['--import', 'tsx', child, name], { encoding: 'utf8', stdio });
+      const { device, host, atWork, unreturned } = memoryPlan(peakSettings(name));
+      const state = device.parameters + device.optimiser + device.teacher;
+      // No loader runs there, and no snapshot is taken.
+      const ratio = (host.graph + state + device.gradients + atWork + unreturned.step) / Number(out);
+      expect(ratio).toBeGreaterThan(0.85);
+      expect(ratio).toBeLessThan(1.15);
+    },
+    120_000,
+  );
+});
