@@ -5,7 +5,7 @@ import { headsOf } from './passes.ts';
 
 /** What the losses hold beyond the activations of the towers, at the peak of each. */
 export interface LossBytes {
-  /** The b x b part: logits of some images with all texts, and arrays as large as the embeddings of the batch. */
+  /** The b x b part: logits of some images with as many texts, and arrays as large as the embeddings of the batch. */
   readonly contrast: number;
   /** Logits over prototypes, of some images, and what the heads work with. */
   readonly heads: number;
@@ -29,7 +29,7 @@ export function lossBytes(settings: PhaseSettings, count: number): LossBytes {
   const at = new Map(lossChunks(settings, count).map(({ loss, atATime }) => [loss, atATime]));
   const images = at.get('sigmoid');
   const contrast =
-    images === undefined ? 0 : 4 * count * (cosineArrays * images + embeddingArrays * embeddingWidth(model));
+    images === undefined ? 0 : 4 * (cosineArrays * images ** 2 + embeddingArrays * count * embeddingWidth(model));
   const vocabulary = 4 * wordArrays * (at.get('captioning') ?? 0) * model.text.vocabulary;
   const heads = headsOf(settings).map(({ name, size, student, teacher }) => {
     const { hidden, bottleneck, prototypes } = size;
