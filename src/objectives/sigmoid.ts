@@ -14,8 +14,8 @@ export const tileSide = 2048;
 /** A batch up to this is one tile: 67 MB of each. */
 const largestWhole = 4096;
 
-/** Images, and texts, of a tile of a batch. */
-export const tileOfBatch = (batch: number): number => (batch <= largestWhole ? batch : tileSide);
+/** How many images, and texts, of a batch meet at a time. */
+export const sigmoidSide = (batch: number): number => (batch <= largestWhole ? largestWhole : tileSide);
 
 /**
  * The sigmoid loss of a batch of B pairs: (B, E) image and (B, E) text features, not normalised, -> scalar.
@@ -34,7 +34,7 @@ export function sigmoidLoss(
   p: Parameters,
   images_BE: Tensor,
   texts_BE: Tensor,
-  side = tileOfBatch(images_BE.shape[0]!),
+  side = sigmoidSide(images_BE.shape[0]!),
 ): Tensor {
   const head = [parameter(p, 'logit_scale').exp(), parameter(p, 'logit_bias')] as const;
   if (images_BE.shape[0]! > side) return tiledLoss(images_BE, texts_BE, ...head, side);

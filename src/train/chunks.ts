@@ -1,5 +1,5 @@
 import { headChunk } from '../objectives/distillation.ts';
-import { tileOfBatch } from '../objectives/sigmoid.ts';
+import { sigmoidSide } from '../objectives/sigmoid.ts';
 import { captionTasks } from '../recipe/caption-tasks.ts';
 import type { PhaseSettings } from '../recipe/phase-settings.ts';
 import { headsOf } from './passes.ts';
@@ -24,14 +24,14 @@ export function lossChunks(settings: PhaseSettings, count: number): LossChunks[]
     ...{ loss, rows, atATime: Math.min(rows, atATime) },
     chunks: Math.ceil(rows / atATime),
   });
-  // Of images and of texts.
-  const tiles = (rows: number): LossChunks => {
-    const one = of('sigmoid', rows, tileOfBatch(rows));
-    return { ...one, chunks: one.chunks ** 2 };
+  // Squares of as many images as texts.
+  const tiles = (pairs: number, side: number): LossChunks => {
+    const { atATime, chunks } = of('sigmoid', pairs, side);
+    return { loss: 'sigmoid', rows: pairs, atATime, chunks: chunks ** 2 };
   };
   const { sigmoid, captioning } = objectives;
   return [
-    ...(sigmoid ? [tiles(count)] : []),
+    ...(sigmoid ? [tiles(count, sigmoidSide(count))] : []),
     ...(captioning ? [of('captioning', micro * captionTasks.length * model.text.length, captioning.chunk)] : []),
     ...headsOf(settings).map(({ name, size, student, teacher }) =>
       of(name, micro, headChunk(micro, student + teacher, size.prototypes)),

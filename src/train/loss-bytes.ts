@@ -5,7 +5,7 @@ import { headsOf } from './passes.ts';
 
 /** What the losses hold beyond the activations of the towers, at the peak of each. */
 export interface LossBytes {
-  /** The b x b part: logits of some images with some texts, and arrays as large as the embeddings of the batch. */
+  /** The b x b part: logits of some images with as many texts, and arrays as large as the embeddings of the batch. */
   readonly contrast: number;
   /** Logits over prototypes, of some images, and what the heads work with. */
   readonly heads: number;
@@ -13,7 +13,7 @@ export interface LossBytes {
   readonly vocabulary: number;
 }
 
-/** Float32 arrays of a tile of cosines that exist at once, and of the embeddings of a batch. Measured. */
+/** Float32 arrays of a chunk of cosines that exist at once, and of the embeddings of a batch. Measured. */
 const cosineArrays = 4;
 const embeddingArrays = 10;
 /** Of the logits over prototypes, of a row of the student and of the teacher; and of the hidden layers. */
@@ -27,9 +27,9 @@ export function lossBytes(settings: PhaseSettings, count: number): LossBytes {
   const { accumulate, model } = settings;
   const micro = count / accumulate;
   const at = new Map(lossChunks(settings, count).map(({ loss, atATime }) => [loss, atATime]));
-  const side = at.get('sigmoid');
-  const embeddings = embeddingArrays * count * embeddingWidth(model);
-  const contrast = side === undefined ? 0 : 4 * (cosineArrays * side ** 2 + embeddings);
+  const images = at.get('sigmoid');
+  const contrast =
+    images === undefined ? 0 : 4 * (cosineArrays * images ** 2 + embeddingArrays * count * embeddingWidth(model));
   const vocabulary = 4 * wordArrays * (at.get('captioning') ?? 0) * model.text.vocabulary;
   const heads = headsOf(settings).map(({ name, size, student, teacher }) => {
     const { hidden, bottleneck, prototypes } = size;

@@ -33,9 +33,9 @@ describe('the memory of a phase', () => {
     const parts = memoryPlan({ ...settings, accumulate: 64 });
     expect(parts.device.activations).toBe(whole.device.activations / 64);
     expect(parts.atWork).toBe(parts.device.contrast);
-    // At the paper's batch and width, of a chunk 512 images with all texts.
+    // At the paper's batch, of a tile 2,048 images with as many texts.
     const { settings: large } = planSettings('32k', data);
-    expect(memoryPlan(large).device.contrast).toBe(4 * 32_768 * (4 * 512 + 10 * 128));
+    expect(memoryPlan(large).device.contrast).toBe(4 * (4 * 2048 ** 2 + 10 * 128 * 32_768));
   });
 
   it('names a teacher, the selection, and a thread where choices overlap steps', () => {
