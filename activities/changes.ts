@@ -3,12 +3,16 @@ import type { Change, PhasePlan, ReplanInput } from './types.ts';
 
 /** What a person changes of a phase: each setting that is named and is another now, as it was and as it is to be. */
 export function changesOf(overrides: ReplanInput['overrides'], plan: PhasePlan, before: PhaseSettings): Change[] {
-  const { precision, xla = 'auto', accumulate, remat, batches, optimizer } = before;
+  const { precision = 'auto', xla = 'auto', accumulate, remat, batches, optimizer, objectives } = before;
   const { learningRate, weightDecay, clipNorm } = optimizer;
+  const { teacherTemperature, centerMomentum } = objectives.localToGlobal ?? objectives.maskedPrediction ?? {};
+  const minInformation = plan.information?.min ?? 0;
   const { batch, checkpointEvery, shardSteps } = plan;
   const was: Required<{ [name in keyof typeof overrides]: unknown }> = {
     ...{ learningRate, weightDecay, clipNorm, precision, xla, accumulate, remat },
-    ...{ batch, data: batches.data.train, checkpointEvery, shardSteps },
+    ...{ teacherTemperature, centerMomentum, minInformation },
+    ...{ batch, data: batches.data.train, read: batches.data.read, maxBroken: batches.data.maxBroken },
+    ...{ checkpointEvery, shardSteps },
   };
   return Object.entries(overrides).flatMap(([what, to]) => {
     const from = was[what as keyof typeof was];

@@ -40,6 +40,7 @@ export async function exportModel(deps: Dependencies, input: ExportInput, attemp
       checkpointSha256: checkpoint.sha256,
       codeVersion,
       recipeHash: plan.recipeHash,
+      precision: manifest.precision ?? settings.precision,
       data: {
         train: places.join(', '),
         evaluation: evaluated,

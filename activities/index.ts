@@ -6,6 +6,7 @@ import { onDevice } from './device-time.ts';
 import { evaluate } from './evaluate.ts';
 import { exportModel } from './export-model.ts';
 import { toFailure } from './failures.ts';
+import { noteAttempt } from './left-attempts.ts';
 import { plan } from './plan.ts';
 import { planPhase } from './plan-phase.ts';
 import { pruneCheckpoints, sweep } from './prune-checkpoints.ts';
@@ -40,7 +41,7 @@ export function createActivities(deps: Dependencies): Activities {
 function activity<I, O>(deps: Dependencies, verb: Verb<I, O>): (input: I) => Promise<O> {
   return async (input) => {
     const context = Context.current();
-    const { activityId, attempt: number, workflowExecution } = context.info;
+    const { activityId, activityType, attempt: number, taskQueue, taskToken, workflowExecution } = context.info;
     let shown: Pick<PhasePlan, 'run' | 'phase'> | null = null;
     const attempt: Attempt = {
       // Random, since a run of the same name may have had the same activity before.
@@ -55,6 +56,8 @@ function activity<I, O>(deps: Dependencies, verb: Verb<I, O>): (input: I) => Pro
       },
       paused: () => context.cancellationDetails?.paused === true,
     };
+    const token = Buffer.from(taskToken).toString('base64');
+    const ended = noteAttempt(deps.scratch, attempt.id, { activity: activityType, taskQueue, token });
     try {
       return await verb(deps, input, attempt);
     } catch (error) {
@@ -62,6 +65,7 @@ function activity<I, O>(deps: Dependencies, verb: Verb<I, O>): (input: I) => Pro
       deps.log.warn(fields, 'activity failed');
       throw toFailure(error, number);
     } finally {
+      ended();
       if (shown) deps.gauges?.ended(shown);
     }
   };

@@ -10,10 +10,15 @@ const overrides: Readonly<Record<string, string>> = {
   'optimizer.weightDecay': 'weightDecay',
   'optimizer.clipNorm': 'clipNorm',
   'batches.batch': 'batch',
+  'batches.data.maxBroken': 'maxBroken',
   precision: 'precision',
   accumulate: 'accumulate',
   remat: 'remat',
   xla: 'xla',
+  'objectives.localToGlobal.teacherTemperature': 'teacherTemperature',
+  'objectives.localToGlobal.centerMomentum': 'centerMomentum',
+  'objectives.maskedPrediction.teacherTemperature': 'teacherTemperature',
+  'objectives.maskedPrediction.centerMomentum': 'centerMomentum',
 };
 /** More would not be read. */
 const mostFields = 4;
@@ -40,7 +45,8 @@ export async function otherSettings(
   if (fields.length === 0) return { said: data || 'with other settings than this run has', again: null };
   const said = fields.map(({ at, theirs, ours }) => `${at} ${brief(theirs)} where this run has ${brief(ours)}`);
   const known = fields.filter(({ at }) => overrides[at] !== undefined);
-  const again = Object.fromEntries(known.map(({ at, theirs }) => [overrides[at], theirs]));
+  // What was left to measurement is no part of settings.
+  const again = Object.fromEntries(known.map(({ at, theirs }) => [overrides[at], theirs ?? 'auto']));
   return {
     said: `${data ? `${data}, ` : ''}with ${said.slice(0, mostFields).join(', ')}${said.length > mostFields ? ' and more' : ''}`,
     again: known.length === fields.length && !data ? JSON.stringify(again) : null,

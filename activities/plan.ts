@@ -9,6 +9,7 @@ import type { DataIndex } from '../src/data/index/types.ts';
 import { parameterCount } from '../src/model/parameters.ts';
 import { type Looked, lookAt } from '../src/plan/look.ts';
 import type { Sight } from '../src/plan/sight.ts';
+import { informationBound } from '../src/recipe/information.ts';
 import { own } from '../src/recipe/own.ts';
 import { plannedPace } from '../src/recipe/pace.ts';
 import type { Phase, Recipe } from '../src/recipe/schema.ts';
@@ -111,6 +112,7 @@ async function planPhases(
       const { from, to, branches } = spans[i]!;
       const settings = phaseSettings(recipe, phase, facts);
       const index = data.of(phase);
+      const information = informationBound(settings, from.step, recipe.divergence.minInformation);
       return {
         run,
         phase: phase.name,
@@ -132,6 +134,7 @@ async function planPhases(
           curation: planCuration(recipe, phase, phase.curation, facts, borrowed, held, index.shards.length),
         }),
         // Of images of any shape the steps depend on which batches there are: none can be left out.
+        ...(information && { information }),
         leaveOut: settings.batches.naflex ? 0 : recipe.divergence.leaveOut,
       };
     }),

@@ -4,12 +4,16 @@ import { collectTokenIds } from '../src/data/example/read-examples.ts';
 import { loadTokenizer } from '../src/data/example/tokenizer.ts';
 import { indexData } from '../src/data/index/index-data.ts';
 import type { DataIndex } from '../src/data/index/types.ts';
+import { brokenProblems } from '../src/plan/broken.ts';
 import { captionProblems } from '../src/plan/captions.ts';
+import { informationBound } from '../src/recipe/information.ts';
+import { squareObjectives } from '../src/recipe/objectives.ts';
 import type { PhaseSettings } from '../src/recipe/phase-settings.ts';
 import { isWithin, placesOf } from '../src/recipe/places.ts';
+import { foreign, readSchema } from '../src/recipe/reading.ts';
 import { respan } from '../src/recipe/respan.ts';
 import { type Schedule, schedulePosition } from '../src/recipe/schedule.ts';
-import { xlaOf } from '../src/recipe/settings.ts';
+import { precisionOf, xlaOf } from '../src/recipe/settings.ts';
 import { RunnerError } from '../src/runtime/errors.ts';
 import type { ObjectStore } from '../src/storage/object-store.ts';
 import { changesOf } from './changes.ts';
@@ -28,16 +32,17 @@ export async function replan(
   const heart = beat(attempt);
   try {
     const { plan, overrides, extend } = input;
-    const { shardSteps, checkpointEvery, precision, xla, accumulate, remat, batch, data, ...rates } = overrides;
+    const { shardSteps, checkpointEvery, precision, xla, accumulate, remat, batch, data, ...others } = overrides;
+    const { read, maxBroken, teacherTemperature, centerMomentum, minInformation, ...rates } = others;
     const before = await readDocumentAs<PhaseSettings>(store, plan.settings, join(scratch, 'documents'));
-    const index = data === undefined ? null : await otherData(store, plan, before, data);
+    const index = (data ?? read) === undefined ? null : await otherData(store, plan, before, overrides);
     const spanned = batch === undefined ? null : spannedAnew(input, before, batch);
-    const { xla: xlaBefore, ...kept } = before;
+    const { xla: xlaBefore, precision: precisionBefore, ...kept } = before;
     const settings: PhaseSettings = {
       ...kept,
+      ...precisionOf(precision ?? precisionBefore),
       ...xlaOf(xla ?? xlaBefore),
       schedule: extend ? extended(before, plan, extend) : before.schedule,
-      precision: precision ?? before.precision,
       accumulate: accumulate ?? before.accumulate,
       remat: remat ?? before.remat,
       optimizer: {
@@ -46,9 +51,10 @@ export async function replan(
         weightDecay: rates.weightDecay ?? before.optimizer.weightDecay,
         clipNorm: rates.clipNorm ?? before.optimizer.clipNorm,
       },
+      objectives: withTeacher(plan, before, { teacherTemperature, centerMomentum }),
       batches: {
         ...before.batches,
-        ...(data !== undefined && { data: { ...before.batches.data, train: data } }),
+        data: otherSource(before, overrides),
         ...(spanned && { batch: spanned.batch, offset: spanned.offset }),
       },
     };
@@ -68,6 +74,7 @@ export async function replan(
         skip: [],
       }),
       ...(spanned && { begins: spanned.begins, batch: spanned.batch, to: spanned.to, skip: index ? [] : spanned.skip }),
+      ...informationAnew(input, settings),
       settings: await keepDocument(store, plan.run, `${plan.phase}-settings`, settings),
       shardSteps: shardSteps ?? plan.shardSteps,
       checkpointEvery: checkpointEvery ?? plan.checkpointEvery,
@@ -86,9 +93,46 @@ function spannedAnew({ plan, at = plan.from, skip = [] }: ReplanInput, { batches
   throw refused(`phase ${plan.phase} has ${to.examples - at.examples} examples left, less than a batch of ${batch}`);
 }
 
+/** The objectives of a phase with another teacher. */
+function withTeacher(
+  { phase }: PhasePlan,
+  { objectives }: PhaseSettings,
+  changes: Pick<ReplanInput['overrides'], 'teacherTemperature' | 'centerMomentum'>,
+): PhaseSettings['objectives'] {
+  const named = Object.entries(changes).filter(([, value]) => value !== undefined);
+  if (named.length === 0) return objectives;
+  const taught = squareObjectives.filter((name) => objectives[name]);
+  if (taught.length === 0) throw refused(`phase ${phase} has no teacher whose ${named[0]![0]} could be changed`);
+  const changed = taught.map((name) => [name, { ...objectives[name], ...Object.fromEntries(named) }]);
+  return { ...objectives, ...Object.fromEntries(changed) };
+}
+
+/** What is changed of a phase gives its teacher time; a phase of an older version has a bound when it is asked for. */
+function informationAnew(
+  { plan, at = plan.from, overrides: { minInformation: asked }, extend }: ReplanInput,
+  settings: PhaseSettings,
+): Pick<PhasePlan, 'information'> {
+  const min = asked ?? plan.information?.min;
+  if (min === undefined || extend) return {};
+  return { information: informationBound(settings, at.step, min) };
+}
+
 function requireDivisor({ accumulate, batches: { batch } }: PhaseSettings): void {
   if (batch % accumulate === 0) return;
   throw refused(`accumulate is ${accumulate}; a divisor of the batch ${batch} is allowed`);
+}
+
+/** What `retryPhase` says of the data: what it does not say is as before. */
+type OtherData = Pick<ReplanInput['overrides'], 'data' | 'read' | 'maxBroken'>;
+
+function otherSource(
+  { batches }: { batches: Pick<PhaseSettings['batches'], 'data'> },
+  { data, read, maxBroken }: OtherData,
+) {
+  // As a person gave it, without defaults.
+  const mapping = read && { read: readSchema.parse(read) };
+  const most = maxBroken !== undefined && { maxBroken };
+  return { ...batches.data, ...(data !== undefined && { train: data }), ...mapping, ...most };
 }
 
 /** Looks at data that the phase has not had before. */
@@ -96,16 +140,20 @@ async function otherData(
   store: ObjectStore,
   { phase }: PhasePlan,
   { batches: { vocabulary, data, parts } }: PhaseSettings,
-  train: NonNullable<ReplanInput['overrides']['data']>,
+  other: OtherData,
 ): Promise<DataIndex> {
   const { evaluation } = data;
+  const { train, read } = otherSource({ batches: { data } }, other);
   const both =
     evaluation && placesOf(train).find((place) => isWithin(evaluation, place) || isWithin(place, evaluation));
   if (both) throw refused(`data is "${both}", which is evaluated on (data.evaluation "${evaluation}")`);
-  const index = await indexData(store, train);
+  const index = await indexData(store, train, foreign(read));
   const languages = data.captions.map(({ language }) => language);
   const census = await countCaptions(store, index);
-  const [problem] = captionProblems({ places: 'data', field: 'captions', prefix: index.prefix, census, languages });
+  const [problem] = [
+    ...captionProblems({ places: 'data', field: 'captions', prefix: index.prefix, census, languages }),
+    ...brokenProblems('data', index, census, { maxBroken: other.maxBroken ?? data.maxBroken }),
+  ];
   if (problem) throw refused(problem.message);
   if (vocabulary === null) return index;
   const captioning = parts?.captionTargets !== undefined;

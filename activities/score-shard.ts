@@ -32,7 +32,9 @@ export async function scoreShard(
   const heart = beat(attempt, () => ({ doing }));
   try {
     const documents = join(scratch, 'documents');
-    const facts = scoreFacts(input, await readDocumentAs<DataIndex>(store, plan.index, documents), shard);
+    const index = await readDocumentAs<DataIndex>(store, plan.index, documents);
+    const facts = scoreFacts(input, index, shard);
+    const read = index.read && { read: index.read };
     const key = scoresKey(input, shard);
     const examples = facts.shard.examples.length;
     const there = async () => {
@@ -54,7 +56,15 @@ export async function scoreShard(
       const trainer = requireTrainer(deps);
       const cpu = await settleCpu(store, plan, trainer);
       const threads = cpu && { threads: cpu.threads };
-      const job = { kind: 'score', folder: local, out, vocabulary: batches.vocabulary, ...facts, ...threads } as const;
+      const job = {
+        kind: 'score',
+        folder: local,
+        out,
+        vocabulary: batches.vocabulary,
+        ...facts,
+        ...read,
+        ...threads,
+      } as const;
       return (await trainer.run(job, { note }, attempt.signal)) as ScoredFile | null;
     });
     if (scored === null) throw new CancelledFailure('stopped before the shard was scored');

@@ -1,9 +1,10 @@
 import type { Commit } from '../src/checkpoint/types.ts';
 import type { Pace } from '../src/recipe/pace.ts';
+import type { PhaseSettings } from '../src/recipe/phase-settings.ts';
 import type { Progress } from '../src/trainer/protocol.ts';
 import type { Attempt, Dependencies } from './dependencies.ts';
 import type { SettledCpu } from './settle-cpu.ts';
-import type { ShardInput } from './types.ts';
+import type { ShardInput, ShardResult } from './types.ts';
 
 /** One attempt at a shard, and what it tells of itself. */
 export interface Shard {
@@ -22,4 +23,10 @@ export interface Shard {
   doing: string | null;
   /** The CPU that it trains on; null on a GPU, and before that is known. */
   cpu: SettledCpu | null;
+  /** With what was measured; null before that is known. */
+  settings: PhaseSettings | null;
 }
+
+/** What was chosen for the steps, for people. */
+export const computedWith = ({ precision, xla = 'off' }: PhaseSettings): Pick<ShardResult, 'precision' | 'xla'> =>
+  precision ? { precision, xla } : {};

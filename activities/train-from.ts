@@ -16,13 +16,16 @@ import type { Snapshot, TrainedState, TrainerJob, TrainJob } from '../src/traine
 import { commitInBackground } from './background-commits.ts';
 import type { Dependencies } from './dependencies.ts';
 import { fetchDocument } from './documents.ts';
+import type { StepInputs } from './measure-both.ts';
 import { recordPace } from './pace.ts';
 import { settleCpu } from './settle-cpu.ts';
-import { settleXla } from './settle-xla.ts';
-import type { Shard } from './shard.ts';
+import { settlePrecision } from './settle-precision.ts';
+import { type Settled, settleXla } from './settle-xla.ts';
+import { computedWith, type Shard } from './shard.ts';
 import { inputHash } from './shard-start.ts';
 import { skippedLog } from './skipped.ts';
 import { withTeacher } from './teacher-folder.ts';
+import type { PhasePlan } from './types.ts';
 
 /** After a wish to stop, how long a store that is away is waited for. */
 const giveUpAfterMs = 10 * 60_000;
@@ -41,15 +44,16 @@ export async function trainFrom(
   const trainer = requireTrainer(deps);
   const log = (message: string) => deps.log.info({ run: input.plan.run, phase: input.plan.phase }, message);
   const data = await dataOf(shard, planned, indexFile);
-  const settled = await withOnlineTeacher(shard, planned, (teacher) =>
-    settleXla(shard, trainer, start, planned, { ...data, ...teacher }),
-  );
-  if (settled === null) return;
-  const { settings } = settled;
   shard.cpu = await settleCpu(deps.store, input.plan, trainer);
   const threads = shard.cpu?.threads;
   if (shard.cpu?.remark) log(shard.cpu.remark);
-  const state = start && (await ensureState(shard, trainer, start, settings));
+  const settled = await withOnlineTeacher(shard, planned, (teacher) =>
+    settle(shard, trainer, start, planned, { ...data, ...teacher, ...(threads && { threads }) }),
+  );
+  if (settled === null) return;
+  const { settings } = settled;
+  shard.settings = settings;
+  const state = start && (await ensureState(shard, trainer, start, settings, data));
   const stop = new AbortController();
   const giveUp = new AbortController();
   const stopped = () => {
@@ -101,7 +105,7 @@ export async function trainFrom(
   let recorded = Promise.resolve(shard.pace);
   try {
     const { plan } = input;
-    const from = start && trainedState(start, state!.folder, plan.phase);
+    const from = start && trainedState(start, state!.folder, plan);
     const snapshotFolder = join(shard.folder, 'snapshots');
     const job: TrainerJob & TrainJob = {
       kind: 'train',
@@ -111,6 +115,7 @@ export async function trainFrom(
       ...(threads && { threads }),
       from,
       begins: plan.begins ?? plan.from,
+      ...(plan.information && { information: plan.information }),
       toStep: shard.end,
       checkpointEvery: shard.pace?.checkpointEvery ?? plan.checkpointEvery,
       ...(plan.shardSteps !== 'auto' && { shardSteps: plan.shardSteps }),
@@ -155,9 +160,34 @@ export async function trainFrom(
   }
 }
 
-/** The records of a phase begin with it. */
-function trainedState({ sha256, step, examples, phase, metrics }: Commit, folder: string, of: string): TrainedState {
-  return { folder, sha256, step, examples, ...(phase === of && metrics.since && { since: metrics.since }) };
+/** What the recipe leaves to measurement, one after another: XLA at the precision that was chosen. */
+async function settle(
+  shard: Shard,
+  trainer: TrainerProcess,
+  start: Commit | null,
+  planned: PhaseSettings,
+  inputs: StepInputs,
+): Promise<Settled | null> {
+  const precise = await settlePrecision(shard, trainer, start, planned, inputs);
+  const settled = precise && (await settleXla(shard, trainer, start, precise.settings, inputs));
+  return settled && { ...precise, ...settled };
+}
+
+/** The records of a phase begin with it, and so does what it knows of updates. */
+function trainedState(
+  { sha256, step, examples, run, phase, metrics }: Commit,
+  folder: string,
+  plan: PhasePlan,
+): TrainedState {
+  const within = run === plan.run && phase === plan.phase && step > plan.from.step;
+  return {
+    folder,
+    sha256,
+    step,
+    examples,
+    within,
+    ...(phase === plan.phase && metrics.since && { since: metrics.since }),
+  };
 }
 
 /** What the batches of the phase are made from. */
@@ -184,11 +214,21 @@ async function ensureState(
   trainer: TrainerProcess,
   commit: Commit,
   settings: PhaseSettings,
+  { indexFile, skip }: Pick<TrainJob, 'indexFile' | 'skip'>,
 ): Promise<{ folder: string; manifest: Manifest }> {
   const { store } = shard.deps;
   const folder = join(shard.folder, `state-${commit.step}`);
   if (trainer.holds(commit.sha256, settings, shard.cpu?.threads))
     return { folder, manifest: (await readManifest(store, commit)).manifest };
+  const threads = shard.cpu?.threads;
+  if (!settings.curation) {
+    const { plan } = shard.input;
+    const { step, examples } = commit;
+    const begins = plan.begins ?? plan.from;
+    const own = { indexFile, skip, begins, from: { step, examples }, ...(threads && { threads }) };
+    // What hinders that hinders training too, and is told there.
+    trainer.run({ kind: 'prepare', settings, ...own }).catch(() => {});
+  }
   shard.doing = `fetching the checkpoint of step ${commit.step}`;
   const { manifest } = await restoreCheckpoint(store, commit, folder, {
     files: ({ path }) => path.endsWith('.safetensors') || path === 'config.json',
@@ -213,6 +253,7 @@ async function commitSnapshot(
       codeVersion: deps.codeVersion,
       skipped,
       ...(cpu && { cpu: { threads: cpu.threads, kind: cpu.kind } }),
+      ...computedWith(settings),
       attempt: attempt.id,
       sidecars: checkpointSidecars(settings.model),
       inputHash: inputHash(input, step),

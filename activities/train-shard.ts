@@ -10,9 +10,9 @@ import type { Attempt, Dependencies } from './dependencies.ts';
 import { fetchDocument, readDocumentAs } from './documents.ts';
 import { beat } from './heartbeat.ts';
 import { endOf, recordedPace } from './pace.ts';
-import type { Shard } from './shard.ts';
+import { computedWith, type Shard } from './shard.ts';
 import { newestStart } from './shard-start.ts';
-import { skippedBy } from './skipped.ts';
+import { toldBy } from './told-by.ts';
 import { trainFrom } from './train-from.ts';
 import type { ShardHeartbeat, ShardInput, ShardResult } from './types.ts';
 
@@ -36,6 +36,7 @@ export async function trainShard(deps: Dependencies, input: ShardInput, attempt:
     live: liveOf(plan.from.step, { loss: 0, examplesPerSecond: 0, dataWaitShare: 0 }),
     doing: 'looking for the newest commit',
     cpu: null,
+    settings: null,
   };
   const heart = beat(attempt, () => heartbeatOf(shard));
   try {
@@ -80,11 +81,12 @@ function liveOf(
   return { step, loss, objectives, figures, examplesPerSecond, dataWaitShare };
 }
 
-function heartbeatOf({ live, doing, newest, cpu }: Shard): ShardHeartbeat {
+function heartbeatOf({ live, doing, newest, cpu, settings }: Shard): ShardHeartbeat {
   return {
     ...live,
     doing,
     ...(cpu?.remark && { remark: cpu.remark }),
+    ...(settings && computedWith(settings)),
     lastCommit: newest && { step: newest.step, committed: newest.committed },
   };
 }
@@ -93,7 +95,6 @@ async function finished({ deps, input, pace, cpu }: Shard, commit: Commit): Prom
   // A worker may have died between a commit and its hint. The hint is for people: no run fails for it.
   await repairHint(deps.store, input.plan).catch((error) => deps.log.warn({ run: commit.run }, String(error)));
   const { committed, attempt } = commit;
-  const skipped = await skippedBy(deps, input.plan, commit);
   // What else there is of figures lies in the bucket: a history is no place for them.
   const { figures: _, since: __, ...metrics } = commit.metrics;
   return {
@@ -102,7 +103,7 @@ async function finished({ deps, input, pace, cpu }: Shard, commit: Commit): Prom
     committed,
     attempt,
     ...(pace && { pace }),
-    ...(skipped && { skipped }),
+    ...(await toldBy(deps, input.plan, commit)),
     ...(cpu?.remark && { remark: cpu.remark }),
   };
 }

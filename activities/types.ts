@@ -2,6 +2,7 @@ import type { CheckpointMetrics, CheckpointRef } from '../src/checkpoint/types.t
 import type { ScoreDtype } from '../src/data/index/score-index.ts';
 import type { SkippedSummary } from '../src/data/index/types.ts';
 import type { ModelConfig } from '../src/model/sizes.ts';
+import type { InformationBound } from '../src/recipe/information.ts';
 import type { Overrides } from '../src/recipe/overrides.ts';
 import type { Pace } from '../src/recipe/pace.ts';
 import type { Position } from '../src/recipe/position.ts';
@@ -53,6 +54,8 @@ export interface PhasePlan {
   readonly keep?: number;
   /** Absent: examples are trained on as they come. */
   readonly curation?: CurationPlan;
+  /** What its teacher has to say; null: nothing; absent in plans of older versions, for which that is the same. */
+  readonly information?: InformationBound | null;
   /** How often a batch at fault is left out before the phase waits; absent in plans of older versions. */
   readonly leaveOut?: number;
 }
@@ -140,6 +143,9 @@ export interface ShardResult {
   readonly skipped?: SkippedOf;
   /** What a person should know of the machine that trained it, in a sentence. */
   readonly remark?: string;
+  /** What its steps were computed with, as it was said or measured; absent in results of older versions. */
+  readonly precision?: 'f32' | 'bf16' | undefined;
+  readonly xla?: 'off' | 'on' | undefined;
 }
 
 /** Details of a heartbeat of trainShard, newest figures first. */
@@ -158,6 +164,8 @@ export interface ShardHeartbeat {
   readonly deviceMs?: number;
   /** As in ShardResult. */
   readonly remark?: string;
+  readonly precision?: 'f32' | 'bf16' | undefined;
+  readonly xla?: 'off' | 'on' | undefined;
 }
 
 export interface RecoverInput {

@@ -5,6 +5,7 @@ import { deviceKind } from '../infra/setup/device.ts';
 import { doctor } from '../infra/setup/doctor.ts';
 import { addCheckpointCommands } from './commands/checkpoint-commands.ts';
 import { serveCodec } from './commands/codec-server.ts';
+import { addDataCommands } from './commands/data-commands.ts';
 import { formatStatus } from './commands/format-status.ts';
 import { addModelCommands } from './commands/model-commands.ts';
 import { print, say } from './commands/output.ts';
@@ -95,6 +96,7 @@ A run is started with the Temporal CLI:
 
   addCheckpointCommands(program);
   addModelCommands(program);
+  addDataCommands(program);
 
   program
     .command('codec')

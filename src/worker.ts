@@ -12,6 +12,7 @@ import {
 } from '@temporalio/worker';
 import getPort from 'get-port';
 import { createActivities } from '../activities/index.ts';
+import { endAttempts, leftAttempts } from '../activities/left-attempts.ts';
 import { deviceKind } from '../infra/setup/device.ts';
 import { trainerEnvironment } from '../infra/setup/tensorflow.ts';
 import { deviceQueue } from '../workflows/policies.ts';
@@ -52,6 +53,7 @@ const options: Partial<WorkerOptions> = {
  */
 async function main(queues: readonly string[]): Promise<void> {
   makeOwnFolder(paths().state, 'SIGLIP2_STATE');
+  const left = leftAttempts(paths().scratch);
   const scratch = ownScratch(paths().scratch);
   const ending = new AbortController();
   // Temporal's own metrics and ours are on one Prometheus endpoint, when it is asked for.
@@ -85,6 +87,8 @@ async function main(queues: readonly string[]): Promise<void> {
         env: { ...trainerVariables(), ...device.env, ...(await trainerEnvironment()) },
       })
     : undefined;
+  // It will be wanted as soon as Temporal knows: what hinders it is told then.
+  if (left.some(({ taskQueue }) => taskQueue === deviceQueue)) void trainer?.device().catch(() => {});
   // Only who trains here knows into what a step has to fit.
   const memory = trainer && (await deviceMemory(kind));
   const store = objectStoreFromEnvironment();
@@ -105,7 +109,9 @@ async function main(queues: readonly string[]): Promise<void> {
       const { connection, namespace, address } = connected;
       try {
         log.info({ address, namespace, bucket: store.bucket, queues }, 'worker starts');
-        const common = { connection, namespace, activities, ...(dataConverter && { dataConverter }) };
+        const client = { connection, namespace, ...(dataConverter && { dataConverter }) };
+        void endAttempts(left.splice(0), client, log);
+        const common = { ...client, activities };
         await serve(common, queues, ending.signal);
       } catch (error) {
         if (isRunnerError(error)) throw error;
@@ -130,28 +136,37 @@ async function serve(
   signal: AbortSignal,
 ): Promise<void> {
   const workers: Worker[] = [];
+  const runs: Promise<void>[] = [];
   const shutdown = () => {
     for (const worker of workers) if (worker.getState() === 'RUNNING') worker.shutdown();
   };
-  if (queues.includes(lightQueue)) {
-    const workflowsPath = fileURLToPath(new URL('../workflows/index.ts', import.meta.url));
-    const light = { taskQueue: lightQueue, workflowsPath, maxConcurrentActivityTaskExecutions: 4 };
-    workers.push(await Worker.create({ ...common, ...options, ...light }));
-  }
-  if (queues.includes(deviceQueue)) {
-    // One device, one slot: what waits is taken by whichever worker is free first.
-    const one = { taskQueue: deviceQueue, maxConcurrentActivityTaskExecutions: 1 };
-    workers.push(await Worker.create({ ...common, ...options, ...one }));
-  }
+  const run = async (own: Pick<WorkerOptions, 'taskQueue'> & Partial<WorkerOptions>) => {
+    const worker = await Worker.create({ ...common, ...options, ...own });
+    workers.push(worker);
+    const running = worker.run();
+    running.catch(() => {});
+    runs.push(running);
+    if (signal.aborted) shutdown();
+  };
   signal.addEventListener('abort', shutdown);
   try {
-    const runs = workers.map((worker) => worker.run());
-    if (signal.aborted) shutdown();
-    await Promise.all(runs).catch(async (error) => {
-      shutdown();
-      await Promise.allSettled(runs);
-      throw error;
-    });
+    const starts = [];
+    if (queues.includes(deviceQueue)) {
+      // One device, one slot: what waits is taken by whichever worker is free first.
+      starts.push(run({ taskQueue: deviceQueue, maxConcurrentActivityTaskExecutions: 1 }));
+    }
+    if (queues.includes(lightQueue)) {
+      const workflowsPath = fileURLToPath(new URL('../workflows/index.ts', import.meta.url));
+      starts.push(run({ taskQueue: lightQueue, workflowsPath, maxConcurrentActivityTaskExecutions: 4 }));
+    }
+    // A device need not wait until the workflows are bundled.
+    const failed = (await Promise.allSettled(starts)).find((start) => start.status === 'rejected');
+    if (failed) throw failed.reason;
+    await Promise.all(runs);
+  } catch (error) {
+    shutdown();
+    await Promise.allSettled(runs);
+    throw error;
   } finally {
     signal.removeEventListener('abort', shutdown);
   }

@@ -22,12 +22,13 @@ function pathsOf(schema: JsonSchema, path = ''): string[] {
   ]);
 }
 
-const commandLines = (program: Command): string[] => [
-  ...program.options.map(({ flags }) => `${program.name()} ${flags}`),
+const commandLines = (program: Command, above = ''): string[] => [
+  ...program.options.map(({ flags }) => `${above}${program.name()} ${flags}`),
   ...program.commands.flatMap((command) => {
+    const own = `${above}${command.name()}`;
+    if (command.commands.length > 0) return commandLines(command, `${own} `);
     const needed = command.registeredArguments.map((one) => (one.required ? `<${one.name()}>` : `[${one.name()}]`));
-    const name = [command.name(), ...needed].join(' ');
-    return [name, ...command.options.map(({ flags }) => `${command.name()} ${flags}`)];
+    return [[own, ...needed].join(' '), ...command.options.map(({ flags }) => `${own} ${flags}`)];
   }),
 ];
 

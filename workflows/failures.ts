@@ -78,6 +78,10 @@ export function damagedStep(details: unknown[] | null | undefined): number | nul
   return typeof step === 'number' ? step : null;
 }
 
+/** Whether a phase diverged in that its teacher collapsed: no batch is at fault. */
+export const hasCollapsed = (details: unknown[] | null | undefined): boolean =>
+  (details?.[0] as { kind?: unknown } | undefined)?.kind === 'teacherCollapsed';
+
 /** Where a phase diverged, and on which of its batches. */
 export function divergenceOf(details: unknown[] | null | undefined): { step: number; batch: number } {
   const { step = 0, batch = 0 } = (details?.[0] ?? {}) as { step?: number; batch?: number };

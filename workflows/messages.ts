@@ -87,6 +87,9 @@ export interface Status {
   readonly curation: { readonly chosen: number; readonly rejected: number } | null;
   /** Members of the data that were not used, by reason; absent in answers of older versions. */
   readonly skipped?: SkippedOf | null;
+  /** What matrices are multiplied in, and whether XLA compiles steps, as it was said or measured; null before a commit. */
+  readonly precision?: 'f32' | 'bf16' | null;
+  readonly xla?: 'off' | 'on' | null;
 }
 
 /** One line of a run's status for each phase. */
@@ -148,6 +151,8 @@ export function statusOf(
     doing: report?.doing ?? null,
     curation: curationOf(last?.metrics.objectives ?? {}),
     skipped: last?.skipped ?? null,
+    precision: last?.precision ?? null,
+    xla: last?.xla ?? null,
   };
 }
 

@@ -35,8 +35,8 @@ export const trainOptions: ActivityOptions = {
   taskQueue: deviceQueue,
   // A shard is minutes; this only ends one that waits for the store without end. Its commits stay.
   startToCloseTimeout: '1d',
-  // Steps run in another process, so the worker beats through them, every second: silence is a worker that was killed,
-  // and its device stands still until this is over.
+  // Steps run in another process, so the worker beats through them, every second: silence is a worker that was killed.
+  // Its device stands still until this is over, unless the next worker on its machine says so before (left-attempts.ts).
   heartbeatTimeout: '8s',
   // A cancelled shard commits what it has, and says at which step.
   cancellationType: 'WAIT_CANCELLATION_COMPLETED',

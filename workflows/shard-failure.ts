@@ -1,7 +1,7 @@
 import { patched, proxyActivities } from '@temporalio/workflow';
 import type { Activities } from '../activities/types.ts';
 import { change } from './change-plan.ts';
-import { brokenBy, damagedStep, divergenceOf, rootFailure } from './failures.ts';
+import { brokenBy, damagedStep, divergenceOf, hasCollapsed, rootFailure } from './failures.ts';
 import type { PhaseProgress, WentBack } from './phase-progress.ts';
 import { lightOptions } from './policies.ts';
 
@@ -22,7 +22,11 @@ export async function meetFailure(phase: PhaseProgress, error: unknown): Promise
     phase.note(failure.message);
     await phase.tell('recovering');
     await goBack(phase, 'damaged', damagedStep(failure.details) ?? phase.step);
-  } else if (failure?.type === 'NonFinite' && timesBack(phase, 'diverged') < (phase.plan.leaveOut ?? 0)) {
+  } else if (
+    failure?.type === 'NonFinite' &&
+    !hasCollapsed(failure.details) &&
+    timesBack(phase, 'diverged') < (phase.plan.leaveOut ?? 0)
+  ) {
     const { step, batch } = divergenceOf(failure.details);
     phase.failure = failure.message;
     await phase.tell('recovering');
@@ -32,6 +36,8 @@ export async function meetFailure(phase: PhaseProgress, error: unknown): Promise
     // Batches that were counted anew meanwhile have other numbers.
     if (phase.plan.begins === begins) phase.leaveOut([batch]);
   } else {
+    // What a person changes of its teacher is counted from where it stands.
+    if (hasCollapsed(failure?.details)) phase.from = await standing(phase, divergenceOf(failure?.details).step);
     phase.broken = brokenBy(error);
     phase.failure = phase.broken.message;
     phase.held = 'waiting';
@@ -50,9 +56,13 @@ function timesBack({ wentBack, revision, skip }: PhaseProgress, cause: keyof Wen
 
 /** Back to a checkpoint that still verifies. Steps of before the batch was changed are trained again with the new one. */
 async function goBack(phase: PhaseProgress, cause: keyof WentBack, belowStep: number): Promise<void> {
-  const { plan, parent, skip, revision } = phase;
-  phase.from = await recoverCheckpoint({ plan, parent, skip, revision, belowStep });
+  const { plan } = phase;
+  phase.from = await standing(phase, belowStep);
   phase.revision += 1;
   phase.wentBack = { ...phase.wentBack, [cause]: phase.wentBack[cause] + 1 };
   if (plan.begins && phase.step < plan.begins.step) await change(phase, { batch: plan.batch });
 }
+
+/** The last checkpoint before a step that still verifies; null where there is none. */
+const standing = ({ plan, parent, skip, revision }: PhaseProgress, belowStep: number) =>
+  recoverCheckpoint({ plan, parent, skip, revision, belowStep });

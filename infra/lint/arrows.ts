@@ -51,7 +51,7 @@ export const mayImport: Readonly<Record<string, readonly string[]>> = {
     ...['src/data/index', 'src/data/example', 'src/data/views'],
   ],
   'src/trainer': [
-    ...['src/runtime', 'src/recipe', 'src/checkpoint', 'src/data/index', 'src/data/batches'],
+    ...['src/runtime', 'src/compile', 'src/recipe', 'src/checkpoint', 'src/data/index', 'src/data/batches'],
     ...['src/train', 'src/scoring', 'src/evaluate'],
   ],
   'src/commands': ['src/', 'activities/types.ts', 'workflows/messages.ts', 'workflows/results.ts'],

@@ -64,6 +64,7 @@ export function recipeFields(): Field[] {
     [JSON.stringify(model!.properties), 'model'],
     [JSON.stringify(data!.properties!.captions!.items), 'data.captions'],
     [JSON.stringify(data!.properties!.augment!.properties), 'data.augment'],
+    [JSON.stringify(data!.properties!.read!.properties), 'data.read'],
   ]);
   return below('', schema, elsewhere);
 }

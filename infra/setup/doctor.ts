@@ -93,7 +93,7 @@ async function inspectDevice(env: NodeJS.ProcessEnv): Promise<Finding> {
 /** What a CPU is for a recipe with "precision": "bf16". */
 export function bfloat16Words(has: boolean | null): string {
   if (has === null) return 'of which it is not known whether it computes in bfloat16';
-  return has ? 'that computes in bfloat16' : 'without bfloat16: "precision": "f32" is faster in a recipe';
+  return has ? 'that computes in bfloat16' : 'without bfloat16: "precision": "auto" in a recipe takes what is faster';
 }
 
 /** Services that are not running are no fault of the machine. */

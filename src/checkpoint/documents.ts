@@ -49,6 +49,8 @@ const manifestSchema = z.object({
   skipped: z.array(z.object({ shard: z.string(), name: z.string(), reason: z.string() })),
   metrics,
   cpu: z.object({ threads: z.int().min(1), kind: z.string().max(200) }).optional(),
+  precision: z.enum(['f32', 'bf16']).optional(),
+  xla: z.enum(['off', 'on']).optional(),
   attempt: name,
   created: z.iso.datetime(),
 });

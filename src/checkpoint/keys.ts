@@ -7,7 +7,7 @@ import { RunnerError } from '../runtime/errors.ts';
  *     runs/<run>/<phase>/latest.json
  *     runs/<run>/<phase>/end.json
  *     runs/<run>/<phase>/work/<attempt>.json
- *     runs/<run>/<phase>/pace-<settings>.json, xla-<settings>.json, cpu.json
+ *     runs/<run>/<phase>/pace-<settings>.json, xla-<settings>.json, precision-<settings>.json, cpu.json
  *     runs/<run>/<phase>/r<revision>/commits/step-00000400.json
  *     runs/<run>/<phase>/r<revision>/step-00000400-<attempt>/manifest.json, model.safetensors, ...
  *     runs/<run>/<phase>/r<revision>/doomed/step-00000400-<attempt>/<deletion>.json
@@ -147,6 +147,11 @@ export function paceKey(at: PhaseKey, settingsSha256: string): string {
 /** Whether XLA compiles the steps of a phase of these settings, when that was measured. */
 export function xlaKey(at: PhaseKey, settingsSha256: string): string {
   return `${phasePrefix(at)}xla-${settingsSha256.slice(0, 16)}.json`;
+}
+
+/** In which precision the steps of a phase of these settings are made, when that was measured. */
+export function precisionKey(at: PhaseKey, settingsSha256: string): string {
+  return `${phasePrefix(at)}precision-${settingsSha256.slice(0, 16)}.json`;
 }
 
 /** With how many threads a phase began, and on which kind of CPU. */

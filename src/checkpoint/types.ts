@@ -53,6 +53,9 @@ export interface Manifest extends Position {
   readonly metrics: CheckpointMetrics;
   /** Threads and kind of the CPU that trained it; absent where that was a GPU, and in older manifests. */
   readonly cpu?: { readonly threads: number; readonly kind: string } | undefined;
+  /** Numbers that matrices were multiplied in, and whether XLA compiled the whole step; older manifests don't say. */
+  readonly precision?: 'f32' | 'bf16' | undefined;
+  readonly xla?: 'off' | 'on' | undefined;
   readonly attempt: string;
   readonly created: string;
 }

@@ -1,5 +1,6 @@
 import type { Status } from '../../workflows/messages.ts';
 import { formatResult } from './format-evaluation.ts';
+import { formatFigures } from './format-figures.ts';
 import type { PendingWork, RunStatus } from './run-status.ts';
 
 /** A run's status for a person: what it is, where it is, what it does now, what is safe. */
@@ -18,8 +19,13 @@ export function formatStatus(status: RunStatus, now: number = Date.now()): strin
     const step = Math.max(workflow?.step ?? 0, commit?.step ?? 0, live?.step ?? 0);
     const share = workflow?.total ? ` of ${workflow.total} (${((100 * step) / workflow.total).toFixed(1)} %)` : '';
     const figures = figuresOf(workflow, commit, live, step);
-    lines.push(`  phase ${phase}, step ${step}${share}${figures ? `, ${figures}` : ''}`);
+    const computed = computedWith(live?.precision ? live : workflow);
+    lines.push(`  phase ${phase}, step ${step}${share}${figures ? `, ${figures}` : ''}${computed}`);
   }
+  const reported = live?.figures && Object.keys(live.figures).length > 0 ? live : commit?.metrics;
+  // A process that has just begun knows nothing yet of what is made at some steps alone.
+  const known = { ...commit?.metrics.figures, ...live?.figures };
+  for (const line of formatFigures(reported?.objectives ?? {}, known)) lines.push(`  ${line}`);
   const curation = curationOf(live?.objectives ?? commit?.metrics.objectives);
   if (curation) lines.push(curation);
   if (workflow?.skipped) lines.push(`  ${notUsed(workflow.skipped)}`);
@@ -55,6 +61,11 @@ function notUsed({ members, orMore, of, reasons }: NonNullable<Status['skipped']
   const count = `${members}${orMore ? ' or more' : ''}${of === undefined ? '' : ` of ${of}`}`;
   const each = reasons.map(({ reason, members, example }) => `${members} ${reason}${example && ` (${example})`}`);
   return `not used: ${count} members of the data: ${each.join('; ')}`;
+}
+
+/** What its steps are computed with, which may have been measured: ", in bf16 with XLA". */
+function computedWith(of: { readonly precision?: unknown; readonly xla?: unknown } | null): string {
+  return of?.precision ? `, in ${String(of.precision)}${of.xla === 'on' ? ' with XLA' : ''}` : '';
 }
 
 /** What a phase that stands still goes on with. */

@@ -7,6 +7,7 @@ import { compile } from '../compile/program.ts';
 import { heldModel } from '../plan/held-model.ts';
 import { withModels } from '../recipe/models.ts';
 import { parseRecipe } from '../recipe/parse.ts';
+import type { Recipe } from '../recipe/schema.ts';
 import { phaseSettings } from '../recipe/settings.ts';
 import { RunnerError } from '../runtime/errors.ts';
 import { randomStream } from '../runtime/random.ts';
@@ -26,8 +27,11 @@ export const speedHelp =
   'tell the time: operations a second, such as 2e11; RUN/PHASE, as fast as that was; or measure, on this machine';
 
 /** What `--speed` means. */
-export async function readSpeed(what: string, precision: 'f32' | 'bf16', open: () => ObjectStore): Promise<Speed> {
-  if (what === 'measure') return measured(precision);
+export async function readSpeed(what: string, precision: Recipe['precision'], open: () => ObjectStore): Promise<Speed> {
+  if (what === 'measure') {
+    const each = (precision === 'auto' ? (['f32', 'bf16'] as const) : [precision]).map(measured);
+    return each.reduce((best, speed) => (speed.flops > best.flops ? speed : best));
+  }
   if (/^[^/]+\/[^/]+$/.test(what)) return recorded(open(), what);
   const flops = Number(what);
   if (flops > 0 && Number.isFinite(flops)) return { flops, said: 'as --speed says' };

@@ -16,11 +16,13 @@ import { trace } from './trace.ts';
 /** The graph of a program, not yet loaded. */
 export interface BuiltGraph {
   readonly graph: Graph;
-  /** The nodes that stand for pieces of state, by name: `<node>`, and `_in`, `_done` and `_read` of it. */
-  readonly stateNodes: ReadonlyMap<string, string>;
   /** The outputs of each signature, `<signature>/out/<output>` in the graph. */
   readonly outputs: ReadonlyMap<string, readonly string[]>;
 }
+
+/** The nodes that stand for pieces of state, by name: `<node>`, and `_in`, `_done` and `_read` of it. */
+export const stateNodesOf = ({ state }: ProgramDefinition): ReadonlyMap<string, string> =>
+  new Map(Object.keys(state).map((name, i) => [name, `state_${i}`]));
 
 /** Traces every signature once and rewrites what was recorded. Errors: TraceError, shape mismatches. */
 export function buildGraph(
@@ -29,7 +31,7 @@ export function buildGraph(
 ): BuiltGraph {
   const graph = new Graph();
   const stateNames = Object.keys(definition.state);
-  const node = new Map(stateNames.map((name, i) => [name, `state_${i}`]));
+  const node = stateNodesOf(definition);
   for (const name of stateNames) {
     const { shape, dtype } = definition.state[name]!;
     const attrs = { dtype: { type: dataTypes[dtype] }, shape: { shape }, shared_name: { s: Buffer.from(name) } };
@@ -65,7 +67,7 @@ export function buildGraph(
   ];
   const plain = plainMatmuls(graph);
   const typed = prune(precision === 'bf16' ? bfloat16Matmuls(plain) : plain, roots);
-  const finished = (of: Graph): BuiltGraph => ({ graph: pairwiseSums(waitForSignals(of)), stateNodes: node, outputs });
+  const finished = (of: Graph): BuiltGraph => ({ graph: pairwiseSums(waitForSignals(of)), outputs });
   if (xla) return finished(wholeStepXla(typed, [...outputs.keys()]));
   const lean = prune(recomputeChains(typed, fuseFrom), roots);
   const fused = orderGradients(fuseElementwise(lean, fuseFrom), lean);

@@ -1,5 +1,6 @@
 import type { Tensor } from '@tensorflow/tfjs';
 import type { DeviceKind } from './placement.ts';
+import type { CacheSlot } from './program-cache.ts';
 
 /** Shape and type of a feed or of a piece of state. */
 export interface TensorSpec {
@@ -35,4 +36,6 @@ export interface CompileOptions {
   readonly xla?: boolean;
   /** Where the ops are to run; the backend's own device if not given. */
   readonly device?: DeviceKind;
+  /** Where the program is kept for the next process that needs it. */
+  readonly slot?: CacheSlot | null;
 }

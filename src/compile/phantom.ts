@@ -33,6 +33,8 @@ export function outputsOf(
   count: number,
 ): OutputSpec[] {
   if (name === 'BatchMatMulV2') return [productSpec(attrs, specs, inputs)];
+  const alike = elementwise.has(name) ? broadcast(specs, inputs) : null;
+  if (alike) return [alike];
   // The binding can't give an op a list of inputs; this one passes on what it gets.
   if (name === 'IdentityN') {
     return inputs.map(
@@ -50,6 +52,25 @@ export function outputsOf(
   } finally {
     for (const id of zeros) if (id !== null) binding.deleteTensor(id);
   }
+}
+
+/** Ops that give the type they get, and the shape: what a table of a vocabulary would be made for again and again. */
+const elementwise: ReadonlySet<string> = new Set([
+  ...['Add', 'AddV2', 'Sub', 'Mul', 'RealDiv', 'Maximum', 'Minimum'],
+  ...['Neg', 'Square', 'Sqrt', 'Rsqrt', 'Exp', 'Log', 'Log1p', 'Tanh', 'Sigmoid', 'Abs', 'Floor', 'Softplus', 'Relu'],
+]);
+
+/** What inputs of one type come to together; null where they don't fit, which TensorFlow says best itself. */
+function broadcast(specs: readonly (OutputSpec | null)[], inputs: readonly TensorInfo[]): OutputSpec | null {
+  const dtypes = new Set(specs.map((spec, i) => spec?.dtype ?? dataTypes[inputs[i]!.dtype as keyof typeof dataTypes]));
+  const shapes = specs.map((spec, i) => spec?.shape ?? inputs[i]!.shape);
+  const rank = Math.max(...shapes.map((shape) => shape.length));
+  const shape = Array.from({ length: rank }, (_, axis) => {
+    const sizes = shapes.map((sizes) => sizes[axis - rank + sizes.length] ?? 1).filter((size) => size !== 1);
+    return new Set(sizes).size > 1 ? null : (sizes[0] ?? 1);
+  });
+  const [dtype] = dtypes;
+  return dtypes.size > 1 || shape.includes(null) ? null : { dtype: dtype!, shape: shape as number[] };
 }
 
 /** Matmuls are most of the arithmetic of a step, and their shapes are plain: (..., m, k) x (..., k, n). */

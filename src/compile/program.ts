@@ -1,12 +1,14 @@
-import { createHash } from 'node:crypto';
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { sha256 } from '../runtime/hash.ts';
 import { nodeBackend } from '../runtime/tensorflow.ts';
-import { type BuiltGraph, buildGraph } from './build.ts';
+import { buildGraph, stateNodesOf } from './build.ts';
+import type { KeptProgram } from './cache-entry.ts';
 import type { CompileOptions, ProgramDefinition, TensorSpec, Values } from './definition.ts';
 import { dataTypes } from './graph.ts';
 import { placed, placementError } from './placement.ts';
+import type { CacheSlot } from './program-cache.ts';
 import { encodeSavedModel, servingTag } from './saved-model.ts';
 
 /**
@@ -18,10 +20,19 @@ export interface Program {
   readonly hash: string;
   readonly nodes: number;
   run(signature: string, feeds: Values): Values;
+  /**
+   * Has TensorFlow plan every signature, which takes seconds of a large graph, while the state is not there yet: each is
+   * called on zeros, and fails at the first variable that it reads. Nothing is left of it but the plans.
+   */
+  plan(): void;
   /** Copies pieces of state out. */
   read(names: readonly string[]): Values;
   /** Sets pieces of state. The arrays may be used again after it returns. */
   write(values: Values): void;
+  /** Says that every signature that is used has run: the cache keeps the program, with what XLA has compiled of it. */
+  keep(): void;
+  /** Says that it failed: the cache forgets it. */
+  forget(): void;
   dispose(): void;
 }
 
@@ -29,29 +40,52 @@ export interface Program {
 const transferBytes = 256 * 2 ** 20;
 
 /**
- * Traces every signature once and loads the graph. Errors: TraceError, shape mismatches; DeviceMissing, naming the op,
- * when one has no place on the device.
+ * Traces every signature once and loads the graph, or takes it from the cache. Errors: TraceError, shape mismatches;
+ * DeviceMissing, naming the op, when one has no place on the device.
  */
 export function compile(definition: ProgramDefinition, options: CompileOptions = {}): Program {
-  const { device = nodeBackend().isUsingGpuDevice ? 'gpu' : 'cpu' } = options;
-  const built = buildGraph(definition, options);
-  return load({ ...built, graph: placed(built.graph, device) }, definition);
-}
-
-function load({ graph, stateNodes: node, outputs }: BuiltGraph, definition: ProgramDefinition): Program {
-  const { binding } = nodeBackend();
-  const bytes = encodeSavedModel(graph);
-  const folder = mkdtempSync(join(tmpdir(), 'siglip2-graph-'));
+  const { device = nodeBackend().isUsingGpuDevice ? 'gpu' : 'cpu', slot = null } = options;
+  const found = slot?.find();
+  if (found) {
+    try {
+      return program(openGraph(found.model), found, definition, slot);
+    } catch {
+      slot?.drop();
+    }
+  }
+  const { graph: plain, outputs } = buildGraph(definition, options);
+  const graph = placed(plain, device);
+  const traced = { model: encodeSavedModel(graph), nodes: graph.nodes.length, outputs };
   let session: number;
   try {
-    writeFileSync(join(folder, 'saved_model.pb'), bytes);
-    session = binding.loadSavedModel(folder, servingTag);
+    session = openGraph(traced.model);
   } catch (error) {
     throw placementError(error as Error, graph) ?? error;
+  }
+  // A kill before the first step must not cost the trace again.
+  slot?.keep(traced);
+  return program(session, traced, definition, slot);
+}
+
+function openGraph(model: Uint8Array): number {
+  const folder = mkdtempSync(join(tmpdir(), 'siglip2-graph-'));
+  try {
+    writeFileSync(join(folder, 'saved_model.pb'), model);
+    return nodeBackend().binding.loadSavedModel(folder, servingTag);
   } finally {
     rmSync(folder, { recursive: true, force: true });
   }
+}
 
+function program(
+  session: number,
+  traced: Omit<KeptProgram, 'compiled'>,
+  definition: ProgramDefinition,
+  slot: CacheSlot | null,
+): Program {
+  const { binding } = nodeBackend();
+  const { model, nodes, outputs } = traced;
+  const node = stateNodesOf(definition);
   const call = (inputs: [node: string, spec: TensorSpec, values: Values[string]][], wanted: readonly string[]) => {
     const ids = inputs.map(([, spec, values]) => binding.createTensor([...spec.shape], dataTypes[spec.dtype], values));
     try {
@@ -84,9 +118,19 @@ function load({ graph, stateNodes: node, outputs }: BuiltGraph, definition: Prog
     if (group.length > 0) each(group);
   };
 
-  return {
-    hash: createHash('sha256').update(bytes).digest('hex'),
-    nodes: graph.nodes.length,
+  const made: Program = {
+    hash: sha256(model),
+    nodes,
+    plan() {
+      for (const [name, { feeds }] of Object.entries(definition.signatures)) {
+        const zeros = Object.entries(feeds).map(([key, spec]) => [key, zerosOf(spec)]);
+        try {
+          made.run(name, Object.fromEntries(zeros));
+        } catch {
+          // As it should. What is wrong with the graph itself shows at the first step.
+        }
+      }
+    },
     run(name, feeds) {
       const signature = definition.signatures[name];
       if (signature === undefined) {
@@ -128,6 +172,17 @@ function load({ graph, stateNodes: node, outputs }: BuiltGraph, definition: Prog
         );
       });
     },
+    keep() {
+      slot?.keep(traced);
+      slot?.proven();
+    },
+    forget: () => slot?.drop(),
     dispose: () => binding.deleteSavedModel(session),
   };
+  return made;
+}
+
+function zerosOf({ shape, dtype }: TensorSpec): Values[string] {
+  const kinds = { float32: Float32Array, int32: Int32Array, uint8: Uint8Array };
+  return new kinds[dtype](shape.reduce((a, b) => a * b, 1));
 }

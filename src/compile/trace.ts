@@ -17,6 +17,9 @@ interface Source {
   readonly phantom: OutputSpec | null;
 }
 
+/** Elements of a fill that is made while tracing, as constants are. */
+const largestFill = 2 ** 20;
+
 export class TraceError extends Error {
   override readonly name = 'TraceError';
 }
@@ -68,6 +71,28 @@ export function trace<T>(
     return source;
   };
 
+  // The same op on inputs of the same shapes, and on the same constants, gives the same shapes: layers are alike.
+  const learnt = new Map<string, OutputSpec[]>();
+  const specsOf = (
+    op: string,
+    values: Record<string, AttrValue>,
+    sources: readonly Source[],
+    learn: () => OutputSpec[],
+  ): OutputSpec[] => {
+    const key = JSON.stringify([op, values, sources.map(({ output, phantom }) => phantom ?? output)]);
+    const specs = learnt.get(key) ?? learn();
+    learnt.set(key, specs);
+    return specs;
+  };
+
+  /** What a fill of a known shape gives, where it is too large to be made for the trace alone: nobody reads it. */
+  const largeFill = ([dims, value]: readonly TensorInfo[]): OutputSpec | null => {
+    if (known.get(dims!.dataId)?.phantom) return null;
+    const shape = [...(original.readSync.call(backend, dims!.dataId) as Int32Array)];
+    if (shape.reduce((a, b) => a * b, 1) < largestFill) return null;
+    return { dtype: dataTypes[value!.dtype as 'float32' | 'int32'], shape };
+  };
+
   const execute = (op: string, attrs: TFEOpAttr[], inputs: TensorInfo[], count: number): Tensor[] => {
     // It starts with the input whose memory it can take over, which is a matter of timing.
     if (op === 'AddN' && inputs.length > 2) {
@@ -76,19 +101,17 @@ export function trace<T>(
       );
     }
     const sources = inputs.map(sourceOf);
-    const traced = sources.some((source) => source.phantom !== null);
+    const filled = op === 'Fill' ? largeFill(inputs) : null;
+    const traced = filled !== null || sources.some((source) => source.phantom !== null);
     const values = Object.fromEntries(attrs.map((attr) => [attr.name, attrValue(backend, attr)]));
     if (exact) values[staysFloat32] = { b: true };
+    if (smallest !== null) values[fusesFrom] = { i: smallest };
     const real = traced ? [] : original.executeMultipleOutputs.call(backend, op, attrs, inputs, count);
     const specs = traced
-      ? outputsOf(
-          backend,
-          op,
-          attrs,
-          inputs,
-          sources.map((source) => source.phantom),
-          count,
-        )
+      ? specsOf(op, values, sources, () => {
+          const phantoms = sources.map((source) => source.phantom);
+          return filled ? [filled] : outputsOf(backend, op, attrs, inputs, phantoms, count);
+        })
       : real.map((tensor) => ({ dtype: outputType(tensor, values), shape: tensor.shape }));
     const node = graph.add(
       op,
@@ -172,6 +195,7 @@ export function rawOps(name: string, attrs: TFEOpAttr[], inputs: readonly Tensor
 
 let tracing = false;
 let exact = false;
+let smallest: number | null = null;
 
 /** Marks a node that no pass may compute in another precision. TensorFlow passes over attributes that begin so. */
 export const staysFloat32 = '_stays_float32';
@@ -184,6 +208,20 @@ export function inFloat32<T>(fn: () => T): T {
     return fn();
   } finally {
     exact = before;
+  }
+}
+
+/** Marks a node of a chain that is left as recorded below so many elements, though the program would compile it. */
+export const fusesFrom = '_fuses_from';
+
+/** Chains of elementwise ops that `fn` records are compiled from so many elements on: for what runs seldom. */
+export function fusedFrom<T>(elements: number, fn: () => T): T {
+  const before = smallest;
+  smallest = elements;
+  try {
+    return fn();
+  } finally {
+    smallest = before;
   }
 }
 

@@ -47,12 +47,18 @@ export function decoderSpecs({ vision, text }: ModelConfig, { depth }: DecoderSi
     mlpWeight(`${layer}.mlp.fc2`, width, mlp),
   ]);
   return [
-    table('embed_tokens', vocabulary + 1, 1),
+    { ...table('embed_tokens', vocabulary + 1, 1), byToken: true },
     table('embed_positions', length, 1 / Math.sqrt(width)),
     ...layers,
     vector('layer_norm.weight', width, 1),
     vector('layer_norm.bias', width, 0),
-    { name: 'decoder.lm_head.weight', shape: [vocabulary, width], init: { kind: 'constant', value: 0 }, decay: true },
-    vector('lm_head.bias', vocabulary, 0),
+    {
+      name: 'decoder.lm_head.weight',
+      shape: [vocabulary, width],
+      init: { kind: 'constant', value: 0 },
+      decay: true,
+      byToken: true,
+    },
+    { ...vector('lm_head.bias', vocabulary, 0), byToken: true },
   ];
 }

@@ -18,6 +18,8 @@ export interface ParameterSpec {
   readonly init: Initialiser;
   /** Weight decay applies to kernels only: big_vision's mask `.*\/kernel$`. */
   readonly decay: boolean;
+  /** Its rows are the tokens of the vocabulary, and rows of no token come after them. */
+  readonly byToken?: true;
 }
 
 export const tokenTable = 'text_model.embeddings.token_embedding.weight';
@@ -108,7 +110,7 @@ export function parameterSpecs(
     ...encoder('vision_model.encoder', vision),
     ...layerNorm('vision_model.post_layernorm', vision.width),
     ...mapHead('vision_model.head', vision),
-    table(tokenTable, text.vocabulary, text.width),
+    { ...table(tokenTable, text.vocabulary, text.width), byToken: true },
     table('text_model.embeddings.position_embedding.weight', text.length, text.width),
     ...encoder('text_model.encoder', text),
     ...layerNorm('text_model.final_layer_norm', text.width),

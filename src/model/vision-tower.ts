@@ -1,5 +1,6 @@
 import type { Tensor } from '@tensorflow/tfjs';
 import { bytesToFloat } from '../compile/ops/bytes-to-float.ts';
+import { repeatRows } from '../compile/ops/repeat-rows.ts';
 import { tf } from '../runtime/tensorflow.ts';
 import {
   affine,
@@ -113,7 +114,7 @@ export function mapHead(
   const [weight, bias] = part(0, 1);
   const [query_1H1d] = projectHeads(probe_1D, scaled(weight, width, heads), scaled(bias, width, heads), 1, 1, heads);
   const [k_BHNd, v_BHNd] = projectHeads(x_BNxD, ...part(1, 2), 2, batch, heads);
-  const attended_BD = attend(tf.tile(query_1H1d!, [batch, 1, 1, 1]), k_BHNd!, v_BHNd!, mask);
+  const attended_BD = attend(repeatRows(query_1H1d!, batch), k_BHNd!, v_BHNd!, mask);
   const hidden_BD = linear(p, `${name}.attention.out_proj`, attended_BD);
   return hidden_BD.add(mlp(p, `${name}.mlp`, norm(p, `${name}.layernorm`, hidden_BD)));
 }

@@ -4,12 +4,12 @@ import { decoderSpecs } from '../model/decoder-parameters.ts';
 import { captionTasks } from '../recipe/caption-tasks.ts';
 import type { CaptioningSettings } from '../recipe/objective-settings.ts';
 import { tf } from '../runtime/tensorflow.ts';
-import type { Objective } from './objective.ts';
+import { isEncoder, type Objective } from './objective.ts';
 
 /**
  * LocCa (SigLIP 2, section 2.2, after arXiv 2403.19596): from the un-pooled image features a decoder says the caption,
  * where a described region is, and what a region shows. Each is a mean over the tokens of a text, then over the batch
- * (big_vision `trainers/proj/cappa/generative.py`), and the three are added. A text without tokens that count, such as
+ * (big_vision `trainers/proj/cappa/generative.py`), and the three are added; what each is comes as a metric. A text without tokens that count, such as
  * that of a missing region, counts as zero.
  *
  * Feeds, for the three texts of an example together: `targets` (B 3, L) int32; `targetWeights` (B 3, L), one over the
@@ -17,6 +17,7 @@ import type { Objective } from './objective.ts';
  */
 export const captioning: Objective<CaptioningSettings> = {
   parameters: (settings, model) => decoderSpecs(model, settings),
+  reads: isEncoder,
   feeds(_, { text }, count) {
     const rows = count * captionTasks.length;
     return {
@@ -29,7 +30,7 @@ export const captioning: Objective<CaptioningSettings> = {
     const { targets, targetWeights, parallel } = feeds;
     const batch = targets!.shape[0]! / captionTasks.length;
     const hidden = decoder(p, model, settings, targets!, parallel!, features.image, batch, tower);
-    const loss = chunkedCrossEntropy(
+    const { loss, rows } = chunkedCrossEntropy(
       {
         hidden,
         weight: p['decoder.lm_head.weight']!,
@@ -39,6 +40,9 @@ export const captioning: Objective<CaptioningSettings> = {
       },
       settings.chunk,
     );
-    return { loss };
+    const [length, tasks] = [targets!.shape[1]!, captionTasks.length];
+    const apart = rows.reshape([batch, tasks, length]).sum(2).sum(0);
+    const metrics = captionTasks.map((task, i) => [task, apart.slice([i], [1]).reshape([])]);
+    return { loss, metrics: Object.fromEntries(metrics) };
   },
 };

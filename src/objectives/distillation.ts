@@ -1,6 +1,7 @@
 import type { Tensor } from '@tensorflow/tfjs';
 import { gatherRows } from '../compile/ops/gather-rows.ts';
 import { lossInChunks } from '../compile/ops/loss-in-chunks.ts';
+import { notBefore } from '../compile/ops/not-before.ts';
 import { rangeOp } from '../compile/ops/range.ts';
 import { dinoHead } from '../model/dino-head.ts';
 import type { Parameters } from '../model/layers.ts';
@@ -66,6 +67,41 @@ export function distil(
   return { loss, center_K: center_K.mul(centerMomentum).add(mean_K.mul(1 - centerMomentum)) };
 }
 
+/** What a teacher says of rows: the mean of their distributions over K prototypes, and of their entropies, in nats. */
+export interface Sayings {
+  readonly mean_K: Tensor;
+  readonly entropy: Tensor;
+}
+
+/** What the teacher says of all of its rows, as targets of the student; no gradient passes. */
+export function sayings(
+  {
+    head,
+    teacher,
+    teacher_BTxD,
+    center_K,
+    images,
+  }: Pick<Distilled, 'head' | 'teacher' | 'teacher_BTxD' | 'center_K' | 'images'>,
+  { prototypes, teacherTemperature }: Pick<DistillationSettings, 'prototypes' | 'teacherTemperature'>,
+  chunk = headChunk(images, teacher_BTxD.shape[0]! / images, prototypes),
+): Sayings {
+  const [rows, width] = teacher_BTxD.shape as [number, number];
+  const count = (rows / images) * chunk;
+  let sum_K: Tensor | null = null;
+  let entropies: Tensor | null = null;
+  for (let first = 0; first < rows; first += count) {
+    const slice_CTxD = teacher_BTxD.slice([first, 0], [count, width]);
+    // One chunk after another: side by side they would all be in memory.
+    const own_CTxD = sum_K === null ? slice_CTxD : notBefore(slice_CTxD, sum_K);
+    const logits_CTxK: Tensor = dinoHead(teacher, head, own_CTxD).sub(center_K).div(teacherTemperature);
+    const said_CTxK = tf.softmax(logits_CTxK);
+    const entropy: Tensor = tf.logSumExp(logits_CTxK, 1).sub(said_CTxK.mul(logits_CTxK).sum(1)).sum();
+    sum_K = sum_K === null ? said_CTxK.sum(0) : sum_K.add(said_CTxK.sum(0));
+    entropies = entropies === null ? entropy : entropies.add(entropy);
+  }
+  return { mean_K: sum_K!.div(rows), entropy: entropies!.div(rows) };
+}
+
 /** Rows by their numbers within an image: (C T, K) and (C, S) int32 -> (C S, K). */
 function pickRows(rows_CTxK: Tensor, targets_CS: Tensor): Tensor {
   return gatherRows(rows_CTxK, flatRows(targets_CS, rows_CTxK.shape[0]! / targets_CS.shape[0]!));
@@ -88,10 +124,29 @@ export function distillationLoss(
   student_RVxK: Tensor,
   { studentTemperature, teacherTemperature }: DistillationSettings,
 ): Tensor {
-  const [rows, prototypes] = teacher_RK.shape as [number, number];
   const targets_RK = tf.softmax(teacher_RK.sub(center_K).div(teacherTemperature));
-  const logits_RVxK = student_RVxK.div(studentTemperature);
-  const views_RK = logits_RVxK.reshape([rows, -1, prototypes]).sum(1);
-  const matched = targets_RK.mul(views_RK).sum().div(student_RVxK.shape[0]!);
-  return tf.logSumExp(logits_RVxK, 1).mean().sub(matched);
+  return meanCrossEntropy(targets_RK, student_RVxK.div(studentTemperature));
+}
+
+/**
+ * With its gradient in one formula, (softmax - target) / (R V): autodiff would put ones of the shape of all logits into the
+ * graph, a constant of up to 134 MB.
+ */
+function meanCrossEntropy(targets_RK: Tensor, logits_RVxK: Tensor): Tensor {
+  const [rows, prototypes] = targets_RK.shape as [number, number];
+  const op = tf.customGrad((...args: unknown[]) => {
+    const [logits, save] = args as [Tensor, (tensors: Tensor[]) => void];
+    const count = logits.shape[0]!;
+    const views_RK = logits.reshape([rows, -1, prototypes]).sum(1);
+    const matched = targets_RK.mul(views_RK).sum().div(count);
+    save([logits, targets_RK]);
+    const gradFunc = (dy: Tensor, saved: Tensor[]) => {
+      const [own_RVxK, wanted_RK] = saved as [Tensor, Tensor];
+      const said_RxVxK = tf.softmax(own_RVxK).reshape([rows, -1, prototypes]);
+      const missed_RxVxK = said_RxVxK.sub(wanted_RK.reshape([rows, 1, prototypes]));
+      return missed_RxVxK.reshape([count, prototypes]).mul(dy.div(count));
+    };
+    return { value: tf.logSumExp(logits, 1).mean().sub(matched) as Tensor, gradFunc };
+  });
+  return op(logits_RVxK);
 }

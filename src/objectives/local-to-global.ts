@@ -1,7 +1,7 @@
 import { dinoHeadSpecs } from '../model/dino-head.ts';
 import { normalisePixels, visionTower } from '../model/vision-tower.ts';
 import type { LocalToGlobalSettings } from '../recipe/objective-settings.ts';
-import { distil } from './distillation.ts';
+import { distil, sayings } from './distillation.ts';
 import type { Objective } from './objective.ts';
 
 const head = 'dino_head';
@@ -16,12 +16,17 @@ const center = 'dino_center';
  */
 export const localToGlobal: Objective<LocalToGlobalSettings> = {
   parameters: (settings, { vision }) => dinoHeadSpecs(head, vision.width, settings),
+  reads: (name) => name.startsWith('vision_model.'),
   state: ({ prototypes }) => [{ name: center, shape: [prototypes], value: 0 }],
   teaches: (name) => name.startsWith(`${head}.`),
   feeds: ({ views, resolution }, { vision }, count) => ({
     globalView: { shape: [count, vision.resolution, vision.resolution, 3], dtype: 'uint8' },
     localViews: { shape: [count * views, resolution, resolution, 3], dtype: 'uint8' },
   }),
+  says({ settings, teacher, state, features }) {
+    const teacher_BTxD = features.teacherGlobal.pooled;
+    return sayings({ head, teacher, teacher_BTxD, center_K: state[center]!, images: teacher_BTxD.shape[0]! }, settings);
+  },
   loss({ settings, model, tower, p, teacher, state, feeds, features }) {
     const local_BVxD = visionTower(p, model, normalisePixels(feeds.localViews!), tower).pooled;
     const teacher_BTxD = features.teacherGlobal.pooled;

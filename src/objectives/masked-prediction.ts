@@ -5,8 +5,8 @@ import { patchGrid } from '../model/parameters.ts';
 import { normalisePixels, visionTower } from '../model/vision-tower.ts';
 import type { MaskedPredictionSettings } from '../recipe/objective-settings.ts';
 import { tf } from '../runtime/tensorflow.ts';
-import { distil, flatRows } from './distillation.ts';
-import type { Objective } from './objective.ts';
+import { distil, flatRows, sayings } from './distillation.ts';
+import { isEncoder, type Objective } from './objective.ts';
 
 const head = 'patch_head';
 const center = 'patch_center';
@@ -28,12 +28,18 @@ export const maskedPrediction: Objective<MaskedPredictionSettings> = {
     { name: token, shape: [vision.width], init: { kind: 'constant', value: 0 }, decay: false },
     ...dinoHeadSpecs(head, vision.width, settings),
   ],
+  reads: isEncoder,
   state: ({ prototypes }) => [{ name: center, shape: [prototypes], value: 0 }],
   teaches: (name) => name.startsWith(`${head}.`),
   feeds: ({ share }, model, count) => ({
     globalView: { shape: [count, model.vision.resolution, model.vision.resolution, 3], dtype: 'uint8' },
     maskedPatches: { shape: [count, maskedCount(patchGrid(model) ** 2, share)], dtype: 'int32' },
   }),
+  // Of all patches: the centre is over all of them.
+  says({ settings, teacher, state, features }) {
+    const { encoded: teacher_BTxD, pooled } = features.teacherGlobal;
+    return sayings({ head, teacher, teacher_BTxD, center_K: state[center]!, images: pooled.shape[0]! }, settings);
+  },
   loss({ settings, model, tower, p, teacher, state, feeds, features }) {
     const patches = patchGrid(model) ** 2;
     const masked_BM = feeds.maskedPatches!;

@@ -5,11 +5,14 @@ import type { ParameterSpec } from '../model/parameters.ts';
 import type { ModelConfig } from '../model/sizes.ts';
 import type { TextOutput } from '../model/text-tower.ts';
 import type { VisionOutput } from '../model/vision-tower.ts';
+import type { Sayings } from './distillation.ts';
 
 /** Something to train for: parameters of its own, arrays that it needs of a batch, and a loss. */
 export interface Objective<S extends { readonly weight: number }> {
   /** Trained parameters beyond the towers. */
   parameters(settings: S, model: ModelConfig): readonly ParameterSpec[];
+  /** Whether its loss depends on a parameter of the towers; on all of its own it does. What none reads is not trained. */
+  reads(tower: string): boolean;
   /** State that is computed and not trained, such as centres. Names are unique over all objectives. */
   state?(settings: S, model: ModelConfig): readonly StateSpec[];
   /**
@@ -28,6 +31,8 @@ export interface Objective<S extends { readonly weight: number }> {
    * parameters alone.
    */
   readonly wholeBatch?: readonly string[];
+  /** What the teacher says of a batch, where the objective needs one. */
+  says?(inputs: Pick<ObjectiveInputs<S>, 'settings' | 'teacher' | 'state' | 'features'>): Sayings;
   /** Not yet weighted. */
   loss(inputs: ObjectiveInputs<S>): ObjectiveResult;
 }
@@ -72,3 +77,7 @@ export interface ObjectiveResult {
   /** New values of all of its state, each affine in a mean over the examples: micro-batches are averaged. */
   readonly state?: Tensors;
 }
+
+/** What leads to the un-pooled features of an image: its tower without the MAP head. */
+export const isEncoder = (name: string): boolean =>
+  name.startsWith('vision_model.') && !name.startsWith('vision_model.head.');

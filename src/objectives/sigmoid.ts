@@ -90,6 +90,7 @@ const plus = (sum: Tensor | null, term: Tensor): Tensor => (sum === null ? term 
 /** The sigmoid loss as an objective; its parameters are among those of the towers. */
 export const sigmoid: Objective<{ readonly weight: number }> = {
   parameters: () => [],
+  reads: () => true,
   feeds: () => ({}),
   wholeBatch: ['logit_scale', 'logit_bias'],
   loss: ({ p, features }) => ({ loss: sigmoidLoss(p, features.image.pooled, features.text.pooled) }),

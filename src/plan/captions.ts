@@ -1,4 +1,5 @@
 import type { Census } from '../data/example/census.ts';
+import { howToLook } from '../data/index/index-data.ts';
 import { nearestLanguage } from '../recipe/languages.ts';
 import type { Problem } from '../recipe/problem.ts';
 
@@ -21,7 +22,7 @@ export function captionProblems({ places, field, prefix, census, languages }: Ca
   const lost = sum([...unusable.values()].map(({ count }) => count));
   if (looked > 0 && lost === looked) {
     const [reason, { first }] = [...unusable][0]!;
-    const message = `${places}: none of the ${number(looked)} examples ${whole ? '' : 'that were looked at '}below ${prefix}/ can be used: ${reason} (${first})`;
+    const message = `${places}: none of the ${number(looked)} examples ${whole ? '' : 'that were looked at '}below ${prefix}/ can be used: ${reason} (${first}); ${howToLook(prefix.split(', ')[0]!)}`;
     return [{ fields: [places], message, code: 'DataContract' }];
   }
   // What a few have may be missing from those that were looked at.

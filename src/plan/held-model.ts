@@ -15,7 +15,7 @@ export async function heldModel(store: ObjectStore, ref: CheckpointRef): Promise
   let vocabulary: readonly number[] | null = null;
   for (const { path, bytes } of training) vocabulary ??= await vocabularyIn(store, ref, manifest.prefix + path, bytes);
   const model = await configOf(store, ref, manifest);
-  return { name: `${ref.run}/${ref.phase}@${ref.step}`, model, trained: training.length > 0, vocabulary };
+  return { name: `${ref.run}/${ref.phase}@${ref.step}`, model, vocabulary };
 }
 
 /** The shapes of the towers, by the config.json that was committed with them. */

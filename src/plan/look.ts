@@ -1,17 +1,19 @@
 import { type Borrowed, teacherOf } from '../checkpoint/borrowed.ts';
-import { countCaptions } from '../data/example/census.ts';
+import { type Census, countCaptions } from '../data/example/census.ts';
 import { indexRecipe, type RecipeData, recipeVocabulary } from '../data/example/recipe-data.ts';
 import { indexData } from '../data/index/index-data.ts';
 import type { DataIndex } from '../data/index/types.ts';
-import { type HeldModel, modelProblems, teacherProblems, vocabularyProblems, withModels } from '../recipe/models.ts';
+import { type HeldModel, modelProblems, teacherProblems, withModels } from '../recipe/models.ts';
 import { problemsWith, readRecipe } from '../recipe/parse.ts';
 import { placesOf } from '../recipe/places.ts';
+import { type ForeignRead, foreign } from '../recipe/reading.ts';
 import type { Phase, Recipe } from '../recipe/schema.ts';
 import { type DataFacts, dataOf, writtenModel } from '../recipe/settings.ts';
 import type { DeviceMemory } from '../runtime/device-memory.ts';
 import { isRunnerError, RunnerError } from '../runtime/errors.ts';
 import type { ObjectStore } from '../storage/object-store.ts';
 import { memoryProblems } from '../train/fits.ts';
+import { brokenProblems } from './broken.ts';
 import { type CaptionQuestion, captionNotes, captionProblems } from './captions.ts';
 import { heldModel } from './held-model.ts';
 import { notesOf } from './notes.ts';
@@ -74,7 +76,7 @@ async function lookInto(sight: Sight, store: ObjectStore, recipe: Recipe, { run 
   }
   const { data, evaluation, captions } = await lookAtData(sight, store, recipe);
   sight.add(problemsWith(resolved, data?.epochs ?? {}));
-  const facts = data && (await lookAtTokens(sight, store, resolved, held, data, borrowed));
+  const facts = data && (await lookAtTokens(sight, store, resolved, data, borrowed));
   return { resolved, borrowed, held, data, facts, evaluation, captions };
 }
 
@@ -108,41 +110,55 @@ async function lookAtOrigins(sight: Sight, store: ObjectStore, recipe: Recipe, r
 /** The shards, and the captions in them, of all that is trained on and evaluated on. */
 async function lookAtData(sight: Sight, store: ObjectStore, recipe: Recipe) {
   const captions: CaptionQuestion[] = [];
+  const counted = new Map<DataIndex, Census>();
   const ask = async (places: string, field: string, index: DataIndex, languages: readonly string[]) => {
     const { prefix } = index;
-    const known = captions.find((other) => other.prefix === prefix);
-    const census = known?.census ?? (await sight.see([places], () => countCaptions(store, index)));
+    const known = counted.get(index);
+    const census = known ?? (await sight.see([places], () => countCaptions(store, index)));
     if (!census) return;
+    counted.set(index, census);
     const question = { places, field, prefix, census, languages };
     captions.push(question);
     if (!sight.isWrong([field])) sight.add(captionProblems(question));
+    if (!sight.isWrong([places])) sight.add(brokenProblems(places, index, census, recipe.data));
     for (const note of captionNotes(question)) if (!sight.notes.includes(note)) sight.notes.push(note);
   };
-  const fieldOf = (phase: Phase | undefined, field: 'train' | 'captions') =>
+  const fieldOf = (phase: Phase | undefined, field: 'train' | 'captions' | 'read') =>
     phase?.data?.[field] === undefined ? `data.${field}` : `phases.${recipe.phases.indexOf(phase)}.data.${field}`;
-  const data = await indexRecipe(recipe, async (train, phase) => {
-    const field = fieldOf(phase, 'train');
-    return (await sight.see([field], () => indexed(store, train))) ?? null;
-  });
+  /** What lies at a place is read unless how to read it is wrong already. */
+  const read = async (place: string, how: string, index: () => Promise<DataIndex>) =>
+    sight.isWrong([how]) ? null : ((await sight.see([place], index)) ?? null);
+  const data = await indexRecipe(recipe, (train, mapping, phase) =>
+    read(fieldOf(phase, 'train'), fieldOf(phase, 'read'), () => indexed(store, train, mapping)),
+  );
   const asked = new Set<string>();
   for (const phase of data ? recipe.phases : []) {
     const [places, field] = [fieldOf(phase, 'train'), fieldOf(phase, 'captions')];
-    if (asked.has(`${places} ${field}`)) continue;
-    asked.add(`${places} ${field}`);
+    const once = [places, field, fieldOf(phase, 'read')].join(' ');
+    if (asked.has(once)) continue;
+    asked.add(once);
     const languages = dataOf(recipe, phase).captions.map(({ language }) => language);
     await ask(places, field, data!.of(phase), languages);
   }
-  const place = recipe.data.evaluation;
+  const { evaluation: place, evaluationRead } = recipe.data;
   const evaluation =
-    place === undefined ? null : ((await sight.see(['data.evaluation'], () => indexed(store, place))) ?? null);
+    place === undefined
+      ? null
+      : await read('data.evaluation', evaluationRead ? 'data.evaluationRead' : 'data.read', () =>
+          indexed(store, place, foreign(evaluationRead ?? recipe.data.read)),
+        );
   if (evaluation) await ask('data.evaluation', 'evaluate.languages', evaluation, recipe.evaluate.languages);
   return { data, evaluation, captions };
 }
 
 /** People name a shard where the folder that it lies in is wanted. */
-async function indexed(store: ObjectStore, train: Recipe['data']['train']): Promise<DataIndex> {
+async function indexed(
+  store: ObjectStore,
+  train: Recipe['data']['train'],
+  read: ForeignRead | undefined,
+): Promise<DataIndex> {
   const shard = placesOf(train).find((place) => place.endsWith('.tar'));
-  return indexData(store, train).catch((error) => {
+  return indexData(store, train, read).catch((error) => {
     if (!shard || !isRunnerError(error, 'DataContract')) throw error;
     const above = shard.split('/').slice(0, -1).join('/') || 'a folder';
     throw new RunnerError(
@@ -157,21 +173,19 @@ async function lookAtTokens(
   sight: Sight,
   store: ObjectStore,
   recipe: Recipe,
-  held: ReadonlyMap<string, HeldModel>,
   data: RecipeData,
   origins: Borrowed,
 ): Promise<DataFacts | null> {
   if (recipe.phases.some((phase) => !writtenModel(recipe, phase))) return null;
   const vocabulary = await sight.see(['data', 'model.text'], () => recipeVocabulary(store, recipe, data));
   if (vocabulary === undefined) return null;
-  sight.add(vocabularyProblems(recipe, held, vocabulary));
   return { ...data.epochs, vocabulary, origins };
 }
 
 async function lookAtMemory(
   sight: Sight,
   store: ObjectStore | null,
-  { resolved: recipe, held, data, facts: known }: Found,
+  { resolved: recipe, data, facts: known }: Found,
   memory: DeviceMemory,
 ): Promise<void> {
   // Sizes are what they are whatever the data; of a recipe that is wrong itself they may be anything.
@@ -179,10 +193,8 @@ async function lookAtMemory(
   const full = recipe.phases.every((phase) => writtenModel(recipe, phase)?.text.vocabulary === 'full');
   const facts = known ?? (full ? { examples: 0, vocabulary: null } : null);
   if (!shaped || !facts || memoryProblems(recipe, facts, memory).length === 0) return;
-  // A table that was trained whole stays whole.
-  const whole = [...held.values()].some(({ trained, vocabulary }) => trained && vocabulary === null);
   const compact =
-    whole || !store || !data ? undefined : await sight.see([], () => recipeVocabulary(store, allCompact(recipe), data));
+    !store || !data ? undefined : await sight.see([], () => recipeVocabulary(store, allCompact(recipe), data));
   const problems = memoryProblems(recipe, facts, memory, compact?.length);
   sight.add(problems.map((message) => ({ fields: ['memory'], message })));
 }

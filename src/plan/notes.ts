@@ -39,6 +39,8 @@ export function notesOf(
       `texts are ${length} tokens long: pipelines of transformers pad to ${pipelineLength}, so what is exported is used with max_length=${length}, as its card says`,
     );
   if (recipe.precision === 'bf16' && memory?.kind === 'cpu' && cpuHasBfloat16() === false)
-    notes.push('precision is "bf16", and this CPU does not compute in bfloat16: "precision": "f32" is faster here');
+    notes.push(
+      'precision is "bf16", and this CPU does not compute in bfloat16: "precision": "auto" takes what is faster',
+    );
   return [...new Set(notes)];
 }

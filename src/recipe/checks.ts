@@ -5,6 +5,7 @@ import { nearestName } from './nearest.ts';
 import { objectivesSchema, squareObjectives } from './objectives.ts';
 import { isWithin, placesOf } from './places.ts';
 import type { Problem } from './problem.ts';
+import { readProblems } from './reading.ts';
 import type { Phase, Recipe, RecipeModel } from './schema.ts';
 import { modelConfig, writtenModel } from './settings.ts';
 import { stepsOf } from './spans.ts';
@@ -238,17 +239,18 @@ function scheduleProblems(
 function data(recipe: Recipe): Problem[] {
   const { evaluation } = recipe.data;
   const problems = dataProblems(recipe.data, evaluation, 'data');
+  problems.push(...readProblems(recipe.data.evaluationRead, 'data.evaluationRead'));
   for (const [i, { data }] of recipe.phases.entries())
     if (data) problems.push(...dataProblems(data, evaluation, `phases.${i}.data`));
   return problems;
 }
 
 function dataProblems(
-  { train = [], captions = [], augment }: NonNullable<Recipe['phases'][number]['data']>,
+  { train = [], read, captions = [], augment }: NonNullable<Recipe['phases'][number]['data']>,
   evaluation: string | undefined,
   at: string,
 ): Problem[] {
-  const problems: Problem[] = [];
+  const problems = readProblems(read, `${at}.read`);
   for (const place of placesOf(train)) {
     if (evaluation === undefined) continue;
     if (isWithin(evaluation, place)) {

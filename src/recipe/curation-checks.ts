@@ -1,6 +1,7 @@
 import { superBatch } from './curation.ts';
 import { naflexOf } from './durations.ts';
 import type { Problem } from './problem.ts';
+import { drawOf } from './reading.ts';
 import type { Phase, Recipe } from './schema.ts';
 import { dataOf, writtenModel } from './settings.ts';
 
@@ -38,13 +39,16 @@ function ofPhase(recipe: Recipe, phase: Phase, curation: Phase['curation'] & {},
     add(`objectives.${name}`, 'on', 'a phase with curation has sigmoid alone, as in the paper');
   }
   if (scores === 'hardLearner') return problems;
-  const { augment, labelShare, captions } = dataOf(recipe, phase);
+  const { augment, labelShare, captions, read } = dataOf(recipe, phase);
+  const draw = drawOf(read);
   if (scoring === 'stored') {
     // What is embedded once must be what is trained on.
     const same = 'with "scoring": "stored" each example has one image and one text a language';
     if (augment.shift > 0 || augment.scale.some((side) => side !== 1))
       add('data.augment', JSON.stringify(augment), `${same}; {"scale": [1, 1], "shift": 0} is allowed`, 'data.augment');
-    if (labelShare !== 1) add('data.labelShare', `${labelShare}`, `${same}; 1 is allowed`, 'data.labelShare');
+    if (draw === 'one') add('data.read.draw', '"one"', `${same}; "first" is allowed`, 'data.read.draw');
+    if (draw === 'joined' && labelShare !== 1)
+      add('data.labelShare', `${labelShare}`, `${same}; 1 is allowed`, 'data.labelShare');
     if (captions.some(({ language }) => language === 'other'))
       add('data.captions', 'with "other"', `${same}; named languages are allowed`, 'data.captions');
   } else if (typeof teacher === 'string') {

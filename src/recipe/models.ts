@@ -10,8 +10,6 @@ export interface HeldModel {
   /** As a person writes it, such as base/import@0. */
   readonly name: string;
   readonly model: ModelConfig;
-  /** Whether it has moments too: an imported model has none. */
-  readonly trained: boolean;
   /** Sorted ids of its compacted token table; null when it is full. */
   readonly vocabulary: readonly number[] | null;
 }
@@ -53,7 +51,7 @@ export function modelProblems(recipe: Recipe, held: ReadonlyMap<string, HeldMode
 }
 
 function ofPhase(recipe: Recipe, phase: Phase, i: number, found: HeldModel): Problem[] {
-  const { name, model: held, trained, vocabulary } = found;
+  const { name, model: held } = found;
   const at = phase.model ? `phases.${i}.model` : 'model';
   const where = `${name}, which phase ${phase.name} goes on from,`;
   const written = writtenModel(recipe, phase);
@@ -61,8 +59,8 @@ function ofPhase(recipe: Recipe, phase: Phase, i: number, found: HeldModel): Pro
   const said = written ? modelConfig(recipe, null, { ...phase, vision: {} }) : held;
   const differences = modelDifferences(held, { ...said, vision: { ...said.vision, kind } });
   const problems: Problem[] = [];
-  const add = (field: string, message: string, mild = true) =>
-    problems.push({ fields: [field, `phases.${i}.from`], message, mild });
+  const add = (field: string, message: string) =>
+    problems.push({ fields: [field, `phases.${i}.from`], message, mild: true });
   for (const { field, held: has, wanted } of differences) {
     const [, short = ''] = field.split('.');
     if (short === 'kind') {
@@ -80,40 +78,7 @@ function ofPhase(recipe: Recipe, phase: Phase, i: number, found: HeldModel): Pro
         );
     } else add(`${at}.${field}`, `${at}.${field} is ${wanted}, and ${where} has ${has}; ${has} is allowed`);
   }
-  const table = written?.text.vocabulary;
-  const tableField = `${at}.text.vocabulary`;
-  if (table === 'full' && vocabulary !== null)
-    add(
-      tableField,
-      `${tableField} is "full", and ${where} was trained with the ${vocabulary.length} tokens of its data; "compact" is allowed`,
-      false,
-    );
-  if (table === 'compact' && vocabulary === null && trained)
-    add(
-      tableField,
-      `${tableField} is "compact", and ${where} was trained with the full table; "full" is allowed`,
-      false,
-    );
   return problems;
-}
-
-/** Where the tokens of the data are not those that a phase's checkpoint was trained with. */
-export function vocabularyProblems(
-  recipe: Recipe,
-  held: ReadonlyMap<string, HeldModel>,
-  ids: readonly number[] | null,
-): Problem[] {
-  return recipe.phases.flatMap((phase, i): Problem[] => {
-    const found = typeof phase.from === 'object' ? held.get(phase.name) : undefined;
-    if (!found?.vocabulary || ids === null || writtenModel(recipe, phase)?.text.vocabulary !== 'compact') return [];
-    const known = new Set(found.vocabulary);
-    const missing = ids.filter((id) => !known.has(id)).length;
-    if (missing === 0 && ids.length === known.size) return [];
-    const message =
-      `phases.${i}.from is ${found.name}, which was trained with a compacted table of ${known.size} tokens; ` +
-      `the data of this recipe have ${ids.length}${missing > 0 ? `, ${missing} of them not among those` : ''}: the same data and languages are allowed, or a checkpoint with "vocabulary": "full"`;
-    return [{ fields: [`phases.${i}.from`, 'data'], message }];
-  });
 }
 
 /** Where the model that scores can't read what the phase trains on. */

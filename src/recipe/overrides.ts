@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { readProblems } from './reading.ts';
 import { recipeSchema } from './schema.ts';
 
 const positive = z.number().positive();
@@ -10,13 +11,18 @@ export const overridesSchema = z.strictObject({
   learningRate: positive.optional(),
   weightDecay: z.number().min(0).optional(),
   clipNorm: positive.optional(),
-  precision: z.enum(['f32', 'bf16']).optional(),
+  precision: recipeSchema.shape.precision.unwrap().optional(),
   xla: recipeSchema.shape.xla,
   accumulate: z.int().positive().optional(),
   remat: z.enum(['none', 'blocks']).optional(),
   batch: recipeSchema.shape.phases.element.shape.batch.optional(),
   data: recipeSchema.shape.data.shape.train.optional(),
+  read: recipeSchema.shape.data.shape.read,
+  maxBroken: recipeSchema.shape.data.shape.maxBroken,
   skip: z.strictObject({ from: left, to: left }).optional().describe('Batches to leave out, the first and the last.'),
+  teacherTemperature: positive.optional(),
+  centerMomentum: z.number().min(0).max(1).optional(),
+  minInformation: recipeSchema.shape.divergence.unwrap().shape.minInformation,
   checkpointEvery: z.int().positive().optional().describe('Steps.'),
   shardSteps: z.int().positive().optional(),
 });
@@ -51,17 +57,19 @@ export function overridesProblem(value: unknown, of: Changeable): string | null 
     .join('; ');
 }
 
-function misfit({ batch, data, skip, accumulate = 1 }: Overrides, of: Changeable): string | null {
+function misfit({ batch, data, read, skip, accumulate = 1 }: Overrides, of: Changeable): string | null {
+  const [unread] = readProblems(read, 'read');
+  if (unread) return unread.message;
   const size = batch ?? of.batch;
   if (size % accumulate !== 0) return `accumulate is ${accumulate}; a divisor of the batch ${size} is allowed`;
   const fixed = of.fixedBatches && reasons[of.fixedBatches];
-  if (fixed && (batch ?? data ?? skip) !== undefined) return fixed;
+  if (fixed && (batch ?? data ?? read ?? skip) !== undefined) return fixed;
   const ahead = of.branches.filter((branch) => branch > of.step);
   if (batch !== undefined && batch !== of.batch && ahead.length > 0)
     return `other phases begin at step ${ahead.join(' and ')} of it, which other batches would move; change the batch after that, or leave those phases to a recipe of their own`;
   if (!skip) return null;
   const { from, to } = skip;
-  if ((batch ?? data) !== undefined)
+  if ((batch ?? data ?? read) !== undefined)
     return 'skip counts the batches as they are now; ask for it without batch and data';
   if (to < from) return `skip is from ${from} to ${to}; allowed: the first and the last batch`;
   if (to - from >= mostSkipped) return `skip names ${to - from + 1} batches; at most ${mostSkipped} are allowed`;

@@ -9,7 +9,8 @@ import type { OptimizerSettings } from './schema.ts';
 export interface PhaseSettings {
   readonly phase: string;
   readonly seed: number;
-  readonly precision: 'f32' | 'bf16';
+  /** Numbers that matrices are multiplied in; absent: what was measured before the first step of the phase. */
+  readonly precision?: 'f32' | 'bf16';
   /** Whether XLA compiles the whole step; absent: what was measured on a GPU, and off on a CPU. */
   readonly xla?: 'off' | 'on';
   readonly model: ModelConfig;

@@ -4,6 +4,7 @@ import { languagePattern } from './languages.ts';
 import { objectivesSchema } from './objectives.ts';
 import { phaseName as name } from './phase-name.ts';
 import { allowedPlace, placePattern } from './places.ts';
+import { readSchema } from './reading.ts';
 
 /**
  * A run as one JSON document. This file is the only description of it: the types, the checks and the
@@ -88,6 +89,18 @@ const dataSchema = z.strictObject({
     .union([prefix, z.array(prefix).min(1).max(100)], { error: ({ input }) => allowedPlace(input, ', or a list') })
     .describe('Where the WebDataset tar shards lie in the bucket: one place or several.'),
   evaluation: prefix.optional().describe('Shards that are never trained on.'),
+  // These are optional without a default, so that recipes of before are what they were.
+  read: readSchema
+    .optional()
+    .describe(
+      'How shards that others wrote are read: siglip2 data look PREFIX says it. Left out: the JSON of this project.',
+    ),
+  evaluationRead: readSchema.optional().describe('How data.evaluation is read; as data.read where it is left out.'),
+  maxBroken: fraction
+    .optional()
+    .describe(
+      'A run does not start on shards of which a larger share of the examples is broken; 0.05 where it is left out.',
+    ),
   captions: z
     .array(captionSchema)
     .min(1)
@@ -102,6 +115,7 @@ const dataSchema = z.strictObject({
 /** What a phase may say of its data otherwise than the recipe; what it does not say is as there. */
 const phaseDataSchema = z.strictObject({
   train: dataSchema.shape.train.optional(),
+  read: readSchema.optional().describe('As in data.'),
   captions: z.array(captionSchema).min(1).optional().describe('Languages of this phase.'),
   labelShare: fraction.optional().describe('As in data.'),
   augment: augmentSchema.optional().describe('As in data.'),
@@ -245,6 +259,14 @@ const divergenceSchema = z.strictObject({
   maxLoss: positive
     .optional()
     .describe('A loss above it counts as diverged, as a loss or gradient that is no number always does.'),
+  // Without a default, so that recipes of before are what they were.
+  minInformation: z
+    .number()
+    .min(0)
+    .optional()
+    .describe(
+      'Nats. A phase of self-distillation waits when its teacher says less of pictures: it has collapsed. Looked at every 100 steps, first after 10 / (1 - teacher.momentum). 0.01 when left out; 0: never.',
+    ),
   leaveOut: z
     .int()
     .min(0)
@@ -278,9 +300,12 @@ export const recipeSchema = z.strictObject({
     .default(0)
     .describe('Of initial weights, order of data and everything else that is drawn.'),
   precision: z
-    .enum(['f32', 'bf16'])
+    .enum(['f32', 'bf16', 'auto'])
+    // Recipes of before are what they were, so it can't be auto.
     .default('f32')
-    .describe('Numbers that matrices are multiplied in. bf16 is quicker on CPUs and GPUs that have it.'),
+    .describe(
+      'Numbers that matrices are multiplied in. bf16 is quicker on CPUs and GPUs that have it. auto: whichever is quicker, measured once before the first step of a phase.',
+    ),
   // Without a default, so that recipes of before are what they were.
   xla: z
     .enum(['off', 'on', 'auto'])

@@ -97,6 +97,11 @@ export function xlaOf(xla: Recipe['xla']): Pick<PhaseSettings, 'xla'> {
   return xla === undefined || xla === 'auto' ? {} : { xla };
 }
 
+/** As `xlaOf`. */
+export function precisionOf(precision: Recipe['precision'] | undefined): Pick<PhaseSettings, 'precision'> {
+  return precision === undefined || precision === 'auto' ? {} : { precision };
+}
+
 /** All that fixes the training of a phase, every default and unit resolved. */
 export function phaseSettings(recipe: Recipe, phase: Phase, facts: DataFacts): PhaseSettings {
   const vocabulary = vocabularyOf(recipe, phase, facts);
@@ -108,7 +113,7 @@ export function phaseSettings(recipe: Recipe, phase: Phase, facts: DataFacts): P
   return {
     phase: phase.name,
     seed: recipe.seed,
-    precision: recipe.precision,
+    ...precisionOf(recipe.precision),
     ...xlaOf(recipe.xla),
     accumulate: phase.accumulate,
     remat: phase.remat,

@@ -9,18 +9,47 @@ export type JsonText =
 /**
  * Reads JSON as RFC 8259 has it: UTF-8, before which a byte order mark is passed over. What programs write beside that
  * is named, with its place: UTF-16, bytes of other encodings, NaN.
+ *
+ * @param options `nan`: what is no number is null, as Python's json.dumps writes it where a table has a gap
  */
-export function readJsonText(bytes: Uint8Array): JsonText {
-  const buffer = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length);
+export function readJsonText(bytes: Uint8Array, { nan = false }: { readonly nan?: boolean } = {}): JsonText {
+  const buffer = bufferOf(bytes);
   const kind = foreignKind(buffer);
   if (kind !== null) return { problem: `it is ${kind}` };
-  if (isUtf16(buffer)) return { problem: 'it is UTF-16: save it as UTF-8' };
-  if (!isUtf8(buffer)) return { problem: notUtf8(buffer) };
-  const text = buffer.toString('utf8').replace(/^\ufeff/, '');
+  const read = readText(buffer);
+  if (read.problem !== undefined) return read;
+  const { text } = read;
   try {
     return { value: JSON.parse(text) };
   } catch {
-    return { problem: text.trim() === '' ? 'it is empty' : (notANumber(text) ?? 'it is not JSON') };
+    const mended = nan ? mendedJson(text) : null;
+    return (
+      mended ?? { problem: text.trim() === '' ? 'it is empty' : ((nan ? null : notANumber(text)) ?? 'it is not JSON') }
+    );
+  }
+}
+
+/** A text in UTF-8 without its byte order mark, or the sentence that says why it is none. */
+export function readText(
+  bytes: Uint8Array,
+): { readonly text: string; readonly problem?: undefined } | { readonly problem: string } {
+  const buffer = bufferOf(bytes);
+  if (isUtf16(buffer)) return { problem: 'it is UTF-16: save it as UTF-8' };
+  if (!isUtf8(buffer)) return { problem: notUtf8(buffer) };
+  return { text: buffer.toString('utf8').replace(/^\ufeff/, '') };
+}
+
+const bufferOf = (bytes: Uint8Array) => Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length);
+
+/** The value of a text that is JSON but for its NaN and Infinity, which outside of strings nothing else can be. */
+function mendedJson(text: string): { readonly value: unknown } | null {
+  const mended = text.replace(/"[^"\\]*(?:\\.[^"\\]*)*"|-?\b(?:NaN|Infinity)\b/gs, (found) =>
+    found.startsWith('"') ? found : 'null',
+  );
+  try {
+    return { value: JSON.parse(mended) };
+  } catch {
+    return null;
   }
 }
 

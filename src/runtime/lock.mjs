@@ -22,7 +22,8 @@ export function processStart(pid) {
   }
 }
 
-function machine() {
+/** Names what process ids count on: the system since it began, and the container. `unknown` where it can't be told. */
+export function machine() {
   try {
     return `${readFileSync('/proc/sys/kernel/random/boot_id', 'utf8').trim()} ${readlinkSync('/proc/self/ns/pid')}`;
   } catch {

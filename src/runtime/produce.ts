@@ -12,14 +12,20 @@ export function produce<S, T>(
   buffers: (item: T) => readonly ArrayBufferView[],
 ): void {
   const port = parentPort!;
-  const { settings, prefetch } = workerData as ThreadData<S>;
+  const { settings, prefetch, prefetchBytes = Number.POSITIVE_INFINITY } = workerData as ThreadData<S>;
   const send = (message: FromThread<T>, transfer: ArrayBuffer[] = []) => port.postMessage(message, transfer);
-  let credits = prefetch;
+  /** Bytes of each item that was sent and has not been taken. */
+  const waiting: number[] = [];
+  let latest = 0;
   let wake: () => void = () => {};
   port.on('message', (_: ToThread) => {
-    credits++;
+    waiting.shift();
     wake();
   });
+  // The next item will have about the bytes of the latest one.
+  const isRoom = () =>
+    waiting.length === 0 ||
+    (waiting.length < prefetch && waiting.reduce((sum, bytes) => sum + bytes, latest) <= prefetchBytes);
   // Pictures are decoded side by side; libvips' own threads would only compete with the device.
   sharp.concurrency(1);
   sharp.cache(false);
@@ -27,18 +33,17 @@ export function produce<S, T>(
   async function run(): Promise<void> {
     const items = make(settings, (text) => send({ type: 'note', text }))[Symbol.asyncIterator]();
     for (;;) {
-      while (credits === 0) {
+      while (!isRoom()) {
         await new Promise<void>((resolve) => {
           wake = resolve;
         });
       }
-      credits--;
       const { done, value: item } = await items.next();
       if (done) return;
-      send(
-        { type: 'item', item },
-        buffers(item).map(({ buffer }) => buffer as ArrayBuffer),
-      );
+      const moved = buffers(item).map(({ buffer }) => buffer as ArrayBuffer);
+      latest = moved.reduce((sum, { byteLength }) => sum + byteLength, 0);
+      waiting.push(latest);
+      send({ type: 'item', item }, moved);
     }
   }
 

@@ -6,8 +6,10 @@ export interface ThreadData<S> {
   /** Address of its module, which calls `produce`. */
   readonly module: string;
   readonly settings: S;
-  /** Items that are kept ready. */
+  /** Items that are kept ready, at most. */
   readonly prefetch: number;
+  /** Bytes of items that are kept ready, at most, unless one item alone has more; absent: any. */
+  readonly prefetchBytes?: number;
 }
 
 export type FromThread<T> =
@@ -21,11 +23,13 @@ export type ToThread = 'taken';
 /** Items in order, made ahead in a thread of their own. */
 export interface Producer<T> {
   next(): Promise<T>;
+  /** Whether `next` has one at once. */
+  readonly ready: boolean;
   /** Ends the thread; whoever waits for an item is told so. */
   close(): Promise<void>;
 }
 
-/** Starts a thread that makes items, never more than `prefetch` ahead of those taken. */
+/** Starts a thread that makes items, never more than `prefetch` and `prefetchBytes` ahead of those taken. */
 export function openProducer<S, T>(data: ThreadData<S>, note?: (text: string) => void): Producer<T> {
   const ready: T[] = [];
   const waiting: { resolve: (item: T) => void; reject: (error: Error) => void }[] = [];
@@ -55,6 +59,9 @@ export function openProducer<S, T>(data: ThreadData<S>, note?: (text: string) =>
   thread.on('exit', (code) => fail(new Error(`the data loader ended with code ${code}`)));
 
   return {
+    get ready() {
+      return ready.length > 0;
+    },
     next() {
       if (ready.length > 0) return Promise.resolve(take(ready.shift()!));
       if (failure) return Promise.reject(failure);

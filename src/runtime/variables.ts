@@ -133,9 +133,9 @@ export const variables = {
     readBy: ['commands'],
   },
   SIGLIP2_CACHE: {
-    meaning: 'Folder for what set-up downloads and builds. It can be deleted at any time.',
+    meaning: 'Folder for what set-up downloads and builds, and for compiled steps. It can be deleted at any time.',
     unset: '`$XDG_CACHE_HOME/siglip2-runner`',
-    readBy: ['set-up', 'commands', 'worker'],
+    readBy: ['set-up', 'commands', 'worker', 'trainer'],
   },
   SIGLIP2_STATE: {
     meaning: 'Folder for data, credentials and logs of `npm run up`.',
@@ -143,11 +143,16 @@ export const variables = {
     readBy: ['npm run up', 'commands', 'worker', 'trainer'],
   },
   SIGLIP2_SCRATCH: {
-    meaning: 'Folder for snapshots and data shards while a worker trains: the disk that has to be large and quick.',
+    meaning:
+      'Folder for snapshots, data shards and large batches while a worker trains: the disk that has to be large and quick.',
     unset: '`scratch` in `SIGLIP2_STATE`',
     readBy: ['worker', 'trainer'],
   },
-  XDG_CACHE_HOME: { meaning: 'Where caches lie.', unset: '`~/.cache`', readBy: ['set-up', 'commands', 'worker'] },
+  XDG_CACHE_HOME: {
+    meaning: 'Where caches lie.',
+    unset: '`~/.cache`',
+    readBy: ['set-up', 'commands', 'worker', 'trainer'],
+  },
   XDG_STATE_HOME: {
     meaning: 'Where state lies.',
     unset: '`~/.local/state`',
@@ -178,6 +183,12 @@ export const variables = {
     meaning: 'Flags of XLA; set-up adds where its CUDA compiler lies.',
     unset: 'that alone',
     readBy: ['set-up', 'TensorFlow'],
+  },
+  TF_XLA_FLAGS: {
+    meaning:
+      'Flags of XLA in TensorFlow; a trainer adds where its machine code is kept, unless they say so themselves.',
+    unset: 'that alone',
+    readBy: ['trainer', 'TensorFlow'],
   },
   TF_NUM_INTRAOP_THREADS: {
     meaning: 'With how many threads a phase begins that trains on a CPU. It keeps to them, wherever it goes on.',

@@ -31,10 +31,7 @@ export async function writeSafetensors(
   tensors: readonly TensorToWrite[],
   { metadata = { format: 'pt' }, sync = true }: WriteOptions = {},
 ): Promise<{ bytes: number; sha256: string }> {
-  // As the reference implementation (safetensors 0.5) does: widest types first, so that every tensor is aligned.
-  const sorted = [...tensors].sort(
-    (a, b) => dtypeRank(b.dtype) - dtypeRank(a.dtype) || (a.name < b.name ? -1 : a.name > b.name ? 1 : 0),
-  );
+  const sorted = inFileOrder(tensors);
   const part = `${path}.part`;
   try {
     const file = await open(part, 'w');
@@ -54,6 +51,14 @@ export async function writeSafetensors(
     await rm(part, { force: true });
     throw diskError(error, path);
   }
+}
+
+/** The order in which tensors are written, and so asked for: widest types first, so that every tensor is aligned. */
+export function inFileOrder(tensors: readonly TensorToWrite[]): TensorToWrite[] {
+  // As the reference implementation (safetensors 0.5) does.
+  return [...tensors].sort(
+    (a, b) => dtypeRank(b.dtype) - dtypeRank(a.dtype) || (a.name < b.name ? -1 : a.name > b.name ? 1 : 0),
+  );
 }
 
 function header(sorted: readonly TensorToWrite[], metadata: Readonly<Record<string, string>>): Buffer {

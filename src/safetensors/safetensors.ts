@@ -5,8 +5,8 @@ import { dtypeBytes } from './dtypes.ts';
 import { parseHeader, type TensorInfo } from './safetensors-header.ts';
 
 export { type Dtype, dtypeBytes } from './dtypes.ts';
-export { scatterRows } from './rows.ts';
-export { type TensorToWrite, writeSafetensors } from './safetensors-write.ts';
+export { replaceRows, scatterRows } from './rows.ts';
+export { inFileOrder, type TensorToWrite, writeSafetensors } from './safetensors-write.ts';
 
 /** What the reference implementation allows. */
 const largestHeader = 100_000_000;
@@ -16,16 +16,16 @@ const largestHeader = 100_000_000;
  * first tensor is read, and tensors are read one at a time, or a few rows of one.
  */
 export class SafetensorsFile {
+  readonly path: string;
   readonly tensors: ReadonlyMap<string, TensorInfo>;
   readonly metadata: Readonly<Record<string, string>>;
-  readonly #path: string;
   readonly #file: FileHandle;
   readonly #code: FileErrorCode;
 
   private constructor(path: string, file: FileHandle, code: FileErrorCode, header: ReturnType<typeof parseHeader>) {
     this.tensors = header.tensors;
     this.metadata = header.metadata;
-    this.#path = path;
+    this.path = path;
     this.#file = file;
     this.#code = code;
   }
@@ -111,7 +111,7 @@ export class SafetensorsFile {
   }
 
   #fail(problem: string): RunnerError {
-    return fileError(this.#code, this.#path, problem);
+    return fileError(this.#code, this.path, problem);
   }
 }
 

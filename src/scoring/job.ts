@@ -1,5 +1,5 @@
 import type { ScoreDtype } from '../data/index/score-index.ts';
-import type { ShardIndex } from '../data/index/types.ts';
+import type { Mapping, ShardIndex } from '../data/index/types.ts';
 import type { ModelConfig } from '../model/sizes.ts';
 import type { ScoreFacts } from './score-file.ts';
 
@@ -11,6 +11,8 @@ export interface ScoreJob {
   readonly teacher: ScoreFacts['teacher'];
   readonly model: ModelConfig;
   readonly shard: ShardIndex;
+  /** How its members are read; absent: the JSON of this project. */
+  readonly read?: Mapping;
   /** Ascending, each once. */
   readonly languages: readonly string[];
   /** Sorted ids of all tokens that the texts of all shards have, or null for any: the teacher stays warm between shards. */

@@ -2,11 +2,11 @@ import { join } from 'node:path';
 import pMap from 'p-map';
 import { CorruptExample } from '../data/example/corrupt-example.ts';
 import { decodeInTurn } from '../data/example/decode-in-turn.ts';
-import { checkSizes, parseMeta } from '../data/example/example.ts';
+import { checkSizes, readMeta } from '../data/example/example.ts';
 import { loadTokenizer } from '../data/example/tokenizer.ts';
 import { patientReads } from '../data/index/patient-store.ts';
 import { ShardCache } from '../data/index/shard-cache.ts';
-import type { ExampleEntry, ShardIndex } from '../data/index/types.ts';
+import type { ExampleEntry, Mapping, ShardIndex } from '../data/index/types.ts';
 import type { NaflexImage } from '../data/views/naflex-resize.ts';
 import { imageInput } from '../evaluate/image-input.ts';
 import type { ModelConfig } from '../model/sizes.ts';
@@ -18,6 +18,8 @@ import { objectStoreFromEnvironment } from '../storage/s3.ts';
 export interface ScoreLoaderSettings {
   readonly model: ModelConfig;
   readonly shard: ShardIndex;
+  /** How its members are read; absent: the JSON of this project. */
+  readonly read?: Mapping;
   readonly languages: readonly string[];
   readonly env: Record<string, string | undefined>;
 }
@@ -41,7 +43,7 @@ const decodedAtOnce = 4;
 
 /** The thread that reads a shard front to back for its teacher: whole images, first captions. */
 async function* parts(
-  { model, shard, languages, env }: ScoreLoaderSettings,
+  { model, shard, read: mapping, languages, env }: ScoreLoaderSettings,
   note: (text: string) => void,
 ): AsyncGenerator<ScorePart> {
   // What training reads after it, too: verified once, and on disk.
@@ -53,8 +55,8 @@ async function* parts(
   const tokenizer = loadTokenizer();
 
   const read = async (entry: ExampleEntry) => {
-    checkSizes(entry);
-    const meta = parseMeta(await shards.read(shard, entry.meta), entry.name);
+    checkSizes(entry, mapping);
+    const meta = await readMeta(entry, mapping, (range) => shards.read(shard, range));
     return { meta, image: await shards.read(shard, entry.image) };
   };
   for (let first = 0; first < shard.examples.length; first += examplesOfPart) {

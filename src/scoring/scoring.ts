@@ -31,11 +31,11 @@ export class Scoring {
    * shard. Null when it was stopped. Errors: DataContract, CheckpointDamaged, NonFinite, DiskFull.
    */
   async score(job: ScoreJob, { note, signal, env = process.env }: ScoringEvents): Promise<ScoredFile | null> {
-    const { model, shard, languages } = job;
+    const { model, shard, read, languages } = job;
     if (signal.aborted) return null;
     const embedder = await this.#teacher(job);
     if (signal.aborted) return null;
-    const settings: ScoreLoaderSettings = { model, shard, languages, env: { ...env } };
+    const settings: ScoreLoaderSettings = { model, shard, ...(read && { read }), languages, env: { ...env } };
     const module = new URL('./score-loader.ts', import.meta.url).href;
     const parts = openProducer<ScoreLoaderSettings, ScorePart>({ module, settings, prefetch }, note);
     // Who waits for the next part is told by its end.

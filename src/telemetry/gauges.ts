@@ -43,14 +43,26 @@ export class Gauges {
         continue;
       }
       const { run, phase } = labels;
-      for (const [name, value] of Object.entries(figures)) {
+      for (const [figure, value] of Object.entries(figures)) {
+        const { name, label = '' } = seriesOf(figure);
         const gauge = `siglip2_${name.replaceAll(/[^A-Za-z0-9_]/g, '_')}`;
         const of = lines.get(gauge) ?? [`# TYPE ${gauge} gauge\n`];
-        lines.set(gauge, [...of, `${gauge}{phase=${quoted(phase)},run=${quoted(run)}} ${value}\n`]);
+        lines.set(gauge, [...of, `${gauge}{phase=${quoted(phase)},run=${quoted(run)}${label}} ${value}\n`]);
       }
     }
     return [...lines.values()].flat().join('');
   }
+}
+
+/**
+ * One gauge for all sources, languages and parts of the model, with a label that says which: data may name them as it
+ * likes, and a name of a gauge has no room for that.
+ */
+function seriesOf(figure: string): { readonly name: string; readonly label?: string } {
+  const [, kind, named, of] = /^(source|language)\/(.*)\/((?:candidates|chosen|drawn)(?:\/mean)?)$/s.exec(figure) ?? [];
+  if (named !== undefined) return { name: `${kind}/${of}`, label: `,${kind}=${quoted(named)}` };
+  const [, norm, part] = /^(norm\/\w+)\/(\w+)$/.exec(figure) ?? [];
+  return part === undefined ? { name: figure } : { name: norm!, label: `,part=${quoted(part)}` };
 }
 
 const nameOf = ({ run, phase }: Labels) => `${run}/${phase}`;

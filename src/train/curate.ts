@@ -1,22 +1,19 @@
 import type { Program } from '../compile/program.ts';
 import type { Embeddings } from '../curation/pair-scores.ts';
-import { openSelector, type SelectorSettings } from '../curation/selector.ts';
+import { openSelector, type SelectionInputs, type SelectorSettings } from '../curation/selector.ts';
 import { openSelectorThread, type SelectorThread } from '../curation/selector-thread.ts';
-import type { Batch } from '../data/batches/types.ts';
+import type { Arrays, BatchRows } from '../data/batches/types.ts';
 import { type Embedder, openEmbedder } from '../model/embed.ts';
 import { embeddingWidth, fullVocabulary } from '../model/sizes.ts';
 import type { CurationSettings, PhaseSettings } from '../recipe/phase-settings.ts';
 import { isRunnerError } from '../runtime/errors.ts';
-import { chosenRows, embedCandidates } from './candidates.ts';
+import { embedCandidates, forChoice, taughtCandidates } from './candidates.ts';
 import { type Choice, choiceFigures, Extremes } from './curation-figures.ts';
 import { diverged } from './divergence.ts';
 
-/** Arrays of a super-batch that are there for the choice alone. */
-const forChoice = ['teacherImages', 'teacherTexts', 'teacherView'];
-
 /** What a step trains on, and what to report of how it was chosen. */
 export interface Curated {
-  readonly batch: Batch;
+  readonly batch: BatchRows;
   readonly figures: Readonly<Record<string, number>>;
 }
 
@@ -64,29 +61,31 @@ export class Curator {
     return new Curator(settings, curation, program, selector, online);
   }
 
-  /**
-   * Chooses from the super-batch of a step. Before this returns, the learner as it then is has embedded it, and the teacher:
-   * what is awaited is the selection alone. With `overlap` that goes on beside whatever follows, and takes the stored
-   * scores of the batch with it. Errors: NonFinite.
-   */
-  async choose(step: number, batch: Batch): Promise<Choice> {
-    const learner = embedCandidates(this.#program, this.#settings, batch);
-    const teacher = this.#teacher(batch);
-    const inputs = { step, learner, ...(teacher && { teacher }) };
+  /** A super-batch as the learner now sees it, and the teacher: what a choice is made from. */
+  async embed(step: number, batch: BatchRows): Promise<SelectionInputs> {
+    const learner = await embedCandidates(this.#program, this.#settings, batch);
+    const teacher = await this.#teacher(batch);
+    return { step, learner, ...(teacher && { teacher }) };
+  }
+
+  /** Chooses from the super-batch of a step. With `overlap` that goes on beside whatever follows. Errors: NonFinite. */
+  async select(inputs: SelectionInputs, { index }: Pick<BatchRows, 'index'>): Promise<Choice> {
     const { picked, scores } = await this.#selector.select(inputs).catch((error) => {
       if (!isRunnerError(error, 'NonFinite')) throw error;
       // With the batch, so that the phase can leave it out.
-      const message = `${error.message}, in batch ${batch.index}; retryPhase with a lower learningRate`;
-      throw diverged('scoreNotFinite', step, batch, message, error);
+      const message = `${error.message}, in batch ${index}; retryPhase with a lower learningRate`;
+      throw diverged('scoreNotFinite', inputs.step, { index }, message, error);
     });
     return { picks: picked, own: scores };
   }
 
-  /** What was chosen of a super-batch. */
-  take(choice: Choice, batch: Batch): Curated {
-    const { candidates = 0 } = this.#settings.batches;
-    this.extremes.add(choice, batch);
-    return { batch: chosenRows(batch, choice.picks, candidates, forChoice), figures: choiceFigures(choice, batch) };
+  /** What was chosen of a super-batch, which is let go. */
+  async take(choice: Choice, batch: BatchRows): Promise<Curated> {
+    await this.extremes.add(choice, batch);
+    const chosen = await batch.picked(choice.picks, forChoice);
+    const figures = choiceFigures(choice, await batch.facts());
+    batch.close();
+    return { batch: chosen, figures };
   }
 
   async close(): Promise<void> {
@@ -94,20 +93,25 @@ export class Curator {
     await this.#selector.close();
   }
 
-  #teacher(batch: Batch): Embeddings | null {
+  async #teacher(batch: BatchRows): Promise<Embeddings | null> {
     const { teacher } = this.#curation;
     if (!teacher) return null;
-    const { logitScale, logitBias } = teacher;
-    if (!this.#online) {
-      const { teacherImages, teacherTexts } = batch.parts as Readonly<Record<string, Float32Array>>;
-      return { images: teacherImages!, texts: teacherTexts!, logitScale, logitBias };
-    }
+    const { logitScale, logitBias, model } = teacher;
+    const embed = (arrays: Arrays) => (this.#online ? this.#shown(this.#online, arrays) : storedScores(arrays));
+    return { ...(await taughtCandidates(batch, embeddingWidth(model), embed)), logitScale, logitBias };
+  }
+
+  #shown(teacher: Embedder, { images, tokens, teacherView = images }: Arrays) {
     const { vocabulary } = this.#settings.batches;
-    const tokens = vocabulary ? batch.tokens.map((row) => vocabulary[row]!) : batch.tokens;
-    const pixels = (batch.parts.teacherView as Uint8Array | undefined) ?? batch.images;
-    return { images: this.#online.images(pixels), texts: this.#online.texts(tokens), logitScale, logitBias };
+    const ids = (vocabulary ? tokens!.map((row) => vocabulary[row]!) : tokens) as Int32Array;
+    return { images: teacher.images(teacherView as Uint8Array), texts: teacher.texts(ids) };
   }
 }
+
+const storedScores = ({ teacherImages, teacherTexts }: Arrays) => ({
+  images: teacherImages as Float32Array,
+  texts: teacherTexts as Float32Array,
+});
 
 function selectorSettings(
   { model, seed, phase, batches }: PhaseSettings,

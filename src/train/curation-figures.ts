@@ -1,6 +1,6 @@
 import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import type { Batch } from '../data/batches/types.ts';
+import type { BatchFacts, BatchRows } from '../data/batches/types.ts';
 import type { PhaseSettings } from '../recipe/phase-settings.ts';
 import { curationSheetHtml, type SheetExample } from '../report/curation-sheet.ts';
 
@@ -15,8 +15,11 @@ export interface Choice {
 /** Pictures on each half of a sheet. */
 const shown = 24;
 
-/** What a step says of its choice: mean scores, and the share of each source before and after. */
-export function choiceFigures({ picks, own }: Choice, { described = [] }: Batch): Record<string, number> {
+/** What a step says of its choice: mean scores, and the share of each source and language before and after. */
+export function choiceFigures(
+  { picks, own }: Choice,
+  { described = [] }: Pick<BatchFacts, 'described'>,
+): Record<string, number> {
   const total = own.reduce((sum, score) => sum + score, 0);
   const chosen = picks.reduce((sum, row) => sum + own[row]!, 0);
   const figures: Record<string, number> = {
@@ -25,10 +28,12 @@ export function choiceFigures({ picks, own }: Choice, { described = [] }: Batch)
   };
   const share = (of: string, rows: Iterable<number>, count: number) => {
     for (const row of rows) {
-      const source = described[row]?.source ?? null;
-      if (source === null) continue;
-      const key = `source/${source}/${of}`;
-      figures[key] = (figures[key] ?? 0) + 1 / count;
+      const { source = null, language = null } = described[row] ?? {};
+      for (const [kind, name] of Object.entries({ source, language })) {
+        if (name === null) continue;
+        const key = `${kind}/${name}/${of}`;
+        figures[key] = (figures[key] ?? 0) + 1 / count;
+      }
     }
   };
   share('candidates', described.keys(), own.length);
@@ -41,15 +46,16 @@ export class Extremes {
   #most: SheetExample[] = [];
   #least: SheetExample[] = [];
 
-  add({ picks, own }: Choice, { images, described = [] }: Batch): void {
-    const size = images.length / own.length;
+  async add({ picks, own }: Choice, batch: BatchRows): Promise<void> {
+    const { described = [] } = await batch.facts();
     const chosen = new Set(picks);
     for (const [row, score] of own.entries()) {
       const example = described[row];
       if (!example) continue;
       const wanted = this.#most.length < shown || score > this.#most.at(-1)!.score || score < this.#least.at(-1)!.score;
       if (!wanted || !Number.isFinite(score)) continue;
-      const pixels = images.slice(row * size, (row + 1) * size);
+      const { images } = await batch.rows(row, 1, { names: ['images'] });
+      const pixels = (images as Uint8Array).slice();
       const one: SheetExample = { ...example, score, chosen: chosen.has(row), pixels };
       this.#most = first([...this.#most, one], (a, b) => b.score - a.score);
       this.#least = first([...this.#least, one], (a, b) => a.score - b.score);

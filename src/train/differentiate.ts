@@ -4,13 +4,13 @@ import { tf } from '../runtime/tensorflow.ts';
 
 /**
  * Value and gradients of a scalar function of named tensors, and what else it computed on the way. What the function
- * does not depend on has the gradient zero.
+ * does not depend on has the gradient zero, and is not among `read`.
  */
 export function differentiate(
   names: readonly string[],
   at: Tensors,
   f: (p: Tensors) => { value: Tensor; aside: Tensors },
-): { value: Tensor; gradients: Tensors; aside: Tensors } {
+): { value: Tensor; gradients: Tensors; aside: Tensors; read: ReadonlySet<string> } {
   const inputs = names.map((name) => at[name]!);
   let kept: Tensors = {};
   const { value, grads } = tf.engine().gradients(
@@ -31,5 +31,6 @@ export function differentiate(
   });
   // A sparse array: TF.js leaves out what has no gradient.
   const gradients = names.map((name, i) => [name, (grads[i] as Tensor | undefined) ?? tf.zerosLike(inputs[i]!)]);
-  return { value, gradients: Object.fromEntries(gradients), aside: Object.fromEntries(aside) };
+  const read = new Set(names.filter((_, i) => grads[i] !== undefined));
+  return { value, read, gradients: Object.fromEntries(gradients), aside: Object.fromEntries(aside) };
 }

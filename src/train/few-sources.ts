@@ -1,19 +1,30 @@
-/** Data may name any number of sources, of any length; heartbeats and commits have room for these. */
-const mostSources = 20;
-const longestSource = 100;
+/** Data may name any number of sources and languages, of any length; heartbeats and commits have room for these of each. */
+const mostNames = 20;
+const longestName = 100;
 
-/** Figures with the shares of the largest sources; what the others have is summed up as that of `other`. */
+/** How the share that a source or a language has of a step is called; `drawn` where nothing is chosen. */
+const shareName = /^(source|language)\/(.*)\/(candidates|chosen|drawn)$/s;
+
+/** Whether a figure is the share of a source or a language, which a step may have nothing of. */
+export const isShare = (figure: string): boolean => shareName.test(figure);
+
+/** Figures with the shares of the largest sources and languages; what the others have is summed up as that of `other`. */
 export function fewSources(figures: Readonly<Record<string, number>>): Record<string, number> {
   const shares = Object.entries(figures).flatMap(([key, share]) => {
-    const [, source, of] = /^source\/(.*)\/(candidates|chosen)$/s.exec(key) ?? [];
-    return source === undefined ? [] : [{ key, source, of, share }];
+    const [, kind, name, of] = shareName.exec(key) ?? [];
+    return name === undefined ? [] : [{ key, kind, name, of, share }];
   });
-  const bySource = shares.filter(({ of }) => of === 'candidates').sort((a, b) => b.share - a.share);
-  const named = new Set(bySource.slice(0, mostSources).map(({ source }) => source));
+  const largest = (kind: string) =>
+    shares
+      .filter((one) => one.kind === kind && one.of !== 'chosen')
+      .sort((a, b) => b.share - a.share)
+      .slice(0, mostNames)
+      .map(({ name }) => `${kind}/${name}`);
+  const named = new Set([...largest('source'), ...largest('language')]);
   const keys = new Set(shares.map(({ key }) => key));
   const few = Object.fromEntries(Object.entries(figures).filter(([key]) => !keys.has(key)));
-  for (const { source, of, share } of shares) {
-    const key = `source/${named.has(source) ? source.slice(0, longestSource) : 'other'}/${of}`;
+  for (const { kind, name, of, share } of shares) {
+    const key = `${kind}/${named.has(`${kind}/${name}`) ? name.slice(0, longestName) : 'other'}/${of}`;
     few[key] = (few[key] ?? 0) + share;
   }
   return few;

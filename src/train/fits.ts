@@ -78,7 +78,7 @@ function changesOf(settings: PhaseSettings, device: DeviceMemory, compactRows: n
   const compact = compacted(settings, compactRows);
   const some = [
     ...(settings.remat === 'none' ? [lean] : []),
-    ...(settings.precision === 'f32' ? [['"precision": "bf16"', { ...settings, precision: 'bf16' }] as const] : []),
+    ...(settings.precision !== 'bf16' ? [['"precision": "bf16"', { ...settings, precision: 'bf16' }] as const] : []),
     ...(compact ? [compact] : []),
     accumulated(['', settings]) ?? accumulated(lean) ?? (compact && accumulated(compact)),
     smaller,

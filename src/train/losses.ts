@@ -3,6 +3,7 @@ import type { TensorSpec, Tensors } from '../compile/definition.ts';
 import { naflexTower, normalisePatches } from '../model/naflex-tower.ts';
 import { textTower } from '../model/text-tower.ts';
 import { normalisePixels, visionTower } from '../model/vision-tower.ts';
+import type { Sayings } from '../objectives/distillation.ts';
 import type { Features } from '../objectives/objective.ts';
 import type { ActiveObjective } from '../objectives/registry.ts';
 import type { PhaseSettings } from '../recipe/phase-settings.ts';
@@ -43,6 +44,10 @@ export function imageFeeds({ model }: PhaseSettings, count: number, length: numb
 /** The teacher's parameters, named as the student's. */
 const teacherOf = (phase: PhaseState, state: Tensors): Tensors =>
   Object.fromEntries(phase.taught.map(({ name }) => [name, state[teacherCopy(name)]!]));
+
+/** What objectives have computed, by its name. */
+const computedOf = (phase: PhaseState, state: Tensors): Tensors =>
+  Object.fromEntries(phase.computed.map(({ name }) => [name, state[computedState(name)]!]));
 
 /** Features that are computed when they are first read. `p` is what is differentiated, `state` all of the state. */
 export function lazyFeatures(
@@ -99,7 +104,7 @@ export function lossesOf(
   { p, state, feeds, features }: { p: Tensors; state: Tensors; feeds: Tensors; features: Features },
 ): Losses {
   const teacher = teacherOf(phase, state);
-  const computed = Object.fromEntries(phase.computed.map(({ name }) => [name, state[computedState(name)]!]));
+  const computed = computedOf(phase, state);
   const tower = { remat: settings.remat === 'blocks' };
   const terms: Tensor[] = [];
   const reported: Record<string, Tensor> = {};
@@ -113,6 +118,21 @@ export function lossesOf(
     for (const [piece, value] of Object.entries(moved)) next[computedState(piece)] = value;
   }
   return { total: sumOf(terms), reported, state: next };
+}
+
+/** What the teacher says of a batch of global views, by the objective that learns from it. */
+export function sayingsOf(
+  settings: PhaseSettings,
+  phase: PhaseState,
+  state: Tensors,
+  feeds: Tensors,
+): Readonly<Record<string, Sayings>> {
+  const features = lazyFeatures(settings, phase, {}, state, feeds);
+  const inputs = { teacher: teacherOf(phase, state), state: computedOf(phase, state), features };
+  const said = phase.objectives.flatMap(({ name, objective, settings }) =>
+    objective.says ? [[name, objective.says({ ...inputs, settings })] as const] : [],
+  );
+  return Object.fromEntries(said);
 }
 
 /** Scalars added from left to right; AddN has no fixed order. */

@@ -5,10 +5,13 @@ import type { OptimizerSettings } from '../recipe/schema.ts';
 import { tf } from '../runtime/tensorflow.ts';
 
 /** What changes from step to step, computed in double precision on the host: pure functions of the step. */
-export interface StepScalars<T> {
+export interface StepScalars<T> extends Corrections<T> {
   /** The schedule's factor, 0 to 1. */
   readonly schedule: T;
-  /** 1 / (1 - beta1^t) and 1 / (1 - beta2^t), t counted from 1. */
+}
+
+/** Of the bias of moments that see their update t: 1 / (1 - beta1^t) and 1 / (1 - beta2^t), t counted from 1. */
+export interface Corrections<T> {
   readonly correction1: T;
   readonly correction2: T;
 }
@@ -27,6 +30,8 @@ export const secondMoment = (name: string) => `v/${name}`;
  * One update as big_vision chains it (`optax.py` make): clip by the global norm, Adam, times the learning rate,
  * plus weight decay on kernels, times the schedule's factor: p -= schedule (lr adam + wd p). Weight decay is not
  * scaled by the learning rate. Multipliers scale the learning rate of single parameters.
+ *
+ * @param corrected corrections of parameters whose moments have seen fewer updates, by name
  */
 export function optimiserStep(
   specs: readonly ParameterSpec[],
@@ -34,6 +39,7 @@ export function optimiserStep(
   state: Tensors,
   gradients: Tensors,
   scalars: StepScalars<Tensor>,
+  corrected: ReadonlyMap<string, Corrections<Tensor>> = new Map(),
 ): OptimiserResult {
   // Columns first: XLA adds one element after another, and only columns side by side.
   const squares = specs.map(({ name }) => gradients[name]!.square().sum(0).sum());
@@ -42,26 +48,58 @@ export function optimiserStep(
   const clip = tf.scalar(settings.clipNorm).div(gradientNorm.maximum(settings.clipNorm)) as Tensor;
   const { beta1, beta2 } = settings;
   const next: Record<string, Tensor> = {};
-  for (const { name, decay } of specs) {
+  for (const spec of specs) {
+    const { name } = spec;
     const parameter = state[name]!;
     const gradient = gradients[name]!.mul(clip);
     const m = state[firstMoment(name)]!.mul(beta1).add(gradient.mul(1 - beta1)) as Tensor;
     const v = state[secondMoment(name)]!.mul(beta2).add(gradient.square().mul(1 - beta2)) as Tensor;
-    const adam = m.mul(scalars.correction1).div(v.mul(scalars.correction2).sqrt().add(settings.epsilon));
-    const step = adam.mul(settings.learningRate * (settings.multipliers[name] ?? 1));
-    const decayed = decay && settings.weightDecay > 0 ? step.add(parameter.mul(settings.weightDecay)) : step;
-    next[name] = parameter.sub(decayed.mul(scalars.schedule)) as Tensor;
+    const own = { ...scalars, ...corrected.get(name) };
+    next[name] = parameter.sub(updateOf(spec, settings, parameter, m, v, own)) as Tensor;
     next[firstMoment(name)] = m;
     next[secondMoment(name)] = v;
   }
   return { state: next, gradientNorm };
 }
 
+/** What is taken off a parameter as it was before the step, by the moments as they are after it. */
+function updateOf(
+  { name, decay }: ParameterSpec,
+  { learningRate, weightDecay, multipliers, epsilon }: OptimizerSettings,
+  parameter: Tensor,
+  m: Tensor,
+  v: Tensor,
+  { schedule, correction1, correction2 }: StepScalars<Tensor>,
+): Tensor {
+  const adam = m.mul(correction1).div(v.mul(correction2).sqrt().add(epsilon));
+  const step = adam.mul(learningRate * (multipliers[name] ?? 1));
+  const decayed = decay && weightDecay > 0 ? step.add(parameter.mul(weightDecay)) : step;
+  return decayed.mul(schedule);
+}
+
+/**
+ * What the last step took off a parameter, told from the state after it: with q = p - u and u = s (lr adam + wd p) it is
+ * s (lr adam + wd q) / (1 - s wd), so that nothing has to be kept of before.
+ */
+export function lastUpdateOf(
+  spec: ParameterSpec,
+  settings: OptimizerSettings,
+  state: Tensors,
+  scalars: StepScalars<Tensor>,
+): Tensor {
+  const { name, decay } = spec;
+  const [m, v] = [state[firstMoment(name)]!, state[secondMoment(name)]!];
+  const update = updateOf(spec, settings, state[name]!, m, v, scalars);
+  if (!decay || settings.weightDecay === 0) return update;
+  return update.div(tf.scalar(1).sub(scalars.schedule.mul(settings.weightDecay)));
+}
+
 /** The scalars of step t (1 for the first) at this schedule factor. */
 export function stepScalars(settings: OptimizerSettings, step: number, schedule: number): StepScalars<number> {
-  return {
-    schedule,
-    correction1: 1 / (1 - settings.beta1 ** step),
-    correction2: 1 / (1 - settings.beta2 ** step),
-  };
+  return { schedule, ...corrections(settings, step) };
+}
+
+/** Of the update t of some moments, 1 for the first. */
+export function corrections({ beta1, beta2 }: OptimizerSettings, t: number): Corrections<number> {
+  return { correction1: 1 / (1 - beta1 ** t), correction2: 1 / (1 - beta2 ** t) };
 }

@@ -17,6 +17,8 @@ export interface PhaseState {
   readonly towers: readonly ParameterSpec[];
   /** Everything that is trained: the towers, then what the objectives add. */
   readonly parameters: readonly ParameterSpec[];
+  /** The names of those that an objective reads. */
+  readonly read: ReadonlySet<string>;
   /** Those of them that the teacher has a copy of. */
   readonly taught: readonly ParameterSpec[];
   readonly computed: readonly StateSpec[];
@@ -31,6 +33,10 @@ export function phaseState(settings: PhaseSettings): PhaseState {
   const towers = parameterSpecs(model, settings.init);
   const own = objectives.map(({ objective, settings }) => objective.parameters(settings, model));
   const parameters = [...towers, ...own.flat()];
+  const read = [
+    ...towers.map(({ name }) => name).filter((name) => objectives.some(({ objective }) => objective.reads(name))),
+    ...own.flat().map(({ name }) => name),
+  ];
   const teaching = objectives.flatMap(({ objective }, i) =>
     objective.teaches ? own[i]!.filter(({ name }) => objective.teaches!(name)) : [],
   );
@@ -47,5 +53,5 @@ export function phaseState(settings: PhaseSettings): PhaseState {
   }
   for (const { name, shape } of taught) add(teacherCopy(name), shape);
   for (const { name, shape } of computed) add(computedState(name), shape);
-  return { objectives, towers, parameters, taught, computed, pieces };
+  return { objectives, towers, parameters, read: new Set(read), taught, computed, pieces };
 }

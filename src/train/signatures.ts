@@ -1,6 +1,7 @@
 import type { Tensor } from '@tensorflow/tfjs';
 import type { Signature, TensorSpec, Tensors } from '../compile/definition.ts';
 import { l2Normalise } from '../compile/ops/l2-normalise.ts';
+import { pulled } from '../compile/ops/pulled.ts';
 import { embeddingWidth } from '../model/sizes.ts';
 import type { TextOutput } from '../model/text-tower.ts';
 import type { VisionOutput } from '../model/vision-tower.ts';
@@ -11,6 +12,7 @@ import { differentiate } from './differentiate.ts';
 import { type ExampleShape, exampleFeeds, imageFeeds, lazyFeatures, lossesOf, sumOf } from './losses.ts';
 import { optimiserStep } from './optimiser.ts';
 import { computedState, type PhaseState, teacherCopy } from './phase-state.ts';
+import { correctionFeeds, noUpdates, ownCorrections, type Updates, updatedParameters } from './updates.ts';
 
 /**
  * The parts of a training step as TF.js functions of state and feeds: what is compiled, and what a test can run
@@ -24,27 +26,34 @@ import { computedState, type PhaseState, teacherCopy } from './phase-state.ts';
 export const microSum = (name: string) => `g/${name}`;
 
 const scalar: TensorSpec = { shape: [], dtype: 'float32' };
-const optimiserFeeds = { schedule: scalar, correction1: scalar, correction2: scalar };
+const scalars = { schedule: scalar, correction1: scalar, correction2: scalar };
+
+export const optimiserFeeds = (phase: PhaseState, updates: Updates) => ({
+  ...scalars,
+  ...correctionFeeds(phase, updates),
+});
 
 /** A whole step on a whole batch. */
 export function stepSignature(
   settings: PhaseSettings,
   phase: PhaseState,
   shape: ExampleShape = { count: settings.batches.batch, length: null },
+  updates: Updates = noUpdates,
 ): Signature {
   const names = phase.parameters.map(({ name }) => name);
   return {
-    feeds: { ...exampleFeeds(settings, phase, shape), ...optimiserFeeds },
+    feeds: { ...exampleFeeds(settings, phase, shape), ...optimiserFeeds(phase, updates) },
     run(state, feeds) {
       let reported: readonly string[] = [];
-      const { value, gradients, aside } = differentiate(names, state, (p) => {
+      const { value, gradients, aside, read } = differentiate(names, state, (p) => {
         const features = lazyFeatures(settings, phase, p, state, feeds);
         const losses = lossesOf(settings, phase, phase.objectives, { p, state, feeds, features });
         reported = Object.keys(losses.reported);
         return { value: losses.total, aside: { ...losses.reported, ...losses.state } };
       });
+      requireRead(phase, names, read);
       const { outputs, rest } = split(aside, reported);
-      const update = updated(settings, phase, state, gradients, feeds);
+      const update = updated(settings, phase, updates, state, gradients, feeds);
       return {
         outputs: { loss: value, ...outputs, gradientNorm: update.gradientNorm },
         state: { ...update.state, ...rest },
@@ -72,6 +81,7 @@ export function accumulatedSignatures(
   settings: PhaseSettings,
   phase: PhaseState,
   { count: batch, length }: ExampleShape,
+  updates: Updates = noUpdates,
 ): Record<string, Signature> {
   const { accumulate } = settings;
   const micro = batch / accumulate;
@@ -81,6 +91,7 @@ export function accumulatedSignatures(
   const whole = phase.objectives.filter(({ objective }) => objective.wholeBatch !== undefined);
   const perExample = phase.objectives.filter(({ objective }) => objective.wholeBatch === undefined);
   const head = whole.flatMap(({ objective }) => objective.wholeBatch!);
+  const updating = updatedParameters(phase, updates).map(({ name }) => name);
   const trained = phase.parameters.map(({ name }) => name).filter((name) => !head.includes(name));
 
   const contrast: Record<string, Signature> = {
@@ -112,12 +123,12 @@ export function accumulatedSignatures(
     feeds: { ...examples, ...(whole.length > 0 && { dImages: rows(micro), dTexts: rows(micro) }) },
     run(state, feeds) {
       let reported: readonly string[] = [];
-      const { value, gradients, aside } = differentiate(trained, state, (p) => {
+      const { value, gradients, aside, read } = differentiate(trained, state, (p) => {
         const features = lazyFeatures(settings, phase, p, state, feeds);
         const terms: Tensor[] = [];
         if (whole.length > 0) {
           // Its gradient is the chain rule: d loss / d z, times d z / d parameters.
-          terms.push(features.image.pooled.mul(feeds.dImages!).sum(), features.text.pooled.mul(feeds.dTexts!).sum());
+          terms.push(pulled(features.image.pooled, feeds.dImages!), pulled(features.text.pooled, feeds.dTexts!));
         }
         if (perExample.length === 0) return { value: sumOf(terms), aside: {} };
         const losses = lossesOf(settings, phase, perExample, { p, state, feeds, features });
@@ -125,11 +136,11 @@ export function accumulatedSignatures(
         terms.push(losses.total.div(accumulate));
         return { value: sumOf(terms), aside: { ...losses.reported, ...losses.state } };
       });
+      requireRead(phase, trained, read);
       const { outputs, rest } = split(aside, reported);
-      const sums: [string, Tensor][] = trained.map((name) => [
-        microSum(name),
-        state[microSum(name)]!.add(gradients[name]!),
-      ]);
+      const sums: [string, Tensor][] = updating
+        .filter((name) => !head.includes(name))
+        .map((name) => [microSum(name), state[microSum(name)]!.add(gradients[name]!)]);
       for (const [key, moved] of Object.entries(rest)) {
         sums.push([microSum(key), state[microSum(key)]!.add(moved.div(accumulate))]);
       }
@@ -137,14 +148,14 @@ export function accumulatedSignatures(
     },
   };
   const update: Signature = {
-    feeds: optimiserFeeds,
+    feeds: optimiserFeeds(phase, updates),
     run(state, feeds) {
       const sum = (name: string) => [name, state[microSum(name)]!] as const;
-      const gradients = Object.fromEntries(phase.parameters.map(({ name }) => sum(name)));
-      const { gradientNorm, state: next } = updated(settings, phase, state, gradients, feeds);
+      const gradients = Object.fromEntries(updating.map(sum));
+      const { gradientNorm, state: next } = updated(settings, phase, updates, state, gradients, feeds);
       const computed = Object.fromEntries(phase.computed.map(({ name }) => sum(computedState(name))));
       // tf.zeros would be constants of the graph, as large as all parameters.
-      const zeros = microSums(phase).map(({ name, shape }) => [name, tf.fill(shape as number[], 0)]);
+      const zeros = microSums(phase, updates).map(({ name, shape }) => [name, tf.fill(shape as number[], 0)]);
       return { outputs: { gradientNorm }, state: { ...next, ...computed, ...Object.fromEntries(zeros) } };
     },
   };
@@ -152,24 +163,46 @@ export function accumulatedSignatures(
 }
 
 /** What is summed over micro-batches. */
-export function microSums({ parameters, computed }: PhaseState): { name: string; shape: readonly number[] }[] {
+export function microSums(
+  phase: PhaseState,
+  updates: Updates = noUpdates,
+): { name: string; shape: readonly number[] }[] {
   return [
-    ...parameters.map(({ name, shape }) => ({ name: microSum(name), shape })),
-    ...computed.map(({ name, shape }) => ({ name: microSum(computedState(name)), shape })),
+    ...updatedParameters(phase, updates).map(({ name, shape }) => ({ name: microSum(name), shape })),
+    ...phase.computed.map(({ name, shape }) => ({ name: microSum(computedState(name)), shape })),
   ];
 }
 
 /** The optimiser's step, then the teacher's: teacher <- m teacher + (1 - m) student. */
-function updated(settings: PhaseSettings, phase: PhaseState, state: Tensors, gradients: Tensors, feeds: Tensors) {
-  const { schedule, correction1, correction2 } = feeds as Record<keyof typeof optimiserFeeds, Tensor>;
-  const scalars = { schedule, correction1, correction2 };
-  const update = optimiserStep(phase.parameters, settings.optimizer, state, gradients, scalars);
+function updated(
+  settings: PhaseSettings,
+  phase: PhaseState,
+  updates: Updates,
+  state: Tensors,
+  gradients: Tensors,
+  feeds: Tensors,
+) {
+  const { schedule, correction1, correction2 } = feeds as Record<keyof typeof scalars, Tensor>;
+  const common = { schedule, correction1, correction2 };
+  const specs = updatedParameters(phase, updates);
+  const own = ownCorrections(phase, updates, feeds);
+  const update = optimiserStep(specs, settings.optimizer, state, gradients, common, own);
   const { momentum } = settings.teacher;
   const teacher = phase.taught.map(({ name }) => {
     const copy = teacherCopy(name);
-    return [copy, state[copy]!.mul(momentum).add(update.state[name]!.mul(1 - momentum))];
+    const student = update.state[name] ?? state[name]!;
+    return [copy, state[copy]!.mul(momentum).add(student.mul(1 - momentum))];
   });
   return { gradientNorm: update.gradientNorm, state: { ...update.state, ...Object.fromEntries(teacher) } };
+}
+
+/** What the objectives say that they read decides what is trained, so it has to be what was read. */
+function requireRead({ read }: PhaseState, names: readonly string[], found: ReadonlySet<string>): void {
+  const wrong = names.find((name) => read.has(name) !== found.has(name));
+  if (wrong === undefined) return;
+  throw new Error(
+    `${wrong} is ${found.has(wrong) ? 'read, though no objective says' : 'not read, though one says'} so`,
+  );
 }
 
 /** Features where only the pooled ones of a whole batch are at hand. */

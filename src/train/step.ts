@@ -1,14 +1,19 @@
+import { setImmediate as yieldToEvents } from 'node:timers/promises';
 import type { CompileOptions, ProgramDefinition, Values } from '../compile/definition.ts';
 import { compile, type Program } from '../compile/program.ts';
-import type { Batch } from '../data/batches/types.ts';
+import type { ProgramCache } from '../compile/program-cache.ts';
+import type { Arrays, Batch, BatchFacts, BatchRows } from '../data/batches/types.ts';
 import { embeddingWidth } from '../model/sizes.ts';
 import type { PhaseSettings } from '../recipe/phase-settings.ts';
 import { scheduleFactor } from '../recipe/schedule.ts';
 import { PhaseSteps } from '../recipe/steps.ts';
-import { lossOf } from './losses.ts';
+import { hashJson } from '../runtime/hash.ts';
+import { imageFeeds, lossOf } from './losses.ts';
 import { stepScalars } from './optimiser.ts';
 import { type PhaseState, phaseState } from './phase-state.ts';
-import { accumulatedSignatures, candidatesSignature, microSums, stepSignature } from './signatures.ts';
+import { accumulatedSignatures, candidatesSignature, microSums, optimiserFeeds, stepSignature } from './signatures.ts';
+import { correctionValues, countGroups, noUpdates, type Updates, updatedParameters, updatesAfter } from './updates.ts';
+import { normFigures, normsSignature, teacherFigures, teacherSignature } from './watched.ts';
 
 /** What a step reports. */
 export interface StepMetrics {
@@ -16,6 +21,8 @@ export interface StepMetrics {
   readonly loss: number;
   /** Before it is clipped. */
   readonly gradientNorm: number;
+  /** 1 where the gradient was clipped, else 0. */
+  readonly clipped: number;
   /** The optimiser's, times the factor of the schedule. */
   readonly learningRate: number;
   /** Each objective's loss as `loss/<objective>`, not weighted, and its metrics as `<objective>/<metric>`. */
@@ -27,62 +34,174 @@ export interface Trainer {
   readonly program: Program;
   /** Every piece of state that a checkpoint holds: see `phase-state.ts`. */
   readonly stateNames: readonly string[];
-  /** Trains on one batch. `step` counts from 1; `seen` are the examples that the run saw before it. */
+  /** Trains on a batch in memory. `step` counts from 1; `seen` are the examples that the run saw before it. */
   step(step: number, batch: Batch, seen?: number): StepMetrics;
+  /** The same on a batch of which no more than a micro-batch is in memory for it. The event loop gets its turn in between. */
+  stepOn(step: number, batch: BatchRows, seen?: number, options?: StepOnOptions): Promise<StepMetrics>;
+  /** Says what the moments of a state have seen that is written now. Its graph must be the one of what was there. */
+  begin(updates: Updates): void;
+  /** What the moments have seen after a step. */
+  updatesAfter(step: number): Updates;
+  /** What is looked at now and then, of the step that was just made: see `watched.ts`. */
+  watch(step: number, batch: Batch, seen?: number): Readonly<Record<string, number>>;
+  /** The same of a batch whose rows were kept. */
+  watchOn(step: number, batch: BatchRows, seen?: number): Promise<Readonly<Record<string, number>>>;
+}
+
+export interface StepOnOptions {
+  /** Called once, when all rows of the batch are made and before the last of them is used: may throw. */
+  readonly look?: (facts: BatchFacts) => void;
+  /** Rows are to be kept, since the step is watched. */
+  readonly keep?: boolean;
+}
+
+/** Rows that are asked for, `names` of their arrays or all; `last`: rows up to these are not asked for again. */
+interface Wanted {
+  readonly first: number;
+  readonly count: number;
+  readonly names?: readonly string[];
+  readonly last: boolean;
+}
+
+/** What is given the arrays of the rows that it asks for. */
+type Asking<T> = Generator<Wanted, T, Arrays>;
+
+/** From a batch in memory of `count` rows. */
+function given<T>(asking: Asking<T>, { images, tokens, parts }: Batch, count: number): T {
+  const arrays = { ...parts, images, tokens };
+  let next = asking.next();
+  while (!next.done) next = asking.next(rowsOf(arrays, next.value.first, next.value.count, count));
+  return next.value;
+}
+
+async function givenRows<T>(
+  asking: Asking<T>,
+  batch: BatchRows,
+  { look, keep = false }: StepOnOptions = {},
+): Promise<T> {
+  let looked = false;
+  let next = asking.next();
+  while (!next.done) {
+    const { first, count, names, last } = next.value;
+    const arrays = await batch.rows(first, count, { names, last: last && !keep });
+    if (!looked && first + count === batch.count) {
+      looked = true;
+      look?.(await batch.facts());
+    }
+    next = asking.next(arrays);
+    // Messages, the loader and files get their turn between two micro-batches.
+    if (!next.done) await yieldToEvents();
+  }
+  return next.value;
+}
+
+/** What the graph of a step depends on: equal texts, equal graphs. */
+export function graphOf(settings: PhaseSettings, updates: Updates): string {
+  const phase = phaseState(settings);
+  const updated = updatedParameters(phase, updates).map(({ name }) => name);
+  return hashJson({ settings, updated, groups: countGroups(phase, updates) });
 }
 
 /** State and signatures of the step of a phase, as they are compiled. */
-export function stepDefinition(settings: PhaseSettings): ProgramDefinition {
+export function stepDefinition(settings: PhaseSettings, updates: Updates = noUpdates): ProgramDefinition {
   const phase = phaseState(settings);
   const accumulates = settings.accumulate > 1;
-  const ofSums = sumsOf(settings, phase).map(({ name, shape }) => [name, { shape, dtype: 'float32' as const }]);
+  const ofSums = sumsOf(settings, phase, updates).map(({ name, shape }) => [
+    name,
+    { shape, dtype: 'float32' as const },
+  ]);
   const state = { ...phase.pieces, ...Object.fromEntries(ofSums) };
   // A graph has fixed shapes: one set of signatures for each that batches have.
   const signatures = Object.fromEntries(
     new PhaseSteps(settings.batches).shapes().flatMap((shape) => {
       const own = accumulates
-        ? accumulatedSignatures(settings, phase, shape)
-        : { step: stepSignature(settings, phase, shape) };
+        ? accumulatedSignatures(settings, phase, shape, updates)
+        : { step: stepSignature(settings, phase, shape, updates) };
       return Object.entries(own).map(([name, signature]) => [of(name, shape.length), signature]);
     }),
   );
   const pieces = settings.batches.batch / settings.accumulate;
   if (settings.curation) signatures.candidates = candidatesSignature(settings, phase, pieces);
+  signatures.norms = normsSignature(settings, phase, updates, optimiserFeeds(phase, updates));
+  if (phase.taught.length > 0) signatures.teacher = teacherSignature(settings, phase, pieces);
   return { state, signatures };
 }
 
-const sumsOf = ({ accumulate }: PhaseSettings, phase: PhaseState) => (accumulate > 1 ? microSums(phase) : []);
+const sumsOf = ({ accumulate }: PhaseSettings, phase: PhaseState, updates: Updates) =>
+  accumulate > 1 ? microSums(phase, updates) : [];
 
-/** Compiles the step of a phase. Its state is all zeros until it is written. */
-export function createTrainer(settings: PhaseSettings, options: Pick<CompileOptions, 'fuseFrom'> = {}): Trainer {
+export interface TrainerOptions extends Pick<CompileOptions, 'fuseFrom'> {
+  /** Of the state that will be written. */
+  readonly updates?: Updates;
+}
+
+/** Compiles the step of a phase, or takes it from `cache`. Its state is all zeros until it is written. */
+export function createTrainer(
+  settings: PhaseSettings,
+  { updates = noUpdates, ...options }: TrainerOptions = {},
+  cache: ProgramCache | null = null,
+): Trainer {
+  let counts = updates;
   const phase = phaseState(settings);
   const accumulates = settings.accumulate > 1;
   const { precision, xla } = settings;
-  const program = compile(stepDefinition(settings), { ...options, precision, xla: xla === 'on' });
+  if (precision === undefined) throw new Error('a step is compiled before its precision was chosen');
+  const slot = cache?.slot({ settings, graph: graphOf(settings, updates), ...options }) ?? null;
+  const program = compile(stepDefinition(settings, updates), { ...options, precision, xla: xla === 'on', slot });
   if (accumulates) {
-    const sums = sumsOf(settings, phase);
+    const sums = sumsOf(settings, phase, updates);
     program.write(Object.fromEntries(sums.map(({ name, shape }) => [name, new Float32Array(size(shape))])));
   }
+  // The factor at the examples seen before this step, as optax counts.
+  const scalarsAt = (step: number, seen = (step - 1) * settings.batches.batch) => {
+    const factor = scheduleFactor(seen, settings.schedule);
+    const { schedule, correction1, correction2 } = stepScalars(settings.optimizer, step, factor);
+    const scalars = {
+      schedule: Float32Array.of(schedule),
+      correction1: Float32Array.of(correction1),
+      correction2: Float32Array.of(correction2),
+      ...correctionValues(settings.optimizer, phase, counts, step),
+    };
+    return { factor, scalars };
+  };
+  function* stepping(step: number, count: number, length: number | null, seen?: number): Asking<StepMetrics> {
+    const { factor, scalars } = scalarsAt(step, seen);
+    const learningRate = settings.optimizer.learningRate * factor;
+    if (accumulates)
+      return { ...(yield* accumulatedStep(program, settings, phase, count, length, scalars)), learningRate };
+    const feeds = yield { first: 0, count, last: true };
+    const { loss, gradientNorm, ...reported } = program.run(of('step', length), { ...feeds, ...scalars });
+    const objectives = Object.fromEntries(Object.entries(reported).map(([key, value]) => [key, value[0]!]));
+    return { loss: loss![0]!, ...clippedBy(settings, gradientNorm![0]!), learningRate, objectives };
+  }
+  function* watching(step: number, batch: number, seen?: number): Asking<Readonly<Record<string, number>>> {
+    const norms = normFigures(phase, program.run('norms', scalarsAt(step, seen).scalars));
+    if (phase.taught.length === 0) return norms;
+    const count = batch / settings.accumulate;
+    const said: Values[] = [];
+    for (let first = 0; first < batch; first += count)
+      said.push(program.run('teacher', yield { first, count, names: ['globalView'], last: true }));
+    return { ...norms, ...teacherFigures(said) };
+  }
+  const countOf = ({ tokens }: Batch) => tokens.length / settings.batches.textLength;
   return {
     program,
     stateNames: Object.keys(phase.pieces),
-    step(step, batch, seen = (step - 1) * settings.batches.batch) {
-      // The factor at the examples seen before this step, as optax counts.
-      const factor = scheduleFactor(seen, settings.schedule);
-      const { length = null } = batch;
-      const { schedule, correction1, correction2 } = stepScalars(settings.optimizer, step, factor);
-      const scalars = {
-        schedule: Float32Array.of(schedule),
-        correction1: Float32Array.of(correction1),
-        correction2: Float32Array.of(correction2),
-      };
-      const feeds: Values = { ...batch.parts, images: batch.images, tokens: batch.tokens };
-      const learningRate = settings.optimizer.learningRate * factor;
-      if (accumulates) return { ...accumulatedStep(program, settings, phase, length, feeds, scalars), learningRate };
-      const { loss, gradientNorm, ...reported } = program.run(of('step', length), { ...feeds, ...scalars });
-      const objectives = Object.fromEntries(Object.entries(reported).map(([key, value]) => [key, value[0]!]));
-      return { loss: loss![0]!, gradientNorm: gradientNorm![0]!, learningRate, objectives };
+    begin(updates) {
+      counts = updates;
     },
+    updatesAfter: (step) => updatesAfter(phase, counts, step),
+    step(step, batch, seen) {
+      const count = countOf(batch);
+      return given(stepping(step, count, batch.length ?? null, seen), batch, count);
+    },
+    stepOn: (step, batch, seen, options) =>
+      givenRows(stepping(step, batch.count, batch.length ?? null, seen), batch, options),
+    watch(step, batch, seen) {
+      const count = countOf(batch);
+      return given(watching(step, count, seen), batch, count);
+    },
+    watchOn: (step, batch, seen) => givenRows(watching(step, batch.count, seen), batch),
   };
 }
 
@@ -91,25 +210,27 @@ const of = (name: string, length: number | null) => (length === null ? name : `$
 
 const size = (shape: readonly number[]) => shape.reduce((a, b) => a * b, 1);
 
-/** One step in micro-batches; see `signatures.ts`. */
-function accumulatedStep(
+/** One step in micro-batches; see `signatures.ts`. No rows of the batch are held here beyond one of them. */
+function* accumulatedStep(
   program: Program,
   settings: PhaseSettings,
   phase: PhaseState,
+  batch: number,
   length: number | null,
-  feeds: Values,
   scalars: Values,
-): Omit<StepMetrics, 'learningRate'> {
+): Asking<Omit<StepMetrics, 'learningRate'>> {
   const { accumulate } = settings;
-  const parts = Array.from({ length: accumulate }, (_, i) => rowsOf(feeds, i, accumulate));
+  const count = batch / accumulate;
   const whole = phase.objectives.some(({ objective }) => objective.wholeBatch !== undefined);
   let loss = 0;
   const objectives: Record<string, number> = {};
   let d: Values = {};
   if (whole) {
-    const size = (feeds.tokens!.length / settings.batches.textLength) * embeddingWidth(settings.model);
+    const size = batch * embeddingWidth(settings.model);
     const z = { images: new Float32Array(size), texts: new Float32Array(size) };
-    for (const [i, part] of parts.entries()) {
+    const names = ['tokens', ...Object.keys(imageFeeds(settings, count, length))];
+    for (let i = 0; i < accumulate; i++) {
+      const part = yield { first: i * count, count, names, last: false };
       const rows = program.run(of('embed', length), part);
       z.images.set(rows.images!, (i * size) / accumulate);
       z.texts.set(rows.texts!, (i * size) / accumulate);
@@ -119,8 +240,10 @@ function accumulatedStep(
     for (const [key, values] of Object.entries(reported)) objectives[key] = values[0]!;
     d = { dImages: images!, dTexts: texts! };
   }
-  for (const [i, part] of parts.entries()) {
-    const { value: _, ...reported } = program.run(of('backward', length), { ...part, ...rowsOf(d, i, accumulate) });
+  for (let i = 0; i < accumulate; i++) {
+    const part = yield { first: i * count, count, last: true };
+    const gradients = rowsOf(d, i * count, count, batch);
+    const { value: _, ...reported } = program.run(of('backward', length), { ...part, ...gradients });
     for (const [key, values] of Object.entries(reported)) {
       objectives[key] = (objectives[key] ?? 0) + values[0]! / accumulate;
     }
@@ -128,12 +251,17 @@ function accumulatedStep(
   for (const { name, objective, settings: own } of phase.objectives) {
     if (objective.wholeBatch === undefined) loss += own.weight * objectives[lossOf(name)]!;
   }
-  return { loss, objectives, gradientNorm: program.run(of('update', length), scalars).gradientNorm![0]! };
+  const { gradientNorm } = program.run(of('update', length), scalars);
+  return { loss, objectives, ...clippedBy(settings, gradientNorm![0]!) };
 }
 
-/** Micro-batch `i`: the rows of an example lie together in every array. */
-function rowsOf(arrays: Values, i: number, accumulate: number): Values {
-  const part = (all: Values[string]) =>
-    all.subarray((i * all.length) / accumulate, ((i + 1) * all.length) / accumulate);
+const clippedBy = ({ optimizer }: PhaseSettings, gradientNorm: number) => ({
+  gradientNorm,
+  clipped: gradientNorm > Math.fround(optimizer.clipNorm) ? 1 : 0,
+});
+
+/** Rows of arrays of `of` rows: those of an example lie together in every one. */
+function rowsOf(arrays: Values, first: number, count: number, of: number): Values {
+  const part = (all: Values[string]) => all.subarray((first * all.length) / of, ((first + count) * all.length) / of);
   return Object.fromEntries(Object.entries(arrays).map(([name, all]) => [name, part(all)]));
 }

@@ -62,6 +62,7 @@ export function workloadOf(settings: PhaseSettings): Workload {
   const stateBytes = total(Object.values(phase.pieces));
   const gradientBytes = total(phase.parameters) * (accumulate > 1 ? 2 : 1);
   const shapes = new PhaseSteps(settings.batches).shapes();
+  // What is left to measurement is tried in both.
   const number = precision === 'bf16' ? 2 : 4;
   const activations = shapes.map(({ count, length }) => (count / accumulate) * kept(settings, length) * number);
   const flops = shapes.map(({ length }) => flopsOf(settings, length));

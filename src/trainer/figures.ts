@@ -1,5 +1,5 @@
 import type { StepSums } from '../checkpoint/types.ts';
-import { fewSources } from '../train/few-sources.ts';
+import { fewSources, isShare } from '../train/few-sources.ts';
 import type { StepMetrics } from '../train/step.ts';
 
 /**
@@ -23,14 +23,17 @@ export class Figures {
     this.#since = since;
   }
 
-  add({ loss, gradientNorm, objectives }: Pick<StepMetrics, 'loss' | 'gradientNorm' | 'objectives'>): void {
-    this.#last = { loss, ...objectives, gradientNorm };
+  add({ loss, gradientNorm, clipped, objectives }: Omit<StepMetrics, 'learningRate'>): void {
+    this.#last = { loss, ...objectives, gradientNorm, clipped };
     const before = this.#recorded ? undefined : this.#since;
     this.#recorded = false;
     const { steps = 0, sums = {}, maxLoss = loss } = before ?? {};
-    // A source that a step had nothing of has no share of it.
     const all = { ...sums };
-    for (const [key, value] of Object.entries(this.#last)) all[key] = (all[key] ?? 0) + value;
+    for (const [key, value] of Object.entries(this.#last)) {
+      // A source that a step had nothing of has no share of it. What else is missing an older version did not sum up: it
+      // has no mean until the next record.
+      if (steps === 0 || key in sums || isShare(key)) all[key] = (all[key] ?? 0) + value;
+    }
     // Step by step, so that where a checkpoint cuts is no matter for what is summed up as others.
     this.#since = { steps: steps + 1, sums: fewSources(all), maxLoss: Math.max(maxLoss, loss) };
   }

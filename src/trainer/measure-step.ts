@@ -1,7 +1,7 @@
 import { readFile } from 'node:fs/promises';
 import { setImmediate as yieldToEvents } from 'node:timers/promises';
 import { openBatches } from '../data/batches/batches.ts';
-import type { Batch } from '../data/batches/types.ts';
+import type { BatchRows, BatchSource } from '../data/batches/types.ts';
 import type { DataIndex } from '../data/index/types.ts';
 import { PhaseSteps } from '../recipe/steps.ts';
 import { Curator } from '../train/curate.ts';
@@ -27,25 +27,35 @@ export interface MeasureEvents {
  * all of it is thrown away.
  */
 export async function measureStep(job: MeasureJob, events: MeasureEvents): Promise<StepTime | null> {
-  const { settings } = job;
-  const batches = await firstOfEachShape(job, events);
-  if (batches === null) return null;
+  const source = await openFirst(job, events);
+  try {
+    const batches = await firstOfEachShape(job, source, events);
+    return batches && (await timeOf(job, batches, events));
+  } finally {
+    await source.close();
+  }
+}
+
+async function timeOf(
+  { settings, teacherFolder }: MeasureJob,
+  batches: readonly BatchRows[],
+  { stopWanted }: MeasureEvents,
+): Promise<StepTime | null> {
   const trainer = createTrainer(settings);
   let curator: Curator | null = null;
   try {
-    curator = await Curator.open(settings, trainer.program, job.teacherFolder);
+    curator = await Curator.open(settings, trainer.program, teacherFolder);
     trainer.program.write(freshState(settings));
     const medians: number[] = [];
     for (const batch of batches) {
       const times: number[] = [];
       for (let run = 0; run < warmUp + counted; run++) {
-        if (events.stopWanted()) return null;
-        // A choice may take the arrays that it is made from away with it.
-        const fresh = curator ? { ...batch, parts: structuredClone(batch.parts) } : batch;
+        if (stopWanted()) return null;
         const began = performance.now();
-        const chosen = curator ? curator.take(await curator.choose(1, fresh), fresh).batch : fresh;
-        trainer.step(1, chosen, 0);
+        const chosen = curator ? await choiceOf(curator, batch) : batch;
+        await trainer.stepOn(1, chosen, 0);
         times.push(performance.now() - began);
+        chosen.close();
         await yieldToEvents();
       }
       medians.push(median(times.slice(warmUp)));
@@ -58,26 +68,46 @@ export async function measureStep(job: MeasureJob, events: MeasureEvents): Promi
   }
 }
 
-async function firstOfEachShape(
-  { settings, indexFile, skip, scoresFile }: MeasureJob,
-  { note, stopWanted }: MeasureEvents,
-): Promise<readonly Batch[] | null> {
+async function openFirst({ settings, indexFile, skip, scoresFile }: MeasureJob, { note }: MeasureEvents) {
   const index = JSON.parse(await readFile(indexFile, 'utf8')) as DataIndex;
-  const shapes = new PhaseSteps(settings.batches).shapes().length;
   const plan = settings.batches;
-  const source = openBatches({ index, plan, scores: scoresFile ?? null, firstBatch: 0, skip, prefetch: 1, note });
-  const found = new Map<number | null, Batch>();
-  try {
-    for (let i = 0; i < most && found.size < shapes; i++) {
-      if (stopWanted()) return null;
-      const batch = await source.next();
-      const { length = null } = batch;
-      if (!found.has(length)) found.set(length, batch);
-    }
-  } finally {
-    await source.close();
+  return openBatches({ index, plan, scores: scoresFile ?? null, firstBatch: 0, skip, prefetch: 1, note });
+}
+
+async function firstOfEachShape(
+  { settings }: MeasureJob,
+  source: BatchSource,
+  { stopWanted }: MeasureEvents,
+): Promise<readonly BatchRows[] | null> {
+  const shapes = new PhaseSteps(settings.batches).shapes().length;
+  const found = new Map<number | null, BatchRows>();
+  for (let i = 0; i < most && found.size < shapes; i++) {
+    if (stopWanted()) return null;
+    const batch = await source.next();
+    const { length = null } = batch;
+    if (found.has(length)) batch.close();
+    else found.set(length, forAgain(batch));
   }
   return [...found.values()];
+}
+
+async function choiceOf(curator: Curator, batch: BatchRows): Promise<BatchRows> {
+  const choice = await curator.select(await curator.embed(1, batch), batch);
+  return (await curator.take(choice, batch)).batch;
+}
+
+/** A batch that is never let go. */
+function forAgain(batch: BatchRows): BatchRows {
+  const { index, length, count } = batch;
+  return {
+    index,
+    ...(length !== undefined && { length }),
+    count,
+    rows: (first, rows, options) => batch.rows(first, rows, { ...options, last: false }),
+    picked: (rows, without) => batch.picked(rows, without),
+    facts: () => batch.facts(),
+    close() {},
+  };
 }
 
 const median = (times: readonly number[]) => [...times].sort((a, b) => a - b)[times.length >> 1]!;

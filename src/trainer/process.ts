@@ -3,7 +3,7 @@ import { existsSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import type { PhaseSettings } from '../recipe/phase-settings.ts';
 import { cpuFacts } from '../runtime/cpu.ts';
-import { type ErrorCode, RunnerError } from '../runtime/errors.ts';
+import { type ErrorCode, isRunnerError, RunnerError } from '../runtime/errors.ts';
 import { startTrainer, type TrainerChild, type TrainerLog } from './child.ts';
 import { trainerVariables } from './environment.ts';
 import { type DeviceLock, lockDevice } from './lock.ts';
@@ -106,7 +106,11 @@ export function createTrainerProcess(options: TrainerProcessOptions): TrainerPro
       throw new RunnerError('TrainerCrashed', 'the trainer was lost between two shards; its state is fetched again');
     const id = ++lastId;
     held = null;
-    const { result, newest } = await converse(current, id, job, events, signal);
+    const { result, newest } = await converse(current, id, job, events, signal).catch(async (error) => {
+      // What is left of a library that failed for no reason that we know, nobody knows: the next job has a new one.
+      if (isRunnerError(error, 'TrainerCrashed')) await endChild();
+      throw error;
+    });
     if (job.kind === 'train' && newest !== null) held = { sha256: newest, settings: JSON.stringify(job.settings) };
     return result;
   }

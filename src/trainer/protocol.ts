@@ -1,6 +1,7 @@
 import type { CheckpointMetrics, StateFile, StepSums } from '../checkpoint/types.ts';
 import type { CorruptMember } from '../data/index/types.ts';
 import type { EvaluateJob } from '../evaluate/job.ts';
+import type { InformationBound } from '../recipe/information.ts';
 import type { Pace } from '../recipe/pace.ts';
 import type { PhaseSettings } from '../recipe/phase-settings.ts';
 import type { Position } from '../recipe/position.ts';
@@ -12,6 +13,8 @@ import type { ScoreJob } from '../scoring/job.ts';
 export interface TrainedState extends Position {
   readonly folder: string;
   readonly sha256: string;
+  /** Whether the phase that goes on from it made it, by a step of its own. */
+  readonly within?: boolean;
   /** Its steps since the last record, where it is one of the same phase. */
   readonly since?: StepSums | undefined;
 }
@@ -33,12 +36,14 @@ export interface TrainJob {
   readonly scoresFile?: string;
   /** Local folder with model.safetensors of the teacher, where it scores at every step. */
   readonly teacherFolder?: string;
+  /** What the teacher has to say for itself; absent: nothing. */
+  readonly information?: InformationBound;
   readonly toStep: number;
   /** A snapshot is taken at every multiple of this and at `toStep`; auto: as the first steps and the first upload tell. */
   readonly checkpointEvery: number | 'auto';
   /** Under auto, where the shard is cut; absent: that too is found out, and it ends at the first such step. */
   readonly shardSteps?: number;
-  /** Hash of the program that was measured when the phase began, where that decided on XLA. */
+  /** Hash of the program that was measured when the phase began, where that decided on precision or XLA. */
   readonly measured?: string;
   /** Each snapshot gets a folder of its own below this one; the worker deletes it after the upload. */
   readonly snapshotFolder: string;
@@ -49,6 +54,12 @@ export interface MeasureJob extends Pick<TrainJob, 'settings' | 'indexFile' | 's
   readonly kind: 'measure';
 }
 
+/** Has the step of a phase and its first batches ready for the train job that follows, whose checkpoint is on its way. */
+export interface PrepareJob extends Pick<TrainJob, 'settings' | 'indexFile' | 'begins' | 'skip'> {
+  readonly kind: 'prepare';
+  readonly from: Position;
+}
+
 /** What a measure job answers; null when it was stopped. */
 export interface StepTime {
   /** Median of a step, in milliseconds; with several shapes the mean of their medians. */
@@ -57,7 +68,7 @@ export interface StepTime {
   readonly hash: string;
 }
 
-export type TrainerJob = (TrainJob | MeasureJob | EvaluateJob | ScoreJob) & {
+export type TrainerJob = (TrainJob | PrepareJob | MeasureJob | EvaluateJob | ScoreJob) & {
   /** Threads of a trainer on a CPU, which bytes depend on: it is started with them. Absent: any will do. */
   readonly threads?: number;
 };

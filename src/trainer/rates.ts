@@ -1,9 +1,8 @@
-import type { StepInput } from './step-inputs.ts';
-
 interface TimedStep {
   /** Examples. */
   readonly count: number;
-  readonly waited: StepInput['waited'];
+  /** Milliseconds, for data and for the selection; null where nothing is chosen. */
+  readonly waited: { readonly data: number; readonly choice: number | null };
   /** Milliseconds, with the wait. */
   readonly took: number;
 }

@@ -1,7 +1,9 @@
 import { mkdir, readFile, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { setImmediate as yieldToEvents } from 'node:timers/promises';
+import type { ProgramCache } from '../compile/program-cache.ts';
 import { openBatches } from '../data/batches/batches.ts';
+import type { BatchFacts, BatchRows } from '../data/batches/types.ts';
 import { SkippedMembers } from '../data/index/skipped-members.ts';
 import type { CorruptMember, DataIndex } from '../data/index/types.ts';
 import type { Pace } from '../recipe/pace.ts';
@@ -12,13 +14,19 @@ import { collectGarbage } from '../runtime/collect-garbage.ts';
 import { hashJson } from '../runtime/hash.ts';
 import { Curator } from '../train/curate.ts';
 import { writeSheet } from '../train/curation-figures.ts';
-import { checkBatch, checkStep } from '../train/divergence.ts';
+import { checkBatch, checkStep, checkTeacher } from '../train/divergence.ts';
+import { drawnFigures } from '../train/drawn-figures.ts';
 import { fewSources } from '../train/few-sources.ts';
+import { prefetchedBatches } from '../train/host-bytes.ts';
 import { type KeptChoice, keptTensors, readKept } from '../train/kept-choice.ts';
-import { freshState, readState, writeState } from '../train/state.ts';
-import { createTrainer, type Trainer } from '../train/step.ts';
+import { type KeptRows, openKeptRows } from '../train/kept-rows.ts';
+import { freshState, readState, streamState } from '../train/state.ts';
+import { createTrainer, graphOf, type Trainer } from '../train/step.ts';
+import { readUpdates, updateTensors } from '../train/stored-updates.ts';
+import { noUpdates } from '../train/updates.ts';
+import { isWatched } from '../train/watched.ts';
 import { Pacing } from './pacing.ts';
-import type { Progress, Snapshot, TrainJob } from './protocol.ts';
+import type { PrepareJob, Progress, Snapshot, TrainJob } from './protocol.ts';
 import { Rates } from './rates.ts';
 import { StepInputs } from './step-inputs.ts';
 import { type ReportSources, StepReport } from './step-report.ts';
@@ -34,18 +42,24 @@ export interface TrainEvents {
   stopWanted(): boolean;
 }
 
-/** Batches that wait ready while a step runs. */
-const prefetch = 3;
 /** How often progress is told, in milliseconds. */
 const progressEvery = 500;
 
 /** What stays warm between the shards of a phase. */
 interface Held {
   readonly settings: string;
+  /** What the graph depends on. */
+  readonly graph: string;
   readonly trainer: Trainer;
   /** Chooses what is trained on, in a phase of curation. */
   readonly curator: Curator | null;
   readonly rates: Rates;
+  /** Rows of the state that was loaded which the phase does not train. */
+  kept: KeptRows | null;
+  /** Whether it was said that the program is not the one that was measured, or can't be: that had no counts of its own. */
+  checked: boolean;
+  /** Shapes that have run, by their length. */
+  readonly ran: Set<number | null>;
   /** Content hash of the state in the graph, or null when no snapshot was taken of it. */
   sha256: string | null;
   /** `index`: of which data, and without which batches. `corrupt`: what it could not use. `next`: the batch of the step after. */
@@ -59,20 +73,33 @@ interface Held {
 
 /** Trains shards one after another, keeping graph, state and batches while the next shard goes on from them. */
 export class TrainingSession {
+  readonly #programs: ProgramCache | null;
   #held: Held | null = null;
+  /** Of the job at hand: loaders go on over several. */
+  #note: (text: string) => void = () => {};
+
+  constructor(programs: ProgramCache | null = null) {
+    this.#programs = programs;
+  }
 
   /** Trains from `job.from` to `job.toStep`. Errors: NonFinite, DataContract, CheckpointDamaged, DiskFull. */
   async train(job: TrainJob, events: TrainEvents): Promise<void> {
     const { settings } = job;
-    const held = await this.#holdGraph(job, events);
+    this.#note = events.note;
+    const held = await this.#holdGraph(job);
+    checkProgram(held, job, events);
     const from = job.from ?? job.begins;
-    if (held.sha256 === null || held.sha256 !== (job.from?.sha256 ?? null)) {
+    const fresh = held.sha256 === null || held.sha256 !== (job.from?.sha256 ?? null);
+    // What was chosen goes with the state that it was chosen with. Batches alone are made while the state is loaded.
+    if (fresh && held.curator) await this.#closeInputs();
+    const inputs = await this.#inputsFrom(job, from);
+    if (fresh) {
+      await held.kept?.close();
+      held.kept = job.from && (await openKeptRows(job.from.folder, settings));
       await load(held.trainer, job);
-      await this.#closeInputs();
       collectGarbage();
     }
     held.sha256 = null; // Until the next snapshot the graph holds a state that has no name.
-    const inputs = await this.#inputsFrom(job, from, events);
 
     const steps = new PhaseSteps(settings.batches);
     const seenBefore = (step: number) => job.begins.examples + steps.seenBefore(step - 1 - job.begins.step);
@@ -81,15 +108,26 @@ export class TrainingSession {
     const pacing = new Pacing(job);
     for (let step = from.step + 1; step <= pacing.end; step++) {
       const asked = performance.now();
-      const { batch, figures, waited } = await inputs.next(step);
+      const waitedBefore = inputs.waitedForData;
+      const { batch, figures: chosen, waitedForChoice } = await inputs.next(step);
       held.inputs!.next = step - job.begins.step;
-      skipped.add(batch.skipped);
-      checkBatch(settings, step, batch);
-      const stepped = held.trainer.step(step, batch, seenBefore(step));
+      let drawn: Readonly<Record<string, number>> = {};
+      const look = (facts: BatchFacts) => {
+        skipped.add(facts.skipped);
+        checkBatch(settings, step, facts, batch.count);
+        drawn = drawnFigures(facts, batch.count);
+      };
+      const [seen, keep] = [seenBefore(step), isWatched(step)];
+      const stepped = await firstOf(held, batch, () => held.trainer.stepOn(step, batch, seen, { look, keep }));
       checkStep(settings, step, batch, stepped);
+      const watched = keep ? await held.trainer.watchOn(step, batch, seen) : null;
+      batch.close();
+      const figures = { ...drawn, ...chosen };
+      const waited = { data: inputs.waitedForData - waitedBefore, choice: waitedForChoice };
+      if (watched && job.information) checkTeacher(settings, job.information, step, batch, watched);
       const took = performance.now() - asked;
       held.rates.add({ count: seenBefore(step + 1) - seenBefore(step), waited, took }, batch.length ?? null);
-      report.stepped(step, { ...stepped, objectives: { ...stepped.objectives, ...fewSources(figures) } });
+      report.stepped(step, { ...stepped, objectives: { ...stepped.objectives, ...fewSources(figures) } }, watched);
       const position = { step, examples: seenBefore(step + 1) };
       const stop = events.stopWanted();
       pacing.stepped(took, batch.length ?? null);
@@ -106,7 +144,7 @@ export class TrainingSession {
         const folder = join(job.snapshotFolder, `step-${String(step).padStart(8, '0')}`);
         await rm(folder, { recursive: true, force: true });
         await mkdir(folder, { recursive: true });
-        const written = await save(held.trainer, job, folder, waiting);
+        const written = await save(held, job, folder, step, waiting);
         collectGarbage();
         pacing.taken(performance.now() - began);
         held.sha256 = last ? written.sha256 : null;
@@ -120,32 +158,60 @@ export class TrainingSession {
     }
   }
 
+  /** Has the step of a phase ready that nothing is chosen for, and its first batches. */
+  async prepare(job: PrepareJob, note: (text: string) => void): Promise<void> {
+    this.#note = note;
+    const before = this.#held;
+    const held = await this.#holdGraph({ settings: job.settings });
+    await this.#inputsFrom({ ...job, from: null }, job.from);
+    if (held !== before) held.trainer.program.plan();
+  }
+
   async close(): Promise<void> {
     await this.#closeInputs();
     await this.#held?.curator?.close();
+    await this.#held?.kept?.close();
     this.#held?.trainer.program.dispose();
     this.#held = null;
   }
 
-  async #holdGraph({ settings, teacherFolder, measured }: TrainJob, events: TrainEvents): Promise<Held> {
+  async #holdGraph({
+    settings,
+    from,
+    teacherFolder,
+  }: Pick<TrainJob, 'settings' | 'teacherFolder'> & Partial<Pick<TrainJob, 'from'>>): Promise<Held> {
     const hash = hashJson(settings);
-    if (this.#held?.settings !== hash) {
+    const isHeld = this.#held?.settings === hash;
+    // Which counts there are, no one knows before the state is at hand; or it is held, and need not lie on the disk.
+    if (isHeld && (from === undefined || (from && this.#held!.sha256 === from.sha256))) return this.#held!;
+    const { step = 0, within = false } = from ?? {};
+    const updates = from ? await readUpdates(from.folder, settings, { step, within }) : noUpdates;
+    const graph = graphOf(settings, updates);
+    if (this.#held?.graph === graph) this.#held.trainer.begin(updates);
+    else {
       await this.close();
-      const trainer = createTrainer(settings);
-      const { hash: program } = trainer.program;
-      // Another version of the code may record another graph. What a phase began with holds to its end.
-      if (measured !== undefined && measured !== program)
-        events.note(
-          `XLA stays ${settings.xla ?? 'off'} as the phase began, though the step is no longer the program that was ` +
-            `measured then (${measured.slice(0, 12)}, now ${program.slice(0, 12)})`,
-        );
+      const trainer = createTrainer(settings, { updates }, this.#programs);
       const curator = await Curator.open(settings, trainer.program, teacherFolder);
-      this.#held = { settings: hash, trainer, curator, rates: new Rates(), sha256: null, inputs: null };
+      this.#held = {
+        settings: hash,
+        graph,
+        trainer,
+        curator,
+        rates: new Rates(),
+        kept: null,
+        checked: Object.keys(updates.own).length > 0,
+        ran: new Set(),
+        sha256: null,
+        inputs: null,
+      };
     }
     return this.#held!;
   }
 
-  async #inputsFrom(job: TrainJob, { step }: Position, events: TrainEvents): Promise<StepInputs> {
+  async #inputsFrom(
+    job: Pick<TrainJob, 'settings' | 'indexFile' | 'begins' | 'skip' | 'scoresFile' | 'from'>,
+    { step }: Position,
+  ): Promise<StepInputs> {
     const { skip, settings, begins } = job;
     const held = this.#held!;
     const first = step - begins.step;
@@ -161,8 +227,8 @@ export class TrainingSession {
         scores: job.scoresFile ?? null,
         firstBatch: first,
         skip,
-        prefetch,
-        note: events.note,
+        prefetch: prefetchedBatches,
+        note: (text) => this.#note(text),
       });
       const inputs = new StepInputs({ settings, source, fingerprint, curator: held.curator, kept });
       held.inputs = { of: inputs, index: of, corrupt, next: first };
@@ -174,6 +240,32 @@ export class TrainingSession {
   async #closeInputs(): Promise<void> {
     await this.#held?.inputs?.of.close();
     if (this.#held) this.#held.inputs = null;
+  }
+}
+
+/** Another version of the code may record another graph. What a phase began with holds to its end; it is said once. */
+function checkProgram(held: Held, { measured, settings }: TrainJob, { note }: TrainEvents): void {
+  const { hash } = held.trainer.program;
+  if (held.checked || measured === undefined || measured === hash) return;
+  held.checked = true;
+  note(
+    `it stays in ${settings.precision} with XLA ${settings.xla ?? 'off'} as the phase began, though the step is no ` +
+      `longer the program that was measured then (${measured.slice(0, 12)}, now ${hash.slice(0, 12)})`,
+  );
+}
+
+/** The first step of a shape compiles it, and shows whether what a cache had is any good. */
+async function firstOf<T>({ ran, trainer: { program } }: Held, batch: BatchRows, step: () => Promise<T>): Promise<T> {
+  const length = batch.length ?? null;
+  if (ran.has(length)) return step();
+  try {
+    const stepped = await step();
+    ran.add(length);
+    program.keep();
+    return stepped;
+  } catch (error) {
+    program.forget();
+    throw error;
   }
 }
 
@@ -198,8 +290,16 @@ function headScalars({ program }: Trainer) {
   return { temperature: Math.exp(logit_scale![0]!), logitBias: logit_bias![0]! };
 }
 
-const save = ({ program, stateNames }: Trainer, { settings }: TrainJob, folder: string, kept: KeptChoice | null) =>
-  writeState(folder, settings, program.read(stateNames), kept ? keptTensors(kept) : []);
+function save(
+  { trainer, kept }: Held,
+  { settings }: TrainJob,
+  folder: string,
+  step: number,
+  choice: KeptChoice | null,
+) {
+  const tensors = [...(choice ? keptTensors(choice) : []), ...updateTensors(trainer.updatesAfter(step))];
+  return streamState(folder, settings, trainer.program.read, { tensors, kept });
+}
 
-const keptBy = async ({ from, settings }: TrainJob): Promise<KeptChoice | null> =>
+const keptBy = async ({ from, settings }: Pick<TrainJob, 'from' | 'settings'>): Promise<KeptChoice | null> =>
   from && settings.curation?.overlap ? readKept(from.folder) : null;

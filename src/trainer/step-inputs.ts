@@ -1,4 +1,4 @@
-import type { Batch, BatchSource } from '../data/batches/types.ts';
+import type { BatchRows, BatchSource } from '../data/batches/types.ts';
 import type { PhaseSettings } from '../recipe/phase-settings.ts';
 import { hashJson } from '../runtime/hash.ts';
 import type { Curated, Curator } from '../train/curate.ts';
@@ -6,8 +6,8 @@ import type { Choice } from '../train/curation-figures.ts';
 import type { KeptChoice } from '../train/kept-choice.ts';
 
 export interface StepInput extends Curated {
-  /** Milliseconds that the step waited for data, and for the selection; null where nothing is chosen. */
-  readonly waited: { readonly data: number; readonly choice: number | null };
+  /** Milliseconds that the step waited for the selection; null where nothing is chosen. */
+  readonly waitedForChoice: number | null;
 }
 
 export interface StepInputsOptions {
@@ -22,7 +22,7 @@ export interface StepInputsOptions {
 
 /** A super-batch, and what is being chosen of it. */
 interface Coming {
-  readonly batch: Batch;
+  readonly batch: BatchRows;
   readonly choice: Promise<Choice>;
 }
 
@@ -48,15 +48,23 @@ export class StepInputs {
     this.#kept = kept;
   }
 
+  /** Milliseconds that were waited for data up to now. */
+  get waitedForData(): number {
+    return this.#options.source.waited;
+  }
+
   /** Of the step after the one before, whose state is in the graph. Errors: NonFinite, those of the source. */
   async next(step: number): Promise<StepInput> {
-    const { curator } = this.#options;
-    const data = new Clock();
-    if (!curator) return { batch: await this.#batch(data), figures: {}, waited: { data: data.ms, choice: null } };
-    const choice = new Clock();
-    const curated = await this.#curated(curator, step, data, choice);
-    if (this.#overlap) this.#coming = this.#choose(curator, step + 1, await this.#batch(data));
-    return { ...curated, waited: { data: data.ms, choice: choice.ms } };
+    const { curator, source } = this.#options;
+    if (!curator) return { batch: await source.next(), figures: {}, waitedForChoice: null };
+    const { batch, choice } = this.#coming ?? (await this.#choose(curator, step));
+    this.#coming = null;
+    const began = performance.now();
+    const made = await choice;
+    const waitedForChoice = performance.now() - began;
+    const curated = await curator.take(made, batch);
+    if (this.#overlap) this.#coming = await this.#choose(curator, step + 1);
+    return { ...curated, waitedForChoice };
   }
 
   /** The choice that waits for a step, the one after that which was asked for last; null where none does. */
@@ -70,39 +78,18 @@ export class StepInputs {
     return this.#options.source.close();
   }
 
-  #batch(clock: Clock): Promise<Batch> {
-    return clock.time(this.#options.source.next());
-  }
-
-  // A function of its own, so that nothing holds the super-batch when it returns.
-  async #curated(curator: Curator, step: number, data: Clock, waits: Clock): Promise<Curated> {
-    const { batch, choice } = this.#coming ?? this.#choose(curator, step, await this.#batch(data));
-    this.#coming = null;
-    return curator.take(await waits.time(choice), batch);
-  }
-
-  #choose(curator: Curator, step: number, batch: Batch): Coming {
+  /** When this resolves the learner as it is has embedded the super-batch: what goes on is the selection alone. */
+  async #choose(curator: Curator, step: number): Promise<Coming> {
+    const batch = await this.#options.source.next();
     const kept = this.#kept?.of === this.#of(step, batch) ? this.#kept : null;
     this.#kept = null;
-    const choice = kept ? Promise.resolve(kept) : curator.choose(step, batch);
+    const choice = kept ? Promise.resolve(kept) : curator.select(await curator.embed(step, batch), batch);
     // Who asks for it is told; until then nobody has to listen.
     choice.catch(() => {});
     return { batch, choice };
   }
 
-  #of(step: number, batch: Batch): string {
+  #of(step: number, batch: BatchRows): string {
     return hashJson({ ...this.#order, step, k: batch.index });
-  }
-}
-
-/** How long promises were waited for. */
-class Clock {
-  ms = 0;
-
-  async time<T>(promise: Promise<T>): Promise<T> {
-    const began = performance.now();
-    const value = await promise;
-    this.ms += performance.now() - began;
-    return value;
   }
 }

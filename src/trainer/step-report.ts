@@ -15,6 +15,9 @@ export interface ReportSources {
   readonly skipped: () => number;
 }
 
+/** Steps that a share of clipped ones is of. */
+const lastSteps = 100;
+
 type Told = Omit<CheckpointMetrics, 'since'> & Pick<Progress, 'objectives' | 'figures'>;
 
 /** What a shard tells of its steps: for people and plots, no part of the state. */
@@ -26,19 +29,27 @@ export class StepReport {
   #told: Told | null = null;
   #records: StepRecord[] = [];
   #at = performance.now();
+  /** What is made at some steps alone, as it was last. */
+  #watched: Readonly<Record<string, number>> = {};
+  /** Of the last steps of this process, whether their gradients were clipped. */
+  readonly #clips: number[] = [];
 
   constructor(sources: ReportSources, since: TrainedState['since']) {
     this.#sources = sources;
     this.#figures = new Figures(since);
   }
 
-  stepped(number: number, step: StepMetrics): void {
+  /** @param watched figures that are made at some steps alone, where this is one */
+  stepped(number: number, step: StepMetrics, watched: Readonly<Record<string, number>> | null = null): void {
     this.#step = step;
     this.#told = null;
+    this.#watched = watched ?? this.#watched;
+    this.#clips.push(step.clipped);
+    if (this.#clips.length > lastSteps) this.#clips.shift();
     this.#figures.add(step);
     if (!this.#figures.recorded(number)) return;
     const { objectives, figures, ...rest } = this.#tell();
-    this.#records.push({ step: number, time: Date.now(), values: { ...rest, ...objectives, ...figures } });
+    this.#records.push({ step: number, time: Date.now(), values: { ...rest, ...objectives, ...figures, ...watched } });
   }
 
   /** Whether progress was last told so many milliseconds ago. */
@@ -51,18 +62,25 @@ export class StepReport {
     this.#at = performance.now();
     const records = this.#records;
     this.#records = [];
-    return { ...position, ...this.#tell(), records };
+    return { ...position, ...this.#now(), records };
   }
 
   metrics(): CheckpointMetrics {
     const { since } = this.#figures;
-    return { ...this.#tell(), ...(since && { since }) };
+    return { ...this.#now(), ...(since && { since }) };
+  }
+
+  /** With what a record has not, since a process that was begun anew would have it otherwise. */
+  #now(): Told {
+    const told = this.#tell();
+    const clippedShare = this.#clips.reduce((sum, clip) => sum + clip, 0) / this.#clips.length;
+    return { ...told, figures: { ...told.figures, ...this.#watched, clippedShare } };
   }
 
   #tell(): Told {
     if (this.#told) return this.#told;
     const { rates, chooses, scalars, skipped } = this.#sources;
-    const { loss, objectives, gradientNorm, learningRate } = this.#step!;
+    const { loss, objectives, gradientNorm, clipped, learningRate } = this.#step!;
     const { choiceWaitShare, ...rate } = rates.figures;
     const unused = skipped();
     this.#told = {
@@ -73,7 +91,7 @@ export class StepReport {
         ...(unused > 0 && { 'data/skipped': unused }),
       },
       figures: {
-        ...{ learningRate, gradientNorm },
+        ...{ learningRate, gradientNorm, clipped },
         ...scalars(),
         ...this.#figures.means,
         // Of this process, in bytes.

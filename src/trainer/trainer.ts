@@ -1,7 +1,10 @@
+import { join } from 'node:path';
+import { ProgramCache } from '../compile/program-cache.ts';
 import { evaluateModel } from '../evaluate/evaluate-model.ts';
 import { deviceProblem, hasNvidiaDriver } from '../runtime/device.ts';
 import { diskError } from '../runtime/disk.ts';
 import { isRunnerError, RunnerError } from '../runtime/errors.ts';
+import { paths } from '../runtime/paths.ts';
 import { nodeBackend, tf } from '../runtime/tensorflow.ts';
 import { variable } from '../runtime/variables.ts';
 import { Scoring } from '../scoring/scoring.ts';
@@ -21,7 +24,9 @@ const send = (message: FromTrainer) => {
 // Without its worker nobody would take the result: a trainer never outlives it by more than the step in progress.
 process.on('disconnect', () => process.exit(0));
 
-const session = new TrainingSession();
+// Before TensorFlow is loaded, which reads its flags then.
+const programs = ProgramCache.open(join(paths().cache, 'programs'));
+const session = new TrainingSession(programs);
 const scoring = new Scoring();
 /** Jobs that were begun and have not ended. */
 const stops = new Map<number, AbortController>();
@@ -70,6 +75,7 @@ async function perform(id: number, job: TrainerJob): Promise<unknown> {
     await session.close();
     return measureStep(job, { note, stopWanted: () => signal.aborted });
   }
+  if (job.kind === 'prepare') return session.prepare(job, note);
   await session.train(job, {
     progress: (progress) => send({ type: 'progress', id, progress }),
     snapshot: (snapshot) => send({ type: 'snapshot', id, snapshot }),

@@ -14,6 +14,7 @@ it('a change of a phase is told by what it was and what it is to be, and only wh
     batch: 512,
     data: ['data/a', 'data/b'],
     shardSteps: 20,
+    minInformation: 0.02,
   };
   expect(changesOf(overrides as never, plan, tinySettings)).toEqual([
     { what: 'learningRate', from: learningRate, to: 0.5 },
@@ -21,5 +22,6 @@ it('a change of a phase is told by what it was and what it is to be, and only wh
     { what: 'batch', from: 2, to: 512 },
     { what: 'data', from: train, to: ['data/a', 'data/b'] },
     { what: 'shardSteps', from: 10, to: 20 },
+    { what: 'minInformation', from: 0, to: 0.02 },
   ]);
 });

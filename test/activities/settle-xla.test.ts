@@ -1,11 +1,11 @@
 import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
+import { recordedChoice as recorded, xlaQuestion } from '../../activities/measured-choice.ts';
 import { recordPace } from '../../activities/pace.ts';
 import { replan } from '../../activities/replan.ts';
 import { trainShard } from '../../activities/train-shard.ts';
 import type { PhasePlan } from '../../activities/types.ts';
-import { recordedChoice } from '../../activities/xla-choice.ts';
 import { listCommits } from '../../src/checkpoint/commits.ts';
 import { paceKey, xlaKey } from '../../src/checkpoint/keys.ts';
 import { findUnreferenced, sweepRun } from '../../src/checkpoint/sweep.ts';
@@ -38,6 +38,7 @@ beforeEach(() => {
 });
 afterEach(() => on.close());
 
+const recordedChoice = (store: S3ObjectStore, plan: PhasePlan) => recorded(store, plan, xlaQuestion);
 let count = 0;
 const newPlan = (change: object = {}) => planOf(store, `xla-${++count}`, change);
 
@@ -67,13 +68,13 @@ describe('whether XLA compiles the steps of a phase', () => {
     const plan = await newPlan();
     expect(await train(plan, faster)).toBe(bytes.on);
     expect(measured()).toEqual(['off', 'on']);
-    expect(await recordedChoice(store, plan)).toEqual({ version: 1, xla: 'on', ms: faster, hash: sha256('on') });
+    expect(await recordedChoice(store, plan)).toEqual({ chosen: 'on', ms: faster, hash: sha256('on') });
   });
 
   it('is off where that is as fast, since XLA starts slower', async () => {
     const plan = await newPlan();
     expect(await train(plan, { off: 10, on: 9.9 })).toBe(bytes.off);
-    expect(await recordedChoice(store, plan)).toMatchObject({ xla: 'off', hash: sha256('off') });
+    expect(await recordedChoice(store, plan)).toMatchObject({ chosen: 'off', hash: sha256('off') });
   });
 
   it('is never measured again: later attempts and shards read it, though they would choose otherwise', async () => {
@@ -132,7 +133,7 @@ describe('whether XLA compiles the steps of a phase', () => {
       [faster, slower].map((ms, i) => train(plan, ms, { onPoint, scratch: join(on.folder, `scratch-${i}`) })),
     );
     const choice = (await recordedChoice(store, plan))!;
-    expect(ends).toEqual([bytes[choice.xla], bytes[choice.xla]]);
+    expect(ends).toEqual([bytes[choice.chosen], bytes[choice.chosen]]);
     expect(measured()).toHaveLength(4);
   });
 
@@ -141,7 +142,7 @@ describe('whether XLA compiles the steps of a phase', () => {
     expect(await train(plan, { off: 10, on: 'crash' })).toBe(bytes.off);
     expect(measured()).toEqual(['off', 'on', 'on']);
     expect(await recordedChoice(store, plan)).toMatchObject({
-      xla: 'off',
+      chosen: 'off',
       ms: { off: 10, on: null },
       note: expect.stringContaining('SIGKILL'),
     });
@@ -203,8 +204,8 @@ describe('whether XLA compiles the steps of a phase', () => {
       trainShard(on.deps(store, { trainer: gpu(slower) }), shard(of, 30, from, revision), on.attempt());
     await go(other, start, 1);
     expect(measured()).toEqual(['off', 'on', 'off', 'on']);
-    expect((await recordedChoice(store, other))!.xla).toBe('off');
-    expect((await recordedChoice(store, plan))!.xla).toBe('on');
+    expect((await recordedChoice(store, other))!.chosen).toBe('off');
+    expect((await recordedChoice(store, plan))!.chosen).toBe('on');
     const forced = await again({ xla: 'off' });
     expect(forced.xla).toBe('off');
     await go(forced.other, start, 2);

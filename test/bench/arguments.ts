@@ -1,5 +1,8 @@
 import { Command, InvalidArgumentError } from 'commander';
 
+/** Where --gpu writes by default. */
+export const defaultFile = 'gpu-report.json';
+
 export interface BenchOptions {
   /** Runs only what begins with this: `step`, `step/s16`, `step/s16/bf16`. */
   readonly only: string;
@@ -8,7 +11,11 @@ export interface BenchOptions {
   readonly json: string | undefined;
   /** A Python that has the packages of requirements.txt. */
   readonly peer: string | undefined;
+  /** A Python that has the packages of requirements-profile.txt: steps are profiled, and not timed. */
+  readonly profile: string | undefined;
   readonly turns: number;
+  /** Run what has never run on a GPU: on one, or dry, on the CPU. */
+  readonly gpu: 'off' | 'on' | 'dry';
 }
 
 function count(text: string): number {
@@ -23,11 +30,11 @@ function count(text: string): number {
 export function parseArguments(args: readonly string[], exit?: () => never): BenchOptions {
   const command = new Command('npm run bench --')
     .description(
-      'Measures training steps, their compilation, selection of examples, data loading, checkpoints and the time to go on after a kill, on this machine.',
+      'Measures training steps, their compilation, selection of examples, memory of large batches, data loading, checkpoints and the time to go on after a kill, on this machine.',
     )
     .option(
       '--only <prefix>',
-      'only what begins with it: step, step/s16, step/s16/bf16, trace, selection, loader, checkpoint, durability, resume',
+      'only what begins with it: step, step/s16, step/s16/bf16, trace, selection, host, loader, checkpoint, durability, resume',
       '',
     )
     .option('--runs <n>', 'timed runs of each variant (with --peer: steps of a turn)', count)
@@ -39,6 +46,15 @@ export function parseArguments(args: readonly string[], exit?: () => never): Ben
       '--peer <python>',
       'compare steps with PyTorch, in turns; a Python with test/bench/requirements.txt installed',
     )
+    .option(
+      '--profile <python>',
+      'show where the time of steps goes, by kind of op; a Python with test/bench/requirements-profile.txt installed',
+    )
+    .option(
+      '--gpu',
+      `everything that has never run on a GPU, unattended, into one JSON file (--json, by default ${defaultFile})`,
+    )
+    .option('--gpu-dry', 'the same on the CPU and small, to see that it runs')
     .option('--turns <n>', 'turns of each side in a comparison with the peer', count, 10)
     .allowExcessArguments(false)
     .addHelpText(
@@ -52,10 +68,13 @@ Names and variants:
   loader/emoji                             cold, warm: images per second
   checkpoint/save, checkpoint/load         commit, restore, and the raw PUT or GET of the same bytes
   resume/emoji                             kill-9: from the kill of the worker to the next finished step
+Parts of --gpu, for --only: gpu/placement, gpu/memory, gpu/bytes, gpu/steps, gpu/large.
 Other work on the machine moves every figure, and ratios too: measure on a quiet one.`,
     );
   if (exit) command.exitOverride(exit).configureOutput({ writeErr: () => {}, writeOut: () => {} });
-  const options = command.parse([...args], { from: 'user' }).opts<Partial<BenchOptions>>();
-  const { only = '', runs, json, peer, turns = 10 } = options;
-  return { only, runs, json, peer, turns };
+  const options = command
+    .parse([...args], { from: 'user' })
+    .opts<Partial<BenchOptions> & { gpu?: boolean; gpuDry?: boolean }>();
+  const { only = '', runs, json, peer, profile, turns = 10, gpu, gpuDry } = options;
+  return { only, runs, json, peer, profile, turns, gpu: gpuDry ? 'dry' : gpu ? 'on' : 'off' };
 }

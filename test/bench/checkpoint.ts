@@ -5,9 +5,12 @@ import { GetObjectCommand, PutObjectCommand } from '@aws-sdk/client-s3';
 import { commitCheckpoint } from '../../src/checkpoint/commit.ts';
 import { restoreCheckpoint } from '../../src/checkpoint/restore.ts';
 import type { CheckpointRef, StateFile } from '../../src/checkpoint/types.ts';
+import { collectGarbage } from '../../src/runtime/collect-garbage.ts';
 import { sha256 } from '../../src/runtime/hash.ts';
-import { writeState } from '../../src/train/state.ts';
+import { streamState } from '../../src/train/state.ts';
+import { createTrainer } from '../../src/train/step.ts';
 import type { BenchOptions } from './arguments.ts';
+import { forgetPeak, memoryOf } from './memory.ts';
 import { isWanted } from './names.ts';
 import { noisyState } from './noisy-state.ts';
 import type { BenchRecord, Report } from './record.ts';
@@ -18,13 +21,16 @@ import { compareTurns, spread } from './statistics.ts';
 type Timed = Record<'snapshot' | 'save' | 'put' | 'load' | 'get', number[]>;
 
 /**
- * A checkpoint of the emoji recipe, with the token table of all 256,000 rows. snapshot: state to local disk, which
- * training waits for. save: commit of a snapshot, which it does not wait for. load: restore to an empty folder,
+ * A checkpoint of the emoji recipe, with the token table of all 256,000 rows. snapshot: from the graph to local disk,
+ * which training waits for, with the memory that it takes beside the state. save: commit of a snapshot, which it does not wait for. load: restore to an empty folder,
  * verified. Beside save and load, in turns, a plain PUT or GET of the same files from and to memory.
  */
 export async function benchCheckpoint({ runs = 5, only }: BenchOptions, site: Site, report: Report): Promise<void> {
   const settings = stepSettings('step/emoji', 'f32');
-  const state = noisyState(settings);
+  const { program } = createTrainer(settings);
+  const load = () => program.write(noisyState(settings));
+  load();
+  let beyond: number | null = null;
   const times: Timed = { snapshot: [], save: [], put: [], load: [], get: [] };
   const timed = async <T>(what: keyof Timed, work: () => Promise<T>): Promise<T> => {
     const began = performance.now();
@@ -36,7 +42,10 @@ export async function benchCheckpoint({ runs = 5, only }: BenchOptions, site: Si
   for (let run = 0; run < runs; run++) {
     const folder = join(site.folder, `snapshot-${run}`);
     await mkdir(folder);
-    const written = await timed('snapshot', () => writeState(folder, settings, state));
+    collectGarbage();
+    const before = forgetPeak() ? memoryOf('VmRSS') : null;
+    const written = await timed('snapshot', () => streamState(folder, settings, program.read));
+    if (before !== null) beyond = Math.max(beyond ?? 0, memoryOf('VmHWM')! - before);
     bytes = written.state.reduce((sum, file) => sum + file.bytes, 0);
     const { ref } = await timed('save', () => save(site, folder, written.state, run + 1));
     const files = await Promise.all(written.state.map(({ path }) => readFile(join(folder, path))));
@@ -62,7 +71,8 @@ export async function benchCheckpoint({ runs = 5, only }: BenchOptions, site: Si
       ...compared,
     });
   };
-  record('checkpoint/snapshot', 'disk', times.snapshot);
+  program.dispose();
+  record('checkpoint/snapshot', 'disk', times.snapshot, { beyond_bytes: beyond });
   record('checkpoint/save', 'commit', times.save, against(times.save, times.put, 'a plain PUT'));
   record('checkpoint/save', 'raw-put', times.put);
   record('checkpoint/load', 'restore', times.load, against(times.load, times.get, 'a plain GET'));

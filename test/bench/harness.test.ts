@@ -4,6 +4,7 @@ import { parseArguments } from './arguments.ts';
 import { LineProcess } from './line-process.ts';
 import { anyWanted, isWanted, stepNames } from './names.ts';
 import { requirePeer } from './peer-turns.ts';
+import { timesByKind } from './profile.ts';
 import { stepSettings, traceSettings } from './shapes.ts';
 import { compareTurns, spread } from './statistics.ts';
 import { row } from './table.ts';
@@ -14,13 +15,32 @@ const refuse = () => {
 
 describe('the command line of the benchmarks', () => {
   it('has every benchmark and ten turns by default', () => {
-    expect(parseArguments([])).toEqual({ only: '', runs: undefined, json: undefined, peer: undefined, turns: 10 });
+    const wanted = {
+      only: '',
+      runs: undefined,
+      json: undefined,
+      peer: undefined,
+      profile: undefined,
+      turns: 10,
+      gpu: 'off',
+    };
+    expect(parseArguments([])).toEqual(wanted);
   });
 
   it('takes names, counts, a file and a Python', () => {
     const args = ['--only', 'step/s16', '--runs', '4', '--json', 'out.json', '--peer', 'python3', '--turns', '12'];
-    const wanted = { only: 'step/s16', runs: 4, json: 'out.json', peer: 'python3', turns: 12 };
+    const wanted = {
+      only: 'step/s16',
+      runs: 4,
+      json: 'out.json',
+      peer: 'python3',
+      profile: undefined,
+      turns: 12,
+      gpu: 'off',
+    };
     expect(parseArguments(args)).toEqual(wanted);
+    expect(parseArguments(['--gpu']).gpu).toBe('on');
+    expect(parseArguments(['--gpu-dry']).gpu).toBe('dry');
   });
 
   it.each([[['--runs', '0']], [['--runs', '2.5']], [['--turns', 'x']], [['--what']], [['step']]])(
@@ -93,7 +113,7 @@ describe('the shapes', () => {
 
 describe('the step that is traced', () => {
   it('is B/16 with the whole vocabulary, twelve layers a tower, and the decoder', () => {
-    const { model, batches, objectives } = traceSettings('bf16');
+    const { model, batches, objectives } = traceSettings('trace/b16', 'bf16');
     const tower = { width: 768, depth: 12 };
     expect(model).toMatchObject({ vision: { ...tower, patch: 16 }, text: { ...tower, vocabulary: 256_000 } });
     expect(objectives).toMatchObject({ sigmoid: { weight: 1 }, captioning: { depth: 6 } });
@@ -150,5 +170,20 @@ describe('a process that waits between turns', () => {
     await expect(requirePeer('/does/not/exist')).rejects.toThrow(
       "--peer /does/not/exist can't run the peer (spawn /does/not/exist ENOENT); type /does/not/exist -m pip install -r test/bench/requirements.txt",
     );
+  });
+});
+
+describe('a profile of a step', () => {
+  it('gives each instant to the kinds that run in it, in parts where there are several, and what is left to nobody', () => {
+    const times = timesByKind(
+      [
+        ['a', '_MklMatMul', 1000, 5000],
+        ['fused_7', 'PartitionedCall', 3000, 5000],
+        ['b', '_MklBatchMatMulV2', 6000, 7000],
+      ],
+      { fused_7: 'gelu' },
+    );
+    const wanted = { 'matmuls of layers': 3, gelu: 1, 'between ops': 1, 'matmuls of attention': 1 };
+    expect(Object.fromEntries(times)).toEqual(wanted);
   });
 });

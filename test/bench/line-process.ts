@@ -25,11 +25,15 @@ export interface Turn {
   readonly stepsPeak: number | null;
 }
 
+/** Nothing takes so long, and nobody may be there to end it. */
+const limitMs = 30 * 60_000;
+
 /** A process that is warm and waits: it answers a line with a line of JSON. Ours and the peer's are alike. */
 export class LineProcess<R = Ready, A = Turn> {
   readonly #child: ChildProcess;
   readonly #lines: AsyncIterator<string>;
   readonly #label: string;
+  #late = false;
   #errors = '';
   ready!: R;
 
@@ -76,11 +80,19 @@ export class LineProcess<R = Ready, A = Turn> {
   }
 
   async #answer(): Promise<unknown> {
-    for (;;) {
-      const { value, done } = await this.#lines.next();
-      if (done) throw await this.#failure();
-      // Libraries may print to stdout what is not for us.
-      if (value.startsWith('{')) return JSON.parse(value);
+    const timer = setTimeout(() => {
+      this.#late = true;
+      this.#child.kill('SIGKILL');
+    }, limitMs);
+    try {
+      for (;;) {
+        const { value, done } = await this.#lines.next();
+        if (done) throw await this.#failure();
+        // Libraries may print to stdout what is not for us.
+        if (value.startsWith('{')) return JSON.parse(value);
+      }
+    } finally {
+      clearTimeout(timer);
     }
   }
 
@@ -89,7 +101,12 @@ export class LineProcess<R = Ready, A = Turn> {
       await new Promise((done) => this.#child.once('close', done));
     }
     const said = this.#errors.trim().split('\n').slice(-3).join(' / ');
-    const how = this.#child.pid === undefined ? 'no start' : (this.#child.signalCode ?? this.#child.exitCode);
+    const { pid, signalCode, exitCode } = this.#child;
+    const how = this.#late
+      ? `killed after ${limitMs / 60_000} minutes without an answer`
+      : pid === undefined
+        ? 'no start'
+        : (signalCode ?? exitCode);
     return new RunnerError(
       'TrainerCrashed',
       `the process of ${this.#label} ended (${how}): ${said || 'it said nothing'}`,

@@ -1,15 +1,19 @@
 import { writeFile } from 'node:fs/promises';
+import { resolve } from 'node:path';
 import { isRunnerError } from '../../src/runtime/errors.ts';
 import { exitCodes } from '../../src/runtime/exit-codes.ts';
-import { parseArguments } from './arguments.ts';
+import { defaultFile, parseArguments } from './arguments.ts';
+import { benchGpu } from './gpu.ts';
 import { benchLargeLosses } from './large-loss.ts';
 import { busyWarning, describeMachine, machineLine } from './machine.ts';
 import { measureMatmulPeak } from './matmul.ts';
 import { allNames, anyWanted } from './names.ts';
 import { requirePeer } from './peer-turns.ts';
+import { profileSteps } from './profile.ts';
 import type { BenchRecord, Report } from './record.ts';
 import { benchSelections } from './selection.ts';
 import { benchServices } from './services.ts';
+import { benchStarts } from './start.ts';
 import { benchSteps } from './step.ts';
 import { heading, row } from './table.ts';
 import { benchTraces } from './trace.ts';
@@ -23,7 +27,7 @@ const report: Report = (record) => {
   out.write(`${row(record)}\n`);
 };
 
-if (!anyWanted(options.only)) {
+if (options.gpu === 'off' && !anyWanted(options.only)) {
   process.stderr.write(`nothing begins with ${options.only}; there are ${allNames.join(', ')}\n`);
   process.exit(1);
 }
@@ -34,10 +38,12 @@ for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const)
 let described = '';
 
 async function measure(): Promise<void> {
-  if (options.peer !== undefined) await requirePeer(options.peer);
+  if (options.peer !== undefined) await requirePeer(options.peer, options.gpu === 'on' ? 'cuda' : 'cpu');
+  if (options.gpu !== 'off') return measureGpu();
   const machine = await describeMachine();
   described = machineLine(machine);
   out.write(`${busyWarning(machine)}${heading()}\n`);
+  if (options.profile !== undefined) return profileSteps(options, (text) => void out.write(text));
   if (anyWanted(options.only, 'step') || anyWanted(options.only, 'matmul')) {
     const peak = await measureMatmulPeak(10, report);
     described = machineLine(machine, peak.tensorflow);
@@ -45,8 +51,16 @@ async function measure(): Promise<void> {
   }
   await benchLargeLosses(options, report);
   await benchTraces(options, report);
+  await benchStarts(options, report);
   await benchSelections(options, report);
   await benchServices(options, report);
+}
+
+/** One report instead of records, which it has in it. */
+async function measureGpu(): Promise<void> {
+  const found = await benchGpu(options, out);
+  if (options.json === '-') process.stdout.write(`${JSON.stringify(found, null, 2)}\n`);
+  else out.write(`\n${resolve(options.json ?? defaultFile)} has it all\n`);
 }
 
 try {

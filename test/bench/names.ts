@@ -11,7 +11,11 @@ export const benchmarks = {
   'contrast/64k': ['bf16'],
   'patch-head/b16': ['f32', 'bf16'],
   'trace/b16': ['f32', 'bf16'],
+  'trace/so400m': ['bf16'],
+  'trace/g-opt': ['bf16'],
+  'start/first-step': ['cold', 'warm'],
   'selection/768': ['16k-of-32k', '32k-of-64k'],
+  'host/32k': ['views', 'acid'],
   'loader/emoji': ['cold', 'warm'],
   'checkpoint/snapshot': ['disk'],
   'checkpoint/save': ['commit', 'raw-put'],
@@ -23,8 +27,11 @@ export const benchmarks = {
 
 export type BenchName = keyof typeof benchmarks;
 export type StepName = Extract<BenchName, `step/${string}`>;
+export type TraceName = Extract<BenchName, `trace/${string}`>;
 export const allNames = Object.keys(benchmarks) as BenchName[];
 export const stepNames = allNames.filter((name): name is StepName => name.startsWith('step/'));
+
+export const traceNames = allNames.filter((name): name is TraceName => name.startsWith('trace/'));
 
 /**
  * True when `--only` asks for this variant: it is the beginning of name/variant. Whole steps under XLA, which compile

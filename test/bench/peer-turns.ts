@@ -6,9 +6,8 @@ import { RunnerError } from '../../src/runtime/errors.ts';
 import type { BenchOptions } from './arguments.ts';
 import { LineProcess, type Turn } from './line-process.ts';
 import type { MatmulPeak } from './matmul.ts';
-import type { StepName } from './names.ts';
 import type { BenchRecord, Report } from './record.ts';
-import { stepSettings } from './shapes.ts';
+import { type ShapeName, stepSettings } from './shapes.ts';
 import { compareTurns, spread } from './statistics.ts';
 import { type Compiled, recordOf, startOurs } from './step-runs.ts';
 import { withFolder } from './temporary-folder.ts';
@@ -21,13 +20,17 @@ interface Side {
 }
 
 const peerFile = fileURLToPath(new URL('peer.py', import.meta.url));
+/** Where the peer runs. */
+export type PeerDevice = 'cpu' | 'cuda';
+
 const layouts = ['merged', 'separate'];
 const warmUp = 3;
 
 /** Asks before minutes are spent. SetupMissing when this Python can't run the peer, saying what to type. */
-export async function requirePeer(python: string): Promise<void> {
+export async function requirePeer(python: string, device: PeerDevice = 'cpu'): Promise<void> {
+  const sees = device === 'cuda' ? '; assert torch.cuda.is_available(), "its torch sees no GPU"' : '';
   try {
-    await promisify(execFile)(python, ['-c', 'import safetensors.torch, torch']);
+    await promisify(execFile)(python, ['-c', `import safetensors.torch, torch${sees}`]);
   } catch (cause) {
     const { stderr = '', message } = cause as Error & { stderr?: string };
     const said = stderr.trim().split('\n').at(-1) || message;
@@ -41,12 +44,13 @@ export async function requirePeer(python: string): Promise<void> {
  * start from the same weights and see the same batch. The faster layout of the peer is what ours is compared with.
  */
 export async function benchInTurns(
-  name: StepName,
+  name: ShapeName,
   variant: Compiled,
   python: string,
   { runs = 3, turns }: BenchOptions,
   peak: MatmulPeak,
   report: Report,
+  device: PeerDevice = 'cpu',
 ): Promise<void> {
   const sides: Side[] = [];
   const enter = async (label: string, process: Promise<LineProcess>) => {
@@ -59,7 +63,17 @@ export async function benchInTurns(
       const { model, optimizer } = stepSettings(name, variant);
       const shape = JSON.stringify({ model, optimizer });
       for (const qkv of layouts) {
-        const same = [peerFile, '--weights', weights, '--shape', shape, '--warm-up', String(warmUp)];
+        const same = [
+          peerFile,
+          '--weights',
+          weights,
+          '--shape',
+          shape,
+          '--warm-up',
+          String(warmUp),
+          '--device',
+          device,
+        ];
         const own = ['--precision', variant, '--qkv', qkv];
         await enter(`peer-${variant}-${qkv}`, LineProcess.start(`the peer (${python})`, python, [...same, ...own]));
       }

@@ -146,7 +146,7 @@ class Model:
         z = z / (z.norm(dim=-1, keepdim=True) + 1e-8)
         w = w / (w.norm(dim=-1, keepdim=True) + 1e-8)
         logits = self.p["logit_scale"].exp() * (z @ w.T) + self.p["logit_bias"]
-        signs = 2 * torch.eye(len(logits)) - 1
+        signs = 2 * torch.eye(len(logits), device=logits.device) - 1
         return -F.logsigmoid(signs * logits).sum() / len(logits)
 
     def parameter_groups(self, optimizer):
@@ -166,11 +166,13 @@ def main():
     parser.add_argument("--qkv", choices=["merged", "separate"], required=True)
     parser.add_argument("--patch", choices=["conv", "linear"], default="conv")
     parser.add_argument("--warm-up", type=int, required=True)
+    parser.add_argument("--device", choices=["cpu", "cuda"], default="cpu")
     arguments = parser.parse_args()
     shape = json.loads(arguments.shape)
     base = memory("VmRSS")
 
-    weights = load_file(arguments.weights)
+    device = arguments.device
+    weights = load_file(arguments.weights, device=device)
     images, tokens = weights.pop("images"), weights.pop("tokens").long()
     model = Model(shape, weights, arguments.qkv == "merged", arguments.patch)
     del weights
@@ -187,7 +189,7 @@ def main():
 
     def step():
         optimizer.zero_grad(set_to_none=True)
-        with torch.autocast("cpu", dtype=torch.bfloat16, enabled=autocast):
+        with torch.autocast(device, dtype=torch.bfloat16, enabled=autocast):
             loss = model.loss(images, tokens)
         loss.backward()
         torch.nn.utils.clip_grad_norm_(parameters, settings["clipNorm"])
@@ -205,7 +207,9 @@ def main():
             times.append(1000 * (time.perf_counter() - began))
             cpu.append(1000 * (time.process_time() - cpu_began))
         peak = memory("VmHWM")
-        peaks = {"peak": max(peak_before, peak), "stepsPeak": peak if reset else None}
+        # Of a GPU they would be those of the host, which say nothing.
+        on_host = device == "cpu"
+        peaks = {"peak": max(peak_before, peak) if on_host else None, "stepsPeak": peak if on_host and reset else None}
         return {"ms": times, "cpuMs": cpu, "losses": losses, **peaks}
 
     began = time.perf_counter()

@@ -1,5 +1,6 @@
 import type { BenchOptions } from './arguments.ts';
 import { benchDurability } from './durability.ts';
+import { benchHost } from './host.ts';
 import { benchLoader } from './loader.ts';
 import { anyWanted } from './names.ts';
 import type { Report } from './record.ts';
@@ -23,6 +24,9 @@ export async function benchServices(options: BenchOptions, report: Report): Prom
         await benchCheckpoint(options, site, report);
       }
     });
+  }
+  if (anyWanted(options.only, 'host')) {
+    await withSite({ worker: false, concepts: 1 }, (site) => benchHost(options, site, report));
   }
   if (anyWanted(options.only, 'durability')) {
     await withSite({ worker: false, concepts: loaderConcepts }, (site) => benchDurability(options, site, report));

@@ -6,7 +6,6 @@ import type { Batch } from '../../src/data/batches/types.ts';
 import { parameterSpecs } from '../../src/model/parameters.ts';
 import type { PhaseSettings } from '../../src/recipe/phase-settings.ts';
 import { collectGarbage } from '../../src/runtime/collect-garbage.ts';
-import { randomStream } from '../../src/runtime/random.ts';
 import { nodeBackend, tf } from '../../src/runtime/tensorflow.ts';
 import { type TensorToWrite, writeSafetensors } from '../../src/safetensors/safetensors-write.ts';
 import { stepScalars } from '../../src/train/optimiser.ts';
@@ -16,31 +15,19 @@ import { freshState } from '../../src/train/state.ts';
 import { createTrainer } from '../../src/train/step.ts';
 import { forgetPeak, memoryOf } from './memory.ts';
 import type { benchmarks, StepName } from './names.ts';
-import { precisionOf, stepSettings } from './shapes.ts';
+import { noiseBatch } from './noise-batch.ts';
+import { precisionOf, type ShapeName, stepSettings } from './shapes.ts';
 
 /**
  * One variant of a step in a process of its own, so that its memory is its own. Arguments: a StepJob as JSON.
  * Answers as line-process.ts says.
  */
 export interface StepJob {
-  readonly name: StepName;
+  readonly name: ShapeName;
   readonly variant: (typeof benchmarks)[StepName][number];
   readonly warmUp: number;
   /** Where to write parameters, images and tokens for a peer that starts from the same. */
   readonly weights?: string;
-}
-
-/** One fixed batch of even noise: nothing in a step's time depends on what is in it. */
-function noiseBatch({ batches, model }: PhaseSettings): Batch {
-  const random = randomStream(1, 'bench');
-  const { batch, resolution, textLength } = batches;
-  return {
-    index: 0,
-    images: Uint8Array.from({ length: batch * resolution * resolution * 3 }, () => random.below(256)),
-    tokens: Int32Array.from({ length: batch * textLength }, () => random.below(model.text.vocabulary)),
-    parts: {},
-    skipped: [],
-  };
 }
 
 type Step = (step: number, batch: Batch) => number;

@@ -1,10 +1,9 @@
 import { stepFlops } from '../../src/model/flops.ts';
 import { LineProcess, type Turn } from './line-process.ts';
 import type { MatmulPeak } from './matmul.ts';
-import type { StepName } from './names.ts';
 import { ourProcess } from './our-process.ts';
 import type { BenchRecord } from './record.ts';
-import { stepSettings } from './shapes.ts';
+import { type ShapeName, stepSettings } from './shapes.ts';
 import { spread } from './statistics.ts';
 import type { StepJob } from './step-process.ts';
 
@@ -17,7 +16,7 @@ export function startOurs(job: StepJob): Promise<LineProcess> {
 
 /** What the turns of one process come to, ours or the peer's. */
 export function recordOf(
-  name: StepName,
+  name: ShapeName,
   variant: string,
   precision: Compiled,
   turns: readonly Turn[],

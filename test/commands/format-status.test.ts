@@ -46,6 +46,9 @@ it('tells the mean loss since the last record where that is more than one step, 
     ...{ activity: 'trainShard', activityId: '7', workflowId: 'first/pretrain', paused: false, phase: 'pretrain' },
     ...{ attempt: 1, waiting: false, lastFailure: null, live, beatSecondsAgo: 0, nextAttemptSeconds: null },
   };
+  const computed = (of: object) => formatStatus({ ...status, pending: [{ ...work, live: { ...live, ...of } }] });
+  expect(computed({ precision: 'bf16', xla: 'off' })).toContain('100 examples/s, in bf16\n');
+  expect(computed({ precision: 'f32', xla: 'on' })).toContain('100 examples/s, in f32 with XLA\n');
   const text = formatStatus({ ...withMean(4.61), pending: [work] });
   expect(text).toContain('step 41, loss 4.250, mean loss 4.750, 100 examples/s');
   expect(text).toContain('\n  trainShard\n  this CPU (avx2) is another\n');

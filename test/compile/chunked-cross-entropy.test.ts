@@ -37,7 +37,8 @@ const prediction = (h: Tensor, w: Tensor, b: Tensor) => ({
   labels: tf.tensor1d(labels, 'int32'),
   rowWeights: tf.tensor1d(rowWeights),
 });
-const loss = (chunk: number) => (h: Tensor, w: Tensor, b: Tensor) => chunkedCrossEntropy(prediction(h, w, b), chunk);
+const loss = (chunk: number) => (h: Tensor, w: Tensor, b: Tensor) =>
+  chunkedCrossEntropy(prediction(h, w, b), chunk).loss;
 const inputs = () =>
   [tf.tensor2d(hidden, [rows, width]), tf.tensor2d(weight, [words, width]), tf.tensor1d(bias)] as Tensor[];
 

@@ -3,6 +3,8 @@ import { describe, expect, it } from 'vitest';
 import { gatherRows } from '../../src/compile/ops/gather-rows.ts';
 import { geluTanh } from '../../src/compile/ops/gelu.ts';
 import { layerNorm } from '../../src/compile/ops/layer-norm.ts';
+import { pulled } from '../../src/compile/ops/pulled.ts';
+import { repeatRows } from '../../src/compile/ops/repeat-rows.ts';
 import { randomStream } from '../../src/runtime/random.ts';
 import { tf } from '../../src/runtime/tensorflow.ts';
 
@@ -71,5 +73,23 @@ describe('ops with closed-form gradients', () => {
       [2, 2, 2],
       [0, 0, 0],
     ]);
+  });
+
+  it('a repeated row has the gradients of all its copies together, as those of tf.tile', () => {
+    const x = [tf.tensor(normals(6, 'row'), [1, 2, 1, 3])];
+    const plain = (...[row]: Tensor[]) => tf.tile(row!, [9, 1, 1, 1]) as Tensor;
+    const fast = (...[row]: Tensor[]) => repeatRows(row!, 9);
+    expect([...fast(...x).dataSync()]).toEqual([...plain(...x).dataSync()]);
+    expect(gradientGap(fast, plain, x)).toBeLessThan(2e-6);
+  });
+
+  it('what is pulled has the gradient that it was given', () => {
+    const [x, d] = [tf.tensor1d([1, -2, 3]), tf.tensor1d([0.5, 0.25, -1])];
+    expect(pulled(x, d).dataSync()[0]).toBe(-3);
+    expect([
+      ...tf
+        .grad((x) => pulled(x, d).mul(2))(x)
+        .dataSync(),
+    ]).toEqual([1, 0.5, -2]);
   });
 });

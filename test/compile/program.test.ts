@@ -3,6 +3,9 @@ import type { ProgramDefinition } from '../../src/compile/definition.ts';
 import { compile } from '../../src/compile/program.ts';
 import { TraceError } from '../../src/compile/trace.ts';
 import { tf } from '../../src/runtime/tensorflow.ts';
+import { freshState } from '../../src/train/state.ts';
+import { createTrainer } from '../../src/train/step.ts';
+import { tinySettings } from '../train/settings.ts';
 
 const scalar = { shape: [], dtype: 'float32' } as const;
 
@@ -20,6 +23,27 @@ const counter: ProgramDefinition = {
     total: { feeds: {}, run: (state) => ({ outputs: { total: state.sum!.sum() } }) },
   },
 };
+
+describe('a program without a state yet', () => {
+  it('is planned by calls that leave nothing: a step in micro-batches then does what it does unplanned', () => {
+    const settings = { ...tinySettings, accumulate: 2 };
+    const trained = (plan: boolean) => {
+      const { program, stateNames, step } = createTrainer(settings);
+      if (plan) program.plan();
+      program.write(freshState(settings));
+      const { batch, resolution, textLength } = settings.batches;
+      const images = new Uint8Array(batch * resolution * resolution * 3).map((_, i) => i % 251);
+      const tokens = new Int32Array(batch * textLength).map((_, i) => i % 9);
+      const { loss } = step(1, { index: 0, images, tokens, parts: {}, skipped: [] });
+      const values = program.read(stateNames);
+      program.dispose();
+      return { loss, values };
+    };
+    const planned = trained(true);
+    expect(Number.isFinite(planned.loss)).toBe(true);
+    expect(planned).toEqual(trained(false));
+  });
+});
 
 describe('fused elementwise chains', () => {
   const chain: ProgramDefinition = {

@@ -24,6 +24,9 @@ beforeAll(async () => {
     step: total,
     'loss/mean': expect.any(Number),
     learningRate: expect.any(Number),
+    'clipped/mean': expect.any(Number),
+    'language/en/drawn': 1,
+    'norm/updates/imageBlocks': expect.any(Number),
   });
 }, patience);
 afterAll(() => site?.stop(), patience);

@@ -76,7 +76,7 @@ describe('one clear sentence', () => {
       expect(head).toBe('The recipe has 3 problems:');
       expect(problems).toHaveLength(3);
       expect(problems.find((line) => line.includes('precision'))).toBe(
-        '- precision is "f16"; allowed: one of "f32", "bf16"',
+        '- precision is "f16"; allowed: one of "f32", "bf16", "auto"',
       );
       expect(problems.find((line) => line.includes('schedule.total'))).toBe(
         '- schedule.total.steps is -5; allowed: a whole number of at least 0',

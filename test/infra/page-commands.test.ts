@@ -38,12 +38,15 @@ const scriptParsers: Readonly<Record<string, (args: readonly string[]) => unknow
 };
 
 function parse(program: Command, args: readonly string[], { keepAction = false } = {}): void {
-  for (const command of [program, ...program.commands]) {
+  for (const command of everyCommand(program)) {
     command.exitOverride().configureOutput({ writeErr: () => {} });
     if (!keepAction) command.action(() => {});
   }
   program.parse([...args], { from: 'user' });
 }
+
+/** A command, and all that stand in it. */
+const everyCommand = (command: Command): Command[] => [command, ...command.commands.flatMap(everyCommand)];
 
 function npm(words: readonly string[]): void {
   const [first, ...rest] = words.slice(1).filter((word) => word !== '-s');
@@ -162,7 +165,7 @@ describe('commands of the pages', () => {
   it('are lines of programs that the test knows', () => {
     expect(lines.length).toBeGreaterThan(80);
     const known =
-      /^(npm (run|test)|temporal |aws |openssl |eval |export |(UPDATE_HISTORIES|ZOMBIES)=\d+ npm test|sha256sum )/;
+      /^(npm (run|test)|temporal |aws |openssl |eval |export |(UPDATE_(HISTORIES|GOLDEN)|ZOMBIES)=\d+ npm test|sha256sum )/;
     expect(lines.filter(({ text }) => !known.test(text))).toEqual([]);
     // Those that are typed for real in page-run.test.ts are on the pages as they stand there.
     const texts = lines.map(({ text }) => text);
@@ -170,9 +173,9 @@ describe('commands of the pages', () => {
   });
 
   it('of npm are taken by the scripts', () => {
-    const typed = lines.filter(({ text }) => /^(UPDATE_HISTORIES=1 )?npm /.test(text));
+    const typed = lines.filter(({ text }) => /^(UPDATE_(HISTORIES|GOLDEN)=1 )?npm /.test(text));
     expect(typed.length).toBeGreaterThan(50);
-    for (const { text } of typed) npm(wordsOf(text.replace(/^UPDATE_HISTORIES=1 /, '')));
+    for (const { text } of typed) npm(wordsOf(text.replace(/^UPDATE_(HISTORIES|GOLDEN)=1 /, '')));
   });
 
   it('of temporal are taken by it, with names and inputs that the workflows know', async () => {

@@ -62,6 +62,7 @@ describe('environment variables', () => {
       'infra/setup/bootstrap.mjs SIGLIP2_CACHE',
       'infra/setup/bootstrap.mjs XDG_CACHE_HOME',
       'infra/setup/bootstrap.mjs npm_execpath',
+      'src/compile/program-cache.ts TF_XLA_FLAGS',
       'src/runtime/tensorflow.ts CUDA_VISIBLE_DEVICES',
       'src/runtime/tensorflow.ts TF_CPP_MIN_LOG_LEVEL',
       'src/runtime/tensorflow.ts TF_FORCE_GPU_ALLOW_GROWTH',

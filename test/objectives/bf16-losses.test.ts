@@ -92,7 +92,7 @@ describe('in bfloat16 a loss is as exact as in float32, at the temperatures of l
             rowWeights: tf.fill([rows], 1 / rows),
           },
           16,
-        ),
+        ).loss,
     );
     const mean = exact.reduce((sum, x) => sum + x, 0) / rows;
     expect(found).toBeGreaterThanOrEqual(0);

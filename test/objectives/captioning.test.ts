@@ -25,7 +25,7 @@ const parallel = [1, 0, 0, 0, 1, 0];
 const weights = [0.5, 0.5, 0, 0, 0.5, 0.5, 1, 0, 0, 0.25, 0.5, 0.25, 0, 0, 0, 0, 1, 0];
 
 /** The same loss, number by number in float64, from what big_vision's cappa.py says: no tensor, no shared code. */
-function slowLoss(v: Record<string, number[]>): number {
+function slowLoss(v: Record<string, number[]>, counts: readonly number[] = weights): number {
   const at = (name: string) => v[`decoder.${name}`]!;
   const times = (name: string, x: number[]) => {
     const w = at(`${name}.weight`);
@@ -89,7 +89,7 @@ function slowLoss(v: Record<string, number[]>): number {
         at('lm_head.bias'),
       );
       const sum = Math.log(logits.reduce((all, logit) => all + Math.exp(logit), 0));
-      loss += (weights[row * length + i]! * (sum - logits[own[i]!]!)) / batch;
+      loss += (counts[row * length + i]! * (sum - logits[own[i]!]!)) / batch;
     }
   }
   return loss;
@@ -101,7 +101,7 @@ const feeds = () => ({
   parallel: tf.tensor1d(parallel, 'int32'),
 });
 const features = () => ({ image: { encoded: tf.tensor2d(encoded, [batch * keys, wide]) } }) as unknown as Features;
-const lossOf = (p: Record<string, ReturnType<typeof tf.tensor>>, remat = false) =>
+const resultOf = (p: Record<string, ReturnType<typeof tf.tensor>>, remat = false) =>
   captioning.loss({
     settings,
     model,
@@ -111,7 +111,8 @@ const lossOf = (p: Record<string, ReturnType<typeof tf.tensor>>, remat = false) 
     state: {},
     feeds: feeds(),
     features: features(),
-  }).loss;
+  });
+const lossOf = (...of: Parameters<typeof resultOf>) => resultOf(...of).loss;
 const tensors = () => specs.map(({ name, shape }) => tf.tensor(values[name]!, [...shape]));
 const named = (all: readonly ReturnType<typeof tf.tensor>[]) =>
   Object.fromEntries(specs.map(({ name }, i) => [name, all[i]!]));
@@ -119,6 +120,18 @@ const named = (all: readonly ReturnType<typeof tf.tensor>[]) =>
 describe('captioning', () => {
   it('has the loss of a slow loop over every number, causal and parallel rows alike', () => {
     expect(lossOf(named(tensors())).dataSync()[0]).toBeCloseTo(slowLoss(values), 4);
+  });
+
+  it('tells the three losses that it adds up apart, each as a loop over its texts alone gives it', () => {
+    const { loss, metrics } = resultOf(named(tensors()));
+    expect(Object.keys(metrics!)).toEqual(['captioning', 'referring', 'grounded']);
+    const apart = Object.values(metrics!).map((tensor) => tensor.dataSync()[0]!);
+    for (const [task, value] of apart.entries()) {
+      const own = weights.map((weight, i) => (Math.floor(i / length) % 3 === task ? weight : 0));
+      expect(value).toBeCloseTo(slowLoss(values, own), 4);
+    }
+    expect(new Set(apart.map((value) => value.toFixed(2))).size).toBe(3);
+    expect(apart.reduce((sum, value) => sum + value, 0)).toBeCloseTo(loss.dataSync()[0]!, 5);
   });
 
   it.each([false, true])(

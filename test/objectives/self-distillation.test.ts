@@ -85,6 +85,28 @@ describe('local-to-global', () => {
   });
 });
 
+describe('what the teacher says', () => {
+  const entropy = (said: number[]) => -said.reduce((sum, p) => sum + p * Math.log(p), 0);
+  const target = (row: number[]) => softmax(row.map((value, d) => (value - centre[d]!) / 0.04));
+
+  it.each([
+    ['the pictures', 'dino_head', 'pooled', localToGlobal, { ...common, views, resolution: 8 }],
+    ['all patches of them', 'patch_head', 'encoded', maskedPrediction, { ...common, share: 0.5 }],
+  ] as const)('is, of %s, the mean of its targets and of their entropies', (_, head, rows, objective, settings) => {
+    const { teacher, state, features } = inputs({});
+    const said = rowsOf(dinoHead(teacher, head, features.teacherGlobal[rows]), 5).map(target);
+    const { mean_K, entropy: found } = (objective as typeof localToGlobal).says!({
+      ...{ teacher, state, features, settings: settings as never },
+    });
+    const mean = Array.from({ length: 5 }, (_, k) => said.reduce((sum, row) => sum + row[k]! / said.length, 0));
+    expect([...mean_K.dataSync()]).toEqual(mean.map((p) => expect.closeTo(p, 5)));
+    expect(value(found)).toBeCloseTo(
+      said.reduce((sum, row) => sum + entropy(row) / said.length, 0),
+      4,
+    );
+  });
+});
+
 describe('masked prediction', () => {
   const lossOf = (pixels: Uint8Array) =>
     maskedPrediction.loss({

@@ -17,7 +17,7 @@ it('a CPU is asked by its flags whether it computes in bfloat16, and doctor says
   expect(has('flags\t\t: fpu avx2 avx512f avx512_vbmi\n')).toBe(false);
   expect(has('processor: 0\n')).toBe(null);
   expect(cpuHasBfloat16(join(folder, 'nothing'))).toBe(null);
-  expect(bfloat16Words(false)).toMatch(/"precision": "f32" is faster/);
+  expect(bfloat16Words(false)).toMatch(/"precision": "auto" in a recipe takes/);
   expect(bfloat16Words(true)).toBe('that computes in bfloat16');
   rmSync(folder, { recursive: true });
 });

@@ -40,6 +40,25 @@ siglip2_curation_chosen{phase="pretrain",run="first"} -0.25
   expect(gauges.text()).toBe('');
 });
 
+it('sources, languages and parts of the model are labels, whatever they are called', () => {
+  const gauges = new Gauges();
+  gauges.set(phase('p'), {
+    'source/a.b "c"/drawn': 0.5,
+    'source/a_b/drawn/mean': 0.25,
+    'language/zh-CN/chosen': 1,
+    'norm/updates/mapHead': 0.125,
+    'captioning/referring': 3,
+  });
+  expect(
+    gauges.text().replaceAll(/# TYPE .*\n/g, ''),
+  ).toBe(`siglip2_source_drawn{phase="p",run="first",source="a.b \\"c\\""} 0.5
+siglip2_source_drawn_mean{phase="p",run="first",source="a_b"} 0.25
+siglip2_language_chosen{phase="p",run="first",language="zh-CN"} 1
+siglip2_norm_updates{phase="p",run="first",part="mapHead"} 0.125
+siglip2_captioning_referring{phase="p",run="first"} 3
+`);
+});
+
 it('the endpoint answers with what the SDK counts and with ours, and without the SDK with ours', async () => {
   const gauges = new Gauges();
   gauges.set(phase('pretrain'), { loss: 2.5 });

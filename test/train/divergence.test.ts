@@ -2,10 +2,11 @@ import { describe, expect, it } from 'vitest';
 import type { Batch } from '../../src/data/batches/types.ts';
 import type { PhaseSettings } from '../../src/recipe/phase-settings.ts';
 import { randomStream } from '../../src/runtime/random.ts';
-import { checkBatch, checkStep } from '../../src/train/divergence.ts';
+import { checkBatch, checkStep, checkTeacher } from '../../src/train/divergence.ts';
 import { freshState } from '../../src/train/state.ts';
 import { createTrainer } from '../../src/train/step.ts';
 import { tinySettings } from './settings.ts';
+import { tinyObjectives } from './tiny-objectives.ts';
 
 const { batch: count, resolution, textLength } = tinySettings.batches;
 
@@ -75,11 +76,34 @@ describe('a step that has diverged', () => {
   });
 });
 
+describe('a teacher that has collapsed', () => {
+  const settings = { objectives: { localToGlobal: { ...tinyObjectives.localToGlobal, prototypes: 1024 } } };
+  const check = (step: number, information: number, entropy: number) =>
+    failure(() =>
+      checkTeacher(settings, { min: 0.01, from: 300 }, step, batchAt(7), {
+        'localToGlobal/teacherInformation': information,
+        'localToGlobal/teacherEntropy': entropy,
+      }),
+    );
+
+  it('is told by its information, with how it has collapsed and what helps, once it has had its time', () => {
+    expect(check(299, 0, 0)).toBeNull();
+    expect(check(300, 0.01, 0.2)).toBeNull();
+    expect(check(300, 0.00012, 6.91)).toMatchObject({
+      code: 'NonFinite',
+      details: { kind: 'teacherCollapsed', step: 300, batch: 7 },
+      message:
+        'the teacher of localToGlobal says the same of all pictures, all prototypes alike: at step 300 its information is 0.00012 nats, below the divergence.minInformation of 0.01 (entropy 6.91 of 6.93): retryPhase with a lower teacherTemperature or learningRate, or with minInformation 0 to go on all the same',
+    });
+    expect(check(350, 0, 0.01)!.message).toMatch(/, one prototype: at step 350 .* with a lower centerMomentum or /);
+  });
+});
+
 describe('a batch that can teach nothing', () => {
   const large: Batch = { ...batchAt(3), tokens: new Int32Array(16 * textLength) };
   const both = { pictures: true, texts: true };
   const kindOf = (batch: Batch, settings: PhaseSettings = tinySettings) =>
-    failure(() => checkBatch(settings, 4, batch));
+    failure(() => checkBatch(settings, 4, batch, batch.tokens.length / textLength));
 
   it('is told as dead inputs before the step, with what is the same and what to do', () => {
     const error = kindOf({ ...large, alike: both })!;

@@ -16,6 +16,11 @@ it('figures of any number of sources stay small, and their shares add up to what
   expect(few).toMatchObject({ 'curation/chosen': 1.5, 'loss/sigmoid': 2, 'source/large/candidates': 0.5 });
   expect(few['source/other/candidates']).toBeCloseTo(1 - 18 / 65_536, 9);
   expect(few['source/other/chosen']).toBeCloseTo(1 - 18 / 65_536, 9);
+  const languages = Array.from({ length: 109 }, (_, i) => [`language/l${i}/drawn`, (i + 1) / 5995]);
+  const fewer = fewSources({ ...Object.fromEntries(languages), 'source/web/drawn': 1 });
+  expect(Object.keys(fewer)).toHaveLength(22);
+  expect(fewer['language/l108/drawn']).toBe(109 / 5995);
+  expect(fewer['language/other/drawn']).toBeCloseTo((89 * 90) / 2 / 5995, 9);
   const two = { 'source/web/candidates': 0.4, 'source/web/chosen': 0.25, 'source/a/b/candidates': 0.6 };
   expect(fewSources(two)).toEqual(two);
 });

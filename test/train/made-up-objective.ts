@@ -11,6 +11,7 @@ export const madeUp: Objective<{ readonly weight: number }> = {
     { name: 'made_up.weight', shape: [3, vision.width], init: { kind: 'normal', std: 0.5 }, decay: true },
     { name: 'made_up.untaught', shape: [3], init: { kind: 'normal', std: 0.5 }, decay: false },
   ],
+  reads: (name) => name.startsWith('vision_model.'),
   state: () => [{ name: 'made_up.center', shape: [3], value: 0.25 }],
   teaches: (name) => name === 'made_up.weight',
   feeds: (_, { vision }, count) => ({

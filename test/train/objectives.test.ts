@@ -107,7 +107,8 @@ describe.each(sets)('training for %s', (_, objectives) => {
     }) as { loss: number; values: Values };
     const compiled = train(settings, 1, () => 1);
     expect(compiled.metrics[0]!.loss / eager.loss).toBeCloseTo(1, 5);
-    expectNear(compiled.values, eager.values, 1e-3);
+    // What no objective reads is no part of what a step makes.
+    expectNear(compiled.values, { ...start, ...eager.values }, 1e-3);
   });
 
   it('ends in the same bytes in every run', () => {

@@ -9,13 +9,15 @@ import { ShardCache } from '../../src/data/index/shard-cache.ts';
 import { type Embedder, openEmbedder } from '../../src/model/embed.ts';
 import type { PhaseSettings } from '../../src/recipe/phase-settings.ts';
 import { SafetensorsFile } from '../../src/safetensors/safetensors.ts';
-import { chosenRows, embedCandidates } from '../../src/train/candidates.ts';
+import { embedCandidates } from '../../src/train/candidates.ts';
 import { type KeptChoice, readKept } from '../../src/train/kept-choice.ts';
-import { freshState, readState, trainingFiles, writeState } from '../../src/train/state.ts';
+import { freshState, readState, writeState } from '../../src/train/state.ts';
+import { trainingFiles } from '../../src/train/state-files.ts';
 import { createTrainer, type Trainer } from '../../src/train/step.ts';
 import type { Snapshot, StepRecord, TrainJob } from '../../src/trainer/protocol.ts';
 import { TrainingSession } from '../../src/trainer/session.ts';
 import { bruteForce } from '../curation/brute-force.ts';
+import { chosen, inRows } from '../data/batches/whole.ts';
 import { type TaughtData, taughtData } from '../scoring/teacher.ts';
 import { tinySettings } from './settings.ts';
 
@@ -115,7 +117,7 @@ function embed({ logitScale, logitBias, ...embedder }: Embedder, { images, token
 
 async function embedBy(folder: string, superBatch: Batch): Promise<Embeddings> {
   plain.program.write(await readState(folder, settings));
-  return embedCandidates(plain.program, settings, superBatch);
+  return embedCandidates(plain.program, settings, await inRows(superBatch, candidates));
 }
 
 /** Which of super-batch `k` are chosen for a step by the learner in `folder`, all B x B scores written out. */
@@ -132,7 +134,7 @@ async function picksBy(folder: string, step: number, k: number): Promise<number[
 /** One step on these rows of super-batch `k` from the state in `folder`: the hash of the model that comes out. */
 async function stepped(folder: string | null, step: number, k: number, picks: number[], seen = (step - 1) * batch) {
   plain.program.write(folder ? await readState(folder, settings) : freshState(settings));
-  plain.step(step, chosenRows(await maker.make(k), Int32Array.from(picks), candidates, []), seen);
+  plain.step(step, chosen(await maker.make(k), picks, candidates), seen);
   const out = await mkdtemp(join(scratch, 'stepped-'));
   return modelSha(await writeState(out, settings, plain.program.read(plain.stateNames)));
 }

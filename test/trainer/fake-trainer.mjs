@@ -29,7 +29,8 @@ process.on('message', (message) => {
 let state = null;
 async function run({ id, job }) {
   if (job.kind === 'evaluate') return send({ type: 'finished', id, result: { folder: job.folder } });
-  if (job.kind === 'measure') return measure(id, job.settings.xla ?? 'off');
+  if (job.kind === 'prepare') return send({ type: 'finished', id, result: null });
+  if (job.kind === 'measure') return measure(id, job);
   const from = job.from ?? { step: 0 };
   if (job.from && state?.sha256 !== job.from.sha256) state = read(job.from.folder);
   // `bits`: a device that computes a little differently.
@@ -46,12 +47,15 @@ async function run({ id, job }) {
   for (let step = from.step + 1; step <= end; step++) {
     if (due('crash', step)) process.kill(process.pid, 'SIGKILL');
     if (due('hang', step)) return;
+    if (due('unknown', step))
+      return send({ type: 'failed', id, code: 'TrainerCrashed', message: 'who knows', details: {} });
     if (due('nonFinite', step)) {
       return send({ type: 'failed', id, code: 'NonFinite', message: 'the loss is NaN', details: { step } });
     }
     await wait(fault.stepMs ?? 2);
-    // XLA has its own last bits.
-    state = { value: (state.value * 48271 + step + (job.settings.xla === 'on' ? 7 : 0)) % 2147483647, step };
+    // XLA has its own last bits, and so has bf16.
+    const own = (job.settings.xla === 'on' ? 7 : 0) + (job.settings.precision === 'bf16' ? 70 : 0);
+    state = { value: (state.value * 48271 + step + own) % 2147483647, step };
     const stopping = stop === id;
     const position = { step, examples: step * job.settings.batches.batch };
     const metrics = { loss: 10 / step, examplesPerSecond: 100, dataWaitShare: 0 };
@@ -73,14 +77,18 @@ async function run({ id, job }) {
   send({ type: 'finished', id, result: null });
 }
 
-/** `ms`: what a step takes with XLA off and on, a sentence why it does not work, or null to wait until it is stopped. */
-async function measure(id, xla) {
-  if (fault.measured) appendFileSync(fault.measured, `${xla}\n`);
-  const ms = fault.ms?.[xla];
+/**
+ * `ms`: what a step takes with XLA off and on, a sentence why it does not work, or null to wait until it is stopped. Where it
+ * names precisions, those are what is asked for first.
+ */
+async function measure(id, { settings: { precision, xla = 'off' }, threads }) {
+  const [what, hashed] = fault.ms?.f32 === undefined ? [xla, xla] : [precision, `${precision}, ${threads} threads`];
+  if (fault.measured) appendFileSync(fault.measured, `${what}\n`);
+  const ms = fault.ms?.[what];
   if (ms === 'crash') process.kill(process.pid, 'SIGKILL');
   while (ms === null && stop !== id) await wait(5);
   if (typeof ms === 'string') return send({ type: 'failed', id, code: 'DeviceMissing', message: ms, details: {} });
-  send({ type: 'finished', id, result: ms === null ? null : { ms, hash: sha256(xla) } });
+  send({ type: 'finished', id, result: ms === null ? null : { ms, hash: sha256(hashed) } });
 }
 
 function write(folder) {

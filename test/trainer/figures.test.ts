@@ -6,6 +6,7 @@ const lossOf = (step: number) => Math.sin(step) + 3 / step;
 const figuresOf = (step: number) => ({
   loss: lossOf(step),
   gradientNorm: 1 / step,
+  clipped: step % 2,
   // A source that some steps have nothing of.
   objectives: { 'loss/sigmoid': lossOf(step), ...(step % 3 === 0 && { 'source/a/candidates': 0.5 }) },
 });
@@ -52,6 +53,7 @@ describe('figures of steps', () => {
         'loss/mean': lossOf(990),
         'loss/sigmoid/mean': lossOf(990),
         'gradientNorm/mean': 1 / 990,
+        'clipped/mean': 0,
         'source/a/candidates/mean': 0.5,
         'loss/max': lossOf(990),
       },
@@ -66,9 +68,9 @@ describe('figures of steps', () => {
           `source/s${(step * 31 + i * 7) % 400}/candidates`,
           1 / (i + 2),
         ]);
-        figures.add({ loss: 1, gradientNorm: 1, objectives: Object.fromEntries(shares) });
+        figures.add({ loss: 1, gradientNorm: 1, clipped: 0, objectives: Object.fromEntries(shares) });
         const { since } = figures;
-        expect(Object.keys(since!.sums).length).toBeLessThanOrEqual(23);
+        expect(Object.keys(since!.sums).length).toBeLessThanOrEqual(24);
         if (step === cut) figures = new Figures(JSON.parse(JSON.stringify(since)));
       }
       return figures.means;
@@ -79,6 +81,22 @@ describe('figures of steps', () => {
     const all = Array.from({ length: 50 }, (_, i) => 1 / (i + 2)).reduce((sum, share) => sum + share, 0);
     expect(shares.reduce((sum, [, share]) => sum + share, 0)).toBeCloseTo(all, 9);
     expect(means['source/other/candidates/mean']).toBeGreaterThan(0);
+  });
+
+  it('that a checkpoint of an older version has no sums of have no mean before the next record', () => {
+    const older = { steps: 4, sums: { loss: 8, 'loss/sigmoid': 8, gradientNorm: 4 }, maxLoss: 3 };
+    const figures = new Figures(older);
+    for (let step = 1005; step <= 1010; step++) figures.add(figuresOf(step));
+    expect(Object.keys(figures.means)).toEqual([
+      'loss/mean',
+      'loss/sigmoid/mean',
+      'gradientNorm/mean',
+      'source/a/candidates/mean',
+      'loss/max',
+    ]);
+    expect(figures.recorded(1010)).toBe(true);
+    for (let step = 1011; step <= 1020; step++) figures.add(figuresOf(step));
+    expect(figures.means['clipped/mean']).toBe(0.5);
   });
 
   it('leave to a checkpoint what is not recorded yet, and nothing right after a record', () => {

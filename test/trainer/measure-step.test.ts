@@ -2,10 +2,10 @@ import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { fetchDocument, readDocumentAs } from '../../activities/documents.ts';
+import { precisionQuestion, recordedChoice, xlaQuestion } from '../../activities/measured-choice.ts';
 import { plan } from '../../activities/plan.ts';
 import { trainShard } from '../../activities/train-shard.ts';
 import type { PhasePlan } from '../../activities/types.ts';
-import { recordedChoice } from '../../activities/xla-choice.ts';
 import { makeEmojiDataset } from '../../infra/emoji/make.ts';
 import { toDocument } from '../../src/checkpoint/documents.ts';
 import { xlaKey } from '../../src/checkpoint/keys.ts';
@@ -72,24 +72,29 @@ describe('a step that is measured', { timeout: 120_000 }, () => {
   });
 });
 
-describe('a phase whose trainer measures whether XLA is faster', { timeout: 600_000 }, () => {
+describe('a phase whose trainer measures precision, and whether XLA is faster', { timeout: 600_000 }, () => {
   it('trains from there as if the recipe had said it, and tells when the program is another later', async () => {
-    const phase = await planned('measured', {});
+    const phase = await planned('measured', { precision: 'auto' });
     const end = await train(phase, 10);
-    const choice = (await recordedChoice(store, phase))!;
-    expect(choice.ms.off).toBeGreaterThan(0);
-    expect(choice.ms.on).toBeGreaterThan(0);
-    expect(choice.xla).toBe(choice.ms.on! < 0.97 * choice.ms.off! ? 'on' : 'off');
-    expect(said.filter((message) => message.startsWith(`XLA is ${choice.xla} for this phase`))).toHaveLength(1);
-    expect(end).toBe(await train(await planned('said', { xla: choice.xla }), 10));
+    const precise = (await recordedChoice(store, phase, precisionQuestion))!;
+    const { f32, bf16 } = precise.ms;
+    expect(precise.chosen).toBe(bf16! < 0.97 * f32! ? 'bf16' : 'f32');
+    const choice = (await recordedChoice(store, phase, xlaQuestion))!;
+    const { off, on } = choice.ms;
+    expect(choice.chosen).toBe(on! < 0.97 * off! ? 'on' : 'off');
+    expect(Math.min(f32!, bf16!, off!, on!)).toBeGreaterThan(0);
+    const told = [`the precision is ${precise.chosen} for this phase`, `XLA is ${choice.chosen} for this phase`];
+    for (const one of told) expect(said.filter((message) => message.startsWith(one))).toHaveLength(1);
+    expect(end).toBe(await train(await planned('said', { precision: precise.chosen, xla: choice.chosen }), 10));
     expect(said.filter((message) => message.includes('no longer the program'))).toEqual([]);
 
     // As if another release had recorded another graph, in a trainer of its own.
     await trainer.close();
-    await store.put(xlaKey(phase, phase.settings.sha256), toDocument({ ...choice, hash: 'f'.repeat(64) }));
+    const other = { version: 1, xla: choice.chosen, ms: choice.ms, hash: 'f'.repeat(64) };
+    await store.put(xlaKey(phase, phase.settings.sha256), toDocument(other));
     await train(phase, 20);
     expect(said.filter((message) => message.includes('no longer the program'))).toEqual([
-      `XLA stays ${choice.xla} as the phase began, though the step is no longer the program that was measured then (ffffffffffff, now ${choice.hash.slice(0, 12)})`,
+      `it stays in ${precise.chosen} with XLA ${choice.chosen} as the phase began, though the step is no longer the program that was measured then (ffffffffffff, now ${choice.hash.slice(0, 12)})`,
     ]);
   });
 });

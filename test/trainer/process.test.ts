@@ -66,6 +66,15 @@ async function train(
 }
 
 describe('the trainer process', () => {
+  it('is another one after it failed for a reason that nobody knows', async () => {
+    const trainer = start({ unknown: { step: 5, once: join(folder, 'once') } });
+    await expect(train(trainer, job(20))).rejects.toMatchObject({ code: 'TrainerCrashed', message: 'who knows' });
+    const { pid, start: began } = trainerOf();
+    expect(isAlive({ pid, start: began })).toBe(false);
+    expect((await train(trainer, job(20))).map(({ step }) => step)).toEqual([10, 20]);
+    expect(trainerOf().pid).not.toBe(pid);
+  });
+
   it('goes on from the state that it holds, though its files are gone', async () => {
     const trainer = start();
     const first = await train(trainer, job(20));

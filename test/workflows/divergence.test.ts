@@ -3,6 +3,7 @@ import { createActivities } from '../../activities/index.ts';
 import { plan } from '../../activities/plan.ts';
 import { trainShard } from '../../activities/train-shard.ts';
 import { makeEmojiDataset } from '../../infra/emoji/make.ts';
+import { readCommit } from '../../src/checkpoint/commits.ts';
 import { ExampleOrder } from '../../src/data/batches/order.ts';
 import { indexData } from '../../src/data/index/index-data.ts';
 import type { S3ObjectStore } from '../../src/storage/s3.ts';
@@ -80,7 +81,7 @@ async function running(
   });
 }
 type Handle = { result(): ReturnType<typeof siglip2Recipe>; query<T>(name: string): Promise<T> } & {
-  executeUpdate(name: string): Promise<unknown>;
+  executeUpdate(name: string, options?: { args: [object] }): Promise<unknown>;
 };
 
 describe('a phase with a batch that can teach nothing', () => {
@@ -120,6 +121,46 @@ describe('a phase with a batch that can teach nothing', () => {
       ]);
       await handle.executeUpdate('abandonPhase');
       await expect(handle.result()).rejects.toThrow();
+    });
+  }, 120_000);
+});
+
+describe('a phase whose teacher has collapsed', () => {
+  const collapsing = recipe('data/emoji/train', {
+    schedule: { total: { steps: 200 }, warmup: { steps: 5 } },
+    phases: [
+      {
+        name: phase,
+        batch: 16,
+        // As flat as what it says: nothing tells one prototype from another.
+        objectives: {
+          localToGlobal: { hidden: 32, bottleneck: 16, prototypes: 64, views: 2, resolution: 8, teacherTemperature: 1 },
+        },
+        teacher: { momentum: 0.9 },
+      },
+    ],
+    checkpoint: { every: { steps: 40 }, shard: { steps: 200 } },
+  });
+
+  it('waits at once, leaves out no batch, and goes on from its checkpoint when a person lets it', async () => {
+    await running('collapsed', collapsing, async (handle, events) => {
+      const state = async () => (await handle.query<RunStatus>('status')).state;
+      await expect.poll(state, { timeout: 100_000 }).toBe('waiting');
+      const { failure, revision } = await handle.query<RunStatus>('status');
+      expect(revision).toBe(0);
+      expect(failure).toMatch(
+        /^the teacher of localToGlobal says the same of all pictures, all prototypes alike: at step 100 its information is [\de.-]+ nats, below the divergence.minInformation of 0.01 \(entropy 4.1\d of 4.16\): retryPhase with a lower teacherTemperature or learningRate, or with minInformation 0 to go on all the same$/,
+      );
+      expect(await events()).toEqual([failure]);
+      const { pretrain } = await handle.query<Record<string, PhaseEvent[]>>('history');
+      expect(pretrain!.map(({ step, what }) => [step, what.slice(0, 40)])).toContainEqual([80, failure!.slice(0, 40)]);
+      await handle.executeUpdate('retryPhase', { args: [{ minInformation: 0 }] });
+      const { phases } = await handle.result();
+      expect(phases[0]!.checkpoint).toMatchObject({ step: 200, revision: 1 });
+      expect(await events()).toEqual([failure, 'minInformation 0.01 -> 0']);
+      // It trained on, collapsed as it was.
+      const figures = (await readCommit(store, phases[0]!.checkpoint)).metrics.figures!;
+      expect(figures['localToGlobal/teacherInformation']).toBeLessThan(0.01);
     });
   }, 120_000);
 });

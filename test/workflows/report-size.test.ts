@@ -16,4 +16,6 @@ it('a report keeps the two most frequent reasons for what was not used, and coun
   });
   expect(of(2)!.skipped!.reasons).toEqual(reasons.slice(0, 2));
   expect(brief({ ...report, last }).last).not.toHaveProperty('skipped');
+  const computed = { precision: 'bf16', xla: 'off' } as const;
+  expect(brief({ ...report, last: { ...last, ...computed } }).last).toMatchObject(computed);
 });

@@ -30,6 +30,7 @@ export async function completeFolder(store: ObjectStore, folder: string, manifes
           checkpointSha256: manifest.sha256,
           codeVersion: manifest.codeVersion,
           recipeHash: manifest.recipeHash,
+          precision: manifest.precision,
           data: { train: null, evaluation: null, fingerprint: dataFingerprint, licences: null },
         }),
     );

@@ -13,6 +13,8 @@ export interface ModelCardFacts {
   readonly checkpointSha256: string;
   readonly codeVersion: string;
   readonly recipeHash: string;
+  /** What matrices were multiplied in, where that is known. */
+  readonly precision?: 'f32' | 'bf16' | undefined;
   readonly data: {
     /** Key prefixes of the shards, or null where only the fingerprint is known. */
     readonly train: string | null;
@@ -113,6 +115,10 @@ function notes({ vision, text }: ModelConfig): string[] {
   ];
 }
 
+/** All else was float32. */
+const precisionOf = ({ precision }: ModelCardFacts): string =>
+  precision ? `\n- Matrix products in ${precision === 'bf16' ? 'bfloat16' : 'float32'}, weights in float32` : '';
+
 /** Tokens that transformers' zero-shot pipeline asks of every model of these two types. */
 const pipelineLength = 64;
 
@@ -172,7 +178,7 @@ ${figures(evaluation)}`
 ## Origin
 
 - Checkpoint: ${facts.checkpointUri}, sha256 of the state ${facts.checkpointSha256}
-- Recipe ${facts.recipeHash}, code ${facts.codeVersion}
+- Recipe ${facts.recipeHash}, code ${facts.codeVersion}${precisionOf(facts)}
 - Data: ${data.train === null ? '' : `${data.train}, `}fingerprint ${data.fingerprint}${notUsed(data)}
 
 ## Licences

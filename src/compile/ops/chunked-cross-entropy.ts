@@ -18,12 +18,15 @@ export interface Prediction {
 }
 
 /**
- * sum_r rowWeights_r (logsumexp(logits_r) - logits_r[label_r]) with logits = hidden weight^T + bias, a scalar, of which
- * no more than `chunk` rows of logits exist at a time: the gradient computes them again (spec 3.2). A table of 256,000
+ * sum_r rowWeights_r (logsumexp(logits_r) - logits_r[label_r]) with logits = hidden weight^T + bias, a scalar, and what each
+ * row adds to it, (R) without a gradient; no more than `chunk` rows of logits exist at a time: the gradient computes them again (spec 3.2). A table of 256,000
  * words would otherwise need a megabyte for each row, several times over. Logits are float32 in any precision, and no loss
  * is below zero.
  */
-export function chunkedCrossEntropy({ hidden, weight, bias, labels, rowWeights }: Prediction, chunk: number): Tensor {
+export function chunkedCrossEntropy(
+  { hidden, weight, bias, labels, rowWeights }: Prediction,
+  chunk: number,
+): { loss: Tensor; rows: Tensor } {
   const [rows, width] = hidden.shape as [number, number];
   const parts = Array.from({ length: Math.ceil(rows / chunk) }, (_, i) => ({
     first: i * chunk,
@@ -41,7 +44,8 @@ export function chunkedCrossEntropy({ hidden, weight, bias, labels, rowWeights }
     const logSums = tf.concat(sums);
     const said = h.mul(gatherRows(w, labels)).sum(1).add(gatherColumn(b, labels));
     save([h, w, b, logSums, labels, rowWeights]);
-    const gradFunc = (dy: Tensor, saved: Tensor[]) => {
+    const gradFunc = (all: Tensor, saved: Tensor[]) => {
+      const dy = all.slice([0], [1]).reshape([]);
       const [h, w, b, held, ids, counts] = saved as [Tensor, Tensor, Tensor, Tensor, Tensor, Tensor];
       const scale = counts.mul(dy).reshape([rows, 1]) as Tensor;
       const dHidden: Tensor[] = [];
@@ -65,9 +69,11 @@ export function chunkedCrossEntropy({ hidden, weight, bias, labels, rowWeights }
       ];
     };
     // No probability is above one; two ways of adding up the same logit may differ in the last bit.
-    return { value: logSums.sub(said).maximum(0).mul(rowWeights).sum() as Tensor, gradFunc };
+    const losses: Tensor = logSums.sub(said).maximum(0).mul(rowWeights);
+    return { value: tf.concat([losses.sum().reshape([1]), losses]), gradFunc };
   });
-  return op(hidden, weight, bias);
+  const out = op(hidden, weight, bias);
+  return { loss: out.slice([0], [1]).reshape([]), rows: out.slice([1], [rows]) };
 }
 
 /** (V) at (R) int32 -> (R) */

@@ -1,4 +1,5 @@
 import type { Graph, GraphNode } from '../graph.ts';
+import { fusesFrom } from '../trace.ts';
 
 /**
  * The parts of a graph that can become one loop each.
@@ -100,8 +101,13 @@ function worthwhile(part: readonly GraphNode[], producers: ReadonlyMap<string, G
   if (working.length < 2) return false;
   const nodes = part.flatMap((node) => [node, ...node.inputs.map((input) => producers.get(producerOf(input))!)]);
   const sizes = nodes.flatMap(({ outputs }) => outputs.map(({ shape }) => shape.reduce((a, b) => a * b, 1)));
-  return Math.max(...sizes) >= Math.max(2, fuseFrom);
+  return Math.max(...sizes) >= Math.max(2, fuseFrom, ...working.map(seldom));
 }
+
+const seldom = ({ attrs }: GraphNode): number => {
+  const value = attrs[fusesFrom];
+  return value !== undefined && 'i' in value ? value.i : 0;
+};
 
 /** The nodes that read each output. */
 export function readersOf(graph: Graph): ReadonlyMap<string, readonly GraphNode[]> {

@@ -18,8 +18,10 @@ export interface Alike {
 export class AlikeSoFar {
   #pixels: Pixels | null = null;
   #captions: ExampleMeta['captions'] | null = null;
+  #firstRow: Int32Array | null = null;
   #pictures = true;
   #texts = true;
+  #tokens = true;
 
   add(pixels: Pixels, { captions }: ExampleMeta): void {
     if (this.#pictures) {
@@ -32,9 +34,16 @@ export class AlikeSoFar {
     }
   }
 
-  /** `tokens` (count, L): what the texts came to. Null when the pictures differ and so do the texts. */
+  /**
+   * `tokens` (count, L): what the texts of the next examples came to. Null when the pictures differ up to here and so do
+   * the texts.
+   */
   with(tokens: Int32Array, count: number): Alike | null {
-    const texts = this.#texts || sameRows(tokens, count);
+    const size = tokens.length / count;
+    this.#firstRow ??= tokens.slice(0, size);
+    const row = this.#firstRow;
+    this.#tokens &&= tokens.every((id, i) => id === row[i % size]);
+    const texts = this.#texts || this.#tokens;
     return this.#pictures || texts ? { pictures: this.#pictures, texts } : null;
   }
 }
@@ -48,8 +57,3 @@ function samePicture(a: Pixels, b: Pixels): boolean {
 const isOneColour = ({ data }: Pixels) => equal(data.subarray(3), data.subarray(0, -3));
 
 const equal = (a: Uint8Array, b: Uint8Array) => a.length === b.length && Buffer.compare(a, b) === 0;
-
-function sameRows(all: Int32Array, count: number): boolean {
-  const size = all.length / count;
-  return all.every((id, i) => id === all[i % size]);
-}

@@ -8,13 +8,13 @@ import { patientReads } from '../index/patient-store.ts';
 import { ShardCache } from '../index/shard-cache.ts';
 import { BatchMaker } from './batch-maker.ts';
 import type { LoaderSettings } from './batches.ts';
-import type { Batch } from './types.ts';
+import type { Piece } from './types.ts';
 
-/** The thread of `openBatches`: makes batches in order. */
-async function* batches(
-  { index, plan, scores, firstBatch, skip, env }: LoaderSettings,
+/** The thread of `openBatches`: makes the pieces of batches in order. */
+async function* pieces(
+  { index, plan, scores, firstBatch, skip, bytes, env }: LoaderSettings,
   note: (text: string) => void,
-): AsyncGenerator<Batch> {
+): AsyncGenerator<Piece> {
   const store = patientReads(objectStoreFromEnvironment(env), note);
   const shards = new ShardCache(store, join(paths(env).scratch, 'shards'));
   const maker = new BatchMaker(parsed(index), plan, shards, scores === null ? null : parsed(scores));
@@ -22,14 +22,19 @@ async function* batches(
   for (let position = firstBatch; ; position++) {
     const batch = batchAt(position, skip);
     // What goes wrong here goes wrong again, and is told, when the shard itself is needed.
-    if (!fetching) {
+    const fetchAhead = (row: number) => {
+      if (fetching) return;
       fetching = true;
       const done = () => {
         fetching = false;
       };
-      maker.fetchAhead(batch).then(done, done);
+      maker.fetchAhead(batch, row).then(done, done);
+    };
+    fetchAhead(0);
+    for await (const piece of maker.pieces(batch, bytes)) {
+      fetchAhead(piece.first);
+      yield piece;
     }
-    yield await maker.make(batch);
   }
 }
 
@@ -38,4 +43,4 @@ function parsed<T extends object>(given: string | T): T {
   return typeof given === 'string' ? JSON.parse(readFileSync(given, 'utf8')) : given;
 }
 
-produce(batches, ({ images, tokens, parts }) => [images, tokens, ...Object.values(parts)]);
+produce(pieces, ({ images, tokens, parts }) => [images, tokens, ...Object.values(parts)]);

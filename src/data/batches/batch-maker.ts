@@ -3,10 +3,10 @@ import type { BatchPlan } from '../../recipe/batch-plan.ts';
 import { PhaseSteps } from '../../recipe/steps.ts';
 import { RunnerError } from '../../runtime/errors.ts';
 import { randomStream } from '../../runtime/random.ts';
-import { chooseCaption } from '../example/captions.ts';
+import { type Caption, chooseCaption } from '../example/captions.ts';
 import { CorruptExample } from '../example/corrupt-example.ts';
 import { decodeInTurn } from '../example/decode-in-turn.ts';
-import { checkSizes, parseMeta } from '../example/example.ts';
+import { checkSizes, readMeta } from '../example/example.ts';
 import { loadTokenizer, type TextTokenizer, unknownId } from '../example/tokenizer.ts';
 import type { ScoreIndex } from '../index/score-index.ts';
 import type { ShardCache } from '../index/shard-cache.ts';
@@ -14,11 +14,13 @@ import type { CorruptMember, DataIndex, ExampleEntry, ShardIndex } from '../inde
 import { drawCrop } from '../views/crop.ts';
 import { type ImageArrays, patchArrays, squareArrays } from '../views/image-arrays.ts';
 import { AlikeSoFar } from './alike.ts';
+import { BrokenShards } from './broken-shards.ts';
 import { DecodedCache, type DecodedExample } from './decoded-cache.ts';
 import { ExampleOrder, type ExampleRef, entryOf } from './order.ts';
 import { PartArrays } from './part-arrays.ts';
+import { rowsOfPiece } from './row-bytes.ts';
 import { ScoreReader } from './score-reader.ts';
-import type { Batch, DescribedExample } from './types.ts';
+import type { Batch, DescribedExample, Drawn, Piece } from './types.ts';
 
 const decodedAtOnce = 4;
 const candidates = 64;
@@ -38,6 +40,7 @@ export class BatchMaker {
   readonly #scores: ScoreReader | null;
   readonly #decoded = new DecodedCache();
   readonly #corrupt = new Map<string, CorruptMember>();
+  readonly #broken: BrokenShards;
   readonly #tokenizer: TextTokenizer;
 
   /** `scores`: what the plan's part teacherScores reads from. */
@@ -46,24 +49,45 @@ export class BatchMaker {
     this.#plan = plan;
     this.#steps = new PhaseSteps(plan);
     this.#shards = shards;
+    this.#broken = new BrokenShards(index, plan.data);
     this.#order = new ExampleOrder(index, plan.seed, plan.phase);
     this.#scores = scores && new ScoreReader(scores, index, shards);
     this.#tokenizer = plan.vocabulary ? compacted(loadTokenizer(), plan.vocabulary) : loadTokenizer();
   }
 
-  async make(batch: number): Promise<Batch> {
-    const { first, count, length } = this.#steps.at(batch);
+  /** The whole batch at once. */
+  make(batch: number): Promise<Batch> {
+    const { count } = this.#steps.at(batch);
+    return this.#rows(batch, 0, count, new AlikeSoFar());
+  }
+
+  /** The batch in pieces of so many bytes, in order, each made when it is asked for. */
+  async *pieces(batch: number, bytes?: number): AsyncGenerator<Piece> {
+    const steps = this.#steps.at(batch);
+    const rows = rowsOfPiece(this.#plan, steps, bytes);
+    const alike = new AlikeSoFar();
+    for (let first = 0; first < steps.count; first += rows) {
+      const count = Math.min(rows, steps.count - first);
+      yield { ...(await this.#rows(batch, first, count, alike)), first, count, of: steps.count };
+    }
+  }
+
+  /** `count` rows of a batch from `from` on; `alike` has seen those before. */
+  async #rows(batch: number, from: number, count: number, alike: AlikeSoFar): Promise<Batch> {
+    const { first: start, length } = this.#steps.at(batch);
+    const first = start + from;
     const images = length === null ? squareArrays(this.#plan, count) : patchArrays(this.#plan.naflex!, count, length);
     const described: DescribedExample[] = new Array(count);
     const parts = new PartArrays(this.#plan, count);
-    const alike = new AlikeSoFar();
     const skipped: CorruptMember[][] = Array.from({ length: count }, () => []);
     await pMap(
       skipped,
       async (own, i) => {
-        const { pixels, meta, text } = await this.#fill(first + i, images, parts, i, (corrupt) => own.push(corrupt));
+        const { pixels, meta, text, language } = await this.#fill(first + i, images, parts, i, (corrupt) =>
+          own.push(corrupt),
+        );
         alike.add(pixels, meta);
-        described[i] = { key: meta.key, text, source: meta.source ?? null };
+        described[i] = { key: meta.key, text, language, source: meta.source ?? null };
       },
       { concurrency: decodedAtOnce },
     );
@@ -80,12 +104,13 @@ export class BatchMaker {
       ...(same && { alike: same }),
     };
     if (this.#plan.candidates !== undefined) return { ...made, described: described.map(shortened) };
-    return length === null ? made : { ...made, length };
+    const own = { ...made, drawn: drawnOf(described) };
+    return length === null ? own : { ...own, length };
   }
 
-  /** Brings the shards that batch k and its successors need to disk. */
-  async fetchAhead(batch: number): Promise<void> {
-    const near = this.#order.shardsNear(this.#steps.at(batch).first);
+  /** Brings the shards that a row of batch k and its successors need to disk. */
+  async fetchAhead(batch: number, row = 0): Promise<void> {
+    const near = this.#order.shardsNear(this.#steps.at(batch).first + row);
     const fetch = async (shard: number) => {
       await this.#shards.ensure(this.#index.shards[shard]!);
       await this.#scores?.ensure(shard);
@@ -100,7 +125,7 @@ export class BatchMaker {
     parts: PartArrays,
     i: number,
     skip: (corrupt: CorruptMember) => void,
-  ): Promise<DecodedExample & { readonly text: string }> {
+  ): Promise<DecodedExample & Pick<Caption, 'text' | 'language'>> {
     const { seed, phase, data } = this.#plan;
     for (let attempt = 0; attempt < candidates; attempt++) {
       const ref = attempt === 0 ? this.#order.at(k) : this.#replacement(k, attempt);
@@ -110,19 +135,23 @@ export class BatchMaker {
         skip(known);
         continue;
       }
+      let isRead = false;
       try {
         const { pixels, meta } = await this.#example(shard, entry);
+        isRead = true;
         const caption = chooseCaption(meta, data, randomStream(seed, `caption/${phase}`, k));
         const crop = drawCrop(pixels, data.augment, randomStream(seed, `crop/${phase}`, k));
         images.fill(i, pixels, crop);
         const own = { tokenizer: this.#tokenizer, scores: this.#scores };
         await parts.fill(i, { k, ref, pixels, meta, crop, ...caption, ...own });
-        return { pixels, meta, metaBytes: entry.meta.size, text: caption.text };
+        return { pixels, meta, metaBytes: entry.meta.size, text: caption.text, language: caption.language };
       } catch (error) {
         if (!(error instanceof CorruptExample)) throw error;
         const corrupt = { shard: shard.key, name: entry.name, reason: error.message };
         this.#remember(`${shard.key}/${entry.name}`, corrupt);
         skip(corrupt);
+        // One that has no text in a language of the recipe is whole.
+        if (!isRead) this.#broken.add(ref, corrupt);
       }
     }
     const last = [...this.#corrupt.values()].at(-1);
@@ -152,9 +181,10 @@ export class BatchMaker {
     const key = `${shard.key}/${entry.image.offset}`;
     const known = this.#decoded.get(key);
     if (known) return known;
-    checkSizes(entry);
+    const { read: mapping } = this.#index;
+    checkSizes(entry, mapping);
     const read = async (from: 'read' | 'readRemote') => {
-      const meta = parseMeta(await this.#shards[from](shard, entry.meta), entry.name);
+      const meta = await readMeta(entry, mapping, (range) => this.#shards[from](shard, range));
       const pixels = await decodeInTurn(await this.#shards[from](shard, entry.image));
       return { meta, pixels, metaBytes: entry.meta.size };
     };
@@ -172,8 +202,20 @@ export class BatchMaker {
 }
 
 /** Reports show the beginning; a caption may have a megabyte. */
-function shortened({ key, text, source }: DescribedExample): DescribedExample {
-  return { key: key.slice(0, 512), text: text.slice(0, 1000), source };
+function shortened({ key, text, ...of }: DescribedExample): DescribedExample {
+  return { key: key.slice(0, 512), text: text.slice(0, 1000), ...of };
+}
+
+function drawnOf(described: readonly DescribedExample[]): Drawn {
+  const counts = (names: readonly (string | null | undefined)[]) => {
+    const found = new Map<string, number>();
+    for (const name of names) if (name != null) found.set(name, (found.get(name) ?? 0) + 1);
+    return Object.fromEntries(found);
+  };
+  return {
+    sources: counts(described.map(({ source }) => source)),
+    languages: counts(described.map(({ language }) => language)),
+  };
 }
 
 /** A tokenizer whose ids are rows of the compacted table; what the table lacks becomes unknown. */

@@ -1,8 +1,15 @@
+import { join } from 'node:path';
 import type { BatchPlan } from '../../recipe/batch-plan.ts';
+import { PhaseSteps } from '../../recipe/steps.ts';
+import { paths } from '../../runtime/paths.ts';
 import { openProducer } from '../../runtime/producer.ts';
 import type { ScoreIndex } from '../index/score-index.ts';
 import type { DataIndex } from '../index/types.ts';
-import type { Batch, BatchSource } from './types.ts';
+import { KeptBatches } from './kept-batches.ts';
+import { PieceStore } from './piece-store.ts';
+import { exampleBytes, heldBytes, pieceBytes, prefetchBytes, rowsOfPiece } from './row-bytes.ts';
+import { SpillFile } from './spill-file.ts';
+import type { BatchSource, Piece } from './types.ts';
 
 export interface BatchOptions {
   /** Local file that holds the DataIndex as JSON, or the index itself. */
@@ -13,8 +20,12 @@ export interface BatchOptions {
   readonly firstBatch: number;
   /** Batches that are left out, ascending: `firstBatch` counts the others. */
   readonly skip?: readonly number[];
-  /** Batches that are kept ready, 4. */
+  /** Batches that are kept ready, where their bytes allow it: 4. */
   readonly prefetch?: number;
+  /** Bytes of rows that are made together, 64 MiB. */
+  readonly bytes?: number;
+  /** Bytes of rows that are kept for a second use in memory, 1 GiB: those beyond it lie on the disk. */
+  readonly held?: number;
   /** Told when reading waits for something, such as a store that is away. */
   readonly note?: (text: string) => void;
   /** Environment in which the thread finds its store, `process.env`. */
@@ -28,6 +39,8 @@ export interface LoaderSettings {
   readonly scores: string | ScoreIndex | null;
   readonly firstBatch: number;
   readonly skip: readonly number[];
+  /** Of a piece. */
+  readonly bytes: number;
   readonly env: Record<string, string | undefined>;
 }
 
@@ -42,10 +55,22 @@ export function openBatches({
   firstBatch,
   skip = [],
   prefetch = 4,
+  bytes = pieceBytes,
+  held = heldBytes,
   note,
   env = process.env,
 }: BatchOptions): BatchSource {
-  const settings: LoaderSettings = { index, plan, scores, firstBatch, skip, env: { ...env } };
+  const settings: LoaderSettings = { index, plan, scores, firstBatch, skip, bytes, env: { ...env } };
   const module = new URL('./batch-loader.ts', import.meta.url).href;
-  return openProducer<LoaderSettings, Batch>({ module, settings, prefetch }, note);
+  const shapes = new PhaseSteps(plan)
+    .shapes()
+    .map(({ count, length }) => ({ count: plan.candidates ?? count, length }));
+  const pieces = Math.max(...shapes.map((shape) => Math.ceil(shape.count / rowsOfPiece(plan, shape, bytes))));
+  const slot = Math.max(bytes, ...shapes.map(({ length }) => exampleBytes(plan, length)));
+  const producer = openProducer<LoaderSettings, Piece>(
+    { module, settings, prefetch: prefetch * pieces, prefetchBytes },
+    note,
+  );
+  const file = new SpillFile(join(paths(env).scratch, 'rows'), slot);
+  return new KeptBatches(producer, new PieceStore(file, held));
 }

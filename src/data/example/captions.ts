@@ -1,3 +1,4 @@
+import { drawOf } from '../../recipe/reading.ts';
 import type { DataSettings } from '../../recipe/schema.ts';
 import type { RandomStream } from '../../runtime/random.ts';
 import { CorruptExample } from './corrupt-example.ts';
@@ -6,22 +7,30 @@ import type { ExampleMeta } from './types.ts';
 export interface Caption {
   readonly text: string;
   readonly language: string;
-  /** Whether it is the label alone. */
+  /** Whether it is the first caption alone. */
   readonly plain: boolean;
 }
 
 /**
- * The text that goes with an image this time: a language by weight among those that the example has, then the
- * label alone (`labelShare` of the time) or the label and its tags in random order. Throws `CorruptExample` when
- * the example has no caption in any language of the recipe.
+ * The text that goes with an image this time: a language by weight among those that the example has, then one of its
+ * texts or the first, as `read.draw` says; of our own JSON the label alone (`labelShare` of the time) or the label and
+ * its tags in random order. Throws `CorruptExample` when the example has no caption in any language of the recipe.
+ *
+ * @param random of the example and the epoch alone, so that any resume draws the same
  */
 export function chooseCaption(
   meta: ExampleMeta,
-  { captions: wanted, labelShare }: Pick<DataSettings, 'captions' | 'labelShare'>,
+  { captions: wanted, labelShare, read }: Pick<DataSettings, 'captions' | 'labelShare' | 'read'>,
   random: RandomStream,
 ): Caption {
   const language = chooseLanguage(meta, wanted, random);
-  const [label, ...tags] = meta.captions[language]!;
+  const texts = meta.captions[language]!;
+  const draw = drawOf(read);
+  if (draw !== 'joined') {
+    const drawn = draw === 'first' ? 0 : random.below(texts.length);
+    return { text: texts[drawn]!, language, plain: drawn === 0 };
+  }
+  const [label, ...tags] = texts;
   if (random.next() < labelShare || tags.length === 0) return { text: label!, language, plain: true };
   for (let i = tags.length - 1; i > 0; i--) {
     const j = random.below(i + 1);

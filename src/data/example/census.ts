@@ -1,9 +1,10 @@
 import pMap from 'p-map';
 import { randomStream } from '../../runtime/random.ts';
+import { spanOf } from '../index/members.ts';
 import { readRange, type ShardStore } from '../index/part-reader.ts';
 import { kindOf } from '../index/skipped-members.ts';
-import type { DataIndex, ExampleEntry, ShardIndex } from '../index/types.ts';
-import { CorruptExample, checkSizes, parseMeta } from './example.ts';
+import type { ByteRange, DataIndex, ExampleEntry, ShardIndex } from '../index/types.ts';
+import { CorruptExample, checkSizes, readMeta } from './example.ts';
 
 /** What the examples of a data set say of themselves, counted: all of them, or as many as are looked at, evenly spread. */
 export interface Census {
@@ -14,43 +15,51 @@ export interface Census {
   readonly languages: ReadonlyMap<string, number>;
   /** Examples that can't be used, by reason, and the first of each. */
   readonly unusable: ReadonlyMap<string, { readonly count: number; readonly first: string }>;
+  /** How many of those each shard has that has any, by its key. */
+  readonly broken: ReadonlyMap<string, number>;
 }
 
 /** Enough to meet what one in a thousand examples has; and as many requests, where they lie far apart. */
 const mostLooked = 10_000;
-/** JSON members that are nearer than this are read together, in pieces of this size at most. */
+/** Members that are nearer than this are read together, in pieces of this size at most. */
 const nearBytes = 64 * 1024;
 const mostBytes = 4 * 1024 * 1024;
 /** Reasons may name what they are about; more kinds than this are one. */
 const mostReasons = 50;
 
-/** Looks at the JSON members of an index, not at its images: some requests and little memory, however large it is. */
+/** Looks at what the examples of an index say, not at their images: some requests and little memory, however large it is. */
 export async function countCaptions(store: ShardStore, index: DataIndex, most = mostLooked): Promise<Census> {
   const every = Math.max(1, Math.ceil(index.examples / most));
   const languages = new Map<string, number>();
   const unusable = new Map<string, { count: number; first: string }>();
   /** Where something is wrong differs from one to the next: of each kind the first is told. */
   const kinds = new Map<string, string>();
+  const broken = new Map<string, number>();
   let looked = 0;
-  const refuse = (reason: string, first: string) => {
+  const refuse = (reason: string, shard: string, name: string) => {
+    broken.set(shard, (broken.get(shard) ?? 0) + 1);
     const kind = kindOf(reason);
     if (!kinds.has(kind) && kinds.size < mostReasons) kinds.set(kind, reason);
     const told = kinds.get(kind) ?? 'other reasons';
     const known = unusable.get(told);
-    unusable.set(told, { count: (known?.count ?? 0) + 1, first: known?.first ?? first });
+    unusable.set(told, { count: (known?.count ?? 0) + 1, first: known?.first ?? `${shard}, ${name}` });
   };
   await pMap(
     piecesOf(index, every),
     async ({ shard, entries, offset, size }) => {
-      const bytes = await readRange(store, shard, offset, size);
-      for (const { name, meta } of entries) {
+      // Between texts and class of one example may lie a picture of any size: then each is asked for by itself.
+      const bytes = size > mostBytes ? null : await readRange(store, shard, offset, size);
+      const bytesOf = async (range: ByteRange) =>
+        bytes?.subarray(range.offset - offset, range.offset - offset + range.size) ??
+        readRange(store, shard, range.offset, range.size);
+      for (const entry of entries) {
         looked++;
         try {
-          const { captions } = parseMeta(bytes.subarray(meta.offset - offset, meta.offset - offset + meta.size), name);
+          const { captions } = await readMeta(entry, index.read, bytesOf);
           for (const language of Object.keys(captions)) languages.set(language, (languages.get(language) ?? 0) + 1);
         } catch (error) {
           if (!(error instanceof CorruptExample)) throw error;
-          refuse(error.message, `${shard.key}, ${name}`);
+          refuse(error.message, shard.key, entry.name);
         }
       }
     },
@@ -58,9 +67,9 @@ export async function countCaptions(store: ShardStore, index: DataIndex, most = 
   );
   for (const { key, name, reason } of tooLarge(index, every)) {
     looked++;
-    refuse(reason, `${key}, ${name}`);
+    refuse(reason, key, name);
   }
-  return { looked, whole: every === 1, languages, unusable };
+  return { looked, whole: every === 1, languages, unusable, broken };
 }
 
 interface Piece {
@@ -73,15 +82,16 @@ interface Piece {
 /** The bytes that are read: members that lie close together are one request. */
 function* piecesOf(index: DataIndex, every: number): Generator<Piece> {
   for (const { shard, entries } of chosen(index, every)) {
-    const sorted = entries.filter((entry) => sizeProblem(entry) === null);
-    sorted.sort((a, b) => a.meta.offset - b.meta.offset);
+    const sorted = entries
+      .filter((entry) => sizeProblem(entry, index) === null)
+      .map((entry) => ({ entry, ...spanOf([entry.meta, entry.class]) }))
+      .sort((a, b) => a.offset - b.offset);
     let piece: Piece | null = null;
-    for (const entry of sorted) {
-      const { offset, size } = entry.meta;
+    for (const { entry, offset, size } of sorted) {
       const near = piece !== null && offset - (piece.offset + piece.size) <= nearBytes;
       if (piece && near && offset + size - piece.offset <= mostBytes) {
         piece.entries.push(entry);
-        piece.size = offset + size - piece.offset;
+        piece.size = Math.max(piece.size, offset + size - piece.offset);
         continue;
       }
       if (piece) yield piece;
@@ -94,7 +104,7 @@ function* piecesOf(index: DataIndex, every: number): Generator<Piece> {
 function* tooLarge(index: DataIndex, every: number): Generator<{ key: string; name: string; reason: string }> {
   for (const { shard, entries } of chosen(index, every))
     for (const entry of entries) {
-      const reason = sizeProblem(entry);
+      const reason = sizeProblem(entry, index);
       if (reason !== null) yield { key: shard.key, name: entry.name, reason };
     }
 }
@@ -115,9 +125,9 @@ function* chosen(index: DataIndex, every: number): Generator<{ shard: ShardIndex
   }
 }
 
-function sizeProblem(entry: ExampleEntry): string | null {
+function sizeProblem(entry: ExampleEntry, { read }: DataIndex): string | null {
   try {
-    checkSizes(entry);
+    checkSizes(entry, read);
     return null;
   } catch (error) {
     if (error instanceof CorruptExample) return error.message;

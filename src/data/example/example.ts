@@ -1,8 +1,11 @@
 import { readJsonText } from '../../runtime/json-text.ts';
+import { memberName, metaExtension } from '../index/members.ts';
 import { printable } from '../index/printable.ts';
-import type { ExampleEntry } from '../index/types.ts';
+import type { ByteRange, ExampleEntry, Mapping } from '../index/types.ts';
 import { CorruptExample } from './corrupt-example.ts';
+import { parseMapped } from './mapped.ts';
 import { parseRegions } from './regions.ts';
+import { isRecord, textOf, textsOf } from './text-of.ts';
 import type { ExampleMeta } from './types.ts';
 
 export { CorruptExample };
@@ -12,11 +15,33 @@ export const largestMeta = 1024 * 1024;
 const largestImageFile = 256 * 1024 * 1024;
 
 /** Members are read whole: throws `CorruptExample` for ones that no memory should be spent on. */
-export function checkSizes({ image, meta }: ExampleEntry): void {
-  if (meta.size > largestMeta)
-    throw new CorruptExample(`the JSON member is too large: ${meta.size} bytes, at most ${largestMeta}`);
+export function checkSizes({ image, meta, class: of }: ExampleEntry, read?: Mapping): void {
+  const parts = [
+    [meta, metaExtension(read)],
+    [of, read?.class],
+  ] as const;
+  for (const [part, extension] of parts)
+    if (part && part.size > largestMeta)
+      throw new CorruptExample(
+        `the ${memberName(extension!)} member is too large: ${part.size} bytes, at most ${largestMeta}`,
+      );
   if (image.size > largestImageFile)
     throw new CorruptExample(`the image member is too large: ${image.size} bytes, at most ${largestImageFile}`);
+}
+
+/** What the members of an example say beside its picture, by the mapping of its index. Throws `CorruptExample`. */
+export async function readMeta(
+  entry: ExampleEntry,
+  read: Mapping | undefined,
+  bytesOf: (range: ByteRange) => Promise<Buffer>,
+): Promise<ExampleMeta> {
+  const meta = await bytesOf(entry.meta);
+  return metaOf(entry.name, read, meta, entry.class && (await bytesOf(entry.class)));
+}
+
+/** As `readMeta`, of bytes that are there. `of`: those of the member with the class, where it is not `meta`. */
+export function metaOf(name: string, read: Mapping | undefined, meta: Buffer, of?: Buffer): ExampleMeta {
+  return read ? parseMapped(read, name, meta, of) : parseMeta(meta, name);
 }
 
 /**
@@ -33,10 +58,7 @@ export function parseMeta(bytes: Buffer, name: string): ExampleMeta {
   for (const [language, texts] of Object.entries(value.captions)) {
     const field = `captions.${printable(language).slice(0, 20)}`;
     if (!Array.isArray(texts)) throw new CorruptExample(`${field} is not a list of texts`);
-    const kept = texts.flatMap((text, i) => {
-      const taken = textOf(text, () => `${field}.${i}`);
-      return taken === undefined || taken.trim() === '' ? [] : [taken];
-    });
+    const kept = textsOf(texts, field);
     if (kept.length > 0) captions.push([language, kept]);
   }
   const own = (key: string) => textOf(value[key], () => key);
@@ -55,20 +77,4 @@ export function parseMeta(bytes: Buffer, name: string): ExampleMeta {
     ...(style === undefined ? {} : { style }),
     ...(hexcode === undefined ? {} : { hexcode }),
   };
-}
-
-/** A text; a number as its digits; undefined for what is not there. Throws `CorruptExample`, naming the field. */
-function textOf(value: unknown, field: () => string): string | undefined {
-  if (value === undefined || value === null) return undefined;
-  if (typeof value === 'string') return value;
-  // Beyond that JSON has lost digits, so that different labels would be one.
-  if (typeof value === 'number' && Math.abs(value) <= Number.MAX_SAFE_INTEGER) return String(value);
-  const got = Array.isArray(value) ? 'a list' : typeof value === 'object' ? 'an object' : String(value);
-  throw new CorruptExample(
-    `${field()} is not a text: ${got}${typeof value === 'number' ? ', write it in quotes' : ''}`,
-  );
-}
-
-function isRecord(value: unknown): value is Record<string, unknown> {
-  return typeof value === 'object' && value !== null && !Array.isArray(value);
 }

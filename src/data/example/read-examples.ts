@@ -1,10 +1,11 @@
 import { turns } from '../../runtime/turns.ts';
-import { PartReader, type ShardStore } from '../index/part-reader.ts';
-import type { CorruptMember, DataIndex } from '../index/types.ts';
+import { spanOf } from '../index/members.ts';
+import { PartReader, partBytes, type ShardStore } from '../index/part-reader.ts';
+import type { ByteRange, CorruptMember, DataIndex, ExampleEntry } from '../index/types.ts';
 import { captionTaskWords } from './caption-texts.ts';
 import { CorruptExample } from './corrupt-example.ts';
 import { decodeImage } from './decode.ts';
-import { checkSizes, largestMeta, parseMeta } from './example.ts';
+import { checkSizes, largestMeta, readMeta } from './example.ts';
 import type { Pixels } from './pixels.ts';
 import { eosId, padId, type TextTokenizer, unknownId } from './tokenizer.ts';
 import type { ExampleMeta } from './types.ts';
@@ -32,9 +33,13 @@ export async function* readExamples(
     for (const entry of shard.examples) {
       if (count >= max) return;
       try {
-        checkSizes(entry);
-        const meta = parseMeta(await reader.read(entry.meta.offset, entry.meta.size), entry.name);
-        const image = await decodeImage(await reader.read(entry.image.offset, entry.image.size));
+        checkSizes(entry, index.read);
+        const bytesOf = ({ offset, size }: ByteRange) => reader.read(offset, size);
+        // The picture lies before its texts, or behind them: either way it is asked for once.
+        const span = spanOf([entry.image, entry.meta, entry.class]);
+        if (span.size <= partBytes) await bytesOf(span);
+        const meta = await readMeta(entry, index.read, bytesOf);
+        const image = await decodeImage(await bytesOf(entry.image));
         yield { image, meta };
         count++;
       } catch (error) {
@@ -78,9 +83,9 @@ export async function collectTokenIds(
   for (const shard of index.shards) {
     const reader = new PartReader(store, shard);
     const texts = new Set<string>();
-    for (const { name, meta } of shard.examples) {
-      if (meta.size > largestMeta) continue;
-      const { captions, regions = [] } = metaOf(await reader.read(meta.offset, meta.size), name);
+    for (const entry of shard.examples) {
+      if (Math.max(entry.meta.size, entry.class?.size ?? 0) > largestMeta) continue;
+      const { captions, regions = [] } = await metaUnlessCorrupt(reader, entry, index);
       if (captioning) for (const { caption } of regions) texts.add(`: ${caption} :`);
       for (const [language, [label, ...tags]] of Object.entries(captions)) {
         if (!any && !languages.includes(language)) continue;
@@ -88,6 +93,9 @@ export async function collectTokenIds(
         if (label !== undefined) texts.add(label).add(`${label},`);
         if (label !== undefined && captioning) texts.add(`Cap: ${label}`).add(`Cap: ${label},`);
         for (const tag of tags) texts.add(`, ${tag}`).add(`, ${tag},`);
+        // Of shards of others each text may be drawn by itself.
+        if (index.read) for (const tag of tags) texts.add(tag);
+        if (index.read && captioning) for (const tag of tags) texts.add(`Cap: ${tag}`);
       }
       await turn();
       if (texts.size < textsAtOnce) continue;
@@ -99,9 +107,13 @@ export async function collectTokenIds(
   return [...ids].sort((a, b) => a - b);
 }
 
-function metaOf(meta: Buffer, name: string): Pick<ExampleMeta, 'captions' | 'regions'> {
+async function metaUnlessCorrupt(
+  reader: PartReader,
+  entry: ExampleEntry,
+  { read }: DataIndex,
+): Promise<Pick<ExampleMeta, 'captions' | 'regions'>> {
   try {
-    return parseMeta(meta, name);
+    return await readMeta(entry, read, ({ offset, size }) => reader.read(offset, size));
   } catch (error) {
     // Training skips it too, and reports it.
     if (error instanceof CorruptExample) return { captions: {} };

@@ -1,5 +1,6 @@
 import { speaks } from '../../recipe/objectives.ts';
 import { placesOf } from '../../recipe/places.ts';
+import { type ForeignRead, foreign } from '../../recipe/reading.ts';
 import type { Phase, Recipe } from '../../recipe/schema.ts';
 import { type DataFacts, dataOf, modelOf } from '../../recipe/settings.ts';
 import type { ObjectStore } from '../../storage/object-store.ts';
@@ -19,7 +20,11 @@ export interface RecipeData {
 /** The places that a phase trains on, or the recipe. */
 export const trainOf = (recipe: Recipe, phase?: Phase) => phase?.data?.train ?? recipe.data.train;
 
-const keyOf = (train: Recipe['data']['train']) => JSON.stringify(placesOf(train));
+/** How that is read; undefined: as the JSON of this project. */
+export const readOf = (recipe: Recipe, phase?: Phase) => foreign(phase?.data?.read ?? recipe.data.read);
+
+const keyOf = (recipe: Recipe, phase?: Phase) =>
+  JSON.stringify([placesOf(trainOf(recipe, phase)), readOf(recipe, phase)]);
 
 /**
  * Indexes every place that a recipe trains on, each once.
@@ -27,17 +32,23 @@ const keyOf = (train: Recipe['data']['train']) => JSON.stringify(placesOf(train)
  */
 export async function indexRecipe(
   recipe: Recipe,
-  index: (train: Recipe['data']['train'], phase: Phase | undefined) => Promise<DataIndex | null>,
+  index: (
+    train: Recipe['data']['train'],
+    read: ForeignRead | undefined,
+    phase: Phase | undefined,
+  ) => Promise<DataIndex | null>,
 ): Promise<RecipeData | null> {
   const indexes = new Map<string, DataIndex | null>();
   for (const phase of [undefined, ...recipe.phases]) {
-    const train = trainOf(recipe, phase);
-    if (!indexes.has(keyOf(train))) indexes.set(keyOf(train), await index(train, phase));
+    const key = keyOf(recipe, phase);
+    if (!indexes.has(key)) indexes.set(key, await index(trainOf(recipe, phase), readOf(recipe, phase), phase));
   }
   if ([...indexes.values()].includes(null)) return null;
-  const of = (phase?: Phase) => indexes.get(keyOf(trainOf(recipe, phase)))!;
+  const of = (phase?: Phase) => indexes.get(keyOf(recipe, phase))!;
   const phaseExamples = recipe.phases.flatMap((phase) =>
-    phase.data?.train === undefined ? [] : [[phase.name, of(phase).examples] as const],
+    phase.data?.train === undefined && phase.data?.read === undefined
+      ? []
+      : [[phase.name, of(phase).examples] as const],
   );
   const main = of();
   return { main, of, epochs: { examples: main.examples, phaseExamples: Object.fromEntries(phaseExamples) } };

@@ -1,54 +1,78 @@
 import { createHash } from 'node:crypto';
 import pMap from 'p-map';
 import { RunnerError } from '../../runtime/errors.ts';
-import { foreignKind, kindBytes } from '../../runtime/file-kind.ts';
-import { turns } from '../../runtime/turns.ts';
 import type { ObjectInfo, ObjectStore } from '../../storage/object-store.ts';
-import { ForwardReader } from './forward-reader.ts';
-import { printable, unprintable } from './printable.ts';
-import { tarMembers } from './tar.ts';
-import type { ByteRange, CorruptMember, DataIndex, ShardIndex } from './types.ts';
+import { readClassnames } from './classnames.ts';
+import { joinMembers, KindsSeen, memberName, metaExtension } from './members.ts';
+import { printable } from './printable.ts';
+import { readShard } from './read-shard.ts';
+import type { DataIndex, Mapping, ShardIndex } from './types.ts';
 
-const imageExtensions: ReadonlySet<string> = new Set(['png', 'jpg', 'jpeg', 'webp', 'gif', 'avif', 'tif', 'tiff']);
-const longestName = 512;
+/** A mapping as a recipe has it: the names of classes lie in a file of the bucket. */
+export interface MappingSettings extends Pick<Mapping, 'captions' | 'language'> {
+  readonly field?: string | undefined;
+  readonly class?: Mapping['class'] | undefined;
+  /** Key of that file. */
+  readonly classnames?: string | undefined;
+}
 
 /**
  * Finds every example below one prefix or several (WebDataset shards, `*.tar`). Read errors are thrown, for the caller to try
  * again; faults of the data are listed in `corrupt`, and what is whole is used.
+ *
+ * @param mapping how shards that others wrote are read; absent: the JSON of this project
  */
-export async function indexData(store: ObjectStore, place: string | readonly string[]): Promise<DataIndex> {
+export async function indexData(
+  store: ObjectStore,
+  place: string | readonly string[],
+  mapping?: MappingSettings,
+): Promise<DataIndex> {
   const prefixes = typeof place === 'string' ? [place] : place;
+  const names = mapping?.classnames === undefined ? null : await readClassnames(store, mapping.classnames);
+  const read = mapping && mappingOf(mapping, names?.classnames);
   const found = (await pMap(prefixes, (prefix) => shardsBelow(store, prefix), { concurrency: 4 })).flat();
   found.sort((a, b) => (a.key < b.key ? -1 : 1));
   const prefix = prefixes.join(', ');
-  const indexed = await pMap(found, (info) => indexShard(store, info), { concurrency: 4 });
+  const seen = new KindsSeen();
+  const indexed = await pMap(found, (info) => indexShard(store, info, read, seen), { concurrency: 4 });
   const shards = indexed.map(({ shard }) => shard);
   const corrupt = indexed.flatMap(({ corrupt }) => corrupt);
   const examples = shards.reduce((sum, { examples }) => sum + examples.length, 0);
   if (examples === 0) {
     const first = corrupt[0];
+    const named = `an example is an image and a ${memberName(metaExtension(read))} member of one name`;
     throw new RunnerError(
       'DataContract',
-      `data: no example in the ${shards.length} shards below ${prefix}/: an example is an image and a JSON member of one name` +
-        (first ? ` (${first.shard}, ${first.name}: ${first.reason})` : ''),
+      `data: no example in the ${shards.length} shards below ${prefix}/: ${named}` +
+        (first ? ` (${first.shard}, ${first.name}: ${first.reason})` : '') +
+        (seen.words === null ? '' : `; they have ${seen.words}; ${howToLook(prefixes[0]!)}`),
     );
   }
-  return { prefix, fingerprint: fingerprintOf(found), examples, shards, corrupt };
+  const fingerprint = fingerprintOf(names ? [...found, names.file] : found);
+  return { prefix, fingerprint, examples, shards, corrupt, ...(read && { read }) };
 }
 
-async function shardsBelow(store: ObjectStore, prefix: string): Promise<ObjectInfo[]> {
+/** What a person does about data that are not read as they are. */
+export const howToLook = (prefix: string) => `npm run siglip2 -- data look ${prefix} says how they can be read`;
+
+/** Shards below a prefix, by their keys. DataContract, with what lies there, where there is none. */
+export async function shardsBelow(store: ObjectStore, prefix: string): Promise<ObjectInfo[]> {
   const found: ObjectInfo[] = [];
   let packed: string | null = null;
+  const seen = new KindsSeen();
   for await (const info of store.list(`${prefix.replace(/\/+$/, '')}/`)) {
     if (info.key.endsWith('.tar')) found.push(info);
     else if (/\.(tar\.\w+|tgz)$/.test(info.key)) packed ??= info.key;
+    seen.add(info.key);
   }
   if (found.length > 0) return found;
   const hint = prefix.endsWith('.tar')
     ? 'name the folder that it lies in'
-    : packed === null
-      ? `look with aws s3 ls s3://${store.bucket}/${prefix}/`
-      : `${printable(packed)} is compressed: unpack it`;
+    : packed !== null
+      ? `${printable(packed)} is compressed: unpack it`
+      : seen.words === null
+        ? `look with aws s3 ls s3://${store.bucket}/${prefix}/`
+        : `what lies there is ${seen.words}; needed: WebDataset shards, tar files of pictures and their texts, as img2dataset writes them with --output_format webdataset`;
   throw new RunnerError('DataContract', `data: no .tar shards below ${prefix}/ in bucket ${store.bucket}; ${hint}`);
 }
 
@@ -58,62 +82,25 @@ export function fingerprintOf(shards: readonly { key: string; bytes: number; eta
   return createHash('sha256').update(lines.join('\n')).digest('hex');
 }
 
-async function indexShard(store: ObjectStore, { key, bytes, etag }: ObjectInfo) {
-  const reader = new ForwardReader(store, { key, bytes, etag });
-  const corrupt: CorruptMember[] = [];
-  const refuse = (name: string, reason: string) => corrupt.push({ shard: key, name: printable(name), reason });
-  const start = await reader.read(0, Math.min(bytes, kindBytes));
-  const parts = new Map<string, { image?: ByteRange; meta?: ByteRange; fault?: string }>();
-  const turn = turns();
-  for await (const member of tarMembers((offset, size) => reader.read(offset, size), bytes)) {
-    await turn();
-    const kind = member.name === 'byte 0' ? foreignKind(start) : null;
-    if (kind !== null) {
-      refuse('byte 0', `the shard is no tar file: ${kind}`);
-      return { shard: { key, bytes, etag, examples: [] } satisfies ShardIndex, corrupt };
-    }
-    const { name, extension } = splitName(member.name);
-    const part = extension === 'json' ? 'meta' : imageExtensions.has(extension) ? 'image' : null;
-    if (part === null) {
-      if ('fault' in member) refuse(member.name, member.fault);
-      continue;
-    }
-    // Both members of an example have their faults in one place: it is counted once.
-    const known = name.length > 2 * longestName ? printable(name) : name;
-    const own = parts.get(known) ?? {};
-    parts.set(known, own);
-    const fault = 'fault' in member ? member.fault : unsafe(member.name, name);
-    if (fault !== null) own.fault ??= fault;
-    else if (own[part]) own.fault ??= `more than one ${part === 'meta' ? 'JSON' : 'image'} member`;
-    else if ('size' in member && member.size === 0) own.fault ??= `empty ${extension} member`;
-    if (fault === null && 'offset' in member) own[part] ??= { offset: member.offset, size: member.size };
-  }
-  const examples: ShardIndex['examples'][number][] = [];
-  for (const [name, { image, meta, fault }] of parts) {
-    if (fault) refuse(name, fault);
-    else if (!image || !meta) refuse(name, image ? 'no JSON member' : 'no image member');
-    else examples.push({ name, image, meta });
-  }
-  return { shard: { key, bytes, etag, sha256: await reader.sha256(), examples } satisfies ShardIndex, corrupt };
+async function indexShard(store: ObjectStore, info: ObjectInfo, read: Mapping | undefined, seen: KindsSeen) {
+  const { key, bytes, etag } = info;
+  const { members, sha256 } = await readShard(store, { key, bytes, etag });
+  for (const member of members) if ('offset' in member) seen.add(member.name);
+  const { examples, corrupt } = await joinMembers(key, members, read);
+  const shard: ShardIndex = { key, bytes, etag, ...(sha256 !== undefined && { sha256 }), examples };
+  return { shard, corrupt };
 }
 
-/** WebDataset's rule: folder and base name up to the first dot, and the rest. */
-function splitName(path: string): { name: string; extension: string } {
-  const base = path.lastIndexOf('/') + 1;
-  const dot = path.indexOf('.', base);
-  const end = dot === -1 ? path.length : dot;
-  return { name: path.slice(0, end).replace(/^(\.\/)+/, ''), extension: path.slice(end + 1).toLowerCase() };
-}
-
-/** Names are never used as paths here; but who reads reports and exports may, so odd ones are left out. */
-function unsafe(path: string, name: string): string | null {
-  const characters = path.length > longestName ? [...path].length : path.length;
-  if (characters > longestName) return `name of ${characters} characters, at most ${longestName}`;
-  if (name.length === 0) return 'name is empty';
-  if (/^[/\\]|^[A-Za-z]:[/\\]/.test(path)) return 'name is an absolute path';
-  if (path.includes('\\')) return 'name has a backslash';
-  if (path.split('/').includes('..')) return 'name leads out of its folder';
-  if (path.replace(unprintable, '') !== path)
-    return 'name has control characters, or marks that turn the direction of text';
-  return null;
+/** What of the settings says how members are read: how texts are drawn is no part of an index. */
+export function mappingOf(
+  { captions, field, language, class: of }: MappingSettings,
+  classnames?: readonly string[],
+): Mapping {
+  return {
+    captions,
+    language,
+    ...(field !== undefined && { field }),
+    ...(of && { class: of }),
+    ...(classnames && { classnames }),
+  };
 }

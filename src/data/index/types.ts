@@ -4,11 +4,28 @@ export interface ByteRange {
   readonly size: number;
 }
 
-/** One example of a shard: an image member and a JSON member that share a name up to the first dot. */
+/** One example of a shard: members that share a name up to the first dot. */
 export interface ExampleEntry {
   readonly name: string;
   readonly image: ByteRange;
+  /** What says what is to be seen: the JSON member, or that which a mapping names. */
   readonly meta: ByteRange;
+  /** The member with the class, where a mapping names one beside `meta`. */
+  readonly class?: ByteRange;
+}
+
+/** How the members of shards that others wrote are read. */
+export interface Mapping {
+  /** The member with the texts: one in a .txt, one a line of it, a field of a .json, or the name of the class. */
+  readonly captions: 'txt' | 'lines' | 'json' | 'class';
+  /** Of json; absent: the first that is there of caption, captions and text. */
+  readonly field?: string;
+  /** Of texts that are not told by language. */
+  readonly language: string;
+  /** The member with the class. */
+  readonly class?: 'cls' | 'txt';
+  /** Names of the classes from 0 on. They grow with the classes, not with the examples. */
+  readonly classnames?: readonly string[];
 }
 
 export interface ShardIndex {
@@ -43,4 +60,6 @@ export interface DataIndex {
   readonly examples: number;
   readonly shards: readonly ShardIndex[];
   readonly corrupt: readonly CorruptMember[];
+  /** Absent: the JSON of this project. */
+  readonly read?: Mapping;
 }

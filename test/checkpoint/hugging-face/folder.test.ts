@@ -113,6 +113,9 @@ describe('the model card', () => {
     expect(content).toContain('| x  y | 0 | - | - | - | 1596 |');
     expect(content).toContain('| en | 9.0 % / 20.0 % / 30.0 % | 9.0 % / 20.0 % / 30.0 % |');
     expect(content).toContain(facts.checkpointUri);
+    expect(content).not.toContain('Matrix products');
+    const bf16 = modelCard(giant, { ...facts, precision: 'bf16' }).content;
+    expect(bf16).toContain('code 0.1.0\n- Matrix products in bfloat16, weights in float32\n- Data:');
     expect(content).toContain('### Notices\n\nBy A, MIT.');
   });
 

@@ -45,11 +45,18 @@ const squares: BatchPlan = {
 };
 const anyShape: BatchPlan = { ...squares, naflex: { lengths: [9, 16], halveFrom: 64, patch: 4 } };
 
-/** What batches of a data set are found to be, many of them. */
-async function found(prefix: string, plan: BatchPlan, count: number) {
+/** What batches of a data set are found to be, many of them; `bytes`: where they are made in pieces. */
+async function found(prefix: string, plan: BatchPlan, count: number, bytes?: number) {
   const maker = new BatchMaker(await indexData(store, prefix), plan, new ShardCache(store, join(scratch, 'shards')));
   const all: unknown[] = [];
-  for (let k = 0; k < count; k++) all.push((await maker.make(k)).alike);
+  for (let k = 0; k < count; k++) {
+    if (bytes === undefined) all.push((await maker.make(k)).alike);
+    else {
+      let last: unknown;
+      for await (const { alike } of maker.pieces(k, bytes)) last = alike;
+      all.push(last);
+    }
+  }
   return all;
 }
 
@@ -74,8 +81,11 @@ describe('batches of real pictures', () => {
     };
     const both = { pictures: true, texts: true };
     expect(await all(true, true)).toEqual(Array(7).fill(both));
+    const ofOneText = `data/${kind}/false-true-false-true`;
     expect(await all(true, false)).toEqual(Array(7).fill({ pictures: true, texts: false }));
     expect(await all(false, true)).toEqual(Array(7).fill({ pictures: false, texts: true }));
+    // Pieces of a few rows tell the same, once the last of them is made.
+    expect(await found(ofOneText, plan, 3, 5000)).toEqual(Array(3).fill({ pictures: false, texts: true }));
     // One example that is another is enough, in the one batch of an epoch that has it.
     const one = (await all(true, true, { picture: false, caption: false })).filter((alike) => alike === undefined);
     expect(one).toHaveLength(1);

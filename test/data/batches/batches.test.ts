@@ -21,6 +21,7 @@ import { resizeBilinear } from '../../../src/data/views/resize.ts';
 import type { BatchPlan } from '../../../src/recipe/batch-plan.ts';
 import type { S3ObjectStore } from '../../../src/storage/s3.ts';
 import { startServer, type TestServer } from '../../storage/versitygw.ts';
+import { whole } from './whole.ts';
 
 // 120 concepts in five styles, in two shards of a real S3 server.
 let server: TestServer;
@@ -65,7 +66,7 @@ async function take(count: number, options: Partial<Parameters<typeof openBatche
   const source = openBatches({ index, plan, firstBatch: 0, env, ...options });
   try {
     const batches: Batch[] = [];
-    for (let i = 0; i < count; i++) batches.push(await source.next());
+    for (let i = 0; i < count; i++) batches.push(await whole(await source.next()));
     return batches;
   } finally {
     await source.close();
@@ -91,6 +92,22 @@ test('opening at batch k gives the bytes that reading from the start gives, acro
   const late = await take(5, { index: indexFile, firstBatch: 7, prefetch: 1 });
   expect(late.map(digest)).toEqual(all.slice(7).map(digest));
   expect(new Set(all.map(digest)).size).toBe(12);
+});
+
+test('batches in pieces that lie on the disk have the bytes of whole ones, with every part that a step may ask for', async () => {
+  const parts = { globalView: {}, localViews: { views: 2, resolution: 16 }, maskedPatches: { patches: 4, count: 2 } };
+  const asked: BatchPlan = { ...plan, parts };
+  const kept = await take(2, { plan: asked, bytes: 100_000, held: 300_000 });
+  const made = maker(index, asked);
+  for (const [k, batch] of kept.entries()) {
+    const expected = await made.make(k);
+    expect(digest(batch)).toBe(digest(expected));
+    expect(Object.keys(batch.parts)).toEqual(Object.keys(expected.parts));
+    for (const [name, all] of Object.entries(expected.parts)) expect(batch.parts[name]).toEqual(all);
+  }
+  const sizes: number[] = [];
+  for await (const { count } of made.pieces(0, 100_000)) sizes.push(count);
+  expect(sizes).toEqual([12, 12, 12, 12, 12, 4]);
 });
 
 test('a batch holds the images and texts of its examples, in order', async () => {
@@ -139,14 +156,14 @@ test('examples that can not be used are replaced and named, and move no other', 
   expect(damaged.corrupt).toEqual([]);
   expect(damaged.fingerprint).not.toBe(index.fingerprint);
 
-  const whole = maker(index, plan);
+  const undamaged = maker(index, plan);
   const found = new Set<string>();
   let replaced = 0;
   const reader = maker(damaged, plan);
   const batches: Batch[] = [];
   for (let k = 0; k < 10; k++) batches.push(await reader.make(k));
   for (const [k, batch] of batches.entries()) {
-    const { images } = await whole.make(k);
+    const { images } = await undamaged.make(k);
     for (let i = 0; i < 64; i++) {
       const { name } = entryOf(index, exampleAt(index, plan.seed, plan.phase, k * 64 + i)).entry;
       const same = Buffer.from(images.subarray(i * 3072, (i + 1) * 3072)).equals(
@@ -159,6 +176,10 @@ test('examples that can not be used are replaced and named, and move no other', 
   }
   expect([...found].sort()).toEqual([...names].sort());
   expect(replaced).toBeGreaterThanOrEqual(4);
+  // In pieces as well.
+  const skipped: unknown[] = [];
+  for await (const piece of maker(damaged, plan).pieces(9, 40_000)) skipped.push(...piece.skipped);
+  expect(skipped).toEqual(batches[9]!.skipped);
   // A process that starts late meets the same faults.
   expect(digest(await maker(damaged, plan).make(9))).toBe(digest(batches[9]!));
   const reported: string[] = [];
@@ -230,7 +251,7 @@ test('an outage of the store is waited through, told, and changes no byte', asyn
   const notes: string[] = [];
   await server.kill();
   const source = openBatches({ index, plan, firstBatch: 0, env: cold, note: (text) => notes.push(text) });
-  const first = source.next();
+  const first = source.next().then(whole);
   await expect.poll(() => notes.length, { timeout: 30_000 }).toBeGreaterThan(0);
   expect(notes[0]).toMatch(/^data: waiting for the store, attempt 1 failed: /);
   await server.restart();

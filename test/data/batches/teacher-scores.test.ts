@@ -15,6 +15,7 @@ import type { ScoreJob } from '../../../src/scoring/job.ts';
 import { readScoreHeader } from '../../../src/scoring/score-header.ts';
 import { Scoring } from '../../../src/scoring/scoring.ts';
 import { embedOneByOne, languages, type TaughtData, taughtData } from '../../scoring/teacher.ts';
+import { whole } from './whole.ts';
 
 let data: TaughtData;
 let expected: Awaited<ReturnType<typeof embedOneByOne>>;
@@ -145,7 +146,7 @@ test('the loader gives the same, from local files, and late', async () => {
   await writeFile(index, JSON.stringify(data.index));
   await writeFile(own, JSON.stringify(scores.f32));
   const source = openBatches({ index, plan: plan(), scores: own, firstBatch: 5, env: data.env });
-  const batch = await source.next();
+  const batch = await whole(await source.next());
   await source.close();
   const wanted = await maker(scores.f32).make(5);
   for (const name of ['teacherImages', 'teacherTexts']) expect(batch.parts[name]).toEqual(wanted.parts[name]);

@@ -1,0 +1,85 @@
+import {
+  aheadBytes,
+  exampleBytes,
+  heldBytes,
+  largestArrayBytes,
+  pieceBytes,
+  prefetchBytes,
+  rowBytes,
+} from '../data/batches/row-bytes.ts';
+import { embeddingWidth } from '../model/sizes.ts';
+import type { PhaseSettings } from '../recipe/phase-settings.ts';
+import { PhaseSteps } from '../recipe/steps.ts';
+
+/** Batches that the loader makes ahead, where their bytes allow it. */
+export const prefetchedBatches = 3;
+
+/** What the batches of a phase take of the machine beside the device, at most. */
+export interface HostBytes {
+  /** In memory of the trainer process. */
+  readonly memory: number;
+  /** On the disk, below SIGLIP2_SCRATCH, of which the page cache holds what there is room for. */
+  readonly disk: number;
+  /** The largest array that a step is fed, or that is made of a whole batch. */
+  readonly largestArray: number;
+}
+
+/** Decoded pictures that are kept, those that are being decoded, the tokenizer and the thread itself: measured. */
+const loaderBytes = 600e6;
+/** What a report is to know of a candidate. */
+const describedBytes = 300;
+
+/** Whether the arrays of a batch are needed a second time: for the gradient of a whole-batch loss, or once chosen. */
+export function heldForTwo({ accumulate, objectives, curation }: PhaseSettings): boolean {
+  return curation !== undefined || (accumulate > 1 && objectives.sigmoid !== undefined);
+}
+
+/**
+ * Counts what the batches of a phase take on the host: pieces that are made and made ready, those that are kept for the
+ * second pass, one micro-batch put together, and the embeddings of the whole batch.
+ */
+export function hostBytes(settings: PhaseSettings): HostBytes {
+  const { batches, accumulate, curation, objectives } = settings;
+  const { batch, candidates = 0 } = batches;
+  let [memory, disk, largestArray] = [0, 0, 0];
+  for (const { count, length } of new PhaseSteps(batches).shapes()) {
+    const row = exampleBytes(batches, length);
+    const micro = count / accumulate;
+    // What is chosen is kept beside the super-batch that it is chosen from.
+    const whole = (curation ? candidates + batch : count) * row;
+    const piece = Math.min(pieceBytes, (candidates || count) * row);
+    const ready = Math.min(prefetchBytes, prefetchedBatches * (candidates || count) * row);
+    const kept = heldForTwo(settings) ? Math.min(heldBytes, whole) : piece;
+    // A batch of one piece is fed as it lies; else one micro-batch is put together while the one before is let go.
+    const fed = whole <= pieceBytes ? 0 : 2 * micro * row;
+    memory = Math.max(memory, 2 * piece + ready + kept + fed);
+    // While the second pass goes on, the next batch is laid beside it.
+    if (heldForTwo(settings)) disk = Math.max(disk, whole + Math.min(whole, aheadBytes) - heldBytes);
+    largestArray = Math.max(largestArray, micro * Math.max(...Object.values(rowBytes(batches, length))));
+  }
+  const side = 4 * embeddingWidth(settings.model);
+  const teacher = curation?.teacher ? 4 * embeddingWidth(curation.teacher.model) : curation ? side : 0;
+  // Of pictures and texts, and the gradient of each.
+  const contrast = accumulate > 1 && objectives.sigmoid ? 4 * batch * side : 0;
+  const choice = 2 * candidates * (side + teacher) + candidates * describedBytes;
+  return {
+    memory: loaderBytes + memory + contrast + choice,
+    disk: Math.max(0, disk),
+    largestArray: Math.max(largestArray, (candidates || batch) * Math.max(side, teacher)),
+  };
+}
+
+/** Why a phase would need an array that is too large, and what would help; null where it does not. */
+export function arrayProblem(settings: PhaseSettings): string | null {
+  const { phase, accumulate, batches } = settings;
+  const { largestArray } = hostBytes(settings);
+  if (largestArray <= largestArrayBytes) return null;
+  const least = Math.min(...new PhaseSteps(batches).shapes().map(({ count }) => count));
+  const fits = (parts: number) => hostBytes({ ...settings, accumulate: parts }).largestArray <= largestArrayBytes;
+  const divisors = Array.from({ length: least }, (_, i) => i + 1).filter((n) => least % n === 0 && n > accumulate);
+  const enough = divisors.find(fits);
+  const helps = enough === undefined ? 'only a smaller batch would do' : `"accumulate": ${enough} would do`;
+  return `phase ${phase} would feed a step an array of ${gigabytes(largestArray)} (at most ${gigabytes(largestArrayBytes)}); ${helps}`;
+}
+
+const gigabytes = (bytes: number) => `${(bytes / 1e9).toFixed(1)} GB`;

@@ -1,0 +1,73 @@
+import { readdir } from 'node:fs/promises';
+import { join } from 'node:path';
+import { tokenTable } from '../model/parameters.ts';
+import { SafetensorsFile } from '../safetensors/safetensors.ts';
+import type { TokenTable } from './token-rows.ts';
+
+/**
+ * The state of training as files. `model.safetensors` is what Hugging Face loads: the two towers, with the token
+ * table always of 256,000 rows. `training-*.safetensors` holds what only training needs.
+ */
+export const modelFile = 'model.safetensors';
+const trainingFile = /^training-\d{5}\.safetensors$/;
+
+/** A tensor with the tokens of the compacted tables; there is none where they are whole. */
+export const vocabularyTensor = 'vocabulary';
+/** What tables of the decoder keep of tokens that are not among those, and which tokens these are. */
+export const keptTensor = (name: string) => `kept/${name}`;
+
+/** Paths of the files below `folder` that hold what only training needs. */
+export async function trainingFiles(folder: string): Promise<string[]> {
+  const names = (await readdir(folder)).filter((name) => trainingFile.test(name)).sort();
+  return names.map((name) => join(folder, name));
+}
+
+/** The files of a state, open for reading. */
+export class StateFiles {
+  readonly folder: string;
+  readonly model: SafetensorsFile;
+  /** By the names of the tensors that they hold; empty for an imported model. */
+  readonly training: ReadonlyMap<string, SafetensorsFile>;
+  /** The tokens that were trained. */
+  readonly held: TokenTable;
+  /** Others of which the tables of the decoder keep rows. */
+  readonly kept: TokenTable;
+  readonly #files: readonly SafetensorsFile[];
+
+  private constructor(folder: string, files: readonly SafetensorsFile[], tokens: number[] | null, kept: number[]) {
+    const [model, ...training] = files;
+    this.folder = folder;
+    this.model = model!;
+    this.training = new Map(training.flatMap((file) => [...file.tensors.keys()].map((name) => [name, file] as const)));
+    this.held = { ids: tokens, tokens: tokens?.length ?? model!.tensors.get(tokenTable)?.shape[0] ?? 0 };
+    this.kept = { ids: kept, tokens: kept.length };
+    this.#files = files;
+  }
+
+  /** Errors: CheckpointDamaged. */
+  static async open(folder: string): Promise<StateFiles> {
+    const files: SafetensorsFile[] = [];
+    try {
+      for (const path of [join(folder, modelFile), ...(await trainingFiles(folder))])
+        files.push(await SafetensorsFile.open(path));
+      const tokens = await idsIn(files, vocabularyTensor);
+      return new StateFiles(folder, files, tokens, (await idsIn(files, keptTensor(vocabularyTensor))) ?? []);
+    } catch (error) {
+      await closeAll(files);
+      throw error;
+    }
+  }
+
+  close(): Promise<void> {
+    return closeAll(this.#files);
+  }
+}
+
+async function closeAll(files: readonly SafetensorsFile[]): Promise<void> {
+  for (const file of files) await file.close();
+}
+
+async function idsIn([, ...training]: readonly SafetensorsFile[], name: string): Promise<number[] | null> {
+  const file = training.find(({ tensors }) => tensors.has(name));
+  return file ? [...new Int32Array((await file.read(name)).buffer)] : null;
+}

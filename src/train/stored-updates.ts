@@ -1,0 +1,68 @@
+import type { PhaseSettings } from '../recipe/phase-settings.ts';
+import type { TensorToWrite } from '../safetensors/safetensors.ts';
+import { firstMoment } from './optimiser.ts';
+import { phaseState } from './phase-state.ts';
+import { StateFiles } from './state-files.ts';
+import { rowsIn, sameTokens } from './token-rows.ts';
+import { trainedTokens } from './token-tables.ts';
+import { ownCounts, type Updates } from './updates.ts';
+
+const tensorOf = (name: string) => `updates/${name}`;
+
+/** Counts as pieces of training state: none where every count is the step, as in older checkpoints. */
+export function updateTensors({ own }: Updates): TensorToWrite[] {
+  return Object.entries(own).map(([name, counts]) => ({
+    name: tensorOf(name),
+    dtype: 'I32',
+    shape: [counts.length],
+    data: new Uint8Array(counts.buffer, counts.byteOffset, counts.byteLength),
+  }));
+}
+
+/**
+ * The counts of the state in `folder`, for a phase that goes on from it: none yet of moments that are not there, that are
+ * resampled, or of a token that was not trained before.
+ *
+ * @param step of the state
+ * @param within whether the phase itself made it, by a step of its own: then one without counts is of a release that kept
+ * none, and updated everything
+ */
+export async function readUpdates(
+  folder: string,
+  settings: PhaseSettings,
+  { step, within }: { readonly step: number; readonly within: boolean },
+): Promise<Updates> {
+  const files = await StateFiles.open(folder);
+  try {
+    const { training, held } = files;
+    if (within && ![...training.keys()].some((name) => name.startsWith(tensorOf('')))) {
+      return { step, own: {}, everything: true };
+    }
+    const wanted = trainedTokens(settings);
+    const moved = !sameTokens(held, wanted);
+    const rows = moved ? rowsIn(held, wanted) : null;
+    const counts: [string, Int32Array][] = [];
+    for (const { name, shape, byToken } of phaseState(settings).parameters) {
+      const moment = training.get(firstMoment(name))?.info(firstMoment(name));
+      const before = await storedCounts(files, name, step);
+      const at = (row: number) => before[row] ?? before[0]!;
+      if (moment && byToken && rows)
+        counts.push([
+          name,
+          Int32Array.from({ length: shape[0]! }, (_, i) => {
+            const row = i < rows.length ? rows[i]! : held.tokens + i - rows.length;
+            return row < 0 ? 0 : at(row);
+          }),
+        ]);
+      else counts.push([name, moment?.shape.join() === shape.join() ? before : Int32Array.of(0)]);
+    }
+    return { step, own: ownCounts(step, counts) };
+  } finally {
+    await files.close();
+  }
+}
+
+async function storedCounts({ training }: StateFiles, name: string, step: number): Promise<Int32Array> {
+  const file = training.get(tensorOf(name));
+  return file ? new Int32Array((await file.read(tensorOf(name))).buffer) : Int32Array.of(step);
+}

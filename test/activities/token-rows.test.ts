@@ -1,0 +1,150 @@
+import { mkdir, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { afterAll, beforeAll, expect, it } from 'vitest';
+import { exportModel } from '../../activities/export-model.ts';
+import { plan } from '../../activities/plan.ts';
+import { trainShard } from '../../activities/train-shard.ts';
+import type { PhasePlan, ShardInput } from '../../activities/types.ts';
+import { makeEmojiDataset } from '../../infra/emoji/make.ts';
+import { importModel } from '../../src/checkpoint/hugging-face/import-model.ts';
+import { restoreCheckpoint } from '../../src/checkpoint/restore.ts';
+import type { CheckpointRef } from '../../src/checkpoint/types.ts';
+import { tokenTable } from '../../src/model/parameters.ts';
+import { fullVocabulary } from '../../src/model/sizes.ts';
+import type { PhaseSettings } from '../../src/recipe/phase-settings.ts';
+import type { S3ObjectStore } from '../../src/storage/s3.ts';
+import { StateFiles } from '../../src/train/state-files.ts';
+import { createTrainerProcess, type TrainerProcess } from '../../src/trainer/process.ts';
+import { asBfloat16, tinyTensors, writeFolder } from '../checkpoint/hugging-face/tiny-folder.ts';
+import { startServer, type TestServer } from '../storage/versitygw.ts';
+import { type Hands, hands } from './fixture.ts';
+
+let server: TestServer;
+let store: S3ObjectStore;
+let on: Hands;
+const trainers: TrainerProcess[] = [];
+
+beforeAll(async () => {
+  server = await startServer();
+  store = server.store();
+  on = hands();
+  await makeEmojiDataset(store, { concepts: 6 });
+  const env = { ...process.env, ...server.environment };
+  for (const i of [0, 1]) {
+    const lockFile = join(on.folder, `real-${i}.lock`);
+    trainers.push(createTrainerProcess({ lockFile, log: { info() {}, warn() {} }, env }));
+  }
+});
+afterAll(async () => {
+  for (const trainer of trainers) await trainer.close();
+  await on.close();
+  await server.stop();
+});
+
+/** Two phases whose tables have the tokens of one language alone; the second branches off the first. */
+const recipe = (from: object, language: string, precision: string) => ({
+  version: 1,
+  precision,
+  model: {
+    vision: { size: { width: 6, depth: 1, mlp: 5, heads: 2 }, patch: 2, resolution: 4 },
+    text: { size: { width: 2, depth: 1, mlp: 3, heads: 1 }, length: 4, vocabulary: 'compact' },
+  },
+  data: { train: 'data/emoji/train', captions: [{ language, weight: 1 }] },
+  schedule: { total: { steps: 4 }, warmup: { steps: 1 } },
+  optimizer: { learningRate: 0.1, weightDecay: 0.1 },
+  phases: [
+    { name: 'tune', from, batch: 8, window: { to: { percent: 50 } } },
+    { name: 'branch', from: 'tune', batch: 8, window: { from: { percent: 50 } } },
+  ],
+  checkpoint: { every: { steps: 1 }, shard: { steps: 1 } },
+});
+
+/** A phase, cut after each step, each part by the next of these trainers. */
+async function train(plan: PhasePlan, parent: CheckpointRef, by: readonly (0 | 1)[]): Promise<CheckpointRef> {
+  let from: CheckpointRef | null = null;
+  for (const [i, trainer] of by.entries()) {
+    const deps = on.deps(store, { trainer: trainers[trainer]! });
+    const input: ShardInput = { plan, revision: 0, parent, from, toStep: plan.from.step + i + 1 };
+    from = (await trainShard(deps, input, on.attempt())).checkpoint;
+  }
+  return from!;
+}
+
+async function planned(run: string, { run: other, phase }: CheckpointRef, language: string, precision: string) {
+  const asked = { run, recipe: recipe({ run: other, phase }, language, precision) };
+  const [tune, branch] = (await plan(on.deps(store), asked, on.attempt())).phases;
+  const { batches } = JSON.parse((await store.get(tune!.settings.key)).toString()) as PhaseSettings;
+  return { tune: tune!, branch: branch!, ids: batches.vocabulary! };
+}
+
+const opened: StateFiles[] = [];
+afterAll(async () => void (await Promise.all(opened.map((files) => files.close()))));
+const folder = () => join(on.folder, `read-${opened.length}`);
+async function open(folder: string): Promise<StateFiles> {
+  const files = await StateFiles.open(folder);
+  opened.push(files);
+  return files;
+}
+async function filesOf(ref: CheckpointRef): Promise<StateFiles> {
+  const at = folder();
+  await restoreCheckpoint(store, ref, at);
+  return open(at);
+}
+const tableIn = ({ model }: StateFiles) => model.readFloats(tokenTable, [fullVocabulary, 2]);
+const tableOf = async (ref: CheckpointRef) => tableIn(await filesOf(ref));
+
+/** The rows that are not bit for bit those of another table. */
+function movedRows(table: Float32Array, from: Float32Array): number[] {
+  const bits = (of: Float32Array) => new BigUint64Array(of.buffer);
+  const [now, before] = [bits(table), bits(from)];
+  return Array.from({ length: fullVocabulary }, (_, row) => row).filter((row) => now[row] !== before[row]);
+}
+
+/** Of all rows none moved but some of these: those of texts that were drawn. */
+function expectMoved(table: Float32Array, from: Float32Array, ids: readonly number[]): void {
+  const moved = movedRows(table, from);
+  const trained = new Set(ids);
+  expect(moved.filter((row) => !trained.has(row))).toEqual([]);
+  expect(moved.length).toBeGreaterThan(0);
+}
+
+it('all 256,000 rows of the token table are what was imported, but for those that the data have, over phases, branches and runs', async () => {
+  // Released weights are in bfloat16 now and then.
+  await writeFolder(join(on.folder, 'tiny'), asBfloat16(tinyTensors()));
+  const at = { scratch: on.folder, codeVersion: '0', attempt: 'a' };
+  const base = await importModel(store, join(on.folder, 'tiny'), 'base', at);
+  const imported = new Float32Array(tinyTensors().find(({ name }) => name === tokenTable)!.data.buffer);
+  expect(movedRows(await tableOf(base), imported)).toEqual([]);
+
+  const english = await planned('english', base, 'en', 'f32');
+  const tuned = await train(english.tune, base, [0, 0]);
+  const branched = await train(english.branch, tuned, [0, 0]);
+  const after = await tableOf(branched);
+  for (const table of [await tableOf(tuned), after]) expectMoved(table, imported, english.ids);
+
+  // Other tokens, in bfloat16.
+  const german = await planned('german', branched, 'de', 'bf16');
+  const [known, asked] = [new Set(english.ids), new Set(german.ids)];
+  expect(german.ids.some((id) => !known.has(id)) && english.ids.some((id) => !asked.has(id))).toBe(true);
+  const half = await train(german.tune, branched, [0]);
+  // What it went on from may go: another process has nothing but the new phase's own checkpoint.
+  for (const run of ['base', 'english'])
+    for await (const { key } of store.list(`runs/${run}/`)) await store.delete(key);
+  const input = { plan: german.tune, revision: 0, parent: branched, from: half, toStep: german.tune.to.step };
+  const { checkpoint } = await trainShard(on.deps(store, { trainer: trainers[1]! }), input, on.attempt());
+  const end = await filesOf(checkpoint);
+  const last = await tableIn(end);
+  expectMoved(last, after, german.ids);
+  expectMoved(last, imported, [...english.ids, ...german.ids]);
+  // Rows that were new have seen the updates of this phase alone.
+  const counts = `updates/${tokenTable}`;
+  const seen = new Int32Array((await end.training.get(counts)!.read(counts)).buffer);
+  expect([...seen]).toEqual(
+    german.ids.map((id) => (known.has(id) ? checkpoint.step : checkpoint.step - branched.step)),
+  );
+  const to = { plan: german.tune, checkpoint, evaluation: null };
+  const { prefix } = await exportModel(on.deps(store), to, on.attempt());
+  await mkdir(folder());
+  await writeFile(join(folder(), 'model.safetensors'), await store.get(`${prefix}model.safetensors`));
+  expect(movedRows(await tableIn(await open(folder())), last)).toEqual([]);
+}, 180_000);
