@@ -5,6 +5,7 @@ import { dataTypes, Graph, type OutputSpec } from './graph.ts';
 import { bfloat16Matmuls } from './passes/bfloat16.ts';
 import { fuseElementwise } from './passes/fuse-elementwise.ts';
 import { orderGradients } from './passes/order-gradients.ts';
+import { pairwiseSums } from './passes/pairwise-sums.ts';
 import { plainMatmuls } from './passes/plain-matmul.ts';
 import { prune } from './passes/prune.ts';
 import { recomputeChains } from './passes/recompute.ts';
@@ -66,10 +67,11 @@ export function buildGraph(
   ];
   const plain = plainMatmuls(graph);
   const typed = prune(precision === 'bf16' ? bfloat16Matmuls(plain) : plain, roots);
-  if (xla) return { graph: waitForSignals(wholeStepXla(typed, [...outputs.keys()])), outputs };
+  const finished = (of: Graph): BuiltGraph => ({ graph: pairwiseSums(waitForSignals(of)), outputs });
+  if (xla) return finished(wholeStepXla(typed, [...outputs.keys()]));
   const lean = prune(recomputeChains(typed, fuseFrom), roots);
   const fused = orderGradients(fuseElementwise(lean, fuseFrom), lean);
-  return { graph: waitForSignals(fused), outputs };
+  return finished(fused);
 }
 
 function traceSignature(
