@@ -26,7 +26,7 @@ describe('a run', () => {
         'resume is refused: phase pretrain is waiting; what goes on now: abandonPhase, retryPhase, setLimits',
       );
       expect(await run.refusal('retryPhase', { learningRat: 1 })).toBe(
-        "retryPhase is refused: learningRat can't be overridden; allowed: learningRate, weightDecay, clipNorm, precision, xla, accumulate, remat, batch, data, skip, teacherTemperature, centerMomentum, minInformation, checkpointEvery, shardSteps",
+        "retryPhase is refused: learningRat can't be overridden; allowed: learningRate, weightDecay, clipNorm, precision, xla, accumulate, remat, batch, data, read, maxBroken, skip, teacherTemperature, centerMomentum, minInformation, checkpointEvery, shardSteps",
       );
       expect(await run.refusal('retryPhase', { learningRate: -1 })).toMatch(/^retryPhase is refused: learningRate: /);
       expect(await run.refusal('retryPhase', { accumulate: 3 })).toBe(
