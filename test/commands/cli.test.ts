@@ -108,7 +108,7 @@ describe('siglip2', () => {
       /^Not looked at: the data and the checkpoints in the bucket, since no answer from http:\/\/127.0.0.1:1 .*\nThe recipe is right as far as it could be looked at.\n {2}look at this: texts are 8 tokens long: .*\n {2}phase pretrain: 60 steps, 1,920 examples\n/,
     );
     expect(away.out).toMatch(
-      /about [\d.]+ [MG]B of memory at the peak of a step, of [\d.]+ GB\n {4}[\d.]+e\d+ floating-point/,
+      /about [\d.]+ [MG]B of memory at the peak, while .*, of [\d.]+ GB: parameters 0.03, moments .*\n {4}[\d.]+e\d+ floating-point/,
     );
     expect(away.out).toMatch(/ {2}about .* of training in all, at 1.0e10 operations a second, as --speed says\n/);
   });
