@@ -37,8 +37,12 @@ it(
     expect(Object.keys(phases[1]!.metrics.objectives ?? {})).toEqual([
       'loss/sigmoid',
       'loss/captioning',
+      'captioning/captioning',
+      'captioning/referring',
+      'captioning/grounded',
       'loss/localToGlobal',
       'loss/maskedPrediction',
+      'language/en/drawn',
     ]);
     for (const { phase, evaluation, export: exported, metrics } of phases) {
       expect(Number.isFinite(metrics.loss), phase).toBe(true);
