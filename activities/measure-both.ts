@@ -1,21 +1,57 @@
+import type { Commit } from '../src/checkpoint/types.ts';
 import type { PhaseSettings } from '../src/recipe/phase-settings.ts';
 import { isRunnerError, type RunnerError } from '../src/runtime/errors.ts';
 import type { TrainerProcess } from '../src/trainer/process.ts';
-import type { MeasureJob, StepTime, TrainerJob } from '../src/trainer/protocol.ts';
-import { type MeasuredChoice, type Question, recordChoice } from './measured-choice.ts';
+import type { MeasureJob, StepTime, TrainerJob, TrainJob } from '../src/trainer/protocol.ts';
+import { type MeasuredChoice, type Question, recordChoice, recordedChoice } from './measured-choice.ts';
 import type { Shard } from './shard.ts';
+import { inputHash } from './shard-start.ts';
 
 /** What the steps that are measured are made from. */
 export type StepInputs = Omit<MeasureJob, 'kind' | 'settings'> & Pick<TrainerJob, 'threads'>;
 
-/** One of the two that a question is about, with its name for people. */
+/** What a shard is trained with. */
+export type Settled = Pick<TrainJob, 'settings' | 'measured'>;
+
+/** One of the two that a question is about. */
 export interface Variant {
   readonly settings: PhaseSettings;
-  readonly doing: string;
+  /** "a step ..." */
+  readonly how: string;
 }
 
 /** The other has last bits of its own, and a longer start, when a step with it takes at most so much of the time. */
 export const worthwhile = 0.97;
+
+/**
+ * The settings with what a recipe leaves to measurement: as it was written down, else measured now. Null when the attempt
+ * was stopped meanwhile.
+ *
+ * @param begun what holds where there are commits of these settings and nothing is written down
+ */
+export async function settleByTime<V extends string>(
+  shard: Shard,
+  trainer: TrainerProcess,
+  start: Commit | null,
+  inputs: StepInputs,
+  question: Question<V>,
+  variants: Readonly<Record<V, Variant>>,
+  begun: (commit: Commit) => Promise<Settled>,
+): Promise<Settled | null> {
+  const { store, log } = shard.deps;
+  const { plan } = shard.input;
+  const settled = ({ chosen, hash }: MeasuredChoice<V>): Settled => ({
+    settings: variants[chosen].settings,
+    measured: hash,
+  });
+  const recorded = await recordedChoice(store, plan, question);
+  if (recorded) return settled(recorded);
+  if (start && start.inputHash === inputHash(shard.input, start.step)) return begun(start);
+  const choice = await chooseByTime(shard, trainer, question, inputs, variants);
+  if (choice === null) return null;
+  log.info({ run: plan.run, phase: plan.phase, ...choice }, inWords(question, variants, choice));
+  return settled(choice);
+}
 
 /**
  * Measures both and writes down which it is to be, before the first step of the phase is made. Null when the attempt was
@@ -25,7 +61,7 @@ export const worthwhile = 0.97;
  * - killed after that: every attempt, resume and shard reads it, and none measures;
  * - two attempts at once: both train by what was written first (`recordChoice`).
  */
-export async function chooseByTime<V extends string>(
+async function chooseByTime<V extends string>(
   shard: Shard,
   trainer: TrainerProcess,
   question: Question<V>,
@@ -35,8 +71,8 @@ export async function chooseByTime<V extends string>(
   const { plain, other } = question;
   const measured = {} as Record<V, StepTime | RunnerError>;
   for (const value of [plain, other]) {
-    const { settings, doing } = variants[value];
-    shard.doing = doing;
+    const { settings, how } = variants[value];
+    shard.doing = `measuring ${question.asked}: a step ${how}`;
     const time = await timeOrProblem(shard, trainer, { ...inputs, kind: 'measure', settings });
     if (time === null) return null;
     measured[value] = time;
@@ -82,5 +118,12 @@ async function timeOrProblem(
   }
 }
 
-/** `32.1 ms`, of what did not work that it did not. */
-export const timeInWords = (ms: number | null) => (ms === null ? 'did not work' : `took ${ms.toFixed(1)} ms`);
+function inWords<V extends string>(
+  { name, plain, other }: Question<V>,
+  variants: Readonly<Record<V, Variant>>,
+  { chosen, ms, note }: MeasuredChoice<V>,
+): string {
+  const took = (value: V) =>
+    `${variants[value].how} ${ms[value] === null ? 'did not work' : `took ${ms[value].toFixed(1)} ms`}`;
+  return `${name} is ${chosen} for this phase: a step ${took(other)}, ${took(plain)}${note ? ` (${note})` : ''}`;
+}

@@ -15,6 +15,10 @@ export interface Question<V extends string> {
   readonly key: (at: PhaseKey, settingsSha256: string) => string;
   /** "no longer says ..." */
   readonly said: string;
+  /** "measuring ..." */
+  readonly asked: string;
+  /** "... is on for this phase" */
+  readonly name: string;
 }
 
 export const xlaQuestion: Question<'off' | 'on'> = {
@@ -23,6 +27,8 @@ export const xlaQuestion: Question<'off' | 'on'> = {
   other: 'on',
   key: xlaKey,
   said: 'whether this phase began with XLA',
+  asked: 'whether XLA is faster',
+  name: 'XLA',
 };
 
 export const precisionQuestion: Question<'f32' | 'bf16'> = {
@@ -31,6 +37,8 @@ export const precisionQuestion: Question<'f32' | 'bf16'> = {
   other: 'bf16',
   key: precisionKey,
   said: 'in which precision this phase began',
+  asked: 'which precision is faster',
+  name: 'the precision',
 };
 
 /** What was measured, and chosen by it. */

@@ -16,11 +16,11 @@ import type { Snapshot, TrainedState, TrainerJob, TrainJob } from '../src/traine
 import { commitInBackground } from './background-commits.ts';
 import type { Dependencies } from './dependencies.ts';
 import { fetchDocument } from './documents.ts';
-import type { StepInputs } from './measure-both.ts';
+import type { Settled, StepInputs } from './measure-both.ts';
 import { recordPace } from './pace.ts';
 import { settleCpu } from './settle-cpu.ts';
 import { settlePrecision } from './settle-precision.ts';
-import { type Settled, settleXla } from './settle-xla.ts';
+import { settleXla } from './settle-xla.ts';
 import { computedWith, type Shard } from './shard.ts';
 import { inputHash } from './shard-start.ts';
 import { skippedLog } from './skipped.ts';

@@ -11,6 +11,7 @@ import type { CorruptMember, DataIndex, Mapping, SkippedSummary } from '../data/
 import { foreign, type ReadSettings } from '../recipe/reading.ts';
 import { RunnerError } from '../runtime/errors.ts';
 import type { ObjectInfo, ObjectStore } from '../storage/object-store.ts';
+import { size } from './format-memory.ts';
 
 export interface LookOptions {
   /** How to read the shards; absent: guessed from the first. */
@@ -186,7 +187,6 @@ export function formatLook(look: DataLook): string {
   return `${lines.join('\n')}\n`;
 }
 
-const size = (bytes: number) => (bytes >= 1e9 ? `${(bytes / 1e9).toFixed(2)} GB` : `${(bytes / 1e6).toFixed(1)} MB`);
 const mostTexts = 3;
 const mostNamed = 20;
 const number = (value: number) => value.toLocaleString('en-US');

@@ -99,3 +99,8 @@ function endOfString(text: string, start: number): number {
   }
   return text.length;
 }
+
+/** An object of JSON: no list, and not null. */
+export function isRecord(value: unknown): value is Record<string, unknown> {
+  return typeof value === 'object' && value !== null && !Array.isArray(value);
+}

@@ -1,4 +1,5 @@
 import type { RunnerError } from '../runtime/errors.ts';
+import { isRecord } from '../runtime/json-text.ts';
 import { type Dtype, isDtype, tensorBytes } from './dtypes.ts';
 import { duplicateKey } from './json-keys.ts';
 
@@ -83,10 +84,6 @@ function parse(text: string, fail: Fail): Record<string, unknown> {
   }
   if (!isRecord(header)) throw fail('its header is not a JSON object');
   return header;
-}
-
-function isRecord(value: unknown): value is Record<string, unknown> {
-  return typeof value === 'object' && value !== null && !Array.isArray(value);
 }
 
 /** Names and values from outside, quoted and not at any length. */

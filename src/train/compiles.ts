@@ -1,7 +1,7 @@
 import type { PhaseSettings } from '../recipe/phase-settings.ts';
 import { PhaseSteps } from '../recipe/steps.ts';
 import { graphNodes } from './graph-size.ts';
-import { arrayProblem } from './host-bytes.ts';
+import { arrayProblem, gigabytes } from './host-bytes.ts';
 import { phaseState } from './phase-state.ts';
 
 /**
@@ -59,5 +59,3 @@ function changesOf(settings: PhaseSettings): string[] {
   );
   return [micro, longer, smaller].flatMap((kind) => kind.find(([, changed]) => small(changed))?.[0] ?? []);
 }
-
-const gigabytes = (bytes: number) => `${(bytes / 1e9).toFixed(1)} GB`;

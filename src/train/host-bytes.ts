@@ -99,4 +99,4 @@ export function arrayProblem(settings: PhaseSettings): string | null {
   return `phase ${phase} would feed a step an array of ${gigabytes(largestArray)} (at most ${gigabytes(largestArrayBytes)}); ${helps}`;
 }
 
-const gigabytes = (bytes: number) => `${(bytes / 1e9).toFixed(1)} GB`;
+export const gigabytes = (bytes: number) => `${(bytes / 1e9).toFixed(1)} GB`;

@@ -1,11 +1,11 @@
-import { readJsonText } from '../../runtime/json-text.ts';
+import { isRecord, readJsonText } from '../../runtime/json-text.ts';
 import { memberName, metaExtension } from '../index/members.ts';
 import { printable } from '../index/printable.ts';
 import type { ByteRange, ExampleEntry, Mapping } from '../index/types.ts';
 import { CorruptExample } from './corrupt-example.ts';
 import { parseMapped } from './mapped.ts';
 import { parseRegions } from './regions.ts';
-import { isRecord, textOf, textsOf } from './text-of.ts';
+import { textOf, textsOf } from './text-of.ts';
 import type { ExampleMeta } from './types.ts';
 
 export { CorruptExample };

@@ -1,8 +1,8 @@
-import { readJsonText, readText } from '../../runtime/json-text.ts';
+import { isRecord, readJsonText, readText } from '../../runtime/json-text.ts';
 import { printable } from '../index/printable.ts';
 import type { Mapping } from '../index/types.ts';
 import { CorruptExample } from './corrupt-example.ts';
-import { isRecord, textOf, textsOf } from './text-of.ts';
+import { textOf, textsOf } from './text-of.ts';
 import type { ExampleMeta } from './types.ts';
 
 type Captions = Readonly<Record<string, readonly string[]>>;

@@ -19,7 +19,3 @@ export function textsOf(list: readonly unknown[], field: string): string[] {
     return taken === undefined || taken.trim() === '' ? [] : [taken];
   });
 }
-
-export function isRecord(value: unknown): value is Record<string, unknown> {
-  return typeof value === 'object' && value !== null && !Array.isArray(value);
-}
