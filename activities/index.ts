@@ -1,5 +1,6 @@
 import { randomBytes } from 'node:crypto';
 import { Context } from '@temporalio/activity';
+import { annotateShard } from './annotate-shard.ts';
 import { beginPhase } from './begin-phase.ts';
 import type { Attempt, Dependencies } from './dependencies.ts';
 import { onDevice } from './device-time.ts';
@@ -8,6 +9,7 @@ import { exportModel } from './export-model.ts';
 import { toFailure } from './failures.ts';
 import { noteAttempt } from './left-attempts.ts';
 import { plan } from './plan.ts';
+import { planAnnotation } from './plan-annotation.ts';
 import { planPhase } from './plan-phase.ts';
 import { pruneCheckpoints, sweep } from './prune-checkpoints.ts';
 import { recoverCheckpoint } from './recover-checkpoint.ts';
@@ -35,6 +37,8 @@ export function createActivities(deps: Dependencies): Activities {
     exportModel: activity(deps, signed(exportModel)),
     scoreShard: activity(deps, onDevice(signed(scoreShard))),
     sealScores: activity(deps, sealScores),
+    planAnnotation: activity(deps, planAnnotation),
+    annotateShard: activity(deps, annotateShard),
   };
 }
 

@@ -1,3 +1,4 @@
+import type { AnnotationCounts } from '../src/annotation/counts.ts';
 import type { CheckpointMetrics, CheckpointRef } from '../src/checkpoint/types.ts';
 import type { ScoreDtype } from '../src/data/index/score-index.ts';
 import type { SkippedSummary } from '../src/data/index/types.ts';
@@ -288,6 +289,29 @@ export interface ExportResult {
   readonly sha256: string;
 }
 
+/** A detector is to find regions in the pictures of shards. */
+export interface AnnotatePlan {
+  /** AnnotationPlan. */
+  readonly document: Document;
+  readonly shards: number;
+  readonly out: string;
+}
+
+export interface AnnotateShardInput {
+  readonly plan: AnnotatePlan;
+  /** Number of the data shard in the plan. */
+  readonly shard: number;
+}
+
+/** One file of regions, and what its pictures came to. */
+export interface AnnotateShardResult {
+  readonly key: string;
+  readonly bytes: number;
+  readonly counts: AnnotationCounts;
+  /** Members that could not be used; null: none. */
+  readonly broken: SkippedSummary | null;
+}
+
 /** Every activity by name; the workflows see no more of them than this. */
 export interface Activities {
   plan(input: PlanInput): Promise<RunPlan>;
@@ -302,4 +326,6 @@ export interface Activities {
   sealScores(input: SealInput): Promise<PhasePlan>;
   evaluate(input: EvaluateInput): Promise<EvaluationResult>;
   exportModel(input: ExportInput): Promise<ExportResult>;
+  planAnnotation(input: unknown): Promise<AnnotatePlan>;
+  annotateShard(input: AnnotateShardInput): Promise<AnnotateShardResult>;
 }

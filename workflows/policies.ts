@@ -62,3 +62,9 @@ export const evaluateOptions: ActivityOptions = {
   heartbeatTimeout: '15s',
   retry: patient,
 };
+
+export const annotateOptions: ActivityOptions = {
+  ...scoreOptions,
+  // A detector takes seconds for a picture where it has no GPU, and a shard has thousands.
+  startToCloseTimeout: '7d',
+};

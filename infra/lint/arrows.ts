@@ -31,6 +31,10 @@ export const mayImport: Readonly<Record<string, readonly string[]>> = {
     ...['src/runtime', 'src/storage', 'src/model'],
     ...['src/data/index', 'src/data/example', 'src/data/views'],
   ],
+  'src/annotation': [
+    ...['src/runtime', 'src/storage', 'src/recipe'],
+    ...['src/data/index', 'src/data/example', 'src/data/views'],
+  ],
   'src/checkpoint': [
     ...['src/runtime', 'src/storage', 'src/safetensors', 'src/model', 'src/recipe'],
     ...['src/data/example', 'src/evaluate'],

@@ -113,9 +113,10 @@ function detectorOf(
 ): Detector {
   return {
     async propose(image, queries, templates) {
-      const { values, seen } = pixelValues(image, rules);
+      const nothing = new Float32Array();
       if (queries.length === 0)
-        return { logits: new Float32Array(), boxes: new Float32Array(), count: { boxes: 0, queries: 0 }, seen };
+        return { logits: nothing, boxes: nothing, count: { boxes: 0, queries: 0 }, seen: { width: 1, height: 1 } };
+      const { values, seen } = pixelValues(image, rules);
       const pixels = new Tensor('float32', values, [1, 3, rules.height, rules.width]);
       const { logits, boxes } = await graphs.run(pixels, queries, templates).catch((error: Error) => {
         throw error instanceof RunnerError ? error : fail(`it failed: ${error.message.split('\n')[0]!.slice(0, 200)}`);

@@ -15,7 +15,10 @@ export const annotationSchema = z.strictObject({
   data: z.union([prefix, z.array(prefix).min(1).max(100)]).describe('Where the shards lie: one place or several.'),
   read: readSchema.optional().describe('How shards that others wrote are read, as data.read of a recipe.'),
   detector: z
-    .union([z.string().startsWith('/'), prefix], 'a prefix of the bucket, or a folder of the workers, such as /opt/owlv2')
+    .union(
+      [z.string().startsWith('/'), prefix],
+      'a prefix of the bucket, or a folder of the workers, such as /opt/owlv2',
+    )
     .describe('The folder of the detector: a prefix of the bucket, or an absolute path on every worker.'),
   out: prefix.describe('Prefix under which the regions are written.'),
   language: z
@@ -52,11 +55,15 @@ export function parseAnnotation(json: unknown): AnnotationSettings {
   const problems = success
     ? [...readProblems(data.read, 'read').map(({ message }) => message), ...meaningless(data)]
     : error.issues.map(({ path, message, ...issue }) => {
-        const extra = issue.code === 'unrecognized_keys' ? ` (allowed: ${Object.keys(annotationSchema.shape).join(', ')})` : '';
+        const extra =
+          issue.code === 'unrecognized_keys' ? ` (allowed: ${Object.keys(annotationSchema.shape).join(', ')})` : '';
         return `${path.join('.') || 'the input'}: ${message}${extra}`;
       });
   if (problems.length > 0)
-    throw new RunnerError('RecipeInvalid', `siglip2Annotate can't begin: ${problems.join('; ')}; see src/annotation/README.md`);
+    throw new RunnerError(
+      'RecipeInvalid',
+      `siglip2Annotate can't begin: ${problems.join('; ')}; see src/annotation/README.md`,
+    );
   return data!;
 }
 

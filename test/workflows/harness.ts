@@ -90,6 +90,10 @@ export function activities(changes: Partial<Activities> = {}): Activities {
       settings: { key: `runs/${plan.run}/data/sealed.json`, sha256: teacher.sha256 },
       curation: { ...plan.curation!, sealed: teacher },
     }),
+    planAnnotation: async () => ({ document: { key: 'r/annotation.json', sha256: hash('f') }, shards: 0, out: 'r' }),
+    annotateShard: async ({ shard }) => {
+      throw new Error(`no test has shard ${shard} annotated here`);
+    },
     ...changes,
   };
   // As createActivities does it: what is thrown reaches the workflow as one sentence.

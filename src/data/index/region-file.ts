@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto';
-import { isRecord } from '../../runtime/json-text.ts';
 import { RunnerError } from '../../runtime/errors.ts';
+import { isRecord } from '../../runtime/json-text.ts';
 import type { ObjectStore } from '../../storage/object-store.ts';
 import { partBytes, type RemoteShard, readRange } from './part-reader.ts';
 
@@ -33,7 +33,11 @@ export const regionKey = (prefix: string, shard: string): string =>
 export async function readRegionHeader(
   store: Pick<ObjectStore, 'bucket' | 'get'>,
   file: RemoteShard,
-): Promise<{ readonly header: RegionHeader; readonly line: Readonly<Record<string, unknown>>; readonly offset: number }> {
+): Promise<{
+  readonly header: RegionHeader;
+  readonly line: Readonly<Record<string, unknown>>;
+  readonly offset: number;
+}> {
   const start = await readRange(store, file, 0, Math.min(file.bytes, largestHeader));
   const end = start.indexOf(10);
   const line = end < 0 ? null : parsed(start.toString('utf8', 0, end));

@@ -1,0 +1,93 @@
+import { mkdir, rm } from 'node:fs/promises';
+import { join } from 'node:path';
+import { CancelledFailure } from '@temporalio/common';
+import type { Annotated, AnnotationJob } from '../src/annotation/annotate-examples.ts';
+import { fetchDetector, fetchObject } from '../src/annotation/detector-files.ts';
+import type { AnnotationPlan } from '../src/annotation/plan.ts';
+import { inspectRegions, writeRegions } from '../src/annotation/region-writer.ts';
+import { regionKey } from '../src/data/index/region-file.ts';
+import { isRunnerError, RunnerError } from '../src/runtime/errors.ts';
+import { openProducer } from '../src/runtime/producer.ts';
+import type { Attempt, Dependencies } from './dependencies.ts';
+import { readDocumentAs } from './documents.ts';
+import { beat } from './heartbeat.ts';
+import type { AnnotateShardInput, AnnotateShardResult } from './types.ts';
+
+/** Examples that wait to be written down. */
+const ahead = 64;
+
+/**
+ * Has a detector find the regions of every picture of a data shard and keeps them in the bucket. Their key is a pure
+ * function of the plan, and is written once: of several attempts one counts, and what is there already is verified and
+ * adopted without a detector. When it is cancelled it leaves nothing.
+ */
+export async function annotateShard(
+  deps: Dependencies,
+  { plan: { document }, shard: number }: AnnotateShardInput,
+  attempt: Attempt,
+): Promise<AnnotateShardResult> {
+  const { store, scratch } = deps;
+  const folder = join(scratch, 'annotate', attempt.id);
+  let doing = 'looking for stored regions';
+  let done = 0;
+  const heart = beat(attempt, () => ({ shard: number, doing, pictures: done }));
+  try {
+    const plan = await readDocumentAs<AnnotationPlan>(store, document, join(scratch, 'documents'));
+    const shard = plan.shards[number];
+    if (!shard)
+      throw new RunnerError('DataContract', `there is no data shard ${number}, there are ${plan.shards.length}`);
+    const key = regionKey(plan.out, shard.key);
+    const there = () => inspectRegions(store, key, shard, plan.annotation);
+    const before = await there();
+    if (before) return before;
+    doing = 'fetching the detector';
+    const detector = { folder: await fetchDetector(store, plan.detector, scratch), name: plan.detector.place };
+    doing = `fetching ${shard.key}`;
+    await mkdir(folder, { recursive: true });
+    const file = join(folder, 'shard.tar');
+    await fetchObject(store, shard, file, attempt.signal);
+    doing = `looking at the pictures of ${shard.key}`;
+    const { read, asking } = plan;
+    const job: AnnotationJob = { file, shard, detector, asking, ...(read && { read }) };
+    const examples = annotatedOf(job, attempt.signal, () => done++);
+    const written = await writeRegions(folder, { shard, annotation: plan.annotation }, examples);
+    await deps.onPoint?.('scored');
+    doing = 'uploading the regions';
+    try {
+      const { path, sha256, ...result } = written;
+      await store.putFile(key, path, { ifAbsent: true, sha256, signal: attempt.signal });
+      await deps.onPoint?.('stored');
+      return { key, ...result };
+    } catch (error) {
+      // Another attempt was first, or the answer to this one's own write was lost.
+      const other = isRunnerError(error, 'PreconditionFailed') ? await there() : null;
+      if (other) return other;
+      throw error;
+    }
+  } finally {
+    heart.stop();
+    await rm(folder, { recursive: true, force: true }).catch(() => {});
+  }
+}
+
+/** What the thread makes of the examples, one after the other. */
+async function* annotatedOf(job: AnnotationJob, signal: AbortSignal, count: () => void): AsyncGenerator<Annotated> {
+  const module = new URL('../src/annotation/annotate-thread.ts', import.meta.url).href;
+  const thread = openProducer<AnnotationJob, Annotated | null>({ module, settings: job, prefetch: ahead });
+  const stopped = new Promise<never>((_, reject) => {
+    const stop = () => reject(new CancelledFailure('stopped before the shard was annotated'));
+    if (signal.aborted) stop();
+    signal.addEventListener('abort', stop, { once: true });
+  });
+  stopped.catch(() => {});
+  try {
+    for (;;) {
+      const one = await Promise.race([thread.next(), stopped]);
+      if (one === null) return;
+      count();
+      yield one;
+    }
+  } finally {
+    await thread.close();
+  }
+}

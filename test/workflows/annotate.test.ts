@@ -1,0 +1,185 @@
+import { readdirSync, readFileSync } from 'node:fs';
+import { readdir } from 'node:fs/promises';
+import { join } from 'node:path';
+import type { WorkflowFailedError } from '@temporalio/client';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import type { Dependencies } from '../../activities/dependencies.ts';
+import { createActivities } from '../../activities/index.ts';
+import { regionKey } from '../../src/data/index/region-file.ts';
+import type { S3ObjectStore } from '../../src/storage/s3.ts';
+import type { AnnotationResult, AnnotationStatus, siglip2Annotate } from '../../workflows/annotate.ts';
+import { type Hands, hands } from '../activities/fixture.ts';
+import { fixture } from '../annotation/expected.ts';
+import { type Drawn, drawSquares, shardOf } from '../annotation/squares.ts';
+import { startServer, type TestServer } from '../storage/versitygw.ts';
+import { testTemporal } from './harness.ts';
+
+// Real pictures, a real detector whose right answers are known, S3 and Temporal.
+const temporal = testTemporal();
+const perShard = 12;
+let server: TestServer;
+let store: S3ObjectStore;
+let on: Hands;
+let drawn: Drawn[];
+
+beforeAll(async () => {
+  server = await startServer();
+  store = server.store();
+  on = hands();
+  drawn = await Promise.all(Array.from({ length: 3 * perShard }, (_, i) => drawSquares(i)));
+  for (const shard of [0, 1, 2]) {
+    const own = drawn.slice(shard * perShard, (shard + 1) * perShard);
+    const broken = { name: `broken-${shard}.txt`, body: 'no picture' };
+    await store.put(`data/squares/${shard}.tar`, shardOf(own, [broken]));
+  }
+  for (const name of readdirSync(fixture('colours')))
+    await store.put(`models/colours/${name}`, readFileSync(fixture(`colours/${name}`)));
+});
+afterAll(async () => {
+  await on.close();
+  await server.stop();
+});
+
+const input = (out: string, changes: object = {}) => ({
+  data: 'data/squares',
+  read: { captions: 'txt' },
+  detector: 'models/colours',
+  out,
+  templates: ['{}'],
+  ...changes,
+});
+
+const real = (changes: Partial<Dependencies> = {}) => {
+  const { planAnnotation, annotateShard } = createActivities(on.deps(store, changes));
+  return { planAnnotation, annotateShard };
+};
+
+/** Runs an annotation by the real activities over what touches the world. */
+const annotate = (id: string, of: unknown, changes: Partial<Dependencies> = {}): Promise<AnnotationResult> =>
+  temporal.serving(real(changes), async (client) => {
+    const handle = await client.workflow.start<typeof siglip2Annotate>('siglip2Annotate', {
+      ...{ taskQueue: 'siglip2', workflowId: id, args: [of] },
+    });
+    const result = await handle.result();
+    const status = await handle.query<AnnotationStatus>('annotation');
+    expect(status).toEqual({ state: 'done', ...result });
+    return result;
+  });
+
+const problemOf = (id: string, of: unknown) =>
+  annotate(id, of).then(
+    () => null,
+    (error: WorkflowFailedError) => error.cause?.message,
+  );
+
+const linesOf = async (out: string, shard: number) => {
+  const text = (await store.get(regionKey(out, `data/squares/${shard}.tar`))).toString();
+  return text
+    .trimEnd()
+    .split('\n')
+    .map((line) => JSON.parse(line));
+};
+
+const keysBelow = async (prefix: string) => {
+  const keys: string[] = [];
+  for await (const { key } of store.list(prefix)) keys.push(key);
+  return keys;
+};
+
+describe('an annotation', () => {
+  it('writes the true regions of every shard beside the data, says what they came to, and leaves the data alone', async () => {
+    const before = await Promise.all([0, 1, 2].map((shard) => store.head(`data/squares/${shard}.tar`)));
+    const result = await annotate('squares', input('regions/squares'));
+    const truth = drawn.flatMap(({ regions }) => regions).length;
+    expect(result).toMatchObject({
+      shards: { done: 3, all: 3 },
+      out: 'regions/squares',
+      counts: { pictures: 36, unasked: 0, boxes: { kept: truth, proposed: 36 * 371 } },
+      broken: { members: 3, reasons: [{ reason: 'no image member', members: 3 }] },
+    });
+    for (const shard of [0, 1, 2]) {
+      const [header, ...lines] = await linesOf('regions/squares', shard);
+      expect(header).toMatchObject({ version: 1, examples: lines.length, shard: { etag: before[shard]!.etag } });
+      const own = drawn.slice(shard * perShard, (shard + 1) * perShard).filter(({ regions }) => regions.length > 0);
+      expect(lines.map(({ name }) => name)).toEqual(own.map(({ name }) => name));
+      for (const [i, { regions }] of own.entries()) {
+        const sorted = (some: readonly { caption: string }[]) =>
+          [...some].sort((a, b) => (a.caption < b.caption ? -1 : 1));
+        const found = sorted(lines[i].regions) as unknown as { caption: string; box: number[]; score: number }[];
+        expect(found.map(({ caption }) => caption)).toEqual(sorted(regions).map(({ caption }) => caption));
+        for (const { score } of found) expect(score).toBeGreaterThan(0.97);
+      }
+    }
+    expect(await Promise.all([0, 1, 2].map((shard) => store.head(`data/squares/${shard}.tar`)))).toEqual(before);
+    expect(await readdir(join(on.folder, 'scratch', 'annotate'))).toEqual([]);
+  });
+
+  it.each(['scored', 'stored'] as const)(
+    'goes on when its workers die after a shard was %s, and ends with the same bytes',
+    async (at) => {
+      let deaths = 0;
+      const onPoint = (point: string) => {
+        if (point === at && deaths++ < 2) throw new Error('died');
+      };
+      const out = `regions/dies-${at}`;
+      const { counts } = await annotate(`dies-${at}`, input(out), { onPoint });
+      expect(deaths).toBeGreaterThan(2);
+      expect(counts!.pictures).toBe(36);
+      for (const shard of [0, 1, 2]) {
+        const key = (of: string) => regionKey(of, `data/squares/${shard}.tar`);
+        expect((await store.get(key(out))).equals(await store.get(key('regions/squares')))).toBe(true);
+      }
+    },
+  );
+
+  it('that is started again adopts what is there and makes what is missing', async () => {
+    const lost = regionKey('regions/squares', 'data/squares/1.tar');
+    const bytes = await store.get(lost);
+    await store.delete(lost);
+    const made: string[] = [];
+    const first = await annotate('squares', input('regions/squares'), { onPoint: (point) => void made.push(point) });
+    expect(made).toEqual(['scored', 'stored']);
+    expect(first.counts!.pictures).toBe(36);
+    expect((await store.get(lost)).equals(bytes)).toBe(true);
+    // From a folder of the worker the same detector is another version of its files, and has its own prefix.
+    const local = input('regions/local', { detector: fixture('colours') });
+    const { counts } = await annotate('local', local);
+    expect(counts).toEqual(first.counts);
+    expect(await keysBelow('regions/local/data')).toHaveLength(3);
+  });
+
+  it('refuses what can not be, in one sentence each', async () => {
+    const wrong = { ...input('x'), datum: 1, detector: 's3://b/models', boxThreshold: 2 };
+    expect(await problemOf('wrong', wrong)).toMatch(
+      /^siglip2Annotate can't begin: detector: a prefix of the bucket, or a folder of the workers, such as .*; boxThreshold: .*<=1; .*datum.*allowed: data, read, detector, out.*; see src\/annotation\/README.md$/,
+    );
+    expect(await problemOf('none', input('x', { detector: 'models/none' }))).toBe(
+      'detector: s3://test/models/none/ has no preprocessor_config.json, tokenizer.json, model.onnx: nothing lies there; needed is OWL-ViT or OWLv2 as ONNX, as src/annotation/README.md says how to make it',
+    );
+    expect(await problemOf('other', input('regions/squares', { nms: 0.5 }))).toMatch(
+      /squares\/\d\.regions\.jsonl has regions made with another detector or other settings: name another prefix for these, or delete it$/,
+    );
+    expect(await problemOf('nothing', input('x', { ngrams: { most: 0 } }))).toMatch(
+      'ngrams.most is 0 and there are no categories: nothing would be asked',
+    );
+  });
+
+  it('notices regions of a shard that was replaced, and ones that were cut short', async () => {
+    const key = regionKey('regions/squares', 'data/squares/2.tar');
+    const [regions, shard] = [await store.get(key), await store.get('data/squares/2.tar')];
+    await store.put(key, regions.subarray(0, -100));
+    expect(await problemOf('cut', input('regions/squares'))).toMatch(
+      /is no file of regions, or was cut short: delete it/,
+    );
+    const changed = Buffer.from(regions);
+    changed[changed.length - 20]! ^= 1;
+    await store.put(key, changed);
+    expect(await problemOf('damaged', input('regions/squares'))).toMatch(/is damaged: its lines have another sha256/);
+    await store.put(key, regions);
+    await store.put('data/squares/2.tar', Buffer.concat([shard, Buffer.alloc(512)]));
+    expect(await problemOf('replaced', input('regions/squares'))).toMatch(
+      /has regions of a data\/squares\/2.tar that was replaced since: name another prefix/,
+    );
+    await store.put('data/squares/2.tar', shard);
+  });
+});
