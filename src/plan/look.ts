@@ -2,13 +2,14 @@ import { type Borrowed, teacherOf } from '../checkpoint/borrowed.ts';
 import { type Census, countCaptions } from '../data/example/census.ts';
 import { indexRecipe, type RecipeData, recipeVocabulary } from '../data/example/recipe-data.ts';
 import { indexData } from '../data/index/index-data.ts';
+import { joinRegions } from '../data/index/join-regions.ts';
 import type { DataIndex } from '../data/index/types.ts';
 import { type HeldModel, modelProblems, teacherProblems, withModels } from '../recipe/models.ts';
 import { problemsWith, readRecipe } from '../recipe/parse.ts';
 import { placesOf } from '../recipe/places.ts';
 import { type ForeignRead, foreign } from '../recipe/reading.ts';
 import type { Phase, Recipe } from '../recipe/schema.ts';
-import { type DataFacts, dataOf, writtenModel } from '../recipe/settings.ts';
+import { type DataFacts, dataOf, regionsOf, writtenModel } from '../recipe/settings.ts';
 import type { DeviceMemory } from '../runtime/device-memory.ts';
 import { isRunnerError, RunnerError } from '../runtime/errors.ts';
 import type { ObjectStore } from '../storage/object-store.ts';
@@ -123,14 +124,17 @@ async function lookAtData(sight: Sight, store: ObjectStore, recipe: Recipe) {
     if (!sight.isWrong([places])) sight.add(brokenProblems(places, index, census, recipe.data));
     for (const note of captionNotes(question)) if (!sight.notes.includes(note)) sight.notes.push(note);
   };
-  const fieldOf = (phase: Phase | undefined, field: 'train' | 'captions' | 'read') =>
+  const fieldOf = (phase: Phase | undefined, field: 'train' | 'captions' | 'read' | 'regions') =>
     phase?.data?.[field] === undefined ? `data.${field}` : `phases.${recipe.phases.indexOf(phase)}.data.${field}`;
   /** What lies at a place is read unless how to read it is wrong already. */
   const read = async (place: string, how: string, index: () => Promise<DataIndex>) =>
     sight.isWrong([how]) ? null : ((await sight.see([place], index)) ?? null);
-  const data = await indexRecipe(recipe, (train, mapping, phase) =>
-    read(fieldOf(phase, 'train'), fieldOf(phase, 'read'), () => indexed(store, train, mapping)),
-  );
+  const data = await indexRecipe(recipe, async (train, mapping, phase) => {
+    const index = await read(fieldOf(phase, 'train'), fieldOf(phase, 'read'), () => indexed(store, train, mapping));
+    const regions = regionsOf(recipe, phase);
+    if (!index || regions === undefined) return index;
+    return (await sight.see([fieldOf(phase, 'regions')], () => joinRegions(store, index, regions))) ?? null;
+  });
   const asked = new Set<string>();
   for (const phase of data ? recipe.phases : []) {
     const [places, field] = [fieldOf(phase, 'train'), fieldOf(phase, 'captions')];

@@ -96,6 +96,11 @@ const dataSchema = z.strictObject({
       'How shards that others wrote are read: siglip2 data look PREFIX says it. Left out: the JSON of this project.',
     ),
   evaluationRead: readSchema.optional().describe('How data.evaluation is read; as data.read where it is left out.'),
+  regions: prefix
+    .optional()
+    .describe(
+      'Where siglip2Annotate wrote the regions that a detector found in the shards of train; with captioning they are learned beside those of the examples.',
+    ),
   maxBroken: fraction
     .optional()
     .describe(
@@ -116,6 +121,9 @@ const dataSchema = z.strictObject({
 const phaseDataSchema = z.strictObject({
   train: dataSchema.shape.train.optional(),
   read: readSchema.optional().describe('As in data.'),
+  regions: prefix
+    .optional()
+    .describe('As in data. A phase with a train of its own has these alone: regions belong to shards.'),
   captions: z.array(captionSchema).min(1).optional().describe('Languages of this phase.'),
   labelShare: fraction.optional().describe('As in data.'),
   augment: augmentSchema.optional().describe('As in data.'),

@@ -1,13 +1,14 @@
 import { turns } from '../../runtime/turns.ts';
 import { spanOf } from '../index/members.ts';
 import { each } from '../index/open-index.ts';
-import { PartReader, partBytes, type ShardStore } from '../index/part-reader.ts';
+import { PartReader, partBytes, readRange, type ShardStore } from '../index/part-reader.ts';
 import type { ByteRange, CorruptMember, DataIndex, ExampleEntry } from '../index/types.ts';
 import { captionTaskWords } from './caption-texts.ts';
 import { CorruptExample } from './corrupt-example.ts';
 import { decodeImage } from './decode.ts';
 import { checkSizes, largestMeta, readMeta } from './example.ts';
 import type { Pixels } from './pixels.ts';
+import { RegionReader } from './region-reader.ts';
 import { eosId, padId, type TextTokenizer, unknownId } from './tokenizer.ts';
 import type { ExampleMeta } from './types.ts';
 
@@ -82,12 +83,15 @@ export async function collectTokenIds(
     }
   };
   if (captioning) await add(captionTaskWords());
+  const found = index.regions && captioning ? regionsOf(store, index) : null;
   for (const [number, shard] of index.shards.entries()) {
     const reader = new PartReader(store, shard);
     const texts = new Set<string>();
     for (const entry of each(await index.entriesOf(number))) {
       if (Math.max(entry.meta.size, entry.class?.size ?? 0) > largestMeta) continue;
-      const { captions, regions = [] } = await metaUnlessCorrupt(reader, entry, index);
+      const { captions, regions = [] } = await metaUnlessCorrupt(reader, entry, index, (meta) =>
+        found ? found.join(shard.key, entry.name, meta) : meta,
+      );
       if (captioning) for (const { caption } of regions) texts.add(`: ${caption} :`);
       for (const [language, [label, ...tags]] of Object.entries(captions)) {
         if (!any && !languages.includes(language)) continue;
@@ -113,12 +117,22 @@ async function metaUnlessCorrupt(
   reader: PartReader,
   entry: ExampleEntry,
   { read }: DataIndex,
+  join: (meta: ExampleMeta) => ExampleMeta | Promise<ExampleMeta>,
 ): Promise<Pick<ExampleMeta, 'captions' | 'regions'>> {
   try {
-    return await readMeta(entry, read, ({ offset, size }) => reader.read(offset, size));
+    return await join(await readMeta(entry, read, ({ offset, size }) => reader.read(offset, size)));
   } catch (error) {
     // Training skips it too, and reports it.
     if (error instanceof CorruptExample) return { captions: {} };
     throw error;
   }
+}
+
+/** Regions of a detector, each file of them read once as the shards are gone through. */
+function regionsOf(store: ShardStore, index: DataIndex): RegionReader {
+  let held: { readonly key: string; readonly bytes: Buffer } | undefined;
+  return new RegionReader(index, async (file, { offset, size }) => {
+    if (held?.key !== file.key) held = { key: file.key, bytes: await readRange(store, file, 0, file.bytes) };
+    return held.bytes.subarray(offset, offset + size);
+  });
 }

@@ -2,7 +2,7 @@ import { speaks } from '../../recipe/objectives.ts';
 import { placesOf } from '../../recipe/places.ts';
 import { type ForeignRead, foreign } from '../../recipe/reading.ts';
 import type { Phase, Recipe } from '../../recipe/schema.ts';
-import { type DataFacts, dataOf, modelOf } from '../../recipe/settings.ts';
+import { type DataFacts, dataOf, modelOf, regionsOf } from '../../recipe/settings.ts';
 import type { ObjectStore } from '../../storage/object-store.ts';
 import type { DataIndex } from '../index/types.ts';
 import { collectTokenIds } from './read-examples.ts';
@@ -24,7 +24,7 @@ export const trainOf = (recipe: Recipe, phase?: Phase) => phase?.data?.train ?? 
 export const readOf = (recipe: Recipe, phase?: Phase) => foreign(phase?.data?.read ?? recipe.data.read);
 
 const keyOf = (recipe: Recipe, phase?: Phase) =>
-  JSON.stringify([placesOf(trainOf(recipe, phase)), readOf(recipe, phase)]);
+  JSON.stringify([placesOf(trainOf(recipe, phase)), readOf(recipe, phase), regionsOf(recipe, phase)]);
 
 /**
  * Indexes every place that a recipe trains on, each once.

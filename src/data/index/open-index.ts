@@ -3,7 +3,7 @@ import type { DataIndex, ExampleEntry, ShardEntries, ShardFacts, ShardIndex, Sto
 
 /** An index to be worked with. `store`: where the entries of shards lie that are not in the document itself. */
 export function openIndex(document: StoredIndex, _store: ShardStore): DataIndex {
-  const { prefix, fingerprint, examples, corrupt, read } = document;
+  const { prefix, fingerprint, examples, corrupt, read, regions } = document;
   const corruptIn = new Map<string, number>();
   for (const { shard } of corrupt) corruptIn.set(shard, (corruptIn.get(shard) ?? 0) + 1);
   const shards = document.shards.map(({ examples: { length }, ...shard }): ShardFacts => {
@@ -13,7 +13,17 @@ export function openIndex(document: StoredIndex, _store: ShardStore): DataIndex 
     const { examples: own } = document.shards[shard]!;
     return { length: own.length, at: (i: number) => own[i]! };
   };
-  return { prefix, fingerprint, examples, shards, corrupt, ...(read && { read }), document, entriesOf };
+  return {
+    prefix,
+    fingerprint,
+    examples,
+    shards,
+    corrupt,
+    ...(read && { read }),
+    ...(regions && { regions }),
+    document,
+    entriesOf,
+  };
 }
 
 /** One entry after the other. */

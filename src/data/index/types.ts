@@ -73,6 +73,13 @@ export interface SkippedSummary {
   readonly reasons: readonly { readonly reason: string; readonly members: number; readonly example: string }[];
 }
 
+/** The regions of a data shard, in a file of their own (region-file.ts). */
+export interface RegionShard extends IndexedShard {
+  /** Byte of the first line of an example; `sha256` is that of what comes from there on. */
+  readonly offset: number;
+  readonly sha256: string;
+}
+
 /** What lies under a prefix, however many examples that are. */
 export interface DataIndex {
   readonly prefix: string;
@@ -84,6 +91,8 @@ export interface DataIndex {
   readonly corrupt: readonly CorruptMember[];
   /** Absent: the JSON of this project. */
   readonly read?: Mapping;
+  /** Of the shards, in their order, what a detector found in their pictures; absent: nothing is joined. */
+  readonly regions?: readonly RegionShard[];
   /** What this was opened from, as JSON: `openIndex` makes the same of it in any thread or process. */
   readonly document: StoredIndex;
   /**
@@ -94,7 +103,8 @@ export interface DataIndex {
 }
 
 /** An index that has all entries in it, as runs of earlier versions keep it. */
-export interface InlineIndex extends Pick<DataIndex, 'prefix' | 'fingerprint' | 'examples' | 'corrupt' | 'read'> {
+export interface InlineIndex
+  extends Pick<DataIndex, 'prefix' | 'fingerprint' | 'examples' | 'corrupt' | 'read' | 'regions'> {
   readonly shards: readonly ShardIndex[];
 }
 
