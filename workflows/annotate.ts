@@ -7,22 +7,13 @@ import {
   setHandler,
 } from '@temporalio/workflow';
 import type { Activities, AnnotatePlan, AnnotateShardResult } from '../activities/types.ts';
-import { type AnnotationTotals, addShard, noTotals } from './annotation-totals.ts';
+import { addShard, noTotals } from './annotation-totals.ts';
 import { clearFailure, invalid } from './failures.ts';
 import { annotateOptions, lightOptions, scoresAtOnce, scoresOfOneHistory } from './policies.ts';
+import type { AnnotationResult, AnnotationStatus, AnnotationTotals } from './results.ts';
 
 const { planAnnotation } = proxyActivities<Activities>(lightOptions);
 const { annotateShard } = proxyActivities<Activities>(annotateOptions);
-
-/** Where an annotation stands. */
-export interface AnnotationStatus extends AnnotationTotals {
-  readonly state: 'planning' | 'annotating' | 'done' | 'stopped' | 'failed';
-  readonly shards: { readonly done: number; readonly all: number };
-  readonly out: string | null;
-}
-
-/** What a finished annotation answers. */
-export type AnnotationResult = Omit<AnnotationStatus, 'state'>;
 
 export const annotationQuery = defineQuery<AnnotationStatus>('annotation');
 

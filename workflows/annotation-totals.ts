@@ -1,15 +1,7 @@
 import type { AnnotateShardResult } from '../activities/types.ts';
+import type { AnnotationTotals } from './results.ts';
 
-type Counts = AnnotateShardResult['counts'];
 type Broken = NonNullable<AnnotateShardResult['broken']>;
-
-/** What all shards up to now come to: a few hundred bytes, however many they are. */
-export interface AnnotationTotals {
-  readonly counts: Counts | null;
-  readonly bytes: number;
-  /** Members that could not be used, most frequent reasons first; null: none. */
-  readonly broken: Broken | null;
-}
 
 export const noTotals: AnnotationTotals = { counts: null, bytes: 0, broken: null };
 

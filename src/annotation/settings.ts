@@ -5,7 +5,9 @@ import { readProblems, readSchema } from '../recipe/reading.ts';
 import { RunnerError } from '../runtime/errors.ts';
 import { bestTemplates } from './queries.ts';
 
-const prefix = z.string().regex(placePattern, { error: ({ input }) => allowedPlace(input) });
+const prefix = z
+  .string({ error: ({ input }) => allowedPlace(input) })
+  .regex(placePattern, { error: ({ input }) => allowedPlace(input) });
 const share = z.number().min(0).max(1);
 const text = z.string().min(1).max(500);
 const templates = z.union([z.literal('best'), z.array(text).min(1).max(100)], '"best", or a list of texts with {}');
@@ -54,17 +56,20 @@ export function parseAnnotation(json: unknown): AnnotationSettings {
   const { success, data, error } = annotationSchema.safeParse(json);
   const problems = success
     ? [...readProblems(data.read, 'read').map(({ message }) => message), ...meaningless(data)]
-    : error.issues.map(({ path, message, ...issue }) => {
-        const extra =
-          issue.code === 'unrecognized_keys' ? ` (allowed: ${Object.keys(annotationSchema.shape).join(', ')})` : '';
-        return `${path.join('.') || 'the input'}: ${message}${extra}`;
-      });
+    : error.issues.map((issue) => issueText(issue, json));
   if (problems.length > 0)
     throw new RunnerError(
       'RecipeInvalid',
       `siglip2Annotate can't begin: ${problems.join('; ')}; see src/annotation/README.md`,
     );
   return data!;
+}
+
+function issueText({ path, message, code }: z.core.$ZodIssue, json: unknown): string {
+  if (code === 'unrecognized_keys') return `${message}; allowed: ${Object.keys(annotationSchema.shape).join(', ')}`;
+  const said = path.reduce<unknown>((at, name) => (at as Record<PropertyKey, unknown> | undefined)?.[name], json);
+  const at = path.join('.') || 'the input';
+  return `${at} ${said === undefined ? 'is missing' : `is ${JSON.stringify(said).slice(0, 80)}`}; allowed: ${message}`;
 }
 
 function meaningless({ ngrams, categories, templates: said }: AnnotationSettings): string[] {

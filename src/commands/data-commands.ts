@@ -3,6 +3,7 @@ import { allowedPlace, placePattern } from '../recipe/places.ts';
 import { type ReadSettings, readProblems, readSchema } from '../recipe/reading.ts';
 import { RunnerError } from '../runtime/errors.ts';
 import { objectStoreFromEnvironment } from '../storage/s3.ts';
+import { addAnnotateCommand } from './annotate-command.ts';
 import { formatLook, lookAtData } from './look-at-data.ts';
 import { print } from './output.ts';
 
@@ -22,6 +23,7 @@ export function addDataCommands(program: Command): void {
       const look = await lookAtData(objectStoreFromEnvironment(), prefix, options);
       print(json ? `${JSON.stringify(look)}\n` : formatLook(look));
     });
+  addAnnotateCommand(data);
 }
 
 function readOption(text: string): ReadSettings {

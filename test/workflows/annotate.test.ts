@@ -1,18 +1,20 @@
 import { readdirSync, readFileSync } from 'node:fs';
 import { readdir } from 'node:fs/promises';
 import { join } from 'node:path';
-import type { WorkflowFailedError } from '@temporalio/client';
+import type { Client, WorkflowFailedError } from '@temporalio/client';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import type { Dependencies } from '../../activities/dependencies.ts';
 import { createActivities } from '../../activities/index.ts';
+import { parseAnnotation } from '../../src/annotation/settings.ts';
+import { annotationId, followAnnotation, formatAnnotation, startAnnotation } from '../../src/commands/annotate.ts';
 import { regionKey } from '../../src/data/index/region-file.ts';
+import { sha256 } from '../../src/runtime/hash.ts';
 import type { S3ObjectStore } from '../../src/storage/s3.ts';
-import type { AnnotationResult, AnnotationStatus, siglip2Annotate } from '../../workflows/annotate.ts';
+import type { AnnotationResult, AnnotationStatus } from '../../workflows/results.ts';
 import { type Hands, hands } from '../activities/fixture.ts';
 import { fixture } from '../annotation/expected.ts';
 import { type Drawn, drawSquares, shardOf } from '../annotation/squares.ts';
 import { startServer, type TestServer } from '../storage/versitygw.ts';
-import { testTemporal } from './harness.ts';
+import { type Stoppable, testTemporal } from './harness.ts';
 
 // Real pictures, a real detector whose right answers are known, S3 and Temporal.
 const temporal = testTemporal();
@@ -34,8 +36,11 @@ beforeAll(async () => {
   }
   for (const name of readdirSync(fixture('colours')))
     await store.put(`models/colours/${name}`, readFileSync(fixture(`colours/${name}`)));
+  await serve();
 });
 afterAll(async () => {
+  stop?.();
+  await ended;
   await on.close();
   await server.stop();
 });
@@ -49,25 +54,42 @@ const input = (out: string, changes: object = {}) => ({
   ...changes,
 });
 
-const real = (changes: Partial<Dependencies> = {}) => {
-  const { planAnnotation, annotateShard } = createActivities(on.deps(store, changes));
-  return { planAnnotation, annotateShard };
-};
+/** Where processes die. */
+let onPoint: (point: string) => void = () => {};
+let client: Client;
+let devices: Stoppable;
+let stop: () => void;
 
-/** Runs an annotation by the real activities over what touches the world. */
-const annotate = (id: string, of: unknown, changes: Partial<Dependencies> = {}): Promise<AnnotationResult> =>
-  temporal.serving(real(changes), async (client) => {
-    const handle = await client.workflow.start<typeof siglip2Annotate>('siglip2Annotate', {
-      ...{ taskQueue: 'siglip2', workflowId: id, args: [of] },
+/** Real workers for all tests. */
+function serve(): Promise<void> {
+  const { planAnnotation, annotateShard } = createActivities(on.deps(store, { onPoint: (point) => onPoint(point) }));
+  const serving = new Promise<void>((serves, fails) => {
+    const until = new Promise<void>((resolve) => {
+      stop = resolve;
     });
-    const result = await handle.result();
-    const status = await handle.query<AnnotationStatus>('annotation');
-    expect(status).toEqual({ state: 'done', ...result });
-    return result;
+    ended = temporal.serving({ planAnnotation, annotateShard }, async (own, _, device) => {
+      [client, devices] = [own, device];
+      serves();
+      await until;
+    });
+    ended.catch(fails);
   });
+  return serving;
+}
+let ended: Promise<void>;
 
-const problemOf = (id: string, of: unknown) =>
-  annotate(id, of).then(
+/** Runs an annotation to its end. */
+async function annotate(id: string, of: unknown, ...before: object[]): Promise<AnnotationResult> {
+  const handle = await client.workflow.start('siglip2Annotate', {
+    ...{ taskQueue: 'siglip2', workflowId: id, args: [of, ...before] },
+  });
+  const result = (await handle.result()) as AnnotationResult;
+  expect(await handle.query<AnnotationStatus>('annotation')).toEqual({ state: 'done', ...result });
+  return result;
+}
+
+const problemOf = (id: string, of: unknown, ...before: object[]) =>
+  annotate(id, of, ...before).then(
     () => null,
     (error: WorkflowFailedError) => error.cause?.message,
   );
@@ -118,11 +140,11 @@ describe('an annotation', () => {
     'goes on when its workers die after a shard was %s, and ends with the same bytes',
     async (at) => {
       let deaths = 0;
-      const onPoint = (point: string) => {
+      onPoint = (point) => {
         if (point === at && deaths++ < 2) throw new Error('died');
       };
       const out = `regions/dies-${at}`;
-      const { counts } = await annotate(`dies-${at}`, input(out), { onPoint });
+      const { counts } = await annotate(`dies-${at}`, input(out));
       expect(deaths).toBeGreaterThan(2);
       expect(counts!.pictures).toBe(36);
       for (const shard of [0, 1, 2]) {
@@ -137,7 +159,8 @@ describe('an annotation', () => {
     const bytes = await store.get(lost);
     await store.delete(lost);
     const made: string[] = [];
-    const first = await annotate('squares', input('regions/squares'), { onPoint: (point) => void made.push(point) });
+    onPoint = (point) => void made.push(point);
+    const first = await annotate('squares', input('regions/squares'));
     expect(made).toEqual(['scored', 'stored']);
     expect(first.counts!.pictures).toBe(36);
     expect((await store.get(lost)).equals(bytes)).toBe(true);
@@ -148,11 +171,56 @@ describe('an annotation', () => {
     expect(await keysBelow('regions/local/data')).toHaveLength(3);
   });
 
+  it('goes on when its worker is stopped within a shard, and when it is continued as new', async () => {
+    const begun = new Promise<void>((resolve) => {
+      onPoint = () => resolve();
+    });
+    const handle = await client.workflow.start('siglip2Annotate', {
+      ...{ taskQueue: 'siglip2', workflowId: 'stopped', args: [input('regions/stopped')] },
+    });
+    await begun;
+    await devices.stop();
+    await devices.start();
+    const whole = (await handle.result()) as AnnotationResult;
+    expect(whole.counts!.pictures).toBe(36);
+    // What one history hands to the next: the plan, how many shards are done, and what they came to.
+    const [key] = (await keysBelow('regions/stopped/annotation-')) as [string];
+    const plan = { document: { key, sha256: sha256(await store.get(key)) }, shards: 3, out: 'regions/stopped' };
+    const { counts, bytes, broken } = whole;
+    const rest = await annotate('next', input('regions/stopped'), { plan, done: 2, totals: { counts, bytes, broken } });
+    expect(rest.shards).toEqual({ done: 3, all: 3 });
+    expect(rest.counts!.pictures).toBe(36 + 12);
+    expect(rest.broken).toMatchObject({ members: 4, reasons: [{ members: 4 }] });
+  });
+
+  it('is started, followed and told of by the command', async () => {
+    const settings = parseAnnotation(input('regions/typed'));
+    const id = await startAnnotation(client, settings);
+    expect(id).toBe('annotate-regions-typed');
+    expect(await startAnnotation(client, settings)).toBe(annotationId('regions/typed'));
+    await expect(startAnnotation(client, parseAnnotation(input('regions/typed', { nms: 1 })))).rejects.toThrow(
+      'annotate-regions-typed is open with other settings: wait for its end, or temporal workflow cancel --workflow-id annotate-regions-typed',
+    );
+    const said: string[] = [];
+    const result = await followAnnotation(client, id, (line) => said.push(line), 50);
+    expect(said.length).toBeGreaterThan(0);
+    for (const line of said) expect(line).toMatch(/^(\d of [03] shards, \d+ pictures|no worker answers)/);
+    expect(formatAnnotation(result)).toMatch(
+      /^\d+ regions in 3\d of 36 pictures of 3 shards, below regions\/typed\/\nasked: [\d,]+ queries of captions, 0 of categories; nothing to ask of 0 pictures\n.*\n3 members could not be used:\n {2}3 times: no image member \(.*\)\nPut this into the data of the recipe:\n {2}"regions": "regions\/typed"\n$/,
+    );
+    const none = await startAnnotation(client, parseAnnotation(input('regions/typed', { detector: 'models/none' })));
+    await expect(followAnnotation(client, none, () => {}, 50)).rejects.toMatchObject({
+      code: 'DataContract',
+      message: expect.stringMatching(/^detector: s3:\/\/test\/models\/none\/ has no/),
+    });
+  });
+
   it('refuses what can not be, in one sentence each', async () => {
     const wrong = { ...input('x'), datum: 1, detector: 's3://b/models', boxThreshold: 2 };
     expect(await problemOf('wrong', wrong)).toMatch(
-      /^siglip2Annotate can't begin: detector: a prefix of the bucket, or a folder of the workers, such as .*; boxThreshold: .*<=1; .*datum.*allowed: data, read, detector, out.*; see src\/annotation\/README.md$/,
+      /^siglip2Annotate can't begin: detector is "s3:\/\/b\/models"; allowed: a prefix of the bucket, or a folder of the workers, such as \/opt\/owlv2; boxThreshold is 2; allowed: .*<=1; Unrecognized key: "datum"; allowed: data, read, detector, out.*; see src\/annotation\/README.md$/,
     );
+    expect(await problemOf('two', input('x'), { data: 'y' })).toMatch(/^siglip2Annotate takes one JSON document/);
     expect(await problemOf('none', input('x', { detector: 'models/none' }))).toBe(
       'detector: s3://test/models/none/ has no preprocessor_config.json, tokenizer.json, model.onnx: nothing lies there; needed is OWL-ViT or OWLv2 as ONNX, as src/annotation/README.md says how to make it',
     );
