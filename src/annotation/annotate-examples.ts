@@ -9,7 +9,7 @@ import type { ByteRange, CorruptMember, ExampleEntry, Mapping } from '../data/in
 import { type BoxCounts, keptBoxes, rounded } from './boxes.ts';
 import { type Detector, openDetector } from './detector.ts';
 import type { Asking } from './plan.ts';
-import { canonical, ngramsOfAll } from './queries.ts';
+import { ngramsOfAll } from './queries.ts';
 
 /** All that a shard on the local disk is annotated by. */
 export interface AnnotationJob {
@@ -93,8 +93,3 @@ async function readAt(file: FileHandle, { offset, size }: ByteRange): Promise<Bu
   }
   return buffer;
 }
-
-/** Texts as they are asked, each once. */
-export const categoriesOf = (texts: readonly string[]): string[] => [
-  ...new Set(texts.map(canonical).filter((text) => text !== '')),
-];

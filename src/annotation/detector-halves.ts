@@ -1,4 +1,4 @@
-import type { Graphs, Parts } from './detector.ts';
+import type { Graphs, Parts } from './graphs.ts';
 import { inTemplate } from './queries.ts';
 import { queryLength } from './query-tokens.ts';
 

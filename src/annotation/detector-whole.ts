@@ -1,5 +1,5 @@
 import { RunnerError } from '../runtime/errors.ts';
-import type { Graphs, Parts } from './detector.ts';
+import type { Graphs, Parts } from './graphs.ts';
 import { inTemplate } from './queries.ts';
 import { queryLength } from './query-tokens.ts';
 

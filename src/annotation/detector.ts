@@ -1,15 +1,16 @@
 import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import type { InferenceSession, Tensor } from 'onnxruntime-node';
+import type { InferenceSession } from 'onnxruntime-node';
 import type { Pixels } from '../data/example/pixels.ts';
 import { RunnerError } from '../runtime/errors.ts';
 import { readJsonText } from '../runtime/json-text.ts';
 import type { Proposals } from './boxes.ts';
 import { halves } from './detector-halves.ts';
 import { whole } from './detector-whole.ts';
+import type { Graphs, Needs, Runtime } from './graphs.ts';
 import { modelFiles } from './model-files.ts';
 import { type PixelRules, pixelRules, pixelValues } from './pixel-values.ts';
-import { type QueryTokenizer, queryTokenizer } from './query-tokens.ts';
+import { queryTokenizer } from './query-tokens.ts';
 
 /** Answers a picture and queries with boxes and their logits. */
 export interface Detector {
@@ -17,21 +18,6 @@ export interface Detector {
   propose(image: Pixels, queries: readonly string[], templates: readonly string[]): Promise<Proposals>;
   close(): Promise<void>;
 }
-
-/** How the graphs of a detector are asked: in one piece, or in two. */
-export interface Graphs {
-  readonly sessions: readonly InferenceSession[];
-  /** @param pixels (1, 3, height, width) */
-  run(pixels: Tensor, queries: readonly string[], templates: readonly string[]): Promise<Asked>;
-}
-
-/** (boxes, queries) and (boxes, 4). */
-export interface Asked {
-  readonly logits: Float32Array;
-  readonly boxes: Float32Array;
-}
-
-export type Runtime = typeof import('onnxruntime-node');
 
 /**
  * Opens the detector in a local folder: OWL-ViT or OWLv2 as ONNX. DataContract, with what was found and what is needed,
@@ -70,18 +56,6 @@ export async function openDetector(folder: string, name: string): Promise<Detect
   const parts = { runtime, tokenize, open };
   const graphs = 'whole' in files ? await whole(parts, files.whole) : await halves(parts, files);
   return detectorOf(runtime, graphs, rules, fail);
-}
-
-/** What is asked of a graph, by name. */
-export interface Needs {
-  readonly inputs: readonly string[];
-  readonly outputs: readonly string[];
-}
-
-export interface Parts {
-  readonly runtime: Runtime;
-  readonly tokenize: QueryTokenizer;
-  open(file: string, needs: Needs): Promise<InferenceSession>;
 }
 
 function needProblem({ inputNames, outputNames, inputMetadata }: InferenceSession, needs: Needs, rules: PixelRules) {

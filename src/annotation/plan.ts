@@ -7,9 +7,9 @@ import { foreign } from '../recipe/reading.ts';
 import { RunnerError } from '../runtime/errors.ts';
 import { hashJson } from '../runtime/hash.ts';
 import type { ObjectStore } from '../storage/object-store.ts';
-import { categoriesOf } from './annotate-examples.ts';
 import type { BoxRules } from './boxes.ts';
 import { type DetectorFiles, describeDetector } from './detector-files.ts';
+import { categoriesOf } from './queries.ts';
 import { type AnnotationSettings, templatesOf } from './settings.ts';
 
 /** What the boxes of a picture depend on beside the picture, its captions and the detector. */

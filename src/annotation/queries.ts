@@ -61,3 +61,8 @@ export const bestTemplates = [
 /** A query in a template, as it is asked. */
 export const inTemplate = (query: string, template: string): string =>
   canonical(template.replaceAll('{}', () => query));
+
+/** Texts as they are asked, each once. */
+export const categoriesOf = (texts: readonly string[]): string[] => [
+  ...new Set(texts.map(canonical).filter((text) => text !== '')),
+];

@@ -1,4 +1,4 @@
-import { cpSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { cpSync, existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, describe, expect, it } from 'vitest';
@@ -23,6 +23,17 @@ function copyOf(kind: string, name: string, changes: Record<string, string | nul
 }
 const wholeOf = (kind: string) =>
   copyOf(kind, `${kind}-whole-${Math.random()}`, { 'text_model.onnx': null, 'image_model.onnx': null });
+
+const loaded = () => readFileSync('/proc/self/maps', 'utf8').includes('onnxruntime');
+
+describe.runIf(existsSync('/proc/self/maps'))('the native code of ONNX Runtime', () => {
+  it('comes in with a detector, and not with the commands and activities', async () => {
+    await Promise.all([import('../../src/program.ts'), import('../../activities/index.ts')]);
+    expect(loaded()).toBe(false);
+    await (await openDetector(fixture('owlv2'), 'it')).close();
+    expect(loaded()).toBe(true);
+  });
+});
 
 describe('a detector', () => {
   it('has the tokens of queries that its processor makes', async () => {

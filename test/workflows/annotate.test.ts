@@ -6,15 +6,24 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { createActivities } from '../../activities/index.ts';
 import { parseAnnotation } from '../../src/annotation/settings.ts';
 import { annotationId, followAnnotation, formatAnnotation, startAnnotation } from '../../src/commands/annotate.ts';
+import { openBatches } from '../../src/data/batches/batches.ts';
+import type { Batch } from '../../src/data/batches/types.ts';
+import { indexData, type MappingSettings } from '../../src/data/index/index-data.ts';
 import { regionKey } from '../../src/data/index/region-file.ts';
+import type { DataIndex } from '../../src/data/index/types.ts';
+import { lookAt } from '../../src/plan/look.ts';
+import { phaseSettings } from '../../src/recipe/settings.ts';
 import { sha256 } from '../../src/runtime/hash.ts';
 import type { S3ObjectStore } from '../../src/storage/s3.ts';
 import type { AnnotationResult, AnnotationStatus } from '../../workflows/results.ts';
 import { type Hands, hands } from '../activities/fixture.ts';
 import { fixture } from '../annotation/expected.ts';
 import { type Drawn, drawSquares, shardOf } from '../annotation/squares.ts';
+import { whole } from '../data/batches/whole.ts';
+import { tinyRecipe } from '../faults/harness.ts';
 import { startServer, type TestServer } from '../storage/versitygw.ts';
 import { type Stoppable, testTemporal } from './harness.ts';
+import { keepHistory } from './histories.ts';
 
 // Real pictures, a real detector whose right answers are known, S3 and Temporal.
 const temporal = testTemporal();
@@ -112,6 +121,7 @@ describe('an annotation', () => {
   it('writes the true regions of every shard beside the data, says what they came to, and leaves the data alone', async () => {
     const before = await Promise.all([0, 1, 2].map((shard) => store.head(`data/squares/${shard}.tar`)));
     const result = await annotate('squares', input('regions/squares'));
+    await keepHistory(client, 'squares', 'annotation.json');
     const truth = drawn.flatMap(({ regions }) => regions).length;
     expect(result).toMatchObject({
       shards: { done: 3, all: 3 },
@@ -181,16 +191,55 @@ describe('an annotation', () => {
     await begun;
     await devices.stop();
     await devices.start();
-    const whole = (await handle.result()) as AnnotationResult;
-    expect(whole.counts!.pictures).toBe(36);
+    const done = (await handle.result()) as AnnotationResult;
+    expect(done.counts!.pictures).toBe(36);
     // What one history hands to the next: the plan, how many shards are done, and what they came to.
     const [key] = (await keysBelow('regions/stopped/annotation-')) as [string];
     const plan = { document: { key, sha256: sha256(await store.get(key)) }, shards: 3, out: 'regions/stopped' };
-    const { counts, bytes, broken } = whole;
+    const { counts, bytes, broken } = done;
     const rest = await annotate('next', input('regions/stopped'), { plan, done: 2, totals: { counts, bytes, broken } });
+    await keepHistory(client, 'next', 'annotation-next-of-many.json');
     expect(rest.shards).toEqual({ done: 3, all: 3 });
     expect(rest.counts!.pictures).toBe(36 + 12);
     expect(rest.broken).toMatchObject({ members: 4, reasons: [{ members: 4 }] });
+  });
+
+  it('is planned with and trained on by the loader, and missed where a shard has none', async () => {
+    const of = (regions: string) =>
+      tinyRecipe({
+        data: { train: 'data/squares', read: { captions: 'txt' }, regions, maxBroken: 0.1 },
+        phases: [{ name: 'pretrain', batch: 16, objectives: { sigmoid: 1, captioning: {} } }],
+      });
+    const look = (regions: string) => lookAt(of(regions), { open: () => store });
+    const { sight, data, recipe: read } = await look('regions/squares');
+    expect(sight.problems).toEqual([]);
+    const settings = phaseSettings(read!, read!.phases[0]!, { ...data!.epochs, vocabulary: null });
+    const env = { ...process.env, ...server.environment, SIGLIP2_SCRATCH: join(on.folder, 'loader') };
+    const batchOf = async (index: DataIndex) => {
+      // Eight tokens, as this tiny model has them, are too few for a box.
+      const plan = { ...settings.batches, textLength: 32 };
+      const source = openBatches({ index: index.document, plan, firstBatch: 0, env });
+      const batch = await whole(await source.next());
+      await source.close();
+      return batch;
+    };
+    const joined = await batchOf(data!.main);
+    const without = await batchOf(await indexData(store, 'data/squares', read!.data.read as MappingSettings));
+    expect(joined.tokens).toEqual(without.tokens);
+    // Referring and grounded captioning, the second and third text of each example, are there now.
+    const { length } = joined.tokens;
+    const said = ({ parts }: Batch) => {
+      const targets = parts.targets as Int32Array;
+      const size = length / 16;
+      return Array.from({ length: 16 }, (_, i) =>
+        targets.subarray((3 * i + 1) * size, (3 * i + 3) * size).some(Boolean),
+      );
+    };
+    expect(said(without)).toEqual(Array(16).fill(false));
+    expect(said(joined).filter(Boolean).length).toBeGreaterThan(12);
+    expect((await look('regions/none')).sight.problems.map(({ message }) => message)).toEqual([
+      'data.regions: of the 3 shards 3 have no regions below regions/none/: data/squares/0.tar needs regions/none/data/squares/0.regions.jsonl; npm run siglip2 -- data annotate makes regions, src/annotation/README.md says how',
+    ]);
   });
 
   it('is started, followed and told of by the command', async () => {

@@ -40,6 +40,8 @@ describe('a run that began under this code', () => {
     ['phase-left-tidy.json', 'cancelled/pretrain'],
     ['phase-counted-revisions.json', 'patient/pretrain'],
     ['phase-told-of-training.json', 'cut-short/acid'],
+    ['annotation.json', 'squares'],
+    ['annotation-next-of-many.json', 'next'],
   ])('is still understood: %s', async (file, workflowId) => {
     const history = JSON.parse(readFileSync(new URL(file, histories), 'utf8'));
     await Worker.runReplayHistory({ workflowBundle }, history, workflowId);
