@@ -156,5 +156,7 @@ async function planEvaluation(
   const { languages, maxExamples } = recipe.evaluate;
   const document = await keepDocument(store, run, 'evaluation-index', index);
   const { fingerprint, corrupt } = index;
-  return { index: document, dataFingerprint: fingerprint, languages, maxExamples, corrupt: corrupt.length };
+  const read = recipe.data.evaluationRead ?? recipe.data.read;
+  const of = { index: document, dataFingerprint: fingerprint, corrupt: corrupt.length, ...(read && { read }) };
+  return { ...of, languages, maxExamples };
 }

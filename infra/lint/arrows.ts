@@ -28,7 +28,7 @@ export const mayImport: Readonly<Record<string, readonly string[]>> = {
     'src/data/views',
   ],
   'src/evaluate': [
-    ...['src/runtime', 'src/storage', 'src/model'],
+    ...['src/runtime', 'src/storage', 'src/model', 'src/recipe'],
     ...['src/data/index', 'src/data/example', 'src/data/views'],
   ],
   'src/checkpoint': [
@@ -47,7 +47,7 @@ export const mayImport: Readonly<Record<string, readonly string[]>> = {
     ...['src/data/index', 'src/data/example', 'src/checkpoint', 'src/train'],
   ],
   'src/scoring': [
-    ...['src/runtime', 'src/storage', 'src/safetensors', 'src/model', 'src/evaluate'],
+    ...['src/runtime', 'src/storage', 'src/safetensors', 'src/model', 'src/recipe', 'src/evaluate'],
     ...['src/data/index', 'src/data/example', 'src/data/views'],
   ],
   'src/trainer': [

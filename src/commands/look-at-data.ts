@@ -80,7 +80,7 @@ export async function lookAtData(store: ObjectStore, prefix: string, { read, all
     bytes: shards.reduce((sum, { bytes }) => sum + bytes, 0),
     members: Object.fromEntries(first.seen.counts),
     looked: { shards: index.shards.length, examples: examples + found.length },
-    read: settings ? ({ ...settings, ...(read && { draw: read.draw }) } as Partial<ReadSettings>) : null,
+    read: settings ? ({ ...settings, ...read } as Partial<ReadSettings>) : null,
     examples: index.examples,
     languages,
     shown,
@@ -196,5 +196,5 @@ function recipeLines({ prefix, read, languages }: DataLook) {
   const known = Object.keys(languages).sort();
   const captions =
     known.length === 0 || known.includes('en') ? null : known.map((language) => ({ language, weight: 1 }));
-  return { train: prefix, ...(read && { read }), ...(captions && { captions }) };
+  return { train: prefix, ...(read && { read }), ...(captions && { captions }), resize: 'antialias' };
 }

@@ -1,3 +1,4 @@
+import type { ReadSettings } from '../../recipe/reading.ts';
 import { turns } from '../../runtime/turns.ts';
 import { spanOf } from '../index/members.ts';
 import { PartReader, partBytes, type ShardStore } from '../index/part-reader.ts';
@@ -9,6 +10,7 @@ import { checkSizes, largestMeta, readMeta } from './example.ts';
 import type { Pixels } from './pixels.ts';
 import { eosId, padId, type TextTokenizer, unknownId } from './tokenizer.ts';
 import type { ExampleMeta } from './types.ts';
+import { wordingsOf } from './wordings.ts';
 
 export interface ReadExample {
   readonly image: Pixels;
@@ -61,14 +63,14 @@ const textsAtOnce = 10_000;
 /**
  * Sorted distinct token ids that texts about these examples can hold, in these languages (`other`: in any): the
  * rows of a compacted token table. Padding, end and unknown are always among them. `captioning`: and in the texts that
- * a decoder is to say.
+ * a decoder is to say. `read`: as the recipe has it, with the templates that texts are put into.
  */
 export async function collectTokenIds(
   store: ShardStore,
   index: DataIndex,
   tokenizer: TextTokenizer,
   languages: readonly string[],
-  { captioning = false }: { readonly captioning?: boolean } = {},
+  { captioning = false, read }: { readonly captioning?: boolean; readonly read?: ReadSettings | undefined } = {},
 ): Promise<number[]> {
   const any = languages.includes('other');
   const ids = new Set([padId, eosId, unknownId]);
@@ -80,22 +82,18 @@ export async function collectTokenIds(
     }
   };
   if (captioning) await add(captionTaskWords());
+  const { words, wordings } = wordingsOf({ read, captioning, single: index.read !== undefined });
+  await add(words);
   for (const shard of index.shards) {
     const reader = new PartReader(store, shard);
     const texts = new Set<string>();
     for (const entry of shard.examples) {
       if (Math.max(entry.meta.size, entry.class?.size ?? 0) > largestMeta) continue;
-      const { captions, regions = [] } = await metaUnlessCorrupt(reader, entry, index);
-      if (captioning) for (const { caption } of regions) texts.add(`: ${caption} :`);
-      for (const [language, [label, ...tags]] of Object.entries(captions)) {
+      const meta = await metaUnlessCorrupt(reader, entry, index);
+      if (captioning) for (const { caption } of meta.regions ?? []) texts.add(`: ${caption} :`);
+      for (const [language, own] of Object.entries(meta.captions)) {
         if (!any && !languages.includes(language)) continue;
-        // Tags follow one another in any order: each comes after a comma, and ends the text or has one behind it.
-        if (label !== undefined) texts.add(label).add(`${label},`);
-        if (label !== undefined && captioning) texts.add(`Cap: ${label}`).add(`Cap: ${label},`);
-        for (const tag of tags) texts.add(`, ${tag}`).add(`, ${tag},`);
-        // Of shards of others each text may be drawn by itself.
-        if (index.read) for (const tag of tags) texts.add(tag);
-        if (index.read && captioning) for (const tag of tags) texts.add(`Cap: ${tag}`);
+        for (const text of wordings(own, meta.fields?.[language])) texts.add(text);
       }
       await turn();
       if (texts.size < textsAtOnce) continue;
@@ -111,7 +109,7 @@ async function metaUnlessCorrupt(
   reader: PartReader,
   entry: ExampleEntry,
   { read }: DataIndex,
-): Promise<Pick<ExampleMeta, 'captions' | 'regions'>> {
+): Promise<Pick<ExampleMeta, 'captions' | 'fields' | 'regions'>> {
   try {
     return await readMeta(entry, read, ({ offset, size }) => reader.read(offset, size));
   } catch (error) {
