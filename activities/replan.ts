@@ -161,7 +161,7 @@ async function otherData(
   if (vocabulary === null) return index;
   const captioning = parts?.captionTargets !== undefined;
   const known = new Set(vocabulary);
-  const used = await collectTokenIds(store, index, loadTokenizer(), languages, { captioning });
+  const used = await collectTokenIds(store, index, loadTokenizer(), languages, { captioning, read });
   const missing = used.filter((id) => !known.has(id)).length;
   if (missing === 0) return index;
   throw refused(

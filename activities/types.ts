@@ -7,6 +7,7 @@ import type { InformationBound } from '../src/recipe/information.ts';
 import type { Overrides } from '../src/recipe/overrides.ts';
 import type { Pace } from '../src/recipe/pace.ts';
 import type { Position } from '../src/recipe/position.ts';
+import type { ReadSettings } from '../src/recipe/reading.ts';
 
 /** What crosses the wire between workflows and activities: small JSON, references and never tensors. */
 
@@ -84,6 +85,8 @@ export interface EvaluationPlan {
   readonly maxExamples: number;
   /** Members of its shards that can't be used; absent in plans of older versions. */
   readonly corrupt?: number;
+  /** How its texts are drawn; absent in plans of older versions, and where only labels are. */
+  readonly read?: ReadSettings;
 }
 
 export interface RunPlan {

@@ -84,6 +84,8 @@ const augmentSchema = z.strictObject({
   shift: fraction.default(0).describe('Largest shift of the crop in sides of the image.'),
 });
 
+const resize = z.enum(['antialias', 'big_vision']);
+
 const dataSchema = z.strictObject({
   train: z
     .union([prefix, z.array(prefix).min(1).max(100)], { error: ({ input }) => allowedPlace(input, ', or a list') })
@@ -111,6 +113,11 @@ const dataSchema = z.strictObject({
     .min(1)
     .default([{ language: 'en', weight: 1 }])
     .describe('Languages to train on; each example has one of those that it has a caption in.'),
+  resize: resize
+    .optional()
+    .describe(
+      'How pictures become squares, in training, scoring and evaluation: antialias, as the processors of transformers do, so that what is served is what was trained; big_vision, without antialiasing, as the published models were trained, and as where it is left out. NaFlex always antialiases.',
+    ),
   labelShare: fraction
     .default(0.5)
     .describe('Share of examples described by the first caption alone, the rest by label and tags.'),
@@ -125,6 +132,7 @@ const phaseDataSchema = z.strictObject({
     .optional()
     .describe('As in data. A phase with a train of its own has these alone: regions belong to shards.'),
   captions: z.array(captionSchema).min(1).optional().describe('Languages of this phase.'),
+  resize: resize.optional().describe('As in data.'),
   labelShare: fraction.optional().describe('As in data.'),
   augment: augmentSchema.optional().describe('As in data.'),
 });
@@ -342,4 +350,6 @@ export type Recipe = z.infer<typeof recipeSchema>;
 export type Phase = Recipe['phases'][number];
 export type RecipeModel = z.infer<typeof modelSchema>;
 export type DataSettings = Recipe['data'];
+/** How a picture becomes a square. */
+export type Resize = z.infer<typeof resize>;
 export type OptimizerSettings = Recipe['optimizer'];

@@ -1,3 +1,4 @@
+import type { ReadSettings } from '../../recipe/reading.ts';
 import { turns } from '../../runtime/turns.ts';
 import { spanOf } from '../index/members.ts';
 import { each } from '../index/open-index.ts';
@@ -11,6 +12,7 @@ import type { Pixels } from './pixels.ts';
 import { RegionReader } from './region-reader.ts';
 import { eosId, padId, type TextTokenizer, unknownId } from './tokenizer.ts';
 import type { ExampleMeta } from './types.ts';
+import { wordingsOf } from './wordings.ts';
 
 export interface ReadExample {
   readonly image: Pixels;
@@ -64,14 +66,14 @@ const textsAtOnce = 10_000;
 /**
  * Sorted distinct token ids that texts about these examples can hold, in these languages (`other`: in any): the
  * rows of a compacted token table. Padding, end and unknown are always among them. `captioning`: and in the texts that
- * a decoder is to say.
+ * a decoder is to say. `read`: as the recipe has it, with the templates that texts are put into.
  */
 export async function collectTokenIds(
   store: ShardStore,
   index: DataIndex,
   tokenizer: TextTokenizer,
   languages: readonly string[],
-  { captioning = false }: { readonly captioning?: boolean } = {},
+  { captioning = false, read }: { readonly captioning?: boolean; readonly read?: ReadSettings | undefined } = {},
 ): Promise<number[]> {
   const any = languages.includes('other');
   const ids = new Set([padId, eosId, unknownId]);
@@ -83,25 +85,21 @@ export async function collectTokenIds(
     }
   };
   if (captioning) await add(captionTaskWords());
+  const { words, wordings } = wordingsOf({ read, captioning, single: index.read !== undefined });
+  await add(words);
   const found = index.regions && captioning ? regionsOf(store, index) : null;
   for (const [number, shard] of index.shards.entries()) {
     const reader = new PartReader(store, shard);
     const texts = new Set<string>();
     for (const entry of each(await index.entriesOf(number))) {
       if (Math.max(entry.meta.size, entry.class?.size ?? 0) > largestMeta) continue;
-      const { captions, regions = [] } = await metaUnlessCorrupt(reader, entry, index, (meta) =>
+      const meta = await metaUnlessCorrupt(reader, entry, index, (meta) =>
         found ? found.join(shard.key, entry.name, meta) : meta,
       );
-      if (captioning) for (const { caption } of regions) texts.add(`: ${caption} :`);
-      for (const [language, [label, ...tags]] of Object.entries(captions)) {
+      if (captioning) for (const { caption } of meta.regions ?? []) texts.add(`: ${caption} :`);
+      for (const [language, own] of Object.entries(meta.captions)) {
         if (!any && !languages.includes(language)) continue;
-        // Tags follow one another in any order: each comes after a comma, and ends the text or has one behind it.
-        if (label !== undefined) texts.add(label).add(`${label},`);
-        if (label !== undefined && captioning) texts.add(`Cap: ${label}`).add(`Cap: ${label},`);
-        for (const tag of tags) texts.add(`, ${tag}`).add(`, ${tag},`);
-        // Of shards of others each text may be drawn by itself.
-        if (index.read) for (const tag of tags) texts.add(tag);
-        if (index.read && captioning) for (const tag of tags) texts.add(`Cap: ${tag}`);
+        for (const text of wordings(own, meta.fields?.[language])) texts.add(text);
       }
       await turn();
       if (texts.size < textsAtOnce) continue;
@@ -118,7 +116,7 @@ async function metaUnlessCorrupt(
   entry: ExampleEntry,
   { read }: DataIndex,
   join: (meta: ExampleMeta) => ExampleMeta | Promise<ExampleMeta>,
-): Promise<Pick<ExampleMeta, 'captions' | 'regions'>> {
+): Promise<Pick<ExampleMeta, 'captions' | 'fields' | 'regions'>> {
   try {
     return await join(await readMeta(entry, read, ({ offset, size }) => reader.read(offset, size)));
   } catch (error) {

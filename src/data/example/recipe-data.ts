@@ -67,8 +67,15 @@ export async function recipeVocabulary(
   if (phases.length === 0) return null;
   const languages = new Set(phases.flatMap((phase) => dataOf(recipe, phase).captions.map(({ language }) => language)));
   const ids = new Set<number>();
-  for (const index of new Set(phases.map(data.of))) {
-    const own = await collectTokenIds(store, index, loadTokenizer(), [...languages], { captioning: speaks(recipe) });
+  const collected = new Set<string>();
+  const captioning = speaks(recipe);
+  for (const phase of phases) {
+    const { read } = dataOf(recipe, phase);
+    const index = data.of(phase);
+    const which = JSON.stringify([index.fingerprint, read]);
+    if (collected.has(which)) continue;
+    collected.add(which);
+    const own = await collectTokenIds(store, index, loadTokenizer(), [...languages], { captioning, read });
     for (const id of own) ids.add(id);
   }
   return [...ids].sort((a, b) => a - b);

@@ -20,8 +20,12 @@ export interface Mapping {
   readonly captions: 'txt' | 'lines' | 'json' | 'class';
   /** Of json; absent: the first that is there of caption, captions and text. */
   readonly field?: string;
+  /** Of json, in the place of `field`: several, in the order in which their texts are told. */
+  readonly fields?: readonly { readonly field: string; readonly language?: string }[];
   /** Of texts that are not told by language. */
   readonly language: string;
+  /** Of json: the field that names the language, where it is not told otherwise. */
+  readonly languageField?: string;
   /** The member with the class. */
   readonly class?: 'cls' | 'txt';
   /** Names of the classes from 0 on. They grow with the classes, not with the examples. */
