@@ -68,7 +68,7 @@ export async function replan(
       ...plan,
       ...longer,
       ...(index && {
-        index: await keepIndex(store, plan.run, index),
+        index: await keepIndex(store, plan.run, index, { scored: plan.curation !== undefined }),
         dataFingerprint: index.fingerprint,
         members: index.examples + corruptIn(index),
         // Numbers of batches of other data.

@@ -18,8 +18,8 @@ export interface Document {
 /** A DataIndex. */
 export interface IndexDocument extends Document {
   /**
-   * sha256 of what it says without the hashes of shards, which indexes of older versions don't have: scores are named by
-   * it, so that those of before are found. Absent: its own.
+   * sha256 of what it says as indexes of older versions said it: scores are named by it, so that those of before are found.
+   * Absent: its own.
    */
   readonly identity?: string;
 }

@@ -17,7 +17,7 @@ export function metaExtension(read: Pick<Mapping, 'captions' | 'class'> | undefi
 }
 
 /** Of the member with the class, where that is another one. */
-const classExtension = (read: Mapping | undefined) => (read?.captions === 'class' ? undefined : read?.class);
+export const classExtension = (read: Mapping | undefined) => (read?.captions === 'class' ? undefined : read?.class);
 
 /** As reasons call a member. */
 export const memberName = (extension: string) => (extension === 'json' ? 'JSON' : extension);
@@ -85,10 +85,18 @@ export class KindsSeen {
   readonly #counts = new Map<string, number>();
 
   add(path: string): void {
-    const kind = kindOfFile(path);
+    this.#count(kindOfFile(path), 1);
+  }
+
+  /** What another has seen. */
+  merge(counts: readonly (readonly [kind: string, files: number])[]): void {
+    for (const [kind, files] of counts) this.#count(kind, files);
+  }
+
+  #count(kind: string, files: number): void {
     const known = this.#counts.has(kind) || this.#counts.size < mostKinds;
     const counted = known ? kind : 'others';
-    this.#counts.set(counted, (this.#counts.get(counted) ?? 0) + 1);
+    this.#counts.set(counted, (this.#counts.get(counted) ?? 0) + files);
   }
 
   /** Most first. */

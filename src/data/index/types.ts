@@ -98,5 +98,17 @@ export interface InlineIndex extends Pick<DataIndex, 'prefix' | 'fingerprint' | 
   readonly shards: readonly ShardIndex[];
 }
 
+/** A shard whose entries lie in an object of their own, which its key, bytes and ETag name (index-object.ts). */
+export interface ListedShard extends ShardFacts {
+  /** Of that object; `sha256` of its header, which has that of the rest. */
+  readonly index: { readonly bytes: number; readonly sha256: string };
+}
+
+/** An index that names shards, counts and hashes: a few hundred bytes a shard, however many examples it has. */
+export interface ListedIndex extends Pick<DataIndex, 'prefix' | 'fingerprint' | 'examples' | 'corrupt' | 'read'> {
+  readonly version: 2;
+  readonly shards: readonly ListedShard[];
+}
+
 /** An index as it lies in a bucket or in a file. */
-export type StoredIndex = InlineIndex;
+export type StoredIndex = InlineIndex | ListedIndex;
