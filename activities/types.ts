@@ -106,6 +106,22 @@ export interface PlanPhaseInput extends PlanInput {
   readonly phase?: string;
 }
 
+/** What is to be planned: a run, or a phase anew. */
+export type FindShardsInput = PlanInput | (Pick<ReplanInput, 'plan' | 'overrides'> & { readonly run: string });
+
+/** Shards that have no index yet; null where they are few, which planning reads itself. */
+export interface UnindexedShards {
+  readonly document: Document | null;
+  readonly shards: number;
+}
+
+export interface IndexShardsInput {
+  readonly document: Document;
+  /** Numbers of the first of them, and of the one after the last. */
+  readonly from: number;
+  readonly to: number;
+}
+
 export interface ShardInput {
   readonly plan: PhasePlan;
   /** Raised by every rollback, so that a redo never meets an old commit. */
@@ -290,6 +306,8 @@ export interface ExportResult {
 
 /** Every activity by name; the workflows see no more of them than this. */
 export interface Activities {
+  findShards(input: FindShardsInput): Promise<UnindexedShards>;
+  indexShards(input: IndexShardsInput): Promise<{ shards: number }>;
   plan(input: PlanInput): Promise<RunPlan>;
   planPhase(input: PlanPhaseInput): Promise<PhasePlan>;
   beginPhase(input: BeginInput): Promise<Begun>;

@@ -2,7 +2,7 @@ import { RunnerError } from '../../runtime/errors.ts';
 import { canonicalJson, sha256 } from '../../runtime/hash.ts';
 import { classExtension, metaExtension } from './members.ts';
 import { PackedEntries, packEntries, packedBytes } from './packed-entries.ts';
-import type { CorruptMember, ExampleEntry, IndexedShard, Mapping, ShardEntries } from './types.ts';
+import type { CorruptMember, ExampleEntry, IndexedShard, MemberMapping, ShardEntries } from './types.ts';
 
 /**
  * The index of one shard as an object of the bucket, little-endian:
@@ -47,7 +47,7 @@ export interface IndexHeader {
   readonly body: string;
 }
 
-export function memberKinds(read: Mapping | undefined): MemberKinds {
+export function memberKinds(read: MemberMapping | undefined): MemberKinds {
   const of = classExtension(read);
   return { meta: metaExtension(read), ...(of !== undefined && { class: of }) };
 }

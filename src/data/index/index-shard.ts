@@ -14,7 +14,7 @@ import {
 import { joinMembers, KindsSeen } from './members.ts';
 import type { ShardStore } from './part-reader.ts';
 import { readShard } from './read-shard.ts';
-import type { CorruptMember, IndexedShard, ListedShard, Mapping } from './types.ts';
+import type { CorruptMember, IndexedShard, ListedShard, MemberMapping } from './types.ts';
 
 /** Of most shards header and list are within the first bytes that are asked for. */
 const firstRead = 16 * 1024;
@@ -31,7 +31,7 @@ export interface IndexFacts {
 export async function findIndex(
   store: ShardStore,
   shard: IndexedShard,
-  read: Mapping | undefined,
+  read: MemberMapping | undefined,
 ): Promise<IndexFacts | null> {
   const members = memberKinds(read);
   const key = indexKey(shard, members);
@@ -59,7 +59,7 @@ export async function findIndex(
 export async function makeIndex(
   store: ShardStore,
   { key, bytes, etag }: IndexedShard,
-  read: Mapping | undefined,
+  read: MemberMapping | undefined,
 ): Promise<Buffer> {
   const { members, sha256 } = await readShard(store, { key, bytes, etag });
   const seen = new KindsSeen();
@@ -76,7 +76,7 @@ export async function makeIndex(
 export async function indexShard(
   store: ObjectStore,
   shard: IndexedShard,
-  read: Mapping | undefined,
+  read: MemberMapping | undefined,
 ): Promise<IndexFacts> {
   const object = await makeIndex(store, shard, read);
   const members = memberKinds(read);

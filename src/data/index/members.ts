@@ -1,7 +1,7 @@
 import { turns } from '../../runtime/turns.ts';
 import { printable, unprintable } from './printable.ts';
 import type { TarFault, TarMember } from './tar.ts';
-import type { ByteRange, CorruptMember, ExampleEntry, Mapping } from './types.ts';
+import type { ByteRange, CorruptMember, ExampleEntry, MemberMapping } from './types.ts';
 
 const imageExtensions: ReadonlySet<string> = new Set(['png', 'jpg', 'jpeg', 'webp', 'gif', 'avif', 'tif', 'tiff']);
 const longestName = 512;
@@ -11,13 +11,14 @@ export const isImage = (extension: string) => imageExtensions.has(extension);
 type Part = 'image' | 'meta' | 'class';
 
 /** Extension of the member that says what is to be seen. */
-export function metaExtension(read: Pick<Mapping, 'captions' | 'class'> | undefined): string {
+export function metaExtension(read: MemberMapping | undefined): string {
   if (read === undefined || read.captions === 'json') return 'json';
   return read.captions === 'class' ? read.class! : 'txt';
 }
 
 /** Of the member with the class, where that is another one. */
-export const classExtension = (read: Mapping | undefined) => (read?.captions === 'class' ? undefined : read?.class);
+export const classExtension = (read: MemberMapping | undefined) =>
+  read?.captions === 'class' ? undefined : read?.class;
 
 /** As reasons call a member. */
 export const memberName = (extension: string) => (extension === 'json' ? 'JSON' : extension);
@@ -29,7 +30,7 @@ export const memberName = (extension: string) => (extension === 'json' ? 'JSON' 
 export async function joinMembers(
   shard: string,
   members: readonly (TarMember | TarFault)[],
-  read: Mapping | undefined,
+  read: MemberMapping | undefined,
 ): Promise<{ examples: ExampleEntry[]; corrupt: CorruptMember[] }> {
   const [metaKind, classKind] = [metaExtension(read), classExtension(read)];
   const partOf = (extension: string): Part | null => {

@@ -28,6 +28,9 @@ export interface Mapping {
   readonly classnames?: readonly string[];
 }
 
+/** All of a mapping that says which members an example is made of. */
+export type MemberMapping = Pick<Mapping, 'captions' | 'class'>;
+
 /** A shard as it was indexed. */
 export interface IndexedShard {
   readonly key: string;
