@@ -108,7 +108,7 @@ describe('the evaluation of a model on real emoji in a real S3 server', () => {
     await store.put('data/several/0.tar', tarOf(shard));
     const several = await indexData(store, 'data/several', foreign(read));
     const indexFile = join(folder, 'several.json');
-    await writeFile(indexFile, JSON.stringify(several));
+    await writeFile(indexFile, JSON.stringify(several.document));
     const found = await evaluateModel(
       job({ indexFile, languages: ['en'], read, resize: 'antialias' }),
       () => {},

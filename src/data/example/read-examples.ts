@@ -1,5 +1,6 @@
 import type { ReadSettings } from '../../recipe/reading.ts';
 import { turns } from '../../runtime/turns.ts';
+import { GapReader } from '../index/gap-reader.ts';
 import { spanOf } from '../index/members.ts';
 import { each } from '../index/open-index.ts';
 import { PartReader, partBytes, readRange, type ShardStore } from '../index/part-reader.ts';
@@ -89,7 +90,7 @@ export async function collectTokenIds(
   await add(words);
   const found = index.regions && captioning ? regionsOf(store, index) : null;
   for (const [number, shard] of index.shards.entries()) {
-    const reader = new PartReader(store, shard);
+    const reader = new GapReader(store, shard);
     const texts = new Set<string>();
     for (const entry of each(await index.entriesOf(number))) {
       if (Math.max(entry.meta.size, entry.class?.size ?? 0) > largestMeta) continue;
@@ -112,7 +113,7 @@ export async function collectTokenIds(
 }
 
 async function metaUnlessCorrupt(
-  reader: PartReader,
+  reader: GapReader,
   entry: ExampleEntry,
   { read }: DataIndex,
   join: (meta: ExampleMeta) => ExampleMeta | Promise<ExampleMeta>,

@@ -26,6 +26,16 @@ export const readOf = (recipe: Recipe, phase?: Phase) => foreign(phase?.data?.re
 const keyOf = (recipe: Recipe, phase?: Phase) =>
   JSON.stringify([placesOf(trainOf(recipe, phase)), readOf(recipe, phase), regionsOf(recipe, phase)]);
 
+/** Every place that a recipe trains or evaluates on, and how it is read. */
+export function recipePlaces(recipe: Recipe): { train: Recipe['data']['train']; read: ForeignRead | undefined }[] {
+  const { evaluation, evaluationRead, read } = recipe.data;
+  const trained = [undefined, ...recipe.phases].map((phase) => {
+    return { train: trainOf(recipe, phase), read: readOf(recipe, phase) };
+  });
+  const evaluated = evaluation === undefined ? [] : [{ train: evaluation, read: foreign(evaluationRead ?? read) }];
+  return [...new Map([...trained, ...evaluated].map((place) => [JSON.stringify(place), place])).values()];
+}
+
 /**
  * Indexes every place that a recipe trains on, each once.
  * @param index null where a place can't be used; then the data is null too
