@@ -1,5 +1,6 @@
 import { nameOf } from '../src/checkpoint/damage.ts';
 import { scoreKey } from '../src/checkpoint/keys.ts';
+import { inlineShard } from '../src/data/index/open-index.ts';
 import type { DataIndex } from '../src/data/index/types.ts';
 import type { Resize } from '../src/recipe/schema.ts';
 import { RunnerError } from '../src/runtime/errors.ts';
@@ -18,15 +19,19 @@ export function scoresKey(scoring: Scoring, shard: number, resize?: Resize): str
 }
 
 /** All that a file of scores says about itself. */
-export function scoreFacts(scoring: Scoring, index: DataIndex, number: number, resize?: Resize): ScoreFacts {
-  const shard = index.shards[number];
-  if (shard) return { ...sharedFacts(scoring, resize), shard };
+export async function scoreFacts(
+  scoring: Scoring,
+  index: DataIndex,
+  number: number,
+  resize?: Resize,
+): Promise<ScoreFacts> {
+  if (index.shards[number]) return { ...sharedFacts(scoring, resize), shard: await inlineShard(index, number) };
   throw new RunnerError('DataContract', `there is no data shard ${number}, there are ${index.shards.length}`);
 }
 
-function sharedFacts(
+export function sharedFacts(
   { teacher: { checkpoint, model }, languages, dtype }: Scoring,
-  resize: Resize | undefined,
+  resize?: Resize,
 ): Omit<ScoreFacts, 'shard'> {
   const teacher = { name: nameOf(checkpoint), sha256: checkpoint.sha256 };
   return { teacher, model, languages: [...new Set(languages)].sort(), dtype, ...(resize && { resize }) };

@@ -42,7 +42,7 @@ beforeAll(async () => {
   folder = await mkdtemp(join(tmpdir(), 'siglip2-evaluate-'));
   const dataset = await makeEmojiDataset(store, { concepts: 24 });
   index = await indexData(store, dataset.heldOut);
-  await writeFile(job().indexFile, JSON.stringify(index));
+  await writeFile(job().indexFile, JSON.stringify(index.document));
   const labels: string[] = [];
   for await (const { meta } of readExamples(store, index)) {
     labels.push(meta.captions.en![0]!, meta.captions.de![0]!);
@@ -108,7 +108,7 @@ describe('the evaluation of a model on real emoji in a real S3 server', () => {
     await store.put('data/several/0.tar', tarOf(shard));
     const several = await indexData(store, 'data/several', foreign(read));
     const indexFile = join(folder, 'several.json');
-    await writeFile(indexFile, JSON.stringify(several));
+    await writeFile(indexFile, JSON.stringify(several.document));
     const found = await evaluateModel(
       job({ indexFile, languages: ['en'], read, resize: 'antialias' }),
       () => {},
