@@ -159,9 +159,6 @@ async function planEvaluation(
   const { languages, maxExamples } = recipe.evaluate;
   const document = await keepDocument(store, run, 'evaluation-index', index.document);
   const read = recipe.data.evaluationRead ?? recipe.data.read;
-  const of = {
-    ...{ index: document, dataFingerprint: index.fingerprint, corrupt: corruptIn(index) },
-    ...(read && { read }),
-  };
+  const of = { index: document, dataFingerprint: index.fingerprint, corrupt: corruptIn(index), ...(read && { read }) };
   return { ...of, languages, maxExamples };
 }

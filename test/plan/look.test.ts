@@ -188,6 +188,12 @@ describe('a recipe that is held against the bucket', () => {
       'data.read.fields.1.field is "a" again; each field once is allowed',
       'data.read.fields.0.templates has "{}" twice; each once is allowed',
     ]);
+    const wide = { resize: 'antialias', augment: { scale: [1, 2.5] } };
+    expect(await problems((r) => void Object.assign(r.phases[0], { data: wide }))).toEqual([
+      expect.stringMatching(
+        /^phases\..*\.data\.augment\.scale is \[1,2\.5\]; at most 2 is allowed with "resize": "antialias"/,
+      ),
+    ]);
     const own = { captions: 'own', fields: [{ field: 'a' }], languageField: 'lang', templates: ['a {c}.', 'a {} {}'] };
     expect(await problems((r) => void Object.assign(r.data, { read: own, resize: 'area' }))).toEqual([
       'data.read.templates.0 is "a {c}."; allowed: a text with one {} where the text goes, such as "a photo of {}"',

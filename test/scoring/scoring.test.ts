@@ -105,7 +105,7 @@ describe('the scores of real emoji by a real teacher', () => {
     const found = new Float32Array((await file.read('images')).slice().buffer);
     await file.close();
     expect(metadata.preprocessing).toContain('"resize":"antialias"');
-    const shard = data.index.shards[1]!;
+    const shard = shards[1]!;
     const body = await data.store.get(shard.key);
     const embedder = await openEmbedder(data.folder, data.model, data.vocabulary);
     const { width, resolution } = data.model.vision;

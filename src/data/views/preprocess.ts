@@ -2,12 +2,12 @@ import type { Resize } from '../../recipe/schema.ts';
 import type { Box, Pixels } from '../example/pixels.ts';
 import { resizeBilinear } from './resize.ts';
 import { resizeAntialiased } from './resize-antialiased.ts';
-import { withinImage } from './within-image.ts';
+import { shownPart } from './shown-part.ts';
 
 /**
  * Writes an image, or what `box` shows of it, to `out` at `at` as (size, size, 3) bytes, its aspect not kept. The two ways
  * differ when an image shrinks. big_vision: bilinear without antialiasing, what the published models were trained and
- * evaluated with. antialias: what users of transformers' image processors get, Pillow's bytes.
+ * evaluated with. antialias: what users of transformers' image processors get, Pillow's bytes, of a box in whole pixels.
  */
 export function resizeSquare(
   image: Pixels,
@@ -18,10 +18,7 @@ export function resizeSquare(
   box: Box = { x: 0, y: 0, width: image.width, height: image.height },
 ): void {
   if (resize === 'big_vision') resizeBilinear(image, size, out, at, box);
-  else {
-    const seen = withinImage(image, box);
-    resizeAntialiased(seen.image, size, size, out, at, 'bilinear', seen.box);
-  }
+  else resizeAntialiased(shownPart(image, box), size, size, out, at);
 }
 
 /** A whole image as (size, size, 3) bytes. */

@@ -1,4 +1,4 @@
-import type { Box, Pixels } from '../example/pixels.ts';
+import type { Pixels } from '../example/pixels.ts';
 
 /** For each place of a resized side: the first pixel that it takes from, and the shares of it and the next ones. */
 interface Taps {
@@ -12,8 +12,7 @@ const bits = 22;
 /**
  * Resizes to (height, width, 3) as Pillow does with BILINEAR, and so transformers' image processors, or with BICUBIC: a
  * kernel that widens when the image shrinks, one side after the other, bytes in between, in fixed point. The same
- * bytes as Pillow 13's (src/libImaging/Resample.c). With `box`, which lies within the image, that part is what is
- * resized; as in Pillow the kernel takes from beside it. Writes to `out` at `at`.
+ * bytes as Pillow 13's (src/libImaging/Resample.c). Writes to `out` at `at`.
  */
 export function resizeAntialiased(
   image: Pixels,
@@ -22,42 +21,42 @@ export function resizeAntialiased(
   out: Uint8Array,
   at = 0,
   kernel: Kernel = 'bilinear',
-  box: Box = { x: 0, y: 0, width: image.width, height: image.height },
 ): void {
   // As Pillow 13 was seen to choose; before it columns were always first, which moves bytes by 1 at most.
   const rowsFirst = height < image.height && image.height - height > 2 * (image.width - width);
-  const columns = taps(image.width, width, kernel, box.x, box.width);
-  const rows = taps(image.height, height, kernel, box.y, box.height);
-  if (rowsFirst) resizeColumns(resizeRows(image, rows), columns, out, at);
-  else resizeRows(resizeColumns(image, columns), rows, out, at);
+  if (rowsFirst) resizeColumns(resizeRows(image, height, kernel), width, kernel, out, at);
+  else resizeRows(resizeColumns(image, width, kernel), height, kernel, out, at);
 }
 
 /** (H, W, 3) -> (H, width, 3) */
 function resizeColumns(
   { width: from, height, data }: Pixels,
-  columns: readonly Taps[],
-  out: Uint8Array = new Uint8Array(height * columns.length * 3),
+  width: number,
+  kernel: Kernel,
+  out: Uint8Array = new Uint8Array(height * width * 3),
   at = 0,
 ): Pixels {
+  const columns = taps(from, width, kernel);
   let to = at;
   for (let y = 0; y < height; y++) {
     for (const { first, shares } of columns) to = weigh(data, (y * from + first) * 3, 3, shares, out, to);
   }
-  return { width: columns.length, height, data: out };
+  return { width, height, data: out };
 }
 
 /** (H, W, 3) -> (height, W, 3) */
 function resizeRows(
-  { width, data }: Pixels,
-  rows: readonly Taps[],
-  out: Uint8Array = new Uint8Array(rows.length * width * 3),
+  { width, height: from, data }: Pixels,
+  height: number,
+  kernel: Kernel,
+  out: Uint8Array = new Uint8Array(height * width * 3),
   at = 0,
 ): Pixels {
   let to = at;
-  for (const { first, shares } of rows) {
+  for (const { first, shares } of taps(from, height, kernel)) {
     for (let x = 0; x < width; x++) to = weigh(data, (first * width + x) * 3, width * 3, shares, out, to);
   }
-  return { width, height: rows.length, data: out };
+  return { width, height, data: out };
 }
 
 /** One pixel from those at `from`, `from + stride`, ...; returns where the next one goes. */
@@ -111,14 +110,13 @@ function hamming(away: number): number {
 
 const sinc = (x: number) => (x === 0 ? 1 : Math.sin(x * Math.PI) / (x * Math.PI));
 
-/** Of `from` pixels, `length` of them from `start` on. */
-function taps(from: number, to: number, kernel: Kernel, start: number, length: number): Taps[] {
-  const scale = length / to;
+function taps(from: number, to: number, kernel: Kernel): Taps[] {
+  const scale = from / to;
   const stretched = Math.max(scale, 1);
   const { radius, share } = kernels[kernel];
   const reach = radius * stretched;
   return Array.from({ length: to }, (_, i) => {
-    const centre = start + (i + 0.5) * scale;
+    const centre = (i + 0.5) * scale;
     const first = Math.max(0, Math.trunc(centre - reach + 0.5));
     const end = Math.min(from, Math.trunc(centre + reach + 0.5));
     const shares = Array.from({ length: end - first }, (_, k) => share((k + first - centre + 0.5) / stretched));

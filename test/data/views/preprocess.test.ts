@@ -1,8 +1,13 @@
 import { beforeAll, describe, expect, it } from 'vitest';
+import { preprocessorFile } from '../../../src/checkpoint/hugging-face/config.ts';
+import { ownProcessing } from '../../../src/checkpoint/hugging-face/read-processor.ts';
+import { squareOf } from '../../../src/commands/picture.ts';
 import { squareArrays } from '../../../src/data/views/image-arrays.ts';
 import { resizeSquare, squarePixels } from '../../../src/data/views/preprocess.ts';
 import { resizeBilinear } from '../../../src/data/views/resize.ts';
+import type { ModelConfig } from '../../../src/model/sizes.ts';
 import type { BatchPlan } from '../../../src/recipe/batch-plan.ts';
+import { tinyModel } from '../../checkpoint/hugging-face/tiny-folder.ts';
 import { type Fixture, openFixture } from '../../parity/reference.ts';
 
 /** What Pillow makes of parts of pictures, on white where they reach over the edges: fixtures/make_boxes.py. */
@@ -50,5 +55,10 @@ describe('a part of a picture as a square', () => {
     const { image, box, size, square } = caseOf(0);
     expect(box).toEqual({ x: 0, y: 0, width: image.width, height: image.height });
     expect(squarePixels(image, size, 'antialias')).toEqual(square);
+    const model: ModelConfig = { ...tinyModel, vision: { ...tinyModel.vision, resolution: size } };
+    expect(squareOf('x.png', image, model, ownProcessing(model))).toEqual(square);
+    // What an export's processor says is that very resize.
+    const processor = JSON.parse(preprocessorFile(model).content);
+    expect(processor).toMatchObject({ do_resize: true, resample: 2, size: { height: size, width: size } });
   });
 });
