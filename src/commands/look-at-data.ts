@@ -13,6 +13,7 @@ import { foreign, type ReadSettings } from '../recipe/reading.ts';
 import { RunnerError } from '../runtime/errors.ts';
 import type { ObjectInfo, ObjectStore } from '../storage/object-store.ts';
 import { size } from './format-memory.ts';
+import { sayIndexed } from './say-indexed.ts';
 
 export interface LookOptions {
   /** How to read the shards; absent: guessed from the first. */
@@ -62,7 +63,9 @@ const opened = 5;
 export async function lookAtData(store: ObjectStore, prefix: string, { read, all }: LookOptions): Promise<DataLook> {
   const shards = await shardsBelow(store, prefix);
   const [first, settings] = await firstOf(store, prefix, shards, read);
-  const index: DataIndex = all ? await indexData(store, prefix, settings) : await indexOne(store, first, settings);
+  const index: DataIndex = all
+    ? await indexData(store, prefix, settings, { onIndexed: sayIndexed() })
+    : await indexOne(store, first, settings);
   const found: CorruptMember[] = [];
   const languages: Record<string, number> = {};
   const shown: DataLook['shown'][number][] = [];
