@@ -10,6 +10,7 @@ import { type Hands, hands } from '../activities/fixture.ts';
 import { img2dataset } from '../data/img2dataset.ts';
 import { startServer, type TestServer } from '../storage/versitygw.ts';
 import { testTemporal } from './harness.ts';
+import { keepHistory } from './histories.ts';
 
 const smoke = JSON.parse(readFileSync(new URL('../../infra/recipes/smoke.json', import.meta.url), 'utf8'));
 const temporal = testTemporal();
@@ -69,6 +70,7 @@ it('the shards of a run are indexed by many before it is planned, each once, tho
         ...{ taskQueue: 'siglip2', workflowId: 'indexed', args: [recipe] },
       });
       await run.result();
+      await keepHistory(client, 'indexed', 'recipe-indexed.json');
       return run.fetchHistory();
     },
   );
