@@ -15,6 +15,7 @@ import { RunnerError } from '../runtime/errors.ts';
 import type { ObjectInfo, ObjectStore } from '../storage/object-store.ts';
 import { size } from './format-memory.ts';
 import { brokenLines } from './format-stats.ts';
+import { sayIndexed } from './say-indexed.ts';
 
 export interface LookOptions {
   /** How to read the shards; absent: guessed from the first. */
@@ -64,7 +65,9 @@ const opened = 5;
 export async function lookAtData(store: ObjectStore, prefix: string, { read, all }: LookOptions): Promise<DataLook> {
   const shards = await shardsBelow(store, prefix);
   const [first, settings] = await firstOf(store, prefix, shards, read);
-  const index: DataIndex = all ? await indexData(store, prefix, settings) : await indexOne(store, first, settings);
+  const index: DataIndex = all
+    ? await indexData(store, prefix, settings, { onIndexed: sayIndexed() })
+    : await indexOne(store, first, settings);
   const broken = new SkippedMembers();
   const reasons = new ReasonCounts();
   const refuse = (one: CorruptMember) => {

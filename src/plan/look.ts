@@ -1,7 +1,7 @@
 import { type Borrowed, teacherOf } from '../checkpoint/borrowed.ts';
 import { type Census, countCaptions } from '../data/example/census.ts';
 import { indexRecipe, type RecipeData, recipeVocabulary } from '../data/example/recipe-data.ts';
-import { indexData } from '../data/index/index-data.ts';
+import { type IndexOptions, indexData } from '../data/index/index-data.ts';
 import { joinRegions } from '../data/index/join-regions.ts';
 import type { DataIndex } from '../data/index/types.ts';
 import { type HeldModel, modelProblems, teacherProblems, withModels } from '../recipe/models.ts';
@@ -28,6 +28,8 @@ export interface World {
   /** The name of the run: what it began with is what it goes on with, however many newer checkpoints there are. */
   readonly run?: string;
   readonly memory?: DeviceMemory | null;
+  /** Told how many shards are indexed, of how many, where some had to be read for it. */
+  readonly onIndexed?: IndexOptions['onIndexed'];
 }
 
 /** A recipe with all that was found of what it names. */
@@ -68,14 +70,14 @@ interface Found extends Omit<Looked, 'sight' | 'recipe'> {
   readonly resolved: Recipe;
 }
 
-async function lookInto(sight: Sight, store: ObjectStore, recipe: Recipe, { run }: World): Promise<Found> {
+async function lookInto(sight: Sight, store: ObjectStore, recipe: Recipe, { run, onIndexed }: World): Promise<Found> {
   const { borrowed, held } = await lookAtOrigins(sight, store, recipe, run);
   const resolved = withModels(recipe, held);
   for (const phase of recipe.phases) {
     const teacher = held.get(teacherOf(phase.name));
     if (teacher) sight.add(teacherProblems(resolved, phase, teacher.model));
   }
-  const { data, evaluation, captions } = await lookAtData(sight, store, recipe);
+  const { data, evaluation, captions } = await lookAtData(sight, store, recipe, onIndexed);
   sight.add(problemsWith(resolved, data?.epochs ?? {}));
   const facts = data && (await lookAtTokens(sight, store, resolved, data, borrowed));
   return { resolved, borrowed, held, data, facts, evaluation, captions };
@@ -109,7 +111,8 @@ async function lookAtOrigins(sight: Sight, store: ObjectStore, recipe: Recipe, r
 }
 
 /** The shards, and the captions in them, of all that is trained on and evaluated on. */
-async function lookAtData(sight: Sight, store: ObjectStore, recipe: Recipe) {
+async function lookAtData(sight: Sight, store: ObjectStore, recipe: Recipe, onIndexed: IndexOptions['onIndexed']) {
+  const options = onIndexed && { onIndexed };
   const captions: CaptionQuestion[] = [];
   const counted = new Map<DataIndex, Census>();
   const ask = async (places: string, field: string, index: DataIndex, languages: readonly string[]) => {
@@ -130,7 +133,7 @@ async function lookAtData(sight: Sight, store: ObjectStore, recipe: Recipe) {
   const read = async (place: string, how: string, index: () => Promise<DataIndex>) =>
     sight.isWrong([how]) ? null : ((await sight.see([place], index)) ?? null);
   const data = await indexRecipe(recipe, async (train, mapping, phase) => {
-    const index = await read(fieldOf(phase, 'train'), fieldOf(phase, 'read'), () => indexed(store, train, mapping));
+    const index = await read(fieldOf(phase, 'train'), fieldOf(phase, 'read'), () => indexed(store, train, mapping, options));
     const regions = regionsOf(recipe, phase);
     if (!index || regions === undefined) return index;
     return (await sight.see([fieldOf(phase, 'regions')], () => joinRegions(store, index, regions))) ?? null;
@@ -149,7 +152,7 @@ async function lookAtData(sight: Sight, store: ObjectStore, recipe: Recipe) {
     place === undefined
       ? null
       : await read('data.evaluation', evaluationRead ? 'data.evaluationRead' : 'data.read', () =>
-          indexed(store, place, foreign(evaluationRead ?? recipe.data.read)),
+          indexed(store, place, foreign(evaluationRead ?? recipe.data.read), options),
         );
   if (evaluation) await ask('data.evaluation', 'evaluate.languages', evaluation, recipe.evaluate.languages);
   return { data, evaluation, captions };
@@ -160,9 +163,10 @@ async function indexed(
   store: ObjectStore,
   train: Recipe['data']['train'],
   read: ForeignRead | undefined,
+  options?: IndexOptions,
 ): Promise<DataIndex> {
   const shard = placesOf(train).find((place) => place.endsWith('.tar'));
-  return indexData(store, train, read).catch((error) => {
+  return indexData(store, train, read, options).catch((error) => {
     if (!shard || !isRunnerError(error, 'DataContract')) throw error;
     const above = shard.split('/').slice(0, -1).join('/') || 'a folder';
     throw new RunnerError(
@@ -186,6 +190,9 @@ async function lookAtTokens(
   return { ...data.epochs, vocabulary, origins };
 }
 
+/** A minute or two of texts. */
+const mostProposed = 1_000_000;
+
 /** Whether the steps of the phases can be compiled, and fit. */
 async function lookAtSizes(
   sight: Sight,
@@ -202,8 +209,10 @@ async function lookAtSizes(
   // Estimates get better from release to release: what has begun goes on.
   sight.add(tooLarge.map((message) => ({ fields: ['compiles'], message, mild: true })));
   if (!memory || tooLarge.length > 0 || memoryProblems(recipe, facts, memory).length === 0) return;
+  // A proposal is not worth reading all texts of a large set.
+  const few = data && data.epochs.examples <= mostProposed;
   const compact =
-    !store || !data ? undefined : await sight.see([], () => recipeVocabulary(store, allCompact(recipe), data));
+    !store || !few ? undefined : await sight.see([], () => recipeVocabulary(store, allCompact(recipe), data));
   const problems = memoryProblems(recipe, facts, memory, compact?.length);
   sight.add(problems.map((message) => ({ fields: ['memory'], message, mild: true })));
 }

@@ -19,6 +19,7 @@ describe('a run that began under this code', () => {
     ['phase-paced.json', 'paced/pretrain'],
     ['phase-other.json', 'other/pretrain'],
     ['recipe-other.json', 'other'],
+    ['recipe-indexed.json', 'indexed'],
     ['phase-limited.json', 'limited/pretrain'],
     ['phase-went-back.json', 'patient/pretrain'],
     ['phase-cut-short.json', 'cut-short/acid'],
