@@ -110,7 +110,9 @@ describe('on a GPU', () => {
 
 describe('names of outputs', () => {
   it('are those of the definitions of the ops', () => {
-    const graphs = allPrograms().map(([, definition, options]) => buildGraph(definition, { ...options, xla: true, device: 'gpu' }));
+    const graphs = allPrograms().map(([, definition, options]) =>
+      buildGraph(definition, { ...options, xla: true, device: 'gpu' }),
+    );
     const ops = graphs.flatMap(({ graph }) => [...graph.functions.values()].flatMap(({ body }) => body));
     const computing = new Set(ops.map(({ op }) => op).filter((op) => op !== 'AssignVariableOp'));
     expect(computing.size).toBeGreaterThan(30);
