@@ -94,23 +94,31 @@ async function* counted(all: AsyncIterable<Annotated>, count: () => void): Async
   }
 }
 
-/** What the thread makes of the examples, one after the other. */
-async function* annotatedOf(job: AnnotationJob, signal: AbortSignal): AsyncGenerator<Annotated> {
+/**
+ * What the thread makes of the examples, one after the other. It ends by itself, after the picture that it is at: a thread
+ * that is broken off within ONNX Runtime takes the whole process along.
+ */
+async function* annotatedOf(of: Omit<AnnotationJob, 'stop'>, signal: AbortSignal): AsyncGenerator<Annotated> {
   const module = new URL('../src/annotation/annotate-thread.ts', import.meta.url).href;
-  const thread = openProducer<AnnotationJob, Annotated | null>({ module, settings: job, prefetch: ahead });
+  const stop = new Int32Array(new SharedArrayBuffer(4));
+  const thread = openProducer<AnnotationJob, Annotated | null>({ module, settings: { ...of, stop }, prefetch: ahead });
   const stopped = new Promise<never>((_, reject) => {
-    const stop = () => reject(new CancelledFailure('stopped before the shard was annotated'));
-    if (signal.aborted) stop();
-    signal.addEventListener('abort', stop, { once: true });
+    const tell = () => reject(new CancelledFailure('stopped before the shard was annotated'));
+    if (signal.aborted) tell();
+    signal.addEventListener('abort', tell, { once: true });
   });
   stopped.catch(() => {});
+  let next = thread.next();
   try {
     for (;;) {
-      const one = await Promise.race([thread.next(), stopped]);
+      const one = await Promise.race([stopped, next]);
       if (one === null) return;
+      next = thread.next();
       yield one;
     }
   } finally {
+    Atomics.store(stop, 0, 1);
+    while ((await next.catch(() => null)) !== null) next = thread.next();
     await thread.close();
   }
 }

@@ -21,6 +21,8 @@ export interface AnnotationJob {
   readonly asking: Asking;
   /** Answers that are known already, the first ones. */
   readonly from: number;
+  /** Shared memory: it ends before the next example when this is no longer 0. */
+  readonly stop?: Int32Array;
 }
 
 export type ScoredRegion = Region & { readonly score: number };
@@ -51,6 +53,7 @@ export async function* annotateExamples(job: AnnotationJob): AsyncGenerator<Anno
     for (const member of corrupt) if (number++ >= job.from) yield { corrupt: member };
     for (const entry of examples) {
       if (number++ < job.from) continue;
+      if (job.stop && Atomics.load(job.stop, 0) !== 0) return;
       // A shard without a picture needs no detector.
       detector ??= await openDetector(of.folder, of.name);
       try {

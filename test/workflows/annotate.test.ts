@@ -14,12 +14,13 @@ import { lookAt } from '../../src/plan/look.ts';
 import { phaseSettings } from '../../src/recipe/settings.ts';
 import { sha256 } from '../../src/runtime/hash.ts';
 import type { S3ObjectStore } from '../../src/storage/s3.ts';
+import { annotateQueue } from '../../workflows/policies.ts';
 import type { AnnotationResult, AnnotationStatus } from '../../workflows/results.ts';
 import { type Hands, hands } from '../activities/fixture.ts';
 import { fixture } from '../annotation/expected.ts';
 import { type Drawn, drawSquares, shardOf } from '../annotation/squares.ts';
 import { whole } from '../data/batches/whole.ts';
-import { tinyRecipe, until } from '../faults/harness.ts';
+import { tinyRecipe } from '../faults/harness.ts';
 import { startServer, type TestServer } from '../storage/versitygw.ts';
 import { type Stoppable, testTemporal } from './harness.ts';
 import { keepHistory } from './histories.ts';
@@ -72,17 +73,16 @@ let stop: () => void;
 function serve(): Promise<void> {
   const real = createActivities(on.deps(store, { onPoint: (point) => onPoint(point) }));
   const serving = new Promise<void>((serves, fails) => {
-    const until = new Promise<void>((resolve) => {
+    const stopped = new Promise<void>((resolve) => {
       stop = resolve;
     });
-    ended = temporal.serving(
-      { planAnnotation: real.planAnnotation, annotateShard: real.annotateShard },
-      async (own, _, device) => {
-        [client, devices] = [own, device];
-        serves();
-        await until;
-      },
-    );
+    const { planAnnotation, annotateShard } = real;
+    const work = async (own: Client, _: Stoppable, detectors: Stoppable) => {
+      [client, devices] = [own, detectors];
+      serves();
+      await stopped;
+    };
+    ended = temporal.serving({ planAnnotation, annotateShard }, work, annotateQueue);
     ended.catch(fails);
   });
   return serving;
@@ -209,14 +209,19 @@ describe('an annotation', () => {
     const plan = await planAnnotation(deps, input('regions/half'), on.attempt());
     const stopping = new AbortController();
     const first = on.attempt({ signal: stopping.signal });
-    const half = annotateShard(deps, { plan, shard: 0 }, first, 0);
-    await until(async () => (await keysBelow('regions/half/unfinished/')).length >= 4);
-    stopping.abort();
+    const own = server.store();
+    const put = own.put.bind(own);
+    let parts = 0;
+    own.put = async (...of) => {
+      const done = await put(...of);
+      if (++parts === 4) stopping.abort();
+      return done;
+    };
+    const half = annotateShard(on.deps(own), { plan, shard: 0 }, first, 0);
     await expect(half).rejects.toThrow('stopped before the shard was annotated');
-    const kept = (await keysBelow('regions/half/unfinished/')).length;
+    expect(await keysBelow('regions/half/unfinished/')).toHaveLength(4);
     const whole = await annotateShard(deps, { plan, shard: 0 }, on.attempt(), 0);
     expect(whole.counts.pictures).toBe(12);
-    expect(kept).toBeLessThan(13);
     expect(await keysBelow('regions/half/unfinished/')).toEqual([]);
     const key = (of: string) => regionKey(of, 'data/squares/0.tar');
     expect((await store.get(key('regions/half'))).equals(await store.get(key('regions/squares')))).toBe(true);
