@@ -19,6 +19,10 @@ export interface AnnotationJob {
   /** Local folder of the detector, and where it lies for people. */
   readonly detector: { readonly folder: string; readonly name: string };
   readonly asking: Asking;
+  /** Answers that are known already, the first ones. */
+  readonly from: number;
+  /** Shared memory: it ends before the next example when this is no longer 0. */
+  readonly stop?: Int32Array;
 }
 
 export type ScoredRegion = Region & { readonly score: number };
@@ -45,8 +49,11 @@ export async function* annotateExamples(job: AnnotationJob): AsyncGenerator<Anno
       bytesOf({ offset, size });
     const { members } = await readShard({ bucket: '', get }, shard);
     const { examples, corrupt } = await joinMembers(shard.key, members, read);
-    for (const member of corrupt) yield { corrupt: member };
+    let number = 0;
+    for (const member of corrupt) if (number++ >= job.from) yield { corrupt: member };
     for (const entry of examples) {
+      if (number++ < job.from) continue;
+      if (job.stop && Atomics.load(job.stop, 0) !== 0) return;
       // A shard without a picture needs no detector.
       detector ??= await openDetector(of.folder, of.name);
       try {

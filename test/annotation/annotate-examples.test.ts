@@ -29,7 +29,7 @@ async function annotate(shard: Buffer, changes: Partial<Asking> = {}): Promise<A
   const read = { captions: 'txt', language: 'en' } as const;
   const of = { key: 'data/x/0.tar', bytes: shard.length, etag: 'e' };
   const all: Annotated[] = [];
-  const job = { file, shard: of, read, detector, asking: { ...asking, ...changes } };
+  const job = { file, shard: of, read, detector, asking: { ...asking, ...changes }, from: 0 };
   for await (const one of annotateExamples(job)) all.push(one);
   return all;
 }

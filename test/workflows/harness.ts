@@ -139,9 +139,10 @@ export function testTemporal(services: () => Pick<TestServices, 'temporal'> = te
     async serving<T>(
       of: Partial<Activities>,
       work: (client: Client, workflows: Stoppable, devices: Stoppable) => Promise<T>,
+      queue = deviceQueue,
     ): Promise<T> {
       const light = { taskQueue: 'siglip2', activities: activities(of) };
-      const device = { ...light, taskQueue: deviceQueue, maxHeartbeatThrottleInterval: '100ms' } as const;
+      const device = { ...light, taskQueue: queue, maxHeartbeatThrottleInterval: '100ms' } as const;
       const start = async (options: Omit<WorkerOptions, 'connection'>) => {
         const worker = await Worker.create({ connection: native, ...options });
         const running = worker.run();

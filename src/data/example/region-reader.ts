@@ -27,7 +27,7 @@ export class RegionReader {
   #places = 0;
 
   constructor({ shards, regions }: Pick<DataIndex, 'shards' | 'regions'>, read: ReadRange) {
-    this.#files = new Map(regions?.map((file, i) => [shards[i]!.key, file]));
+    this.#files = new Map(regions?.flatMap((file, i) => (file ? [[shards[i]!.key, file]] : [])));
     this.#read = read;
   }
 

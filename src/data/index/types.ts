@@ -98,8 +98,8 @@ export interface DataIndex {
   readonly corrupt: readonly CorruptMember[];
   /** Absent: the JSON of this project. */
   readonly read?: Mapping;
-  /** Of the shards, in their order, what a detector found in their pictures; absent: nothing is joined. */
-  readonly regions?: readonly RegionShard[];
+  /** Of the shards, in their order, what a detector found in their pictures; null or absent: nothing is joined. */
+  readonly regions?: readonly (RegionShard | null)[];
   /** What this was opened from, as JSON: `openIndex` makes the same of it in any thread or process. */
   readonly document: StoredIndex;
   /**
