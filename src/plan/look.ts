@@ -133,7 +133,9 @@ async function lookAtData(sight: Sight, store: ObjectStore, recipe: Recipe, onIn
   const read = async (place: string, how: string, index: () => Promise<DataIndex>) =>
     sight.isWrong([how]) ? null : ((await sight.see([place], index)) ?? null);
   const data = await indexRecipe(recipe, async (train, mapping, phase) => {
-    const index = await read(fieldOf(phase, 'train'), fieldOf(phase, 'read'), () => indexed(store, train, mapping, options));
+    const index = await read(fieldOf(phase, 'train'), fieldOf(phase, 'read'), () =>
+      indexed(store, train, mapping, options),
+    );
     const regions = regionsOf(recipe, phase);
     if (!index || regions === undefined) return index;
     return (await sight.see([fieldOf(phase, 'regions')], () => joinRegions(store, index, regions))) ?? null;
