@@ -7,6 +7,13 @@ import { evaluate } from './evaluate.ts';
 import { exportModel } from './export-model.ts';
 import { toFailure } from './failures.ts';
 import { noteAttempt } from './left-attempts.ts';
+import { beginPack } from './pack-begin.ts';
+import { hashPart } from './pack-hash.ts';
+import { listPack } from './pack-list.ts';
+import { mergePart } from './pack-merge.ts';
+import { packPart } from './pack-part.ts';
+import { reportPack } from './pack-report.ts';
+import { settlePack } from './pack-settle.ts';
 import { plan } from './plan.ts';
 import { planPhase } from './plan-phase.ts';
 import { pruneCheckpoints, sweep } from './prune-checkpoints.ts';
@@ -35,6 +42,13 @@ export function createActivities(deps: Dependencies): Activities {
     exportModel: activity(deps, signed(exportModel)),
     scoreShard: activity(deps, onDevice(signed(scoreShard))),
     sealScores: activity(deps, sealScores),
+    beginPack: activity(deps, beginPack),
+    listPack: activity(deps, listPack),
+    hashPart: activity(deps, hashPart),
+    mergePart: activity(deps, mergePart),
+    settlePack: activity(deps, settlePack),
+    packPart: activity(deps, packPart),
+    reportPack: activity(deps, reportPack),
   };
 }
 
