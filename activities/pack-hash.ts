@@ -5,7 +5,7 @@ import { DroppedItems } from '../src/packing/dropped.ts';
 import { fingerprint } from '../src/packing/fingerprint.ts';
 import { type Hashed, hashFile } from '../src/packing/hash-file.ts';
 import { packKeys } from '../src/packing/keys.ts';
-import { metaOfItem, pictureOf } from '../src/packing/load-item.ts';
+import { metaOfItem, missing, pictureOf } from '../src/packing/load-item.ts';
 import { readPart } from '../src/packing/read-part.ts';
 import type { RowItem } from '../src/packing/row-item.ts';
 import { textsFile } from '../src/packing/texts-file.ts';
@@ -50,12 +50,12 @@ export async function hashPart(deps: Dependencies, input: HashPartInput, attempt
       const looked = await pMap(items, look, { concurrency: picturesAtOnce });
       for (const [i, one] of looked.entries()) {
         const item = items[i]!;
+        if (item.key !== undefined && !('fault' in one && one.fault?.startsWith(missing))) named.add(item.key);
         if ('fault' in one) {
           dropped.add(item.name, one.fault);
           metas.push(null);
           continue;
         }
-        if (item.key !== undefined) named.add(item.key);
         const text = Number.parseInt(sha256(canonicalJson(one.meta.captions)).slice(0, 8), 16);
         hashed.push({ ...one.print, id: first + metas.length, text });
         metas.push(one.meta);

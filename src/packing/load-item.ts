@@ -11,14 +11,16 @@ import type { PackedMeta } from './types.ts';
 const largestPicture = 256 * 1024 * 1024;
 const largestText = 1024 * 1024;
 
+/** What a picture is that a row names and that is not there. */
+export const missing = 'the picture is missing';
+
 /** The bytes of a picture. Throws `CorruptExample` for one that is not there, or too large. */
 export async function pictureOf(store: ShardStore, item: RowItem): Promise<Uint8Array> {
   if (item.fault !== undefined) throw new CorruptExample(item.fault);
   const tooLarge = (bytes: number | string) =>
     new CorruptExample(`the picture is too large: ${bytes} bytes, at most ${largestPicture}`);
   if ((item.bytes ?? item.picture?.length ?? 0) > largestPicture) throw tooLarge(item.bytes ?? item.picture!.length);
-  const bytes =
-    item.picture ?? (await thereOr(() => fetchOf(store, item, largestPicture), `the picture is missing: ${item.key}`));
+  const bytes = item.picture ?? (await thereOr(() => fetchOf(store, item, largestPicture), `${missing}: ${item.key}`));
   if (bytes.length > largestPicture) throw tooLarge('more');
   if (bytes.length === 0) throw new CorruptExample('the picture is empty');
   return bytes;

@@ -1,8 +1,8 @@
 /**
  * Whether two pictures are one, in other sizes or qualities: their dHash differs in at most 6 of 64 bits, and no field of
  * their thumbnails by more than 12 of 255. Hashes alone join whatever has one outline: of 46.8 million pairs of emoji
- * 100,000 are within 6 bits, and 26 of those that are not equal within both bounds, such as the flags of Norway and Svalbard
- * (test/packing/near.test.ts).
+ * 188,915 are within 8 bits, and 26 of those that are not equal within both bounds, such as the flags of Norway and Svalbard
+ * (test/packing/duplicates.test.ts holds a part of that).
  */
 export const mostBits = 6;
 export const mostThumb = 12;
