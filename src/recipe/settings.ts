@@ -43,7 +43,11 @@ export function modelOf(recipe: Recipe, phase: Phase | undefined): RecipeModel {
 /** The data of a phase: what it says itself, else the recipe's. */
 export function dataOf({ data: { evaluation, ...common } }: Recipe, { data = {} }: Phase): DataSettings {
   const own = Object.fromEntries(Object.entries(data).filter(([, value]) => value !== undefined));
-  return { ...common, ...own, ...(evaluation !== undefined && { evaluation }) };
+  const { mixture: _, mixtureAlpha: __, ...plain } = common;
+  const { read: ___, ...unread } = common;
+  // Places of its own and a mixture take each other's place.
+  const before = data.train ? plain : data.mixture ? { ...unread, train: [] } : common;
+  return { ...before, ...own, ...(evaluation !== undefined && { evaluation }) };
 }
 
 function optimizerOf({ optimizer }: Recipe, phase: Phase): OptimizerSettings {
