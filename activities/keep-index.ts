@@ -6,6 +6,8 @@ import type { IndexDocument } from './types.ts';
 
 /** Keeps what a phase trains on in the bucket. */
 export async function keepIndex(store: ObjectStore, run: string, { document }: DataIndex): Promise<IndexDocument> {
+  // Of a mixture nothing is scored before: its document is its own identity.
+  if ('mixture' in document) return keepDocument(store, run, 'train-index', document);
   const shards = document.shards.map(({ sha256: _, ...shard }) => shard);
   const { sha256: identity } = await canonicalBytes({ ...document, shards });
   return { ...(await keepDocument(store, run, 'train-index', document)), identity };

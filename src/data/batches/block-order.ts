@@ -18,6 +18,11 @@ export interface PlacedExample {
   readonly range: RangeRef;
 }
 
+export interface Near {
+  readonly now: readonly RangeRef[];
+  readonly next: readonly RangeRef[];
+}
+
 export interface BlockSize {
   /** Examples that are shuffled together, at least, where there are as many and `bytes` has room for them. */
   readonly examples: number;
@@ -97,12 +102,12 @@ export class BlockOrder {
     return epoch * this.blocks + block;
   }
 
-  /** Ranges of the block of the j-th example that are needed from there on, in that order; then those of the block after it. */
-  near(j: number): readonly RangeRef[] {
+  /** Ranges that are needed from the j-th example on, in that order: of its block, and of the block after it. */
+  near(j: number): Near {
     const { epoch, block, position } = this.#locate(j);
     const isLast = block + 1 === this.blocks;
     const next = this.#block(isLast ? epoch + 1 : epoch, isLast ? 0 : block + 1);
-    return [...inOrder(this.#block(epoch, block), position), ...inOrder(next, 0)];
+    return { now: inOrder(this.#block(epoch, block), position), next: inOrder(next, 0) };
   }
 
   #locate(j: number): { epoch: number; block: number; position: number } {

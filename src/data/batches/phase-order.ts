@@ -1,6 +1,6 @@
 import type { DataSettings } from '../../recipe/schema.ts';
 import { dataOfSource } from '../../recipe/sources.ts';
-import { BlockOrder, blockBytes, type PlacedExample } from './block-order.ts';
+import { BlockOrder, blockBytes, type Near, type PlacedExample } from './block-order.ts';
 import { MixtureOrder } from './mixture-order.ts';
 import type { OrderShard, RangeRef } from './ranges.ts';
 
@@ -28,7 +28,8 @@ export interface DrawnExample extends PlacedExample {
 }
 
 /** A language of a stream, where its draws are of one language; no name of a source has a slash. */
-const streamName = ({ name }: Pick<Stream, 'name'>, language: string | null) => (language === null ? name : `${name}/${language}`);
+const streamName = ({ name }: Pick<Stream, 'name'>, language: string | null) =>
+  language === null ? name : `${name}/${language}`;
 
 const fewestExamples = 2000;
 const fewestBytes = 16 * 2 ** 20;
@@ -99,10 +100,12 @@ export class PhaseOrder {
     return this.#orders.map((order, stream) => order.blockOf(this.#before(k, stream)));
   }
 
-  /** Ranges of a stream from example k on, those first that are needed first, up to the end of the block after its block. */
-  near(k: number, stream: number): readonly RangeRef[] {
+  /** Ranges of a stream that are needed from example k on. */
+  near(k: number, stream: number): Near {
     const { first } = this.#sources[this.streams[stream]!.source]!;
-    return this.#orders[stream]!.near(this.#before(k, stream)).map((range) => ({ ...range, shard: range.shard + first }));
+    const { now, next } = this.#orders[stream]!.near(this.#before(k, stream));
+    const inIndex = (range: RangeRef) => ({ ...range, shard: range.shard + first });
+    return { now: now.map(inIndex), next: next.map(inIndex) };
   }
 
   /** How many times the examples of each source were drawn before example k, by name. */

@@ -1,8 +1,30 @@
+import { mixedIndex } from './mixed-index.ts';
 import type { ShardStore } from './part-reader.ts';
-import type { DataIndex, ExampleEntry, ShardEntries, ShardFacts, ShardIndex, StoredIndex } from './types.ts';
+import type {
+  DataIndex,
+  ExampleEntry,
+  InlineIndex,
+  ShardEntries,
+  ShardFacts,
+  ShardIndex,
+  StoredIndex,
+} from './types.ts';
 
 /** An index to be worked with. `store`: where the entries of shards lie that are not in the document itself. */
-export function openIndex(document: StoredIndex, _store: ShardStore): DataIndex {
+export function openIndex(document: StoredIndex, store: ShardStore): DataIndex {
+  if (!('mixture' in document)) return openInline(document, store);
+  // Sources that share a place share what is kept of it.
+  const opened = new Map<string, DataIndex>();
+  const sources = document.mixture.map(({ name, index }) => {
+    const key = JSON.stringify([index.prefix, index.fingerprint, 'read' in index ? index.read : null]);
+    const own = opened.get(key) ?? openIndex(index, store);
+    opened.set(key, own);
+    return { name, index: own };
+  });
+  return mixedIndex(sources);
+}
+
+function openInline(document: InlineIndex, _store: ShardStore): DataIndex {
   const { prefix, fingerprint, examples, corrupt, read } = document;
   const corruptIn = new Map<string, number>();
   for (const { shard } of corrupt) corruptIn.set(shard, (corruptIn.get(shard) ?? 0) + 1);

@@ -2,6 +2,7 @@ import { createHash, randomUUID } from 'node:crypto';
 import { closeSync, createReadStream, fstatSync, openSync, readSync } from 'node:fs';
 import { mkdir, open, readdir, readFile, rename, rm, stat, utimes, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
+import { setTimeout } from 'node:timers/promises';
 import { RunnerError } from '../../runtime/errors.ts';
 import { partBytes, type RemoteShard, readRange, type ShardStore } from './part-reader.ts';
 import type { ByteRange } from './types.ts';
@@ -10,6 +11,8 @@ import type { ByteRange } from './types.ts';
 export const cacheBytes = 8 * 1024 ** 3;
 const filesOpen = 128;
 const partialsKeptMs = 60 * 60 * 1000;
+const claimKeptMs = 30_000;
+const claimLookedAtMs = 25;
 /** Bytes that a link has changed are others when they come again. */
 const fetches = 3;
 
@@ -128,21 +131,33 @@ export class ShardCache {
   }
 
   async #fetch(shard: RemoteShard, path: string): Promise<void> {
-    const there = await stat(path).catch(() => null);
-    if (there?.size === sizeOf(shard) && (await this.#verifies(shard, path))) {
-      // The time of last use decides who goes first.
-      await utimes(path, new Date(), new Date()).catch(() => {});
-      return;
-    }
-    try {
-      await mkdir(this.#folder, { recursive: true });
-      for (let left = fetches - 1; ; left--) {
-        const found = await this.#download(shard, path);
-        if (found === null) break;
-        if (left === 0) throw otherBytes(this.#store, shard, found);
+    const claim = `${path}.claim`;
+    while (!(await this.#isThere(shard, path))) {
+      try {
+        await mkdir(this.#folder, { recursive: true });
+        if (await claimed(claim)) return await this.#fetchAlone(shard, path).finally(() => rm(claim, { force: true }));
+        await setTimeout(claimLookedAtMs);
+      } catch (error) {
+        throw diskError(error, shard, this.#folder);
       }
-    } catch (error) {
-      throw diskError(error, shard, this.#folder);
+    }
+  }
+
+  async #isThere(shard: RemoteShard, path: string): Promise<boolean> {
+    const there = await stat(path).catch(() => null);
+    if (there?.size !== sizeOf(shard) || !(await this.#verifies(shard, path))) return false;
+    // The time of last use decides who goes first.
+    await utimes(path, new Date(), new Date()).catch(() => {});
+    return true;
+  }
+
+  async #fetchAlone(shard: RemoteShard, path: string): Promise<void> {
+    // Another process may have brought it since it was looked for.
+    if (await this.#isThere(shard, path)) return;
+    for (let left = fetches - 1; ; left--) {
+      const found = await this.#download(shard, path);
+      if (found === null) break;
+      if (left === 0) throw otherBytes(this.#store, shard, found);
     }
     this.#verified.add(path);
     this.#added += sizeOf(shard);
@@ -163,6 +178,7 @@ export class ShardCache {
           const part = await readRange(this.#store, shard, offset, size);
           hash.update(part.subarray(Math.max(0, (shard.offset ?? 0) - offset)));
           await file.write(part, 0, size, at);
+          await utimes(`${path}.claim`, new Date(), new Date()).catch(() => {});
           at += size;
         }
         // Before the rename, or power loss could leave a file of the right size that holds zeros.
@@ -214,7 +230,7 @@ export class ShardCache {
     );
     for (const { path, used } of files) {
       // What a killed process left behind.
-      if (path.endsWith('.part') && used < Date.now() - partialsKeptMs) await rm(path, { force: true });
+      if (/\.(part|claim)$/.test(path) && used < Date.now() - partialsKeptMs) await rm(path, { force: true });
     }
     const shards = files.filter(({ path }) => /\.(tar|range)$/.test(path)).sort((a, b) => a.used - b.used);
     let total = shards.reduce((sum, { bytes }) => sum + bytes, 0);
@@ -227,6 +243,23 @@ export class ShardCache {
       total -= bytes;
     }
   }
+}
+
+/**
+ * Whether this process is the one that fetches a file, of all that share the folder: others wait until it is there. A claim
+ * that has not been renewed is of a process that died, or waits for its store; then two may fetch the same, which harms
+ * nothing.
+ */
+async function claimed(claim: string): Promise<boolean> {
+  try {
+    await writeFile(claim, '', { flag: 'wx' });
+    return true;
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== 'EEXIST') throw error;
+  }
+  const there = await stat(claim).catch(() => null);
+  if (there && there.mtimeMs < Date.now() - claimKeptMs) await rm(claim, { force: true });
+  return false;
 }
 
 /** Bytes of its file. */

@@ -1,3 +1,5 @@
+import type { MixedDocument } from './mixed-index.ts';
+
 /** Bytes [offset, offset + size) of a tar shard. */
 export interface ByteRange {
   readonly offset: number;
@@ -82,8 +84,10 @@ export interface DataIndex {
   readonly shards: readonly ShardFacts[];
   /** In the order of the shards, those of the first of them where there are very many: each shard has the count of its own. */
   readonly corrupt: readonly CorruptMember[];
-  /** Absent: the JSON of this project. */
+  /** Absent: the JSON of this project, or several sources of which each has its own. */
   readonly read?: Mapping;
+  /** The sources of a mixture; absent: it is none. */
+  readonly sources?: readonly IndexedSource[];
   /** What this was opened from, as JSON: `openIndex` makes the same of it in any thread or process. */
   readonly document: StoredIndex;
   /**
@@ -98,5 +102,15 @@ export interface InlineIndex extends Pick<DataIndex, 'prefix' | 'fingerprint' | 
   readonly shards: readonly ShardIndex[];
 }
 
+/** Shards of an index that belong to one source of a mixture. */
+export interface IndexedSource {
+  readonly name: string;
+  /** Number of its first shard, and how many it has. */
+  readonly first: number;
+  readonly shards: number;
+  /** Absent: the JSON of this project. */
+  readonly read?: Mapping;
+}
+
 /** An index as it lies in a bucket or in a file. */
-export type StoredIndex = InlineIndex;
+export type StoredIndex = InlineIndex | MixedDocument;
