@@ -2,7 +2,6 @@ import { expect, test } from 'vitest';
 import { BlockOrder } from '../../../src/data/batches/block-order.ts';
 import { ExampleOrder } from '../../../src/data/batches/order.ts';
 import type { OrderShard } from '../../../src/data/batches/ranges.ts';
-import type { DataIndex } from '../../../src/data/index/types.ts';
 
 const mebi = 2 ** 20;
 const shards = (count: number, examples: number, bytes: number): OrderShard[] =>
@@ -103,10 +102,7 @@ test('of shards of 500 MB every batch looks as if drawn from all of them, where 
   expect(Math.abs(ofOne(batches) - 900)).toBeLessThan(2.576 * Math.sqrt(2 * 900));
   expect(Math.min(...batches.map(([own]) => own!))).toBeGreaterThan(65);
 
-  const range = { offset: 0, size: 1 };
-  const examples = new Array(25_000).fill({ name: '', image: range, meta: range });
-  const index = { shards: large.map(({ bytes }, i) => ({ key: `${i}`, bytes, etag: '', examples })) };
-  const old = new ExampleOrder({ ...index, examples: 1_000_000 } as unknown as DataIndex, 0, 'pretrain');
+  const old = new ExampleOrder({ examples: 1_000_000, shards: large }, 0, 'pretrain');
   const before = batchesOf((k) => old.at(k).shard, 900);
   expect(unevenness(before)).toBeGreaterThan(300 * onceInHundred);
   expect(ofOne(before)).toBeGreaterThan(300 * 900);
