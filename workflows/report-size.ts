@@ -25,7 +25,16 @@ export function brief({ last, failure, doing, notes = [], ...report }: PhaseRepo
   };
 }
 
-function briefResult({ checkpoint, metrics, committed, attempt, skipped, filtered, precision, xla }: ShardResult): ShardResult {
+function briefResult({
+  checkpoint,
+  metrics,
+  committed,
+  attempt,
+  skipped,
+  filtered,
+  precision,
+  xla,
+}: ShardResult): ShardResult {
   const { loss, objectives, examplesPerSecond, dataWaitShare } = metrics;
   const few = Object.entries(objectives ?? {}).filter(([name]) => shown.includes(name));
   const figures = { loss, ...(few.length > 0 && { objectives: Object.fromEntries(few) }) };

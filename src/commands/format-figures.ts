@@ -64,7 +64,16 @@ function drawnLine(objectives: Figures, figures: Figures): string | null {
   });
   const parts: Share[][] = [sources, [...shares('language', 'drawn'), ...shares('language', 'chosen')]];
   const said = parts.flatMap((part) =>
-    part.length === 0 ? [] : [part.map(({ name, share, epoch }) => `${name} ${percent(share)}${epoch === undefined ? '' : ` (epoch ${epoch.toFixed(2)})`}`).join(', ')],
+    part.length === 0
+      ? []
+      : [
+          part
+            .map(
+              ({ name, share, epoch }) =>
+                `${name} ${percent(share)}${epoch === undefined ? '' : ` (epoch ${epoch.toFixed(2)})`}`,
+            )
+            .join(', '),
+        ],
   );
   return said.length === 0 ? null : `trained on: ${said.join('; ')}`;
 }

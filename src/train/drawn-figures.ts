@@ -9,7 +9,9 @@ const mostSources = 20;
  */
 export function drawnFigures({ drawn, epochs = {} }: Pick<BatchFacts, 'drawn' | 'epochs'>, count: number) {
   const told = Object.entries(epochs).slice(0, mostSources);
-  const figures: Record<string, number> = Object.fromEntries(told.map(([name, epoch]) => [`source/${name}/epoch`, epoch]));
+  const figures: Record<string, number> = Object.fromEntries(
+    told.map(([name, epoch]) => [`source/${name}/epoch`, epoch]),
+  );
   for (const [kind, counts] of [
     ['source', drawn?.sources ?? {}],
     ['language', drawn?.languages ?? {}],
