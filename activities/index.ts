@@ -6,6 +6,7 @@ import { onDevice } from './device-time.ts';
 import { evaluate } from './evaluate.ts';
 import { exportModel } from './export-model.ts';
 import { toFailure } from './failures.ts';
+import { findShards, indexShards } from './index-shards.ts';
 import { noteAttempt } from './left-attempts.ts';
 import { plan } from './plan.ts';
 import { planPhase } from './plan-phase.ts';
@@ -23,6 +24,8 @@ type Verb<I, O> = (deps: Dependencies, input: I, attempt: Attempt) => Promise<O>
 /** The activities as Temporal calls them, over what they touch the world through. */
 export function createActivities(deps: Dependencies): Activities {
   return {
+    findShards: activity(deps, findShards),
+    indexShards: activity(deps, indexShards),
     plan: activity(deps, plan),
     planPhase: activity(deps, planPhase),
     beginPhase: activity(deps, beginPhase),

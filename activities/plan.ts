@@ -105,7 +105,8 @@ async function planPhases(
   // Phases of the same data have one index between them: it can be large.
   const indexes = new Map<DataIndex, Promise<IndexDocument>>();
   const indexOf = (index: DataIndex) => {
-    const kept = indexes.get(index) ?? keepIndex(store, run, index);
+    const scored = recipe.phases.some((phase) => phase.curation && data.of(phase) === index);
+    const kept = indexes.get(index) ?? keepIndex(store, run, index, { scored });
     indexes.set(index, kept);
     return kept;
   };

@@ -11,7 +11,7 @@ import { informationBound } from '../src/recipe/information.ts';
 import { squareObjectives } from '../src/recipe/objectives.ts';
 import type { PhaseSettings } from '../src/recipe/phase-settings.ts';
 import { isWithin, placesOf } from '../src/recipe/places.ts';
-import { foreign, readSchema } from '../src/recipe/reading.ts';
+import { foreign } from '../src/recipe/reading.ts';
 import { respan } from '../src/recipe/respan.ts';
 import { type Schedule, schedulePosition } from '../src/recipe/schedule.ts';
 import { precisionOf, xlaOf } from '../src/recipe/settings.ts';
@@ -22,6 +22,7 @@ import type { Attempt, Dependencies } from './dependencies.ts';
 import { keepDocument, readDocumentAs } from './documents.ts';
 import { beat } from './heartbeat.ts';
 import { keepIndex } from './keep-index.ts';
+import { type OtherData, otherSource } from './other-source.ts';
 import type { PhasePlan, ReplanInput, Replanned } from './types.ts';
 
 /** The plan of a phase with other settings, which the workflow has checked. Calling it again changes nothing. */
@@ -72,7 +73,7 @@ export async function replan(
       ...plan,
       ...longer,
       ...(index && {
-        index: await keepIndex(store, plan.run, index),
+        index: await keepIndex(store, plan.run, index, { scored: plan.curation !== undefined }),
         dataFingerprint: index.fingerprint,
         members: index.examples + corruptIn(index),
         // Numbers of batches of other data.
@@ -125,19 +126,6 @@ function informationAnew(
 function requireDivisor({ accumulate, batches: { batch } }: PhaseSettings): void {
   if (batch % accumulate === 0) return;
   throw refused(`accumulate is ${accumulate}; a divisor of the batch ${batch} is allowed`);
-}
-
-/** What `retryPhase` says of the data: what it does not say is as before. */
-type OtherData = Pick<ReplanInput['overrides'], 'data' | 'read' | 'maxBroken'>;
-
-function otherSource(
-  { batches }: { batches: Pick<PhaseSettings['batches'], 'data'> },
-  { data, read, maxBroken }: OtherData,
-) {
-  // As a person gave it, without defaults.
-  const mapping = read && { read: readSchema.parse(read) };
-  const most = maxBroken !== undefined && { maxBroken };
-  return { ...batches.data, ...(data !== undefined && { train: data }), ...mapping, ...most };
 }
 
 /** Looks at data that the phase has not had before. */

@@ -18,8 +18,8 @@ export interface Document {
 /** A DataIndex. */
 export interface IndexDocument extends Document {
   /**
-   * sha256 of what it says without the hashes of shards, which indexes of older versions don't have: scores are named by
-   * it, so that those of before are found. Absent: its own.
+   * sha256 of what it says as indexes of older versions said it: scores are named by it, so that those of before are found.
+   * Absent: its own.
    */
   readonly identity?: string;
 }
@@ -104,6 +104,22 @@ export interface PlanInput {
 export interface PlanPhaseInput extends PlanInput {
   /** May be left out where the recipe has one. */
   readonly phase?: string;
+}
+
+/** What is to be planned: a run, or a phase anew. */
+export type FindShardsInput = PlanInput | (Pick<ReplanInput, 'plan' | 'overrides'> & { readonly run: string });
+
+/** Shards that have no index yet; null where they are few, which planning reads itself. */
+export interface UnindexedShards {
+  readonly document: Document | null;
+  readonly shards: number;
+}
+
+export interface IndexShardsInput {
+  readonly document: Document;
+  /** Numbers of the first of them, and of the one after the last. */
+  readonly from: number;
+  readonly to: number;
 }
 
 export interface ShardInput {
@@ -292,6 +308,8 @@ export interface ExportResult {
 
 /** Every activity by name; the workflows see no more of them than this. */
 export interface Activities {
+  findShards(input: FindShardsInput): Promise<UnindexedShards>;
+  indexShards(input: IndexShardsInput): Promise<{ shards: number }>;
   plan(input: PlanInput): Promise<RunPlan>;
   planPhase(input: PlanPhaseInput): Promise<PhasePlan>;
   beginPhase(input: BeginInput): Promise<Begun>;

@@ -20,6 +20,11 @@ const patient = {
   maximumInterval: '1m',
 } as const;
 
+/** Parts in which shards are indexed, of one shard or of many, however many there are: each is a few events too. */
+export const indexingsOfOneHistory = 200;
+/** Indexing is spread over all workers likewise. */
+export const indexingsAtOnce = 32;
+
 export const lightOptions: ActivityOptions = {
   // Reading the headers of a large data set over a slow link.
   startToCloseTimeout: '2h',

@@ -84,7 +84,7 @@ describe('a mixture', () => {
       'stored scores',
       { mixture, labelShare: 1 },
       /^phases.second.curation.scoring is "stored"; of a mixture.*"online" is allowed$/,
-      { curation: { teacher: 'first' } },
+      { curation: { teacher: 'first', chunks: 2 } },
     ],
   ])('is refused with %s, in one sentence', (_, data, message, phase) => {
     expect(problems(data, phase)).toEqual([expect.stringMatching(message)]);

@@ -71,6 +71,8 @@ export function resultOf({ plan, revision }: ShardInput, step: number): ShardRes
 /** Activities that do nothing and say so; a test replaces those that matter to it. */
 export function activities(changes: Partial<Activities> = {}): Activities {
   const all: Activities = {
+    findShards: async () => ({ document: null, shards: 0 }),
+    indexShards: async ({ from, to }) => ({ shards: to - from }),
     plan: async ({ run }) => runPlanOf(run),
     planPhase: async ({ run, phase = 'pretrain' }) => ({ ...planOf(run, 30, 10), phase }),
     beginPhase: async ({ revision }) => ({ revision, from: null, notes: [] }),

@@ -1,4 +1,5 @@
 import { turns } from '../../runtime/turns.ts';
+import { GapReader } from '../index/gap-reader.ts';
 import { spanOf } from '../index/members.ts';
 import { each } from '../index/open-index.ts';
 import { PartReader, partBytes, type ShardStore } from '../index/part-reader.ts';
@@ -83,7 +84,7 @@ export async function collectTokenIds(
   };
   if (captioning) await add(captionTaskWords());
   for (const [number, shard] of index.shards.entries()) {
-    const reader = new PartReader(store, shard);
+    const reader = new GapReader(store, shard);
     const texts = new Set<string>();
     for (const entry of each(await index.entriesOf(number))) {
       if (Math.max(entry.meta.size, entry.class?.size ?? 0) > largestMeta) continue;
@@ -110,7 +111,7 @@ export async function collectTokenIds(
 }
 
 async function metaUnlessCorrupt(
-  reader: PartReader,
+  reader: GapReader,
   entry: ExampleEntry,
   { read }: DataIndex,
 ): Promise<Pick<ExampleMeta, 'captions' | 'regions'>> {

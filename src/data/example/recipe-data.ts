@@ -1,5 +1,6 @@
 import { speaks } from '../../recipe/objectives.ts';
 import { placesOf } from '../../recipe/places.ts';
+import { foreign } from '../../recipe/reading.ts';
 import type { DataSettings, Phase, Recipe } from '../../recipe/schema.ts';
 import { type DataFacts, dataOf, modelOf } from '../../recipe/settings.ts';
 import { type DataSource, dataOfSource, languagesOf, sourcesOf } from '../../recipe/sources.ts';
@@ -30,6 +31,15 @@ export interface RecipeData {
 
 /** What a phase trains on, or the recipe, as settings have it. */
 const settingsOf = (recipe: Recipe, phase: Phase | undefined) => (phase ? dataOf(recipe, phase) : recipe.data);
+
+/** Every place that a recipe trains or evaluates on, and how it is read. */
+export function recipePlaces(recipe: Recipe): Pick<DataSource, 'train' | 'read'>[] {
+  const { evaluation, evaluationRead, read } = recipe.data;
+  const trained = [undefined, ...recipe.phases].flatMap((phase) => sourcesOf(settingsOf(recipe, phase)));
+  const evaluated = evaluation === undefined ? [] : [{ train: evaluation, read: foreign(evaluationRead ?? read) }];
+  const places = [...trained, ...evaluated].map(({ train, read }) => ({ train, read }));
+  return [...new Map(places.map((place) => [JSON.stringify(place), place])).values()];
+}
 
 /**
  * Indexes every place that a recipe trains on, each once.

@@ -1,22 +1,32 @@
-import { mixedIndex } from './mixed-index.ts';
+import { indexKey, indexLost, memberKinds, readEntries } from './index-object.ts';
+import { isAbsent, makeIndex } from './index-shard.ts';
+import { LatestEntries } from './latest-entries.ts';
+import { type MixedDocument, mixedIndex } from './mixed-index.ts';
 import type { ShardStore } from './part-reader.ts';
 import type {
   DataIndex,
   ExampleEntry,
   InlineIndex,
+  ListedIndex,
   ShardEntries,
   ShardFacts,
   ShardIndex,
   StoredIndex,
 } from './types.ts';
 
-/** An index to be worked with. `store`: where the entries of shards lie that are not in the document itself. */
+/** An index to be worked with. `store`: where the entries lie that are not in the document itself. */
 export function openIndex(document: StoredIndex, store: ShardStore): DataIndex {
-  if (!('mixture' in document)) return openInline(document, store);
+  if ('mixture' in document) return openMixed(document, store);
+  const { prefix, fingerprint, examples, corrupt, read } = document;
+  const shared = { prefix, fingerprint, examples, corrupt, ...(read && { read }), document };
+  return { ...shared, ...('version' in document ? listed(document, store) : inline(document)) };
+}
+
+function openMixed({ mixture }: MixedDocument, store: ShardStore): DataIndex {
   // Sources that share a place share what is kept of it.
   const opened = new Map<string, DataIndex>();
-  const sources = document.mixture.map(({ name, index }) => {
-    const key = JSON.stringify([index.prefix, index.fingerprint, 'read' in index ? index.read : null]);
+  const sources = mixture.map(({ name, index }) => {
+    const key = JSON.stringify([index.prefix, index.fingerprint, index.read]);
     const own = opened.get(key) ?? openIndex(index, store);
     opened.set(key, own);
     return { name, index: own };
@@ -24,18 +34,42 @@ export function openIndex(document: StoredIndex, store: ShardStore): DataIndex {
   return mixedIndex(sources);
 }
 
-function openInline(document: InlineIndex, _store: ShardStore): DataIndex {
-  const { prefix, fingerprint, examples, corrupt, read } = document;
+function inline({ corrupt, shards: all }: InlineIndex): Pick<DataIndex, 'shards' | 'entriesOf'> {
   const corruptIn = new Map<string, number>();
   for (const { shard } of corrupt) corruptIn.set(shard, (corruptIn.get(shard) ?? 0) + 1);
-  const shards = document.shards.map(({ examples: { length }, ...shard }): ShardFacts => {
+  const shards = all.map(({ examples: { length }, ...shard }): ShardFacts => {
     return { ...shard, examples: length, corrupt: corruptIn.get(shard.key) ?? 0 };
   });
   const entriesOf = async (shard: number) => {
-    const { examples: own } = document.shards[shard]!;
-    return { length: own.length, at: (i: number) => own[i]! };
+    const { examples } = all[shard]!;
+    return { length: examples.length, at: (i: number) => examples[i]! };
   };
-  return { prefix, fingerprint, examples, shards, corrupt, ...(read && { read }), document, entriesOf };
+  return { shards, entriesOf };
+}
+
+function listed({ shards, read }: ListedIndex, store: ShardStore): Pick<DataIndex, 'shards' | 'entriesOf'> {
+  const members = memberKinds(read);
+  const latest = new LatestEntries(async (number) => {
+    const { key, bytes, etag, index } = shards[number]!;
+    const shard = { key, bytes, etag };
+    const own = indexKey(shard, members);
+    const entries = (object: Buffer) => readEntries(object, shard, members, index.sha256);
+    const found = await stored(store, own, index.bytes);
+    // Anyone may have deleted it: it is made again of the same version of the shard, in memory.
+    const used = (found && entries(found)) ?? entries(await makeIndex(store, shard, read));
+    if (!used) throw indexLost(store.bucket, own, key);
+    return used;
+  });
+  return { shards, entriesOf: (shard) => latest.of(shard) };
+}
+
+async function stored(store: ShardStore, key: string, bytes: number): Promise<Buffer | null> {
+  try {
+    return await store.get(key, { offset: 0, size: bytes });
+  } catch (error) {
+    if (isAbsent(error)) return null;
+    throw error;
+  }
 }
 
 /** One entry after the other. */
@@ -45,8 +79,9 @@ export function* each(entries: ShardEntries): Generator<ExampleEntry> {
 
 /** A shard with all its entries beside it. */
 export async function inlineShard(index: DataIndex, shard: number): Promise<ShardIndex> {
-  const { corrupt: _, examples: __, ...of } = index.shards[shard]!;
-  return { ...of, examples: [...each(await index.entriesOf(shard))] };
+  const { key, bytes, etag, sha256 } = index.shards[shard]!;
+  const examples = [...each(await index.entriesOf(shard))];
+  return { key, bytes, etag, ...(sha256 !== undefined && { sha256 }), examples };
 }
 
 /** Members of all shards that can't be used. */

@@ -30,6 +30,9 @@ export interface Mapping {
   readonly classnames?: readonly string[];
 }
 
+/** All of a mapping that says which members an example is made of. */
+export type MemberMapping = Pick<Mapping, 'captions' | 'class'>;
+
 /** A shard as it was indexed. */
 export interface IndexedShard {
   readonly key: string;
@@ -112,5 +115,17 @@ export interface IndexedSource {
   readonly read?: Mapping;
 }
 
+/** A shard whose entries lie in an object of their own, which its key, bytes and ETag name (index-object.ts). */
+export interface ListedShard extends ShardFacts {
+  /** Of that object; `sha256` of its header, which has that of the rest. */
+  readonly index: { readonly bytes: number; readonly sha256: string };
+}
+
+/** An index that names shards, counts and hashes: a few hundred bytes a shard, however many examples it has. */
+export interface ListedIndex extends Pick<DataIndex, 'prefix' | 'fingerprint' | 'examples' | 'corrupt' | 'read'> {
+  readonly version: 2;
+  readonly shards: readonly ListedShard[];
+}
+
 /** An index as it lies in a bucket or in a file. */
-export type StoredIndex = InlineIndex | MixedDocument;
+export type StoredIndex = InlineIndex | ListedIndex | MixedDocument;
