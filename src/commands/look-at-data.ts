@@ -199,5 +199,5 @@ function recipeLines({ prefix, read, languages }: DataLook) {
   const known = Object.keys(languages).sort();
   const captions =
     known.length === 0 || known.includes('en') ? null : known.map((language) => ({ language, weight: 1 }));
-  return { train: prefix, ...(read && { read }), ...(captions && { captions }) };
+  return { train: prefix, shuffle: { examples: 50_000 }, ...(read && { read }), ...(captions && { captions }) };
 }

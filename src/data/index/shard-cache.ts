@@ -1,5 +1,5 @@
 import { createHash, randomUUID } from 'node:crypto';
-import { closeSync, createReadStream, fstatSync, openSync, readSync } from 'node:fs';
+import { closeSync, createReadStream, existsSync, fstatSync, openSync, readSync } from 'node:fs';
 import { mkdir, open, readdir, readFile, rename, rm, stat, utimes, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { setTimeout } from 'node:timers/promises';
@@ -16,6 +16,9 @@ const claimLookedAtMs = 25;
 /** Bytes that a link has changed are others when they come again. */
 const fetches = 3;
 
+/** Read by the member before its range has come: from ranges so large that this is little beside them. */
+const directBytes = 64 * 1024 ** 2;
+const largePart = 4 * 1024 ** 2;
 /** Room is made when so large a share of the limit has come in, not at every file. */
 const sweptShare = 1 / 32;
 
@@ -34,6 +37,8 @@ export class ShardCache {
   readonly #open = new Map<string, number>();
   /** Files whose bytes had the sha256 that they should have. */
   readonly #verified = new Set<string>();
+  /** Bytes that may still be read without a file, for a quick start. */
+  #direct = directBytes;
   readonly #paths = new WeakMap<RemoteShard, string>();
   /** Bytes that came in since room was made. */
   #added = Number.POSITIVE_INFINITY;
@@ -48,6 +53,10 @@ export class ShardCache {
   /** Bytes of a shard, from disk; the shard is fetched first if need be. */
   async read(shard: RemoteShard, { offset, size }: ByteRange): Promise<Buffer> {
     const path = this.#path(shard);
+    if (this.#comesLater(shard, path, size)) {
+      this.#direct -= size;
+      return this.readRemote(shard, { offset, size });
+    }
     if (!this.#verified.has(path)) await this.ensure(shard);
     let file = this.#open.get(path);
     while (file === undefined) {
@@ -77,9 +86,13 @@ export class ShardCache {
     return readRange(this.#store, shard, offset, size);
   }
 
-  /** Whether its file has been used by this process, so that a read asks the store for nothing. */
-  has(shard: RemoteShard): boolean {
-    return this.#verified.has(this.#path(shard));
+  /**
+   * A first batch has examples of many ranges: it need not wait for all of each. Later ones find them on disk, so that few
+   * bytes are read twice.
+   */
+  #comesLater(shard: RemoteShard, path: string, size: number): boolean {
+    if (!shard.parts || size > this.#direct || sizeOf(shard) < largePart) return false;
+    return !this.#verified.has(path) && !existsSync(path);
   }
 
   /** Resolves when the shard is on disk. */
