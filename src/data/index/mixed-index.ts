@@ -1,12 +1,5 @@
 import { createHash } from 'node:crypto';
-import type { DataIndex, IndexedSource, StoredIndex } from './types.ts';
-
-/** Indexes that are trained on together, as they lie in a bucket or in a file. */
-export interface MixedDocument extends Pick<DataIndex, 'prefix' | 'fingerprint' | 'examples' | 'corrupt'> {
-  readonly mixture: readonly { readonly name: string; readonly index: StoredIndex }[];
-  /** Each source has its own. */
-  readonly read?: never;
-}
+import type { DataIndex, IndexedSource } from './types.ts';
 
 /** One index of several sources: their shards follow one another, and each source is read in its own way. */
 export function mixedIndex(sources: readonly { readonly name: string; readonly index: DataIndex }[]): DataIndex {

@@ -1,13 +1,14 @@
 import { indexKey, indexLost, memberKinds, readEntries } from './index-object.ts';
 import { isAbsent, makeIndex } from './index-shard.ts';
 import { LatestEntries } from './latest-entries.ts';
-import { type MixedDocument, mixedIndex } from './mixed-index.ts';
+import { mixedIndex } from './mixed-index.ts';
 import type { ShardStore } from './part-reader.ts';
 import type {
   DataIndex,
   ExampleEntry,
   InlineIndex,
   ListedIndex,
+  MixedDocument,
   ShardEntries,
   ShardFacts,
   ShardIndex,

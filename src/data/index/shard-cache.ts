@@ -11,7 +11,9 @@ import type { ByteRange } from './types.ts';
 export const cacheBytes = 8 * 1024 ** 3;
 const filesOpen = 128;
 const partialsKeptMs = 60 * 60 * 1000;
-const claimKeptMs = 30_000;
+/** A thread may be ended in the middle of a fetch, and the next one waits for as long. */
+const claimKeptMs = 2000;
+const claimRenewedMs = 300;
 const claimLookedAtMs = 25;
 /** Bytes that a link has changed are others when they come again. */
 const fetches = 3;
@@ -148,7 +150,13 @@ export class ShardCache {
     while (!(await this.#isThere(shard, path))) {
       try {
         await mkdir(this.#folder, { recursive: true });
-        if (await claimed(claim)) return await this.#fetchAlone(shard, path).finally(() => rm(claim, { force: true }));
+        if (await claimed(claim)) {
+          const renewed = setInterval(() => utimes(claim, new Date(), new Date()).catch(() => {}), claimRenewedMs);
+          return await this.#fetchAlone(shard, path).finally(() => {
+            clearInterval(renewed);
+            return rm(claim, { force: true });
+          });
+        }
         await setTimeout(claimLookedAtMs);
       } catch (error) {
         throw diskError(error, shard, this.#folder);
@@ -191,7 +199,6 @@ export class ShardCache {
           const part = await readRange(this.#store, shard, offset, size);
           hash.update(part.subarray(Math.max(0, (shard.offset ?? 0) - offset)));
           await file.write(part, 0, size, at);
-          await utimes(`${path}.claim`, new Date(), new Date()).catch(() => {});
           at += size;
         }
         // Before the rename, or power loss could leave a file of the right size that holds zeros.
@@ -260,8 +267,7 @@ export class ShardCache {
 
 /**
  * Whether this process is the one that fetches a file, of all that share the folder: others wait until it is there. A claim
- * that has not been renewed is of a process that died, or waits for its store; then two may fetch the same, which harms
- * nothing.
+ * that has not been renewed is of a thread that was ended. Where one was only busy two fetch the same, which harms nothing.
  */
 async function claimed(claim: string): Promise<boolean> {
   try {

@@ -1,5 +1,3 @@
-import type { MixedDocument } from './mixed-index.ts';
-
 /** Bytes [offset, offset + size) of a tar shard. */
 export interface ByteRange {
   readonly offset: number;
@@ -125,6 +123,13 @@ export interface ListedShard extends ShardFacts {
 export interface ListedIndex extends Pick<DataIndex, 'prefix' | 'fingerprint' | 'examples' | 'corrupt' | 'read'> {
   readonly version: 2;
   readonly shards: readonly ListedShard[];
+}
+
+/** Indexes that are trained on together, as they lie in a bucket or in a file. */
+export interface MixedDocument extends Pick<DataIndex, 'prefix' | 'fingerprint' | 'examples' | 'corrupt'> {
+  readonly mixture: readonly { readonly name: string; readonly index: StoredIndex }[];
+  /** Each source has its own. */
+  readonly read?: never;
 }
 
 /** An index as it lies in a bucket or in a file. */
