@@ -37,7 +37,10 @@ it('a phase trains on a mixture, tells what it drew and passed over, and counts 
     await writeFile(join(scratch, 'index.json'), JSON.stringify(mixedIndex(await Promise.all(sources)).document));
     const { batches } = tinySettings;
     const data = { ...batches.data, train: [], captions: [{ language: 'en', weight: 1 }], mixture };
-    const settings: PhaseSettings = { ...tinySettings, batches: { ...batches, data, vocabulary: [0, 1, 3, 4, 5, 6, 7, 8, 9] } };
+    const settings: PhaseSettings = {
+      ...tinySettings,
+      batches: { ...batches, data, vocabulary: [0, 1, 3, 4, 5, 6, 7, 8, 9] },
+    };
     const train = async (on: TrainingSession, change: Partial<TrainJob>) => {
       const [snapshots, records]: [Snapshot[], StepRecord[]] = [[], []];
       const job: TrainJob = {
