@@ -1,5 +1,6 @@
 import { randomBytes } from 'node:crypto';
 import { Context } from '@temporalio/activity';
+import { annotateShard } from './annotate-shard.ts';
 import { beginPhase } from './begin-phase.ts';
 import type { Attempt, Dependencies } from './dependencies.ts';
 import { onDevice } from './device-time.ts';
@@ -9,6 +10,7 @@ import { toFailure } from './failures.ts';
 import { findShards, indexShards } from './index-shards.ts';
 import { noteAttempt } from './left-attempts.ts';
 import { plan } from './plan.ts';
+import { planAnnotation } from './plan-annotation.ts';
 import { planPhase } from './plan-phase.ts';
 import { pruneCheckpoints, sweep } from './prune-checkpoints.ts';
 import { recoverCheckpoint } from './recover-checkpoint.ts';
@@ -38,6 +40,8 @@ export function createActivities(deps: Dependencies): Activities {
     exportModel: activity(deps, signed(exportModel)),
     scoreShard: activity(deps, onDevice(signed(scoreShard))),
     sealScores: activity(deps, sealScores),
+    planAnnotation: activity(deps, planAnnotation),
+    annotateShard: activity(deps, annotateShard),
   };
 }
 

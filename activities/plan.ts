@@ -158,6 +158,7 @@ async function planEvaluation(
 ): Promise<EvaluationPlan> {
   const { languages, maxExamples } = recipe.evaluate;
   const document = await keepDocument(store, run, 'evaluation-index', index.document);
-  const { fingerprint } = index;
-  return { index: document, dataFingerprint: fingerprint, languages, maxExamples, corrupt: corruptIn(index) };
+  const read = recipe.data.evaluationRead ?? recipe.data.read;
+  const of = { index: document, dataFingerprint: index.fingerprint, corrupt: corruptIn(index), ...(read && { read }) };
+  return { ...of, languages, maxExamples };
 }

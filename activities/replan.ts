@@ -3,6 +3,7 @@ import { countCaptions } from '../src/data/example/census.ts';
 import { collectTokenIds } from '../src/data/example/read-examples.ts';
 import { loadTokenizer } from '../src/data/example/tokenizer.ts';
 import { indexData } from '../src/data/index/index-data.ts';
+import { joinRegions } from '../src/data/index/join-regions.ts';
 import { corruptIn } from '../src/data/index/open-index.ts';
 import type { DataIndex } from '../src/data/index/types.ts';
 import { brokenProblems } from '../src/plan/broken.ts';
@@ -136,11 +137,12 @@ async function otherData(
   other: OtherData,
 ): Promise<DataIndex> {
   const { evaluation } = data;
-  const { train, read } = otherSource({ batches: { data } }, other);
+  const { train, read, regions } = otherSource({ batches: { data } }, other);
   const both =
     evaluation && placesOf(train).find((place) => isWithin(evaluation, place) || isWithin(place, evaluation));
   if (both) throw refused(`data is "${both}", which is evaluated on (data.evaluation "${evaluation}")`);
-  const index = await indexData(store, train, foreign(read));
+  const found = await indexData(store, train, foreign(read));
+  const index = regions === undefined ? found : await joinRegions(store, found, regions);
   const languages = data.captions.map(({ language }) => language);
   const census = await countCaptions(store, index);
   const [problem] = [
@@ -151,7 +153,7 @@ async function otherData(
   if (vocabulary === null) return index;
   const captioning = parts?.captionTargets !== undefined;
   const known = new Set(vocabulary);
-  const used = await collectTokenIds(store, index, loadTokenizer(), languages, { captioning });
+  const used = await collectTokenIds(store, index, loadTokenizer(), languages, { captioning, read });
   const missing = used.filter((id) => !known.has(id)).length;
   if (missing === 0) return index;
   throw refused(

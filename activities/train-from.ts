@@ -245,6 +245,7 @@ async function commitSnapshot(
   settings: PhaseSettings,
 ): Promise<Commit> {
   const { run, phase, recipeHash, dataFingerprint } = input.plan;
+  const { resize } = settings.batches.data;
   const { commit } = await commitCheckpoint(
     deps.store,
     {
@@ -257,6 +258,7 @@ async function commitSnapshot(
       ...(filtered !== undefined && { filtered }),
       ...(cpu && { cpu: { threads: cpu.threads, kind: cpu.kind } }),
       ...computedWith(settings),
+      ...(resize && { resize }),
       attempt: attempt.id,
       sidecars: checkpointSidecars(settings.model),
       inputHash: inputHash(input, step),

@@ -1,3 +1,4 @@
+import type { AnnotationCounts } from '../src/annotation/counts.ts';
 import type { CheckpointMetrics, CheckpointRef } from '../src/checkpoint/types.ts';
 import type { ScoreDtype } from '../src/data/index/score-index.ts';
 import type { SkippedSummary } from '../src/data/index/types.ts';
@@ -6,6 +7,7 @@ import type { InformationBound } from '../src/recipe/information.ts';
 import type { Overrides } from '../src/recipe/overrides.ts';
 import type { Pace } from '../src/recipe/pace.ts';
 import type { Position } from '../src/recipe/position.ts';
+import type { ReadSettings } from '../src/recipe/reading.ts';
 
 /** What crosses the wire between workflows and activities: small JSON, references and never tensors. */
 
@@ -83,6 +85,8 @@ export interface EvaluationPlan {
   readonly maxExamples: number;
   /** Members of its shards that can't be used; absent in plans of older versions. */
   readonly corrupt?: number;
+  /** How its texts are drawn; absent in plans of older versions, and where only labels are. */
+  readonly read?: ReadSettings;
 }
 
 export interface RunPlan {
@@ -306,6 +310,29 @@ export interface ExportResult {
   readonly sha256: string;
 }
 
+/** A detector is to find regions in the pictures of shards. */
+export interface AnnotatePlan {
+  /** AnnotationPlan. */
+  readonly document: Document;
+  readonly shards: number;
+  readonly out: string;
+}
+
+export interface AnnotateShardInput {
+  readonly plan: AnnotatePlan;
+  /** Number of the data shard in the plan. */
+  readonly shard: number;
+}
+
+/** One file of regions, and what its pictures came to. */
+export interface AnnotateShardResult {
+  readonly key: string;
+  readonly bytes: number;
+  readonly counts: AnnotationCounts;
+  /** Members that could not be used; null: none. */
+  readonly broken: SkippedSummary | null;
+}
+
 /** Every activity by name; the workflows see no more of them than this. */
 export interface Activities {
   findShards(input: FindShardsInput): Promise<UnindexedShards>;
@@ -322,4 +349,6 @@ export interface Activities {
   sealScores(input: SealInput): Promise<PhasePlan>;
   evaluate(input: EvaluateInput): Promise<EvaluationResult>;
   exportModel(input: ExportInput): Promise<ExportResult>;
+  planAnnotation(input: unknown): Promise<AnnotatePlan>;
+  annotateShard(input: AnnotateShardInput): Promise<AnnotateShardResult>;
 }

@@ -245,17 +245,30 @@ function data(recipe: Recipe): Problem[] {
     problems.push({ fields: ['data.train'], message });
   }
   problems.push(...readProblems(recipe.data.evaluationRead, 'data.evaluationRead'));
+  problems.push(...wideCrops(recipe));
   for (const [i, { data }] of recipe.phases.entries()) {
     if (!data) continue;
-    problems.push(...dataProblems(data, evaluation, `phases.${i}.data`));
-    const { train, mixture, read, mixtureAlpha } = data;
     const at = `phases.${i}.data`;
-    if (recipe.data.mixture && !train && !mixture && (read ?? mixtureAlpha) !== undefined) {
-      const message = `${at} has ${read ? 'read' : 'mixtureAlpha'} of its own for the mixture of data; a mixture or a train of its own is allowed beside it`;
-      problems.push({ fields: [`${at}.read`, `${at}.mixtureAlpha`], message });
+    problems.push(...dataProblems(data, evaluation, at));
+    if (data.augment ?? data.resize) problems.push(...wideCrops(recipe, data, at));
+    const own = (['read', 'regions', 'mixtureAlpha'] as const).find((field) => data[field] !== undefined);
+    if (own && recipe.data.mixture && !data.train && !data.mixture) {
+      const message = `${at} has ${own} of its own for the mixture of data; a mixture or a train of its own is allowed beside it`;
+      problems.push({ fields: [`${at}.${own}`], message });
     }
   }
   return problems;
+}
+
+/** Sides of the image that a crop may have: it takes four times the memory of the image then. */
+const widestCrop = 2;
+
+/** `of`: the phase, where it says something else than the recipe. */
+function wideCrops({ data }: Recipe, of: NonNullable<Phase['data']> = {}, at = 'data'): Problem[] {
+  const { scale } = of.augment ?? data.augment;
+  if ((of.resize ?? data.resize) !== 'antialias' || scale[1] <= widestCrop) return [];
+  const message = `${at}.augment.scale is ${JSON.stringify(scale)}; at most ${widestCrop} is allowed with "resize": "antialias", which lays out all that a crop shows`;
+  return [{ fields: [`${at}.augment.scale`, `${at}.resize`], message }];
 }
 
 function dataProblems(

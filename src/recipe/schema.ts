@@ -83,6 +83,7 @@ const shuffleSchema = z.strictObject({
     .default(50_000)
     .describe('Examples that are shuffled together, or as many as 3 GiB of the disk cache hold.'),
 });
+const resize = z.enum(['antialias', 'big_vision']);
 
 const dataSchema = z.strictObject({
   // Empty where a mixture says it.
@@ -108,6 +109,11 @@ const dataSchema = z.strictObject({
       'How shards that others wrote are read: siglip2 data look PREFIX says it. Left out: the JSON of this project.',
     ),
   evaluationRead: readSchema.optional().describe('How data.evaluation is read; as data.read where it is left out.'),
+  regions: placeSchema
+    .optional()
+    .describe(
+      'Where siglip2Annotate wrote the regions that a detector found in the shards of train; with captioning they are learned beside those of the examples.',
+    ),
   maxBroken: fraction
     .optional()
     .describe(
@@ -116,6 +122,11 @@ const dataSchema = z.strictObject({
   captions: captionsSchema
     .default([{ language: 'en', weight: 1 }])
     .describe('Languages to train on; each example has one of those that it has a caption in.'),
+  resize: resize
+    .optional()
+    .describe(
+      'How pictures become squares, in training, scoring and evaluation: antialias, as the processors of transformers do, so that what is served is what was trained; big_vision, without antialiasing, as the published models were trained, and as where it is left out. NaFlex always antialiases.',
+    ),
   labelShare: fraction
     .default(0.5)
     .describe('Share of examples described by the first caption alone, the rest by label and tags.'),
@@ -129,7 +140,11 @@ const phaseDataSchema = z.strictObject({
   mixtureAlpha: dataSchema.shape.mixtureAlpha,
   shuffle: dataSchema.shape.shuffle,
   read: readSchema.optional().describe('As in data.'),
+  regions: placeSchema
+    .optional()
+    .describe('As in data. A phase with a train of its own has these alone: regions belong to shards.'),
   captions: captionsSchema.optional().describe('Languages of this phase.'),
+  resize: resize.optional().describe('As in data.'),
   labelShare: fraction.optional().describe('As in data.'),
   augment: augmentSchema.optional().describe('As in data.'),
 });
@@ -347,4 +362,6 @@ export type Recipe = z.infer<typeof recipeSchema>;
 export type Phase = Recipe['phases'][number];
 export type RecipeModel = z.infer<typeof modelSchema>;
 export type DataSettings = Recipe['data'];
+/** How a picture becomes a square. */
+export type Resize = z.infer<typeof resize>;
 export type OptimizerSettings = Recipe['optimizer'];

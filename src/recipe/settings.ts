@@ -41,14 +41,26 @@ export function modelOf(recipe: Recipe, phase: Phase | undefined): RecipeModel {
 }
 
 /** The data of a phase: what it says itself, else the recipe's. */
-export function dataOf({ data: { evaluation, ...common } }: Recipe, { data = {} }: Phase): DataSettings {
+export function dataOf(recipe: Recipe, phase: Phase): DataSettings {
+  const { evaluation, regions: _, ...common } = recipe.data;
+  const { data = {} } = phase;
   const own = Object.fromEntries(Object.entries(data).filter(([, value]) => value !== undefined));
-  const { mixture: _, mixtureAlpha: __, ...plain } = common;
-  const { read: ___, ...unread } = common;
+  const regions = regionsOf(recipe, phase);
+  const { mixture: __, mixtureAlpha: ___, ...plain } = common;
+  const { read: ____, ...unread } = common;
   // Places of its own and a mixture take each other's place.
   const before = data.train ? plain : data.mixture ? { ...unread, train: [] } : common;
-  return { ...before, ...own, ...(evaluation !== undefined && { evaluation }) };
+  return {
+    ...before,
+    ...own,
+    ...(evaluation !== undefined && { evaluation }),
+    ...(regions !== undefined && { regions }),
+  };
 }
+
+/** Where the regions of what a phase trains on lie: other shards have not those of the recipe. */
+export const regionsOf = ({ data }: Recipe, phase?: Phase): string | undefined =>
+  phase?.data?.regions ?? ((phase?.data?.train ?? phase?.data?.mixture) === undefined ? data.regions : undefined);
 
 function optimizerOf({ optimizer }: Recipe, phase: Phase): OptimizerSettings {
   const { learningRate, weightDecay, clipNorm } = phase.optimizer ?? {};

@@ -5,7 +5,9 @@ import { type ForeignRead, foreign, readProblems } from './reading.ts';
 import type { DataSettings } from './schema.ts';
 
 /** What says where training data lie, and how they are drawn from. */
-type Placed = { readonly [K in 'train' | 'mixture' | 'mixtureAlpha' | 'read']?: DataSettings[K] | undefined };
+type Placed = {
+  readonly [K in 'train' | 'mixture' | 'mixtureAlpha' | 'read' | 'regions']?: DataSettings[K] | undefined;
+};
 
 /** A place that is read in one way. */
 export interface DataSource {
@@ -48,7 +50,7 @@ export function languagesOf(data: DataSettings): string[] {
 
 /** What is wrong with where training data lie. `at`: the place of `data` in the recipe. */
 export function sourceProblems(data: Placed, at: string): Problem[] {
-  const { train = [], mixture, mixtureAlpha, read } = data;
+  const { train = [], mixture, mixtureAlpha, read, regions } = data;
   const problems: Problem[] = [];
   const add = (message: string, ...fields: string[]) =>
     problems.push({ fields: fields.map((field) => `${at}.${field}`), message: `${at}.${message}` });
@@ -63,6 +65,8 @@ export function sourceProblems(data: Placed, at: string): Problem[] {
       'mixture',
     );
   if (read) add('read is given beside a mixture; each of its sources may have its own read', 'read', 'mixture');
+  if (regions !== undefined)
+    add('regions is given beside a mixture; regions are joined to the shards of a train alone', 'regions', 'mixture');
   const weighted = mixture.filter(({ weight }) => weight !== undefined);
   if (weighted.length > 0 && weighted.length < mixture.length) {
     const without = mixture.find(({ weight }) => weight === undefined)!;

@@ -7,6 +7,7 @@ import { type Caption, chooseCaption } from '../example/captions.ts';
 import { CorruptExample } from '../example/corrupt-example.ts';
 import { decodeInTurn } from '../example/decode-in-turn.ts';
 import { checkSizes, readMeta } from '../example/example.ts';
+import { RegionReader } from '../example/region-reader.ts';
 import { speakingWithout, speaksAny } from '../example/spoken.ts';
 import { loadTokenizer, type TextTokenizer, unknownId } from '../example/tokenizer.ts';
 import type { ExampleMeta } from '../example/types.ts';
@@ -42,6 +43,7 @@ export class BatchMaker {
   readonly #shards: ShardCache;
   readonly #draws: Draws;
   readonly #scores: ScoreReader | null;
+  readonly #regions: RegionReader | null;
   readonly #decoded = new DecodedCache();
   readonly #corrupt = new Map<string, CorruptMember>();
   readonly #broken: BrokenShards;
@@ -56,6 +58,7 @@ export class BatchMaker {
     this.#broken = new BrokenShards(index, plan.data);
     this.#scores = scores && new ScoreReader(scores, index, shards);
     this.#draws = openDraws(index, plan, shards, this.#scores);
+    this.#regions = index.regions ? new RegionReader(index, (file, range) => shards.read(file, range)) : null;
     this.#tokenizer = plan.vocabulary ? compacted(loadTokenizer(), plan.vocabulary) : loadTokenizer();
   }
 
@@ -202,9 +205,10 @@ export class BatchMaker {
     if (known) return { ...known, meta: seen(known.meta) };
     checkSizes(entry, mapping);
     const read = async (from: 'read' | 'readRemote') => {
-      const meta = await readMeta(entry, mapping, (range) => this.#shards[from](shard, range));
+      const own = await readMeta(entry, mapping, (range) => this.#shards[from](shard, range));
       // No picture is decoded for nothing.
-      seen(meta);
+      seen(own);
+      const meta = this.#regions ? await this.#regions.join(shard.key, entry.name, own) : own;
       const pixels = await decodeInTurn(await this.#shards[from](shard, entry.image));
       return { meta, pixels, metaBytes: entry.meta.size };
     };

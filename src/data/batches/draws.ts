@@ -71,6 +71,8 @@ class ShardDraws implements Draws {
     const fetch = async (shard: number) => {
       await this.#shards.ensure(this.#index.shards[shard]!);
       await this.#scores?.ensure({ shard });
+      const regions = this.#index.regions?.[shard];
+      if (regions) await this.#shards.ensure(regions);
     };
     await pMap(this.#order.shardsNear(k), fetch, { concurrency: 2 });
   }
@@ -133,6 +135,8 @@ class RangeDraws implements Draws {
     const fetch = async (range: RangeRef) => {
       await this.#shards.ensure((await this.#files.of(range)).shard);
       await this.#scores?.ensure({ shard: range.shard, range });
+      const regions = this.#index.regions?.[range.shard];
+      if (regions) await this.#shards.ensure(regions);
     };
     // What is needed next of every source comes before what is needed later of any.
     for (const ranges of [near.flatMap(({ now }) => now), near.flatMap(({ next }) => next)])

@@ -2,7 +2,7 @@ import { speaks } from '../../recipe/objectives.ts';
 import { placesOf } from '../../recipe/places.ts';
 import { foreign } from '../../recipe/reading.ts';
 import type { DataSettings, Phase, Recipe } from '../../recipe/schema.ts';
-import { type DataFacts, dataOf, modelOf } from '../../recipe/settings.ts';
+import { type DataFacts, dataOf, modelOf, regionsOf } from '../../recipe/settings.ts';
 import { type DataSource, dataOfSource, languagesOf, sourcesOf } from '../../recipe/sources.ts';
 import type { ObjectStore } from '../../storage/object-store.ts';
 import { mixedIndex } from '../index/mixed-index.ts';
@@ -50,23 +50,24 @@ export async function indexRecipe(
   index: (source: DataSource, number: number, phase: Phase | undefined) => Promise<DataIndex | null>,
 ): Promise<RecipeData | null> {
   const indexes = new Map<string, DataIndex | null>();
-  const keyOf = ({ train, read }: DataSource) => JSON.stringify([placesOf(train), read]);
+  const keyOf = ({ train, read }: DataSource, phase: Phase | undefined) =>
+    JSON.stringify([placesOf(train), read, regionsOf(recipe, phase)]);
   const wholes = new Map<string, DataIndex>();
   for (const phase of [undefined, ...recipe.phases])
     for (const [number, source] of sourcesOf(settingsOf(recipe, phase)).entries()) {
-      const key = keyOf(source);
+      const key = keyOf(source, phase);
       if (!indexes.has(key)) indexes.set(key, await index(source, number, phase));
     }
   if ([...indexes.values()].includes(null)) return null;
   const partsOf = (phase: Phase | undefined): SourceData[] => {
     const data = settingsOf(recipe, phase);
     return sourcesOf(data).map((source, i) => {
-      return { source, index: indexes.get(keyOf(source))!, data: dataOfSource(data, data.mixture?.[i]) };
+      return { source, index: indexes.get(keyOf(source, phase))!, data: dataOfSource(data, data.mixture?.[i]) };
     });
   };
   const of = (phase?: Phase) => {
     const parts = partsOf(phase);
-    const key = JSON.stringify(parts.map(({ source }) => [source.name, keyOf(source)]));
+    const key = JSON.stringify(parts.map(({ source }) => [source.name, keyOf(source, phase)]));
     const whole = wholes.get(key) ?? wholeOf(parts);
     wholes.set(key, whole);
     return whole;
@@ -99,10 +100,15 @@ export async function recipeVocabulary(
   if (phases.length === 0) return null;
   const languages = new Set(phases.flatMap((phase) => languagesOf(dataOf(recipe, phase))));
   const ids = new Set<number>();
-  const indexes = phases.flatMap((phase) => data.sourcesOf(phase).map(({ index }) => index));
-  for (const index of new Set(indexes)) {
-    const own = await collectTokenIds(store, index, loadTokenizer(), [...languages], { captioning: speaks(recipe) });
-    for (const id of own) ids.add(id);
+  const collected = new Set<string>();
+  const captioning = speaks(recipe);
+  for (const { index, data: own } of phases.flatMap((phase) => data.sourcesOf(phase))) {
+    const { read } = own;
+    const which = JSON.stringify([index.fingerprint, read]);
+    if (collected.has(which)) continue;
+    collected.add(which);
+    const found = await collectTokenIds(store, index, loadTokenizer(), [...languages], { captioning, read });
+    for (const id of found) ids.add(id);
   }
   return [...ids].sort((a, b) => a - b);
 }

@@ -13,6 +13,8 @@ import type { DataIndex, ListedShard, Mapping } from './types.ts';
 /** A mapping as a recipe has it: the names of classes lie in a file of the bucket. */
 export interface MappingSettings extends Pick<Mapping, 'captions' | 'language'> {
   readonly field?: string | undefined;
+  readonly fields?: readonly { readonly field: string; readonly language?: string | undefined }[] | undefined;
+  readonly languageField?: string | undefined;
   readonly class?: Mapping['class'] | undefined;
   /** Key of that file. */
   readonly classnames?: string | undefined;
@@ -135,13 +137,17 @@ export function fingerprintOf(shards: readonly { key: string; bytes: number; eta
 
 /** What of the settings says how members are read: how texts are drawn is no part of an index. */
 export function mappingOf(
-  { captions, field, language, class: of }: MappingSettings,
+  { captions, field, fields, language, languageField, class: of }: MappingSettings,
   classnames?: readonly string[],
 ): Mapping {
   return {
     captions,
     language,
     ...(field !== undefined && { field }),
+    ...(fields && {
+      fields: fields.map(({ field, language }) => ({ field, ...(language !== undefined && { language }) })),
+    }),
+    ...(languageField !== undefined && { languageField }),
     ...(of && { class: of }),
     ...(classnames && { classnames }),
   };

@@ -18,8 +18,16 @@ import type {
 /** An index to be worked with. `store`: where the entries lie that are not in the document itself. */
 export function openIndex(document: StoredIndex, store: ShardStore): DataIndex {
   if ('mixture' in document) return openMixed(document, store);
-  const { prefix, fingerprint, examples, corrupt, read } = document;
-  const shared = { prefix, fingerprint, examples, corrupt, ...(read && { read }), document };
+  const { prefix, fingerprint, examples, corrupt, read, regions } = document;
+  const shared = {
+    prefix,
+    fingerprint,
+    examples,
+    corrupt,
+    ...(read && { read }),
+    ...(regions && { regions }),
+    document,
+  };
   return { ...shared, ...('version' in document ? listed(document, store) : inline(document)) };
 }
 
