@@ -5,8 +5,8 @@ import { keepDocument } from './documents.ts';
 import type { IndexDocument } from './types.ts';
 
 /** Keeps what a phase trains on in the bucket. */
-export async function keepIndex(store: ObjectStore, run: string, index: DataIndex): Promise<IndexDocument> {
-  const shards = index.shards.map(({ sha256: _, ...shard }) => shard);
-  const { sha256: identity } = await canonicalBytes({ ...index, shards });
-  return { ...(await keepDocument(store, run, 'train-index', index)), identity };
+export async function keepIndex(store: ObjectStore, run: string, { document }: DataIndex): Promise<IndexDocument> {
+  const shards = document.shards.map(({ sha256: _, ...shard }) => shard);
+  const { sha256: identity } = await canonicalBytes({ ...document, shards });
+  return { ...(await keepDocument(store, run, 'train-index', document)), identity };
 }

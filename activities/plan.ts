@@ -5,6 +5,7 @@ import { parseRun, readDocument } from '../src/checkpoint/documents.ts';
 import { runKey } from '../src/checkpoint/keys.ts';
 import { runNameProblem } from '../src/checkpoint/names.ts';
 import type { RecipeData } from '../src/data/example/recipe-data.ts';
+import { corruptIn } from '../src/data/index/open-index.ts';
 import type { DataIndex } from '../src/data/index/types.ts';
 import { parameterCount } from '../src/model/parameters.ts';
 import { type Looked, lookAt } from '../src/plan/look.ts';
@@ -52,19 +53,20 @@ export async function plan({ store, log, memory }: Dependencies, input: PlanInpu
     for (const { message } of sight.problems) log.warn({ run }, `a release of before began this run: ${message}`);
     for (const note of sight.notes) log.warn({ run }, note);
     const index = data.main;
-    const corrupt = [...new Set([index, ...recipe.phases.map(data.of)])].flatMap(({ corrupt }) => corrupt);
+    const trained = [...new Set([index, ...recipe.phases.map(data.of)])];
+    const corrupt = trained.reduce((sum, one) => sum + corruptIn(one), 0);
     // Last, so that a recipe that could not start has not taken the name.
     const { created } = await claimRun(store, run, recipeHash, recipe);
     await holdBorrowed(store, run, borrowed, async (phase) => (await findCommits(store, { run, phase })).length > 0);
-    log.info({ run, recipeHash, created, examples: index.examples, corrupt: corrupt.length }, 'planned');
-    skippedLog(log, { run })([...corrupt, ...(evaluation?.corrupt ?? [])]);
+    log.info({ run, recipeHash, created, examples: index.examples, corrupt }, 'planned');
+    skippedLog(log, { run })([...trained, ...(evaluation ? [evaluation] : [])].flatMap((one) => one.corrupt));
     return {
       run,
       recipeHash,
       phases: await planPhases(store, run, resolved, recipeHash, data, facts, looked),
       evaluation: evaluation && (await planEvaluation(store, run, recipe, evaluation)),
       examples: index.examples,
-      corrupt: corrupt.length + (evaluation?.corrupt.length ?? 0),
+      corrupt: corrupt + (evaluation ? corruptIn(evaluation) : 0),
       parameters: parameterCount(modelConfig(resolved, vocabularyOf(resolved, undefined, facts))),
     };
   } finally {
@@ -120,7 +122,7 @@ async function planPhases(
         settings: await keepDocument(store, run, `${phase.name}-settings`, settings),
         index: await indexOf(index),
         dataFingerprint: index.fingerprint,
-        members: index.examples + index.corrupt.length,
+        members: index.examples + corruptIn(index),
         batch: phase.batch,
         ...(settings.batches.naflex && { fixedBatches: 'naflex' }),
         ...(phase.curation && { fixedBatches: 'curation' }),
@@ -154,7 +156,7 @@ async function planEvaluation(
   index: DataIndex,
 ): Promise<EvaluationPlan> {
   const { languages, maxExamples } = recipe.evaluate;
-  const document = await keepDocument(store, run, 'evaluation-index', index);
-  const { fingerprint, corrupt } = index;
-  return { index: document, dataFingerprint: fingerprint, languages, maxExamples, corrupt: corrupt.length };
+  const document = await keepDocument(store, run, 'evaluation-index', index.document);
+  const { fingerprint } = index;
+  return { index: document, dataFingerprint: fingerprint, languages, maxExamples, corrupt: corruptIn(index) };
 }

@@ -3,6 +3,7 @@ import { countCaptions } from '../src/data/example/census.ts';
 import { collectTokenIds } from '../src/data/example/read-examples.ts';
 import { loadTokenizer } from '../src/data/example/tokenizer.ts';
 import { indexData } from '../src/data/index/index-data.ts';
+import { corruptIn } from '../src/data/index/open-index.ts';
 import type { DataIndex } from '../src/data/index/types.ts';
 import { brokenProblems } from '../src/plan/broken.ts';
 import { captionProblems } from '../src/plan/captions.ts';
@@ -69,7 +70,7 @@ export async function replan(
       ...(index && {
         index: await keepIndex(store, plan.run, index),
         dataFingerprint: index.fingerprint,
-        members: index.examples + index.corrupt.length,
+        members: index.examples + corruptIn(index),
         // Numbers of batches of other data.
         skip: [],
       }),

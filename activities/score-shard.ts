@@ -1,7 +1,8 @@
 import { mkdir, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { CancelledFailure } from '@temporalio/common';
-import type { DataIndex } from '../src/data/index/types.ts';
+import { openIndex } from '../src/data/index/open-index.ts';
+import type { StoredIndex } from '../src/data/index/types.ts';
 import type { PhaseSettings } from '../src/recipe/phase-settings.ts';
 import { isRunnerError } from '../src/runtime/errors.ts';
 import type { ScoredFile } from '../src/scoring/job.ts';
@@ -32,8 +33,8 @@ export async function scoreShard(
   const heart = beat(attempt, () => ({ doing }));
   try {
     const documents = join(scratch, 'documents');
-    const index = await readDocumentAs<DataIndex>(store, plan.index, documents);
-    const facts = scoreFacts(input, index, shard);
+    const index = openIndex(await readDocumentAs<StoredIndex>(store, plan.index, documents), store);
+    const facts = await scoreFacts(input, index, shard);
     const read = index.read && { read: index.read };
     const key = scoresKey(input, shard);
     const examples = facts.shard.examples.length;

@@ -1,5 +1,6 @@
 import { nameOf } from '../src/checkpoint/damage.ts';
 import { scoreKey } from '../src/checkpoint/keys.ts';
+import { inlineShard } from '../src/data/index/open-index.ts';
 import type { DataIndex } from '../src/data/index/types.ts';
 import { RunnerError } from '../src/runtime/errors.ts';
 import { type ScoreFacts, scoringHash } from '../src/scoring/score-file.ts';
@@ -12,13 +13,12 @@ export function scoresKey(scoring: Scoring, shard: number): string {
 }
 
 /** All that a file of scores says about itself. */
-export function scoreFacts(scoring: Scoring, index: DataIndex, number: number): ScoreFacts {
-  const shard = index.shards[number];
-  if (shard) return { ...sharedFacts(scoring), shard };
+export async function scoreFacts(scoring: Scoring, index: DataIndex, number: number): Promise<ScoreFacts> {
+  if (index.shards[number]) return { ...sharedFacts(scoring), shard: await inlineShard(index, number) };
   throw new RunnerError('DataContract', `there is no data shard ${number}, there are ${index.shards.length}`);
 }
 
-function sharedFacts({ teacher: { checkpoint, model }, languages, dtype }: Scoring): Omit<ScoreFacts, 'shard'> {
+export function sharedFacts({ teacher: { checkpoint, model }, languages, dtype }: Scoring): Omit<ScoreFacts, 'shard'> {
   const teacher = { name: nameOf(checkpoint), sha256: checkpoint.sha256 };
   return { teacher, model, languages: [...new Set(languages)].sort(), dtype };
 }

@@ -1,7 +1,8 @@
 import { join } from 'node:path';
 import pMap from 'p-map';
+import { openIndex } from '../src/data/index/open-index.ts';
 import type { ScoreIndex } from '../src/data/index/score-index.ts';
-import type { DataIndex } from '../src/data/index/types.ts';
+import type { StoredIndex } from '../src/data/index/types.ts';
 import { readHead } from '../src/model/head-scalars.ts';
 import { embeddingWidth } from '../src/model/sizes.ts';
 import type { PhaseSettings, TeacherSettings } from '../src/recipe/phase-settings.ts';
@@ -10,7 +11,7 @@ import { readScoreHeader, scoresDamaged } from '../src/scoring/score-header.ts';
 import type { Attempt, Dependencies } from './dependencies.ts';
 import { keepDocument, readDocumentAs } from './documents.ts';
 import { beat } from './heartbeat.ts';
-import { scoreFacts, scoresKey } from './scores.ts';
+import { scoreFacts, scoresKey, sharedFacts } from './scores.ts';
 import { withTeacher } from './teacher-folder.ts';
 import type { PhasePlan, Scoring, SealInput } from './types.ts';
 
@@ -66,7 +67,7 @@ const withCuration = (settings: PhaseSettings, teacher: TeacherSettings): PhaseS
 /** One document of the scores of all shards, for training to read them by. */
 async function indexScores({ store, scratch }: Dependencies, scoring: Scoring): Promise<ScoreIndex> {
   const { plan, teacher, dtype } = scoring;
-  const index = await readDocumentAs<DataIndex>(store, plan.index, join(scratch, 'documents'));
+  const index = openIndex(await readDocumentAs<StoredIndex>(store, plan.index, join(scratch, 'documents')), store);
   const files = await pMap(
     index.shards.keys(),
     async (shard) => {
@@ -78,7 +79,7 @@ async function indexScores({ store, scratch }: Dependencies, scoring: Scoring): 
           `s3://${store.bucket}/${key} is missing, the scores of data shard ${shard}; retryPhase has it scored again`,
         );
       const { bytes, etag } = found;
-      const facts = scoreFacts(scoring, index, shard);
+      const facts = await scoreFacts(scoring, index, shard);
       const header = await readScoreHeader(store, { key, bytes, etag }, facts);
       return { ...header, key, bytes, etag, examples: facts.shard.examples.length };
     },
@@ -95,7 +96,7 @@ async function indexScores({ store, scratch }: Dependencies, scoring: Scoring): 
     logitBias,
     width: embeddingWidth(teacher.model),
     dtype,
-    languages: scoreFacts(scoring, index, 0).languages,
+    languages: sharedFacts(scoring).languages,
     dataFingerprint: index.fingerprint,
     shards: files.map(({ key, bytes, etag, examples, offset, dataSha256, corrupt }) => {
       return { key, bytes, etag, examples, offset, sha256: dataSha256, corrupt };

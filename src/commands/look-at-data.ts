@@ -3,6 +3,7 @@ import { readExamples } from '../data/example/read-examples.ts';
 import { readClassnames } from '../data/index/classnames.ts';
 import { indexData, type MappingSettings, mappingOf, shardsBelow } from '../data/index/index-data.ts';
 import { joinMembers, KindsSeen } from '../data/index/members.ts';
+import { openIndex } from '../data/index/open-index.ts';
 import { PartReader } from '../data/index/part-reader.ts';
 import { printable } from '../data/index/printable.ts';
 import { readShard } from '../data/index/read-shard.ts';
@@ -61,7 +62,7 @@ const opened = 5;
 export async function lookAtData(store: ObjectStore, prefix: string, { read, all }: LookOptions): Promise<DataLook> {
   const shards = await shardsBelow(store, prefix);
   const [first, settings] = await firstOf(store, prefix, shards, read);
-  const index: DataIndex = all ? await indexData(store, prefix, settings) : await indexOne(first, settings);
+  const index: DataIndex = all ? await indexData(store, prefix, settings) : await indexOne(store, first, settings);
   const found: CorruptMember[] = [];
   const languages: Record<string, number> = {};
   const shown: DataLook['shown'][number][] = [];
@@ -141,6 +142,7 @@ const settingsOf = ({ classnames, ...read }: Mapping, key: string | undefined): 
 
 /** An index of one shard, which has been read already. */
 async function indexOne(
+  store: ObjectStore,
   { info, members, sha256, mapping }: Awaited<ReturnType<typeof firstOf>>[0],
   settings: MappingSettings | undefined,
 ): Promise<DataIndex> {
@@ -148,7 +150,8 @@ async function indexOne(
   const { examples, corrupt } = await joinMembers(key, members, mapping);
   const shard = { key, bytes, etag, ...(sha256 !== undefined && { sha256 }), examples };
   const read = settings && mapping && { read: mapping };
-  return { prefix: key, fingerprint: '', examples: examples.length, shards: [shard], corrupt, ...read };
+  const document = { prefix: key, fingerprint: '', examples: examples.length, shards: [shard], corrupt, ...read };
+  return openIndex(document, store);
 }
 
 /** For people. */

@@ -2,10 +2,11 @@ import { readFile } from 'node:fs/promises';
 import { setImmediate as yieldToEvents } from 'node:timers/promises';
 import { collectTokenIds, readExamples } from '../data/example/read-examples.ts';
 import { loadTokenizer } from '../data/example/tokenizer.ts';
+import { corruptIn, openIndex } from '../data/index/open-index.ts';
 import type { ShardStore } from '../data/index/part-reader.ts';
 import { patientReads } from '../data/index/patient-store.ts';
 import { SkippedMembers } from '../data/index/skipped-members.ts';
-import type { CorruptMember, DataIndex, SkippedSummary } from '../data/index/types.ts';
+import type { CorruptMember, DataIndex, SkippedSummary, StoredIndex } from '../data/index/types.ts';
 import { type Embedder, openEmbedder } from '../model/embed.ts';
 import { embeddingWidth } from '../model/sizes.ts';
 import { RunnerError } from '../runtime/errors.ts';
@@ -37,8 +38,8 @@ export async function evaluateModel(
   note: (text: string) => void,
   source: ShardStore = objectStoreFromEnvironment(),
 ): Promise<ModelEvaluation> {
-  const index = JSON.parse(await readFile(job.indexFile, 'utf8')) as DataIndex;
   const store = patientReads(source, note);
+  const index = openIndex(JSON.parse(await readFile(job.indexFile, 'utf8')) as StoredIndex, store);
   const tokenizer = loadTokenizer();
   const ids = await collectTokenIds(store, index, tokenizer, job.languages);
   const embedder = await openEmbedder(job.folder, job.model, ids, { patches: storedPatches(job.model) });
@@ -62,7 +63,7 @@ export async function evaluateModel(
     const skipped = new SkippedMembers([...index.corrupt, ...corrupt]).summary();
     return {
       examples: images.concepts.length,
-      corrupt: index.corrupt.length + corrupt.length,
+      corrupt: corruptIn(index) + corrupt.length,
       ...(skipped && { skipped }),
       ...report,
     };

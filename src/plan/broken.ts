@@ -6,17 +6,14 @@ import { mostBroken, percent } from '../recipe/reading.ts';
 /** Shards that a run must not be trained on: where more is broken than the recipe allows. */
 export function brokenProblems(
   places: string,
-  index: DataIndex,
+  index: Pick<DataIndex, 'prefix' | 'shards' | 'corrupt'>,
   { looked, whole, broken, unusable: reasons }: Census,
   data: { readonly maxBroken?: number | undefined },
 ): Problem[] {
   const most = mostBroken(data);
-  const inIndex = new Map<string, number>();
-  for (const { shard } of index.corrupt) inIndex.set(shard, (inIndex.get(shard) ?? 0) + 1);
-  const shards = index.shards.map(({ key, examples }) => {
-    const lost = inIndex.get(key) ?? 0;
+  const shards = index.shards.map(({ key, examples, corrupt: lost }) => {
     // Of examples that were not all looked at, those of one shard are too few to judge it by.
-    return { key, broken: lost + (whole ? (broken.get(key) ?? 0) : 0), of: examples.length + lost };
+    return { key, broken: lost + (whole ? (broken.get(key) ?? 0) : 0), of: examples + lost };
   });
   const bad = shards.filter((shard) => shard.broken > most * shard.of);
   const [worst] = bad.sort((a, b) => b.broken / b.of - a.broken / a.of);

@@ -2,7 +2,7 @@ import { readFile } from 'node:fs/promises';
 import { setImmediate as yieldToEvents } from 'node:timers/promises';
 import { openBatches } from '../data/batches/batches.ts';
 import type { BatchRows, BatchSource } from '../data/batches/types.ts';
-import type { DataIndex } from '../data/index/types.ts';
+import type { StoredIndex } from '../data/index/types.ts';
 import { PhaseSteps } from '../recipe/steps.ts';
 import { Curator } from '../train/curate.ts';
 import { freshState } from '../train/state.ts';
@@ -69,7 +69,7 @@ async function timeOf(
 }
 
 async function openFirst({ settings, indexFile, skip, scoresFile }: MeasureJob, { note }: MeasureEvents) {
-  const index = JSON.parse(await readFile(indexFile, 'utf8')) as DataIndex;
+  const index = JSON.parse(await readFile(indexFile, 'utf8')) as StoredIndex;
   const plan = settings.batches;
   return openBatches({ index, plan, scores: scoresFile ?? null, firstBatch: 0, skip, prefetch: 1, note });
 }

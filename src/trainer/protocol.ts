@@ -22,7 +22,7 @@ export interface TrainedState extends Position {
 export interface TrainJob {
   readonly kind: 'train';
   readonly settings: PhaseSettings;
-  /** Local file that holds the DataIndex as JSON. */
+  /** Local file that holds the document of an index. */
   readonly indexFile: string;
   /** Where to start: a verified local folder, or null for a fresh initialisation at step 0. */
   readonly from: TrainedState | null;

@@ -5,7 +5,7 @@ import type { ProgramCache } from '../compile/program-cache.ts';
 import { openBatches } from '../data/batches/batches.ts';
 import type { BatchFacts, BatchRows } from '../data/batches/types.ts';
 import { SkippedMembers } from '../data/index/skipped-members.ts';
-import type { CorruptMember, DataIndex } from '../data/index/types.ts';
+import type { CorruptMember, StoredIndex } from '../data/index/types.ts';
 import type { Pace } from '../recipe/pace.ts';
 import type { PhaseSettings } from '../recipe/phase-settings.ts';
 import type { Position } from '../recipe/position.ts';
@@ -215,7 +215,7 @@ export class TrainingSession {
     const { skip, settings, begins } = job;
     const held = this.#held!;
     const first = step - begins.step;
-    const index = JSON.parse(await readFile(job.indexFile, 'utf8')) as DataIndex;
+    const index = JSON.parse(await readFile(job.indexFile, 'utf8')) as StoredIndex;
     const { fingerprint, corrupt } = index;
     const of = `${fingerprint} without ${skip}`;
     if (held.inputs?.index !== of || held.inputs.next !== first) {

@@ -8,7 +8,7 @@ import { sealScores } from '../../activities/seal-scores.ts';
 import { trainShard } from '../../activities/train-shard.ts';
 import type { PhasePlan } from '../../activities/types.ts';
 import type { CheckpointRef } from '../../src/checkpoint/types.ts';
-import type { DataIndex } from '../../src/data/index/types.ts';
+import type { StoredIndex } from '../../src/data/index/types.ts';
 import type { S3ObjectStore } from '../../src/storage/s3.ts';
 import { createTrainerProcess, type TrainerProcess } from '../../src/trainer/process.ts';
 import { img2dataset, keyOf, picture } from '../data/img2dataset.ts';
@@ -75,7 +75,7 @@ it('shards of img2dataset and of CLIP_benchmark train, score, curate and evaluat
   const run = await plan(deps(), { run: 'foreign', recipe }, on.attempt());
   expect(run).toMatchObject({ examples: 45, corrupt: 1, evaluation: { languages: ['en'], corrupt: 0 } });
   const [pretrain, acid] = run.phases as [PhasePlan, PhasePlan];
-  const index = JSON.parse((await store.get(pretrain.index.key)).toString()) as DataIndex;
+  const index = JSON.parse((await store.get(pretrain.index.key)).toString()) as StoredIndex;
   expect([index.read, index.corrupt]).toEqual([
     { captions: 'txt', language: 'en' },
     [{ shard: 'data/laion/00001.tar', name: keyOf(45), reason: 'empty txt member' }],
@@ -104,7 +104,7 @@ it('shards of img2dataset and of CLIP_benchmark train, score, curate and evaluat
   await expect(replan(deps(), wish, on.attempt())).rejects.toThrow(/"data\/tiles\/test", which is evaluated on/);
   const json = { ...wish, overrides: { read: { captions: 'json', field: 'caption' } } } as unknown as typeof wish;
   const other = await replan(deps(), json, on.attempt());
-  const again = JSON.parse((await store.get(other.index.key)).toString()) as DataIndex;
+  const again = JSON.parse((await store.get(other.index.key)).toString()) as StoredIndex;
   expect(again.read).toEqual({ captions: 'json', field: 'caption', language: 'en' });
   expect([again.fingerprint, other.index.identity === pretrain.index.identity]).toEqual([index.fingerprint, false]);
 }, 60_000);

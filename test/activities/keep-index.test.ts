@@ -2,17 +2,18 @@ import { expect, it } from 'vitest';
 import { keepIndex } from '../../activities/keep-index.ts';
 import { scoresKey } from '../../activities/scores.ts';
 import type { Scoring } from '../../activities/types.ts';
-import type { DataIndex } from '../../src/data/index/types.ts';
+import { openIndex } from '../../src/data/index/open-index.ts';
+import type { InlineIndex } from '../../src/data/index/types.ts';
 import { canonicalJson, sha256 } from '../../src/runtime/hash.ts';
 import { MemoryStore } from '../data/memory-store.ts';
 
 it('an index has the hashes of its shards, and names scores as indexes without them did', async () => {
   const range = { offset: 512, size: 3 };
   const shard = { key: 'd/1.tar', bytes: 9, etag: 'e', examples: [{ name: 'a', image: range, meta: range }] };
-  const before: DataIndex = { prefix: 'd', fingerprint: 'f', examples: 1, shards: [shard], corrupt: [] };
-  const index: DataIndex = { ...before, shards: [{ ...shard, sha256: 'ab'.repeat(32) }] };
+  const before: InlineIndex = { prefix: 'd', fingerprint: 'f', examples: 1, shards: [shard], corrupt: [] };
+  const index: InlineIndex = { ...before, shards: [{ ...shard, sha256: 'ab'.repeat(32) }] };
   const store = new MemoryStore();
-  const kept = await keepIndex(store, 'first', index);
+  const kept = await keepIndex(store, 'first', openIndex(index, store));
   expect(kept.sha256).toBe(sha256(canonicalJson(index)));
   expect(JSON.parse(store.objects.get(kept.key)!.toString())).toEqual(index);
   const old = sha256(canonicalJson(before));

@@ -65,7 +65,7 @@ async function scoring(run: string): Promise<Scoring> {
     run,
     phase: 'acid',
     settings: await keepDocument(data.store, run, 'settings', own),
-    index: await keepDocument(data.store, run, 'index', data.index),
+    index: await keepDocument(data.store, run, 'index', data.index.document),
   };
   return { plan, teacher, languages: ['en', 'de', 'tlh'], dtype: 'f32' };
 }

@@ -3,7 +3,7 @@ import { createInterface } from 'node:readline';
 import type { Values } from '../../src/compile/definition.ts';
 import { openBatches } from '../../src/data/batches/batches.ts';
 import type { BatchRows } from '../../src/data/batches/types.ts';
-import type { DataIndex } from '../../src/data/index/types.ts';
+import type { StoredIndex } from '../../src/data/index/types.ts';
 import { collectGarbage } from '../../src/runtime/collect-garbage.ts';
 import { Curator } from '../../src/train/curate.ts';
 import { prefetchedBatches } from '../../src/train/host-bytes.ts';
@@ -16,7 +16,7 @@ import { hostSettings } from './shapes.ts';
 /** One step on a batch of the paper's size, in a process of its own. Arguments: a HostJob as JSON. A line that is read begins it. */
 export interface HostJob {
   readonly variant: 'views' | 'acid';
-  /** Local file with the DataIndex. */
+  /** Local file with the StoredIndex. */
   readonly indexFile: string;
   /** For the weights of a teacher. */
   readonly folder: string;
@@ -58,7 +58,7 @@ for await (const _ of createInterface({ input: process.stdin })) {
   // The loader is asked for the rows that it is to make; all else is as in training.
   const own = candidates === undefined ? { batch: rowsMade } : { candidates: rowsMade };
   const plan = { ...settings.batches, ...own };
-  const index = JSON.parse(readFileSync(indexFile, 'utf8')) as DataIndex;
+  const index = JSON.parse(readFileSync(indexFile, 'utf8')) as StoredIndex;
   const source = openBatches({ index, plan, firstBatch: 0, prefetch: prefetchedBatches });
   const began = performance.now();
   let making = 0;

@@ -32,7 +32,7 @@ export async function benchHost({ only }: BenchOptions, site: Site, report: Repo
   if (wanted.length === 0) return;
   await site.store.put(`${prefix}/0.tar`, await shard());
   const indexFile = join(site.folder, 'large.json');
-  await writeFile(indexFile, JSON.stringify(await indexData(site.store, prefix)));
+  await writeFile(indexFile, JSON.stringify((await indexData(site.store, prefix)).document));
   for (const variant of wanted) {
     const job: HostJob = { variant, indexFile, folder: site.folder };
     const child = await LineProcess.start<{ rowsMade: number }, HostAnswer>(

@@ -27,7 +27,7 @@ export async function benchLoader({ runs = 3, only }: BenchOptions, site: Site, 
   for (let run = 0; run < runs; run++) {
     await rm(site.env.SIGLIP2_SCRATCH!, { recursive: true, force: true });
     const began = performance.now();
-    const source = openBatches({ index, plan, firstBatch: 0, env: site.env });
+    const source = openBatches({ index: index.document, plan, firstBatch: 0, env: site.env });
     try {
       for (let i = 0; i < batches; i++) await source.next();
       const middle = performance.now();

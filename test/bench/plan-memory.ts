@@ -23,7 +23,7 @@ export async function benchPlanMemory({ only }: BenchOptions, site: Site, report
   const index = await indexData(site.store, site.data.train);
   const vocabulary = await collectTokenIds(site.store, index, loadTokenizer(), ['en']);
   const indexFile = join(site.folder, 'plan-index.json');
-  await writeFile(indexFile, JSON.stringify(index));
+  await writeFile(indexFile, JSON.stringify(index.document));
   for (const name of Object.keys(planShapes) as PlanShapeName[]) {
     if (!isWanted(only, 'plan/memory', name)) continue;
     const data = { train: site.data.train, examples: index.examples, vocabulary };

@@ -22,8 +22,8 @@ export async function copyWithBlanks(
   for (const [shard, { key, examples }] of index.shards.entries()) {
     const members: { name: string; body: Buffer }[] = [];
     const bytes = ({ offset, size }: ByteRange) => store.get(key, { offset, size });
-    for (const example of examples.keys()) {
-      const { name, image, meta } = entryOf(index, { shard, example }).entry;
+    for (const example of Array(examples).keys()) {
+      const { name, image, meta } = (await entryOf(index, { shard, example })).entry;
       const { picture, caption } = blank({ shard, example });
       members.push(
         { name: `${name}.png`, body: picture ? await grey(example) : await bytes(image) },

@@ -38,7 +38,7 @@ beforeAll(async () => {
   folder = await mkdtemp(join(tmpdir(), 'siglip2-evaluate-'));
   const dataset = await makeEmojiDataset(store, { concepts: 24 });
   index = await indexData(store, dataset.heldOut);
-  await writeFile(job().indexFile, JSON.stringify(index));
+  await writeFile(job().indexFile, JSON.stringify(index.document));
   const labels: string[] = [];
   for await (const { meta } of readExamples(store, index)) {
     labels.push(meta.captions.en![0]!, meta.captions.de![0]!);

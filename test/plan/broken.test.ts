@@ -3,18 +3,14 @@ import type { Census } from '../../src/data/example/census.ts';
 import type { DataIndex } from '../../src/data/index/types.ts';
 import { brokenProblems } from '../../src/plan/broken.ts';
 
+type Data = Pick<DataIndex, 'prefix' | 'shards' | 'corrupt'>;
+
 /** Shards of so many examples, and what planning found of each to be broken. */
-function index(shards: Record<string, readonly [examples: number, corrupt: number]>): DataIndex {
+function index(shards: Record<string, readonly [examples: number, corrupt: number]>): Data {
   const all = Object.entries(shards);
-  const range = { offset: 0, size: 1 };
   return {
     prefix: 'd/a, d/b',
-    fingerprint: 'f',
-    examples: all.reduce((sum, [, [examples]]) => sum + examples, 0),
-    shards: all.map(([key, [count]]) => ({
-      ...{ key, bytes: 1, etag: 'e' },
-      examples: Array.from({ length: count }, (_, i) => ({ name: `${i}`, image: range, meta: range })),
-    })),
+    shards: all.map(([key, [examples, corrupt]]) => ({ key, bytes: 1, etag: 'e', examples, corrupt })),
     corrupt: all.flatMap(([shard, [, count]]) =>
       Array.from({ length: count }, (_, i) => ({ shard, name: `c${i}`, reason: 'no txt member' })),
     ),
@@ -25,7 +21,7 @@ const census = (changes: Partial<Census> = {}): Census => ({
   ...{ looked: 1000, whole: true, languages: new Map(), unusable: new Map(), broken: new Map() },
   ...changes,
 });
-const said = (of: DataIndex, counted: Census, maxBroken?: number) =>
+const said = (of: Data, counted: Census, maxBroken?: number) =>
   brokenProblems('data.train', of, counted, { maxBroken }).map(
     ({ message }) => message.split(', and data.maxBroken')[0],
   );

@@ -2,7 +2,9 @@ import { mkdir, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { decodeImage } from '../../src/data/example/decode.ts';
+import { inlineShard } from '../../src/data/index/open-index.ts';
 import { type ScoreDtype, scoreRow } from '../../src/data/index/score-index.ts';
+import type { ShardIndex } from '../../src/data/index/types.ts';
 import { naflexPatches } from '../../src/data/views/naflex-resize.ts';
 import { openEmbedder } from '../../src/model/embed.ts';
 import type { ModelConfig } from '../../src/model/sizes.ts';
@@ -14,10 +16,12 @@ import { Scoring } from '../../src/scoring/scoring.ts';
 import { embedOneByOne, languages, type TaughtData, taughtData, writeTeacher } from './teacher.ts';
 
 let data: TaughtData;
+let shards: ShardIndex[];
 let expected: Awaited<ReturnType<typeof embedOneByOne>>;
 const scoring = new Scoring();
 beforeAll(async () => {
   data = await taughtData();
+  shards = await Promise.all([...data.index.shards.keys()].map((shard) => inlineShard(data.index, shard)));
   expected = await embedOneByOne(data);
 }, 60_000);
 afterAll(async () => {
@@ -31,7 +35,7 @@ const job = (shard: number, dtype: ScoreDtype = 'f32', changes: Partial<ScoreJob
   folder: data.folder,
   teacher,
   model: data.model,
-  shard: data.index.shards[shard]!,
+  shard: shards[shard]!,
   languages,
   vocabulary: data.vocabulary,
   dtype,
@@ -56,7 +60,7 @@ describe('the scores of real emoji by a real teacher', () => {
     'hold in %s, row by row, what the embedder makes of one example at a time',
     async (dtype) => {
       const width = data.model.vision.width;
-      for (const [i, shard] of data.index.shards.entries()) {
+      for (const [i, shard] of shards.entries()) {
         const corrupt = i === 0 ? data.corrupt : [];
         const { out } = job(i, dtype);
         const result = await score(job(i, dtype));
@@ -131,7 +135,7 @@ describe('the scores of real emoji by a real teacher', () => {
     await mkdir(folder);
     const model: ModelConfig = { ...data.model, vision: { ...data.model.vision, kind: 'naflex' } };
     await writeTeacher(folder, model, data.vocabulary);
-    const shard = data.index.shards[1]!;
+    const shard = shards[1]!;
     const { out } = job(1);
     expect(
       await score(job(1, 'f32', { folder, model, teacher: { ...teacher, sha256: 'c'.repeat(64) } })),
@@ -221,7 +225,7 @@ describe('a file of scores in the bucket', () => {
   });
 
   it('of examples by other names is not taken', async () => {
-    const shard = data.index.shards[0]!;
+    const shard = shards[0]!;
     const [first, ...others] = shard.examples;
     const renamed = { ...shard, examples: [{ ...first!, name: 'another' }, ...others] };
     await expect(inspectScores(data.store, key, { ...facts(), shard: renamed })).rejects.toThrow(

@@ -9,6 +9,7 @@ import { parseMeta } from '../../src/data/example/example.ts';
 import { collectTokenIds } from '../../src/data/example/read-examples.ts';
 import { loadTokenizer } from '../../src/data/example/tokenizer.ts';
 import { indexData } from '../../src/data/index/index-data.ts';
+import { each } from '../../src/data/index/open-index.ts';
 import type { DataIndex } from '../../src/data/index/types.ts';
 import { squarePixels } from '../../src/data/views/preprocess.ts';
 import { openEmbedder } from '../../src/model/embed.ts';
@@ -48,10 +49,11 @@ export async function taughtData(): Promise<TaughtData> {
   const { train } = await makeEmojiDataset(store, { concepts: 110 });
   const whole = await indexData(store, train);
   const [first] = whole.shards;
+  const entries = await whole.entriesOf(0);
   const body = await store.get(first!.key);
   const corrupt = [0, 65, 66, 300];
   for (const [i, example] of corrupt.entries()) {
-    const { image, meta } = first!.examples[example]!;
+    const { image, meta } = entries.at(example);
     if (i === 1) body.fill(0x55, meta.offset, meta.offset + meta.size);
     else body.fill(0x55, image.offset + 60, image.offset + image.size - 30);
   }
@@ -99,10 +101,10 @@ export async function embedOneByOne({ store, folder, index, model, vocabulary }:
   const embedder = await openEmbedder(folder, model, vocabulary);
   const { logitScale, logitBias } = embedder;
   const rows: ({ image: Float32Array; texts: Record<string, Float32Array> } | null)[][] = [];
-  for (const { key, examples } of index.shards) {
+  for (const [shard, { key }] of index.shards.entries()) {
     const body = await store.get(key);
     const own: (typeof rows)[number] = [];
-    for (const { name, image, meta } of examples) {
+    for (const { name, image, meta } of each(await index.entriesOf(shard))) {
       try {
         const { captions } = parseMeta(body.subarray(meta.offset, meta.offset + meta.size), name);
         const pixels = await decodeImage(body.subarray(image.offset, image.offset + image.size));

@@ -76,7 +76,7 @@ beforeAll(async () => {
   data = await taughtData();
   scratch = await mkdtemp(join(tmpdir(), 'siglip2-overlap-'));
   Object.assign(process.env, data.env);
-  await writeFile(join(scratch, 'index.json'), JSON.stringify(data.index));
+  await writeFile(join(scratch, 'index.json'), JSON.stringify(data.index.document));
   const { model, vocabulary } = data;
   teacher = await openEmbedder(data.folder, model, vocabulary);
   const { logitScale, logitBias } = teacher;

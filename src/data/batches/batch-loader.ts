@@ -4,6 +4,7 @@ import { batchAt } from '../../recipe/steps.ts';
 import { paths } from '../../runtime/paths.ts';
 import { produce } from '../../runtime/produce.ts';
 import { objectStoreFromEnvironment } from '../../storage/s3.ts';
+import { openIndex } from '../index/open-index.ts';
 import { patientReads } from '../index/patient-store.ts';
 import { ShardCache } from '../index/shard-cache.ts';
 import { BatchMaker } from './batch-maker.ts';
@@ -17,7 +18,7 @@ async function* pieces(
 ): AsyncGenerator<Piece> {
   const store = patientReads(objectStoreFromEnvironment(env), note);
   const shards = new ShardCache(store, join(paths(env).scratch, 'shards'));
-  const maker = new BatchMaker(parsed(index), plan, shards, scores === null ? null : parsed(scores));
+  const maker = new BatchMaker(openIndex(parsed(index), store), plan, shards, scores === null ? null : parsed(scores));
   let fetching = false;
   for (let position = firstBatch; ; position++) {
     const batch = batchAt(position, skip);

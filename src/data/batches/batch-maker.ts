@@ -10,7 +10,7 @@ import { checkSizes, readMeta } from '../example/example.ts';
 import { loadTokenizer, type TextTokenizer, unknownId } from '../example/tokenizer.ts';
 import type { ScoreIndex } from '../index/score-index.ts';
 import type { ShardCache } from '../index/shard-cache.ts';
-import type { CorruptMember, DataIndex, ExampleEntry, ShardIndex } from '../index/types.ts';
+import type { CorruptMember, DataIndex, ExampleEntry, ShardFacts } from '../index/types.ts';
 import { drawCrop } from '../views/crop.ts';
 import { type ImageArrays, patchArrays, squareArrays } from '../views/image-arrays.ts';
 import { AlikeSoFar } from './alike.ts';
@@ -129,7 +129,7 @@ export class BatchMaker {
     const { seed, phase, data } = this.#plan;
     for (let attempt = 0; attempt < candidates; attempt++) {
       const ref = attempt === 0 ? this.#order.at(k) : this.#replacement(k, attempt);
-      const { shard, entry } = entryOf(this.#index, ref);
+      const { shard, entry } = await entryOf(this.#index, ref);
       const known = this.#corrupt.get(`${shard.key}/${entry.name}`);
       if (known) {
         skip(known);
@@ -171,13 +171,13 @@ export class BatchMaker {
     const random = randomStream(this.#plan.seed, `replacement/${this.#plan.phase}`, k, attempt);
     let number = random.below(this.#index.examples);
     for (const [shard, { examples }] of this.#index.shards.entries()) {
-      if (number < examples.length) return { shard, example: number };
-      number -= examples.length;
+      if (number < examples) return { shard, example: number };
+      number -= examples;
     }
     throw new RangeError('unreachable: the index counts the examples of its shards');
   }
 
-  async #example(shard: ShardIndex, entry: ExampleEntry): Promise<DecodedExample> {
+  async #example(shard: ShardFacts, entry: ExampleEntry): Promise<DecodedExample> {
     const key = `${shard.key}/${entry.image.offset}`;
     const known = this.#decoded.get(key);
     if (known) return known;

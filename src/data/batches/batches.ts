@@ -4,7 +4,7 @@ import { PhaseSteps } from '../../recipe/steps.ts';
 import { paths } from '../../runtime/paths.ts';
 import { openProducer } from '../../runtime/producer.ts';
 import type { ScoreIndex } from '../index/score-index.ts';
-import type { DataIndex } from '../index/types.ts';
+import type { StoredIndex } from '../index/types.ts';
 import { KeptBatches } from './kept-batches.ts';
 import { PieceStore } from './piece-store.ts';
 import { exampleBytes, heldBytes, pieceBytes, prefetchBytes, rowsOfPiece } from './row-bytes.ts';
@@ -12,8 +12,8 @@ import { SpillFile } from './spill-file.ts';
 import type { BatchSource, Piece } from './types.ts';
 
 export interface BatchOptions {
-  /** Local file that holds the DataIndex as JSON, or the index itself. */
-  readonly index: string | DataIndex;
+  /** Local file that holds the document of an index as JSON, or that document. */
+  readonly index: string | StoredIndex;
   readonly plan: BatchPlan;
   /** The ScoreIndex of a plan with teacherScores, as a local file or itself. */
   readonly scores?: string | ScoreIndex | null;
@@ -34,7 +34,7 @@ export interface BatchOptions {
 
 /** What the thread is started with. */
 export interface LoaderSettings {
-  readonly index: string | DataIndex;
+  readonly index: string | StoredIndex;
   readonly plan: BatchPlan;
   readonly scores: string | ScoreIndex | null;
   readonly firstBatch: number;

@@ -35,7 +35,7 @@ export class BrokenShards {
     if (met.seen[example >> 3]! & bit) return;
     met.seen[example >> 3]! |= bit;
     met.count++;
-    const of = examples.length + met.planned;
+    const of = examples + met.planned;
     if (met.count <= this.#most * of) return;
     throw new RunnerError(
       'DataContract',
@@ -44,9 +44,8 @@ export class BrokenShards {
   }
 
   #begin(number: number): Met {
-    const { key, examples } = this.#index.shards[number]!;
-    const planned = this.#index.corrupt.filter(({ shard }) => shard === key).length;
-    const met = { seen: new Uint8Array(Math.ceil(examples.length / 8)), planned, count: planned };
+    const { examples, corrupt: planned } = this.#index.shards[number]!;
+    const met = { seen: new Uint8Array(Math.ceil(examples / 8)), planned, count: planned };
     this.#met.set(number, met);
     return met;
   }

@@ -1,5 +1,5 @@
 import { permutation, randomStream } from '../../runtime/random.ts';
-import type { DataIndex, ExampleEntry, ShardIndex } from '../index/types.ts';
+import type { DataIndex, ExampleEntry, ShardFacts } from '../index/types.ts';
 
 /** Position of an example: number of its shard in the index, and number within the shard. */
 export interface ExampleRef {
@@ -19,19 +19,24 @@ interface Block {
   readonly count: number;
 }
 
+/** All of an index that the order of its examples depends on. */
+export interface OrderedData extends Pick<DataIndex, 'examples'> {
+  readonly shards: readonly Pick<ShardFacts, 'bytes' | 'examples'>[];
+}
+
 /**
  * The endless order of examples: in every epoch shards are permuted and grouped into blocks, and the examples of a
  * block are permuted. A pure function of (index, seed, phase, k); what is kept between calls only saves time.
  */
 export class ExampleOrder {
-  readonly #shards: readonly ShardIndex[];
+  readonly #shards: OrderedData['shards'];
   readonly #examples: number;
   readonly #seed: number;
   readonly #phase: string;
   readonly #epochs = new Map<number, readonly Block[]>();
   readonly #blocks = new Map<string, { order: Uint32Array; block: Block }>();
 
-  constructor(index: DataIndex, seed: number, phase: string) {
+  constructor(index: OrderedData, seed: number, phase: string) {
     this.#shards = index.shards;
     this.#examples = index.examples;
     this.#seed = seed;
@@ -45,9 +50,9 @@ export class ExampleOrder {
     const { order, block } = this.#shuffled(epoch, number);
     let rest = order[position - block.start]!;
     for (const shard of block.shards) {
-      const { length } = this.#shards[shard]!.examples;
-      if (rest < length) return { shard, example: rest };
-      rest -= length;
+      const { examples } = this.#shards[shard]!;
+      if (rest < examples) return { shard, example: rest };
+      rest -= examples;
     }
     throw new RangeError('unreachable: an order holds the numbers below its length');
   }
@@ -82,7 +87,7 @@ export class ExampleOrder {
       let bytes = 0;
       let start = 0;
       const close = () => {
-        const count = members.reduce((sum, shard) => sum + this.#shards[shard]!.examples.length, 0);
+        const count = members.reduce((sum, shard) => sum + this.#shards[shard]!.examples, 0);
         if (count > 0) blocks.push({ shards: members, start, count });
         start += count;
         members = [];
@@ -119,10 +124,10 @@ function remember<K, V>(kept: Map<K, V>, key: K, make: () => V): V {
   return value;
 }
 
-const orders = new WeakMap<DataIndex, Map<string, ExampleOrder>>();
+const orders = new WeakMap<OrderedData, Map<string, ExampleOrder>>();
 
 /** The k-th example of a phase. A pure function of its arguments. */
-export function exampleAt(index: DataIndex, seed: number, phase: string, k: number): ExampleRef {
+export function exampleAt(index: OrderedData, seed: number, phase: string, k: number): ExampleRef {
   const known = orders.get(index) ?? new Map<string, ExampleOrder>();
   orders.set(index, known);
   const key = `${seed}/${phase}`;
@@ -131,7 +136,9 @@ export function exampleAt(index: DataIndex, seed: number, phase: string, k: numb
   return order.at(k);
 }
 
-export function entryOf(index: DataIndex, { shard, example }: ExampleRef): { shard: ShardIndex; entry: ExampleEntry } {
-  const found = index.shards[shard]!;
-  return { shard: found, entry: found.examples[example]! };
+export async function entryOf(
+  index: DataIndex,
+  { shard, example }: ExampleRef,
+): Promise<{ shard: ShardFacts; entry: ExampleEntry }> {
+  return { shard: index.shards[shard]!, entry: (await index.entriesOf(shard)).at(example) };
 }

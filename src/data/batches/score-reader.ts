@@ -14,8 +14,7 @@ export class ScoreReader {
 
   /** DataContract when these are the scores of other data. */
   constructor(scores: ScoreIndex, index: DataIndex, shards: ShardCache) {
-    const fits = ({ examples }: DataIndex['shards'][number], i: number) =>
-      scores.shards[i]?.examples === examples.length;
+    const fits = ({ examples }: DataIndex['shards'][number], i: number) => scores.shards[i]?.examples === examples;
     if (
       scores.dataFingerprint !== index.fingerprint ||
       scores.shards.length !== index.shards.length ||

@@ -3,7 +3,7 @@ import { randomStream } from '../../runtime/random.ts';
 import { spanOf } from '../index/members.ts';
 import { readRange, type ShardStore } from '../index/part-reader.ts';
 import { kindOf } from '../index/skipped-members.ts';
-import type { ByteRange, DataIndex, ExampleEntry, ShardIndex } from '../index/types.ts';
+import type { ByteRange, DataIndex, ExampleEntry, ShardFacts } from '../index/types.ts';
 import { CorruptExample, checkSizes, readMeta } from './example.ts';
 
 /** What the examples of a data set say of themselves, counted: all of them, or as many as are looked at, evenly spread. */
@@ -65,7 +65,7 @@ export async function countCaptions(store: ShardStore, index: DataIndex, most = 
     },
     { concurrency: 8 },
   );
-  for (const { key, name, reason } of tooLarge(index, every)) {
+  for await (const { key, name, reason } of tooLarge(index, every)) {
     looked++;
     refuse(reason, key, name);
   }
@@ -73,15 +73,15 @@ export async function countCaptions(store: ShardStore, index: DataIndex, most = 
 }
 
 interface Piece {
-  readonly shard: ShardIndex;
+  readonly shard: ShardFacts;
   readonly entries: ExampleEntry[];
   readonly offset: number;
   size: number;
 }
 
 /** The bytes that are read: members that lie close together are one request. */
-function* piecesOf(index: DataIndex, every: number): Generator<Piece> {
-  for (const { shard, entries } of chosen(index, every)) {
+async function* piecesOf(index: DataIndex, every: number): AsyncGenerator<Piece> {
+  for await (const { shard, entries } of chosen(index, every)) {
     const sorted = entries
       .filter((entry) => sizeProblem(entry, index) === null)
       .map((entry) => ({ entry, ...spanOf([entry.meta, entry.class]) }))
@@ -101,8 +101,11 @@ function* piecesOf(index: DataIndex, every: number): Generator<Piece> {
   }
 }
 
-function* tooLarge(index: DataIndex, every: number): Generator<{ key: string; name: string; reason: string }> {
-  for (const { shard, entries } of chosen(index, every))
+async function* tooLarge(
+  index: DataIndex,
+  every: number,
+): AsyncGenerator<{ key: string; name: string; reason: string }> {
+  for await (const { shard, entries } of chosen(index, every))
     for (const entry of entries) {
       const reason = sizeProblem(entry, index);
       if (reason !== null) yield { key: shard.key, name: entry.name, reason };
@@ -110,15 +113,19 @@ function* tooLarge(index: DataIndex, every: number): Generator<{ key: string; na
 }
 
 /** One example of each so many, drawn: what alternates in the data is not met by one kind alone. */
-function* chosen(index: DataIndex, every: number): Generator<{ shard: ShardIndex; entries: ExampleEntry[] }> {
+async function* chosen(
+  index: DataIndex,
+  every: number,
+): AsyncGenerator<{ shard: ShardFacts; entries: ExampleEntry[] }> {
   let at = 0;
-  for (const shard of index.shards) {
-    const { length } = shard.examples;
+  for (const [number, shard] of index.shards.entries()) {
+    const all = await index.entriesOf(number);
+    const { length } = all;
     const entries: ExampleEntry[] = [];
     for (let block = Math.floor(at / every); block * every < at + length; block++) {
       const drawn = block * every + randomStream(0, 'census', block).below(every);
-      const entry = shard.examples[Math.min(drawn, index.examples - 1) - at];
-      if (entry) entries.push(entry);
+      const own = Math.min(drawn, index.examples - 1) - at;
+      if (own >= 0 && own < length) entries.push(all.at(own));
     }
     at += length;
     yield { shard, entries };

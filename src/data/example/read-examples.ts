@@ -1,5 +1,6 @@
 import { turns } from '../../runtime/turns.ts';
 import { spanOf } from '../index/members.ts';
+import { each } from '../index/open-index.ts';
 import { PartReader, partBytes, type ShardStore } from '../index/part-reader.ts';
 import type { ByteRange, CorruptMember, DataIndex, ExampleEntry } from '../index/types.ts';
 import { captionTaskWords } from './caption-texts.ts';
@@ -28,9 +29,10 @@ export async function* readExamples(
   { max = Number.POSITIVE_INFINITY, onCorrupt }: ReadOptions = {},
 ): AsyncGenerator<ReadExample> {
   let count = 0;
-  for (const shard of index.shards) {
+  for (const [number, shard] of index.shards.entries()) {
+    if (count >= max) return;
     const reader = new PartReader(store, shard);
-    for (const entry of shard.examples) {
+    for (const entry of each(await index.entriesOf(number))) {
       if (count >= max) return;
       try {
         checkSizes(entry, index.read);
@@ -80,10 +82,10 @@ export async function collectTokenIds(
     }
   };
   if (captioning) await add(captionTaskWords());
-  for (const shard of index.shards) {
+  for (const [number, shard] of index.shards.entries()) {
     const reader = new PartReader(store, shard);
     const texts = new Set<string>();
-    for (const entry of shard.examples) {
+    for (const entry of each(await index.entriesOf(number))) {
       if (Math.max(entry.meta.size, entry.class?.size ?? 0) > largestMeta) continue;
       const { captions, regions = [] } = await metaUnlessCorrupt(reader, entry, index);
       if (captioning) for (const { caption } of regions) texts.add(`: ${caption} :`);

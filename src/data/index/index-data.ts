@@ -4,6 +4,7 @@ import { RunnerError } from '../../runtime/errors.ts';
 import type { ObjectInfo, ObjectStore } from '../../storage/object-store.ts';
 import { readClassnames } from './classnames.ts';
 import { joinMembers, KindsSeen, memberName, metaExtension } from './members.ts';
+import { openIndex } from './open-index.ts';
 import { printable } from './printable.ts';
 import { readShard } from './read-shard.ts';
 import type { DataIndex, Mapping, ShardIndex } from './types.ts';
@@ -49,7 +50,7 @@ export async function indexData(
     );
   }
   const fingerprint = fingerprintOf(names ? [...found, names.file] : found);
-  return { prefix, fingerprint, examples, shards, corrupt, ...(read && { read }) };
+  return openIndex({ prefix, fingerprint, examples, shards, corrupt, ...(read && { read }) }, store);
 }
 
 /** What a person does about data that are not read as they are. */

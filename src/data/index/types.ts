@@ -28,12 +28,32 @@ export interface Mapping {
   readonly classnames?: readonly string[];
 }
 
-export interface ShardIndex {
+/** A shard as it was indexed. */
+export interface IndexedShard {
   readonly key: string;
   readonly bytes: number;
   readonly etag: string;
-  /** Of all its bytes as they were indexed; absent in indexes of older versions. */
+  /** Of all its bytes as they were indexed, where all were read. */
   readonly sha256?: string;
+}
+
+/** What is known of a shard without its entries: a run's document grows with its shards, and not with their examples. */
+export interface ShardFacts extends IndexedShard {
+  /** How many. */
+  readonly examples: number;
+  /** Members of it that can't be used, as far as names tell. */
+  readonly corrupt: number;
+}
+
+/** The examples of a shard, in the order of the tar: that of their numbers everywhere. It never changes. */
+export interface ShardEntries {
+  readonly length: number;
+  /** 0 <= i < length. */
+  at(i: number): ExampleEntry;
+}
+
+/** A shard and its entries. */
+export interface ShardIndex extends IndexedShard {
   readonly examples: readonly ExampleEntry[];
 }
 
@@ -53,13 +73,30 @@ export interface SkippedSummary {
   readonly reasons: readonly { readonly reason: string; readonly members: number; readonly example: string }[];
 }
 
-/** What lies under a prefix. `fingerprint`: sha256 over the sorted (key, bytes, etag) of its shards. */
+/** What lies under a prefix, however many examples that are. */
 export interface DataIndex {
   readonly prefix: string;
+  /** sha256 over the sorted (key, bytes, etag) of the shards. */
   readonly fingerprint: string;
   readonly examples: number;
-  readonly shards: readonly ShardIndex[];
+  readonly shards: readonly ShardFacts[];
+  /** In the order of the shards, those of the first of them where there are very many: each shard has the count of its own. */
   readonly corrupt: readonly CorruptMember[];
   /** Absent: the JSON of this project. */
   readonly read?: Mapping;
+  /** What this was opened from, as JSON: `openIndex` makes the same of it in any thread or process. */
+  readonly document: StoredIndex;
+  /**
+   * The entries of `shards[shard]`. Those of the shards that were asked for last are kept, so asking again is cheap; who
+   * holds what this answers holds memory for all examples of the shard. Read errors are thrown, for the caller to try again.
+   */
+  entriesOf(shard: number): Promise<ShardEntries>;
 }
+
+/** An index that has all entries in it, as runs of earlier versions keep it. */
+export interface InlineIndex extends Pick<DataIndex, 'prefix' | 'fingerprint' | 'examples' | 'corrupt' | 'read'> {
+  readonly shards: readonly ShardIndex[];
+}
+
+/** An index as it lies in a bucket or in a file. */
+export type StoredIndex = InlineIndex;

@@ -14,6 +14,7 @@ import { decodeImage } from '../../../src/data/example/decode.ts';
 import { collectTokenIds, readExamples } from '../../../src/data/example/read-examples.ts';
 import { loadTokenizer } from '../../../src/data/example/tokenizer.ts';
 import { indexData } from '../../../src/data/index/index-data.ts';
+import { inlineShard } from '../../../src/data/index/open-index.ts';
 import type { ShardStore } from '../../../src/data/index/part-reader.ts';
 import { ShardCache } from '../../../src/data/index/shard-cache.ts';
 import type { ByteRange, DataIndex } from '../../../src/data/index/types.ts';
@@ -63,7 +64,7 @@ afterAll(async () => {
 });
 
 async function take(count: number, options: Partial<Parameters<typeof openBatches>[0]> = {}): Promise<Batch[]> {
-  const source = openBatches({ index, plan, firstBatch: 0, env, ...options });
+  const source = openBatches({ index: index.document, plan, firstBatch: 0, env, ...options });
   try {
     const batches: Batch[] = [];
     for (let i = 0; i < count; i++) batches.push(await whole(await source.next()));
@@ -88,7 +89,7 @@ test('opening at batch k gives the bytes that reading from the start gives, acro
   expect(all.map(({ index }) => index)).toEqual(Array.from({ length: 12 }, (_, i) => i));
   expect(digest(await maker(index, plan).make(11))).toBe(digest(all[11]!));
   const indexFile = join(scratch, 'index.json');
-  await writeFile(indexFile, JSON.stringify(index));
+  await writeFile(indexFile, JSON.stringify(index.document));
   const late = await take(5, { index: indexFile, firstBatch: 7, prefetch: 1 });
   expect(late.map(digest)).toEqual(all.slice(7).map(digest));
   expect(new Set(all.map(digest)).size).toBe(12);
@@ -118,7 +119,7 @@ test('a batch holds the images and texts of its examples, in order', async () =>
   const batch = await maker(index, plain).make(1);
   const cache = new ShardCache(store, join(scratch, 'shards'));
   for (const i of [0, 1, 17, 63]) {
-    const { shard, entry } = entryOf(index, exampleAt(index, plan.seed, plan.phase, 64 + i));
+    const { shard, entry } = await entryOf(index, exampleAt(index, plan.seed, plan.phase, 64 + i));
     const expected = new Uint8Array(32 * 32 * 3);
     resizeBilinear(await decodeImage(await cache.read(shard, entry.image)), 32, expected);
     expect(Buffer.from(batch.images.subarray(i * 3072, (i + 1) * 3072)).equals(Buffer.from(expected))).toBe(true);
@@ -145,8 +146,9 @@ test('compacted tokens are the full ones, looked up, and no text meets an unknow
 test('examples that can not be used are replaced and named, and move no other', async () => {
   const key = index.shards[0]!.key;
   const body = await store.get(key);
-  const broken = index.shards[0]!.examples.slice(0, 3);
-  const text = index.shards[0]!.examples[3]!;
+  const { examples } = await inlineShard(index, 0);
+  const broken = examples.slice(0, 3);
+  const text = examples[3]!;
   for (const { image } of broken) body.fill(0x55, image.offset + 60, image.offset + image.size - 30);
   body.fill(0x55, text.meta.offset, text.meta.offset + text.meta.size);
   const names = [...broken, text].map(({ name }) => name);
@@ -165,7 +167,7 @@ test('examples that can not be used are replaced and named, and move no other', 
   for (const [k, batch] of batches.entries()) {
     const { images } = await undamaged.make(k);
     for (let i = 0; i < 64; i++) {
-      const { name } = entryOf(index, exampleAt(index, plan.seed, plan.phase, k * 64 + i)).entry;
+      const { name } = (await entryOf(index, exampleAt(index, plan.seed, plan.phase, k * 64 + i))).entry;
       const same = Buffer.from(images.subarray(i * 3072, (i + 1) * 3072)).equals(
         Buffer.from(batch.images.subarray(i * 3072, (i + 1) * 3072)),
       );
@@ -211,7 +213,7 @@ test('one flipped bit of a caption or a picture, on disk or on the link, changes
   const { body } = await tarShard(members.flat());
   await store.put('data/mixed/1.tar', body);
   const mixed = await indexData(store, 'data/mixed');
-  const [jpeg, png] = mixed.shards[0]!.examples;
+  const [jpeg, png] = (await inlineShard(mixed, 0)).examples;
   const middle = ({ offset, size }: ByteRange) => offset + Math.floor(size / 2);
   const caption = body.indexOf('thing 0');
   const small = { ...plan, batch: 16, data: { ...data, captions: [{ language: 'en', weight: 1 }] } };
@@ -250,7 +252,13 @@ test('an outage of the store is waited through, told, and changes no byte', asyn
   const cold = { ...env, SIGLIP2_SCRATCH: join(scratch, 'cold') };
   const notes: string[] = [];
   await server.kill();
-  const source = openBatches({ index, plan, firstBatch: 0, env: cold, note: (text) => notes.push(text) });
+  const source = openBatches({
+    index: index.document,
+    plan,
+    firstBatch: 0,
+    env: cold,
+    note: (text) => notes.push(text),
+  });
   const first = source.next().then(whole);
   await expect.poll(() => notes.length, { timeout: 30_000 }).toBeGreaterThan(0);
   expect(notes[0]).toMatch(/^data: waiting for the store, attempt 1 failed: /);
@@ -264,7 +272,7 @@ test('a shard that changes within a phase ends the reading with a DataContract e
   await store.copy(index.shards[0]!.key, key);
   const before = await indexData(store, 'data/emoji/changing');
   await store.copy(index.shards[1]!.key, key);
-  const failing = take(1, { index: before });
+  const failing = take(1, { index: before.document });
   await expect(failing).rejects.toMatchObject({
     code: 'DataContract',
     message: expect.stringContaining(key) as string,

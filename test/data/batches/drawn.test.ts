@@ -35,7 +35,7 @@ it('a batch says how many of its examples come from each source, and have their 
   const order = new ExampleOrder(index, plan.seed, plan.phase);
   const counts: Record<string, number> = {};
   for (let k = 128; k < 256; k++) {
-    const [kind] = /noise-[a-z]+/.exec(entryOf(index, order.at(k)).entry.name) ?? [];
+    const [kind] = /noise-[a-z]+/.exec((await entryOf(index, order.at(k))).entry.name) ?? [];
     if (kind) counts[kind] = (counts[kind] ?? 0) + 1;
   }
   expect(Object.keys(counts)).toHaveLength(3);

@@ -1,19 +1,12 @@
 import { expect, test } from 'vitest';
-import { ExampleOrder, exampleAt } from '../../../src/data/batches/order.ts';
-import type { DataIndex } from '../../../src/data/index/types.ts';
+import { ExampleOrder, exampleAt, type OrderedData } from '../../../src/data/batches/order.ts';
 
-function indexOf(counts: readonly number[], bytes = 1000): DataIndex {
-  const range = { offset: 0, size: 1 };
-  const shards = counts.map((count, shard) => ({
-    key: `d/${shard}.tar`,
-    bytes,
-    etag: 'e',
-    examples: Array.from({ length: count }, (_, i) => ({ name: `${i}`, image: range, meta: range })),
-  }));
-  return { prefix: 'd', fingerprint: '', examples: counts.reduce((sum, count) => sum + count, 0), shards, corrupt: [] };
+function indexOf(counts: readonly number[], bytes = 1000): OrderedData {
+  const shards = counts.map((examples) => ({ bytes, examples }));
+  return { examples: counts.reduce((sum, count) => sum + count, 0), shards };
 }
 
-const read = (index: DataIndex, from: number, count: number, seed = 0, phase = 'pretrain') =>
+const read = (index: OrderedData, from: number, count: number, seed = 0, phase = 'pretrain') =>
   Array.from({ length: count }, (_, i) => {
     const { shard, example } = exampleAt(index, seed, phase, from + i);
     return `${shard}/${example}`;

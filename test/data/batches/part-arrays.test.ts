@@ -90,7 +90,7 @@ test('each example fills its own place, whatever the order of decoding; any batc
       expect(mark).toBe(red + 0.5);
       expect(drawn).toBe(Math.fround(randomStream(4, 'mark/distill', k).next()));
       expect([...parts.ids!.subarray(i * 3, (i + 1) * 3)]).toEqual(tokenizer.ids(`number ${red}`, 3));
-      const { entry } = entryOf(index, exampleAt(index, 4, 'distill', k));
+      const { entry } = await entryOf(index, exampleAt(index, 4, 'distill', k));
       if (entry.name !== '8') expect(red).toBe(Number(entry.name));
     }
     for (const { reason } of skipped) expect(reason).toBe('no marks on this one');

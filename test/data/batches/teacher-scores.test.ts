@@ -7,6 +7,7 @@ import { entryOf, exampleAt } from '../../../src/data/batches/order.ts';
 import type { Batch } from '../../../src/data/batches/types.ts';
 import { decodeImage } from '../../../src/data/example/decode.ts';
 import { loadTokenizer } from '../../../src/data/example/tokenizer.ts';
+import { inlineShard } from '../../../src/data/index/open-index.ts';
 import type { ScoreDtype, ScoreIndex } from '../../../src/data/index/score-index.ts';
 import { ShardCache } from '../../../src/data/index/shard-cache.ts';
 import { squarePixels } from '../../../src/data/views/preprocess.ts';
@@ -56,7 +57,8 @@ async function scored(dtype: ScoreDtype): Promise<ScoreIndex> {
   const scoring = new Scoring();
   const teacher = { name: 'first/curated@40', sha256: 'a'.repeat(64) };
   const shards: ScoreIndex['shards'][number][] = [];
-  for (const [i, shard] of index.shards.entries()) {
+  for (const i of index.shards.keys()) {
+    const shard = await inlineShard(index, i);
     const out = join(folder, `${i}.safetensors`);
     const job: ScoreJob = { kind: 'score', folder, teacher, model, shard, languages, vocabulary, dtype, out };
     const { bytes, examples } = (await scoring.score(job, {
@@ -85,7 +87,8 @@ const maker = (of: ScoreIndex | null, folder = 'shards', settings = plan()) =>
 /** Which example each picture and each text of a batch is that of, by looking at all of them. */
 async function examplesByPicture(): Promise<Map<string, { shard: number; example: number }>> {
   const found = new Map<string, { shard: number; example: number }>();
-  for (const [shard, { key, examples }] of data.index.shards.entries()) {
+  for (const shard of data.index.shards.keys()) {
+    const { key, examples } = await inlineShard(data.index, shard);
     const body = await data.store.get(key);
     for (const [example, { image }] of examples.entries()) {
       if (shard === 0 && data.corrupt.includes(example)) continue;
@@ -115,12 +118,12 @@ test('a batch holds what the teacher made of each picture and of the very text b
       const ordered = exampleAt(data.index, 3, 'acid', k * 64 + i);
       const { image, texts } = expected.rows[at.shard]![at.example]!;
       if (ordered.shard !== at.shard || ordered.example !== at.example) {
-        expect(batch.skipped.map(({ name }) => name)).toContain(entryOf(data.index, ordered).entry.name);
+        expect(batch.skipped.map(({ name }) => name)).toContain((await entryOf(data.index, ordered)).entry.name);
         replaced++;
       }
       expect(row(batch.parts.teacherImages!, i)).toEqual([...image]);
       const tokens = [...batch.tokens.subarray(i * 12, (i + 1) * 12)].join();
-      const { shard, entry } = entryOf(data.index, at);
+      const { shard, entry } = await entryOf(data.index, at);
       const { captions } = JSON.parse(
         (await data.store.get(shard.key, { offset: entry.meta.offset, size: entry.meta.size })).toString(),
       );
@@ -143,7 +146,7 @@ test('a batch holds what the teacher made of each picture and of the very text b
 
 test('the loader gives the same, from local files, and late', async () => {
   const [index, own] = [join(data.folder, 'index.json'), join(data.folder, 'scores.json')];
-  await writeFile(index, JSON.stringify(data.index));
+  await writeFile(index, JSON.stringify(data.index.document));
   await writeFile(own, JSON.stringify(scores.f32));
   const source = openBatches({ index, plan: plan(), scores: own, firstBatch: 5, env: data.env });
   const batch = await whole(await source.next());
@@ -162,7 +165,7 @@ test('an example that only the teacher could not be shown is replaced, and named
   const without = await maker({ ...scores.f32, shards: [{ ...first!, corrupt }, ...others] }).make(0);
   expect(without.skipped).toContainEqual({
     shard: data.index.shards[0]!.key,
-    name: data.index.shards[0]!.examples[example]!.name,
+    name: (await data.index.entriesOf(0)).at(example).name,
     reason: 'the teacher could not be shown it',
   });
   expect(picture(without, i)).not.toBe(picture(batch, i));

@@ -3,6 +3,8 @@ import { gzipSync } from 'node:zlib';
 import { expect, test } from 'vitest';
 import { tarShard } from '../../../infra/emoji/draw.ts';
 import { indexData } from '../../../src/data/index/index-data.ts';
+import { inlineShard } from '../../../src/data/index/open-index.ts';
+import type { DataIndex } from '../../../src/data/index/types.ts';
 import { MemoryStore } from '../memory-store.ts';
 import { tarOf } from '../tar-file.ts';
 
@@ -10,6 +12,9 @@ const pair = (name: string) => [
   { name: `${name}.png`, body: 'image' },
   { name: `${name}.json`, body: '{}' },
 ];
+
+const namesOf = async (index: DataIndex, shard: number) =>
+  (await inlineShard(index, shard)).examples.map(({ name }) => name);
 
 async function storeOf(shards: Record<string, Buffer>) {
   const store = new MemoryStore();
@@ -31,12 +36,12 @@ test('image and JSON are joined by their name up to the first dot; other members
     'other/1.tar': tarOf(pair('z')),
   });
   const index = await indexData(store, 'd');
-  expect(index.shards.map(({ key, examples }) => [key, examples.map(({ name }) => name)])).toEqual([
+  expect(await Promise.all(index.shards.map(async ({ key }, i) => [key, await namesOf(index, i)]))).toEqual([
     ['d/1.tar', ['b', 'a']],
     ['d/2.tar', ['c']],
   ]);
   expect(index.examples).toBe(3);
-  const [first] = index.shards[0]!.examples;
+  const [first] = (await inlineShard(index, 0)).examples;
   const body = store.objects.get('d/1.tar')!;
   expect(body.toString('utf8', first!.image.offset, first!.image.offset + first!.image.size)).toBe('image');
   // "a.b.JSON" has the extension "b.JSON", as in WebDataset, so x/a is left without its JSON.
@@ -57,8 +62,9 @@ test('each kind of fault is counted with its reason, and the rest of the shard i
       ...pair('g'),
     ]),
   });
-  const { shards, corrupt, examples } = await indexData(store, 'd');
-  expect(shards[0]!.examples.map(({ name }) => name)).toEqual(['a', 'g']);
+  const index = await indexData(store, 'd');
+  const { corrupt, examples } = index;
+  expect(await namesOf(index, 0)).toEqual(['a', 'g']);
   expect(examples).toBe(2);
   expect(corrupt.map(({ name, reason }) => `${name}: ${reason}`)).toEqual([
     'byte 8704: broken tar header',
@@ -84,8 +90,9 @@ test('hostile names are refused, and reports of them are short and printable', a
       ...pair('fine'),
     ]),
   });
-  const { shards, corrupt } = await indexData(store, 'd');
-  expect(shards[0]!.examples.map(({ name }) => name)).toEqual(['fine']);
+  const index = await indexData(store, 'd');
+  const { corrupt } = index;
+  expect(await namesOf(index, 0)).toEqual(['fine']);
   expect(corrupt.filter(({ reason }) => reason === 'name leads out of its folder')).toHaveLength(2);
   expect(corrupt.filter(({ reason }) => reason === 'name is an absolute path')).toHaveLength(2);
   expect(corrupt.map(({ reason }) => reason)).toContain('name of 10004 characters, at most 512');
@@ -112,8 +119,9 @@ test('names may have 512 characters, joiners and colons, and what turns the dire
       ],
     ),
   );
-  const { shards, corrupt } = await indexData(await storeOf({ 'd/1.tar': body }), 'd');
-  expect(shards[0]!.examples.map(({ name }) => name)).toEqual([...taken, 's:scene/1']);
+  const index = await indexData(await storeOf({ 'd/1.tar': body }), 'd');
+  const { corrupt } = index;
+  expect(await namesOf(index, 0)).toEqual([...taken, 's:scene/1']);
   const marks = 'name has control characters, or marks that turn the direction of text';
   const counts: Record<string, number> = {};
   for (const { reason } of corrupt) counts[reason] = (counts[reason] ?? 0) + 1;
@@ -158,9 +166,9 @@ test('of every shard the sha256 is that of its bytes, however long its members a
     'd/1.tar': tarOf([...pair('a'), { name: 'long.png', body: long }, { name: 'long.json', body: '{}' }, ...pair('b')]),
     'd/2.tar': Buffer.concat([tarOf(pair('c')), Buffer.alloc(20 * 1024 * 1024)]),
   };
-  const { shards } = await indexData(await storeOf(bodies), 'd');
-  expect(shards.map(({ examples }) => examples.map(({ name }) => name))).toEqual([['a', 'long', 'b'], ['c']]);
-  expect(shards.map(({ sha256 }) => sha256)).toEqual(
+  const index = await indexData(await storeOf(bodies), 'd');
+  expect(await Promise.all([0, 1].map((shard) => namesOf(index, shard)))).toEqual([['a', 'long', 'b'], ['c']]);
+  expect(index.shards.map(({ sha256 }) => sha256)).toEqual(
     Object.values(bodies).map((body) => createHash('sha256').update(body).digest('hex')),
   );
 });
