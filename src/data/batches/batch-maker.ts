@@ -1,8 +1,9 @@
 import pMap from 'p-map';
 import type { BatchPlan } from '../../recipe/batch-plan.ts';
 import { PhaseSteps } from '../../recipe/steps.ts';
-import { RunnerError } from '../../runtime/errors.ts';
+import { isRunnerError, RunnerError } from '../../runtime/errors.ts';
 import { randomStream } from '../../runtime/random.ts';
+import { fromThreadError } from '../../runtime/thread-error.ts';
 import { type Caption, chooseCaption } from '../example/captions.ts';
 import { CorruptExample } from '../example/corrupt-example.ts';
 import { decodeInTurn } from '../example/decode-in-turn.ts';
@@ -13,13 +14,14 @@ import type { ShardCache } from '../index/shard-cache.ts';
 import type { CorruptMember, DataIndex, ExampleEntry, ShardFacts } from '../index/types.ts';
 import { drawCrop } from '../views/crop.ts';
 import { type ImageArrays, patchArrays, squareArrays } from '../views/image-arrays.ts';
-import { AlikeSoFar } from './alike.ts';
+import { AlikeRows, AlikeSoFar } from './alike.ts';
 import { BrokenShards } from './broken-shards.ts';
-import { DecodedCache, type DecodedExample } from './decoded-cache.ts';
+import { DecodedCache, type DecodedExample, decodedBytes } from './decoded-cache.ts';
 import { ExampleOrder, type ExampleRef, entryOf } from './order.ts';
 import { PartArrays } from './part-arrays.ts';
 import { rowsOfPiece } from './row-bytes.ts';
 import { ScoreReader } from './score-reader.ts';
+import { failedStrip, joinedStrips, type MetBroken, type RowMaker, type Strip } from './strip.ts';
 import type { Batch, DescribedExample, Drawn, Piece } from './types.ts';
 
 const decodedAtOnce = 4;
@@ -38,13 +40,26 @@ export class BatchMaker {
   readonly #shards: ShardCache;
   readonly #order: ExampleOrder;
   readonly #scores: ScoreReader | null;
-  readonly #decoded = new DecodedCache();
+  readonly #decoded: DecodedCache;
   readonly #corrupt = new Map<string, CorruptMember>();
   readonly #broken: BrokenShards;
   readonly #tokenizer: TextTokenizer;
+  readonly #rowsBy: RowMaker | null;
 
-  /** `scores`: what the plan's part teacherScores reads from. */
-  constructor(index: DataIndex, plan: BatchPlan, shards: ShardCache, scores: ScoreIndex | null = null) {
+  /**
+   * `scores`: what the plan's part teacherScores reads from. `rowsBy`: makes the rows elsewhere, and several at a time.
+   * `sharers`: threads that keep decoded pictures, each a part of what one would.
+   */
+  constructor(
+    index: DataIndex,
+    plan: BatchPlan,
+    shards: ShardCache,
+    scores: ScoreIndex | null = null,
+    rowsBy: RowMaker | null = null,
+    sharers = 1,
+  ) {
+    this.#decoded = new DecodedCache(Math.floor(decodedBytes / sharers));
+    this.#rowsBy = rowsBy;
     this.#index = index;
     this.#plan = plan;
     this.#steps = new PhaseSteps(plan);
@@ -56,52 +71,103 @@ export class BatchMaker {
   }
 
   /** The whole batch at once. */
-  make(batch: number): Promise<Batch> {
+  async make(batch: number): Promise<Batch> {
     const { count } = this.#steps.at(batch);
-    return this.#rows(batch, 0, count, new AlikeSoFar());
+    return this.#checked(await this.strip(batch, 0, count), new AlikeRows());
   }
 
   /** The batch in pieces of so many bytes, in order, each made when it is asked for. */
-  async *pieces(batch: number, bytes?: number): AsyncGenerator<Piece> {
-    const steps = this.#steps.at(batch);
-    const rows = rowsOfPiece(this.#plan, steps, bytes);
-    const alike = new AlikeSoFar();
-    for (let first = 0; first < steps.count; first += rows) {
-      const count = Math.min(rows, steps.count - first);
-      yield { ...(await this.#rows(batch, first, count, alike)), first, count, of: steps.count };
-    }
+  pieces(batch: number, bytes?: number): AsyncGenerator<Piece> {
+    return this.allPieces([batch], bytes);
   }
 
-  /** `count` rows of a batch from `from` on; `alike` has seen those before. */
-  async #rows(batch: number, from: number, count: number, alike: AlikeSoFar): Promise<Batch> {
+  /** The pieces of batches. Where rows are made elsewhere, those of the next piece are while this one comes together. */
+  async *allPieces(batches: Iterable<number>, bytes?: number): AsyncGenerator<Piece> {
+    const making: {
+      readonly made: Promise<Strip>;
+      readonly of: Omit<Piece, keyof Batch>;
+      readonly alike: AlikeRows;
+    }[] = [];
+    const next = async () => {
+      const { made, of, alike } = making.shift()!;
+      return { ...this.#checked(await made, alike), ...of };
+    };
+    for (const batch of batches) {
+      const steps = this.#steps.at(batch);
+      const rows = rowsOfPiece(this.#plan, steps, bytes);
+      const alike = new AlikeRows();
+      for (let first = 0; first < steps.count; first += rows) {
+        const count = Math.min(rows, steps.count - first);
+        const made = this.#rowsBy ? this.#strips(this.#rowsBy, batch, first, count) : this.strip(batch, first, count);
+        // It is told when its turn comes.
+        made.catch(() => {});
+        making.push({ made, of: { first, count, of: steps.count }, alike });
+        if (making.length > (this.#rowsBy ? 1 : 0)) yield await next();
+      }
+    }
+    while (making.length > 0) yield await next();
+  }
+
+  /** Rows of a piece by parts, in whatever order they come. */
+  async #strips(by: RowMaker, batch: number, from: number, count: number): Promise<Strip> {
+    const { length } = this.#steps.at(batch);
+    const rows = by.rowsAtOnce(this.#plan, count, length);
+    const firsts = Array.from({ length: Math.ceil(count / rows) }, (_, i) => from + i * rows);
+    const strips = await Promise.all(
+      firsts.map((first) => by.strip(batch, first, Math.min(rows, from + count - first))),
+    );
+    return joinedStrips(strips);
+  }
+
+  /** What of a strip is for the trainer. What is wrong with the data is told in the order of the rows, whoever made them. */
+  #checked({ broken, failure, same, ...made }: Strip, alike: AlikeRows): Batch {
+    for (const { ref, corrupt } of broken) this.#broken.add(ref, corrupt);
+    if (failure) throw fromThreadError(failure);
+    const all = alike.and(same);
+    return { ...made, ...(all && { alike: all }) };
+  }
+
+  /** `count` rows of a batch from `from` on, made here. */
+  async strip(batch: number, from: number, count: number): Promise<Strip> {
     const { first: start, length } = this.#steps.at(batch);
     const first = start + from;
     const images = length === null ? squareArrays(this.#plan, count) : patchArrays(this.#plan.naflex!, count, length);
     const described: DescribedExample[] = new Array(count);
     const parts = new PartArrays(this.#plan, count);
-    const skipped: CorruptMember[][] = Array.from({ length: count }, () => []);
+    const alike = new AlikeSoFar();
+    const met = Array.from({ length: count }, (): Met => ({ skipped: [], broken: [], failure: null }));
     await pMap(
-      skipped,
+      met,
       async (own, i) => {
-        const { pixels, meta, text, language } = await this.#fill(first + i, images, parts, i, (corrupt) =>
-          own.push(corrupt),
-        );
-        alike.add(pixels, meta);
-        described[i] = { key: meta.key, text, language, source: meta.source ?? null };
+        try {
+          const { pixels, meta, text, language } = await this.#fill(first + i, images, parts, i, own);
+          alike.add(pixels, meta);
+          described[i] = { key: meta.key, text, language, source: meta.source ?? null };
+        } catch (error) {
+          if (!isRunnerError(error, 'DataContract')) throw error;
+          own.failure = error;
+        }
       },
       { concurrency: decodedAtOnce },
     );
+    const failed = met.findIndex(({ failure }) => failure !== null);
+    if (failed >= 0)
+      return failedStrip(
+        batch,
+        met.slice(0, failed + 1).flatMap(({ broken }) => broken),
+        met[failed]!.failure,
+      );
     const texts = described.map(({ text }) => text);
     const tokens = this.#tokenizer.tokenize(texts, this.#plan.textLength);
     const all = { ...images.parts, ...parts.values };
-    const same = alike.with(tokens, count);
-    const made: Batch = {
+    const made: Strip = {
       index: batch,
       images: images.images,
       tokens,
       parts: all,
-      skipped: skipped.flat(),
-      ...(same && { alike: same }),
+      skipped: met.flatMap(({ skipped }) => skipped),
+      broken: met.flatMap(({ broken }) => broken),
+      same: alike.same(tokens, count),
     };
     if (this.#plan.candidates !== undefined) return { ...made, described: described.map(shortened) };
     const own = { ...made, drawn: drawnOf(described) };
@@ -124,7 +190,7 @@ export class BatchMaker {
     images: ImageArrays,
     parts: PartArrays,
     i: number,
-    skip: (corrupt: CorruptMember) => void,
+    { skipped, broken }: Met,
   ): Promise<DecodedExample & Pick<Caption, 'text' | 'language'>> {
     const { seed, phase, data } = this.#plan;
     for (let attempt = 0; attempt < candidates; attempt++) {
@@ -132,7 +198,7 @@ export class BatchMaker {
       const { shard, entry } = await entryOf(this.#index, ref);
       const known = this.#corrupt.get(`${shard.key}/${entry.name}`);
       if (known) {
-        skip(known);
+        skipped.push(known);
         continue;
       }
       let isRead = false;
@@ -149,9 +215,9 @@ export class BatchMaker {
         if (!(error instanceof CorruptExample)) throw error;
         const corrupt = { shard: shard.key, name: entry.name, reason: error.message };
         this.#remember(`${shard.key}/${entry.name}`, corrupt);
-        skip(corrupt);
+        skipped.push(corrupt);
         // One that has no text in a language of the recipe is whole.
-        if (!isRead) this.#broken.add(ref, corrupt);
+        if (!isRead) broken.push({ ref, corrupt });
       }
     }
     const last = [...this.#corrupt.values()].at(-1);
@@ -199,6 +265,13 @@ export class BatchMaker {
     this.#decoded.set(key, example);
     return example;
   }
+}
+
+/** What was met on the way to the example of a row. */
+interface Met {
+  readonly skipped: CorruptMember[];
+  readonly broken: MetBroken[];
+  failure: RunnerError | null;
 }
 
 /** Reports show the beginning; a caption may have a megabyte. */

@@ -27,8 +27,14 @@ export class ShardCache {
   /** Files whose bytes had the sha256 that they should have. */
   readonly #verified = new Set<string>();
 
-  /** `limit` in bytes; the shard that is being read is kept even above it. */
-  constructor(store: ShardStore, folder: string, limit = 8 * 1024 ** 3) {
+  readonly #fetchElsewhere: ((shard: RemoteShard) => Promise<void>) | undefined;
+
+  /**
+   * `limit` in bytes; the shard that is being read is kept even above it. `fetch`: what brings shards into the folder, checked,
+   * where others of this process use the same one.
+   */
+  constructor(store: ShardStore, folder: string, limit = 8 * 1024 ** 3, fetch?: (shard: RemoteShard) => Promise<void>) {
+    this.#fetchElsewhere = fetch;
     this.#store = store;
     this.#folder = folder;
     this.#limit = limit;
@@ -104,6 +110,11 @@ export class ShardCache {
   }
 
   async #fetch(shard: RemoteShard, path: string): Promise<void> {
+    if (this.#fetchElsewhere) {
+      await this.#fetchElsewhere(shard);
+      this.#verified.add(path);
+      return;
+    }
     const there = await stat(path).catch(() => null);
     if (there?.size === shard.bytes && (await this.#verifies(shard, path))) {
       // The time of last use decides who goes first.

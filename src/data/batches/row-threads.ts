@@ -1,0 +1,114 @@
+import { Worker } from 'node:worker_threads';
+import type { BatchPlan } from '../../recipe/batch-plan.ts';
+import { fromThreadError, type ThreadError, toThreadError } from '../../runtime/thread-error.ts';
+import type { RemoteShard } from '../index/part-reader.ts';
+import type { ShardCache } from '../index/shard-cache.ts';
+import type { LoaderSettings } from './batches.ts';
+import { exampleBytes, stripBytes } from './row-bytes.ts';
+import type { RowMaker, Strip } from './strip.ts';
+
+/** What a thread of rows is started with. */
+export interface RowThreadData {
+  readonly module: string;
+  readonly settings: LoaderSettings;
+}
+export type ToRowThread =
+  | {
+      readonly type: 'rows';
+      readonly id: number;
+      readonly batch: number;
+      readonly from: number;
+      readonly count: number;
+    }
+  | { readonly type: 'fetched'; readonly id: number; readonly error: ThreadError | null };
+export type FromRowThread =
+  | { readonly type: 'made'; readonly id: number; readonly strip: Strip }
+  | { readonly type: 'failed'; readonly id: number; readonly error: ThreadError }
+  | { readonly type: 'fetch'; readonly id: number; readonly shard: RemoteShard }
+  | { readonly type: 'note'; readonly text: string };
+
+/** A thread has the next rows before it is done with these. */
+export const stripsAtOnce = 2;
+/** Pictures are decoded four at a time in each strip. */
+const mostRows = 16;
+
+interface Task {
+  readonly message: Extract<ToRowThread, { type: 'rows' }>;
+  resolve(strip: Strip): void;
+  reject(error: Error): void;
+}
+
+/** Threads that make rows. Which of them makes a row shows in nothing that is made. Shards are fetched here, once for all. */
+export class RowThreads implements RowMaker {
+  readonly #threads: { readonly worker: Worker; readonly tasks: Map<number, Task> }[];
+  readonly #waiting: Task[] = [];
+  #numbers = 0;
+  #failure: Error | null = null;
+
+  constructor(count: number, settings: LoaderSettings, shards: ShardCache, note: (text: string) => void) {
+    const module = new URL('./row-thread.ts', import.meta.url).href;
+    this.#threads = Array.from({ length: count }, () => {
+      const workerData: RowThreadData = { module, settings };
+      const worker = new Worker(new URL('../../runtime/thread.mjs', import.meta.url), { workerData, execArgv: [] });
+      const tasks = new Map<number, Task>();
+      worker.on('message', (message: FromRowThread) => {
+        if (message.type === 'note') note(message.text);
+        else if (message.type === 'fetch') {
+          const answer = (error: ThreadError | null) =>
+            worker.postMessage({ type: 'fetched', id: message.id, error } satisfies ToRowThread);
+          shards.ensure(message.shard).then(
+            () => answer(null),
+            (error: unknown) => answer(toThreadError(error)),
+          );
+        } else {
+          const task = tasks.get(message.id)!;
+          tasks.delete(message.id);
+          if (message.type === 'made') task.resolve(message.strip);
+          else task.reject(fromThreadError(message.error));
+          this.#hand();
+        }
+      });
+      worker.on('error', (error) => this.#fail(`a thread of the data loader failed: ${error.message}`));
+      worker.on('exit', (code) => this.#fail(`a thread of the data loader ended with code ${code}`));
+      return { worker, tasks };
+    });
+  }
+
+  /** So that every thread has something to do, and the bytes that are on their way stay few. */
+  rowsAtOnce(plan: BatchPlan, count: number, length: number | null): number {
+    const few = Math.ceil(count / (stripsAtOnce * this.#threads.length));
+    return Math.max(1, Math.min(mostRows, few, Math.floor(stripBytes / exampleBytes(plan, length))));
+  }
+
+  strip(batch: number, from: number, count: number): Promise<Strip> {
+    return new Promise((resolve, reject) => {
+      const message = { type: 'rows', id: this.#numbers++, batch, from, count } as const;
+      this.#waiting.push({ message, resolve, reject });
+      this.#hand();
+    });
+  }
+
+  /** Gives what waits to those who have least to do. */
+  #hand(): void {
+    while (this.#waiting.length > 0) {
+      if (this.#failure) {
+        this.#waiting.shift()!.reject(this.#failure);
+        continue;
+      }
+      const { worker, tasks } = this.#threads.reduce((a, b) => (b.tasks.size < a.tasks.size ? b : a));
+      if (tasks.size >= stripsAtOnce) return;
+      const task = this.#waiting.shift()!;
+      tasks.set(task.message.id, task);
+      worker.postMessage(task.message satisfies ToRowThread);
+    }
+  }
+
+  #fail(sentence: string): void {
+    this.#failure ??= new Error(sentence);
+    for (const { tasks } of this.#threads) {
+      for (const task of tasks.values()) task.reject(this.#failure);
+      tasks.clear();
+    }
+    this.#hand();
+  }
+}
