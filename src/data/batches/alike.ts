@@ -40,21 +40,19 @@ export class AlikeSoFar {
     }
   }
 
-  /** `tokens` (count, L): what the texts of the examples came to. */
-  same(tokens: Int32Array, count: number): SameRows {
-    const size = tokens.length / count;
-    const row = tokens.subarray(0, size);
+  same(): Omit<SameRows, 'tokens'> {
     return {
       picture: this.#pictures && this.#pixels ? nameOf(this.#pixels) : null,
       captions: this.#texts ? JSON.stringify(Object.entries(this.#captions ?? {}).sort()) : null,
-      tokens: tokens.every((id, i) => id === row[i % size]) ? row.join(' ') : null,
     };
   }
+}
 
-  /** Of these rows alone. Null when their pictures differ and so do their texts. */
-  with(tokens: Int32Array, count: number): Alike | null {
-    return new AlikeRows().and(this.same(tokens, count));
-  }
+/** `tokens` (count, L): what the texts of some rows came to. */
+export function sameTokens(tokens: Int32Array, count: number): string | null {
+  const size = tokens.length / count;
+  const row = tokens.subarray(0, size);
+  return tokens.every((id, i) => id === row[i % size]) ? row.join(' ') : null;
 }
 
 /** Whether all rows of a batch are alike, as more and more of them are made. */

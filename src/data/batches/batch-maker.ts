@@ -14,14 +14,14 @@ import type { ShardCache } from '../index/shard-cache.ts';
 import type { CorruptMember, DataIndex, ExampleEntry, ShardFacts } from '../index/types.ts';
 import { drawCrop } from '../views/crop.ts';
 import { type ImageArrays, patchArrays, squareArrays } from '../views/image-arrays.ts';
-import { AlikeRows, AlikeSoFar } from './alike.ts';
+import { AlikeRows, AlikeSoFar, sameTokens } from './alike.ts';
 import { BrokenShards } from './broken-shards.ts';
 import { DecodedCache, type DecodedExample, decodedBytes } from './decoded-cache.ts';
 import { ExampleOrder, type ExampleRef, entryOf } from './order.ts';
 import { PartArrays } from './part-arrays.ts';
 import { rowsOfPiece } from './row-bytes.ts';
 import { ScoreReader } from './score-reader.ts';
-import { failedStrip, joinedStrips, type MetBroken, type RowMaker, type Strip } from './strip.ts';
+import { failedStrip, joinedStrips, type MetBroken, type RowMaker, type Strip, type UntoldStrip } from './strip.ts';
 import type { Batch, DescribedExample, Drawn, Piece } from './types.ts';
 
 const decodedAtOnce = 4;
@@ -43,7 +43,7 @@ export class BatchMaker {
   readonly #decoded: DecodedCache;
   readonly #corrupt = new Map<string, CorruptMember>();
   readonly #broken: BrokenShards;
-  readonly #tokenizer: TextTokenizer;
+  #loaded: TextTokenizer | null = null;
   readonly #rowsBy: RowMaker | null;
 
   /**
@@ -67,7 +67,13 @@ export class BatchMaker {
     this.#broken = new BrokenShards(index, plan.data);
     this.#order = new ExampleOrder(index, plan.seed, plan.phase);
     this.#scores = scores && new ScoreReader(scores, index, shards);
-    this.#tokenizer = plan.vocabulary ? compacted(loadTokenizer(), plan.vocabulary) : loadTokenizer();
+  }
+
+  /** Loaded when it is first needed: that takes a second, and threads that make rows mostly do without. */
+  get #tokenizer(): TextTokenizer {
+    const { vocabulary } = this.#plan;
+    this.#loaded ??= vocabulary ? compacted(loadTokenizer(), vocabulary) : loadTokenizer();
+    return this.#loaded;
   }
 
   /** The whole batch at once. */
@@ -114,9 +120,18 @@ export class BatchMaker {
     const rows = by.rowsAtOnce(this.#plan, count, length);
     const firsts = Array.from({ length: Math.ceil(count / rows) }, (_, i) => from + i * rows);
     const strips = await Promise.all(
-      firsts.map((first) => by.strip(batch, first, Math.min(rows, from + count - first))),
+      firsts.map(async (first) => {
+        const own = Math.min(rows, from + count - first);
+        return this.#tokenised(await by.strip(batch, first, own), own);
+      }),
     );
     return joinedStrips(strips);
+  }
+
+  #tokenised({ untold, ...strip }: UntoldStrip, count: number): Strip {
+    if (strip.failure) return { ...strip, same: { ...untold.same, tokens: null }, tokens: new Int32Array(0) };
+    const tokens = this.#tokenizer.tokenize(untold.texts, this.#plan.textLength);
+    return { ...strip, tokens, same: { ...untold.same, tokens: sameTokens(tokens, count) } };
   }
 
   /** What of a strip is for the trainer. What is wrong with the data is told in the order of the rows, whoever made them. */
@@ -129,6 +144,11 @@ export class BatchMaker {
 
   /** `count` rows of a batch from `from` on, made here. */
   async strip(batch: number, from: number, count: number): Promise<Strip> {
+    return this.#tokenised(await this.untold(batch, from, count), count);
+  }
+
+  /** The same, of which the texts are not turned into tokens yet. */
+  async untold(batch: number, from: number, count: number): Promise<UntoldStrip> {
     const { first: start, length } = this.#steps.at(batch);
     const first = start + from;
     const images = length === null ? squareArrays(this.#plan, count) : patchArrays(this.#plan.naflex!, count, length);
@@ -158,16 +178,14 @@ export class BatchMaker {
         met[failed]!.failure,
       );
     const texts = described.map(({ text }) => text);
-    const tokens = this.#tokenizer.tokenize(texts, this.#plan.textLength);
     const all = { ...images.parts, ...parts.values };
-    const made: Strip = {
+    const made: UntoldStrip = {
       index: batch,
       images: images.images,
-      tokens,
       parts: all,
       skipped: met.flatMap(({ skipped }) => skipped),
       broken: met.flatMap(({ broken }) => broken),
-      same: alike.same(tokens, count),
+      untold: { texts, same: alike.same() },
     };
     if (this.#plan.candidates !== undefined) return { ...made, described: described.map(shortened) };
     const own = { ...made, drawn: drawnOf(described) };
@@ -208,8 +226,14 @@ export class BatchMaker {
         const caption = chooseCaption(meta, data, randomStream(seed, `caption/${phase}`, k));
         const crop = drawCrop(pixels, data.augment, randomStream(seed, `crop/${phase}`, k));
         images.fill(i, pixels, crop);
-        const own = { tokenizer: this.#tokenizer, scores: this.#scores };
-        await parts.fill(i, { k, ref, pixels, meta, crop, ...caption, ...own });
+        const tokenizer = () => this.#tokenizer;
+        const example = { k, ref, pixels, meta, crop, ...caption, scores: this.#scores };
+        await parts.fill(i, {
+          ...example,
+          get tokenizer() {
+            return tokenizer();
+          },
+        });
         return { pixels, meta, metaBytes: entry.meta.size, text: caption.text, language: caption.language };
       } catch (error) {
         if (!(error instanceof CorruptExample)) throw error;

@@ -15,14 +15,19 @@ export function makerOf(
   settings: LoaderSettings,
   note: (text: string) => void,
   { fetch, threads = 1 }: { readonly fetch?: (shard: RemoteShard) => Promise<void>; readonly threads?: number } = {},
-): { readonly maker: BatchMaker } {
+): { readonly maker: BatchMaker; close(): Promise<void> } {
   const { index, plan, scores, env } = settings;
   const store = patientReads(objectStoreFromEnvironment(env), note);
   const shards = new ShardCache(store, join(paths(env).scratch, 'shards'), undefined, fetch);
   const rows = threads > 1 ? new RowThreads(threads, settings, shards, note) : null;
   const all = scores === null ? null : parsed(scores);
   const shared = fetch ? settings.threads : 1;
-  return { maker: new BatchMaker(openIndex(parsed(index), store), plan, shards, all, rows, shared) };
+  return {
+    maker: new BatchMaker(openIndex(parsed(index), store), plan, shards, all, rows, shared),
+    async close() {
+      await rows?.close();
+    },
+  };
 }
 
 /** What was given itself, or as the name of a local file of JSON. */

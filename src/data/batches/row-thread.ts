@@ -31,8 +31,8 @@ port.on('message', (message: ToRowThread) => {
 
 async function make({ id, batch, from, count }: Extract<ToRowThread, { type: 'rows' }>): Promise<void> {
   try {
-    const strip = await maker.strip(batch, from, count);
-    const arrays = [strip.images, strip.tokens, ...Object.values(strip.parts)];
+    const strip = await maker.untold(batch, from, count);
+    const arrays = [strip.images, ...Object.values(strip.parts)];
     send(
       { type: 'made', id, strip },
       arrays.map(({ buffer }) => buffer as ArrayBuffer),

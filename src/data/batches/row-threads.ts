@@ -5,7 +5,7 @@ import type { RemoteShard } from '../index/part-reader.ts';
 import type { ShardCache } from '../index/shard-cache.ts';
 import type { LoaderSettings } from './batches.ts';
 import { exampleBytes, stripBytes } from './row-bytes.ts';
-import type { RowMaker, Strip } from './strip.ts';
+import type { RowMaker, UntoldStrip } from './strip.ts';
 
 /** What a thread of rows is started with. */
 export interface RowThreadData {
@@ -22,7 +22,7 @@ export type ToRowThread =
     }
   | { readonly type: 'fetched'; readonly id: number; readonly error: ThreadError | null };
 export type FromRowThread =
-  | { readonly type: 'made'; readonly id: number; readonly strip: Strip }
+  | { readonly type: 'made'; readonly id: number; readonly strip: UntoldStrip }
   | { readonly type: 'failed'; readonly id: number; readonly error: ThreadError }
   | { readonly type: 'fetch'; readonly id: number; readonly shard: RemoteShard }
   | { readonly type: 'note'; readonly text: string };
@@ -34,7 +34,7 @@ const mostRows = 16;
 
 interface Task {
   readonly message: Extract<ToRowThread, { type: 'rows' }>;
-  resolve(strip: Strip): void;
+  resolve(strip: UntoldStrip): void;
   reject(error: Error): void;
 }
 
@@ -61,7 +61,9 @@ export class RowThreads implements RowMaker {
             (error: unknown) => answer(toThreadError(error)),
           );
         } else {
-          const task = tasks.get(message.id)!;
+          const task = tasks.get(message.id);
+          // What was on its way when the threads were ended is nobody's.
+          if (!task) return;
           tasks.delete(message.id);
           if (message.type === 'made') task.resolve(message.strip);
           else task.reject(fromThreadError(message.error));
@@ -80,12 +82,18 @@ export class RowThreads implements RowMaker {
     return Math.max(1, Math.min(mostRows, few, Math.floor(stripBytes / exampleBytes(plan, length))));
   }
 
-  strip(batch: number, from: number, count: number): Promise<Strip> {
+  strip(batch: number, from: number, count: number): Promise<UntoldStrip> {
     return new Promise((resolve, reject) => {
       const message = { type: 'rows', id: this.#numbers++, batch, from, count } as const;
       this.#waiting.push({ message, resolve, reject });
       this.#hand();
     });
+  }
+
+  /** Ends the threads. Whoever waits for rows is told so. */
+  async close(): Promise<void> {
+    this.#fail('the data loader is closed');
+    await Promise.all(this.#threads.map(({ worker }) => worker.terminate()));
   }
 
   /** Gives what waits to those who have least to do. */

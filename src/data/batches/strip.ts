@@ -21,17 +21,22 @@ export interface Strip extends Omit<Batch, 'alike'> {
   readonly failure?: ThreadError;
 }
 
+/** Rows whose texts are not turned into tokens yet. */
+export interface UntoldStrip extends Omit<Strip, 'tokens' | 'same'> {
+  readonly untold: { readonly texts: readonly string[]; readonly same: Omit<SameRows, 'tokens'> };
+}
+
 /** Makes rows, of which several may be asked for at a time. */
 export interface RowMaker {
   /** How many rows of a piece of `count` it wants to be asked for together. */
   rowsAtOnce(plan: BatchPlan, count: number, length: number | null): number;
-  strip(batch: number, from: number, count: number): Promise<Strip>;
+  strip(batch: number, from: number, count: number): Promise<UntoldStrip>;
 }
 
-export function failedStrip(batch: number, broken: readonly MetBroken[], error: unknown): Strip {
-  const none = { images: new Uint8Array(0), tokens: new Int32Array(0), parts: {}, skipped: [] };
-  const same = { picture: null, captions: null, tokens: null };
-  return { index: batch, ...none, broken, same, failure: toThreadError(error) };
+export function failedStrip(batch: number, broken: readonly MetBroken[], error: unknown): UntoldStrip {
+  const none = { images: new Uint8Array(0), parts: {}, skipped: [] };
+  const untold = { texts: [], same: { picture: null, captions: null } };
+  return { index: batch, ...none, broken, untold, failure: toThreadError(error) };
 }
 
 /** Strips that follow one another, as one. */
