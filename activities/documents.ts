@@ -17,10 +17,19 @@ const rounds = 5;
  * Keeps JSON in the bucket under its own hash: writing it twice is writing it once. What lies there already is read
  * back, and written anew when it is damaged.
  */
-export async function keepDocument(store: ObjectStore, run: string, name: string, value: unknown): Promise<Document> {
+export const keepDocument = (store: ObjectStore, run: string, name: string, value: unknown): Promise<Document> =>
+  keepDocumentBelow(store, `${runPrefix(run)}data/`, name, value);
+
+/** As `keepDocument`, of something that belongs to no run. */
+export async function keepDocumentBelow(
+  store: ObjectStore,
+  prefix: string,
+  name: string,
+  value: unknown,
+): Promise<Document> {
   const { bytes: text, sha256: hash } = await canonicalBytes(value);
   if (text.length > constants.MAX_STRING_LENGTH) throw tooLarge(name, text.length);
-  const key = `${runPrefix(run)}data/${name}-${hash.slice(0, 16)}.json`;
+  const key = `${prefix}${name}-${hash.slice(0, 16)}.json`;
   const write = (condition: PutOptions) => store.put(key, text, { ...condition, contentType: 'application/json' });
   let condition: PutOptions = { ifAbsent: true };
   for (let round = 0; round < rounds; round++) {

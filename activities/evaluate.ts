@@ -19,23 +19,28 @@ export async function evaluate(deps: Dependencies, input: EvaluateInput, attempt
   const heart = beat(attempt, () => ({ doing }));
   try {
     const documents = join(scratch, 'documents');
-    const { model } = await readDocumentAs<PhaseSettings>(store, plan.settings, documents);
+    const { model, batches } = await readDocumentAs<PhaseSettings>(store, plan.settings, documents);
     const indexFile = await fetchDocument(store, evaluation.index, documents);
     const files = ({ path }: { path: string }) => path === 'model.safetensors';
     await restoreCheckpoint(store, checkpoint, folder, { files, signal: attempt.signal });
-    const { languages, maxExamples } = evaluation;
+    const { languages, maxExamples, read } = evaluation;
+    const { resize } = batches.data;
+    const own = { ...(read && { read }), ...(resize && { resize }) };
     const note = (text: string) => {
       doing = text;
       log.info({ run: plan.run, phase: plan.phase }, text);
     };
     const report = (await requireTrainer(deps).run(
-      { kind: 'evaluate', folder, model, indexFile, languages, maxExamples },
+      { kind: 'evaluate', folder, model, indexFile, languages, maxExamples, ...own },
       { note },
       attempt.signal,
     )) as EvaluationResult['report'];
     const of = { run: plan.run, phase: plan.phase, step: checkpoint.step, sha256: checkpoint.sha256 };
     const text = `${JSON.stringify({ checkpoint: of, data: evaluation.dataFingerprint, ...report }, null, 2)}\n`;
-    const name = sha256(canonicalJson({ of, data: evaluation.dataFingerprint, languages, maxExamples })).slice(0, 16);
+    const name = sha256(canonicalJson({ of, data: evaluation.dataFingerprint, languages, maxExamples, ...own })).slice(
+      0,
+      16,
+    );
     const key = `${phasePrefix(plan)}evaluation-${name}.json`;
     await store.put(key, text, { contentType: 'application/json' });
     return { key, report };

@@ -41,6 +41,7 @@ export async function exportModel(deps: Dependencies, input: ExportInput, attemp
       codeVersion,
       recipeHash: plan.recipeHash,
       precision: manifest.precision ?? settings.precision,
+      resize: settings.batches.data.resize,
       data: {
         train: places.join(', '),
         evaluation: evaluated,

@@ -1,13 +1,16 @@
 import { randomBytes } from 'node:crypto';
 import { Context } from '@temporalio/activity';
+import { annotateShard } from './annotate-shard.ts';
 import { beginPhase } from './begin-phase.ts';
 import type { Attempt, Dependencies } from './dependencies.ts';
 import { onDevice } from './device-time.ts';
 import { evaluate } from './evaluate.ts';
 import { exportModel } from './export-model.ts';
 import { toFailure } from './failures.ts';
+import { findShards, indexShards } from './index-shards.ts';
 import { noteAttempt } from './left-attempts.ts';
 import { plan } from './plan.ts';
+import { planAnnotation } from './plan-annotation.ts';
 import { planPhase } from './plan-phase.ts';
 import { pruneCheckpoints, sweep } from './prune-checkpoints.ts';
 import { recoverCheckpoint } from './recover-checkpoint.ts';
@@ -23,6 +26,8 @@ type Verb<I, O> = (deps: Dependencies, input: I, attempt: Attempt) => Promise<O>
 /** The activities as Temporal calls them, over what they touch the world through. */
 export function createActivities(deps: Dependencies): Activities {
   return {
+    findShards: activity(deps, findShards),
+    indexShards: activity(deps, indexShards),
     plan: activity(deps, plan),
     planPhase: activity(deps, planPhase),
     beginPhase: activity(deps, beginPhase),
@@ -35,6 +40,8 @@ export function createActivities(deps: Dependencies): Activities {
     exportModel: activity(deps, signed(exportModel)),
     scoreShard: activity(deps, onDevice(signed(scoreShard))),
     sealScores: activity(deps, sealScores),
+    planAnnotation: activity(deps, planAnnotation),
+    annotateShard: activity(deps, annotateShard),
   };
 }
 

@@ -105,7 +105,8 @@ async function planPhases(
   // Phases of the same data have one index between them: it can be large.
   const indexes = new Map<DataIndex, Promise<IndexDocument>>();
   const indexOf = (index: DataIndex) => {
-    const kept = indexes.get(index) ?? keepIndex(store, run, index);
+    const scored = recipe.phases.some((phase) => phase.curation && data.of(phase) === index);
+    const kept = indexes.get(index) ?? keepIndex(store, run, index, { scored });
     indexes.set(index, kept);
     return kept;
   };
@@ -157,6 +158,7 @@ async function planEvaluation(
 ): Promise<EvaluationPlan> {
   const { languages, maxExamples } = recipe.evaluate;
   const document = await keepDocument(store, run, 'evaluation-index', index.document);
-  const { fingerprint } = index;
-  return { index: document, dataFingerprint: fingerprint, languages, maxExamples, corrupt: corruptIn(index) };
+  const read = recipe.data.evaluationRead ?? recipe.data.read;
+  const of = { index: document, dataFingerprint: index.fingerprint, corrupt: corruptIn(index), ...(read && { read }) };
+  return { ...of, languages, maxExamples };
 }

@@ -3,6 +3,7 @@ import { countCaptions } from '../src/data/example/census.ts';
 import { collectTokenIds } from '../src/data/example/read-examples.ts';
 import { loadTokenizer } from '../src/data/example/tokenizer.ts';
 import { indexData } from '../src/data/index/index-data.ts';
+import { joinRegions } from '../src/data/index/join-regions.ts';
 import { corruptIn } from '../src/data/index/open-index.ts';
 import type { DataIndex } from '../src/data/index/types.ts';
 import { brokenProblems } from '../src/plan/broken.ts';
@@ -11,7 +12,7 @@ import { informationBound } from '../src/recipe/information.ts';
 import { squareObjectives } from '../src/recipe/objectives.ts';
 import type { PhaseSettings } from '../src/recipe/phase-settings.ts';
 import { isWithin, placesOf } from '../src/recipe/places.ts';
-import { foreign, readSchema } from '../src/recipe/reading.ts';
+import { foreign } from '../src/recipe/reading.ts';
 import { respan } from '../src/recipe/respan.ts';
 import { type Schedule, schedulePosition } from '../src/recipe/schedule.ts';
 import { precisionOf, xlaOf } from '../src/recipe/settings.ts';
@@ -22,6 +23,7 @@ import type { Attempt, Dependencies } from './dependencies.ts';
 import { keepDocument, readDocumentAs } from './documents.ts';
 import { beat } from './heartbeat.ts';
 import { keepIndex } from './keep-index.ts';
+import { type OtherData, otherSource } from './other-source.ts';
 import type { PhasePlan, ReplanInput, Replanned } from './types.ts';
 
 /** The plan of a phase with other settings, which the workflow has checked. Calling it again changes nothing. */
@@ -68,7 +70,7 @@ export async function replan(
       ...plan,
       ...longer,
       ...(index && {
-        index: await keepIndex(store, plan.run, index),
+        index: await keepIndex(store, plan.run, index, { scored: plan.curation !== undefined }),
         dataFingerprint: index.fingerprint,
         members: index.examples + corruptIn(index),
         // Numbers of batches of other data.
@@ -123,19 +125,6 @@ function requireDivisor({ accumulate, batches: { batch } }: PhaseSettings): void
   throw refused(`accumulate is ${accumulate}; a divisor of the batch ${batch} is allowed`);
 }
 
-/** What `retryPhase` says of the data: what it does not say is as before. */
-type OtherData = Pick<ReplanInput['overrides'], 'data' | 'read' | 'maxBroken'>;
-
-function otherSource(
-  { batches }: { batches: Pick<PhaseSettings['batches'], 'data'> },
-  { data, read, maxBroken }: OtherData,
-) {
-  // As a person gave it, without defaults.
-  const mapping = read && { read: readSchema.parse(read) };
-  const most = maxBroken !== undefined && { maxBroken };
-  return { ...batches.data, ...(data !== undefined && { train: data }), ...mapping, ...most };
-}
-
 /** Looks at data that the phase has not had before. */
 async function otherData(
   store: ObjectStore,
@@ -144,11 +133,12 @@ async function otherData(
   other: OtherData,
 ): Promise<DataIndex> {
   const { evaluation } = data;
-  const { train, read } = otherSource({ batches: { data } }, other);
+  const { train, read, regions } = otherSource({ batches: { data } }, other);
   const both =
     evaluation && placesOf(train).find((place) => isWithin(evaluation, place) || isWithin(place, evaluation));
   if (both) throw refused(`data is "${both}", which is evaluated on (data.evaluation "${evaluation}")`);
-  const index = await indexData(store, train, foreign(read));
+  const found = await indexData(store, train, foreign(read));
+  const index = regions === undefined ? found : await joinRegions(store, found, regions);
   const languages = data.captions.map(({ language }) => language);
   const census = await countCaptions(store, index);
   const [problem] = [
@@ -159,7 +149,7 @@ async function otherData(
   if (vocabulary === null) return index;
   const captioning = parts?.captionTargets !== undefined;
   const known = new Set(vocabulary);
-  const used = await collectTokenIds(store, index, loadTokenizer(), languages, { captioning });
+  const used = await collectTokenIds(store, index, loadTokenizer(), languages, { captioning, read });
   const missing = used.filter((id) => !known.has(id)).length;
   if (missing === 0) return index;
   throw refused(

@@ -34,9 +34,12 @@ export async function scoreShard(
   try {
     const documents = join(scratch, 'documents');
     const index = openIndex(await readDocumentAs<StoredIndex>(store, plan.index, documents), store);
-    const facts = await scoreFacts(input, index, shard);
+    // The teacher is shown what the phase trains on: at its own resolution, resized alike.
+    const { batches } = await readDocumentAs<PhaseSettings>(store, plan.settings, documents);
+    const { resize } = batches.data;
+    const facts = await scoreFacts(input, index, shard, resize);
     const read = index.read && { read: index.read };
-    const key = scoresKey(input, shard);
+    const key = scoresKey(input, shard, resize);
     const examples = facts.shard.examples.length;
     const there = async () => {
       const found = await inspectScores(store, key, facts);
@@ -44,7 +47,6 @@ export async function scoreShard(
     };
     const before = await there();
     if (before) return before;
-    const { batches } = await readDocumentAs<PhaseSettings>(store, plan.settings, documents);
     const out = join(folder, 'scores.safetensors');
     await mkdir(folder, { recursive: true });
     doing = `fetching the teacher ${facts.teacher.name}`;

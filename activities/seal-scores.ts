@@ -6,6 +6,7 @@ import type { StoredIndex } from '../src/data/index/types.ts';
 import { readHead } from '../src/model/head-scalars.ts';
 import { embeddingWidth } from '../src/model/sizes.ts';
 import type { PhaseSettings, TeacherSettings } from '../src/recipe/phase-settings.ts';
+import type { Resize } from '../src/recipe/schema.ts';
 import { RunnerError } from '../src/runtime/errors.ts';
 import { readScoreHeader, scoresDamaged } from '../src/scoring/score-header.ts';
 import type { Attempt, Dependencies } from './dependencies.ts';
@@ -36,7 +37,7 @@ export async function sealScores(deps: Dependencies, input: SealInput, attempt: 
     };
     let settings: PhaseSettings;
     if (stored) {
-      const scores = await indexScores(deps, scoring);
+      const scores = await indexScores(deps, scoring, before.batches.data.resize);
       const document = await keepDocument(store, plan.run, `${plan.phase}-scores`, scores);
       const parts = { ...before.batches.parts, teacherScores: { scores: document, width } };
       settings = withCuration({ ...before, batches: { ...before.batches, parts } }, named(scores));
@@ -65,13 +66,17 @@ const withCuration = (settings: PhaseSettings, teacher: TeacherSettings): PhaseS
 };
 
 /** One document of the scores of all shards, for training to read them by. */
-async function indexScores({ store, scratch }: Dependencies, scoring: Scoring): Promise<ScoreIndex> {
+async function indexScores(
+  { store, scratch }: Dependencies,
+  scoring: Scoring,
+  resize: Resize | undefined,
+): Promise<ScoreIndex> {
   const { plan, teacher, dtype } = scoring;
   const index = openIndex(await readDocumentAs<StoredIndex>(store, plan.index, join(scratch, 'documents')), store);
   const files = await pMap(
     index.shards.keys(),
     async (shard) => {
-      const key = scoresKey(scoring, shard);
+      const key = scoresKey(scoring, shard, resize);
       const found = await store.head(key);
       if (!found)
         throw new RunnerError(
@@ -79,7 +84,7 @@ async function indexScores({ store, scratch }: Dependencies, scoring: Scoring): 
           `s3://${store.bucket}/${key} is missing, the scores of data shard ${shard}; retryPhase has it scored again`,
         );
       const { bytes, etag } = found;
-      const facts = await scoreFacts(scoring, index, shard);
+      const facts = await scoreFacts(scoring, index, shard, resize);
       const header = await readScoreHeader(store, { key, bytes, etag }, facts);
       return { ...header, key, bytes, etag, examples: facts.shard.examples.length };
     },

@@ -243,6 +243,7 @@ async function commitSnapshot(
   settings: PhaseSettings,
 ): Promise<Commit> {
   const { run, phase, recipeHash, dataFingerprint } = input.plan;
+  const { resize } = settings.batches.data;
   const { commit } = await commitCheckpoint(
     deps.store,
     {
@@ -254,6 +255,7 @@ async function commitSnapshot(
       skipped,
       ...(cpu && { cpu: { threads: cpu.threads, kind: cpu.kind } }),
       ...computedWith(settings),
+      ...(resize && { resize }),
       attempt: attempt.id,
       sidecars: checkpointSidecars(settings.model),
       inputHash: inputHash(input, step),

@@ -1,3 +1,4 @@
+import type { AnnotationCounts } from '../src/annotation/counts.ts';
 import type { CheckpointMetrics, CheckpointRef } from '../src/checkpoint/types.ts';
 import type { ScoreDtype } from '../src/data/index/score-index.ts';
 import type { SkippedSummary } from '../src/data/index/types.ts';
@@ -6,6 +7,7 @@ import type { InformationBound } from '../src/recipe/information.ts';
 import type { Overrides } from '../src/recipe/overrides.ts';
 import type { Pace } from '../src/recipe/pace.ts';
 import type { Position } from '../src/recipe/position.ts';
+import type { ReadSettings } from '../src/recipe/reading.ts';
 
 /** What crosses the wire between workflows and activities: small JSON, references and never tensors. */
 
@@ -18,8 +20,8 @@ export interface Document {
 /** A DataIndex. */
 export interface IndexDocument extends Document {
   /**
-   * sha256 of what it says without the hashes of shards, which indexes of older versions don't have: scores are named by
-   * it, so that those of before are found. Absent: its own.
+   * sha256 of what it says as indexes of older versions said it: scores are named by it, so that those of before are found.
+   * Absent: its own.
    */
   readonly identity?: string;
 }
@@ -83,6 +85,8 @@ export interface EvaluationPlan {
   readonly maxExamples: number;
   /** Members of its shards that can't be used; absent in plans of older versions. */
   readonly corrupt?: number;
+  /** How its texts are drawn; absent in plans of older versions, and where only labels are. */
+  readonly read?: ReadSettings;
 }
 
 export interface RunPlan {
@@ -104,6 +108,22 @@ export interface PlanInput {
 export interface PlanPhaseInput extends PlanInput {
   /** May be left out where the recipe has one. */
   readonly phase?: string;
+}
+
+/** What is to be planned: a run, or a phase anew. */
+export type FindShardsInput = PlanInput | (Pick<ReplanInput, 'plan' | 'overrides'> & { readonly run: string });
+
+/** Shards that have no index yet; null where they are few, which planning reads itself. */
+export interface UnindexedShards {
+  readonly document: Document | null;
+  readonly shards: number;
+}
+
+export interface IndexShardsInput {
+  readonly document: Document;
+  /** Numbers of the first of them, and of the one after the last. */
+  readonly from: number;
+  readonly to: number;
 }
 
 export interface ShardInput {
@@ -288,8 +308,33 @@ export interface ExportResult {
   readonly sha256: string;
 }
 
+/** A detector is to find regions in the pictures of shards. */
+export interface AnnotatePlan {
+  /** AnnotationPlan. */
+  readonly document: Document;
+  readonly shards: number;
+  readonly out: string;
+}
+
+export interface AnnotateShardInput {
+  readonly plan: AnnotatePlan;
+  /** Number of the data shard in the plan. */
+  readonly shard: number;
+}
+
+/** One file of regions, and what its pictures came to. */
+export interface AnnotateShardResult {
+  readonly key: string;
+  readonly bytes: number;
+  readonly counts: AnnotationCounts;
+  /** Members that could not be used; null: none. */
+  readonly broken: SkippedSummary | null;
+}
+
 /** Every activity by name; the workflows see no more of them than this. */
 export interface Activities {
+  findShards(input: FindShardsInput): Promise<UnindexedShards>;
+  indexShards(input: IndexShardsInput): Promise<{ shards: number }>;
   plan(input: PlanInput): Promise<RunPlan>;
   planPhase(input: PlanPhaseInput): Promise<PhasePlan>;
   beginPhase(input: BeginInput): Promise<Begun>;
@@ -302,4 +347,6 @@ export interface Activities {
   sealScores(input: SealInput): Promise<PhasePlan>;
   evaluate(input: EvaluateInput): Promise<EvaluationResult>;
   exportModel(input: ExportInput): Promise<ExportResult>;
+  planAnnotation(input: unknown): Promise<AnnotatePlan>;
+  annotateShard(input: AnnotateShardInput): Promise<AnnotateShardResult>;
 }

@@ -15,7 +15,7 @@ import { createActivities } from '../activities/index.ts';
 import { endAttempts, leftAttempts } from '../activities/left-attempts.ts';
 import { deviceKind } from '../infra/setup/device.ts';
 import { trainerEnvironment } from '../infra/setup/tensorflow.ts';
-import { deviceQueue } from '../workflows/policies.ts';
+import { annotateQueue, deviceQueue } from '../workflows/policies.ts';
 import { connectPatiently } from './runtime/connect.ts';
 import { ownDevice } from './runtime/device.ts';
 import { deviceMemory } from './runtime/device-memory.ts';
@@ -48,7 +48,8 @@ const options: Partial<WorkerOptions> = {
 };
 
 /**
- * The Temporal worker: workflows and light activities on `siglip2`, device work on `siglip2-gpu`, one at a time.
+ * The Temporal worker: workflows and light activities on `siglip2`, device work on `siglip2-gpu`, one at a time, and
+ * detectors on `siglip2-annotate`, one at a time too.
  * It survives an outage of Temporal and of the store, and ends on SIGTERM with a checkpoint.
  */
 async function main(queues: readonly string[]): Promise<void> {
@@ -155,6 +156,9 @@ async function serve(
       // One device, one slot: what waits is taken by whichever worker is free first.
       starts.push(run({ taskQueue: deviceQueue, maxConcurrentActivityTaskExecutions: 1 }));
     }
+    // A detector takes all cores.
+    if (queues.includes(annotateQueue))
+      starts.push(run({ taskQueue: annotateQueue, maxConcurrentActivityTaskExecutions: 1 }));
     if (queues.includes(lightQueue)) {
       const workflowsPath = fileURLToPath(new URL('../workflows/index.ts', import.meta.url));
       starts.push(run({ taskQueue: lightQueue, workflowsPath, maxConcurrentActivityTaskExecutions: 4 }));

@@ -1,6 +1,7 @@
 import { patched, proxyActivities, workflowInfo } from '@temporalio/workflow';
 import type { Activities } from '../activities/types.ts';
 import { clearFailure, invalid } from './failures.ts';
+import { indexed } from './index-shards.ts';
 import type { PhaseInput } from './phase-progress.ts';
 import { lightOptions } from './policies.ts';
 import { inWords, isObject } from './wishes.ts';
@@ -30,6 +31,7 @@ async function planned({ recipe, phase }: PhaseAlone): Promise<PhaseInput> {
   const id = workflowInfo().workflowId;
   const run = phase !== undefined && id.endsWith(`/${phase}`) ? id.slice(0, -phase.length - 1) : id;
   try {
+    await indexed({ run, recipe });
     return { plan: await planPhase({ run, recipe, ...(phase !== undefined && { phase }) }) };
   } catch (error) {
     throw clearFailure(error);

@@ -1,6 +1,7 @@
 import { proxyActivities } from '@temporalio/workflow';
 import type { Activities } from '../activities/types.ts';
 import type { Overrides } from '../src/recipe/overrides.ts';
+import { indexed } from './index-shards.ts';
 import type { PhaseProgress } from './phase-progress.ts';
 import { lightOptions } from './policies.ts';
 import { inWords } from './wishes.ts';
@@ -15,6 +16,8 @@ export async function change(phase: PhaseProgress, { skip: leftOut, ...overrides
   }
   if (Object.keys(overrides).length > 0) {
     const { plan, position: at, skip } = phase;
+    // What is of other data is read first.
+    if (overrides.data !== undefined || overrides.read !== undefined) await indexAnew(phase, overrides);
     const { skip: counted, changes = [], ...changed } = await replan({ plan, overrides, at, skip });
     phase.plan = changed;
     phase.skip = counted ?? skip;
@@ -24,6 +27,14 @@ export async function change(phase: PhaseProgress, { skip: leftOut, ...overrides
       phase.note(changes.map(({ what, from, to }) => `${what} ${inWords(from)} -> ${inWords(to)}`).join(', '));
   } else if (!leftOut) return;
   phase.revision += 1;
+}
+
+async function indexAnew(phase: PhaseProgress, overrides: Omit<Overrides, 'skip'>): Promise<void> {
+  const { plan } = phase;
+  await indexed({ run: plan.run, plan, overrides }, (done, of) => {
+    phase.doing = `indexed ${done} of ${of} shards`;
+  });
+  phase.doing = null;
 }
 
 /** More steps, over which the rest of the schedule is spread. */

@@ -4,6 +4,8 @@ import type { ActivityOptions } from '@temporalio/workflow';
 
 /** Device work: training and evaluation, one at a time for each device. */
 export const deviceQueue = 'siglip2-gpu';
+/** Detectors, for hours and on a CPU: neither training nor light activities should wait for them. */
+export const annotateQueue = 'siglip2-annotate';
 
 /** Shards of a phase before it continues as new: a history of a few thousand events replays in well under a second. */
 export const shardsOfOneHistory = 100;
@@ -19,6 +21,11 @@ const patient = {
   // When the store is back, no one should wait longer than this for it.
   maximumInterval: '1m',
 } as const;
+
+/** Parts in which shards are indexed, of one shard or of many, however many there are: each is a few events too. */
+export const indexingsOfOneHistory = 200;
+/** Indexing is spread over all workers likewise. */
+export const indexingsAtOnce = 32;
 
 export const lightOptions: ActivityOptions = {
   // Reading the headers of a large data set over a slow link.
@@ -61,4 +68,11 @@ export const evaluateOptions: ActivityOptions = {
   startToCloseTimeout: '6h',
   heartbeatTimeout: '15s',
   retry: patient,
+};
+
+export const annotateOptions: ActivityOptions = {
+  ...scoreOptions,
+  taskQueue: annotateQueue,
+  // A detector takes seconds for a picture where it has no GPU, and a shard has thousands.
+  startToCloseTimeout: '7d',
 };

@@ -15,6 +15,7 @@ import {
 import type { Activities, PhasePlan, RunPlan, ShardResult } from '../activities/types.ts';
 import { clearFailure, invalid, sentence, wasAbandoned } from './failures.ts';
 import { failureOf, HandOver, type RunCarried, type Stage } from './hand-over.ts';
+import { indexed } from './index-shards.ts';
 import { historyQuery, type PhaseState, phaseReportSignal, planQuery, runStatusOf, statusQuery } from './messages.ts';
 import { siglip2Phase } from './phase.ts';
 import { PhaseGraph } from './phase-graph.ts';
@@ -105,6 +106,7 @@ export async function siglip2Recipe(...given: [unknown?, RunCarried?]): Promise<
     const problem = inputProblem(given);
     if (problem !== null && patched('input-checked')) throw invalid(problem);
     become('planning');
+    await indexed({ run, recipe });
     const planned = await plan({ run, recipe });
     graph = new PhaseGraph(planned.phases);
     return planned;

@@ -1,4 +1,11 @@
-import type { EvaluationResult, ExportResult, PhasePlan, ShardResult, SkippedOf } from '../activities/types.ts';
+import type {
+  AnnotateShardResult,
+  EvaluationResult,
+  ExportResult,
+  PhasePlan,
+  ShardResult,
+  SkippedOf,
+} from '../activities/types.ts';
 import type { PhaseInput } from './phase-progress.ts';
 
 /** What a phase ends with, and the plan that it had then; phases of older versions don't say. */
@@ -32,3 +39,21 @@ export interface RecipeResult {
   /** In the order of the recipe. */
   readonly phases: readonly PhaseResult[];
 }
+
+/** What all shards up to now come to: a few hundred bytes, however many they are. */
+export interface AnnotationTotals {
+  readonly counts: AnnotateShardResult['counts'] | null;
+  readonly bytes: number;
+  /** Members that could not be used, most frequent reasons first; null: none. */
+  readonly broken: AnnotateShardResult['broken'];
+}
+
+/** Where an annotation stands. */
+export interface AnnotationStatus extends AnnotationTotals {
+  readonly state: 'planning' | 'annotating' | 'done' | 'stopped' | 'failed';
+  readonly shards: { readonly done: number; readonly all: number };
+  readonly out: string | null;
+}
+
+/** What a finished annotation answers. */
+export type AnnotationResult = Omit<AnnotationStatus, 'state'>;

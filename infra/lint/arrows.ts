@@ -19,6 +19,7 @@ export const mayImport: Readonly<Record<string, readonly string[]>> = {
   'src/data/index': ['src/runtime', 'src/storage'],
   'src/data/example': ['src/runtime', 'src/storage', 'src/recipe', 'src/data/index'],
   'src/data/views': ['src/runtime', 'src/recipe', 'src/data/example'],
+  'src/data/stats': ['src/runtime', 'src/storage', 'src/data/index', 'src/data/example', 'src/data/views'],
   'src/data/batches': [
     'src/runtime',
     'src/storage',
@@ -28,7 +29,11 @@ export const mayImport: Readonly<Record<string, readonly string[]>> = {
     'src/data/views',
   ],
   'src/evaluate': [
-    ...['src/runtime', 'src/storage', 'src/model'],
+    ...['src/runtime', 'src/storage', 'src/model', 'src/recipe'],
+    ...['src/data/index', 'src/data/example', 'src/data/views'],
+  ],
+  'src/annotation': [
+    ...['src/runtime', 'src/storage', 'src/recipe'],
     ...['src/data/index', 'src/data/example', 'src/data/views'],
   ],
   'src/checkpoint': [
@@ -47,7 +52,7 @@ export const mayImport: Readonly<Record<string, readonly string[]>> = {
     ...['src/data/index', 'src/data/example', 'src/checkpoint', 'src/train'],
   ],
   'src/scoring': [
-    ...['src/runtime', 'src/storage', 'src/safetensors', 'src/model', 'src/evaluate'],
+    ...['src/runtime', 'src/storage', 'src/safetensors', 'src/model', 'src/recipe', 'src/evaluate'],
     ...['src/data/index', 'src/data/example', 'src/data/views'],
   ],
   'src/trainer': [

@@ -51,6 +51,7 @@ const manifestSchema = z.object({
   cpu: z.object({ threads: z.int().min(1), kind: z.string().max(200) }).optional(),
   precision: z.enum(['f32', 'bf16']).optional(),
   xla: z.enum(['off', 'on']).optional(),
+  resize: z.enum(['antialias', 'big_vision']).optional(),
   attempt: name,
   created: z.iso.datetime(),
 });

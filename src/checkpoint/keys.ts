@@ -13,6 +13,8 @@ import { RunnerError } from '../runtime/errors.ts';
  *     runs/<run>/<phase>/r<revision>/doomed/step-00000400-<attempt>/<deletion>.json
  *     runs/<run>/<phase>/pins/r<revision>-step-00000400/<who>.json
  *     runs/<run>/<phase>/scores/<scoring>/00000007.safetensors
+ *
+ * Indexes of data shards, `indexes/<hash>.index`, have no name in their keys (src/data/index/index-object.ts).
  */
 
 /**

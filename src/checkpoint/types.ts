@@ -1,4 +1,5 @@
 import type { Position } from '../recipe/position.ts';
+import type { Resize } from '../recipe/schema.ts';
 
 /** A file of a snapshot, on local disk or in the bucket. */
 export interface StateFile {
@@ -56,6 +57,8 @@ export interface Manifest extends Position {
   /** Numbers that matrices were multiplied in, and whether XLA compiled the whole step; older manifests don't say. */
   readonly precision?: 'f32' | 'bf16' | undefined;
   readonly xla?: 'off' | 'on' | undefined;
+  /** How pictures became squares; where it is not said, as big_vision does. */
+  readonly resize?: Resize | undefined;
   readonly attempt: string;
   readonly created: string;
 }

@@ -1,10 +1,15 @@
+import { writeFile } from 'node:fs/promises';
 import type { Command } from 'commander';
 import { allowedPlace, placePattern } from '../recipe/places.ts';
 import { type ReadSettings, readProblems, readSchema } from '../recipe/reading.ts';
 import { RunnerError } from '../runtime/errors.ts';
 import { objectStoreFromEnvironment } from '../storage/s3.ts';
+import { addAnnotateCommand } from './annotate-command.ts';
+import { statsOfData } from './data-stats.ts';
+import { formatStats } from './format-stats.ts';
 import { formatLook, lookAtData } from './look-at-data.ts';
-import { print } from './output.ts';
+import { print, say } from './output.ts';
+import { picturesOfPage, statsPage } from './stats-page.ts';
 
 /** What a person does about data before a run. */
 export function addDataCommands(program: Command): void {
@@ -15,13 +20,57 @@ export function addDataCommands(program: Command): void {
     .option('--all', 'look at every shard and every picture, not at the first ones')
     .option('--read <json>', 'read them as data.read of a recipe says, instead of guessing')
     .option('--json', 'print JSON, with every example that can not be used')
-    .action(async (prefix: string, { all, read, json }: { all?: boolean; read?: string; json?: boolean }) => {
-      if (!placePattern.test(prefix))
-        throw new RunnerError('RecipeInvalid', `prefix is "${prefix}"; allowed: ${allowedPlace(prefix)}`);
+    .action(async (prefix: string, { all, read, json }: ReadOptions) => {
+      requirePlace(prefix);
       const options = { all: all === true, ...(read !== undefined && { read: readOption(read) }) };
       const look = await lookAtData(objectStoreFromEnvironment(), prefix, options);
       print(json ? `${JSON.stringify(look)}\n` : formatLook(look));
     });
+  addAnnotateCommand(data);
+  data
+    .command('stats <prefix>')
+    .description('count sizes, languages, lengths and copies of the examples below a prefix, of some or of all')
+    .option('--all', 'look at every shard and every picture, not at some of them, evenly spread')
+    .option('--read <json>', 'read them as data.read of a recipe says, instead of guessing')
+    .option('--json', 'print JSON, with the examples that can not be used')
+    .option('--html <file>', 'write a page of pictures with their texts and boxes, too')
+    .action(async (prefix: string, { all, read, json, html }: ReadOptions & { html?: string }) => {
+      requirePlace(prefix);
+      const { stats, shown } = await statsOfData(objectStoreFromEnvironment(), prefix, {
+        ...{ all: all === true, pictures: html === undefined ? 0 : picturesOfPage, note: nowAndThen(say) },
+        ...(read !== undefined && { read: readOption(read) }),
+      });
+      if (html !== undefined) await writePage(html, statsPage(stats, shown));
+      print(json ? `${JSON.stringify(stats)}\n` : formatStats(stats));
+    });
+}
+
+interface ReadOptions {
+  readonly all?: boolean;
+  readonly read?: string;
+  readonly json?: boolean;
+}
+
+/** The newest line every two seconds: a shard of pictures takes minutes, and a small one is no news. */
+function nowAndThen(tell: (line: string) => void): (line: string) => void {
+  let told = performance.now();
+  return (line) => {
+    if (performance.now() - told < 2000) return;
+    told = performance.now();
+    tell(line);
+  };
+}
+
+function requirePlace(prefix: string): void {
+  if (placePattern.test(prefix)) return;
+  throw new RunnerError('RecipeInvalid', `prefix is "${prefix}"; allowed: ${allowedPlace(prefix)}`);
+}
+
+async function writePage(file: string, page: string): Promise<void> {
+  await writeFile(file, page).catch((cause) => {
+    const why = `${file} can't be written (${cause.code}); name a file in a folder that is there`;
+    throw new RunnerError('RecipeInvalid', why, { cause });
+  });
 }
 
 function readOption(text: string): ReadSettings {

@@ -7,12 +7,15 @@ import { openIndex } from '../data/index/open-index.ts';
 import { PartReader } from '../data/index/part-reader.ts';
 import { printable } from '../data/index/printable.ts';
 import { readShard } from '../data/index/read-shard.ts';
+import { type ReasonCount, ReasonCounts } from '../data/index/reason-counts.ts';
 import { SkippedMembers } from '../data/index/skipped-members.ts';
-import type { CorruptMember, DataIndex, Mapping, SkippedSummary } from '../data/index/types.ts';
+import type { CorruptMember, DataIndex, Mapping } from '../data/index/types.ts';
 import { foreign, type ReadSettings } from '../recipe/reading.ts';
 import { RunnerError } from '../runtime/errors.ts';
 import type { ObjectInfo, ObjectStore } from '../storage/object-store.ts';
 import { size } from './format-memory.ts';
+import { brokenLines } from './format-stats.ts';
+import { sayIndexed } from './say-indexed.ts';
 
 export interface LookOptions {
   /** How to read the shards; absent: guessed from the first. */
@@ -44,7 +47,7 @@ export interface DataLook {
     readonly captions: Readonly<Record<string, readonly string[]>>;
   }[];
   /** What can't be used: the counts by reason, and each of up to 10,000. */
-  readonly broken: SkippedSummary | null;
+  readonly broken: { readonly members: number; readonly reasons: readonly ReasonCount[] } | null;
   readonly list: readonly CorruptMember[];
 }
 
@@ -62,36 +65,43 @@ const opened = 5;
 export async function lookAtData(store: ObjectStore, prefix: string, { read, all }: LookOptions): Promise<DataLook> {
   const shards = await shardsBelow(store, prefix);
   const [first, settings] = await firstOf(store, prefix, shards, read);
-  const index: DataIndex = all ? await indexData(store, prefix, settings) : await indexOne(store, first, settings);
-  const found: CorruptMember[] = [];
+  const index: DataIndex = all
+    ? await indexData(store, prefix, settings, { onIndexed: sayIndexed() })
+    : await indexOne(store, first, settings);
+  const broken = new SkippedMembers();
+  const reasons = new ReasonCounts();
+  const refuse = (one: CorruptMember) => {
+    reasons.add(one);
+    broken.add([one]);
+  };
+  for (const one of index.corrupt) refuse(one);
   const languages: Record<string, number> = {};
   const shown: DataLook['shown'][number][] = [];
   let examples = 0;
   const max = all ? Number.POSITIVE_INFINITY : decoded;
-  for await (const { image, meta } of readExamples(store, index, { max, onCorrupt: (one) => found.push(one) })) {
+  for await (const { image, meta } of readExamples(store, index, { max, onCorrupt: refuse })) {
     examples++;
     for (const language of Object.keys(meta.captions)) languages[language] = (languages[language] ?? 0) + 1;
     const { key, concept, captions } = meta;
     if (shown.length < shownExamples) shown.push({ key, width: image.width, height: image.height, concept, captions });
   }
-  const broken = new SkippedMembers([...index.corrupt, ...found]);
   return {
     prefix,
     shards: shards.length,
     bytes: shards.reduce((sum, { bytes }) => sum + bytes, 0),
     members: Object.fromEntries(first.seen.counts),
-    looked: { shards: index.shards.length, examples: examples + found.length },
-    read: settings ? ({ ...settings, ...(read && { draw: read.draw }) } as Partial<ReadSettings>) : null,
+    looked: { shards: index.shards.length, examples: examples + reasons.members - index.corrupt.length },
+    read: settings ? ({ ...settings, ...read } as Partial<ReadSettings>) : null,
     examples: index.examples,
     languages,
     shown,
-    broken: broken.summary(),
+    broken: reasons.members === 0 ? null : { members: reasons.members, reasons: reasons.list },
     list: broken.list,
   };
 }
 
 /** The first shard that has pictures, what is in it, and how it is read. */
-async function firstOf(
+export async function firstOf(
   store: ObjectStore,
   prefix: string,
   shards: readonly ObjectInfo[],
@@ -175,13 +185,7 @@ export function formatLook(look: DataLook): string {
       `  ${printable(key)}, ${width} x ${height}${what}: ${texts.slice(0, mostTexts).map(printable).join(', ')}${more}`,
     );
   }
-  if (broken) {
-    lines.push('', `${number(broken.members)}${broken.orMore ? ' or more' : ''} can't be used:`);
-    for (const { reason, members } of broken.reasons) lines.push(`  ${number(members)} times: ${printable(reason)}`);
-    for (const { shard, name, reason } of list.slice(0, mostNamed))
-      lines.push(`  ${shard}, ${printable(name)}: ${printable(reason)}`);
-    if (list.length > mostNamed) lines.push(`  and ${number(list.length - mostNamed)} more, which --json names`);
-  }
+  if (broken) lines.push('', `${number(broken.members)} can't be used:`, ...brokenLines({ broken, list }));
   lines.push('', 'Put this into the recipe:', `  "data": ${JSON.stringify(recipeLines(look))}`);
   if (read && 'language' in read && read.captions !== 'class')
     lines.push(
@@ -191,7 +195,6 @@ export function formatLook(look: DataLook): string {
 }
 
 const mostTexts = 3;
-const mostNamed = 20;
 const number = (value: number) => value.toLocaleString('en-US');
 
 /** What of `data` a recipe needs; languages where they are not the default. */
@@ -199,5 +202,5 @@ function recipeLines({ prefix, read, languages }: DataLook) {
   const known = Object.keys(languages).sort();
   const captions =
     known.length === 0 || known.includes('en') ? null : known.map((language) => ({ language, weight: 1 }));
-  return { train: prefix, ...(read && { read }), ...(captions && { captions }) };
+  return { train: prefix, ...(read && { read }), ...(captions && { captions }), resize: 'antialias' };
 }

@@ -8,6 +8,7 @@ import type { ObjectStore } from '../storage/object-store.ts';
 import { type Estimate, estimate, type PhaseEstimate } from './estimate.ts';
 import { memoryLines, size } from './format-memory.ts';
 import { duration } from './format-status.ts';
+import { sayIndexed } from './say-indexed.ts';
 import { readSpeed, type Speed } from './speed.ts';
 
 export interface PlanOptions {
@@ -34,7 +35,7 @@ export async function planFile(
   file: string,
   { json, device, speed: wanted, open }: PlanOptions,
 ): Promise<PlanAnswer> {
-  const looked = await lookAt(parseJson(text, file), { open, memory: device });
+  const looked = await lookAt(parseJson(text, file), { open, memory: device, onIndexed: sayIndexed() });
   const { sight } = looked;
   const unseen =
     sight.unseen && `Not looked at: the data and the checkpoints in the bucket, since ${sight.unseen.message}`;

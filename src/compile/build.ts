@@ -27,7 +27,7 @@ export const stateNodesOf = ({ state }: ProgramDefinition): ReadonlyMap<string, 
 /** Traces every signature once and rewrites what was recorded. Errors: TraceError, shape mismatches. */
 export function buildGraph(
   definition: ProgramDefinition,
-  { precision = 'f32', fuseFrom = 16_384, xla = false }: CompileOptions,
+  { precision = 'f32', fuseFrom = 16_384, xla = false, device = 'cpu' }: CompileOptions,
 ): BuiltGraph {
   const graph = new Graph();
   const stateNames = Object.keys(definition.state);
@@ -70,7 +70,7 @@ export function buildGraph(
   const finished = (of: Graph): BuiltGraph => ({ graph: pairwiseSums(waitForSignals(of)), outputs });
   if (xla) return finished(wholeStepXla(typed, [...outputs.keys()]));
   const lean = prune(recomputeChains(typed, fuseFrom), roots);
-  const fused = orderGradients(fuseElementwise(lean, fuseFrom), lean);
+  const fused = orderGradients(fuseElementwise(lean, fuseFrom, device), lean);
   return finished(fused);
 }
 

@@ -9,7 +9,9 @@ export const dataTypes = {
   int64: 9,
   bool: 10,
   bfloat16: 14,
+  uint16: 17,
   resource: 20,
+  uint32: 22,
 } as const;
 
 /** A value as AttrValue of attr_value.proto has it. */

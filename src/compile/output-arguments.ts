@@ -3,14 +3,27 @@
  * `node:<name>:<index>`.
  */
 const names: Readonly<Record<string, readonly string[]>> = {
-  z: ['Add', 'Sub', 'Mul', 'RealDiv', 'Maximum', 'Equal'],
+  z: [
+    ...['Add', 'AddV2', 'Sub', 'Mul', 'RealDiv', 'Maximum', 'Minimum', 'Equal'],
+    ...['BitwiseAnd', 'BitwiseOr', 'LeftShift', 'RightShift'],
+  ],
   y: [
     ...['Neg', 'Square', 'Sqrt', 'Rsqrt', 'Exp', 'Log', 'Log1p', 'Tanh', 'Sigmoid', 'Abs', 'Cast', 'Floor'],
     ...['Transpose', 'ZerosLike'],
   ],
   output: [
     ...['Sum', 'Mean', 'Max', 'Reshape', 'BatchMatMulV2', 'Const', 'Fill', 'OneHot', 'Range', 'Tile', 'GatherV2'],
-    ...['UnsortedSegmentSum', 'Pack', 'Unpack', 'ConcatV2', 'SplitV', 'Slice', 'PadV2', 'XlaOptimizationBarrier'],
+    ...[
+      'UnsortedSegmentSum',
+      'Pack',
+      'Unpack',
+      'ConcatV2',
+      'SplitV',
+      'Slice',
+      'PadV2',
+      'XlaOptimizationBarrier',
+      'Bitcast',
+    ],
   ],
   activations: ['Relu', 'Softplus'],
   product: ['MatMul'],

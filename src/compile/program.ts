@@ -53,7 +53,7 @@ export function compile(definition: ProgramDefinition, options: CompileOptions =
       slot?.drop();
     }
   }
-  const { graph: plain, outputs } = buildGraph(definition, options);
+  const { graph: plain, outputs } = buildGraph(definition, { ...options, device });
   const graph = placed(plain, device);
   const traced = { model: encodeSavedModel(graph), nodes: graph.nodes.length, outputs };
   let session: number;

@@ -7,13 +7,16 @@ import type { ShardStore } from '../data/index/part-reader.ts';
 import { patientReads } from '../data/index/patient-store.ts';
 import { SkippedMembers } from '../data/index/skipped-members.ts';
 import type { CorruptMember, DataIndex, SkippedSummary, StoredIndex } from '../data/index/types.ts';
+import { resizeOf } from '../data/views/preprocess.ts';
 import { type Embedder, openEmbedder } from '../model/embed.ts';
 import { embeddingWidth } from '../model/sizes.ts';
 import { RunnerError } from '../runtime/errors.ts';
 import { objectStoreFromEnvironment } from '../storage/s3.ts';
+import { embedTexts } from './embed-texts.ts';
+import { captionsThatCount, ImageCaptions } from './image-captions.ts';
 import { imageInput, storedPatches } from './image-input.ts';
 import type { EvaluateJob } from './job.ts';
-import { Labels } from './labels.ts';
+import { Labels, type NamedTexts } from './labels.ts';
 import type { Embeddings } from './ranks.ts';
 import { type EvaluationReport, evaluateEmbeddings } from './report.ts';
 
@@ -25,7 +28,7 @@ export interface ModelEvaluation extends EvaluationReport {
   readonly skipped?: SkippedSummary;
 }
 
-/** Images, or texts, that are embedded at once: a few batches of the embedder, whatever the size of the data set. */
+/** Images that are embedded at once: a few batches of the embedder, whatever the size of the data set. */
 const chunk = 256;
 
 /**
@@ -41,25 +44,25 @@ export async function evaluateModel(
   const store = patientReads(source, note);
   const index = openIndex(JSON.parse(await readFile(job.indexFile, 'utf8')) as StoredIndex, store);
   const tokenizer = loadTokenizer();
-  const ids = await collectTokenIds(store, index, tokenizer, job.languages);
+  const ids = await collectTokenIds(store, index, tokenizer, job.languages, { read: job.read });
   const embedder = await openEmbedder(job.folder, job.model, ids, { patches: storedPatches(job.model) });
   try {
     const labels = new Labels(job.languages);
+    const most = captionsThatCount(job.read);
+    const captions = most === null ? null : new ImageCaptions(job.languages, most);
     const corrupt: CorruptMember[] = [];
-    const images = await embedImages(job, index, store, embedder, labels, corrupt, note);
+    const images = await embedImages(job, index, store, embedder, { labels, captions }, corrupt, note);
     const pause = pauses(() => note('evaluate: comparing images and texts'));
-    const texts: Record<string, Embeddings> = {};
+    const embedded = (texts: NamedTexts) => embedTexts(texts, embedder, tokenizer, job.model, job.read, pause);
+    const [texts, ofImages]: [Record<string, Embeddings>, Record<string, Embeddings>] = [{}, {}];
     for (const language of labels.languages) {
       const named = labels.in(language);
-      const rows = new Float32Array(named.texts.length * images.width);
-      for (let from = 0; from < named.texts.length; from += chunk) {
-        const part = tokenizer.tokenize(named.texts.slice(from, from + chunk), job.model.text.length);
-        rows.set(embedder.texts(part), from * images.width);
-        await pause();
-      }
-      texts[language] = { width: images.width, rows, concepts: named.concepts };
+      texts[language] = await embedded(named);
+      const all = captions?.in(language);
+      // One caption an image, and each its own concept: they are the labels.
+      if (all && !isSame(all, named)) ofImages[language] = await embedded(all);
     }
-    const report = await evaluateEmbeddings(images, texts, pause);
+    const report = await evaluateEmbeddings(images, texts, pause, ofImages);
     const skipped = new SkippedMembers([...index.corrupt, ...corrupt]).summary();
     return {
       examples: images.concepts.length,
@@ -71,6 +74,9 @@ export async function evaluateModel(
     embedder.dispose();
   }
 }
+
+const isSame = (a: NamedTexts, b: NamedTexts) =>
+  a.texts.length === b.texts.length && a.concepts.every((concept, i) => concept === b.concepts[i]);
 
 /** A pause lets messages through when the process was busy for a while, and says now and then that it is at work. */
 function pauses(tell: () => void): () => Promise<void> {
@@ -88,17 +94,17 @@ function pauses(tell: () => void): () => Promise<void> {
 }
 
 async function embedImages(
-  { model, maxExamples }: EvaluateJob,
+  { model, maxExamples, ...job }: EvaluateJob,
   index: DataIndex,
   store: ShardStore,
   embedder: Embedder,
-  labels: Labels,
+  { labels, captions }: { readonly labels: Labels; readonly captions: ImageCaptions | null },
   corrupt: CorruptMember[],
   note: (text: string) => void,
 ): Promise<Embeddings> {
   const parts: Float32Array[] = [];
   const concepts: number[] = [];
-  const input = imageInput(model);
+  const input = imageInput(model, resizeOf(job));
   const held: unknown[] = [];
   const flush = () => {
     if (held.length > 0) parts.push(input.embed(embedder, held));
@@ -108,6 +114,7 @@ async function embedImages(
   const options = { max: maxExamples, onCorrupt: (member: CorruptMember) => corrupt.push(member) };
   for await (const { image, meta } of readExamples(store, index, options)) {
     held.push(input.prepare(image));
+    captions?.add(concepts.length, meta);
     concepts.push(labels.add(meta));
     if (held.length < chunk) continue;
     flush();

@@ -4,6 +4,7 @@ import { squarePixels } from '../data/views/preprocess.ts';
 import type { Embedder } from '../model/embed.ts';
 import { patchGrid } from '../model/parameters.ts';
 import type { ModelConfig } from '../model/sizes.ts';
+import type { Resize } from '../recipe/schema.ts';
 
 /**
  * What a model is shown of whole images: squares as in training, or as many patches as it has stored positions. Of an
@@ -15,8 +16,8 @@ export interface ImageInput<T = unknown> {
   embed(embedder: Embedder, prepared: readonly T[]): Float32Array;
 }
 
-export function imageInput(model: ModelConfig): ImageInput {
-  return model.vision.kind === 'naflex' ? patches(model) : squares(model);
+export function imageInput(model: ModelConfig, resize: Resize): ImageInput {
+  return model.vision.kind === 'naflex' ? patches(model) : squares(model, resize);
 }
 
 /** Patches of an image for a NaFlex model: its embedder is opened for so many. */
@@ -32,9 +33,9 @@ function patches(model: ModelConfig): ImageInput<NaflexImage> {
   };
 }
 
-function squares({ vision: { resolution } }: ModelConfig): ImageInput<Uint8Array> {
+function squares({ vision: { resolution } }: ModelConfig, resize: Resize): ImageInput<Uint8Array> {
   return {
-    prepare: (image) => squarePixels(image, resolution, 'big_vision'),
+    prepare: (image) => squarePixels(image, resolution, resize),
     embed: (embedder, prepared) => embedder.images(Buffer.concat(prepared)),
   };
 }

@@ -1,4 +1,6 @@
 import type { ModelConfig } from '../model/sizes.ts';
+import type { ReadSettings } from '../recipe/reading.ts';
+import type { Resize } from '../recipe/schema.ts';
 
 export interface EvaluateJob {
   readonly kind: 'evaluate';
@@ -8,4 +10,8 @@ export interface EvaluateJob {
   readonly indexFile: string;
   readonly languages: readonly string[];
   readonly maxExamples: number;
+  /** How texts of the data are drawn in training; absent: the first caption of a concept is all that counts. */
+  readonly read?: ReadSettings;
+  /** How pictures become squares; absent: as big_vision does. */
+  readonly resize?: Resize;
 }

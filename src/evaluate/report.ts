@@ -38,18 +38,24 @@ export interface EvaluationReport {
   readonly retrieval: Required<RetrievalFigures> & ByLanguage<RetrievalFigures>;
 }
 
-/** Runs every evaluator in every language. DataContract when no language has a text for any image. */
+/**
+ * Runs every evaluator in every language. `ofImages`: by language the captions of single images, `concepts` being the places
+ * of these among `images`, where retrieval is to take them and not the texts of concepts. DataContract when no language has a text for any image.
+ */
 export async function evaluateEmbeddings(
   images: Embeddings,
   textsByLanguage: Readonly<Record<string, Embeddings>>,
   pause: Pause = async () => {},
+  ofImages: Readonly<Record<string, Embeddings>> = {},
 ): Promise<EvaluationReport> {
+  const byPlace = { ...images, concepts: images.concepts.map((_, i) => i) };
   const classification: Record<string, ZeroShotFigures> = {};
   const search: Record<string, RetrievalFigures> = {};
   for (const [language, texts] of Object.entries(textsByLanguage)) {
     const input = { images, texts };
     classification[language] = (await figures(zeroShot(input, pause))) as unknown as ZeroShotFigures;
-    search[language] = (await figures(retrieval(input, pause))) as unknown as RetrievalFigures;
+    const shown = ofImages[language] ? { images: byPlace, texts: ofImages[language] } : input;
+    search[language] = (await figures(retrieval(shown, pause))) as unknown as RetrievalFigures;
   }
   const languages = Object.keys(textsByLanguage);
   const language = languages.find((name) => classification[name]!.examples > 0);

@@ -1,14 +1,15 @@
 import { type Borrowed, teacherOf } from '../checkpoint/borrowed.ts';
 import { type Census, countCaptions } from '../data/example/census.ts';
 import { indexRecipe, type RecipeData, recipeVocabulary } from '../data/example/recipe-data.ts';
-import { indexData } from '../data/index/index-data.ts';
+import { type IndexOptions, indexData } from '../data/index/index-data.ts';
+import { joinRegions } from '../data/index/join-regions.ts';
 import type { DataIndex } from '../data/index/types.ts';
 import { type HeldModel, modelProblems, teacherProblems, withModels } from '../recipe/models.ts';
 import { problemsWith, readRecipe } from '../recipe/parse.ts';
 import { placesOf } from '../recipe/places.ts';
 import { type ForeignRead, foreign } from '../recipe/reading.ts';
 import type { Phase, Recipe } from '../recipe/schema.ts';
-import { type DataFacts, dataOf, writtenModel } from '../recipe/settings.ts';
+import { type DataFacts, dataOf, regionsOf, writtenModel } from '../recipe/settings.ts';
 import type { DeviceMemory } from '../runtime/device-memory.ts';
 import { isRunnerError, RunnerError } from '../runtime/errors.ts';
 import type { ObjectStore } from '../storage/object-store.ts';
@@ -27,6 +28,8 @@ export interface World {
   /** The name of the run: what it began with is what it goes on with, however many newer checkpoints there are. */
   readonly run?: string;
   readonly memory?: DeviceMemory | null;
+  /** Told how many shards are indexed, of how many, where some had to be read for it. */
+  readonly onIndexed?: IndexOptions['onIndexed'];
 }
 
 /** A recipe with all that was found of what it names. */
@@ -67,14 +70,14 @@ interface Found extends Omit<Looked, 'sight' | 'recipe'> {
   readonly resolved: Recipe;
 }
 
-async function lookInto(sight: Sight, store: ObjectStore, recipe: Recipe, { run }: World): Promise<Found> {
+async function lookInto(sight: Sight, store: ObjectStore, recipe: Recipe, { run, onIndexed }: World): Promise<Found> {
   const { borrowed, held } = await lookAtOrigins(sight, store, recipe, run);
   const resolved = withModels(recipe, held);
   for (const phase of recipe.phases) {
     const teacher = held.get(teacherOf(phase.name));
     if (teacher) sight.add(teacherProblems(resolved, phase, teacher.model));
   }
-  const { data, evaluation, captions } = await lookAtData(sight, store, recipe);
+  const { data, evaluation, captions } = await lookAtData(sight, store, recipe, onIndexed);
   sight.add(problemsWith(resolved, data?.epochs ?? {}));
   const facts = data && (await lookAtTokens(sight, store, resolved, data, borrowed));
   return { resolved, borrowed, held, data, facts, evaluation, captions };
@@ -108,7 +111,8 @@ async function lookAtOrigins(sight: Sight, store: ObjectStore, recipe: Recipe, r
 }
 
 /** The shards, and the captions in them, of all that is trained on and evaluated on. */
-async function lookAtData(sight: Sight, store: ObjectStore, recipe: Recipe) {
+async function lookAtData(sight: Sight, store: ObjectStore, recipe: Recipe, onIndexed: IndexOptions['onIndexed']) {
+  const options = onIndexed && { onIndexed };
   const captions: CaptionQuestion[] = [];
   const counted = new Map<DataIndex, Census>();
   const ask = async (places: string, field: string, index: DataIndex, languages: readonly string[]) => {
@@ -123,14 +127,19 @@ async function lookAtData(sight: Sight, store: ObjectStore, recipe: Recipe) {
     if (!sight.isWrong([places])) sight.add(brokenProblems(places, index, census, recipe.data));
     for (const note of captionNotes(question)) if (!sight.notes.includes(note)) sight.notes.push(note);
   };
-  const fieldOf = (phase: Phase | undefined, field: 'train' | 'captions' | 'read') =>
+  const fieldOf = (phase: Phase | undefined, field: 'train' | 'captions' | 'read' | 'regions') =>
     phase?.data?.[field] === undefined ? `data.${field}` : `phases.${recipe.phases.indexOf(phase)}.data.${field}`;
   /** What lies at a place is read unless how to read it is wrong already. */
   const read = async (place: string, how: string, index: () => Promise<DataIndex>) =>
     sight.isWrong([how]) ? null : ((await sight.see([place], index)) ?? null);
-  const data = await indexRecipe(recipe, (train, mapping, phase) =>
-    read(fieldOf(phase, 'train'), fieldOf(phase, 'read'), () => indexed(store, train, mapping)),
-  );
+  const data = await indexRecipe(recipe, async (train, mapping, phase) => {
+    const index = await read(fieldOf(phase, 'train'), fieldOf(phase, 'read'), () =>
+      indexed(store, train, mapping, options),
+    );
+    const regions = regionsOf(recipe, phase);
+    if (!index || regions === undefined) return index;
+    return (await sight.see([fieldOf(phase, 'regions')], () => joinRegions(store, index, regions))) ?? null;
+  });
   const asked = new Set<string>();
   for (const phase of data ? recipe.phases : []) {
     const [places, field] = [fieldOf(phase, 'train'), fieldOf(phase, 'captions')];
@@ -145,7 +154,7 @@ async function lookAtData(sight: Sight, store: ObjectStore, recipe: Recipe) {
     place === undefined
       ? null
       : await read('data.evaluation', evaluationRead ? 'data.evaluationRead' : 'data.read', () =>
-          indexed(store, place, foreign(evaluationRead ?? recipe.data.read)),
+          indexed(store, place, foreign(evaluationRead ?? recipe.data.read), options),
         );
   if (evaluation) await ask('data.evaluation', 'evaluate.languages', evaluation, recipe.evaluate.languages);
   return { data, evaluation, captions };
@@ -156,9 +165,10 @@ async function indexed(
   store: ObjectStore,
   train: Recipe['data']['train'],
   read: ForeignRead | undefined,
+  options?: IndexOptions,
 ): Promise<DataIndex> {
   const shard = placesOf(train).find((place) => place.endsWith('.tar'));
-  return indexData(store, train, read).catch((error) => {
+  return indexData(store, train, read, options).catch((error) => {
     if (!shard || !isRunnerError(error, 'DataContract')) throw error;
     const above = shard.split('/').slice(0, -1).join('/') || 'a folder';
     throw new RunnerError(
@@ -182,6 +192,9 @@ async function lookAtTokens(
   return { ...data.epochs, vocabulary, origins };
 }
 
+/** A minute or two of texts. */
+const mostProposed = 1_000_000;
+
 /** Whether the steps of the phases can be compiled, and fit. */
 async function lookAtSizes(
   sight: Sight,
@@ -198,8 +211,10 @@ async function lookAtSizes(
   // Estimates get better from release to release: what has begun goes on.
   sight.add(tooLarge.map((message) => ({ fields: ['compiles'], message, mild: true })));
   if (!memory || tooLarge.length > 0 || memoryProblems(recipe, facts, memory).length === 0) return;
+  // A proposal is not worth reading all texts of a large set.
+  const few = data && data.epochs.examples <= mostProposed;
   const compact =
-    !store || !data ? undefined : await sight.see([], () => recipeVocabulary(store, allCompact(recipe), data));
+    !store || !few ? undefined : await sight.see([], () => recipeVocabulary(store, allCompact(recipe), data));
   const problems = memoryProblems(recipe, facts, memory, compact?.length);
   sight.add(problems.map((message) => ({ fields: ['memory'], message, mild: true })));
 }

@@ -240,9 +240,24 @@ function data(recipe: Recipe): Problem[] {
   const { evaluation } = recipe.data;
   const problems = dataProblems(recipe.data, evaluation, 'data');
   problems.push(...readProblems(recipe.data.evaluationRead, 'data.evaluationRead'));
-  for (const [i, { data }] of recipe.phases.entries())
-    if (data) problems.push(...dataProblems(data, evaluation, `phases.${i}.data`));
+  problems.push(...wideCrops(recipe));
+  for (const [i, { data }] of recipe.phases.entries()) {
+    const at = `phases.${i}.data`;
+    if (data) problems.push(...dataProblems(data, evaluation, at));
+    if (data?.augment ?? data?.resize) problems.push(...wideCrops(recipe, data, at));
+  }
   return problems;
+}
+
+/** Sides of the image that a crop may have: it takes four times the memory of the image then. */
+const widestCrop = 2;
+
+/** `of`: the phase, where it says something else than the recipe. */
+function wideCrops({ data }: Recipe, of: NonNullable<Phase['data']> = {}, at = 'data'): Problem[] {
+  const { scale } = of.augment ?? data.augment;
+  if ((of.resize ?? data.resize) !== 'antialias' || scale[1] <= widestCrop) return [];
+  const message = `${at}.augment.scale is ${JSON.stringify(scale)}; at most ${widestCrop} is allowed with "resize": "antialias", which lays out all that a crop shows`;
+  return [{ fields: [`${at}.augment.scale`, `${at}.resize`], message }];
 }
 
 function dataProblems(

@@ -1,7 +1,7 @@
 import { superBatch } from './curation.ts';
 import { naflexOf } from './durations.ts';
 import type { Problem } from './problem.ts';
-import { drawOf } from './reading.ts';
+import { drawOf, templatesOf } from './reading.ts';
 import type { Phase, Recipe } from './schema.ts';
 import { dataOf, writtenModel } from './settings.ts';
 
@@ -46,6 +46,10 @@ function ofPhase(recipe: Recipe, phase: Phase, curation: Phase['curation'] & {},
     const same = 'with "scoring": "stored" each example has one image and one text a language';
     if (augment.shift > 0 || augment.scale.some((side) => side !== 1))
       add('data.augment', JSON.stringify(augment), `${same}; {"scale": [1, 1], "shift": 0} is allowed`, 'data.augment');
+    if (templatesOf(read) || read?.fields?.some((_, field) => templatesOf(read, field)))
+      add('data.read.templates', 'given', `${same}; texts without templates are allowed`, 'data.read.templates');
+    if ((read?.fields?.length ?? 0) > 1)
+      add('data.read.fields', 'of several fields', `${same}; one field is allowed`, 'data.read.fields');
     if (draw === 'one') add('data.read.draw', '"one"', `${same}; "first" is allowed`, 'data.read.draw');
     if (draw === 'joined' && labelShare !== 1)
       add('data.labelShare', `${labelShare}`, `${same}; 1 is allowed`, 'data.labelShare');

@@ -84,6 +84,8 @@ const augmentSchema = z.strictObject({
   shift: fraction.default(0).describe('Largest shift of the crop in sides of the image.'),
 });
 
+const resize = z.enum(['antialias', 'big_vision']);
+
 const dataSchema = z.strictObject({
   train: z
     .union([prefix, z.array(prefix).min(1).max(100)], { error: ({ input }) => allowedPlace(input, ', or a list') })
@@ -96,6 +98,11 @@ const dataSchema = z.strictObject({
       'How shards that others wrote are read: siglip2 data look PREFIX says it. Left out: the JSON of this project.',
     ),
   evaluationRead: readSchema.optional().describe('How data.evaluation is read; as data.read where it is left out.'),
+  regions: prefix
+    .optional()
+    .describe(
+      'Where siglip2Annotate wrote the regions that a detector found in the shards of train; with captioning they are learned beside those of the examples.',
+    ),
   maxBroken: fraction
     .optional()
     .describe(
@@ -106,6 +113,11 @@ const dataSchema = z.strictObject({
     .min(1)
     .default([{ language: 'en', weight: 1 }])
     .describe('Languages to train on; each example has one of those that it has a caption in.'),
+  resize: resize
+    .optional()
+    .describe(
+      'How pictures become squares, in training, scoring and evaluation: antialias, as the processors of transformers do, so that what is served is what was trained; big_vision, without antialiasing, as the published models were trained, and as where it is left out. NaFlex always antialiases.',
+    ),
   labelShare: fraction
     .default(0.5)
     .describe('Share of examples described by the first caption alone, the rest by label and tags.'),
@@ -116,7 +128,11 @@ const dataSchema = z.strictObject({
 const phaseDataSchema = z.strictObject({
   train: dataSchema.shape.train.optional(),
   read: readSchema.optional().describe('As in data.'),
+  regions: prefix
+    .optional()
+    .describe('As in data. A phase with a train of its own has these alone: regions belong to shards.'),
   captions: z.array(captionSchema).min(1).optional().describe('Languages of this phase.'),
+  resize: resize.optional().describe('As in data.'),
   labelShare: fraction.optional().describe('As in data.'),
   augment: augmentSchema.optional().describe('As in data.'),
 });
@@ -334,4 +350,6 @@ export type Recipe = z.infer<typeof recipeSchema>;
 export type Phase = Recipe['phases'][number];
 export type RecipeModel = z.infer<typeof modelSchema>;
 export type DataSettings = Recipe['data'];
+/** How a picture becomes a square. */
+export type Resize = z.infer<typeof resize>;
 export type OptimizerSettings = Recipe['optimizer'];

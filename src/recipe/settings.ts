@@ -41,10 +41,21 @@ export function modelOf(recipe: Recipe, phase: Phase | undefined): RecipeModel {
 }
 
 /** The data of a phase: what it says itself, else the recipe's. */
-export function dataOf({ data: { evaluation, ...common } }: Recipe, { data = {} }: Phase): DataSettings {
-  const own = Object.fromEntries(Object.entries(data).filter(([, value]) => value !== undefined));
-  return { ...common, ...own, ...(evaluation !== undefined && { evaluation }) };
+export function dataOf(recipe: Recipe, phase: Phase): DataSettings {
+  const { evaluation, regions: _, ...common } = recipe.data;
+  const own = Object.fromEntries(Object.entries(phase.data ?? {}).filter(([, value]) => value !== undefined));
+  const regions = regionsOf(recipe, phase);
+  return {
+    ...common,
+    ...own,
+    ...(evaluation !== undefined && { evaluation }),
+    ...(regions !== undefined && { regions }),
+  };
 }
+
+/** Where the regions of what a phase trains on lie: other shards have not those of the recipe. */
+export const regionsOf = ({ data }: Recipe, phase?: Phase): string | undefined =>
+  phase?.data?.regions ?? (phase?.data?.train === undefined ? data.regions : undefined);
 
 function optimizerOf({ optimizer }: Recipe, phase: Phase): OptimizerSettings {
   const { learningRate, weightDecay, clipNorm } = phase.optimizer ?? {};

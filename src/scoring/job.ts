@@ -18,6 +18,8 @@ export interface ScoreJob {
   /** Sorted ids of all tokens that the texts of all shards have, or null for any: the teacher stays warm between shards. */
   readonly vocabulary: readonly number[] | null;
   readonly dtype: ScoreDtype;
+  /** As in ScoreFacts. */
+  readonly resize?: ScoreFacts['resize'];
   /** Local file that is written. */
   readonly out: string;
 }

@@ -3,6 +3,7 @@ import { type ScoreDtype, scoreBytes } from '../data/index/score-index.ts';
 import type { ShardIndex } from '../data/index/types.ts';
 import { storedPatches } from '../evaluate/image-input.ts';
 import { embeddingWidth, type ModelConfig } from '../model/sizes.ts';
+import type { Resize } from '../recipe/schema.ts';
 import { canonicalJson, hashJson, sha256 } from '../runtime/hash.ts';
 import { toBfloat16 } from '../safetensors/float-bytes.ts';
 import { writeSafetensors } from '../safetensors/safetensors.ts';
@@ -26,32 +27,38 @@ export interface ScoreFacts {
   /** Ascending, each once. */
   readonly languages: readonly string[];
   readonly dtype: ScoreDtype;
+  /** How pictures become squares; absent: as big_vision does. */
+  readonly resize?: Resize | undefined;
   readonly shard: ShardIndex;
 }
 
 /** Names all files of one scoring: equal when teacher, settings and data are. `indexSha256`: of the DataIndex, without the hashes of its shards. */
 export function scoringHash(
-  { teacher, model, languages, dtype }: Omit<ScoreFacts, 'shard'>,
+  { teacher, model, languages, dtype, resize }: Omit<ScoreFacts, 'shard'>,
   indexSha256: string,
 ): string {
-  const what = { scoreVersion, teacher: teacher.sha256, preprocessing: preprocessingOf(model), languages, dtype };
+  const preprocessing = preprocessingOf(model, resize);
+  const what = { scoreVersion, teacher: teacher.sha256, preprocessing, languages, dtype };
   return hashJson({ ...what, index: indexSha256 }).slice(0, 16);
 }
 
 /** How images and texts are shown to the teacher. */
-export function preprocessingOf(model: ModelConfig): string {
+export function preprocessingOf(model: ModelConfig, resize?: Resize): string {
   const { kind = 'fixed', resolution, patch } = model.vision;
-  const image = kind === 'naflex' ? { patches: storedPatches(model) } : { resize: 'bilinear' };
+  const image =
+    kind === 'naflex'
+      ? { patches: storedPatches(model) }
+      : { resize: resize === 'antialias' ? 'antialias' : 'bilinear' };
   return canonicalJson({ kind, resolution, patch, ...image, text_length: model.text.length });
 }
 
 /** The metadata that facts alone fix; numbers are exact in decimal. */
-export function factsOf({ teacher, model, languages, dtype, shard }: ScoreFacts): Record<string, string> {
+export function factsOf({ teacher, model, languages, dtype, resize, shard }: ScoreFacts): Record<string, string> {
   return {
     format: scoreFormat,
     version: String(scoreVersion),
     checkpoint_sha256: teacher.sha256,
-    preprocessing: preprocessingOf(model),
+    preprocessing: preprocessingOf(model, resize),
     width: String(embeddingWidth(model)),
     dtype,
     languages: languages.join(' '),

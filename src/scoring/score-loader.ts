@@ -8,8 +8,10 @@ import { patientReads } from '../data/index/patient-store.ts';
 import { ShardCache } from '../data/index/shard-cache.ts';
 import type { ExampleEntry, Mapping, ShardIndex } from '../data/index/types.ts';
 import type { NaflexImage } from '../data/views/naflex-resize.ts';
+import { resizeOf } from '../data/views/preprocess.ts';
 import { imageInput } from '../evaluate/image-input.ts';
 import type { ModelConfig } from '../model/sizes.ts';
+import type { Resize } from '../recipe/schema.ts';
 import { paths } from '../runtime/paths.ts';
 import { produce } from '../runtime/produce.ts';
 import { objectStoreFromEnvironment } from '../storage/s3.ts';
@@ -20,6 +22,7 @@ export interface ScoreLoaderSettings {
   readonly shard: ShardIndex;
   /** How its members are read; absent: the JSON of this project. */
   readonly read?: Mapping;
+  readonly resize?: Resize;
   readonly languages: readonly string[];
   readonly env: Record<string, string | undefined>;
 }
@@ -43,7 +46,7 @@ const decodedAtOnce = 4;
 
 /** The thread that reads a shard front to back for its teacher: whole images, first captions. */
 async function* parts(
-  { model, shard, read: mapping, languages, env }: ScoreLoaderSettings,
+  { model, shard, read: mapping, resize, languages, env }: ScoreLoaderSettings,
   note: (text: string) => void,
 ): AsyncGenerator<ScorePart> {
   // What training reads after it, too: verified once, and on disk.
@@ -51,7 +54,7 @@ async function* parts(
     patientReads(objectStoreFromEnvironment(env), note),
     join(paths(env).scratch, 'shards'),
   );
-  const input = imageInput(model);
+  const input = imageInput(model, resizeOf({ resize }));
   const tokenizer = loadTokenizer();
 
   const read = async (entry: ExampleEntry) => {

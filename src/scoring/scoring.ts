@@ -1,4 +1,5 @@
 import { setImmediate as yieldToEvents } from 'node:timers/promises';
+import { resizeOf } from '../data/views/preprocess.ts';
 import { imageInput, storedPatches } from '../evaluate/image-input.ts';
 import { type Embedder, openEmbedder } from '../model/embed.ts';
 import { fullVocabulary } from '../model/sizes.ts';
@@ -31,11 +32,12 @@ export class Scoring {
    * shard. Null when it was stopped. Errors: DataContract, CheckpointDamaged, NonFinite, DiskFull.
    */
   async score(job: ScoreJob, { note, signal, env = process.env }: ScoringEvents): Promise<ScoredFile | null> {
-    const { model, shard, read, languages } = job;
+    const { model, shard, read, languages, resize } = job;
     if (signal.aborted) return null;
     const embedder = await this.#teacher(job);
     if (signal.aborted) return null;
-    const settings: ScoreLoaderSettings = { model, shard, ...(read && { read }), languages, env: { ...env } };
+    const own = { ...(read && { read }), ...(resize && { resize }) };
+    const settings: ScoreLoaderSettings = { model, shard, ...own, languages, env: { ...env } };
     const module = new URL('./score-loader.ts', import.meta.url).href;
     const parts = openProducer<ScoreLoaderSettings, ScorePart>({ module, settings, prefetch }, note);
     // Who waits for the next part is told by its end.
@@ -78,7 +80,7 @@ export class Scoring {
     const { shard, model } = job;
     const total = shard.examples.length;
     const table = new ScoreTable(job);
-    const input = imageInput(model);
+    const input = imageInput(model, resizeOf(job));
     const corrupt: number[] = [];
     const texts: ScorePart['texts'][number][] = [];
     const set = (rows: Float32Array, of: readonly { example: number; language?: string }[]) => {

@@ -41,8 +41,8 @@ export function optimiserStep(
   scalars: StepScalars<Tensor>,
   corrected: ReadonlyMap<string, Corrections<Tensor>> = new Map(),
 ): OptimiserResult {
-  // Columns first: XLA adds one element after another, and only columns side by side.
-  const squares = specs.map(({ name }) => gradients[name]!.square().sum(0).sum());
+  // Rows first: they are added in vectors (`passes/vector-loops.ts`).
+  const squares = specs.map(({ name }) => gradients[name]!.square().sum(-1).sum());
   // Not AddN: the order in which it adds depends on which input's memory happens to be free first.
   const gradientNorm = tf.stack(squares).sum().sqrt() as Tensor;
   const clip = tf.scalar(settings.clipNorm).div(gradientNorm.maximum(settings.clipNorm)) as Tensor;

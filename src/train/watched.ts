@@ -58,7 +58,7 @@ export function normsSignature(
 }
 
 // Columns first: XLA adds one element after another, and only columns side by side.
-const squares = (x: Tensor): Tensor => x.square().sum(0).sum();
+const squares = (x: Tensor): Tensor => x.square().sum(-1).sum();
 
 /** `norm/parameters/<part>` and `norm/updates/<part>`. */
 export function normFigures(phase: PhaseState, norms: Values): Record<string, number> {

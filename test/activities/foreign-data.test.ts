@@ -29,7 +29,11 @@ const recipe = {
     train: 'data/laion',
     read: { captions: 'txt', draw: 'first' },
     evaluation: 'data/tiles/test',
-    evaluationRead: { captions: 'class', class: 'cls', classnames: 'data/tiles/classnames.txt' },
+    evaluationRead: {
+      ...{ captions: 'class', class: 'cls', classnames: 'data/tiles/classnames.txt' },
+      templates: ['a photo of {}', 'many {}.'],
+    },
+    resize: 'antialias',
   },
   schedule: { total: { steps: 4 }, warmup: { steps: 1 } },
   phases: [

@@ -13,7 +13,7 @@ it('an index has the hashes of its shards, and names scores as indexes without t
   const before: InlineIndex = { prefix: 'd', fingerprint: 'f', examples: 1, shards: [shard], corrupt: [] };
   const index: InlineIndex = { ...before, shards: [{ ...shard, sha256: 'ab'.repeat(32) }] };
   const store = new MemoryStore();
-  const kept = await keepIndex(store, 'first', openIndex(index, store));
+  const kept = await keepIndex(store, 'first', openIndex(index, store), { scored: true });
   expect(kept.sha256).toBe(sha256(canonicalJson(index)));
   expect(JSON.parse(store.objects.get(kept.key)!.toString())).toEqual(index);
   const old = sha256(canonicalJson(before));

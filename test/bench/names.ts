@@ -33,6 +33,7 @@ export const benchmarks = {
   'start/first-step': ['cold', 'warm'],
   'selection/768': ['16k-of-32k', '32k-of-64k'],
   'host/32k': ['views', 'acid'],
+  'index/100m': ['plan', 'examples'],
   'loader/emoji': ['cold', 'warm'],
   'checkpoint/snapshot': ['disk'],
   'checkpoint/save': ['commit', 'raw-put'],

@@ -18,7 +18,7 @@ const [folder, name, precision, runs] = process.argv.slice(2) as [string, StepNa
 const settings = stepSettings(name, precision);
 const definition = stepDefinition(settings);
 const stateNodes = stateNodesOf(definition);
-const { graph, outputs } = buildGraph(definition, { precision });
+const { graph, outputs } = buildGraph(definition, { precision, device: 'cpu' });
 writeFileSync(join(folder, 'saved_model.pb'), encodeSavedModel(graph));
 
 const bytes = ({ buffer, byteOffset, byteLength }: ArrayBufferView) => new Uint8Array(buffer, byteOffset, byteLength);

@@ -1,6 +1,7 @@
 import type { BenchOptions } from './arguments.ts';
 import { benchDurability } from './durability.ts';
 import { benchHost } from './host.ts';
+import { benchIndex } from './index-100m.ts';
 import { benchLoader } from './loader.ts';
 import { anyWanted } from './names.ts';
 import { benchPlanMemory } from './plan-memory.ts';
@@ -26,6 +27,7 @@ export async function benchServices(options: BenchOptions, report: Report): Prom
       }
     });
   }
+  if (anyWanted(options.only, 'index')) await benchIndex(options, report);
   if (anyWanted(options.only, 'host')) {
     await withSite({ worker: false, concepts: 1 }, (site) => benchHost(options, site, report));
   }

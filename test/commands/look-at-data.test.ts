@@ -40,7 +40,7 @@ describe('a look at the data of strangers', () => {
       [0, 1, 2, 4, 5].map((i) => [keyOf(i), 24, [captions[i]]]),
     );
     const text = formatLook(found);
-    expect(text).toContain('"data": {"train":"data/x","read":{"captions":"txt","language":"en"}}');
+    expect(text).toContain('"data": {"train":"data/x","read":{"captions":"txt","language":"en"},"resize":"antialias"}');
     expect(text).toContain('000000001, 24 x 16: en "a picture of 1"');
     expect(text).toContain('data/x/00000.tar, 000000003: empty txt member');
   });
@@ -135,7 +135,7 @@ describe('a look at the data of strangers', () => {
     const text = formatLook(found);
     expect(text).toContain('he "red?[31m ?0"');
     expect(text).toContain(
-      `"read":{"captions":"json","language":"he","field":"alt","draw":"first"},"captions":[{"language":"he","weight":1}]}`,
+      `"read":{"captions":"json","language":"he","field":"alt","draw":"first"},"captions":[{"language":"he","weight":1}],"resize":"antialias"}`,
     );
     // biome-ignore lint/suspicious/noControlCharactersInRegex: they are what must not be there.
     expect(text).not.toMatch(/[\u0000-\u0009\u000b-\u001f\u202e]/);

@@ -47,7 +47,7 @@ const counter: ProgramDefinition = {
 describe('on a GPU', () => {
   it.each(allPrograms())('every op of the graph has a kernel of its type: %s', (_, definition, options) => {
     for (const fuseFrom of [0, Number.POSITIVE_INFINITY]) {
-      const { graph } = buildGraph(definition, { ...options, fuseFrom });
+      const { graph } = buildGraph(definition, { ...options, fuseFrom, device: 'gpu' });
       expect(graph.nodes.length).toBeGreaterThan(20);
       const bound = placed(graph, 'gpu').nodes.filter(({ device }) => device === '/device:GPU:0');
       expect(bound.length).toBe(graph.nodes.filter(({ op }) => !hostOps.has(op)).length);
@@ -59,7 +59,7 @@ describe('on a GPU', () => {
   });
 
   it.each(allPrograms())('XLA has a kernel for every op of the whole step: %s', (_, definition, options) => {
-    const { graph } = buildGraph(definition, { ...options, xla: true });
+    const { graph } = buildGraph(definition, { ...options, xla: true, device: 'gpu' });
     expect([...new Set(graph.nodes.flatMap((node) => lacks(node, 'gpu')))]).toEqual([]);
     const signatures = Object.keys(definition.signatures);
     expect(graph.nodes.filter(({ op }) => op === 'StatefulPartitionedCall').length).toBe(signatures.length);
@@ -110,7 +110,9 @@ describe('on a GPU', () => {
 
 describe('names of outputs', () => {
   it('are those of the definitions of the ops', () => {
-    const graphs = allPrograms().map(([, definition, options]) => buildGraph(definition, { ...options, xla: true }));
+    const graphs = allPrograms().map(([, definition, options]) =>
+      buildGraph(definition, { ...options, xla: true, device: 'gpu' }),
+    );
     const ops = graphs.flatMap(({ graph }) => [...graph.functions.values()].flatMap(({ body }) => body));
     const computing = new Set(ops.map(({ op }) => op).filter((op) => op !== 'AssignVariableOp'));
     expect(computing.size).toBeGreaterThan(30);

@@ -1,8 +1,10 @@
 import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import sharp from 'sharp';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { makeEmojiDataset } from '../../infra/emoji/make.ts';
+import type { Pixels } from '../../src/data/example/pixels.ts';
 import { collectTokenIds, readExamples } from '../../src/data/example/read-examples.ts';
 import { loadTokenizer } from '../../src/data/example/tokenizer.ts';
 import { indexData } from '../../src/data/index/index-data.ts';
@@ -12,7 +14,9 @@ import { evaluateModel, type ModelEvaluation } from '../../src/evaluate/evaluate
 import type { EvaluateJob } from '../../src/evaluate/job.ts';
 import { openEmbedder } from '../../src/model/embed.ts';
 import type { ModelConfig } from '../../src/model/sizes.ts';
+import { foreign, readSchema } from '../../src/recipe/reading.ts';
 import type { S3ObjectStore } from '../../src/storage/s3.ts';
+import { type RawMember, tarOf } from '../data/tar-file.ts';
 import { writeExport } from '../parity/export-folder.ts';
 import { startServer, type TestServer } from '../storage/versitygw.ts';
 
@@ -80,6 +84,75 @@ describe('the evaluation of a model on real emoji in a real S3 server', () => {
     expect(report.retrieval.text_to_image.r10).toBeGreaterThan(0);
     expect(report.retrieval.text_to_image.r10).toBeLessThan(1);
     expect(report.zero_shot.by_language.tlh).toEqual({ classes: 0, examples: 0, left_out: 24 });
+  });
+
+  it('takes every caption of an image, under the mean of its templates, as a loop over single texts does', async () => {
+    const templates = ['a photo of {}', '{}, drawn.'];
+    const read = readSchema.parse({ captions: 'json', field: 'text', templates });
+    const shard: RawMember[] = [];
+    const pictures: Pixels[] = [];
+    const said: string[][] = [];
+    for await (const { image, meta } of readExamples(store, index)) {
+      const own = [...new Set([...meta.captions.en!, ...meta.captions.de!])].slice(0, 1 + (said.length % 3));
+      const { data, width, height } = image;
+      const body = await sharp(data, { raw: { width, height, channels: 3 } })
+        .png()
+        .toBuffer();
+      shard.push(
+        { name: `${said.length}.png`, body },
+        { name: `${said.length}.json`, body: JSON.stringify({ text: own }) },
+      );
+      pictures.push(image);
+      said.push(own);
+    }
+    await store.put('data/several/0.tar', tarOf(shard));
+    const several = await indexData(store, 'data/several', foreign(read));
+    const indexFile = join(folder, 'several.json');
+    await writeFile(indexFile, JSON.stringify(several.document));
+    const found = await evaluateModel(
+      job({ indexFile, languages: ['en'], read, resize: 'antialias' }),
+      () => {},
+      store,
+    );
+
+    const tokenizer = loadTokenizer();
+    const ids = await collectTokenIds(store, several, tokenizer, ['en'], { read });
+    const embedder = await openEmbedder(folder, model, ids);
+    const images = pictures.map((image) => embedder.images(squarePixels(image, model.vision.resolution, 'antialias')));
+    const texts = said.flatMap((own, image) =>
+      own.map((text) => {
+        const rows = templates.map((template) =>
+          embedder.texts(tokenizer.tokenize([template.replace('{}', text)], model.text.length)),
+        );
+        const sum = rows[0]!.map((value, k) => value + rows[1]![k]!);
+        const length = Math.hypot(...sum);
+        return { image, row: sum.map((value) => value / length) };
+      }),
+    );
+    embedder.dispose();
+    const cosine = (a: Float32Array, b: Float32Array) => a.reduce((sum, value, k) => sum + value * b[k]!, 0);
+    const textHits = (k: number) =>
+      texts.filter(({ image, row }) => {
+        const own = cosine(row, images[image]!);
+        return images.filter((other) => cosine(row, other) > own).length < k;
+      }).length / texts.length;
+    const imageHits = (k: number) =>
+      images.filter((row, image) => {
+        const best = texts.map((text) => ({ ...text, score: cosine(row, text.row) })).sort((a, b) => b.score - a.score);
+        return best.slice(0, k).some((text) => text.image === image);
+      }).length / images.length;
+    expect(found.retrieval).toMatchObject({ images: 24, texts: texts.length, left_out: 0 });
+    expect(texts.length).toBeGreaterThan(40);
+    for (const k of [1, 5, 10] as const) {
+      expect(found.retrieval.text_to_image[`r${k}`]).toBeCloseTo(textHits(k), 12);
+      expect(found.retrieval.image_to_text[`r${k}`]).toBeCloseTo(imageHits(k), 12);
+    }
+    // Without antialiasing the model sees other pictures.
+    const sparse = await evaluateModel(job({ indexFile, languages: ['en'], read }), () => {}, store);
+    expect(sparse.retrieval).not.toEqual(found.retrieval);
+    // A plan of before knows of first captions alone.
+    const before = await evaluateModel(job({ indexFile, languages: ['en'] }), () => {}, store);
+    expect(before.retrieval).toMatchObject({ images: 24, texts: 24 });
   });
 
   it('looks at no more examples than it was told to', async () => {

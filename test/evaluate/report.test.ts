@@ -104,6 +104,35 @@ describe('class embeddings', () => {
   });
 });
 
+describe('retrieval of images with several captions each', () => {
+  /** Made by CLIP_benchmark: fixtures/make_retrieval.py. */
+  const known = JSON.parse(readFileSync(new URL('fixtures/retrieval.json', import.meta.url), 'utf8')) as {
+    width: number;
+    images: number[];
+    texts: number[];
+    image_of_text: number[];
+    figures: Record<string, number>;
+  };
+
+  it('has the figures of CLIP_benchmark: any caption of an image is right, and every caption is a query', async () => {
+    const { width, image_of_text, figures } = known;
+    const count = known.images.length / width;
+    // All of one class: what counts is the picture.
+    const images = { width, rows: Float32Array.from(known.images), concepts: new Int32Array(count) };
+    const label = { width, rows: images.rows.slice(0, width), concepts: Int32Array.of(0) };
+    const captions = { width, rows: Float32Array.from(known.texts), concepts: Int32Array.from(image_of_text) };
+    const { retrieval, zero_shot } = await evaluateEmbeddings(images, { en: label }, pause, { en: captions });
+    expect(zero_shot).toMatchObject({ classes: 1, top1: 1 });
+    expect(retrieval).toMatchObject({ images: 40, texts: image_of_text.length, left_out: 0 });
+    for (const k of [1, 5, 10] as const) {
+      expect(retrieval.image_to_text[`r${k}`]).toBeCloseTo(figures[`text_retrieval_recall@${k}`]!, 6);
+      expect(retrieval.text_to_image[`r${k}`]).toBeCloseTo(figures[`image_retrieval_recall@${k}`]!, 6);
+    }
+    expect(figures['text_retrieval_recall@1']).toBeLessThan(1);
+    expect(figures['image_retrieval_recall@1']).not.toBe(figures['text_retrieval_recall@1']);
+  });
+});
+
 describe('the report', () => {
   let report: EvaluationReport;
   beforeAll(async () => {

@@ -16,7 +16,7 @@ import { faultsProgram } from '../faults/arguments.ts';
 import { commands, jsonBlocks, pages, root, wordsOf } from './page-commands.ts';
 import { typedForReal } from './typed-for-real.ts';
 
-const queries = ['status', 'plan', 'history'];
+const queries = ['status', 'plan', 'history', 'annotation'];
 const lines = commands();
 const scripts = JSON.parse(readFileSync(`${root}/package.json`, 'utf8')).scripts as Record<string, string>;
 

@@ -182,6 +182,26 @@ describe('a recipe that is held against the bucket', () => {
       'data.read.field is given; it is allowed with "captions": "json", not with "txt"',
       'data.read.class is "txt", which has the captions ("txt"); "cls" is allowed',
     ]);
+    const twice = { captions: 'json', field: 'a', fields: [{ field: 'a', templates: ['{}', '{}'] }, { field: 'a' }] };
+    expect(await problems((r) => void Object.assign(r.data, { read: twice }))).toEqual([
+      'data.read.field is given beside fields; one of them is allowed: field for one, fields for several',
+      'data.read.fields.1.field is "a" again; each field once is allowed',
+      'data.read.fields.0.templates has "{}" twice; each once is allowed',
+    ]);
+    const wide = { resize: 'antialias', augment: { scale: [1, 2.5] } };
+    expect(await problems((r) => void Object.assign(r.phases[0], { data: wide }))).toEqual([
+      expect.stringMatching(
+        /^phases\..*\.data\.augment\.scale is \[1,2\.5\]; at most 2 is allowed with "resize": "antialias"/,
+      ),
+    ]);
+    const own = { captions: 'own', fields: [{ field: 'a' }], languageField: 'lang', templates: ['a {c}.', 'a {} {}'] };
+    expect(await problems((r) => void Object.assign(r.data, { read: own, resize: 'area' }))).toEqual([
+      'data.read.templates.0 is "a {c}."; allowed: a text with one {} where the text goes, such as "a photo of {}"',
+      'data.read.templates.1 is "a {} {}"; allowed: a text with one {} where the text goes, such as "a photo of {}"',
+      'data.resize is "area"; allowed: one of "antialias", "big_vision"',
+      'data.read.fields is given; it is allowed with "captions": "json", not with "own"',
+      'data.read.languageField is given; it is allowed with "captions": "json", not with "own"',
+    ]);
   });
 
   it('may name any other language beside those that are there, and is told that there is none', async () => {

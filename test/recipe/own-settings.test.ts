@@ -185,6 +185,16 @@ describe('a recipe of curation with mistakes', () => {
       /captioning is on; a phase/,
     ],
     ['texts that change', (r) => (r.data.labelShare = 0.5), /labelShare is 0.5; .* 1 is allowed/],
+    [
+      'templates of texts',
+      (r) => (r.data.read = { captions: 'txt', draw: 'first', templates: ['a photo of {}'] }),
+      /templates is given; with "scoring": "stored" .* texts without templates are allowed/,
+    ],
+    [
+      'several fields',
+      (r) => (r.data.read = { captions: 'json', draw: 'first', fields: [{ field: 'alt' }, { field: 're' }] }),
+      /fields is of several fields; .* one field is allowed/,
+    ],
     ['crops that change', (r) => (r.data.augment = { scale: [0.8, 1] }), /augment is .*"stored"/],
     [
       'any language',

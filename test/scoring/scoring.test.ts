@@ -6,10 +6,12 @@ import { inlineShard } from '../../src/data/index/open-index.ts';
 import { type ScoreDtype, scoreRow } from '../../src/data/index/score-index.ts';
 import type { ShardIndex } from '../../src/data/index/types.ts';
 import { naflexPatches } from '../../src/data/views/naflex-resize.ts';
+import { squarePixels } from '../../src/data/views/preprocess.ts';
 import { openEmbedder } from '../../src/model/embed.ts';
 import type { ModelConfig } from '../../src/model/sizes.ts';
 import { SafetensorsFile } from '../../src/safetensors/safetensors.ts';
 import type { ScoreJob } from '../../src/scoring/job.ts';
+import { scoringHash } from '../../src/scoring/score-file.ts';
 import { readScoreHeader } from '../../src/scoring/score-header.ts';
 import { inspectScores } from '../../src/scoring/score-object.ts';
 import { Scoring } from '../../src/scoring/scoring.ts';
@@ -94,6 +96,35 @@ describe('the scores of real emoji by a real teacher', () => {
     },
     60_000,
   );
+
+  it('are of the pictures that training sees: antialiased where the recipe says so, and named otherwise', async () => {
+    const out = join(data.folder, 'antialias.safetensors');
+    await score(job(1, 'f32', { resize: 'antialias', out }));
+    const file = await SafetensorsFile.open(out);
+    const { metadata } = file;
+    const found = new Float32Array((await file.read('images')).slice().buffer);
+    await file.close();
+    expect(metadata.preprocessing).toContain('"resize":"antialias"');
+    const shard = shards[1]!;
+    const body = await data.store.get(shard.key);
+    const embedder = await openEmbedder(data.folder, data.model, data.vocabulary);
+    const { width, resolution } = data.model.vision;
+    const wanted: number[] = [];
+    const entries = await data.index.entriesOf(1);
+    for (let i = 0; i < 5; i++) {
+      const { image } = entries.at(i);
+      const pixels = await decodeImage(body.subarray(image.offset, image.offset + image.size));
+      wanted.push(...embedder.images(squarePixels(pixels, resolution, 'antialias')));
+    }
+    embedder.dispose();
+    expect([...found.subarray(0, 5 * width)]).toEqual(wanted);
+    expect([...expected.rows[1]![0]!.image]).not.toEqual(wanted.slice(0, width));
+    const { model, dtype } = job(1);
+    const hashes = [undefined, 'big_vision', 'antialias'].map((resize) =>
+      scoringHash({ teacher, model, languages, dtype, resize: resize as 'antialias' }, 'x'),
+    );
+    expect([hashes[0] === hashes[1], hashes[0] === hashes[2]]).toEqual([true, false]);
+  });
 
   it('say what they are of, and are the same bytes when a teacher that is opened anew makes them again', async () => {
     const first = await score(job(0));

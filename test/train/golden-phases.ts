@@ -27,6 +27,8 @@ const steps = 60;
 const batches = 10;
 
 const graph = JSON.parse(readFileSync(new URL('../../infra/recipes/graph.json', import.meta.url), 'utf8'));
+// As the losses were recorded.
+graph.data.resize = 'big_vision';
 const named = (name: string) => graph.phases.find((phase: { name: string }) => phase.name === name);
 
 /** A kind of phase: what a recipe says of it, and the kinds whose last state it begins with, and is taught by. */

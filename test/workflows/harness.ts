@@ -71,6 +71,8 @@ export function resultOf({ plan, revision }: ShardInput, step: number): ShardRes
 /** Activities that do nothing and say so; a test replaces those that matter to it. */
 export function activities(changes: Partial<Activities> = {}): Activities {
   const all: Activities = {
+    findShards: async () => ({ document: null, shards: 0 }),
+    indexShards: async ({ from, to }) => ({ shards: to - from }),
     plan: async ({ run }) => runPlanOf(run),
     planPhase: async ({ run, phase = 'pretrain' }) => ({ ...planOf(run, 30, 10), phase }),
     beginPhase: async ({ revision }) => ({ revision, from: null, notes: [] }),
@@ -90,6 +92,10 @@ export function activities(changes: Partial<Activities> = {}): Activities {
       settings: { key: `runs/${plan.run}/data/sealed.json`, sha256: teacher.sha256 },
       curation: { ...plan.curation!, sealed: teacher },
     }),
+    planAnnotation: async () => ({ document: { key: 'r/annotation.json', sha256: hash('f') }, shards: 0, out: 'r' }),
+    annotateShard: async ({ shard }) => {
+      throw new Error(`no test has shard ${shard} annotated here`);
+    },
     ...changes,
   };
   // As createActivities does it: what is thrown reaches the workflow as one sentence.
@@ -133,9 +139,10 @@ export function testTemporal(services: () => Pick<TestServices, 'temporal'> = te
     async serving<T>(
       of: Partial<Activities>,
       work: (client: Client, workflows: Stoppable, devices: Stoppable) => Promise<T>,
+      queue = deviceQueue,
     ): Promise<T> {
       const light = { taskQueue: 'siglip2', activities: activities(of) };
-      const device = { ...light, taskQueue: deviceQueue, maxHeartbeatThrottleInterval: '100ms' } as const;
+      const device = { ...light, taskQueue: queue, maxHeartbeatThrottleInterval: '100ms' } as const;
       const start = async (options: Omit<WorkerOptions, 'connection'>) => {
         const worker = await Worker.create({ connection: native, ...options });
         const running = worker.run();

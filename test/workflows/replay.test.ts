@@ -19,6 +19,7 @@ describe('a run that began under this code', () => {
     ['phase-paced.json', 'paced/pretrain'],
     ['phase-other.json', 'other/pretrain'],
     ['recipe-other.json', 'other'],
+    ['recipe-indexed.json', 'indexed'],
     ['phase-limited.json', 'limited/pretrain'],
     ['phase-went-back.json', 'patient/pretrain'],
     ['phase-cut-short.json', 'cut-short/acid'],
@@ -40,6 +41,8 @@ describe('a run that began under this code', () => {
     ['phase-left-tidy.json', 'cancelled/pretrain'],
     ['phase-counted-revisions.json', 'patient/pretrain'],
     ['phase-told-of-training.json', 'cut-short/acid'],
+    ['annotation.json', 'squares'],
+    ['annotation-next-of-many.json', 'next'],
   ])('is still understood: %s', async (file, workflowId) => {
     const history = JSON.parse(readFileSync(new URL(file, histories), 'utf8'));
     await Worker.runReplayHistory({ workflowBundle }, history, workflowId);

@@ -31,6 +31,7 @@ export async function completeFolder(store: ObjectStore, folder: string, manifes
           codeVersion: manifest.codeVersion,
           recipeHash: manifest.recipeHash,
           precision: manifest.precision,
+          resize: manifest.resize,
           data: { train: null, evaluation: null, fingerprint: dataFingerprint, licences: null },
         }),
     );

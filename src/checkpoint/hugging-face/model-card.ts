@@ -1,5 +1,6 @@
 import type { EvaluationReport } from '../../evaluate/report.ts';
 import type { ModelConfig } from '../../model/sizes.ts';
+import type { Resize } from '../../recipe/schema.ts';
 import type { FolderFile } from './config.ts';
 
 /** What the card can't know by itself. */
@@ -15,6 +16,8 @@ export interface ModelCardFacts {
   readonly recipeHash: string;
   /** What matrices were multiplied in, where that is known. */
   readonly precision?: 'f32' | 'bf16' | undefined;
+  /** How training resized; absent: as big_vision does. */
+  readonly resize?: Resize | undefined;
   readonly data: {
     /** Key prefixes of the shards, or null where only the fingerprint is known. */
     readonly train: string | null;
@@ -93,7 +96,7 @@ function notUsed({ members, skipped }: ModelCardFacts['data']): string {
   ].join('\n');
 }
 
-function notes({ vision, text }: ModelConfig): string[] {
+function notes({ vision, text }: ModelConfig, resize: Resize | undefined): string[] {
   const alpha = '`convert("RGB")` drops transparency; training laid transparent images on white';
   const pipeline =
     text.length === pipelineLength
@@ -109,9 +112,11 @@ function notes({ vision, text }: ModelConfig): string[] {
           `\`patch_size=${vision.patch}\` and \`max_num_patches\` are needed: the processor's own defaults take their place otherwise. Another number of patches makes images finer or coarser.`,
           `${alpha}.`,
         ]
-      : [
-          `${alpha}, and resized without antialiasing, while the processor here antialiases. For the figures below give it images that are ${vision.resolution} x ${vision.resolution} already.`,
-        ]),
+      : resize === 'antialias'
+        ? [`${alpha}. Both resize alike: bilinear, antialiased.`]
+        : [
+            `${alpha}, and resized without antialiasing, while the processor here antialiases. For the figures below give it images that are ${vision.resolution} x ${vision.resolution} already.`,
+          ]),
   ];
 }
 
@@ -161,7 +166,7 @@ inputs = processor(
 print(model(**inputs).logits_per_image.sigmoid())
 \`\`\`
 
-${notes(config)
+${notes(config, facts.resize)
   .map((note) => `- ${note}`)
   .join('\n')}
 

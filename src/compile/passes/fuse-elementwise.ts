@@ -1,13 +1,15 @@
 import { Graph } from '../graph.ts';
+import type { DeviceKind } from '../placement.ts';
 import { elementwiseParts, producersOf, readersOf } from './elementwise-parts.ts';
 import { callAttrs, outline } from './outline.ts';
+import { vectorLoops } from './vector-loops.ts';
 
 /**
  * Chains of elementwise ops become functions that XLA compiles into one loop each: an op by itself reads and writes
  * every element from memory, a chain does so once. Large matmuls stay outside, where oneDNN and cuBLAS are at home.
  */
 
-export function fuseElementwise(graph: Graph, fuseFrom: number): Graph {
+export function fuseElementwise(graph: Graph, fuseFrom: number, device: DeviceKind): Graph {
   const result = new Graph();
   const producers = producersOf(graph);
   const parts = elementwiseParts(graph, fuseFrom);
@@ -18,7 +20,8 @@ export function fuseElementwise(graph: Graph, fuseFrom: number): Graph {
   // Nodes may stand in any order in a GraphDef; calls come first, so that their names are known to all readers.
   const calls = parts.map((part) => {
     const isRead = (output: string) => readers.get(output)?.some((reader) => partOf.get(reader.name) !== part) ?? false;
-    const { body, inputs, outputs } = outline('fused', part, producers, isRead);
+    const loops = device === 'cpu' ? vectorLoops(part, producers) : part;
+    const { body, inputs, outputs } = outline('fused', loops, producers, isRead);
     result.functions.set(body.name, body);
     return { body, inputs, outputs };
   });

@@ -8,6 +8,7 @@ import { type Caption, chooseCaption } from '../example/captions.ts';
 import { CorruptExample } from '../example/corrupt-example.ts';
 import { decodeInTurn } from '../example/decode-in-turn.ts';
 import { checkSizes, readMeta } from '../example/example.ts';
+import { RegionReader } from '../example/region-reader.ts';
 import { loadTokenizer, type TextTokenizer, unknownId } from '../example/tokenizer.ts';
 import type { ScoreIndex } from '../index/score-index.ts';
 import type { ShardCache } from '../index/shard-cache.ts';
@@ -40,6 +41,7 @@ export class BatchMaker {
   readonly #shards: ShardCache;
   readonly #order: ExampleOrder;
   readonly #scores: ScoreReader | null;
+  readonly #regions: RegionReader | null;
   readonly #decoded: DecodedCache;
   readonly #corrupt = new Map<string, CorruptMember>();
   readonly #broken: BrokenShards;
@@ -67,6 +69,7 @@ export class BatchMaker {
     this.#broken = new BrokenShards(index, plan.data);
     this.#order = new ExampleOrder(index, plan.seed, plan.phase);
     this.#scores = scores && new ScoreReader(scores, index, shards);
+    this.#regions = index.regions ? new RegionReader(index, (file, range) => shards.read(file, range)) : null;
   }
 
   /** Loaded when it is first needed: that takes a second, and threads that make rows mostly do without. */
@@ -198,6 +201,8 @@ export class BatchMaker {
     const fetch = async (shard: number) => {
       await this.#shards.ensure(this.#index.shards[shard]!);
       await this.#scores?.ensure(shard);
+      const regions = this.#index.regions?.[shard];
+      if (regions) await this.#shards.ensure(regions);
     };
     await pMap(near, fetch, { concurrency: 2 });
   }
@@ -274,7 +279,8 @@ export class BatchMaker {
     const { read: mapping } = this.#index;
     checkSizes(entry, mapping);
     const read = async (from: 'read' | 'readRemote') => {
-      const meta = await readMeta(entry, mapping, (range) => this.#shards[from](shard, range));
+      const own = await readMeta(entry, mapping, (range) => this.#shards[from](shard, range));
+      const meta = this.#regions ? await this.#regions.join(shard.key, entry.name, own) : own;
       const pixels = await decodeInTurn(await this.#shards[from](shard, entry.image));
       return { meta, pixels, metaBytes: entry.meta.size };
     };

@@ -1,6 +1,6 @@
 import type { LocalViews, MaskedPatches } from '../../recipe/batch-plan.ts';
 import { permutation, randomStream } from '../../runtime/random.ts';
-import { resizeBilinear } from '../views/resize.ts';
+import { resizeOf, resizeSquare } from '../views/preprocess.ts';
 import { drawView, globalView, localView } from '../views/view.ts';
 import type { BatchPart } from './batch-part.ts';
 
@@ -15,8 +15,8 @@ export const globalViewPart: BatchPart<Record<never, never>> = {
 /** What a teacher of another resolution sees of the image that is trained on: (R, R, 3) uint8. */
 export const teacherViewPart: BatchPart<{ readonly resolution: number }> = {
   arrays: ({ resolution }) => ({ teacherView: { dtype: 'uint8', size: resolution ** 2 * 3 } }),
-  fill({ pixels, crop }, { resolution }, _, { teacherView }) {
-    resizeBilinear(pixels, resolution, teacherView as Uint8Array, 0, crop);
+  fill({ pixels, crop }, { resolution }, { data }, { teacherView }) {
+    resizeSquare(pixels, resolution, resizeOf(data), teacherView as Uint8Array, 0, crop);
   },
 };
 

@@ -27,109 +27,144 @@ const mostBytes = 4 * 1024 * 1024;
 /** Reasons may name what they are about; more kinds than this are one. */
 const mostReasons = 50;
 
-/** Looks at what the examples of an index say, not at their images: some requests and little memory, however large it is. */
+/** Shards of whose entries some are looked at: those of more are read of one shard in so many. */
+const mostShards = 1000;
+/** Shards that are looked into at once, and requests to each. */
+const atOnce = 4;
+
+/**
+ * Looks at what the examples of an index say, not at their images: some requests and little memory, however large it is.
+ * Of more than `most` examples it looks at some that are evenly spread, and of more than 1,000 shards into some of them.
+ */
 export async function countCaptions(store: ShardStore, index: DataIndex, most = mostLooked): Promise<Census> {
-  const every = Math.max(1, Math.ceil(index.examples / most));
+  const picked = pickedShards(index);
+  const total = picked.reduce((sum, { examples }) => sum + examples, 0);
+  const every = Math.max(1, Math.ceil(total / most));
   const languages = new Map<string, number>();
-  const unusable = new Map<string, { count: number; first: string }>();
+  const unusable = new Map<string, { count: number; first: string; at: number }>();
   /** Where something is wrong differs from one to the next: of each kind the first is told. */
   const kinds = new Map<string, string>();
   const broken = new Map<string, number>();
   let looked = 0;
-  const refuse = (reason: string, shard: string, name: string) => {
-    broken.set(shard, (broken.get(shard) ?? 0) + 1);
+  const refuse = (reason: string, { number, key }: PickedShard, name: string) => {
+    broken.set(key, (broken.get(key) ?? 0) + 1);
     const kind = kindOf(reason);
     if (!kinds.has(kind) && kinds.size < mostReasons) kinds.set(kind, reason);
     const told = kinds.get(kind) ?? 'other reasons';
     const known = unusable.get(told);
-    unusable.set(told, { count: (known?.count ?? 0) + 1, first: known?.first ?? `${shard}, ${name}` });
+    const first = known && known.at <= number ? known : { first: `${key}, ${name}`, at: number };
+    unusable.set(told, { ...first, count: (known?.count ?? 0) + 1 });
   };
   await pMap(
-    piecesOf(index, every),
-    async ({ shard, entries, offset, size }) => {
-      // Between texts and class of one example may lie a picture of any size: then each is asked for by itself.
-      const bytes = size > mostBytes ? null : await readRange(store, shard, offset, size);
-      const bytesOf = async (range: ByteRange) =>
-        bytes?.subarray(range.offset - offset, range.offset - offset + range.size) ??
-        readRange(store, shard, range.offset, range.size);
+    picked,
+    async (picked) => {
+      const { shard } = picked;
+      const entries = await chosen(index, picked, total, every);
+      const fit: ExampleEntry[] = [];
       for (const entry of entries) {
         looked++;
-        try {
-          const { captions } = await readMeta(entry, index.read, bytesOf);
-          for (const language of Object.keys(captions)) languages.set(language, (languages.get(language) ?? 0) + 1);
-        } catch (error) {
-          if (!(error instanceof CorruptExample)) throw error;
-          refuse(error.message, shard.key, entry.name);
-        }
+        const reason = sizeProblem(entry, index);
+        if (reason === null) fit.push(entry);
+        else refuse(reason, picked, entry.name);
       }
+      await pMap(
+        piecesOf(fit),
+        async ({ entries, offset, size }) => {
+          // Between texts and class of one example may lie a picture of any size: then each is asked for by itself.
+          const bytes = size > mostBytes ? null : await readRange(store, shard, offset, size);
+          const bytesOf = async (range: ByteRange) =>
+            bytes?.subarray(range.offset - offset, range.offset - offset + range.size) ??
+            readRange(store, shard, range.offset, range.size);
+          for (const entry of entries) {
+            try {
+              const { captions } = await readMeta(entry, index.read, bytesOf);
+              for (const language of Object.keys(captions)) languages.set(language, (languages.get(language) ?? 0) + 1);
+            } catch (error) {
+              if (!(error instanceof CorruptExample)) throw error;
+              refuse(error.message, picked, entry.name);
+            }
+          }
+        },
+        { concurrency: atOnce },
+      );
     },
-    { concurrency: 8 },
+    { concurrency: atOnce },
   );
-  for await (const { key, name, reason } of tooLarge(index, every)) {
-    looked++;
-    refuse(reason, key, name);
+  const whole = every === 1 && total === index.examples;
+  return { looked, whole, languages, unusable: inOrder(unusable), broken };
+}
+
+/** Reasons by where they were met first. */
+function inOrder(unusable: ReadonlyMap<string, { count: number; first: string; at: number }>): Census['unusable'] {
+  const sorted = [...unusable].sort(([, a], [, b]) => a.at - b.at);
+  return new Map(sorted.map(([reason, { count, first }]) => [reason, { count, first }]));
+}
+
+interface PickedShard {
+  readonly number: number;
+  readonly key: string;
+  readonly shard: ShardFacts;
+  readonly examples: number;
+  /** Examples of those that were picked before it. */
+  readonly before: number;
+}
+
+/** All shards; of more than `mostShards` one of each so many, drawn. */
+function pickedShards({ shards }: DataIndex): PickedShard[] {
+  const every = Math.ceil(shards.length / mostShards);
+  const picked: PickedShard[] = [];
+  let before = 0;
+  for (let group = 0; group * every < shards.length; group++) {
+    const drawn = group * every + (every === 1 ? 0 : randomStream(0, 'census/shards', group).below(every));
+    const number = Math.min(drawn, shards.length - 1);
+    const shard = shards[number]!;
+    picked.push({ number, key: shard.key, shard, examples: shard.examples, before });
+    before += shard.examples;
   }
-  return { looked, whole: every === 1, languages, unusable, broken };
+  return picked;
 }
 
 interface Piece {
-  readonly shard: ShardFacts;
   readonly entries: ExampleEntry[];
   readonly offset: number;
   size: number;
 }
 
-/** The bytes that are read: members that lie close together are one request. */
-async function* piecesOf(index: DataIndex, every: number): AsyncGenerator<Piece> {
-  for await (const { shard, entries } of chosen(index, every)) {
-    const sorted = entries
-      .filter((entry) => sizeProblem(entry, index) === null)
-      .map((entry) => ({ entry, ...spanOf([entry.meta, entry.class]) }))
-      .sort((a, b) => a.offset - b.offset);
-    let piece: Piece | null = null;
-    for (const { entry, offset, size } of sorted) {
-      const near = piece !== null && offset - (piece.offset + piece.size) <= nearBytes;
-      if (piece && near && offset + size - piece.offset <= mostBytes) {
-        piece.entries.push(entry);
-        piece.size = Math.max(piece.size, offset + size - piece.offset);
-        continue;
-      }
-      if (piece) yield piece;
-      piece = { shard, entries: [entry], offset, size };
+/** The bytes of a shard that are read: members that lie close together are one request. */
+function* piecesOf(entries: readonly ExampleEntry[]): Generator<Piece> {
+  const sorted = entries
+    .map((entry) => ({ entry, ...spanOf([entry.meta, entry.class]) }))
+    .sort((a, b) => a.offset - b.offset);
+  let piece: Piece | null = null;
+  for (const { entry, offset, size } of sorted) {
+    const near = piece !== null && offset - (piece.offset + piece.size) <= nearBytes;
+    if (piece && near && offset + size - piece.offset <= mostBytes) {
+      piece.entries.push(entry);
+      piece.size = Math.max(piece.size, offset + size - piece.offset);
+      continue;
     }
     if (piece) yield piece;
+    piece = { entries: [entry], offset, size };
   }
+  if (piece) yield piece;
 }
 
-async function* tooLarge(
+/** Of a shard's examples one of each so many, drawn: what alternates in the data is not met by one kind alone. */
+async function chosen(
   index: DataIndex,
+  { number, examples, before }: PickedShard,
+  total: number,
   every: number,
-): AsyncGenerator<{ key: string; name: string; reason: string }> {
-  for await (const { shard, entries } of chosen(index, every))
-    for (const entry of entries) {
-      const reason = sizeProblem(entry, index);
-      if (reason !== null) yield { key: shard.key, name: entry.name, reason };
-    }
-}
-
-/** One example of each so many, drawn: what alternates in the data is not met by one kind alone. */
-async function* chosen(
-  index: DataIndex,
-  every: number,
-): AsyncGenerator<{ shard: ShardFacts; entries: ExampleEntry[] }> {
-  let at = 0;
-  for (const [number, shard] of index.shards.entries()) {
-    const all = await index.entriesOf(number);
-    const { length } = all;
-    const entries: ExampleEntry[] = [];
-    for (let block = Math.floor(at / every); block * every < at + length; block++) {
-      const drawn = block * every + randomStream(0, 'census', block).below(every);
-      const own = Math.min(drawn, index.examples - 1) - at;
-      if (own >= 0 && own < length) entries.push(all.at(own));
-    }
-    at += length;
-    yield { shard, entries };
+): Promise<ExampleEntry[]> {
+  const entries: ExampleEntry[] = [];
+  if (examples === 0) return entries;
+  const all = await index.entriesOf(number);
+  for (let block = Math.floor(before / every); block * every < before + examples; block++) {
+    const drawn = block * every + randomStream(0, 'census', block).below(every);
+    const own = Math.min(drawn, total - 1) - before;
+    if (own >= 0 && own < examples) entries.push(all.at(own));
   }
+  return entries;
 }
 
 function sizeProblem(entry: ExampleEntry, { read }: DataIndex): string | null {

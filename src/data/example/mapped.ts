@@ -5,7 +5,7 @@ import { CorruptExample } from './corrupt-example.ts';
 import { textOf, textsOf } from './text-of.ts';
 import type { ExampleMeta } from './types.ts';
 
-type Captions = Readonly<Record<string, readonly string[]>>;
+type Texts = Pick<ExampleMeta, 'captions' | 'fields'>;
 
 /** Where texts are looked for in JSON when the recipe names no field: as img2dataset and others call it. */
 export const usualFields = ['caption', 'captions', 'text'] as const;
@@ -16,13 +16,13 @@ export const usualFields = ['caption', 'captions', 'text'] as const;
  */
 export function parseMapped(read: Mapping, name: string, meta: Buffer, of: Buffer | undefined): ExampleMeta {
   const found = read.class && classOf(read, of ?? meta);
-  const captions =
+  const said: Texts =
     read.captions === 'class'
-      ? { [read.language]: [found!.label] }
+      ? { captions: { [read.language]: [found!.label] } }
       : read.captions === 'json'
-        ? captionsInJson(read, meta)
-        : { [read.language]: linesOf(read, textIn('txt', meta)) };
-  return { key: name, captions, concept: found?.concept ?? name };
+        ? textsInJson(read, meta)
+        : { captions: { [read.language]: linesOf(read, textIn('txt', meta)) } };
+  return { key: name, ...said, concept: found?.concept ?? name };
 }
 
 /** What a text member says, without the blanks around it. */
@@ -47,28 +47,50 @@ export function captionField(value: Readonly<Record<string, unknown>>, field?: s
   return name === undefined ? undefined : [name, value[name]];
 }
 
-function captionsInJson({ field, language }: Mapping, bytes: Buffer): Captions {
+/** Texts of one field or of several, one field after another; empty ones are as if they were not there. */
+function textsInJson({ field, fields, language, languageField }: Mapping, bytes: Buffer): Texts {
   // img2dataset writes gaps of a table as NaN.
   const { value, problem } = readJsonText(bytes, { nan: true });
   if (problem !== undefined) throw new CorruptExample(problem.replace(/^it/, 'the JSON member'));
-  const found = isRecord(value) ? captionField(value, field) : undefined;
-  if (!found) {
-    const wanted = field === undefined ? usualFields.join(', ') : printable(field);
-    throw new CorruptExample(`the JSON member has no ${wanted}`);
+  const members = isRecord(value) ? value : {};
+  const found = (fields ?? [{ field }]).map(({ field }) => captionField(members, field));
+  if (found.every((one) => one === undefined)) {
+    const named = fields?.map(({ field }) => field) ?? (field === undefined ? usualFields : [field]);
+    throw new CorruptExample(`the JSON member has no ${named.map(printable).join(', ')}`);
   }
-  const [name, said] = found;
-  const at = printable(name);
-  const captions = isRecord(said)
-    ? Object.fromEntries(
-        Object.entries(said).flatMap(([own, texts]) => {
-          const kept = oneOrMore(texts, `${at}.${printable(own).slice(0, 20)}`);
-          return kept.length > 0 ? [[own, kept]] : [];
-        }),
-      )
-    : { [language]: oneOrMore(said, at) };
-  if (Object.values(captions).every((texts) => texts.length === 0))
-    throw new CorruptExample(`the JSON member has no text: ${at} is empty`);
-  return captions;
+  const captions = new Map<string, string[]>();
+  const numbers = new Map<string, number[]>();
+  const common = languageIn(members, languageField) ?? language;
+  for (const [number, one] of found.entries()) {
+    if (!one) continue;
+    const [name, said] = one;
+    const at = printable(name);
+    const byLanguage: [string, readonly string[]][] = isRecord(said)
+      ? Object.entries(said).map(([own, texts]) => [own, oneOrMore(texts, `${at}.${printable(own).slice(0, 20)}`)])
+      : [[fields?.[number]?.language ?? common, oneOrMore(said, at)]];
+    for (const [own, texts] of byLanguage) {
+      if (texts.length === 0) continue;
+      captions.set(own, [...(captions.get(own) ?? []), ...texts]);
+      numbers.set(own, [...(numbers.get(own) ?? []), ...texts.map(() => number)]);
+    }
+  }
+  if (captions.size === 0) {
+    const empty = found.flatMap((one) => (one ? printable(one[0]) : [])).join(', ');
+    throw new CorruptExample(`the JSON member has no text: ${empty} ${found.length > 1 ? 'are' : 'is'} empty`);
+  }
+  return { captions: Object.fromEntries(captions), ...(fields && { fields: Object.fromEntries(numbers) }) };
+}
+
+/** Tags of languages are short; what is longer is something else. */
+const longestLanguage = 35;
+
+/** The language that a field names, letter by letter; undefined where it names none. */
+function languageIn(members: Readonly<Record<string, unknown>>, field: string | undefined): string | undefined {
+  if (field === undefined || !Object.hasOwn(members, field)) return undefined;
+  const named = textOf(members[field], () => printable(field))?.trim();
+  if (named === undefined || named === '') return undefined;
+  if (named.length <= longestLanguage) return named;
+  throw new CorruptExample(`${printable(field)} names no language: ${printable(named).slice(0, 60)}`);
 }
 
 function oneOrMore(value: unknown, field: string): readonly string[] {

@@ -1,15 +1,19 @@
+import type { ReadSettings } from '../../recipe/reading.ts';
 import { turns } from '../../runtime/turns.ts';
+import { GapReader } from '../index/gap-reader.ts';
 import { spanOf } from '../index/members.ts';
 import { each } from '../index/open-index.ts';
-import { PartReader, partBytes, type ShardStore } from '../index/part-reader.ts';
+import { PartReader, partBytes, readRange, type ShardStore } from '../index/part-reader.ts';
 import type { ByteRange, CorruptMember, DataIndex, ExampleEntry } from '../index/types.ts';
 import { captionTaskWords } from './caption-texts.ts';
 import { CorruptExample } from './corrupt-example.ts';
 import { decodeImage } from './decode.ts';
 import { checkSizes, largestMeta, readMeta } from './example.ts';
 import type { Pixels } from './pixels.ts';
+import { RegionReader } from './region-reader.ts';
 import { eosId, padId, type TextTokenizer, unknownId } from './tokenizer.ts';
 import type { ExampleMeta } from './types.ts';
+import { wordingsOf } from './wordings.ts';
 
 export interface ReadExample {
   readonly image: Pixels;
@@ -63,14 +67,14 @@ const textsAtOnce = 10_000;
 /**
  * Sorted distinct token ids that texts about these examples can hold, in these languages (`other`: in any): the
  * rows of a compacted token table. Padding, end and unknown are always among them. `captioning`: and in the texts that
- * a decoder is to say.
+ * a decoder is to say. `read`: as the recipe has it, with the templates that texts are put into.
  */
 export async function collectTokenIds(
   store: ShardStore,
   index: DataIndex,
   tokenizer: TextTokenizer,
   languages: readonly string[],
-  { captioning = false }: { readonly captioning?: boolean } = {},
+  { captioning = false, read }: { readonly captioning?: boolean; readonly read?: ReadSettings | undefined } = {},
 ): Promise<number[]> {
   const any = languages.includes('other');
   const ids = new Set([padId, eosId, unknownId]);
@@ -82,22 +86,21 @@ export async function collectTokenIds(
     }
   };
   if (captioning) await add(captionTaskWords());
+  const { words, wordings } = wordingsOf({ read, captioning, single: index.read !== undefined });
+  await add(words);
+  const found = index.regions && captioning ? regionsOf(store, index) : null;
   for (const [number, shard] of index.shards.entries()) {
-    const reader = new PartReader(store, shard);
+    const reader = new GapReader(store, shard);
     const texts = new Set<string>();
     for (const entry of each(await index.entriesOf(number))) {
       if (Math.max(entry.meta.size, entry.class?.size ?? 0) > largestMeta) continue;
-      const { captions, regions = [] } = await metaUnlessCorrupt(reader, entry, index);
-      if (captioning) for (const { caption } of regions) texts.add(`: ${caption} :`);
-      for (const [language, [label, ...tags]] of Object.entries(captions)) {
+      const meta = await metaUnlessCorrupt(reader, entry, index, (meta) =>
+        found ? found.join(shard.key, entry.name, meta) : meta,
+      );
+      if (captioning) for (const { caption } of meta.regions ?? []) texts.add(`: ${caption} :`);
+      for (const [language, own] of Object.entries(meta.captions)) {
         if (!any && !languages.includes(language)) continue;
-        // Tags follow one another in any order: each comes after a comma, and ends the text or has one behind it.
-        if (label !== undefined) texts.add(label).add(`${label},`);
-        if (label !== undefined && captioning) texts.add(`Cap: ${label}`).add(`Cap: ${label},`);
-        for (const tag of tags) texts.add(`, ${tag}`).add(`, ${tag},`);
-        // Of shards of others each text may be drawn by itself.
-        if (index.read) for (const tag of tags) texts.add(tag);
-        if (index.read && captioning) for (const tag of tags) texts.add(`Cap: ${tag}`);
+        for (const text of wordings(own, meta.fields?.[language])) texts.add(text);
       }
       await turn();
       if (texts.size < textsAtOnce) continue;
@@ -110,15 +113,25 @@ export async function collectTokenIds(
 }
 
 async function metaUnlessCorrupt(
-  reader: PartReader,
+  reader: GapReader,
   entry: ExampleEntry,
   { read }: DataIndex,
-): Promise<Pick<ExampleMeta, 'captions' | 'regions'>> {
+  join: (meta: ExampleMeta) => ExampleMeta | Promise<ExampleMeta>,
+): Promise<Pick<ExampleMeta, 'captions' | 'fields' | 'regions'>> {
   try {
-    return await readMeta(entry, read, ({ offset, size }) => reader.read(offset, size));
+    return await join(await readMeta(entry, read, ({ offset, size }) => reader.read(offset, size)));
   } catch (error) {
     // Training skips it too, and reports it.
     if (error instanceof CorruptExample) return { captions: {} };
     throw error;
   }
+}
+
+/** Regions of a detector, each file of them read once as the shards are gone through. */
+function regionsOf(store: ShardStore, index: DataIndex): RegionReader {
+  let held: { readonly key: string; readonly bytes: Buffer } | undefined;
+  return new RegionReader(index, async (file, { offset, size }) => {
+    if (held?.key !== file.key) held = { key: file.key, bytes: await readRange(store, file, 0, file.bytes) };
+    return held.bytes.subarray(offset, offset + size);
+  });
 }

@@ -2,7 +2,7 @@ import { speaks } from '../../recipe/objectives.ts';
 import { placesOf } from '../../recipe/places.ts';
 import { type ForeignRead, foreign } from '../../recipe/reading.ts';
 import type { Phase, Recipe } from '../../recipe/schema.ts';
-import { type DataFacts, dataOf, modelOf } from '../../recipe/settings.ts';
+import { type DataFacts, dataOf, modelOf, regionsOf } from '../../recipe/settings.ts';
 import type { ObjectStore } from '../../storage/object-store.ts';
 import type { DataIndex } from '../index/types.ts';
 import { collectTokenIds } from './read-examples.ts';
@@ -24,7 +24,17 @@ export const trainOf = (recipe: Recipe, phase?: Phase) => phase?.data?.train ?? 
 export const readOf = (recipe: Recipe, phase?: Phase) => foreign(phase?.data?.read ?? recipe.data.read);
 
 const keyOf = (recipe: Recipe, phase?: Phase) =>
-  JSON.stringify([placesOf(trainOf(recipe, phase)), readOf(recipe, phase)]);
+  JSON.stringify([placesOf(trainOf(recipe, phase)), readOf(recipe, phase), regionsOf(recipe, phase)]);
+
+/** Every place that a recipe trains or evaluates on, and how it is read. */
+export function recipePlaces(recipe: Recipe): { train: Recipe['data']['train']; read: ForeignRead | undefined }[] {
+  const { evaluation, evaluationRead, read } = recipe.data;
+  const trained = [undefined, ...recipe.phases].map((phase) => {
+    return { train: trainOf(recipe, phase), read: readOf(recipe, phase) };
+  });
+  const evaluated = evaluation === undefined ? [] : [{ train: evaluation, read: foreign(evaluationRead ?? read) }];
+  return [...new Map([...trained, ...evaluated].map((place) => [JSON.stringify(place), place])).values()];
+}
 
 /**
  * Indexes every place that a recipe trains on, each once.
@@ -67,8 +77,15 @@ export async function recipeVocabulary(
   if (phases.length === 0) return null;
   const languages = new Set(phases.flatMap((phase) => dataOf(recipe, phase).captions.map(({ language }) => language)));
   const ids = new Set<number>();
-  for (const index of new Set(phases.map(data.of))) {
-    const own = await collectTokenIds(store, index, loadTokenizer(), [...languages], { captioning: speaks(recipe) });
+  const collected = new Set<string>();
+  const captioning = speaks(recipe);
+  for (const phase of phases) {
+    const { read } = dataOf(recipe, phase);
+    const index = data.of(phase);
+    const which = JSON.stringify([index.fingerprint, read]);
+    if (collected.has(which)) continue;
+    collected.add(which);
+    const own = await collectTokenIds(store, index, loadTokenizer(), [...languages], { captioning, read });
     for (const id of own) ids.add(id);
   }
   return [...ids].sort((a, b) => a - b);

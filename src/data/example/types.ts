@@ -4,6 +4,8 @@ import type { Region } from './regions.ts';
 export interface ExampleMeta {
   readonly key: string;
   readonly captions: Readonly<Record<string, readonly string[]>>;
+  /** Of each caption the number of its field in the mapping, where that names several. */
+  readonly fields?: Readonly<Record<string, readonly number[]>>;
   /** Class for zero-shot evaluation: examples of equal concept show the same thing. */
   readonly concept: string;
   /** Described parts of the image. */

@@ -3,18 +3,32 @@ import pMap from 'p-map';
 import { RunnerError } from '../../runtime/errors.ts';
 import type { ObjectInfo, ObjectStore } from '../../storage/object-store.ts';
 import { readClassnames } from './classnames.ts';
-import { joinMembers, KindsSeen, memberName, metaExtension } from './members.ts';
+import { findIndex, type IndexFacts, indexShard } from './index-shard.ts';
+import { KindsSeen, memberName, metaExtension } from './members.ts';
 import { openIndex } from './open-index.ts';
 import { printable } from './printable.ts';
-import { readShard } from './read-shard.ts';
-import type { DataIndex, Mapping, ShardIndex } from './types.ts';
+import { SkippedMembers } from './skipped-members.ts';
+import type { DataIndex, ListedShard, Mapping } from './types.ts';
 
 /** A mapping as a recipe has it: the names of classes lie in a file of the bucket. */
 export interface MappingSettings extends Pick<Mapping, 'captions' | 'language'> {
   readonly field?: string | undefined;
+  readonly fields?: readonly { readonly field: string; readonly language?: string | undefined }[] | undefined;
+  readonly languageField?: string | undefined;
   readonly class?: Mapping['class'] | undefined;
   /** Key of that file. */
   readonly classnames?: string | undefined;
+}
+
+/** Headers of indexes that are asked for at once, and shards that are read at once where there is none. */
+const askedAtOnce = 32;
+const madeAtOnce = 8;
+/** Shards whose lists of what can't be used are in memory at once. */
+const listsAtOnce = 256;
+
+export interface IndexOptions {
+  /** Told how many shards are indexed, of how many, whenever some had to be read for it. */
+  readonly onIndexed?: (shards: number, of: number) => void;
 }
 
 /**
@@ -27,18 +41,25 @@ export async function indexData(
   store: ObjectStore,
   place: string | readonly string[],
   mapping?: MappingSettings,
+  { onIndexed }: IndexOptions = {},
 ): Promise<DataIndex> {
-  const prefixes = typeof place === 'string' ? [place] : place;
-  const names = mapping?.classnames === undefined ? null : await readClassnames(store, mapping.classnames);
-  const read = mapping && mappingOf(mapping, names?.classnames);
-  const found = (await pMap(prefixes, (prefix) => shardsBelow(store, prefix), { concurrency: 4 })).flat();
-  found.sort((a, b) => (a.key < b.key ? -1 : 1));
+  const { prefixes, found, names, read } = await shardsOf(store, place, mapping);
   const prefix = prefixes.join(', ');
   const seen = new KindsSeen();
-  const indexed = await pMap(found, (info) => indexShard(store, info, read, seen), { concurrency: 4 });
-  const shards = indexed.map(({ shard }) => shard);
-  const corrupt = indexed.flatMap(({ corrupt }) => corrupt);
-  const examples = shards.reduce((sum, { examples }) => sum + examples.length, 0);
+  const listed = new SkippedMembers();
+  const shards: ListedShard[] = [];
+  for (let first = 0; first < found.length; first += listsAtOnce) {
+    const some = await factsOf(store, found.slice(first, first + listsAtOnce), read, (made) =>
+      onIndexed?.(first + made, found.length),
+    );
+    for (const { shard, kinds, corrupt } of some) {
+      shards.push(shard);
+      seen.merge(kinds);
+      listed.add(corrupt);
+    }
+  }
+  const corrupt = listed.list;
+  const examples = shards.reduce((sum, { examples }) => sum + examples, 0);
   if (examples === 0) {
     const first = corrupt[0];
     const named = `an example is an image and a ${memberName(metaExtension(read))} member of one name`;
@@ -50,7 +71,38 @@ export async function indexData(
     );
   }
   const fingerprint = fingerprintOf(names ? [...found, names.file] : found);
-  return openIndex({ prefix, fingerprint, examples, shards, corrupt, ...(read && { read }) }, store);
+  return openIndex({ version: 2, prefix, fingerprint, examples, shards, corrupt, ...(read && { read }) }, store);
+}
+
+/** The shards of several places in their order, and how they are read. */
+export async function shardsOf(store: ObjectStore, place: string | readonly string[], mapping?: MappingSettings) {
+  const prefixes = typeof place === 'string' ? [place] : place;
+  const names = mapping?.classnames === undefined ? null : await readClassnames(store, mapping.classnames);
+  const read = mapping && mappingOf(mapping, names?.classnames);
+  const found = (await pMap(prefixes, (prefix) => shardsBelow(store, prefix), { concurrency: 4 })).flat();
+  found.sort((a, b) => (a.key < b.key ? -1 : 1));
+  return { prefixes, found, names, read };
+}
+
+/** Of each shard what its index says, which is made where there is none. */
+async function factsOf(
+  store: ObjectStore,
+  shards: readonly ObjectInfo[],
+  read: Mapping | undefined,
+  onMade: (indexed: number) => void,
+): Promise<IndexFacts[]> {
+  const facts = await pMap(shards, (shard) => findIndex(store, shard, read), { concurrency: askedAtOnce });
+  let indexed = facts.filter((one) => one !== null).length;
+  return pMap(
+    facts,
+    async (one, i) => {
+      if (one) return one;
+      const made = await indexShard(store, shards[i]!, read);
+      onMade(++indexed);
+      return made;
+    },
+    { concurrency: madeAtOnce },
+  );
 }
 
 /** What a person does about data that are not read as they are. */
@@ -83,24 +135,19 @@ export function fingerprintOf(shards: readonly { key: string; bytes: number; eta
   return createHash('sha256').update(lines.join('\n')).digest('hex');
 }
 
-async function indexShard(store: ObjectStore, info: ObjectInfo, read: Mapping | undefined, seen: KindsSeen) {
-  const { key, bytes, etag } = info;
-  const { members, sha256 } = await readShard(store, { key, bytes, etag });
-  for (const member of members) if ('offset' in member) seen.add(member.name);
-  const { examples, corrupt } = await joinMembers(key, members, read);
-  const shard: ShardIndex = { key, bytes, etag, ...(sha256 !== undefined && { sha256 }), examples };
-  return { shard, corrupt };
-}
-
 /** What of the settings says how members are read: how texts are drawn is no part of an index. */
 export function mappingOf(
-  { captions, field, language, class: of }: MappingSettings,
+  { captions, field, fields, language, languageField, class: of }: MappingSettings,
   classnames?: readonly string[],
 ): Mapping {
   return {
     captions,
     language,
     ...(field !== undefined && { field }),
+    ...(fields && {
+      fields: fields.map(({ field, language }) => ({ field, ...(language !== undefined && { language }) })),
+    }),
+    ...(languageField !== undefined && { languageField }),
     ...(of && { class: of }),
     ...(classnames && { classnames }),
   };

@@ -1,7 +1,7 @@
 import { turns } from '../../runtime/turns.ts';
 import { printable, unprintable } from './printable.ts';
 import type { TarFault, TarMember } from './tar.ts';
-import type { ByteRange, CorruptMember, ExampleEntry, Mapping } from './types.ts';
+import type { ByteRange, CorruptMember, ExampleEntry, MemberMapping } from './types.ts';
 
 const imageExtensions: ReadonlySet<string> = new Set(['png', 'jpg', 'jpeg', 'webp', 'gif', 'avif', 'tif', 'tiff']);
 const longestName = 512;
@@ -11,13 +11,14 @@ export const isImage = (extension: string) => imageExtensions.has(extension);
 type Part = 'image' | 'meta' | 'class';
 
 /** Extension of the member that says what is to be seen. */
-export function metaExtension(read: Pick<Mapping, 'captions' | 'class'> | undefined): string {
+export function metaExtension(read: MemberMapping | undefined): string {
   if (read === undefined || read.captions === 'json') return 'json';
   return read.captions === 'class' ? read.class! : 'txt';
 }
 
 /** Of the member with the class, where that is another one. */
-const classExtension = (read: Mapping | undefined) => (read?.captions === 'class' ? undefined : read?.class);
+export const classExtension = (read: MemberMapping | undefined) =>
+  read?.captions === 'class' ? undefined : read?.class;
 
 /** As reasons call a member. */
 export const memberName = (extension: string) => (extension === 'json' ? 'JSON' : extension);
@@ -29,7 +30,7 @@ export const memberName = (extension: string) => (extension === 'json' ? 'JSON' 
 export async function joinMembers(
   shard: string,
   members: readonly (TarMember | TarFault)[],
-  read: Mapping | undefined,
+  read: MemberMapping | undefined,
 ): Promise<{ examples: ExampleEntry[]; corrupt: CorruptMember[] }> {
   const [metaKind, classKind] = [metaExtension(read), classExtension(read)];
   const partOf = (extension: string): Part | null => {
@@ -85,10 +86,18 @@ export class KindsSeen {
   readonly #counts = new Map<string, number>();
 
   add(path: string): void {
-    const kind = kindOfFile(path);
+    this.#count(kindOfFile(path), 1);
+  }
+
+  /** What another has seen. */
+  merge(counts: readonly (readonly [kind: string, files: number])[]): void {
+    for (const [kind, files] of counts) this.#count(kind, files);
+  }
+
+  #count(kind: string, files: number): void {
     const known = this.#counts.has(kind) || this.#counts.size < mostKinds;
     const counted = known ? kind : 'others';
-    this.#counts.set(counted, (this.#counts.get(counted) ?? 0) + 1);
+    this.#counts.set(counted, (this.#counts.get(counted) ?? 0) + files);
   }
 
   /** Most first. */

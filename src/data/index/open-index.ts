@@ -1,19 +1,69 @@
+import { indexKey, indexLost, memberKinds, readEntries } from './index-object.ts';
+import { isAbsent, makeIndex } from './index-shard.ts';
+import { LatestEntries } from './latest-entries.ts';
 import type { ShardStore } from './part-reader.ts';
-import type { DataIndex, ExampleEntry, ShardEntries, ShardFacts, ShardIndex, StoredIndex } from './types.ts';
+import type {
+  DataIndex,
+  ExampleEntry,
+  InlineIndex,
+  ListedIndex,
+  ShardEntries,
+  ShardFacts,
+  ShardIndex,
+  StoredIndex,
+} from './types.ts';
 
-/** An index to be worked with. `store`: where the entries of shards lie that are not in the document itself. */
-export function openIndex(document: StoredIndex, _store: ShardStore): DataIndex {
-  const { prefix, fingerprint, examples, corrupt, read } = document;
+/** An index to be worked with. `store`: where the entries lie that are not in the document itself. */
+export function openIndex(document: StoredIndex, store: ShardStore): DataIndex {
+  const { prefix, fingerprint, examples, corrupt, read, regions } = document;
+  const shared = {
+    prefix,
+    fingerprint,
+    examples,
+    corrupt,
+    ...(read && { read }),
+    ...(regions && { regions }),
+    document,
+  };
+  return { ...shared, ...('version' in document ? listed(document, store) : inline(document)) };
+}
+
+function inline({ corrupt, shards: all }: InlineIndex): Pick<DataIndex, 'shards' | 'entriesOf'> {
   const corruptIn = new Map<string, number>();
   for (const { shard } of corrupt) corruptIn.set(shard, (corruptIn.get(shard) ?? 0) + 1);
-  const shards = document.shards.map(({ examples: { length }, ...shard }): ShardFacts => {
+  const shards = all.map(({ examples: { length }, ...shard }): ShardFacts => {
     return { ...shard, examples: length, corrupt: corruptIn.get(shard.key) ?? 0 };
   });
   const entriesOf = async (shard: number) => {
-    const { examples: own } = document.shards[shard]!;
-    return { length: own.length, at: (i: number) => own[i]! };
+    const { examples } = all[shard]!;
+    return { length: examples.length, at: (i: number) => examples[i]! };
   };
-  return { prefix, fingerprint, examples, shards, corrupt, ...(read && { read }), document, entriesOf };
+  return { shards, entriesOf };
+}
+
+function listed({ shards, read }: ListedIndex, store: ShardStore): Pick<DataIndex, 'shards' | 'entriesOf'> {
+  const members = memberKinds(read);
+  const latest = new LatestEntries(async (number) => {
+    const { key, bytes, etag, index } = shards[number]!;
+    const shard = { key, bytes, etag };
+    const own = indexKey(shard, members);
+    const entries = (object: Buffer) => readEntries(object, shard, members, index.sha256);
+    const found = await stored(store, own, index.bytes);
+    // Anyone may have deleted it: it is made again of the same version of the shard, in memory.
+    const used = (found && entries(found)) ?? entries(await makeIndex(store, shard, read));
+    if (!used) throw indexLost(store.bucket, own, key);
+    return used;
+  });
+  return { shards, entriesOf: (shard) => latest.of(shard) };
+}
+
+async function stored(store: ShardStore, key: string, bytes: number): Promise<Buffer | null> {
+  try {
+    return await store.get(key, { offset: 0, size: bytes });
+  } catch (error) {
+    if (isAbsent(error)) return null;
+    throw error;
+  }
 }
 
 /** One entry after the other. */
@@ -23,8 +73,9 @@ export function* each(entries: ShardEntries): Generator<ExampleEntry> {
 
 /** A shard with all its entries beside it. */
 export async function inlineShard(index: DataIndex, shard: number): Promise<ShardIndex> {
-  const { corrupt: _, examples: __, ...of } = index.shards[shard]!;
-  return { ...of, examples: [...each(await index.entriesOf(shard))] };
+  const { key, bytes, etag, sha256 } = index.shards[shard]!;
+  const examples = [...each(await index.entriesOf(shard))];
+  return { key, bytes, etag, ...(sha256 !== undefined && { sha256 }), examples };
 }
 
 /** Members of all shards that can't be used. */

@@ -1,21 +1,22 @@
 import { foreignKind, kindBytes } from '../../runtime/file-kind.ts';
 import { turns } from '../../runtime/turns.ts';
-import { ForwardReader } from './forward-reader.ts';
+import { GapReader } from './gap-reader.ts';
 import type { RemoteShard, ShardStore } from './part-reader.ts';
 import { type TarFault, type TarMember, tarMembers } from './tar.ts';
 
 /** What lies in a shard, in the order of the tar. */
 export interface ShardMembers {
   readonly members: readonly (TarMember | TarFault)[];
-  /** Of all its bytes; absent where the file is no tar file. */
+  /** Of all its bytes, where all were read: absent where pictures were passed over, and where the file is no tar file. */
   readonly sha256?: string;
 }
 
-/** Reads a shard front to back once. Read errors are thrown; what is wrong with the tar file is among its members. */
+/** Reads the headers of a shard, front to back. Read errors are thrown; what is wrong with the tar file is among its members. */
 export async function readShard(store: ShardStore, shard: RemoteShard): Promise<ShardMembers> {
   const { bytes } = shard;
-  const reader = new ForwardReader(store, shard);
-  const start = await reader.read(0, Math.min(bytes, kindBytes));
+  const reader = new GapReader(store, shard);
+  // Held beyond the next read.
+  const start = Buffer.from(await reader.read(0, Math.min(bytes, kindBytes)));
   const members: (TarMember | TarFault)[] = [];
   const turn = turns();
   for await (const member of tarMembers((offset, size) => reader.read(offset, size), bytes)) {
@@ -24,5 +25,6 @@ export async function readShard(store: ShardStore, shard: RemoteShard): Promise<
     if (kind !== null) return { members: [{ name: 'byte 0', fault: `the shard is no tar file: ${kind}` }] };
     members.push(member);
   }
-  return { members, sha256: await reader.sha256() };
+  const sha256 = await reader.sha256();
+  return { members, ...(sha256 !== undefined && { sha256 }) };
 }

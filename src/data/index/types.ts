@@ -20,13 +20,20 @@ export interface Mapping {
   readonly captions: 'txt' | 'lines' | 'json' | 'class';
   /** Of json; absent: the first that is there of caption, captions and text. */
   readonly field?: string;
+  /** Of json, in the place of `field`: several, in the order in which their texts are told. */
+  readonly fields?: readonly { readonly field: string; readonly language?: string }[];
   /** Of texts that are not told by language. */
   readonly language: string;
+  /** Of json: the field that names the language, where it is not told otherwise. */
+  readonly languageField?: string;
   /** The member with the class. */
   readonly class?: 'cls' | 'txt';
   /** Names of the classes from 0 on. They grow with the classes, not with the examples. */
   readonly classnames?: readonly string[];
 }
+
+/** All of a mapping that says which members an example is made of. */
+export type MemberMapping = Pick<Mapping, 'captions' | 'class'>;
 
 /** A shard as it was indexed. */
 export interface IndexedShard {
@@ -73,6 +80,13 @@ export interface SkippedSummary {
   readonly reasons: readonly { readonly reason: string; readonly members: number; readonly example: string }[];
 }
 
+/** The regions of a data shard, in a file of their own (region-file.ts). */
+export interface RegionShard extends IndexedShard {
+  /** Byte of the first line of an example; `sha256` is that of what comes from there on. */
+  readonly offset: number;
+  readonly sha256: string;
+}
+
 /** What lies under a prefix, however many examples that are. */
 export interface DataIndex {
   readonly prefix: string;
@@ -84,6 +98,8 @@ export interface DataIndex {
   readonly corrupt: readonly CorruptMember[];
   /** Absent: the JSON of this project. */
   readonly read?: Mapping;
+  /** Of the shards, in their order, what a detector found in their pictures; null or absent: nothing is joined. */
+  readonly regions?: readonly (RegionShard | null)[];
   /** What this was opened from, as JSON: `openIndex` makes the same of it in any thread or process. */
   readonly document: StoredIndex;
   /**
@@ -94,9 +110,23 @@ export interface DataIndex {
 }
 
 /** An index that has all entries in it, as runs of earlier versions keep it. */
-export interface InlineIndex extends Pick<DataIndex, 'prefix' | 'fingerprint' | 'examples' | 'corrupt' | 'read'> {
+export interface InlineIndex
+  extends Pick<DataIndex, 'prefix' | 'fingerprint' | 'examples' | 'corrupt' | 'read' | 'regions'> {
   readonly shards: readonly ShardIndex[];
 }
 
+/** A shard whose entries lie in an object of their own, which its key, bytes and ETag name (index-object.ts). */
+export interface ListedShard extends ShardFacts {
+  /** Of that object; `sha256` of its header, which has that of the rest. */
+  readonly index: { readonly bytes: number; readonly sha256: string };
+}
+
+/** An index that names shards, counts and hashes: a few hundred bytes a shard, however many examples it has. */
+export interface ListedIndex
+  extends Pick<DataIndex, 'prefix' | 'fingerprint' | 'examples' | 'corrupt' | 'read' | 'regions'> {
+  readonly version: 2;
+  readonly shards: readonly ListedShard[];
+}
+
 /** An index as it lies in a bucket or in a file. */
-export type StoredIndex = InlineIndex;
+export type StoredIndex = InlineIndex | ListedIndex;

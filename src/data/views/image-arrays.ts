@@ -1,8 +1,8 @@
 import type { BatchPlan } from '../../recipe/batch-plan.ts';
 import type { Box, Pixels } from '../example/pixels.ts';
 import { naflexPatches } from './naflex-resize.ts';
+import { resizeOf, resizeSquare } from './preprocess.ts';
 import type { PixelBox } from './random-crop.ts';
-import { resizeBilinear } from './resize.ts';
 
 /** The images of a batch, as squares or as patches, filled one by one. */
 export interface ImageArrays {
@@ -13,11 +13,16 @@ export interface ImageArrays {
   fill(i: number, image: Pixels, crop: Box): void;
 }
 
-/** Squares, resized as big_vision does. */
-export function squareArrays({ resolution }: BatchPlan, count: number): ImageArrays {
+/** Squares, resized as the recipe says. */
+export function squareArrays({ resolution, data }: BatchPlan, count: number): ImageArrays {
   const size = resolution * resolution * 3;
   const images = new Uint8Array(count * size);
-  return { images, parts: {}, fill: (i, image, crop) => resizeBilinear(image, resolution, images, i * size, crop) };
+  const resize = resizeOf(data);
+  return {
+    images,
+    parts: {},
+    fill: (i, image, crop) => resizeSquare(image, resolution, resize, images, i * size, crop),
+  };
 }
 
 /** Images of any shape, resized and cut into patches as transformers does, padded to `length`. */

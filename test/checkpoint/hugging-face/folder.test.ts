@@ -167,6 +167,16 @@ describe('the model card', () => {
     expect(naflex).toContain('pipelines pad texts to 64 tokens');
   });
 
+  it('says how far the processor is from training, which an antialiased one is not', () => {
+    const [sparse, alike] = [facts, { ...facts, resize: 'antialias' as const }].map(
+      (of) => modelCard(giant, of).content,
+    );
+    expect(sparse).toContain('and resized without antialiasing, while the processor here antialiases');
+    expect(modelCard(giant, { ...facts, resize: 'big_vision' }).content).toBe(sparse);
+    expect(alike).toContain('training laid transparent images on white. Both resize alike: bilinear, antialiased.');
+    expect(alike).not.toContain('without antialiasing');
+  });
+
   it('says so when there were no figures and no notices', () => {
     const { content } = modelCard(giant, { ...facts, data: { ...facts.data, licences: null } });
     expect(content).toContain('This model was not evaluated.');

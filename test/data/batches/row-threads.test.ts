@@ -43,8 +43,9 @@ beforeAll(async () => {
   await makeEmojiDataset(store, { concepts: 40 });
   const { key } = (await indexData(store, plan.data.train as string)).shards[0]!;
   const body = await store.get(key);
-  const { document } = await indexData(store, plan.data.train as string);
-  for (const [i, { image, meta }] of document.shards[0]!.examples.slice(0, 8).entries()) {
+  const entries = await (await indexData(store, plan.data.train as string)).entriesOf(0);
+  for (let i = 0; i < 8; i++) {
+    const { image, meta } = entries.at(i);
     const { offset, size } = i < 5 ? { offset: image.offset + 60, size: image.size - 90 } : meta;
     body.fill(0x55, offset, offset + size);
   }

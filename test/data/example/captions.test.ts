@@ -1,6 +1,7 @@
 import { expect, test } from 'vitest';
 import { chooseCaption } from '../../../src/data/example/captions.ts';
 import { CorruptExample } from '../../../src/data/example/corrupt-example.ts';
+import { type ReadSettings, readSchema } from '../../../src/recipe/reading.ts';
 import { randomStream } from '../../../src/runtime/random.ts';
 
 const meta = {
@@ -53,4 +54,73 @@ test('an example without a caption in these languages is corrupt, with the langu
   const choose = () => chooseCaption(meta, { captions, labelShare: 1 }, randomStream(0, 'x'));
   expect(choose).toThrow(CorruptExample);
   expect(choose).toThrow('no caption in sw');
+});
+
+/** Two alt texts, a recaption, and a title in another language. */
+const fromFields = {
+  ...meta,
+  captions: { en: ['alt 1', 'alt 2', 'long'], de: ['Titel'] },
+  fields: { en: [0, 0, 1], de: [2] },
+};
+const en = [{ language: 'en', weight: 1 }];
+const drawnFrom = (of: typeof fromFields, read: ReadSettings, captions = en, draws = 8000) => {
+  const found: Record<string, number> = {};
+  for (let k = 0; k < draws; k++) {
+    const drawn = () => chooseCaption(of, { captions, labelShare: 0.5, read }, randomStream(0, 'caption/pretrain', k));
+    const { text } = drawn();
+    expect(drawn().text).toBe(text);
+    found[text] = (found[text] ?? 0) + 1;
+  }
+  return found;
+};
+const fields = [{ field: 'alt' }, { field: 'recaption', weight: 3 }, { field: 'title', weight: 100 }];
+
+test('of several fields one is drawn by weight among those that the example has, then one of its texts', () => {
+  const read = (more: object = {}) => readSchema.parse({ captions: 'json', fields, ...more });
+  // The title is in another language: its weight counts for nothing here.
+  expect(drawnFrom(fromFields, read())).toEqual({ 'alt 1': about(1000), 'alt 2': about(1000), long: about(6000) });
+  expect(drawnFrom(fromFields, read({ draw: 'first' }))).toEqual({ 'alt 1': about(2000), long: about(6000) });
+  expect(drawnFrom(fromFields, read({ draw: 'joined' }))).toEqual({
+    'alt 1': about(1000),
+    'alt 1, alt 2': about(1000),
+    long: about(6000),
+  });
+  const without = { ...fromFields, captions: { en: ['alt 1'], de: [] }, fields: { en: [0], de: [] } };
+  expect(drawnFrom(without, read(), en, 50)).toEqual({ 'alt 1': 50 });
+});
+
+test('a text is put into one of the templates, drawn evenly, those of its field before those of all', () => {
+  const templates = ['a photo of {}', 'the {}.'];
+  const [alt, recaption] = [fields[0], { ...fields[1], templates: ['{}'] }];
+  const read = readSchema.parse({ captions: 'json', draw: 'first', fields: [alt, recaption], templates });
+  expect(drawnFrom(fromFields, read)).toEqual({
+    'a photo of alt 1': about(1000),
+    'the alt 1.': about(1000),
+    long: about(6000),
+  });
+  // What a text says is no pattern, and label and tags are one text.
+  const odd = { ...meta, captions: { en: ["$& {} $'", 'b'] } };
+  const own = readSchema.parse({ captions: 'own', templates: ['<{}>'] });
+  const drawn = (k: number) =>
+    chooseCaption(odd, { captions: en, labelShare: 0.5, read: own }, randomStream(3, 'x', k));
+  const texts = new Set(Array.from({ length: 40 }, (_, k) => drawn(k).text));
+  expect([...texts].sort()).toEqual(["<$& {} $', b>", "<$& {} $'>"]);
+  expect(drawn(0).plain).toBe(false);
+});
+
+// As the code of before fields and templates drew them.
+test('what no field and no template changes is drawn as before they were there', () => {
+  const read = readSchema.parse({ captions: 'json' });
+  const one = readSchema.parse({ captions: 'json', fields: [{ field: 'caption' }] });
+  const several = { ...meta, captions: { en: ['a', 'b', 'c'] } };
+  const drawn = (own: ReadSettings, of: Parameters<typeof chooseCaption>[0]) =>
+    Array.from({ length: 30 }, (_, k) =>
+      chooseCaption(of, { captions: en, labelShare: 1, read: own }, randomStream(9, 'x', k)),
+    );
+  expect(drawn(one, several)).toEqual(drawn(read, several));
+  expect(
+    drawn(read, several)
+      .map(({ text }) => text)
+      .join(''),
+  ).toBe('aabcbcaacbbcbccabbcaccbcaccacc');
 });

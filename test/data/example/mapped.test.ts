@@ -83,6 +83,62 @@ describe('a member of strangers', () => {
     ['a list', { ...json, field: 'alt' }, '{"alt": ["a", " ", null, 7]}', { en: ['a', '7'] }],
     ['texts by language', json, '{"captions": {"en": "a", "de": ["b", "c"], "fr": []}}', { en: ['a'], de: ['b', 'c'] }],
     ['the first of the usual fields', json, '{"text": "c", "captions": null, "caption": ["a"]}', { en: ['a'] }],
+    [
+      'several fields, one after the other',
+      { ...json, fields: [{ field: 'alt' }, { field: 'recaption' }] },
+      '{"recaption": ["b", " "], "alt": "a", "caption": "c"}',
+      { en: ['a', 'b'] },
+    ],
+    [
+      'one of several fields alone',
+      { ...json, fields: [{ field: 'alt' }, { field: 'recaption' }] },
+      '{"alt": null, "recaption": "b"}',
+      { en: ['b'] },
+    ],
+    [
+      'none of several fields',
+      { ...json, fields: [{ field: 'alt' }, { field: 're\u001bcaption' }] },
+      '{"caption": "c"}',
+      'the JSON member has no alt, re?caption',
+    ],
+    [
+      'several fields that say nothing',
+      { ...json, fields: [{ field: 'alt' }, { field: 'recaption' }] },
+      '{"alt": "", "recaption": []}',
+      'the JSON member has no text: alt, recaption are empty',
+    ],
+    [
+      'a language in a field, and a field of another',
+      { ...json, fields: [{ field: 'TEXT' }, { field: 're', language: 'en' }], languageField: 'LANGUAGE' },
+      '{"TEXT": "ein Hund", "re": "a dog", "LANGUAGE": " de "}',
+      { de: ['ein Hund'], en: ['a dog'] },
+    ],
+    ['a language that is not known', { ...json, languageField: 'lang' }, '{"text": "a", "lang": null}', { en: ['a'] }],
+    ['no field with a language', { ...json, languageField: 'toString' }, '{"text": "a"}', { en: ['a'] }],
+    [
+      'a language of every object',
+      { ...json, languageField: 'lang' },
+      '{"text": "a", "lang": "__proto__"}',
+      Object.fromEntries([['__proto__', ['a']]]),
+    ],
+    [
+      'texts by language beside one',
+      { ...json, languageField: 'lang' },
+      '{"text": {"fr": "un chien"}, "lang": "de"}',
+      { fr: ['un chien'] },
+    ],
+    [
+      'a list of languages',
+      { ...json, languageField: 'lang' },
+      '{"text": "a", "lang": ["de"]}',
+      'lang is not a text: a list',
+    ],
+    [
+      'a language that is a sentence',
+      { ...json, languageField: 'lang' },
+      `{"text": "a", "lang": "${'it is German, or so it seems '.repeat(3)}"}`,
+      'lang names no language: it is German, or so it seems it is German, or so it seems it',
+    ],
     ['a key twice, of which JSON takes the last', json, '{"caption": "a", "caption": "b"}', { en: ['b'] }],
     ['an object in a list', json, '{"caption": [{"raw": "a"}]}', 'caption.0 is not a text: an object'],
     ['true', json, '{"caption": true}', 'caption is not a text: true'],
@@ -251,7 +307,8 @@ describe('a shard of strangers', () => {
     const read: unknown[] = [];
     for await (const { meta, image } of readExamples(store, index)) read.push([meta.captions.en![0], image.width]);
     expect(read).toEqual(captions.map((text) => [text, 24]));
-    expect(store.gets).toBe(1);
+    // The index, and the shard.
+    expect(store.gets).toBe(2);
   });
 
   it('has every token of texts that are drawn one by one, and no comma is needed for them', async () => {

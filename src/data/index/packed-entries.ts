@@ -1,0 +1,89 @@
+import type { ByteRange, ExampleEntry, ShardEntries } from './types.ts';
+
+/**
+ * Entries of a shard in arrays, little-endian as every machine of ours is, n to each:
+ *
+ *     float64 offsets of images, of meta members, of class members where there are any
+ *     uint32 sizes of the same
+ *     uint32 ends of the names among the bytes of all names
+ *     names, UTF-8
+ *
+ * 28 bytes an example and its name; 40 with a class.
+ */
+const bytesOfRange = 12;
+
+/** A member larger than this is refused for its size wherever it is read, far below it: that it is larger is enough. */
+const largestSize = 0xffff_ffff;
+
+type Part = 'image' | 'meta' | 'class';
+const partsOf = (withClass: boolean): readonly Part[] => (withClass ? ['image', 'meta', 'class'] : ['image', 'meta']);
+
+export function packedBytes(examples: number, names: number, withClass: boolean): number {
+  return examples * (partsOf(withClass).length * bytesOfRange + 4) + names;
+}
+
+/** `names`: how many bytes those have. */
+export function packEntries(
+  entries: readonly ExampleEntry[],
+  withClass: boolean,
+): { readonly bytes: Buffer; readonly names: number } {
+  const parts = partsOf(withClass);
+  const names = Buffer.from(entries.map(({ name }) => name).join(''));
+  const bytes = Buffer.alloc(packedBytes(entries.length, names.length, withClass));
+  let at = 0;
+  for (const part of parts)
+    for (const entry of entries) {
+      bytes.writeDoubleLE(entry[part]!.offset, at);
+      at += 8;
+    }
+  for (const part of parts)
+    for (const entry of entries) {
+      bytes.writeUInt32LE(Math.min(entry[part]!.size, largestSize), at);
+      at += 4;
+    }
+  let end = 0;
+  for (const { name } of entries) {
+    end += Buffer.byteLength(name);
+    bytes.writeUInt32LE(end, at);
+    at += 4;
+  }
+  names.copy(bytes, at);
+  return { bytes, names: names.length };
+}
+
+export class PackedEntries implements ShardEntries {
+  readonly length: number;
+  readonly #packed: DataView;
+  readonly #names: Buffer;
+  readonly #parts: number;
+
+  /** `packed`: as `packEntries` made it; it is kept as it is. */
+  constructor(packed: Buffer, length: number, withClass: boolean) {
+    this.length = length;
+    this.#parts = partsOf(withClass).length;
+    this.#packed = new DataView(packed.buffer, packed.byteOffset, packed.length);
+    this.#names = packed.subarray(length * (this.#parts * bytesOfRange + 4));
+  }
+
+  /** That this holds. */
+  get bytes(): number {
+    return this.#packed.byteLength;
+  }
+
+  at(i: number): ExampleEntry {
+    if (!(i >= 0 && i < this.length)) throw new RangeError(`there is no entry ${i} of ${this.length}`);
+    const ends = this.length * this.#parts * bytesOfRange;
+    const start = i === 0 ? 0 : this.#packed.getUint32(ends + 4 * (i - 1), true);
+    const name = this.#names.toString('utf8', start, this.#packed.getUint32(ends + 4 * i, true));
+    const entry = { name, image: this.#range(0, i), meta: this.#range(1, i) };
+    return this.#parts === 3 ? { ...entry, class: this.#range(2, i) } : entry;
+  }
+
+  #range(part: number, i: number): ByteRange {
+    const { length } = this;
+    return {
+      offset: this.#packed.getFloat64(8 * (part * length + i), true),
+      size: this.#packed.getUint32(8 * this.#parts * length + 4 * (part * length + i), true),
+    };
+  }
+}

@@ -1,0 +1,32 @@
+import { patched, proxyActivities } from '@temporalio/workflow';
+import type { Activities, FindShardsInput } from '../activities/types.ts';
+import { indexingsAtOnce, indexingsOfOneHistory, lightOptions } from './policies.ts';
+
+const { findShards, indexShards } = proxyActivities<Activities>(lightOptions);
+
+/**
+ * Before something is planned the shards that have no index get one, by as many workers as there are; planning reads the
+ * indexes alone. `onDone` is told how many of the shards are done. Few are left to planning itself.
+ */
+export async function indexed(
+  input: FindShardsInput,
+  onDone: (shards: number, of: number) => void = () => {},
+): Promise<void> {
+  // Runs of before this was written have their shards read by planning.
+  if (!patched('indexed-shards')) return;
+  const { document, shards } = await findShards(input);
+  if (!document) return;
+  const chunk = Math.ceil(shards / indexingsOfOneHistory);
+  let next = 0;
+  let done = 0;
+  async function lane(): Promise<void> {
+    while (next < shards) {
+      const from = next;
+      next = Math.min(shards, from + chunk);
+      await indexShards({ document: document!, from, to: next });
+      done += next - from;
+      onDone(done, shards);
+    }
+  }
+  await Promise.all(Array.from({ length: Math.min(indexingsAtOnce, Math.ceil(shards / chunk)) }, lane));
+}
