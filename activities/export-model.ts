@@ -8,7 +8,7 @@ import type { CheckpointRef, StateFile } from '../src/checkpoint/types.ts';
 import { SkippedMembers } from '../src/data/index/skipped-members.ts';
 import type { EvaluationReport } from '../src/evaluate/report.ts';
 import type { PhaseSettings } from '../src/recipe/phase-settings.ts';
-import { placesOf } from '../src/recipe/places.ts';
+import { trainingPlaces } from '../src/recipe/sources.ts';
 import { isRunnerError, RunnerError } from '../src/runtime/errors.ts';
 import type { ObjectStore } from '../src/storage/object-store.ts';
 import type { Attempt, Dependencies } from './dependencies.ts';
@@ -26,8 +26,9 @@ export async function exportModel(deps: Dependencies, input: ExportInput, attemp
   try {
     const documents = join(scratch, 'documents');
     const settings = await readDocumentAs<PhaseSettings>(store, plan.settings, documents);
-    const { train, evaluation: evaluated = null } = settings.batches.data;
-    const places = placesOf(train);
+    const { data } = settings.batches;
+    const { evaluation: evaluated = null } = data;
+    const places = [...new Set(trainingPlaces(data))];
     const { manifest } = await readManifest(store, checkpoint);
     const model = manifest.state.find(({ path }) => path === modelFile);
     if (!model) throw checkpointDamaged(checkpoint, manifest.prefix + modelFile, 'is not in its manifest');

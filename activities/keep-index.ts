@@ -18,7 +18,8 @@ export async function keepIndex(
   { scored }: { readonly scored: boolean },
 ): Promise<IndexDocument> {
   const document = await keepDocument(store, run, 'train-index', index.document);
-  const identity = scored ? await identityOf(index) : null;
+  // Versions of before had no mixtures.
+  const identity = scored && !index.sources ? await identityOf(index) : null;
   return { ...document, ...(identity !== null && { identity }) };
 }
 

@@ -38,6 +38,10 @@ export async function replan(
     const { shardSteps, checkpointEvery, precision, xla, accumulate, remat, batch, data, ...others } = overrides;
     const { read, maxBroken, teacherTemperature, centerMomentum, minInformation, ...rates } = others;
     const before = await readDocumentAs<PhaseSettings>(store, plan.settings, join(scratch, 'documents'));
+    if (before.batches.data.mixture && (data ?? read) !== undefined)
+      throw refused(
+        `phase ${plan.phase} trains on a mixture, whose sources can't be changed; start another phase from its last checkpoint`,
+      );
     const index = (data ?? read) === undefined ? null : await otherData(store, plan, before, overrides);
     const spanned = batch === undefined ? null : spannedAnew(input, before, batch);
     const { xla: xlaBefore, precision: precisionBefore, ...kept } = before;

@@ -12,12 +12,13 @@ export async function toldBy(
   { store, log }: Dependencies,
   { run, phase, members }: PhasePlan,
   checkpoint: CheckpointRef,
-): Promise<Pick<ShardResult, 'skipped' | 'precision' | 'xla'>> {
+): Promise<Pick<ShardResult, 'skipped' | 'filtered' | 'precision' | 'xla'>> {
   try {
-    const { skipped, precision, xla } = (await readManifest(store, checkpoint)).manifest;
+    const { skipped, filtered, precision, xla } = (await readManifest(store, checkpoint)).manifest;
     const summary = new SkippedMembers(skipped).summary();
     return {
       ...(summary && { skipped: { ...summary, ...(members !== undefined && { of: members }) } }),
+      ...(filtered && { filtered }),
       ...(precision && { precision, xla }),
     };
   } catch (error) {

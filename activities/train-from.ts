@@ -65,6 +65,7 @@ export async function trainFrom(
   // What a phase skips is its own; its parent's manifest names what the parent skipped.
   const known = new SkippedMembers(state && start?.phase === input.plan.phase ? state.manifest.skipped : []);
   const skipped = known.list;
+  const filtered = state && start?.phase === input.plan.phase ? state.manifest.filtered : undefined;
   let diverged = false;
   const tellSkipped = skippedLog(deps.log, { run: input.plan.run, phase: input.plan.phase });
   const series = new MetricSeries();
@@ -112,6 +113,7 @@ export async function trainFrom(
       ...settled,
       ...data,
       skipped,
+      ...(filtered !== undefined && { filtered }),
       ...(threads && { threads }),
       from,
       begins: plan.begins ?? plan.from,
@@ -239,7 +241,7 @@ async function ensureState(
 
 async function commitSnapshot(
   { deps, input, attempt, newest, cpu }: Shard,
-  { step, examples, state, metrics, folder, skipped }: Snapshot,
+  { step, examples, state, metrics, folder, skipped, filtered }: Snapshot,
   settings: PhaseSettings,
 ): Promise<Commit> {
   const { run, phase, recipeHash, dataFingerprint } = input.plan;
@@ -253,6 +255,7 @@ async function commitSnapshot(
       parent: newest && toRef(newest),
       codeVersion: deps.codeVersion,
       skipped,
+      ...(filtered !== undefined && { filtered }),
       ...(cpu && { cpu: { threads: cpu.threads, kind: cpu.kind } }),
       ...computedWith(settings),
       ...(resize && { resize }),

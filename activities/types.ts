@@ -161,6 +161,8 @@ export interface ShardResult {
   readonly deviceMs?: number;
   /** Members of its data that the phase has not used; absent where there are none. */
   readonly skipped?: SkippedOf;
+  /** How often it has passed over an example without a text in a language that it draws; absent where it has not. */
+  readonly filtered?: number;
   /** What a person should know of the machine that trained it, in a sentence. */
   readonly remark?: string;
   /** What its steps were computed with, as it was said or measured; absent in results of older versions. */

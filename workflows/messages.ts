@@ -87,6 +87,8 @@ export interface Status {
   readonly curation: { readonly chosen: number; readonly rejected: number } | null;
   /** Members of the data that were not used, by reason; absent in answers of older versions. */
   readonly skipped?: SkippedOf | null;
+  /** Draws of examples that were passed over, since they have no text in a language that is drawn; absent: none. */
+  readonly filtered?: number;
   /** What matrices are multiplied in, and whether XLA compiles steps, as it was said or measured; null before a commit. */
   readonly precision?: 'f32' | 'bf16' | null;
   readonly xla?: 'off' | 'on' | null;
@@ -151,6 +153,7 @@ export function statusOf(
     doing: report?.doing ?? null,
     curation: curationOf(last?.metrics.objectives ?? {}),
     skipped: last?.skipped ?? null,
+    ...(last?.filtered && { filtered: last.filtered }),
     precision: last?.precision ?? null,
     xla: last?.xla ?? null,
   };

@@ -188,7 +188,7 @@ export async function siglip2Recipe(...given: [unknown?, RunCarried?]): Promise<
 
   /** What a phase has become: figures, and a folder that `transformers` loads. */
   async function takeStock({ evaluation }: RunPlan, phase: PhasePlan, last: ShardResult): Promise<PhaseResult> {
-    const { checkpoint, metrics, skipped } = last;
+    const { checkpoint, metrics, skipped, filtered } = last;
     become('evaluating', phase.phase);
     const evaluated = evaluation && (await evaluate({ plan: phase, evaluation, checkpoint }));
     become('exporting', phase.phase);
@@ -199,6 +199,7 @@ export async function siglip2Recipe(...given: [unknown?, RunCarried?]): Promise<
       checkpoint: { ...checkpoint, uri },
       metrics,
       ...(skipped && { skipped }),
+      ...(filtered && { filtered }),
       evaluation: evaluated,
       export: exported,
     };

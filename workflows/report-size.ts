@@ -25,13 +25,22 @@ export function brief({ last, failure, doing, notes = [], ...report }: PhaseRepo
   };
 }
 
-function briefResult({ checkpoint, metrics, committed, attempt, skipped, precision, xla }: ShardResult): ShardResult {
+function briefResult({
+  checkpoint,
+  metrics,
+  committed,
+  attempt,
+  skipped,
+  filtered,
+  precision,
+  xla,
+}: ShardResult): ShardResult {
   const { loss, objectives, examplesPerSecond, dataWaitShare } = metrics;
   const few = Object.entries(objectives ?? {}).filter(([name]) => shown.includes(name));
   const figures = { loss, ...(few.length > 0 && { objectives: Object.fromEntries(few) }) };
   const kept = { ...figures, examplesPerSecond, dataWaitShare };
   const made = { checkpoint, metrics: kept, committed, attempt, ...(precision && { precision, xla }) };
-  return { ...made, ...(skipped && { skipped: fewReasons(skipped) }) };
+  return { ...made, ...(skipped && { skipped: fewReasons(skipped) }), ...(filtered && { filtered }) };
 }
 
 function fewReasons({ reasons, ...counts }: SkippedOf): SkippedOf {

@@ -23,6 +23,7 @@ export interface PhaseResult {
   readonly metrics: ShardResult['metrics'];
   /** Members of its data that it has not used; absent when it used all. */
   readonly skipped?: ShardResult['skipped'];
+  readonly filtered?: number;
   readonly evaluation: EvaluationResult | null;
   readonly export: ExportResult;
 }

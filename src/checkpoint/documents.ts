@@ -47,6 +47,7 @@ const manifestSchema = z.object({
   dataFingerprint: z.string().max(200),
   settingsSha256: hash.optional(),
   skipped: z.array(z.object({ shard: z.string(), name: z.string(), reason: z.string() })),
+  filtered: count.optional(),
   metrics,
   cpu: z.object({ threads: z.int().min(1), kind: z.string().max(200) }).optional(),
   precision: z.enum(['f32', 'bf16']).optional(),

@@ -51,6 +51,8 @@ export interface Manifest extends Position {
   /** Of the settings that it was trained with, `data/<phase>-settings-<first 16>.json`; older checkpoints have none. */
   readonly settingsSha256?: string | undefined;
   readonly skipped: readonly { readonly shard: string; readonly name: string; readonly reason: string }[];
+  /** How often the phase has passed over an example without a text in a language that it draws; older manifests don't say. */
+  readonly filtered?: number | undefined;
   readonly metrics: CheckpointMetrics;
   /** Threads and kind of the CPU that trained it; absent where that was a GPU, and in older manifests. */
   readonly cpu?: { readonly threads: number; readonly kind: string } | undefined;

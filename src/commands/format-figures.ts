@@ -40,6 +40,13 @@ function teacherLines(figures: Figures): string[] {
 /** How many names of sources and of languages a line has room for. */
 const mostNamed = 6;
 
+interface Share {
+  readonly name: string;
+  readonly share: number;
+  /** How often the examples of a source of a mixture were drawn. */
+  readonly epoch?: number;
+}
+
 /** What was drawn since the last record, the largest shares first. */
 function drawnLine(objectives: Figures, figures: Figures): string | null {
   const shares = (kind: string, of: string) => {
@@ -51,9 +58,22 @@ function drawnLine(objectives: Figures, figures: Figures): string | null {
     return found.sort((a, b) => b.share - a.share).slice(0, mostNamed);
   };
   // How curation changes the share of each source is said with its scores.
-  const parts = [shares('source', 'drawn'), [...shares('language', 'drawn'), ...shares('language', 'chosen')]];
+  const sources = shares('source', 'drawn').map((one) => {
+    const epoch = objectives[`source/${one.name}/epoch`];
+    return epoch === undefined ? one : { ...one, epoch };
+  });
+  const parts: Share[][] = [sources, [...shares('language', 'drawn'), ...shares('language', 'chosen')]];
   const said = parts.flatMap((part) =>
-    part.length === 0 ? [] : [part.map(({ name, share }) => `${name} ${percent(share)}`).join(', ')],
+    part.length === 0
+      ? []
+      : [
+          part
+            .map(
+              ({ name, share, epoch }) =>
+                `${name} ${percent(share)}${epoch === undefined ? '' : ` (epoch ${epoch.toFixed(2)})`}`,
+            )
+            .join(', '),
+        ],
   );
   return said.length === 0 ? null : `trained on: ${said.join('; ')}`;
 }

@@ -202,5 +202,6 @@ function recipeLines({ prefix, read, languages }: DataLook) {
   const known = Object.keys(languages).sort();
   const captions =
     known.length === 0 || known.includes('en') ? null : known.map((language) => ({ language, weight: 1 }));
-  return { train: prefix, ...(read && { read }), ...(captions && { captions }), resize: 'antialias' };
+  const shuffle = { examples: 50_000 };
+  return { train: prefix, shuffle, ...(read && { read }), ...(captions && { captions }), resize: 'antialias' };
 }

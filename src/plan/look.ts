@@ -127,13 +127,23 @@ async function lookAtData(sight: Sight, store: ObjectStore, recipe: Recipe, onIn
     if (!sight.isWrong([places])) sight.add(brokenProblems(places, index, census, recipe.data));
     for (const note of captionNotes(question)) if (!sight.notes.includes(note)) sight.notes.push(note);
   };
-  const fieldOf = (phase: Phase | undefined, field: 'train' | 'captions' | 'read' | 'regions') =>
-    phase?.data?.[field] === undefined ? `data.${field}` : `phases.${recipe.phases.indexOf(phase)}.data.${field}`;
+  const ownOf = (phase: Phase | undefined, fields: readonly (keyof NonNullable<Phase['data']>)[]) =>
+    fields.some((field) => phase?.data?.[field] !== undefined)
+      ? `phases.${recipe.phases.indexOf(phase!)}.data`
+      : 'data';
+  const fieldOf = (phase: Phase | undefined, field: 'train' | 'captions' | 'read' | 'regions', source = -1) => {
+    const at = ownOf(phase, ['mixture']);
+    const mixture = source < 0 ? undefined : (phase?.data?.mixture ?? recipe.data.mixture)?.[source];
+    if (field !== 'captions') return mixture ? `${at}.mixture.${source}.${field}` : `${ownOf(phase, [field])}.${field}`;
+    const own = (['languages', 'captions'] as const).find((name) => mixture?.[name]);
+    return own ? `${at}.mixture.${source}.${own}` : `${ownOf(phase, [field])}.${field}`;
+  };
   /** What lies at a place is read unless how to read it is wrong already. */
   const read = async (place: string, how: string, index: () => Promise<DataIndex>) =>
     sight.isWrong([how]) ? null : ((await sight.see([place], index)) ?? null);
-  const data = await indexRecipe(recipe, async (train, mapping, phase) => {
-    const index = await read(fieldOf(phase, 'train'), fieldOf(phase, 'read'), () =>
+  const data = await indexRecipe(recipe, async ({ name, train, read: mapping }, i, phase) => {
+    const number = name === null ? -1 : i;
+    const index = await read(fieldOf(phase, 'train', number), fieldOf(phase, 'read', number), () =>
       indexed(store, train, mapping, options),
     );
     const regions = regionsOf(recipe, phase);
@@ -141,14 +151,21 @@ async function lookAtData(sight: Sight, store: ObjectStore, recipe: Recipe, onIn
     return (await sight.see([fieldOf(phase, 'regions')], () => joinRegions(store, index, regions))) ?? null;
   });
   const asked = new Set<string>();
-  for (const phase of data ? recipe.phases : []) {
-    const [places, field] = [fieldOf(phase, 'train'), fieldOf(phase, 'captions')];
-    const once = [places, field, fieldOf(phase, 'read')].join(' ');
-    if (asked.has(once)) continue;
-    asked.add(once);
-    const languages = dataOf(recipe, phase).captions.map(({ language }) => language);
-    await ask(places, field, data!.of(phase), languages);
-  }
+  for (const phase of data ? recipe.phases : [])
+    for (const [i, { source, index, data: own }] of data!.sourcesOf(phase).entries()) {
+      const number = source.name === null ? -1 : i;
+      const [places, field] = [fieldOf(phase, 'train', number), fieldOf(phase, 'captions', number)];
+      const once = [places, field, fieldOf(phase, 'read', number)].join(' ');
+      if (asked.has(once)) continue;
+      asked.add(once);
+      const { languages = own.captions } = dataOf(recipe, phase).mixture?.[i] ?? {};
+      await ask(
+        places,
+        field,
+        index,
+        languages.map(({ language }) => language),
+      );
+    }
   const { evaluation: place, evaluationRead } = recipe.data;
   const evaluation =
     place === undefined

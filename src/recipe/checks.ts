@@ -3,11 +3,12 @@ import { curations } from './curation-checks.ts';
 import { type EpochFacts, parentOf, recipeLengths } from './durations.ts';
 import { nearestName } from './nearest.ts';
 import { objectivesSchema, squareObjectives } from './objectives.ts';
-import { isWithin, placesOf } from './places.ts';
+import { allowedPlace, isWithin, placesOf } from './places.ts';
 import type { Problem } from './problem.ts';
 import { readProblems } from './reading.ts';
 import type { Phase, Recipe, RecipeModel } from './schema.ts';
 import { modelConfig, writtenModel } from './settings.ts';
+import { doubledPlaces, sourceProblems, sourcesOf, trainingPlaces } from './sources.ts';
 import { stepsOf } from './spans.ts';
 
 /** Where fields contradict one another. `epochs`: how many examples there are to train on, when known. */
@@ -239,12 +240,22 @@ function scheduleProblems(
 function data(recipe: Recipe): Problem[] {
   const { evaluation } = recipe.data;
   const problems = dataProblems(recipe.data, evaluation, 'data');
+  if (trainingPlaces(recipe.data).length === 0) {
+    const message = `data.train is missing; needed: ${allowedPlace(undefined, ', or a list')}; or a mixture`;
+    problems.push({ fields: ['data.train'], message });
+  }
   problems.push(...readProblems(recipe.data.evaluationRead, 'data.evaluationRead'));
   problems.push(...wideCrops(recipe));
   for (const [i, { data }] of recipe.phases.entries()) {
+    if (!data) continue;
     const at = `phases.${i}.data`;
-    if (data) problems.push(...dataProblems(data, evaluation, at));
-    if (data?.augment ?? data?.resize) problems.push(...wideCrops(recipe, data, at));
+    problems.push(...dataProblems(data, evaluation, at));
+    if (data.augment ?? data.resize) problems.push(...wideCrops(recipe, data, at));
+    const own = (['read', 'regions', 'mixtureAlpha'] as const).find((field) => data[field] !== undefined);
+    if (own && recipe.data.mixture && !data.train && !data.mixture) {
+      const message = `${at} has ${own} of its own for the mixture of data; a mixture or a train of its own is allowed beside it`;
+      problems.push({ fields: [`${at}.${own}`], message });
+    }
   }
   return problems;
 }
@@ -261,27 +272,29 @@ function wideCrops({ data }: Recipe, of: NonNullable<Phase['data']> = {}, at = '
 }
 
 function dataProblems(
-  { train = [], read, captions = [], augment }: NonNullable<Recipe['phases'][number]['data']>,
+  data: NonNullable<Recipe['phases'][number]['data']>,
   evaluation: string | undefined,
   at: string,
 ): Problem[] {
-  const problems = readProblems(read, `${at}.read`);
-  for (const place of placesOf(train)) {
-    if (evaluation === undefined) continue;
-    if (isWithin(evaluation, place)) {
-      const message = `data.evaluation is "${evaluation}"; a prefix outside of ${at}.train "${place}" is allowed, since it must not be trained on`;
-      problems.push({ fields: ['data.evaluation', `${at}.train`], message });
-    } else if (isWithin(place, evaluation)) {
-      const message = `data.evaluation is "${evaluation}"; it holds ${at}.train "${place}", and must not be trained on`;
-      problems.push({ fields: ['data.evaluation', `${at}.train`], message });
+  const { read, captions = [], augment } = data;
+  const problems = [...readProblems(read, `${at}.read`), ...sourceProblems(data, at)];
+  for (const [i, { train }] of sourcesOf(data).entries()) {
+    const field = data.mixture ? `${at}.mixture.${i}.train` : `${at}.train`;
+    for (const place of placesOf(train)) {
+      if (evaluation === undefined) continue;
+      if (isWithin(evaluation, place)) {
+        const message = `data.evaluation is "${evaluation}"; a prefix outside of ${field} "${place}" is allowed, since it must not be trained on`;
+        problems.push({ fields: ['data.evaluation', field], message });
+      } else if (isWithin(place, evaluation)) {
+        const message = `data.evaluation is "${evaluation}"; it holds ${field} "${place}", and must not be trained on`;
+        problems.push({ fields: ['data.evaluation', field], message });
+      }
+    }
+    for (const place of doubledPlaces(train)) {
+      const message = `${field} names "${place}" twice, or within another of its places; each once is allowed`;
+      problems.push({ fields: [field], message });
     }
   }
-  const places = placesOf(train);
-  places.forEach((place, i) => {
-    if (!places.some((other, j) => i !== j && isWithin(place, other) && (place !== other || j < i))) return;
-    const message = `${at}.train names "${place}" twice, or within another of its places; each once is allowed`;
-    problems.push({ fields: [`${at}.train`], message });
-  });
   captions.forEach(({ language }, i) => {
     if (captions.findIndex((other) => other.language === language) === i) return;
     const message = `${at}.captions.${i}.language is "${language}" again; each language once is allowed`;

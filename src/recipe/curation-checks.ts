@@ -39,9 +39,17 @@ function ofPhase(recipe: Recipe, phase: Phase, curation: Phase['curation'] & {},
     add(`objectives.${name}`, 'on', 'a phase with curation has sigmoid alone, as in the paper');
   }
   if (scores === 'hardLearner') return problems;
-  const { augment, labelShare, captions, read } = dataOf(recipe, phase);
+  const { augment, labelShare, captions, read, mixture } = dataOf(recipe, phase);
   const draw = drawOf(read);
-  if (scoring === 'stored') {
+  if (scoring === 'stored' && mixture) {
+    const field = phase.data?.mixture ? `phases.${i}.data.mixture` : 'data.mixture';
+    add(
+      'curation.scoring',
+      '"stored"',
+      `of a mixture, whose sources are read each in its own way, "online" is allowed`,
+      field,
+    );
+  } else if (scoring === 'stored') {
     // What is embedded once must be what is trained on.
     const same = 'with "scoring": "stored" each example has one image and one text a language';
     if (augment.shift > 0 || augment.scale.some((side) => side !== 1))

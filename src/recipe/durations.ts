@@ -37,7 +37,7 @@ export interface EpochFacts {
 
 /** Examples of an epoch of a phase. */
 export const epochOf = ({ examples, phaseExamples }: EpochFacts, { name, data }: Phase): number | undefined =>
-  (data?.train ?? data?.read) === undefined ? examples : own(phaseExamples, name);
+  (data?.train ?? data?.mixture ?? data?.read) === undefined ? examples : own(phaseExamples, name);
 
 /** A schedule in examples of it; null where a fact is not known. */
 export interface ScheduleLengths {

@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { trainSchema } from './places-schema.ts';
 import { readProblems } from './reading.ts';
 import { recipeSchema } from './schema.ts';
 
@@ -16,7 +17,7 @@ export const overridesSchema = z.strictObject({
   accumulate: z.int().positive().optional(),
   remat: z.enum(['none', 'blocks']).optional(),
   batch: recipeSchema.shape.phases.element.shape.batch.optional(),
-  data: recipeSchema.shape.data.shape.train.optional(),
+  data: trainSchema.optional(),
   read: recipeSchema.shape.data.shape.read,
   maxBroken: recipeSchema.shape.data.shape.maxBroken,
   skip: z.strictObject({ from: left, to: left }).optional().describe('Batches to leave out, the first and the last.'),

@@ -1,9 +1,9 @@
 import { z } from 'zod';
 import { checkpointOfRunSchema, curationSchema } from './curation.ts';
-import { languagePattern } from './languages.ts';
+import { mixtureSchema } from './mixture.ts';
 import { objectivesSchema } from './objectives.ts';
 import { phaseName as name } from './phase-name.ts';
-import { allowedPlace, placePattern } from './places.ts';
+import { captionsSchema, placeSchema, trainSchema } from './places-schema.ts';
 import { readSchema } from './reading.ts';
 
 /**
@@ -13,7 +13,6 @@ import { readSchema } from './reading.ts';
 
 const positive = z.number().positive();
 const fraction = z.number().min(0).max(1);
-const prefix = z.string().regex(placePattern, { error: ({ input }) => allowedPlace(input) });
 
 /** A length of training, with its unit. Percent is of the schedule's total. */
 export const durationSchema = z.union(
@@ -68,14 +67,6 @@ const modelSchema = z.strictObject({
     .describe('Where training from scratch starts.'),
 });
 
-const captionSchema = z.strictObject({
-  language: z
-    .string()
-    .regex(languagePattern, 'a language tag (BCP 47), such as en, zh-CN or es-419, or other')
-    .describe('As the captions of the data have it, capitals too; other: any but the ones named.'),
-  weight: positive.describe('How often the language is drawn, against the weights of the others.'),
-});
-
 const augmentSchema = z.strictObject({
   scale: z
     .tuple([positive, positive])
@@ -84,13 +75,33 @@ const augmentSchema = z.strictObject({
   shift: fraction.default(0).describe('Largest shift of the crop in sides of the image.'),
 });
 
+const shuffleSchema = z.strictObject({
+  examples: z
+    .int()
+    .min(1)
+    .max(10_000_000)
+    .default(50_000)
+    .describe('Examples that are shuffled together, or as many as 3 GiB of the disk cache hold.'),
+});
 const resize = z.enum(['antialias', 'big_vision']);
 
 const dataSchema = z.strictObject({
-  train: z
-    .union([prefix, z.array(prefix).min(1).max(100)], { error: ({ input }) => allowedPlace(input, ', or a list') })
-    .describe('Where the WebDataset tar shards lie in the bucket: one place or several.'),
-  evaluation: prefix.optional().describe('Shards that are never trained on.'),
+  // Empty where a mixture says it.
+  train: trainSchema
+    .default([])
+    .describe('Where the WebDataset tar shards lie in the bucket: one place or several. A mixture says it itself.'),
+  mixture: mixtureSchema.optional(),
+  mixtureAlpha: fraction
+    .optional()
+    .describe(
+      'Of a mixture without weights: how often a source is drawn goes with its examples to this power. 1, as when it is left out, is in proportion to its size, 0 alike; 0.3 is usual for languages (temperature sampling).',
+    ),
+  shuffle: shuffleSchema
+    .optional()
+    .describe(
+      'Examples are shuffled over parts of all shards, as with a mixture. Left out: over two shards or 512 MB of them, as in recipes of before.',
+    ),
+  evaluation: placeSchema.optional().describe('Shards that are never trained on.'),
   // These are optional without a default, so that recipes of before are what they were.
   read: readSchema
     .optional()
@@ -98,7 +109,7 @@ const dataSchema = z.strictObject({
       'How shards that others wrote are read: siglip2 data look PREFIX says it. Left out: the JSON of this project.',
     ),
   evaluationRead: readSchema.optional().describe('How data.evaluation is read; as data.read where it is left out.'),
-  regions: prefix
+  regions: placeSchema
     .optional()
     .describe(
       'Where siglip2Annotate wrote the regions that a detector found in the shards of train; with captioning they are learned beside those of the examples.',
@@ -108,9 +119,7 @@ const dataSchema = z.strictObject({
     .describe(
       'A run does not start on shards of which a larger share of the examples is broken; 0.05 where it is left out.',
     ),
-  captions: z
-    .array(captionSchema)
-    .min(1)
+  captions: captionsSchema
     .default([{ language: 'en', weight: 1 }])
     .describe('Languages to train on; each example has one of those that it has a caption in.'),
   resize: resize
@@ -126,12 +135,15 @@ const dataSchema = z.strictObject({
 
 /** What a phase may say of its data otherwise than the recipe; what it does not say is as there. */
 const phaseDataSchema = z.strictObject({
-  train: dataSchema.shape.train.optional(),
+  train: trainSchema.optional(),
+  mixture: dataSchema.shape.mixture,
+  mixtureAlpha: dataSchema.shape.mixtureAlpha,
+  shuffle: dataSchema.shape.shuffle,
   read: readSchema.optional().describe('As in data.'),
-  regions: prefix
+  regions: placeSchema
     .optional()
     .describe('As in data. A phase with a train of its own has these alone: regions belong to shards.'),
-  captions: z.array(captionSchema).min(1).optional().describe('Languages of this phase.'),
+  captions: captionsSchema.optional().describe('Languages of this phase.'),
   resize: resize.optional().describe('As in data.'),
   labelShare: fraction.optional().describe('As in data.'),
   augment: augmentSchema.optional().describe('As in data.'),

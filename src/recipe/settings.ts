@@ -43,10 +43,15 @@ export function modelOf(recipe: Recipe, phase: Phase | undefined): RecipeModel {
 /** The data of a phase: what it says itself, else the recipe's. */
 export function dataOf(recipe: Recipe, phase: Phase): DataSettings {
   const { evaluation, regions: _, ...common } = recipe.data;
-  const own = Object.fromEntries(Object.entries(phase.data ?? {}).filter(([, value]) => value !== undefined));
+  const { data = {} } = phase;
+  const own = Object.fromEntries(Object.entries(data).filter(([, value]) => value !== undefined));
   const regions = regionsOf(recipe, phase);
+  const { mixture: __, mixtureAlpha: ___, ...plain } = common;
+  const { read: ____, ...unread } = common;
+  // Places of its own and a mixture take each other's place.
+  const before = data.train ? plain : data.mixture ? { ...unread, train: [] } : common;
   return {
-    ...common,
+    ...before,
     ...own,
     ...(evaluation !== undefined && { evaluation }),
     ...(regions !== undefined && { regions }),
@@ -55,7 +60,7 @@ export function dataOf(recipe: Recipe, phase: Phase): DataSettings {
 
 /** Where the regions of what a phase trains on lie: other shards have not those of the recipe. */
 export const regionsOf = ({ data }: Recipe, phase?: Phase): string | undefined =>
-  phase?.data?.regions ?? (phase?.data?.train === undefined ? data.regions : undefined);
+  phase?.data?.regions ?? ((phase?.data?.train ?? phase?.data?.mixture) === undefined ? data.regions : undefined);
 
 function optimizerOf({ optimizer }: Recipe, phase: Phase): OptimizerSettings {
   const { learningRate, weightDecay, clipNorm } = phase.optimizer ?? {};

@@ -61,3 +61,34 @@ export function permutation(n: number, stream: RandomStream): Uint32Array {
   }
   return order;
 }
+
+/** A permutation that is asked for one place at a time: for each of 0..n-1 another of them. */
+export type Bijection = (i: number) => number;
+
+/** Below it an array costs less than what spares it. */
+const smallBijection = 64;
+const rounds = 6;
+
+/**
+ * A drawn order of 0..n-1, n at most 2^31, without an array of them: a Feistel network over the next power of four, whose
+ * results beyond n are put through it again (Black and Rogaway, "Ciphers with arbitrary finite domains", 2002).
+ */
+export function bijection(n: number, stream: RandomStream): Bijection {
+  if (n <= smallBijection) {
+    const order = permutation(n, stream);
+    return (i) => order[i]!;
+  }
+  const half = Math.ceil(Math.log2(n) / 2);
+  const mask = 2 ** half - 1;
+  const keys = Uint32Array.from({ length: rounds }, () => stream.next() * 2 ** 32);
+  return (i) => {
+    let at = i;
+    do {
+      let left = Math.floor(at / 2 ** half);
+      let right = at & mask;
+      for (const key of keys) [left, right] = [right, left ^ (mix(right ^ key) & mask)];
+      at = left * 2 ** half + right;
+    } while (at >= n);
+    return at;
+  };
+}

@@ -32,6 +32,8 @@ export interface TrainJob {
   readonly skip: readonly number[];
   /** Members of the data that the phase has not used up to `from`. */
   readonly skipped?: readonly CorruptMember[];
+  /** How often it has passed over an example up to `from`, since that has no text in a language that is drawn. */
+  readonly filtered?: number | undefined;
   /** Local file that holds the ScoreIndex as JSON, where the teacher's scores are stored. */
   readonly scoresFile?: string;
   /** Local folder with model.safetensors of the teacher, where it scores at every step. */
@@ -85,6 +87,8 @@ export interface Snapshot extends Position {
   readonly metrics: CheckpointMetrics;
   /** Members of its data that the phase has not used up to here, each once: those that the index could not use come first. */
   readonly skipped: readonly CorruptMember[];
+  /** As in the job, up to here; absent in recipes that count such examples as skipped. */
+  readonly filtered?: number;
   /** Files in the folder that are for people: no part of the checkpoint. */
   readonly reports: readonly string[];
 }

@@ -104,7 +104,9 @@ export class TrainingSession {
     const steps = new PhaseSteps(settings.batches);
     const seenBefore = (step: number) => job.begins.examples + steps.seenBefore(step - 1 - job.begins.step);
     const skipped = new SkippedMembers([...held.inputs!.corrupt, ...(job.skipped ?? [])]);
-    const report = new StepReport({ ...sourcesOf(held, settings), skipped: () => skipped.size }, job.from?.since);
+    let { filtered } = job;
+    const unused = { skipped: () => skipped.size, filtered: () => filtered ?? 0 };
+    const report = new StepReport({ ...sourcesOf(held, settings), ...unused }, job.from?.since);
     const pacing = new Pacing(job);
     for (let step = from.step + 1; step <= pacing.end; step++) {
       const asked = performance.now();
@@ -114,6 +116,7 @@ export class TrainingSession {
       let drawn: Readonly<Record<string, number>> = {};
       const look = (facts: BatchFacts) => {
         skipped.add(facts.skipped);
+        if (facts.filtered !== undefined) filtered = (filtered ?? 0) + facts.filtered;
         checkBatch(settings, step, facts, batch.count);
         drawn = drawnFigures(facts, batch.count);
       };
@@ -149,7 +152,8 @@ export class TrainingSession {
         pacing.taken(performance.now() - began);
         held.sha256 = last ? written.sha256 : null;
         const reports = held.curator ? [await writeSheet(folder, settings, step, held.curator.extremes)] : [];
-        events.snapshot({ ...position, folder, ...written, metrics, skipped: skipped.list, reports });
+        const told = { skipped: skipped.list, ...(filtered !== undefined && { filtered }), reports };
+        events.snapshot({ ...position, folder, ...written, metrics, ...told });
       }
       if (step === from.step + 1 || report.due(progressEvery)) events.progress(report.progress(position));
       if (stop) return;
@@ -278,7 +282,7 @@ async function load({ program }: Trainer, { from, settings }: TrainJob): Promise
 const sourcesOf = (
   { trainer, curator, rates }: Held,
   { objectives }: PhaseSettings,
-): Omit<ReportSources, 'skipped'> => ({
+): Omit<ReportSources, 'skipped' | 'filtered'> => ({
   rates,
   chooses: curator !== null,
   // No step of the others moves them.

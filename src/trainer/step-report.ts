@@ -13,6 +13,8 @@ export interface ReportSources {
   readonly scalars: () => Readonly<Record<string, number>>;
   /** Members of the data that are not used, up to now. */
   readonly skipped: () => number;
+  /** Draws of examples that were passed over for their language, up to now. */
+  readonly filtered: () => number;
 }
 
 /** Steps that a share of clipped ones is of. */
@@ -79,16 +81,17 @@ export class StepReport {
 
   #tell(): Told {
     if (this.#told) return this.#told;
-    const { rates, chooses, scalars, skipped } = this.#sources;
+    const { rates, chooses, scalars, skipped, filtered } = this.#sources;
     const { loss, objectives, gradientNorm, clipped, learningRate } = this.#step!;
     const { choiceWaitShare, ...rate } = rates.figures;
-    const unused = skipped();
+    const [unused, passed] = [skipped(), filtered()];
     this.#told = {
       loss,
       objectives: {
         ...objectives,
         ...(chooses && { 'curation/waitShare': choiceWaitShare }),
         ...(unused > 0 && { 'data/skipped': unused }),
+        ...(passed > 0 && { 'data/filtered': passed }),
       },
       figures: {
         ...{ learningRate, gradientNorm, clipped },

@@ -40,7 +40,9 @@ describe('a look at the data of strangers', () => {
       [0, 1, 2, 4, 5].map((i) => [keyOf(i), 24, [captions[i]]]),
     );
     const text = formatLook(found);
-    expect(text).toContain('"data": {"train":"data/x","read":{"captions":"txt","language":"en"},"resize":"antialias"}');
+    expect(text).toContain(
+      '"data": {"train":"data/x","shuffle":{"examples":50000},"read":{"captions":"txt","language":"en"},"resize":"antialias"}',
+    );
     expect(text).toContain('000000001, 24 x 16: en "a picture of 1"');
     expect(text).toContain('data/x/00000.tar, 000000003: empty txt member');
   });

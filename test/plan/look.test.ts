@@ -94,6 +94,40 @@ describe('a recipe that is held against the bucket', () => {
     ]);
   });
 
+  it('looks at each source of a mixture in its own way, and says which one is wrong', async () => {
+    const mixture = (r: Written) => {
+      delete r.data.train;
+      r.data.mixture = [
+        {
+          name: 'own',
+          train: 'data/good/train',
+          languages: [
+            { language: 'en', weight: 9 },
+            { language: 'other', weight: 1 },
+          ],
+        },
+        { name: 'theirs', train: 'data/i2d', read: { captions: 'json' } },
+      ];
+    };
+    const [right, { facts, captions, data, recipe }] = await look(mixture);
+    expect([right.problems, facts?.examples]).toEqual([[], 24]);
+    expect(captions.map(({ places, field }) => [places, field])).toEqual([
+      ['data.mixture.0.train', 'data.mixture.0.languages'],
+      ['data.mixture.1.train', 'data.captions'],
+      ['data.evaluation', 'evaluate.languages'],
+    ]);
+    const { sources } = data!.of(recipe!.phases[0]!);
+    expect(sources).toMatchObject([
+      { name: 'own', first: 0, shards: 1 },
+      { name: 'theirs', first: 1, shards: 1, read: { captions: 'json' } },
+    ]);
+    const [wrong] = await problems((r) => {
+      mixture(r);
+      delete r.data.mixture[1].read;
+    });
+    expect(wrong).toMatch(/^data.mixture.1.train: none of the 12 examples below data\/i2d\/ can be used/);
+  });
+
   it('is refused where none of its examples can be used, with the reason', async () => {
     const found = await look((r) => {
       r.data.train = 'data/i2d';

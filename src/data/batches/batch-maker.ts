@@ -9,16 +9,18 @@ import { CorruptExample } from '../example/corrupt-example.ts';
 import { decodeInTurn } from '../example/decode-in-turn.ts';
 import { checkSizes, readMeta } from '../example/example.ts';
 import { RegionReader } from '../example/region-reader.ts';
+import { speakingWithout, speaksAny } from '../example/spoken.ts';
 import { loadTokenizer, type TextTokenizer, unknownId } from '../example/tokenizer.ts';
+import type { ExampleMeta } from '../example/types.ts';
 import type { ScoreIndex } from '../index/score-index.ts';
 import type { ShardCache } from '../index/shard-cache.ts';
-import type { CorruptMember, DataIndex, ExampleEntry, ShardFacts } from '../index/types.ts';
+import type { CorruptMember, DataIndex } from '../index/types.ts';
 import { drawCrop } from '../views/crop.ts';
 import { type ImageArrays, patchArrays, squareArrays } from '../views/image-arrays.ts';
 import { AlikeRows, AlikeSoFar, sameTokens } from './alike.ts';
 import { BrokenShards } from './broken-shards.ts';
 import { DecodedCache, type DecodedExample, decodedBytes } from './decoded-cache.ts';
-import { ExampleOrder, type ExampleRef, entryOf } from './order.ts';
+import { type Draw, type Draws, openDraws } from './draws.ts';
 import { PartArrays } from './part-arrays.ts';
 import { rowsOfPiece } from './row-bytes.ts';
 import { ScoreReader } from './score-reader.ts';
@@ -27,23 +29,25 @@ import type { Batch, DescribedExample, Drawn, Piece } from './types.ts';
 
 const decodedAtOnce = 4;
 const candidates = 64;
+/** Of one place: in a language that fewer examples have there is nothing to train on. */
+const mostFiltered = 10_000;
 const corruptKept = 10_000;
 
 /**
  * Makes batch k of a plan. Its bytes are a pure function of (index, plan, k); everything kept between calls only
- * saves time. Read errors are thrown; an example that can't be used is replaced by a draw of its own (k, attempt)
- * from the whole data set, which moves no other example.
+ * saves time. Read errors are thrown; an example that can't be used is replaced by a draw of its own (k, attempt),
+ * which moves no other example.
  */
 export class BatchMaker {
   readonly #index: DataIndex;
   readonly #plan: BatchPlan;
   readonly #steps: PhaseSteps;
   readonly #shards: ShardCache;
-  readonly #order: ExampleOrder;
+  readonly #draws: Draws;
   readonly #scores: ScoreReader | null;
   readonly #regions: RegionReader | null;
   readonly #decoded: DecodedCache;
-  readonly #corrupt = new Map<string, CorruptMember>();
+  readonly #corrupt = new Map<string, { readonly corrupt: CorruptMember; readonly isRead: boolean }>();
   readonly #broken: BrokenShards;
   #loaded: TextTokenizer | null = null;
   readonly #rowsBy: RowMaker | null;
@@ -67,8 +71,8 @@ export class BatchMaker {
     this.#steps = new PhaseSteps(plan);
     this.#shards = shards;
     this.#broken = new BrokenShards(index, plan.data);
-    this.#order = new ExampleOrder(index, plan.seed, plan.phase);
     this.#scores = scores && new ScoreReader(scores, index, shards);
+    this.#draws = openDraws(index, plan, shards, this.#scores);
     this.#regions = index.regions ? new RegionReader(index, (file, range) => shards.read(file, range)) : null;
   }
 
@@ -159,13 +163,16 @@ export class BatchMaker {
     const parts = new PartArrays(this.#plan, count);
     const alike = new AlikeSoFar();
     const met = Array.from({ length: count }, (): Met => ({ skipped: [], broken: [], failure: null }));
+    let filtered = 0;
     await pMap(
       met,
       async (own, i) => {
         try {
-          const { pixels, meta, text, language } = await this.#fill(first + i, images, parts, i, own);
+          const filled = await this.#fill(first + i, images, parts, i, own);
+          const { pixels, meta, text, language, source } = filled;
           alike.add(pixels, meta);
-          described[i] = { key: meta.key, text, language, source: meta.source ?? null };
+          described[i] = { key: meta.key, text, language, source };
+          filtered += filled.filtered;
         } catch (error) {
           if (!isRunnerError(error, 'DataContract')) throw error;
           own.failure = error;
@@ -182,6 +189,7 @@ export class BatchMaker {
       );
     const texts = described.map(({ text }) => text);
     const all = { ...images.parts, ...parts.values };
+    const epochs = this.#draws.epochsAt(first + count);
     const made: UntoldStrip = {
       index: batch,
       images: images.images,
@@ -189,44 +197,36 @@ export class BatchMaker {
       skipped: met.flatMap(({ skipped }) => skipped),
       broken: met.flatMap(({ broken }) => broken),
       untold: { texts, same: alike.same() },
+      ...(this.#draws.filters && { filtered }),
+      ...(epochs && { epochs }),
     };
     if (this.#plan.candidates !== undefined) return { ...made, described: described.map(shortened) };
     const own = { ...made, drawn: drawnOf(described) };
     return length === null ? own : { ...own, length };
   }
 
-  /** Brings the shards that a row of batch k and its successors need to disk. */
+  /** Brings what a row of batch k and its successors need to disk. */
   async fetchAhead(batch: number, row = 0): Promise<void> {
-    const near = this.#order.shardsNear(this.#steps.at(batch).first + row);
-    const fetch = async (shard: number) => {
-      await this.#shards.ensure(this.#index.shards[shard]!);
-      await this.#scores?.ensure(shard);
-      const regions = this.#index.regions?.[shard];
-      if (regions) await this.#shards.ensure(regions);
-    };
-    await pMap(near, fetch, { concurrency: 2 });
+    await this.#draws.fetchAhead(this.#steps.at(batch).first + row);
   }
 
   /** Writes the image and the parts of example k to place `i` of the batch; gives what it is, and the text that it has. */
-  async #fill(
-    k: number,
-    images: ImageArrays,
-    parts: PartArrays,
-    i: number,
-    { skipped, broken }: Met,
-  ): Promise<DecodedExample & Pick<Caption, 'text' | 'language'>> {
-    const { seed, phase, data } = this.#plan;
-    for (let attempt = 0; attempt < candidates; attempt++) {
-      const ref = attempt === 0 ? this.#order.at(k) : this.#replacement(k, attempt);
-      const { shard, entry } = await entryOf(this.#index, ref);
-      const known = this.#corrupt.get(`${shard.key}/${entry.name}`);
+  async #fill(k: number, images: ImageArrays, parts: PartArrays, i: number, { skipped, broken }: Met): Promise<Filled> {
+    const { seed, phase } = this.#plan;
+    let filtered = 0;
+    for (let attempt = 0; attempt - filtered < candidates && filtered < mostFiltered; attempt++) {
+      const draw = await this.#draws.draw(k, attempt);
+      const { ref, shard, entry, data, source } = draw;
+      const name = `${source ?? ''} ${shard.key}/${entry.name}`;
+      const known = this.#corrupt.get(name);
       if (known) {
-        skipped.push(known);
+        skipped.push(known.corrupt);
+        if (!known.isRead) broken.push({ ref, corrupt: known.corrupt });
         continue;
       }
       let isRead = false;
       try {
-        const { pixels, meta } = await this.#example(shard, entry);
+        const { pixels, meta } = await this.#example(draw);
         isRead = true;
         const caption = chooseCaption(meta, data, randomStream(seed, `caption/${phase}`, k));
         const crop = drawCrop(pixels, data.augment, randomStream(seed, `crop/${phase}`, k));
@@ -239,17 +239,35 @@ export class BatchMaker {
             return tokenizer();
           },
         });
-        return { pixels, meta, metaBytes: entry.meta.size, text: caption.text, language: caption.language };
+        const { text, language } = caption;
+        return {
+          pixels,
+          meta,
+          metaBytes: entry.meta.size,
+          text,
+          language,
+          source: source ?? meta.source ?? null,
+          filtered,
+        };
       } catch (error) {
+        if (error instanceof FilteredExample) {
+          filtered++;
+          continue;
+        }
         if (!(error instanceof CorruptExample)) throw error;
         const corrupt = { shard: shard.key, name: entry.name, reason: error.message };
-        this.#remember(`${shard.key}/${entry.name}`, corrupt);
+        this.#remember(name, { corrupt, isRead });
         skipped.push(corrupt);
         // One that has no text in a language of the recipe is whole.
         if (!isRead) broken.push({ ref, corrupt });
       }
     }
-    const last = [...this.#corrupt.values()].at(-1);
+    if (filtered === mostFiltered)
+      throw new RunnerError(
+        'DataContract',
+        `data: of ${mostFiltered} examples drawn one after the other below ${this.#index.prefix} none has a text in a language that is drawn there; npm run siglip2 -- data look says which they have`,
+      );
+    const last = skipped.at(-1);
     throw new RunnerError(
       'DataContract',
       `data: ${candidates} examples drawn one after the other below ${this.#index.prefix} can't be used, the last because: ${last?.reason} (${last?.shard}, ${last?.name})`,
@@ -257,29 +275,26 @@ export class BatchMaker {
   }
 
   /** Not without end: what was forgotten is found out again. */
-  #remember(key: string, corrupt: CorruptMember): void {
-    this.#corrupt.set(key, corrupt);
+  #remember(key: string, met: { readonly corrupt: CorruptMember; readonly isRead: boolean }): void {
+    this.#corrupt.set(key, met);
     if (this.#corrupt.size > corruptKept) this.#corrupt.delete(this.#corrupt.keys().next().value!);
   }
 
-  #replacement(k: number, attempt: number): ExampleRef {
-    const random = randomStream(this.#plan.seed, `replacement/${this.#plan.phase}`, k, attempt);
-    let number = random.below(this.#index.examples);
-    for (const [shard, { examples }] of this.#index.shards.entries()) {
-      if (number < examples) return { shard, example: number };
-      number -= examples;
-    }
-    throw new RangeError('unreachable: the index counts the examples of its shards');
-  }
-
-  async #example(shard: ShardFacts, entry: ExampleEntry): Promise<DecodedExample> {
-    const key = `${shard.key}/${entry.image.offset}`;
+  async #example({ shard, entry, read: mapping, source, data, without }: Draw): Promise<DecodedExample> {
+    const key = `${source ?? ''} ${shard.key}/${entry.image.offset}`;
+    const seen = (whole: ExampleMeta): ExampleMeta => {
+      if (!this.#draws.filters) return whole;
+      const meta = without ? speakingWithout(whole, without) : whole;
+      if (speaksAny(meta, data.captions)) return meta;
+      throw new FilteredExample();
+    };
     const known = this.#decoded.get(key);
-    if (known) return known;
-    const { read: mapping } = this.#index;
+    if (known) return { ...known, meta: seen(known.meta) };
     checkSizes(entry, mapping);
     const read = async (from: 'read' | 'readRemote') => {
       const own = await readMeta(entry, mapping, (range) => this.#shards[from](shard, range));
+      // No picture is decoded for nothing.
+      seen(own);
       const meta = this.#regions ? await this.#regions.join(shard.key, entry.name, own) : own;
       const pixels = await decodeInTurn(await this.#shards[from](shard, entry.image));
       return { meta, pixels, metaBytes: entry.meta.size };
@@ -293,7 +308,7 @@ export class BatchMaker {
       example = await read('readRemote');
     }
     this.#decoded.set(key, example);
-    return example;
+    return { ...example, meta: seen(example.meta) };
   }
 }
 
@@ -302,6 +317,15 @@ interface Met {
   readonly skipped: CorruptMember[];
   readonly broken: MetBroken[];
   failure: RunnerError | null;
+}
+
+/** It is whole, and has no text in the languages that are drawn. */
+class FilteredExample extends Error {}
+
+interface Filled extends DecodedExample, Pick<Caption, 'text' | 'language'> {
+  readonly source: string | null;
+  /** Examples that were passed over before it was found. */
+  readonly filtered: number;
 }
 
 /** Reports show the beginning; a caption may have a megabyte. */

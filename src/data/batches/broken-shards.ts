@@ -20,10 +20,11 @@ export class BrokenShards {
   readonly #most: number | null;
   readonly #met = new Map<number, Met>();
 
-  constructor(index: DataIndex, data: Pick<DataSettings, 'read' | 'maxBroken'>) {
+  constructor(index: DataIndex, data: Pick<DataSettings, 'read' | 'maxBroken' | 'mixture' | 'shuffle'>) {
     this.#index = index;
     // Recipes of before were trained whatever their pictures are.
-    this.#most = data.read || data.maxBroken !== undefined ? mostBroken(data) : null;
+    const judged = data.read ?? data.maxBroken ?? data.mixture ?? data.shuffle;
+    this.#most = judged !== undefined ? mostBroken(data) : null;
   }
 
   /** One that can't be read, as often as it is met. Throws DataContract where it is one too many. */

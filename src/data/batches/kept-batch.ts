@@ -25,6 +25,8 @@ export class KeptBatch implements BatchRows {
   readonly #described: DescribedExample[] = [];
   #alike: Alike | undefined;
   #drawn: Drawn | undefined;
+  #filtered: number | undefined;
+  #epochs: BatchFacts['epochs'];
   #arrived = 0;
   #closed = false;
 
@@ -41,7 +43,18 @@ export class KeptBatch implements BatchRows {
     return this.#pieces.reduce((sum, { bytes }) => sum + bytes, 0);
   }
 
-  async add({ count, images, tokens, parts, skipped, described, drawn, alike }: Piece): Promise<void> {
+  async add({
+    count,
+    images,
+    tokens,
+    parts,
+    skipped,
+    described,
+    drawn,
+    alike,
+    filtered,
+    epochs,
+  }: Piece): Promise<void> {
     await this.#keep(count, { images, tokens, ...parts });
     this.#skipped.push(...skipped);
     if (described) this.#described.push(...described);
@@ -50,7 +63,9 @@ export class KeptBatch implements BatchRows {
         sources: added(this.#drawn?.sources, drawn.sources),
         languages: added(this.#drawn?.languages, drawn.languages),
       };
+    if (filtered !== undefined) this.#filtered = (this.#filtered ?? 0) + filtered;
     // Of all rows up to these.
+    this.#epochs = epochs;
     this.#alike = alike;
   }
 
@@ -79,6 +94,8 @@ export class KeptBatch implements BatchRows {
       index: this.index,
       skipped: this.#skipped,
       ...(this.#alike && { alike: this.#alike }),
+      ...(this.#filtered !== undefined && { filtered: this.#filtered }),
+      ...(this.#epochs && { epochs: this.#epochs }),
       ...(this.#drawn && { drawn: this.#drawn }),
       ...(this.#described.length > 0 && { described: this.#described }),
     };
@@ -105,6 +122,8 @@ export class KeptBatch implements BatchRows {
     // What all of a super-batch have alike, the chosen have.
     chosen.#alike = this.#alike;
     chosen.#skipped.push(...this.#skipped);
+    chosen.#filtered = this.#filtered;
+    chosen.#epochs = this.#epochs;
     return chosen;
   }
 

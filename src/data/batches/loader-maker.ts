@@ -3,27 +3,25 @@ import { join } from 'node:path';
 import { paths } from '../../runtime/paths.ts';
 import { objectStoreFromEnvironment } from '../../storage/s3.ts';
 import { openIndex } from '../index/open-index.ts';
-import type { RemoteShard } from '../index/part-reader.ts';
 import { patientReads } from '../index/patient-store.ts';
 import { ShardCache } from '../index/shard-cache.ts';
 import { BatchMaker } from './batch-maker.ts';
 import type { LoaderSettings } from './batches.ts';
 import { RowThreads } from './row-threads.ts';
 
-/** What makes batches in a thread of a loader. `fetch`: brings shards to the disk for it. `threads`: make the rows for it. */
+/** What makes batches in a thread of a loader. `threads`: so many others make the rows for it. */
 export function makerOf(
   settings: LoaderSettings,
   note: (text: string) => void,
-  { fetch, threads = 1 }: { readonly fetch?: (shard: RemoteShard) => Promise<void>; readonly threads?: number } = {},
+  threads = 1,
 ): { readonly maker: BatchMaker; close(): Promise<void> } {
   const { index, plan, scores, env } = settings;
   const store = patientReads(objectStoreFromEnvironment(env), note);
-  const shards = new ShardCache(store, join(paths(env).scratch, 'shards'), undefined, fetch);
-  const rows = threads > 1 ? new RowThreads(threads, settings, shards, note) : null;
+  const shards = new ShardCache(store, join(paths(env).scratch, 'shards'));
+  const rows = threads > 1 ? new RowThreads(threads, settings, note) : null;
   const all = scores === null ? null : parsed(scores);
-  const shared = fetch ? settings.threads : 1;
   return {
-    maker: new BatchMaker(openIndex(parsed(index), store), plan, shards, all, rows, shared),
+    maker: new BatchMaker(openIndex(parsed(index), store), plan, shards, all, rows, settings.threads),
     async close() {
       await rows?.close();
     },

@@ -1,10 +1,13 @@
 import { permutation, randomStream } from '../../runtime/random.ts';
 import type { DataIndex, ExampleEntry, ShardFacts } from '../index/types.ts';
+import type { RangeRef } from './ranges.ts';
 
 /** Position of an example: number of its shard in the index, and number within the shard. */
 export interface ExampleRef {
   readonly shard: number;
   readonly example: number;
+  /** The range that it comes with; absent: its whole shard. */
+  readonly range?: RangeRef;
 }
 
 // Shards of a block are on disk at once, and its examples are shuffled together.

@@ -1,8 +1,6 @@
 import { Worker } from 'node:worker_threads';
 import type { BatchPlan } from '../../recipe/batch-plan.ts';
-import { fromThreadError, type ThreadError, toThreadError } from '../../runtime/thread-error.ts';
-import type { RemoteShard } from '../index/part-reader.ts';
-import type { ShardCache } from '../index/shard-cache.ts';
+import { fromThreadError, type ThreadError } from '../../runtime/thread-error.ts';
 import type { LoaderSettings } from './batches.ts';
 import { exampleBytes, stripBytes } from './row-bytes.ts';
 import type { RowMaker, UntoldStrip } from './strip.ts';
@@ -11,20 +9,19 @@ import type { RowMaker, UntoldStrip } from './strip.ts';
 export interface RowThreadData {
   readonly module: string;
   readonly settings: LoaderSettings;
+  /** By which threads take turns with very large pictures. */
+  readonly turns: SharedArrayBuffer;
 }
-export type ToRowThread =
-  | {
-      readonly type: 'rows';
-      readonly id: number;
-      readonly batch: number;
-      readonly from: number;
-      readonly count: number;
-    }
-  | { readonly type: 'fetched'; readonly id: number; readonly error: ThreadError | null };
+/** Asks for rows. */
+export interface ToRowThread {
+  readonly id: number;
+  readonly batch: number;
+  readonly from: number;
+  readonly count: number;
+}
 export type FromRowThread =
   | { readonly type: 'made'; readonly id: number; readonly strip: UntoldStrip }
   | { readonly type: 'failed'; readonly id: number; readonly error: ThreadError }
-  | { readonly type: 'fetch'; readonly id: number; readonly shard: RemoteShard }
   | { readonly type: 'note'; readonly text: string };
 
 /** A thread has the next rows before it is done with these. */
@@ -33,34 +30,28 @@ export const stripsAtOnce = 2;
 const mostRows = 16;
 
 interface Task {
-  readonly message: Extract<ToRowThread, { type: 'rows' }>;
+  readonly message: ToRowThread;
   resolve(strip: UntoldStrip): void;
   reject(error: Error): void;
 }
 
-/** Threads that make rows. Which of them makes a row shows in nothing that is made. Shards are fetched here, once for all. */
+/** Threads that make rows. Which of them makes a row shows in nothing that is made. */
 export class RowThreads implements RowMaker {
   readonly #threads: { readonly worker: Worker; readonly tasks: Map<number, Task> }[];
   readonly #waiting: Task[] = [];
   #numbers = 0;
   #failure: Error | null = null;
 
-  constructor(count: number, settings: LoaderSettings, shards: ShardCache, note: (text: string) => void) {
+  constructor(count: number, settings: LoaderSettings, note: (text: string) => void) {
     const module = new URL('./row-thread.ts', import.meta.url).href;
+    const turns = new SharedArrayBuffer(4);
     this.#threads = Array.from({ length: count }, () => {
-      const workerData: RowThreadData = { module, settings };
+      const workerData: RowThreadData = { module, settings, turns };
       const worker = new Worker(new URL('../../runtime/thread.mjs', import.meta.url), { workerData, execArgv: [] });
       const tasks = new Map<number, Task>();
       worker.on('message', (message: FromRowThread) => {
         if (message.type === 'note') note(message.text);
-        else if (message.type === 'fetch') {
-          const answer = (error: ThreadError | null) =>
-            worker.postMessage({ type: 'fetched', id: message.id, error } satisfies ToRowThread);
-          shards.ensure(message.shard).then(
-            () => answer(null),
-            (error: unknown) => answer(toThreadError(error)),
-          );
-        } else {
+        else {
           const task = tasks.get(message.id);
           // What was on its way when the threads were ended is nobody's.
           if (!task) return;
@@ -84,7 +75,7 @@ export class RowThreads implements RowMaker {
 
   strip(batch: number, from: number, count: number): Promise<UntoldStrip> {
     return new Promise((resolve, reject) => {
-      const message = { type: 'rows', id: this.#numbers++, batch, from, count } as const;
+      const message = { id: this.#numbers++, batch, from, count };
       this.#waiting.push({ message, resolve, reject });
       this.#hand();
     });

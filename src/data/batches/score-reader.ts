@@ -1,9 +1,12 @@
 import { RunnerError } from '../../runtime/errors.ts';
 import { CorruptExample } from '../example/corrupt-example.ts';
+import type { RemoteShard } from '../index/part-reader.ts';
 import { type ScoreIndex, scoreRow } from '../index/score-index.ts';
 import type { ShardCache } from '../index/shard-cache.ts';
 import type { DataIndex } from '../index/types.ts';
 import type { ExampleRef } from './order.ts';
+
+const rangesKept = 2000;
 
 /** Reads single embeddings of stored scores, through the cache that the shards of the data go through. */
 export class ScoreReader {
@@ -11,6 +14,7 @@ export class ScoreReader {
   readonly #shards: ShardCache;
   /** Number of each language's tensor; that of the images is 0. */
   readonly #texts: ReadonlyMap<string, number>;
+  readonly #ranges = new Map<string, RemoteShard>();
 
   /** DataContract when these are the scores of other data. */
   constructor(scores: ScoreIndex, index: DataIndex, shards: ShardCache) {
@@ -33,9 +37,9 @@ export class ScoreReader {
     return this.#scores.width;
   }
 
-  /** Resolves when the scores of a data shard are on disk. */
-  ensure(shard: number): Promise<void> {
-    return this.#shards.ensure(this.#scores.shards[shard]!);
+  /** Resolves when the scores of a data shard, or of a range of its examples, are on disk. */
+  ensure(of: Pick<ExampleRef, 'shard' | 'range'>): Promise<void> {
+    return this.#shards.ensure(this.#fileOf(of));
   }
 
   /** The embedding of an image, exactly as it is stored. `CorruptExample` when the teacher could not be shown it. */
@@ -54,10 +58,28 @@ export class ScoreReader {
     return this.#read(ref, tensor, out);
   }
 
-  async #read({ shard, example }: ExampleRef, tensor: number, out: Float32Array): Promise<void> {
+  /** The file of a shard, or of it the rows of a range. */
+  #fileOf({ shard, range }: Pick<ExampleRef, 'shard' | 'range'>): RemoteShard {
     const stored = this.#scores.shards[shard]!;
-    if (stored.corrupt.includes(example)) throw new CorruptExample('the teacher could not be shown it');
-    const row = new Uint8Array(await this.#shards.read(stored, scoreRow(this.#scores, stored, tensor, example)));
+    if (!range) return stored;
+    const key = `${shard}/${range.first}`;
+    const known = this.#ranges.get(key);
+    if (known) return known;
+    const parts = Array.from({ length: this.#texts.size + 1 }, (_, tensor) => {
+      const { offset, size } = scoreRow(this.#scores, stored, tensor, range.first);
+      return { offset, size: size * range.count };
+    });
+    const file = { key: stored.key, bytes: stored.bytes, etag: stored.etag, parts };
+    this.#ranges.set(key, file);
+    if (this.#ranges.size > rangesKept) this.#ranges.delete(this.#ranges.keys().next().value!);
+    return file;
+  }
+
+  async #read(ref: ExampleRef, tensor: number, out: Float32Array): Promise<void> {
+    const stored = this.#scores.shards[ref.shard]!;
+    if (stored.corrupt.includes(ref.example)) throw new CorruptExample('the teacher could not be shown it');
+    const place = scoreRow(this.#scores, stored, tensor, ref.example);
+    const row = new Uint8Array(await this.#shards.read(this.#fileOf(ref), place));
     if (this.#scores.dtype === 'f32') return out.set(new Float32Array(row.buffer));
     // The upper half of a float32 is a bfloat16: widening is exact.
     const bits = new Uint32Array(out.buffer, out.byteOffset, out.length);

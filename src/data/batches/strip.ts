@@ -59,6 +59,8 @@ export function joinedStrips(strips: readonly Strip[]): Strip {
     skipped: own('skipped'),
     broken,
     same: { picture: same('picture'), captions: same('captions'), tokens: same('tokens') },
+    ...(first.filtered !== undefined && { filtered: strips.reduce((sum, { filtered = 0 }) => sum + filtered, 0) }),
+    ...(strips.at(-1)!.epochs && { epochs: strips.at(-1)!.epochs! }),
     ...(first.described && { described: own('described') }),
     ...(first.drawn && { drawn: sumOf(strips.map(({ drawn }) => drawn!)) }),
   };

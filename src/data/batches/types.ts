@@ -15,6 +15,10 @@ export interface Batch {
   readonly parts: Readonly<Record<string, Uint8Array | Int32Array | Float32Array>>;
   /** Examples of this batch that could not be decoded and were replaced. */
   readonly skipped: readonly CorruptMember[];
+  /** Examples that were passed over, since they have no text in a language that is drawn; absent in recipes that count them as skipped. */
+  readonly filtered?: number;
+  /** How often the examples of each source of a mixture were drawn up to its end, by name. */
+  readonly epochs?: Readonly<Record<string, number>>;
   /** Where nothing tells the examples apart by their pictures, or by their texts. */
   readonly alike?: Alike;
   /** How many of its examples come from each source that is named, and have their text in each language. */
@@ -48,7 +52,7 @@ export interface Piece extends Batch {
 export type Arrays = Readonly<Record<string, PartValues>>;
 
 /** What is known of a batch once all of it is made. */
-export type BatchFacts = Pick<Batch, 'index' | 'skipped' | 'alike' | 'drawn' | 'described'>;
+export type BatchFacts = Pick<Batch, 'index' | 'skipped' | 'filtered' | 'epochs' | 'alike' | 'drawn' | 'described'>;
 
 export interface RowsOptions {
   /** The arrays that are wanted; all if not given. */

@@ -1,68 +1,91 @@
 import { speaks } from '../../recipe/objectives.ts';
 import { placesOf } from '../../recipe/places.ts';
-import { type ForeignRead, foreign } from '../../recipe/reading.ts';
-import type { Phase, Recipe } from '../../recipe/schema.ts';
+import { foreign } from '../../recipe/reading.ts';
+import type { DataSettings, Phase, Recipe } from '../../recipe/schema.ts';
 import { type DataFacts, dataOf, modelOf, regionsOf } from '../../recipe/settings.ts';
+import { type DataSource, dataOfSource, languagesOf, sourcesOf } from '../../recipe/sources.ts';
 import type { ObjectStore } from '../../storage/object-store.ts';
+import { mixedIndex } from '../index/mixed-index.ts';
 import type { DataIndex } from '../index/types.ts';
 import { collectTokenIds } from './read-examples.ts';
 import { loadTokenizer } from './tokenizer.ts';
 
+/** A source as it lies in the bucket. */
+export interface SourceData {
+  readonly source: DataSource;
+  readonly index: DataIndex;
+  /** What its examples are made by. */
+  readonly data: DataSettings;
+}
+
 /** The data of a recipe as they lie in the bucket. */
 export interface RecipeData {
-  /** Below `data.train`. */
+  /** Of `data`. */
   readonly main: DataIndex;
   /** What a phase trains on. */
   of(phase: Phase): DataIndex;
+  /** The sources that this is made of, one where it is no mixture. */
+  sourcesOf(phase: Phase): readonly SourceData[];
   readonly epochs: { readonly examples: number; readonly phaseExamples: Readonly<Record<string, number>> };
 }
 
-/** The places that a phase trains on, or the recipe. */
-export const trainOf = (recipe: Recipe, phase?: Phase) => phase?.data?.train ?? recipe.data.train;
-
-/** How that is read; undefined: as the JSON of this project. */
-export const readOf = (recipe: Recipe, phase?: Phase) => foreign(phase?.data?.read ?? recipe.data.read);
-
-const keyOf = (recipe: Recipe, phase?: Phase) =>
-  JSON.stringify([placesOf(trainOf(recipe, phase)), readOf(recipe, phase), regionsOf(recipe, phase)]);
+/** What a phase trains on, or the recipe, as settings have it. */
+const settingsOf = (recipe: Recipe, phase: Phase | undefined) => (phase ? dataOf(recipe, phase) : recipe.data);
 
 /** Every place that a recipe trains or evaluates on, and how it is read. */
-export function recipePlaces(recipe: Recipe): { train: Recipe['data']['train']; read: ForeignRead | undefined }[] {
+export function recipePlaces(recipe: Recipe): Pick<DataSource, 'train' | 'read'>[] {
   const { evaluation, evaluationRead, read } = recipe.data;
-  const trained = [undefined, ...recipe.phases].map((phase) => {
-    return { train: trainOf(recipe, phase), read: readOf(recipe, phase) };
-  });
+  const trained = [undefined, ...recipe.phases].flatMap((phase) => sourcesOf(settingsOf(recipe, phase)));
   const evaluated = evaluation === undefined ? [] : [{ train: evaluation, read: foreign(evaluationRead ?? read) }];
-  return [...new Map([...trained, ...evaluated].map((place) => [JSON.stringify(place), place])).values()];
+  const places = [...trained, ...evaluated].map(({ train, read }) => ({ train, read }));
+  return [...new Map(places.map((place) => [JSON.stringify(place), place])).values()];
 }
 
 /**
  * Indexes every place that a recipe trains on, each once.
- * @param index null where a place can't be used; then the data is null too
+ * @param index null where a place can't be used; then the data is null too. `number`: of the source in its mixture
  */
 export async function indexRecipe(
   recipe: Recipe,
-  index: (
-    train: Recipe['data']['train'],
-    read: ForeignRead | undefined,
-    phase: Phase | undefined,
-  ) => Promise<DataIndex | null>,
+  index: (source: DataSource, number: number, phase: Phase | undefined) => Promise<DataIndex | null>,
 ): Promise<RecipeData | null> {
   const indexes = new Map<string, DataIndex | null>();
-  for (const phase of [undefined, ...recipe.phases]) {
-    const key = keyOf(recipe, phase);
-    if (!indexes.has(key)) indexes.set(key, await index(trainOf(recipe, phase), readOf(recipe, phase), phase));
-  }
+  const keyOf = ({ train, read }: DataSource, phase: Phase | undefined) =>
+    JSON.stringify([placesOf(train), read, regionsOf(recipe, phase)]);
+  const wholes = new Map<string, DataIndex>();
+  for (const phase of [undefined, ...recipe.phases])
+    for (const [number, source] of sourcesOf(settingsOf(recipe, phase)).entries()) {
+      const key = keyOf(source, phase);
+      if (!indexes.has(key)) indexes.set(key, await index(source, number, phase));
+    }
   if ([...indexes.values()].includes(null)) return null;
-  const of = (phase?: Phase) => indexes.get(keyOf(recipe, phase))!;
+  const partsOf = (phase: Phase | undefined): SourceData[] => {
+    const data = settingsOf(recipe, phase);
+    return sourcesOf(data).map((source, i) => {
+      return { source, index: indexes.get(keyOf(source, phase))!, data: dataOfSource(data, data.mixture?.[i]) };
+    });
+  };
+  const of = (phase?: Phase) => {
+    const parts = partsOf(phase);
+    const key = JSON.stringify(parts.map(({ source }) => [source.name, keyOf(source, phase)]));
+    const whole = wholes.get(key) ?? wholeOf(parts);
+    wholes.set(key, whole);
+    return whole;
+  };
   const phaseExamples = recipe.phases.flatMap((phase) =>
-    phase.data?.train === undefined && phase.data?.read === undefined
+    (phase.data?.train ?? phase.data?.mixture ?? phase.data?.read) === undefined
       ? []
       : [[phase.name, of(phase).examples] as const],
   );
   const main = of();
-  return { main, of, epochs: { examples: main.examples, phaseExamples: Object.fromEntries(phaseExamples) } };
+  const epochs = { examples: main.examples, phaseExamples: Object.fromEntries(phaseExamples) };
+  return { main, of, sourcesOf: partsOf, epochs };
 }
+
+const wholeOf = (parts: readonly SourceData[]): DataIndex =>
+  parts[0]!.source.name === null
+    ? parts[0]!.index
+    : mixedIndex(parts.map(({ source, index }) => ({ name: source.name!, index })));
 
 /**
  * The token ids that a compacted table of this recipe holds: of all its data, in all languages that it trains on, so that
@@ -75,18 +98,17 @@ export async function recipeVocabulary(
 ): Promise<DataFacts['vocabulary']> {
   const phases = recipe.phases.filter((phase) => modelOf(recipe, phase).text.vocabulary === 'compact');
   if (phases.length === 0) return null;
-  const languages = new Set(phases.flatMap((phase) => dataOf(recipe, phase).captions.map(({ language }) => language)));
+  const languages = new Set(phases.flatMap((phase) => languagesOf(dataOf(recipe, phase))));
   const ids = new Set<number>();
   const collected = new Set<string>();
   const captioning = speaks(recipe);
-  for (const phase of phases) {
-    const { read } = dataOf(recipe, phase);
-    const index = data.of(phase);
+  for (const { index, data: own } of phases.flatMap((phase) => data.sourcesOf(phase))) {
+    const { read } = own;
     const which = JSON.stringify([index.fingerprint, read]);
     if (collected.has(which)) continue;
     collected.add(which);
-    const own = await collectTokenIds(store, index, loadTokenizer(), [...languages], { captioning, read });
-    for (const id of own) ids.add(id);
+    const found = await collectTokenIds(store, index, loadTokenizer(), [...languages], { captioning, read });
+    for (const id of found) ids.add(id);
   }
   return [...ids].sort((a, b) => a - b);
 }

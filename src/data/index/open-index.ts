@@ -1,12 +1,14 @@
 import { indexKey, indexLost, memberKinds, readEntries } from './index-object.ts';
 import { isAbsent, makeIndex } from './index-shard.ts';
 import { LatestEntries } from './latest-entries.ts';
+import { mixedIndex } from './mixed-index.ts';
 import type { ShardStore } from './part-reader.ts';
 import type {
   DataIndex,
   ExampleEntry,
   InlineIndex,
   ListedIndex,
+  MixedDocument,
   ShardEntries,
   ShardFacts,
   ShardIndex,
@@ -15,6 +17,7 @@ import type {
 
 /** An index to be worked with. `store`: where the entries lie that are not in the document itself. */
 export function openIndex(document: StoredIndex, store: ShardStore): DataIndex {
+  if ('mixture' in document) return openMixed(document, store);
   const { prefix, fingerprint, examples, corrupt, read, regions } = document;
   const shared = {
     prefix,
@@ -26,6 +29,18 @@ export function openIndex(document: StoredIndex, store: ShardStore): DataIndex {
     document,
   };
   return { ...shared, ...('version' in document ? listed(document, store) : inline(document)) };
+}
+
+function openMixed({ mixture }: MixedDocument, store: ShardStore): DataIndex {
+  // Sources that share a place share what is kept of it.
+  const opened = new Map<string, DataIndex>();
+  const sources = mixture.map(({ name, index }) => {
+    const key = JSON.stringify([index.prefix, index.fingerprint, index.read]);
+    const own = opened.get(key) ?? openIndex(index, store);
+    opened.set(key, own);
+    return { name, index: own };
+  });
+  return mixedIndex(sources);
 }
 
 function inline({ corrupt, shards: all }: InlineIndex): Pick<DataIndex, 'shards' | 'entriesOf'> {

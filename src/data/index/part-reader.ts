@@ -1,6 +1,7 @@
 import { isRunnerError, RunnerError } from '../../runtime/errors.ts';
 import { lookAgain } from '../../storage/look-again.ts';
 import type { ObjectStore } from '../../storage/object-store.ts';
+import type { ByteRange } from './types.ts';
 
 export const partBytes = 8 * 1024 * 1024;
 
@@ -15,6 +16,8 @@ export interface RemoteShard {
   readonly sha256?: string;
   /** 0 if not given. */
   readonly offset?: number;
+  /** Ascending and apart: the bytes that are wanted of it; absent: all. */
+  readonly parts?: readonly ByteRange[];
 }
 
 /**

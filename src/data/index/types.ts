@@ -96,8 +96,10 @@ export interface DataIndex {
   readonly shards: readonly ShardFacts[];
   /** In the order of the shards, those of the first of them where there are very many: each shard has the count of its own. */
   readonly corrupt: readonly CorruptMember[];
-  /** Absent: the JSON of this project. */
+  /** Absent: the JSON of this project, or several sources of which each has its own. */
   readonly read?: Mapping;
+  /** The sources of a mixture; absent: it is none. */
+  readonly sources?: readonly IndexedSource[];
   /** Of the shards, in their order, what a detector found in their pictures; null or absent: nothing is joined. */
   readonly regions?: readonly (RegionShard | null)[];
   /** What this was opened from, as JSON: `openIndex` makes the same of it in any thread or process. */
@@ -115,6 +117,16 @@ export interface InlineIndex
   readonly shards: readonly ShardIndex[];
 }
 
+/** Shards of an index that belong to one source of a mixture. */
+export interface IndexedSource {
+  readonly name: string;
+  /** Number of its first shard, and how many it has. */
+  readonly first: number;
+  readonly shards: number;
+  /** Absent: the JSON of this project. */
+  readonly read?: Mapping;
+}
+
 /** A shard whose entries lie in an object of their own, which its key, bytes and ETag name (index-object.ts). */
 export interface ListedShard extends ShardFacts {
   /** Of that object; `sha256` of its header, which has that of the rest. */
@@ -128,5 +140,12 @@ export interface ListedIndex
   readonly shards: readonly ListedShard[];
 }
 
+/** Indexes that are trained on together, as they lie in a bucket or in a file. */
+export interface MixedDocument extends Pick<DataIndex, 'prefix' | 'fingerprint' | 'examples' | 'corrupt'> {
+  readonly mixture: readonly { readonly name: string; readonly index: StoredIndex }[];
+  /** Each source has its own. */
+  readonly read?: never;
+}
+
 /** An index as it lies in a bucket or in a file. */
-export type StoredIndex = InlineIndex | ListedIndex;
+export type StoredIndex = InlineIndex | ListedIndex | MixedDocument;

@@ -90,7 +90,7 @@ describe('rows that threads make', () => {
     for (let k = 0; k < batches; k++) {
       const threads = [1, 2, 1, 1, 4, 1, 1, 2, 1, 1, 1][k]!;
       const settings = { index: index.document, plan, scores: null, firstBatch: k, skip: [], bytes: 1, threads, env };
-      const { maker, close } = makerOf(settings, () => {}, { threads });
+      const { maker, close } = makerOf(settings, () => {}, threads);
       const pieces = maker.allPieces([k, k + 1]);
       const { first, count, of, ...batch } = (await pieces.next()).value as Piece;
       expect([first, count, of]).toEqual([0, 48, 48]);

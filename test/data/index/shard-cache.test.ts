@@ -177,3 +177,44 @@ test('a folder that can not be written ends in one sentence that says what to se
     message: expect.stringMatching(/can't be written \(ENOTDIR\): set SIGLIP2_SCRATCH/) as string,
   });
 });
+
+test('of parts of a shard only their bytes come to disk, once for all processes, and damage there is noticed', async () => {
+  const store = new MemoryStore();
+  const { shard, body } = await put(store, 'd/1.tar', 100_000);
+  const parts = [
+    { offset: 1000, size: 500 },
+    { offset: 90_000, size: 10_000 },
+  ];
+  const range = { ...shard, sha256: 'that of all bytes', parts };
+  const caches = Array.from({ length: 4 }, () => new ShardCache(store, folder));
+  const place = { offset: 95_000, size: 77 };
+  for (const read of await Promise.all(caches.map((cache) => cache.read(range, place))))
+    expect(read.equals(body.subarray(95_000, 95_077))).toBe(true);
+  expect(store.gets).toBe(2);
+  const [file] = (await files()).filter((name) => name.endsWith('.range'));
+  expect([await files(), (await stat(join(folder, file!))).size]).toEqual([[file, `${file}.sha256`], 10_500]);
+  expect((await caches[0]!.read(range, { offset: 1499, size: 1 }))[0]).toBe(body[1499]);
+  await expect(caches[0]!.read(range, { offset: 1499, size: 2 })).rejects.toThrow('in no part of it that is wanted');
+  await writeFile(join(folder, file!), Buffer.alloc(10_500, 7));
+  expect((await new ShardCache(store, folder).read(range, place)).equals(body.subarray(95_000, 95_077))).toBe(true);
+  expect(store.gets).toBe(4);
+});
+
+test('the first members of large parts are read before those have come, and a claim of a dead process ends', async () => {
+  const store = new MemoryStore();
+  const { shard, body } = await put(store, 'd/1.tar', 6_000_000);
+  const range = { ...shard, parts: [{ offset: 0, size: 5_000_000 }] };
+  const cache = new ShardCache(store, folder);
+  const place = { offset: 4_000_000, size: 1000 };
+  expect((await cache.read(range, place)).equals(body.subarray(4_000_000, 4_001_000))).toBe(true);
+  expect([store.gets, await files()]).toEqual([1, []]);
+  await cache.ensure(range);
+  const [file] = await files();
+  await rm(join(folder, file!));
+  await writeFile(join(folder, `${file}.claim`), '');
+  await utimes(join(folder, `${file}.claim`), 0, 0);
+  const fresh = new ShardCache(store, folder);
+  await fresh.ensure(range);
+  expect((await fresh.read(range, place)).equals(body.subarray(4_000_000, 4_001_000))).toBe(true);
+  expect([store.gets, (await files()).length]).toEqual([3, 2]);
+});

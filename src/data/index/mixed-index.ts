@@ -1,0 +1,33 @@
+import { createHash } from 'node:crypto';
+import type { DataIndex, IndexedSource } from './types.ts';
+
+/** One index of several sources: their shards follow one another, and each source is read in its own way. */
+export function mixedIndex(sources: readonly { readonly name: string; readonly index: DataIndex }[]): DataIndex {
+  const indexes = sources.map(({ index }) => index);
+  const prefix = [...new Set(indexes.map((index) => index.prefix))].join(', ');
+  const named = sources.map(({ name, index }) => [name, index.fingerprint]);
+  const fingerprint = createHash('sha256').update(JSON.stringify(named)).digest('hex');
+  const examples = indexes.reduce((sum, index) => sum + index.examples, 0);
+  // A place that two sources share has its faults once.
+  const corrupt = [...new Set(indexes)].flatMap((index) => index.corrupt);
+  const firsts: number[] = [];
+  let shards = 0;
+  for (const index of indexes) {
+    firsts.push(shards);
+    shards += index.shards.length;
+  }
+  const own: IndexedSource[] = sources.map(({ name, index }, i) => {
+    return { name, first: firsts[i]!, shards: index.shards.length, ...(index.read && { read: index.read }) };
+  });
+  const mixture = sources.map(({ name, index }) => ({ name, index: index.document }));
+  return {
+    ...{ prefix, fingerprint, examples, corrupt },
+    shards: indexes.flatMap((index) => index.shards),
+    sources: own,
+    document: { prefix, fingerprint, examples, corrupt, mixture },
+    entriesOf: (shard) => {
+      const source = firsts.findLastIndex((first) => first <= shard);
+      return indexes[source]!.entriesOf(shard - firsts[source]!);
+    },
+  };
+}
