@@ -9,6 +9,13 @@ import { exportModel } from './export-model.ts';
 import { toFailure } from './failures.ts';
 import { findShards, indexShards } from './index-shards.ts';
 import { noteAttempt } from './left-attempts.ts';
+import { beginPack } from './pack-begin.ts';
+import { hashPart } from './pack-hash.ts';
+import { listPack } from './pack-list.ts';
+import { mergePart } from './pack-merge.ts';
+import { packPart } from './pack-part.ts';
+import { reportPack } from './pack-report.ts';
+import { settlePack } from './pack-settle.ts';
 import { plan } from './plan.ts';
 import { planAnnotation } from './plan-annotation.ts';
 import { planPhase } from './plan-phase.ts';
@@ -42,6 +49,13 @@ export function createActivities(deps: Dependencies): Activities {
     sealScores: activity(deps, sealScores),
     planAnnotation: activity(deps, planAnnotation),
     annotateShard: activity(deps, annotateShard),
+    beginPack: activity(deps, beginPack),
+    listPack: activity(deps, listPack),
+    hashPart: activity(deps, hashPart),
+    mergePart: activity(deps, mergePart),
+    settlePack: activity(deps, settlePack),
+    packPart: activity(deps, packPart),
+    reportPack: activity(deps, reportPack),
   };
 }
 

@@ -3,6 +3,8 @@ import type { CheckpointMetrics, CheckpointRef } from '../src/checkpoint/types.t
 import type { ScoreDtype } from '../src/data/index/score-index.ts';
 import type { SkippedSummary } from '../src/data/index/types.ts';
 import type { ModelConfig } from '../src/model/sizes.ts';
+import type { PackReport } from '../src/packing/report.ts';
+import type { PackSettings } from '../src/packing/settings.ts';
 import type { InformationBound } from '../src/recipe/information.ts';
 import type { Overrides } from '../src/recipe/overrides.ts';
 import type { Pace } from '../src/recipe/pace.ts';
@@ -333,6 +335,61 @@ export interface AnnotateShardResult {
   readonly broken: SkippedSummary | null;
 }
 
+/** A pack, as it was begun. */
+export interface PackInput {
+  readonly settings: PackSettings;
+}
+
+export interface PackBegun extends PackInput {
+  /** Its report is there already. */
+  readonly done: boolean;
+}
+
+export interface PackListed {
+  readonly layout: string;
+  readonly parts: number;
+  readonly items: number;
+}
+
+export interface HashPartInput extends PackInput {
+  readonly part: number;
+  /** Partitions that the hashes of all parts are compared in. */
+  readonly partitions: number;
+}
+
+export interface HashPartResult {
+  readonly usable: number;
+}
+
+export interface MergePartInput extends PackInput {
+  readonly partition: number;
+}
+
+export interface MergePartResult {
+  readonly edges: number;
+  readonly crowded: number;
+}
+
+export interface SettlePackInput extends PackInput {
+  readonly partitions: number;
+}
+
+/** Pictures that were another, or near one. */
+export interface SettledPack {
+  readonly exact: number;
+  readonly near: number;
+}
+
+export interface PackPartInput extends PackInput {
+  readonly part: number;
+}
+
+export interface PackPartResult {
+  readonly shards: number;
+  readonly examples: number;
+  readonly bytes: number;
+}
+
 /** Every activity by name; the workflows see no more of them than this. */
 export interface Activities {
   findShards(input: FindShardsInput): Promise<UnindexedShards>;
@@ -351,4 +408,11 @@ export interface Activities {
   exportModel(input: ExportInput): Promise<ExportResult>;
   planAnnotation(input: unknown): Promise<AnnotatePlan>;
   annotateShard(input: AnnotateShardInput): Promise<AnnotateShardResult>;
+  beginPack(input: unknown): Promise<PackBegun>;
+  listPack(input: PackInput): Promise<PackListed>;
+  hashPart(input: HashPartInput): Promise<HashPartResult>;
+  mergePart(input: MergePartInput): Promise<MergePartResult>;
+  settlePack(input: SettlePackInput): Promise<SettledPack>;
+  packPart(input: PackPartInput): Promise<PackPartResult>;
+  reportPack(input: SettlePackInput): Promise<PackReport>;
 }

@@ -76,3 +76,18 @@ export const annotateOptions: ActivityOptions = {
   // A detector takes seconds for a picture where it has no GPU, and a shard has thousands.
   startToCloseTimeout: '7d',
 };
+
+/** Parts of a pack likewise are spread over all workers, and are each a few events. */
+export const packsAtOnce = 64;
+export const packsOfOneHistory = 500;
+/** Pictures that one comparison holds. */
+export const picturesOfPartition = 100_000;
+
+export const packOptions: ActivityOptions = {
+  // A listing of a hundred million names takes hours, and begins anew when its worker is killed.
+  startToCloseTimeout: '1d',
+  heartbeatTimeout: '15s',
+  // A part is quickly packed again: nothing is waited for when the pack is to stop.
+  cancellationType: 'TRY_CANCEL',
+  retry: patient,
+};

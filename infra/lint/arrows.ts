@@ -47,6 +47,10 @@ export const mayImport: Readonly<Record<string, readonly string[]>> = {
     ...['src/runtime', 'src/compile', 'src/safetensors', 'src/model', 'src/recipe', 'src/objectives', 'src/curation'],
     ...['src/data/batches', 'src/checkpoint', 'src/report'],
   ],
+  'src/packing': [
+    ...['src/runtime', 'src/storage', 'src/recipe'],
+    ...['src/data/index', 'src/data/example', 'src/data/views'],
+  ],
   'src/plan': [
     ...['src/runtime', 'src/storage', 'src/safetensors', 'src/model', 'src/recipe'],
     ...['src/data/index', 'src/data/example', 'src/checkpoint', 'src/train'],

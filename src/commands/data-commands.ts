@@ -9,11 +9,14 @@ import { statsOfData } from './data-stats.ts';
 import { formatStats } from './format-stats.ts';
 import { formatLook, lookAtData } from './look-at-data.ts';
 import { print, say } from './output.ts';
+import { addPackCommand } from './pack-commands.ts';
 import { picturesOfPage, statsPage } from './stats-page.ts';
 
 /** What a person does about data before a run. */
 export function addDataCommands(program: Command): void {
-  const data = program.command('data').description('look at the data of strangers before a run is trained on them');
+  const data = program
+    .command('data')
+    .description('look at the data of strangers before a run is trained on them, and pack those of other layouts');
   data
     .command('look <prefix>')
     .description('say how the shards below a prefix can be read, and what of them can not be used')
@@ -26,6 +29,7 @@ export function addDataCommands(program: Command): void {
       const look = await lookAtData(objectStoreFromEnvironment(), prefix, options);
       print(json ? `${JSON.stringify(look)}\n` : formatLook(look));
     });
+  addPackCommand(data);
   addAnnotateCommand(data);
   data
     .command('stats <prefix>')

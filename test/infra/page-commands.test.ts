@@ -4,6 +4,7 @@ import { dirname, join } from 'node:path';
 import type { Command } from 'commander';
 import { describe, expect, it } from 'vitest';
 import { demoProgram } from '../../infra/demo/arguments.ts';
+import { parsePack } from '../../src/packing/settings.ts';
 import { createProgram } from '../../src/program.ts';
 import { parseRecipe } from '../../src/recipe/parse.ts';
 import { searchAttributes } from '../../src/runtime/search-attributes.ts';
@@ -85,7 +86,8 @@ async function temporal(words: readonly string[]): Promise<void> {
     const file = value('--input-file');
     if (file && existsSync(`${root}/${file}`)) recipeOf(readFileSync(`${root}/${file}`, 'utf8'));
     const alone = value('--input') && JSON.parse(value('--input')!);
-    if (alone) {
+    if (alone && value('--type') === 'siglip2Pack') expect(parsePack(alone).from).toBe(alone.from);
+    else if (alone) {
       const names = alone.recipe.phases.map(({ name }: { name: string }) => name);
       expect([value('--workflow-id')!.split('/')[1], names.includes(alone.phase)]).toEqual([alone.phase, true]);
       recipeOf(JSON.stringify(alone.recipe));
@@ -165,7 +167,7 @@ describe('commands of the pages', () => {
   it('are lines of programs that the test knows', () => {
     expect(lines.length).toBeGreaterThan(80);
     const known =
-      /^(npm (run|test)|temporal |aws |openssl |eval |export |(UPDATE_(HISTORIES|GOLDEN)|ZOMBIES)=\d+ npm test|sha256sum )/;
+      /^(npm (run|test)|temporal |aws |openssl |eval |export |(UPDATE_(HISTORIES|GOLDEN)|ZOMBIES|PACK_HISTORY)=\d+ npm test|sha256sum )/;
     expect(lines.filter(({ text }) => !known.test(text))).toEqual([]);
     // Those that are typed for real in page-run.test.ts are on the pages as they stand there.
     const texts = lines.map(({ text }) => text);

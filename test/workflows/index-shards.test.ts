@@ -53,10 +53,10 @@ it('the shards of a run are indexed by many before it is planned, each once, tho
     {
       findShards: (input) => findShards(deps, input, on.attempt()),
       indexShards: async (input) => {
-        asked.push(input);
+        const number = asked.push(input);
         const result = await indexShards(deps, input, on.attempt());
         // It made them, and died before it could say so.
-        if (asked.length === 5) throw new Error('the worker was killed');
+        if (number === 5) throw new Error('the worker was killed');
         return result;
       },
       plan: async (input) => {
