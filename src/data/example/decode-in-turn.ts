@@ -9,7 +9,7 @@ const beside = 16 * 2 ** 20;
 const lookedAtMs = 5;
 
 let last: Promise<unknown> = Promise.resolve();
-let taken = new Int32Array(1);
+let taken: Int32Array = new Int32Array(1);
 
 /** A number, 0 at first, that threads share: only one of them decodes a very large picture at a time. */
 export function takeTurnsBy(number: SharedArrayBuffer): void {

@@ -95,3 +95,14 @@ export function simd(): Simd | null {
   }
   return own;
 }
+
+/** Without vectors meanwhile: what the plain loops make, which vectors are held against. */
+export function plainly(use: () => void): void {
+  const before = simd();
+  own = null;
+  try {
+    use();
+  } finally {
+    own = before;
+  }
+}
