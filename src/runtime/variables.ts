@@ -148,6 +148,11 @@ export const variables = {
     unset: '`scratch` in `SIGLIP2_STATE`',
     readBy: ['worker', 'trainer'],
   },
+  SIGLIP2_LOADER_THREADS: {
+    meaning: 'Threads of a trainer that decode pictures and make batches. What they make is the same for any number.',
+    unset: 'the cores less one, at least one',
+    readBy: ['trainer', 'worker'],
+  },
   XDG_CACHE_HOME: {
     meaning: 'Where caches lie.',
     unset: '`~/.cache`',

@@ -7,7 +7,9 @@ import {
   pieceBytes,
   prefetchBytes,
   rowBytes,
+  stripBytes,
 } from '../data/batches/row-bytes.ts';
+import { stripsAtOnce } from '../data/batches/row-threads.ts';
 import { embeddingWidth } from '../model/sizes.ts';
 import type { PhaseSettings } from '../recipe/phase-settings.ts';
 import { PhaseSteps } from '../recipe/steps.ts';
@@ -36,6 +38,8 @@ export interface HostBytes {
 
 /** The thread itself, its tokenizer, and pictures that are being decoded: measured. */
 const loaderBytes = 420e6;
+/** One of several threads that make rows for it: its code, and pictures that are being decoded. */
+const rowThreadBytes = 150e6;
 /** Side of a picture before it is cut to what is trained on, where nothing is known of it. */
 const usualPicture = 256;
 /** What a report is to know of a candidate. */
@@ -51,8 +55,9 @@ export function heldForTwo({ accumulate, objectives, curation }: PhaseSettings):
  * second pass, one micro-batch put together, and the embeddings of the whole batch.
  *
  * @param examples of the data: of few, few decoded pictures are kept
+ * @param threads that make rows, `loaderThreads` of where it is trained
  */
-export function hostBytes(settings: PhaseSettings, examples = Number.POSITIVE_INFINITY): HostBytes {
+export function hostBytes(settings: PhaseSettings, examples = Number.POSITIVE_INFINITY, threads = 1): HostBytes {
   const { batches, accumulate, curation, objectives } = settings;
   const { batch, candidates = 0 } = batches;
   let [memory, disk, largestArray] = [0, 0, 0];
@@ -66,7 +71,9 @@ export function hostBytes(settings: PhaseSettings, examples = Number.POSITIVE_IN
     const kept = heldForTwo(settings) ? Math.min(heldBytes, whole) : piece;
     // A batch of one piece is fed as it lies; else one micro-batch is put together while the one before is let go.
     const fed = whole <= pieceBytes ? 0 : 2 * micro * row;
-    memory = Math.max(memory, 2 * piece + ready + kept + fed);
+    // Several threads begin with the next piece before this one is whole, and its parts are laid together.
+    const parts = threads > 1 ? 2 * piece + threads * stripsAtOnce * Math.max(row, Math.min(stripBytes, piece)) : 0;
+    memory = Math.max(memory, 2 * piece + ready + kept + fed + parts);
     // While the second pass goes on, the next batch is laid beside it.
     if (heldForTwo(settings)) disk = Math.max(disk, whole + Math.min(whole, aheadBytes) - heldBytes);
     largestArray = Math.max(largestArray, micro * Math.max(...Object.values(rowBytes(batches, length))));
@@ -77,7 +84,12 @@ export function hostBytes(settings: PhaseSettings, examples = Number.POSITIVE_IN
   const contrast = accumulate > 1 && objectives.sigmoid ? 4 * batch * side : 0;
   const choice = 2 * candidates * (side + teacher) + candidates * describedBytes;
   const decoded = Math.min(decodedBytes, examples * 3 * Math.max(batches.resolution, usualPicture) ** 2);
-  const parts = { loader: loaderBytes + decoded, batches: memory, embeddings: contrast, choice };
+  const parts = {
+    loader: loaderBytes + decoded + (threads > 1 ? threads * rowThreadBytes : 0),
+    batches: memory,
+    embeddings: contrast,
+    choice,
+  };
   return {
     memory: parts.loader + memory + contrast + choice,
     disk: Math.max(0, disk),

@@ -3,6 +3,7 @@ import { parameterSpecs } from '../model/parameters.ts';
 import { embeddingWidth } from '../model/sizes.ts';
 import type { PhaseSettings } from '../recipe/phase-settings.ts';
 import { PhaseSteps } from '../recipe/steps.ts';
+import { loaderThreads } from '../runtime/loader-threads.ts';
 import { activationBytes } from './activation-bytes.ts';
 import { graphNodes } from './graph-size.ts';
 import { hostBytes } from './host-bytes.ts';
@@ -80,11 +81,12 @@ const sum = (parts: object) => Object.values(parts).reduce((a, b) => a + b, 0);
  * Memory that a phase takes, by arithmetic alone, part by part.
  *
  * @param examples of the data, where they are known: of few, few decoded pictures are kept
+ * @param threads of its loader: those of this machine
  */
-export function memoryPlan(settings: PhaseSettings, examples?: number): MemoryPlan {
+export function memoryPlan(settings: PhaseSettings, examples?: number, threads = loaderThreads()): MemoryPlan {
   const { accumulate, batches } = settings;
   const phase = phaseState(settings);
-  const held = hostBytes(settings, examples);
+  const held = hostBytes(settings, examples, threads);
   const parameters = sizeOf(phase.parameters);
   const state = {
     parameters,

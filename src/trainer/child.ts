@@ -2,6 +2,7 @@ import { type ChildProcess, fork } from 'node:child_process';
 import { createInterface } from 'node:readline';
 import type { Readable } from 'node:stream';
 import { type ErrorCode, RunnerError } from '../runtime/errors.ts';
+import { loaderThreads } from '../runtime/loader-threads.ts';
 import type { FromTrainer, ToTrainer } from './protocol.ts';
 
 export interface TrainerLog {
@@ -36,9 +37,11 @@ const banner = /absl::InitializeLog|oneDNN custom operations|cpu_feature_guard|T
 export async function startTrainer({ script, env, readyWithinMs, log, onPid }: ChildOptions): Promise<TrainerChild> {
   const begun = Date.now();
   // A group of its own: Ctrl-C in a terminal reaches the worker alone, which ends the job with a checkpoint.
+  // Pictures are decoded in the threads of libuv, of which there are four unless something says so before it starts.
+  const decoding = String(Math.max(4, loaderThreads(env)));
   const spawned = fork(script, [], {
     execArgv: script.endsWith('.ts') ? ['--import', 'tsx'] : [],
-    env,
+    env: { UV_THREADPOOL_SIZE: decoding, ...env },
     detached: true,
     stdio: ['ignore', 'pipe', 'pipe', 'ipc'],
   });

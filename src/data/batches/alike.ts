@@ -1,3 +1,4 @@
+import { createHash } from 'node:crypto';
 import { isDeepStrictEqual } from 'node:util';
 import type { Pixels } from '../example/pixels.ts';
 import type { ExampleMeta } from '../example/types.ts';
@@ -10,18 +11,23 @@ export interface Alike {
   readonly texts: boolean;
 }
 
+/** What all of some rows have in common, as names that rows made elsewhere can be held against; null where they differ. */
+export interface SameRows {
+  readonly picture: string | null;
+  readonly captions: string | null;
+  readonly tokens: string | null;
+}
+
 /**
- * Finds out whether all examples of a batch are alike, as they are added and in any order. Examples that differ, as
+ * Finds out whether all examples of some rows are alike, as they are added and in any order. Examples that differ, as
  * they do in an ordinary batch, cost nothing: bytes are compared up to the first that is another, and only with the
  * first example.
  */
 export class AlikeSoFar {
   #pixels: Pixels | null = null;
   #captions: ExampleMeta['captions'] | null = null;
-  #firstRow: Int32Array | null = null;
   #pictures = true;
   #texts = true;
-  #tokens = true;
 
   add(pixels: Pixels, { captions }: ExampleMeta): void {
     if (this.#pictures) {
@@ -34,18 +40,40 @@ export class AlikeSoFar {
     }
   }
 
-  /**
-   * `tokens` (count, L): what the texts of the next examples came to. Null when the pictures differ up to here and so do
-   * the texts.
-   */
-  with(tokens: Int32Array, count: number): Alike | null {
-    const size = tokens.length / count;
-    this.#firstRow ??= tokens.slice(0, size);
-    const row = this.#firstRow;
-    this.#tokens &&= tokens.every((id, i) => id === row[i % size]);
-    const texts = this.#texts || this.#tokens;
-    return this.#pictures || texts ? { pictures: this.#pictures, texts } : null;
+  same(): Omit<SameRows, 'tokens'> {
+    return {
+      picture: this.#pictures && this.#pixels ? nameOf(this.#pixels) : null,
+      captions: this.#texts ? JSON.stringify(Object.entries(this.#captions ?? {}).sort()) : null,
+    };
   }
+}
+
+/** `tokens` (count, L): what the texts of some rows came to. */
+export function sameTokens(tokens: Int32Array, count: number): string | null {
+  const size = tokens.length / count;
+  const row = tokens.subarray(0, size);
+  return tokens.every((id, i) => id === row[i % size]) ? row.join(' ') : null;
+}
+
+/** Whether all rows of a batch are alike, as more and more of them are made. */
+export class AlikeRows {
+  #same: SameRows | null = null;
+
+  /** Of all rows up to these. Null when their pictures differ and so do their texts. */
+  and(rows: SameRows): Alike | null {
+    const before = this.#same ?? rows;
+    const both = (of: keyof SameRows) => (before[of] === rows[of] ? rows[of] : null);
+    this.#same = { picture: both('picture'), captions: both('captions'), tokens: both('tokens') };
+    const pictures = this.#same.picture !== null;
+    const texts = this.#same.captions !== null || this.#same.tokens !== null;
+    return pictures || texts ? { pictures, texts } : null;
+  }
+}
+
+/** Equal for pictures that are the same, as `samePicture` has it. */
+function nameOf(pixels: Pixels): string {
+  if (isOneColour(pixels)) return `all ${pixels.data.subarray(0, 3).join(' ')}`;
+  return `${pixels.width} wide ${createHash('sha256').update(pixels.data).digest('hex')}`;
 }
 
 function samePicture(a: Pixels, b: Pixels): boolean {

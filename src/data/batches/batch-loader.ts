@@ -1,47 +1,34 @@
-import { readFileSync } from 'node:fs';
-import { join } from 'node:path';
 import { batchAt } from '../../recipe/steps.ts';
-import { paths } from '../../runtime/paths.ts';
 import { produce } from '../../runtime/produce.ts';
-import { objectStoreFromEnvironment } from '../../storage/s3.ts';
-import { openIndex } from '../index/open-index.ts';
-import { patientReads } from '../index/patient-store.ts';
-import { ShardCache } from '../index/shard-cache.ts';
-import { BatchMaker } from './batch-maker.ts';
 import type { LoaderSettings } from './batches.ts';
+import { makerOf } from './loader-maker.ts';
 import type { Piece } from './types.ts';
 
-/** The thread of `openBatches`: makes the pieces of batches in order. */
-async function* pieces(
-  { index, plan, scores, firstBatch, skip, bytes, env }: LoaderSettings,
-  note: (text: string) => void,
-): AsyncGenerator<Piece> {
-  const store = patientReads(objectStoreFromEnvironment(env), note);
-  const shards = new ShardCache(store, join(paths(env).scratch, 'shards'));
-  const maker = new BatchMaker(openIndex(parsed(index), store), plan, shards, scores === null ? null : parsed(scores));
+/** The thread of `openBatches`: makes the pieces of batches in order, or has their rows made by threads of its own. */
+async function* pieces(settings: LoaderSettings, note: (text: string) => void): AsyncGenerator<Piece> {
+  const { firstBatch, skip, bytes, threads } = settings;
+  const { maker } = makerOf(settings, note, threads);
   let fetching = false;
-  for (let position = firstBatch; ; position++) {
-    const batch = batchAt(position, skip);
-    // What goes wrong here goes wrong again, and is told, when the shard itself is needed.
-    const fetchAhead = (row: number) => {
-      if (fetching) return;
-      fetching = true;
-      const done = () => {
-        fetching = false;
-      };
-      maker.fetchAhead(batch, row).then(done, done);
+  // What goes wrong here goes wrong again, and is told, when the shard itself is needed.
+  const fetchAhead = (batch: number, row: number) => {
+    if (fetching) return;
+    fetching = true;
+    const done = () => {
+      fetching = false;
     };
-    fetchAhead(0);
-    for await (const piece of maker.pieces(batch, bytes)) {
-      fetchAhead(piece.first);
-      yield piece;
+    maker.fetchAhead(batch, row).then(done, done);
+  };
+  function* batches(): Generator<number> {
+    for (let position = firstBatch; ; position++) {
+      const batch = batchAt(position, skip);
+      fetchAhead(batch, 0);
+      yield batch;
     }
   }
-}
-
-/** What was given itself, or as the name of a local file of JSON. */
-function parsed<T extends object>(given: string | T): T {
-  return typeof given === 'string' ? JSON.parse(readFileSync(given, 'utf8')) : given;
+  for await (const piece of maker.allPieces(batches(), bytes)) {
+    fetchAhead(piece.index, piece.first);
+    yield piece;
+  }
 }
 
 produce(pieces, ({ images, tokens, parts }) => [images, tokens, ...Object.values(parts)]);

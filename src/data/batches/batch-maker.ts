@@ -1,8 +1,9 @@
 import pMap from 'p-map';
 import type { BatchPlan } from '../../recipe/batch-plan.ts';
 import { PhaseSteps } from '../../recipe/steps.ts';
-import { RunnerError } from '../../runtime/errors.ts';
+import { isRunnerError, RunnerError } from '../../runtime/errors.ts';
 import { randomStream } from '../../runtime/random.ts';
+import { fromThreadError } from '../../runtime/thread-error.ts';
 import { type Caption, chooseCaption } from '../example/captions.ts';
 import { CorruptExample } from '../example/corrupt-example.ts';
 import { decodeInTurn } from '../example/decode-in-turn.ts';
@@ -16,13 +17,14 @@ import type { ShardCache } from '../index/shard-cache.ts';
 import type { CorruptMember, DataIndex } from '../index/types.ts';
 import { drawCrop } from '../views/crop.ts';
 import { type ImageArrays, patchArrays, squareArrays } from '../views/image-arrays.ts';
-import { AlikeSoFar } from './alike.ts';
+import { AlikeRows, AlikeSoFar, sameTokens } from './alike.ts';
 import { BrokenShards } from './broken-shards.ts';
-import { DecodedCache, type DecodedExample } from './decoded-cache.ts';
+import { DecodedCache, type DecodedExample, decodedBytes } from './decoded-cache.ts';
 import { type Draw, type Draws, openDraws } from './draws.ts';
 import { PartArrays } from './part-arrays.ts';
 import { rowsOfPiece } from './row-bytes.ts';
 import { ScoreReader } from './score-reader.ts';
+import { failedStrip, joinedStrips, type MetBroken, type RowMaker, type Strip, type UntoldStrip } from './strip.ts';
 import type { Batch, DescribedExample, Drawn, Piece } from './types.ts';
 
 const decodedAtOnce = 4;
@@ -44,13 +46,26 @@ export class BatchMaker {
   readonly #draws: Draws;
   readonly #scores: ScoreReader | null;
   readonly #regions: RegionReader | null;
-  readonly #decoded = new DecodedCache();
-  readonly #corrupt = new Map<string, CorruptMember>();
+  readonly #decoded: DecodedCache;
+  readonly #corrupt = new Map<string, { readonly corrupt: CorruptMember; readonly isRead: boolean }>();
   readonly #broken: BrokenShards;
-  readonly #tokenizer: TextTokenizer;
+  #loaded: TextTokenizer | null = null;
+  readonly #rowsBy: RowMaker | null;
 
-  /** `scores`: what the plan's part teacherScores reads from. */
-  constructor(index: DataIndex, plan: BatchPlan, shards: ShardCache, scores: ScoreIndex | null = null) {
+  /**
+   * `scores`: what the plan's part teacherScores reads from. `rowsBy`: makes the rows elsewhere, and several at a time.
+   * `sharers`: threads that keep decoded pictures, each a part of what one would.
+   */
+  constructor(
+    index: DataIndex,
+    plan: BatchPlan,
+    shards: ShardCache,
+    scores: ScoreIndex | null = null,
+    rowsBy: RowMaker | null = null,
+    sharers = 1,
+  ) {
+    this.#decoded = new DecodedCache(Math.floor(decodedBytes / sharers));
+    this.#rowsBy = rowsBy;
     this.#index = index;
     this.#plan = plan;
     this.#steps = new PhaseSteps(plan);
@@ -59,58 +74,129 @@ export class BatchMaker {
     this.#scores = scores && new ScoreReader(scores, index, shards);
     this.#draws = openDraws(index, plan, shards, this.#scores);
     this.#regions = index.regions ? new RegionReader(index, (file, range) => shards.read(file, range)) : null;
-    this.#tokenizer = plan.vocabulary ? compacted(loadTokenizer(), plan.vocabulary) : loadTokenizer();
+  }
+
+  /** Loaded when it is first needed: that takes a second, and threads that make rows mostly do without. */
+  get #tokenizer(): TextTokenizer {
+    const { vocabulary } = this.#plan;
+    this.#loaded ??= vocabulary ? compacted(loadTokenizer(), vocabulary) : loadTokenizer();
+    return this.#loaded;
   }
 
   /** The whole batch at once. */
-  make(batch: number): Promise<Batch> {
+  async make(batch: number): Promise<Batch> {
     const { count } = this.#steps.at(batch);
-    return this.#rows(batch, 0, count, new AlikeSoFar());
+    return this.#checked(await this.strip(batch, 0, count), new AlikeRows());
   }
 
   /** The batch in pieces of so many bytes, in order, each made when it is asked for. */
-  async *pieces(batch: number, bytes?: number): AsyncGenerator<Piece> {
-    const steps = this.#steps.at(batch);
-    const rows = rowsOfPiece(this.#plan, steps, bytes);
-    const alike = new AlikeSoFar();
-    for (let first = 0; first < steps.count; first += rows) {
-      const count = Math.min(rows, steps.count - first);
-      yield { ...(await this.#rows(batch, first, count, alike)), first, count, of: steps.count };
-    }
+  pieces(batch: number, bytes?: number): AsyncGenerator<Piece> {
+    return this.allPieces([batch], bytes);
   }
 
-  /** `count` rows of a batch from `from` on; `alike` has seen those before. */
-  async #rows(batch: number, from: number, count: number, alike: AlikeSoFar): Promise<Batch> {
+  /** The pieces of batches. Where rows are made elsewhere, those of the next piece are while this one comes together. */
+  async *allPieces(batches: Iterable<number>, bytes?: number): AsyncGenerator<Piece> {
+    const making: {
+      readonly made: Promise<Strip>;
+      readonly of: Omit<Piece, keyof Batch>;
+      readonly alike: AlikeRows;
+    }[] = [];
+    const next = async () => {
+      const { made, of, alike } = making.shift()!;
+      return { ...this.#checked(await made, alike), ...of };
+    };
+    for (const batch of batches) {
+      const steps = this.#steps.at(batch);
+      const rows = rowsOfPiece(this.#plan, steps, bytes);
+      const alike = new AlikeRows();
+      for (let first = 0; first < steps.count; first += rows) {
+        const count = Math.min(rows, steps.count - first);
+        const made = this.#rowsBy ? this.#strips(this.#rowsBy, batch, first, count) : this.strip(batch, first, count);
+        // It is told when its turn comes.
+        made.catch(() => {});
+        making.push({ made, of: { first, count, of: steps.count }, alike });
+        if (making.length > (this.#rowsBy ? 1 : 0)) yield await next();
+      }
+    }
+    while (making.length > 0) yield await next();
+  }
+
+  /** Rows of a piece by parts, in whatever order they come. */
+  async #strips(by: RowMaker, batch: number, from: number, count: number): Promise<Strip> {
+    const { length } = this.#steps.at(batch);
+    const rows = by.rowsAtOnce(this.#plan, count, length);
+    const firsts = Array.from({ length: Math.ceil(count / rows) }, (_, i) => from + i * rows);
+    const strips = await Promise.all(
+      firsts.map(async (first) => {
+        const own = Math.min(rows, from + count - first);
+        return this.#tokenised(await by.strip(batch, first, own), own);
+      }),
+    );
+    return joinedStrips(strips);
+  }
+
+  #tokenised({ untold, ...strip }: UntoldStrip, count: number): Strip {
+    if (strip.failure) return { ...strip, same: { ...untold.same, tokens: null }, tokens: new Int32Array(0) };
+    const tokens = this.#tokenizer.tokenize(untold.texts, this.#plan.textLength);
+    return { ...strip, tokens, same: { ...untold.same, tokens: sameTokens(tokens, count) } };
+  }
+
+  /** What of a strip is for the trainer. What is wrong with the data is told in the order of the rows, whoever made them. */
+  #checked({ broken, failure, same, ...made }: Strip, alike: AlikeRows): Batch {
+    for (const { ref, corrupt } of broken) this.#broken.add(ref, corrupt);
+    if (failure) throw fromThreadError(failure);
+    const all = alike.and(same);
+    return { ...made, ...(all && { alike: all }) };
+  }
+
+  /** `count` rows of a batch from `from` on, made here. */
+  async strip(batch: number, from: number, count: number): Promise<Strip> {
+    return this.#tokenised(await this.untold(batch, from, count), count);
+  }
+
+  /** The same, of which the texts are not turned into tokens yet. */
+  async untold(batch: number, from: number, count: number): Promise<UntoldStrip> {
     const { first: start, length } = this.#steps.at(batch);
     const first = start + from;
     const images = length === null ? squareArrays(this.#plan, count) : patchArrays(this.#plan.naflex!, count, length);
     const described: DescribedExample[] = new Array(count);
     const parts = new PartArrays(this.#plan, count);
+    const alike = new AlikeSoFar();
+    const met = Array.from({ length: count }, (): Met => ({ skipped: [], broken: [], failure: null }));
     let filtered = 0;
-    const skipped: CorruptMember[][] = Array.from({ length: count }, () => []);
     await pMap(
-      skipped,
+      met,
       async (own, i) => {
-        const filled = await this.#fill(first + i, images, parts, i, (corrupt) => own.push(corrupt));
-        const { pixels, meta, text, language, source } = filled;
-        alike.add(pixels, meta);
-        described[i] = { key: meta.key, text, language, source };
-        filtered += filled.filtered;
+        try {
+          const filled = await this.#fill(first + i, images, parts, i, own);
+          const { pixels, meta, text, language, source } = filled;
+          alike.add(pixels, meta);
+          described[i] = { key: meta.key, text, language, source };
+          filtered += filled.filtered;
+        } catch (error) {
+          if (!isRunnerError(error, 'DataContract')) throw error;
+          own.failure = error;
+        }
       },
       { concurrency: decodedAtOnce },
     );
+    const failed = met.findIndex(({ failure }) => failure !== null);
+    if (failed >= 0)
+      return failedStrip(
+        batch,
+        met.slice(0, failed + 1).flatMap(({ broken }) => broken),
+        met[failed]!.failure,
+      );
     const texts = described.map(({ text }) => text);
-    const tokens = this.#tokenizer.tokenize(texts, this.#plan.textLength);
     const all = { ...images.parts, ...parts.values };
-    const same = alike.with(tokens, count);
     const epochs = this.#draws.epochsAt(first + count);
-    const made: Batch = {
+    const made: UntoldStrip = {
       index: batch,
       images: images.images,
-      tokens,
       parts: all,
-      skipped: skipped.flat(),
-      ...(same && { alike: same }),
+      skipped: met.flatMap(({ skipped }) => skipped),
+      broken: met.flatMap(({ broken }) => broken),
+      untold: { texts, same: alike.same() },
       ...(this.#draws.filters && { filtered }),
       ...(epochs && { epochs }),
     };
@@ -125,13 +211,7 @@ export class BatchMaker {
   }
 
   /** Writes the image and the parts of example k to place `i` of the batch; gives what it is, and the text that it has. */
-  async #fill(
-    k: number,
-    images: ImageArrays,
-    parts: PartArrays,
-    i: number,
-    skip: (corrupt: CorruptMember) => void,
-  ): Promise<Filled> {
+  async #fill(k: number, images: ImageArrays, parts: PartArrays, i: number, { skipped, broken }: Met): Promise<Filled> {
     const { seed, phase } = this.#plan;
     let filtered = 0;
     for (let attempt = 0; attempt - filtered < candidates && filtered < mostFiltered; attempt++) {
@@ -140,7 +220,8 @@ export class BatchMaker {
       const name = `${source ?? ''} ${shard.key}/${entry.name}`;
       const known = this.#corrupt.get(name);
       if (known) {
-        skip(known);
+        skipped.push(known.corrupt);
+        if (!known.isRead) broken.push({ ref, corrupt: known.corrupt });
         continue;
       }
       let isRead = false;
@@ -150,8 +231,14 @@ export class BatchMaker {
         const caption = chooseCaption(meta, data, randomStream(seed, `caption/${phase}`, k));
         const crop = drawCrop(pixels, data.augment, randomStream(seed, `crop/${phase}`, k));
         images.fill(i, pixels, crop);
-        const own = { tokenizer: this.#tokenizer, scores: this.#scores };
-        await parts.fill(i, { k, ref, pixels, meta, crop, ...caption, ...own });
+        const tokenizer = () => this.#tokenizer;
+        const example = { k, ref, pixels, meta, crop, ...caption, scores: this.#scores };
+        await parts.fill(i, {
+          ...example,
+          get tokenizer() {
+            return tokenizer();
+          },
+        });
         const { text, language } = caption;
         return {
           pixels,
@@ -169,10 +256,10 @@ export class BatchMaker {
         }
         if (!(error instanceof CorruptExample)) throw error;
         const corrupt = { shard: shard.key, name: entry.name, reason: error.message };
-        this.#remember(name, corrupt);
-        skip(corrupt);
+        this.#remember(name, { corrupt, isRead });
+        skipped.push(corrupt);
         // One that has no text in a language of the recipe is whole.
-        if (!isRead) this.#broken.add(ref, corrupt);
+        if (!isRead) broken.push({ ref, corrupt });
       }
     }
     if (filtered === mostFiltered)
@@ -180,7 +267,7 @@ export class BatchMaker {
         'DataContract',
         `data: of ${mostFiltered} examples drawn one after the other below ${this.#index.prefix} none has a text in a language that is drawn there; npm run siglip2 -- data look says which they have`,
       );
-    const last = [...this.#corrupt.values()].at(-1);
+    const last = skipped.at(-1);
     throw new RunnerError(
       'DataContract',
       `data: ${candidates} examples drawn one after the other below ${this.#index.prefix} can't be used, the last because: ${last?.reason} (${last?.shard}, ${last?.name})`,
@@ -188,8 +275,8 @@ export class BatchMaker {
   }
 
   /** Not without end: what was forgotten is found out again. */
-  #remember(key: string, corrupt: CorruptMember): void {
-    this.#corrupt.set(key, corrupt);
+  #remember(key: string, met: { readonly corrupt: CorruptMember; readonly isRead: boolean }): void {
+    this.#corrupt.set(key, met);
     if (this.#corrupt.size > corruptKept) this.#corrupt.delete(this.#corrupt.keys().next().value!);
   }
 
@@ -223,6 +310,13 @@ export class BatchMaker {
     this.#decoded.set(key, example);
     return { ...example, meta: seen(example.meta) };
   }
+}
+
+/** What was met on the way to the example of a row. */
+interface Met {
+  readonly skipped: CorruptMember[];
+  readonly broken: MetBroken[];
+  failure: RunnerError | null;
 }
 
 /** It is whole, and has no text in the languages that are drawn. */

@@ -1,6 +1,7 @@
 import { join } from 'node:path';
 import type { BatchPlan } from '../../recipe/batch-plan.ts';
 import { PhaseSteps } from '../../recipe/steps.ts';
+import { loaderThreads } from '../../runtime/loader-threads.ts';
 import { paths } from '../../runtime/paths.ts';
 import { openProducer } from '../../runtime/producer.ts';
 import type { ScoreIndex } from '../index/score-index.ts';
@@ -26,6 +27,8 @@ export interface BatchOptions {
   readonly bytes?: number;
   /** Bytes of rows that are kept for a second use in memory, 1 GiB: those beyond it lie on the disk. */
   readonly held?: number;
+  /** Threads that make rows, by default as the environment says. They change nothing of what is made. */
+  readonly threads?: number;
   /** Told when reading waits for something, such as a store that is away. */
   readonly note?: (text: string) => void;
   /** Environment in which the thread finds its store, `process.env`. */
@@ -41,6 +44,7 @@ export interface LoaderSettings {
   readonly skip: readonly number[];
   /** Of a piece. */
   readonly bytes: number;
+  readonly threads: number;
   readonly env: Record<string, string | undefined>;
 }
 
@@ -59,8 +63,9 @@ export function openBatches({
   held = heldBytes,
   note,
   env = process.env,
+  threads = loaderThreads(env),
 }: BatchOptions): BatchSource {
-  const settings: LoaderSettings = { index, plan, scores, firstBatch, skip, bytes, env: { ...env } };
+  const settings: LoaderSettings = { index, plan, scores, firstBatch, skip, bytes, threads, env: { ...env } };
   const module = new URL('./batch-loader.ts', import.meta.url).href;
   const shapes = new PhaseSteps(plan)
     .shapes()

@@ -7,6 +7,8 @@ const bytesOf = { uint8: 1, int32: 4, float32: 4 } as const;
 
 /** Of rows that are made, sent and kept together: a batch of fewer bytes is one piece. */
 export const pieceBytes = 64 * mebi;
+/** Of rows that a thread is asked for together, where several make the rows of a piece. */
+export const stripBytes = 4 * mebi;
 /** Of pieces that are ready before they are asked for. */
 export const prefetchBytes = 512 * mebi;
 /** Of pieces that are kept for a second use in memory; beyond it they lie on the disk. */

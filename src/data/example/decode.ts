@@ -2,6 +2,7 @@ import sharp, { type OutputInfo } from 'sharp';
 import { foreignKind } from '../../runtime/file-kind.ts';
 import { CorruptExample } from './corrupt-example.ts';
 import { imageFormat } from './image-format.ts';
+import { jpegSize } from './jpeg-size.ts';
 import type { Pixels } from './pixels.ts';
 
 // Four times an 8K frame; a small file can claim any size.
@@ -25,7 +26,7 @@ export async function decodeImage(bytes: Uint8Array, alpha: Alpha = 'white'): Pr
     throw new CorruptExample(`not a PNG, JPEG, WebP, GIF, AVIF or TIFF image${kind === null ? '' : `: ${kind}`}`);
   }
   try {
-    const mayBeInks = format === 'JPEG' || format === 'TIFF';
+    const mayBeInks = format === 'TIFF' || (format === 'JPEG' && (jpegSize(bytes)?.components ?? 4) === 4);
     if (mayBeInks && (await sharp(bytes, input).metadata()).space === 'cmyk') return await decodeInks(bytes);
     const image = sharp(bytes, input);
     const { data, info } = await (alpha === 'white' ? image.flatten({ background: '#fff' }) : image.removeAlpha())

@@ -8,72 +8,91 @@ import { permutation, type RandomStream } from '../../runtime/random.ts';
 /** Luma of a pixel as Pillow's Convert.c `L24`. */
 const luma = (r: number, g: number, b: number) => (r * 19595 + g * 38470 + b * 7471 + 0x8000) >> 16;
 
-/** Pillow `Image.blend` towards `from`: clipped and truncated. */
-const blend = (from: number, to: number, factor: number) => {
-  const mixed = Math.fround(from + Math.fround(Math.fround(factor) * (to - from)));
-  return mixed <= 0 ? 0 : mixed >= 255 ? 255 : Math.trunc(mixed);
-};
+const f = Math.fround;
+
+/** Pillow `Image.blend` of each byte with `from`: clipped and truncated. */
+function blended(from: number, factor: number): Uint8Array {
+  return Uint8Array.from({ length: 256 }, (_, to) => {
+    const mixed = f(from + f(f(factor) * (to - from)));
+    return mixed <= 0 ? 0 : mixed >= 255 ? 255 : Math.trunc(mixed);
+  });
+}
+
+function replace(pixels: Uint8Array, by: Uint8Array): void {
+  for (let i = 0; i < pixels.length; i++) pixels[i] = by[pixels[i]!]!;
+}
 
 export function brightness(pixels: Uint8Array, factor: number): void {
-  for (let i = 0; i < pixels.length; i++) pixels[i] = blend(0, pixels[i]!, factor);
+  replace(pixels, blended(0, factor));
 }
 
 export function contrast(pixels: Uint8Array, factor: number): void {
   let sum = 0;
   for (let i = 0; i < pixels.length; i += 3) sum += luma(pixels[i]!, pixels[i + 1]!, pixels[i + 2]!);
-  const mean = Math.trunc(sum / (pixels.length / 3) + 0.5);
-  for (let i = 0; i < pixels.length; i++) pixels[i] = blend(mean, pixels[i]!, factor);
+  replace(pixels, blended(Math.trunc(sum / (pixels.length / 3) + 0.5), factor));
 }
 
 export function saturation(pixels: Uint8Array, factor: number): void {
+  // By how far a byte lies from its grey.
+  const moved = Float32Array.from({ length: 511 }, (_, i) => f(factor) * (i - 255));
   for (let i = 0; i < pixels.length; i += 3) {
     const grey = luma(pixels[i]!, pixels[i + 1]!, pixels[i + 2]!);
-    for (let k = i; k < i + 3; k++) pixels[k] = blend(grey, pixels[k]!, factor);
+    for (let k = i; k < i + 3; k++) {
+      const mixed = f(grey + moved[pixels[k]! - grey + 255]!);
+      pixels[k] = mixed <= 0 ? 0 : mixed >= 255 ? 255 : mixed;
+    }
+  }
+}
+
+export function greyscale(pixels: Uint8Array): void {
+  for (let i = 0; i < pixels.length; i += 3) {
+    const grey = luma(pixels[i]!, pixels[i + 1]!, pixels[i + 2]!);
+    pixels[i] = pixels[i + 1] = pixels[i + 2] = grey;
   }
 }
 
 /** Turns hues by `turn`, -0.5 to 0.5 of the circle, in Pillow's 256 steps. */
 export function hue(pixels: Uint8Array, turn: number): void {
   const steps = Math.trunc(turn * 255) & 255;
-  for (let i = 0; i < pixels.length; i += 3) turnPixel(pixels, i, steps);
-}
-
-export function greyscale(pixels: Uint8Array): void {
-  for (let i = 0; i < pixels.length; i += 3) pixels.fill(luma(pixels[i]!, pixels[i + 1]!, pixels[i + 2]!), i, i + 3);
-}
-
-/** Pillow's Convert.c `rgb2hsv_row` and `hsv2rgb`, which reckon in float32. */
-function turnPixel(pixels: Uint8Array, at: number, steps: number): void {
-  const f = Math.fround;
-  const [r, g, b] = [pixels[at]!, pixels[at + 1]!, pixels[at + 2]!];
-  const most = Math.max(r, g, b);
-  const range = most - Math.min(r, g, b);
-  if (range === 0) return;
-  const [rc, gc, bc] = [f((most - r) / range), f((most - g) / range), f((most - b) / range)];
-  const sixths = r === most ? f(bc - gc) : g === most ? f(f(2 + rc) - bc) : f(f(4 + gc) - rc);
-  const turned = f((sixths / 6 + 1) % 1);
-  const h = (Math.trunc(turned * 255) + steps) & 255;
-  const s = Math.trunc(f(range / most) * 255);
-  if (s === 0) {
-    pixels.fill(most, at, at + 3);
-    return;
+  circle ??= makeCircle();
+  const { sector, part } = circle;
+  // Pillow's Convert.c `rgb2hsv_row` and `hsv2rgb`, which reckon in float32.
+  for (let i = 0; i < pixels.length; i += 3) {
+    const [r, g, b] = [pixels[i]!, pixels[i + 1]!, pixels[i + 2]!];
+    const most = r > g ? (r > b ? r : b) : g > b ? g : b;
+    const range = most - (r < g ? (r < b ? r : b) : g < b ? g : b);
+    if (range === 0) continue;
+    const [rc, gc, bc] = [f((most - r) / range), f((most - g) / range), f((most - b) / range)];
+    const sixths = r === most ? f(bc - gc) : g === most ? f(f(2 + rc) - bc) : f(f(4 + gc) - rc);
+    // The rest by 1, which `%` would take a function call for.
+    const around = sixths / 6 + 1;
+    const turned = f(around >= 1 ? around - 1 : around);
+    const h = (turned * 255 + steps) & 255;
+    const s = (f(range / most) * 255) | 0;
+    if (s === 0) {
+      pixels[i] = pixels[i + 1] = pixels[i + 2] = most;
+      continue;
+    }
+    const fs = f(s / 255);
+    // As Math.round, since none is negative.
+    const p = (f(most * (1 - fs)) + 0.5) | 0;
+    const q = (f(most * (1 - fs * part[h]!)) + 0.5) | 0;
+    const t = (f(most * (1 - fs * (1 - part[h]!))) + 0.5) | 0;
+    const at = sector[h]!;
+    pixels[i] = at === 0 || at === 5 ? most : at === 1 ? q : at === 4 ? t : p;
+    pixels[i + 1] = at === 1 || at === 2 ? most : at === 0 ? t : at === 3 ? q : p;
+    pixels[i + 2] = at === 3 || at === 4 ? most : at === 2 ? t : at === 5 ? q : p;
   }
-  const place = f((h * 6) / 255);
-  const sector = Math.floor(place);
-  const part = f(place - sector);
-  const fs = f(s / 255);
-  const p = Math.round(f(most * (1 - fs)));
-  const q = Math.round(f(most * (1 - fs * part)));
-  const t = Math.round(f(most * (1 - fs * (1 - part))));
-  const sectors: [number, number, number][] = [
-    [most, t, p],
-    [q, most, p],
-    [p, most, t],
-    [p, q, most],
-    [t, p, most],
-    [most, p, q],
-  ];
-  pixels.set(sectors[sector % 6]!, at);
+}
+
+let circle: ReturnType<typeof makeCircle> | null = null;
+
+/** In which sixth of the circle each of 256 hues lies, and where within it. */
+function makeCircle() {
+  const place = Float32Array.from({ length: 256 }, (_, h) => (h * 6) / 255);
+  const sector = Uint8Array.from(place, (at) => Math.floor(at) % 6);
+  const part = Float32Array.from(place, (at) => at - Math.floor(at));
+  return { sector, part };
 }
 
 /** Strengths of `ColorJitter`. */

@@ -2,6 +2,7 @@ import type { BatchPlan } from '../../recipe/batch-plan.ts';
 import type { Box, Pixels } from '../example/pixels.ts';
 import { naflexPatches } from './naflex-resize.ts';
 import { resizeOf, resizeSquare } from './preprocess.ts';
+import type { PixelBox } from './random-crop.ts';
 
 /** The images of a batch, as squares or as patches, filled one by one. */
 export interface ImageArrays {
@@ -34,7 +35,7 @@ export function patchArrays({ patch }: { readonly patch: number }, count: number
     images,
     parts: { patchMask, spatialShapes },
     fill(i, image, crop) {
-      const { patches, mask, spatialShape } = naflexPatches(cropped(image, crop), patch, length);
+      const { patches, mask, spatialShape } = naflexPatches(image, patch, length, wholePixels(image, crop));
       images.set(patches, i * size);
       patchMask.set(mask, i * length);
       spatialShapes.set(spatialShape, i * 2);
@@ -43,19 +44,12 @@ export function patchArrays({ patch }: { readonly patch: number }, count: number
 }
 
 /** Whole pixels of an image that a box shows, at least one. */
-function cropped(image: Pixels, { x, y, width, height }: Box): Pixels {
+function wholePixels(image: Pixels, { x, y, width, height }: Box): PixelBox {
   const span = (from: number, size: number, whole: number) => {
     const first = Math.min(whole - 1, Math.max(0, Math.round(from)));
     return [first, Math.max(first + 1, Math.min(whole, Math.round(from + size)))] as const;
   };
   const [left, right] = span(x, width, image.width);
   const [top, bottom] = span(y, height, image.height);
-  if (right - left === image.width && bottom - top === image.height) return image;
-  const line = (right - left) * 3;
-  const data = new Uint8Array((bottom - top) * line);
-  for (let row = top; row < bottom; row++) {
-    const from = (row * image.width + left) * 3;
-    data.set(image.data.subarray(from, from + line), (row - top) * line);
-  }
-  return { width: right - left, height: bottom - top, data };
+  return { left, top, width: right - left, height: bottom - top };
 }

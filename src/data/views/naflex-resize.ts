@@ -1,4 +1,5 @@
 import type { Pixels } from '../example/pixels.ts';
+import type { PixelBox } from './random-crop.ts';
 import { resizeAntialiased } from './resize-antialiased.ts';
 
 /** An image as a row of patches, padded. */
@@ -36,12 +37,13 @@ export function naflexShape(height: number, width: number, patch: number, length
   return at(least);
 }
 
-/** An image as transformers' Siglip2ImageProcessor (Pillow) sees it, before pixels are scaled to [-1, 1]. */
-export function naflexPatches(image: Pixels, patch: number, length: number): NaflexImage {
-  const [rows, columns] = naflexShape(image.height, image.width, patch, length);
+/** An image, or a part of it, as transformers' Siglip2ImageProcessor (Pillow) sees it, before pixels are scaled to [-1, 1]. */
+export function naflexPatches(image: Pixels, patch: number, length: number, box?: PixelBox): NaflexImage {
+  const seen = box ?? image;
+  const [rows, columns] = naflexShape(seen.height, seen.width, patch, length);
   const [width, height] = [columns * patch, rows * patch];
   const data = new Uint8Array(height * width * 3);
-  resizeAntialiased(image, width, height, data);
+  resizeAntialiased(image, width, height, data, 0, 'bilinear', box);
   return inPatches({ width, height, data }, patch, length);
 }
 

@@ -1,18 +1,26 @@
 import type { Pixels } from '../example/pixels.ts';
+import type { PixelBox } from './random-crop.ts';
+import { scratch } from './scratch.ts';
+import { type Simd, simd } from './simd/memory.ts';
+import { type Kernel, shareBits, type Taps, tapsOf } from './taps.ts';
 
-/** For each place of a resized side: the first pixel that it takes from, and the shares of it and the next ones. */
-interface Taps {
-  readonly first: number;
-  readonly shares: Int32Array;
+export type { Kernel };
+
+/** Bytes of a picture that lie line by line, `line` bytes apart. */
+interface Lines {
+  readonly data: Uint8Array;
+  readonly at: number;
+  readonly line: number;
 }
 
-// Pillow's fixed point: shares of a byte in 22 bits, so that 255 times their sum fits 31.
-const bits = 22;
+const between = scratch(Uint8Array, 1);
+const sums = scratch(Int32Array, 4);
 
 /**
  * Resizes to (height, width, 3) as Pillow does with BILINEAR, and so transformers' image processors, or with BICUBIC: a
  * kernel that widens when the image shrinks, one side after the other, bytes in between, in fixed point. The same
- * bytes as Pillow 13's (src/libImaging/Resample.c). Writes to `out` at `at`.
+ * bytes as Pillow 13's (src/libImaging/Resample.c). Writes to `out` at `at`. With `box` that part alone is the image: what
+ * lies around it counts for nothing, as if it had been cut out.
  */
 export function resizeAntialiased(
   image: Pixels,
@@ -21,107 +29,217 @@ export function resizeAntialiased(
   out: Uint8Array,
   at = 0,
   kernel: Kernel = 'bilinear',
+  box: PixelBox = { left: 0, top: 0, width: image.width, height: image.height },
 ): void {
+  const from: Lines = { data: bytesOf(image.data), at: (box.top * image.width + box.left) * 3, line: image.width * 3 };
+  const to: Lines = { data: bytesOf(out), at, line: width * 3 };
+  const columns = tapsOf(box.width, width, kernel);
+  const rows = tapsOf(box.height, height, kernel);
   // As Pillow 13 was seen to choose; before it columns were always first, which moves bytes by 1 at most.
-  const rowsFirst = height < image.height && image.height - height > 2 * (image.width - width);
-  if (rowsFirst) resizeColumns(resizeRows(image, height, kernel), width, kernel, out, at);
-  else resizeRows(resizeColumns(image, width, kernel), height, kernel, out, at);
-}
-
-/** (H, W, 3) -> (H, width, 3) */
-function resizeColumns(
-  { width: from, height, data }: Pixels,
-  width: number,
-  kernel: Kernel,
-  out: Uint8Array = new Uint8Array(height * width * 3),
-  at = 0,
-): Pixels {
-  const columns = taps(from, width, kernel);
-  let to = at;
-  for (let y = 0; y < height; y++) {
-    for (const { first, shares } of columns) to = weigh(data, (y * from + first) * 3, 3, shares, out, to);
+  const rowsFirst = height < box.height && box.height - height > 2 * (box.width - width);
+  const resize = rowsFirst ? rowsThenColumns : columnsThenRows;
+  const vectors = simd();
+  if (vectors !== null && resize(vectors, from, to, columns, rows, box)) return;
+  if (rowsFirst) {
+    const half: Lines = { data: between(height * box.width * 3), at: 0, line: box.width * 3 };
+    resizeRows(from, half, rows);
+    resizeColumns(half, to, columns, height);
+  } else {
+    const half: Lines = { data: between(box.height * width * 3), at: 0, line: width * 3 };
+    resizeColumns(from, half, columns, box.height);
+    resizeRows(half, to, rows);
   }
-  return { width, height, data: out };
 }
 
-/** (H, W, 3) -> (height, W, 3) */
-function resizeRows(
-  { width, height: from, data }: Pixels,
-  height: number,
-  kernel: Kernel,
-  out: Uint8Array = new Uint8Array(height * width * 3),
-  at = 0,
-): Pixels {
-  let to = at;
-  for (const { first, shares } of taps(from, height, kernel)) {
-    for (let x = 0; x < width; x++) to = weigh(data, (first * width + x) * 3, width * 3, shares, out, to);
+/** A pixel is written with the byte after it. */
+const padded = (width: number) => width * 3 + 1;
+
+/** As the plain loops, by vectors; false where there is no room. */
+function columnsThenRows(at: Simd, from: Lines, to: Lines, columns: Taps, rows: Taps, box: PixelBox): boolean {
+  const [width, height] = [columns.first.length, rows.first.length];
+  const line = padded(width);
+  const source = padded(box.width);
+  const places = at.places(
+    8 * width,
+    columns.shares.length * 4,
+    rows.shares.length * 4,
+    2 * source,
+    box.height * line,
+    height * line,
+  );
+  if (places === null) return false;
+  const [table, columnShares, rowShares, lines, half, done] = places;
+  layTable(at, table, columnShares, columns);
+  at.ints(rowShares, rows.shares.length).set(rows.shares);
+  const two = at.bytes(lines, 2 * source);
+  for (let y = 0; y < box.height; y += 2) {
+    const both = y + 1 < box.height;
+    for (let k = 0; k < (both ? 2 : 1); k++) {
+      const start = from.at + (y + k) * from.line;
+      two.set(from.data.subarray(start, start + box.width * 3), k * source);
+    }
+    resizeLines(at, lines, both ? source : 0, half + y * line, both ? line : 0, table, columnShares, columns);
   }
-  return { width, height, data: out };
+  weighAll(at, half, line, done, line, rowShares, rows);
+  copyOut(at, done, line, to, height);
+  return true;
 }
 
-/** One pixel from those at `from`, `from + stride`, ...; returns where the next one goes. */
-function weigh(
-  data: Uint8Array,
+function rowsThenColumns(at: Simd, from: Lines, to: Lines, columns: Taps, rows: Taps, box: PixelBox): boolean {
+  const [width, height] = [columns.first.length, rows.first.length];
+  const line = padded(width);
+  const source = box.width * 3;
+  const places = at.places(
+    8 * width,
+    columns.shares.length * 4,
+    rows.shares.length * 4,
+    box.height * source,
+    height * source,
+    height * line,
+  );
+  if (places === null) return false;
+  const [table, columnShares, rowShares, lines, half, done] = places;
+  layTable(at, table, columnShares, columns);
+  at.ints(rowShares, rows.shares.length).set(rows.shares);
+  const all = at.bytes(lines, box.height * source);
+  for (let y = 0; y < box.height; y++) {
+    const start = from.at + y * from.line;
+    all.set(from.data.subarray(start, start + source), y * source);
+  }
+  weighAll(at, lines, source, half, source, rowShares, rows);
+  for (let y = 0; y < height; y += 2) {
+    const both = y + 1 < height;
+    resizeLines(
+      at,
+      half + y * source,
+      both ? source : 0,
+      done + y * line,
+      both ? line : 0,
+      table,
+      columnShares,
+      columns,
+    );
+  }
+  copyOut(at, done, line, to, height);
+  return true;
+}
+
+function layTable(at: Simd, table: number, columnShares: number, { first, count, shares }: Taps): void {
+  at.ints(columnShares, shares.length).set(shares);
+  const entries = at.ints(table, 2 * first.length);
+  for (let x = 0; x < first.length; x++) {
+    entries[2 * x] = first[x]! * 3;
+    entries[2 * x + 1] = count[x]! * 4;
+  }
+}
+
+function resizeLines(
+  { run }: Simd,
+  from: number,
+  next: number,
+  to: number,
+  below: number,
+  table: number,
+  columnShares: number,
+  { first, reach }: Taps,
+): void {
+  run.resizeLine(from, next, to, below, 8 * first.length, table, columnShares, 4 * reach);
+}
+
+function weighAll(
+  { run }: Simd,
   from: number,
   stride: number,
-  shares: Int32Array,
-  out: Uint8Array,
   to: number,
-): number {
-  let [red, green, blue] = [1 << (bits - 1), 1 << (bits - 1), 1 << (bits - 1)];
-  for (let k = 0, place = from; k < shares.length; k++, place += stride) {
-    const share = shares[k]!;
-    red += share * data[place]!;
-    green += share * data[place + 1]!;
-    blue += share * data[place + 2]!;
+  line: number,
+  rowShares: number,
+  { first, count, reach }: Taps,
+): void {
+  for (let y = 0; y < first.length; y++) {
+    const shares = rowShares + 4 * y * reach;
+    run.weighLines(from + first[y]! * stride, stride, to + y * line, line, shares, shares + 4 * count[y]!);
   }
-  out[to] = clipped(red);
-  out[to + 1] = clipped(green);
-  out[to + 2] = clipped(blue);
-  return to + 3;
 }
 
+function copyOut(at: Simd, done: number, line: number, to: Lines, height: number): void {
+  const all = at.bytes(done, height * line);
+  for (let y = 0; y < height; y++) to.data.set(all.subarray(y * line, y * line + to.line), to.at + y * to.line);
+}
+
+/** No Buffer: V8 is slow where an array is now one, now the other. */
+const bytesOf = ({ buffer, byteOffset, length }: Uint8Array) => new Uint8Array(buffer, byteOffset, length);
+
+const round = 1 << (shareBits - 1);
 /** Rounded shares may add up to a little more than 1, and bicubic ones are negative in part. */
-const clipped = (sum: number) => Math.max(0, Math.min(sum >> bits, 255));
+const clamped = ({ data }: Lines) => new Uint8ClampedArray(data.buffer, data.byteOffset, data.length);
 
-/** How much a pixel counts that is so many pixels away, as in Pillow's Resample.c; nothing beyond `radius`. */
-const kernels = {
-  bilinear: { radius: 1, share: (x: number) => Math.max(0, 1 - Math.abs(x)) },
-  bicubic: { radius: 2, share: bicubic },
-  box: { radius: 0.5, share: (x: number) => (x > -0.5 && x <= 0.5 ? 1 : 0) },
-  hamming: { radius: 1, share: hamming },
-  lanczos: { radius: 3, share: (x: number) => (x >= -3 && x < 3 ? sinc(x) * sinc(x / 3) : 0) },
-};
-export type Kernel = keyof typeof kernels;
-
-/** Keys' kernel with a = -0.5. */
-function bicubic(away: number): number {
-  const [a, x] = [-0.5, Math.abs(away)];
-  if (x < 1) return ((a + 2) * x - (a + 3)) * x * x + 1;
-  if (x < 2) return (((x - 5) * x + 8) * x - 4) * a;
-  return 0;
+/** (H, W, 3) -> (H, width, 3): down the picture for each column that is made, by four taps at a time. */
+function resizeColumns(from: Lines, to: Lines, { first, count, shares, reach }: Taps, height: number): void {
+  const { data, line } = from;
+  const out = clamped(to);
+  const sum = sums(height * 3);
+  for (let x = 0; x < first.length; x++) {
+    const taps = count[x]!;
+    sum.fill(round);
+    for (let k = 0; k < taps; k += 4) {
+      const [s0, s1, s2, s3] = four(shares, x * reach + k);
+      // Shares beyond the last tap are 0: which pixel they are of is no matter.
+      const [b, c, d] = [3 * Math.min(1, taps - 1 - k), 3 * Math.min(2, taps - 1 - k), 3 * Math.min(3, taps - 1 - k)];
+      let p = from.at + (first[x]! + k) * 3;
+      for (let i = 0; i < height * 3; i += 3, p += line) {
+        const [q, r, s] = [p + b, p + c, p + d];
+        const red =
+          Math.imul(s0, data[p]!) + Math.imul(s1, data[q]!) + Math.imul(s2, data[r]!) + Math.imul(s3, data[s]!);
+        const green =
+          Math.imul(s0, data[p + 1]!) +
+          Math.imul(s1, data[q + 1]!) +
+          Math.imul(s2, data[r + 1]!) +
+          Math.imul(s3, data[s + 1]!);
+        const blue =
+          Math.imul(s0, data[p + 2]!) +
+          Math.imul(s1, data[q + 2]!) +
+          Math.imul(s2, data[r + 2]!) +
+          Math.imul(s3, data[s + 2]!);
+        sum[i] = (sum[i]! + red) | 0;
+        sum[i + 1] = (sum[i + 1]! + green) | 0;
+        sum[i + 2] = (sum[i + 2]! + blue) | 0;
+      }
+    }
+    let place = to.at + x * 3;
+    for (let i = 0; i < height * 3; i += 3, place += to.line) {
+      out[place] = sum[i]! >> shareBits;
+      out[place + 1] = sum[i + 1]! >> shareBits;
+      out[place + 2] = sum[i + 2]! >> shareBits;
+    }
+  }
 }
 
-function hamming(away: number): number {
-  const x = Math.abs(away);
-  if (x === 0) return 1;
-  return x >= 1 ? 0 : (Math.sin(x * Math.PI) / (x * Math.PI)) * (0.54 + 0.46 * Math.cos(x * Math.PI));
+/** (H, W, 3) -> (height, W, 3): along each line that is made, by four taps at a time. */
+function resizeRows(from: Lines, to: Lines, { first, count, shares, reach }: Taps): void {
+  const { data } = from;
+  const out = clamped(to);
+  const { line } = to;
+  const sum = sums(line);
+  for (let y = 0; y < first.length; y++) {
+    const taps = count[y]!;
+    sum.fill(round);
+    for (let k = 0; k < taps; k += 4) {
+      const [s0, s1, s2, s3] = four(shares, y * reach + k);
+      const start = (j: number) => from.at + (first[y]! + Math.min(k + j, taps - 1)) * from.line;
+      const [a, b, c, d] = [start(0), start(1), start(2), start(3)];
+      for (let i = 0; i < line; i++) {
+        const more =
+          Math.imul(s0, data[a + i]!) +
+          Math.imul(s1, data[b + i]!) +
+          Math.imul(s2, data[c + i]!) +
+          Math.imul(s3, data[d + i]!);
+        sum[i] = (sum[i]! + more) | 0;
+      }
+    }
+    const place = to.at + y * line;
+    for (let i = 0; i < line; i++) out[place + i] = sum[i]! >> shareBits;
+  }
 }
 
-const sinc = (x: number) => (x === 0 ? 1 : Math.sin(x * Math.PI) / (x * Math.PI));
-
-function taps(from: number, to: number, kernel: Kernel): Taps[] {
-  const scale = from / to;
-  const stretched = Math.max(scale, 1);
-  const { radius, share } = kernels[kernel];
-  const reach = radius * stretched;
-  return Array.from({ length: to }, (_, i) => {
-    const centre = (i + 0.5) * scale;
-    const first = Math.max(0, Math.trunc(centre - reach + 0.5));
-    const end = Math.min(from, Math.trunc(centre + reach + 0.5));
-    const shares = Array.from({ length: end - first }, (_, k) => share((k + first - centre + 0.5) / stretched));
-    const sum = shares.reduce((a, b) => a + b, 0);
-    const fixed = (value: number) => Math.trunc((value < 0 ? -0.5 : 0.5) + value * 2 ** bits);
-    return { first, shares: Int32Array.from(shares, (value) => fixed(value / sum)) };
-  });
-}
+const four = (shares: Int32Array, at: number) =>
+  [shares[at]!, shares[at + 1]!, shares[at + 2]!, shares[at + 3]!] as const;

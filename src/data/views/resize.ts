@@ -1,4 +1,5 @@
 import type { Box, Pixels } from '../example/pixels.ts';
+import { type Simd, simd } from './simd/memory.ts';
 
 interface Sample {
   /** The two neighbours, or -1 outside of the image. */
@@ -19,6 +20,8 @@ export function resizeBilinear(image: Pixels, size: number, out: Uint8Array, at 
   const { width, height, data } = image;
   const columns = samples(width, size, box?.x ?? 0, box?.width ?? width);
   const rows = samples(height, size, box?.y ?? 0, box?.height ?? height);
+  const vectors = simd();
+  if (vectors !== null && resizeByVectors(vectors, image, size, columns, rows, out, at)) return;
   const round = Math.fround;
   let to = at;
   for (let y = 0; y < size; y++) {
@@ -46,6 +49,38 @@ export function resizeBilinear(image: Pixels, size: number, out: Uint8Array, at 
       }
     }
   }
+}
+
+/** As the plain loop, by vectors; false where there is no room, or something lies outside of the image. */
+function resizeByVectors(
+  vectors: Simd,
+  { width, data }: Pixels,
+  size: number,
+  columns: Sample,
+  rows: Sample,
+  out: Uint8Array,
+  at: number,
+): boolean {
+  if (columns.lower.includes(-1) || rows.lower.includes(-1)) return false;
+  const line = width * 3;
+  const places = vectors.places(12 * size, line, line, size * size * 3);
+  if (places === null) return false;
+  const [table, upper, lower, done] = places;
+  const neighbours = vectors.ints(table, 3 * size);
+  const shares = vectors.floats(table, 3 * size);
+  for (let x = 0; x < size; x++) {
+    neighbours[3 * x] = columns.lower[x]! * 3;
+    neighbours[3 * x + 1] = columns.upper[x]! * 3;
+    shares[3 * x + 2] = columns.weight[x]!;
+  }
+  const [above, below] = [vectors.bytes(upper, line), vectors.bytes(lower, line)];
+  for (let y = 0; y < size; y++) {
+    above.set(data.subarray(rows.lower[y]! * line, (rows.lower[y]! + 1) * line));
+    below.set(data.subarray(rows.upper[y]! * line, (rows.upper[y]! + 1) * line));
+    vectors.run.interpolate(upper, lower, done + y * size * 3, 12 * size, table, rows.weight[y]!);
+  }
+  out.set(vectors.bytes(done, size * size * 3), at);
+  return true;
 }
 
 /** Where the `count` pixels of a side fall in an image of `size`, `from` and `length` being the side of the box. */

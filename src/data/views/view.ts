@@ -2,7 +2,7 @@ import type { RandomStream } from '../../runtime/random.ts';
 import type { Pixels } from '../example/pixels.ts';
 import { gaussianBlur } from './blur.ts';
 import { colorJitter, greyscale } from './color.ts';
-import { type PixelBox, randomCrop } from './random-crop.ts';
+import { randomCrop } from './random-crop.ts';
 import { type Kernel, resizeAntialiased } from './resize-antialiased.ts';
 
 /** How a view of an image is made: DINO's augmentations (`DataAugmentationDINO`), as SILC uses them. */
@@ -27,30 +27,23 @@ export function drawView(
   random: RandomStream,
   out: Uint8Array,
 ): void {
-  resizeAntialiased(cropped(image, randomCrop(image, scale, random)), size, size, out, 0, kernel);
+  resizeAntialiased(image, size, size, out, 0, kernel, randomCrop(image, scale, random));
   if (random.next() < 0.5) flip(out, size);
   if (random.next() < 0.8) colorJitter(out, jitter, random);
   if (random.next() < 0.2) greyscale(out);
   if (random.next() < blur) gaussianBlur(out, size, size, 0.1 + 1.9 * random.next());
 }
 
-export function cropped({ width: whole, data }: Pixels, { left, top, width, height }: PixelBox): Pixels {
-  const part = new Uint8Array(width * height * 3);
-  for (let row = 0; row < height; row++) {
-    const from = ((top + row) * whole + left) * 3;
-    part.set(data.subarray(from, from + width * 3), row * width * 3);
-  }
-  return { width, height, data: part };
-}
-
 /** Left and right exchanged, in place. */
 function flip(pixels: Uint8Array, size: number): void {
   for (let row = 0; row < size; row++) {
-    for (let x = 0; x < size >> 1; x++) {
-      const [a, b] = [(row * size + x) * 3, (row * size + size - 1 - x) * 3];
-      const left = pixels.slice(a, a + 3);
-      pixels.copyWithin(a, b, b + 3);
-      pixels.set(left, b);
+    let [a, b] = [row * size * 3, (row * size + size - 1) * 3];
+    for (; a < b; a += 3, b -= 3) {
+      for (let channel = 0; channel < 3; channel++) {
+        const left = pixels[a + channel]!;
+        pixels[a + channel] = pixels[b + channel]!;
+        pixels[b + channel] = left;
+      }
     }
   }
 }

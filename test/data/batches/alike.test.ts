@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { makeEmojiDataset } from '../../../infra/emoji/make.ts';
 import { makeNoisyEmojiDatasets } from '../../../infra/emoji/noisy.ts';
-import { AlikeSoFar } from '../../../src/data/batches/alike.ts';
+import { AlikeRows, AlikeSoFar, sameTokens } from '../../../src/data/batches/alike.ts';
 import { BatchMaker } from '../../../src/data/batches/batch-maker.ts';
 import type { ExampleMeta } from '../../../src/data/example/types.ts';
 import { indexData } from '../../../src/data/index/index-data.ts';
@@ -106,7 +106,7 @@ describe('examples', () => {
   const of = (examples: [ReturnType<typeof pixels>, ExampleMeta][], tokens: number[][]) => {
     const alike = new AlikeSoFar();
     for (const [picture, captions] of examples) alike.add(picture, captions);
-    return alike.with(Int32Array.from(tokens.flat()), tokens.length);
+    return new AlikeRows().and({ ...alike.same(), tokens: sameTokens(Int32Array.from(tokens.flat()), tokens.length) });
   };
   const [a, b] = [meta({ en: ['a'] }), meta({ en: ['b'] })];
 

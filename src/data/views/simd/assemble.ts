@@ -1,0 +1,125 @@
+/**
+ * WebAssembly from expressions, as far as the kernels beside this file need it: the binary format of
+ * https://webassembly.github.io/spec/core/binary, opcodes and all.
+ */
+export type Code = readonly number[];
+
+/** LEB128, without and with a sign. */
+function unsigned(value: number): Code {
+  return value < 128 ? [value] : [(value & 127) | 128, ...unsigned(value >>> 7)];
+}
+function signed(value: number): Code {
+  return value >= -64 && value < 64 ? [value & 127] : [(value & 127) | 128, ...signed(value >> 7)];
+}
+
+const types = { i32: 0x7f, f32: 0x7d, v128: 0x7b } as const;
+export type Type = keyof typeof types;
+
+const op =
+  (...code: number[]) =>
+  (...given: Code[]): Code => [...given.flat(), ...code];
+const load =
+  (...code: number[]) =>
+  (at: Code, offset = 0): Code => [...at, ...code, 0, ...unsigned(offset)];
+const vector = (code: number) => [0xfd, ...unsigned(code)];
+
+export const i32 = {
+  of: (value: number): Code => [0x41, ...signed(value)],
+  add: op(0x6a),
+  load: load(0x28),
+};
+
+export const v128 = {
+  load: load(...vector(0x00)),
+  /** Four or eight bytes into each lane, and four bytes into the first, the others 0. */
+  load32Splat: load(...vector(0x09)),
+  load64Splat: load(...vector(0x0a)),
+  load32Zero: load(...vector(0x5c)),
+  store: (at: Code, value: Code): Code => [...at, ...value, ...vector(0x0b), 0, 0],
+  /** The first four bytes. */
+  store32: (at: Code, value: Code): Code => [...at, ...value, ...vector(0x5a), 0, 0, 0],
+};
+
+export const i32x4 = {
+  splat: op(...vector(0x11)),
+  add: op(...vector(0xae)),
+  mul: op(...vector(0xb5)),
+  shiftRight: op(...vector(0xac)),
+  /** Of sixteen-bit lanes, without a sign. */
+  low: op(...vector(0xa9)),
+  high: op(...vector(0xaa)),
+  truncated: op(...vector(0xf8)),
+};
+
+/** Of bytes without a sign; and two vectors of 32-bit lanes in one. */
+export const i16x8 = { low: op(...vector(0x89)), high: op(...vector(0x8a)), narrow: op(...vector(0x85)) };
+/** Clamped to 0 to 255. */
+export const i8x16 = { narrow: op(...vector(0x66)) };
+
+export const f32x4 = {
+  splat: op(...vector(0x13)),
+  of: op(...vector(0xfa)),
+  add: op(...vector(0xe4)),
+  sub: op(...vector(0xe5)),
+  mul: op(...vector(0xe6)),
+  /** Two doubles, rounded. */
+  demoted: op(...vector(0x5e)),
+};
+
+export const f64x2 = { add: op(...vector(0xf0)), mul: op(...vector(0xf2)), promoted: op(...vector(0x5f)) };
+
+export interface Local {
+  readonly get: Code;
+  set(value: Code): Code;
+}
+
+/** Again until `i`, which grows by `step`, has reached `end`: once at least. */
+export function repeat(i: Local, end: Code, step: Code, ...body: Code[]): Code {
+  const isBelow = 0x49;
+  return [0x03, 0x40, ...body.flat(), ...i.set(i32.add(i.get, step)), ...i.get, ...end, isBelow, 0x0d, 0, 0x0b];
+}
+
+export interface Kernel {
+  readonly name: string;
+  readonly parameters: readonly Type[];
+  readonly locals: readonly Type[];
+  readonly body: Code;
+}
+
+/** A function without a result. Its body is made from its parameters and locals, by the names that they have. */
+export function kernel<P extends string, L extends string>(
+  name: string,
+  parameters: Readonly<Record<P, Type>>,
+  locals: Readonly<Record<L, Type>>,
+  body: (of: Readonly<Record<P | L, Local>>) => readonly Code[],
+): Kernel {
+  const names = [...Object.keys(parameters), ...Object.keys(locals)];
+  const own = names.map((name, i): [string, Local] => [
+    name,
+    { get: [0x20, ...unsigned(i)], set: (value) => [...value, 0x21, ...unsigned(i)] },
+  ]);
+  return {
+    name,
+    parameters: Object.values(parameters),
+    locals: Object.values(locals),
+    body: body(Object.fromEntries(own) as Record<P | L, Local>).flat(),
+  };
+}
+
+/** A module that has these functions and takes its memory from `loader.memory`. */
+export function assemble(kernels: readonly Kernel[]): Uint8Array {
+  const list = (items: readonly Code[]) => [...unsigned(items.length), ...items.flat()];
+  const sized = (content: Code) => [...unsigned(content.length), ...content];
+  const section = (id: number, content: Code) => [id, ...sized(content)];
+  const text = (value: string) => sized([...Buffer.from(value)]);
+  const signature = ({ parameters }: Kernel) => [0x60, ...list(parameters.map((type) => [types[type]])), 0];
+  const code = ({ locals, body }: Kernel) => sized([...list(locals.map((type) => [1, types[type]])), ...body, 0x0b]);
+  return Uint8Array.from([
+    ...[0x00, 0x61, 0x73, 0x6d, 1, 0, 0, 0],
+    ...section(1, list(kernels.map(signature))),
+    ...section(2, list([[...text('loader'), ...text('memory'), 2, 0, 1]])),
+    ...section(3, list(kernels.map((_, i) => unsigned(i)))),
+    ...section(7, list(kernels.map(({ name }, i) => [...text(name), 0, ...unsigned(i)]))),
+    ...section(10, list(kernels.map(code))),
+  ]);
+}

@@ -1,0 +1,108 @@
+import { assemble } from './assemble.ts';
+import { kernels } from './kernels.ts';
+
+interface Functions {
+  resizeLine(
+    from: number,
+    next: number,
+    to: number,
+    below: number,
+    width: number,
+    table: number,
+    shares: number,
+    reach: number,
+  ): void;
+  weighLines(from: number, stride: number, to: number, line: number, shares: number, last: number): void;
+  weighDoubles(from: number, stride: number, to: number, line: number, shares: number, last: number): void;
+  interpolate(upper: number, lower: number, to: number, width: number, table: number, share: number): void;
+}
+
+interface Memory {
+  readonly buffer: ArrayBuffer;
+  grow(pages: number): number;
+}
+/** As much of it as is used here: the types of Node 20 have it not. */
+const { WebAssembly } = globalThis as unknown as {
+  readonly WebAssembly: {
+    readonly Memory: new (size: { readonly initial: number; readonly maximum: number }) => Memory;
+    readonly Module: new (code: Uint8Array) => object;
+    readonly Instance: new (
+      module: object,
+      imports: Readonly<Record<string, Readonly<Record<string, unknown>>>>,
+    ) => { readonly exports: object };
+  };
+};
+
+const pageBytes = 65_536;
+/** Of a thread. What does not fit is done by plain loops. */
+const mostBytes = 16 * 2 ** 20;
+/** Vectors are read and written a little beyond what they are of. */
+const slack = 32;
+
+/** The kernels and their memory, which is laid out anew for each picture. */
+export class Simd {
+  readonly run: Functions;
+  readonly #memory: Memory;
+  #free = 0;
+
+  constructor() {
+    this.#memory = new WebAssembly.Memory({ initial: 1, maximum: mostBytes / pageBytes });
+    const module = new WebAssembly.Module(assemble(kernels));
+    const { exports } = new WebAssembly.Instance(module, { loader: { memory: this.#memory } });
+    this.run = exports as Functions;
+  }
+
+  /** Lays places of so many bytes one behind the other; null where there is no room for them. What was there is let go. */
+  places<const T extends readonly number[]>(...sizes: T): { readonly [K in keyof T]: number } | null {
+    this.#free = 0;
+    const found = sizes.map((bytes) => {
+      const at = this.#free;
+      this.#free += Math.ceil((bytes + slack) / slack) * slack;
+      return at;
+    });
+    if (this.#free > mostBytes) return null;
+    const missing = this.#free - this.#memory.buffer.byteLength;
+    if (missing > 0) this.#memory.grow(Math.ceil(missing / pageBytes));
+    return found as { [K in keyof T]: number };
+  }
+
+  bytes(at: number, length: number): Uint8Array {
+    return new Uint8Array(this.#memory.buffer, at, length);
+  }
+
+  ints(at: number, length: number): Int32Array {
+    return new Int32Array(this.#memory.buffer, at, length);
+  }
+
+  floats(at: number, length: number): Float32Array {
+    return new Float32Array(this.#memory.buffer, at, length);
+  }
+
+  doubles(at: number, length: number): Float64Array {
+    return new Float64Array(this.#memory.buffer, at, length);
+  }
+}
+
+let own: Simd | null | undefined;
+
+/** That of this thread; null where the processor or Node has no vectors. */
+export function simd(): Simd | null {
+  if (own !== undefined) return own;
+  try {
+    own = new Simd();
+  } catch {
+    own = null;
+  }
+  return own;
+}
+
+/** Without vectors meanwhile: what the plain loops make, which vectors are held against. */
+export function plainly(use: () => void): void {
+  const before = simd();
+  own = null;
+  try {
+    use();
+  } finally {
+    own = before;
+  }
+}
