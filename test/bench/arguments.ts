@@ -44,7 +44,7 @@ export function parseArguments(args: readonly string[], exit?: () => never): Ben
     )
     .option(
       '--peer <python>',
-      'compare steps with PyTorch, in turns; a Python with test/bench/requirements.txt installed',
+      'compare with PyTorch, in turns: steps in a Python with test/bench/requirements.txt installed, --only loader with test/bench/loader-peer/requirements.txt',
     )
     .option(
       '--profile <python>',
@@ -67,6 +67,7 @@ Names and variants:
   selection/768                            16k-of-32k, 32k-of-64k: of learner and teacher, 768 wide
   index/100m                               plan, examples: of 10,000 indexed shards; takes 4 GB of disk
   loader/emoji                             cold, warm: images per second
+  loader/jpeg                              plain, views (with --peer), memory: JPEG of 512 pixels to batches of 256
   checkpoint/save, checkpoint/load         commit, restore, and the raw PUT or GET of the same bytes
   resume/emoji                             kill-9: from the kill of the worker to the next finished step
   plan/memory                              shapes up to batch 32,768: planned against what a trainer takes

@@ -5,6 +5,7 @@ import { exitCodes } from '../../src/runtime/exit-codes.ts';
 import { defaultFile, parseArguments } from './arguments.ts';
 import { benchGpu } from './gpu.ts';
 import { benchLargeLosses } from './large-loss.ts';
+import { requireLoaderPeer } from './loader-turns.ts';
 import { busyWarning, describeMachine, machineLine } from './machine.ts';
 import { measureMatmulPeak } from './matmul.ts';
 import { allNames, anyWanted } from './names.ts';
@@ -38,7 +39,10 @@ for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const)
 let described = '';
 
 async function measure(): Promise<void> {
-  if (options.peer !== undefined) await requirePeer(options.peer, options.gpu === 'on' ? 'cuda' : 'cpu');
+  if (options.peer !== undefined) {
+    if (options.only.startsWith('loader')) await requireLoaderPeer(options.peer);
+    else await requirePeer(options.peer, options.gpu === 'on' ? 'cuda' : 'cpu');
+  }
   if (options.gpu !== 'off') return measureGpu();
   const machine = await describeMachine();
   described = machineLine(machine);

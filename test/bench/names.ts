@@ -35,6 +35,8 @@ export const benchmarks = {
   'host/32k': ['views', 'acid'],
   'index/100m': ['plan', 'examples'],
   'loader/emoji': ['cold', 'warm'],
+  /** With --peer alone; the last with any --peer or none. */
+  'loader/jpeg': ['plain', 'views', 'memory'],
   'checkpoint/snapshot': ['disk'],
   'checkpoint/save': ['commit', 'raw-put'],
   'checkpoint/load': ['restore', 'raw-get'],

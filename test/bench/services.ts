@@ -3,6 +3,7 @@ import { benchDurability } from './durability.ts';
 import { benchHost } from './host.ts';
 import { benchIndex } from './index-100m.ts';
 import { benchLoader } from './loader.ts';
+import { benchLoaderTurns } from './loader-turns.ts';
 import { anyWanted } from './names.ts';
 import { benchPlanMemory } from './plan-memory.ts';
 import type { Report } from './record.ts';
@@ -15,7 +16,9 @@ const resumeConcepts = 64;
 
 /** The benchmarks that need a store, or all services. */
 export async function benchServices(options: BenchOptions, report: Report): Promise<void> {
-  const loader = anyWanted(options.only, 'loader');
+  if (anyWanted(options.only, 'loader/jpeg'))
+    await withSite({ worker: false, concepts: 1 }, (site) => benchLoaderTurns(options, site, report));
+  const loader = anyWanted(options.only, 'loader/emoji');
   const checkpoint = anyWanted(options.only, 'checkpoint');
   if (loader || checkpoint) {
     await withSite({ worker: false, concepts: loader ? loaderConcepts : resumeConcepts }, async (site) => {

@@ -4,6 +4,7 @@ webdataset into a DataLoader with worker processes: PIL decodes, torchvision v2 
 and the fast Gemma tokenizer of transformers reads the same vocabulary file. Batches come out as float32 and int64.
 
 Speaks the protocol of line-process.ts: one JSON line when warm, then for each line "N" on stdin N batches and one line.
+Milliseconds are the mean of a batch.
 """
 
 import argparse
@@ -87,7 +88,7 @@ def main():
     parser.add_argument("--views", type=int, default=0)
     parser.add_argument("--local", type=int, default=0)
     parser.add_argument("--kind", choices=["pil", "tensor"], default="tensor")
-    parser.add_argument("--warm-up", type=int, default=8)
+    parser.add_argument("--drain", type=int, required=True)
     arguments = parser.parse_args()
     base = memory("VmRSS")
     # Each worker has a part of the shards, over and over, and shuffles a thousand examples.
@@ -102,18 +103,20 @@ def main():
     loader = torch.utils.data.DataLoader(data, batch_size=arguments.batch, num_workers=arguments.workers)
     batches = iter(loader)
     began = time.perf_counter()
-    for _ in range(arguments.warm_up):
+    for _ in range(arguments.drain):
         first = next(batches)
     say({"ready": True, "losses": [], "warmUpMs": 1000 * (time.perf_counter() - began), "base": base,
          "peak": memory("VmHWM"), "threads": arguments.workers, "version": torch.__version__,
          "shapes": {name: list(value.shape) for name, value in first.items()}})
     for line in sys.stdin:
-        times = []
+        # What was made while others had their turn counts for nobody.
+        for _ in range(arguments.drain):
+            next(batches)
+        start = time.perf_counter()
         for _ in range(int(line)):
-            start = time.perf_counter()
             # Whoever takes a batch looks at it.
             float(next(batches)["images"][0, 0, 0, 0])
-            times.append(1000 * (time.perf_counter() - start))
+        times = [1000 * (time.perf_counter() - start) / int(line)]
         say({"ms": times, "cpuMs": [], "losses": [], "peak": memory("VmHWM"), "stepsPeak": None})
 
 
