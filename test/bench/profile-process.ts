@@ -11,7 +11,7 @@ import { noiseBatch } from './noise-batch.ts';
 import { stepSettings } from './shapes.ts';
 
 /**
- * Writes the step of a shape as a SavedModel, its state and one batch into a folder, for profile.py; and prints of which
+ * Writes the step of a shape as a SavedModel, its state and one batch into a folder, for trace_steps.py; and prints of which
  * kind each node is that a name alone does not tell. Arguments: folder, name, precision, runs.
  */
 const [folder, name, precision, runs] = process.argv.slice(2) as [string, StepName, 'f32' | 'bf16', string];

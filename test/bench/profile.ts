@@ -16,7 +16,7 @@ interface Profile {
   readonly traces: readonly (readonly Traced[])[];
 }
 
-const script = fileURLToPath(new URL('profile.py', import.meta.url));
+const script = fileURLToPath(new URL('trace_steps.py', import.meta.url));
 
 /** Where the time of a step goes, by kind of op, as a table for each shape and precision that is wanted. */
 export async function profileSteps({ only, profile, runs = 5 }: BenchOptions, print: (text: string) => void) {
