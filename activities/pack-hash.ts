@@ -1,8 +1,8 @@
 import pMap from 'p-map';
 import { CorruptExample } from '../src/data/example/corrupt-example.ts';
 import { decodeInTurn } from '../src/data/example/decode-in-turn.ts';
+import { fingerprint } from '../src/data/near/fingerprint.ts';
 import { DroppedItems } from '../src/packing/dropped.ts';
-import { fingerprint } from '../src/packing/fingerprint.ts';
 import { type Hashed, hashFile } from '../src/packing/hash-file.ts';
 import { packKeys } from '../src/packing/keys.ts';
 import { metaOfItem, missing, pictureOf } from '../src/packing/load-item.ts';

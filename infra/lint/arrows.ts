@@ -19,7 +19,11 @@ export const mayImport: Readonly<Record<string, readonly string[]>> = {
   'src/data/index': ['src/runtime', 'src/storage'],
   'src/data/example': ['src/runtime', 'src/storage', 'src/recipe', 'src/data/index'],
   'src/data/views': ['src/runtime', 'src/recipe', 'src/data/example'],
-  'src/data/stats': ['src/runtime', 'src/storage', 'src/data/index', 'src/data/example', 'src/data/views'],
+  'src/data/near': ['src/data/example', 'src/data/views'],
+  'src/data/stats': [
+    ...['src/runtime', 'src/storage', 'src/data/index', 'src/data/example', 'src/data/views'],
+    'src/data/near',
+  ],
   'src/data/batches': [
     'src/runtime',
     'src/storage',
@@ -49,7 +53,7 @@ export const mayImport: Readonly<Record<string, readonly string[]>> = {
   ],
   'src/packing': [
     ...['src/runtime', 'src/storage', 'src/recipe'],
-    ...['src/data/index', 'src/data/example', 'src/data/views'],
+    ...['src/data/index', 'src/data/example', 'src/data/views', 'src/data/near'],
   ],
   'src/plan': [
     ...['src/runtime', 'src/storage', 'src/safetensors', 'src/model', 'src/recipe'],

@@ -1,6 +1,6 @@
-import type { Fingerprint } from './fingerprint.ts';
-import { thumbBytes } from './fingerprint.ts';
-import { bandOf, bands, bandValues } from './near.ts';
+import type { Fingerprint } from '../data/near/fingerprint.ts';
+import { thumbBytes } from '../data/near/fingerprint.ts';
+import { bandOf, bands, bandValues } from '../data/near/near.ts';
 
 /** A picture of a part, as it meets others. */
 export interface Hashed extends Fingerprint {

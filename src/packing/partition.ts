@@ -1,7 +1,7 @@
+import { thumbBytes } from '../data/near/fingerprint.ts';
+import { bandOf, bands, bitsApart, mostBits, thumbsNear } from '../data/near/near.ts';
 import { type Edge, hasTexts, isExact } from './edges.ts';
-import { thumbBytes } from './fingerprint.ts';
 import { bandBytes, exactBytes, recordsOf } from './hash-file.ts';
-import { bandOf, bands, bitsApart, mostBits, thumbsNear } from './near.ts';
 
 /** Texts of one picture that are told apart. */
 const mostTexts = 100;

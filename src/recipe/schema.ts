@@ -135,7 +135,7 @@ const dataSchema = z.strictObject({
 
 /** What a phase may say of its data otherwise than the recipe; what it does not say is as there. */
 const phaseDataSchema = z.strictObject({
-  train: trainSchema.optional(),
+  train: trainSchema.optional().describe('As in data.'),
   mixture: dataSchema.shape.mixture,
   mixtureAlpha: dataSchema.shape.mixtureAlpha,
   shuffle: dataSchema.shape.shuffle,

@@ -7,7 +7,7 @@ import { imageFormat } from '../example/image-format.ts';
 import { spanOf } from '../index/members.ts';
 import { type RemoteShard, readRange, type ShardStore } from '../index/part-reader.ts';
 import type { ByteRange, ExampleEntry, Mapping } from '../index/types.ts';
-import { outlineOf } from './outline.ts';
+import { fingerprint } from '../near/fingerprint.ts';
 import { thumbnailOf } from './shown-pictures.ts';
 import type { Tally } from './tally.ts';
 
@@ -58,7 +58,7 @@ async function lookAt(
     const { width, height } = image;
     const hash = createHash('sha256').update(file).digest('hex');
     const thumbnail = tally.shown.wants(shard, entry.name) ? await thumbnailOf(image) : null;
-    const of = { format: imageFormat(file) ?? 'unknown', bytes: file.length, hash, outline: outlineOf(image) };
+    const of = { format: imageFormat(file) ?? 'unknown', bytes: file.length, hash, outline: await fingerprint(image) };
     return { ...of, width, height, meta, thumbnail };
   } catch (error) {
     if (error instanceof CorruptExample) return { reason: error.message };

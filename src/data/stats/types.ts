@@ -1,7 +1,7 @@
 import type { ExampleMeta } from '../example/types.ts';
 import type { ReasonCount } from '../index/reason-counts.ts';
 import type { CorruptMember } from '../index/types.ts';
-import type { Outline } from './outline.ts';
+import type { Outline } from '../near/near.ts';
 import type { Repeated } from './repeats.ts';
 import type { Spread } from './spread.ts';
 

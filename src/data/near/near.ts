@@ -1,3 +1,5 @@
+import type { Fingerprint } from './fingerprint.ts';
+
 /**
  * Whether two pictures are one, in other sizes or qualities: their dHash differs in at most 6 of 64 bits, and no field of
  * their thumbnails by more than 12 of 255. Hashes alone join whatever has one outline: of 46.8 million pairs of emoji
@@ -40,3 +42,10 @@ export function thumbsNear(a: Uint8Array, b: Uint8Array): boolean {
   }
   return true;
 }
+
+/** What is compared of two pictures. */
+export type Outline = Pick<Fingerprint, 'high' | 'low' | 'thumb'>;
+
+/** Whether they are one picture, in other sizes or qualities. */
+export const areNear = (a: Outline, b: Outline): boolean =>
+  bitsApart(a.high, a.low, b.high, b.low) <= mostBits && thumbsNear(a.thumb, b.thumb);

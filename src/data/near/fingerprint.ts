@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto';
 import sharp from 'sharp';
-import type { Pixels } from '../data/example/pixels.ts';
-import { resizeAntialiased } from '../data/views/resize-antialiased.ts';
+import type { Pixels } from '../example/pixels.ts';
+import { resizeAntialiased } from '../views/resize-antialiased.ts';
 
 /** Bytes of a thumbnail: the light of 16 x 16 fields, and the colours of 4 x 4. */
 export const thumbBytes = 16 * 16 + 4 * 4 * 3;
