@@ -19,7 +19,7 @@ import { drawCrop } from '../views/crop.ts';
 import { type ImageArrays, patchArrays, squareArrays } from '../views/image-arrays.ts';
 import { AlikeRows, AlikeSoFar, sameTokens } from './alike.ts';
 import { BrokenShards } from './broken-shards.ts';
-import { DecodedCache, type DecodedExample, decodedBytes } from './decoded-cache.ts';
+import { costOf, DecodedCache, type DecodedExample, decodedBytes } from './decoded-cache.ts';
 import { type Draw, type Draws, openDraws } from './draws.ts';
 import { PartArrays } from './part-arrays.ts';
 import { rowsOfPiece } from './row-bytes.ts';
@@ -307,7 +307,8 @@ export class BatchMaker {
       // A bad disk must not change what is trained on: only what the store itself holds can be corrupt.
       example = await read('readRemote');
     }
-    this.#decoded.set(key, example);
+    // Of a set that is larger than what is kept none would be there when it comes again.
+    if (this.#index.examples * costOf(example) <= decodedBytes) this.#decoded.set(key, example);
     return { ...example, meta: seen(example.meta) };
   }
 }

@@ -46,6 +46,6 @@ export class DecodedCache {
 const objectsCost = 4096;
 
 /** A character takes up to two bytes. */
-function costOf({ pixels, metaBytes }: DecodedExample): number {
+export function costOf({ pixels, metaBytes }: DecodedExample): number {
   return pixels.data.length + 2 * metaBytes + objectsCost;
 }

@@ -10,12 +10,16 @@ const luma = (r: number, g: number, b: number) => (r * 19595 + g * 38470 + b * 7
 
 const f = Math.fround;
 
-/** Pillow `Image.blend` of each byte with `from`: clipped and truncated. */
+const table = new Uint8Array(256);
+
+/** Pillow `Image.blend` of each byte with `from`: clipped and truncated. It is overwritten by the next. */
 function blended(from: number, factor: number): Uint8Array {
-  return Uint8Array.from({ length: 256 }, (_, to) => {
-    const mixed = f(from + f(f(factor) * (to - from)));
-    return mixed <= 0 ? 0 : mixed >= 255 ? 255 : Math.trunc(mixed);
-  });
+  const share = f(factor);
+  for (let to = 0; to < 256; to++) {
+    const mixed = f(from + f(share * (to - from)));
+    table[to] = mixed <= 0 ? 0 : mixed >= 255 ? 255 : mixed;
+  }
+  return table;
 }
 
 function replace(pixels: Uint8Array, by: Uint8Array): void {
@@ -32,9 +36,11 @@ export function contrast(pixels: Uint8Array, factor: number): void {
   replace(pixels, blended(Math.trunc(sum / (pixels.length / 3) + 0.5), factor));
 }
 
+const moved = new Float32Array(511);
+
 export function saturation(pixels: Uint8Array, factor: number): void {
   // By how far a byte lies from its grey.
-  const moved = Float32Array.from({ length: 511 }, (_, i) => f(factor) * (i - 255));
+  for (let i = 0; i < moved.length; i++) moved[i] = f(factor) * (i - 255);
   for (let i = 0; i < pixels.length; i += 3) {
     const grey = luma(pixels[i]!, pixels[i + 1]!, pixels[i + 2]!);
     for (let k = i; k < i + 3; k++) {
@@ -55,20 +61,21 @@ export function greyscale(pixels: Uint8Array): void {
 export function hue(pixels: Uint8Array, turn: number): void {
   const steps = Math.trunc(turn * 255) & 255;
   circle ??= makeCircle();
-  const { sector, part } = circle;
+  const { sector, part, quotients, saturations } = circle;
   // Pillow's Convert.c `rgb2hsv_row` and `hsv2rgb`, which reckon in float32.
   for (let i = 0; i < pixels.length; i += 3) {
     const [r, g, b] = [pixels[i]!, pixels[i + 1]!, pixels[i + 2]!];
     const most = r > g ? (r > b ? r : b) : g > b ? g : b;
     const range = most - (r < g ? (r < b ? r : b) : g < b ? g : b);
     if (range === 0) continue;
-    const [rc, gc, bc] = [f((most - r) / range), f((most - g) / range), f((most - b) / range)];
+    const row = range << 8;
+    const [rc, gc, bc] = [quotients[row | (most - r)]!, quotients[row | (most - g)]!, quotients[row | (most - b)]!];
     const sixths = r === most ? f(bc - gc) : g === most ? f(f(2 + rc) - bc) : f(f(4 + gc) - rc);
     // The rest by 1, which `%` would take a function call for.
     const around = sixths / 6 + 1;
     const turned = f(around >= 1 ? around - 1 : around);
-    const h = (turned * 255 + steps) & 255;
-    const s = (f(range / most) * 255) | 0;
+    const h = (((turned * 255) | 0) + steps) & 255;
+    const s = saturations[row | most]!;
     if (s === 0) {
       pixels[i] = pixels[i + 1] = pixels[i + 2] = most;
       continue;
@@ -87,12 +94,21 @@ export function hue(pixels: Uint8Array, turn: number): void {
 
 let circle: ReturnType<typeof makeCircle> | null = null;
 
-/** In which sixth of the circle each of 256 hues lies, and where within it. */
+/**
+ * In which sixth of the circle each of 256 hues lies, and where within it. By a range of bytes, which is the upper half of
+ * a place: what each byte is of it, and how saturated a colour is of which it is the most.
+ */
 function makeCircle() {
   const place = Float32Array.from({ length: 256 }, (_, h) => (h * 6) / 255);
   const sector = Uint8Array.from(place, (at) => Math.floor(at) % 6);
   const part = Float32Array.from(place, (at) => at - Math.floor(at));
-  return { sector, part };
+  const quotients = new Float32Array(256 * 256);
+  const saturations = new Uint8Array(256 * 256);
+  for (let range = 1; range < 256; range++) {
+    for (let byte = 0; byte <= range; byte++) quotients[range * 256 + byte] = byte / range;
+    for (let most = range; most < 256; most++) saturations[range * 256 + most] = f(range / most) * 255;
+  }
+  return { sector, part, quotients, saturations };
 }
 
 /** Strengths of `ColorJitter`. */
