@@ -7,12 +7,13 @@ import { Parts } from '../src/annotation/parts.ts';
 import type { AnnotationPlan } from '../src/annotation/plan.ts';
 import { inspectRegions, writeRegions } from '../src/annotation/region-writer.ts';
 import { regionKey } from '../src/data/index/region-file.ts';
-import { isRunnerError, RunnerError } from '../src/runtime/errors.ts';
+import { RunnerError } from '../src/runtime/errors.ts';
 import { hashJson } from '../src/runtime/hash.ts';
 import { openProducer } from '../src/runtime/producer.ts';
 import type { Attempt, Dependencies } from './dependencies.ts';
 import { readDocumentAs } from './documents.ts';
 import { beat } from './heartbeat.ts';
+import { putOnce } from './put-once.ts';
 import type { AnnotateShardInput, AnnotateShardResult } from './types.ts';
 
 /** Examples that wait to be written down. */
@@ -65,18 +66,13 @@ export async function annotateShard(
     const written = await writeRegions(folder, { shard, annotation: plan.annotation }, examples);
     await deps.onPoint?.('scored');
     doing = 'uploading the regions';
-    try {
+    return await putOnce(async () => {
       const { path, sha256, ...result } = written;
       await store.putFile(key, path, { ifAbsent: true, sha256, signal: attempt.signal });
       await deps.onPoint?.('stored');
       await parts.clear();
       return { key, ...result };
-    } catch (error) {
-      // Another attempt was first, or the answer to this one's own write was lost.
-      const other = isRunnerError(error, 'PreconditionFailed') ? await there() : null;
-      if (other) return other;
-      throw error;
-    }
+    }, there);
   } finally {
     heart.stop();
     await rm(folder, { recursive: true, force: true }).catch(() => {});

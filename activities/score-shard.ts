@@ -4,12 +4,12 @@ import { CancelledFailure } from '@temporalio/common';
 import { openIndex } from '../src/data/index/open-index.ts';
 import type { StoredIndex } from '../src/data/index/types.ts';
 import type { PhaseSettings } from '../src/recipe/phase-settings.ts';
-import { isRunnerError } from '../src/runtime/errors.ts';
 import type { ScoredFile } from '../src/scoring/job.ts';
 import { inspectScores } from '../src/scoring/score-object.ts';
 import type { Attempt, Dependencies } from './dependencies.ts';
 import { readDocumentAs } from './documents.ts';
 import { beat } from './heartbeat.ts';
+import { putOnce } from './put-once.ts';
 import { scoreFacts, scoresKey } from './scores.ts';
 import { settleCpu } from './settle-cpu.ts';
 import { withTeacher } from './teacher-folder.ts';
@@ -73,17 +73,12 @@ export async function scoreShard(
     if (scored === null) throw new CancelledFailure('stopped before the shard was scored');
     await deps.onPoint?.('scored');
     doing = 'uploading the scores';
-    try {
-      const { bytes, sha256, corrupt } = scored;
+    const { bytes, sha256, corrupt } = scored;
+    return await putOnce(async () => {
       const { etag } = await store.putFile(key, out, { ifAbsent: true, sha256, signal: attempt.signal });
       await deps.onPoint?.('stored');
       return { shard, examples, bytes, etag, corrupt };
-    } catch (error) {
-      // Another attempt was first, or the answer to this one's own write was lost.
-      const other = isRunnerError(error, 'PreconditionFailed') ? await there() : null;
-      if (other) return other;
-      throw error;
-    }
+    }, there);
   } finally {
     heart.stop();
     await rm(folder, { recursive: true, force: true }).catch(() => {});

@@ -9,6 +9,7 @@ import type { CheckpointRef } from '../../src/checkpoint/types.ts';
 import { type Hands, hands, planOf, shard } from '../activities/fixture.ts';
 import { startFaultProxy } from '../storage/fault-proxy.ts';
 import { startServer, type TestServer } from '../storage/versitygw.ts';
+import { type Answer, answerOf } from '../support/answer-of.ts';
 
 const root = fileURLToPath(new URL('../..', import.meta.url));
 let server: TestServer;
@@ -33,11 +34,11 @@ afterAll(async () => {
 });
 
 /** Types a command, with the store of this test and a Temporal that is not there. */
-async function type(...args: string[]): Promise<{ code: number; out: string; said: string }> {
+async function type(...args: string[]): Promise<Answer> {
   return typeAt(server.endpoint, ...args);
 }
 
-async function typeAt(endpoint: string, ...args: string[]): Promise<{ code: number; out: string; said: string }> {
+async function typeAt(endpoint: string, ...args: string[]): Promise<Answer> {
   const { bucket, credentials } = server.settings as {
     bucket: string;
     credentials: { accessKeyId: string; secretAccessKey: string };
@@ -54,15 +55,7 @@ async function typeAt(endpoint: string, ...args: string[]): Promise<{ code: numb
       TEMPORAL_ADDRESS: '127.0.0.1:1',
     },
   });
-  let [out, said] = ['', ''];
-  child.stdout.on('data', (data) => {
-    out += data;
-  });
-  child.stderr.on('data', (data) => {
-    said += data;
-  });
-  const code = await new Promise<number>((resolve) => child.on('close', resolve));
-  return { code, out, said };
+  return answerOf(child);
 }
 
 describe('siglip2', () => {

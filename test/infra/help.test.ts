@@ -5,6 +5,7 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { afterAll, describe, expect, it } from 'vitest';
 import { createProgram } from '../../src/program.ts';
+import { type Answer, answerOf } from '../support/answer-of.ts';
 
 const root = fileURLToPath(new URL('../..', import.meta.url));
 const { scripts } = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8')) as { scripts: Record<string, string> };
@@ -15,18 +16,11 @@ const folder = mkdtempSync(join(tmpdir(), 'siglip2-help-'));
 afterAll(() => rmSync(folder, { recursive: true, force: true }));
 
 /** Types the line of a script, on a machine where nothing is set up. */
-function type(line: string, ...args: string[]): Promise<{ code: number | null; out: string; said: string }> {
+function type(line: string, ...args: string[]): Promise<Answer> {
   const [program = '', ...first] = line.replace('exec ', '').split(' ');
   const env = { ...process.env, SIGLIP2_CACHE: join(folder, 'cache'), SIGLIP2_STATE: join(folder, 'state') };
   const child = spawn(program, [...first, ...args], { cwd: root, env });
-  let [out, said] = ['', ''];
-  child.stdout.on('data', (data) => {
-    out += data;
-  });
-  child.stderr.on('data', (data) => {
-    said += data;
-  });
-  return new Promise((resolve) => child.on('close', (code) => resolve({ code, out, said })));
+  return answerOf(child);
 }
 
 describe('--help', () => {

@@ -14,6 +14,7 @@ import { wishProblem } from '../../workflows/wishes.ts';
 import { parseArguments } from '../bench/arguments.ts';
 import { curationProgram } from '../curation/arguments.ts';
 import { faultsProgram } from '../faults/arguments.ts';
+import { type Answer, answerOf } from '../support/answer-of.ts';
 import { commands, jsonBlocks, pages, root, wordsOf } from './page-commands.ts';
 import { typedForReal } from './typed-for-real.ts';
 
@@ -114,16 +115,9 @@ function update(kind: string, { phase: _, ...given }: Record<string, unknown>): 
   expect(wishProblem({ kind, ...details } as never, standing as never)).toBe(null);
 }
 
-function answer(program: string, args: readonly string[]): Promise<{ code: number | null; out: string; said: string }> {
+function answer(program: string, args: readonly string[]): Promise<Answer> {
   const child = spawn(program, args, { cwd: root });
-  let [out, said] = ['', ''];
-  child.stdout.on('data', (data) => {
-    out += data;
-  });
-  child.stderr.on('data', (data) => {
-    said += data;
-  });
-  return new Promise((resolve) => child.on('close', (code) => resolve({ code, out, said })));
+  return answerOf(child);
 }
 
 /** Programs that are not ours: the page shows what goes to them. */

@@ -5,6 +5,7 @@ import type { PackReport } from '../../src/packing/report.ts';
 import { sha256 } from '../../src/runtime/hash.ts';
 import { S3ObjectStore } from '../../src/storage/s3.ts';
 import { scene } from '../packing/pictures.ts';
+import { type Answer, answerOf } from '../support/answer-of.ts';
 import { testServices } from '../support/services.ts';
 import { until } from './runs.ts';
 
@@ -45,17 +46,10 @@ async function contents(to: string): Promise<Record<string, string>> {
 }
 
 /** Types a command of siglip2, as a person does. */
-async function type(...args: string[]): Promise<{ code: number | null; out: string; said: string }> {
+async function type(...args: string[]): Promise<Answer> {
   const env = { ...process.env, ...services().environment };
   const child = spawn(process.execPath, ['--import', 'tsx', 'src/cli.ts', ...args], { env });
-  let [out, said] = ['', ''];
-  child.stdout.on('data', (data) => {
-    out += data;
-  });
-  child.stderr.on('data', (data) => {
-    said += data;
-  });
-  return new Promise((resolve) => child.on('close', (code) => resolve({ code, out, said })));
+  return answerOf(child);
 }
 
 it('writes the same bytes when its worker is killed while it packs, and goes on by the same start', async () => {

@@ -5,12 +5,13 @@ import { isRunnerError, RunnerError } from '../../runtime/errors.ts';
 import { randomStream } from '../../runtime/random.ts';
 import { fromThreadError } from '../../runtime/thread-error.ts';
 import { type Caption, chooseCaption } from '../example/captions.ts';
+import { compacted } from '../example/compacted.ts';
 import { CorruptExample } from '../example/corrupt-example.ts';
 import { decodeInTurn } from '../example/decode-in-turn.ts';
 import { checkSizes, readMeta } from '../example/example.ts';
 import { RegionReader } from '../example/region-reader.ts';
 import { speakingWithout, speaksAny } from '../example/spoken.ts';
-import { loadTokenizer, type TextTokenizer, unknownId } from '../example/tokenizer.ts';
+import { loadTokenizer, type TextTokenizer } from '../example/tokenizer.ts';
 import type { ExampleMeta } from '../example/types.ts';
 import type { ScoreIndex } from '../index/score-index.ts';
 import type { ShardCache } from '../index/shard-cache.ts';
@@ -20,12 +21,13 @@ import { type ImageArrays, patchArrays, squareArrays } from '../views/image-arra
 import { AlikeRows, AlikeSoFar, sameTokens } from './alike.ts';
 import { BrokenShards } from './broken-shards.ts';
 import { costOf, DecodedCache, type DecodedExample, decodedBytes } from './decoded-cache.ts';
+import { drawnOf, shortened } from './described.ts';
 import { type Draw, type Draws, openDraws } from './draws.ts';
 import { PartArrays } from './part-arrays.ts';
 import { rowsOfPiece } from './row-bytes.ts';
 import { ScoreReader } from './score-reader.ts';
 import { failedStrip, joinedStrips, type MetBroken, type RowMaker, type Strip, type UntoldStrip } from './strip.ts';
-import type { Batch, DescribedExample, Drawn, Piece } from './types.ts';
+import type { Batch, DescribedExample, Piece } from './types.ts';
 
 const decodedAtOnce = 4;
 const candidates = 64;
@@ -327,37 +329,4 @@ interface Filled extends DecodedExample, Pick<Caption, 'text' | 'language'> {
   readonly source: string | null;
   /** Examples that were passed over before it was found. */
   readonly filtered: number;
-}
-
-/** Reports show the beginning; a caption may have a megabyte. */
-function shortened({ key, text, ...of }: DescribedExample): DescribedExample {
-  return { key: key.slice(0, 512), text: text.slice(0, 1000), ...of };
-}
-
-function drawnOf(described: readonly DescribedExample[]): Drawn {
-  const counts = (names: readonly (string | null | undefined)[]) => {
-    const found = new Map<string, number>();
-    for (const name of names) if (name != null) found.set(name, (found.get(name) ?? 0) + 1);
-    return Object.fromEntries(found);
-  };
-  return {
-    sources: counts(described.map(({ source }) => source)),
-    languages: counts(described.map(({ language }) => language)),
-  };
-}
-
-/** A tokenizer whose ids are rows of the compacted table; what the table lacks becomes unknown. */
-function compacted(tokenizer: TextTokenizer, vocabulary: readonly number[]): TextTokenizer {
-  const unknown = vocabulary.indexOf(unknownId);
-  if (unknown < 0) {
-    throw new RunnerError('DataContract', `data: the compacted vocabulary lacks the unknown token, id ${unknownId}`);
-  }
-  const rows = new Int32Array(256_000).fill(unknown);
-  vocabulary.forEach((id, row) => {
-    rows[id] = row;
-  });
-  return {
-    ids: (text, limit) => tokenizer.ids(text, limit).map((id) => rows[id]!),
-    tokenize: (texts, length) => tokenizer.tokenize(texts, length).map((id) => rows[id]!),
-  };
 }

@@ -1,9 +1,10 @@
 import pMap from 'p-map';
 import { randomStream } from '../../runtime/random.ts';
 import { spanOf } from '../index/members.ts';
-import { readRange, type ShardStore } from '../index/part-reader.ts';
+import { bytesOfPiece, nearPieces } from '../index/near-pieces.ts';
+import type { ShardStore } from '../index/part-reader.ts';
 import { kindOf } from '../index/skipped-members.ts';
-import type { ByteRange, DataIndex, ExampleEntry, ShardFacts } from '../index/types.ts';
+import type { DataIndex, ExampleEntry, ShardFacts } from '../index/types.ts';
 import { CorruptExample, checkSizes, readMeta } from './example.ts';
 
 /** What the examples of a data set say of themselves, counted: all of them, or as many as are looked at, evenly spread. */
@@ -21,8 +22,7 @@ export interface Census {
 
 /** Enough to meet what one in a thousand examples has; and as many requests, where they lie far apart. */
 const mostLooked = 10_000;
-/** Members that are nearer than this are read together, in pieces of this size at most. */
-const nearBytes = 64 * 1024;
+/** Members that lie close together are read in pieces of this size at most. */
 const mostBytes = 4 * 1024 * 1024;
 /** Reasons may name what they are about; more kinds than this are one. */
 const mostReasons = 50;
@@ -68,14 +68,10 @@ export async function countCaptions(store: ShardStore, index: DataIndex, most = 
         else refuse(reason, picked, entry.name);
       }
       await pMap(
-        piecesOf(fit),
-        async ({ entries, offset, size }) => {
-          // Between texts and class of one example may lie a picture of any size: then each is asked for by itself.
-          const bytes = size > mostBytes ? null : await readRange(store, shard, offset, size);
-          const bytesOf = async (range: ByteRange) =>
-            bytes?.subarray(range.offset - offset, range.offset - offset + range.size) ??
-            readRange(store, shard, range.offset, range.size);
-          for (const entry of entries) {
+        nearPieces(inPlace(fit), mostBytes, textsOf),
+        async (piece) => {
+          const bytesOf = await bytesOfPiece(store, shard, piece, mostBytes);
+          for (const entry of piece.entries) {
             try {
               const { captions } = await readMeta(entry, index.read, bytesOf);
               for (const language of Object.keys(captions)) languages.set(language, (languages.get(language) ?? 0) + 1);
@@ -124,30 +120,11 @@ function pickedShards({ shards }: DataIndex): PickedShard[] {
   return picked;
 }
 
-interface Piece {
-  readonly entries: ExampleEntry[];
-  readonly offset: number;
-  size: number;
-}
-
-/** The bytes of a shard that are read: members that lie close together are one request. */
-function* piecesOf(entries: readonly ExampleEntry[]): Generator<Piece> {
-  const sorted = entries
-    .map((entry) => ({ entry, ...spanOf([entry.meta, entry.class]) }))
-    .sort((a, b) => a.offset - b.offset);
-  let piece: Piece | null = null;
-  for (const { entry, offset, size } of sorted) {
-    const near = piece !== null && offset - (piece.offset + piece.size) <= nearBytes;
-    if (piece && near && offset + size - piece.offset <= mostBytes) {
-      piece.entries.push(entry);
-      piece.size = Math.max(piece.size, offset + size - piece.offset);
-      continue;
-    }
-    if (piece) yield piece;
-    piece = { entries: [entry], offset, size };
-  }
-  if (piece) yield piece;
-}
+const textsOf = ({ meta, class: of }: ExampleEntry) => [meta, of];
+const inPlace = (entries: readonly ExampleEntry[]) => {
+  const placed = entries.map((entry) => ({ entry, ...spanOf(textsOf(entry)) }));
+  return placed.sort((a, b) => a.offset - b.offset).map(({ entry }) => entry);
+};
 
 /** Of a shard's examples one of each so many, drawn: what alternates in the data is not met by one kind alone. */
 async function chosen(

@@ -4,15 +4,14 @@ import { CorruptExample } from '../example/corrupt-example.ts';
 import { decodeInTurn } from '../example/decode-in-turn.ts';
 import { checkSizes, readMeta } from '../example/example.ts';
 import { imageFormat } from '../example/image-format.ts';
-import { spanOf } from '../index/members.ts';
-import { type RemoteShard, readRange, type ShardStore } from '../index/part-reader.ts';
+import { bytesOfPiece, nearPieces } from '../index/near-pieces.ts';
+import type { RemoteShard, ShardStore } from '../index/part-reader.ts';
 import type { ByteRange, ExampleEntry, Mapping } from '../index/types.ts';
 import { fingerprint } from '../near/fingerprint.ts';
 import { thumbnailOf } from './shown-pictures.ts';
 import type { Tally } from './tally.ts';
 
-/** Examples that lie nearer to one another than this are read together, in pieces of this size at most. */
-const nearBytes = 64 * 1024;
+/** Examples that lie close together are read in pieces of this size at most. */
 const pieceBytes = 8 * 1024 * 1024;
 /** Examples that are decoded at once. */
 const atOnce = 4;
@@ -26,10 +25,8 @@ export async function lookAtShard(
   tally: Tally,
   onRead: (examples: number) => void,
 ): Promise<void> {
-  for (const piece of piecesOf(entries)) {
-    const whole = piece.size <= pieceBytes ? await readRange(store, shard, piece.offset, piece.size) : null;
-    const bytesOf = async ({ offset, size }: ByteRange) =>
-      whole?.subarray(offset - piece.offset, offset - piece.offset + size) ?? readRange(store, shard, offset, size);
+  for (const piece of nearPieces(entries, pieceBytes, ({ image, meta, class: of }) => [image, meta, of])) {
+    const bytesOf = await bytesOfPiece(store, shard, piece, pieceBytes);
     const found = await pMap(piece.entries, (entry) => lookAt(shard.key, entry, read, bytesOf, tally), {
       concurrency: atOnce,
     });
@@ -64,27 +61,4 @@ async function lookAt(
     if (error instanceof CorruptExample) return { reason: error.message };
     throw error;
   }
-}
-
-interface Piece {
-  readonly entries: ExampleEntry[];
-  readonly offset: number;
-  size: number;
-}
-
-/** Members that lie close together are one request. */
-function* piecesOf(entries: readonly ExampleEntry[]): Generator<Piece> {
-  let piece: Piece | null = null;
-  for (const entry of entries) {
-    const { offset, size } = spanOf([entry.image, entry.meta, entry.class]);
-    const end = piece === null ? 0 : piece.offset + piece.size;
-    if (piece && offset >= piece.offset && offset - end <= nearBytes && offset + size - piece.offset <= pieceBytes) {
-      piece.entries.push(entry);
-      piece.size = Math.max(piece.size, offset + size - piece.offset);
-      continue;
-    }
-    if (piece) yield piece;
-    piece = { entries: [entry], offset, size };
-  }
-  if (piece) yield piece;
 }

@@ -7,7 +7,7 @@ import { afterAll, beforeAll, expect, test } from 'vitest';
 import { tarShard } from '../../../infra/emoji/draw.ts';
 import { makeEmojiDataset } from '../../../infra/emoji/make.ts';
 import { BatchMaker } from '../../../src/data/batches/batch-maker.ts';
-import { openBatches } from '../../../src/data/batches/batches.ts';
+import { type BatchOptions, openBatches } from '../../../src/data/batches/batches.ts';
 import { entryOf, exampleAt } from '../../../src/data/batches/order.ts';
 import type { Batch } from '../../../src/data/batches/types.ts';
 import { decodeImage } from '../../../src/data/example/decode.ts';
@@ -22,7 +22,7 @@ import { resizeBilinear } from '../../../src/data/views/resize.ts';
 import type { BatchPlan } from '../../../src/recipe/batch-plan.ts';
 import type { S3ObjectStore } from '../../../src/storage/s3.ts';
 import { startServer, type TestServer } from '../../storage/versitygw.ts';
-import { whole } from './whole.ts';
+import { taken, whole } from './whole.ts';
 
 // 120 concepts in five styles, in two shards of a real S3 server.
 let server: TestServer;
@@ -63,16 +63,8 @@ afterAll(async () => {
   await rm(scratch, { recursive: true, force: true });
 });
 
-async function take(count: number, options: Partial<Parameters<typeof openBatches>[0]> = {}): Promise<Batch[]> {
-  const source = openBatches({ index: index.document, plan, firstBatch: 0, env, ...options });
-  try {
-    const batches: Batch[] = [];
-    for (let i = 0; i < count; i++) batches.push(await whole(await source.next()));
-    return batches;
-  } finally {
-    await source.close();
-  }
-}
+const take = (count: number, options: Partial<BatchOptions> = {}) =>
+  taken(count, { index: index.document, plan, firstBatch: 0, env, ...options });
 
 /** Everything of a batch; comparing a million numbers one by one takes the test runner seconds. */
 function digest({ index, images, tokens, skipped }: Batch): string {

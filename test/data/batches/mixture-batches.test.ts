@@ -4,7 +4,6 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { BatchMaker } from '../../../src/data/batches/batch-maker.ts';
-import { openBatches } from '../../../src/data/batches/batches.ts';
 import { openDraws } from '../../../src/data/batches/draws.ts';
 import { PhaseOrder } from '../../../src/data/batches/phase-order.ts';
 import type { Batch } from '../../../src/data/batches/types.ts';
@@ -21,7 +20,7 @@ import type { S3ObjectStore } from '../../../src/storage/s3.ts';
 import { startServer, type TestServer } from '../../storage/versitygw.ts';
 import { picture } from '../img2dataset.ts';
 import { type RawMember, tarOf } from '../tar-file.ts';
-import { whole } from './whole.ts';
+import { taken } from './whole.ts';
 
 let server: TestServer;
 let store: S3ObjectStore;
@@ -89,16 +88,8 @@ afterAll(async () => {
   await rm(scratch, { recursive: true, force: true });
 });
 
-async function take(count: number, firstBatch: number): Promise<Batch[]> {
-  const source = openBatches({ index: index.document, plan, firstBatch, prefetch: 1, env });
-  try {
-    const batches: Batch[] = [];
-    for (let i = 0; i < count; i++) batches.push(await whole(await source.next()));
-    return batches;
-  } finally {
-    await source.close();
-  }
-}
+const take = (count: number, firstBatch: number) =>
+  taken(count, { index: index.document, plan, firstBatch, prefetch: 1, env });
 
 function digest({ images, tokens, skipped, filtered, epochs, drawn }: Batch): string {
   const hash = createHash('sha256').update(images).update(Buffer.from(tokens.buffer));

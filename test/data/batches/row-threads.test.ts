@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { makeEmojiDataset } from '../../../infra/emoji/make.ts';
-import { openBatches } from '../../../src/data/batches/batches.ts';
+import type { BatchOptions } from '../../../src/data/batches/batches.ts';
 import { makerOf } from '../../../src/data/batches/loader-maker.ts';
 import type { Batch, Piece } from '../../../src/data/batches/types.ts';
 import { indexData } from '../../../src/data/index/index-data.ts';
@@ -13,7 +13,7 @@ import type { BatchPlan } from '../../../src/recipe/batch-plan.ts';
 import { loaderThreads } from '../../../src/runtime/loader-threads.ts';
 import type { S3ObjectStore } from '../../../src/storage/s3.ts';
 import { startServer, type TestServer } from '../../storage/versitygw.ts';
-import { whole } from './whole.ts';
+import { taken } from './whole.ts';
 
 // 40 concepts in five styles on a real S3 server; 5 pictures are no pictures any more, and 3 texts no texts.
 let server: TestServer;
@@ -57,17 +57,8 @@ afterAll(async () => {
   await rm(scratch, { recursive: true, force: true });
 });
 
-type Options = Partial<Parameters<typeof openBatches>[0]>;
-async function read(count: number, options: Options): Promise<Batch[]> {
-  const source = openBatches({ index: index.document, plan, firstBatch: 0, env, ...options });
-  try {
-    const batches: Batch[] = [];
-    for (let i = 0; i < count; i++) batches.push(await whole(await source.next()));
-    return batches;
-  } finally {
-    await source.close();
-  }
-}
+const read = (count: number, options: Partial<BatchOptions>) =>
+  taken(count, { index: index.document, plan, firstBatch: 0, env, ...options });
 
 /** Of every byte and every count. */
 function hashOf({ images, tokens, parts, ...facts }: Batch): string {

@@ -1,3 +1,4 @@
+import { type BatchOptions, openBatches } from '../../../src/data/batches/batches.ts';
 import { KeptBatch } from '../../../src/data/batches/kept-batch.ts';
 import { PieceStore } from '../../../src/data/batches/piece-store.ts';
 import type { Batch, BatchRows } from '../../../src/data/batches/types.ts';
@@ -29,4 +30,16 @@ export function chosen(batch: Batch, picks: readonly number[], count: number): B
   };
   const parts = Object.fromEntries(Object.entries(batch.parts).map(([name, all]) => [name, rows(all)]));
   return { ...batch, images: rows(batch.images), tokens: rows(batch.tokens), parts };
+}
+
+/** So many batches of a loader that is opened for them, each whole. */
+export async function taken(count: number, options: BatchOptions): Promise<Batch[]> {
+  const source = openBatches(options);
+  try {
+    const batches: Batch[] = [];
+    for (let i = 0; i < count; i++) batches.push(await whole(await source.next()));
+    return batches;
+  } finally {
+    await source.close();
+  }
 }

@@ -1,0 +1,18 @@
+import { RunnerError } from '../../runtime/errors.ts';
+import { type TextTokenizer, unknownId } from './tokenizer.ts';
+
+/** A tokenizer whose ids are rows of the compacted table; what the table lacks becomes unknown. */
+export function compacted(tokenizer: TextTokenizer, vocabulary: readonly number[]): TextTokenizer {
+  const unknown = vocabulary.indexOf(unknownId);
+  if (unknown < 0) {
+    throw new RunnerError('DataContract', `data: the compacted vocabulary lacks the unknown token, id ${unknownId}`);
+  }
+  const rows = new Int32Array(256_000).fill(unknown);
+  vocabulary.forEach((id, row) => {
+    rows[id] = row;
+  });
+  return {
+    ids: (text, limit) => tokenizer.ids(text, limit).map((id) => rows[id]!),
+    tokenize: (texts, length) => tokenizer.tokenize(texts, length).map((id) => rows[id]!),
+  };
+}
