@@ -1,3 +1,5 @@
+import type { WeightShard } from './weight-file.ts';
+
 /** Bytes [offset, offset + size) of a tar shard. */
 export interface ByteRange {
   readonly offset: number;
@@ -102,6 +104,8 @@ export interface DataIndex {
   readonly sources?: readonly IndexedSource[];
   /** Of the shards, in their order, what a detector found in their pictures; null or absent: nothing is joined. */
   readonly regions?: readonly (RegionShard | null)[];
+  /** Of the shards, in their order, what a filter gave their examples; null or absent: all are kept. */
+  readonly weights?: readonly (WeightShard | null)[];
   /** What this was opened from, as JSON: `openIndex` makes the same of it in any thread or process. */
   readonly document: StoredIndex;
   /**
@@ -113,7 +117,7 @@ export interface DataIndex {
 
 /** An index that has all entries in it, as runs of earlier versions keep it. */
 export interface InlineIndex
-  extends Pick<DataIndex, 'prefix' | 'fingerprint' | 'examples' | 'corrupt' | 'read' | 'regions'> {
+  extends Pick<DataIndex, 'prefix' | 'fingerprint' | 'examples' | 'corrupt' | 'read' | 'regions' | 'weights'> {
   readonly shards: readonly ShardIndex[];
 }
 
@@ -135,7 +139,7 @@ export interface ListedShard extends ShardFacts {
 
 /** An index that names shards, counts and hashes: a few hundred bytes a shard, however many examples it has. */
 export interface ListedIndex
-  extends Pick<DataIndex, 'prefix' | 'fingerprint' | 'examples' | 'corrupt' | 'read' | 'regions'> {
+  extends Pick<DataIndex, 'prefix' | 'fingerprint' | 'examples' | 'corrupt' | 'read' | 'regions' | 'weights'> {
   readonly version: 2;
   readonly shards: readonly ListedShard[];
 }
