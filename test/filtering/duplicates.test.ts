@@ -13,7 +13,8 @@ import { formatFilter } from '../../src/filtering/report.ts';
 import type { BatchPlan } from '../../src/recipe/batch-plan.ts';
 import { MemoryStore } from '../data/memory-store.ts';
 import { scene } from '../packing/pictures.ts';
-import { runFilter, shardOf, weightsOf } from './run.ts';
+import { runFilter, weightsOf } from './run.ts';
+import { shardOf } from './shard.ts';
 
 const folder = mkdtempSync(join(tmpdir(), 'siglip2-filter-'));
 afterAll(() => rmSync(folder, { recursive: true, force: true }));

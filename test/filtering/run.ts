@@ -9,7 +9,6 @@ import { readFilter } from '../../src/data/index/filter-document.ts';
 import { decodeWeights } from '../../src/data/index/weight-file.ts';
 import type { FilterReport } from '../../src/filtering/report.ts';
 import type { ObjectStore } from '../../src/storage/object-store.ts';
-import { type RawMember, tarOf } from '../data/tar-file.ts';
 
 let attempts = 0;
 const attempt = (): Attempt => ({
@@ -40,20 +39,4 @@ export async function weightsOf(store: ObjectStore, name: string): Promise<Recor
   for (const { key, weights } of shards)
     all[key] = [...decodeWeights(await store.get(weights.key), weights.key).weights];
   return all;
-}
-
-export interface Planted {
-  readonly image: Buffer | string;
-  readonly texts: readonly string[];
-  readonly language?: string;
-}
-
-/** A shard of our own JSON; its examples are named by their numbers. */
-export function shardOf(examples: readonly Planted[]): Buffer {
-  return tarOf(
-    examples.flatMap(({ image, texts, language = 'en' }, i): RawMember[] => [
-      { name: `${i}.png`, body: image },
-      { name: `${i}.json`, body: JSON.stringify({ captions: { [language]: texts } }) },
-    ]),
-  );
 }

@@ -4,8 +4,7 @@ import type { ObjectStore } from '../../storage/object-store.ts';
 import { type FilterDocument, readFilter } from './filter-document.ts';
 import { memberKinds } from './index-object.ts';
 import { openIndex } from './open-index.ts';
-import type { DataIndex } from './types.ts';
-import type { WeightShard } from './weight-file.ts';
+import type { DataIndex, WeightShard } from './types.ts';
 
 /**
  * The same data with the weights that a filter gave their examples. One document is read, whatever the data are. DataContract

@@ -1,5 +1,3 @@
-import type { WeightShard } from './weight-file.ts';
-
 /** Bytes [offset, offset + size) of a tar shard. */
 export interface ByteRange {
   readonly offset: number;
@@ -87,6 +85,15 @@ export interface RegionShard extends IndexedShard {
   /** Byte of the first line of an example; `sha256` is that of what comes from there on. */
   readonly offset: number;
   readonly sha256: string;
+}
+
+/** The weights that a filter gave the examples of a data shard, in a file of their own (weight-file.ts). */
+export interface WeightShard extends IndexedShard {
+  /** Byte of the first weight; `sha256` is that of what comes from there on. */
+  readonly offset: number;
+  readonly sha256: string;
+  /** Sum of the weights. */
+  readonly kept: number;
 }
 
 /** What lies under a prefix, however many examples that are. */

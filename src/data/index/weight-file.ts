@@ -1,7 +1,7 @@
 import { RunnerError } from '../../runtime/errors.ts';
 import { canonicalJson, sha256 } from '../../runtime/hash.ts';
 import { type RemoteShard, readRange, type ShardStore } from './part-reader.ts';
-import type { IndexedShard } from './types.ts';
+import type { IndexedShard, WeightShard } from './types.ts';
 
 /**
  * What a filter says of one data shard, as an object of the bucket, little-endian:
@@ -67,14 +67,6 @@ export function weightHeader(
   } catch {
     return null;
   }
-}
-
-/** Weights that lie in the bucket, and where: `sha256` is that of the bytes from `offset` on. */
-export interface WeightShard extends RemoteShard {
-  readonly offset: number;
-  readonly sha256: string;
-  /** Sum of the weights. */
-  readonly kept: number;
 }
 
 /** Every weight of an object that was read whole. DataContract where it is damaged. */
