@@ -1,11 +1,11 @@
 import { readdirSync, readFileSync } from 'node:fs';
-import sharp from 'sharp';
+import sharp, { type Sharp } from 'sharp';
 import { expect, test } from 'vitest';
 import { decodeInTurn } from '../../../src/data/example/decode-in-turn.ts';
 import { type Fingerprint, fingerprint } from '../../../src/data/near/fingerprint.ts';
 import { areNear, bandOf, bands } from '../../../src/data/near/near.ts';
 
-/** Fifteen photographs of 256 pixels; fixtures/README.md says whose they are. */
+/** Fifteen photographs of 256 pixels; fixtures/licences.md says whose they are. */
 const folder = new URL('fixtures/', import.meta.url);
 const files = readdirSync(folder).filter((name) => name.endsWith('.jpg'));
 const photographs = await Promise.all(
@@ -22,7 +22,7 @@ async function printOf(bytes: Buffer): Promise<Fingerprint> {
 }
 
 const share = (of: Photograph, scale: number) => Math.round(of.width * scale);
-const of85 = (image: sharp.Sharp) => image.jpeg({ quality: 85 }).toBuffer();
+const of85 = (image: Sharp) => image.jpeg({ quality: 85 }).toBuffer();
 
 /** What is done to a picture on its way through the web. */
 const copies: Readonly<Record<string, (of: Photograph) => Promise<Buffer>>> = {
