@@ -1,7 +1,7 @@
-import { Readable } from 'node:stream';
+import { pipeline, Readable } from 'node:stream';
 import { extract } from 'tar-stream';
 import { printable } from '../data/index/printable.ts';
-import { RunnerError } from '../runtime/errors.ts';
+import { isRunnerError, RunnerError } from '../runtime/errors.ts';
 import type { Benchmark, Example, Fault } from './benchmark.ts';
 import { type Files, linesIn, listFile } from './files.ts';
 import { readNpy } from './npy.ts';
@@ -54,8 +54,8 @@ interface Group {
 /** Members that follow one another and are called alike up to the first point of their file name. */
 async function* groupsOf(files: Files, shard: string): AsyncGenerator<Group> {
   const tar = extract();
-  const source = Readable.from(await files.stream(shard));
-  source.on('error', (error) => tar.destroy(error)).pipe(tar);
+  // Either end takes the other along: a reader that stops leaves no file open.
+  pipeline(Readable.from(await files.stream(shard)), tar, () => {});
   let group: Group | null = null;
   let members = 0;
   try {
@@ -79,6 +79,8 @@ async function* groupsOf(files: Files, shard: string): AsyncGenerator<Group> {
       group.members.set(point < 0 ? '' : name.slice(point + 1).toLowerCase(), Buffer.concat(parts));
     }
   } catch (error) {
+    // What the disk or the store says is no fault of the tar.
+    if (isRunnerError(error) || (error as NodeJS.ErrnoException).code !== undefined) throw error;
     const said = printable((error as Error).message.split('\n')[0]!);
     throw new RunnerError(
       'DataContract',

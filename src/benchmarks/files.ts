@@ -32,7 +32,9 @@ export function localFiles(folder: string): Files {
     read: async (name, most = largestFile) => {
       const file = await open(path(name)).catch(() => missing(folder, name));
       try {
-        const { size } = await file.stat();
+        const found = await file.stat();
+        if (!found.isFile()) return missing(folder, name);
+        const { size } = found;
         if (size > most) throw tooLarge(folder, name, size, most);
         return await file.readFile();
       } finally {
@@ -52,8 +54,11 @@ async function* below(root: string, folder: string): AsyncGenerator<string> {
   try {
     for await (const entry of await opendir(join(root, folder)))
       if (entry.isDirectory() || entry.isFile()) found.push({ name: entry.name, isFolder: entry.isDirectory() });
-  } catch {
-    return;
+  } catch (error) {
+    // A folder that is not there has no files; one that may not be read has some that would be missed.
+    const { code } = error as NodeJS.ErrnoException;
+    if (code === 'ENOENT' || code === 'ENOTDIR') return;
+    throw new RunnerError('DataContract', `${join(root, folder)} can't be listed: ${code}`);
   }
   // A folder sorts as its name with the slash, as in a bucket.
   const key = ({ name, isFolder }: (typeof found)[number]) => Buffer.from(isFolder ? `${name}/` : name);

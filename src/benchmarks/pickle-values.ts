@@ -19,6 +19,8 @@ function text(bytes: Buffer): string {
 
 /** Two's complement of any width, little-endian; what JavaScript can't count exactly is rounded. */
 function long(bytes: Buffer): number {
+  // Numbers of a thousand bytes are none that data has, and take time with the square of their length.
+  if (bytes.length > 1024) throw new Refused(`the pickle has a number of ${bytes.length} bytes`);
   let value = 0n;
   for (let i = bytes.length - 1; i >= 0; i--) value = (value << 8n) | BigInt(bytes[i]!);
   if (bytes.length > 0 && bytes.at(-1)! >= 128) value -= 1n << BigInt(8 * bytes.length);
@@ -63,7 +65,7 @@ export const values: Readonly<Record<number, (from: Source) => Plain>> = {
   75: (from) => from.unsigned(1), // BININT1
   77: (from) => from.unsigned(2), // BININT2
   138: (from) => long(from.bytes(from.unsigned(1))), // LONG1
-  139: (from) => long(from.bytes(Math.min(from.unsigned(4), 2 ** 31))), // LONG4
+  139: (from) => long(from.bytes(from.unsigned(4))), // LONG4
   70: (from) => Number(from.line()), // FLOAT
   71: (from) => from.bytes(8).readDoubleBE(), // BINFLOAT
   83: (from) => fromRepr(from.line()), // STRING

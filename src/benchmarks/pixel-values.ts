@@ -11,8 +11,8 @@ export interface PixelFault {
   readonly fault: string;
 }
 
-/** As sharp's own bound: what is larger is no mask. */
-const mostPixels = 0x3fff * 0x3fff;
+/** 200 MB when decoded: what is larger is no mask. */
+const mostPixels = 8192 * 8192;
 
 /** How the numbers of a mask become classes. */
 export interface MaskRules {
@@ -135,6 +135,8 @@ function pngHead(bytes: Buffer): PngHead | PixelFault {
   if (bytes.toString('latin1', 0, 8) !== '\x89PNG\r\n\x1a\n') return { fault: 'it is no PNG' };
   if (bytes.length < 33) return { fault: 'the PNG breaks off or is damaged' };
   const found = { width: bytes.readUInt32BE(16), height: bytes.readUInt32BE(20), depth: bytes[24]!, color: bytes[25]! };
+  if (found.width * found.height > mostPixels)
+    return { fault: `the PNG has ${found.width} x ${found.height} pixels, more than ${mostPixels}` };
   let palette: number[] | null = null;
   for (let at = 8; at + 8 <= bytes.length; ) {
     const [length, kind] = [bytes.readUInt32BE(at), bytes.toString('latin1', at + 4, at + 8)];

@@ -76,6 +76,15 @@ describe('pickles', () => {
     }
   });
 
+  it('with a number of a megabyte are refused, since reading it would take hours', () => {
+    const number = Buffer.concat([
+      Buffer.from([0x80, 2, 0x8b, 0, 0, 16, 0]),
+      Buffer.alloc(2 ** 20, 1),
+      Buffer.from('.'),
+    ]);
+    expect(readPickle(number)).toEqual({ fault: 'the pickle has a number of 1048576 bytes' });
+  });
+
   it('can not reach prototypes by the names of their keys', () => {
     const read = readPickle(Buffer.from("(dS'__proto__'\n(dS'bad'\nI1\nss."));
     expect(Object.keys((read as { value: object }).value)).toEqual(['__proto__']);
