@@ -1,4 +1,5 @@
 import type { Box } from '../metrics/boxes.ts';
+import type { TrueBox } from '../metrics/detection-match.ts';
 
 /** A picture: a file of the data set, or its bytes where it lies within another file. */
 export type PictureAt = { readonly file: string } | { readonly bytes: Buffer };
@@ -16,6 +17,11 @@ export interface Example {
   readonly groups?: Readonly<Record<string, string>>;
   /** Texts that each point at the box. */
   readonly pointing?: { readonly expressions: readonly string[]; readonly box: Box };
+  /** Boxes of things, with numbers of categories as the data set has them. */
+  readonly truths?: readonly TrueBox[];
+  /** LVIS: categories that are known not to be there, and those of which not all were marked. */
+  readonly negative?: readonly number[];
+  readonly notExhaustive?: readonly number[];
   /** Files with a value a pixel: pixel-values.ts reads them. */
   readonly mask?: string;
   readonly depth?: string;

@@ -1,10 +1,10 @@
 import { printable } from '../data/index/printable.ts';
 import type { Box } from '../metrics/boxes.ts';
-import { objectsIn } from '../packing/json-array.ts';
 import { RunnerError } from '../runtime/errors.ts';
-import { isRecord, readJsonText } from '../runtime/json-text.ts';
+import { isRecord } from '../runtime/json-text.ts';
 import type { Benchmark, Example, Fault } from './benchmark.ts';
 import { type Files, isSafe } from './files.ts';
+import { boxIn, entries } from './json-entries.ts';
 import { readPickle } from './pickle.ts';
 import type { Plain } from './pickle-values.ts';
 
@@ -87,27 +87,12 @@ export async function openRefCoco(
   }
 }
 
-async function* entries(files: Files, name: string, field: string): AsyncGenerator<Record<string, unknown>> {
-  let count = 0;
-  for await (const bytes of objectsIn(await files.stream(name), field)) {
-    if (bytes === null)
-      throw new RunnerError(
-        'DataContract',
-        `${files.where}/${name} breaks off after ${count} of "${field}", or has none; fetch it again`,
-      );
-    count++;
-    const { value } = readJsonText(bytes, { nan: true });
-    if (isRecord(value)) yield value;
-  }
-}
-
 async function boxesOf(files: Files, name: string, wanted: ReadonlySet<number>): Promise<Map<number, Box>> {
   const boxes = new Map<number, Box>();
   for await (const { id, bbox } of entries(files, name, 'annotations')) {
-    if (typeof id !== 'number' || !wanted.has(id) || !Array.isArray(bbox)) continue;
-    const [x, y, width, height] = bbox as number[];
-    if (bbox.length === 4 && bbox.every((side) => Number.isFinite(side)) && width! > 0 && height! > 0)
-      boxes.set(id, [x!, y!, width!, height!]);
+    if (typeof id !== 'number' || !wanted.has(id)) continue;
+    const box = boxIn(bbox);
+    if (box) boxes.set(id, box);
   }
   return boxes;
 }
