@@ -12,6 +12,7 @@ const fixture = load('captions') as {
   references: string[][];
   pycocoevalcap: Record<string, number>;
   nltk: Record<string, number>;
+  aac: Record<string, number>;
   ciderOfEach: number[];
   ciderOfTwo: number;
 };
@@ -72,11 +73,14 @@ describe('words of captions', () => {
 });
 
 describe('captions', () => {
-  it('have the BLEU of pycocoevalcap and NLTK, and the ROUGE-L and CIDEr-D of pycocoevalcap', () => {
+  it('have the BLEU of pycocoevalcap, aac-metrics and NLTK, and the ROUGE-L and CIDEr-D of the first two', () => {
     const { CIDEr, 'ROUGE-L': rouge, ...ofBleu } = fixture.pycocoevalcap;
     expectFigures(figuresOf(bleu(), captioned), { pycocoevalcap: ofBleu });
     const withWords = captioned.filter(({ words }) => words.length >= 4);
     expectFigures(figuresOf(bleu(), withWords), { nltk: fixture.nltk });
+    const all = [figuresOf(bleu(), withWords), figuresOf(rougeL(), withWords), cider(withWords).figures()].flat();
+    expectFigures(all, { 'aac-metrics': fixture.aac });
+    expect(Object.keys(fixture.aac)).toHaveLength(6);
     expectFigures(figuresOf(rougeL(), captioned), { pycocoevalcap: { 'ROUGE-L': rouge! } });
     expectFigures(cider(captioned).figures(), { pycocoevalcap: { CIDEr: CIDEr! } });
   });

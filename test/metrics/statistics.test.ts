@@ -25,6 +25,15 @@ describe('calibration', () => {
     expectFigures(figuresOf(calibration(), all), { torchmetrics, sklearn });
   });
 
+  it('of a model that is as sure as it is right is next to nothing', () => {
+    const stream = randomStream(7, 'sure');
+    const all = Array.from({ length: 50_000 }, () => {
+      const confidence = stream.next();
+      return sure(confidence, stream.next() < confidence);
+    });
+    expect(valueIn(figuresOf(calibration(), all), 'ece')).toBeLessThan(0.01);
+  });
+
   it('of one sure and right answer is no error, of nothing null, and of what is no probability refused', () => {
     expect(figuresOf(calibration(), [sure(1, true)]).map(({ value }) => value)).toEqual([0, 0, 0]);
     expect(figuresOf(calibration(), [sure(0.9, false)]).map(({ value }) => value)).toEqual([0.9, 0.9, 0.9]);
