@@ -9,13 +9,13 @@ import { LongestFirst } from './test/support/longest-first.ts';
  */
 const tidy =
   /^test\/(recipe|plan|model|objectives|safetensors|telemetry|evaluate|parity|curation|data|checkpoint|packing|annotation|train)\//;
-/** A module that is mocked stays so in its process. */
-const mocks = /\bvi\.(mock|doMock|stubEnv|stubGlobal)\(/;
+/** What is mocked or set stays so in its process. */
+const leaves = /\bvi\.(mock|doMock|stubEnv|stubGlobal)\(|Object\.assign\(process\.env/;
 
 const files = readdirSync('test', { recursive: true, encoding: 'utf8' })
   .map((file) => join('test', file))
   .filter((file) => file.endsWith('.test.ts'));
-const together = files.filter((file) => tidy.test(file) && !mocks.test(readFileSync(file, 'utf8')));
+const together = files.filter((file) => tidy.test(file) && !leaves.test(readFileSync(file, 'utf8')));
 const shared = { pool: 'forks', testTimeout: 120_000, hookTimeout: 120_000 } as const;
 
 export default defineConfig({
