@@ -7,8 +7,7 @@ import { LongestFirst } from './test/support/longest-first.ts';
  * Folders whose tests leave nothing behind in their process: no variable of the environment, no Temporal runtime, no
  * listener. Their files share processes, which load TensorFlow and our modules once instead of once a file.
  */
-const tidy =
-  /^test\/(recipe|plan|model|objectives|safetensors|telemetry|metrics)\//;
+const tidy = /^test\/(recipe|plan|model|objectives|safetensors|telemetry|metrics)\//;
 /** What is mocked or set stays so in its process. */
 const leaves = /\bvi\.(mock|doMock|stubEnv|stubGlobal)\(|Object\.assign\(process\.env/;
 
