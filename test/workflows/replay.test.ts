@@ -41,6 +41,7 @@ describe('a run that began under this code', () => {
     ['phase-counted-revisions.json', 'patient/pretrain'],
     ['phase-told-of-training.json', 'cut-short/acid'],
     ['annotation.json', 'squares'],
+    ['pack.json', 'pack-out'],
     ['annotation-next-of-many.json', 'next'],
   ])('is still understood: %s', async (file, workflowId) => {
     const history = JSON.parse(readFileSync(new URL(file, histories), 'utf8'));
