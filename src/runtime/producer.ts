@@ -1,4 +1,5 @@
 import { Worker } from 'node:worker_threads';
+import { RunnerError } from './errors.ts';
 import { fromThreadError, type ThreadError } from './thread-error.ts';
 
 /** What a thread is started with. */
@@ -55,8 +56,12 @@ export function openProducer<S, T>(data: ThreadData<S>, note?: (text: string) =>
       else ready.push(message.item);
     }
   });
-  thread.on('error', (error) => fail(error instanceof Error ? error : new Error(String(error))));
-  thread.on('exit', (code) => fail(new Error(`the data loader ended with code ${code}`)));
+  // By itself, of whatever: the job fails, and is tried again from its last checkpoint.
+  const lost = (how: string) => fail(new RunnerError('TrainerCrashed', `the data loader ${how}`));
+  thread.on('error', (error) =>
+    lost(`failed: ${String(error instanceof Error ? error.message : error).split('\n')[0]}`),
+  );
+  thread.on('exit', (code) => lost(`ended with code ${code}`));
 
   return {
     get ready() {

@@ -3,8 +3,8 @@ import type { BatchPlan } from '../../recipe/batch-plan.ts';
 import { PhaseSteps } from '../../recipe/steps.ts';
 import { isRunnerError } from '../../runtime/errors.ts';
 import { fromThreadError } from '../../runtime/thread-error.ts';
-import { compacted } from '../example/compacted.ts';
-import { loadTokenizer, type TextTokenizer } from '../example/tokenizer.ts';
+import { tokenizerOf } from '../example/compacted.ts';
+import type { TextTokenizer } from '../example/tokenizer.ts';
 import type { ScoreIndex } from '../index/score-index.ts';
 import type { ShardCache } from '../index/shard-cache.ts';
 import type { DataIndex } from '../index/types.ts';
@@ -19,9 +19,19 @@ import { rowsOfPiece } from './row-bytes.ts';
 import { type Met, RowFiller } from './row-filler.ts';
 import { ScoreReader } from './score-reader.ts';
 import { failedStrip, joinedStrips, type RowMaker, type Strip, type UntoldStrip } from './strip.ts';
+import type { Texts } from './texts.ts';
 import type { Batch, DescribedExample, Piece } from './types.ts';
 
 const decodedAtOnce = 4;
+
+/** Who else makes batches. */
+export interface Helpers {
+  /** Makes the rows, several at a time. */
+  readonly rows?: RowMaker | null;
+  readonly texts?: Texts | null;
+  /** Threads that keep decoded pictures, each a part of what one would. */
+  readonly sharers?: number;
+}
 
 /**
  * Makes batch k of a plan. Its bytes are a pure function of (index, plan, k); everything kept between calls only
@@ -32,38 +42,36 @@ export class BatchMaker {
   readonly #plan: BatchPlan;
   readonly #steps: PhaseSteps;
   readonly #draws: Draws;
+  readonly #examples: ExampleReader;
   readonly #filler: RowFiller;
   readonly #broken: BrokenShards;
   #loaded: TextTokenizer | null = null;
   readonly #rowsBy: RowMaker | null;
+  readonly #texts: Texts | null;
 
-  /**
-   * `scores`: what the plan's part teacherScores reads from. `rowsBy`: makes the rows elsewhere, and several at a time.
-   * `sharers`: threads that keep decoded pictures, each a part of what one would.
-   */
+  /** `scores`: what the plan's part teacherScores reads from. */
   constructor(
     index: DataIndex,
     plan: BatchPlan,
     shards: ShardCache,
     scores: ScoreIndex | null = null,
-    rowsBy: RowMaker | null = null,
-    sharers = 1,
+    { rows = null, texts = null, sharers = 1 }: Helpers = {},
   ) {
-    this.#rowsBy = rowsBy;
+    this.#rowsBy = rows;
+    this.#texts = texts;
     this.#plan = plan;
     this.#steps = new PhaseSteps(plan);
     this.#broken = new BrokenShards(index, plan.data);
     const reader = scores && new ScoreReader(scores, index, shards);
     this.#draws = openDraws(index, plan, shards, reader);
-    const examples = new ExampleReader(index, shards, this.#draws.filters, sharers);
-    const from = { draws: this.#draws, reader: examples, scores: reader };
+    this.#examples = new ExampleReader(index, shards, this.#draws.filters, sharers);
+    const from = { draws: this.#draws, reader: this.#examples, scores: reader };
     this.#filler = new RowFiller(index, plan, from, () => this.#tokenizer);
   }
 
   /** Loaded when it is first needed: that takes a second, and threads that make rows mostly do without. */
   get #tokenizer(): TextTokenizer {
-    const { vocabulary } = this.#plan;
-    this.#loaded ??= vocabulary ? compacted(loadTokenizer(), vocabulary) : loadTokenizer();
+    this.#loaded ??= tokenizerOf(this.#plan.vocabulary);
     return this.#loaded;
   }
 
@@ -119,9 +127,10 @@ export class BatchMaker {
     return joinedStrips(strips);
   }
 
-  #tokenised({ untold, ...strip }: UntoldStrip, count: number): Strip {
+  async #tokenised({ untold, ...strip }: UntoldStrip, count: number): Promise<Strip> {
     if (strip.failure) return { ...strip, same: { ...untold.same, tokens: null }, tokens: new Int32Array(0) };
-    const tokens = this.#tokenizer.tokenize(untold.texts, this.#plan.textLength);
+    const { texts } = untold;
+    const tokens = await (this.#texts?.tokenize(texts) ?? this.#tokenizer.tokenize(texts, this.#plan.textLength));
     return { ...strip, tokens, same: { ...untold.same, tokens: sameTokens(tokens, count) } };
   }
 
@@ -154,7 +163,7 @@ export class BatchMaker {
         try {
           const filled = await this.#filler.fill(first + i, images, parts, i, own);
           const { pixels, meta, text, language, source } = filled;
-          alike.add(pixels, meta);
+          for (const seen of alike.add(pixels, meta)) this.#examples.done(seen);
           described[i] = { key: meta.key, text, language, source };
           filtered += filled.filtered;
         } catch (error) {

@@ -1,6 +1,7 @@
 import { CorruptExample } from '../example/corrupt-example.ts';
 import { decodeInTurn } from '../example/decode-in-turn.ts';
 import { checkSizes, readMeta } from '../example/example.ts';
+import type { Pixels } from '../example/pixels.ts';
 import { RegionReader } from '../example/region-reader.ts';
 import { speakingWithout, speaksAny } from '../example/spoken.ts';
 import type { ExampleMeta } from '../example/types.ts';
@@ -8,6 +9,7 @@ import type { ShardCache } from '../index/shard-cache.ts';
 import type { DataIndex } from '../index/types.ts';
 import { costOf, DecodedCache, type DecodedExample, decodedBytes } from './decoded-cache.ts';
 import type { Draw } from './draws.ts';
+import { PixelRooms } from './pixel-rooms.ts';
 
 /** It is whole, and has no text in the languages that are drawn. */
 export class FilteredExample extends Error {}
@@ -19,6 +21,7 @@ export class ExampleReader {
   readonly #filters: boolean;
   readonly #regions: RegionReader | null;
   readonly #decoded: DecodedCache;
+  readonly #rooms = new PixelRooms();
 
   /** `filters`: whether an example without a text in a language that is drawn is passed over. `sharers`: readers that keep decoded pictures. */
   constructor(index: DataIndex, shards: ShardCache, filters: boolean, sharers = 1) {
@@ -29,7 +32,7 @@ export class ExampleReader {
     this.#decoded = new DecodedCache(Math.floor(decodedBytes / sharers));
   }
 
-  /** Throws `CorruptExample`, `FilteredExample`, and read errors as they are. */
+  /** Throws `CorruptExample`, `FilteredExample`, and read errors as they are. Its pixels are the caller's until they are given back. */
   async read(draw: Draw): Promise<DecodedExample> {
     const { shard, entry, read: mapping, source } = draw;
     const key = `${source ?? ''} ${shard.key}/${entry.image.offset}`;
@@ -44,8 +47,8 @@ export class ExampleReader {
       // A bad disk must not change what is trained on: only what the store itself holds can be corrupt.
       example = await this.#decode(draw, 'readRemote');
     }
-    // Of a set that is larger than what is kept none would be there when it comes again.
-    if (this.#index.examples * costOf(example) <= decodedBytes) this.#decoded.set(key, example);
+    if (this.#isKept(costOf({ bytes: example.pixels.data.length, metaBytes: example.metaBytes })))
+      this.#decoded.set(key, example);
     return { ...example, meta: this.#spoken(example.meta, draw) };
   }
 
@@ -55,8 +58,21 @@ export class ExampleReader {
     // No picture is decoded for nothing.
     this.#spoken(own, draw);
     const meta = this.#regions ? await this.#regions.join(shard.key, entry.name, own) : own;
-    const pixels = await decodeInTurn(await this.#shards[from](shard, entry.image));
-    return { meta, pixels, metaBytes: entry.meta.size };
+    const metaBytes = entry.meta.size;
+    const room = (bytes: number) =>
+      this.#isKept(costOf({ bytes, metaBytes })) ? new Uint8Array(bytes) : this.#rooms.take(bytes);
+    const pixels = await decodeInTurn(await this.#shards[from](shard, entry.image), room);
+    return { meta, pixels, metaBytes };
+  }
+
+  /** Takes pixels back that nobody looks at any more; not to do so costs time alone. */
+  done(pixels: Pixels): void {
+    this.#rooms.give(pixels);
+  }
+
+  /** Of a set that is larger than what is kept none would be there when it comes again. */
+  #isKept(cost: number): boolean {
+    return this.#index.examples * cost <= decodedBytes;
   }
 
   /** What it says in the languages that are drawn. */

@@ -8,22 +8,28 @@ import { ShardCache } from '../index/shard-cache.ts';
 import { BatchMaker } from './batch-maker.ts';
 import type { LoaderSettings } from './batches.ts';
 import { RowThreads } from './row-threads.ts';
+import { textsInThread } from './texts.ts';
 
-/** What makes batches in a thread of a loader. `threads`: so many others make the rows for it. */
+/** What makes batches in a thread of a loader. `threads`: so many others make the rows for it; null: it makes rows for others. */
 export function makerOf(
   settings: LoaderSettings,
   note: (text: string) => void,
-  threads = 1,
+  threads: number | null = 1,
 ): { readonly maker: BatchMaker; close(): Promise<void> } {
   const { index, plan, scores, env } = settings;
   const store = patientReads(objectStoreFromEnvironment(env), note);
   const shards = new ShardCache(store, join(paths(env).scratch, 'shards'));
-  const rows = threads > 1 ? new RowThreads(threads, settings, note) : null;
+  const rows = threads !== null && threads > 1 ? new RowThreads(threads, settings, note) : null;
+  const texts = threads === null ? null : textsInThread(plan, note);
   const all = scores === null ? null : parsed(scores);
   return {
-    maker: new BatchMaker(openIndex(parsed(index), store), plan, shards, all, rows, settings.threads),
+    maker: new BatchMaker(openIndex(parsed(index), store), plan, shards, all, {
+      rows,
+      texts,
+      sharers: settings.threads,
+    }),
     async close() {
-      await rows?.close();
+      await Promise.all([rows?.close(), texts?.close()]);
     },
   };
 }

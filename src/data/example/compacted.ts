@@ -1,5 +1,5 @@
 import { RunnerError } from '../../runtime/errors.ts';
-import { type TextTokenizer, unknownId } from './tokenizer.ts';
+import { loadTokenizer, type TextTokenizer, unknownId } from './tokenizer.ts';
 
 /** A tokenizer whose ids are rows of the compacted table; what the table lacks becomes unknown. */
 export function compacted(tokenizer: TextTokenizer, vocabulary: readonly number[]): TextTokenizer {
@@ -15,4 +15,9 @@ export function compacted(tokenizer: TextTokenizer, vocabulary: readonly number[
     ids: (text, limit) => tokenizer.ids(text, limit).map((id) => rows[id]!),
     tokenize: (texts, length) => tokenizer.tokenize(texts, length).map((id) => rows[id]!),
   };
+}
+
+/** That of a plan: by its vocabulary, where it has one. */
+export function tokenizerOf(vocabulary: readonly number[] | null): TextTokenizer {
+  return vocabulary ? compacted(loadTokenizer(), vocabulary) : loadTokenizer();
 }
