@@ -14,6 +14,7 @@ import { BrokenShards } from './broken-shards.ts';
 import { drawnOf, shortened } from './described.ts';
 import { type Draws, openDraws } from './draws.ts';
 import { ExampleReader } from './example-reader.ts';
+import { KeptExamples } from './kept-examples.ts';
 import { PartArrays } from './part-arrays.ts';
 import { rowsOfPiece } from './row-bytes.ts';
 import { type Met, RowFiller } from './row-filler.ts';
@@ -65,7 +66,8 @@ export class BatchMaker {
     const reader = scores && new ScoreReader(scores, index, shards);
     this.#draws = openDraws(index, plan, shards, reader);
     this.#examples = new ExampleReader(index, shards, this.#draws.filters, sharers);
-    const from = { draws: this.#draws, reader: this.#examples, scores: reader };
+    const kept = index.weights ? new KeptExamples(index, plan.seed, shards) : null;
+    const from = { draws: this.#draws, reader: this.#examples, scores: reader, kept };
     this.#filler = new RowFiller(index, plan, from, () => this.#tokenizer);
   }
 

@@ -8,19 +8,18 @@ import { ShardCache } from '../index/shard-cache.ts';
 import { BatchMaker } from './batch-maker.ts';
 import type { LoaderSettings } from './batches.ts';
 import { RowThreads } from './row-threads.ts';
-import { textsInThread } from './texts.ts';
+import type { Texts } from './texts.ts';
 
-/** What makes batches in a thread of a loader. `threads`: so many others make the rows for it; null: it makes rows for others. */
+/** What makes batches in a thread of a loader. `threads`: so many others make the rows for it, where it is not one. `texts`: null if it does them itself. */
 export function makerOf(
   settings: LoaderSettings,
   note: (text: string) => void,
-  threads: number | null = 1,
+  { threads, texts }: { readonly threads: number; readonly texts: Texts | null },
 ): { readonly maker: BatchMaker; close(): Promise<void> } {
   const { index, plan, scores, env } = settings;
   const store = patientReads(objectStoreFromEnvironment(env), note);
   const shards = new ShardCache(store, join(paths(env).scratch, 'shards'));
-  const rows = threads !== null && threads > 1 ? new RowThreads(threads, settings, note) : null;
-  const texts = threads === null ? null : textsInThread(plan, note);
+  const rows = threads > 1 ? new RowThreads(threads, settings, note) : null;
   const all = scores === null ? null : parsed(scores);
   return {
     maker: new BatchMaker(openIndex(parsed(index), store), plan, shards, all, {

@@ -10,6 +10,7 @@ import type { ImageArrays } from '../views/image-arrays.ts';
 import type { DecodedExample } from './decoded-cache.ts';
 import type { Draws } from './draws.ts';
 import { type ExampleReader, FilteredExample } from './example-reader.ts';
+import type { KeptExamples } from './kept-examples.ts';
 import type { PartArrays } from './part-arrays.ts';
 import type { ScoreReader } from './score-reader.ts';
 import type { MetBroken } from './strip.ts';
@@ -32,6 +33,15 @@ export interface FilledRow extends DecodedExample, Pick<Caption, 'text' | 'langu
   readonly filtered: number;
 }
 
+/** Where the examples of rows come from. */
+export interface RowSources {
+  readonly draws: Draws;
+  readonly reader: ExampleReader;
+  readonly scores: ScoreReader | null;
+  /** What a filter leaves; null where there is none. */
+  readonly kept: KeptExamples | null;
+}
+
 /** Finds the example of each row and writes what it comes to: one that can't be used is replaced by a draw of its own. */
 export class RowFiller {
   readonly #index: DataIndex;
@@ -39,13 +49,14 @@ export class RowFiller {
   readonly #draws: Draws;
   readonly #reader: ExampleReader;
   readonly #scores: ScoreReader | null;
+  readonly #kept: KeptExamples | null;
   readonly #tokenizer: () => TextTokenizer;
   readonly #corrupt = new Map<string, { readonly corrupt: CorruptMember; readonly isRead: boolean }>();
 
   constructor(
     index: DataIndex,
     plan: BatchPlan,
-    { draws, reader, scores }: { draws: Draws; reader: ExampleReader; scores: ScoreReader | null },
+    { draws, reader, scores, kept }: RowSources,
     tokenizer: () => TextTokenizer,
   ) {
     this.#index = index;
@@ -53,6 +64,7 @@ export class RowFiller {
     this.#draws = draws;
     this.#reader = reader;
     this.#scores = scores;
+    this.#kept = kept;
     this.#tokenizer = tokenizer;
   }
 
@@ -69,6 +81,10 @@ export class RowFiller {
     for (let attempt = 0; attempt - filtered < candidates && filtered < mostFiltered; attempt++) {
       const draw = await this.#draws.draw(k, attempt);
       const { ref, shard, entry, data, source } = draw;
+      if (this.#kept && !(await this.#kept.keeps(ref))) {
+        filtered++;
+        continue;
+      }
       const name = `${source ?? ''} ${shard.key}/${entry.name}`;
       const known = this.#corrupt.get(name);
       if (known) {
@@ -120,7 +136,7 @@ export class RowFiller {
     return new RunnerError(
       'DataContract',
       filtered === mostFiltered
-        ? `data: of ${mostFiltered} examples drawn one after the other below ${prefix} none has a text in a language that is drawn there; npm run siglip2 -- data look says which they have`
+        ? `data: of ${mostFiltered} examples drawn one after the other below ${prefix} none ${this.#kept ? 'is left by the filter, with' : 'has'} a text in a language that is drawn there; npm run siglip2 -- data look says which they have`
         : `data: ${candidates} examples drawn one after the other below ${prefix} can't be used, the last because: ${last?.reason} (${last?.shard}, ${last?.name})`,
     );
   }

@@ -11,7 +11,7 @@ answer<RowThreadSettings, WantedRows, UntoldStrip>(
     takeTurnsBy(turns);
     sharp.concurrency(1);
     sharp.cache(false);
-    const { maker } = makerOf(loader, note, null);
+    const { maker } = makerOf(loader, note, { threads: 1, texts: null });
     return ({ batch, from, count }) => maker.untold(batch, from, count);
   },
   ({ images, parts }) => [images, ...Object.values(parts)],

@@ -7,6 +7,7 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { makeEmojiDataset } from '../../../infra/emoji/make.ts';
 import { type BatchOptions, openBatches } from '../../../src/data/batches/batches.ts';
 import { makerOf } from '../../../src/data/batches/loader-maker.ts';
+import { textsInThread } from '../../../src/data/batches/texts.ts';
 import type { Batch, Piece } from '../../../src/data/batches/types.ts';
 import { indexData } from '../../../src/data/index/index-data.ts';
 import type { DataIndex } from '../../../src/data/index/types.ts';
@@ -82,7 +83,7 @@ describe('rows that threads make', () => {
     for (let k = 0; k < batches; k++) {
       const threads = [1, 2, 1, 1, 4, 1, 1, 2, 1, 1, 1][k]!;
       const settings = { index: index.document, plan, scores: null, firstBatch: k, skip: [], bytes: 1, threads, env };
-      const { maker, close } = makerOf(settings, () => {}, threads);
+      const { maker, close } = makerOf(settings, () => {}, { threads, texts: null });
       const pieces = maker.allPieces([k, k + 1]);
       const { first, count, of, ...batch } = (await pieces.next()).value as Piece;
       expect([first, count, of]).toEqual([0, 48, 48]);
@@ -109,12 +110,14 @@ describe('rows that threads make', () => {
         env,
       };
       const notes: string[] = [];
-      const { maker, close } = makerOf(settings, (text) => notes.push(text), 2);
-      // One of rows, then that of texts, each while it has something to do.
+      const told = (text: string) => notes.push(text);
+      const texts = textsInThread(plan, told);
+      const { maker, close } = makerOf(settings, told, { threads: 2, texts });
+      // That of texts was first. One of rows ends, then it, each while it has something to do.
       const made: Batch[] = [];
       for await (const { first, count, of, ...batch } of maker.allPieces([0, 1, 2])) {
         made.push(batch);
-        const victim = { 1: born[0], 2: born[2] }[made.length];
+        const victim = { 1: born[1], 2: born[0] }[made.length];
         await victim?.terminate();
       }
       await close();
