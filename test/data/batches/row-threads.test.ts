@@ -138,7 +138,8 @@ describe('rows that threads make', () => {
         code: 'TrainerCrashed',
         message: 'the data loader ended with code 1',
       });
-      expect(performance.now() - began).toBeLessThan(5_000);
+      // Of a busy machine: it takes a hundredth of that.
+      expect(performance.now() - began).toBeLessThan(30_000);
       await source.close();
     } finally {
       process.off('worker', note);
