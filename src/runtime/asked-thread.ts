@@ -69,6 +69,8 @@ export class AskedThread<S, Q, A> {
       const asked = { id: this.#numbers++, question };
       this.#open.set(asked.id, { asked, lost: 0, resolve, reject });
       this.#worker ??= this.#start();
+      // Only somebody who waits keeps the process up for the thread.
+      this.#worker.ref();
       this.#worker.postMessage(asked satisfies Asked<Q>);
     });
   }
@@ -87,6 +89,7 @@ export class AskedThread<S, Q, A> {
 
   #start(): Worker {
     const worker = new Worker(new URL('./thread.mjs', import.meta.url), { workerData: this.#data, execArgv: [] });
+    worker.unref();
     const { threadId } = worker;
     let why = '';
     worker.on('message', (message: FromAskedThread<A>) => this.#take(message));
@@ -110,6 +113,7 @@ export class AskedThread<S, Q, A> {
     // What was on its way when the thread was ended is nobody's.
     if (!question) return;
     this.#open.delete(message.id);
+    if (this.#open.size === 0) this.#worker?.unref();
     if (message.type === 'answer') question.resolve(message.answer);
     else question.reject(fromThreadError(message.error));
   }
@@ -125,6 +129,7 @@ export class AskedThread<S, Q, A> {
     this.#options.note(`${how}; another takes its place`);
     if (this.#open.size === 0) return;
     this.#worker = this.#start();
+    this.#worker.ref();
     for (const { asked } of this.#open.values()) this.#worker.postMessage(asked satisfies Asked<Q>);
   }
 }

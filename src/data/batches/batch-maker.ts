@@ -132,7 +132,7 @@ export class BatchMaker {
   async #tokenised({ untold, ...strip }: UntoldStrip, count: number): Promise<Strip> {
     if (strip.failure) return { ...strip, same: { ...untold.same, tokens: null }, tokens: new Int32Array(0) };
     const { texts } = untold;
-    const tokens = await (this.#texts?.tokenize(texts) ?? this.#tokenizer.tokenize(texts, this.#plan.textLength));
+    const tokens = await (this.#texts?.(texts) ?? this.#tokenizer.tokenize(texts, this.#plan.textLength));
     return { ...strip, tokens, same: { ...untold.same, tokens: sameTokens(tokens, count) } };
   }
 

@@ -17,7 +17,8 @@ export function makerOf(
   { threads, texts }: { readonly threads: number; readonly texts: Texts | null },
 ): { readonly maker: BatchMaker; close(): Promise<void> } {
   const { index, plan, scores, env } = settings;
-  const store = patientReads(objectStoreFromEnvironment(env), note);
+  const bucket = objectStoreFromEnvironment(env);
+  const store = patientReads(bucket, note);
   const shards = new ShardCache(store, join(paths(env).scratch, 'shards'));
   const rows = threads > 1 ? new RowThreads(threads, settings, note) : null;
   const all = scores === null ? null : parsed(scores);
@@ -28,7 +29,8 @@ export function makerOf(
       sharers: settings.threads,
     }),
     async close() {
-      await Promise.all([rows?.close(), texts?.close()]);
+      await rows?.close();
+      bucket.close();
     },
   };
 }

@@ -1,12 +1,12 @@
 import { answer } from '../../runtime/answer.ts';
-import { tokenizerOf } from '../example/compacted.ts';
-import type { TokenSettings } from './texts.ts';
+import { loadTokenizer } from '../example/tokenizer.ts';
+import type { AskedTexts } from './texts.ts';
 
 /** The thread of `textsInThread`. */
-answer<TokenSettings, readonly string[], Int32Array>(
-  ({ vocabulary, length }) => {
-    const tokenizer = tokenizerOf(vocabulary);
-    return (texts) => tokenizer.tokenize(texts, length);
+answer<null, AskedTexts, Int32Array>(
+  () => {
+    const tokenizer = loadTokenizer();
+    return ({ texts, length }) => tokenizer.tokenize(texts, length);
   },
   (tokens) => [tokens],
 );

@@ -1,8 +1,8 @@
 import { RunnerError } from '../../runtime/errors.ts';
 import { loadTokenizer, type TextTokenizer, unknownId } from './tokenizer.ts';
 
-/** A tokenizer whose ids are rows of the compacted table; what the table lacks becomes unknown. */
-export function compacted(tokenizer: TextTokenizer, vocabulary: readonly number[]): TextTokenizer {
+/** By id the row of the compacted table; what the table lacks is unknown. */
+export function rowsOf(vocabulary: readonly number[]): Int32Array {
   const unknown = vocabulary.indexOf(unknownId);
   if (unknown < 0) {
     throw new RunnerError('DataContract', `data: the compacted vocabulary lacks the unknown token, id ${unknownId}`);
@@ -11,6 +11,12 @@ export function compacted(tokenizer: TextTokenizer, vocabulary: readonly number[
   vocabulary.forEach((id, row) => {
     rows[id] = row;
   });
+  return rows;
+}
+
+/** A tokenizer whose ids are rows of the compacted table. */
+export function compacted(tokenizer: TextTokenizer, vocabulary: readonly number[]): TextTokenizer {
+  const rows = rowsOf(vocabulary);
   return {
     ids: (text, limit) => tokenizer.ids(text, limit).map((id) => rows[id]!),
     tokenize: (texts, length) => tokenizer.tokenize(texts, length).map((id) => rows[id]!),
