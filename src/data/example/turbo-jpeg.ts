@@ -1,7 +1,6 @@
 import { existsSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { dirname, join } from 'node:path';
-import koffi from 'koffi';
 import type { JpegSize } from './jpeg-size.ts';
 import type { Pixels } from './pixels.ts';
 
@@ -33,11 +32,12 @@ let library: Library | null | undefined;
 /** Null where there is none for this system: then libvips does it. */
 function load(): Library | null {
   const { platform, arch } = process;
-  const own = createRequire(import.meta.url).resolve('@julusian/jpeg-turbo/package.json');
-  const file = join(dirname(own), 'prebuilds', `jpeg-turbo-${platform}-${arch}`, 'libturbojpeg.so.0');
+  const require = createRequire(import.meta.url);
+  const own = dirname(require.resolve('@julusian/jpeg-turbo/package.json'));
+  const file = join(own, 'prebuilds', `jpeg-turbo-${platform}-${arch}`, 'libturbojpeg.so.0');
   if (platform !== 'linux' || !existsSync(file)) return null;
   try {
-    const turbo = koffi.load(file);
+    const turbo = (require('koffi') as typeof import('koffi')).load(file);
     return {
       open: turbo.func('void *tj3Init(int)'),
       close: turbo.func('void tj3Destroy(void *)'),
@@ -47,7 +47,7 @@ function load(): Library | null {
       decode: turbo.func('int tj3Decompress8(void *, const uint8_t *, size_t, uint8_t *, int, int)'),
     };
   } catch {
-    // Of another C library.
+    // Of another C library, or there is no koffi for it.
     return null;
   }
 }
