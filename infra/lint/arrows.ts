@@ -56,7 +56,7 @@ export const mayImport: Readonly<Record<string, readonly string[]>> = {
     ...['src/data/index', 'src/data/example', 'src/data/views', 'src/data/near'],
   ],
   'src/filtering': [
-    ...['src/runtime', 'src/storage', 'src/recipe', 'src/packing'],
+    ...['src/runtime', 'src/storage', 'src/safetensors', 'src/model', 'src/recipe', 'src/checkpoint', 'src/packing'],
     ...['src/data/index', 'src/data/example', 'src/data/near'],
   ],
   'src/plan': [

@@ -199,9 +199,9 @@ it('is refused in one sentence where it is of other shards, other bytes or other
 
 it('says everything that is wrong with it at once', async () => {
   await expect(runFilter(new MemoryStore(), { name: 'a/b', data: 's3://x/y', duplicate: {} })).rejects.toThrow(
-    'siglip2Filter can\'t begin: name is "a/b"; allowed: the name of a filter, of A-Z, a-z, 0-9, ., _ and -; data is "s3://x/y"; allowed: the part within the bucket, which SIGLIP2_BUCKET names: "y"; Unrecognized key: "duplicate"; allowed: name, data, read, duplicates',
+    'siglip2Filter can\'t begin: name is "a/b"; allowed: the name of a filter, of A-Z, a-z, 0-9, ., _ and -; data is "s3://x/y"; allowed: the part within the bucket, which SIGLIP2_BUCKET names: "y"; Unrecognized key: "duplicate"; allowed: name, data, read, model, resize, agreement, ',
   );
   await expect(runFilter(stored(), { name: 'a', data: 'data' })).rejects.toThrow(
-    'it has no step, and would keep everything; allowed, one or more: duplicates',
+    'it has no step, and would keep everything; allowed, one or more: agreement, ',
   );
 });
