@@ -129,8 +129,9 @@ it('is shown by its command, told by plan, and trained with; another one is refu
   expect(phase!.filtered).toBeGreaterThan(60);
   expect(phase!.filtered).toBeLessThan(200);
   expect(phase!.skipped).toBe(undefined);
+});
 
-  // With the model that came of it: every example is embedded by the device, and the share that agrees least goes.
+it('has every example embedded by a device, and leaves out those that agree least, and copies by embedding', async () => {
   const input = {
     name: 'agreeing',
     data: 'data/web',
