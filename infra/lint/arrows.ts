@@ -10,6 +10,7 @@ import { fileURLToPath } from 'node:url';
 export const mayImport: Readonly<Record<string, readonly string[]>> = {
   'src/runtime': [],
   'src/report': [],
+  'src/metrics': ['src/runtime'],
   'src/safetensors': ['src/runtime'],
   'src/compile': ['src/runtime'],
   'src/storage': ['src/runtime'],
