@@ -4,6 +4,7 @@ import { unpin } from '../src/checkpoint/pins.ts';
 import { type FilterDocument, filterKey } from '../src/data/index/filter-document.ts';
 import { memberKinds } from '../src/data/index/index-object.ts';
 import { readWeightHeader } from '../src/data/index/weight-file.ts';
+import { balanceNotes } from '../src/filtering/balance-step.ts';
 import { type FilterKeys, filterPrefix, holderOf, isWorkKey } from '../src/filtering/keys.ts';
 import type { FilterPlan } from '../src/filtering/plan.ts';
 import { type FilterReport, reportOf } from '../src/filtering/report.ts';
@@ -99,7 +100,7 @@ async function notesOf(store: ObjectStore, keys: FilterKeys, plan: FilterPlan): 
     if (crowded > 0)
       notes['times a picture was not compared with all that look alike, since those are too many'] = crowded;
   }
-  return notes;
+  return plan.settings.balance ? { ...notes, ...(await balanceNotes(store, keys, plan)) } : notes;
 }
 
 /** Of every filter of this name: no two are at work at once. */

@@ -23,6 +23,11 @@ export interface FilterKeys {
   sample(n: number): string;
   readonly centroids: string;
   readonly embeddings: CompareKeys & SettledKeys;
+  /** What texts of shard n say of groups and labels; where balancing stands, and what it came to; biases of shard n. */
+  attributes(n: number): string;
+  readonly balancing: string;
+  readonly balanced: string;
+  biases(n: number): string;
 }
 
 interface SettledKeys {
@@ -70,5 +75,9 @@ export function filterKeys(name: string, filter: string, embedding = 'none'): Fi
     sample: of('sample', 'bin'),
     centroids: `${work}centroids.bin`,
     embeddings: compared('embeddings'),
+    attributes: of('attributes', 'json'),
+    balancing: `${work}balancing.json`,
+    balanced: `${work}balanced.json`,
+    biases: of('biases', 'json'),
   };
 }

@@ -53,6 +53,7 @@ export type FilterStep =
   | 'assign'
   | 'compareEmbeddings'
   | 'settleEmbeddings'
+  | 'balance'
   | 'weigh';
 
 /** Looks at all that a filter names. RecipeInvalid or DataContract, before anything is spent. */
@@ -103,6 +104,7 @@ export function stagesOf({ settings, index, partitions }: FilterPlan): FilterSta
           ...each('settleEmbeddings'),
         ]
       : []),
+    ...(settings.balance ? each('balance') : []),
     ...each('weigh', shards),
   ];
 }

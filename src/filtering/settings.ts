@@ -3,7 +3,11 @@ import { checkpointOfRunSchema } from '../recipe/curation.ts';
 import { languagePattern } from '../recipe/languages.ts';
 import { filterSchema as nameSchema, trainSchema } from '../recipe/places-schema.ts';
 import { readProblems, readSchema } from '../recipe/reading.ts';
-import { RunnerError } from '../runtime/errors.ts';
+import { isRunnerError, RunnerError } from '../runtime/errors.ts';
+import { firstState } from './balance.ts';
+import { balanceSettings } from './balance-settings.ts';
+import { textRules } from './text-rules.ts';
+import { readerOf, wordLists } from './word-lists.ts';
 
 const duplicates = z.strictObject({
   of: z
@@ -36,6 +40,16 @@ const embeddingDuplicates = z.strictObject({
     .describe('A picture goes whose embedding has this cosine, or a higher one, to that of one before it.'),
 });
 
+const balance = z.strictObject({
+  ...balanceSettings.shape,
+  lists: wordLists.describe('Words that groups and labels are told by.'),
+  language: z
+    .string()
+    .regex(languagePattern, 'a language tag (BCP 47), such as en')
+    .default('en')
+    .describe('Of the texts that are looked up, which are all of an example.'),
+});
+
 /** What siglip2Filter is started with. */
 export const filterSettingsSchema = z.strictObject({
   name: nameSchema.describe(
@@ -53,10 +67,14 @@ export const filterSettingsSchema = z.strictObject({
     .default('antialias')
     .describe('How pictures become the squares of that model, as data.resize of a recipe.'),
   agreement: agreement.optional().describe('Leaves out examples whose picture and text a model finds little alike.'),
+  text: textRules.optional().describe('Leaves out examples none of whose texts keeps to the rules.'),
   duplicates: duplicates.optional().describe('Leaves out pictures that are another one, by their pixels.'),
   embeddingDuplicates: embeddingDuplicates
     .optional()
     .describe('Leaves out pictures that a model finds all but the same as another one.'),
+  balance: balance
+    .optional()
+    .describe('Weighs examples so that groups have their shares and are tied to no label (arXiv 2403.04547).'),
 });
 
 /** With every default. */
@@ -65,8 +83,10 @@ export type FilterSettings = z.infer<typeof filterSettingsSchema>;
 /** What a filter can do, in the order in which it is done: each step looks at what those before it have left. */
 export const filterSteps = [
   'agreement',
+  'text',
   'duplicates',
   'embeddingDuplicates',
+  'balance',
 ] as const satisfies readonly (keyof FilterSettings)[];
 
 /** RecipeInvalid, with everything that is wrong in one sentence. */
@@ -105,5 +125,16 @@ function meaningless(settings: FilterSettings): string[] {
   if (model && !(agrees ?? near)) problems.push('model is given; it is allowed with agreement or embeddingDuplicates');
   if (agrees && (agrees.least === undefined) === (agrees.lowest === undefined))
     problems.push('agreement needs one of least, a cosine, and lowest, a share');
+  if (settings.balance) problems.push(...listProblems(settings.balance.lists));
   return problems;
+}
+
+function listProblems(lists: z.infer<typeof wordLists>): string[] {
+  try {
+    firstState(readerOf(lists).bounds);
+    return [];
+  } catch (error) {
+    if (!isRunnerError(error, 'RecipeInvalid')) throw error;
+    return [`balance: ${error.message}`];
+  }
 }

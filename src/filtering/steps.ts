@@ -1,14 +1,18 @@
+import type { ExampleMeta } from '../data/example/types.ts';
 import { each, openIndex } from '../data/index/open-index.ts';
 import { encodeWeights, weightsIn } from '../data/index/weight-file.ts';
 import { comparePartition, settleDuplicates } from '../packing/compare.ts';
 import { hashFile } from '../packing/hash-file.ts';
 import { Partition } from '../packing/partition.ts';
 import { CosineSpread, unseen } from './agreement.ts';
+import { balance, type StoredAttributes, weighBalanced } from './balance-step.ts';
 import { assign, centroids, compareEmbeddings } from './embedding-steps.ts';
 import { lookAtShard } from './look-at-shard.ts';
 import { type FilterStep, startsOf } from './plan.ts';
 import { countsOf, putJson, readJson, type StepOf, shardOf, verdictsOf } from './step.ts';
+import { type TextRules, textVerdict } from './text-rules.ts';
 import { Verdicts } from './verdicts.ts';
+import { attributesOf, readerOf } from './word-lists.ts';
 
 interface Step {
   /** What is there once a part is done: it is not done again then. */
@@ -26,6 +30,7 @@ export const steps: Readonly<Record<Exclude<FilterStep, 'embed'>, Step>> = {
   assign: { mark: ({ keys, part }) => keys.embeddings.hashes(part), make: assign },
   compareEmbeddings: { mark: ({ keys, part }) => keys.embeddings.compared(part), make: compareEmbeddings },
   settleEmbeddings: { mark: ({ keys }) => keys.embeddings.settled, make: (of) => settle(of, 'embeddings') },
+  balance: { mark: ({ keys }) => keys.balanced, make: balance },
   // Of a damaged one no reader would know: it is made anew.
   weigh: { mark: () => null, make: weigh },
 };
@@ -70,19 +75,45 @@ async function look(of: StepOf): Promise<void> {
         verdicts.mask(i, `agreement: a cosine below ${Number(least.toFixed(4))}`);
   }
   const pictures = settings.duplicates !== undefined;
-  if (pictures) {
+  const attributes: StoredAttributes[number][] = [];
+  if (settings.duplicates ?? settings.text ?? settings.balance) {
     const of = { shard, entries, read: index.read, first: startsOf(plan)[part]!, pictures };
+    const reader = settings.balance && readerOf(settings.balance.lists);
+    const say = (i: number, { captions }: ExampleMeta) => {
+      const problem = settings.text && textProblem(captions, settings.text);
+      if (problem !== undefined) verdicts.mask(i, `text: ${problem}`);
+      else if (reader) {
+        const found = attributesOf((captions[settings.balance!.language] ?? []).join('\n'), reader);
+        if (found !== reader.nothing) attributes.push([i, found.s, found.y]);
+      }
+    };
     let read = 0;
     const onRead = (more: number) => {
       read += more;
       doing(`looked at ${read} of ${entries.length} examples of ${shard.key}`);
     };
-    const hashed = await lookAtShard(store, of, verdicts, () => {}, onRead);
+    const hashed = await lookAtShard(store, of, verdicts, say, onRead);
     const near = settings.duplicates?.bounds === 'near';
     if (settings.duplicates) await store.put(keys.pictures.hashes(part), hashFile(hashed, partitions, near));
   }
+  if (settings.balance) {
+    attributes.sort(([a], [b]) => a - b);
+    await putJson(store, keys.attributes(part), attributes);
+  }
   // It says that the others are there.
   await store.put(keys.looked(part), verdicts.encode());
+}
+
+/** Why no text of an example keeps to the rules: what is wrong with the first; undefined where one does. */
+function textProblem(captions: ExampleMeta['captions'], rules: TextRules): string | undefined {
+  let problem: string | undefined;
+  for (const [language, texts] of Object.entries(captions))
+    for (const text of texts) {
+      const found = textVerdict(text, rules, language);
+      if (found === undefined) return undefined;
+      problem ??= found;
+    }
+  return problem;
 }
 
 /** Compares the pictures of one partition: two small ranges of what every shard has. */
@@ -109,6 +140,8 @@ async function weigh(of: StepOf): Promise<void> {
   const { store, plan, keys, part } = of;
   const verdicts = await verdictsOf(of, { embeddings: true });
   const weights = Float32Array.from(verdicts.codes, (_, i) => (verdicts.remains(i) || verdicts.isBroken(i) ? 1 : 0));
+  if (plan.settings.balance) await weighBalanced(of, weights);
+  for (const [i, weight] of weights.entries()) if (weight === 0) verdicts.mask(i, 'balance: its weight is 0');
   const { key, bytes, etag } = shardOf(of);
   const header = { shard: { key, bytes, etag }, filter: plan.filter, ...verdicts.counts };
   // The same bytes, whoever writes them; what is damaged is replaced.
