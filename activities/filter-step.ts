@@ -3,6 +3,7 @@ import { join } from 'node:path';
 import type { FilterPlan, FilterStep } from '../src/filtering/plan.ts';
 import { keysOf } from '../src/filtering/step.ts';
 import { steps } from '../src/filtering/steps.ts';
+import { isRunnerError, RunnerError } from '../src/runtime/errors.ts';
 import type { Attempt, Dependencies } from './dependencies.ts';
 import { readDocumentAs } from './documents.ts';
 import { beat } from './heartbeat.ts';
@@ -34,6 +35,13 @@ export async function filterStep(
       },
     });
     return { step };
+  } catch (error) {
+    if (!isRunnerError(error, 'ObjectMissing')) throw error;
+    throw new RunnerError(
+      'DataContract',
+      `filter ${begun.name}: ${error.message}, which an earlier step has made; another filter of this name may have ended meanwhile: start it again`,
+      { cause: error },
+    );
   } finally {
     heart.stop();
     await rm(folder, { recursive: true, force: true }).catch(() => {});

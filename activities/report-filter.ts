@@ -92,13 +92,15 @@ async function notesOf(store: ObjectStore, keys: FilterKeys, plan: FilterPlan): 
     for (const [percent, cosine] of Object.entries(quantiles))
       notes[`agreement: ${percent} have a cosine below`] = cosine;
   }
-  if (plan.settings.duplicates) {
+  for (const [step, of] of [
+    ['duplicates', keys.pictures],
+    ['embeddingDuplicates', keys.embeddings],
+  ] as const) {
+    if (!plan.settings[step]) continue;
     let crowded = 0;
     for (let k = 0; k < plan.partitions; k++)
-      crowded += (JSON.parse((await store.get(keys.pictures.compared(k))).toString('utf8')) as { crowded: number })
-        .crowded;
-    if (crowded > 0)
-      notes['times a picture was not compared with all that look alike, since those are too many'] = crowded;
+      crowded += (await readJson<{ crowded: number }>(store, of.compared(k))).crowded;
+    if (crowded > 0) notes[`${step}: not compared with all that are alike, since those are too many`] = crowded;
   }
   return plan.settings.balance ? { ...notes, ...(await balanceNotes(store, keys, plan)) } : notes;
 }

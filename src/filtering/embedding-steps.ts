@@ -75,5 +75,5 @@ export async function compareEmbeddings({ store, plan, keys, part, doing }: Step
   await comparePartition(store, keys.embeddings, counts, part, partition, (shards) =>
     doing(`read embeddings of ${shards} of ${counts.length} shards, partition ${part}`),
   );
-  await putJson(store, keys.embeddings.compared(part), {});
+  await putJson(store, keys.embeddings.compared(part), { crowded: partition.crowded });
 }
