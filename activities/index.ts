@@ -4,6 +4,7 @@ import { annotateShard } from './annotate-shard.ts';
 import { beginPhase } from './begin-phase.ts';
 import type { Attempt, Dependencies } from './dependencies.ts';
 import { onDevice } from './device-time.ts';
+import { embedShard } from './embed-shard.ts';
 import { evaluate } from './evaluate.ts';
 import { exportModel } from './export-model.ts';
 import { toFailure } from './failures.ts';
@@ -61,6 +62,7 @@ export function createActivities(deps: Dependencies): Activities {
     reportPack: activity(deps, reportPack),
     planFilter: activity(deps, planFilter),
     filterStep: activity(deps, filterStep),
+    embedShard: activity(deps, embedShard),
     reportFilter: activity(deps, reportFilter),
   };
 }

@@ -406,9 +406,9 @@ export interface FilterBegun {
   readonly stages: readonly FilterStage[];
 }
 
-export interface FilterStepInput {
+export interface FilterStepInput<S extends FilterStep = FilterStep> {
   readonly begun: Omit<FilterBegun, 'stages'>;
-  readonly step: FilterStep;
+  readonly step: S;
   /** Of so many as its stage has, from 0. */
   readonly part: number;
 }
@@ -439,6 +439,7 @@ export interface Activities {
   packPart(input: PackPartInput): Promise<PackPartResult>;
   reportPack(input: SettlePackInput): Promise<PackReport>;
   planFilter(input: unknown): Promise<FilterBegun>;
-  filterStep(input: FilterStepInput): Promise<{ readonly step: FilterStep }>;
+  filterStep(input: FilterStepInput<Exclude<FilterStep, 'embed'>>): Promise<{ readonly step: FilterStep }>;
+  embedShard(input: FilterStepInput<'embed'>): Promise<{ readonly step: 'embed' }>;
   reportFilter(input: Omit<FilterBegun, 'stages'>): Promise<FilterReport>;
 }

@@ -60,7 +60,7 @@ export const mayImport: Readonly<Record<string, readonly string[]>> = {
     ...['src/data/batches', 'src/checkpoint', 'src/report'],
   ],
   'src/filtering': [
-    ...['src/runtime', 'src/storage', 'src/recipe', 'src/packing'],
+    ...['src/runtime', 'src/storage', 'src/safetensors', 'src/model', 'src/recipe', 'src/checkpoint', 'src/packing'],
     ...['src/data/index', 'src/data/example', 'src/data/near'],
   ],
   'src/plan': [

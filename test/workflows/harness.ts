@@ -105,6 +105,7 @@ export function activities(changes: Partial<Activities> = {}): Activities {
     reportPack: () => unused('reportPack'),
     planFilter: () => unused('planFilter'),
     filterStep: () => unused('filterStep'),
+    embedShard: () => unused('embedShard'),
     reportFilter: () => unused('reportFilter'),
     ...changes,
   };
