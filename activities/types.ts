@@ -115,14 +115,17 @@ export interface PlanPhaseInput extends PlanInput {
 /** What is to be planned: a run, or a phase anew. */
 export type FindShardsInput = PlanInput | (Pick<ReplanInput, 'plan' | 'overrides'> & { readonly run: string });
 
-/** Shards that have no index yet; null where they are few, which planning reads itself. */
+/** Shards that have no index yet, or no token set; null where they are few, which planning reads itself. */
 export interface UnindexedShards {
   readonly document: Document | null;
+  /** What is to be looked at in their texts; absent where nothing is. */
+  readonly texts?: Document;
   readonly shards: number;
 }
 
 export interface IndexShardsInput {
   readonly document: Document;
+  readonly texts?: Document;
   /** Numbers of the first of them, and of the one after the last. */
   readonly from: number;
   readonly to: number;

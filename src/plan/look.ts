@@ -9,7 +9,7 @@ import { problemsWith, readRecipe } from '../recipe/parse.ts';
 import { placesOf } from '../recipe/places.ts';
 import { type ForeignRead, foreign } from '../recipe/reading.ts';
 import type { Phase, Recipe } from '../recipe/schema.ts';
-import { type DataFacts, dataOf, regionsOf, writtenModel } from '../recipe/settings.ts';
+import { type DataFacts, dataOf, writtenModel } from '../recipe/settings.ts';
 import type { DeviceMemory } from '../runtime/device-memory.ts';
 import { isRunnerError, RunnerError } from '../runtime/errors.ts';
 import type { ObjectStore } from '../storage/object-store.ts';
@@ -141,14 +141,13 @@ async function lookAtData(sight: Sight, store: ObjectStore, recipe: Recipe, onIn
   /** What lies at a place is read unless how to read it is wrong already. */
   const read = async (place: string, how: string, index: () => Promise<DataIndex>) =>
     sight.isWrong([how]) ? null : ((await sight.see([place], index)) ?? null);
-  const data = await indexRecipe(recipe, async ({ name, train, read: mapping }, i, phase) => {
+  const data = await indexRecipe(recipe, async ({ name, train, read: mapping, regions }, i, phase) => {
     const number = name === null ? -1 : i;
     const index = await read(fieldOf(phase, 'train', number), fieldOf(phase, 'read', number), () =>
       indexed(store, train, mapping, options),
     );
-    const regions = regionsOf(recipe, phase);
     if (!index || regions === undefined) return index;
-    return (await sight.see([fieldOf(phase, 'regions')], () => joinRegions(store, index, regions))) ?? null;
+    return (await sight.see([fieldOf(phase, 'regions', number)], () => joinRegions(store, index, regions))) ?? null;
   });
   const asked = new Set<string>();
   for (const phase of data ? recipe.phases : [])

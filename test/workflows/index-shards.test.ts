@@ -37,13 +37,13 @@ it('the shards of a run are indexed by many before it is planned, each once, tho
   const recipe = { ...smoke, data: { train: 'data/web', evaluation: 'data/held-out', read } };
   const asked: IndexShardsInput[] = [];
   let planned: RunPlan | null = null;
-  let shardReads = 0;
+  const shardReads: string[] = [];
   const counting = new Proxy(store, {
     get(of, name) {
       const value = Reflect.get(of, name, of);
       if (typeof value !== 'function') return value;
       return (...given: unknown[]) => {
-        if (name === 'get' && String(given[0]).startsWith('data/web/')) shardReads++;
+        if (name === 'get' && String(given[0]).startsWith('data/')) shardReads.push(String(given[0]));
         return Reflect.apply(value, of, given);
       };
     },
@@ -60,8 +60,11 @@ it('the shards of a run are indexed by many before it is planned, each once, tho
         return result;
       },
       plan: async (input) => {
-        expect(shardReads).toBe(20);
+        // Of each shard its headers, and its texts for the tokens.
+        expect(shardReads).toHaveLength(2 * 21);
         planned = await plan(deps, input, on.attempt());
+        // Planning looked at its captions, and at nothing else.
+        expect(shardReads).toHaveLength(3 * 21);
         return planned;
       },
     },
@@ -81,7 +84,9 @@ it('the shards of a run are indexed by many before it is planned, each once, tho
   expect(found.events!.length).toBeLessThan(22 * 7 + 100);
   const keys: string[] = [];
   for await (const { key } of store.list('indexes/')) keys.push(key);
-  expect(keys).toHaveLength(21);
+  expect(keys.filter((key) => key.endsWith('.index'))).toHaveLength(21);
+  expect(keys.filter((key) => key.endsWith('.tokens'))).toHaveLength(21);
+  expect(keys).toHaveLength(42);
   const { phases, examples } = planned as unknown as RunPlan;
   expect(examples).toBe(40);
   const document = JSON.parse((await store.get(phases[0]!.index.key)).toString()) as ListedIndex;

@@ -282,7 +282,7 @@ export class BatchMaker {
     if (this.#corrupt.size > corruptKept) this.#corrupt.delete(this.#corrupt.keys().next().value!);
   }
 
-  async #example({ shard, entry, read: mapping, source, data, without }: Draw): Promise<DecodedExample> {
+  async #example({ ref, shard, entry, read: mapping, source, data, without }: Draw): Promise<DecodedExample> {
     const key = `${source ?? ''} ${shard.key}/${entry.image.offset}`;
     const seen = (whole: ExampleMeta): ExampleMeta => {
       if (!this.#draws.filters) return whole;
@@ -297,7 +297,7 @@ export class BatchMaker {
       const own = await readMeta(entry, mapping, (range) => this.#shards[from](shard, range));
       // No picture is decoded for nothing.
       seen(own);
-      const meta = this.#regions ? await this.#regions.join(shard.key, entry.name, own) : own;
+      const meta = this.#regions ? await this.#regions.join(ref.shard, entry.name, own) : own;
       const pixels = await decodeInTurn(await this.#shards[from](shard, entry.image));
       return { meta, pixels, metaBytes: entry.meta.size };
     };

@@ -19,11 +19,15 @@ export function mixedIndex(sources: readonly { readonly name: string; readonly i
   const own: IndexedSource[] = sources.map(({ name, index }, i) => {
     return { name, first: firsts[i]!, shards: index.shards.length, ...(index.read && { read: index.read }) };
   });
+  const regions = indexes.some((index) => index.regions)
+    ? indexes.flatMap(({ shards, regions }) => regions ?? shards.map(() => null))
+    : undefined;
   const mixture = sources.map(({ name, index }) => ({ name, index: index.document }));
   return {
     ...{ prefix, fingerprint, examples, corrupt },
     shards: indexes.flatMap((index) => index.shards),
     sources: own,
+    ...(regions && { regions }),
     document: { prefix, fingerprint, examples, corrupt, mixture },
     entriesOf: (shard) => {
       const source = firsts.findLastIndex((first) => first <= shard);
