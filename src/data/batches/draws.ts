@@ -70,7 +70,7 @@ class ShardDraws implements Draws {
   async fetchAhead(k: number): Promise<void> {
     const fetch = async (shard: number) => {
       await this.#shards.ensure(this.#index.shards[shard]!);
-      await this.#scores?.ensure({ shard });
+      if (this.#scores) await this.#shards.ensure(this.#scores.fileOf({ shard }));
       const regions = this.#index.regions?.[shard];
       if (regions) await this.#shards.ensure(regions);
     };
@@ -92,6 +92,8 @@ class ShardDraws implements Draws {
 
 /** Ranges that are fetched at once: each is some megabytes, and the way to the store is long. */
 const fetchedAtOnce = 8;
+/** When there was no room for all that comes next. */
+const lookAgainMs = 60_000;
 
 /** Blocks of ranges of all shards, sources by weight, and replacements from the same block. */
 class RangeDraws implements Draws {
@@ -103,8 +105,9 @@ class RangeDraws implements Draws {
   readonly #files: RangeFiles;
   /** How each source is read. */
   readonly #reads: readonly (Mapping | undefined)[];
-  /** The blocks that are all on disk, with those after them. */
+  /** The blocks that are all on disk, with those after them as far as there is room. */
   #there = '';
+  #lookAgain = Number.POSITIVE_INFINITY;
 
   constructor(index: DataIndex, { data, seed, phase }: BatchPlan, shards: ShardCache, scores: ScoreReader | null) {
     const all = [{ first: 0, shards: index.shards.length, read: index.read }];
@@ -130,18 +133,50 @@ class RangeDraws implements Draws {
 
   async fetchAhead(k: number): Promise<void> {
     const blocks = this.#order.blocksAt(k).join();
-    if (blocks === this.#there) return;
+    if (blocks === this.#there && performance.now() < this.#lookAgain) return this.#shards.renew();
     const near = this.#order.streams.map((_, stream) => this.#order.near(k, stream));
-    const fetch = async (range: RangeRef) => {
-      await this.#shards.ensure((await this.#files.of(range)).shard);
-      await this.#scores?.ensure({ shard: range.shard, range });
-      const regions = this.#index.regions?.[range.shard];
-      if (regions) await this.#shards.ensure(regions);
-    };
+    const now = near.flatMap(({ now }) => now);
+    const next = near.flatMap(({ next }) => next);
+    const held: RemoteShard[] = [];
+    // What the block before was read from is in the way of this one. A loader that begins has none, and does not wait.
+    if (this.#there !== '')
+      await this.#shards.hold(
+        (await pMap(now, (range) => this.#filesOf(range), { concurrency: fetchedAtOnce })).flat(),
+        [],
+      );
     // What is needed next of every source comes before what is needed later of any.
-    for (const ranges of [near.flatMap(({ now }) => now), near.flatMap(({ next }) => next)])
-      await pMap(ranges, fetch, { concurrency: fetchedAtOnce });
+    await pMap(
+      now,
+      async (range) => {
+        for (const file of await this.#filesOf(range)) {
+          await this.#shards.ensure(file);
+          held.push(file);
+        }
+      },
+      { concurrency: fetchedAtOnce },
+    );
+    await this.#shards.hold(held, []);
+    const later: RemoteShard[] = [];
+    const fetchLater = async (range: RangeRef) => {
+      for (const file of await this.#filesOf(range)) {
+        if (!(await this.#shards.ensureIfRoom(file))) return false;
+        later.push(file);
+      }
+      return true;
+    };
+    const fit = await pMap(next, fetchLater, { concurrency: fetchedAtOnce });
+    await this.#shards.hold(held, later);
     this.#there = blocks;
+    // Others may need less after a while.
+    this.#lookAgain = fit.every(Boolean) ? Number.POSITIVE_INFINITY : performance.now() + lookAgainMs;
+  }
+
+  /** All that a range is read from. */
+  async #filesOf(range: RangeRef): Promise<RemoteShard[]> {
+    const { shard } = await this.#files.of(range);
+    const scores = this.#scores?.fileOf({ shard: range.shard, range });
+    const regions = this.#index.regions?.[range.shard];
+    return [shard, ...(scores ? [scores] : []), ...(regions ? [regions] : [])];
   }
 
   epochsAt(k: number): Readonly<Record<string, number>> | undefined {

@@ -37,11 +37,6 @@ export class ScoreReader {
     return this.#scores.width;
   }
 
-  /** Resolves when the scores of a data shard, or of a range of its examples, are on disk. */
-  ensure(of: Pick<ExampleRef, 'shard' | 'range'>): Promise<void> {
-    return this.#shards.ensure(this.#fileOf(of));
-  }
-
   /** The embedding of an image, exactly as it is stored. `CorruptExample` when the teacher could not be shown it. */
   image(ref: ExampleRef, out: Float32Array): Promise<void> {
     return this.#read(ref, 0, out);
@@ -59,7 +54,7 @@ export class ScoreReader {
   }
 
   /** The file of a shard, or of it the rows of a range. */
-  #fileOf({ shard, range }: Pick<ExampleRef, 'shard' | 'range'>): RemoteShard {
+  fileOf({ shard, range }: Pick<ExampleRef, 'shard' | 'range'>): RemoteShard {
     const stored = this.#scores.shards[shard]!;
     if (!range) return stored;
     const key = `${shard}/${range.first}`;
@@ -79,7 +74,7 @@ export class ScoreReader {
     const stored = this.#scores.shards[ref.shard]!;
     if (stored.corrupt.includes(ref.example)) throw new CorruptExample('the teacher could not be shown it');
     const place = scoreRow(this.#scores, stored, tensor, ref.example);
-    const row = new Uint8Array(await this.#shards.read(this.#fileOf(ref), place));
+    const row = new Uint8Array(await this.#shards.read(this.fileOf(ref), place));
     if (this.#scores.dtype === 'f32') return out.set(new Float32Array(row.buffer));
     // The upper half of a float32 is a bfloat16: widening is exact.
     const bits = new Uint32Array(out.buffer, out.byteOffset, out.length);

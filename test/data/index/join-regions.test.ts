@@ -6,10 +6,9 @@ import type { Annotated } from '../../../src/annotation/annotate-examples.ts';
 import { noCounts } from '../../../src/annotation/counts.ts';
 import { writeRegions } from '../../../src/annotation/region-writer.ts';
 import { BatchMaker } from '../../../src/data/batches/batch-maker.ts';
-import { collectTokenIds } from '../../../src/data/example/token-ids.ts';
 import { RegionReader } from '../../../src/data/example/region-reader.ts';
 import type { Region } from '../../../src/data/example/regions.ts';
-import { loadTokenizer } from '../../../src/data/example/tokenizer.ts';
+import { collectTokenIds } from '../../../src/data/example/token-ids.ts';
 import { indexData } from '../../../src/data/index/index-data.ts';
 import { joinRegions } from '../../../src/data/index/join-regions.ts';
 import { openIndex } from '../../../src/data/index/open-index.ts';
@@ -155,9 +154,7 @@ describe('data with the regions of a detector', () => {
       return store.get(file.key, { offset, size });
     });
     for (const [i, name] of names.entries())
-      expect((await reader.join(0, name, {} as { regions?: readonly Region[] })).regions?.[0]?.caption).toBe(
-        `${i}`,
-      );
+      expect((await reader.join(0, name, {} as { regions?: readonly Region[] })).regions?.[0]?.caption).toBe(`${i}`);
     // The file once, to find the lines, and each line once.
     const [file] = index.regions!;
     expect(bytes).toBe(2 * (file!.bytes - file!.offset) - names.length);
