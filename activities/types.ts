@@ -72,6 +72,8 @@ export interface CurationPlan {
   /** Whether every example is scored before the first step; else the teacher runs beside the learner. */
   readonly stored: boolean;
   readonly languages: readonly string[];
+  /** Of a mixture, of each of its sources. */
+  readonly sourceLanguages?: readonly (readonly string[])[];
   readonly dtype: ScoreDtype;
   /** Shards of the data, each scored by an activity of its own. */
   readonly shards: number;
@@ -281,6 +283,8 @@ export interface Scoring {
   readonly plan: Pick<PhasePlan, 'run' | 'phase' | 'settings' | 'index'>;
   readonly teacher: { readonly checkpoint: CheckpointRef; readonly model: ModelConfig };
   readonly languages: readonly string[];
+  /** Of a mixture, of each of its sources. */
+  readonly sourceLanguages?: readonly (readonly string[])[];
   readonly dtype: ScoreDtype;
 }
 

@@ -12,8 +12,6 @@ const rangesKept = 2000;
 export class ScoreReader {
   readonly #scores: ScoreIndex;
   readonly #shards: ShardCache;
-  /** Number of each language's tensor; that of the images is 0. */
-  readonly #texts: ReadonlyMap<string, number>;
   readonly #ranges = new Map<string, RemoteShard>();
 
   /** DataContract when these are the scores of other data. */
@@ -30,7 +28,6 @@ export class ScoreReader {
       );
     this.#scores = scores;
     this.#shards = shards;
-    this.#texts = new Map(scores.languages.map((language, i) => [language, i + 1]));
   }
 
   get width(): number {
@@ -44,11 +41,13 @@ export class ScoreReader {
 
   /** The embedding of the first caption of a language. */
   text(ref: ExampleRef, language: string, out: Float32Array): Promise<void> {
-    const tensor = this.#texts.get(language);
-    if (tensor === undefined)
+    const languages = this.#languagesOf(ref);
+    // That of the images is 0.
+    const tensor = languages.indexOf(language) + 1;
+    if (tensor === 0)
       throw new RunnerError(
         'DataContract',
-        `the stored scores have texts in ${this.#scores.languages.join(', ')}, and ${language} is wanted: score it again`,
+        `the stored scores have texts in ${languages.join(', ')}, and ${language} is wanted: score it again`,
       );
     return this.#read(ref, tensor, out);
   }
@@ -60,7 +59,7 @@ export class ScoreReader {
     const key = `${shard}/${range.first}`;
     const known = this.#ranges.get(key);
     if (known) return known;
-    const parts = Array.from({ length: this.#texts.size + 1 }, (_, tensor) => {
+    const parts = Array.from({ length: this.#languagesOf({ shard }).length + 1 }, (_, tensor) => {
       const { offset, size } = scoreRow(this.#scores, stored, tensor, range.first);
       return { offset, size: size * range.count };
     });
@@ -68,6 +67,10 @@ export class ScoreReader {
     this.#ranges.set(key, file);
     if (this.#ranges.size > rangesKept) this.#ranges.delete(this.#ranges.keys().next().value!);
     return file;
+  }
+
+  #languagesOf({ shard }: Pick<ExampleRef, 'shard'>): readonly string[] {
+    return this.#scores.shards[shard]!.languages ?? this.#scores.languages;
   }
 
   async #read(ref: ExampleRef, tensor: number, out: Float32Array): Promise<void> {

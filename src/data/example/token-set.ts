@@ -91,15 +91,32 @@ export function encodeTokenSet({ key, bytes, etag }: IndexedShard, { bits }: Tok
 
 /** Null where it is damaged, or no set of this shard. */
 export function decodeTokenSet(object: Buffer, { key, bytes, etag }: IndexedShard): TokenSet | null {
+  const header = headerOf(object);
+  if (!header || canonicalJson(header.shard) !== canonicalJson({ key, bytes, etag })) return null;
+  try {
+    const bits = inflateRawSync(object.subarray(header.end), { maxOutputLength: idBytes });
+    return bits.length === idBytes && sha256(bits) === header.ids ? new TokenSet(bits) : null;
+  } catch {
+    return null;
+  }
+}
+
+/** The shard that the set is of which begins so; null where it is none of this version. */
+export const shardOfTokenSet = (start: Buffer): IndexedShard | null => headerOf(start)?.shard ?? null;
+
+function headerOf(
+  object: Buffer,
+): { readonly shard: IndexedShard; readonly ids: unknown; readonly end: number } | null {
   if (object.length < before || object.toString('latin1', 0, 8) !== magic || object.readUInt32LE(8) !== version)
     return null;
   const size = object.readUInt32LE(12);
   if (size > largestHeader || before + size > object.length) return null;
   try {
     const header: unknown = JSON.parse(object.toString('utf8', before, before + size));
-    if (!isRecord(header) || canonicalJson(header.shard) !== canonicalJson({ key, bytes, etag })) return null;
-    const bits = inflateRawSync(object.subarray(before + size), { maxOutputLength: idBytes });
-    return bits.length === idBytes && sha256(bits) === header.ids ? new TokenSet(bits) : null;
+    if (!isRecord(header) || !isRecord(header.shard)) return null;
+    const { key, etag, bytes } = header.shard;
+    if (typeof key !== 'string' || typeof etag !== 'string' || typeof bytes !== 'number') return null;
+    return { shard: { key, bytes, etag }, ids: header.ids, end: before + size };
   } catch {
     return null;
   }

@@ -35,3 +35,7 @@ export function mixedIndex(sources: readonly { readonly name: string; readonly i
     },
   };
 }
+
+/** How the members of a shard are read; undefined: the JSON of this project. */
+export const mappingOfShard = ({ read, sources }: Pick<DataIndex, 'read' | 'sources'>, shard: number) =>
+  sources ? sources.findLast(({ first }) => first <= shard)?.read : read;
