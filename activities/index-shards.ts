@@ -1,5 +1,6 @@
 import { join } from 'node:path';
 import pMap from 'p-map';
+import { keepSpoken, spokenKey } from '../src/data/example/spoken-lists.ts';
 import { keepTokenSet } from '../src/data/example/token-ids.ts';
 import { tokenSetKey } from '../src/data/example/token-set.ts';
 import { indexKey, memberKinds } from '../src/data/index/index-object.ts';
@@ -63,7 +64,7 @@ export async function indexShards(
         const key = indexKey(shard, memberKinds(read));
         if (!(await store.head(key))) await unlessWrong(() => indexShard(store, shard, read));
         for (const { number, regions } of texts)
-          await unlessWrong(() => tokenSet(store, shard, all[number]!, regions ?? null));
+          await unlessWrong(() => lookInto(store, shard, all[number]!, regions ?? null));
         done++;
       },
       { concurrency: readAtOnce },
@@ -74,14 +75,15 @@ export async function indexShards(
   }
 }
 
-/** Makes the token set of a shard as if it were all data. */
-async function tokenSet(
+/** Makes the token set of a shard, or its lists of languages, as if it were all data. */
+async function lookInto(
   store: ObjectStore,
   shard: IndexedShard,
-  { settings, read }: WantedTexts,
+  { settings, spoken, read }: WantedTexts,
   file: IndexedShard | null,
 ): Promise<void> {
-  if (await store.head(tokenSetKey(shard, read, file, settings))) return;
+  if (settings && (await store.head(tokenSetKey(shard, read, file, settings)))) return;
+  if (spoken && (await store.head(spokenKey(shard, read, spoken)))) return;
   const facts = (await findIndex(store, shard, read)) ?? (await indexShard(store, shard, read));
   const regions = file && [await regionsOfShard(store, shard, file)];
   const index = openIndex(
@@ -91,5 +93,6 @@ async function tokenSet(
     },
     store,
   );
-  await keepTokenSet(store, index, 0, settings, store);
+  if (settings) await keepTokenSet(store, index, 0, settings, store);
+  if (spoken) await keepSpoken(store, index, 0, spoken, store);
 }

@@ -1,5 +1,6 @@
 import pMap from 'p-map';
-import { recipePlaces, type TextPlace, textPlaces } from '../src/data/example/recipe-data.ts';
+import { recipePlaces, spokenPlaces, type TextPlace, textPlaces } from '../src/data/example/recipe-data.ts';
+import { spokenKey } from '../src/data/example/spoken-lists.ts';
 import { type TextSettings, tokenSetKey } from '../src/data/example/token-set.ts';
 import { shardsOf } from '../src/data/index/index-data.ts';
 import { indexKey, memberKinds } from '../src/data/index/index-object.ts';
@@ -28,7 +29,10 @@ export interface MissingShard extends IndexedShard {
 
 /** What is to be looked at in texts, once for all shards: a mapping may name thousands of classes. */
 export interface WantedTexts {
-  readonly settings: TextSettings;
+  /** Of a token set. */
+  readonly settings?: TextSettings;
+  /** Of lists of who has which language. */
+  readonly spoken?: readonly string[];
   readonly read?: Mapping;
 }
 
@@ -38,7 +42,7 @@ export async function missingShards(
   documents: string,
   input: FindShardsInput,
 ): Promise<{ readonly shards: readonly MissingShard[]; readonly texts: readonly WantedTexts[] }> {
-  const { places, spoken } = await placesOf(store, documents, input);
+  const { places, spoken, listed } = await placesOf(store, documents, input);
   const missing = new Map<string, MissingShard>();
   const wanted = new Map<string, { number: number; regions?: IndexedShard }[]>();
   /** Adds what is said of a shard, where `isMissing`. */
@@ -77,6 +81,15 @@ export async function missingShards(
     });
     texts.push({ settings, ...(found?.read && { read: found.read }) });
   }
+  for (const { source, languages } of listed) {
+    const number = texts.length;
+    const found = await look(source, async (shard, own, read) => {
+      if (await store.head(spokenKey(shard, read, languages))) return false;
+      wanted.set(own, [...(wanted.get(own) ?? []), { number }]);
+      return true;
+    });
+    texts.push({ spoken: languages, ...(found?.read && { read: found.read }) });
+  }
   const sorted = [...missing].sort(([a], [b]) => (a < b ? -1 : 1));
   const shards = sorted.map(([own, shard]) => {
     const of = wanted.get(own);
@@ -87,21 +100,22 @@ export async function missingShards(
 
 /** The places that a recipe names, or that a phase is to have from now on, and those whose tokens are wanted. */
 async function placesOf(store: ObjectStore, documents: string, input: FindShardsInput) {
-  const nothing = { places: [], spoken: [] };
+  const nothing = { places: [], spoken: [], listed: [] };
   if ('recipe' in input) {
     const { recipe } = readRecipe(input.recipe);
-    return recipe ? { places: recipePlaces(recipe), spoken: textPlaces(recipe) } : nothing;
+    if (!recipe) return nothing;
+    return { places: recipePlaces(recipe), spoken: textPlaces(recipe), listed: spokenPlaces(recipe) };
   }
   const { plan, overrides } = input;
   if ((overrides.data ?? overrides.read) === undefined) return nothing;
   const { batches } = await readDocumentAs<PhaseSettings>(store, plan.settings, documents);
   const data = otherSource({ batches }, overrides);
   const places = [{ train: data.train, read: foreign(data.read) }];
-  if (batches.vocabulary === null) return { places, spoken: [] };
+  if (batches.vocabulary === null) return { ...nothing, places };
   const captioning = batches.parts?.captionTargets !== undefined;
   const texts = { languages: languagesOf(data), captioning, read: data.read };
   const spoken: TextPlace[] = sourcesOf(data).map((source) => ({ source, texts }));
-  return { places, spoken };
+  return { places, spoken, listed: [] };
 }
 
 async function filesBelow(store: ObjectStore, prefix: string): Promise<ReadonlyMap<string, IndexedShard>> {

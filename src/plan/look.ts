@@ -1,6 +1,7 @@
 import { type Borrowed, teacherOf } from '../checkpoint/borrowed.ts';
 import { type Census, countCaptions } from '../data/example/census.ts';
 import { indexRecipe, type RecipeData, recipeVocabulary } from '../data/example/recipe-data.ts';
+import { countSpoken } from '../data/example/spoken-lists.ts';
 import { type IndexOptions, indexData } from '../data/index/index-data.ts';
 import { joinRegions } from '../data/index/join-regions.ts';
 import type { DataIndex } from '../data/index/types.ts';
@@ -141,17 +142,21 @@ async function lookAtData(sight: Sight, store: ObjectStore, recipe: Recipe, onIn
   /** What lies at a place is read unless how to read it is wrong already. */
   const read = async (place: string, how: string, index: () => Promise<DataIndex>) =>
     sight.isWrong([how]) ? null : ((await sight.see([place], index)) ?? null);
-  const data = await indexRecipe(recipe, async ({ name, train, read: mapping, regions }, i, phase) => {
-    const number = name === null ? -1 : i;
-    const index = await read(fieldOf(phase, 'train', number), fieldOf(phase, 'read', number), () =>
-      indexed(store, train, mapping, options),
-    );
-    if (!index || regions === undefined) return index;
-    return (await sight.see([fieldOf(phase, 'regions', number)], () => joinRegions(store, index, regions))) ?? null;
-  });
+  const data = await indexRecipe(
+    recipe,
+    async ({ name, train, read: mapping, regions }, i, phase) => {
+      const number = name === null ? -1 : i;
+      const index = await read(fieldOf(phase, 'train', number), fieldOf(phase, 'read', number), () =>
+        indexed(store, train, mapping, options),
+      );
+      if (!index || regions === undefined) return index;
+      return (await sight.see([fieldOf(phase, 'regions', number)], () => joinRegions(store, index, regions))) ?? null;
+    },
+    async (index, languages) => (await sight.see([], () => countSpoken(store, index, languages))) ?? null,
+  );
   const asked = new Set<string>();
   for (const phase of data ? recipe.phases : [])
-    for (const [i, { source, index, data: own }] of data!.sourcesOf(phase).entries()) {
+    for (const [i, { source, index, spoken, data: own }] of data!.sourcesOf(phase).entries()) {
       const number = source.name === null ? -1 : i;
       const [places, field] = [fieldOf(phase, 'train', number), fieldOf(phase, 'captions', number)];
       const once = [places, field, fieldOf(phase, 'read', number)].join(' ');
@@ -164,6 +169,14 @@ async function lookAtData(sight: Sight, store: ObjectStore, recipe: Recipe, onIn
         index,
         languages.map(({ language }) => language),
       );
+      const none = languages.find(({ language }) => {
+        const counts = spoken?.counts[spoken.languages.indexOf(language)];
+        return counts?.every((count) => count === 0);
+      });
+      if (none && !sight.isWrong([field])) {
+        const message = `${field} draws from "${none.language}", which no example below ${index.prefix}/ has; leave it out`;
+        sight.add([{ fields: [field], message, code: 'DataContract' }]);
+      }
     }
   const { evaluation: place, evaluationRead } = recipe.data;
   const evaluation =

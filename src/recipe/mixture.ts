@@ -25,7 +25,7 @@ const sourceSchema = z.strictObject({
   languages: captionsSchema
     .optional()
     .describe(
-      'Languages by weight over examples: of the draws of this source each language has its share, and examples without it are passed over.',
+      'Languages by weight over examples: of the draws of this source each language has its share, from the examples that have it.',
     ),
   labelShare: z.number().min(0).max(1).optional().describe('As in data.'),
 });

@@ -138,7 +138,15 @@ describe('a run on a mixture of three sources, each in a layout of its own, with
   /** Own JSON, one text a picture as img2dataset has it, and several of which one is drawn. */
   const weights = { own: 5, web: 3, many: 2 };
   const mixture = [
-    { name: 'own', train: 'data/emoji/train', weight: weights.own },
+    {
+      name: 'own',
+      train: 'data/emoji/train',
+      weight: weights.own,
+      languages: [
+        { language: 'en', weight: 3 },
+        { language: 'de', weight: 1 },
+      ],
+    },
     { name: 'web', train: 'data/web', weight: weights.web, read: { captions: 'txt' } },
     {
       ...{ name: 'many', train: 'data/many', weight: weights.many },

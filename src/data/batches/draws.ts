@@ -110,15 +110,16 @@ class RangeDraws implements Draws {
   #lookAgain = Number.POSITIVE_INFINITY;
 
   constructor(index: DataIndex, { data, seed, phase }: BatchPlan, shards: ShardCache, scores: ScoreReader | null) {
-    const all = [{ first: 0, shards: index.shards.length, read: index.read }];
+    const all = [{ first: 0, shards: index.shards.length, read: index.read, spoken: undefined }];
     const sources = index.sources ?? all;
     this.#index = index;
     this.#shards = shards;
     this.#scores = scores;
     this.#files = new RangeFiles(index);
     this.#reads = sources.map(({ read }) => read);
-    const own = sources.map(({ first, shards: count }) => ({
+    const own = sources.map(({ first, shards: count, spoken }) => ({
       first,
+      ...(spoken && { spoken }),
       shards: index.shards.slice(first, first + count),
     }));
     this.#order = new PhaseOrder(own, data, seed, phase);
@@ -126,9 +127,10 @@ class RangeDraws implements Draws {
 
   async draw(k: number, attempt: number): Promise<Draw> {
     const drawn = attempt === 0 ? this.#order.at(k) : this.#order.replacement(k, attempt);
-    const { shard, entries } = await this.#files.of(drawn.range);
-    const entry = entries[drawn.example - drawn.range.first]!;
-    return { ref: drawn, shard, entry, read: this.#reads[drawn.stream.source], ...ofStream(drawn) };
+    const { shard, entries, numbers, rows } = await this.#files.of(drawn.range);
+    const at = drawn.example - drawn.range.first;
+    const ref = { shard: drawn.shard, example: numbers[at]!, range: rows };
+    return { ref, shard, entry: entries[at]!, read: this.#reads[drawn.stream.source], ...ofStream(drawn) };
   }
 
   async fetchAhead(k: number): Promise<void> {
@@ -173,8 +175,8 @@ class RangeDraws implements Draws {
 
   /** All that a range is read from. */
   async #filesOf(range: RangeRef): Promise<RemoteShard[]> {
-    const { shard } = await this.#files.of(range);
-    const scores = this.#scores?.fileOf({ shard: range.shard, range });
+    const { shard, rows } = await this.#files.of(range);
+    const scores = this.#scores?.fileOf({ shard: range.shard, range: rows });
     const regions = this.#index.regions?.[range.shard];
     return [shard, ...(scores ? [scores] : []), ...(regions ? [regions] : [])];
   }

@@ -56,7 +56,7 @@ export class ScoreReader {
   fileOf({ shard, range }: Pick<ExampleRef, 'shard' | 'range'>): RemoteShard {
     const stored = this.#scores.shards[shard]!;
     if (!range) return stored;
-    const key = `${shard}/${range.first}`;
+    const key = `${shard}/${range.first}/${range.count}`;
     const known = this.#ranges.get(key);
     if (known) return known;
     const parts = Array.from({ length: this.#languagesOf({ shard }).length + 1 }, (_, tensor) => {

@@ -6,7 +6,8 @@ import { type DataFacts, dataOf, modelOf, writtenModel } from '../../recipe/sett
 import { type DataSource, dataOfSource, languagesOf, sourcesOf } from '../../recipe/sources.ts';
 import type { ObjectStore } from '../../storage/object-store.ts';
 import { mixedIndex } from '../index/mixed-index.ts';
-import type { DataIndex } from '../index/types.ts';
+import type { DataIndex, SpokenCounts } from '../index/types.ts';
+import { namedAndOther } from './spoken-lists.ts';
 import { collectTokenIds } from './token-ids.ts';
 import type { TextSettings } from './token-set.ts';
 
@@ -14,6 +15,8 @@ import type { TextSettings } from './token-set.ts';
 export interface SourceData {
   readonly source: DataSource;
   readonly index: DataIndex;
+  /** Where its languages are drawn by weight over examples. */
+  readonly spoken?: SpokenCounts;
   /** What its examples are made by. */
   readonly data: DataSettings;
 }
@@ -44,10 +47,12 @@ export function recipePlaces(recipe: Recipe): Pick<DataSource, 'train' | 'read'>
 /**
  * Indexes every place that a recipe trains on, each once.
  * @param index null where a place can't be used; then the data is null too. `number`: of the source in its mixture
+ * @param speaking who has which languages, where those are drawn by weight over examples; null where that can't be said
  */
 export async function indexRecipe(
   recipe: Recipe,
   index: (source: DataSource, number: number, phase: Phase | undefined) => Promise<DataIndex | null>,
+  speaking: (index: DataIndex, languages: readonly string[]) => Promise<SpokenCounts | null>,
 ): Promise<RecipeData | null> {
   const indexes = new Map<string, DataIndex | null>();
   const keyOf = ({ train, read, regions }: DataSource) => JSON.stringify([placesOf(train), read, regions]);
@@ -58,15 +63,29 @@ export async function indexRecipe(
       if (!indexes.has(key)) indexes.set(key, await index(source, number, phase));
     }
   if ([...indexes.values()].includes(null)) return null;
+  const spoken = new Map<string, SpokenCounts | null>();
+  const spokenOf = (source: DataSource, languages: readonly string[]) => `${keyOf(source)} ${namedAndOther(languages)}`;
+  for (const phase of [undefined, ...recipe.phases]) {
+    const data = settingsOf(recipe, phase);
+    for (const [i, source] of sourcesOf(data).entries()) {
+      const languages = data.mixture?.[i]?.languages?.map(({ language }) => language);
+      if (!languages || spoken.has(spokenOf(source, languages))) continue;
+      spoken.set(spokenOf(source, languages), await speaking(indexes.get(keyOf(source))!, languages));
+    }
+  }
+  if ([...spoken.values()].includes(null)) return null;
   const partsOf = (phase: Phase | undefined): SourceData[] => {
     const data = settingsOf(recipe, phase);
     return sourcesOf(data).map((source, i) => {
-      return { source, index: indexes.get(keyOf(source))!, data: dataOfSource(data, data.mixture?.[i]) };
+      const languages = data.mixture?.[i]?.languages?.map(({ language }) => language);
+      const own = languages && spoken.get(spokenOf(source, languages));
+      const found = { index: indexes.get(keyOf(source))!, ...(own && { spoken: own }) };
+      return { source, ...found, data: dataOfSource(data, data.mixture?.[i]) };
     });
   };
   const of = (phase?: Phase) => {
     const parts = partsOf(phase);
-    const key = JSON.stringify(parts.map(({ source }) => [source.name, keyOf(source)]));
+    const key = JSON.stringify(parts.map(({ source, spoken }) => [source.name, keyOf(source), spoken?.languages]));
     const whole = wholes.get(key) ?? wholeOf(parts);
     wholes.set(key, whole);
     return whole;
@@ -84,7 +103,7 @@ export async function indexRecipe(
 const wholeOf = (parts: readonly SourceData[]): DataIndex =>
   parts[0]!.source.name === null
     ? parts[0]!.index
-    : mixedIndex(parts.map(({ source, index }) => ({ name: source.name!, index })));
+    : mixedIndex(parts.map(({ source, index, spoken }) => ({ name: source.name!, index, ...(spoken && { spoken }) })));
 
 /** The phases whose model has a compacted table, and what of their texts it holds: in all languages that they train on. */
 function compacting(recipe: Recipe): { readonly phases: readonly Phase[] } & Omit<TextSettings, 'read'> {
@@ -115,6 +134,18 @@ export function textPlaces(recipe: Recipe): TextPlace[] {
     for (const [i, source] of sourcesOf(data).entries())
       places.push({ source, texts: { ...texts, read: dataOfSource(data, data.mixture?.[i]).read } });
   }
+  return [...new Map(places.map((place) => [JSON.stringify(place), place])).values()];
+}
+
+/** Every source whose languages are drawn by weight over examples, and these. */
+export function spokenPlaces(recipe: Recipe): { readonly source: DataSource; readonly languages: readonly string[] }[] {
+  const places = [undefined, ...recipe.phases].flatMap((phase) => {
+    const data = settingsOf(recipe, phase);
+    return sourcesOf(data).flatMap((source, i) => {
+      const languages = data.mixture?.[i]?.languages?.map(({ language }) => language);
+      return languages ? [{ source, languages }] : [];
+    });
+  });
   return [...new Map(places.map((place) => [JSON.stringify(place), place])).values()];
 }
 

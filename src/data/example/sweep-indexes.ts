@@ -5,7 +5,9 @@ import { isRecord } from '../../runtime/json-text.ts';
 import type { ObjectStore } from '../../storage/object-store.ts';
 import { headerBytes, largestHeader, shardOfIndex } from '../index/index-object.ts';
 import type { StoredIndex } from '../index/types.ts';
-import { shardOfTokenSet } from './token-set.ts';
+import { shardOfBits } from './shard-bits.ts';
+import { spokenKind } from './spoken-lists.ts';
+import { tokenSetKind } from './token-set.ts';
 
 export interface SweptIndexes {
   /** Indexes and token sets that were looked at, and those that were deleted. */
@@ -31,7 +33,7 @@ export async function sweepIndexes(
   const old = Date.now() - graceMs;
   const keys: string[] = [];
   for await (const { key, modified } of store.list('indexes/'))
-    if (/\.(index|tokens)$/.test(key) && modified.getTime() <= old) keys.push(key);
+    if (/\.(index|tokens|languages)$/.test(key) && modified.getTime() <= old) keys.push(key);
   const now = new Map<string, Promise<string | null>>();
   const etagNow = (key: string) => {
     // Asked twice before it counts as gone.
@@ -61,7 +63,8 @@ async function shardOf(store: ObjectStore, key: string): Promise<{ key: string; 
   const read = (size: number) => unlessGone(() => store.get(key, { offset: 0, size }));
   let start = await read(firstRead);
   if (start && (headerBytes(start) ?? 0) > start.length) start = await read(2 * largestHeader);
-  return start && (key.endsWith('.index') ? shardOfIndex(start) : shardOfTokenSet(start));
+  if (!start || key.endsWith('.index')) return start && shardOfIndex(start);
+  return shardOfBits(key.endsWith('.tokens') ? tokenSetKind : spokenKind, start);
 }
 
 /** Which of some shards the documents of runs name. */

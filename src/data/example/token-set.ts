@@ -1,22 +1,14 @@
-import { deflateRawSync, inflateRawSync } from 'node:zlib';
 import type { ReadSettings } from '../../recipe/reading.ts';
 import { canonicalJson, sha256 } from '../../runtime/hash.ts';
-import { isRecord } from '../../runtime/json-text.ts';
 import type { IndexedShard, Mapping, RegionShard } from '../index/types.ts';
+import { decodeBits, encodeBits } from './shard-bits.ts';
 import { tokenizerHash } from './tokenizer.ts';
 
 /**
- * The token ids that texts about the examples of one shard can hold, as an object of the bucket, little-endian:
- *
- *     "siglip2t", uint32 version, uint32 bytes of the header
- *     header: JSON, {"shard": {"key", "bytes", "etag"}, "ids": sha256 of the bits}
- *     one bit an id, deflated: at most 32 KB, and a few KB of most shards
+ * The token ids that texts about the examples of one shard can hold, one bit an id. The version rises with how texts are
+ * read, worded, cut and turned into tokens.
  */
-const magic = 'siglip2t';
-/** Rises with whatever changes which ids a shard comes to: how texts are read, worded, cut and turned into tokens. */
-const version = 1;
-const before = magic.length + 8;
-const largestHeader = 16 * 1024;
+export const tokenSetKind = { magic: 'siglip2t', version: 1 };
 
 /** One bit an id; ids of Gemma are below 256,000. */
 const idBytes = 256_000 / 8;
@@ -75,49 +67,26 @@ export function tokenSetKey(
     fields: settings?.fields?.map(({ templates }) => templates ?? null) ?? null,
   };
   const found = captioning && regions ? [regions.key, regions.bytes, regions.etag] : null;
-  const named = canonicalJson(['tokens', version, tokenizerHash(), key, bytes, etag, read ?? null, found, how]);
+  const named = canonicalJson([
+    'tokens',
+    tokenSetKind.version,
+    tokenizerHash(),
+    key,
+    bytes,
+    etag,
+    read ?? null,
+    found,
+    how,
+  ]);
   return `indexes/${sha256(named)}.tokens`;
 }
 
-/** The same set gives the same bytes. */
-export function encodeTokenSet({ key, bytes, etag }: IndexedShard, { bits }: TokenSet): Buffer {
-  const json = Buffer.from(canonicalJson({ shard: { key, bytes, etag }, ids: sha256(bits) }));
-  const head = Buffer.alloc(before);
-  head.write(magic, 'latin1');
-  head.writeUInt32LE(version, 8);
-  head.writeUInt32LE(json.length, 12);
-  return Buffer.concat([head, json, deflateRawSync(bits)]);
-}
+/** The same set gives the same bytes: at most 32 KB, and a few KB of most shards. */
+export const encodeTokenSet = (shard: IndexedShard, { bits }: TokenSet): Buffer =>
+  encodeBits(tokenSetKind, shard, bits);
 
 /** Null where it is damaged, or no set of this shard. */
-export function decodeTokenSet(object: Buffer, { key, bytes, etag }: IndexedShard): TokenSet | null {
-  const header = headerOf(object);
-  if (!header || canonicalJson(header.shard) !== canonicalJson({ key, bytes, etag })) return null;
-  try {
-    const bits = inflateRawSync(object.subarray(header.end), { maxOutputLength: idBytes });
-    return bits.length === idBytes && sha256(bits) === header.ids ? new TokenSet(bits) : null;
-  } catch {
-    return null;
-  }
-}
-
-/** The shard that the set is of which begins so; null where it is none of this version. */
-export const shardOfTokenSet = (start: Buffer): IndexedShard | null => headerOf(start)?.shard ?? null;
-
-function headerOf(
-  object: Buffer,
-): { readonly shard: IndexedShard; readonly ids: unknown; readonly end: number } | null {
-  if (object.length < before || object.toString('latin1', 0, 8) !== magic || object.readUInt32LE(8) !== version)
-    return null;
-  const size = object.readUInt32LE(12);
-  if (size > largestHeader || before + size > object.length) return null;
-  try {
-    const header: unknown = JSON.parse(object.toString('utf8', before, before + size));
-    if (!isRecord(header) || !isRecord(header.shard)) return null;
-    const { key, etag, bytes } = header.shard;
-    if (typeof key !== 'string' || typeof etag !== 'string' || typeof bytes !== 'number') return null;
-    return { shard: { key, bytes, etag }, ids: header.ids, end: before + size };
-  } catch {
-    return null;
-  }
+export function decodeTokenSet(object: Buffer, shard: IndexedShard): TokenSet | null {
+  const bits = decodeBits(tokenSetKind, object, shard, idBytes);
+  return bits && new TokenSet(bits);
 }

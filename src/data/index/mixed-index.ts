@@ -1,8 +1,10 @@
 import { createHash } from 'node:crypto';
-import type { DataIndex, IndexedSource } from './types.ts';
+import type { DataIndex, IndexedSource, SpokenCounts } from './types.ts';
 
 /** One index of several sources: their shards follow one another, and each source is read in its own way. */
-export function mixedIndex(sources: readonly { readonly name: string; readonly index: DataIndex }[]): DataIndex {
+export function mixedIndex(
+  sources: readonly { readonly name: string; readonly index: DataIndex; readonly spoken?: SpokenCounts }[],
+): DataIndex {
   const indexes = sources.map(({ index }) => index);
   const prefix = [...new Set(indexes.map((index) => index.prefix))].join(', ');
   const named = sources.map(({ name, index }) => [name, index.fingerprint]);
@@ -16,18 +18,22 @@ export function mixedIndex(sources: readonly { readonly name: string; readonly i
     firsts.push(shards);
     shards += index.shards.length;
   }
-  const own: IndexedSource[] = sources.map(({ name, index }, i) => {
-    return { name, first: firsts[i]!, shards: index.shards.length, ...(index.read && { read: index.read }) };
+  const own: IndexedSource[] = sources.map(({ name, index, spoken }, i) => {
+    const how = { ...(index.read && { read: index.read }), ...(spoken && { spoken }) };
+    return { name, first: firsts[i]!, shards: index.shards.length, ...how, index };
   });
   const regions = indexes.some((index) => index.regions)
     ? indexes.flatMap(({ shards, regions }) => regions ?? shards.map(() => null))
     : undefined;
-  const mixture = sources.map(({ name, index }) => ({ name, index: index.document }));
+  const mixture = sources.map(({ name, index, spoken }) => {
+    return { name, index: index.document, ...(spoken && { spoken }) };
+  });
   return {
     ...{ prefix, fingerprint, examples, corrupt },
     shards: indexes.flatMap((index) => index.shards),
     sources: own,
     ...(regions && { regions }),
+    store: indexes[0]!.store,
     document: { prefix, fingerprint, examples, corrupt, mixture },
     entriesOf: (shard) => {
       const source = firsts.findLastIndex((first) => first <= shard);
