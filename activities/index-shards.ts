@@ -1,5 +1,6 @@
 import { join } from 'node:path';
 import pMap from 'p-map';
+import { runPrefix } from '../src/checkpoint/keys.ts';
 import { keepSpoken, spokenKey } from '../src/data/example/spoken-lists.ts';
 import { keepTokenSet } from '../src/data/example/token-ids.ts';
 import { tokenSetKey } from '../src/data/example/token-set.ts';
@@ -8,9 +9,11 @@ import { findIndex, indexShard } from '../src/data/index/index-shard.ts';
 import { regionsOfShard } from '../src/data/index/join-regions.ts';
 import { openIndex } from '../src/data/index/open-index.ts';
 import type { IndexedShard } from '../src/data/index/types.ts';
+import { filterPrefix } from '../src/filtering/keys.ts';
+import { parseFilter } from '../src/filtering/settings.ts';
 import type { ObjectStore } from '../src/storage/object-store.ts';
 import type { Attempt, Dependencies } from './dependencies.ts';
-import { keepDocument, readDocumentAs } from './documents.ts';
+import { keepDocumentBelow, readDocumentAs } from './documents.ts';
 import { beat } from './heartbeat.ts';
 import { type MissingShard, missingShards, unlessWrong, type WantedTexts } from './missing-shards.ts';
 import type { FindShardsInput, IndexShardsInput, UnindexedShards } from './types.ts';
@@ -36,9 +39,10 @@ export async function findShards(
     const { shards, texts } = await missingShards(store, join(scratch, 'documents'), input);
     const bytes = shards.reduce((sum, shard) => sum + shard.bytes, 0);
     if (shards.length <= fewShards && bytes <= fewBytes) return { document: null, shards: 0 };
-    const document = await keepDocument(store, input.run, 'unindexed', shards);
+    const below = 'filter' in input ? filterPrefix(parseFilter(input.filter).name) : `${runPrefix(input.run)}data/`;
+    const document = await keepDocumentBelow(store, below, 'unindexed', shards);
     if (texts.length === 0) return { document, shards: shards.length };
-    return { document, texts: await keepDocument(store, input.run, 'texts', texts), shards: shards.length };
+    return { document, texts: await keepDocumentBelow(store, below, 'texts', texts), shards: shards.length };
   } finally {
     heart.stop();
   }

@@ -6,6 +6,7 @@ import { shardsOf } from '../src/data/index/index-data.ts';
 import { indexKey, memberKinds } from '../src/data/index/index-object.ts';
 import { regionKey } from '../src/data/index/region-file.ts';
 import type { IndexedShard, Mapping, MemberMapping } from '../src/data/index/types.ts';
+import { parseFilter } from '../src/filtering/settings.ts';
 import { readRecipe } from '../src/recipe/parse.ts';
 import type { PhaseSettings } from '../src/recipe/phase-settings.ts';
 import { foreign } from '../src/recipe/reading.ts';
@@ -101,6 +102,10 @@ export async function missingShards(
 /** The places that a recipe names, or that a phase is to have from now on, and those whose tokens are wanted. */
 async function placesOf(store: ObjectStore, documents: string, input: FindShardsInput) {
   const nothing = { places: [], spoken: [], listed: [] };
+  if ('filter' in input) {
+    const { data, read } = parseFilter(input.filter);
+    return { ...nothing, places: [{ train: data, read: foreign(read) }] };
+  }
   if ('recipe' in input) {
     const { recipe } = readRecipe(input.recipe);
     if (!recipe) return nothing;

@@ -3,6 +3,7 @@ import { type Census, countCaptions } from '../data/example/census.ts';
 import { indexRecipe, type RecipeData, recipeVocabulary } from '../data/example/recipe-data.ts';
 import { countSpoken } from '../data/example/spoken-lists.ts';
 import { type IndexOptions, indexData } from '../data/index/index-data.ts';
+import { joinFilter } from '../data/index/join-filter.ts';
 import { joinRegions } from '../data/index/join-regions.ts';
 import type { DataIndex } from '../data/index/types.ts';
 import { type HeldModel, modelProblems, teacherProblems, withModels } from '../recipe/models.ts';
@@ -132,7 +133,11 @@ async function lookAtData(sight: Sight, store: ObjectStore, recipe: Recipe, onIn
     fields.some((field) => phase?.data?.[field] !== undefined)
       ? `phases.${recipe.phases.indexOf(phase!)}.data`
       : 'data';
-  const fieldOf = (phase: Phase | undefined, field: 'train' | 'captions' | 'read' | 'regions', source = -1) => {
+  const fieldOf = (
+    phase: Phase | undefined,
+    field: 'train' | 'captions' | 'read' | 'regions' | 'filter',
+    source = -1,
+  ) => {
     const at = ownOf(phase, ['mixture']);
     const mixture = source < 0 ? undefined : (phase?.data?.mixture ?? recipe.data.mixture)?.[source];
     if (field !== 'captions') return mixture ? `${at}.mixture.${source}.${field}` : `${ownOf(phase, [field])}.${field}`;
@@ -144,13 +149,17 @@ async function lookAtData(sight: Sight, store: ObjectStore, recipe: Recipe, onIn
     sight.isWrong([how]) ? null : ((await sight.see([place], index)) ?? null);
   const data = await indexRecipe(
     recipe,
-    async ({ name, train, read: mapping, regions }, i, phase) => {
+    async ({ name, train, read: mapping, regions, filter }, i, phase) => {
       const number = name === null ? -1 : i;
       const index = await read(fieldOf(phase, 'train', number), fieldOf(phase, 'read', number), () =>
         indexed(store, train, mapping, options),
       );
-      if (!index || regions === undefined) return index;
-      return (await sight.see([fieldOf(phase, 'regions', number)], () => joinRegions(store, index, regions))) ?? null;
+      const described =
+        !index || regions === undefined
+          ? index
+          : ((await sight.see([fieldOf(phase, 'regions', number)], () => joinRegions(store, index, regions))) ?? null);
+      if (!described || filter === undefined) return described;
+      return (await sight.see([fieldOf(phase, 'filter', number)], () => joinFilter(store, described, filter))) ?? null;
     },
     async (index, languages) => (await sight.see([], () => countSpoken(store, index, languages))) ?? null,
   );

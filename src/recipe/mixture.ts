@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { captionsSchema, placeSchema, trainSchema } from './places-schema.ts';
+import { captionsSchema, filterSchema, placeSchema, trainSchema } from './places-schema.ts';
 import { readSchema } from './reading.ts';
 
 const sourceSchema = z.strictObject({
@@ -19,6 +19,7 @@ const sourceSchema = z.strictObject({
     .describe(
       'Where the regions lie that a detector found in its shards, as in data. Left out: it has those of its own JSON.',
     ),
+  filter: filterSchema.optional().describe('As in data; as there where it is left out.'),
   captions: captionsSchema
     .optional()
     .describe('Languages of one example, as in data.captions; as there where it is left out.'),

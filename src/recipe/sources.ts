@@ -6,7 +6,7 @@ import type { DataSettings } from './schema.ts';
 
 /** What says where training data lie, and how they are drawn from. */
 type Placed = {
-  readonly [K in 'train' | 'mixture' | 'mixtureAlpha' | 'read' | 'regions']?: DataSettings[K] | undefined;
+  readonly [K in 'train' | 'mixture' | 'mixtureAlpha' | 'read' | 'regions' | 'filter']?: DataSettings[K] | undefined;
 };
 
 /** A place that is read in one way. */
@@ -18,12 +18,17 @@ export interface DataSource {
   readonly read: ForeignRead | undefined;
   /** Where the regions of its shards lie. */
   readonly regions?: string | undefined;
+  /** Name of what leaves examples out; undefined: nothing. */
+  readonly filter?: string | undefined;
 }
 
 /** The sources of a mixture, or the one that data are which are none. */
-export function sourcesOf({ train = [], mixture, read, regions }: Placed): DataSource[] {
-  if (!mixture) return [{ name: null, train, read: foreign(read), regions }];
-  return mixture.map(({ name, train, read, regions }) => ({ name, train, read: foreign(read), regions }));
+export function sourcesOf({ train = [], mixture, read, regions, filter }: Placed): DataSource[] {
+  if (!mixture) return [{ name: null, train, read: foreign(read), regions, filter }];
+  return mixture.map((source) => ({
+    ...{ name: source.name, train: source.train, read: foreign(source.read), regions: source.regions },
+    filter: source.filter ?? filter,
+  }));
 }
 
 /** Every place that is trained on. */

@@ -40,7 +40,9 @@ export interface Draws {
 
 /** By the order that the recipe asks for. */
 export function openDraws(index: DataIndex, plan: BatchPlan, shards: ShardCache, scores: ScoreReader | null): Draws {
-  const isNew = plan.data.shuffle !== undefined || plan.data.mixture !== undefined;
+  const { shuffle, mixture } = plan.data;
+  // What a filter leaves out is passed over, which costs no shard in this order alone.
+  const isNew = shuffle !== undefined || mixture !== undefined || index.weights !== undefined;
   return isNew ? new RangeDraws(index, plan, shards, scores) : new ShardDraws(index, plan, shards, scores);
 }
 
@@ -177,8 +179,8 @@ class RangeDraws implements Draws {
   async #filesOf(range: RangeRef): Promise<RemoteShard[]> {
     const { shard, rows } = await this.#files.of(range);
     const scores = this.#scores?.fileOf({ shard: range.shard, range: rows });
-    const regions = this.#index.regions?.[range.shard];
-    return [shard, ...(scores ? [scores] : []), ...(regions ? [regions] : [])];
+    const beside = [scores, this.#index.regions?.[range.shard], this.#index.weights?.[range.shard]];
+    return [shard, ...beside.flatMap((file) => file ?? [])];
   }
 
   epochsAt(k: number): Readonly<Record<string, number>> | undefined {

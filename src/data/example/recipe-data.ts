@@ -55,7 +55,8 @@ export async function indexRecipe(
   speaking: (index: DataIndex, languages: readonly string[]) => Promise<SpokenCounts | null>,
 ): Promise<RecipeData | null> {
   const indexes = new Map<string, DataIndex | null>();
-  const keyOf = ({ train, read, regions }: DataSource) => JSON.stringify([placesOf(train), read, regions]);
+  const keyOf = ({ train, read, regions, filter }: DataSource) =>
+    JSON.stringify([placesOf(train), read, regions, filter]);
   const wholes = new Map<string, DataIndex>();
   for (const phase of [undefined, ...recipe.phases])
     for (const [number, source] of sourcesOf(settingsOf(recipe, phase)).entries()) {

@@ -28,11 +28,15 @@ export function mixedIndex(
   const mixture = sources.map(({ name, index, spoken }) => {
     return { name, index: index.document, ...(spoken && { spoken }) };
   });
+  const weights = indexes.some((index) => index.weights)
+    ? indexes.flatMap(({ shards, weights }) => weights ?? shards.map(() => null))
+    : undefined;
   return {
     ...{ prefix, fingerprint, examples, corrupt },
     shards: indexes.flatMap((index) => index.shards),
     sources: own,
     ...(regions && { regions }),
+    ...(weights && { weights }),
     store: indexes[0]!.store,
     document: { prefix, fingerprint, examples, corrupt, mixture },
     entriesOf: (shard) => {
