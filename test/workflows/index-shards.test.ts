@@ -3,6 +3,7 @@ import { afterAll, beforeAll, expect, it } from 'vitest';
 import { findShards, indexShards } from '../../activities/index-shards.ts';
 import { plan } from '../../activities/plan.ts';
 import type { IndexShardsInput, RunPlan } from '../../activities/types.ts';
+import { loadTokenizer } from '../../src/data/example/tokenizer.ts';
 import type { ListedIndex } from '../../src/data/index/types.ts';
 import type { S3ObjectStore } from '../../src/storage/s3.ts';
 import type { siglip2Recipe } from '../../workflows/recipe.ts';
@@ -18,6 +19,8 @@ let server: TestServer;
 let store: S3ObjectStore;
 let on: Hands;
 beforeAll(async () => {
+  // On a busy machine it takes longer than a beat may be missing, and what was done would be done again.
+  loadTokenizer();
   server = await startServer();
   store = server.store();
   on = hands();

@@ -10,7 +10,7 @@ const sweptShare = 1 / 32;
  * A phase holds what it needs now for so long after it has said so: another one that takes its turn on the device may train
  * for that long.
  */
-const heldMs = 60 * 60 * 1000;
+const heldMs = 30 * 60 * 1000;
 const renewedMs = 2 * 60 * 1000;
 /** What is needed only after that goes before it, and after what nobody holds. */
 const nextAgeMs = heldMs / 2;

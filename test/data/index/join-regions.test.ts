@@ -11,6 +11,7 @@ import type { Region } from '../../../src/data/example/regions.ts';
 import { collectTokenIds } from '../../../src/data/example/token-ids.ts';
 import { indexData } from '../../../src/data/index/index-data.ts';
 import { joinRegions } from '../../../src/data/index/join-regions.ts';
+import { mixedIndex } from '../../../src/data/index/mixed-index.ts';
 import { openIndex } from '../../../src/data/index/open-index.ts';
 import { regionKey } from '../../../src/data/index/region-file.ts';
 import { ShardCache } from '../../../src/data/index/shard-cache.ts';
@@ -126,6 +127,29 @@ describe('data with the regions of a detector', () => {
     expect(await reader.join(0, 'a', { regions: [mine] })).toEqual({ regions: [mine, theirs] });
     expect(await reader.join(0, 'b', { regions: [mine] })).toEqual({ regions: [mine] });
     expect(await reader.join(1, 'a', {})).toEqual({});
+  });
+
+  it('are those of one source of a mixture, though another has the same shards without them', async () => {
+    const store = await twoStores();
+    const bare = await indexData(store, 'data');
+    const sources = [
+      { name: 'bare', index: bare },
+      { name: 'described', index: await joinRegions(store, bare, 'found/here') },
+    ];
+    const mixed = openIndex(JSON.parse(JSON.stringify(mixedIndex(sources).document)), store);
+    const reader = new RegionReader(mixed, (file, { offset, size }) => store.get(file.key, { offset, size }));
+    expect(await reader.join(0, 'e1', {})).toEqual({});
+    expect(await reader.join(2, 'e1', {})).toEqual({ regions: regionsOf(1) });
+    const mixture = sources.map(({ name }) => ({ name, train: 'data', weight: 1 }));
+    const of = { ...plan, data: { ...plan.data, train: [], mixture } };
+    const batchOf = (index: DataIndex) =>
+      new BatchMaker(index, of, new ShardCache(store, join(folder, 'mixed'))).make(0);
+    const [described, without] = [
+      await batchOf(mixed),
+      await batchOf(mixedIndex([sources[0]!, { name: 'described', index: bare }])),
+    ];
+    expect(described.images).toEqual(without.images);
+    expect(described.parts.targets).not.toEqual(without.parts.targets);
   });
 
   it('are found by any name, among ten thousand in a shard', async () => {
