@@ -428,7 +428,8 @@ describe('a mixture that is scored', () => {
       expect(rows.equals(bytes[i]!.subarray(header, header + size - offset))).toBe(true);
     }
     const cache = new ShardCache(data.store, join(on.folder, 'mixture'));
-    const maker = new BatchMaker(index, { ...batches, batch: 40, textLength: 12 }, cache, scores);
+    const { candidates: _, ...squares } = batches;
+    const maker = new BatchMaker(index, { ...squares, batch: 40, textLength: 12 }, cache, scores);
     const { parts, drawn, skipped } = await maker.make(0);
     expect(drawn!.sources).toEqual({ emoji: 20, web: 20 });
     expect(drawn!.languages.de).toBe(10);

@@ -155,22 +155,22 @@ describe('a run on a mixture of three sources, each in a layout of its own, with
   ];
   const recipe = tinyRecipe({
     data: { mixture, evaluation: 'data/emoji/held-out', resize: 'antialias' },
-    schedule: { total: { steps: 160 }, warmup: { steps: 20 } },
+    schedule: { total: { steps: 80 }, warmup: { steps: 10 } },
     phases: [
       { name: 'pretrain', batch: 32 },
       {
         name: 'shapes',
         from: 'pretrain',
         batch: 16,
-        window: { from: { steps: 120 } },
+        window: { from: { steps: 60 } },
         vision: { naflex: { lengths: [4] } },
       },
       {
-        ...{ name: 'acid', from: 'pretrain', batch: 16, window: { from: { steps: 120 } } },
+        ...{ name: 'acid', from: 'pretrain', batch: 16, window: { from: { steps: 60 } } },
         curation: { teacher: 'pretrain', filterRatio: 0.5, chunks: 2, scoring: 'online' },
       },
     ],
-    checkpoint: { every: { steps: 20 }, shard: { steps: 80 } },
+    checkpoint: { every: { steps: 10 }, shard: { steps: 40 } },
   });
 
   it(
@@ -198,9 +198,9 @@ describe('a run on a mixture of three sources, each in a layout of its own, with
           const found = await findCommits(site.store, { run: run.name, phase }).catch(() => []);
           return found.some((at) => at.step >= step);
         });
-      await reach('pretrain', 20);
+      await reach('pretrain', 10);
       await kill('trainer');
-      await reach('pretrain', 60);
+      await reach('pretrain', 40);
       await kill('worker');
       await run.until(async () => {
         const found = await findCommits(site.store, { run: run.name }).catch(() => []);

@@ -57,10 +57,10 @@ it('what a run names stays, and so does what is younger than a day, and nothing 
   store.beforeGet = () => {};
   await store.delete('runs/r/data/train-index-0123abcd.json');
   const head = store.head.bind(store);
-  // Written now.
+  // Written a minute ago.
   store.head = async (key) => {
     const found = await head(key);
-    return found && { ...found, modified: new Date() };
+    return found && { ...found, modified: new Date(Date.now() - 60_000) };
   };
   expect(await sweepIndexes(store, { graceMs: 24 * 3_600_000 })).toEqual({ looked: 0, deleted: [], named: 0 });
   expect(kept(store)).toBe(8);
