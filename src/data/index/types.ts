@@ -1,4 +1,4 @@
-import type { ShardStore } from './part-reader.ts';
+import type { ObjectStore } from '../../storage/object-store.ts';
 
 /** Bytes [offset, offset + size) of a tar shard. */
 export interface ByteRange {
@@ -118,7 +118,7 @@ export interface DataIndex {
   /** What this was opened from, as JSON: `openIndex` makes the same of it in any thread or process. */
   readonly document: StoredIndex;
   /** What it was opened with. */
-  readonly store: ShardStore;
+  readonly store: Pick<ObjectStore, 'bucket' | 'get'>;
   /**
    * The entries of `shards[shard]`. Those of the shards that were asked for last are kept, so asking again is cheap; who
    * holds what this answers holds memory for all examples of the shard. Read errors are thrown, for the caller to try again.
