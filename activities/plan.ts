@@ -5,6 +5,7 @@ import { parseRun, readDocument } from '../src/checkpoint/documents.ts';
 import { runKey } from '../src/checkpoint/keys.ts';
 import { runNameProblem } from '../src/checkpoint/names.ts';
 import type { RecipeData } from '../src/data/example/recipe-data.ts';
+import { collectTokenIds } from '../src/data/example/token-ids.ts';
 import { corruptIn } from '../src/data/index/open-index.ts';
 import type { DataIndex } from '../src/data/index/types.ts';
 import { parameterCount } from '../src/model/parameters.ts';
@@ -157,8 +158,10 @@ async function planEvaluation(
   index: DataIndex,
 ): Promise<EvaluationPlan> {
   const { languages, maxExamples } = recipe.evaluate;
-  const document = await keepDocument(store, run, 'evaluation-index', index.document);
   const read = recipe.data.evaluationRead ?? recipe.data.read;
+  const document = await keepDocument(store, run, 'evaluation-index', index.document);
+  // Kept, so that no evaluation reads every text to know its tokens.
+  await collectTokenIds(store, index, languages, { read, keep: store });
   const of = { index: document, dataFingerprint: index.fingerprint, corrupt: corruptIn(index), ...(read && { read }) };
   return { ...of, languages, maxExamples };
 }

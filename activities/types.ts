@@ -74,6 +74,8 @@ export interface CurationPlan {
   /** Whether every example is scored before the first step; else the teacher runs beside the learner. */
   readonly stored: boolean;
   readonly languages: readonly string[];
+  /** Of a mixture, of each of its sources. */
+  readonly sourceLanguages?: readonly (readonly string[])[];
   readonly dtype: ScoreDtype;
   /** Shards of the data, each scored by an activity of its own. */
   readonly shards: number;
@@ -120,14 +122,17 @@ export type FindShardsInput =
   | (Pick<ReplanInput, 'plan' | 'overrides'> & { readonly run: string })
   | { readonly filter: unknown };
 
-/** Shards that have no index yet; null where they are few, which planning reads itself. */
+/** Shards that have no index yet, or no token set; null where they are few, which planning reads itself. */
 export interface UnindexedShards {
   readonly document: Document | null;
+  /** What is to be looked at in their texts; absent where nothing is. */
+  readonly texts?: Document;
   readonly shards: number;
 }
 
 export interface IndexShardsInput {
   readonly document: Document;
+  readonly texts?: Document;
   /** Numbers of the first of them, and of the one after the last. */
   readonly from: number;
   readonly to: number;
@@ -283,6 +288,8 @@ export interface Scoring {
   readonly plan: Pick<PhasePlan, 'run' | 'phase' | 'settings' | 'index'>;
   readonly teacher: { readonly checkpoint: CheckpointRef; readonly model: ModelConfig };
   readonly languages: readonly string[];
+  /** Of a mixture, of each of its sources. */
+  readonly sourceLanguages?: readonly (readonly string[])[];
   readonly dtype: ScoreDtype;
 }
 

@@ -65,7 +65,7 @@ Names and variants:
   matmul/square                            f32, bf16: the machine's matmul peak, which shares refer to
   trace/b16                                f32, bf16: a large step with the decoder, traced and loaded
   selection/768                            16k-of-32k, 32k-of-64k: of learner and teacher, 768 wide
-  index/100m                               plan, examples: of 10,000 indexed shards; takes 4 GB of disk
+  index/100m                               plan, examples, tokens: of 10,000 indexed shards; takes 4 GB of disk
   loader/emoji                             cold, warm: images per second
   loader/jpeg                              plain, views (with --peer), memory: JPEG of 512 pixels to batches of 256
   checkpoint/save, checkpoint/load         commit, restore, and the raw PUT or GET of the same bytes

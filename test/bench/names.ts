@@ -33,7 +33,7 @@ export const benchmarks = {
   'start/first-step': ['cold', 'warm'],
   'selection/768': ['16k-of-32k', '32k-of-64k'],
   'host/32k': ['views', 'acid'],
-  'index/100m': ['plan', 'examples'],
+  'index/100m': ['plan', 'examples', 'tokens'],
   'loader/emoji': ['cold', 'warm'],
   /** With --peer alone; the last with any --peer or none. */
   'loader/jpeg': ['plain', 'views', 'memory'],

@@ -2,8 +2,7 @@ import { execFile } from 'node:child_process';
 import { rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
-import { collectTokenIds } from '../../src/data/example/read-examples.ts';
-import { loadTokenizer } from '../../src/data/example/tokenizer.ts';
+import { collectTokenIds } from '../../src/data/example/token-ids.ts';
 import { indexData } from '../../src/data/index/index-data.ts';
 import { memoryPlan } from '../../src/train/memory-plan.ts';
 import type { BenchOptions } from './arguments.ts';
@@ -21,7 +20,7 @@ import { withFolder } from './temporary-folder.ts';
  */
 export async function benchPlanMemory({ only }: BenchOptions, site: Site, report: Report): Promise<void> {
   const index = await indexData(site.store, site.data.train);
-  const vocabulary = await collectTokenIds(site.store, index, loadTokenizer(), ['en']);
+  const vocabulary = await collectTokenIds(site.store, index, ['en']);
   const indexFile = join(site.folder, 'plan-index.json');
   await writeFile(indexFile, JSON.stringify(index.document));
   for (const name of Object.keys(planShapes) as PlanShapeName[]) {

@@ -53,11 +53,11 @@ export class ExampleReader {
   }
 
   async #decode(draw: Draw, from: 'read' | 'readRemote'): Promise<DecodedExample> {
-    const { shard, entry, read: mapping } = draw;
+    const { ref, shard, entry, read: mapping } = draw;
     const own = await readMeta(entry, mapping, (range) => this.#shards[from](shard, range));
     // No picture is decoded for nothing.
     this.#spoken(own, draw);
-    const meta = this.#regions ? await this.#regions.join(shard.key, entry.name, own) : own;
+    const meta = this.#regions ? await this.#regions.join(ref.shard, entry.name, own) : own;
     const metaBytes = entry.meta.size;
     const room = (bytes: number) =>
       this.#isKept(costOf({ bytes, metaBytes })) ? new Uint8Array(bytes) : this.#rooms.take(bytes);

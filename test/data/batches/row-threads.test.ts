@@ -9,7 +9,9 @@ import { type BatchOptions, openBatches } from '../../../src/data/batches/batche
 import { makerOf } from '../../../src/data/batches/loader-maker.ts';
 import { textsInThread } from '../../../src/data/batches/texts.ts';
 import type { Batch, Piece } from '../../../src/data/batches/types.ts';
+import { countSpoken } from '../../../src/data/example/spoken-lists.ts';
 import { indexData } from '../../../src/data/index/index-data.ts';
+import { mixedIndex } from '../../../src/data/index/mixed-index.ts';
 import type { DataIndex } from '../../../src/data/index/types.ts';
 import type { BatchPlan } from '../../../src/recipe/batch-plan.ts';
 import { loaderThreads } from '../../../src/runtime/loader-threads.ts';
@@ -144,6 +146,43 @@ describe('rows that threads make', () => {
     } finally {
       process.off('worker', note);
     }
+  });
+
+  it.each<[string, Partial<BatchPlan>]>([
+    ['pictures of any shape', { naflex: { lengths: [9, 16], halveFrom: 16, patch: 8 } }],
+    ['super-batches of a phase with curation', { candidates: 96, parts: { teacherView: { resolution: 16 } } }],
+  ])('are the same for %s of a mixture, with 1, 2 and 4 threads and after every kill', async (_, change) => {
+    const named = captions.map(({ language }) => language);
+    const spoken = await countSpoken(store, index, named);
+    const mixed = mixedIndex([
+      { name: 'by language', index, spoken },
+      { name: 'by label', index },
+      { name: 'again', index },
+    ]);
+    const mixture = [
+      { name: 'by language', train: 'data/emoji/train', weight: 5, languages: captions },
+      { name: 'by label', train: 'data/emoji/train', weight: 3, labelShare: 1 },
+      { name: 'again', train: 'data/emoji/train', weight: 2 },
+    ];
+    const of: BatchPlan = { ...plan, ...change, data: { ...plan.data, train: [], mixture } };
+    const batches = 4;
+    const make = async (threads: number, from: number, count: number) => {
+      const settings = { index: mixed.document, plan: of, scores: null, firstBatch: from, skip: [], bytes: 2 ** 26 };
+      const { maker, close } = makerOf({ ...settings, threads, env }, () => {}, { threads, texts: null });
+      const made: Batch[] = [];
+      const numbers = Array.from({ length: count }, (_, i) => from + i);
+      for await (const { first, count, of, ...batch } of maker.allPieces(numbers)) made.push(batch);
+      await close();
+      return made;
+    };
+    const inOne = await make(1, 0, batches);
+    const expected = inOne.map(hashOf);
+    expect(new Set(expected).size).toBe(batches);
+    const rows = inOne.reduce((sum, { tokens }) => sum + tokens.length / plan.textLength, 0);
+    for (const { drawn, described } of inOne) expect(drawn !== undefined || described !== undefined).toBe(true);
+    expect(rows).toBeGreaterThanOrEqual(batches * 24);
+    const again = [...(await make(4, 0, 2)), ...(await make(2, 2, 1)), ...(await make(1, 3, 1))];
+    expect(again.map(hashOf)).toEqual(expected);
   });
 
   it('tell that all are alike as one thread does, though none of them sees all', async () => {
