@@ -14,7 +14,8 @@ import { RunnerError } from '../runtime/errors.ts';
  *     runs/<run>/<phase>/pins/r<revision>-step-00000400/<who>.json
  *     runs/<run>/<phase>/scores/<scoring>/00000007.safetensors
  *
- * Indexes of data shards, `indexes/<hash>.index`, have no name in their keys (src/data/index/index-object.ts).
+ * Indexes of data shards, `indexes/<hash>.index`, have no name in their keys (src/data/index/index-object.ts). Those of filters
+ * lie below `filters/<name>` (src/data/index/filter-document.ts, src/filtering/keys.ts).
  */
 
 /**
