@@ -70,6 +70,7 @@ Names and variants:
   loader/jpeg                              plain, views (with --peer), memory: JPEG of 512 pixels to batches of 256
   checkpoint/save, checkpoint/load         commit, restore, and the raw PUT or GET of the same bytes
   resume/emoji                             kill-9: from the kill of the worker to the next finished step
+  plan/loader                              1, 2, 4, 8: planned against what a loader of so many threads takes
   plan/memory                              shapes up to batch 32,768: planned against what a trainer takes
 Parts of --gpu, for --only: gpu/placement, gpu/memory, gpu/bytes, gpu/steps, gpu/large.
 Other work on the machine moves every figure, and ratios too: measure on a quiet one.`,

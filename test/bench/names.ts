@@ -44,6 +44,8 @@ export const benchmarks = {
   'durability/s16': ['without', 'with'],
   'resume/emoji': ['taken-up', 'kill-9'],
   'plan/memory': planNames,
+  /** By the threads of a loader. */
+  'plan/loader': ['1', '2', '4', '8'],
 } as const satisfies Record<string, readonly string[]>;
 
 export type BenchName = keyof typeof benchmarks;

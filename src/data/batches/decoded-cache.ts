@@ -42,8 +42,8 @@ export class DecodedCache {
   }
 }
 
-/** Of what lies around pixels and captions. */
-const objectsCost = 4096;
+/** Of what lies around pixels and captions: no example takes less. */
+export const objectsCost = 4096;
 
 /** A character takes up to two bytes. */
 export function costOf({ bytes, metaBytes }: { readonly bytes: number; readonly metaBytes: number }): number {
