@@ -5,6 +5,10 @@ import { beginPhase } from './begin-phase.ts';
 import type { Attempt, Dependencies } from './dependencies.ts';
 import { onDevice } from './device-time.ts';
 import { evaluate } from './evaluate.ts';
+import { concludeEvaluation } from './evaluation-conclude.ts';
+import { embedPart } from './evaluation-embed.ts';
+import { evaluatePart } from './evaluation-figure.ts';
+import { planEvaluation } from './evaluation-plan.ts';
 import { exportModel } from './export-model.ts';
 import { toFailure } from './failures.ts';
 import { findShards, indexShards } from './index-shards.ts';
@@ -44,6 +48,10 @@ export function createActivities(deps: Dependencies): Activities {
     sweep: activity(deps, sweep),
     replan: activity(deps, replan),
     evaluate: activity(deps, signed(evaluate)),
+    planEvaluation: activity(deps, planEvaluation),
+    embedPart: activity(deps, embedPart),
+    evaluatePart: activity(deps, evaluatePart),
+    concludeEvaluation: activity(deps, concludeEvaluation),
     exportModel: activity(deps, signed(exportModel)),
     scoreShard: activity(deps, onDevice(signed(scoreShard))),
     sealScores: activity(deps, sealScores),

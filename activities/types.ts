@@ -390,6 +390,55 @@ export interface PackPartResult {
   readonly bytes: number;
 }
 
+/** A checkpoint, or an absolute path of a model folder on the worker, and what it is evaluated by. */
+export interface EvaluationInput {
+  /** RUN/PHASE, RUN/PHASE@STEP or /path/of/a/folder. */
+  readonly model: string;
+  /** As `taskSchema` has it. */
+  readonly task: unknown;
+}
+
+/** An evaluation as it was planned: references and counts, for the workflow. */
+export interface PlannedEvaluation {
+  /** TaskPlan. */
+  readonly document: Document;
+  /** Where its figures and its result lie. */
+  readonly prefix: string;
+  readonly parts: Readonly<Record<FeatureSetName, number>>;
+  /** Evaluators times views. */
+  readonly figures: number;
+  /** Its result is there already. */
+  readonly done: boolean;
+}
+
+export type FeatureSetName = 'test' | 'train' | 'classes';
+
+export interface EmbedPartInput {
+  readonly plan: PlannedEvaluation;
+  readonly set: FeatureSetName;
+  readonly part: number;
+}
+
+export interface EmbedPartResult {
+  readonly examples: number;
+  /** Examples that could not be used. */
+  readonly skipped: number;
+}
+
+export interface EvaluatePartInput {
+  readonly plan: PlannedEvaluation;
+  /** Number of the evaluator and view in the plan. */
+  readonly figure: number;
+}
+
+/** What an evaluation ends with. */
+export interface TaskResult {
+  readonly key: string;
+  readonly sha256: string;
+  /** Of all evaluators and views, where that is little; else the document has them. */
+  readonly figures: Readonly<Record<string, unknown>> | null;
+}
+
 /** Every activity by name; the workflows see no more of them than this. */
 export interface Activities {
   findShards(input: FindShardsInput): Promise<UnindexedShards>;
@@ -405,6 +454,10 @@ export interface Activities {
   scoreShard(input: ScoreShardInput): Promise<ScoreShardResult>;
   sealScores(input: SealInput): Promise<PhasePlan>;
   evaluate(input: EvaluateInput): Promise<EvaluationResult>;
+  planEvaluation(input: unknown): Promise<PlannedEvaluation>;
+  embedPart(input: EmbedPartInput): Promise<EmbedPartResult>;
+  evaluatePart(input: EvaluatePartInput): Promise<{ readonly key: string }>;
+  concludeEvaluation(input: { readonly plan: PlannedEvaluation }): Promise<TaskResult>;
   exportModel(input: ExportInput): Promise<ExportResult>;
   planAnnotation(input: unknown): Promise<AnnotatePlan>;
   annotateShard(input: AnnotateShardInput): Promise<AnnotateShardResult>;

@@ -58,3 +58,14 @@ export interface AnnotationStatus extends AnnotationTotals {
 
 /** What a finished annotation answers. */
 export type AnnotationResult = Omit<AnnotationStatus, 'state'>;
+
+/** Where an evaluation stands. */
+export interface EvaluationStatus {
+  readonly state: 'planning' | 'embedding' | 'evaluating' | 'done' | 'stopped' | 'failed';
+  /** Of features. */
+  readonly parts: { readonly done: number; readonly all: number };
+  /** Evaluators times views. */
+  readonly figures: { readonly done: number; readonly all: number };
+  /** Where its result will lie. */
+  readonly prefix: string | null;
+}

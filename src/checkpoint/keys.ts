@@ -14,7 +14,10 @@ import { RunnerError } from '../runtime/errors.ts';
  *     runs/<run>/<phase>/pins/r<revision>-step-00000400/<who>.json
  *     runs/<run>/<phase>/scores/<scoring>/00000007.safetensors
  *
- * Indexes of data shards, `indexes/<hash>.index`, have no name in their keys (src/data/index/index-object.ts).
+ *     evaluations/<run>/<phase>-<step>/<task>-<id>/task-<hash>.json, figures/<evaluator>-<view>.json, result.json
+ *
+ * Features that evaluations share, `features/<model>/<hash>/<part>.safetensors`, and indexes of data shards, `indexes/<hash>.index`, have no
+ * name in their keys (src/evaluate/features/spec.ts, src/data/index/index-object.ts).
  */
 
 /**
@@ -53,6 +56,11 @@ export function phasePrefix({ run, phase }: PhaseKey): string {
 
 export function latestKey(at: PhaseKey): string {
   return `${phasePrefix(at)}latest.json`;
+}
+
+/** All that an evaluation of a checkpoint leaves; `task` is its name and its id. */
+export function evaluationPrefix({ run, phase, step, task }: PhaseKey & { step: number; task: string }): string {
+  return `evaluations/${name(run, 'run')}/${name(phase, 'phase')}-${step}/${name(task, 'task')}/`;
 }
 
 /** What a phase ended with. */
