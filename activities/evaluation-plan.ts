@@ -46,6 +46,7 @@ export async function planEvaluation(deps: Dependencies, input: unknown, attempt
     const { test, train, classes, figures } = await specsOf(store, task, {
       model: { sha256: checkpoint.sha256, config: model },
       resize: trainedBy,
+      perPart: deps.examplesOfPart,
     });
     const of = { test: test.spec, train: train?.spec ?? null, classes, figures };
     const asked = { evaluators: task.evaluators, languages: task.languages, seed: task.sample.seed };

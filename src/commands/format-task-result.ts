@@ -5,7 +5,7 @@ import { type EvaluationDocument, flatFigures } from '../evaluate/result.ts';
 const counts = /(^|\.)(classes|examples|left_out|images|texts|steps|train_loss)$/;
 
 const percent = (share: number): string => `${(100 * share).toFixed(1)} %`.padStart(8);
-const valueOf = (name: string, value: number): string =>
+const figureText = (name: string, value: number): string =>
   counts.test(name) ? String(Number(value.toFixed(4))).padStart(8) : percent(value);
 
 /** For people: each evaluator at each view, its figures, and what must be known of them. */
@@ -13,7 +13,7 @@ export function formatTaskResult({ task, model, figures }: EvaluationDocument): 
   const lines = [`${task.name}: ${model.name}, sha256 ${model.sha256.slice(0, 12)}`];
   for (const { evaluator, view, examples, skipped, figures: found, notes } of figures) {
     lines.push('', `${evaluator}, ${view}, ${examples} pictures`);
-    for (const [name, value] of flatFigures(found)) lines.push(`  ${valueOf(name, value)}  ${name}`);
+    for (const [name, value] of flatFigures(found)) lines.push(`  ${figureText(name, value)}  ${name}`);
     if (skipped)
       lines.push(`  ${skipped.members} examples could not be used, such as: ${skipped.reasons[0]?.reason ?? ''}`);
     for (const note of notes) lines.push(`  ${note}`);
@@ -30,7 +30,7 @@ export function formatComparison(compared: readonly Compared[]): string {
     lines.push(`${evaluator}, ${views[0] === views[1] ? views[0] : views.join(' and ')}`);
     const shown = figures.filter(({ name, a, b }) => a !== b || !counts.test(name));
     for (const { name, a, b } of shown)
-      lines.push(`  ${valueOf(name, a)} ${valueOf(name, b)}  ${pointsOf(name, b - a)}  ${name}`);
+      lines.push(`  ${figureText(name, a)} ${figureText(name, b)}  ${pointsOf(name, b - a)}  ${name}`);
     if (settings.length === 0) lines.push(`  all ${same} settings are the same`);
     else lines.push(`  ${settings.length} settings differ, ${same} are the same:`);
     for (const { name, a, b } of settings) lines.push(`    ${name}: ${said(a)} -> ${said(b)}`);

@@ -7,7 +7,7 @@ import type { Resize } from '../recipe/schema.ts';
 import { RunnerError } from '../runtime/errors.ts';
 import type { ObjectStore } from '../storage/object-store.ts';
 import { namesOf, needsOf } from './evaluators/registry.ts';
-import type { ClassSpec, ImageSpec } from './features/spec.ts';
+import { type ClassSpec, classesOfPart, examplesOfPart, type ImageSpec } from './features/spec.ts';
 import type { View } from './features/view.ts';
 import { captionsThatCount } from './image-captions.ts';
 import type { PlannedFigure } from './task-plan.ts';
@@ -17,10 +17,12 @@ import type { Task, TaskSet } from './tasks/task.ts';
 export interface Evaluated {
   readonly model: ImageSpec['model'];
   readonly resize: Resize;
+  /** Pictures of a part of the features, where another number than usual is wanted. */
+  readonly perPart?: number | undefined;
 }
 
 /** What a task comes to for a model: which features, by which evaluators. RecipeInvalid or DataContract. */
-export async function specsOf(store: ObjectStore, task: Task, { model, resize }: Evaluated) {
+export async function specsOf(store: ObjectStore, task: Task, { model, resize, perPart }: Evaluated) {
   const views = viewsOf(task, model.config);
   const names = namesOf(task);
   const classes = names.includes('zeroShot') ? await classesOf(store, task, model) : null;
@@ -35,6 +37,7 @@ export async function specsOf(store: ObjectStore, task: Task, { model, resize }:
       views,
       resize: task.resize ?? resize,
       patches: needs.patches === true,
+      perPart: perPart ?? examplesOfPart(model.config, views, needs.patches === true),
       captions: captions ? captionsOf(task) : null,
       text: task.text,
     };
@@ -89,5 +92,6 @@ async function classesOf(store: ObjectStore, task: Task, model: ImageSpec['model
       'RecipeInvalid',
       `classes.templates: ${JSON.stringify(without.slice(0, 60))} has no place for the name; allowed: a text with {} or {c} on each line`,
     );
-  return { model, names, templates: templates.map((template) => template.replace('{c}', '{}')), text };
+  const perPart = classesOfPart(templates);
+  return { model, names, templates: templates.map((template) => template.replace('{c}', '{}')), perPart, text };
 }

@@ -3,7 +3,7 @@ import { embedNamed } from './embed-named.ts';
 import type { EmbedEvents } from './embedding.ts';
 import type { EmbeddedPart, EmbedJob } from './job.ts';
 import { writePart } from './part-file.ts';
-import { type ClassSpec, classesOfPart, specHash } from './spec.ts';
+import { type ClassSpec, specHash } from './spec.ts';
 
 /**
  * A part of the names of classes, each under the mean of its templates, normalised again (big_vision
@@ -15,7 +15,7 @@ export async function embedClasses(
   model: FeatureModel,
   events: EmbedEvents,
 ): Promise<EmbeddedPart> {
-  const size = classesOfPart(spec);
+  const size = spec.perPart;
   const names = spec.names.slice(job.part * size, (job.part + 1) * size);
   const named = { texts: names, concepts: Int32Array.from(names, (_, i) => i) };
   const read = spec.templates.length > 0 ? { templates: [...spec.templates] } : null;

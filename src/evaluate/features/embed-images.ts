@@ -14,7 +14,7 @@ import { embedNamed, requireFinite } from './embed-named.ts';
 import type { EmbedEvents } from './embedding.ts';
 import type { EmbeddedPart, EmbedJob } from './job.ts';
 import { type PartExample, type PartTensors, writePart } from './part-file.ts';
-import { examplesOfPart, type ImageSpec, specHash } from './spec.ts';
+import { type ImageSpec, specHash } from './spec.ts';
 import { type Shown, shownAt, viewName } from './view.ts';
 
 /** Pictures that are held at once: a batch of the model. */
@@ -45,7 +45,7 @@ export async function embedImages(
   events: EmbedEvents,
 ): Promise<EmbeddedPart | null> {
   const { note, signal } = events;
-  const size = examplesOfPart(spec);
+  const size = spec.perPart;
   const [from, to] = [job.part * size, Math.min(spec.sample.examples, (job.part + 1) * size)];
   const shown = spec.views.map((view) => shownAt(job.model, view, spec.resize));
   const gathered: Gathered = {

@@ -18,6 +18,8 @@ export interface ImageSpec {
   readonly resize: Resize;
   /** Whether each patch is stored too. */
   readonly patches: boolean;
+  /** Pictures of a part. */
+  readonly perPart: number;
   /** Captions of these languages, so many of a picture, put into the templates that its reading names. */
   readonly captions: {
     readonly languages: readonly string[];
@@ -36,6 +38,8 @@ export interface ClassSpec {
   readonly model: ImageSpec['model'];
   readonly names: readonly string[];
   readonly templates: readonly string[];
+  /** Classes of a part. */
+  readonly perPart: number;
   readonly text: TextSpec;
 }
 
@@ -45,19 +49,19 @@ const mostExamples = 1024;
 const promptsOfPart = 8192;
 
 /** Pictures of a part. */
-export function examplesOfPart({ model, patches, views }: ImageSpec): number {
+export function examplesOfPart({ vision }: ModelConfig, views: readonly View[], patches: boolean): number {
   if (!patches) return mostExamples;
-  const { width, patch, kind } = model.config.vision;
+  const { width, patch, kind } = vision;
   const numbers = views.reduce((sum, view) => sum + (kind === 'naflex' ? view : Math.floor(view / patch) ** 2), 0);
   return Math.max(1, Math.min(mostExamples, Math.floor(partBytes / (4 * width * numbers))));
 }
 
 /** Classes of a part. */
-export const classesOfPart = ({ templates }: ClassSpec): number =>
+export const classesOfPart = (templates: readonly string[]): number =>
   Math.max(1, Math.floor(promptsOfPart / Math.max(1, templates.length)));
 
-export const imageParts = (spec: ImageSpec): number => Math.ceil(spec.sample.examples / examplesOfPart(spec));
-export const classParts = (spec: ClassSpec): number => Math.ceil(spec.names.length / classesOfPart(spec));
+export const imageParts = (spec: ImageSpec): number => Math.ceil(spec.sample.examples / spec.perPart);
+export const classParts = (spec: ClassSpec): number => Math.ceil(spec.names.length / spec.perPart);
 
 /** sha256 that names all parts of a spec. */
 export const specHash = (spec: ImageSpec | ClassSpec): string => hashJson({ version, spec });

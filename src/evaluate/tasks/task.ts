@@ -109,6 +109,9 @@ export type Task = z.infer<typeof taskSchema>;
 /** One set of examples of a task. */
 export type TaskSet = z.infer<typeof setSchema>;
 
+/** What editors check a task against. */
+export const taskJsonSchema = (): object => z.toJSONSchema(taskSchema, { io: 'input' });
+
 /** RecipeInvalid, with everything that is wrong in one sentence. */
 export function parseTask(json: unknown): Task {
   const { success, data, error } = taskSchema.safeParse(json);

@@ -1,6 +1,7 @@
+import { readdirSync, readFileSync } from 'node:fs';
 import { describe, expect, it } from 'vitest';
 import { sampled, sampleText } from '../../../src/evaluate/tasks/sample.ts';
-import { parseTask } from '../../../src/evaluate/tasks/task.ts';
+import { parseTask, taskJsonSchema } from '../../../src/evaluate/tasks/task.ts';
 
 const task = (changes: object = {}) => ({
   version: 1,
@@ -62,6 +63,23 @@ describe('a task', () => {
   ])('with %s is refused with what is allowed', (_, json, message) => {
     expect(problemOf(json)).toMatch(message);
     expect(problemOf(json)).not.toMatch(/undefined|\[object/);
+  });
+});
+
+describe('infra/tasks', () => {
+  const folder = new URL('../../../infra/tasks/', import.meta.url);
+  const read = (name: string) => JSON.parse(readFileSync(new URL(name, folder), 'utf8'));
+
+  it.each(readdirSync(folder).filter((name) => name.endsWith('.json') && name !== 'task.schema.json'))(
+    'has in %s a task that can be begun, under its own name',
+    (name) => {
+      expect(`${parseTask(read(name)).name}.json`).toBe(name);
+      expect(readFileSync(new URL('README.md', folder), 'utf8')).toContain(`| \`${name}\` |`);
+    },
+  );
+
+  it('has the schema of tasks as it is now (npm run schema)', () => {
+    expect(read('task.schema.json')).toEqual(JSON.parse(JSON.stringify(taskJsonSchema())));
   });
 });
 
