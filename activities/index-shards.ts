@@ -1,17 +1,20 @@
 import { join } from 'node:path';
 import pMap from 'p-map';
+import { runPrefix } from '../src/checkpoint/keys.ts';
 import { recipePlaces } from '../src/data/example/recipe-data.ts';
 import { shardsOf } from '../src/data/index/index-data.ts';
 import { indexKey, memberKinds } from '../src/data/index/index-object.ts';
 import { indexShard } from '../src/data/index/index-shard.ts';
 import type { IndexedShard, MemberMapping } from '../src/data/index/types.ts';
+import { filterPrefix } from '../src/filtering/keys.ts';
+import { parseFilter } from '../src/filtering/settings.ts';
 import { readRecipe } from '../src/recipe/parse.ts';
 import type { PhaseSettings } from '../src/recipe/phase-settings.ts';
 import { foreign } from '../src/recipe/reading.ts';
 import { isRunnerError } from '../src/runtime/errors.ts';
 import type { ObjectStore } from '../src/storage/object-store.ts';
 import type { Attempt, Dependencies } from './dependencies.ts';
-import { keepDocument, readDocumentAs } from './documents.ts';
+import { keepDocumentBelow, readDocumentAs } from './documents.ts';
 import { beat } from './heartbeat.ts';
 import { otherSource } from './other-source.ts';
 import type { FindShardsInput, IndexShardsInput, UnindexedShards } from './types.ts';
@@ -60,7 +63,8 @@ export async function findShards(
     const shards = [...missing].sort(([a], [b]) => (a < b ? -1 : 1)).map(([, shard]) => shard);
     const bytes = shards.reduce((sum, shard) => sum + shard.bytes, 0);
     if (shards.length <= fewShards && bytes <= fewBytes) return { document: null, shards: 0 };
-    return { document: await keepDocument(store, input.run, 'unindexed', shards), shards: shards.length };
+    const below = 'filter' in input ? filterPrefix(parseFilter(input.filter).name) : `${runPrefix(input.run)}data/`;
+    return { document: await keepDocumentBelow(store, below, 'unindexed', shards), shards: shards.length };
   } finally {
     heart.stop();
   }
@@ -95,6 +99,10 @@ export async function indexShards(
 
 /** The places that a recipe names, or that a phase is to have from now on. */
 async function placesOf(store: ObjectStore, documents: string, input: FindShardsInput) {
+  if ('filter' in input) {
+    const { data, read } = parseFilter(input.filter);
+    return [{ train: data, read: foreign(read) }];
+  }
   if ('recipe' in input) {
     const { recipe } = readRecipe(input.recipe);
     return recipe ? recipePlaces(recipe) : [];

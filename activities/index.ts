@@ -11,6 +11,7 @@ import { evaluatePart } from './evaluation-figure.ts';
 import { planEvaluation } from './evaluation-plan.ts';
 import { exportModel } from './export-model.ts';
 import { toFailure } from './failures.ts';
+import { filterStep } from './filter-step.ts';
 import { findShards, indexShards } from './index-shards.ts';
 import { noteAttempt } from './left-attempts.ts';
 import { beginPack } from './pack-begin.ts';
@@ -22,10 +23,12 @@ import { reportPack } from './pack-report.ts';
 import { settlePack } from './pack-settle.ts';
 import { plan } from './plan.ts';
 import { planAnnotation } from './plan-annotation.ts';
+import { planFilter } from './plan-filter.ts';
 import { planPhase } from './plan-phase.ts';
 import { pruneCheckpoints, sweep } from './prune-checkpoints.ts';
 import { recoverCheckpoint } from './recover-checkpoint.ts';
 import { replan } from './replan.ts';
+import { reportFilter } from './report-filter.ts';
 import { scoreShard } from './score-shard.ts';
 import { sealScores } from './seal-scores.ts';
 import { signed } from './signed.ts';
@@ -64,6 +67,9 @@ export function createActivities(deps: Dependencies): Activities {
     settlePack: activity(deps, settlePack),
     packPart: activity(deps, packPart),
     reportPack: activity(deps, reportPack),
+    planFilter: activity(deps, planFilter),
+    filterStep: activity(deps, filterStep),
+    reportFilter: activity(deps, reportFilter),
   };
 }
 

@@ -19,7 +19,7 @@ export async function keepIndex(
 ): Promise<IndexDocument> {
   const document = await keepDocument(store, run, 'train-index', index.document);
   // Versions of before had no mixtures.
-  const identity = scored && !index.sources ? await identityOf(index) : null;
+  const identity = scored && !index.sources && !index.weights ? await identityOf(index) : null;
   return { ...document, ...(identity !== null && { identity }) };
 }
 

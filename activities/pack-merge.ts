@@ -1,16 +1,10 @@
-import { pMapIterable } from 'p-map';
-import { edgeFile } from '../src/packing/edges.ts';
-import { sectionPlace } from '../src/packing/hash-file.ts';
+import { comparePartition } from '../src/packing/compare.ts';
 import { packKeys } from '../src/packing/keys.ts';
 import { Partition } from '../src/packing/partition.ts';
-import { turns } from '../src/runtime/turns.ts';
 import type { Attempt, Dependencies } from './dependencies.ts';
 import { beat } from './heartbeat.ts';
 import { readListing, readPackJson } from './pack-documents.ts';
 import type { MergePartInput, MergePartResult } from './types.ts';
-
-/** Ranges that are asked for side by side. */
-const rangesAtOnce = 16;
 
 /**
  * Compares the pictures of one partition of the hashes: two small ranges of each part. 100 million pictures are 10,000
@@ -30,24 +24,11 @@ export async function mergePart(
     const before = await readPackJson<MergePartResult>(store, keys.merged(k));
     if (before) return before;
     const { counts } = await readListing(store, settings);
-    const sections = pMapIterable(
-      Array.from(counts.keys()),
-      async (part) => {
-        const [offset, size] = sectionPlace(await store.get(keys.hashes(part), { offset: 4 * k, size: 8 }));
-        return store.get(keys.hashes(part), { offset, size });
-      },
-      { concurrency: rangesAtOnce },
-    );
     const partition = new Partition();
-    const turn = turns();
-    let parts = 0;
-    for await (const section of sections) {
+    await comparePartition(store, keys, counts, k, partition, (parts) => {
       attempt.signal.throwIfAborted();
-      partition.add(section);
-      doing = `comparing, partition ${k}: ${++parts} of ${counts.length} parts`;
-      await turn();
-    }
-    await store.put(keys.edges(k), edgeFile(partition.edges, counts));
+      doing = `comparing, partition ${k}: ${parts} of ${counts.length} parts`;
+    });
     const result = { edges: partition.edges.length, crowded: partition.crowded };
     await store.put(keys.merged(k), JSON.stringify(result), { contentType: 'application/json' });
     return result;

@@ -3,6 +3,7 @@ import { countCaptions } from '../src/data/example/census.ts';
 import { collectTokenIds } from '../src/data/example/read-examples.ts';
 import { loadTokenizer } from '../src/data/example/tokenizer.ts';
 import { indexData } from '../src/data/index/index-data.ts';
+import { joinFilter } from '../src/data/index/join-filter.ts';
 import { joinRegions } from '../src/data/index/join-regions.ts';
 import { corruptIn } from '../src/data/index/open-index.ts';
 import type { DataIndex } from '../src/data/index/types.ts';
@@ -137,12 +138,13 @@ async function otherData(
   other: OtherData,
 ): Promise<DataIndex> {
   const { evaluation } = data;
-  const { train, read, regions } = otherSource({ batches: { data } }, other);
+  const { train, read, regions, filter } = otherSource({ batches: { data } }, other);
   const both =
     evaluation && placesOf(train).find((place) => isWithin(evaluation, place) || isWithin(place, evaluation));
   if (both) throw refused(`data is "${both}", which is evaluated on (data.evaluation "${evaluation}")`);
   const found = await indexData(store, train, foreign(read));
-  const index = regions === undefined ? found : await joinRegions(store, found, regions);
+  const described = regions === undefined ? found : await joinRegions(store, found, regions);
+  const index = filter === undefined ? described : await joinFilter(store, described, filter);
   const languages = data.captions.map(({ language }) => language);
   const census = await countCaptions(store, index);
   const [problem] = [

@@ -2,6 +2,8 @@ import type { AnnotationCounts } from '../src/annotation/counts.ts';
 import type { CheckpointMetrics, CheckpointRef } from '../src/checkpoint/types.ts';
 import type { ScoreDtype } from '../src/data/index/score-index.ts';
 import type { SkippedSummary } from '../src/data/index/types.ts';
+import type { FilterStage, FilterStep } from '../src/filtering/plan.ts';
+import type { FilterReport } from '../src/filtering/report.ts';
 import type { ModelConfig } from '../src/model/sizes.ts';
 import type { PackReport } from '../src/packing/report.ts';
 import type { PackSettings } from '../src/packing/settings.ts';
@@ -112,8 +114,11 @@ export interface PlanPhaseInput extends PlanInput {
   readonly phase?: string;
 }
 
-/** What is to be planned: a run, or a phase anew. */
-export type FindShardsInput = PlanInput | (Pick<ReplanInput, 'plan' | 'overrides'> & { readonly run: string });
+/** What is to be planned: a run, a phase anew, or a filter. */
+export type FindShardsInput =
+  | PlanInput
+  | (Pick<ReplanInput, 'plan' | 'overrides'> & { readonly run: string })
+  | { readonly filter: unknown };
 
 /** Shards that have no index yet; null where they are few, which planning reads itself. */
 export interface UnindexedShards {
@@ -163,7 +168,7 @@ export interface ShardResult {
   readonly deviceMs?: number;
   /** Members of its data that the phase has not used; absent where there are none. */
   readonly skipped?: SkippedOf;
-  /** How often it has passed over an example without a text in a language that it draws; absent where it has not. */
+  /** How often it has passed over an example that a filter leaves out, or without a text in a language that it draws; absent where it has not. */
   readonly filtered?: number;
   /** What a person should know of the machine that trained it, in a sentence. */
   readonly remark?: string;
@@ -439,6 +444,24 @@ export interface TaskResult {
   readonly figures: Readonly<Record<string, unknown>> | null;
 }
 
+/** A filter, as it was begun. */
+export interface FilterBegun {
+  /** FilterPlan. */
+  readonly document: Document;
+  readonly name: string;
+  /** sha256 of all that its weights depend on. */
+  readonly filter: string;
+  /** What is to be done, in this order; nothing where it is there already. */
+  readonly stages: readonly FilterStage[];
+}
+
+export interface FilterStepInput {
+  readonly begun: Omit<FilterBegun, 'stages'>;
+  readonly step: FilterStep;
+  /** Of so many as its stage has, from 0. */
+  readonly part: number;
+}
+
 /** Every activity by name; the workflows see no more of them than this. */
 export interface Activities {
   findShards(input: FindShardsInput): Promise<UnindexedShards>;
@@ -468,4 +491,7 @@ export interface Activities {
   settlePack(input: SettlePackInput): Promise<SettledPack>;
   packPart(input: PackPartInput): Promise<PackPartResult>;
   reportPack(input: SettlePackInput): Promise<PackReport>;
+  planFilter(input: unknown): Promise<FilterBegun>;
+  filterStep(input: FilterStepInput): Promise<{ readonly step: FilterStep }>;
+  reportFilter(input: Omit<FilterBegun, 'stages'>): Promise<FilterReport>;
 }

@@ -10,6 +10,7 @@ import { fileURLToPath } from 'node:url';
 export const mayImport: Readonly<Record<string, readonly string[]>> = {
   'src/runtime': [],
   'src/report': [],
+  'src/metrics': ['src/runtime'],
   'src/safetensors': ['src/runtime'],
   'src/compile': ['src/runtime'],
   'src/storage': ['src/runtime'],
@@ -54,6 +55,10 @@ export const mayImport: Readonly<Record<string, readonly string[]>> = {
   'src/packing': [
     ...['src/runtime', 'src/storage', 'src/recipe'],
     ...['src/data/index', 'src/data/example', 'src/data/views', 'src/data/near'],
+  ],
+  'src/filtering': [
+    ...['src/runtime', 'src/storage', 'src/recipe', 'src/packing'],
+    ...['src/data/index', 'src/data/example', 'src/data/near'],
   ],
   'src/plan': [
     ...['src/runtime', 'src/storage', 'src/safetensors', 'src/model', 'src/recipe'],

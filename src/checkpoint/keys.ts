@@ -13,11 +13,11 @@ import { RunnerError } from '../runtime/errors.ts';
  *     runs/<run>/<phase>/r<revision>/doomed/step-00000400-<attempt>/<deletion>.json
  *     runs/<run>/<phase>/pins/r<revision>-step-00000400/<who>.json
  *     runs/<run>/<phase>/scores/<scoring>/00000007.safetensors
- *
  *     evaluations/<run>/<phase>-<step>/<task>-<id>/task-<hash>.json, figures/<evaluator>-<view>.json, result.json
  *
- * Features that evaluations share, `features/<model>/<hash>/<part>.safetensors`, and indexes of data shards, `indexes/<hash>.index`, have no
- * name in their keys (src/evaluate/features/spec.ts, src/data/index/index-object.ts).
+ * What has no name in its key: features that evaluations share, `features/<model>/<hash>/<part>.safetensors`
+ * (src/evaluate/features/spec.ts), and indexes of data shards, `indexes/<hash>.index` (src/data/index/index-object.ts). Those
+ * of filters lie below `filters/<name>` (src/data/index/filter-document.ts, src/filtering/keys.ts).
  */
 
 /**

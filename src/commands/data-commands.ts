@@ -6,6 +6,7 @@ import { RunnerError } from '../runtime/errors.ts';
 import { objectStoreFromEnvironment } from '../storage/s3.ts';
 import { addAnnotateCommand } from './annotate-command.ts';
 import { statsOfData } from './data-stats.ts';
+import { addFilterCommand } from './filter-command.ts';
 import { formatStats } from './format-stats.ts';
 import { formatLook, lookAtData } from './look-at-data.ts';
 import { print, say } from './output.ts';
@@ -31,6 +32,7 @@ export function addDataCommands(program: Command): void {
     });
   addPackCommand(data);
   addAnnotateCommand(data);
+  addFilterCommand(data);
   data
     .command('stats <prefix>')
     .description('count sizes, languages, lengths and copies of the examples below a prefix, of some or of all')

@@ -30,7 +30,9 @@ export function formatStatus(status: RunStatus, now: number = Date.now()): strin
   if (curation) lines.push(curation);
   if (workflow?.skipped) lines.push(`  ${notUsed(workflow.skipped)}`);
   if (workflow?.filtered)
-    lines.push(`  passed over: ${workflow.filtered} draws of examples without a text in a language that is drawn`);
+    lines.push(
+      `  passed over: ${workflow.filtered} draws of examples that a filter leaves out, or without a text in a language that is drawn`,
+    );
   if (workflow?.doing) lines.push(`  ${workflow.doing}`);
   const next = workflow && nextCommands[workflow.state];
   if (next) lines.push(`  go on with: temporal workflow update execute --workflow-id ${run} --name ${next}`);

@@ -1,12 +1,9 @@
-import { setTimeout as delay } from 'node:timers/promises';
-import { type Client, WorkflowExecutionAlreadyStartedError, WorkflowFailedError } from '@temporalio/client';
 import type { Command } from 'commander';
-import type { Status } from '../../workflows/messages.ts';
 import { formatPack, type PackReport } from '../packing/report.ts';
 import { layouts, type PackSettings, parsePack } from '../packing/settings.ts';
 import { RunnerError } from '../runtime/errors.ts';
-import { canonicalJson } from '../runtime/hash.ts';
-import { print, say } from './output.ts';
+import { followToReport, startOrJoin } from './follow-workflow.ts';
+import { print } from './output.ts';
 import { connect } from './temporal-client.ts';
 
 interface PackFlags {
@@ -60,12 +57,16 @@ export function addPackCommand(data: Command): void {
       if (!client)
         throw new RunnerError('SetupMissing', 'a pack is a workflow and needs Temporal: npm run up starts it here');
       try {
-        await startPack(client, name, settings);
+        await startOrJoin(client, 'siglip2Pack', name, settings, {
+          memo: 'pack',
+          what: 'pack',
+          other: 'name this one with --name',
+        });
         if (flags.detach) {
           print(`${name} runs; the same line again follows it\n`);
           return;
         }
-        const report = await follow(client, name);
+        const report = await followToReport<PackReport>(client, name);
         print(flags.json ? `${JSON.stringify(report)}\n` : formatPack(report));
       } finally {
         await client.connection.close();
@@ -98,47 +99,4 @@ function settingsOf(from: string, to: string, flags: PackFlags): PackSettings {
     shardBytes,
   };
   return parsePack(Object.fromEntries(Object.entries(given).filter(([, value]) => value !== undefined)));
-}
-
-/** A pack that is open under the name is joined, when it is the same one. */
-async function startPack(client: Client, name: string, settings: PackSettings): Promise<void> {
-  try {
-    const memo = { pack: canonicalJson(settings) };
-    await client.workflow.start('siglip2Pack', { taskQueue: 'siglip2', workflowId: name, args: [settings], memo });
-    say(`${name} is started; Ctrl-C leaves it running, and the same line again follows it`);
-  } catch (error) {
-    if (!(error instanceof WorkflowExecutionAlreadyStartedError)) throw error;
-    const { memo, type } = await client.workflow.getHandle(name).describe();
-    if (type !== 'siglip2Pack' || (memo?.pack !== undefined && memo.pack !== canonicalJson(settings)))
-      throw new RunnerError(
-        'RunNameTaken',
-        `${name} is running already, and is another pack: name this one with --name`,
-      );
-    say(`${name} is running already; this follows it`);
-  }
-}
-
-/** Says what it does whenever that changes, until it has ended. */
-async function follow(client: Client, name: string): Promise<PackReport> {
-  const handle = client.workflow.getHandle(name);
-  let ended = false;
-  const result = handle.result().finally(() => {
-    ended = true;
-  });
-  result.catch(() => {});
-  let said = '';
-  while (!ended) {
-    const status = await client.withDeadline(Date.now() + 2000, () => handle.query<Status>('status')).catch(() => null);
-    const now = status?.doing ?? (status ? '' : 'no worker answers: npm run worker starts one');
-    if (now !== said && now !== '' && !ended) say(now);
-    said = now;
-    await Promise.race([delay(1000), result.catch(() => {})]);
-  }
-  try {
-    return (await result) as PackReport;
-  } catch (error) {
-    if (!(error instanceof WorkflowFailedError)) throw error;
-    const { message = error.message } = error.cause ?? {};
-    throw new RunnerError('DataContract', message, { cause: error });
-  }
 }

@@ -1,3 +1,4 @@
+import { keptOf } from '../data/index/join-filter.ts';
 import { languagesLine } from '../plan/captions.ts';
 import { type Looked, lookAt } from '../plan/look.ts';
 import type { Sight } from '../plan/sight.ts';
@@ -55,8 +56,26 @@ export async function planFile(
     examples: census.looked,
     languages: Object.fromEntries(census.languages),
   }));
-  const answer = { ...found, device, problem: unseen, notes: sight.notes, captions, speed };
+  const filters = filtersOf(looked);
+  const answer = { ...found, device, problem: unseen, notes: sight.notes, captions, filters, speed };
   return { text: `${JSON.stringify(answer)}\n`, whole };
+}
+
+interface FilterLeaves {
+  readonly name: string;
+  readonly examples: number;
+  /** Sum of their weights. */
+  readonly kept: number;
+}
+
+/** What each filter of the recipe leaves of each place, once. */
+function filtersOf({ recipe, data }: Looked): FilterLeaves[] {
+  const all = (recipe?.phases ?? []).flatMap((phase) => data?.sourcesOf(phase) ?? []);
+  const found = new Map(all.map(({ source, index }) => [index, source.filter]));
+  return [...found].flatMap(([index, name]) => {
+    const kept = keptOf(index);
+    return name === undefined || kept === null ? [] : [{ name, examples: index.examples, kept }];
+  });
 }
 
 function parseJson(text: string, file: string): unknown {
@@ -72,10 +91,11 @@ function format(
   found: Estimate,
   { notes }: Sight,
   unseen: string | null,
-  { resolved, facts, captions }: Looked,
+  looked: Looked,
   device: DeviceMemory | null,
   speed: Speed | null,
 ): string {
+  const { resolved, facts, captions } = looked;
   const lines = unseen ? [unseen, 'The recipe is right as far as it could be looked at.'] : ['The recipe is right.'];
   lines.push(...notes.map((note) => `  look at this: ${note}`));
   for (const phase of found.phases) {
@@ -98,6 +118,10 @@ function format(
       lines.push(`  phase ${name}: its model is that of the checkpoint that it goes on from, which was not looked at`);
   for (const { field, prefix, census } of captions)
     lines.push(`  captions below ${prefix}/ (${field}): ${languagesLine(census)}`);
+  for (const { name, examples, kept } of filtersOf(looked))
+    lines.push(
+      `  filter ${name}: ${kept === Math.floor(kept) ? '' : 'about '}${count(Math.round(kept))} of ${count(examples)} examples remain`,
+    );
   const kept = found.phases.reduce((sum, { keptBytes }) => sum + keptBytes, 0);
   if (found.phases.length > 1) lines.push(`  ${size(kept)} of checkpoints stay in all`);
   lines.push(`  ${time(found, speed)}`);

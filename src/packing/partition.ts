@@ -27,9 +27,15 @@ export class Partition {
     same: new Map<number, Buffer>(),
     buckets: new Map<number, Bucket>(),
   }));
+  readonly #pairs: boolean;
   readonly edges: Edge[] = [];
   /** Pictures that were not compared in some band. */
   crowded = 0;
+
+  /** `pairs`: pictures are one only where their texts are the same too. */
+  constructor({ pairs = false }: { readonly pairs?: boolean } = {}) {
+    this.#pairs = pairs;
+  }
 
   /** The records of one part for this partition. */
   add(section: Buffer): void {
@@ -41,11 +47,11 @@ export class Partition {
   }
 
   #addExact(record: Buffer): void {
-    const pixels = record.toString('latin1', 0, 16);
     const [id, text] = [record.readUInt32LE(16), record.readUInt32LE(20)];
-    const first = this.#exact.get(pixels);
+    const what = record.toString('latin1', 0, 16) + (this.#pairs ? text : '');
+    const first = this.#exact.get(what);
     if (!first) {
-      this.#exact.set(pixels, { id, texts: new Set([text]) });
+      this.#exact.set(what, { id, texts: new Set([text]) });
       return;
     }
     const says = !first.texts.has(text) && first.texts.size < mostTexts;
@@ -55,10 +61,10 @@ export class Partition {
 
   #addBanded(band: number, record: Buffer): void {
     const { same, buckets } = this.#bands[band]!;
-    const looks = looksOf(record);
+    const looks = looksOf(record, this.#pairs);
     // Copies to the byte would fill a bucket. They are joined by their pixels, or here where only their sizes differ.
     const before = same.get(looks);
-    if (before && sameLooks(before, record)) {
+    if (before && sameLooks(before, record) && this.#sameText(before, record)) {
       if (idOf(before) !== idOf(record)) this.edges.push(edge(record, before));
       return;
     }
@@ -73,6 +79,7 @@ export class Partition {
     const near = bucket.records.find(
       (other) =>
         bitsApart(high, low, other.readUInt32LE(0), other.readUInt32LE(4)) <= mostBits &&
+        this.#sameText(record, other) &&
         thumbsNear(thumbIn(record), thumbIn(other)),
     );
     if (near) this.edges.push(edge(record, near));
@@ -80,6 +87,10 @@ export class Partition {
     const kept = Buffer.from(record);
     bucket.records.push(kept);
     if (!before) same.set(looks, kept);
+  }
+
+  #sameText(a: Buffer, b: Buffer): boolean {
+    return !this.#pairs || textIn(a) === textIn(b);
   }
 }
 
@@ -95,9 +106,10 @@ const edge = (record: Buffer, keeper: Buffer): Edge => ({
 const sameLooks = (a: Buffer, b: Buffer) =>
   a.compare(b, 0, 8, 0, 8) === 0 && a.compare(b, 16, bandBytes, 16, bandBytes) === 0;
 
-/** 32 bits of FNV-1a of hash and thumbnail. */
-function looksOf(record: Buffer): number {
+/** 32 bits of FNV-1a of hash and thumbnail, and of the text where that counts. */
+function looksOf(record: Buffer, text: boolean): number {
   let hash = 0x811c_9dc5;
-  for (let i = 0; i < bandBytes; i++) if (i < 8 || i >= 16) hash = Math.imul(hash ^ record[i]!, 0x0100_0193);
+  for (let i = 0; i < bandBytes; i++)
+    if (i < 8 || i >= (text ? 12 : 16)) hash = Math.imul(hash ^ record[i]!, 0x0100_0193);
   return hash >>> 0;
 }

@@ -2,6 +2,7 @@ import { type Borrowed, teacherOf } from '../checkpoint/borrowed.ts';
 import { type Census, countCaptions } from '../data/example/census.ts';
 import { indexRecipe, type RecipeData, recipeVocabulary } from '../data/example/recipe-data.ts';
 import { type IndexOptions, indexData } from '../data/index/index-data.ts';
+import { joinFilter } from '../data/index/join-filter.ts';
 import { joinRegions } from '../data/index/join-regions.ts';
 import type { DataIndex } from '../data/index/types.ts';
 import { type HeldModel, modelProblems, teacherProblems, withModels } from '../recipe/models.ts';
@@ -131,7 +132,11 @@ async function lookAtData(sight: Sight, store: ObjectStore, recipe: Recipe, onIn
     fields.some((field) => phase?.data?.[field] !== undefined)
       ? `phases.${recipe.phases.indexOf(phase!)}.data`
       : 'data';
-  const fieldOf = (phase: Phase | undefined, field: 'train' | 'captions' | 'read' | 'regions', source = -1) => {
+  const fieldOf = (
+    phase: Phase | undefined,
+    field: 'train' | 'captions' | 'read' | 'regions' | 'filter',
+    source = -1,
+  ) => {
     const at = ownOf(phase, ['mixture']);
     const mixture = source < 0 ? undefined : (phase?.data?.mixture ?? recipe.data.mixture)?.[source];
     if (field !== 'captions') return mixture ? `${at}.mixture.${source}.${field}` : `${ownOf(phase, [field])}.${field}`;
@@ -141,14 +146,18 @@ async function lookAtData(sight: Sight, store: ObjectStore, recipe: Recipe, onIn
   /** What lies at a place is read unless how to read it is wrong already. */
   const read = async (place: string, how: string, index: () => Promise<DataIndex>) =>
     sight.isWrong([how]) ? null : ((await sight.see([place], index)) ?? null);
-  const data = await indexRecipe(recipe, async ({ name, train, read: mapping }, i, phase) => {
+  const data = await indexRecipe(recipe, async ({ name, train, read: mapping, filter }, i, phase) => {
     const number = name === null ? -1 : i;
     const index = await read(fieldOf(phase, 'train', number), fieldOf(phase, 'read', number), () =>
       indexed(store, train, mapping, options),
     );
     const regions = regionsOf(recipe, phase);
-    if (!index || regions === undefined) return index;
-    return (await sight.see([fieldOf(phase, 'regions')], () => joinRegions(store, index, regions))) ?? null;
+    const described =
+      !index || regions === undefined
+        ? index
+        : ((await sight.see([fieldOf(phase, 'regions')], () => joinRegions(store, index, regions))) ?? null);
+    if (!described || filter === undefined) return described;
+    return (await sight.see([fieldOf(phase, 'filter', number)], () => joinFilter(store, described, filter))) ?? null;
   });
   const asked = new Set<string>();
   for (const phase of data ? recipe.phases : [])

@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { captionsSchema, trainSchema } from './places-schema.ts';
+import { captionsSchema, filterSchema, trainSchema } from './places-schema.ts';
 import { readSchema } from './reading.ts';
 
 const sourceSchema = z.strictObject({
@@ -14,6 +14,7 @@ const sourceSchema = z.strictObject({
     .optional()
     .describe('How often it is drawn, against the weights of the others. Left out of all: see mixtureAlpha.'),
   read: readSchema.optional().describe('How it is read. Left out: the JSON of this project.'),
+  filter: filterSchema.optional().describe('As in data; as there where it is left out.'),
   captions: captionsSchema
     .optional()
     .describe('Languages of one example, as in data.captions; as there where it is left out.'),

@@ -10,6 +10,11 @@ export const trainSchema = z.union([placeSchema, z.array(placeSchema).min(1).max
   error: ({ input }) => allowedPlace(input, ', or a list'),
 });
 
+/** Name of a filter, under which its weights lie in the bucket. */
+export const filterSchema = z
+  .string()
+  .regex(/^(?!\.{1,2}$)[A-Za-z0-9._-]{1,60}$/, 'the name of a filter, of A-Z, a-z, 0-9, ., _ and -');
+
 const languageSchema = z.strictObject({
   language: z
     .string()

@@ -3,7 +3,7 @@ import { checkpointOfRunSchema, curationSchema } from './curation.ts';
 import { mixtureSchema } from './mixture.ts';
 import { objectivesSchema } from './objectives.ts';
 import { phaseName as name } from './phase-name.ts';
-import { captionsSchema, placeSchema, trainSchema } from './places-schema.ts';
+import { captionsSchema, filterSchema, placeSchema, trainSchema } from './places-schema.ts';
 import { readSchema } from './reading.ts';
 
 /**
@@ -114,6 +114,11 @@ const dataSchema = z.strictObject({
     .describe(
       'Where siglip2Annotate wrote the regions that a detector found in the shards of train; with captioning they are learned beside those of the examples.',
     ),
+  filter: filterSchema
+    .optional()
+    .describe(
+      'Name of a filter (siglip2Filter) of the shards of train: what it leaves out is passed over. Of a mixture: of every source without its own. Examples are shuffled as with shuffle then.',
+    ),
   maxBroken: fraction
     .optional()
     .describe(
@@ -143,6 +148,9 @@ const phaseDataSchema = z.strictObject({
   regions: placeSchema
     .optional()
     .describe('As in data. A phase with a train of its own has these alone: regions belong to shards.'),
+  filter: filterSchema
+    .optional()
+    .describe('As in data. A phase with a train or a mixture of its own has this alone: a filter belongs to shards.'),
   captions: captionsSchema.optional().describe('Languages of this phase.'),
   resize: resize.optional().describe('As in data.'),
   labelShare: fraction.optional().describe('As in data.'),

@@ -42,10 +42,11 @@ export function modelOf(recipe: Recipe, phase: Phase | undefined): RecipeModel {
 
 /** The data of a phase: what it says itself, else the recipe's. */
 export function dataOf(recipe: Recipe, phase: Phase): DataSettings {
-  const { evaluation, regions: _, ...common } = recipe.data;
+  const { evaluation, regions: _, filter: _____, ...common } = recipe.data;
   const { data = {} } = phase;
   const own = Object.fromEntries(Object.entries(data).filter(([, value]) => value !== undefined));
   const regions = regionsOf(recipe, phase);
+  const filter = filterOf(recipe, phase);
   const { mixture: __, mixtureAlpha: ___, ...plain } = common;
   const { read: ____, ...unread } = common;
   // Places of its own and a mixture take each other's place.
@@ -55,8 +56,13 @@ export function dataOf(recipe: Recipe, phase: Phase): DataSettings {
     ...own,
     ...(evaluation !== undefined && { evaluation }),
     ...(regions !== undefined && { regions }),
+    ...(filter !== undefined && { filter }),
   };
 }
+
+/** The filter of what a phase trains on: other shards have not that of the recipe. */
+const filterOf = ({ data }: Recipe, phase: Phase): string | undefined =>
+  phase.data?.filter ?? ((phase.data?.train ?? phase.data?.mixture) === undefined ? data.filter : undefined);
 
 /** Where the regions of what a phase trains on lie: other shards have not those of the recipe. */
 export const regionsOf = ({ data }: Recipe, phase?: Phase): string | undefined =>

@@ -6,7 +6,7 @@ import type { DataSettings } from './schema.ts';
 
 /** What says where training data lie, and how they are drawn from. */
 type Placed = {
-  readonly [K in 'train' | 'mixture' | 'mixtureAlpha' | 'read' | 'regions']?: DataSettings[K] | undefined;
+  readonly [K in 'train' | 'mixture' | 'mixtureAlpha' | 'read' | 'regions' | 'filter']?: DataSettings[K] | undefined;
 };
 
 /** A place that is read in one way. */
@@ -16,12 +16,19 @@ export interface DataSource {
   readonly train: DataSettings['train'];
   /** Undefined: the JSON of this project. */
   readonly read: ForeignRead | undefined;
+  /** Name of what leaves examples out; undefined: nothing. */
+  readonly filter: string | undefined;
 }
 
 /** The sources of a mixture, or the one that data are which are none. */
-export function sourcesOf({ train = [], mixture, read }: Placed): DataSource[] {
-  if (!mixture) return [{ name: null, train, read: foreign(read) }];
-  return mixture.map((source) => ({ name: source.name, train: source.train, read: foreign(source.read) }));
+export function sourcesOf({ train = [], mixture, read, filter }: Placed): DataSource[] {
+  if (!mixture) return [{ name: null, train, read: foreign(read), filter }];
+  return mixture.map((source) => ({
+    name: source.name,
+    train: source.train,
+    read: foreign(source.read),
+    filter: source.filter ?? filter,
+  }));
 }
 
 /** Every place that is trained on. */

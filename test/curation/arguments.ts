@@ -4,6 +4,7 @@ export interface CurationOptions {
   readonly seeds: number;
   readonly noise: number;
   readonly recipe: string;
+  readonly filter?: string;
   readonly json?: string;
 }
 
@@ -18,4 +19,5 @@ export const curationProgram = () =>
       'recipe with the phases teacher, curated and those of the students',
       'infra/recipes/emoji-acid.json',
     )
+    .option('--filter <json>', 'steps of a filter of the noisy data before the students, such as {"duplicates": {}}')
     .option('--json <file>', 'also write the figures to a file');

@@ -8,7 +8,11 @@ import { makeNoisyEmojiDatasets } from '../../infra/emoji/noisy.ts';
 import { startServices } from '../../infra/services/start.ts';
 import { createProgress } from '../../infra/setup/progress.ts';
 import { metricsPrefix } from '../../src/checkpoint/keys.ts';
+import { indexData } from '../../src/data/index/index-data.ts';
+import { joinFilter } from '../../src/data/index/join-filter.ts';
+import { decodeWeights } from '../../src/data/index/weight-file.ts';
 import type { EvaluationReport } from '../../src/evaluate/report.ts';
+import { type FilterReport, formatFilter } from '../../src/filtering/report.ts';
 import { endProcess } from '../../src/runtime/end-process.ts';
 import { S3ObjectStore } from '../../src/storage/s3.ts';
 import type { siglip2Recipe } from '../../workflows/recipe.ts';
@@ -23,10 +27,11 @@ import { margin, type Outcome, table } from './outcome.ts';
  */
 interface Written {
   seed: number;
+  data: object;
   phases: { name: string; curation?: { teacher: unknown } }[];
 }
 
-async function main({ seeds, noise, recipe, json }: CurationOptions): Promise<void> {
+async function main({ seeds, noise, recipe, filter, json }: CurationOptions): Promise<void> {
   const folder = mkdtempSync(join(tmpdir(), 'siglip2-curation-'));
   const progress = createProgress();
   const environment = { SIGLIP2_STATE: folder };
@@ -61,6 +66,14 @@ async function main({ seeds, noise, recipe, json }: CurationOptions): Promise<vo
     const taught = await run('teacher', only(['teacher', 'curated']));
     const teachers = { teacher: top1(taught, 'teacher'), curated: top1(taught, 'curated') };
     const students = written.phases.map(({ name }) => name).filter((name) => !(name in teachers));
+    if (filter !== undefined) {
+      const input = { name: 'noisy', data: 'data/emoji-noisy/train', ...JSON.parse(filter) };
+      const of = { taskQueue: 'siglip2', workflowId: 'filter-noisy', args: [input] };
+      const handle = await client.workflow.start('siglip2Filter', of);
+      const report = (await Promise.race([handle.result(), services.failed])) as FilterReport;
+      progress.say(`${formatFilter(report)}\nleft of each kind of noise: ${await leftOf(store)}\n`);
+      written.data = { ...written.data, filter: 'noisy' };
+    }
     const outcomes: Outcome[] = [];
     for (let seed = 1; seed <= seeds; seed++) {
       const name = `seed-${seed}`;
@@ -81,6 +94,28 @@ async function main({ seeds, noise, recipe, json }: CurationOptions): Promise<vo
     await services.stop();
     rmSync(folder, { recursive: true, force: true });
   }
+}
+
+/** How many examples of each kind of noise a filter has left, of how many. */
+async function leftOf(store: S3ObjectStore): Promise<string> {
+  const index = await joinFilter(store, await indexData(store, 'data/emoji-noisy/train'), 'noisy');
+  const counts: Record<string, { left: number; all: number }> = {};
+  for (const [number, shard] of index.shards.entries()) {
+    const file = index.weights![number]!;
+    const { weights } = decodeWeights(await store.get(file.key), file.key);
+    const entries = await index.entriesOf(number);
+    const tar = await store.get(shard.key);
+    for (let i = 0; i < entries.length; i++) {
+      const { offset, size } = entries.at(i).meta;
+      const { source = 'clean' } = JSON.parse(tar.toString('utf8', offset, offset + size)) as { source?: string };
+      const { left, all } = counts[source] ?? { left: 0, all: 0 };
+      counts[source] = { left: left + weights[i]!, all: all + 1 };
+    }
+  }
+  return Object.entries(counts)
+    .sort(([a], [b]) => (a < b ? -1 : 1))
+    .map(([source, { left, all }]) => `${source} ${left.toFixed(0)} of ${all}`)
+    .join(', ');
 }
 
 /** Mean shares of each kind of planted noise among the candidates and the chosen, over all figures of the phase. */

@@ -4,6 +4,7 @@ import { dirname, join } from 'node:path';
 import type { Command } from 'commander';
 import { describe, expect, it } from 'vitest';
 import { demoProgram } from '../../infra/demo/arguments.ts';
+import { parseFilter } from '../../src/filtering/settings.ts';
 import { parsePack } from '../../src/packing/settings.ts';
 import { createProgram } from '../../src/program.ts';
 import { parseRecipe } from '../../src/recipe/parse.ts';
@@ -87,7 +88,8 @@ async function temporal(words: readonly string[]): Promise<void> {
     const file = value('--input-file');
     if (file && existsSync(`${root}/${file}`)) recipeOf(readFileSync(`${root}/${file}`, 'utf8'));
     const alone = value('--input') && JSON.parse(value('--input')!);
-    if (alone && value('--type') === 'siglip2Pack') expect(parsePack(alone).from).toBe(alone.from);
+    if (alone && value('--type') === 'siglip2Filter') expect(parseFilter(alone)).toMatchObject(alone);
+    else if (alone && value('--type') === 'siglip2Pack') expect(parsePack(alone).from).toBe(alone.from);
     else if (alone) {
       const names = alone.recipe.phases.map(({ name }: { name: string }) => name);
       expect([value('--workflow-id')!.split('/')[1], names.includes(alone.phase)]).toEqual([alone.phase, true]);

@@ -110,6 +110,9 @@ export function activities(changes: Partial<Activities> = {}): Activities {
     settlePack: () => unused('settlePack'),
     packPart: () => unused('packPart'),
     reportPack: () => unused('reportPack'),
+    planFilter: () => unused('planFilter'),
+    filterStep: () => unused('filterStep'),
+    reportFilter: () => unused('reportFilter'),
     ...changes,
   };
   // As createActivities does it: what is thrown reaches the workflow as one sentence.

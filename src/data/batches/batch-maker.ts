@@ -23,6 +23,7 @@ import { BrokenShards } from './broken-shards.ts';
 import { costOf, DecodedCache, type DecodedExample, decodedBytes } from './decoded-cache.ts';
 import { drawnOf, shortened } from './described.ts';
 import { type Draw, type Draws, openDraws } from './draws.ts';
+import { KeptExamples } from './kept-examples.ts';
 import { PartArrays } from './part-arrays.ts';
 import { rowsOfPiece } from './row-bytes.ts';
 import { ScoreReader } from './score-reader.ts';
@@ -48,6 +49,7 @@ export class BatchMaker {
   readonly #draws: Draws;
   readonly #scores: ScoreReader | null;
   readonly #regions: RegionReader | null;
+  readonly #kept: KeptExamples | null;
   readonly #decoded: DecodedCache;
   readonly #corrupt = new Map<string, { readonly corrupt: CorruptMember; readonly isRead: boolean }>();
   readonly #broken: BrokenShards;
@@ -75,6 +77,7 @@ export class BatchMaker {
     this.#broken = new BrokenShards(index, plan.data);
     this.#scores = scores && new ScoreReader(scores, index, shards);
     this.#draws = openDraws(index, plan, shards, this.#scores);
+    this.#kept = index.weights ? new KeptExamples(index, plan.seed, shards) : null;
     this.#regions = index.regions ? new RegionReader(index, (file, range) => shards.read(file, range)) : null;
   }
 
@@ -219,6 +222,10 @@ export class BatchMaker {
     for (let attempt = 0; attempt - filtered < candidates && filtered < mostFiltered; attempt++) {
       const draw = await this.#draws.draw(k, attempt);
       const { ref, shard, entry, data, source } = draw;
+      if (this.#kept && !(await this.#kept.keeps(ref))) {
+        filtered++;
+        continue;
+      }
       const name = `${source ?? ''} ${shard.key}/${entry.name}`;
       const known = this.#corrupt.get(name);
       if (known) {
@@ -267,7 +274,7 @@ export class BatchMaker {
     if (filtered === mostFiltered)
       throw new RunnerError(
         'DataContract',
-        `data: of ${mostFiltered} examples drawn one after the other below ${this.#index.prefix} none has a text in a language that is drawn there; npm run siglip2 -- data look says which they have`,
+        `data: of ${mostFiltered} examples drawn one after the other below ${this.#index.prefix} none ${this.#kept ? 'is left by the filter, with' : 'has'} a text in a language that is drawn there; npm run siglip2 -- data look says which they have`,
       );
     const last = skipped.at(-1);
     throw new RunnerError(

@@ -20,10 +20,10 @@ export class BrokenShards {
   readonly #most: number | null;
   readonly #met = new Map<number, Met>();
 
-  constructor(index: DataIndex, data: Pick<DataSettings, 'read' | 'maxBroken' | 'mixture' | 'shuffle'>) {
+  constructor(index: DataIndex, data: Pick<DataSettings, 'read' | 'maxBroken' | 'mixture' | 'shuffle' | 'filter'>) {
     this.#index = index;
     // Recipes of before were trained whatever their pictures are.
-    const judged = data.read ?? data.maxBroken ?? data.mixture ?? data.shuffle;
+    const judged = data.read ?? data.maxBroken ?? data.mixture ?? data.shuffle ?? data.filter;
     this.#most = judged !== undefined ? mostBroken(data) : null;
   }
 

@@ -40,7 +40,9 @@ export interface Draws {
 
 /** By the order that the recipe asks for. */
 export function openDraws(index: DataIndex, plan: BatchPlan, shards: ShardCache, scores: ScoreReader | null): Draws {
-  const isNew = plan.data.shuffle !== undefined || plan.data.mixture !== undefined;
+  const { shuffle, mixture } = plan.data;
+  // What a filter leaves out is passed over, which costs no shard in this order alone.
+  const isNew = shuffle !== undefined || mixture !== undefined || index.weights !== undefined;
   return isNew ? new RangeDraws(index, plan, shards, scores) : new ShardDraws(index, plan, shards, scores);
 }
 
@@ -135,8 +137,8 @@ class RangeDraws implements Draws {
     const fetch = async (range: RangeRef) => {
       await this.#shards.ensure((await this.#files.of(range)).shard);
       await this.#scores?.ensure({ shard: range.shard, range });
-      const regions = this.#index.regions?.[range.shard];
-      if (regions) await this.#shards.ensure(regions);
+      for (const beside of [this.#index.regions?.[range.shard], this.#index.weights?.[range.shard]])
+        if (beside) await this.#shards.ensure(beside);
     };
     // What is needed next of every source comes before what is needed later of any.
     for (const ranges of [near.flatMap(({ now }) => now), near.flatMap(({ next }) => next)])

@@ -15,7 +15,7 @@ export interface Batch {
   readonly parts: Readonly<Record<string, Uint8Array | Int32Array | Float32Array>>;
   /** Examples of this batch that could not be decoded and were replaced. */
   readonly skipped: readonly CorruptMember[];
-  /** Examples that were passed over, since they have no text in a language that is drawn; absent in recipes that count them as skipped. */
+  /** Examples that were passed over, since a filter leaves them out or they have no text in a language that is drawn; absent in recipes that count them as skipped. */
   readonly filtered?: number;
   /** How often the examples of each source of a mixture were drawn up to its end, by name. */
   readonly epochs?: Readonly<Record<string, number>>;

@@ -50,8 +50,8 @@ export async function indexRecipe(
   index: (source: DataSource, number: number, phase: Phase | undefined) => Promise<DataIndex | null>,
 ): Promise<RecipeData | null> {
   const indexes = new Map<string, DataIndex | null>();
-  const keyOf = ({ train, read }: DataSource, phase: Phase | undefined) =>
-    JSON.stringify([placesOf(train), read, regionsOf(recipe, phase)]);
+  const keyOf = ({ train, read, filter }: DataSource, phase: Phase | undefined) =>
+    JSON.stringify([placesOf(train), read, regionsOf(recipe, phase), filter]);
   const wholes = new Map<string, DataIndex>();
   for (const phase of [undefined, ...recipe.phases])
     for (const [number, source] of sourcesOf(settingsOf(recipe, phase)).entries()) {

@@ -19,11 +19,15 @@ export function mixedIndex(sources: readonly { readonly name: string; readonly i
   const own: IndexedSource[] = sources.map(({ name, index }, i) => {
     return { name, first: firsts[i]!, shards: index.shards.length, ...(index.read && { read: index.read }) };
   });
+  const weights = indexes.some((index) => index.weights)
+    ? indexes.flatMap((index) => index.weights ?? index.shards.map(() => null))
+    : undefined;
   const mixture = sources.map(({ name, index }) => ({ name, index: index.document }));
   return {
     ...{ prefix, fingerprint, examples, corrupt },
     shards: indexes.flatMap((index) => index.shards),
     sources: own,
+    ...(weights && { weights }),
     document: { prefix, fingerprint, examples, corrupt, mixture },
     entriesOf: (shard) => {
       const source = firsts.findLastIndex((first) => first <= shard);

@@ -18,7 +18,7 @@ import type {
 /** An index to be worked with. `store`: where the entries lie that are not in the document itself. */
 export function openIndex(document: StoredIndex, store: ShardStore): DataIndex {
   if ('mixture' in document) return openMixed(document, store);
-  const { prefix, fingerprint, examples, corrupt, read, regions } = document;
+  const { prefix, fingerprint, examples, corrupt, read, regions, weights } = document;
   const shared = {
     prefix,
     fingerprint,
@@ -26,6 +26,7 @@ export function openIndex(document: StoredIndex, store: ShardStore): DataIndex {
     corrupt,
     ...(read && { read }),
     ...(regions && { regions }),
+    ...(weights && { weights }),
     document,
   };
   return { ...shared, ...('version' in document ? listed(document, store) : inline(document)) };

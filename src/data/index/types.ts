@@ -87,6 +87,15 @@ export interface RegionShard extends IndexedShard {
   readonly sha256: string;
 }
 
+/** The weights that a filter gave the examples of a data shard, in a file of their own (weight-file.ts). */
+export interface WeightShard extends IndexedShard {
+  /** Byte of the first weight; `sha256` is that of what comes from there on. */
+  readonly offset: number;
+  readonly sha256: string;
+  /** Sum of the weights. */
+  readonly kept: number;
+}
+
 /** What lies under a prefix, however many examples that are. */
 export interface DataIndex {
   readonly prefix: string;
@@ -102,6 +111,8 @@ export interface DataIndex {
   readonly sources?: readonly IndexedSource[];
   /** Of the shards, in their order, what a detector found in their pictures; null or absent: nothing is joined. */
   readonly regions?: readonly (RegionShard | null)[];
+  /** Of the shards, in their order, what a filter gave their examples; null or absent: all are kept. */
+  readonly weights?: readonly (WeightShard | null)[];
   /** What this was opened from, as JSON: `openIndex` makes the same of it in any thread or process. */
   readonly document: StoredIndex;
   /**
@@ -113,7 +124,7 @@ export interface DataIndex {
 
 /** An index that has all entries in it, as runs of earlier versions keep it. */
 export interface InlineIndex
-  extends Pick<DataIndex, 'prefix' | 'fingerprint' | 'examples' | 'corrupt' | 'read' | 'regions'> {
+  extends Pick<DataIndex, 'prefix' | 'fingerprint' | 'examples' | 'corrupt' | 'read' | 'regions' | 'weights'> {
   readonly shards: readonly ShardIndex[];
 }
 
@@ -135,7 +146,7 @@ export interface ListedShard extends ShardFacts {
 
 /** An index that names shards, counts and hashes: a few hundred bytes a shard, however many examples it has. */
 export interface ListedIndex
-  extends Pick<DataIndex, 'prefix' | 'fingerprint' | 'examples' | 'corrupt' | 'read' | 'regions'> {
+  extends Pick<DataIndex, 'prefix' | 'fingerprint' | 'examples' | 'corrupt' | 'read' | 'regions' | 'weights'> {
   readonly version: 2;
   readonly shards: readonly ListedShard[];
 }

@@ -1,0 +1,86 @@
+import { readFile } from 'node:fs/promises';
+import type { Command } from 'commander';
+import { readFilter } from '../data/index/filter-document.ts';
+import { type FilterReport, formatFilter, reportOf } from '../filtering/report.ts';
+import { type FilterSettings, parseFilter } from '../filtering/settings.ts';
+import { RunnerError } from '../runtime/errors.ts';
+import { isRecord, readJsonText } from '../runtime/json-text.ts';
+import { objectStoreFromEnvironment } from '../storage/s3.ts';
+import { followToReport, startOrJoin } from './follow-workflow.ts';
+import { print } from './output.ts';
+import { connect } from './temporal-client.ts';
+
+interface FilterFlags {
+  readonly read?: string;
+  readonly duplicates?: string | true;
+  readonly settings?: string;
+  readonly detach?: boolean;
+  readonly json?: boolean;
+}
+
+/** Filters of one name are one after the other, whoever starts them. */
+export const filterId = (name: string): string => `filter-${name}`;
+
+/** `siglip2 data filter`. */
+export function addFilterCommand(data: Command): void {
+  data
+    .command('filter <name> [prefix...]')
+    .description('weigh the examples of the shards below a prefix before training; without a prefix, show a filter')
+    .option('--duplicates [of]', 'leave out copies of pictures: image, or pair for those with the same texts alone')
+    .option('--read <json>', 'how the shards are read, as data.read of a recipe')
+    .option('--settings <file>', 'a JSON file with these and all other steps and settings')
+    .option('--detach', 'start it and leave')
+    .option('--json', 'print JSON')
+    .addHelpText(
+      'after',
+      '\nIt goes on when this command ends, and when it is typed again it is followed again. The shards are left as they are.',
+    )
+    .action(async (name: string, prefixes: string[], flags: FilterFlags) => {
+      const shows = prefixes.length === 0 && flags.settings === undefined;
+      const report = shows
+        ? reportOf(await readFilter(objectStoreFromEnvironment(), name))
+        : await made(parseFilter(await inputOf(name, prefixes, flags)), flags.detach === true);
+      if (report) print(flags.json ? `${JSON.stringify(report)}\n` : formatFilter(report));
+    });
+}
+
+/** The report of a filter once it is made; null where nobody waits for it. */
+async function made(settings: FilterSettings, detach: boolean): Promise<FilterReport | null> {
+  const client = await connect();
+  if (!client)
+    throw new RunnerError('SetupMissing', 'a filter is a workflow and needs Temporal: npm run up starts it here');
+  const id = filterId(settings.name);
+  try {
+    const other = `wait for its end, or temporal workflow cancel --workflow-id ${id}`;
+    await startOrJoin(client, 'siglip2Filter', id, settings, { memo: 'filter', what: 'filter', other });
+    if (!detach) return await followToReport<FilterReport>(client, id);
+    print(`${id} runs; the same line again follows it\n`);
+    return null;
+  } finally {
+    await client.connection.close();
+  }
+}
+
+/** What the options say, over what the file says. */
+async function inputOf(name: string, prefixes: readonly string[], flags: FilterFlags): Promise<object> {
+  const { settings, read, duplicates } = flags;
+  const file = settings === undefined ? {} : jsonOf(settings, await readSettings(settings));
+  const own = {
+    name,
+    data: prefixes.length === 0 ? undefined : prefixes.length === 1 ? prefixes[0] : prefixes,
+    duplicates: duplicates === undefined ? undefined : duplicates === true ? {} : { of: duplicates },
+    read: read === undefined ? undefined : jsonOf('--read', Buffer.from(read)),
+  };
+  return { ...file, ...Object.fromEntries(Object.entries(own).filter(([, value]) => value !== undefined)) };
+}
+
+const readSettings = (path: string) =>
+  readFile(path).catch((cause) => {
+    throw new RunnerError('RecipeInvalid', `${path} can't be read (${cause.code}); name a JSON file`, { cause });
+  });
+
+function jsonOf(name: string, bytes: Uint8Array): object {
+  const { value, problem } = readJsonText(bytes);
+  if (isRecord(value)) return value;
+  throw new RunnerError('RecipeInvalid', `${name}: ${problem ?? 'it is no JSON object'}`);
+}
