@@ -34,7 +34,7 @@ export const mayImport: Readonly<Record<string, readonly string[]>> = {
     'src/data/views',
   ],
   'src/evaluate': [
-    ...['src/runtime', 'src/storage', 'src/safetensors', 'src/model', 'src/recipe'],
+    ...['src/runtime', 'src/metrics', 'src/storage', 'src/safetensors', 'src/model', 'src/recipe'],
     ...['src/data/index', 'src/data/example', 'src/data/views'],
   ],
   'src/annotation': [

@@ -1,14 +1,17 @@
 import { randomBytes } from 'node:crypto';
-import { readFile, stat } from 'node:fs/promises';
+import { mkdtemp, readFile, rm, stat, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
 import type { Client } from '@temporalio/client';
 import type { Command } from 'commander';
 import { nameOf } from '../checkpoint/damage.ts';
 import { importByContent } from '../checkpoint/hugging-face/import-by-content.ts';
-import { compare, switchedOne } from '../evaluate/explain.ts';
-import { type EvaluationDocument, flatFigures } from '../evaluate/result.ts';
+import { readOutcomes } from '../evaluate/evaluators/outcomes.ts';
+import { type Compared, compareWithIntervals, switchedOne } from '../evaluate/explain.ts';
+import { type EvaluationDocument, type FigureDocument, flatFigures } from '../evaluate/result.ts';
 import { parseTask } from '../evaluate/tasks/task.ts';
 import { temporalEnvironment } from '../runtime/environment.ts';
 import { isRunnerError, RunnerError } from '../runtime/errors.ts';
+import { sha256 } from '../runtime/hash.ts';
 import { readJsonText } from '../runtime/json-text.ts';
 import { makeOwnFolder } from '../runtime/make-folder.ts';
 import { paths } from '../runtime/paths.ts';
@@ -57,7 +60,7 @@ export function addEvaluateCommands(program: Command): void {
     .option('--json', 'print JSON')
     .action(async (a: string, b: string, { run, json }: { run?: boolean; json?: boolean }) => {
       const [first, second] = [await resultOf(a), await resultOf(b)];
-      const compared = compare(first, second);
+      const compared = await compareWithIntervals(first, second, outcomesOf);
       if (!run) {
         print(json ? `${JSON.stringify(compared)}\n` : formatComparison(compared));
         return;
@@ -72,17 +75,22 @@ export function addEvaluateCommands(program: Command): void {
           found.push({ what, result: await readEvaluation(store, key) });
         }
       });
-      const explained = found.map(({ what, result }) => ({ what, compared: compare(first, result) }));
+      const explained: { readonly what: string; readonly compared: Compared[] }[] = [];
+      for (const { what, result } of found)
+        explained.push({ what, compared: await compareWithIntervals(first, result, outcomesOf) });
       const text = `${formatComparison(compared)}${explained.map(explainedLines).join('')}`;
       print(json ? `${JSON.stringify({ compared, explained })}\n` : text);
     });
 }
 
-function explainedLines({ what, compared }: { what: string; compared: ReturnType<typeof compare> }): string {
+function explainedLines({ what, compared }: { what: string; compared: readonly Compared[] }): string {
   const lines = compared.flatMap(({ evaluator, views, figures }) =>
     figures
       .filter((one) => one.a !== one.b)
-      .map(({ name, a, b }) => `  ${pointsOf(name, b - a)}  ${evaluator} ${views[1]} ${name}`),
+      .map(({ name, a, b, difference }) => {
+        const none = difference && !difference.differs ? ', within its interval' : '';
+        return `  ${pointsOf(name, b - a)}  ${evaluator} ${views[1]} ${name}${none}`;
+      }),
   );
   return `\n${what} alone\n${lines.length > 0 ? lines.join('\n') : '  changes no figure'}\n`;
 }
@@ -123,6 +131,24 @@ function jsonOf(bytes: Uint8Array, name: string): unknown {
   const { value, problem } = readJsonText(bytes);
   if (problem === undefined) return value;
   throw new RunnerError('RecipeInvalid', `${name}: ${problem}`);
+}
+
+/** From the bucket; null where it is not there, or is not what the result names. */
+async function outcomesOf({ outcomes }: FigureDocument) {
+  const store = await openStore({ reads: true });
+  const bytes = await store.get(outcomes.key).catch((error) => {
+    if (isRunnerError(error, 'ObjectMissing')) return null;
+    throw error;
+  });
+  if (!bytes || sha256(bytes) !== outcomes.sha256) return null;
+  makeOwnFolder(paths().scratch, 'SIGLIP2_SCRATCH');
+  const folder = await mkdtemp(join(paths().scratch, 'outcomes-'));
+  try {
+    await writeFile(join(folder, 'outcomes.safetensors'), bytes);
+    return await readOutcomes(join(folder, 'outcomes.safetensors'));
+  } finally {
+    await rm(folder, { recursive: true, force: true });
+  }
 }
 
 /** From the disk where there is such a file, else from the bucket. */

@@ -11,9 +11,13 @@ const figureText = (name: string, value: number): string =>
 /** For people: each evaluator at each view, its figures, and what must be known of them. */
 export function formatTaskResult({ task, model, figures }: EvaluationDocument): string {
   const lines = [`${task.name}: ${model.name}, sha256 ${model.sha256.slice(0, 12)}`];
-  for (const { evaluator, view, examples, skipped, figures: found, notes } of figures) {
+  for (const { evaluator, view, examples, skipped, figures: found, intervals, notes } of figures) {
     lines.push('', `${evaluator}, ${view}, ${examples} pictures`);
-    for (const [name, value] of flatFigures(found)) lines.push(`  ${figureText(name, value)}  ${name}`);
+    for (const [name, value] of flatFigures(found)) {
+      const own = intervals[name];
+      const between = own ? `  ${percent(own.low).trim()} to ${percent(own.high).trim()}` : '';
+      lines.push(`  ${figureText(name, value)}  ${name}${between}`);
+    }
     if (skipped)
       lines.push(`  ${skipped.members} examples could not be used, such as: ${skipped.reasons[0]?.reason ?? ''}`);
     for (const note of notes) lines.push(`  ${note}`);
@@ -29,8 +33,10 @@ export function formatComparison(compared: readonly Compared[]): string {
     if (lines.length > 0) lines.push('');
     lines.push(`${evaluator}, ${views[0] === views[1] ? views[0] : views.join(' and ')}`);
     const shown = figures.filter(({ name, a, b }) => a !== b || !counts.test(name));
-    for (const { name, a, b } of shown)
-      lines.push(`  ${figureText(name, a)} ${figureText(name, b)}  ${pointsOf(name, b - a)}  ${name}`);
+    for (const { name, a, b, difference } of shown) {
+      const none = difference && !difference.differs ? '  no difference beyond the interval' : '';
+      lines.push(`  ${figureText(name, a)} ${figureText(name, b)}  ${pointsOf(name, b - a)}  ${name}${none}`);
+    }
     if (settings.length === 0) lines.push(`  all ${same} settings are the same`);
     else lines.push(`  ${settings.length} settings differ, ${same} are the same:`);
     for (const { name, a, b } of settings) lines.push(`    ${name}: ${said(a)} -> ${said(b)}`);

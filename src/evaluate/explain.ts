@@ -1,5 +1,6 @@
-import type { EvaluationDocument, FigureDocument } from './result.ts';
-import { flatFigures } from './result.ts';
+import type { Outcome } from './evaluators/contract.ts';
+import { type Difference, differencesOf } from './intervals.ts';
+import { type EvaluationDocument, type FigureDocument, flatFigures } from './result.ts';
 import type { Task } from './tasks/task.ts';
 
 /** A figure that two results have, by its path. */
@@ -7,6 +8,8 @@ export interface ComparedFigure {
   readonly name: string;
   readonly a: number;
   readonly b: number;
+  /** On the same pictures; absent where the two are not of the same, or one has no interval. */
+  readonly difference?: Difference;
 }
 
 /** An evaluator that two results have, and what it depends on that is not the same; null: one of them does not say. */
@@ -36,6 +39,38 @@ export function compare(a: EvaluationDocument, b: EvaluationDocument): Compared[
   }
   return compared;
 }
+
+/**
+ * As `compare`, with intervals of the differences where both are of the very same pictures.
+ *
+ * @param outcomesOf what came of the examples of a figure; null where that is not at hand
+ */
+export async function compareWithIntervals(
+  a: EvaluationDocument,
+  b: EvaluationDocument,
+  outcomesOf: (figure: FigureDocument) => Promise<Readonly<Record<string, Outcome>> | null>,
+): Promise<Compared[]> {
+  return Promise.all(
+    compare(a, b).map(async (one): Promise<Compared> => {
+      const [first, second] = [a, b].map(({ figures }, i) =>
+        figures.find(({ evaluator, view }) => evaluator === one.evaluator && view === one.views[i]),
+      ) as [FigureDocument, FigureDocument];
+      if (!samePictures(first, second)) return one;
+      const [ofA, ofB] = [await outcomesOf(first), await outcomesOf(second)];
+      if (!ofA || !ofB) return one;
+      const differences = differencesOf(ofA, ofB);
+      const figures = one.figures.map((figure) => {
+        const difference = differences[figure.name];
+        return difference ? { ...figure, difference } : figure;
+      });
+      return { ...one, figures };
+    }),
+  );
+}
+
+/** The same sample of the same shards, of which the same pictures could be used. */
+const samePictures = (a: FigureDocument, b: FigureDocument): boolean =>
+  ['data.shards', 'data.sample', 'data.pictures'].every((name) => a.fingerprint[name] === b.fingerprint[name]);
 
 function compareFigures(a: FigureDocument, b: FigureDocument): Compared {
   const ofB = new Map(flatFigures(b.figures));

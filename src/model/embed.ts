@@ -35,7 +35,8 @@ export interface Embedder {
 const rowsOfBatch = 64;
 
 /** Rows of one call. */
-export const rowsOf = (patches: number) => Math.min(rowsOfBatch, Math.max(1, Math.floor((rowsOfBatch * 256) / patches)));
+export const rowsOf = (patches: number) =>
+  Math.min(rowsOfBatch, Math.max(1, Math.floor((rowsOfBatch * 256) / patches)));
 
 /** What an embedder compiles: the towers of a model, without any training. */
 export function embedderDefinition(config: ModelConfig, patches: number): ProgramDefinition {

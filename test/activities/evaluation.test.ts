@@ -1,4 +1,4 @@
-import { mkdtemp, rm } from 'node:fs/promises';
+import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { Client, WorkflowFailedError } from '@temporalio/client';
@@ -13,7 +13,7 @@ import { makeEmojiDataset } from '../../infra/emoji/make.ts';
 import { nameOf } from '../../src/checkpoint/damage.ts';
 import { importByContent } from '../../src/checkpoint/hugging-face/import-by-content.ts';
 import { pinsOf } from '../../src/checkpoint/pins.ts';
-import { evaluate, readEvaluation } from '../../src/commands/evaluate.ts';
+import { evaluate, evaluationId, readEvaluation } from '../../src/commands/evaluate.ts';
 import { formatComparison, formatTaskResult } from '../../src/commands/format-task-result.ts';
 import { readExamples } from '../../src/data/example/read-examples.ts';
 import { loadTokenizer } from '../../src/data/example/tokenizer.ts';
@@ -21,8 +21,9 @@ import { indexData } from '../../src/data/index/index-data.ts';
 import type { DataIndex } from '../../src/data/index/types.ts';
 import { squarePixels } from '../../src/data/views/preprocess.ts';
 import type { Figures } from '../../src/evaluate/evaluators/contract.ts';
-import { compare, switchedOne } from '../../src/evaluate/explain.ts';
-import type { EvaluationDocument } from '../../src/evaluate/result.ts';
+import { readOutcomes } from '../../src/evaluate/evaluators/outcomes.ts';
+import { compare, compareWithIntervals, switchedOne } from '../../src/evaluate/explain.ts';
+import type { EvaluationDocument, FigureDocument } from '../../src/evaluate/result.ts';
 import { parseTask } from '../../src/evaluate/tasks/task.ts';
 import { openEmbedder } from '../../src/model/embed.ts';
 import type { ModelConfig } from '../../src/model/sizes.ts';
@@ -35,6 +36,7 @@ import type { TrainerJob } from '../../src/trainer/protocol.ts';
 import { writeExport } from '../parity/export-folder.ts';
 import { startServer, type TestServer } from '../storage/versitygw.ts';
 import { testTemporal } from '../workflows/harness.ts';
+import { keepHistory } from '../workflows/histories.ts';
 import { type Hands, hands } from './fixture.ts';
 
 // A real model, real pictures, a real trainer, S3 and Temporal.
@@ -118,7 +120,6 @@ let whole: { readonly key: string; readonly bytes: string };
 describe('an evaluation', () => {
   it('is the same file when it is killed 20 times, and repeats no part that was finished', async () => {
     const random = randomStream(7, 'kills');
-    const jobs: string[] = [];
     const finished: string[] = [];
     const nameOf = (job: TrainerJob) =>
       job.kind === 'embed'
@@ -133,7 +134,8 @@ describe('an evaluation', () => {
         ...trainer,
         run: (job, events, signal) => {
           current = nameOf(job);
-          jobs.push(current);
+          // What lies in the bucket is never made again.
+          expect(finished).not.toContain(current);
           // Sometimes the trainer dies in the midst of its work.
           if (kills < 20 && trainerPid && random.next() < 0.1)
             setTimeout(() => process.kill(trainerPid!, 'SIGKILL'), 5);
@@ -154,16 +156,15 @@ describe('an evaluation', () => {
       if (result) whole = { key: result.key, bytes: (await store.get(result.key)).toString('utf8') };
     }
     expect(kills).toBe(20);
+    // Of each recall an interval around it.
+    const { figures, intervals } = JSON.parse(whole.bytes).figures[1];
+    const r10 = figures.by_language.en.text_to_image.r10;
+    const { low, high } = intervals['by_language.en.text_to_image.r10'];
+    expect(low).toBeLessThan(r10);
+    expect(high).toBeGreaterThan(r10);
     // Two of the test set, three of train, five evaluators.
     expect(new Set(finished).size).toBe(10);
     expect(finished).toHaveLength(10);
-    for (const part of finished) expect(jobs.lastIndexOf(part)).toBeLessThanOrEqual(jobs.length - 1);
-    for (const [at, part] of finished.entries()) {
-      const later = finished.slice(at + 1);
-      const end = later.length === 0 ? jobs.length : jobs.indexOf(later[0]!);
-      expect(jobs.slice(end).includes(part)).toBe(false);
-    }
-
     // Undisturbed, in a bucket without any of it: the same bytes.
     for (const prefix of ['features/', 'evaluations/'])
       for await (const { key } of store.list(prefix)) await store.purge(key);
@@ -235,13 +236,26 @@ describe('an evaluation', () => {
       task({ resize: 'big_vision', text: { case: 'kept' }, train: undefined, evaluators: { retrieval: {} } }),
     );
     const b = await readEvaluation(store, key);
-    const [difference, ...others] = compare(a, b);
+    const outcomesOf = async ({ outcomes }: FigureDocument) => {
+      const file = join(folder, `${outcomes.sha256}.safetensors`);
+      await writeFile(file, await store.get(outcomes.key));
+      return readOutcomes(file);
+    };
+    const [difference, ...others] = await compareWithIntervals(a, b, outcomesOf);
     expect(others).toEqual([]);
     expect(difference!.settings).toEqual([
       { name: 'image.resize', a: 'antialias, squashed to a square', b: 'big_vision, squashed to a square' },
       { name: 'text.case', a: 'lower', b: 'kept' },
     ]);
     expect(difference!.same).toBeGreaterThan(12);
+    // 24 pictures tell nothing apart, unless the other setting finds far more of them.
+    const own = difference!.figures.find(({ name }) => name === 'by_language.en.image_to_text.r10')!;
+    expect(own.difference!.low).toBeLessThanOrEqual(own.b - own.a);
+    expect(own.difference!.high).toBeGreaterThanOrEqual(own.b - own.a);
+    const itself = await compareWithIntervals(a, a, outcomesOf);
+    const differences = itself.flatMap(({ figures }) => figures.flatMap((one) => one.difference ?? []));
+    expect(differences.length).toBeGreaterThan(10);
+    for (const one of differences) expect(one).toEqual({ low: 0, high: 0, differs: false });
     expect(formatComparison([difference!])).toContain('  2 settings differ, ');
     expect(switchedOne(a, b).map(({ what }) => what)).toEqual(['text', 'resize', 'train']);
     expect(switchedOne(a, b)[0]!.task).toEqual({ ...a.task, text: { case: 'kept' } });
@@ -284,7 +298,7 @@ describe('the workflow siglip2Evaluate', () => {
   it('gives that very file, and refuses what is no task by a sentence', async () => {
     await temporal.serving(activities(), async (client: Client) => {
       const said: string[] = [];
-      const first = { model: folder, task: parseTask(task({ name: 'by-workflow' })) };
+      const first = { model: name, task: parseTask(task({ name: 'by-workflow' })) };
       const result = await evaluate(client, first, (line) => said.push(line), 100);
       const own = (await store.get(result.key)).toString('utf8');
       // Another name, and so another place; of features nothing had to be made again.
@@ -292,8 +306,15 @@ describe('the workflow siglip2Evaluate', () => {
         whole.bytes.replaceAll(/"key": "[^"]+"/g, ''),
       );
       expect(result.figures).toMatchObject({ [`knn px-${model.vision.resolution}`]: { k5: {} } });
-      // Started again it answers with what is there.
-      expect(await evaluate(client, first, () => {}, 100)).toEqual(result);
+      const workflowId = evaluationId(first.model, first.task);
+      await keepHistory(client, workflowId, 'evaluation.json');
+      // Started again it answers with what is there; and so does a history after the first.
+      expect(await evaluate(client, { ...first, model: folder }, () => {}, 100)).toEqual(result);
+      const plan = await planEvaluation(depsOf(), first, on.attempt());
+      const args = [first, { plan: { ...plan, done: false }, done: plan.parts.test }];
+      const next = { taskQueue: 'siglip2', workflowId: 'next-evaluation', args };
+      expect(await client.workflow.execute('siglip2Evaluate', next)).toEqual(result);
+      await keepHistory(client, 'next-evaluation', 'evaluation-next-of-many.json');
 
       const problemOf = (id: string, ...args: unknown[]) =>
         client.workflow.execute('siglip2Evaluate', { taskQueue: 'siglip2', workflowId: id, args }).then(

@@ -1,5 +1,5 @@
-import { nearestBothWays, productError } from '../../src/evaluate/numbers/nearest.ts';
 import { type Matrix, unitRows } from '../../src/evaluate/numbers/matrix.ts';
+import { nearestBothWays, productError } from '../../src/evaluate/numbers/nearest.ts';
 import { neededOf, placesOfRight, shareAmong } from '../../src/evaluate/numbers/places.ts';
 import { nodeBackend } from '../../src/runtime/tensorflow.ts';
 
@@ -30,7 +30,9 @@ const used = process.cpuUsage();
 const told = (what: string) => {
   const { user, system } = process.cpuUsage(used);
   const seconds = ((performance.now() - began) / 1000).toFixed(1);
-  console.log(`${what}: ${seconds} s, ${((user + system) / 1e6).toFixed(1)} s of processors, ${Math.round(process.memoryUsage().rss / 1e6)} MB`);
+  console.log(
+    `${what}: ${seconds} s, ${((user + system) / 1e6).toFixed(1)} s of processors, ${Math.round(process.memoryUsage().rss / 1e6)} MB`,
+  );
 };
 const pause = async () => {};
 const most = 10;
@@ -41,6 +43,15 @@ const error = productError(width, nodeBackend().isUsingGpuDevice ? 'gpu' : 'cpu'
 const own = (i: number) => Array.from({ length: captions }, (_, k) => captions * i + k);
 const forward = await placesOfRight(images, texts, own, { nearest: ofA, error, most }, pause);
 told('places of pictures');
-const backward = await placesOfRight(texts, images, (j) => [Math.floor(j / captions)], { nearest: ofB, error, most }, pause);
+const backward = await placesOfRight(
+  texts,
+  images,
+  (j) => [Math.floor(j / captions)],
+  { nearest: ofB, error, most },
+  pause,
+);
 told('places of texts');
-console.log({ i2t: [1, 5, 10].map((k) => shareAmong(forward, k)), t2i: [1, 5, 10].map((k) => shareAmong(backward, k)) });
+console.log({
+  i2t: [1, 5, 10].map((k) => shareAmong(forward, k)),
+  t2i: [1, 5, 10].map((k) => shareAmong(backward, k)),
+});

@@ -2,6 +2,7 @@ import type { SkippedSummary } from '../../data/index/types.ts';
 import type { ClassSpec, ImageSpec } from '../features/spec.ts';
 import type { View } from '../features/view.ts';
 import type { Fingerprint } from '../fingerprint.ts';
+import type { FigureInterval } from '../intervals.ts';
 import type { Figures } from './contract.ts';
 import type { EvaluatorName } from './settings.ts';
 
@@ -32,6 +33,8 @@ export interface Figured {
   readonly examples: number;
   readonly skipped?: SkippedSummary;
   readonly figures: Figures;
+  /** Of those that are means over pictures, by path; 95 %, clustered by picture. */
+  readonly intervals: Readonly<Record<string, FigureInterval>>;
   readonly notes: readonly string[];
   /** All that the figures depend on. */
   readonly fingerprint: Fingerprint;

@@ -5,6 +5,7 @@ import { FeatureSet } from '../features/feature-set.ts';
 import { PartFile } from '../features/part-file.ts';
 import { type ClassSpec, featureKey, type ImageSpec, specHash } from '../features/spec.ts';
 import { fingerprintOf } from '../fingerprint.ts';
+import { intervalsOf } from '../intervals.ts';
 import type { Figured, FigureJob, Files } from './job.ts';
 import { loudly } from './loudly.ts';
 import { writeOutcomes } from './outcomes.ts';
@@ -44,7 +45,8 @@ export async function runFigure(job: FigureJob, { note, signal }: FigureEvents):
     const fingerprint = await fingerprintOf(job, { test, train }, device);
     const { skipped } = test;
     const of = { examples: test.examples.length, ...(skipped && { skipped }) };
-    return { ...of, figures, notes: [...loudly(fingerprint), ...notes], fingerprint };
+    const intervals = intervalsOf(outcomes);
+    return { ...of, figures, intervals, notes: [...loudly(fingerprint), ...notes], fingerprint };
   } catch (error) {
     if (error === stopped) return null;
     throw error;
