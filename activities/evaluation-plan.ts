@@ -1,3 +1,4 @@
+import { join } from 'node:path';
 import { z } from 'zod';
 import { readCommit } from '../src/checkpoint/commits.ts';
 import { toRef } from '../src/checkpoint/documents.ts';
@@ -17,13 +18,14 @@ import { RunnerError } from '../src/runtime/errors.ts';
 import { hashJson } from '../src/runtime/hash.ts';
 import { probeConditionalWrites } from '../src/storage/conditional-writes.ts';
 import type { Attempt, Dependencies } from './dependencies.ts';
-import { keepDocumentBelow } from './documents.ts';
+import { keepDocumentBelow, readDocumentAs } from './documents.ts';
 import { beat } from './heartbeat.ts';
 import type { PlannedEvaluation } from './types.ts';
 
 /** Longer than an evaluation takes; one that was given up holds its checkpoint no longer than this. */
 export const heldMs = 14 * 24 * 3_600_000;
 
+const documentSchema = z.strictObject({ key: z.string(), sha256: z.string() });
 const inputSchema = z.strictObject({ model: z.string().min(1).max(4096), task: z.unknown() });
 
 /**
@@ -36,7 +38,7 @@ export async function planEvaluation(deps: Dependencies, input: unknown, attempt
   try {
     const given = inputSchema.safeParse(input);
     if (!given.success) throw new RunnerError('RecipeInvalid', oneInput);
-    const task = parseTask(given.data.task);
+    const task = parseTask(await taskIn(deps, given.data.task));
     await probeConditionalWrites(store);
     const checkpoint = await checkpointOf(deps, given.data.model, attempt);
     const { name, model } = await heldModel(store, checkpoint);
@@ -90,6 +92,12 @@ export async function planEvaluation(deps: Dependencies, input: unknown, attempt
 
 const oneInput =
   'siglip2Evaluate takes {"model": "RUN/PHASE@STEP", "task": {...}}: a checkpoint, or the path of a model folder on the workers, and a task as src/evaluate/README.md has it';
+
+/** The task itself, or the document that a run keeps it in. */
+async function taskIn({ store, scratch }: Dependencies, task: unknown): Promise<unknown> {
+  const document = documentSchema.safeParse(task);
+  return document.success ? readDocumentAs(store, document.data, join(scratch, 'documents')) : task;
+}
 
 async function checkpointOf({ store, scratch, codeVersion }: Dependencies, model: string, attempt: Attempt) {
   if (!model.startsWith('/')) return toRef(await readCommit(store, await findNamed(store, model)));

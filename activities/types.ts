@@ -62,6 +62,12 @@ export interface PhasePlan {
   readonly curation?: CurationPlan;
   /** What its teacher has to say; null: nothing; absent in plans of older versions, for which that is the same. */
   readonly information?: InformationBound | null;
+  /** What its checkpoints are evaluated by; absent: by no task. */
+  readonly tasks?: {
+    readonly documents: readonly TaskDocument[];
+    /** Steps after which that is done during training; null: at its end alone. */
+    readonly every: number | null;
+  };
   /** How often a batch at fault is left out before the phase waits; absent in plans of older versions. */
   readonly leaveOut?: number;
 }
@@ -395,11 +401,17 @@ export interface PackPartResult {
   readonly bytes: number;
 }
 
+/** A task as it lies in the bucket. */
+export interface TaskDocument {
+  readonly name: string;
+  readonly document: Document;
+}
+
 /** A checkpoint, or an absolute path of a model folder on the worker, and what it is evaluated by. */
 export interface EvaluationInput {
   /** RUN/PHASE, RUN/PHASE@STEP or /path/of/a/folder. */
   readonly model: string;
-  /** As `taskSchema` has it. */
+  /** As `taskSchema` has it, or where that lies. */
   readonly task: unknown;
 }
 

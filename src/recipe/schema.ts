@@ -324,6 +324,19 @@ const evaluateSchema = z.strictObject({
     .positive()
     .default(50_000)
     .describe('Examples of data.evaluation that are looked at, the first ones.'),
+  // Without defaults, so that recipes of before are what they were.
+  tasks: z
+    .array(z.looseObject({ name: z.string().describe('What its results are found by.') }))
+    .min(1)
+    .max(20)
+    .optional()
+    .describe('Tasks, as src/evaluate/README.md has them, that every phase is evaluated by at its end.'),
+  every: z
+    .strictObject({ steps: z.int().positive().describe('Number of steps.') })
+    .optional()
+    .describe(
+      'The tasks are done during training too, at the first end of a shard from each multiple of so many steps on, while training goes on.',
+    ),
 });
 
 export const recipeSchema = z.strictObject({

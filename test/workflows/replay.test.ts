@@ -42,6 +42,8 @@ describe('a run that began under this code', () => {
     ['phase-counted-revisions.json', 'patient/pretrain'],
     ['phase-told-of-training.json', 'cut-short/acid'],
     ['annotation.json', 'squares'],
+    ['recipe-with-tasks.json', 'tasks'],
+    ['phase-with-tasks.json', 'tasks/pretrain'],
     ['evaluation.json', 'evaluation'],
     ['evaluation-next-of-many.json', 'next-evaluation'],
     ['annotation-next-of-many.json', 'next'],
