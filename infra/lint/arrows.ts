@@ -11,6 +11,7 @@ export const mayImport: Readonly<Record<string, readonly string[]>> = {
   'src/runtime': [],
   'src/report': [],
   'src/metrics': ['src/runtime'],
+  'src/formats': [],
   'src/safetensors': ['src/runtime'],
   'src/compile': ['src/runtime'],
   'src/storage': ['src/runtime'],

@@ -4,7 +4,7 @@ import { allowedPlace, isWithin, placePattern } from '../recipe/places.ts';
 import { RunnerError } from '../runtime/errors.ts';
 
 /** Layouts that are read; `imagefolder` is what Hugging Face calls so. */
-export const layouts = ['folder', 'imagefolder', 'jsonl', 'csv', 'parquet', 'karpathy'] as const;
+export const layouts = ['folder', 'imagefolder', 'jsonl', 'csv', 'parquet', 'karpathy', 'coco'] as const;
 export type Layout = (typeof layouts)[number];
 
 const place = z.string().regex(placePattern, { error: ({ input }) => allowedPlace(input) });

@@ -1,7 +1,9 @@
 import { isImage, KindsSeen, splitName } from '../data/index/members.ts';
 import { RunnerError } from '../runtime/errors.ts';
 import type { ObjectStore } from '../storage/object-store.ts';
+import { cocoName } from './coco.ts';
 import type { Layout, PackSettings } from './settings.ts';
+import { plainName } from './table-stream.ts';
 import type { Table } from './types.ts';
 
 /** What lies below a prefix, as its names say. */
@@ -35,6 +37,7 @@ export async function survey(
     csv: [],
     parquet: [],
     karpathy: [],
+    coco: [],
   };
   const folders = new Set<string>();
   let [pictures, txt, inFolders, tars, keys] = [0, 0, 0, 0, 0];
@@ -69,18 +72,21 @@ const endingOf = (path: string) => /\.([^./]+)$/.exec(path)?.[1]?.toLowerCase() 
 export const isPicture = (path: string): boolean => isImage(endingOf(path)) && splitName(path).name !== '';
 
 function layoutOf(inner: string): Layout | null {
-  const ending = endingOf(inner);
-  const base = inner.slice(inner.lastIndexOf('/') + 1).toLowerCase();
+  // Parquet has compression of its own, and is read by ranges.
+  if (/\.parquet\.gz$/i.test(inner)) return null;
+  const base = plainName(inner.slice(inner.lastIndexOf('/') + 1));
+  const ending = endingOf(base);
   if (/^metadata\.(jsonl|csv|parquet)$/.test(base)) return 'imagefolder';
   if (ending === 'jsonl' || ending === 'ndjson') return 'jsonl';
   if (ending === 'csv' || ending === 'tsv') return 'csv';
   if (ending === 'parquet') return 'parquet';
+  if (cocoName.test(inner)) return 'coco';
   return ending === 'json' && base.startsWith('dataset') ? 'karpathy' : null;
 }
 
 /** The layout that is said, or that the names of the files show. DataContract with what was seen where there is none. */
 export function layoutFrom({ tables, pictures, tars, kinds }: Survey, { from, layout }: PackSettings): Layout {
-  const order: Layout[] = ['imagefolder', 'parquet', 'karpathy', 'jsonl', 'csv'];
+  const order: Layout[] = ['imagefolder', 'parquet', 'karpathy', 'coco', 'jsonl', 'csv'];
   const seen = kinds.words ?? 'nothing';
   const refuse = (why: string) =>
     new RunnerError('DataContract', `nothing can be packed from ${from}/, which has ${seen}: ${why}`);
@@ -93,8 +99,12 @@ export function layoutFrom({ tables, pictures, tars, kinds }: Survey, { from, la
   const found = order.find((one) => tables[one].length > 0) ?? (pictures > 0 ? 'folder' : null);
   if (found) return found;
   if (tars > 0) throw refuse(`.tar shards are read as they are; siglip2 data look ${from} says how`);
+  if (compressed.test(seen)) throw refuse('tables are read as they are or as .gz: unpack those');
   throw refuse(`needed are ${[...new Set(Object.values(needs))].join('; or ')}`);
 }
+
+/** Of kinds of files, as a survey tells them. */
+const compressed = /\.(zst|zstd|xz|bz2|lz4|7z|zip|rar|gz)\b/;
 
 const needs: Readonly<Record<Layout, string>> = {
   folder: 'pictures (.jpg, .jpeg, .png, .webp, .avif, .gif, .tif)',
@@ -102,5 +112,6 @@ const needs: Readonly<Record<Layout, string>> = {
   parquet: '.parquet files with a picture and a text a row',
   jsonl: '.jsonl files with the name of a picture and a text a line',
   csv: '.csv files with the name of a picture and a text a row',
+  coco: 'captions_*.json of COCO, such as annotations/captions_train2017.json, and the pictures',
   karpathy: 'dataset_coco.json or dataset_flickr30k.json of Karpathy, and the pictures',
 };

@@ -1,11 +1,13 @@
 import type { ShardStore } from '../data/index/part-reader.ts';
 import { RunnerError } from '../runtime/errors.ts';
 import type { ObjectStore } from '../storage/object-store.ts';
+import { cocoName, cocoRows, cocoSplit } from './coco.ts';
 import { guessColumns } from './columns.ts';
 import { openParquet, readRows } from './parquet.ts';
 import { folderOf, urlsRefused } from './places.ts';
 import { rowItem } from './row-item.ts';
 import type { PackSettings } from './settings.ts';
+import { plainName } from './table-stream.ts';
 import { csvRows, jsonlRows, karpathyRows, type Row } from './tables.ts';
 import type { Item, Table } from './types.ts';
 
@@ -58,7 +60,8 @@ async function* joined(ahead: readonly Row[], rows: AsyncGenerator<Row>): AsyncG
 }
 
 function rowsOf(store: Reads, table: Table, settings: PackSettings): AsyncGenerator<Row> {
-  const key = table.key.toLowerCase();
+  const key = plainName(table.key);
+  if (cocoName.test(table.key)) return cocoRows(store, table);
   if (/\.(jsonl|ndjson)$/.test(key)) return jsonlRows(store, table);
   if (/\.(csv|tsv)$/.test(key)) return csvRows(store, table);
   return key.endsWith('.parquet') ? parquetRows(store, table, settings) : karpathyRows(store, table);
@@ -75,6 +78,15 @@ async function* parquetRows(store: Reads, table: Table, settings: PackSettings):
   }
 }
 
+const below = (folder: string) => (name: string) => (folder === '' ? name : `${folder}/${name}`);
+
+/** COCO's documents lie in annotations/, and their pictures beside that in a folder of the split. */
+function ofCoco(key: string): string[] {
+  if (!cocoName.test(key) || !/(^|\/)annotations\/[^/]+$/.test(key)) return [];
+  const split = cocoSplit(key);
+  return [split, `images/${split}`, 'images'].map(below(folderOf(folderOf(key))));
+}
+
 /** Where the pictures of the first rows are. DataContract when they are nowhere: a pack of nothing helps no one. */
 async function pictureFolder(
   store: Reads,
@@ -87,8 +99,7 @@ async function pictureFolder(
   const faults = named.flatMap(({ fault }) => fault ?? []);
   if (faults.length === named.length && faults.every((fault) => fault.includes('an address on the web')))
     throw new RunnerError('DataContract', `${table.key}: ${urlsRefused}`);
-  const candidates =
-    pictures === undefined ? [own, ...usualFolders.map((folder) => (own === '' ? folder : `${own}/${folder}`))] : [own];
+  const candidates = pictures === undefined ? [...ofCoco(table.key), own, ...usualFolders.map(below(own))] : [own];
   let looked = '';
   for (const folder of candidates)
     for (const { key } of items(folder).slice(0, 5)) {

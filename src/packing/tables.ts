@@ -5,6 +5,7 @@ import { isRecord, readJsonText } from '../runtime/json-text.ts';
 import type { ObjectStore } from '../storage/object-store.ts';
 import { objectsIn } from './json-array.ts';
 import { linesOf, longestLine } from './lines.ts';
+import { plainName, tableStream } from './table-stream.ts';
 import type { Table } from './types.ts';
 
 /** A row of a table, and what it is called; or what is wrong with it. */
@@ -15,9 +16,10 @@ export type Row =
 type Reads = Pick<ObjectStore, 'stream'>;
 
 /** One JSON object a line. A line that is none is a fault; blank ones are passed over. */
-export async function* jsonlRows(store: Reads, { key }: Table): AsyncGenerator<Row> {
+export async function* jsonlRows(store: Reads, table: Table): AsyncGenerator<Row> {
+  const { key } = table;
   let number = 0;
-  for await (const line of linesOf((await store.stream(key)) as AsyncIterable<Buffer>)) {
+  for await (const line of linesOf(await tableStream(store, table))) {
     const name = `${tail(key)} line ${++number}`;
     if ('tooLong' in line) {
       yield { name, fault: `the line is too long: ${line.tooLong} bytes, at most ${longestLine}` };
@@ -32,17 +34,18 @@ export async function* jsonlRows(store: Reads, { key }: Table): AsyncGenerator<R
 }
 
 /** A CSV or TSV with a header line. A row with more or fewer fields than that is a fault; a file that breaks is an error. */
-export async function* csvRows(store: Reads, { key }: Table): AsyncGenerator<Row> {
+export async function* csvRows(store: Reads, table: Table): AsyncGenerator<Row> {
+  const { key } = table;
   const records = parse({
     bom: true,
     record_delimiter: ['\r\n', '\n', '\r'],
-    delimiter: key.toLowerCase().endsWith('.tsv') ? '\t' : ',',
+    delimiter: plainName(key).endsWith('.tsv') ? '\t' : ',',
     relax_column_count: true,
     relax_quotes: true,
     skip_empty_lines: true,
     max_record_size: longestLine,
   });
-  const stream = await store.stream(key);
+  const stream = await tableStream(store, table);
   stream.on('error', (error) => records.destroy(error)).pipe(records);
   let header: readonly string[] | null = null;
   let number = 0;
@@ -71,9 +74,10 @@ export async function* csvRows(store: Reads, { key }: Table): AsyncGenerator<Row
 }
 
 /** Karpathy's splits of COCO and Flickr: {"images": [{"filename", "filepath", "split", "sentences": [{"raw"}]}]}. */
-export async function* karpathyRows(store: Reads, { key }: Table): AsyncGenerator<Row> {
+export async function* karpathyRows(store: Reads, table: Table): AsyncGenerator<Row> {
+  const { key } = table;
   let number = 0;
-  for await (const bytes of objectsIn((await store.stream(key)) as AsyncIterable<Buffer>, 'images')) {
+  for await (const bytes of objectsIn(await tableStream(store, table), 'images')) {
     if (bytes === null)
       throw new RunnerError(
         'DataContract',
@@ -91,4 +95,5 @@ export async function* karpathyRows(store: Reads, { key }: Table): AsyncGenerato
   }
 }
 
-const tail = (key: string) => printable(key.slice(key.lastIndexOf('/') + 1));
+/** The last part of a key, as reports show it. */
+export const tail = (key: string) => printable(key.slice(key.lastIndexOf('/') + 1));

@@ -1,3 +1,4 @@
+import { gzipSync } from 'node:zlib';
 import { parquetWriteBuffer } from 'hyparquet-writer';
 import sharp from 'sharp';
 import { describe, expect, it } from 'vitest';
@@ -257,6 +258,43 @@ describe('what nothing can be made of is refused in one sentence, and nothing is
     expect(await runPack(store, { from: 'in', to })).toEqual(report);
     await expect(runPack(store, { from: 'in', to, side: 64 })).rejects.toThrow(
       /^data\/out\/ holds a pack of other settings \(side null, now 64\)/,
+    );
+  });
+});
+
+describe('a compressed table', () => {
+  const table = gzipSync(
+    lines(...Array.from({ length: 2000 }, (_, i) => ({ file_name: 'ok.png', text: `${i * 7919}` }))),
+  );
+  const packed = (objects: Readonly<Record<string, Buffer | string>>) =>
+    runPack(storeOf({ 'in/ok.png': good, ...objects }), { from: 'in', to });
+
+  it('that was cut off or damaged stops the pack and says so', async () => {
+    await expect(packed({ 'in/rows.jsonl.gz': table.subarray(0, table.length - 400) })).rejects.toThrow(
+      'in/rows.jsonl.gz is no whole gzip file (unexpected end of file); fetch it again, or take it away from there',
+    );
+    const damaged = Buffer.from(table);
+    damaged.writeUInt32LE(1, damaged.length - 8);
+    await expect(packed({ 'in/rows.jsonl.gz': damaged })).rejects.toThrow('no whole gzip file (incorrect data check)');
+    await expect(packed({ 'in/rows.csv.gz': 'file_name,text' })).rejects.toThrow(
+      'no whole gzip file (incorrect header',
+    );
+  });
+
+  it('of another kind is told apart from there being nothing', async () => {
+    const store = storeOf({ 'in/rows.jsonl.zst': 'x', 'in/metadata.parquet.gz': 'x' });
+    await expect(runPack(store, { from: 'in', to })).rejects.toThrow(
+      'nothing can be packed from in/, which has 1 .jsonl.zst, 1 .parquet.gz: tables are read as they are or as .gz: unpack those',
+    );
+  });
+
+  it("of COCO without captions, or one that breaks off, is no captions of COCO's", async () => {
+    const of = (text: string) => packed({ 'in/annotations/captions_val2017.json': text, 'in/val2017/a.png': good });
+    await expect(of('{"images": [], "annotations": [{"image_id": 1}]}')).rejects.toThrow(
+      'no annotation of in/annotations/captions_val2017.json has an image_id and a caption: it is no captions of COCO',
+    );
+    await expect(of('{"images": [], "annotations": [{"image_id": 1, "caption": "a"}, {"image')).rejects.toThrow(
+      'in/annotations/captions_val2017.json breaks off after 1 entries of "annotations", or has none: it is no whole JSON of COCO; fetch it again',
     );
   });
 });

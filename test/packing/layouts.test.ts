@@ -1,3 +1,4 @@
+import { gzipSync } from 'node:zlib';
 import { parquetWriteBuffer } from 'hyparquet-writer';
 import sharp from 'sharp';
 import { describe, expect, it } from 'vitest';
@@ -167,6 +168,89 @@ describe('a pack', () => {
     expect(await shown(store)).toEqual(
       [0, 1].map((i) => [`val2014/${i}.png`, { en: [`A "picture" {${i}}.`, `Number ${i}`] }]),
     );
+  });
+
+  it("of COCO's own documents joins captions to their pictures, and boxes of instances as regions, gzipped or not", async () => {
+    const info = { info: { description: 'COCO "2017" {"images": [' }, licenses: [{ id: 1, name: 'images' }] };
+    const images = [
+      { license: 1, file_name: '000000000139.png', height: 64, width: 96, date_captured: '2013-11-21', id: 139 },
+      { license: 1, file_name: '000000000285.png', height: 64, width: 96, id: 285 },
+      { license: 1, file_name: '000000000632.png', height: 64, width: 96, id: 632 },
+    ];
+    const captions = [
+      { image_id: 285, id: 1, caption: 'A bear.' },
+      { image_id: 139, id: 2, caption: 'A room with a TV.' },
+      { image_id: 139, id: 3, caption: 'A living room.' },
+    ];
+    const segmentation = [[1, 2, 3, 4, 5, 6]];
+    const boxes = [
+      { segmentation, iscrowd: 0, image_id: 139, bbox: [24, 16, 48, 32], category_id: 72, id: 1 },
+      { segmentation, iscrowd: 0, image_id: 139, bbox: [90, 60, 6.5, 4.5], category_id: 62, id: 2 },
+      {
+        segmentation: { counts: [9], size: [64, 96] },
+        iscrowd: 1,
+        image_id: 139,
+        bbox: [0, 0, 9, 9],
+        category_id: 62,
+        id: 3,
+      },
+      { segmentation, iscrowd: 0, image_id: 285, bbox: [10, 10, 0, 5], category_id: 62, id: 4 },
+    ];
+    const categories = [
+      { supercategory: 'furniture', id: 62, name: 'chair' },
+      { supercategory: 'electronic', id: 72, name: 'tv' },
+    ];
+    const documents = {
+      captions_val2017: JSON.stringify({ ...info, images, annotations: captions }),
+      instances_val2017: JSON.stringify({ ...info, images, annotations: boxes, categories }),
+    };
+    for (const packed of [false, true]) {
+      const store = storeOf({
+        ...Object.fromEntries(
+          Object.entries(documents).map(([name, text]) =>
+            packed ? [`in/annotations/${name}.json.gz`, gzipSync(text)] : [`in/annotations/${name}.json`, text],
+          ),
+        ),
+        ...Object.fromEntries(images.map(({ file_name }, i) => [`in/val2017/${file_name}`, pictures[i]!])),
+      });
+      const report = await runPack(store, { from: 'in', to, splits: ['val2017'] });
+      expect(report).toMatchObject({ layout: 'coco', read: 3, examples: 2 });
+      expect(Object.keys(report.dropped)).toEqual(['the row has no text']);
+      const [room, bear] = await examplesBelow(store, to);
+      expect(room).toMatchObject({
+        captions: { en: ['A room with a TV.', 'A living room.'] },
+        regions: [
+          { caption: 'tv', box: [0.25, 0.25, 0.75, 0.75] },
+          { caption: 'chair', box: [60 / 64, 90 / 96, 1, 1] },
+        ],
+      });
+      expect(bear).toMatchObject({ key: '000000000285.png', captions: { en: ['A bear.'] } });
+      expect(bear).not.toHaveProperty('regions');
+    }
+  });
+
+  it('of gzipped tables writes the shards of the same tables as they are', async () => {
+    const rows = [0, 1, 2].map((i) => ({ file_name: `${i}.png`, text: `picture ${i}, "quoted"` }));
+    const files = Object.fromEntries(rows.map(({ file_name }, i) => [`in/${file_name}`, pictures[i]!]));
+    const tables = {
+      'metadata.jsonl': rows.map((row) => JSON.stringify(row)).join('\n'),
+      'rows.csv': `file_name,text\n${rows.map((row) => `${row.file_name},"${row.text.replaceAll('"', '""')}"`).join('\n')}`,
+      'dataset_flickr30k.json': JSON.stringify({
+        images: rows.map(({ file_name, text }) => ({
+          filename: file_name,
+          split: 'train',
+          sentences: [{ raw: text }],
+        })),
+      }),
+    };
+    for (const [name, table] of Object.entries(tables)) {
+      const plain = storeOf({ ...files, [`in/${name}`]: table });
+      const zipped = storeOf({ ...files, [`in/${name}.gz`]: gzipSync(table) });
+      await runPack(plain, { from: 'in', to });
+      await runPack(zipped, { from: 'in', to });
+      expect(await shown(zipped), name).toHaveLength(3);
+      expect(await shown(zipped), name).toEqual(await shown(plain));
+    }
   });
 
   it('of JSONL takes texts by language, columns that are told, regions, source and class', async () => {
