@@ -25,8 +25,13 @@ import type { PlannedEvaluation } from './types.ts';
 /** Longer than an evaluation takes; one that was given up holds its checkpoint no longer than this. */
 export const heldMs = 14 * 24 * 3_600_000;
 
+const bestSchema = z.strictObject({ evaluator: z.string(), figure: z.string() });
 const documentSchema = z.strictObject({ key: z.string(), sha256: z.string() });
-const inputSchema = z.strictObject({ model: z.string().min(1).max(4096), task: z.unknown() });
+const inputSchema = z.strictObject({
+  model: z.string().min(1).max(4096),
+  task: z.unknown(),
+  best: bestSchema.optional(),
+});
 
 /**
  * Checks a task against model and data, before anything is spent, and keeps what it comes to in the bucket. Calling it again

@@ -5,6 +5,7 @@ import { beginPhase } from './begin-phase.ts';
 import type { Attempt, Dependencies } from './dependencies.ts';
 import { onDevice } from './device-time.ts';
 import { evaluate } from './evaluate.ts';
+import { keepBest } from './evaluation-best.ts';
 import { concludeEvaluation } from './evaluation-conclude.ts';
 import { embedPart } from './evaluation-embed.ts';
 import { evaluatePart } from './evaluation-figure.ts';
@@ -54,6 +55,7 @@ export function createActivities(deps: Dependencies): Activities {
     planEvaluation: activity(deps, planEvaluation),
     embedPart: activity(deps, embedPart),
     evaluatePart: activity(deps, evaluatePart),
+    keepBest: activity(deps, keepBest),
     concludeEvaluation: activity(deps, concludeEvaluation),
     exportModel: activity(deps, signed(exportModel)),
     scoreShard: activity(deps, onDevice(signed(scoreShard))),

@@ -148,12 +148,12 @@ async function planPhases(
 
 /** Histories hold where a task lies, however long it is. */
 async function planTasks(store: ObjectStore, run: string, { evaluate }: Recipe): Promise<PhasePlan['tasks'] | null> {
-  const { tasks, every } = evaluate;
+  const { tasks, every, best } = evaluate;
   if (!tasks) return null;
   const documents = await Promise.all(
     tasks.map(async (task) => ({ name: task.name, document: await keepDocument(store, run, 'task', task) })),
   );
-  return { documents, every: every?.steps ?? null };
+  return { documents, every: every?.steps ?? null, ...(best && { best }) };
 }
 
 function originOf({ name, from }: Phase, borrowed: Borrowed): PhasePlan['origin'] {

@@ -67,6 +67,8 @@ export interface PhasePlan {
     readonly documents: readonly TaskDocument[];
     /** Steps after which that is done during training; null: at its end alone. */
     readonly every: number | null;
+    /** Of which task the best checkpoint is kept, and by what; absent: none is. */
+    readonly best?: { readonly task: string } & BestFigure;
   };
   /** How often a batch at fault is left out before the phase waits; absent in plans of older versions. */
   readonly leaveOut?: number;
@@ -413,6 +415,8 @@ export interface EvaluationInput {
   readonly model: string;
   /** As `taskSchema` has it, or where that lies. */
   readonly task: unknown;
+  /** Whether the checkpoint is to be held where it is the best of its phase, and by what. */
+  readonly best?: BestFigure;
 }
 
 /** An evaluation as it was planned: references and counts, for the workflow. */
@@ -446,6 +450,17 @@ export interface EvaluatePartInput {
   readonly plan: PlannedEvaluation;
   /** Number of the evaluator and view in the plan. */
   readonly figure: number;
+}
+
+/** A figure of an evaluator, by its path: `mean.text_to_image.r1`. */
+export interface BestFigure {
+  readonly evaluator: string;
+  readonly figure: string;
+}
+
+export interface KeepBestInput {
+  readonly plan: PlannedEvaluation;
+  readonly best: BestFigure;
 }
 
 /** What an evaluation ends with. */
@@ -492,6 +507,7 @@ export interface Activities {
   planEvaluation(input: unknown): Promise<PlannedEvaluation>;
   embedPart(input: EmbedPartInput): Promise<EmbedPartResult>;
   evaluatePart(input: EvaluatePartInput): Promise<{ readonly key: string }>;
+  keepBest(input: KeepBestInput): Promise<{ readonly step: number; readonly value: number }>;
   concludeEvaluation(input: { readonly plan: PlannedEvaluation }): Promise<TaskResult>;
   exportModel(input: ExportInput): Promise<ExportResult>;
   planAnnotation(input: unknown): Promise<AnnotatePlan>;

@@ -6,12 +6,18 @@ import {
   proxyActivities,
   setHandler,
 } from '@temporalio/workflow';
-import type { Activities, FeatureSetName, PlannedEvaluation, TaskResult } from '../activities/types.ts';
+import type {
+  Activities,
+  EvaluationInput,
+  FeatureSetName,
+  PlannedEvaluation,
+  TaskResult,
+} from '../activities/types.ts';
 import { clearFailure, invalid } from './failures.ts';
 import { evaluateOptions, lightOptions, scoresAtOnce, scoresOfOneHistory } from './policies.ts';
 import type { EvaluationStatus } from './results.ts';
 
-const { planEvaluation, concludeEvaluation } = proxyActivities<Activities>(lightOptions);
+const { planEvaluation, keepBest, concludeEvaluation } = proxyActivities<Activities>(lightOptions);
 const { embedPart, evaluatePart } = proxyActivities<Activities>({ ...evaluateOptions, cancellationType: 'TRY_CANCEL' });
 
 export const evaluationQuery = defineQuery<EvaluationStatus>('evaluation');
@@ -59,7 +65,16 @@ export async function siglip2Evaluate(input: unknown, before?: Carried, ...more:
         figures += 1;
       });
     }
+    const best = (input as Partial<EvaluationInput> | null)?.best;
+    let unkept: unknown = null;
+    // Before the checkpoint is let go of; where that fails, the figures are there all the same.
+    if (best && !plan.done)
+      await keepBest({ plan, best }).catch((error) => {
+        if (isCancellation(error)) throw error;
+        unkept = error;
+      });
     const result = await concludeEvaluation({ plan });
+    if (unkept !== null) throw unkept;
     state = 'done';
     return result;
   } catch (error) {

@@ -5,7 +5,7 @@ import { RunnerError } from '../runtime/errors.ts';
  *
  *     runs/<run>/run.json
  *     runs/<run>/<phase>/latest.json
- *     runs/<run>/<phase>/end.json
+ *     runs/<run>/<phase>/end.json, best.json
  *     runs/<run>/<phase>/work/<attempt>.json
  *     runs/<run>/<phase>/pace-<settings>.json, xla-<settings>.json, precision-<settings>.json, cpu.json
  *     runs/<run>/<phase>/r<revision>/commits/step-00000400.json
@@ -61,6 +61,11 @@ export function latestKey(at: PhaseKey): string {
 /** All that an evaluation of a checkpoint leaves; `task` is its name and its id. */
 export function evaluationPrefix({ run, phase, step, task }: PhaseKey & { step: number; task: string }): string {
   return `evaluations/${name(run, 'run')}/${name(phase, 'phase')}-${step}/${name(task, 'task')}/`;
+}
+
+/** The best of its checkpoints by a figure. */
+export function bestKey(at: PhaseKey): string {
+  return `${phasePrefix(at)}best.json`;
 }
 
 /** What a phase ended with. */

@@ -337,6 +337,16 @@ const evaluateSchema = z.strictObject({
     .describe(
       'The tasks are done during training too, at the first end of a shard from each multiple of so many steps on, while training goes on.',
     ),
+  best: z
+    .strictObject({
+      task: z.string().describe('Name of one of the tasks.'),
+      evaluator: z.string().describe('One of its evaluators, such as retrieval.'),
+      figure: z.string().describe('Path of one of its figures, such as mean.text_to_image.r1.'),
+    })
+    .optional()
+    .describe(
+      'Of the checkpoints of a phase that are evaluated the one with the highest figure is kept, and best.json names it.',
+    ),
 });
 
 export const recipeSchema = z.strictObject({

@@ -101,6 +101,7 @@ export function activities(changes: Partial<Activities> = {}): Activities {
     planEvaluation: () => unused('planEvaluation'),
     embedPart: () => unused('embedPart'),
     evaluatePart: () => unused('evaluatePart'),
+    keepBest: () => unused('keepBest'),
     concludeEvaluation: () => unused('concludeEvaluation'),
     annotateShard: () => unused('annotateShard'),
     beginPack: () => unused('beginPack'),
