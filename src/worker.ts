@@ -30,6 +30,7 @@ import { reportError } from './runtime/report-error.ts';
 import { ownScratch } from './runtime/scratch.ts';
 import { variable } from './runtime/variables.ts';
 import { codeVersion } from './runtime/version.ts';
+import { workflowBundle } from './runtime/workflow-bundle.ts';
 import { objectStoreFromEnvironment } from './storage/s3.ts';
 import { Gauges } from './telemetry/gauges.ts';
 import { serveMetrics } from './telemetry/metrics-server.ts';
@@ -160,10 +161,16 @@ async function serve(
     if (queues.includes(annotateQueue))
       starts.push(run({ taskQueue: annotateQueue, maxConcurrentActivityTaskExecutions: 1 }));
     if (queues.includes(lightQueue)) {
-      const workflowsPath = fileURLToPath(new URL('../workflows/index.ts', import.meta.url));
-      starts.push(run({ taskQueue: lightQueue, workflowsPath, maxConcurrentActivityTaskExecutions: 4 }));
+      const bundled = workflowBundle({
+        workflowsPath: fileURLToPath(new URL('../workflows/index.ts', import.meta.url)),
+        failureConverterPath: common.dataConverter?.failureConverterPath,
+        logger: Runtime.instance().logger,
+      });
+      const serveLight = async () =>
+        run({ taskQueue: lightQueue, workflowBundle: await bundled, maxConcurrentActivityTaskExecutions: 4 });
+      // A device need not wait until the workflows are bundled.
+      starts.push(serveLight());
     }
-    // A device need not wait until the workflows are bundled.
     const failed = (await Promise.allSettled(starts)).find((start) => start.status === 'rejected');
     if (failed) throw failed.reason;
     await Promise.all(runs);

@@ -75,14 +75,16 @@ export async function siglip2Pack(...given: [unknown?, PackCarried?]): ReturnTyp
         if (room === 0) await continueAsNew<typeof siglip2Pack>(input, { pack, listed, stage, next, usable, packed });
         const end = Math.min(count, next + room);
         room -= end - next;
-        await fanOut(next, end, async (n, done) => {
+        let done = next;
+        await fanOut(next, end, async (n) => {
           if (stage === 'hash') usable += (await hashPart({ ...pack, part: n, partitions })).usable;
           else if (stage === 'merge') await mergePart({ ...pack, partition: n });
           else packed += (await packPart({ ...pack, part: n })).examples;
+          done++;
           doing = {
-            hash: `looked at ${done()} of ${count} parts, ${usable} pictures can be used`,
-            merge: `compared ${done()} of ${count} partitions of ${usable} pictures`,
-            pack: `packed ${done()} of ${count} parts, ${packed} pictures`,
+            hash: `looked at ${done} of ${count} parts, ${usable} pictures can be used`,
+            merge: `compared ${done} of ${count} partitions of ${usable} pictures`,
+            pack: `packed ${done} of ${count} parts, ${packed} pictures`,
           }[stage as 'hash'];
         });
         next = end;
@@ -98,12 +100,11 @@ export async function siglip2Pack(...given: [unknown?, PackCarried?]): ReturnTyp
   }
 }
 
-/** Works for `from` to `to`, as many at once as there may be workers. `done` counts those that ended, from the first of all on. */
-async function fanOut(from: number, to: number, work: (n: number, done: () => number) => Promise<void>): Promise<void> {
+/** Works for `from` to `to`, as many at once as there may be workers. */
+async function fanOut(from: number, to: number, work: (n: number) => Promise<void>): Promise<void> {
   let next = from;
-  let ended = from;
   async function lane(): Promise<void> {
-    while (next < to) await work(next++, () => ++ended);
+    while (next < to) await work(next++);
   }
   await Promise.all(Array.from({ length: Math.min(packsAtOnce, to - from) }, lane));
 }

@@ -1,4 +1,5 @@
 import type { DeviceMemory } from '../runtime/device-memory.ts';
+import { size } from '../runtime/size-text.ts';
 import type { LossChunks } from '../train/chunks.ts';
 import type { MemoryPlan } from '../train/memory-plan.ts';
 import type { PhaseEstimate } from './estimate.ts';
@@ -91,6 +92,3 @@ const rowsOf = {
 } as const;
 const chunkText = ({ loss, rows, atATime }: LossChunks) =>
   `${loss} ${atATime.toLocaleString('en-US')} of ${rows.toLocaleString('en-US')} ${rowsOf[loss]}`;
-
-export const size = (bytes: number) =>
-  bytes >= 1e9 ? `${(bytes / 1e9).toFixed(2)} GB` : `${(bytes / 1e6).toFixed(1)} MB`;

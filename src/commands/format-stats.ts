@@ -1,7 +1,7 @@
 import { printable } from '../data/index/printable.ts';
 import type { Spread } from '../data/stats/spread.ts';
+import { size } from '../runtime/size-text.ts';
 import type { DataStats } from './data-stats.ts';
-import { size } from './format-memory.ts';
 
 const number = (value: number) => value.toLocaleString('en-US');
 const share = (part: number, of: number) => (of === 0 ? '-' : `${((100 * part) / of).toFixed(1)} %`);

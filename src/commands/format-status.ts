@@ -1,11 +1,12 @@
 import type { Status } from '../../workflows/messages.ts';
+import { dataLines, dataState } from './format-data-work.ts';
 import { formatResult } from './format-evaluation.ts';
 import { formatFigures } from './format-figures.ts';
 import type { PendingWork, RunStatus } from './run-status.ts';
 
 /** A run's status for a person: what it is, where it is, what it does now, what is safe. */
 export function formatStatus(status: RunStatus, now: number = Date.now()): string {
-  const { run, temporal, workflow, workerSecondsAgo, result, pending, newest, problems } = status;
+  const { run, temporal, workflow, workerSecondsAgo, result, data, pending, newest, problems } = status;
   const works = workOf(pending);
   const phase = workflow?.phase ?? works.find((work) => work.phase !== null)?.phase ?? newest?.phase ?? null;
   // Branches run side by side: steps and figures of one say nothing of another.
@@ -13,7 +14,8 @@ export function formatStatus(status: RunStatus, now: number = Date.now()): strin
   const live = ofPhase?.live ?? null;
   const commit = newest?.phase === phase ? newest : null;
   const lines: string[] = [];
-  const state = workflow?.state ?? (temporal === null ? 'not known to Temporal' : temporal.toLowerCase());
+  const told = data ? dataState(data, workflow) : workflow?.state;
+  const state = told ?? (temporal === null ? 'not known to Temporal' : temporal.toLowerCase());
   lines.push(`${run}: ${state}${workflow?.failure ? `: ${workflow.failure}` : ''}`);
   if (phase) {
     const step = Math.max(workflow?.step ?? 0, commit?.step ?? 0, live?.step ?? 0);
@@ -34,6 +36,7 @@ export function formatStatus(status: RunStatus, now: number = Date.now()): strin
       `  passed over: ${workflow.filtered} draws of examples that a filter leaves out, or without a text in a language that is drawn`,
     );
   if (workflow?.doing) lines.push(`  ${workflow.doing}`);
+  if (data) lines.push(...dataLines(data));
   const next = workflow && nextCommands[workflow.state];
   if (next) lines.push(`  go on with: temporal workflow update execute --workflow-id ${run} --name ${next}`);
   for (const work of works) {
@@ -42,7 +45,7 @@ export function formatStatus(status: RunStatus, now: number = Date.now()): strin
     if (work.live?.remark) lines.push(`  ${other}${work.live.remark}`);
     if (work.lastFailure) lines.push(`  before that: ${work.lastFailure}`);
   }
-  if (temporal === 'RUNNING' && workflow === null)
+  if (temporal === 'RUNNING' && told === undefined)
     lines.push(
       workerSecondsAgo === null
         ? '  no worker answers: npm run worker starts one'
@@ -55,7 +58,7 @@ export function formatStatus(status: RunStatus, now: number = Date.now()): strin
     lines.push(
       `  last checkpoint ${newest.run}/${newest.phase}@${newest.step}${revision}, ${age} ago, sha256 ${newest.sha256.slice(0, 12)}...`,
     );
-  } else if (!problems.some((problem) => problem.startsWith('bucket'))) lines.push('  no checkpoint yet');
+  } else if (!data && !problems.some((problem) => problem.startsWith('bucket'))) lines.push('  no checkpoint yet');
   for (const problem of problems) lines.push(`  could not be asked: ${problem}`);
   return `${lines.join('\n')}\n`;
 }

@@ -12,8 +12,8 @@ import { SkippedMembers } from '../data/index/skipped-members.ts';
 import type { CorruptMember, DataIndex, Mapping } from '../data/index/types.ts';
 import { foreign, type ReadSettings } from '../recipe/reading.ts';
 import { RunnerError } from '../runtime/errors.ts';
+import { size } from '../runtime/size-text.ts';
 import type { ObjectInfo, ObjectStore } from '../storage/object-store.ts';
-import { size } from './format-memory.ts';
 import { brokenLines } from './format-stats.ts';
 import { sayIndexed } from './say-indexed.ts';
 

@@ -5,7 +5,7 @@ import {
 } from '@temporalio/common/lib/internal-non-workflow/index.js';
 import type { ShardHeartbeat } from '../../activities/types.ts';
 import type { Status } from '../../workflows/messages.ts';
-import type { RecipeResult } from '../../workflows/results.ts';
+import type { AnnotationStatus, RecipeResult } from '../../workflows/results.ts';
 import { findCommits, firstReadable } from '../checkpoint/commits.ts';
 import { ordered, readEnd } from '../checkpoint/ends.ts';
 import type { Commit } from '../checkpoint/types.ts';
@@ -33,6 +33,12 @@ export interface PendingWork {
   readonly beatSecondsAgo: number | null;
 }
 
+/** A workflow that prepares data: what it is at, and what it ended with. */
+export type DataWork = { readonly report: unknown } & (
+  | { readonly type: 'siglip2Pack' | 'siglip2Filter' }
+  | { readonly type: 'siglip2Annotate'; readonly annotation: AnnotationStatus | null }
+);
+
 /** All that can be known of a run from the workflow, its activities and the bucket; what is not reached is null. */
 export interface RunStatus {
   readonly run: string;
@@ -44,6 +50,8 @@ export interface RunStatus {
   readonly workerSecondsAgo: number | null;
   /** What a run that is done ended with; null for all others, and where Temporal no longer has it. */
   readonly result: RecipeResult | null;
+  /** Of a workflow that prepares data and has no checkpoints; absent for runs. */
+  readonly data?: DataWork;
   readonly pending: readonly PendingWork[];
   readonly newest: Pick<Commit, 'run' | 'phase' | 'step' | 'revision' | 'sha256' | 'committed' | 'metrics'> | null;
   /** What could not be asked, in sentences. */
@@ -94,8 +102,10 @@ async function readTemporal(
   const done = described.status.name === 'COMPLETED';
   // Waited for to its end: a call that is tried again on a connection that was closed meanwhile ends the process.
   const soon = <T>(call: () => Promise<T>) => client.withDeadline(Date.now() + queryMs, call).catch(() => null);
-  const [workflow, result, own, ...theirs] = await Promise.all([
-    soon(() => handle.query<Status>('status')),
+  const isAnnotation = described.type === 'siglip2Annotate';
+  const [workflow, annotation, result, own, ...theirs] = await Promise.all([
+    isAnnotation ? null : soon(() => handle.query<Status>('status')),
+    isAnnotation ? soon(() => handle.query<AnnotationStatus>('annotation')) : null,
     done ? soon(() => handle.result()) : null,
     pendingOf(client, described.raw.pendingActivities, run, phaseOf(run)),
     ...children.map(async (id) => {
@@ -103,11 +113,14 @@ async function readTemporal(
       return pendingOf(client, raw.pendingActivities, id, id.slice(run.length + 1));
     }),
   ]);
-  const workerSecondsAgo = workflow === null ? await soon(() => lastPoll(client)) : null;
+  const workerSecondsAgo = workflow === null && annotation === null ? await soon(() => lastPoll(client)) : null;
   const pending = [own, ...theirs].flat();
   // A phase alone ends with a checkpoint, and is not evaluated.
   const ofRun = result && typeof result === 'object' && 'phases' in result ? (result as RecipeResult) : null;
-  return { temporal: described.status.name, workflow, workerSecondsAgo, result: ofRun, pending };
+  const found = { temporal: described.status.name, workflow, workerSecondsAgo, result: ofRun, pending };
+  if (isAnnotation) return { ...found, data: { type: 'siglip2Annotate', annotation, report: result } };
+  const { type } = described;
+  return type === 'siglip2Pack' || type === 'siglip2Filter' ? { ...found, data: { type, report: result } } : found;
 }
 
 /** Seconds since a worker last asked for workflows; null when it is long ago, or there was none. */

@@ -47,7 +47,7 @@ const abbreviations = [
 const token = new RegExp(
   [
     String.raw`(?:https?:\/\/|www\.)[^\s"<>]*[^\s"<>.,;:!?)\]}']`,
-    String.raw`[\p{L}\p{N}._%+-]+@[\p{L}\p{N}-]+(?:\.[\p{L}\p{N}-]+)*\.\p{L}{2,}`,
+    String.raw`[\p{L}\p{N}._%+-]{1,64}@[\p{L}\p{N}-]+(?:\.[\p{L}\p{N}-]+)*\.\p{L}{2,}`,
     String.raw`(?:${abbreviations})\.(?![\p{L}\p{N}])`,
     String.raw`no\.(?=\s*\d)`,
     String.raw`\p{L}(?:\.\p{L})+(?:\.(?!\p{L})|(?![\p{L}\p{N}]))`,
@@ -57,7 +57,7 @@ const token = new RegExp(
     String.raw`'\d0s|'n'|y'(?=all)`,
     String.raw`\d+:\d\d(?=[ap]m(?!\p{L}))`,
     // It does not part words that a mark joins: "a hat!it is" has a "hat!it".
-    String.raw`\p{L}{2,}(?:[.!?]\p{L}{2,})+(?!')`,
+    String.raw`\p{L}{2,}(?:[.!?]\p{L}{2,})+(?![\p{L}'])`,
     String.raw`\p{L}{1,2}(?:&\p{L}{1,2})+(?!\p{L})`,
     String.raw`#[\p{L}_][\p{L}\p{N}_]*`,
     String.raw`@[\p{L}_][\p{L}\p{N}_]*`,

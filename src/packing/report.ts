@@ -1,3 +1,4 @@
+import { size } from '../runtime/size-text.ts';
 import type { PackSettings } from './settings.ts';
 import type { Dropped } from './types.ts';
 
@@ -30,10 +31,9 @@ const number = (value: number) => value.toLocaleString('en-US');
 export function formatPack(report: PackReport): string {
   const { settings, layout, read, examples, shards, bytes, duplicates, dropped, otherSplits, unnamed } = report;
   const { exact, near, texts, crowded } = duplicates;
-  const megabytes = (bytes / 1e6).toFixed(1);
-  const each = examples > 0 ? `, ${(bytes / examples / 1e3).toFixed(1)} KB a picture` : '';
+  const each = examples > 0 ? `, ${size(bytes / examples)} a picture` : '';
   const lines = [
-    `${settings.to}: ${number(examples)} pictures in ${number(shards)} shards, ${megabytes} MB${each}`,
+    `${settings.to}: ${number(examples)} pictures in ${number(shards)} shards, ${size(bytes)}${each}`,
     `  of ${number(read)} in ${settings.from} (${layout})`,
   ];
   if (exact + near > 0)

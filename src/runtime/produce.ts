@@ -1,6 +1,6 @@
-import { parentPort, workerData } from 'node:worker_threads';
+import { parentPort } from 'node:worker_threads';
 import sharp from 'sharp';
-import type { FromThread, ThreadData, ToThread } from './producer.ts';
+import type { FromThread, ProducerOptions, ToThread } from './producer.ts';
 import { toThreadError } from './thread-error.ts';
 
 /**
@@ -12,40 +12,46 @@ export function produce<S, T>(
   buffers: (item: T) => readonly ArrayBufferView[],
 ): void {
   const port = parentPort!;
-  const { settings, prefetch, prefetchBytes = Number.POSITIVE_INFINITY } = workerData as ThreadData<S>;
   const send = (message: FromThread<T>, transfer: ArrayBuffer[] = []) => port.postMessage(message, transfer);
   /** Bytes of each item that was sent and has not been taken. */
-  const waiting: number[] = [];
-  let latest = 0;
+  let waiting: number[] = [];
+  let ended = false;
   let wake: () => void = () => {};
-  port.on('message', (_: ToThread) => {
-    waiting.shift();
+  let running = Promise.resolve();
+  port.on('message', (message: ToThread<S>) => {
+    if (message.type === 'begin') {
+      [waiting, ended] = [[], false];
+      running = run(message.job).catch((error: unknown) => send(toThreadError(error)));
+    } else if (message.type === 'taken') waiting.shift();
+    else {
+      ended = true;
+      void running.then(() => send({ type: 'idle' }));
+    }
     wake();
   });
-  // The next item will have about the bytes of the latest one.
-  const isRoom = () =>
-    waiting.length === 0 ||
-    (waiting.length < prefetch && waiting.reduce((sum, bytes) => sum + bytes, latest) <= prefetchBytes);
   // Pictures are decoded side by side; libvips' own threads would only compete with the device.
   sharp.concurrency(1);
   sharp.cache(false);
 
-  async function run(): Promise<void> {
-    const items = make(settings, (text) => send({ type: 'note', text }))[Symbol.asyncIterator]();
-    for (;;) {
-      while (!isRoom()) {
-        await new Promise<void>((resolve) => {
-          wake = resolve;
-        });
-      }
-      const { done, value: item } = await items.next();
-      if (done) return;
+  async function run(job: Omit<ProducerOptions<S>, 'module' | 'keep'>): Promise<void> {
+    const { settings, prefetch, prefetchBytes = Number.POSITIVE_INFINITY } = job;
+    let latest = 0;
+    // The next item will have about the bytes of the latest one.
+    const isRoom = () =>
+      waiting.length === 0 ||
+      (waiting.length < prefetch && waiting.reduce((sum, bytes) => sum + bytes, latest) <= prefetchBytes);
+    for await (const item of make(settings, (text) => send({ type: 'note', text }))) {
+      if (ended) return;
       const moved = buffers(item).map(({ buffer }) => buffer as ArrayBuffer);
       latest = moved.reduce((sum, { byteLength }) => sum + byteLength, 0);
       waiting.push(latest);
       send({ type: 'item', item }, moved);
+      while (!isRoom() && !ended) {
+        await new Promise<void>((resolve) => {
+          wake = resolve;
+        });
+      }
+      if (ended) return;
     }
   }
-
-  run().catch((error: unknown) => send(toThreadError(error)));
 }

@@ -45,15 +45,21 @@ const examplesOfPart = 64;
 const decodedAtOnce = 4;
 
 /** The thread that reads a shard front to back for its teacher: whole images, first captions. */
-async function* parts(
-  { model, shard, read: mapping, resize, languages, env }: ScoreLoaderSettings,
-  note: (text: string) => void,
+async function* parts(settings: ScoreLoaderSettings, note: (text: string) => void): AsyncGenerator<ScorePart> {
+  const { env } = settings;
+  const store = objectStoreFromEnvironment(env);
+  try {
+    // What training reads after it, too: verified once, and on disk.
+    yield* partsOf(settings, new ShardCache(patientReads(store, note), join(paths(env).scratch, 'shards')));
+  } finally {
+    store.close();
+  }
+}
+
+async function* partsOf(
+  { model, shard, read: mapping, resize, languages }: Omit<ScoreLoaderSettings, 'env'>,
+  shards: ShardCache,
 ): AsyncGenerator<ScorePart> {
-  // What training reads after it, too: verified once, and on disk.
-  const shards = new ShardCache(
-    patientReads(objectStoreFromEnvironment(env), note),
-    join(paths(env).scratch, 'shards'),
-  );
   const input = imageInput(model, resizeOf({ resize }));
   const tokenizer = loadTokenizer();
 

@@ -39,7 +39,7 @@ export class Scoring {
     const own = { ...(read && { read }), ...(resize && { resize }) };
     const settings: ScoreLoaderSettings = { model, shard, ...own, languages, env: { ...env } };
     const module = new URL('./score-loader.ts', import.meta.url).href;
-    const parts = openProducer<ScoreLoaderSettings, ScorePart>({ module, settings, prefetch }, note);
+    const parts = openProducer<ScoreLoaderSettings, ScorePart>({ module, settings, prefetch, keep: true }, note);
     // Who waits for the next part is told by its end.
     const stop = () => void parts.close();
     signal.addEventListener('abort', stop);

@@ -232,6 +232,8 @@ export class TrainingSession {
         firstBatch: first,
         skip,
         prefetch: prefetchedBatches,
+        // Phases that branch take turns, and each turn opens its batches again.
+        keepThread: true,
         note: (text) => this.#note(text),
       });
       const inputs = new StepInputs({ settings, source, fingerprint, curator: held.curator, kept });

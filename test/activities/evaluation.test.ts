@@ -237,7 +237,7 @@ describe('an evaluation', () => {
     );
     const b = await readEvaluation(store, key);
     const outcomesOf = async ({ outcomes }: FigureDocument) => {
-      const file = join(folder, `${outcomes.sha256}.safetensors`);
+      const file = join(on.folder, `${outcomes.sha256}.safetensors`);
       await writeFile(file, await store.get(outcomes.key));
       return readOutcomes(file);
     };

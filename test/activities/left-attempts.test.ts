@@ -13,7 +13,7 @@ import { deadScratch } from '../../src/runtime/scratch.ts';
 import { deviceQueue } from '../../workflows/policies.ts';
 import type { siglip2Recipe } from '../../workflows/recipe.ts';
 import { testServices } from '../support/services.ts';
-import { activities, resultOf, runPlanOf, workflowsPath } from '../workflows/harness.ts';
+import { activities, bundled, resultOf, runPlanOf } from '../workflows/harness.ts';
 
 const services = testServices({ only: ['temporal'] });
 let parent: string;
@@ -58,7 +58,7 @@ it('what a killed worker was at is begun again before its heartbeats are missed,
     activities: activities({ trainShard, plan: async () => runPlanOf('left', 10, 10) }),
   };
   const workers = [
-    await Worker.create({ ...common, workflowsPath, taskQueue: 'siglip2' }),
+    await Worker.create({ ...common, workflowBundle: await bundled(), taskQueue: 'siglip2' }),
     await Worker.create({ ...common, taskQueue: deviceQueue }),
   ];
   const running = Promise.all(workers.map((worker) => worker.run()));

@@ -1,11 +1,16 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import { Client, Connection } from '@temporalio/client';
 import { describe, expect, it } from 'vitest';
+import { noCounts } from '../../src/annotation/counts.ts';
 import { formatStatus } from '../../src/commands/format-status.ts';
 import { readRunStatus } from '../../src/commands/run-status.ts';
+import type { PackReport } from '../../src/packing/report.ts';
+import { parsePack } from '../../src/packing/settings.ts';
 import { RunnerError } from '../../src/runtime/errors.ts';
+import { annotateQueue } from '../../workflows/policies.ts';
 import { MemoryStore } from '../data/memory-store.ts';
 import { testTemporal } from '../workflows/harness.ts';
+import { keepHistory } from '../workflows/histories.ts';
 
 const temporal = testTemporal();
 
@@ -25,6 +30,66 @@ describe('the status of a run', () => {
     const alone = await readRunStatus(temporal.client(), new MemoryStore(), 'ended');
     expect([alone.temporal, alone.workflow]).toEqual(['COMPLETED', null]);
     expect(alone.result!.phases).toHaveLength(1);
+  });
+
+  it('that packs, filters or annotates data tells what it is at and what came of it, and of no checkpoint', async () => {
+    const settings = parsePack({ from: 'in', to: 'out' });
+    const duplicates = { exact: 1, near: 0, texts: 0, crowded: 0 };
+    const report: PackReport = {
+      ...{ settings, layout: 'folder', read: 3, examples: 2, shards: 2, bytes: 20_000, duplicates },
+      ...{ dropped: {}, otherSplits: 0, unnamed: 0 },
+    };
+    const counts = { ...noCounts, pictures: 4, withRegions: 3, boxes: { ...noCounts.boxes, kept: 5 } };
+    let goOn: () => void = () => {};
+    const held = new Promise<void>((resolve) => {
+      goOn = resolve;
+    });
+    const of = {
+      beginPack: async () => ({ settings, done: false }),
+      listPack: async () => ({ layout: 'folder', parts: 2, items: 3 }),
+      hashPart: async ({ part }: { part: number }) => ({ usable: 2 - part }),
+      mergePart: async () => ({ edges: 1, crowded: 0 }),
+      settlePack: async () => ({ exact: 1, near: 0 }),
+      packPart: async ({ part }: { part: number }) => {
+        if (part === 1) await held;
+        return { shards: 1, examples: 1, bytes: 10_000 };
+      },
+      reportPack: async () => report,
+      planAnnotation: async () => ({ document: { key: 'plan', sha256: '' }, shards: 2, out: 'boxes' }),
+      annotateShard: async ({ shard }: { shard: number }) => {
+        if (shard === 1) await held;
+        return { key: `${shard}`, counts, bytes: 10, broken: null };
+      },
+    };
+    const work = async (client: Client) => {
+      const text = async (id: string) => formatStatus(await readRunStatus(client, new MemoryStore(), id));
+      const start = (type: string, id: string) =>
+        client.workflow.start(type, { taskQueue: 'siglip2', workflowId: id, args: [{}] });
+      const pack = await start('siglip2Pack', 'pack-out');
+      const annotation = await start('siglip2Annotate', 'annotate-x');
+      await expect.poll(() => text('pack-out'), { timeout: 20_000 }).toContain('packed 1 of 2 parts');
+      const running = await text('pack-out');
+      expect(running).toMatch(/^pack-out: running\n {2}packed 1 of 2 parts, 1 pictures\n {2}packPart/);
+      expect(running).not.toMatch(/checkpoint|worker|phase/);
+      await expect.poll(() => text('annotate-x'), { timeout: 20_000 }).toContain('annotated 1 of 2 shards');
+      const annotating = await text('annotate-x');
+      expect(annotating).toMatch(
+        /^annotate-x: annotating\n {2}annotated 1 of 2 shards: 5 regions in 3 of 4 pictures\n/,
+      );
+      expect(annotating).not.toMatch(/checkpoint|worker/);
+      goOn();
+      await Promise.all([pack.result(), annotation.result().catch(() => {})]);
+      await keepHistory(client, 'pack-out', 'pack.json');
+      const done = await text('pack-out');
+      expect(done).toMatch(/^pack-out: done\n {2}out: 2 pictures in 2 shards, 20.0 kB, 10.0 kB a picture\n/);
+      expect(done).toContain('"data": {"train": "out", "read": {"captions": "json"}}');
+      expect(done).not.toContain('checkpoint');
+    };
+    // Activities that are held would hold their worker.
+    await temporal.serving(of, (client) => work(client).finally(goOn), annotateQueue);
+    // Without a worker what it ended with is there still.
+    const alone = formatStatus(await readRunStatus(temporal.client(), new MemoryStore(), 'pack-out'));
+    expect(alone).toMatch(/^pack-out: completed\n {2}out: 2 pictures in 2 shards/);
   });
 
   it('whose worker was just lost comes within seconds, and leaves nothing behind on its connection', async () => {

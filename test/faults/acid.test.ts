@@ -18,7 +18,7 @@ let site: Site;
 let calm: RecipeResult;
 
 beforeAll(async () => {
-  site = await startSite();
+  site = await startSite({ noisy: true });
 }, patience);
 afterAll(() => site?.stop(), patience);
 

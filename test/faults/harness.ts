@@ -45,8 +45,9 @@ export interface Site {
 /**
  * @param worker false when each test starts its own
  * @param weather the worker reaches its services through proxies, and its disk can be full
+ * @param noisy with the data sets of curation beside the others
  */
-export async function startSite({ worker = true, weather = false } = {}): Promise<Site> {
+export async function startSite({ worker = true, weather = false, noisy = false } = {}): Promise<Site> {
   const folder = mkdtempSync(join(tmpdir(), 'siglip2-faults-'));
   // The device's lock and the snapshots lie here too: another worker of this machine is not in the way.
   const metricsPort = await getPort({ host: '127.0.0.1' });
@@ -62,7 +63,7 @@ export async function startSite({ worker = true, weather = false } = {}): Promis
   const connection = await Connection.connect({ address: services.temporal!.address });
   const client = new Client({ connection });
   await makeEmojiDataset(store, { concepts: 64, scenes: 64 });
-  await makeNoisyEmojiDatasets(store, { concepts: 64, noise: 0.4 });
+  if (noisy) await makeNoisyEmojiDatasets(store, { concepts: 64, noise: 0.4 });
   const air = weather ? await startTroubled(folder, services) : null;
   const read = (file: string) => JSON.parse(readFileSync(join(folder, file), 'utf8'));
   // Behind weather the worker has a supervisor and a folder of its own.

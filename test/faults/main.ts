@@ -31,7 +31,7 @@ async function main({ kills, seed, graph, acid, weather }: FaultOptions): Promis
   say(`${kills} kills with seed ${seed}:`);
   for (const { victim, after, lasts } of schedule)
     process.stdout.write(`           ${victim} after ${after} s${lasts === undefined ? '' : `, for ${lasts} s`}\n`);
-  const site = await startSite({ weather });
+  const site = await startSite({ weather, noisy: acid });
   const killer = new Killer(site, schedule, say);
   try {
     await Promise.race([haunted(site, killer, recipe), site.services.failed]);

@@ -12,6 +12,7 @@ const fixture = load('captions') as {
   references: string[][];
   pycocoevalcap: Record<string, number>;
   nltk: Record<string, number>;
+  aac: Record<string, number>;
   ciderOfEach: number[];
   ciderOfTwo: number;
 };
@@ -44,19 +45,42 @@ describe('words of captions', () => {
 
   it('of a text that a stranger made long take time in proportion to its length', () => {
     const started = process.cpuUsage();
-    expect(captionWords(`${'a'.repeat(50_000)}'${'-'.repeat(50_000)}`.repeat(2)).length).toBeGreaterThan(0);
-    expect(captionWords('n'.repeat(20_000)).length).toBe(1);
+    const marks = [
+      'a',
+      '%',
+      'a.',
+      "n't",
+      'a@',
+      "a'",
+      '-',
+      'ab.',
+      '1.',
+      'http://',
+      "'",
+      '<a',
+      'x&',
+      '\u0301',
+      '_',
+      '0-a/',
+    ];
+    for (const mark of marks) {
+      const length = captionWords(mark.repeat(20_000)).join('').length;
+      expect(length, mark).toBeLessThanOrEqual(20_000 * mark.length);
+    }
     const { user, system } = process.cpuUsage(started);
     expect((user + system) / 1e6).toBeLessThan(5);
   });
 });
 
 describe('captions', () => {
-  it('have the BLEU of pycocoevalcap and NLTK, and the ROUGE-L and CIDEr-D of pycocoevalcap', () => {
+  it('have the BLEU of pycocoevalcap, aac-metrics and NLTK, and the ROUGE-L and CIDEr-D of the first two', () => {
     const { CIDEr, 'ROUGE-L': rouge, ...ofBleu } = fixture.pycocoevalcap;
     expectFigures(figuresOf(bleu(), captioned), { pycocoevalcap: ofBleu });
     const withWords = captioned.filter(({ words }) => words.length >= 4);
     expectFigures(figuresOf(bleu(), withWords), { nltk: fixture.nltk });
+    const all = [figuresOf(bleu(), withWords), figuresOf(rougeL(), withWords), cider(withWords).figures()].flat();
+    expectFigures(all, { 'aac-metrics': fixture.aac });
+    expect(Object.keys(fixture.aac)).toHaveLength(6);
     expectFigures(figuresOf(rougeL(), captioned), { pycocoevalcap: { 'ROUGE-L': rouge! } });
     expectFigures(cider(captioned).figures(), { pycocoevalcap: { CIDEr: CIDEr! } });
   });

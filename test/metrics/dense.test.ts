@@ -4,6 +4,7 @@ import { figuresOf } from '../../src/metrics/figure.ts';
 import { labelsAt } from '../../src/metrics/mask-labels.ts';
 import { normals } from '../../src/metrics/normals.ts';
 import { segmentation } from '../../src/metrics/segmentation.ts';
+import { randomStream } from '../../src/runtime/random.ts';
 import { expectFigures, load, valueIn } from './fixtures/load.ts';
 
 const fixture = load('dense');
@@ -31,6 +32,14 @@ describe('segmentation', () => {
     expect(none.map(({ value }) => value)).toEqual([null, null, null, null, null, 2]);
     const oracle = figuresOf(segmentation({ classes: 3 }), both([0, 2, 2], [0, 2, 2]));
     expect(oracle.map(({ value }) => value)).toEqual([1, 1, 1, 1, 1]);
+  });
+
+  it('of a drawn model is chance: one in twice the classes less one', () => {
+    const stream = randomStream(3, 'masks');
+    const drawn = () => Uint8Array.from({ length: 60_000 }, () => stream.below(10));
+    const found = figuresOf(segmentation({ classes: 10 }), [{ name: 'drawn', truth: drawn(), predicted: drawn() }]);
+    expect(Math.abs(valueIn(found, 'mIoU')! - 1 / 19)).toBeLessThan(0.003);
+    expect(Math.abs(valueIn(found, 'aAcc')! - 1 / 10)).toBeLessThan(0.005);
   });
 
   it('refuses masks of another size and classes that are none, and then counts nothing', () => {
@@ -84,6 +93,17 @@ describe('normals', () => {
   it('by picture are those of Probe3D, and over all pixels those of scikit-learn', () => {
     expectFigures(figuresOf(normals(), pairs(fixture.normals)), { probe3d: fixture.normals.image });
     expectFigures(figuresOf(normals({ average: 'pixel' }), pairs(fixture.normals)), { sklearn: fixture.normals.pixel });
+  });
+
+  it('of a drawn model are 90 degrees off in the mean, and of an oracle none', () => {
+    const stream = randomStream(4, 'normals');
+    const drawn = () => Float32Array.from({ length: 90_000 }, () => stream.normal());
+    const truth = drawn();
+    expect(
+      Math.abs(valueIn(figuresOf(normals(), [{ name: 'drawn', truth, predicted: drawn() }]), 'mean')! - 90),
+    ).toBeLessThan(1);
+    const oracle = figuresOf(normals(), [{ name: 'oracle', truth, predicted: truth.map((side) => 2 * side) }]);
+    expect(valueIn(oracle, 'rmse')).toBeLessThan(1e-6);
   });
 
   it('of no direction are 90 degrees off; pixels without truth count in nothing', () => {

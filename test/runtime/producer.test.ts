@@ -5,11 +5,11 @@ import type { CountingSettings } from './counting-thread.ts';
 
 const module = new URL('./counting-thread.ts', import.meta.url).href;
 
-function open(bytes: readonly number[], prefetch: number, prefetchBytes?: number) {
-  const made = new Int32Array(new SharedArrayBuffer(4));
+function open(bytes: readonly number[], prefetch: number, prefetchBytes?: number, keep = false) {
+  const made = new Int32Array(new SharedArrayBuffer(8));
   const settings = { bytes, made: made.buffer as SharedArrayBuffer };
   const limits = { prefetch, ...(prefetchBytes !== undefined && { prefetchBytes }) };
-  const producer = openProducer<CountingSettings, Uint8Array>({ module, settings, ...limits });
+  const producer = openProducer<CountingSettings, Uint8Array>({ module, settings, keep, ...limits });
   /** Items that were made, once no more are. */
   const settled = async () => {
     let seen = -1;
@@ -26,7 +26,7 @@ function open(bytes: readonly number[], prefetch: number, prefetchBytes?: number
       .toBe(true);
     return seen;
   };
-  return { producer, settled };
+  return { producer, settled, thread: () => Atomics.load(made, 1) };
 }
 
 describe('items that are made ahead', () => {
@@ -51,5 +51,44 @@ describe('items that are made ahead', () => {
     expect(await settled()).toBe(1);
     for (let i = 0; i < 3; i++) expect(await producer.next()).toHaveLength(9000);
     await producer.close();
+  });
+});
+
+describe('a thread that is kept', () => {
+  const kept = (bytes: readonly number[]) => open(bytes, 2, undefined, true);
+
+  it('makes the items of the next producer from the first on, and nothing is left of those before', async () => {
+    const first = kept([1, 2, 3, 4, 5]);
+    expect(await first.producer.next()).toHaveLength(1);
+    await first.settled();
+    await first.producer.close();
+    await expect(first.producer.next()).rejects.toThrow('the data loader is closed');
+    const second = kept([10, 20, 30]);
+    for (const length of [10, 20, 30]) expect(await second.producer.next()).toHaveLength(length);
+    expect(second.thread()).toBe(first.thread());
+    // It is at its end.
+    await second.producer.close();
+    // Two at once are two threads.
+    const [third, fourth] = [kept([7]), kept([8])];
+    expect([await third.producer.next(), await fourth.producer.next()].map(({ length }) => length)).toEqual([7, 8]);
+    expect(third.thread()).toBe(first.thread());
+    expect(fourth.thread()).not.toBe(first.thread());
+    await Promise.all([third.producer.close(), fourth.producer.close()]);
+  });
+
+  it('is not kept when it failed, or is still at an item after a second', async () => {
+    const failing = kept([1, -1]);
+    expect(await failing.producer.next()).toHaveLength(1);
+    await expect(failing.producer.next()).rejects.toThrow('no such item');
+    await failing.producer.close();
+    const hanging = kept([Number.POSITIVE_INFINITY]);
+    await hanging.settled();
+    expect(hanging.thread()).not.toBe(failing.thread());
+    const waited = expect(hanging.producer.next()).rejects.toThrow('the data loader is closed');
+    await Promise.all([hanging.producer.close(), hanging.producer.close(), waited]);
+    const next = kept([3]);
+    expect(await next.producer.next()).toHaveLength(3);
+    expect(next.thread()).not.toBe(hanging.thread());
+    await next.producer.close();
   });
 });

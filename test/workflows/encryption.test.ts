@@ -17,7 +17,7 @@ import { deviceQueue } from '../../workflows/policies.ts';
 import type { siglip2Recipe } from '../../workflows/recipe.ts';
 import { MemoryStore } from '../data/memory-store.ts';
 import { testServices } from '../support/services.ts';
-import { activities, resultOf, runPlanOf, workflowsPath } from './harness.ts';
+import { activities, bundled, resultOf, runPlanOf } from './harness.ts';
 
 const services = testServices({ only: ['temporal'] });
 const key = randomBytes(32).toString('base64');
@@ -39,8 +39,9 @@ afterAll(async () => {
 
 async function serving(of: Partial<Activities>, work: (client: Client) => Promise<void>): Promise<void> {
   const common = { connection: native, activities: activities(of), dataConverter };
+  const workflowBundle = await bundled(dataConverter.failureConverterPath);
   const workers = [
-    await Worker.create({ ...common, workflowsPath, taskQueue: 'siglip2' }),
+    await Worker.create({ ...common, workflowBundle, taskQueue: 'siglip2' }),
     await Worker.create({ ...common, taskQueue: deviceQueue, maxHeartbeatThrottleInterval: '100ms' }),
   ];
   const running = Promise.all(workers.map((worker) => worker.run()));

@@ -1,21 +1,18 @@
 import { fileURLToPath } from 'node:url';
 import { Context } from '@temporalio/activity';
 import { Client, Connection } from '@temporalio/client';
-import {
-  bundleWorkflowCode,
-  DefaultLogger,
-  NativeConnection,
-  Runtime,
-  Worker,
-  type WorkerOptions,
-} from '@temporalio/worker';
+import { DefaultLogger, NativeConnection, Runtime, Worker, type WorkerOptions } from '@temporalio/worker';
 import { afterAll, beforeAll } from 'vitest';
 import { toFailure } from '../../activities/failures.ts';
 import type { Activities, PhasePlan, RunPlan, ShardInput, ShardResult } from '../../activities/types.ts';
+import { workflowBundle } from '../../src/runtime/workflow-bundle.ts';
 import { deviceQueue } from '../../workflows/policies.ts';
 import { type TestServices, testServices } from '../support/services.ts';
 
-export const workflowsPath = fileURLToPath(new URL('../../workflows/index.ts', import.meta.url));
+const workflowsPath = fileURLToPath(new URL('../../workflows/index.ts', import.meta.url));
+/** The workflows, as a worker has them. */
+export const bundled = (failureConverterPath?: string) =>
+  workflowBundle({ workflowsPath, failureConverterPath, logger: new DefaultLogger('ERROR') });
 const hash = (character: string) => character.repeat(64);
 
 export function planOf(run: string, steps: number, shardSteps: number): PhasePlan {
@@ -136,13 +133,13 @@ export interface Stoppable {
 
 /** A real Temporal, and workers over the activities of a test. */
 export function testTemporal(services: () => Pick<TestServices, 'temporal'> = testServices({ only: ['temporal'] })) {
-  let bundle: Awaited<ReturnType<typeof bundleWorkflowCode>>;
+  let bundle: Awaited<ReturnType<typeof bundled>>;
   let connection: Connection;
   let native: NativeConnection;
   beforeAll(async () => {
     Runtime.install({ logger: new DefaultLogger('ERROR'), shutdownSignals: [] });
     const { address } = services().temporal!;
-    bundle = await bundleWorkflowCode({ workflowsPath, logger: new DefaultLogger('ERROR') });
+    bundle = await bundled();
     connection = await Connection.connect({ address });
     native = await NativeConnection.connect({ address });
   });

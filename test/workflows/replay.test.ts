@@ -1,14 +1,13 @@
 import { readFileSync } from 'node:fs';
-import { bundleWorkflowCode, DefaultLogger, Runtime, Worker } from '@temporalio/worker';
+import { DefaultLogger, Runtime, Worker } from '@temporalio/worker';
 import { beforeAll, describe, expect, it } from 'vitest';
-import { workflowsPath } from './harness.ts';
+import { bundled } from './harness.ts';
 import { histories } from './histories.ts';
 
-let workflowBundle: Awaited<ReturnType<typeof bundleWorkflowCode>>;
+let workflowBundle: Awaited<ReturnType<typeof bundled>>;
 beforeAll(async () => {
-  const logger = new DefaultLogger('ERROR');
-  Runtime.install({ logger });
-  workflowBundle = await bundleWorkflowCode({ workflowsPath, logger });
+  Runtime.install({ logger: new DefaultLogger('ERROR') });
+  workflowBundle = await bundled();
 });
 
 describe('a run that began under this code', () => {
@@ -46,6 +45,7 @@ describe('a run that began under this code', () => {
     ['phase-with-tasks.json', 'tasks/pretrain'],
     ['evaluation.json', 'evaluation'],
     ['evaluation-next-of-many.json', 'next-evaluation'],
+    ['pack.json', 'pack-out'],
     ['annotation-next-of-many.json', 'next'],
   ])('is still understood: %s', async (file, workflowId) => {
     const history = JSON.parse(readFileSync(new URL(file, histories), 'utf8'));

@@ -7,7 +7,7 @@ import type { Piece } from './types.ts';
 /** The thread of `openBatches`: makes the pieces of batches in order, or has their rows made by threads of its own. */
 async function* pieces(settings: LoaderSettings, note: (text: string) => void): AsyncGenerator<Piece> {
   const { firstBatch, skip, bytes, threads } = settings;
-  const { maker } = makerOf(settings, note, threads);
+  const { maker, close } = makerOf(settings, note, threads);
   let fetching = false;
   // What goes wrong here goes wrong again, and is told, when the shard itself is needed.
   const fetchAhead = (batch: number, row: number) => {
@@ -25,9 +25,13 @@ async function* pieces(settings: LoaderSettings, note: (text: string) => void): 
       yield batch;
     }
   }
-  for await (const piece of maker.allPieces(batches(), bytes)) {
-    fetchAhead(piece.index, piece.first);
-    yield piece;
+  try {
+    for await (const piece of maker.allPieces(batches(), bytes)) {
+      fetchAhead(piece.index, piece.first);
+      yield piece;
+    }
+  } finally {
+    await close();
   }
 }
 

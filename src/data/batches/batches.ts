@@ -29,6 +29,8 @@ export interface BatchOptions {
   readonly held?: number;
   /** Threads that make rows, by default as the environment says. They change nothing of what is made. */
   readonly threads?: number;
+  /** Keeps the thread for the next batches that this process opens. */
+  readonly keepThread?: boolean;
   /** Told when reading waits for something, such as a store that is away. */
   readonly note?: (text: string) => void;
   /** Environment in which the thread finds its store, `process.env`. */
@@ -61,6 +63,7 @@ export function openBatches({
   prefetch = 4,
   bytes = pieceBytes,
   held = heldBytes,
+  keepThread = false,
   note,
   env = process.env,
   threads = loaderThreads(env),
@@ -73,7 +76,7 @@ export function openBatches({
   const pieces = Math.max(...shapes.map((shape) => Math.ceil(shape.count / rowsOfPiece(plan, shape, bytes))));
   const slot = Math.max(bytes, ...shapes.map(({ length }) => exampleBytes(plan, length)));
   const producer = openProducer<LoaderSettings, Piece>(
-    { module, settings, prefetch: prefetch * pieces, prefetchBytes },
+    { module, settings, prefetch: prefetch * pieces, prefetchBytes, keep: keepThread },
     note,
   );
   const file = new SpillFile(join(paths(env).scratch, 'rows'), slot);

@@ -16,7 +16,8 @@ export function makerOf(
   threads = 1,
 ): { readonly maker: BatchMaker; close(): Promise<void> } {
   const { index, plan, scores, env } = settings;
-  const store = patientReads(objectStoreFromEnvironment(env), note);
+  const bucket = objectStoreFromEnvironment(env);
+  const store = patientReads(bucket, note);
   const shards = new ShardCache(store, join(paths(env).scratch, 'shards'));
   const rows = threads > 1 ? new RowThreads(threads, settings, note) : null;
   const all = scores === null ? null : parsed(scores);
@@ -24,6 +25,7 @@ export function makerOf(
     maker: new BatchMaker(openIndex(parsed(index), store), plan, shards, all, rows, settings.threads),
     async close() {
       await rows?.close();
+      bucket.close();
     },
   };
 }

@@ -1,0 +1,46 @@
+import type { Box } from '../metrics/boxes.ts';
+import type { TrueBox } from '../metrics/detection-match.ts';
+
+/** A picture: a file of the data set, or its bytes where it lies within another file. */
+export type PictureAt = { readonly file: string } | { readonly bytes: Buffer };
+
+/** One example of a data set that people compare by, with what it says of it. */
+export interface Example {
+  /** Told apart by it; several examples may be of one picture. */
+  readonly name: string;
+  readonly picture: PictureAt;
+  /** Numbers of its classes: one, or several, or none where its labels are not known. */
+  readonly labels?: readonly number[];
+  /** Texts by language. */
+  readonly captions?: Readonly<Record<string, readonly string[]>>;
+  /** What fairness is looked at by: region, income, country. */
+  readonly groups?: Readonly<Record<string, string>>;
+  /** Texts that each point at the box. */
+  readonly pointing?: { readonly expressions: readonly string[]; readonly box: Box };
+  /** Boxes of things, with numbers of categories as the data set has them. */
+  readonly truths?: readonly TrueBox[];
+  /** LVIS: categories that are known not to be there, and those of which not all were marked. */
+  readonly negative?: readonly number[];
+  readonly notExhaustive?: readonly number[];
+  /** Files with a value a pixel: pixel-values.ts reads them. */
+  readonly mask?: string;
+  readonly depth?: string;
+}
+
+/** An example that can't be used, and why: it is named and counted, never dropped. */
+export interface Fault {
+  readonly name: string;
+  readonly fault: string;
+}
+
+/** A data set as it lies on a disk or in a bucket. */
+export interface Benchmark {
+  /** By number; null where it has none. */
+  readonly classes: readonly string[] | null;
+  /** With {c} where a class goes. */
+  readonly templates: readonly string[] | null;
+  /** Sentences on what is odd about the whole. */
+  readonly notes: readonly string[];
+  /** In the order of the data set, one held at a time. Errors: DataContract, where a file breaks off. */
+  examples(): AsyncIterable<Example | Fault>;
+}
