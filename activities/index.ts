@@ -6,6 +6,11 @@ import type { Attempt, Dependencies } from './dependencies.ts';
 import { onDevice } from './device-time.ts';
 import { embedShard } from './embed-shard.ts';
 import { evaluate } from './evaluate.ts';
+import { keepBest } from './evaluation-best.ts';
+import { concludeEvaluation } from './evaluation-conclude.ts';
+import { embedPart } from './evaluation-embed.ts';
+import { evaluatePart } from './evaluation-figure.ts';
+import { planEvaluation } from './evaluation-plan.ts';
 import { exportModel } from './export-model.ts';
 import { toFailure } from './failures.ts';
 import { filterStep } from './filter-step.ts';
@@ -48,6 +53,11 @@ export function createActivities(deps: Dependencies): Activities {
     sweep: activity(deps, sweep),
     replan: activity(deps, replan),
     evaluate: activity(deps, signed(evaluate)),
+    planEvaluation: activity(deps, planEvaluation),
+    embedPart: activity(deps, embedPart),
+    evaluatePart: activity(deps, evaluatePart),
+    keepBest: activity(deps, keepBest),
+    concludeEvaluation: activity(deps, concludeEvaluation),
     exportModel: activity(deps, signed(exportModel)),
     scoreShard: activity(deps, onDevice(signed(scoreShard))),
     sealScores: activity(deps, sealScores),

@@ -111,6 +111,7 @@ async function planPhases(
     indexes.set(index, kept);
     return kept;
   };
+  const tasks = await planTasks(store, run, recipe);
   return Promise.all(
     recipe.phases.map(async (phase: Phase, i): Promise<PhasePlan> => {
       const { from, to, branches } = spans[i]!;
@@ -128,6 +129,7 @@ async function planPhases(
         batch: phase.batch,
         ...(settings.batches.naflex && { fixedBatches: 'naflex' }),
         ...(phase.curation && { fixedBatches: 'curation' }),
+        ...(tasks && { tasks }),
         origin: originOf(phase, borrowed),
         from,
         to,
@@ -143,6 +145,16 @@ async function planPhases(
       };
     }),
   );
+}
+
+/** Histories hold where a task lies, however long it is. */
+async function planTasks(store: ObjectStore, run: string, { evaluate }: Recipe): Promise<PhasePlan['tasks'] | null> {
+  const { tasks, every, best } = evaluate;
+  if (!tasks) return null;
+  const documents = await Promise.all(
+    tasks.map(async (task) => ({ name: task.name, document: await keepDocument(store, run, 'task', task) })),
+  );
+  return { documents, every: every?.steps ?? null, ...(best && { best }) };
 }
 
 function originOf({ name, from }: Phase, borrowed: Borrowed): PhasePlan['origin'] {

@@ -41,7 +41,7 @@ export const mayImport: Readonly<Record<string, readonly string[]>> = {
     'src/data/views',
   ],
   'src/evaluate': [
-    ...['src/runtime', 'src/storage', 'src/model', 'src/recipe'],
+    ...['src/runtime', 'src/metrics', 'src/storage', 'src/safetensors', 'src/model', 'src/recipe'],
     ...['src/data/index', 'src/data/example', 'src/data/views'],
   ],
   'src/annotation': [
@@ -65,7 +65,7 @@ export const mayImport: Readonly<Record<string, readonly string[]>> = {
   ],
   'src/plan': [
     ...['src/runtime', 'src/storage', 'src/safetensors', 'src/model', 'src/recipe'],
-    ...['src/data/index', 'src/data/example', 'src/checkpoint', 'src/train'],
+    ...['src/data/index', 'src/data/example', 'src/evaluate', 'src/checkpoint', 'src/train'],
   ],
   'src/scoring': [
     ...['src/runtime', 'src/storage', 'src/safetensors', 'src/model', 'src/recipe', 'src/evaluate'],

@@ -6,6 +6,7 @@ import { type IndexOptions, indexData } from '../data/index/index-data.ts';
 import { joinFilter } from '../data/index/join-filter.ts';
 import { joinRegions } from '../data/index/join-regions.ts';
 import type { DataIndex } from '../data/index/types.ts';
+import { parseTask } from '../evaluate/tasks/task.ts';
 import { type HeldModel, modelProblems, teacherProblems, withModels } from '../recipe/models.ts';
 import { problemsWith, readRecipe } from '../recipe/parse.ts';
 import { placesOf } from '../recipe/places.ts';
@@ -58,6 +59,8 @@ export async function lookAt(json: unknown, world: World): Promise<Looked> {
   sight.add(problems);
   const nothing = { sight, borrowed: {}, held: new Map(), data: null, facts: null, evaluation: null, captions: [] };
   if (!recipe) return { recipe, resolved: null, ...nothing };
+  for (const [i, task] of (recipe.evaluate.tasks ?? []).entries())
+    await sight.see([`evaluate.tasks.${i}`], async () => parseTask(task));
   const store = (await sight.see([], async () => world.open())) ?? null;
   const found = store ? await lookInto(sight, store, recipe, world) : { ...nothing, resolved: recipe };
   await lookAtSizes(sight, store, found, world.memory ?? null);
