@@ -73,7 +73,7 @@ async function documentOf(store: ObjectStore, keys: FilterKeys, plan: FilterPlan
     members: memberKinds(index.read),
     examples: index.examples,
     kept: sum(({ kept }) => kept),
-    masked,
+    masked: Object.fromEntries(Object.entries(masked).sort(([a], [b]) => (a < b ? -1 : 1))),
     broken: sum(({ broken }) => broken),
     notes: await notesOf(store, keys, plan),
     shards: index.shards.map(({ key, etag, examples }, n) => {

@@ -120,3 +120,26 @@ it('is shown by its command, told by plan, and trained with', async () => {
   expect(phase!.filtered).toBeLessThan(200);
   expect(phase!.skipped).toBe(undefined);
 });
+
+it('has every example embedded by a device, and leaves out those that agree least, and copies by embedding', async () => {
+  const input = {
+    name: 'agreeing',
+    data: 'data/web',
+    model: { run: 'filtered', phase: 'pretrain' },
+    agreement: { lowest: 0.25 },
+    embeddingDuplicates: { cosine: 0.9999 },
+  };
+  const of = { taskQueue: 'siglip2', workflowId: 'filter-agreeing', args: [input] };
+  const report = (await (await client.workflow.start('siglip2Filter', of)).result()) as FilterReport;
+  const [reason, count] = Object.entries(report.masked).find(([reason]) => reason.startsWith('agreement'))!;
+  expect(reason).toMatch(/^agreement: a cosine below -?[\d.]+$/);
+  // Those that are one step or more below the bound: of equal ones none goes.
+  expect(count).toBeGreaterThan(30);
+  expect(count).toBeLessThanOrEqual(48);
+  // Of the copies of before those are left that did not go for their texts, and their embeddings are the same.
+  expect(report.masked['embeddingDuplicates: a cosine of 0.9999 or more']).toBeGreaterThan(15);
+  expect(Object.keys(report.notes)).toHaveLength(5);
+  const held: string[] = [];
+  for await (const { key } of store.list('runs/filtered/pretrain/pins/')) held.push(key);
+  expect(held).toEqual([]);
+});
