@@ -14,7 +14,7 @@ import type { Attempt, Dependencies } from './dependencies.ts';
 import { readDocumentAs } from './documents.ts';
 import { beat } from './heartbeat.ts';
 import { putOnce } from './put-once.ts';
-import type { AnnotateShardInput, AnnotateShardResult } from './types.ts';
+import type { AnnotateShardInput, AnnotateShardResult } from './types/annotation.ts';
 
 /** Examples that wait to be written down. */
 const ahead = 64;

@@ -1,5 +1,5 @@
 import type { PhaseSettings } from '../src/recipe/phase-settings.ts';
-import type { Change, PhasePlan, ReplanInput } from './types.ts';
+import type { Change, PhasePlan, ReplanInput } from './types/run.ts';
 
 /** What a person changes of a phase: each setting that is named and is another now, as it was and as it is to be. */
 export function changesOf(overrides: ReplanInput['overrides'], plan: PhasePlan, before: PhaseSettings): Change[] {

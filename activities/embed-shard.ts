@@ -14,7 +14,7 @@ import { beat } from './heartbeat.ts';
 import { settleCpuAt } from './settle-cpu.ts';
 import { withTeacher } from './teacher-folder.ts';
 import { requireTrainer } from './train-from.ts';
-import type { FilterStepInput } from './types.ts';
+import type { FilterStepInput } from './types/filter.ts';
 
 /**
  * Has the model of a filter embed every example of a data shard, and keeps what the filter goes on with. Its keys are named by

@@ -8,7 +8,7 @@ import type { Attempt, Dependencies } from './dependencies.ts';
 import { fetchDocument, readDocumentAs } from './documents.ts';
 import { beat } from './heartbeat.ts';
 import { requireTrainer } from './train-from.ts';
-import type { EvaluateInput, EvaluationResult } from './types.ts';
+import type { EvaluateInput, EvaluationResult } from './types/run.ts';
 
 /** Evaluates a checkpoint on data that was not trained on; the figures lie beside it in the bucket. */
 export async function evaluate(deps: Dependencies, input: EvaluateInput, attempt: Attempt): Promise<EvaluationResult> {

@@ -8,7 +8,7 @@ import type { Attempt, Dependencies } from './dependencies.ts';
 import { readDocumentAs } from './documents.ts';
 import { figureBase } from './evaluation-figure.ts';
 import { beat } from './heartbeat.ts';
-import type { KeepBestInput } from './types.ts';
+import type { KeepBestInput } from './types/evaluation.ts';
 
 /**
  * Holds the evaluated checkpoint where it is the best of its phase by a figure, at the largest view. DataContract where there

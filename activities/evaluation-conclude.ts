@@ -9,7 +9,7 @@ import type { Attempt, Dependencies } from './dependencies.ts';
 import { readDocumentAs } from './documents.ts';
 import { figureBase } from './evaluation-figure.ts';
 import { beat } from './heartbeat.ts';
-import type { PlannedEvaluation, TaskResult } from './types.ts';
+import type { PlannedEvaluation, TaskResult } from './types/evaluation.ts';
 
 /** Figures up to so many bytes go into the result of the workflow, for people who look there. */
 const mostBytes = 16 * 1024;

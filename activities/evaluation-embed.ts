@@ -12,7 +12,7 @@ import { beat } from './heartbeat.ts';
 import { putOnce } from './put-once.ts';
 import { withTeacher } from './teacher-folder.ts';
 import { requireTrainer } from './train-from.ts';
-import type { EmbedPartInput, EmbedPartResult } from './types.ts';
+import type { EmbedPartInput, EmbedPartResult } from './types/evaluation.ts';
 
 /**
  * Makes one part of the features of an evaluation and keeps it in the bucket. Its key is a pure function of what it is made

@@ -11,7 +11,7 @@ import {
 } from '../src/evaluate/features/spec.ts';
 import type { TaskPlan } from '../src/evaluate/task-plan.ts';
 import type { ObjectStore } from '../src/storage/object-store.ts';
-import type { FeatureSetName } from './types.ts';
+import type { FeatureSetName } from './types/evaluation.ts';
 
 /** What the features of a set are made by. */
 export function specOf(plan: TaskPlan, set: FeatureSetName): ImageSpec | ClassSpec {

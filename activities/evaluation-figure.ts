@@ -15,7 +15,7 @@ import { fetchFeatures } from './evaluation-features.ts';
 import { beat } from './heartbeat.ts';
 import { putOnce } from './put-once.ts';
 import { requireTrainer } from './train-from.ts';
-import type { EvaluatePartInput } from './types.ts';
+import type { EvaluatePartInput } from './types/evaluation.ts';
 
 /** Where the figures of an evaluator at a view lie, without an ending. */
 export const figureBase = (prefix: string, { test }: TaskPlan, { evaluator, view }: PlannedFigure): string =>

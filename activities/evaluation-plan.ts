@@ -20,7 +20,7 @@ import { probeConditionalWrites } from '../src/storage/conditional-writes.ts';
 import type { Attempt, Dependencies } from './dependencies.ts';
 import { keepDocumentBelow, readDocumentAs } from './documents.ts';
 import { beat } from './heartbeat.ts';
-import type { PlannedEvaluation } from './types.ts';
+import type { PlannedEvaluation } from './types/evaluation.ts';
 
 /** Longer than an evaluation takes; one that was given up holds its checkpoint no longer than this. */
 export const heldMs = 14 * 24 * 3_600_000;

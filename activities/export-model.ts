@@ -14,7 +14,7 @@ import type { ObjectStore } from '../src/storage/object-store.ts';
 import type { Attempt, Dependencies } from './dependencies.ts';
 import { readDocumentAs } from './documents.ts';
 import { beat } from './heartbeat.ts';
-import type { ExportInput, ExportResult } from './types.ts';
+import type { ExportInput, ExportResult } from './types/run.ts';
 
 const modelFile = 'model.safetensors';
 

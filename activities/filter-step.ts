@@ -7,7 +7,7 @@ import { isRunnerError, RunnerError } from '../src/runtime/errors.ts';
 import type { Attempt, Dependencies } from './dependencies.ts';
 import { readDocumentAs } from './documents.ts';
 import { beat } from './heartbeat.ts';
-import type { FilterStepInput } from './types.ts';
+import type { FilterStepInput } from './types/filter.ts';
 
 /**
  * One part of one step of a filter. What it makes lies in the bucket under a key that its input names, is the same whoever

@@ -35,7 +35,8 @@ import { scoreShard } from './score-shard.ts';
 import { sealScores } from './seal-scores.ts';
 import { signed } from './signed.ts';
 import { trainShard } from './train-shard.ts';
-import type { Activities, PhasePlan } from './types.ts';
+import type { Activities } from './types/activities.ts';
+import type { PhasePlan } from './types/run.ts';
 
 type Verb<I, O> = (deps: Dependencies, input: I, attempt: Attempt) => Promise<O>;
 

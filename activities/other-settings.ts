@@ -2,7 +2,7 @@ import { runPrefix } from '../src/checkpoint/keys.ts';
 import type { Manifest } from '../src/checkpoint/types.ts';
 import { isRunnerError } from '../src/runtime/errors.ts';
 import type { ObjectStore } from '../src/storage/object-store.ts';
-import type { PhasePlan } from './types.ts';
+import type { PhasePlan } from './types/run.ts';
 
 /** Fields that `retryPhase` sets, by where they are in the settings of a phase. */
 const overrides: Readonly<Record<string, string>> = {

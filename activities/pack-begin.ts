@@ -6,7 +6,7 @@ import { canonicalJson } from '../src/runtime/hash.ts';
 import { probeConditionalWrites } from '../src/storage/conditional-writes.ts';
 import type { Dependencies } from './dependencies.ts';
 import { readPackJson } from './pack-documents.ts';
-import type { PackBegun } from './types.ts';
+import type { PackBegun } from './types/pack.ts';
 
 /**
  * Checks what a pack was started with, and takes its prefix: nothing else may lie there. The same settings go on where

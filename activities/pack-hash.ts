@@ -14,7 +14,7 @@ import { canonicalJson, sha256 } from '../src/runtime/hash.ts';
 import type { Attempt, Dependencies } from './dependencies.ts';
 import { beat } from './heartbeat.ts';
 import { readListing, readPackJson, readPartOf, startsOf } from './pack-documents.ts';
-import type { HashPartInput, HashPartResult } from './types.ts';
+import type { HashPartInput, HashPartResult } from './types/pack.ts';
 
 /** Pictures that are read and decoded side by side; of them all pixels are held. */
 export const picturesAtOnce = 4;

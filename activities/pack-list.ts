@@ -4,7 +4,7 @@ import type { Listing } from '../src/packing/types.ts';
 import type { Attempt, Dependencies } from './dependencies.ts';
 import { beat } from './heartbeat.ts';
 import { readPackJson } from './pack-documents.ts';
-import type { PackInput, PackListed } from './types.ts';
+import type { PackInput, PackListed } from './types/pack.ts';
 
 /** Cuts what is there into parts, documents of the bucket. The listing names their number and is written last, once. */
 export async function listPack(

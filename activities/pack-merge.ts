@@ -4,7 +4,7 @@ import { Partition } from '../src/packing/partition.ts';
 import type { Attempt, Dependencies } from './dependencies.ts';
 import { beat } from './heartbeat.ts';
 import { readListing, readPackJson } from './pack-documents.ts';
-import type { MergePartInput, MergePartResult } from './types.ts';
+import type { MergePartInput, MergePartResult } from './types/pack.ts';
 
 /**
  * Compares the pictures of one partition of the hashes: two small ranges of each part. 100 million pictures are 10,000

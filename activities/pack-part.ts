@@ -22,7 +22,7 @@ import type { Attempt, Dependencies } from './dependencies.ts';
 import { beat } from './heartbeat.ts';
 import { readListing, readPackJson, readPartOf, requirePackJson, startsOf } from './pack-documents.ts';
 import { chunksOf, picturesAtOnce } from './pack-hash.ts';
-import type { PackPartInput, PackPartResult } from './types.ts';
+import type { PackPartInput, PackPartResult } from './types/pack.ts';
 
 /** Texts that are fetched for one picture. */
 const mostJoined = 100;

@@ -6,7 +6,7 @@ import type { Found, Packed } from '../src/packing/types.ts';
 import type { Attempt, Dependencies } from './dependencies.ts';
 import { beat } from './heartbeat.ts';
 import { readListing, readPackJson, requirePackJson } from './pack-documents.ts';
-import type { MergePartResult, SettledPack, SettlePackInput } from './types.ts';
+import type { MergePartResult, SettledPack, SettlePackInput } from './types/pack.ts';
 
 /** Says beside the shards what was packed and what was left out, and takes away what workers handed to one another. */
 export async function reportPack(deps: Dependencies, input: SettlePackInput, attempt: Attempt): Promise<PackReport> {

@@ -4,7 +4,7 @@ import { packKeys } from '../src/packing/keys.ts';
 import type { Attempt, Dependencies } from './dependencies.ts';
 import { beat } from './heartbeat.ts';
 import { readListing, readPackJson } from './pack-documents.ts';
-import type { SettledPack, SettlePackInput } from './types.ts';
+import type { SettledPack, SettlePackInput } from './types/pack.ts';
 
 /** Settles which pictures go, and where their texts go, from what all partitions found. */
 export async function settlePack(

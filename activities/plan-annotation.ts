@@ -4,7 +4,7 @@ import { probeConditionalWrites } from '../src/storage/conditional-writes.ts';
 import type { Attempt, Dependencies } from './dependencies.ts';
 import { keepDocumentBelow } from './documents.ts';
 import { beat } from './heartbeat.ts';
-import type { AnnotatePlan } from './types.ts';
+import type { AnnotatePlan } from './types/annotation.ts';
 
 /** Checks what an annotation is started with, and keeps it where its regions will lie. Calling it again changes nothing. */
 export async function planAnnotation(

@@ -11,7 +11,7 @@ import type { ObjectStore } from '../src/storage/object-store.ts';
 import type { Attempt, Dependencies } from './dependencies.ts';
 import { keepDocumentBelow } from './documents.ts';
 import { beat } from './heartbeat.ts';
-import type { FilterBegun } from './types.ts';
+import type { FilterBegun } from './types/filter.ts';
 
 /** Checks what a filter is started with, and keeps it where its weights will lie. Calling it again changes nothing. */
 export async function planFilter({ store, log }: Dependencies, input: unknown, attempt: Attempt): Promise<FilterBegun> {

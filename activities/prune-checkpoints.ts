@@ -6,7 +6,7 @@ import { sweepRun } from '../src/checkpoint/sweep.ts';
 import { isRunnerError, RunnerError } from '../src/runtime/errors.ts';
 import type { Attempt, Dependencies } from './dependencies.ts';
 import { beat } from './heartbeat.ts';
-import type { PhasePlan, PruneInput, SweepInput } from './types.ts';
+import type { PhasePlan, PruneInput, SweepInput } from './types/run.ts';
 
 /**
  * Deletes the checkpoints of a phase that nobody needs any more. Safe to call again after any failure: what it deletes

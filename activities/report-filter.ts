@@ -16,7 +16,7 @@ import type { ObjectInfo, ObjectStore } from '../src/storage/object-store.ts';
 import type { Attempt, Dependencies } from './dependencies.ts';
 import { readDocumentAs } from './documents.ts';
 import { beat } from './heartbeat.ts';
-import type { FilterBegun } from './types.ts';
+import type { FilterBegun } from './types/filter.ts';
 
 const json = { contentType: 'application/json' } as const;
 

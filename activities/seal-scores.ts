@@ -14,7 +14,7 @@ import { keepDocument, readDocumentAs } from './documents.ts';
 import { beat } from './heartbeat.ts';
 import { ofShard, scoreFacts, scoresKey, sharedFacts } from './scores.ts';
 import { withTeacher } from './teacher-folder.ts';
-import type { PhasePlan, Scoring, SealInput } from './types.ts';
+import type { PhasePlan, Scoring, SealInput } from './types/run.ts';
 
 /**
  * The plan of a phase of curation whose settings name the teacher and, where every example was scored before, one

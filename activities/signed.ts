@@ -1,6 +1,6 @@
 import { atWork } from '../src/checkpoint/work.ts';
 import type { Attempt, Dependencies } from './dependencies.ts';
-import type { PhasePlan } from './types.ts';
+import type { PhasePlan } from './types/run.ts';
 
 type Verb<I, O> = (deps: Dependencies, input: I, attempt: Attempt) => Promise<O>;
 

@@ -1,5 +1,5 @@
 import { patched, proxyActivities, workflowInfo } from '@temporalio/workflow';
-import type { Activities } from '../activities/types.ts';
+import type { Activities } from '../activities/types/activities.ts';
 import { clearFailure, invalid } from './failures.ts';
 import { indexed } from './index-shards.ts';
 import type { PhaseInput } from './phase-progress.ts';

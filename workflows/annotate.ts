@@ -6,7 +6,8 @@ import {
   proxyActivities,
   setHandler,
 } from '@temporalio/workflow';
-import type { Activities, AnnotatePlan, AnnotateShardResult } from '../activities/types.ts';
+import type { Activities } from '../activities/types/activities.ts';
+import type { AnnotatePlan, AnnotateShardResult } from '../activities/types/annotation.ts';
 import { addShard, noTotals } from './annotation-totals.ts';
 import { clearFailure, invalid } from './failures.ts';
 import { annotateOptions, lightOptions, scoresAtOnce, scoresOfOneHistory } from './policies.ts';

@@ -1,4 +1,4 @@
-import type { AnnotateShardResult } from '../activities/types.ts';
+import type { AnnotateShardResult } from '../activities/types/annotation.ts';
 import type { AnnotationTotals } from './results.ts';
 
 type Broken = NonNullable<AnnotateShardResult['broken']>;

@@ -1,5 +1,5 @@
 import { CancellationScope, isCancellation, patched, proxyActivities } from '@temporalio/workflow';
-import type { Activities } from '../activities/types.ts';
+import type { Activities } from '../activities/types/activities.ts';
 import { sentence } from './failures.ts';
 import type { PhaseProgress } from './phase-progress.ts';
 import { lightOptions, tidyOptions } from './policies.ts';

@@ -1,5 +1,5 @@
 import { proxyActivities } from '@temporalio/workflow';
-import type { Activities } from '../activities/types.ts';
+import type { Activities } from '../activities/types/activities.ts';
 import type { Overrides } from '../src/recipe/overrides.ts';
 import { indexed } from './index-shards.ts';
 import type { PhaseProgress } from './phase-progress.ts';

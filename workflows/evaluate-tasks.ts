@@ -1,5 +1,6 @@
 import { executeChild, isCancellation, ParentClosePolicy, startChild } from '@temporalio/workflow';
-import type { EvaluationInput, PhasePlan, TaskDocument } from '../activities/types.ts';
+import type { EvaluationInput } from '../activities/types/evaluation.ts';
+import type { PhasePlan, TaskDocument } from '../activities/types/run.ts';
 import type { CheckpointRef } from '../src/checkpoint/types.ts';
 import { siglip2Evaluate } from './evaluate.ts';
 import { sentence } from './failures.ts';

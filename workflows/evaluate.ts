@@ -6,13 +6,8 @@ import {
   proxyActivities,
   setHandler,
 } from '@temporalio/workflow';
-import type {
-  Activities,
-  EvaluationInput,
-  FeatureSetName,
-  PlannedEvaluation,
-  TaskResult,
-} from '../activities/types.ts';
+import type { Activities } from '../activities/types/activities.ts';
+import type { EvaluationInput, FeatureSetName, PlannedEvaluation, TaskResult } from '../activities/types/evaluation.ts';
 import { clearFailure, invalid } from './failures.ts';
 import { evaluateOptions, lightOptions, scoresAtOnce, scoresOfOneHistory } from './policies.ts';
 import type { EvaluationStatus } from './results.ts';

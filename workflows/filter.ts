@@ -7,7 +7,8 @@ import {
   setHandler,
   workflowInfo,
 } from '@temporalio/workflow';
-import type { Activities, FilterBegun } from '../activities/types.ts';
+import type { Activities } from '../activities/types/activities.ts';
+import type { FilterBegun } from '../activities/types/filter.ts';
 import { clearFailure, invalid, sentence } from './failures.ts';
 import { indexed } from './index-shards.ts';
 import { type PhaseState, statusOf, statusQuery } from './messages.ts';

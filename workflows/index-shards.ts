@@ -1,5 +1,6 @@
 import { patched, proxyActivities } from '@temporalio/workflow';
-import type { Activities, FindShardsInput } from '../activities/types.ts';
+import type { Activities } from '../activities/types/activities.ts';
+import type { FindShardsInput } from '../activities/types/run.ts';
 import { indexingsAtOnce, indexingsOfOneHistory, lightOptions } from './policies.ts';
 
 const { findShards, indexShards } = proxyActivities<Activities>(lightOptions);

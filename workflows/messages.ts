@@ -1,5 +1,5 @@
 import { defineQuery, defineSignal } from '@temporalio/workflow';
-import type { PhasePlan, ShardResult, SkippedOf } from '../activities/types.ts';
+import type { PhasePlan, ShardResult, SkippedOf } from '../activities/types/run.ts';
 
 export const phaseStates = [
   'planning',

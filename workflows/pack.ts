@@ -7,7 +7,8 @@ import {
   setHandler,
   workflowInfo,
 } from '@temporalio/workflow';
-import type { Activities, PackInput, PackListed } from '../activities/types.ts';
+import type { Activities } from '../activities/types/activities.ts';
+import type { PackInput, PackListed } from '../activities/types/pack.ts';
 import { clearFailure, sentence } from './failures.ts';
 import { type PhaseState, statusOf, statusQuery } from './messages.ts';
 import { lightOptions, packOptions, packsAtOnce, packsOfOneHistory, picturesOfPartition } from './policies.ts';

@@ -1,5 +1,5 @@
 import { condition } from '@temporalio/workflow';
-import type { PhasePlan, ShardResult } from '../activities/types.ts';
+import type { PhasePlan, ShardResult } from '../activities/types/run.ts';
 import type { CheckpointRef } from '../src/checkpoint/types.ts';
 import { addEvent, type PhaseEvent, type PhaseReport, type PhaseState } from './messages.ts';
 import { cut } from './report-size.ts';

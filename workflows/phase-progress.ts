@@ -1,5 +1,5 @@
 import { type CancellationScope, getExternalWorkflowHandle, workflowInfo } from '@temporalio/workflow';
-import type { PhasePlan, ShardResult } from '../activities/types.ts';
+import type { PhasePlan, ShardResult } from '../activities/types/run.ts';
 import type { CheckpointRef } from '../src/checkpoint/types.ts';
 import type { Pace } from '../src/recipe/pace.ts';
 import type { Position } from '../src/recipe/position.ts';

@@ -9,7 +9,7 @@ import {
   proxyActivities,
   workflowInfo,
 } from '@temporalio/workflow';
-import type { Activities } from '../activities/types.ts';
+import type { Activities } from '../activities/types/activities.ts';
 import { nextCut } from '../src/recipe/shards.ts';
 import { begun, type PhaseAlone } from './alone.ts';
 import { begin, end, leave, prune } from './begin-and-leave.ts';

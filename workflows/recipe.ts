@@ -12,7 +12,8 @@ import {
   sleep,
   workflowInfo,
 } from '@temporalio/workflow';
-import type { Activities, PhasePlan, RunPlan, ShardResult } from '../activities/types.ts';
+import type { Activities } from '../activities/types/activities.ts';
+import type { PhasePlan, RunPlan, ShardResult } from '../activities/types/run.ts';
 import { evaluatedByTasks } from './evaluate-tasks.ts';
 import { clearFailure, invalid, sentence, wasAbandoned } from './failures.ts';
 import { failureOf, HandOver, type RunCarried, type Stage } from './hand-over.ts';

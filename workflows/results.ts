@@ -1,12 +1,6 @@
-import type {
-  AnnotateShardResult,
-  EvaluationResult,
-  ExportResult,
-  PhasePlan,
-  ShardResult,
-  SkippedOf,
-  TaskResult,
-} from '../activities/types.ts';
+import type { AnnotateShardResult } from '../activities/types/annotation.ts';
+import type { TaskResult } from '../activities/types/evaluation.ts';
+import type { EvaluationResult, ExportResult, PhasePlan, ShardResult, SkippedOf } from '../activities/types/run.ts';
 import type { PhaseInput } from './phase-progress.ts';
 
 /** What a phase ends with, and the plan that it had then; phases of older versions don't say. */

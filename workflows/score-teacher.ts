@@ -1,5 +1,6 @@
 import { ApplicationFailure, proxyActivities } from '@temporalio/workflow';
-import type { Activities, CurationPlan, ScoreShardResult, Scoring } from '../activities/types.ts';
+import type { Activities } from '../activities/types/activities.ts';
+import type { CurationPlan, ScoreShardResult, Scoring } from '../activities/types/run.ts';
 import type { PhaseProgress } from './phase-progress.ts';
 import { lightOptions, scoreOptions, scoresAtOnce, scoresOfOneHistory } from './policies.ts';
 

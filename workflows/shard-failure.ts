@@ -1,5 +1,5 @@
 import { patched, proxyActivities } from '@temporalio/workflow';
-import type { Activities } from '../activities/types.ts';
+import type { Activities } from '../activities/types/activities.ts';
 import { change } from './change-plan.ts';
 import { brokenBy, damagedStep, divergenceOf, hasCollapsed, rootFailure } from './failures.ts';
 import type { PhaseProgress, WentBack } from './phase-progress.ts';

@@ -1,4 +1,4 @@
-import type { RunPlan, SkippedOf } from '../activities/types.ts';
+import type { RunPlan, SkippedOf } from '../activities/types/run.ts';
 import type { PhaseResult, RecipeResult } from './results.ts';
 
 const reasonsShown = 5;

@@ -75,9 +75,9 @@ export const mayImport: Readonly<Record<string, readonly string[]>> = {
     ...['src/runtime', 'src/compile', 'src/recipe', 'src/checkpoint', 'src/data/index', 'src/data/batches'],
     ...['src/train', 'src/scoring', 'src/evaluate'],
   ],
-  'src/commands': ['src/', 'activities/types.ts', 'workflows/messages.ts', 'workflows/results.ts'],
+  'src/commands': ['src/', 'activities/types', 'workflows/messages.ts', 'workflows/results.ts'],
   activities: ['src/'],
-  workflows: ['src/recipe', 'activities/types.ts', 'src/checkpoint/types.ts'],
+  workflows: ['src/recipe', 'activities/types', 'src/checkpoint/types.ts'],
   infra: ['src/', 'workflows/recipe.ts', 'workflows/results.ts'],
 };
 

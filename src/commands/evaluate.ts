@@ -1,6 +1,6 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import { type Client, WorkflowFailedError, WorkflowIdConflictPolicy } from '@temporalio/client';
-import type { TaskResult } from '../../activities/types.ts';
+import type { TaskResult } from '../../activities/types/evaluation.ts';
 import type { EvaluationStatus } from '../../workflows/results.ts';
 import type { EvaluationDocument } from '../evaluate/result.ts';
 import type { Task } from '../evaluate/tasks/task.ts';

@@ -8,7 +8,7 @@ import { concludeEvaluation } from '../../activities/evaluation-conclude.ts';
 import { embedPart } from '../../activities/evaluation-embed.ts';
 import { evaluatePart } from '../../activities/evaluation-figure.ts';
 import { planEvaluation } from '../../activities/evaluation-plan.ts';
-import type { FeatureSetName, TaskResult } from '../../activities/types.ts';
+import type { FeatureSetName, TaskResult } from '../../activities/types/evaluation.ts';
 import { makeEmojiDataset } from '../../infra/emoji/make.ts';
 import { nameOf } from '../../src/checkpoint/damage.ts';
 import { importByContent } from '../../src/checkpoint/hugging-face/import-by-content.ts';

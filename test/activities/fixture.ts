@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import type { Attempt, Dependencies } from '../../activities/dependencies.ts';
 import { keepDocument } from '../../activities/documents.ts';
-import type { PhasePlan, ShardHeartbeat, ShardInput } from '../../activities/types.ts';
+import type { PhasePlan, ShardHeartbeat, ShardInput } from '../../activities/types/run.ts';
 import type { CheckpointRef } from '../../src/checkpoint/types.ts';
 import type { ObjectStore } from '../../src/storage/object-store.ts';
 import { createTrainerProcess, type TrainerProcess } from '../../src/trainer/process.ts';

@@ -4,7 +4,7 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { plan } from '../../activities/plan.ts';
 import { replan } from '../../activities/replan.ts';
 import { trainShard } from '../../activities/train-shard.ts';
-import type { PhasePlan, ReplanInput } from '../../activities/types.ts';
+import type { PhasePlan, ReplanInput } from '../../activities/types/run.ts';
 import { makeEmojiDataset } from '../../infra/emoji/make.ts';
 import { listCommits } from '../../src/checkpoint/commits.ts';
 import { readManifest } from '../../src/checkpoint/manifest.ts';

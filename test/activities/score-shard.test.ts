@@ -9,7 +9,7 @@ import { fetchDocument, keepDocument } from '../../activities/documents.ts';
 import { scoreShard } from '../../activities/score-shard.ts';
 import { scoresKey } from '../../activities/scores.ts';
 import { sealScores } from '../../activities/seal-scores.ts';
-import type { PhasePlan, ScoreShardInput, ScoreShardResult, Scoring } from '../../activities/types.ts';
+import type { PhasePlan, ScoreShardInput, ScoreShardResult, Scoring } from '../../activities/types/run.ts';
 import { commitCheckpoint } from '../../src/checkpoint/commit.ts';
 import { scoresPrefix } from '../../src/checkpoint/keys.ts';
 import { findUnreferenced, sweepRun } from '../../src/checkpoint/sweep.ts';

@@ -4,7 +4,7 @@ import { afterAll, beforeAll, expect, it } from 'vitest';
 import { exportModel } from '../../activities/export-model.ts';
 import { plan } from '../../activities/plan.ts';
 import { trainShard } from '../../activities/train-shard.ts';
-import type { PhasePlan, ShardInput } from '../../activities/types.ts';
+import type { PhasePlan, ShardInput } from '../../activities/types/run.ts';
 import { makeEmojiDataset } from '../../infra/emoji/make.ts';
 import { importModel } from '../../src/checkpoint/hugging-face/import-model.ts';
 import { restoreCheckpoint } from '../../src/checkpoint/restore.ts';

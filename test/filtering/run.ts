@@ -6,7 +6,7 @@ import { keepDocumentBelow } from '../../activities/documents.ts';
 import { filterStep } from '../../activities/filter-step.ts';
 import { planFilter } from '../../activities/plan-filter.ts';
 import { reportFilter } from '../../activities/report-filter.ts';
-import type { FilterBegun } from '../../activities/types.ts';
+import type { FilterBegun } from '../../activities/types/filter.ts';
 import type { CheckpointRef } from '../../src/checkpoint/types.ts';
 import { readFilter } from '../../src/data/index/filter-document.ts';
 import { decodeWeights } from '../../src/data/index/weight-file.ts';

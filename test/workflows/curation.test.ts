@@ -8,7 +8,7 @@ import type {
   ScoreShardInput,
   ScoreShardResult,
   ShardInput,
-} from '../../activities/types.ts';
+} from '../../activities/types/run.ts';
 import { RunnerError } from '../../src/runtime/errors.ts';
 import type { RunStatus, Status } from '../../workflows/messages.ts';
 import type { siglip2Phase } from '../../workflows/phase.ts';

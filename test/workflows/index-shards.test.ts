@@ -2,7 +2,7 @@ import { readFileSync } from 'node:fs';
 import { afterAll, beforeAll, expect, it } from 'vitest';
 import { findShards, indexShards } from '../../activities/index-shards.ts';
 import { plan } from '../../activities/plan.ts';
-import type { IndexShardsInput, RunPlan } from '../../activities/types.ts';
+import type { IndexShardsInput, RunPlan } from '../../activities/types/run.ts';
 import { loadTokenizer } from '../../src/data/example/tokenizer.ts';
 import type { ListedIndex } from '../../src/data/index/types.ts';
 import type { S3ObjectStore } from '../../src/storage/s3.ts';

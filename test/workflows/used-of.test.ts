@@ -1,5 +1,5 @@
 import { expect, it } from 'vitest';
-import type { RunPlan, SkippedOf } from '../../activities/types.ts';
+import type { RunPlan, SkippedOf } from '../../activities/types/run.ts';
 import type { PhaseResult } from '../../workflows/results.ts';
 import { usedOf } from '../../workflows/used-of.ts';
 

@@ -1,19 +1,12 @@
-import type { AnnotationCounts } from '../src/annotation/counts.ts';
-import type { CheckpointMetrics, CheckpointRef } from '../src/checkpoint/types.ts';
-import type { ScoreDtype } from '../src/data/index/score-index.ts';
-import type { SkippedSummary } from '../src/data/index/types.ts';
-import type { FilterStage, FilterStep } from '../src/filtering/plan.ts';
-import type { FilterReport } from '../src/filtering/report.ts';
-import type { ModelConfig } from '../src/model/sizes.ts';
-import type { PackReport } from '../src/packing/report.ts';
-import type { PackSettings } from '../src/packing/settings.ts';
-import type { InformationBound } from '../src/recipe/information.ts';
-import type { Overrides } from '../src/recipe/overrides.ts';
-import type { Pace } from '../src/recipe/pace.ts';
-import type { Position } from '../src/recipe/position.ts';
-import type { ReadSettings } from '../src/recipe/reading.ts';
-
-/** What crosses the wire between workflows and activities: small JSON, references and never tensors. */
+import type { CheckpointMetrics, CheckpointRef } from '../../src/checkpoint/types.ts';
+import type { ScoreDtype } from '../../src/data/index/score-index.ts';
+import type { SkippedSummary } from '../../src/data/index/types.ts';
+import type { ModelConfig } from '../../src/model/sizes.ts';
+import type { InformationBound } from '../../src/recipe/information.ts';
+import type { Overrides } from '../../src/recipe/overrides.ts';
+import type { Pace } from '../../src/recipe/pace.ts';
+import type { Position } from '../../src/recipe/position.ts';
+import type { ReadSettings } from '../../src/recipe/reading.ts';
 
 /** A JSON document in the bucket, named by its content, so that it can't change unseen. */
 export interface Document {
@@ -332,202 +325,14 @@ export interface ExportResult {
   readonly sha256: string;
 }
 
-/** A detector is to find regions in the pictures of shards. */
-export interface AnnotatePlan {
-  /** AnnotationPlan. */
-  readonly document: Document;
-  readonly shards: number;
-  readonly out: string;
-}
-
-export interface AnnotateShardInput {
-  readonly plan: AnnotatePlan;
-  /** Number of the data shard in the plan. */
-  readonly shard: number;
-}
-
-/** One file of regions, and what its pictures came to. */
-export interface AnnotateShardResult {
-  readonly key: string;
-  readonly bytes: number;
-  readonly counts: AnnotationCounts;
-  /** Members that could not be used; null: none. */
-  readonly broken: SkippedSummary | null;
-}
-
-/** A pack, as it was begun. */
-export interface PackInput {
-  readonly settings: PackSettings;
-}
-
-export interface PackBegun extends PackInput {
-  /** Its report is there already. */
-  readonly done: boolean;
-}
-
-export interface PackListed {
-  readonly layout: string;
-  readonly parts: number;
-  readonly items: number;
-}
-
-export interface HashPartInput extends PackInput {
-  readonly part: number;
-  /** Partitions that the hashes of all parts are compared in. */
-  readonly partitions: number;
-}
-
-export interface HashPartResult {
-  readonly usable: number;
-}
-
-export interface MergePartInput extends PackInput {
-  readonly partition: number;
-}
-
-export interface MergePartResult {
-  readonly edges: number;
-  readonly crowded: number;
-}
-
-export interface SettlePackInput extends PackInput {
-  readonly partitions: number;
-}
-
-/** Pictures that were another, or near one. */
-export interface SettledPack {
-  readonly exact: number;
-  readonly near: number;
-}
-
-export interface PackPartInput extends PackInput {
-  readonly part: number;
-}
-
-export interface PackPartResult {
-  readonly shards: number;
-  readonly examples: number;
-  readonly bytes: number;
-}
-
 /** A task as it lies in the bucket. */
 export interface TaskDocument {
   readonly name: string;
   readonly document: Document;
 }
 
-/** A checkpoint, or an absolute path of a model folder on the worker, and what it is evaluated by. */
-export interface EvaluationInput {
-  /** RUN/PHASE, RUN/PHASE@STEP or /path/of/a/folder. */
-  readonly model: string;
-  /** As `taskSchema` has it, or where that lies. */
-  readonly task: unknown;
-  /** Whether the checkpoint is to be held where it is the best of its phase, and by what. */
-  readonly best?: BestFigure;
-}
-
-/** An evaluation as it was planned: references and counts, for the workflow. */
-export interface PlannedEvaluation {
-  /** TaskPlan. */
-  readonly document: Document;
-  /** Where its figures and its result lie. */
-  readonly prefix: string;
-  readonly parts: Readonly<Record<FeatureSetName, number>>;
-  /** Evaluators times views. */
-  readonly figures: number;
-  /** Its result is there already. */
-  readonly done: boolean;
-}
-
-export type FeatureSetName = 'test' | 'train' | 'classes';
-
-export interface EmbedPartInput {
-  readonly plan: PlannedEvaluation;
-  readonly set: FeatureSetName;
-  readonly part: number;
-}
-
-export interface EmbedPartResult {
-  readonly examples: number;
-  /** Examples that could not be used. */
-  readonly skipped: number;
-}
-
-export interface EvaluatePartInput {
-  readonly plan: PlannedEvaluation;
-  /** Number of the evaluator and view in the plan. */
-  readonly figure: number;
-}
-
 /** A figure of an evaluator, by its path: `mean.text_to_image.r1`. */
 export interface BestFigure {
   readonly evaluator: string;
   readonly figure: string;
-}
-
-export interface KeepBestInput {
-  readonly plan: PlannedEvaluation;
-  readonly best: BestFigure;
-}
-
-/** What an evaluation ends with. */
-export interface TaskResult {
-  readonly key: string;
-  readonly sha256: string;
-  /** Of all evaluators and views, where that is little; else the document has them. */
-  readonly figures: Readonly<Record<string, unknown>> | null;
-}
-
-/** A filter, as it was begun. */
-export interface FilterBegun {
-  /** FilterPlan. */
-  readonly document: Document;
-  readonly name: string;
-  /** sha256 of all that its weights depend on. */
-  readonly filter: string;
-  /** What is to be done, in this order; nothing where it is there already. */
-  readonly stages: readonly FilterStage[];
-}
-
-export interface FilterStepInput<S extends FilterStep = FilterStep> {
-  readonly begun: Omit<FilterBegun, 'stages'>;
-  readonly step: S;
-  /** Of so many as its stage has, from 0. */
-  readonly part: number;
-}
-
-/** Every activity by name; the workflows see no more of them than this. */
-export interface Activities {
-  findShards(input: FindShardsInput): Promise<UnindexedShards>;
-  indexShards(input: IndexShardsInput): Promise<{ shards: number }>;
-  plan(input: PlanInput): Promise<RunPlan>;
-  planPhase(input: PlanPhaseInput): Promise<PhasePlan>;
-  beginPhase(input: BeginInput): Promise<Begun>;
-  trainShard(input: ShardInput): Promise<ShardResult>;
-  recoverCheckpoint(input: RecoverInput): Promise<CheckpointRef | null>;
-  pruneCheckpoints(input: PruneInput): Promise<{ removed: number }>;
-  sweep(input: SweepInput): Promise<{ prefixes: number; uploads: number }>;
-  replan(input: ReplanInput): Promise<Replanned>;
-  scoreShard(input: ScoreShardInput): Promise<ScoreShardResult>;
-  sealScores(input: SealInput): Promise<PhasePlan>;
-  evaluate(input: EvaluateInput): Promise<EvaluationResult>;
-  planEvaluation(input: unknown): Promise<PlannedEvaluation>;
-  embedPart(input: EmbedPartInput): Promise<EmbedPartResult>;
-  evaluatePart(input: EvaluatePartInput): Promise<{ readonly key: string }>;
-  keepBest(input: KeepBestInput): Promise<{ readonly step: number; readonly value: number }>;
-  concludeEvaluation(input: { readonly plan: PlannedEvaluation }): Promise<TaskResult>;
-  exportModel(input: ExportInput): Promise<ExportResult>;
-  planAnnotation(input: unknown): Promise<AnnotatePlan>;
-  annotateShard(input: AnnotateShardInput): Promise<AnnotateShardResult>;
-  beginPack(input: unknown): Promise<PackBegun>;
-  listPack(input: PackInput): Promise<PackListed>;
-  hashPart(input: HashPartInput): Promise<HashPartResult>;
-  mergePart(input: MergePartInput): Promise<MergePartResult>;
-  settlePack(input: SettlePackInput): Promise<SettledPack>;
-  packPart(input: PackPartInput): Promise<PackPartResult>;
-  reportPack(input: SettlePackInput): Promise<PackReport>;
-  planFilter(input: unknown): Promise<FilterBegun>;
-  filterStep(input: FilterStepInput<Exclude<FilterStep, 'embed'>>): Promise<{ readonly step: FilterStep }>;
-  embedShard(input: FilterStepInput<'embed'>): Promise<{ readonly step: 'embed' }>;
-  reportFilter(input: Omit<FilterBegun, 'stages'>): Promise<FilterReport>;
 }

@@ -1,0 +1,91 @@
+import type { CheckpointRef } from '../../src/checkpoint/types.ts';
+import type { FilterStep } from '../../src/filtering/plan.ts';
+import type { FilterReport } from '../../src/filtering/report.ts';
+import type { PackReport } from '../../src/packing/report.ts';
+import type { AnnotatePlan, AnnotateShardInput, AnnotateShardResult } from './annotation.ts';
+import type {
+  EmbedPartInput,
+  EmbedPartResult,
+  EvaluatePartInput,
+  KeepBestInput,
+  PlannedEvaluation,
+  TaskResult,
+} from './evaluation.ts';
+import type { FilterBegun, FilterStepInput } from './filter.ts';
+import type {
+  HashPartInput,
+  HashPartResult,
+  MergePartInput,
+  MergePartResult,
+  PackBegun,
+  PackInput,
+  PackListed,
+  PackPartInput,
+  PackPartResult,
+  SettledPack,
+  SettlePackInput,
+} from './pack.ts';
+import type {
+  BeginInput,
+  Begun,
+  EvaluateInput,
+  EvaluationResult,
+  ExportInput,
+  ExportResult,
+  FindShardsInput,
+  IndexShardsInput,
+  PhasePlan,
+  PlanInput,
+  PlanPhaseInput,
+  PruneInput,
+  RecoverInput,
+  ReplanInput,
+  Replanned,
+  RunPlan,
+  ScoreShardInput,
+  ScoreShardResult,
+  SealInput,
+  ShardInput,
+  ShardResult,
+  SweepInput,
+  UnindexedShards,
+} from './run.ts';
+
+/**
+ * Every activity by name; the workflows see no more of them than this. What crosses the wire is small JSON, references and
+ * never tensors.
+ */
+export interface Activities {
+  findShards(input: FindShardsInput): Promise<UnindexedShards>;
+  indexShards(input: IndexShardsInput): Promise<{ shards: number }>;
+  plan(input: PlanInput): Promise<RunPlan>;
+  planPhase(input: PlanPhaseInput): Promise<PhasePlan>;
+  beginPhase(input: BeginInput): Promise<Begun>;
+  trainShard(input: ShardInput): Promise<ShardResult>;
+  recoverCheckpoint(input: RecoverInput): Promise<CheckpointRef | null>;
+  pruneCheckpoints(input: PruneInput): Promise<{ removed: number }>;
+  sweep(input: SweepInput): Promise<{ prefixes: number; uploads: number }>;
+  replan(input: ReplanInput): Promise<Replanned>;
+  scoreShard(input: ScoreShardInput): Promise<ScoreShardResult>;
+  sealScores(input: SealInput): Promise<PhasePlan>;
+  evaluate(input: EvaluateInput): Promise<EvaluationResult>;
+  planEvaluation(input: unknown): Promise<PlannedEvaluation>;
+  embedPart(input: EmbedPartInput): Promise<EmbedPartResult>;
+  evaluatePart(input: EvaluatePartInput): Promise<{ readonly key: string }>;
+  keepBest(input: KeepBestInput): Promise<{ readonly step: number; readonly value: number }>;
+  concludeEvaluation(input: { readonly plan: PlannedEvaluation }): Promise<TaskResult>;
+  exportModel(input: ExportInput): Promise<ExportResult>;
+  planAnnotation(input: unknown): Promise<AnnotatePlan>;
+  annotateShard(input: AnnotateShardInput): Promise<AnnotateShardResult>;
+  beginPack(input: unknown): Promise<PackBegun>;
+  listPack(input: PackInput): Promise<PackListed>;
+  hashPart(input: HashPartInput): Promise<HashPartResult>;
+  mergePart(input: MergePartInput): Promise<MergePartResult>;
+  settlePack(input: SettlePackInput): Promise<SettledPack>;
+  packPart(input: PackPartInput): Promise<PackPartResult>;
+  reportPack(input: SettlePackInput): Promise<PackReport>;
+  planFilter(input: unknown): Promise<FilterBegun>;
+  filterStep(input: FilterStepInput<Exclude<FilterStep, 'embed'>>): Promise<{ readonly step: FilterStep }>;
+  embedShard(input: FilterStepInput<'embed'>): Promise<{ readonly step: 'embed' }>;
+  reportFilter(input: Omit<FilterBegun, 'stages'>): Promise<FilterReport>;
+}

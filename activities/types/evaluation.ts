@@ -1,0 +1,57 @@
+import type { BestFigure, Document } from './run.ts';
+
+/** A checkpoint, or an absolute path of a model folder on the worker, and what it is evaluated by. */
+export interface EvaluationInput {
+  /** RUN/PHASE, RUN/PHASE@STEP or /path/of/a/folder. */
+  readonly model: string;
+  /** As `taskSchema` has it, or where that lies. */
+  readonly task: unknown;
+  /** Whether the checkpoint is to be held where it is the best of its phase, and by what. */
+  readonly best?: BestFigure;
+}
+
+/** An evaluation as it was planned: references and counts, for the workflow. */
+export interface PlannedEvaluation {
+  /** TaskPlan. */
+  readonly document: Document;
+  /** Where its figures and its result lie. */
+  readonly prefix: string;
+  readonly parts: Readonly<Record<FeatureSetName, number>>;
+  /** Evaluators times views. */
+  readonly figures: number;
+  /** Its result is there already. */
+  readonly done: boolean;
+}
+
+export type FeatureSetName = 'test' | 'train' | 'classes';
+
+export interface EmbedPartInput {
+  readonly plan: PlannedEvaluation;
+  readonly set: FeatureSetName;
+  readonly part: number;
+}
+
+export interface EmbedPartResult {
+  readonly examples: number;
+  /** Examples that could not be used. */
+  readonly skipped: number;
+}
+
+export interface EvaluatePartInput {
+  readonly plan: PlannedEvaluation;
+  /** Number of the evaluator and view in the plan. */
+  readonly figure: number;
+}
+
+export interface KeepBestInput {
+  readonly plan: PlannedEvaluation;
+  readonly best: BestFigure;
+}
+
+/** What an evaluation ends with. */
+export interface TaskResult {
+  readonly key: string;
+  readonly sha256: string;
+  /** Of all evaluators and views, where that is little; else the document has them. */
+  readonly figures: Readonly<Record<string, unknown>> | null;
+}
