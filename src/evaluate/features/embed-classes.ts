@@ -1,7 +1,6 @@
 import type { FeatureModel } from '../../model/features.ts';
 import { embedNamed } from './embed-named.ts';
-import type { EmbedEvents } from './embedding.ts';
-import type { EmbeddedPart, EmbedJob } from './job.ts';
+import type { EmbeddedPart, EmbedEvents, EmbedJob } from './job.ts';
 import { writePart } from './part-file.ts';
 import { type ClassSpec, specHash } from './spec.ts';
 

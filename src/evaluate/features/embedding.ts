@@ -8,13 +8,7 @@ import { hashJson } from '../../runtime/hash.ts';
 import { objectStoreFromEnvironment } from '../../storage/s3.ts';
 import { embedClasses } from './embed-classes.ts';
 import { embedImages } from './embed-images.ts';
-import type { EmbeddedPart, EmbedJob } from './job.ts';
-
-export interface EmbedEvents {
-  note(text: string): void;
-  /** Aborted when nobody wants the result any more. */
-  readonly signal: AbortSignal;
-}
+import type { EmbeddedPart, EmbedEvents, EmbedJob } from './job.ts';
 
 /** Makes parts of features one after another, keeping the model on the device while the next part is for the same one. */
 export class Embedding {
