@@ -5,9 +5,11 @@ import { LongestFirst } from './test/support/longest-first.ts';
 
 /**
  * Folders whose tests leave nothing behind in their process: no variable of the environment, no Temporal runtime, no
- * listener. Their files share processes, which load TensorFlow and our modules once instead of once a file.
+ * hook or open file in a module that several of them import. Their files share processes, which load TensorFlow and our
+ * modules once instead of once a file. A folder comes in here once all of it was run so.
  */
-const tidy = /^test\/(recipe|plan|model|objectives|safetensors|telemetry|metrics)\//;
+const tidy =
+  /^test\/(recipe|plan|model|objectives|safetensors|telemetry|metrics|evaluate|parity|curation|packing|data\/(index|near|views|stats|example)|checkpoint\/hugging-face)\//;
 /** What is mocked or set stays so in its process. */
 const leaves = /\bvi\.(mock|doMock|stubEnv|stubGlobal)\(|Object\.assign\(process\.env/;
 

@@ -25,6 +25,8 @@ export interface Dependencies {
   readonly codeVersion: string;
   /** Tests: points of the commit protocol, of scoring, and of the choice on XLA, where a process may die. */
   readonly onPoint?: (point: CommitPoint | 'scored' | 'stored' | 'measured' | 'chosen') => void | Promise<void>;
+  /** Tests: pictures of a part of an evaluation's features. */
+  readonly examplesOfPart?: number;
   /** Tests: pause before an upload is tried again, in milliseconds. */
   readonly uploadRetryMs?: number;
 }

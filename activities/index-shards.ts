@@ -1,40 +1,33 @@
 import { join } from 'node:path';
 import pMap from 'p-map';
 import { runPrefix } from '../src/checkpoint/keys.ts';
-import { recipePlaces } from '../src/data/example/recipe-data.ts';
-import { shardsOf } from '../src/data/index/index-data.ts';
+import { keepSpoken, spokenKey } from '../src/data/example/spoken-lists.ts';
+import { keepTokenSet } from '../src/data/example/token-ids.ts';
+import { tokenSetKey } from '../src/data/example/token-set.ts';
 import { indexKey, memberKinds } from '../src/data/index/index-object.ts';
-import { indexShard } from '../src/data/index/index-shard.ts';
-import type { IndexedShard, MemberMapping } from '../src/data/index/types.ts';
+import { findIndex, indexShard } from '../src/data/index/index-shard.ts';
+import { regionsOfShard } from '../src/data/index/join-regions.ts';
+import { openIndex } from '../src/data/index/open-index.ts';
+import type { IndexedShard } from '../src/data/index/types.ts';
 import { filterPrefix } from '../src/filtering/keys.ts';
 import { parseFilter } from '../src/filtering/settings.ts';
-import { readRecipe } from '../src/recipe/parse.ts';
-import type { PhaseSettings } from '../src/recipe/phase-settings.ts';
-import { foreign } from '../src/recipe/reading.ts';
-import { isRunnerError } from '../src/runtime/errors.ts';
 import type { ObjectStore } from '../src/storage/object-store.ts';
 import type { Attempt, Dependencies } from './dependencies.ts';
 import { keepDocumentBelow, readDocumentAs } from './documents.ts';
 import { beat } from './heartbeat.ts';
-import { otherSource } from './other-source.ts';
+import { type MissingShard, missingShards, unlessWrong, type WantedTexts } from './missing-shards.ts';
 import type { FindShardsInput, IndexShardsInput, UnindexedShards } from './types.ts';
 
 /** What planning reads by itself: it takes less time than handing it out. */
 const fewShards = 16;
 const fewBytes = 1024 ** 3;
 
-/** Questions whether an index is there, and shards that are read, at once. */
-const askedAtOnce = 64;
+/** Shards that are read at once. */
 const readAtOnce = 8;
 
-/** A shard that has no index yet. Of how it is read only what its index depends on. */
-interface Unindexed extends IndexedShard {
-  readonly read?: MemberMapping;
-}
-
 /**
- * Lists the shards that a plan is to be made of and that have no index yet, where those are many. What is wrong with the data
- * the plan says, with everything else.
+ * Lists the shards that a plan is to be made of and that have no index yet, or no token set where one is needed, if those
+ * are many. What is wrong with the data the plan says, with everything else.
  */
 export async function findShards(
   { store, scratch }: Dependencies,
@@ -43,50 +36,39 @@ export async function findShards(
 ): Promise<UnindexedShards> {
   const heart = beat(attempt);
   try {
-    const missing = new Map<string, Unindexed>();
-    for (const { train, read } of await placesOf(store, join(scratch, 'documents'), input)) {
-      const found = await unlessWrong(() => shardsOf(store, train, read));
-      if (!found) continue;
-      const members = memberKinds(found.read);
-      const how = found.read && { captions: found.read.captions, ...(found.read.class && { class: found.read.class }) };
-      await pMap(
-        found.found,
-        async ({ key, bytes, etag }) => {
-          const own = indexKey({ key, bytes, etag }, members);
-          if (!missing.has(own) && !(await store.head(own)))
-            missing.set(own, { key, bytes, etag, ...(how && { read: how }) });
-        },
-        { concurrency: askedAtOnce },
-      );
-    }
-    // In one order, whichever answer came first.
-    const shards = [...missing].sort(([a], [b]) => (a < b ? -1 : 1)).map(([, shard]) => shard);
+    const { shards, texts } = await missingShards(store, join(scratch, 'documents'), input);
     const bytes = shards.reduce((sum, shard) => sum + shard.bytes, 0);
     if (shards.length <= fewShards && bytes <= fewBytes) return { document: null, shards: 0 };
     const below = 'filter' in input ? filterPrefix(parseFilter(input.filter).name) : `${runPrefix(input.run)}data/`;
-    return { document: await keepDocumentBelow(store, below, 'unindexed', shards), shards: shards.length };
+    const document = await keepDocumentBelow(store, below, 'unindexed', shards);
+    if (texts.length === 0) return { document, shards: shards.length };
+    return { document, texts: await keepDocumentBelow(store, below, 'texts', texts), shards: shards.length };
   } finally {
     heart.stop();
   }
 }
 
-/** Makes the indexes of some of those shards. Doing it again makes the same ones. */
+/** Makes the indexes of some of those shards, and their token sets. Doing it again makes the same ones. */
 export async function indexShards(
   { store, scratch }: Dependencies,
-  { document, from, to }: IndexShardsInput,
+  { document, texts: wanted, from, to }: IndexShardsInput,
   attempt: Attempt,
 ): Promise<{ shards: number }> {
   let done = 0;
   const heart = beat(attempt, () => ({ done, of: to - from }));
   try {
-    const shards = await readDocumentAs<Unindexed[]>(store, document, join(scratch, 'documents'));
+    const documents = join(scratch, 'documents');
+    const shards = await readDocumentAs<MissingShard[]>(store, document, documents);
+    const all = wanted ? await readDocumentAs<WantedTexts[]>(store, wanted, documents) : [];
     await pMap(
       shards.slice(from, to),
-      async ({ read, ...shard }) => {
+      async ({ read, texts = [], ...shard }) => {
         attempt.signal.throwIfAborted();
         // An attempt before this one may have made it.
         const key = indexKey(shard, memberKinds(read));
         if (!(await store.head(key))) await unlessWrong(() => indexShard(store, shard, read));
+        for (const { number, regions } of texts)
+          await unlessWrong(() => lookInto(store, shard, all[number]!, regions ?? null));
         done++;
       },
       { concurrency: readAtOnce },
@@ -97,29 +79,24 @@ export async function indexShards(
   }
 }
 
-/** The places that a recipe names, or that a phase is to have from now on. */
-async function placesOf(store: ObjectStore, documents: string, input: FindShardsInput) {
-  if ('filter' in input) {
-    const { data, read } = parseFilter(input.filter);
-    return [{ train: data, read: foreign(read) }];
-  }
-  if ('recipe' in input) {
-    const { recipe } = readRecipe(input.recipe);
-    return recipe ? recipePlaces(recipe) : [];
-  }
-  const { plan, overrides } = input;
-  if ((overrides.data ?? overrides.read) === undefined) return [];
-  const { batches } = await readDocumentAs<PhaseSettings>(store, plan.settings, documents);
-  const { train, read } = otherSource({ batches }, overrides);
-  return [{ train, read: foreign(read) }];
-}
-
-/** Null for what trying again does not mend. */
-async function unlessWrong<T>(look: () => Promise<T>): Promise<T | null> {
-  try {
-    return await look();
-  } catch (error) {
-    if (!isRunnerError(error) || error.retryable) throw error;
-    return null;
-  }
+/** Makes the token set of a shard, or its lists of languages, as if it were all data. */
+async function lookInto(
+  store: ObjectStore,
+  shard: IndexedShard,
+  { settings, spoken, read }: WantedTexts,
+  file: IndexedShard | null,
+): Promise<void> {
+  if (settings && (await store.head(tokenSetKey(shard, read, file, settings)))) return;
+  if (spoken && (await store.head(spokenKey(shard, read, spoken)))) return;
+  const facts = (await findIndex(store, shard, read)) ?? (await indexShard(store, shard, read));
+  const regions = file && [await regionsOfShard(store, shard, file)];
+  const index = openIndex(
+    {
+      ...{ version: 2, prefix: '', fingerprint: '', examples: facts.shard.examples, shards: [facts.shard] },
+      ...{ corrupt: [], ...(read && { read }), ...(regions && { regions }) },
+    },
+    store,
+  );
+  if (settings) await keepTokenSet(store, index, 0, settings, store);
+  if (spoken) await keepSpoken(store, index, 0, spoken, store);
 }

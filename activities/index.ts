@@ -4,7 +4,13 @@ import { annotateShard } from './annotate-shard.ts';
 import { beginPhase } from './begin-phase.ts';
 import type { Attempt, Dependencies } from './dependencies.ts';
 import { onDevice } from './device-time.ts';
+import { embedShard } from './embed-shard.ts';
 import { evaluate } from './evaluate.ts';
+import { keepBest } from './evaluation-best.ts';
+import { concludeEvaluation } from './evaluation-conclude.ts';
+import { embedPart } from './evaluation-embed.ts';
+import { evaluatePart } from './evaluation-figure.ts';
+import { planEvaluation } from './evaluation-plan.ts';
 import { exportModel } from './export-model.ts';
 import { toFailure } from './failures.ts';
 import { filterStep } from './filter-step.ts';
@@ -47,6 +53,11 @@ export function createActivities(deps: Dependencies): Activities {
     sweep: activity(deps, sweep),
     replan: activity(deps, replan),
     evaluate: activity(deps, signed(evaluate)),
+    planEvaluation: activity(deps, planEvaluation),
+    embedPart: activity(deps, embedPart),
+    evaluatePart: activity(deps, evaluatePart),
+    keepBest: activity(deps, keepBest),
+    concludeEvaluation: activity(deps, concludeEvaluation),
     exportModel: activity(deps, signed(exportModel)),
     scoreShard: activity(deps, onDevice(signed(scoreShard))),
     sealScores: activity(deps, sealScores),
@@ -61,6 +72,7 @@ export function createActivities(deps: Dependencies): Activities {
     reportPack: activity(deps, reportPack),
     planFilter: activity(deps, planFilter),
     filterStep: activity(deps, filterStep),
+    embedShard: activity(deps, embedShard),
     reportFilter: activity(deps, reportFilter),
   };
 }

@@ -3,6 +3,7 @@ import type { CurationRecipe } from '../src/recipe/curation.ts';
 import type { HeldModel } from '../src/recipe/models.ts';
 import type { Phase, Recipe } from '../src/recipe/schema.ts';
 import { type DataFacts, dataOf, modelConfig, vocabularyOf } from '../src/recipe/settings.ts';
+import { languagesOf } from '../src/recipe/sources.ts';
 import type { CurationPlan } from './types.ts';
 
 /** Whose scores a phase chooses by, and what of the data is to be scored. */
@@ -17,11 +18,16 @@ export function planCuration(
 ): CurationPlan {
   const checkpoint = borrowed[teacherOf(phase.name)];
   const own = typeof teacher === 'string' ? recipe.phases.find(({ name }) => name === teacher) : undefined;
+  const data = dataOf(recipe, phase);
+  const sourceLanguages = data.mixture?.map(({ languages, captions = data.captions }) =>
+    (languages ?? captions).map(({ language }) => language),
+  );
   return {
     teacher: checkpoint ? { checkpoint } : { phase: teacher as string },
     model: held.get(teacherOf(phase.name))?.model ?? modelConfig(recipe, vocabularyOf(recipe, own, facts), own),
     stored: scoring === 'stored' && scores !== 'hardLearner',
-    languages: dataOf(recipe, phase).captions.map(({ language }) => language),
+    languages: languagesOf(data),
+    ...(sourceLanguages && { sourceLanguages }),
     dtype,
     shards,
     sealed: null,

@@ -1,7 +1,13 @@
-import { filterKeys, filterPrefix } from '../src/filtering/keys.ts';
-import { planFilter as look, stagesOf } from '../src/filtering/plan.ts';
-import { parseFilter } from '../src/filtering/settings.ts';
+import { toRef } from '../src/checkpoint/documents.ts';
+import { pin } from '../src/checkpoint/pins.ts';
+import { filterPrefix, holderOf } from '../src/filtering/keys.ts';
+import { type FilterModel, planFilter as look, stagesOf } from '../src/filtering/plan.ts';
+import { type FilterSettings, parseFilter } from '../src/filtering/settings.ts';
+import { keysOf } from '../src/filtering/step.ts';
+import { heldModel } from '../src/plan/held-model.ts';
+import { checkpointFor } from '../src/plan/origin.ts';
 import { probeConditionalWrites } from '../src/storage/conditional-writes.ts';
+import type { ObjectStore } from '../src/storage/object-store.ts';
 import type { Attempt, Dependencies } from './dependencies.ts';
 import { keepDocumentBelow } from './documents.ts';
 import { beat } from './heartbeat.ts';
@@ -13,11 +19,11 @@ export async function planFilter({ store, log }: Dependencies, input: unknown, a
   try {
     const settings = parseFilter(input);
     await probeConditionalWrites(store);
-    const plan = await look(store, settings);
+    const plan = await look(store, settings, await modelOf(store, settings));
     const { name } = settings;
     const { index, filter } = plan;
     const document = await keepDocumentBelow(store, `${filterPrefix(name)}plans/`, 'plan', plan);
-    const done = (await store.head(filterKeys(name, filter).document)) !== null;
+    const done = (await store.head(keysOf(plan).document)) !== null;
     log.info(
       { filter: name, content: filter, shards: index.shards.length, examples: index.examples, done },
       'filter planned',
@@ -26,4 +32,17 @@ export async function planFilter({ store, log }: Dependencies, input: unknown, a
   } finally {
     heart.stop();
   }
+}
+
+/** Whoever was killed and never goes on does not hold it for ever. */
+const heldMs = 30 * 24 * 3600 * 1000;
+
+/** The checkpoint that a filter embeds with, held until the filter is done. */
+async function modelOf(store: ObjectStore, { name, model }: FilterSettings): Promise<FilterModel | null> {
+  if (!model) return null;
+  const what = `filter ${name} embeds with`;
+  const found = await checkpointFor(store, { what, from: model });
+  const checkpoint = toRef(await pin(store, found, holderOf(name), { untilMs: heldMs }));
+  const { name: said, model: config } = await heldModel(store, checkpoint);
+  return { name: said, checkpoint, config };
 }

@@ -5,6 +5,7 @@ import { parseRun, readDocument } from '../src/checkpoint/documents.ts';
 import { runKey } from '../src/checkpoint/keys.ts';
 import { runNameProblem } from '../src/checkpoint/names.ts';
 import type { RecipeData } from '../src/data/example/recipe-data.ts';
+import { collectTokenIds } from '../src/data/example/token-ids.ts';
 import { corruptIn } from '../src/data/index/open-index.ts';
 import type { DataIndex } from '../src/data/index/types.ts';
 import { parameterCount } from '../src/model/parameters.ts';
@@ -110,6 +111,7 @@ async function planPhases(
     indexes.set(index, kept);
     return kept;
   };
+  const tasks = await planTasks(store, run, recipe);
   return Promise.all(
     recipe.phases.map(async (phase: Phase, i): Promise<PhasePlan> => {
       const { from, to, branches } = spans[i]!;
@@ -127,6 +129,7 @@ async function planPhases(
         batch: phase.batch,
         ...(settings.batches.naflex && { fixedBatches: 'naflex' }),
         ...(phase.curation && { fixedBatches: 'curation' }),
+        ...(tasks && { tasks }),
         origin: originOf(phase, borrowed),
         from,
         to,
@@ -144,6 +147,16 @@ async function planPhases(
   );
 }
 
+/** Histories hold where a task lies, however long it is. */
+async function planTasks(store: ObjectStore, run: string, { evaluate }: Recipe): Promise<PhasePlan['tasks'] | null> {
+  const { tasks, every, best } = evaluate;
+  if (!tasks) return null;
+  const documents = await Promise.all(
+    tasks.map(async (task) => ({ name: task.name, document: await keepDocument(store, run, 'task', task) })),
+  );
+  return { documents, every: every?.steps ?? null, ...(best && { best }) };
+}
+
 function originOf({ name, from }: Phase, borrowed: Borrowed): PhasePlan['origin'] {
   if (typeof from === 'string') return { phase: from };
   const checkpoint = own(borrowed, name);
@@ -157,8 +170,10 @@ async function planEvaluation(
   index: DataIndex,
 ): Promise<EvaluationPlan> {
   const { languages, maxExamples } = recipe.evaluate;
-  const document = await keepDocument(store, run, 'evaluation-index', index.document);
   const read = recipe.data.evaluationRead ?? recipe.data.read;
+  const document = await keepDocument(store, run, 'evaluation-index', index.document);
+  // Kept, so that no evaluation reads every text to know its tokens.
+  await collectTokenIds(store, index, languages, { read, keep: store });
   const of = { index: document, dataFingerprint: index.fingerprint, corrupt: corruptIn(index), ...(read && { read }) };
   return { ...of, languages, maxExamples };
 }

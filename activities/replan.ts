@@ -1,7 +1,6 @@
 import { join } from 'node:path';
 import { countCaptions } from '../src/data/example/census.ts';
-import { collectTokenIds } from '../src/data/example/read-examples.ts';
-import { loadTokenizer } from '../src/data/example/tokenizer.ts';
+import { collectTokenIds } from '../src/data/example/token-ids.ts';
 import { indexData } from '../src/data/index/index-data.ts';
 import { joinFilter } from '../src/data/index/join-filter.ts';
 import { joinRegions } from '../src/data/index/join-regions.ts';
@@ -155,7 +154,7 @@ async function otherData(
   if (vocabulary === null) return index;
   const captioning = parts?.captionTargets !== undefined;
   const known = new Set(vocabulary);
-  const used = await collectTokenIds(store, index, loadTokenizer(), languages, { captioning, read });
+  const used = await collectTokenIds(store, index, languages, { captioning, read, keep: store });
   const missing = used.filter((id) => !known.has(id)).length;
   if (missing === 0) return index;
   throw refused(

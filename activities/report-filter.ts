@@ -1,11 +1,15 @@
 import { join } from 'node:path';
 import pMap from 'p-map';
+import { unpin } from '../src/checkpoint/pins.ts';
 import { type FilterDocument, filterKey } from '../src/data/index/filter-document.ts';
 import { memberKinds } from '../src/data/index/index-object.ts';
 import { readWeightHeader } from '../src/data/index/weight-file.ts';
-import { type FilterKeys, filterKeys, filterPrefix, isWorkKey } from '../src/filtering/keys.ts';
+import { balanceNotes } from '../src/filtering/balance-step.ts';
+import { type FilterKeys, filterPrefix, holderOf, isWorkKey } from '../src/filtering/keys.ts';
 import type { FilterPlan } from '../src/filtering/plan.ts';
 import { type FilterReport, reportOf } from '../src/filtering/report.ts';
+import { keysOf, readJson } from '../src/filtering/step.ts';
+import type { Agreement } from '../src/filtering/steps.ts';
 import { RunnerError } from '../src/runtime/errors.ts';
 import { canonicalJson } from '../src/runtime/hash.ts';
 import type { ObjectInfo, ObjectStore } from '../src/storage/object-store.ts';
@@ -19,20 +23,22 @@ const json = { contentType: 'application/json' } as const;
 /** Says what a filter came to, gives it its name, and takes away what workers handed to one another. */
 export async function reportFilter(
   { store, scratch }: Dependencies,
-  { document, name, filter }: Omit<FilterBegun, 'stages'>,
+  { document, name }: Omit<FilterBegun, 'stages'>,
   attempt: Attempt,
 ): Promise<FilterReport> {
   const heart = beat(attempt, () => ({ doing: 'writing the report' }));
   try {
-    const keys = filterKeys(name, filter);
+    const plan = await readDocumentAs<FilterPlan>(store, document, join(scratch, 'documents'));
+    const keys = keysOf(plan);
     const there = await store.head(keys.document);
     const made: FilterDocument = there
       ? (JSON.parse((await store.get(keys.document)).toString('utf8')) as FilterDocument)
-      : await documentOf(store, keys, await readDocumentAs<FilterPlan>(store, document, join(scratch, 'documents')));
+      : await documentOf(store, keys, plan);
     const text = canonicalJson(made);
     if (!there) await store.put(keys.document, text, json);
     await store.put(filterKey(name), text, json);
     await removeWork(store, name);
+    if (plan.model) await unpin(store, plan.model.checkpoint, holderOf(name));
     return reportOf(made);
   } finally {
     heart.stop();
@@ -67,7 +73,7 @@ async function documentOf(store: ObjectStore, keys: FilterKeys, plan: FilterPlan
     members: memberKinds(index.read),
     examples: index.examples,
     kept: sum(({ kept }) => kept),
-    masked,
+    masked: Object.fromEntries(Object.entries(masked).sort(([a], [b]) => (a < b ? -1 : 1))),
     broken: sum(({ broken }) => broken),
     notes: await notesOf(store, keys, plan),
     shards: index.shards.map(({ key, etag, examples }, n) => {
@@ -81,15 +87,22 @@ async function documentOf(store: ObjectStore, keys: FilterKeys, plan: FilterPlan
 /** What steps have to say beside the examples that they leave out. */
 async function notesOf(store: ObjectStore, keys: FilterKeys, plan: FilterPlan): Promise<Record<string, number>> {
   const notes: Record<string, number> = {};
-  if (plan.settings.duplicates) {
+  if (plan.settings.agreement) {
+    const { quantiles } = await readJson<Agreement>(store, keys.bound);
+    for (const [percent, cosine] of Object.entries(quantiles))
+      notes[`agreement: ${percent} have a cosine below`] = cosine;
+  }
+  for (const [step, of] of [
+    ['duplicates', keys.pictures],
+    ['embeddingDuplicates', keys.embeddings],
+  ] as const) {
+    if (!plan.settings[step]) continue;
     let crowded = 0;
     for (let k = 0; k < plan.partitions; k++)
-      crowded += (JSON.parse((await store.get(keys.pictures.compared(k))).toString('utf8')) as { crowded: number })
-        .crowded;
-    if (crowded > 0)
-      notes['times a picture was not compared with all that look alike, since those are too many'] = crowded;
+      crowded += (await readJson<{ crowded: number }>(store, of.compared(k))).crowded;
+    if (crowded > 0) notes[`${step}: not compared with all that are alike, since those are too many`] = crowded;
   }
-  return notes;
+  return plan.settings.balance ? { ...notes, ...(await balanceNotes(store, keys, plan)) } : notes;
 }
 
 /** Of every filter of this name: no two are at work at once. */

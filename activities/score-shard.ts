@@ -1,6 +1,7 @@
 import { mkdir, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { CancelledFailure } from '@temporalio/common';
+import { mappingOfShard } from '../src/data/index/mixed-index.ts';
 import { openIndex } from '../src/data/index/open-index.ts';
 import type { StoredIndex } from '../src/data/index/types.ts';
 import type { PhaseSettings } from '../src/recipe/phase-settings.ts';
@@ -10,7 +11,7 @@ import type { Attempt, Dependencies } from './dependencies.ts';
 import { readDocumentAs } from './documents.ts';
 import { beat } from './heartbeat.ts';
 import { putOnce } from './put-once.ts';
-import { scoreFacts, scoresKey } from './scores.ts';
+import { ofShard, scoreFacts, scoresKey } from './scores.ts';
 import { settleCpu } from './settle-cpu.ts';
 import { withTeacher } from './teacher-folder.ts';
 import { requireTrainer } from './train-from.ts';
@@ -23,11 +24,11 @@ import type { ScoreShardInput, ScoreShardResult } from './types.ts';
  */
 export async function scoreShard(
   deps: Dependencies,
-  input: ScoreShardInput,
+  given: ScoreShardInput,
   attempt: Attempt,
 ): Promise<ScoreShardResult> {
   const { store, scratch, log } = deps;
-  const { plan, teacher, shard } = input;
+  const { plan, teacher, shard } = given;
   const folder = join(scratch, plan.run, plan.phase, attempt.id);
   let doing = 'looking for stored scores';
   const heart = beat(attempt, () => ({ doing }));
@@ -37,8 +38,10 @@ export async function scoreShard(
     // The teacher is shown what the phase trains on: at its own resolution, resized alike.
     const { batches } = await readDocumentAs<PhaseSettings>(store, plan.settings, documents);
     const { resize } = batches.data;
+    const input = ofShard(given, index, shard);
     const facts = await scoreFacts(input, index, shard, resize);
-    const read = index.read && { read: index.read };
+    const mapping = mappingOfShard(index, shard);
+    const read = mapping && { read: mapping };
     const key = scoresKey(input, shard, resize);
     const examples = facts.shard.examples.length;
     const there = async () => {

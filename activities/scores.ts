@@ -18,6 +18,13 @@ export function scoresKey(scoring: Scoring, shard: number, resize?: Resize): str
   });
 }
 
+/** The scoring of one shard: of a mixture in the languages of its source alone. */
+export function ofShard<T extends Scoring>(scoring: T, { sources }: DataIndex, shard: number): T {
+  const source = sources?.findLastIndex(({ first }) => first <= shard) ?? -1;
+  const own = scoring.sourceLanguages?.[source];
+  return own ? { ...scoring, languages: own } : scoring;
+}
+
 /** All that a file of scores says about itself. */
 export async function scoreFacts(
   scoring: Scoring,

@@ -12,7 +12,7 @@ import { readScoreHeader, scoresDamaged } from '../src/scoring/score-header.ts';
 import type { Attempt, Dependencies } from './dependencies.ts';
 import { keepDocument, readDocumentAs } from './documents.ts';
 import { beat } from './heartbeat.ts';
-import { scoreFacts, scoresKey, sharedFacts } from './scores.ts';
+import { ofShard, scoreFacts, scoresKey, sharedFacts } from './scores.ts';
 import { withTeacher } from './teacher-folder.ts';
 import type { PhasePlan, Scoring, SealInput } from './types.ts';
 
@@ -28,8 +28,9 @@ export async function sealScores(deps: Dependencies, input: SealInput, attempt: 
   const heart = beat(attempt);
   try {
     const documents = join(scratch, 'documents');
-    const { model, languages, dtype, stored } = curation;
-    const scoring: Scoring = { plan, teacher: { checkpoint: teacher, model }, languages, dtype };
+    const { model, languages, sourceLanguages, dtype, stored } = curation;
+    const own = { languages, ...(sourceLanguages && { sourceLanguages }), dtype };
+    const scoring: Scoring = { plan, teacher: { checkpoint: teacher, model }, ...own };
     const before = await readDocumentAs<PhaseSettings>(store, plan.settings, documents);
     const width = embeddingWidth(model);
     const named = ({ logitScale, logitBias }: Pick<TeacherSettings, 'logitScale' | 'logitBias'>): TeacherSettings => {
@@ -76,7 +77,8 @@ async function indexScores(
   const files = await pMap(
     index.shards.keys(),
     async (shard) => {
-      const key = scoresKey(scoring, shard, resize);
+      const own = ofShard(scoring, index, shard);
+      const key = scoresKey(own, shard, resize);
       const found = await store.head(key);
       if (!found)
         throw new RunnerError(
@@ -84,9 +86,10 @@ async function indexScores(
           `s3://${store.bucket}/${key} is missing, the scores of data shard ${shard}; retryPhase has it scored again`,
         );
       const { bytes, etag } = found;
-      const facts = await scoreFacts(scoring, index, shard, resize);
+      const facts = await scoreFacts(own, index, shard, resize);
       const header = await readScoreHeader(store, { key, bytes, etag }, facts);
-      return { ...header, key, bytes, etag, examples: facts.shard.examples.length };
+      const { languages } = facts;
+      return { ...header, key, bytes, etag, examples: facts.shard.examples.length, languages };
     },
     { concurrency: 16 },
   );
@@ -103,8 +106,9 @@ async function indexScores(
     dtype,
     languages: sharedFacts(scoring).languages,
     dataFingerprint: index.fingerprint,
-    shards: files.map(({ key, bytes, etag, examples, offset, dataSha256, corrupt }) => {
-      return { key, bytes, etag, examples, offset, sha256: dataSha256, corrupt };
+    shards: files.map(({ key, bytes, etag, examples, offset, dataSha256, corrupt, languages }) => {
+      const own = index.sources && { languages };
+      return { key, bytes, etag, examples, offset, sha256: dataSha256, corrupt, ...own };
     }),
   };
 }

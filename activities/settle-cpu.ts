@@ -25,14 +25,21 @@ export interface SettledCpu extends CpuFacts {
  * phase that began before there was a record takes the machine that goes on with it. Another kind of CPU has other
  * kernels, which can't be chosen: it is said.
  */
-export async function settleCpu(
+export const settleCpu = (
   store: ObjectStore,
-  { run, phase }: PhaseKey,
+  phase: PhaseKey,
+  trainer: Pick<TrainerProcess, 'device'>,
+  here?: CpuFacts,
+): Promise<SettledCpu | null> => settleCpuAt(store, cpuKey(phase), trainer, here);
+
+/** The same of what is no phase, with its record under `key`. */
+export async function settleCpuAt(
+  store: ObjectStore,
+  key: string,
   trainer: Pick<TrainerProcess, 'device'>,
   here: CpuFacts = cpuFacts(),
 ): Promise<SettledCpu | null> {
   if ((await trainer.device()) === 'gpu') return null;
-  const key = cpuKey({ run, phase });
   const began = (await recorded(store, key)) ?? (await record(store, key, here));
   return { threads: began.threads, kind: here.kind, remark: remarkOf(began, here, `s3://${store.bucket}/${key}`) };
 }

@@ -62,6 +62,14 @@ export interface PhasePlan {
   readonly curation?: CurationPlan;
   /** What its teacher has to say; null: nothing; absent in plans of older versions, for which that is the same. */
   readonly information?: InformationBound | null;
+  /** What its checkpoints are evaluated by; absent: by no task. */
+  readonly tasks?: {
+    readonly documents: readonly TaskDocument[];
+    /** Steps after which that is done during training; null: at its end alone. */
+    readonly every: number | null;
+    /** Of which task the best checkpoint is kept, and by what; absent: none is. */
+    readonly best?: { readonly task: string } & BestFigure;
+  };
   /** How often a batch at fault is left out before the phase waits; absent in plans of older versions. */
   readonly leaveOut?: number;
 }
@@ -74,6 +82,8 @@ export interface CurationPlan {
   /** Whether every example is scored before the first step; else the teacher runs beside the learner. */
   readonly stored: boolean;
   readonly languages: readonly string[];
+  /** Of a mixture, of each of its sources. */
+  readonly sourceLanguages?: readonly (readonly string[])[];
   readonly dtype: ScoreDtype;
   /** Shards of the data, each scored by an activity of its own. */
   readonly shards: number;
@@ -120,14 +130,17 @@ export type FindShardsInput =
   | (Pick<ReplanInput, 'plan' | 'overrides'> & { readonly run: string })
   | { readonly filter: unknown };
 
-/** Shards that have no index yet; null where they are few, which planning reads itself. */
+/** Shards that have no index yet, or no token set; null where they are few, which planning reads itself. */
 export interface UnindexedShards {
   readonly document: Document | null;
+  /** What is to be looked at in their texts; absent where nothing is. */
+  readonly texts?: Document;
   readonly shards: number;
 }
 
 export interface IndexShardsInput {
   readonly document: Document;
+  readonly texts?: Document;
   /** Numbers of the first of them, and of the one after the last. */
   readonly from: number;
   readonly to: number;
@@ -283,6 +296,8 @@ export interface Scoring {
   readonly plan: Pick<PhasePlan, 'run' | 'phase' | 'settings' | 'index'>;
   readonly teacher: { readonly checkpoint: CheckpointRef; readonly model: ModelConfig };
   readonly languages: readonly string[];
+  /** Of a mixture, of each of its sources. */
+  readonly sourceLanguages?: readonly (readonly string[])[];
   readonly dtype: ScoreDtype;
 }
 
@@ -395,6 +410,74 @@ export interface PackPartResult {
   readonly bytes: number;
 }
 
+/** A task as it lies in the bucket. */
+export interface TaskDocument {
+  readonly name: string;
+  readonly document: Document;
+}
+
+/** A checkpoint, or an absolute path of a model folder on the worker, and what it is evaluated by. */
+export interface EvaluationInput {
+  /** RUN/PHASE, RUN/PHASE@STEP or /path/of/a/folder. */
+  readonly model: string;
+  /** As `taskSchema` has it, or where that lies. */
+  readonly task: unknown;
+  /** Whether the checkpoint is to be held where it is the best of its phase, and by what. */
+  readonly best?: BestFigure;
+}
+
+/** An evaluation as it was planned: references and counts, for the workflow. */
+export interface PlannedEvaluation {
+  /** TaskPlan. */
+  readonly document: Document;
+  /** Where its figures and its result lie. */
+  readonly prefix: string;
+  readonly parts: Readonly<Record<FeatureSetName, number>>;
+  /** Evaluators times views. */
+  readonly figures: number;
+  /** Its result is there already. */
+  readonly done: boolean;
+}
+
+export type FeatureSetName = 'test' | 'train' | 'classes';
+
+export interface EmbedPartInput {
+  readonly plan: PlannedEvaluation;
+  readonly set: FeatureSetName;
+  readonly part: number;
+}
+
+export interface EmbedPartResult {
+  readonly examples: number;
+  /** Examples that could not be used. */
+  readonly skipped: number;
+}
+
+export interface EvaluatePartInput {
+  readonly plan: PlannedEvaluation;
+  /** Number of the evaluator and view in the plan. */
+  readonly figure: number;
+}
+
+/** A figure of an evaluator, by its path: `mean.text_to_image.r1`. */
+export interface BestFigure {
+  readonly evaluator: string;
+  readonly figure: string;
+}
+
+export interface KeepBestInput {
+  readonly plan: PlannedEvaluation;
+  readonly best: BestFigure;
+}
+
+/** What an evaluation ends with. */
+export interface TaskResult {
+  readonly key: string;
+  readonly sha256: string;
+  /** Of all evaluators and views, where that is little; else the document has them. */
+  readonly figures: Readonly<Record<string, unknown>> | null;
+}
+
 /** A filter, as it was begun. */
 export interface FilterBegun {
   /** FilterPlan. */
@@ -406,9 +489,9 @@ export interface FilterBegun {
   readonly stages: readonly FilterStage[];
 }
 
-export interface FilterStepInput {
+export interface FilterStepInput<S extends FilterStep = FilterStep> {
   readonly begun: Omit<FilterBegun, 'stages'>;
-  readonly step: FilterStep;
+  readonly step: S;
   /** Of so many as its stage has, from 0. */
   readonly part: number;
 }
@@ -428,6 +511,11 @@ export interface Activities {
   scoreShard(input: ScoreShardInput): Promise<ScoreShardResult>;
   sealScores(input: SealInput): Promise<PhasePlan>;
   evaluate(input: EvaluateInput): Promise<EvaluationResult>;
+  planEvaluation(input: unknown): Promise<PlannedEvaluation>;
+  embedPart(input: EmbedPartInput): Promise<EmbedPartResult>;
+  evaluatePart(input: EvaluatePartInput): Promise<{ readonly key: string }>;
+  keepBest(input: KeepBestInput): Promise<{ readonly step: number; readonly value: number }>;
+  concludeEvaluation(input: { readonly plan: PlannedEvaluation }): Promise<TaskResult>;
   exportModel(input: ExportInput): Promise<ExportResult>;
   planAnnotation(input: unknown): Promise<AnnotatePlan>;
   annotateShard(input: AnnotateShardInput): Promise<AnnotateShardResult>;
@@ -439,6 +527,7 @@ export interface Activities {
   packPart(input: PackPartInput): Promise<PackPartResult>;
   reportPack(input: SettlePackInput): Promise<PackReport>;
   planFilter(input: unknown): Promise<FilterBegun>;
-  filterStep(input: FilterStepInput): Promise<{ readonly step: FilterStep }>;
+  filterStep(input: FilterStepInput<Exclude<FilterStep, 'embed'>>): Promise<{ readonly step: FilterStep }>;
+  embedShard(input: FilterStepInput<'embed'>): Promise<{ readonly step: 'embed' }>;
   reportFilter(input: Omit<FilterBegun, 'stages'>): Promise<FilterReport>;
 }

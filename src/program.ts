@@ -6,6 +6,7 @@ import { doctor } from '../infra/setup/doctor.ts';
 import { addCheckpointCommands } from './commands/checkpoint-commands.ts';
 import { serveCodec } from './commands/codec-server.ts';
 import { addDataCommands } from './commands/data-commands.ts';
+import { addEvaluateCommands } from './commands/evaluate-commands.ts';
 import { formatStatus } from './commands/format-status.ts';
 import { addModelCommands } from './commands/model-commands.ts';
 import { print, say } from './commands/output.ts';
@@ -98,6 +99,7 @@ A run is started with the Temporal CLI:
   addReportCommand(program);
   addCheckpointCommands(program);
   addModelCommands(program);
+  addEvaluateCommands(program);
   addDataCommands(program);
 
   program

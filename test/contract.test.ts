@@ -45,7 +45,16 @@ function messages(kind: 'Query' | 'Update' | 'Signal'): string[] {
 
 /** Where things lie, by every function of keys.ts that says so. */
 function bucketKeys(): string[] {
-  const at = { run: 'RUN', phase: 'PHASE', revision: 0, step: 400, attempt: 'ATTEMPT', who: 'WHO', shard: 7 };
+  const at = {
+    run: 'RUN',
+    phase: 'PHASE',
+    revision: 0,
+    step: 400,
+    attempt: 'ATTEMPT',
+    who: 'WHO',
+    shard: 7,
+    task: 'TASK',
+  };
   const ofRun = ['runKey', 'runPrefix', 'originsKey'];
   return Object.entries(keys).flatMap(([name, make]) => {
     if (!/^(?!parse|is).*(Key|Prefix)$/.test(name)) return [];

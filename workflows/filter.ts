@@ -11,10 +11,11 @@ import type { Activities, FilterBegun } from '../activities/types.ts';
 import { clearFailure, invalid, sentence } from './failures.ts';
 import { indexed } from './index-shards.ts';
 import { type PhaseState, statusOf, statusQuery } from './messages.ts';
-import { lightOptions, packOptions, packsAtOnce, packsOfOneHistory } from './policies.ts';
+import { lightOptions, packOptions, packsAtOnce, packsOfOneHistory, scoreOptions } from './policies.ts';
 
 const { planFilter } = proxyActivities<Activities>(lightOptions);
 const { filterStep, reportFilter } = proxyActivities<Activities>(packOptions);
+const { embedShard } = proxyActivities<Activities>(scoreOptions);
 
 /** What a history hands to the next: as much for a hundred million examples as for ten. */
 interface FilterCarried {
@@ -72,7 +73,9 @@ export async function siglip2Filter(...given: [unknown?, FilterCarried?]): Retur
         room -= end - from;
         const lane = async () => {
           while (next < end) {
-            await filterStep({ begun: of, step, part: next++ });
+            const part = next++;
+            if (step === 'embed') await embedShard({ begun: of, step, part });
+            else await filterStep({ begun: of, step, part });
             doing = `step ${stage + 1} of ${stages.length}, ${step}: ${++done} of ${parts}`;
           }
         };

@@ -5,8 +5,8 @@ import { indexingsAtOnce, indexingsOfOneHistory, lightOptions } from './policies
 const { findShards, indexShards } = proxyActivities<Activities>(lightOptions);
 
 /**
- * Before something is planned the shards that have no index get one, by as many workers as there are; planning reads the
- * indexes alone. `onDone` is told how many of the shards are done. Few are left to planning itself.
+ * Before something is planned the shards that have no index get one, and a set of their tokens where the run needs it, by as
+ * many workers as there are; planning reads these alone. `onDone` is told how many of the shards are done. Few are left to planning itself.
  */
 export async function indexed(
   input: FindShardsInput,
@@ -14,7 +14,7 @@ export async function indexed(
 ): Promise<void> {
   // Runs of before this was written have their shards read by planning.
   if (!patched('indexed-shards')) return;
-  const { document, shards } = await findShards(input);
+  const { document, texts, shards } = await findShards(input);
   if (!document) return;
   const chunk = Math.ceil(shards / indexingsOfOneHistory);
   let next = 0;
@@ -23,7 +23,7 @@ export async function indexed(
     while (next < shards) {
       const from = next;
       next = Math.min(shards, from + chunk);
-      await indexShards({ document: document!, from, to: next });
+      await indexShards({ document: document!, ...(texts && { texts }), from, to: next });
       done += next - from;
       onDone(done, shards);
     }

@@ -13,6 +13,7 @@ import type { Activities } from '../activities/types.ts';
 import { nextCut } from '../src/recipe/shards.ts';
 import { begun, type PhaseAlone } from './alone.ts';
 import { begin, end, leave, prune } from './begin-and-leave.ts';
+import { evaluateOnTheWay } from './evaluate-tasks.ts';
 import { clearFailure, deviceMsOf, sentence } from './failures.ts';
 import { grantWishes } from './grant-wishes.ts';
 import { deviceMsLeft, stopInTime } from './limits.ts';
@@ -57,7 +58,7 @@ export async function siglip2Phase(...given: [(PhaseInput | PhaseAlone)?]): Prom
         await phase.tell(phase.working);
         continue;
       }
-      const began = Date.now();
+      const [began, before] = [Date.now(), phase.step];
       // Before this was written the time that a shard waited in the queue counted too.
       const byDevice = patched('device-time');
       try {
@@ -74,6 +75,7 @@ export async function siglip2Phase(...given: [(PhaseInput | PhaseAlone)?]): Prom
         await begin(phase);
         await train(phase, shard, byDevice);
         await prune(phase);
+        await evaluateOnTheWay(phase, before);
       } catch (error) {
         if (byDevice) phase.deviceMs += deviceMsOf(error);
         if (!isCancellation(error)) await meetFailure(phase, error);

@@ -13,6 +13,7 @@ import {
   workflowInfo,
 } from '@temporalio/workflow';
 import type { Activities, PhasePlan, RunPlan, ShardResult } from '../activities/types.ts';
+import { evaluatedByTasks } from './evaluate-tasks.ts';
 import { clearFailure, invalid, sentence, wasAbandoned } from './failures.ts';
 import { failureOf, HandOver, type RunCarried, type Stage } from './hand-over.ts';
 import { indexed } from './index-shards.ts';
@@ -191,6 +192,7 @@ export async function siglip2Recipe(...given: [unknown?, RunCarried?]): Promise<
     const { checkpoint, metrics, skipped, filtered } = last;
     become('evaluating', phase.phase);
     const evaluated = evaluation && (await evaluate({ plan: phase, evaluation, checkpoint }));
+    const tasks = await evaluatedByTasks(phase, checkpoint);
     become('exporting', phase.phase);
     const exported = await exportModel({ plan: phase, checkpoint, evaluation: evaluated });
     const uri = exported.uri.slice(0, -exported.prefix.length) + checkpoint.prefix;
@@ -202,6 +204,7 @@ export async function siglip2Recipe(...given: [unknown?, RunCarried?]): Promise<
       ...(filtered && { filtered }),
       evaluation: evaluated,
       export: exported,
+      ...(tasks && { tasks }),
     };
   }
 }

@@ -5,6 +5,7 @@ import type {
   PhasePlan,
   ShardResult,
   SkippedOf,
+  TaskResult,
 } from '../activities/types.ts';
 import type { PhaseInput } from './phase-progress.ts';
 
@@ -26,7 +27,12 @@ export interface PhaseResult {
   readonly filtered?: number;
   readonly evaluation: EvaluationResult | null;
   readonly export: ExportResult;
+  /** Of the tasks of the recipe; absent where it has none. */
+  readonly tasks?: readonly TaskOutcome[];
 }
+
+/** What a phase came to by one task; the failure of an evaluation is no failure of what was trained. */
+export type TaskOutcome = { readonly name: string } & (TaskResult | { readonly failure: string });
 
 /** What a finished run answers. */
 export interface RecipeResult {
@@ -58,3 +64,14 @@ export interface AnnotationStatus extends AnnotationTotals {
 
 /** What a finished annotation answers. */
 export type AnnotationResult = Omit<AnnotationStatus, 'state'>;
+
+/** Where an evaluation stands. */
+export interface EvaluationStatus {
+  readonly state: 'planning' | 'embedding' | 'evaluating' | 'done' | 'stopped' | 'failed';
+  /** Of features. */
+  readonly parts: { readonly done: number; readonly all: number };
+  /** Evaluators times views. */
+  readonly figures: { readonly done: number; readonly all: number };
+  /** Where its result will lie. */
+  readonly prefix: string | null;
+}

@@ -13,11 +13,12 @@ export async function score(phase: PhaseProgress, curation: CurationPlan, byDevi
   const end = curation.stored ? Math.min(curation.shards, scored + scoresOfOneHistory) : 0;
   if (scored < end) {
     const { run, settings, index } = plan;
-    const { model, languages, dtype } = curation;
+    const { model, languages, sourceLanguages, dtype } = curation;
     const scoring = {
       plan: { run, phase: plan.phase, settings, index },
       teacher: { checkpoint: teacher, model },
       languages,
+      ...(sourceLanguages && { sourceLanguages }),
       dtype,
     };
     await scoreShards(scoring, scored, end, async (count, { deviceMs = 0 }) => {

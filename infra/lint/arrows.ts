@@ -41,7 +41,7 @@ export const mayImport: Readonly<Record<string, readonly string[]>> = {
     'src/data/views',
   ],
   'src/evaluate': [
-    ...['src/runtime', 'src/storage', 'src/model', 'src/recipe'],
+    ...['src/runtime', 'src/metrics', 'src/storage', 'src/safetensors', 'src/model', 'src/recipe'],
     ...['src/data/index', 'src/data/example', 'src/data/views'],
   ],
   'src/annotation': [
@@ -60,12 +60,12 @@ export const mayImport: Readonly<Record<string, readonly string[]>> = {
     ...['src/data/batches', 'src/checkpoint', 'src/report'],
   ],
   'src/filtering': [
-    ...['src/runtime', 'src/storage', 'src/recipe', 'src/packing'],
+    ...['src/runtime', 'src/storage', 'src/safetensors', 'src/model', 'src/recipe', 'src/checkpoint', 'src/packing'],
     ...['src/data/index', 'src/data/example', 'src/data/near'],
   ],
   'src/plan': [
     ...['src/runtime', 'src/storage', 'src/safetensors', 'src/model', 'src/recipe'],
-    ...['src/data/index', 'src/data/example', 'src/checkpoint', 'src/train'],
+    ...['src/data/index', 'src/data/example', 'src/evaluate', 'src/checkpoint', 'src/train'],
   ],
   'src/scoring': [
     ...['src/runtime', 'src/storage', 'src/safetensors', 'src/model', 'src/recipe', 'src/evaluate'],

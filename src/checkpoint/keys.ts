@@ -5,7 +5,7 @@ import { RunnerError } from '../runtime/errors.ts';
  *
  *     runs/<run>/run.json
  *     runs/<run>/<phase>/latest.json
- *     runs/<run>/<phase>/end.json
+ *     runs/<run>/<phase>/end.json, best.json
  *     runs/<run>/<phase>/work/<attempt>.json
  *     runs/<run>/<phase>/pace-<settings>.json, xla-<settings>.json, precision-<settings>.json, cpu.json
  *     runs/<run>/<phase>/r<revision>/commits/step-00000400.json
@@ -13,9 +13,11 @@ import { RunnerError } from '../runtime/errors.ts';
  *     runs/<run>/<phase>/r<revision>/doomed/step-00000400-<attempt>/<deletion>.json
  *     runs/<run>/<phase>/pins/r<revision>-step-00000400/<who>.json
  *     runs/<run>/<phase>/scores/<scoring>/00000007.safetensors
+ *     evaluations/<run>/<phase>-<step>/<task>-<id>/task-<hash>.json, figures/<evaluator>-<view>.json, result.json
  *
- * Indexes of data shards, `indexes/<hash>.index`, have no name in their keys (src/data/index/index-object.ts). Those of filters
- * lie below `filters/<name>` (src/data/index/filter-document.ts, src/filtering/keys.ts).
+ * What has no name in its key: features that evaluations share, `features/<model>/<hash>/<part>.safetensors`
+ * (src/evaluate/features/spec.ts), and indexes of data shards, `indexes/<hash>.index` (src/data/index/index-object.ts). Those
+ * of filters lie below `filters/<name>` (src/data/index/filter-document.ts, src/filtering/keys.ts).
  */
 
 /**
@@ -54,6 +56,16 @@ export function phasePrefix({ run, phase }: PhaseKey): string {
 
 export function latestKey(at: PhaseKey): string {
   return `${phasePrefix(at)}latest.json`;
+}
+
+/** All that an evaluation of a checkpoint leaves; `task` is its name and its id. */
+export function evaluationPrefix({ run, phase, step, task }: PhaseKey & { step: number; task: string }): string {
+  return `evaluations/${name(run, 'run')}/${name(phase, 'phase')}-${step}/${name(task, 'task')}/`;
+}
+
+/** The best of its checkpoints by a figure. */
+export function bestKey(at: PhaseKey): string {
+  return `${phasePrefix(at)}best.json`;
 }
 
 /** What a phase ended with. */

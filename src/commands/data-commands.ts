@@ -1,5 +1,6 @@
 import { writeFile } from 'node:fs/promises';
 import type { Command } from 'commander';
+import { sweepIndexes } from '../data/example/sweep-indexes.ts';
 import { allowedPlace, placePattern } from '../recipe/places.ts';
 import { type ReadSettings, readProblems, readSchema } from '../recipe/reading.ts';
 import { RunnerError } from '../runtime/errors.ts';
@@ -9,6 +10,7 @@ import { statsOfData } from './data-stats.ts';
 import { addFilterCommand } from './filter-command.ts';
 import { formatStats } from './format-stats.ts';
 import { formatLook, lookAtData } from './look-at-data.ts';
+import { openStore } from './open-store.ts';
 import { print, say } from './output.ts';
 import { addPackCommand } from './pack-commands.ts';
 import { picturesOfPage, statsPage } from './stats-page.ts';
@@ -48,6 +50,15 @@ export function addDataCommands(program: Command): void {
       });
       if (html !== undefined) await writePage(html, statsPage(stats, shown));
       print(json ? `${JSON.stringify(stats)}\n` : formatStats(stats));
+    });
+  data
+    .command('sweep')
+    .description('delete indexes and token sets, older than a day, of shards that are gone or were replaced')
+    .option('--now', 'delete them whatever their age')
+    .action(async ({ now }: { now?: boolean }) => {
+      const { looked, deleted, named } = await sweepIndexes(await openStore(), { graceMs: now ? 0 : 24 * 3_600_000 });
+      const kept = named === 0 ? '' : `; ${named} of such shards stay, since runs name them`;
+      print(`${deleted.length} of ${looked} indexes and token sets deleted${kept}\n`);
     });
 }
 

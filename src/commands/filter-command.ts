@@ -36,7 +36,8 @@ export function addFilterCommand(data: Command): void {
       '\nIt goes on when this command ends, and when it is typed again it is followed again. The shards are left as they are.',
     )
     .action(async (name: string, prefixes: string[], flags: FilterFlags) => {
-      const shows = prefixes.length === 0 && flags.settings === undefined;
+      const { settings, duplicates, read } = flags;
+      const shows = prefixes.length === 0 && (settings ?? duplicates ?? read) === undefined;
       const report = shows
         ? reportOf(await readFilter(objectStoreFromEnvironment(), name))
         : await made(parseFilter(await inputOf(name, prefixes, flags)), flags.detach === true);

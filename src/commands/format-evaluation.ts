@@ -4,10 +4,12 @@ import type { EvaluationReport } from '../evaluate/report.ts';
 const percent = (share: number) => `${(100 * share).toFixed(1)} %`;
 
 /** What a phase has become, a line each: the figures of its evaluation, and where its export lies. */
-export function formatResult({ phase, checkpoint, evaluation, export: exported }: PhaseResult): string[] {
+export function formatResult({ phase, checkpoint, evaluation, export: exported, tasks = [] }: PhaseResult): string[] {
   const lines = [`  ${phase}@${checkpoint.step}${evaluation ? `: ${figuresOf(evaluation.report)}` : ''}`];
   const others = evaluation ? othersOf(evaluation.report) : '';
   if (others) lines.push(`    other languages, top-1: ${others}`);
+  for (const task of tasks)
+    lines.push(`    ${task.name}: ${'failure' in task ? `not evaluated, ${task.failure}` : task.key}`);
   return [...lines, `    export ${exported.uri}`];
 }
 

@@ -1,12 +1,13 @@
 import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { readOutcomes } from '../evaluate/evaluators/outcomes.ts';
 import { differenceOf, type Outcomes } from '../metrics/bootstrap.ts';
+import { own } from '../recipe/own.ts';
 import { nameOfEvaluation } from '../report/evaluation.ts';
 import { isCount } from '../report/numbers.ts';
 import type { ComparedFigure, Comparison, PhaseReport, Range } from '../report/types.ts';
 import { sha256 } from '../runtime/hash.ts';
-import { SafetensorsFile } from '../safetensors/safetensors.ts';
 import type { ObjectStore } from '../storage/object-store.ts';
 import type { EvaluationRead } from './report-evaluations.ts';
 
@@ -45,13 +46,14 @@ async function rowsOf(
   after: EvaluationRead,
   problems: string[],
 ): Promise<ComparedFigure[]> {
-  const own = before.reported.figures.flatMap(({ name, value }) => {
+  const both = before.reported.figures.flatMap(({ name, value }) => {
     const other = after.reported.figures.find((figure) => figure.name === name);
     return other && !isCount(name) ? [{ name, before: value, after: other.value }] : [];
   });
-  if (own.length === 0) return [];
+  if (both.length === 0) return [];
+  if (before.pictures !== after.pictures) return both.map((row) => ({ ...row, interval: null }));
   const [a, b] = [await outcomesOf(store, before, problems), await outcomesOf(store, after, problems)];
-  return own.map((row) => ({ ...row, interval: a && b ? intervalOf(a.get(row.name), b.get(row.name)) : null }));
+  return both.map((row) => ({ ...row, interval: a && b ? intervalOf(own(a, row.name), own(b, row.name)) : null }));
 }
 
 /** Null where the two were not evaluated on the same examples. */
@@ -62,12 +64,12 @@ function intervalOf(a: Outcomes | undefined, b: Outcomes | undefined): Range | n
   return low === null || high === null ? null : { low, high };
 }
 
-/** By figure, from `<figure>` and `<figure>/pictures` of a safetensors file; null where it is not there, or not what was written. */
+/** By figure; null where it is not there, or not what was written. */
 async function outcomesOf(
   store: ObjectStore,
   { outcomes }: EvaluationRead,
   problems: string[],
-): Promise<ReadonlyMap<string, Outcomes> | null> {
+): Promise<Readonly<Record<string, Outcomes>> | null> {
   if (!outcomes || outcomes.bytes > mostOutcomeBytes) return null;
   const folder = await mkdtemp(join(tmpdir(), 'siglip2-report-'));
   try {
@@ -82,22 +84,5 @@ async function outcomesOf(
     return null;
   } finally {
     await rm(folder, { recursive: true, force: true });
-  }
-}
-
-async function readOutcomes(path: string): Promise<ReadonlyMap<string, Outcomes>> {
-  const file = await SafetensorsFile.open(path);
-  try {
-    const found = new Map<string, Outcomes>();
-    for (const name of [...file.tensors.keys()].sort()) {
-      if (name.endsWith('/pictures') || !file.tensors.has(`${name}/pictures`)) continue;
-      const bytes = await file.read(`${name}/pictures`);
-      // A view of a pooled buffer need not begin where whole numbers do.
-      const pictures = new Int32Array(Uint8Array.from(bytes).buffer);
-      found.set(name, { values: await file.readFloats(name), pictures });
-    }
-    return found;
-  } finally {
-    await file.close();
   }
 }

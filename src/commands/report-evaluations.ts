@@ -8,6 +8,8 @@ import type { ObjectInfo, ObjectStore } from '../storage/object-store.ts';
 export interface EvaluationRead {
   readonly reported: ReportedEvaluation;
   readonly outcomes: { readonly key: string; readonly bytes: number; readonly sha256: string } | null;
+  /** What tells the pictures that it looked at: evaluations with another one can't be paired. */
+  readonly pictures: string;
 }
 
 type Tree = { readonly [name: string]: unknown };
@@ -35,11 +37,15 @@ const ofTask = z.object({
         figures: tree,
         intervals: z.record(z.string(), z.object({ low: z.number(), high: z.number() })).default({}),
         notes: z.array(z.string()).default([]),
+        fingerprint: tree.default({}),
         outcomes: z.object({ key: z.string(), bytes: count, sha256: z.string() }).optional(),
       }),
     )
     .max(1000),
 });
+
+/** Of a fingerprint, those that say which pictures were looked at. */
+const ofPictures = ['data.shards', 'data.sample', 'data.pictures'];
 
 /** More were made by a run that evaluates on the way; the last of each phase is what a report shows. */
 const mostDocuments = 2000;
@@ -74,6 +80,7 @@ export async function readEvaluations(
       found.push({
         reported: { phase, step, task: null, evaluator, view: null, examples, figures, notes: [] },
         outcomes: null,
+        pictures: '',
       });
     }
   }
@@ -86,11 +93,12 @@ export async function readEvaluations(
   const newest = places.sort((a, b) => b.step - a.step || (a.key < b.key ? -1 : 1)).slice(0, mostDocuments);
   for (const { key, phase, step } of newest) {
     const document = await read(key, ofTask);
-    for (const { evaluator, view, examples, notes, outcomes = null, ...one } of document?.figures ?? []) {
+    for (const { evaluator, view, examples, notes, outcomes = null, fingerprint, ...one } of document?.figures ?? []) {
       const figures = figuresOf(one.figures, one.intervals);
       found.push({
         reported: { phase, step, task: document!.task.name, evaluator, view, examples, figures, notes },
         outcomes,
+        pictures: JSON.stringify(ofPictures.map((name) => fingerprint[name] ?? null)),
       });
     }
   }

@@ -14,7 +14,7 @@ const chunk = 256;
  */
 export async function embedTexts(
   { texts, fields, concepts }: NamedTexts,
-  embedder: Embedder,
+  embedder: Pick<Embedder, 'texts'>,
   tokenizer: TextTokenizer,
   model: ModelConfig,
   read: ReadSettings | undefined,

@@ -1,6 +1,7 @@
 import { readFile } from 'node:fs/promises';
 import { setImmediate as yieldToEvents } from 'node:timers/promises';
-import { collectTokenIds, readExamples } from '../data/example/read-examples.ts';
+import { readExamples } from '../data/example/read-examples.ts';
+import { collectTokenIds } from '../data/example/token-ids.ts';
 import { loadTokenizer } from '../data/example/tokenizer.ts';
 import { corruptIn, openIndex } from '../data/index/open-index.ts';
 import type { ShardStore } from '../data/index/part-reader.ts';
@@ -44,7 +45,7 @@ export async function evaluateModel(
   const store = patientReads(source, note);
   const index = openIndex(JSON.parse(await readFile(job.indexFile, 'utf8')) as StoredIndex, store);
   const tokenizer = loadTokenizer();
-  const ids = await collectTokenIds(store, index, tokenizer, job.languages, { read: job.read });
+  const ids = await collectTokenIds(store, index, job.languages, { read: job.read });
   const embedder = await openEmbedder(job.folder, job.model, ids, { patches: storedPatches(job.model) });
   try {
     const labels = new Labels(job.languages);

@@ -12,6 +12,22 @@ export interface FilterKeys {
   /** What was said of the examples of shard n before they were compared; it is there once its hashes are. */
   looked(n: number): string;
   readonly pictures: CompareKeys & SettledKeys;
+  /** Cosines of picture and text of shard n: they stay, for a filter of the same model and data with another bound. */
+  cosines(n: number): string;
+  /** With how many threads they are made. */
+  readonly cpu: string;
+  /** What all cosines come to. */
+  readonly bound: string;
+  /** Embeddings of the pictures of shard n, and those that clusters are learned from. */
+  rows(n: number): string;
+  sample(n: number): string;
+  readonly centroids: string;
+  readonly embeddings: CompareKeys & SettledKeys;
+  /** What texts of shard n say of groups and labels; where balancing stands, and what it came to; biases of shard n. */
+  attributes(n: number): string;
+  readonly balancing: string;
+  readonly balanced: string;
+  biases(n: number): string;
 }
 
 interface SettledKeys {
@@ -22,16 +38,21 @@ interface SettledKeys {
 }
 
 export const filterPrefix = (name: string): string => `filters/${name}/`;
+/** Who holds the checkpoint of a filter, as its pin names it. */
+export const holderOf = (name: string): string => `filter-${name}`;
+
 const contentPattern = /^filters\/[^/]+\/[0-9a-f]{16}\/work\//;
 
 /** Whether a key below the prefix of a filter is what workers hand to one another. */
 export const isWorkKey = (key: string): boolean => contentPattern.test(key);
 
-export function filterKeys(name: string, filter: string): FilterKeys {
+/** `embedding`: hash of model and data, where the filter has one. */
+export function filterKeys(name: string, filter: string, embedding = 'none'): FilterKeys {
   const root = `${filterPrefix(name)}${filter.slice(0, 16)}/`;
   const work = `${root}work/`;
-  const of = (folder: string, ending: string) => (n: number) =>
-    `${work}${folder}/${String(n).padStart(8, '0')}.${ending}`;
+  const padded = (n: number) => String(n).padStart(8, '0');
+  const of = (folder: string, ending: string) => (n: number) => `${work}${folder}/${padded(n)}.${ending}`;
+  const cosines = `${filterPrefix(name)}cosines/${embedding.slice(0, 16)}/`;
   const compared = (folder: string) => ({
     hashes: of(`${folder}/hashes`, 'bin'),
     edges: of(`${folder}/edges`, 'bin'),
@@ -43,9 +64,20 @@ export function filterKeys(name: string, filter: string): FilterKeys {
   return {
     root,
     document: `${root}filter.json`,
-    weights: (n) => `${root}${String(n).padStart(8, '0')}.weights`,
+    weights: (n) => `${root}${padded(n)}.weights`,
     work,
     looked: of('looked', 'bin'),
     pictures: compared('pictures'),
+    cosines: (n) => `${cosines}${padded(n)}.bin`,
+    cpu: `${cosines}cpu.json`,
+    bound: `${work}bound.json`,
+    rows: of('rows', 'bin'),
+    sample: of('sample', 'bin'),
+    centroids: `${work}centroids.bin`,
+    embeddings: compared('embeddings'),
+    attributes: of('attributes', 'json'),
+    balancing: `${work}balancing.json`,
+    balanced: `${work}balanced.json`,
+    biases: of('biases', 'json'),
   };
 }

@@ -35,7 +35,8 @@ export interface Embedder {
 const rowsOfBatch = 64;
 
 /** Rows of one call. */
-const rowsOf = (patches: number) => Math.min(rowsOfBatch, Math.max(1, Math.floor((rowsOfBatch * 256) / patches)));
+export const rowsOf = (patches: number) =>
+  Math.min(rowsOfBatch, Math.max(1, Math.floor((rowsOfBatch * 256) / patches)));
 
 /** What an embedder compiles: the towers of a model, without any training. */
 export function embedderDefinition(config: ModelConfig, patches: number): ProgramDefinition {
@@ -72,6 +73,31 @@ export function embedderDefinition(config: ModelConfig, patches: number): Progra
 }
 
 /**
+ * The parameters of `model.safetensors` below `folder`, and the model with a token table of the rows of `tokenIds` alone
+ * (ascending, distinct). CheckpointDamaged when a tensor is missing or has another shape.
+ */
+export async function readWeights(
+  folder: string,
+  config: ModelConfig,
+  tokenIds: readonly number[],
+): Promise<{ readonly compact: ModelConfig; readonly values: Values }> {
+  const compact: ModelConfig = { ...config, text: { ...config.text, vocabulary: tokenIds.length } };
+  const values: Record<string, Values[string]> = {};
+  const file = await SafetensorsFile.open(join(folder, 'model.safetensors'));
+  try {
+    for (const { name, shape } of parameterSpecs(compact)) {
+      values[name] =
+        name === tokenTable
+          ? new Float32Array((await file.readRows(name, tokenIds)).buffer)
+          : await file.readFloats(name, shape);
+    }
+  } finally {
+    await file.close();
+  }
+  return { compact, values };
+}
+
+/**
  * Opens `model.safetensors` below `folder` for embedding. Of the 256,000-row token table only the rows of
  * `tokenIds` are read (ascending, distinct). NaFlex images are padded to `patches` patches.
  * CheckpointDamaged when a tensor is missing or has another shape.
@@ -82,20 +108,7 @@ export async function openEmbedder(
   tokenIds: readonly number[],
   { patches = 256 }: { readonly patches?: number } = {},
 ): Promise<Embedder> {
-  const compact: ModelConfig = { ...config, text: { ...config.text, vocabulary: tokenIds.length } };
-  const specs = parameterSpecs(compact);
-  const values: Record<string, Values[string]> = {};
-  const file = await SafetensorsFile.open(join(folder, 'model.safetensors'));
-  try {
-    for (const { name, shape } of specs) {
-      values[name] =
-        name === tokenTable
-          ? new Float32Array((await file.readRows(name, tokenIds)).buffer)
-          : await file.readFloats(name, shape);
-    }
-  } finally {
-    await file.close();
-  }
+  const { compact, values } = await readWeights(folder, config, tokenIds);
   const { resolution, patch } = config.vision;
   const { length } = config.text;
   const batch = rowsOf(patches);

@@ -22,7 +22,8 @@ const rangesAtOnce = 16;
 /** What compares the records of all parts for one partition: `Partition`, and that of embeddings. */
 export interface Comparing {
   add(section: Buffer): void;
-  readonly edges: Edge[];
+  /** The duplicates, once all sections are added. */
+  found(): Edge[] | Promise<Edge[]>;
 }
 
 /**
@@ -54,7 +55,7 @@ export async function comparePartition(
     onPart(++parts);
     await turn();
   }
-  await store.put(keys.edges(k), edgeFile(partition.edges, counts));
+  await store.put(keys.edges(k), edgeFile(await partition.found(), counts));
 }
 
 /**

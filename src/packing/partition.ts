@@ -46,6 +46,10 @@ export class Partition {
         this.#addBanded(band, records.subarray(at, at + bandBytes));
   }
 
+  found(): Edge[] {
+    return this.edges;
+  }
+
   #addExact(record: Buffer): void {
     const [id, text] = [record.readUInt32LE(16), record.readUInt32LE(20)];
     const what = record.toString('latin1', 0, 16) + (this.#pairs ? text : '');

@@ -1,16 +1,18 @@
 import { type Borrowed, teacherOf } from '../checkpoint/borrowed.ts';
 import { type Census, countCaptions } from '../data/example/census.ts';
 import { indexRecipe, type RecipeData, recipeVocabulary } from '../data/example/recipe-data.ts';
+import { countSpoken } from '../data/example/spoken-lists.ts';
 import { type IndexOptions, indexData } from '../data/index/index-data.ts';
 import { joinFilter } from '../data/index/join-filter.ts';
 import { joinRegions } from '../data/index/join-regions.ts';
 import type { DataIndex } from '../data/index/types.ts';
+import { parseTask } from '../evaluate/tasks/task.ts';
 import { type HeldModel, modelProblems, teacherProblems, withModels } from '../recipe/models.ts';
 import { problemsWith, readRecipe } from '../recipe/parse.ts';
 import { placesOf } from '../recipe/places.ts';
 import { type ForeignRead, foreign } from '../recipe/reading.ts';
 import type { Phase, Recipe } from '../recipe/schema.ts';
-import { type DataFacts, dataOf, regionsOf, writtenModel } from '../recipe/settings.ts';
+import { type DataFacts, dataOf, writtenModel } from '../recipe/settings.ts';
 import type { DeviceMemory } from '../runtime/device-memory.ts';
 import { isRunnerError, RunnerError } from '../runtime/errors.ts';
 import type { ObjectStore } from '../storage/object-store.ts';
@@ -57,6 +59,8 @@ export async function lookAt(json: unknown, world: World): Promise<Looked> {
   sight.add(problems);
   const nothing = { sight, borrowed: {}, held: new Map(), data: null, facts: null, evaluation: null, captions: [] };
   if (!recipe) return { recipe, resolved: null, ...nothing };
+  for (const [i, task] of (recipe.evaluate.tasks ?? []).entries())
+    await sight.see([`evaluate.tasks.${i}`], async () => parseTask(task));
   const store = (await sight.see([], async () => world.open())) ?? null;
   const found = store ? await lookInto(sight, store, recipe, world) : { ...nothing, resolved: recipe };
   await lookAtSizes(sight, store, found, world.memory ?? null);
@@ -146,22 +150,25 @@ async function lookAtData(sight: Sight, store: ObjectStore, recipe: Recipe, onIn
   /** What lies at a place is read unless how to read it is wrong already. */
   const read = async (place: string, how: string, index: () => Promise<DataIndex>) =>
     sight.isWrong([how]) ? null : ((await sight.see([place], index)) ?? null);
-  const data = await indexRecipe(recipe, async ({ name, train, read: mapping, filter }, i, phase) => {
-    const number = name === null ? -1 : i;
-    const index = await read(fieldOf(phase, 'train', number), fieldOf(phase, 'read', number), () =>
-      indexed(store, train, mapping, options),
-    );
-    const regions = regionsOf(recipe, phase);
-    const described =
-      !index || regions === undefined
-        ? index
-        : ((await sight.see([fieldOf(phase, 'regions')], () => joinRegions(store, index, regions))) ?? null);
-    if (!described || filter === undefined) return described;
-    return (await sight.see([fieldOf(phase, 'filter', number)], () => joinFilter(store, described, filter))) ?? null;
-  });
+  const data = await indexRecipe(
+    recipe,
+    async ({ name, train, read: mapping, regions, filter }, i, phase) => {
+      const number = name === null ? -1 : i;
+      const index = await read(fieldOf(phase, 'train', number), fieldOf(phase, 'read', number), () =>
+        indexed(store, train, mapping, options),
+      );
+      const described =
+        !index || regions === undefined
+          ? index
+          : ((await sight.see([fieldOf(phase, 'regions', number)], () => joinRegions(store, index, regions))) ?? null);
+      if (!described || filter === undefined) return described;
+      return (await sight.see([fieldOf(phase, 'filter', number)], () => joinFilter(store, described, filter))) ?? null;
+    },
+    async (index, languages) => (await sight.see([], () => countSpoken(store, index, languages))) ?? null,
+  );
   const asked = new Set<string>();
   for (const phase of data ? recipe.phases : [])
-    for (const [i, { source, index, data: own }] of data!.sourcesOf(phase).entries()) {
+    for (const [i, { source, index, spoken, data: own }] of data!.sourcesOf(phase).entries()) {
       const number = source.name === null ? -1 : i;
       const [places, field] = [fieldOf(phase, 'train', number), fieldOf(phase, 'captions', number)];
       const once = [places, field, fieldOf(phase, 'read', number)].join(' ');
@@ -174,6 +181,14 @@ async function lookAtData(sight: Sight, store: ObjectStore, recipe: Recipe, onIn
         index,
         languages.map(({ language }) => language),
       );
+      const none = languages.find(({ language }) => {
+        const counts = spoken?.counts[spoken.languages.indexOf(language)];
+        return counts?.every((count) => count === 0);
+      });
+      if (none && !sight.isWrong([field])) {
+        const message = `${field} draws from "${none.language}", which no example below ${index.prefix}/ has; leave it out`;
+        sight.add([{ fields: [field], message, code: 'DataContract' }]);
+      }
     }
   const { evaluation: place, evaluationRead } = recipe.data;
   const evaluation =

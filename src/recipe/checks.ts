@@ -10,6 +10,7 @@ import type { Phase, Recipe, RecipeModel } from './schema.ts';
 import { modelConfig, writtenModel } from './settings.ts';
 import { doubledPlaces, sourceProblems, sourcesOf, trainingPlaces } from './sources.ts';
 import { stepsOf } from './spans.ts';
+import { taskProblems } from './task-checks.ts';
 
 /** Where fields contradict one another. `epochs`: how many examples there are to train on, when known. */
 export function contradictions(recipe: Recipe, epochs: EpochFacts = {}): Problem[] {
@@ -23,6 +24,7 @@ export function contradictions(recipe: Recipe, epochs: EpochFacts = {}): Problem
     ...lengths(recipe, epochs),
     ...curations(recipe),
     ...data(recipe),
+    ...taskProblems(recipe),
   ];
 }
 

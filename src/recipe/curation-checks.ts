@@ -2,8 +2,9 @@ import { superBatch } from './curation.ts';
 import { naflexOf } from './durations.ts';
 import type { Problem } from './problem.ts';
 import { drawOf, templatesOf } from './reading.ts';
-import type { Phase, Recipe } from './schema.ts';
+import type { DataSettings, Phase, Recipe } from './schema.ts';
 import { dataOf, writtenModel } from './settings.ts';
+import { dataOfSource } from './sources.ts';
 
 /** Where a phase of active curation asks for what can't be had together. */
 export function curations(recipe: Recipe): Problem[] {
@@ -39,35 +40,49 @@ function ofPhase(recipe: Recipe, phase: Phase, curation: Phase['curation'] & {},
     add(`objectives.${name}`, 'on', 'a phase with curation has sigmoid alone, as in the paper');
   }
   if (scores === 'hardLearner') return problems;
-  const { augment, labelShare, captions, read, mixture } = dataOf(recipe, phase);
-  const draw = drawOf(read);
-  if (scoring === 'stored' && mixture) {
-    const field = phase.data?.mixture ? `phases.${i}.data.mixture` : 'data.mixture';
-    add(
-      'curation.scoring',
-      '"stored"',
-      `of a mixture, whose sources are read each in its own way, "online" is allowed`,
-      field,
-    );
-  } else if (scoring === 'stored') {
-    // What is embedded once must be what is trained on.
-    const same = 'with "scoring": "stored" each example has one image and one text a language';
+  if (scoring === 'stored') {
+    const data = dataOf(recipe, phase);
+    const { augment, mixture } = data;
     if (augment.shift > 0 || augment.scale.some((side) => side !== 1))
       add('data.augment', JSON.stringify(augment), `${same}; {"scale": [1, 1], "shift": 0} is allowed`, 'data.augment');
-    if (templatesOf(read) || read?.fields?.some((_, field) => templatesOf(read, field)))
-      add('data.read.templates', 'given', `${same}; texts without templates are allowed`, 'data.read.templates');
-    if ((read?.fields?.length ?? 0) > 1)
-      add('data.read.fields', 'of several fields', `${same}; one field is allowed`, 'data.read.fields');
-    if (draw === 'one') add('data.read.draw', '"one"', `${same}; "first" is allowed`, 'data.read.draw');
-    if (draw === 'joined' && labelShare !== 1)
-      add('data.labelShare', `${labelShare}`, `${same}; 1 is allowed`, 'data.labelShare');
-    if (captions.some(({ language }) => language === 'other'))
-      add('data.captions', 'with "other"', `${same}; named languages are allowed`, 'data.captions');
+    if (!mixture) problems.push(...ofStored(data, 'captions', `phases.${i}.data`, 'data'));
+    const at = phase.data?.mixture ? `phases.${i}.data` : 'data';
+    for (const [j, source] of (mixture ?? []).entries()) {
+      const { languages } = source;
+      const own = { ...dataOfSource(data, source), ...(languages && { captions: languages }) };
+      problems.push(...ofStored(own, languages ? 'languages' : 'captions', `${at}.mixture.${j}`));
+    }
   } else if (typeof teacher === 'string') {
     const large = recipe.phases.find(({ name }) => name === teacher);
     const [own, its] = [phase, large].map((one) => writtenModel(recipe, one)?.text.length);
     if (own !== undefined && its !== undefined && own !== its)
       add('curation.scoring', '"online"', `texts of ${own} tokens, as the teacher's ${its}, or "stored" is allowed`);
   }
+  return problems;
+}
+
+/** What is embedded once must be what is trained on. */
+const same = 'with "scoring": "stored" each example has one image and one text a language';
+
+/** What of data, or of a source, makes more than one text of an example. `at`: where it stands; `of`: or there. */
+function ofStored(
+  { labelShare, captions, read }: Pick<DataSettings, 'labelShare' | 'captions' | 'read'>,
+  languages: 'captions' | 'languages',
+  at: string,
+  of?: string,
+): Problem[] {
+  const problems: Problem[] = [];
+  const add = (field: string, is: string, allowed: string) => {
+    const fields = [`${at}.${field}`, ...(of === undefined ? [] : [`${of}.${field}`])];
+    problems.push({ fields, message: `${at}.${field} is ${is}; ${same}; ${allowed}` });
+  };
+  const draw = drawOf(read);
+  if (templatesOf(read) || read?.fields?.some((_, field) => templatesOf(read, field)))
+    add('read.templates', 'given', 'texts without templates are allowed');
+  if ((read?.fields?.length ?? 0) > 1) add('read.fields', 'of several fields', 'one field is allowed');
+  if (draw === 'one') add('read.draw', '"one"', '"first" is allowed');
+  if (draw === 'joined' && labelShare !== 1) add('labelShare', `${labelShare}`, '1 is allowed');
+  if (captions.some(({ language }) => language === 'other'))
+    add(languages, 'with "other"', 'named languages are allowed');
   return problems;
 }

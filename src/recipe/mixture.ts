@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { captionsSchema, filterSchema, trainSchema } from './places-schema.ts';
+import { captionsSchema, filterSchema, placeSchema, trainSchema } from './places-schema.ts';
 import { readSchema } from './reading.ts';
 
 const sourceSchema = z.strictObject({
@@ -14,6 +14,11 @@ const sourceSchema = z.strictObject({
     .optional()
     .describe('How often it is drawn, against the weights of the others. Left out of all: see mixtureAlpha.'),
   read: readSchema.optional().describe('How it is read. Left out: the JSON of this project.'),
+  regions: placeSchema
+    .optional()
+    .describe(
+      'Where the regions lie that a detector found in its shards, as in data. Left out: it has those of its own JSON.',
+    ),
   filter: filterSchema.optional().describe('As in data; as there where it is left out.'),
   captions: captionsSchema
     .optional()
@@ -21,7 +26,7 @@ const sourceSchema = z.strictObject({
   languages: captionsSchema
     .optional()
     .describe(
-      'Languages by weight over examples: of the draws of this source each language has its share, and examples without it are passed over.',
+      'Languages by weight over examples: of the draws of this source each language has its share, from the examples that have it.',
     ),
   labelShare: z.number().min(0).max(1).optional().describe('As in data.'),
 });

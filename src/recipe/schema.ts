@@ -324,6 +324,29 @@ const evaluateSchema = z.strictObject({
     .positive()
     .default(50_000)
     .describe('Examples of data.evaluation that are looked at, the first ones.'),
+  // Without defaults, so that recipes of before are what they were.
+  tasks: z
+    .array(z.looseObject({ name: z.string().describe('What its results are found by.') }))
+    .min(1)
+    .max(20)
+    .optional()
+    .describe('Tasks, as src/evaluate/README.md has them, that every phase is evaluated by at its end.'),
+  every: z
+    .strictObject({ steps: z.int().positive().describe('Number of steps.') })
+    .optional()
+    .describe(
+      'The tasks are done during training too, at the first end of a shard from each multiple of so many steps on, while training goes on.',
+    ),
+  best: z
+    .strictObject({
+      task: z.string().describe('Name of one of the tasks.'),
+      evaluator: z.string().describe('One of its evaluators, such as retrieval.'),
+      figure: z.string().describe('Path of one of its figures, such as mean.text_to_image.r1.'),
+    })
+    .optional()
+    .describe(
+      'Of the checkpoints of a phase that are evaluated the one with the highest figure is kept, and best.json names it.',
+    ),
 });
 
 export const recipeSchema = z.strictObject({

@@ -65,7 +65,7 @@ const filterOf = ({ data }: Recipe, phase: Phase): string | undefined =>
   phase.data?.filter ?? ((phase.data?.train ?? phase.data?.mixture) === undefined ? data.filter : undefined);
 
 /** Where the regions of what a phase trains on lie: other shards have not those of the recipe. */
-export const regionsOf = ({ data }: Recipe, phase?: Phase): string | undefined =>
+const regionsOf = ({ data }: Recipe, phase?: Phase): string | undefined =>
   phase?.data?.regions ?? ((phase?.data?.train ?? phase?.data?.mixture) === undefined ? data.regions : undefined);
 
 function optimizerOf({ optimizer }: Recipe, phase: Phase): OptimizerSettings {

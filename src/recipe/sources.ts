@@ -16,17 +16,17 @@ export interface DataSource {
   readonly train: DataSettings['train'];
   /** Undefined: the JSON of this project. */
   readonly read: ForeignRead | undefined;
+  /** Where the regions of its shards lie. */
+  readonly regions?: string | undefined;
   /** Name of what leaves examples out; undefined: nothing. */
-  readonly filter: string | undefined;
+  readonly filter?: string | undefined;
 }
 
 /** The sources of a mixture, or the one that data are which are none. */
-export function sourcesOf({ train = [], mixture, read, filter }: Placed): DataSource[] {
-  if (!mixture) return [{ name: null, train, read: foreign(read), filter }];
+export function sourcesOf({ train = [], mixture, read, regions, filter }: Placed): DataSource[] {
+  if (!mixture) return [{ name: null, train, read: foreign(read), regions, filter }];
   return mixture.map((source) => ({
-    name: source.name,
-    train: source.train,
-    read: foreign(source.read),
+    ...{ name: source.name, train: source.train, read: foreign(source.read), regions: source.regions },
     filter: source.filter ?? filter,
   }));
 }
@@ -73,7 +73,11 @@ export function sourceProblems(data: Placed, at: string): Problem[] {
     );
   if (read) add('read is given beside a mixture; each of its sources may have its own read', 'read', 'mixture');
   if (regions !== undefined)
-    add('regions is given beside a mixture; regions are joined to the shards of a train alone', 'regions', 'mixture');
+    add(
+      'regions is given beside a mixture; each of its sources may have its own regions, which belong to its shards',
+      'regions',
+      'mixture',
+    );
   const weighted = mixture.filter(({ weight }) => weight !== undefined);
   if (weighted.length > 0 && weighted.length < mixture.length) {
     const without = mixture.find(({ weight }) => weight === undefined)!;

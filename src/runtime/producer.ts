@@ -1,5 +1,6 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import { Worker } from 'node:worker_threads';
+import { RunnerError } from './errors.ts';
 import { fromThreadError, type ThreadError } from './thread-error.ts';
 
 /** What a thread is asked for. */
@@ -99,8 +100,12 @@ export function openProducer<S, T>(options: ProducerOptions<S>, note?: (text: st
     }
   };
   thread.on('message', onMessage);
-  thread.on('error', (error) => fail(error instanceof Error ? error : new Error(String(error))));
-  thread.on('exit', (code) => fail(new Error(`the data loader ended with code ${code}`)));
+  // By itself, of whatever: the job fails, and is tried again from its last checkpoint.
+  const lost = (how: string) => fail(new RunnerError('TrainerCrashed', `the data loader ${how}`));
+  thread.on('error', (error) =>
+    lost(`failed: ${String(error instanceof Error ? error.message : error).split('\n')[0]}`),
+  );
+  thread.on('exit', (code) => lost(`ended with code ${code}`));
   send({ type: 'begin', job });
 
   const close = async () => {

@@ -19,7 +19,7 @@ const nodesOf = {
   /** What else a signature has. */
   rest: 60,
   /** A chunk of a loss. */
-  sigmoid: 20,
+  sigmoid: 11,
   captioning: 22,
   localToGlobal: 80,
   maskedPrediction: 80,

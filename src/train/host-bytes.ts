@@ -1,4 +1,4 @@
-import { decodedBytes } from '../data/batches/decoded-cache.ts';
+import { decodedBytes, objectsCost } from '../data/batches/decoded-cache.ts';
 import {
   aheadBytes,
   exampleBytes,
@@ -36,10 +36,10 @@ export interface HostBytes {
   };
 }
 
-/** The thread itself, its tokenizer, and pictures that are being decoded: measured. */
-const loaderBytes = 420e6;
+/** The thread itself, its tokenizer, and pictures that are being decoded: measured (`npm run bench -- --only plan/loader`). */
+const loaderBytes = 350e6;
 /** One of several threads that make rows for it: its code, and pictures that are being decoded. */
-const rowThreadBytes = 150e6;
+const rowThreadBytes = 70e6;
 /** Side of a picture before it is cut to what is trained on, where nothing is known of it. */
 const usualPicture = 256;
 /** What a report is to know of a candidate. */
@@ -54,10 +54,10 @@ export function heldForTwo({ accumulate, objectives, curation }: PhaseSettings):
  * Counts what the batches of a phase take on the host: pieces that are made and made ready, those that are kept for the
  * second pass, one micro-batch put together, and the embeddings of the whole batch.
  *
- * @param examples of the data: of few, few decoded pictures are kept
+ * @param examples of the data, where they are known: of few, few decoded pictures are kept, and of very many none
  * @param threads that make rows, `loaderThreads` of where it is trained
  */
-export function hostBytes(settings: PhaseSettings, examples = Number.POSITIVE_INFINITY, threads = 1): HostBytes {
+export function hostBytes(settings: PhaseSettings, examples?: number, threads = 1): HostBytes {
   const { batches, accumulate, curation, objectives } = settings;
   const { batch, candidates = 0 } = batches;
   let [memory, disk, largestArray] = [0, 0, 0];
@@ -73,7 +73,8 @@ export function hostBytes(settings: PhaseSettings, examples = Number.POSITIVE_IN
     const fed = whole <= pieceBytes ? 0 : 2 * micro * row;
     // Several threads begin with the next piece before this one is whole, and its parts are laid together.
     const parts = threads > 1 ? 2 * piece + threads * stripsAtOnce * Math.max(row, Math.min(stripBytes, piece)) : 0;
-    memory = Math.max(memory, 2 * piece + ready + kept + fed + parts);
+    // A piece that is being made counts as ready. What was let go stays until JavaScript collects it: about a piece.
+    memory = Math.max(memory, piece + ready + kept + fed + parts);
     // While the second pass goes on, the next batch is laid beside it.
     if (heldForTwo(settings)) disk = Math.max(disk, whole + Math.min(whole, aheadBytes) - heldBytes);
     largestArray = Math.max(largestArray, micro * Math.max(...Object.values(rowBytes(batches, length))));
@@ -83,9 +84,8 @@ export function hostBytes(settings: PhaseSettings, examples = Number.POSITIVE_IN
   // Of pictures and texts, and the gradient of each.
   const contrast = accumulate > 1 && objectives.sigmoid ? 4 * batch * side : 0;
   const choice = 2 * candidates * (side + teacher) + candidates * describedBytes;
-  const decoded = Math.min(decodedBytes, examples * 3 * Math.max(batches.resolution, usualPicture) ** 2);
   const parts = {
-    loader: loaderBytes + decoded + (threads > 1 ? threads * rowThreadBytes : 0),
+    loader: loaderBytes + decodedOf(batches.resolution, examples) + (threads > 1 ? threads * rowThreadBytes : 0),
     batches: memory,
     embeddings: contrast,
     choice,
@@ -96,6 +96,13 @@ export function hostBytes(settings: PhaseSettings, examples = Number.POSITIVE_IN
     largestArray: Math.max(largestArray, (candidates || batch) * Math.max(side, teacher)),
     parts,
   };
+}
+
+/** Decoded pictures that are kept: of a set that is larger than what may be kept there are none. */
+function decodedOf(resolution: number, examples?: number): number {
+  if (examples === undefined) return decodedBytes;
+  if (examples * objectsCost > decodedBytes) return 0;
+  return Math.min(decodedBytes, examples * (objectsCost + 3 * Math.max(resolution, usualPicture) ** 2));
 }
 
 /** Why a phase would need an array that is too large, and what would help; null where it does not. */

@@ -19,8 +19,8 @@ const embeddingArrays = 10;
 /** Of the logits over prototypes, of a row of the student and of the teacher; and of the hidden layers. */
 const prototypeArrays = { student: 3, teacher: 2 } as const;
 const hiddenArrays = { student: 8, teacher: 4 } as const;
-/** Themselves, their softmax and its gradient. */
-const wordArrays = 3;
+/** Themselves, their softmax and its gradient; and of the table of words its gradient by a chunk, and the sum so far. */
+const wordArrays = { logits: 3, table: 2 } as const;
 
 /** Of a step of `count` examples. */
 export function lossBytes(settings: PhaseSettings, count: number): LossBytes {
@@ -30,7 +30,11 @@ export function lossBytes(settings: PhaseSettings, count: number): LossBytes {
   const images = at.get('sigmoid');
   const contrast =
     images === undefined ? 0 : 4 * (cosineArrays * images ** 2 + embeddingArrays * count * embeddingWidth(model));
-  const vocabulary = 4 * wordArrays * (at.get('captioning') ?? 0) * model.text.vocabulary;
+  const rows = at.get('captioning');
+  const vocabulary =
+    rows === undefined
+      ? 0
+      : 4 * model.text.vocabulary * (wordArrays.logits * rows + wordArrays.table * model.text.width);
   const heads = headsOf(settings).map(({ name, size, student, teacher }) => {
     const { hidden, bottleneck, prototypes } = size;
     const { width } = model.vision;

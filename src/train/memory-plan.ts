@@ -64,14 +64,14 @@ export interface MemoryPlan {
 
 // Measured on two cores; `npm run bench -- --only plan` holds the sums against what trainers take.
 const libraryBytes = 0.45e9;
-/** Of any graph, and of a node of one. */
-const graphBytes = { all: 80e6, node: 17e3 } as const;
+/** Of any graph, with the code of TensorFlow that a first step touches (70 MB), and of a node of one. */
+const graphBytes = { all: 175e6, node: 12e3 } as const;
 /** A thread with a TensorFlow graph of its own; and a graph of the same in the trainer's thread. */
 const selectionBytes = { thread: 0.2e9, here: 0.05e9 } as const;
 /** What a GPU keeps for its libraries and its matmuls. */
 const workspaceBytes = 0.5e9;
-/** Shares of the state that was loaded, and of what a step worked with, that stay with the process. */
-const unreturnedShare = { state: 0.2, step: 0.6 } as const;
+/** Shares of what was loaded, and of what a step worked with, that stay with the process. */
+const unreturnedShare = { state: 0.3, step: 0.6 } as const;
 
 const sizeOf = (of: readonly { readonly shape: readonly number[] }[]) =>
   of.reduce((sum, { shape }) => sum + shape.reduce((a, b) => a * b, 4), 0);
@@ -112,7 +112,8 @@ export function memoryPlan(settings: PhaseSettings, examples?: number, threads =
   const stateBytes = sum(state);
   const snapshot = snapshotBytes(phase.pieces);
   const unreturned = {
-    step: unreturnedShare.state * stateBytes,
+    // The sums of micro-batches are loaded as zeros.
+    step: unreturnedShare.state * (stateBytes + gradients - parameters),
     snapshot: unreturnedShare.step * (parameters + atWork),
   };
   const always = stateBytes + device.scorer + sum(host);

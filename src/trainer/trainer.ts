@@ -1,6 +1,8 @@
 import { join } from 'node:path';
 import { ProgramCache } from '../compile/program-cache.ts';
 import { evaluateModel } from '../evaluate/evaluate-model.ts';
+import { runFigure } from '../evaluate/evaluators/run-figure.ts';
+import { Embedding } from '../evaluate/features/embedding.ts';
 import { deviceProblem, hasNvidiaDriver } from '../runtime/device.ts';
 import { diskError } from '../runtime/disk.ts';
 import { isRunnerError, RunnerError } from '../runtime/errors.ts';
@@ -28,6 +30,7 @@ process.on('disconnect', () => process.exit(0));
 const programs = ProgramCache.open(join(paths().cache, 'programs'));
 const session = new TrainingSession(programs);
 const scoring = new Scoring();
+const embedding = new Embedding();
 /** Jobs that were begun and have not ended. */
 const stops = new Map<number, AbortController>();
 let uploaded: { readonly id: number; readonly seconds: number } | null = null;
@@ -53,6 +56,7 @@ async function run(id: number, job: TrainerJob): Promise<void> {
     // Half-trained state has no name: the next job loads a checkpoint.
     await session.close().catch(() => {});
     scoring.close();
+    embedding.close();
     if (isRunnerError(error)) {
       send({ type: 'failed', id, code: error.code, message: error.message, details: { ...error.details } });
     } else {
@@ -67,8 +71,14 @@ async function run(id: number, job: TrainerJob): Promise<void> {
 async function perform(id: number, job: TrainerJob): Promise<unknown> {
   const note = (text: string) => send({ type: 'note', id, text });
   const { signal } = stops.get(id)!;
-  if (job.kind === 'score') return scoring.score(job, { note, signal });
+  if (job.kind === 'score') {
+    embedding.close();
+    return scoring.score(job, { note, signal });
+  }
   scoring.close();
+  if (job.kind === 'embed') return embedding.embed(job, { note, signal });
+  embedding.close();
+  if (job.kind === 'figure') return runFigure(job, { note, signal });
   if (job.kind === 'evaluate') return evaluateModel(job, note);
   if (job.kind === 'measure') {
     // The device is to itself what it will be for training.

@@ -15,13 +15,21 @@ import { scoresPrefix } from '../../src/checkpoint/keys.ts';
 import { findUnreferenced, sweepRun } from '../../src/checkpoint/sweep.ts';
 import { listRuns } from '../../src/commands/list-runs.ts';
 import { remove } from '../../src/commands/remove.ts';
+import { BatchMaker } from '../../src/data/batches/batch-maker.ts';
+import { indexData } from '../../src/data/index/index-data.ts';
+import { mixedIndex } from '../../src/data/index/mixed-index.ts';
 import type { ScoreIndex } from '../../src/data/index/score-index.ts';
+import { ShardCache } from '../../src/data/index/shard-cache.ts';
+import type { DataIndex } from '../../src/data/index/types.ts';
+import type { BatchPlan } from '../../src/recipe/batch-plan.ts';
 import type { PhaseSettings } from '../../src/recipe/phase-settings.ts';
+import { foreign, readSchema } from '../../src/recipe/reading.ts';
 import { isRunnerError } from '../../src/runtime/errors.ts';
 import { sha256 } from '../../src/runtime/hash.ts';
 import { SafetensorsFile } from '../../src/safetensors/safetensors.ts';
 import { createTrainerProcess, type TrainerProcess } from '../../src/trainer/process.ts';
 import type { MeasureJob, StepTime } from '../../src/trainer/protocol.ts';
+import { img2dataset } from '../data/img2dataset.ts';
 import { languages, type TaughtData, taughtData } from '../scoring/teacher.ts';
 import { tinySettings } from '../train/settings.ts';
 import { type Hands, hands, planOf as phasePlanOf } from './fixture.ts';
@@ -258,27 +266,37 @@ describe('scores in the bucket', () => {
   });
 });
 
-describe('sealing', () => {
-  const planOf = async (run: string, stored = true, change: object = {}): Promise<PhasePlan> => {
-    const { plan, languages, dtype } = await scoring(run);
-    const { batches, ...settings } = tinySettings;
-    const curation = { chunks: 2, scores: 'learnability', joint: true, scoring: 'stored', dtype, ...change };
-    const own = { ...settings, curation, batches: { ...batches, candidates: 12, vocabulary: data.vocabulary } };
-    return {
-      ...(await phasePlanOf(data.store, run)),
-      phase: 'acid',
-      index: plan.index,
-      settings: await keepDocument(data.store, run, 'acid-settings', own),
-      curation: {
-        ...{ teacher: { phase: 'curated' }, model: data.model, stored, languages, dtype },
-        ...{ shards: 2, sealed: null },
-      },
-    };
+const planOf = async (
+  run: string,
+  stored = true,
+  change: object = {},
+  index: DataIndex = data.index,
+  settled?: BatchPlan['data'],
+): Promise<PhasePlan> => {
+  const { plan, languages, dtype } = await scoring(run);
+  const { batches, ...settings } = tinySettings;
+  const curation = { chunks: 2, scores: 'learnability', joint: true, scoring: 'stored', dtype, ...change };
+  const own = {
+    ...settings,
+    curation,
+    batches: { ...batches, candidates: 12, vocabulary: data.vocabulary, ...(settled && { data: settled }) },
   };
-  const seal = (plan: PhasePlan, i = 0) => sealScores(deps(i), { plan, teacher: teacher.checkpoint }, on.attempt());
-  const settingsOf = async ({ settings }: PhasePlan) =>
-    JSON.parse((await data.store.get(settings.key)).toString()) as PhaseSettings;
+  return {
+    ...(await phasePlanOf(data.store, run)),
+    phase: 'acid',
+    index: index === data.index ? plan.index : await keepDocument(data.store, run, 'index', index.document),
+    settings: await keepDocument(data.store, run, 'acid-settings', own),
+    curation: {
+      ...{ teacher: { phase: 'curated' }, model: data.model, stored, languages, dtype },
+      ...{ shards: 2, sealed: null },
+    },
+  };
+};
+const seal = (plan: PhasePlan, i = 0) => sealScores(deps(i), { plan, teacher: teacher.checkpoint }, on.attempt());
+const settingsOf = async ({ settings }: PhasePlan) =>
+  JSON.parse((await data.store.get(settings.key)).toString()) as PhaseSettings;
 
+describe('sealing', () => {
   it('makes one document of all shards and names it in the settings, the same again', async () => {
     const of = await scoring('alone');
     const plan = await planOf('alone');
@@ -360,5 +378,67 @@ describe('sealing', () => {
     await expect(seal(await planOf('mixed'))).rejects.toThrow(
       /00000001\.safetensors are damaged: the file says another logit_scale or logit_bias than .*00000000/,
     );
+  });
+});
+
+describe('a mixture that is scored', () => {
+  it('has scores of each source in its own languages and reading, which its batches read', async () => {
+    const read = readSchema.parse({ captions: 'txt', draw: 'first' });
+    // Words that the table of the phase has.
+    const entries = await data.index.entriesOf(1);
+    const labels = [0, 1, 2, 3].map(async (i) => {
+      const { offset, size } = entries.at(i).meta;
+      const meta = JSON.parse((await data.store.get(data.index.shards[1]!.key, { offset, size })).toString());
+      return meta.captions.en[0] as string;
+    });
+    const [first, ...rest] = await Promise.all(labels);
+    await data.store.put('data/web/0.tar', await img2dataset([first!, null, ...rest]));
+    const web = await indexData(data.store, 'data/web', foreign(read));
+    const index = mixedIndex([
+      { name: 'emoji', index: data.index },
+      { name: 'web', index: web },
+    ]);
+    const [en, de] = ['en', 'de'].map((language) => ({ language, weight: 1 }));
+    const mixture = [
+      { name: 'emoji', train: 'data/emoji/train', weight: 1, languages: [en!, de!] },
+      { name: 'web', train: 'data/web', weight: 1, read, captions: [en!] },
+    ];
+    const settings: BatchPlan['data'] = {
+      ...{ train: [], captions: [en!], labelShare: 1, augment: { scale: [1, 1], shift: 0 }, mixture },
+    };
+    const plan = await planOf('mixture', true, {}, index, settings);
+    const sourceLanguages = [['en', 'de'], ['en']];
+    const curation = { ...plan.curation!, languages: ['en', 'de'], sourceLanguages, shards: 3 };
+    const of: Scoring = { plan, teacher, languages: ['en', 'de'], sourceLanguages, dtype: 'f32' };
+    for (const shard of [0, 1, 2]) await score(of, shard);
+    const sealed = await seal({ ...plan, curation });
+    const { batches } = await settingsOf(sealed);
+    const { scores: document, width } = batches.parts!.teacherScores!;
+    const scores = JSON.parse((await data.store.get(document.key)).toString()) as ScoreIndex;
+    expect(scores.shards.map(({ languages, examples }) => [languages, examples])).toEqual([
+      [['de', 'en'], data.index.shards[0]!.examples],
+      [['de', 'en'], data.index.shards[1]!.examples],
+      [['en'], 4],
+    ]);
+    // Pictures, German and English come before the language that nobody speaks, in the same bytes as by themselves.
+    for (const i of [0, 1]) {
+      const { key, offset, bytes: size } = scores.shards[i]!;
+      const rows = (await data.store.get(key)).subarray(offset);
+      const header = 8 + Number(bytes[i]!.readBigUInt64LE(0));
+      expect(rows.equals(bytes[i]!.subarray(header, header + size - offset))).toBe(true);
+    }
+    const cache = new ShardCache(data.store, join(on.folder, 'mixture'));
+    const { candidates: _, ...squares } = batches;
+    const maker = new BatchMaker(index, { ...squares, batch: 40, textLength: 12 }, cache, scores);
+    const { parts, drawn, skipped } = await maker.make(0);
+    for (const count of [drawn!.sources.emoji!, drawn!.sources.web!, drawn!.languages.de! + 5])
+      expect(count).toBeGreaterThan(10);
+    expect(skipped.every(({ shard }) => shard === 'data/web/0.tar' || shard === data.index.shards[0]!.key)).toBe(true);
+    for (const name of ['teacherImages', 'teacherTexts'])
+      for (let row = 0; row < 40; row++) {
+        const own = (parts[name] as Float32Array).subarray(row * width, (row + 1) * width);
+        expect(Math.hypot(...own)).toBeCloseTo(1, 4);
+      }
+    cache.close();
   });
 });

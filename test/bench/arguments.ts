@@ -65,11 +65,12 @@ Names and variants:
   matmul/square                            f32, bf16: the machine's matmul peak, which shares refer to
   trace/b16                                f32, bf16: a large step with the decoder, traced and loaded
   selection/768                            16k-of-32k, 32k-of-64k: of learner and teacher, 768 wide
-  index/100m                               plan, examples: of 10,000 indexed shards; takes 4 GB of disk
+  index/100m                               plan, examples, tokens: of 10,000 indexed shards; takes 4 GB of disk
   loader/emoji                             cold, warm: images per second
   loader/jpeg                              plain, views (with --peer), memory: JPEG of 512 pixels to batches of 256
   checkpoint/save, checkpoint/load         commit, restore, and the raw PUT or GET of the same bytes
   resume/emoji                             kill-9: from the kill of the worker to the next finished step
+  plan/loader                              1, 2, 4, 8: planned against what a loader of so many threads takes
   plan/memory                              shapes up to batch 32,768: planned against what a trainer takes
 Parts of --gpu, for --only: gpu/placement, gpu/memory, gpu/bytes, gpu/steps, gpu/large.
 Other work on the machine moves every figure, and ratios too: measure on a quiet one.`,

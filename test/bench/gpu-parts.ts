@@ -7,6 +7,7 @@ import type { BytesAnswer, MemoryAnswer, PlacementAnswer, Variant } from './gpu-
 import { benchLargeLosses } from './large-loss.ts';
 import { largestDifferences } from './largest-differences.ts';
 import { measureMatmulPeak } from './matmul.ts';
+import { benchmarks } from './names.ts';
 import { benchInTurns } from './peer-turns.ts';
 import type { BenchRecord } from './record.ts';
 import { benchSelections } from './selection.ts';
@@ -22,6 +23,8 @@ const variantsOf = ({ dry }: GpuContext): readonly Variant[] =>
   dry ? ['f32', 'bf16-xla'] : ['f32', 'bf16', 'f32-xla', 'bf16-xla'];
 const shapesOf = ({ dry }: GpuContext): readonly ShapeName[] =>
   dry ? ['step/tiny'] : ['step/emoji', 'step/vit-w256-d4', 'step/s16', 'step/b16'];
+
+const largeNames = ['contrast/32k', 'contrast/64k', 'patch-head/b16', 'selection/768'] as const;
 
 /** Every part by its name, in the order in which they run: what decides whether the rest makes sense comes first. */
 export const gpuParts: Readonly<Record<string, (context: GpuContext) => Promise<PartResult>>> = {
@@ -96,7 +99,7 @@ async function bytes(context: GpuContext): Promise<PartResult> {
       if (!context.wanted(`bytes/${shape}/${variant}`)) continue;
       found[`${shape}/${variant}`] = await withFolder(async (folder) => {
         const attempts: { readonly file: string; readonly losses: readonly number[] }[] = [];
-        for (let attempt = 1; attempt <= 3; attempt++) {
+        for (let attempt = 1; attempt <= (context.dry ? 2 : 3); attempt++) {
           const file = join(folder, `${attempt}.safetensors`);
           const job = { part: 'bytes', shape, variant, steps: 30, file } as const;
           const answer = await orProblem(context.ask<BytesAnswer>(job));
@@ -114,7 +117,7 @@ async function bytes(context: GpuContext): Promise<PartResult> {
             );
         const losses = Math.max(...others.map((other) => worst(other.losses, first!.losses)));
         context.say(
-          `  ${shape}/${variant}: 3 attempts, ${same ? 'the same bytes' : `other bytes in ${differences.length} tensors`}`,
+          `  ${shape}/${variant}: ${attempts.length} attempts, ${same ? 'the same bytes' : `other bytes in ${differences.length} tensors`}`,
         );
         return { same, sha256, losses, differences: differences.slice(0, 20) };
       });
@@ -130,7 +133,7 @@ async function steps(context: GpuContext): Promise<PartResult> {
     records.push(record);
     context.record(record);
   };
-  const peak = await measureMatmulPeak(dry ? 1 : 10, report);
+  const peak = await measureMatmulPeak(dry ? 1 : 10, report, dry ? 256 : undefined);
   const choices: Record<string, PartResult> = {};
   const problems: Record<string, string> = {};
   for (const shape of shapesOf(context)) {
@@ -158,15 +161,23 @@ async function steps(context: GpuContext): Promise<PartResult> {
   return { records, choices, problems };
 }
 
-/** What grows with the batch or with the prototypes, and selections, at the size of the paper. */
-async function large({ options, dry, record }: GpuContext): Promise<PartResult> {
+/** What grows with the batch or with the prototypes, and selections, at the size of the paper; dry, of few pairs. */
+async function large({ options, dry, record, wanted, say }: GpuContext): Promise<PartResult> {
   const records: BenchRecord[] = [];
   const report = (one: BenchRecord) => {
     records.push(one);
     record(one);
   };
-  // On a CPU the smallest of them, to see that it runs.
-  await benchLargeLosses({ ...options, only: dry ? 'patch-head/b16/f32' : '' }, null, report);
-  if (!dry) await benchSelections({ ...options, only: '' }, report);
-  return { records };
+  const problems: Record<string, string> = {};
+  for (const name of largeNames)
+    for (const variant of benchmarks[name]) {
+      const only = `${name}/${variant}`;
+      if (!wanted(`large/${only}`)) continue;
+      const bench = name === 'selection/768' ? benchSelections : benchLargeLosses;
+      const problem = await orProblem(bench({ ...options, only }, report, dry).then(() => ({})));
+      if (!('error' in problem)) continue;
+      problems[only] = problem.error;
+      say(`  ${only}: ${problem.error}`);
+    }
+  return { records, problems };
 }

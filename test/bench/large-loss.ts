@@ -10,21 +10,26 @@ import { spread } from './statistics.ts';
 
 /** The parts of a step that grow faster than the batch, or with the vocabulary of a head, at the paper's size. */
 const jobs = {
-  'contrast/32k': { kind: 'contrast', batch: 32_768 },
-  'contrast/64k': { kind: 'contrast', batch: 65_536 },
-  'patch-head/b16': { kind: 'patch-head', batch: 64 },
+  'contrast/32k': { kind: 'contrast', batch: 32_768, few: 128 },
+  'contrast/64k': { kind: 'contrast', batch: 65_536, few: 256 },
+  'patch-head/b16': { kind: 'patch-head', batch: 64, few: 1 },
 } as const;
 
-/** Each with the share of its time that its matmuls would take at the peak, where that was measured in the same run. */
+/**
+ * Each with the share of its time that its matmuls would take at the peak, where that was measured in the same run. `dry`:
+ * of a few pairs or images, to see that it runs.
+ */
 export async function benchLargeLosses(
   { only, runs }: BenchOptions,
-  peak: MatmulPeak | null,
   report: Report,
+  dry = false,
+  peak: MatmulPeak | null = null,
 ): Promise<void> {
   for (const name of Object.keys(jobs) as (keyof typeof jobs)[]) {
     for (const precision of benchmarks[name]) {
       if (!isWanted(only, name, precision)) continue;
-      const job: LargeLossJob = { ...jobs[name], precision };
+      const { kind, batch, few } = jobs[name];
+      const job: LargeLossJob = { kind, precision, batch: dry ? few : batch };
       const child = await LineProcess.start<{ bytes: number; flops: LargeLoss['flops'] }, LargeLossAnswer>(
         precision,
         ...ourProcess('large-loss-process.ts', JSON.stringify(job)),

@@ -134,7 +134,8 @@ function planOf(withViews: boolean): BatchPlan {
   const data = { train: prefix, captions: [{ language: 'en', weight: 1 }], labelShare: 1 };
   return {
     ...{ seed: 1, phase: 'bench', batch, resolution, textLength, vocabulary: null },
-    data: { ...data, augment: { scale: [1, 1], shift: 0 } },
+    // As the peer resizes, and new recipes.
+    data: { ...data, augment: { scale: [1, 1], shift: 0 }, resize: 'antialias' },
     ...(withViews && { parts: { globalView: {}, localViews: views } }),
   };
 }

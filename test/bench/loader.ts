@@ -1,7 +1,6 @@
 import { rm } from 'node:fs/promises';
 import { openBatches } from '../../src/data/batches/batches.ts';
-import { collectTokenIds } from '../../src/data/example/read-examples.ts';
-import { loadTokenizer } from '../../src/data/example/tokenizer.ts';
+import { collectTokenIds } from '../../src/data/example/token-ids.ts';
 import { indexData } from '../../src/data/index/index-data.ts';
 import { phaseSettings } from '../../src/recipe/settings.ts';
 import type { BenchOptions } from './arguments.ts';
@@ -20,7 +19,7 @@ export async function benchLoader({ runs = 3, only }: BenchOptions, site: Site, 
   const recipe = readEmojiRecipe();
   const index = await indexData(site.store, recipe.data.train);
   const languages = recipe.data.captions.map(({ language }) => language);
-  const vocabulary = await collectTokenIds(site.store, index, loadTokenizer(), languages);
+  const vocabulary = await collectTokenIds(site.store, index, languages);
   const plan = phaseSettings(recipe, recipe.phases[0]!, { examples: index.examples, vocabulary }).batches;
   const batches = Math.floor(index.examples / plan.batch);
   const ms = { cold: [] as number[], warm: [] as number[] };

@@ -52,7 +52,7 @@ async function measure(): Promise<void> {
     const peak = await measureMatmulPeak(10, report);
     described = machineLine(machine, peak.tensorflow);
     await benchSteps(options, peak, report);
-    await benchLargeLosses(options, peak, report);
+    await benchLargeLosses(options, report, false, peak);
   }
   await benchTraces(options, report);
   await benchStarts(options, report);

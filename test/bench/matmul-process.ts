@@ -5,12 +5,12 @@ import { nodeBackend, tf } from '../../src/runtime/tensorflow.ts';
 
 /**
  * The machine's matmul peak through the same path as a step: a chain of large square matmuls as one compiled graph.
- * Arguments: f32 or bf16, and the number of timed runs. Prints one line of JSON.
+ * Arguments: f32 or bf16, the number of timed runs, and the side of the matrices. Prints one line of JSON.
  */
-const side = 2048;
 const chain = 4;
 const precision = process.argv[2] as 'f32' | 'bf16';
 const runs = Number(process.argv[3]);
+const side = Number(process.argv[4]);
 
 const shape = [side, side];
 const product: Signature = {

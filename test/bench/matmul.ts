@@ -15,12 +15,12 @@ export interface MatmulPeak {
   readonly tensorflow: string;
 }
 
-/** Large square matmuls. Other benchmarks state their share of what this reached. */
-export async function measureMatmulPeak(runs: number, report: Report): Promise<MatmulPeak> {
+/** Large square matmuls, of a side that shows the peak. Other benchmarks state their share of what this reached. */
+export async function measureMatmulPeak(runs: number, report: Report, side = 2048): Promise<MatmulPeak> {
   const flops = { f32: 0, bf16: 0 };
   let tensorflow = '';
   for (const precision of ['f32', 'bf16'] as const) {
-    const [command, args] = ourProcess('matmul-process.ts', precision, String(runs));
+    const [command, args] = ourProcess('matmul-process.ts', precision, String(runs), String(side));
     const child = await LineProcess.start<MatmulAnswer>(`matmul ${precision}`, command, args);
     await child.close();
     const { ms, flops: operations, tensorflow: version } = child.ready;

@@ -33,7 +33,7 @@ export const benchmarks = {
   'start/first-step': ['cold', 'warm'],
   'selection/768': ['16k-of-32k', '32k-of-64k'],
   'host/32k': ['views', 'acid'],
-  'index/100m': ['plan', 'examples'],
+  'index/100m': ['plan', 'examples', 'tokens'],
   'loader/emoji': ['cold', 'warm'],
   /** With --peer alone; the last with any --peer or none. */
   'loader/jpeg': ['plain', 'views', 'memory'],
@@ -44,6 +44,8 @@ export const benchmarks = {
   'durability/s16': ['without', 'with'],
   'resume/emoji': ['taken-up', 'kill-9'],
   'plan/memory': planNames,
+  /** By the threads of a loader. */
+  'plan/loader': ['1', '2', '4', '8'],
 } as const satisfies Record<string, readonly string[]>;
 
 export type BenchName = keyof typeof benchmarks;

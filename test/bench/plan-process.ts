@@ -5,7 +5,7 @@ import { collectGarbage } from '../../src/runtime/collect-garbage.ts';
 import { tf } from '../../src/runtime/tensorflow.ts';
 import { freshState, writeState } from '../../src/train/state.ts';
 import { TrainingSession } from '../../src/trainer/session.ts';
-import { forgetPeak, memoryOf } from './memory.ts';
+import { forgetPeak, memoryOf, settle } from './memory.ts';
 
 /**
  * Trains a phase as a trainer does, in a process of its own: real batches from the store, steps, and a snapshot in the
@@ -49,16 +49,6 @@ const note = (of: keyof typeof peaks) => {
   forgetPeak();
 };
 forgetPeak();
-/** Waits until the loader has made what it may make ahead: where steps are long it always has, and here it must not be luck. */
-function settle(mostMs: number): void {
-  const turn = new Int32Array(new SharedArrayBuffer(4));
-  let calm = 0;
-  for (const until = Date.now() + mostMs; calm < 10 && Date.now() < until; ) {
-    const before = memoryOf('VmRSS')!;
-    Atomics.wait(turn, 0, 0, 500);
-    calm = memoryOf('VmRSS')! - before < 1e6 ? calm + 1 : 0;
-  }
-}
 let seen = 0;
 const events = {
   progress() {},
@@ -66,6 +56,7 @@ const events = {
   pace() {},
   uploaded: () => null,
   stopWanted() {
+    // Where steps are long the loader always has made what it may make ahead.
     if (seen === 0) settle(120_000);
     note(seen++ === 0 ? 'first' : 'steps');
     return false;

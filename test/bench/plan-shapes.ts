@@ -15,6 +15,7 @@ interface PlanShape {
   /** Rows of the token table: at least those that the data use. */
   readonly rows?: number;
   readonly phase: { readonly batch: number; readonly [field: string]: unknown };
+  /** Two threads meet their worst order late: the more steps, the closer to it. */
   readonly steps?: number;
 }
 
@@ -73,10 +74,12 @@ export const planShapes = {
     precision: 'bf16',
     rows: 32_000,
     phase: { batch: 64, accumulate: 2, objectives: { sigmoid: 1, captioning: {} } },
+    steps: 8,
   },
   naflex: {
     ...wide,
     phase: { batch: 32, vision: { naflex: { lengths: [64, 256, 400], halveFrom: 400 } } },
+    steps: 12,
   },
   acid: {
     ...wide,

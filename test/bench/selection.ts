@@ -13,11 +13,11 @@ const width = 768;
 const chunks = 16;
 const sizes = { '16k-of-32k': 32_768, '32k-of-64k': 65_536 };
 
-/** Joint selections of half the candidates, of random directions; the first run compiles as well. */
-export async function benchSelections({ only, runs }: BenchOptions, report: Report): Promise<void> {
+/** Joint selections of half the candidates, of random directions; the first run compiles as well. `dry`: of few. */
+export async function benchSelections({ only, runs }: BenchOptions, report: Report, dry = false): Promise<void> {
   for (const variant of benchmarks[name]) {
     if (!isWanted(only, name, variant)) continue;
-    const candidates = sizes[variant];
+    const candidates = dry ? sizes[variant] / 512 : sizes[variant];
     const job: SelectionJob = { candidates, width, chunks };
     const child = await LineProcess.start<{ embeddings: number }, SelectionAnswer>(
       variant,

@@ -20,7 +20,7 @@ export function recordOf(
   variant: string,
   precision: Compiled,
   turns: readonly Turn[],
-  { ready }: LineProcess,
+  { ready }: Pick<LineProcess, 'ready'>,
   peak: MatmulPeak,
 ): BenchRecord {
   const { model, batches } = stepSettings(name, precision);

@@ -206,3 +206,33 @@ describe('what a person goes by', () => {
     ]);
   });
 });
+
+it('tells of a filter how much it left, or what it is at, and of no checkpoint', () => {
+  const report = {
+    ...{
+      name: 'clean',
+      examples: 200,
+      kept: 150,
+      masked: { 'it is boilerplate': 50 },
+      broken: 0,
+      notes: {},
+      shards: 2,
+    },
+  };
+  const of = (temporal: string, state: PhaseState, doing: string | null, ended: unknown) =>
+    formatStatus({
+      ...{ ...statusWith(), run: 'filter-clean', temporal, newest: null },
+      workflow: { ...statusOf('filter-clean', state, null, 1, null, 0), doing },
+      data: { type: 'siglip2Filter', report: ended },
+    });
+  expect(of('RUNNING', 'planning', 'indexed 3 of 9 shards', null)).toBe(
+    'filter-clean: running\n  indexed 3 of 9 shards\n',
+  );
+  const done = of('COMPLETED', 'done', null, report).split('\n');
+  expect(done.slice(0, 3)).toEqual([
+    'filter-clean: done',
+    '  filter clean: 150 of 200 examples remain (75.0 %), in 2 shards',
+    '    left out: 50 (25.0 %), it is boilerplate',
+  ]);
+  expect(done.join()).not.toContain('checkpoint');
+});

@@ -56,7 +56,7 @@ async function train(phase: string, revision: number, from: number, to: number, 
 }
 
 /** As an evaluation by a task leaves it: of 200 pictures the first `right` are right, or each second one. */
-async function evaluate(phase: string, step: number, right: number) {
+async function evaluate(phase: string, step: number, right: number, ofPictures = 'held-out') {
   const prefix = `evaluations/run/${phase}-${step}/emoji-1f2e/`;
   const outcome = (name: string, isRight: (i: number) => boolean) => {
     const values = Float32Array.from(pictures, (i) => (isRight(i) ? 1 : 0));
@@ -80,7 +80,12 @@ async function evaluate(phase: string, step: number, right: number) {
     figures: { top1: right / 200, top5: 0.5, classes: 10 },
     intervals: { top1: { low: right / 200 - 0.06, high: right / 200 + 0.06 } },
     notes: [],
-    fingerprint: {},
+    fingerprint: {
+      'data.shards': sha256('data'),
+      'data.sample': 'all',
+      'data.pictures': sha256(ofPictures),
+      'text.case': phase,
+    },
     outcomes,
   };
   const result = {
@@ -191,6 +196,13 @@ it('pairs a phase with the one that it came from over the same pictures', () => 
   expect(reportPage(report)).toMatch(
     /top5<\/th><td class="number">50\.0 %<\/td><td class="number">50\.0 %<\/td><td class="number none">none \(/,
   );
+});
+
+it('does not pair what was evaluated on other pictures, though they have the same numbers', async () => {
+  await evaluate('distill', 151, 100, 'others');
+  const [{ rows }] = (await readReport(store, 'run')).comparisons as [RunReport['comparisons'][number]];
+  expect(rows.map(({ interval }) => interval)).toEqual([null, null]);
+  await store.purge('evaluations/run/distill-151/emoji-1f2e/result.json');
 });
 
 it('gives the same bytes when it reads again', async () => {

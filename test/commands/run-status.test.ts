@@ -32,7 +32,7 @@ describe('the status of a run', () => {
     expect(alone.result!.phases).toHaveLength(1);
   });
 
-  it('that packs, filters or annotates data tells what it is at and what came of it, and of no checkpoint', async () => {
+  it('that packs or annotates data tells what it is at and what came of it, and of no checkpoint', async () => {
     const settings = parsePack({ from: 'in', to: 'out' });
     const duplicates = { exact: 1, near: 0, texts: 0, crowded: 0 };
     const report: PackReport = {

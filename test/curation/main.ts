@@ -14,6 +14,7 @@ import { decodeWeights } from '../../src/data/index/weight-file.ts';
 import type { EvaluationReport } from '../../src/evaluate/report.ts';
 import { type FilterReport, formatFilter } from '../../src/filtering/report.ts';
 import { endProcess } from '../../src/runtime/end-process.ts';
+import { sha256 } from '../../src/runtime/hash.ts';
 import { S3ObjectStore } from '../../src/storage/s3.ts';
 import type { siglip2Recipe } from '../../workflows/recipe.ts';
 import type { RecipeResult } from '../../workflows/results.ts';
@@ -100,22 +101,30 @@ async function main({ seeds, noise, recipe, filter, json }: CurationOptions): Pr
 async function leftOf(store: S3ObjectStore): Promise<string> {
   const index = await joinFilter(store, await indexData(store, 'data/emoji-noisy/train'), 'noisy');
   const counts: Record<string, { left: number; all: number }> = {};
+  // Of the copies that are left, by their bytes: is what they copy left too?
+  const pictures = new Map<string, string[]>();
   for (const [number, shard] of index.shards.entries()) {
     const file = index.weights![number]!;
     const { weights } = decodeWeights(await store.get(file.key), file.key);
     const entries = await index.entriesOf(number);
     const tar = await store.get(shard.key);
     for (let i = 0; i < entries.length; i++) {
-      const { offset, size } = entries.at(i).meta;
+      const { image, meta } = entries.at(i);
+      const { offset, size } = meta;
       const { source = 'clean' } = JSON.parse(tar.toString('utf8', offset, offset + size)) as { source?: string };
       const { left, all } = counts[source] ?? { left: 0, all: 0 };
       counts[source] = { left: left + weights[i]!, all: all + 1 };
+      if (weights[i] === 0) continue;
+      const bytes = sha256(tar.subarray(image.offset, image.offset + image.size));
+      pictures.set(bytes, [...(pictures.get(bytes) ?? []), source]);
     }
   }
-  return Object.entries(counts)
+  const beside = [...pictures.values()].filter((own) => own.length > 1 && own.includes('noise-duplicate')).length;
+  const said = Object.entries(counts)
     .sort(([a], [b]) => (a < b ? -1 : 1))
     .map(([source, { left, all }]) => `${source} ${left.toFixed(0)} of ${all}`)
     .join(', ');
+  return `${said}; copies beside what they copy: ${beside}`;
 }
 
 /** Mean shares of each kind of planted noise among the candidates and the chosen, over all figures of the phase. */

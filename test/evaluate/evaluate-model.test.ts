@@ -5,7 +5,8 @@ import sharp from 'sharp';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { makeEmojiDataset } from '../../infra/emoji/make.ts';
 import type { Pixels } from '../../src/data/example/pixels.ts';
-import { collectTokenIds, readExamples } from '../../src/data/example/read-examples.ts';
+import { readExamples } from '../../src/data/example/read-examples.ts';
+import { collectTokenIds } from '../../src/data/example/token-ids.ts';
 import { loadTokenizer } from '../../src/data/example/tokenizer.ts';
 import { indexData } from '../../src/data/index/index-data.ts';
 import type { DataIndex } from '../../src/data/index/types.ts';
@@ -57,7 +58,7 @@ afterAll(async () => {
 describe('the evaluation of a model on real emoji in a real S3 server', () => {
   it('has the figures of a loop that embeds one image and one text at a time', async () => {
     const tokenizer = loadTokenizer();
-    const embedder = await openEmbedder(folder, model, await collectTokenIds(store, index, tokenizer, ['en']));
+    const embedder = await openEmbedder(folder, model, await collectTokenIds(store, index, ['en']));
     const images: Float32Array[] = [];
     const texts: Float32Array[] = [];
     for await (const { image, meta } of readExamples(store, index)) {
@@ -116,7 +117,7 @@ describe('the evaluation of a model on real emoji in a real S3 server', () => {
     );
 
     const tokenizer = loadTokenizer();
-    const ids = await collectTokenIds(store, several, tokenizer, ['en'], { read });
+    const ids = await collectTokenIds(store, several, ['en'], { read });
     const embedder = await openEmbedder(folder, model, ids);
     const images = pictures.map((image) => embedder.images(squarePixels(image, model.vision.resolution, 'antialias')));
     const texts = said.flatMap((own, image) =>

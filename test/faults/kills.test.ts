@@ -2,9 +2,13 @@ import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { findCommits } from '../../src/checkpoint/commits.ts';
 import { fetchMetrics } from '../../src/commands/fetch-metrics.ts';
 import { isAlive } from '../../src/runtime/services-state.ts';
-import { type Site, startSite, tinyRecipe, Watched } from './harness.ts';
+import type { RecipeResult } from '../../workflows/results.ts';
+import { img2dataset, picture } from '../data/img2dataset.ts';
+import { tarOf } from '../data/tar-file.ts';
+import { type Site, startSite, tinyRecipe, type Victim, Watched } from './harness.ts';
 import { latestStep, verifyCommits } from './verify.ts';
 
 const patience = 600_000;
@@ -125,6 +129,96 @@ describe('a run ends by itself, with the state of an undisturbed run of another 
       await expectUndisturbed(run);
       expect([site.process('worker'), site.trainer()]).toEqual(before);
       expect(site.process(server)).not.toEqual(killed);
+    },
+    patience,
+  );
+});
+
+describe('a run on a mixture of three sources, each in a layout of its own, with pictures of any shape and with curation', () => {
+  /** Own JSON, one text a picture as img2dataset has it, and several of which one is drawn. */
+  const weights = { own: 5, web: 3, many: 2 };
+  const mixture = [
+    {
+      name: 'own',
+      train: 'data/emoji/train',
+      weight: weights.own,
+      languages: [
+        { language: 'en', weight: 3 },
+        { language: 'de', weight: 1 },
+      ],
+    },
+    { name: 'web', train: 'data/web', weight: weights.web, read: { captions: 'txt' } },
+    {
+      ...{ name: 'many', train: 'data/many', weight: weights.many },
+      read: { captions: 'json', fields: [{ field: 'alt' }, { field: 'captions', weight: 3, templates: ['a {}.'] }] },
+    },
+  ];
+  const recipe = tinyRecipe({
+    data: { mixture, evaluation: 'data/emoji/held-out', resize: 'antialias' },
+    schedule: { total: { steps: 80 }, warmup: { steps: 10 } },
+    phases: [
+      { name: 'pretrain', batch: 32 },
+      {
+        name: 'shapes',
+        from: 'pretrain',
+        batch: 16,
+        window: { from: { steps: 60 } },
+        vision: { naflex: { lengths: [4] } },
+      },
+      {
+        ...{ name: 'acid', from: 'pretrain', batch: 16, window: { from: { steps: 60 } } },
+        curation: { teacher: 'pretrain', filterRatio: 0.5, chunks: 2, scoring: 'online' },
+      },
+    ],
+    checkpoint: { every: { steps: 10 }, shard: { steps: 40 } },
+  });
+
+  it(
+    'draws by the weights, and ends in the same bytes when worker and trainer are killed in each phase',
+    async () => {
+      const words = ['cat', 'dog', 'sun', 'moon', 'tree'];
+      await site.store.put('data/web/0.tar', await img2dataset(Array.from({ length: 60 }, (_, i) => words[i % 5]!)));
+      const many = Array.from({ length: 40 }, async (_, i) => [
+        { name: `${i}.jpg`, body: await picture(i) },
+        { name: `${i}.json`, body: JSON.stringify({ alt: words[i % 5], captions: ['heart', words[(i + 1) % 5]] }) },
+      ]);
+      await site.store.put('data/many/0.tar', tarOf((await Promise.all(many)).flat()));
+      const calm = await (await site.start('mixed', recipe)).result();
+      const run = new Watched(site, await site.start('mixed-killed', recipe));
+      const kill = (victim: Victim) =>
+        run.until(() => {
+          try {
+            return site.kill(victim);
+          } catch {
+            return false;
+          }
+        });
+      const reach = (phase: string, step: number) =>
+        run.until(async () => {
+          const found = await findCommits(site.store, { run: run.name, phase }).catch(() => []);
+          return found.some((at) => at.step >= step);
+        });
+      await reach('pretrain', 10);
+      await kill('trainer');
+      await reach('pretrain', 40);
+      await kill('worker');
+      await run.until(async () => {
+        const found = await findCommits(site.store, { run: run.name }).catch(() => []);
+        return found.some(({ phase }) => phase !== 'pretrain');
+      });
+      await kill('trainer');
+      const killed = await run.result;
+      const shaOf = ({ phases }: RecipeResult) => phases.map(({ phase, checkpoint }) => [phase, checkpoint.sha256]);
+      expect(shaOf(killed)).toEqual(shaOf(calm));
+      expect(shaOf(calm).map(([phase]) => phase)).toEqual(['pretrain', 'shapes', 'acid']);
+      const drawn = (await curveOf(run.name)) as Record<string, number>[];
+      const sum = Object.values(weights).reduce((a, b) => a + b, 0);
+      for (const [name, weight] of Object.entries(weights)) {
+        const shares = drawn.map((values) => values[`source/${name}/drawn`] ?? 0);
+        const share = shares.reduce((a, b) => a + b, 0) / shares.length;
+        expect(Math.abs(share - weight / sum), `the share of ${name}, ${share}`).toBeLessThan(0.01);
+      }
+      await verifyCommits(site.store, run.name);
     },
     patience,
   );

@@ -8,6 +8,8 @@ import { keptBits } from '../../src/data/batches/kept-examples.ts';
 import { readFilter } from '../../src/data/index/filter-document.ts';
 import { indexData } from '../../src/data/index/index-data.ts';
 import { joinFilter, keptOf } from '../../src/data/index/join-filter.ts';
+import { mixedIndex } from '../../src/data/index/mixed-index.ts';
+import { openIndex } from '../../src/data/index/open-index.ts';
 import { ShardCache } from '../../src/data/index/shard-cache.ts';
 import { formatFilter } from '../../src/filtering/report.ts';
 import type { BatchPlan } from '../../src/recipe/batch-plan.ts';
@@ -148,6 +150,33 @@ it('is trained with: what it leaves out is never drawn and counted apart, and th
   expect(again).toEqual(await maker.make(19));
 });
 
+it('may be of one source of a mixture, and not of another that shares its place', async () => {
+  const store = stored();
+  await runFilter(store, input());
+  const whole = await indexData(store, 'data');
+  const sources = [
+    { name: 'clean', index: await joinFilter(store, whole, 'clean') },
+    { name: 'all', index: whole },
+  ];
+  const index = openIndex(mixedIndex(sources).document, store);
+  expect(index.weights!.map((file) => file?.kept ?? null)).toEqual([3, 1, 2, null, null, null]);
+  const { data } = plan();
+  const mixture = ['clean', 'all'].map((name) => ({ name, train: 'data', weight: 1 }));
+  const { filter: _, ...unfiltered } = data;
+  const mixed = plan({ candidates: 12, data: { ...unfiltered, train: [], mixture } });
+  const maker = new BatchMaker(index, mixed, new ShardCache(store, folder));
+  const drawn = new Map<string, number>();
+  for (let batch = 0; batch < 20; batch++)
+    for (const { text, source } of (await maker.make(batch)).described!)
+      drawn.set(`${source} ${text}`, (drawn.get(`${source} ${text}`) ?? 0) + 1);
+  expect(drawn.get('clean another')).toBe(undefined);
+  expect(drawn.get('all another')).toBeGreaterThan(3);
+  const from = (name: string) => [...drawn].reduce((sum, [key, n]) => sum + (key.startsWith(`${name} `) ? n : 0), 0);
+  // Passed over within its source: weights stay what they are, to one or two draws.
+  expect(Math.abs(from('clean') - 120)).toBeLessThan(3);
+  expect(from('clean') + from('all')).toBe(240);
+});
+
 it('draws once for ever which examples of a part weight are kept, the more the higher it is', () => {
   const weights = new Float32Array(100_000);
   for (const i of weights.keys()) weights[i] = (i % 5) / 4;
@@ -199,9 +228,9 @@ it('is refused in one sentence where it is of other shards, other bytes or other
 
 it('says everything that is wrong with it at once', async () => {
   await expect(runFilter(new MemoryStore(), { name: 'a/b', data: 's3://x/y', duplicate: {} })).rejects.toThrow(
-    'siglip2Filter can\'t begin: name is "a/b"; allowed: the name of a filter, of A-Z, a-z, 0-9, ., _ and -; data is "s3://x/y"; allowed: the part within the bucket, which SIGLIP2_BUCKET names: "y"; Unrecognized key: "duplicate"; allowed: name, data, read, duplicates',
+    'siglip2Filter can\'t begin: name is "a/b"; allowed: the name of a filter, of A-Z, a-z, 0-9, ., _ and -; data is "s3://x/y"; allowed: the part within the bucket, which SIGLIP2_BUCKET names: "y"; Unrecognized key: "duplicate"; allowed: name, data, read, model, resize, agreement, ',
   );
   await expect(runFilter(stored(), { name: 'a', data: 'data' })).rejects.toThrow(
-    'it has no step, and would keep everything; allowed, one or more: duplicates',
+    'it has no step, and would keep everything; allowed, one or more: agreement, ',
   );
 });

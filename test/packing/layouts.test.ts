@@ -1,3 +1,4 @@
+import { readdirSync, readFileSync } from 'node:fs';
 import { gzipSync } from 'node:zlib';
 import { parquetWriteBuffer } from 'hyparquet-writer';
 import sharp from 'sharp';
@@ -226,6 +227,28 @@ describe('a pack', () => {
       });
       expect(bear).toMatchObject({ key: '000000000285.png', captions: { en: ['A bear.'] } });
       expect(bear).not.toHaveProperty('regions');
+    }
+  });
+
+  it('of Parquet reads every codec and both kinds of pages that pyarrow writes', async () => {
+    const folder = new URL('fixtures/', import.meta.url);
+    const files = readdirSync(folder).filter((name) => name.endsWith('.parquet'));
+    expect(files).toHaveLength(12);
+    const text = (i: number) => `picture ${i}: a cat, eine Katze, 一只猫 `.repeat(3).trim();
+    for (const file of files) {
+      const store = storeOf({
+        ...Object.fromEntries([0, 1, 2, 3].map((i) => [`in/${i}.png`, pictures[i]!])),
+        'in/metadata.parquet': readFileSync(new URL(file, folder)),
+      });
+      const report = await runPack(store, { from: 'in', to, side: 16 });
+      expect(report, file).toMatchObject({ read: 40, examples: 4, duplicates: { exact: 36, texts: 36 } });
+      const found = await examplesBelow(store, to);
+      expect(
+        found.map(({ concept }) => concept),
+        file,
+      ).toEqual(['0', '1', '2', '0']);
+      for (const [i, { captions }] of found.entries())
+        expect(captions.en, file).toEqual(Array.from({ length: 10 }, (_, n) => text(4 * n + i)));
     }
   });
 

@@ -188,6 +188,21 @@ describe('a recipe that is held against the bucket', () => {
     expect(sight.require(true)).toBe(undefined);
     const [strict] = await look((r) => void Object.assign(r.data, { train: 'data/worn', maxBroken: 0.24 }));
     expect(strict.problems).toHaveLength(1);
+    const [mixed] = await look((r) => {
+      delete r.data.train;
+      const languages = [
+        { language: 'en', weight: 1 },
+        { language: 'tlh', weight: 1 },
+      ];
+      r.data.mixture = [
+        { name: 'good', train: 'data/good/train', weight: 1, languages },
+        { name: 'worn', train: 'data/worn', weight: 1 },
+      ];
+    });
+    expect(mixed.problems.map(({ message }) => message.replace(/ \(the JSON.*/, ''))).toEqual([
+      expect.stringMatching(/^data.mixture.0.languages names "tlh", which no example below data\/good\/train\/ has; /),
+      "data.mixture.1.train: 3 of the 12 examples of data/worn/0.tar can't be used",
+    ]);
   });
 
   it('reads shards of others by data.read, and those of evaluation and of a phase by their own', async () => {

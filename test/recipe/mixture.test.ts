@@ -17,6 +17,8 @@ const recipe = (data: object, phase: object = {}) => ({
 const web = { name: 'web', train: 'd/web', weight: 3 };
 const alt = { name: 'alt', train: ['d/a', 'd/b'], weight: 1, read: { captions: 'txt' } };
 const mixture = [web, alt];
+const en = { language: 'en', weight: 1 };
+const whole = { scale: [1, 1], shift: 0 };
 const problems = (data: object, phase?: object) =>
   readRecipe(recipe(data, phase)).problems.map(({ message }) => message);
 
@@ -81,10 +83,21 @@ describe('a mixture', () => {
       { data: { read: { captions: 'txt' } } },
     ],
     [
-      'stored scores',
-      { mixture, labelShare: 1 },
-      /^phases.second.curation.scoring is "stored"; of a mixture.*"online" is allowed$/,
+      'stored scores of texts that are drawn anew each time',
+      { mixture, labelShare: 1, augment: whole },
+      /^data.mixture.1.read.draw is "one"; with "scoring": "stored" .*; "first" is allowed$/,
       { curation: { teacher: 'first', chunks: 2 } },
+    ],
+    [
+      'stored scores of languages that are not named',
+      { mixture: [{ ...web, languages: [en, { language: 'other', weight: 1 }] }], labelShare: 1, augment: whole },
+      /^data.mixture.0.languages is with "other"; with "scoring": "stored" .*; named languages are allowed$/,
+      { curation: { teacher: 'first', chunks: 2 } },
+    ],
+    [
+      'regions beside it',
+      { mixture, regions: 'd/found' },
+      /^data.regions is given beside a mixture; each of its sources may have its own regions/,
     ],
   ])('is refused with %s, in one sentence', (_, data, message, phase) => {
     expect(problems(data, phase)).toEqual([expect.stringMatching(message)]);

@@ -6,7 +6,7 @@ import type { StateFile } from '../../src/checkpoint/types.ts';
 import { CorruptExample } from '../../src/data/example/corrupt-example.ts';
 import { decodeImage } from '../../src/data/example/decode.ts';
 import { parseMeta } from '../../src/data/example/example.ts';
-import { collectTokenIds } from '../../src/data/example/read-examples.ts';
+import { collectTokenIds } from '../../src/data/example/token-ids.ts';
 import { loadTokenizer } from '../../src/data/example/tokenizer.ts';
 import { indexData } from '../../src/data/index/index-data.ts';
 import { each } from '../../src/data/index/open-index.ts';
@@ -59,7 +59,7 @@ export async function taughtData(): Promise<TaughtData> {
   }
   await store.put(first!.key, body);
   const index = await indexData(store, train);
-  const vocabulary = await collectTokenIds(store, index, loadTokenizer(), languages);
+  const vocabulary = await collectTokenIds(store, index, languages);
   const tiny = tinySettings.model;
   const model: ModelConfig = {
     vision: { ...tiny.vision, resolution: 16 },

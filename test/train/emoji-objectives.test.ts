@@ -5,8 +5,7 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { makeEmojiDataset } from '../../infra/emoji/make.ts';
 import { BatchMaker } from '../../src/data/batches/batch-maker.ts';
 import type { Batch } from '../../src/data/batches/types.ts';
-import { collectTokenIds } from '../../src/data/example/read-examples.ts';
-import { loadTokenizer } from '../../src/data/example/tokenizer.ts';
+import { collectTokenIds } from '../../src/data/example/token-ids.ts';
 import { indexData } from '../../src/data/index/index-data.ts';
 import { ShardCache } from '../../src/data/index/shard-cache.ts';
 import type { DataIndex } from '../../src/data/index/types.ts';
@@ -32,7 +31,7 @@ beforeAll(async () => {
   written = JSON.parse(file);
   const recipe = parseRecipe(JSON.parse(file));
   index = await indexData(store, placesOf(recipe.data.train));
-  vocabulary = await collectTokenIds(store, index, loadTokenizer(), ['en'], { captioning: true });
+  vocabulary = await collectTokenIds(store, index, ['en'], { captioning: true });
   const maker = new BatchMaker(index, settingsOf(wanted(alone)).batches, new ShardCache(store, folder));
   batches = [];
   for (let k = 0; k < 24; k++) batches.push(await maker.make(k));

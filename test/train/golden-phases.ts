@@ -4,8 +4,7 @@ import { join } from 'node:path';
 import { makeEmojiDataset } from '../../infra/emoji/make.ts';
 import type { Values } from '../../src/compile/definition.ts';
 import { BatchMaker } from '../../src/data/batches/batch-maker.ts';
-import { collectTokenIds } from '../../src/data/example/read-examples.ts';
-import { loadTokenizer } from '../../src/data/example/tokenizer.ts';
+import { collectTokenIds } from '../../src/data/example/token-ids.ts';
 import { indexData } from '../../src/data/index/index-data.ts';
 import { ShardCache } from '../../src/data/index/shard-cache.ts';
 import type { DataIndex } from '../../src/data/index/types.ts';
@@ -72,7 +71,7 @@ export class GoldenData {
     const data = new GoldenData(folder);
     await makeEmojiDataset(data.#store, { concepts: 32, scenes: 64 });
     data.#index = await indexData(data.#store, placesOf(parseRecipe(graph).data.train));
-    data.#vocabulary = await collectTokenIds(data.#store, data.#index, loadTokenizer(), ['en'], { captioning: true });
+    data.#vocabulary = await collectTokenIds(data.#store, data.#index, ['en'], { captioning: true });
     return data;
   }
 

@@ -45,6 +45,23 @@ describe('what batches take of the host', () => {
   });
 });
 
+describe('what a loader takes', () => {
+  it('has decoded pictures of a small set, and none of one that is larger than what is kept', () => {
+    const loader = (examples?: number) => hostBytes(tinySettings, examples).parts.loader;
+    expect(loader(320) - loader(0)).toBe(320 * (3 * 256 ** 2 + 4096));
+    expect(loader(2000) - loader(0)).toBe(256 * 2 ** 20);
+    expect(loader(100e6)).toBe(loader(0));
+    // Where nothing is known of the data the most is counted.
+    expect(loader()).toBe(loader(2000));
+  });
+
+  it('grows with its threads by what was measured of one', () => {
+    const loader = (threads: number) => hostBytes(tinySettings, 0, threads).parts.loader;
+    expect(loader(8) - loader(4)).toBe(4 * 70e6);
+    expect(loader(2) - loader(1)).toBe(2 * 70e6);
+  });
+});
+
 describe('an array that would be too large', () => {
   it('is refused in one sentence that names enough micro-batches, and with them is not', () => {
     const whole = { ...views, accumulate: 1 };

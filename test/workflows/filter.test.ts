@@ -97,16 +97,14 @@ it('comes to the same bytes when its worker is killed at work, and goes on by it
   expect(await (await begin('killed')).result()).toEqual(killed);
 });
 
-it('is shown by its command, told by plan, and trained with; another one is refused before anything is spent', async () => {
+it('is shown by its command, told by plan, and trained with', async () => {
   const { kept } = await readFilter(store, 'calm');
   const file = join(folder, 'recipe.json');
   writeFileSync(file, JSON.stringify(recipe('calm')));
-  const [shown, planned, none, result, failed] = await Promise.all([
+  const [shown, planned, result] = await Promise.all([
     type('data', 'filter', 'calm'),
     type('plan', file),
-    type('data', 'filter', 'none'),
     (await start(client, 'filtered', recipe('calm'))).result() as Promise<RecipeResult>,
-    type('data', 'filter', 'calm', 'data/none', '--duplicates', 'pear'),
   ]);
   expect([shown.code, shown.out]).toEqual([
     0,
@@ -116,17 +114,32 @@ it('is shown by its command, told by plan, and trained with; another one is refu
     0,
     expect.stringContaining(`\n  filter calm: ${kept} of 192 examples remain\n`),
   ]);
-  expect([none.code, none.said]).toEqual([
-    1,
-    expect.stringMatching(/^filter none: s3:.*none\.json is missing; npm run/),
-  ]);
-  expect([failed.code, failed.said]).toEqual([
-    1,
-    expect.stringMatching(/^siglip2Filter can't begin: duplicates\.of is "pear"; allowed: .*"image"\|"pair"/),
-  ]);
   const [phase] = result.phases;
   // 384 draws, of which a quarter falls on copies.
   expect(phase!.filtered).toBeGreaterThan(60);
   expect(phase!.filtered).toBeLessThan(200);
   expect(phase!.skipped).toBe(undefined);
+});
+
+it('has every example embedded by a device, and leaves out those that agree least, and copies by embedding', async () => {
+  const input = {
+    name: 'agreeing',
+    data: 'data/web',
+    model: { run: 'filtered', phase: 'pretrain' },
+    agreement: { lowest: 0.25 },
+    embeddingDuplicates: { cosine: 0.9999 },
+  };
+  const of = { taskQueue: 'siglip2', workflowId: 'filter-agreeing', args: [input] };
+  const report = (await (await client.workflow.start('siglip2Filter', of)).result()) as FilterReport;
+  const [reason, count] = Object.entries(report.masked).find(([reason]) => reason.startsWith('agreement'))!;
+  expect(reason).toMatch(/^agreement: a cosine below -?[\d.]+$/);
+  // Those that are one step or more below the bound: of equal ones none goes.
+  expect(count).toBeGreaterThan(30);
+  expect(count).toBeLessThanOrEqual(48);
+  // Of the copies of before those are left that did not go for their texts, and their embeddings are the same.
+  expect(report.masked['embeddingDuplicates: a cosine of 0.9999 or more']).toBeGreaterThan(15);
+  expect(Object.keys(report.notes)).toHaveLength(5);
+  const held: string[] = [];
+  for await (const { key } of store.list('runs/filtered/pretrain/pins/')) held.push(key);
+  expect(held).toEqual([]);
 });

@@ -3,7 +3,7 @@ import { Context } from '@temporalio/activity';
 import type { Client } from '@temporalio/client';
 import { describe, expect, it } from 'vitest';
 import { plan as realPlan } from '../../activities/plan.ts';
-import type { RunPlan, ShardInput, SweepInput } from '../../activities/types.ts';
+import type { KeepBestInput, RunPlan, ShardInput, SweepInput } from '../../activities/types.ts';
 import { RunnerError } from '../../src/runtime/errors.ts';
 import { S3ObjectStore } from '../../src/storage/s3.ts';
 import type { RunStatus, Status } from '../../workflows/messages.ts';
@@ -50,6 +50,57 @@ describe('a run', () => {
       await expectListed(client, `SiglipRun='whole' and SiglipStep=30`, ['whole', 'whole/pretrain']);
       await keepHistory(client, 'whole', 'recipe.json');
       await keepHistory(client, 'whole/pretrain', 'phase.json');
+    });
+  });
+
+  it('has its checkpoints evaluated by its tasks, on the way beside training and at the end, and goes on where that fails', async () => {
+    const evaluated: string[] = [];
+    const best = { task: 'good', evaluator: 'retrieval', figure: 'mean.r1' };
+    const kept: object[] = [];
+    const documentOf = (name: string) => ({ key: `runs/tasks/data/${name}.json`, sha256: 'f'.repeat(64) });
+    const plan = async ({ run }: { run: string }) => {
+      const planned = runPlanOf(run);
+      const tasks = {
+        documents: ['good', 'bad'].map((name) => ({ name, document: documentOf(name) })),
+        every: 15,
+        best,
+      };
+      return { ...planned, phases: planned.phases.map((phase) => ({ ...phase, tasks })) };
+    };
+    const changes = {
+      plan,
+      planEvaluation: async (input: unknown) => {
+        const { model, task: document } = input as { model: string; task: ReturnType<typeof documentOf> };
+        evaluated.push(model);
+        if (document.key === documentOf('bad').key) throw new RunnerError('DataContract', 'data: there is none');
+        const parts = { test: 2, train: 0, classes: 1 };
+        return { document, prefix: `evaluations/${model}/`, parts, figures: 1, done: false };
+      },
+      embedPart: async () => ({ examples: 1, skipped: 0 }),
+      evaluatePart: async () => ({ key: 'figure' }),
+      keepBest: async ({ plan, best }: KeepBestInput) => {
+        kept.push({ prefix: plan.prefix, ...best });
+        return { step: 20, value: 0.5 };
+      },
+      concludeEvaluation: async () => ({ key: 'result.json', sha256: 'e'.repeat(64), figures: { r1: 0.5 } }),
+    };
+    await temporal.serving(changes, async (client) => {
+      const { phases } = await (await start(client, 'tasks')).result();
+      expect(phases[0]!.tasks).toEqual([
+        { name: 'good', key: 'result.json', sha256: 'e'.repeat(64), figures: { r1: 0.5 } },
+        { name: 'bad', failure: 'data: there is none' },
+      ]);
+      // Shards end at 10, 20 and 30: the first multiple of 15 lies behind the second of them.
+      const ended = (id: string) => client.workflow.getHandle(id).result();
+      expect(await ended('tasks/pretrain/good-20')).toMatchObject({ key: 'result.json' });
+      await expect(ended('tasks/pretrain/bad-20')).rejects.toThrow();
+      const { task: _, ...by } = best;
+      const kinds = [20, 30].map((step) => ({ prefix: `evaluations/tasks/pretrain@${step}/`, ...by }));
+      expect(kept).toEqual(kinds);
+      expect([...new Set(evaluated)]).toEqual(['tasks/pretrain@20', 'tasks/pretrain@30']);
+      await expect(ended('tasks/pretrain/good-10')).rejects.toThrow(/not found/);
+      await keepHistory(client, 'tasks', 'recipe-with-tasks.json');
+      await keepHistory(client, 'tasks/pretrain', 'phase-with-tasks.json');
     });
   });
 

@@ -41,6 +41,10 @@ describe('a run that began under this code', () => {
     ['phase-counted-revisions.json', 'patient/pretrain'],
     ['phase-told-of-training.json', 'cut-short/acid'],
     ['annotation.json', 'squares'],
+    ['recipe-with-tasks.json', 'tasks'],
+    ['phase-with-tasks.json', 'tasks/pretrain'],
+    ['evaluation.json', 'evaluation'],
+    ['evaluation-next-of-many.json', 'next-evaluation'],
     ['pack.json', 'pack-out'],
     ['annotation-next-of-many.json', 'next'],
   ])('is still understood: %s', async (file, workflowId) => {

@@ -29,15 +29,20 @@ export class AlikeSoFar {
   #pictures = true;
   #texts = true;
 
-  add(pixels: Pixels, { captions }: ExampleMeta): void {
+  /** Gives the pixels that are not looked at again: of the first example they are kept until another differs. */
+  add(pixels: Pixels, { captions }: ExampleMeta): Pixels[] {
+    let seen = [pixels];
     if (this.#pictures) {
-      this.#pixels ??= pixels;
-      this.#pictures = samePicture(this.#pixels, pixels);
+      const first = this.#pixels ?? pixels;
+      this.#pictures = samePicture(first, pixels);
+      this.#pixels = this.#pictures ? first : null;
+      seen = [...new Set([first, pixels])].filter((one) => one !== this.#pixels);
     }
     if (this.#texts) {
       this.#captions ??= captions;
       this.#texts = isDeepStrictEqual(this.#captions, captions);
     }
+    return seen;
   }
 
   same(): Omit<SameRows, 'tokens'> {

@@ -1,40 +1,38 @@
 import pMap from 'p-map';
 import type { BatchPlan } from '../../recipe/batch-plan.ts';
 import { PhaseSteps } from '../../recipe/steps.ts';
-import { isRunnerError, RunnerError } from '../../runtime/errors.ts';
-import { randomStream } from '../../runtime/random.ts';
+import { isRunnerError } from '../../runtime/errors.ts';
 import { fromThreadError } from '../../runtime/thread-error.ts';
-import { type Caption, chooseCaption } from '../example/captions.ts';
-import { compacted } from '../example/compacted.ts';
-import { CorruptExample } from '../example/corrupt-example.ts';
-import { decodeInTurn } from '../example/decode-in-turn.ts';
-import { checkSizes, readMeta } from '../example/example.ts';
-import { RegionReader } from '../example/region-reader.ts';
-import { speakingWithout, speaksAny } from '../example/spoken.ts';
-import { loadTokenizer, type TextTokenizer } from '../example/tokenizer.ts';
-import type { ExampleMeta } from '../example/types.ts';
+import { tokenizerOf } from '../example/compacted.ts';
+import type { TextTokenizer } from '../example/tokenizer.ts';
 import type { ScoreIndex } from '../index/score-index.ts';
 import type { ShardCache } from '../index/shard-cache.ts';
-import type { CorruptMember, DataIndex } from '../index/types.ts';
-import { drawCrop } from '../views/crop.ts';
-import { type ImageArrays, patchArrays, squareArrays } from '../views/image-arrays.ts';
+import type { DataIndex } from '../index/types.ts';
+import { patchArrays, squareArrays } from '../views/image-arrays.ts';
 import { AlikeRows, AlikeSoFar, sameTokens } from './alike.ts';
 import { BrokenShards } from './broken-shards.ts';
-import { costOf, DecodedCache, type DecodedExample, decodedBytes } from './decoded-cache.ts';
 import { drawnOf, shortened } from './described.ts';
-import { type Draw, type Draws, openDraws } from './draws.ts';
+import { type Draws, openDraws } from './draws.ts';
+import { ExampleReader } from './example-reader.ts';
 import { KeptExamples } from './kept-examples.ts';
 import { PartArrays } from './part-arrays.ts';
 import { rowsOfPiece } from './row-bytes.ts';
+import { type Met, RowFiller } from './row-filler.ts';
 import { ScoreReader } from './score-reader.ts';
-import { failedStrip, joinedStrips, type MetBroken, type RowMaker, type Strip, type UntoldStrip } from './strip.ts';
+import { failedStrip, joinedStrips, type RowMaker, type Strip, type UntoldStrip } from './strip.ts';
+import type { Texts } from './texts.ts';
 import type { Batch, DescribedExample, Piece } from './types.ts';
 
 const decodedAtOnce = 4;
-const candidates = 64;
-/** Of one place: in a language that fewer examples have there is nothing to train on. */
-const mostFiltered = 10_000;
-const corruptKept = 10_000;
+
+/** Who else makes batches. */
+export interface Helpers {
+  /** Makes the rows, several at a time. */
+  readonly rows?: RowMaker | null;
+  readonly texts?: Texts | null;
+  /** Threads that keep decoded pictures, each a part of what one would. */
+  readonly sharers?: number;
+}
 
 /**
  * Makes batch k of a plan. Its bytes are a pure function of (index, plan, k); everything kept between calls only
@@ -42,49 +40,40 @@ const corruptKept = 10_000;
  * which moves no other example.
  */
 export class BatchMaker {
-  readonly #index: DataIndex;
   readonly #plan: BatchPlan;
   readonly #steps: PhaseSteps;
-  readonly #shards: ShardCache;
   readonly #draws: Draws;
-  readonly #scores: ScoreReader | null;
-  readonly #regions: RegionReader | null;
-  readonly #kept: KeptExamples | null;
-  readonly #decoded: DecodedCache;
-  readonly #corrupt = new Map<string, { readonly corrupt: CorruptMember; readonly isRead: boolean }>();
+  readonly #examples: ExampleReader;
+  readonly #filler: RowFiller;
   readonly #broken: BrokenShards;
   #loaded: TextTokenizer | null = null;
   readonly #rowsBy: RowMaker | null;
+  readonly #texts: Texts | null;
 
-  /**
-   * `scores`: what the plan's part teacherScores reads from. `rowsBy`: makes the rows elsewhere, and several at a time.
-   * `sharers`: threads that keep decoded pictures, each a part of what one would.
-   */
+  /** `scores`: what the plan's part teacherScores reads from. */
   constructor(
     index: DataIndex,
     plan: BatchPlan,
     shards: ShardCache,
     scores: ScoreIndex | null = null,
-    rowsBy: RowMaker | null = null,
-    sharers = 1,
+    { rows = null, texts = null, sharers = 1 }: Helpers = {},
   ) {
-    this.#decoded = new DecodedCache(Math.floor(decodedBytes / sharers));
-    this.#rowsBy = rowsBy;
-    this.#index = index;
+    this.#rowsBy = rows;
+    this.#texts = texts;
     this.#plan = plan;
     this.#steps = new PhaseSteps(plan);
-    this.#shards = shards;
     this.#broken = new BrokenShards(index, plan.data);
-    this.#scores = scores && new ScoreReader(scores, index, shards);
-    this.#draws = openDraws(index, plan, shards, this.#scores);
-    this.#kept = index.weights ? new KeptExamples(index, plan.seed, shards) : null;
-    this.#regions = index.regions ? new RegionReader(index, (file, range) => shards.read(file, range)) : null;
+    const reader = scores && new ScoreReader(scores, index, shards);
+    this.#draws = openDraws(index, plan, shards, reader);
+    this.#examples = new ExampleReader(index, shards, this.#draws.filters, sharers);
+    const kept = index.weights ? new KeptExamples(index, plan.seed, shards) : null;
+    const from = { draws: this.#draws, reader: this.#examples, scores: reader, kept };
+    this.#filler = new RowFiller(index, plan, from, () => this.#tokenizer);
   }
 
   /** Loaded when it is first needed: that takes a second, and threads that make rows mostly do without. */
   get #tokenizer(): TextTokenizer {
-    const { vocabulary } = this.#plan;
-    this.#loaded ??= vocabulary ? compacted(loadTokenizer(), vocabulary) : loadTokenizer();
+    this.#loaded ??= tokenizerOf(this.#plan.vocabulary);
     return this.#loaded;
   }
 
@@ -140,9 +129,10 @@ export class BatchMaker {
     return joinedStrips(strips);
   }
 
-  #tokenised({ untold, ...strip }: UntoldStrip, count: number): Strip {
+  async #tokenised({ untold, ...strip }: UntoldStrip, count: number): Promise<Strip> {
     if (strip.failure) return { ...strip, same: { ...untold.same, tokens: null }, tokens: new Int32Array(0) };
-    const tokens = this.#tokenizer.tokenize(untold.texts, this.#plan.textLength);
+    const { texts } = untold;
+    const tokens = await (this.#texts?.(texts) ?? this.#tokenizer.tokenize(texts, this.#plan.textLength));
     return { ...strip, tokens, same: { ...untold.same, tokens: sameTokens(tokens, count) } };
   }
 
@@ -173,9 +163,9 @@ export class BatchMaker {
       met,
       async (own, i) => {
         try {
-          const filled = await this.#fill(first + i, images, parts, i, own);
+          const filled = await this.#filler.fill(first + i, images, parts, i, own);
           const { pixels, meta, text, language, source } = filled;
-          alike.add(pixels, meta);
+          for (const seen of alike.add(pixels, meta)) this.#examples.done(seen);
           described[i] = { key: meta.key, text, language, source };
           filtered += filled.filtered;
         } catch (error) {
@@ -214,126 +204,4 @@ export class BatchMaker {
   async fetchAhead(batch: number, row = 0): Promise<void> {
     await this.#draws.fetchAhead(this.#steps.at(batch).first + row);
   }
-
-  /** Writes the image and the parts of example k to place `i` of the batch; gives what it is, and the text that it has. */
-  async #fill(k: number, images: ImageArrays, parts: PartArrays, i: number, { skipped, broken }: Met): Promise<Filled> {
-    const { seed, phase } = this.#plan;
-    let filtered = 0;
-    for (let attempt = 0; attempt - filtered < candidates && filtered < mostFiltered; attempt++) {
-      const draw = await this.#draws.draw(k, attempt);
-      const { ref, shard, entry, data, source } = draw;
-      if (this.#kept && !(await this.#kept.keeps(ref))) {
-        filtered++;
-        continue;
-      }
-      const name = `${source ?? ''} ${shard.key}/${entry.name}`;
-      const known = this.#corrupt.get(name);
-      if (known) {
-        skipped.push(known.corrupt);
-        if (!known.isRead) broken.push({ ref, corrupt: known.corrupt });
-        continue;
-      }
-      let isRead = false;
-      try {
-        const { pixels, meta } = await this.#example(draw);
-        isRead = true;
-        const caption = chooseCaption(meta, data, randomStream(seed, `caption/${phase}`, k));
-        const crop = drawCrop(pixels, data.augment, randomStream(seed, `crop/${phase}`, k));
-        images.fill(i, pixels, crop);
-        const tokenizer = () => this.#tokenizer;
-        const example = { k, ref, pixels, meta, crop, ...caption, scores: this.#scores };
-        await parts.fill(i, {
-          ...example,
-          get tokenizer() {
-            return tokenizer();
-          },
-        });
-        const { text, language } = caption;
-        return {
-          pixels,
-          meta,
-          metaBytes: entry.meta.size,
-          text,
-          language,
-          source: source ?? meta.source ?? null,
-          filtered,
-        };
-      } catch (error) {
-        if (error instanceof FilteredExample) {
-          filtered++;
-          continue;
-        }
-        if (!(error instanceof CorruptExample)) throw error;
-        const corrupt = { shard: shard.key, name: entry.name, reason: error.message };
-        this.#remember(name, { corrupt, isRead });
-        skipped.push(corrupt);
-        // One that has no text in a language of the recipe is whole.
-        if (!isRead) broken.push({ ref, corrupt });
-      }
-    }
-    if (filtered === mostFiltered)
-      throw new RunnerError(
-        'DataContract',
-        `data: of ${mostFiltered} examples drawn one after the other below ${this.#index.prefix} none ${this.#kept ? 'is left by the filter, with' : 'has'} a text in a language that is drawn there; npm run siglip2 -- data look says which they have`,
-      );
-    const last = skipped.at(-1);
-    throw new RunnerError(
-      'DataContract',
-      `data: ${candidates} examples drawn one after the other below ${this.#index.prefix} can't be used, the last because: ${last?.reason} (${last?.shard}, ${last?.name})`,
-    );
-  }
-
-  /** Not without end: what was forgotten is found out again. */
-  #remember(key: string, met: { readonly corrupt: CorruptMember; readonly isRead: boolean }): void {
-    this.#corrupt.set(key, met);
-    if (this.#corrupt.size > corruptKept) this.#corrupt.delete(this.#corrupt.keys().next().value!);
-  }
-
-  async #example({ shard, entry, read: mapping, source, data, without }: Draw): Promise<DecodedExample> {
-    const key = `${source ?? ''} ${shard.key}/${entry.image.offset}`;
-    const seen = (whole: ExampleMeta): ExampleMeta => {
-      if (!this.#draws.filters) return whole;
-      const meta = without ? speakingWithout(whole, without) : whole;
-      if (speaksAny(meta, data.captions)) return meta;
-      throw new FilteredExample();
-    };
-    const known = this.#decoded.get(key);
-    if (known) return { ...known, meta: seen(known.meta) };
-    checkSizes(entry, mapping);
-    const read = async (from: 'read' | 'readRemote') => {
-      const own = await readMeta(entry, mapping, (range) => this.#shards[from](shard, range));
-      // No picture is decoded for nothing.
-      seen(own);
-      const meta = this.#regions ? await this.#regions.join(shard.key, entry.name, own) : own;
-      const pixels = await decodeInTurn(await this.#shards[from](shard, entry.image));
-      return { meta, pixels, metaBytes: entry.meta.size };
-    };
-    let example: DecodedExample;
-    try {
-      example = await read('read');
-    } catch (error) {
-      if (!(error instanceof CorruptExample)) throw error;
-      // A bad disk must not change what is trained on: only what the store itself holds can be corrupt.
-      example = await read('readRemote');
-    }
-    // Of a set that is larger than what is kept none would be there when it comes again.
-    if (this.#index.examples * costOf(example) <= decodedBytes) this.#decoded.set(key, example);
-    return { ...example, meta: seen(example.meta) };
-  }
-}
-
-/** What was met on the way to the example of a row. */
-interface Met {
-  readonly skipped: CorruptMember[];
-  readonly broken: MetBroken[];
-  failure: RunnerError | null;
-}
-
-/** It is whole, and has no text in the languages that are drawn. */
-class FilteredExample extends Error {}
-
-interface Filled extends DecodedExample, Pick<Caption, 'text' | 'language'> {
-  readonly source: string | null;
-  /** Examples that were passed over before it was found. */
-  readonly filtered: number;
 }

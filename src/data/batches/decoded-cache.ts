@@ -31,21 +31,23 @@ export class DecodedCache {
   }
 
   set(key: string, example: DecodedExample): void {
-    if (this.#kept.has(key) || costOf(example) > this.#limit) return;
+    if (this.#kept.has(key) || costOfExample(example) > this.#limit) return;
     this.#kept.set(key, example);
-    this.#bytes += costOf(example);
+    this.#bytes += costOfExample(example);
     for (const [oldest, dropped] of this.#kept) {
       if (this.#bytes <= this.#limit) break;
       this.#kept.delete(oldest);
-      this.#bytes -= costOf(dropped);
+      this.#bytes -= costOfExample(dropped);
     }
   }
 }
 
-/** Of what lies around pixels and captions. */
-const objectsCost = 4096;
+/** Of what lies around pixels and captions: no example takes less. */
+export const objectsCost = 4096;
 
 /** A character takes up to two bytes. */
-export function costOf({ pixels, metaBytes }: DecodedExample): number {
-  return pixels.data.length + 2 * metaBytes + objectsCost;
+export function costOf({ bytes, metaBytes }: { readonly bytes: number; readonly metaBytes: number }): number {
+  return bytes + 2 * metaBytes + objectsCost;
 }
+
+const costOfExample = ({ pixels, metaBytes }: DecodedExample) => costOf({ bytes: pixels.data.length, metaBytes });

@@ -72,7 +72,7 @@ class ShardDraws implements Draws {
   async fetchAhead(k: number): Promise<void> {
     const fetch = async (shard: number) => {
       await this.#shards.ensure(this.#index.shards[shard]!);
-      await this.#scores?.ensure({ shard });
+      if (this.#scores) await this.#shards.ensure(this.#scores.fileOf({ shard }));
       const regions = this.#index.regions?.[shard];
       if (regions) await this.#shards.ensure(regions);
     };
@@ -94,6 +94,8 @@ class ShardDraws implements Draws {
 
 /** Ranges that are fetched at once: each is some megabytes, and the way to the store is long. */
 const fetchedAtOnce = 8;
+/** When there was no room for all that comes next. */
+const lookAgainMs = 60_000;
 
 /** Blocks of ranges of all shards, sources by weight, and replacements from the same block. */
 class RangeDraws implements Draws {
@@ -105,19 +107,21 @@ class RangeDraws implements Draws {
   readonly #files: RangeFiles;
   /** How each source is read. */
   readonly #reads: readonly (Mapping | undefined)[];
-  /** The blocks that are all on disk, with those after them. */
+  /** The blocks that are all on disk, with those after them as far as there is room. */
   #there = '';
+  #lookAgain = Number.POSITIVE_INFINITY;
 
   constructor(index: DataIndex, { data, seed, phase }: BatchPlan, shards: ShardCache, scores: ScoreReader | null) {
-    const all = [{ first: 0, shards: index.shards.length, read: index.read }];
+    const all = [{ first: 0, shards: index.shards.length, read: index.read, spoken: undefined }];
     const sources = index.sources ?? all;
     this.#index = index;
     this.#shards = shards;
     this.#scores = scores;
     this.#files = new RangeFiles(index);
     this.#reads = sources.map(({ read }) => read);
-    const own = sources.map(({ first, shards: count }) => ({
+    const own = sources.map(({ first, shards: count, spoken }) => ({
       first,
+      ...(spoken && { spoken }),
       shards: index.shards.slice(first, first + count),
     }));
     this.#order = new PhaseOrder(own, data, seed, phase);
@@ -125,25 +129,58 @@ class RangeDraws implements Draws {
 
   async draw(k: number, attempt: number): Promise<Draw> {
     const drawn = attempt === 0 ? this.#order.at(k) : this.#order.replacement(k, attempt);
-    const { shard, entries } = await this.#files.of(drawn.range);
-    const entry = entries[drawn.example - drawn.range.first]!;
-    return { ref: drawn, shard, entry, read: this.#reads[drawn.stream.source], ...ofStream(drawn) };
+    const { shard, entries, numbers, rows } = await this.#files.of(drawn.range);
+    const at = drawn.example - drawn.range.first;
+    const ref = { shard: drawn.shard, example: numbers[at]!, range: rows };
+    return { ref, shard, entry: entries[at]!, read: this.#reads[drawn.stream.source], ...ofStream(drawn) };
   }
 
   async fetchAhead(k: number): Promise<void> {
     const blocks = this.#order.blocksAt(k).join();
-    if (blocks === this.#there) return;
+    if (blocks === this.#there && performance.now() < this.#lookAgain) return this.#shards.renew();
     const near = this.#order.streams.map((_, stream) => this.#order.near(k, stream));
-    const fetch = async (range: RangeRef) => {
-      await this.#shards.ensure((await this.#files.of(range)).shard);
-      await this.#scores?.ensure({ shard: range.shard, range });
-      for (const beside of [this.#index.regions?.[range.shard], this.#index.weights?.[range.shard]])
-        if (beside) await this.#shards.ensure(beside);
-    };
+    const now = near.flatMap(({ now }) => now);
+    const next = near.flatMap(({ next }) => next);
+    const held: RemoteShard[] = [];
+    // What the block before was read from is in the way of this one. A loader that begins has none, and does not wait.
+    if (this.#there !== '')
+      await this.#shards.hold(
+        (await pMap(now, (range) => this.#filesOf(range), { concurrency: fetchedAtOnce })).flat(),
+        [],
+      );
     // What is needed next of every source comes before what is needed later of any.
-    for (const ranges of [near.flatMap(({ now }) => now), near.flatMap(({ next }) => next)])
-      await pMap(ranges, fetch, { concurrency: fetchedAtOnce });
+    await pMap(
+      now,
+      async (range) => {
+        for (const file of await this.#filesOf(range)) {
+          await this.#shards.ensure(file);
+          held.push(file);
+        }
+      },
+      { concurrency: fetchedAtOnce },
+    );
+    await this.#shards.hold(held, []);
+    const later: RemoteShard[] = [];
+    const fetchLater = async (range: RangeRef) => {
+      for (const file of await this.#filesOf(range)) {
+        if (!(await this.#shards.ensureIfRoom(file))) return false;
+        later.push(file);
+      }
+      return true;
+    };
+    const fit = await pMap(next, fetchLater, { concurrency: fetchedAtOnce });
+    await this.#shards.hold(held, later);
     this.#there = blocks;
+    // Others may need less after a while.
+    this.#lookAgain = fit.every(Boolean) ? Number.POSITIVE_INFINITY : performance.now() + lookAgainMs;
+  }
+
+  /** All that a range is read from. */
+  async #filesOf(range: RangeRef): Promise<RemoteShard[]> {
+    const { shard, rows } = await this.#files.of(range);
+    const scores = this.#scores?.fileOf({ shard: range.shard, range: rows });
+    const beside = [scores, this.#index.regions?.[range.shard], this.#index.weights?.[range.shard]];
+    return [shard, ...beside.flatMap((file) => file ?? [])];
   }
 
   epochsAt(k: number): Readonly<Record<string, number>> | undefined {

@@ -8,12 +8,13 @@ import { ShardCache } from '../index/shard-cache.ts';
 import { BatchMaker } from './batch-maker.ts';
 import type { LoaderSettings } from './batches.ts';
 import { RowThreads } from './row-threads.ts';
+import type { Texts } from './texts.ts';
 
-/** What makes batches in a thread of a loader. `threads`: so many others make the rows for it. */
+/** What makes batches in a thread of a loader. `threads`: so many others make the rows for it, where it is not one. `texts`: null if it does them itself. */
 export function makerOf(
   settings: LoaderSettings,
   note: (text: string) => void,
-  threads = 1,
+  { threads, texts }: { readonly threads: number; readonly texts: Texts | null },
 ): { readonly maker: BatchMaker; close(): Promise<void> } {
   const { index, plan, scores, env } = settings;
   const bucket = objectStoreFromEnvironment(env);
@@ -22,7 +23,11 @@ export function makerOf(
   const rows = threads > 1 ? new RowThreads(threads, settings, note) : null;
   const all = scores === null ? null : parsed(scores);
   return {
-    maker: new BatchMaker(openIndex(parsed(index), store), plan, shards, all, rows, settings.threads),
+    maker: new BatchMaker(openIndex(parsed(index), store), plan, shards, all, {
+      rows,
+      texts,
+      sharers: settings.threads,
+    }),
     async close() {
       await rows?.close();
       bucket.close();

@@ -1,5 +1,6 @@
 import type { DataSettings } from '../../recipe/schema.ts';
 import { dataOfSource } from '../../recipe/sources.ts';
+import type { SpokenCounts } from '../index/types.ts';
 import { BlockOrder, blockBytes, type Near, type PlacedExample } from './block-order.ts';
 import { MixtureOrder } from './mixture-order.ts';
 import type { OrderShard, RangeRef } from './ranges.ts';
@@ -9,6 +10,8 @@ export interface SourceShards {
   readonly shards: readonly OrderShard[];
   /** Number of the first in the index. */
   readonly first: number;
+  /** How many examples of each shard have each language; absent: nobody has counted. */
+  readonly spoken?: SpokenCounts;
 }
 
 /** Examples of one source that are drawn in one way. */
@@ -19,10 +22,13 @@ export interface Stream {
   readonly weight: number;
   /** What its examples are made by. */
   readonly data: DataSettings;
+  /** Examples that have it are drawn alone, where they are counted. */
+  readonly language?: string;
   /** Languages that it has no texts of, whatever its examples have. */
   readonly without?: ReadonlySet<string>;
 }
 
+/** `example` is counted among those of its range: of a language without the others. */
 export interface DrawnExample extends PlacedExample {
   readonly stream: Stream;
 }
@@ -49,6 +55,7 @@ export function streamsOf(data: DataSettings, examples: readonly number[]): (Str
       ...stream,
       weight: (weight * share) / sum,
       data: { ...stream.data, captions: [{ language, weight: 1 }] },
+      language,
       ...(language === 'other' && { without: new Set(named) }),
       key: `/${streamName(stream, language)}`,
     }));
@@ -62,19 +69,22 @@ export function streamsOf(data: DataSettings, examples: readonly number[]): (Str
 export class PhaseOrder {
   readonly streams: readonly Stream[];
   readonly #sources: readonly SourceShards[];
+  /** Of each source. */
+  readonly #examples: readonly number[];
   readonly #orders: readonly BlockOrder[];
   readonly #mixture: MixtureOrder | null;
 
   constructor(sources: readonly SourceShards[], data: DataSettings, seed: number, phase: string) {
     const examplesOf = ({ shards }: SourceShards) => shards.reduce((sum, { examples }) => sum + examples, 0);
-    const streams = streamsOf(data, sources.map(examplesOf));
+    this.#examples = sources.map(examplesOf);
+    const streams = streamsOf(data, this.#examples);
     const total = streams.reduce((sum, { weight }) => sum + weight, 0);
     const { examples = usualExamples } = data.shuffle ?? {};
     this.streams = streams;
     this.#sources = sources;
-    this.#orders = streams.map(({ source, weight, key }) => {
+    this.#orders = streams.map(({ source, weight, key, language }) => {
       const share = weight / total;
-      return new BlockOrder(sources[source]!.shards, seed, `${phase}${key}`, {
+      return new BlockOrder(speaking(sources[source]!, language), seed, `${phase}${key}`, {
         examples: Math.max(Math.ceil(examples * share), Math.min(examples, fewestExamples)),
         bytes: Math.max(Math.floor(blockBytes * share), fewestBytes),
       });
@@ -102,17 +112,16 @@ export class PhaseOrder {
 
   /** Ranges of a stream that are needed from example k on. */
   near(k: number, stream: number): Near {
-    const { first } = this.#sources[this.streams[stream]!.source]!;
     const { now, next } = this.#orders[stream]!.near(this.#before(k, stream));
-    const inIndex = (range: RangeRef) => ({ ...range, shard: range.shard + first });
+    const inIndex = (range: RangeRef) => this.#inIndex(this.streams[stream]!, range);
     return { now: now.map(inIndex), next: next.map(inIndex) };
   }
 
   /** How many times the examples of each source were drawn before example k, by name. */
   epochsAt(k: number): Readonly<Record<string, number>> {
     const epochs: Record<string, number> = {};
-    for (const [i, { name }] of this.streams.entries())
-      if (name !== null) epochs[name] = (epochs[name] ?? 0) + this.#before(k, i) / this.#orders[i]!.examples;
+    for (const [i, { name, source }] of this.streams.entries())
+      if (name !== null) epochs[name] = (epochs[name] ?? 0) + this.#before(k, i) / this.#examples[source]!;
     return epochs;
   }
 
@@ -129,6 +138,21 @@ export class PhaseOrder {
   #drawn(stream: number, { shard, example, range }: PlacedExample): DrawnExample {
     const of = this.streams[stream]!;
     const { first } = this.#sources[of.source]!;
-    return { shard: shard + first, example, range: { ...range, shard: range.shard + first }, stream: of };
+    return { shard: shard + first, example, range: this.#inIndex(of, range), stream: of };
   }
+
+  #inIndex({ source, language }: Stream, range: RangeRef): RangeRef {
+    const { first, spoken } = this.#sources[source]!;
+    const own = spoken && language !== undefined && { language };
+    return { ...range, shard: range.shard + first, ...own };
+  }
+}
+
+/** Shards as an order of one language knows them: as if they had nothing else. */
+function speaking({ shards, spoken }: SourceShards, language: string | undefined): readonly OrderShard[] {
+  const counts = language === undefined ? undefined : spoken?.counts[spoken.languages.indexOf(language)];
+  if (!counts) return shards;
+  return shards.map(({ examples, bytes }, i) => {
+    return { examples: counts[i]!, bytes: examples === 0 ? 0 : Math.ceil((bytes * counts[i]!) / examples) };
+  });
 }

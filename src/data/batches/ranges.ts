@@ -7,6 +7,8 @@ export interface OrderShard {
 /** Consecutive examples of a shard: what is fetched together. */
 export interface RangeRef {
   readonly shard: number;
+  /** Those that have a text in it alone, counted without the others; absent: all. */
+  readonly language?: string;
   readonly first: number;
   readonly count: number;
 }

@@ -1,70 +1,48 @@
-import { Worker } from 'node:worker_threads';
 import type { BatchPlan } from '../../recipe/batch-plan.ts';
-import { fromThreadError, type ThreadError } from '../../runtime/thread-error.ts';
+import { AskedThread } from '../../runtime/asked-thread.ts';
+import { freeTurn } from '../example/decode-in-turn.ts';
 import type { LoaderSettings } from './batches.ts';
 import { exampleBytes, stripBytes } from './row-bytes.ts';
 import type { RowMaker, UntoldStrip } from './strip.ts';
 
 /** What a thread of rows is started with. */
-export interface RowThreadData {
-  readonly module: string;
-  readonly settings: LoaderSettings;
+export interface RowThreadSettings {
+  readonly loader: LoaderSettings;
   /** By which threads take turns with very large pictures. */
   readonly turns: SharedArrayBuffer;
 }
-/** Asks for rows. */
-export interface ToRowThread {
-  readonly id: number;
+export interface WantedRows {
   readonly batch: number;
   readonly from: number;
   readonly count: number;
 }
-export type FromRowThread =
-  | { readonly type: 'made'; readonly id: number; readonly strip: UntoldStrip }
-  | { readonly type: 'failed'; readonly id: number; readonly error: ThreadError }
-  | { readonly type: 'note'; readonly text: string };
 
 /** A thread has the next rows before it is done with these. */
 export const stripsAtOnce = 2;
 /** Pictures are decoded four at a time in each strip. */
 const mostRows = 16;
 
-interface Task {
-  readonly message: ToRowThread;
+interface Waiting {
+  readonly wanted: WantedRows;
   resolve(strip: UntoldStrip): void;
   reject(error: Error): void;
 }
 
-/** Threads that make rows. Which of them makes a row shows in nothing that is made. */
+/** Threads that make rows. Which of them makes a row shows in nothing that is made, nor does one that dies. */
 export class RowThreads implements RowMaker {
-  readonly #threads: { readonly worker: Worker; readonly tasks: Map<number, Task> }[];
-  readonly #waiting: Task[] = [];
-  #numbers = 0;
-  #failure: Error | null = null;
+  readonly #threads: readonly AskedThread<RowThreadSettings, WantedRows, UntoldStrip>[];
+  readonly #waiting: Waiting[] = [];
+  #isClosed = false;
 
-  constructor(count: number, settings: LoaderSettings, note: (text: string) => void) {
+  constructor(count: number, loader: LoaderSettings, note: (text: string) => void) {
     const module = new URL('./row-thread.ts', import.meta.url).href;
     const turns = new SharedArrayBuffer(4);
-    this.#threads = Array.from({ length: count }, () => {
-      const workerData: RowThreadData = { module, settings, turns };
-      const worker = new Worker(new URL('../../runtime/thread.mjs', import.meta.url), { workerData, execArgv: [] });
-      const tasks = new Map<number, Task>();
-      worker.on('message', (message: FromRowThread) => {
-        if (message.type === 'note') note(message.text);
-        else {
-          const task = tasks.get(message.id);
-          // What was on its way when the threads were ended is nobody's.
-          if (!task) return;
-          tasks.delete(message.id);
-          if (message.type === 'made') task.resolve(message.strip);
-          else task.reject(fromThreadError(message.error));
-          this.#hand();
-        }
-      });
-      worker.on('error', (error) => this.#fail(`a thread of the data loader failed: ${error.message}`));
-      worker.on('exit', (code) => this.#fail(`a thread of the data loader ended with code ${code}`));
-      return { worker, tasks };
-    });
+    const ended = (thread: number) => freeTurn(turns, thread);
+    this.#threads = Array.from(
+      { length: count },
+      () =>
+        new AskedThread({ module, settings: { loader, turns } }, { name: 'a thread of the data loader', note, ended }),
+    );
   }
 
   /** So that every thread has something to do, and the bytes that are on their way stay few. */
@@ -75,39 +53,30 @@ export class RowThreads implements RowMaker {
 
   strip(batch: number, from: number, count: number): Promise<UntoldStrip> {
     return new Promise((resolve, reject) => {
-      const message = { id: this.#numbers++, batch, from, count };
-      this.#waiting.push({ message, resolve, reject });
+      this.#waiting.push({ wanted: { batch, from, count }, resolve, reject });
       this.#hand();
     });
   }
 
   /** Ends the threads. Whoever waits for rows is told so. */
   async close(): Promise<void> {
-    this.#fail('the data loader is closed');
-    await Promise.all(this.#threads.map(({ worker }) => worker.terminate()));
+    this.#isClosed = true;
+    this.#hand();
+    await Promise.all(this.#threads.map((thread) => thread.close()));
   }
 
   /** Gives what waits to those who have least to do. */
   #hand(): void {
     while (this.#waiting.length > 0) {
-      if (this.#failure) {
-        this.#waiting.shift()!.reject(this.#failure);
-        continue;
-      }
-      const { worker, tasks } = this.#threads.reduce((a, b) => (b.tasks.size < a.tasks.size ? b : a));
-      if (tasks.size >= stripsAtOnce) return;
-      const task = this.#waiting.shift()!;
-      tasks.set(task.message.id, task);
-      worker.postMessage(task.message satisfies ToRowThread);
+      const thread = this.#threads.reduce((a, b) => (b.busy < a.busy ? b : a));
+      if (thread.busy >= stripsAtOnce && !this.#isClosed) return;
+      const { wanted, resolve, reject } = this.#waiting.shift()!;
+      if (this.#isClosed) reject(new Error('the data loader is closed'));
+      else
+        thread
+          .ask(wanted)
+          .then(resolve, reject)
+          .finally(() => this.#hand());
     }
-  }
-
-  #fail(sentence: string): void {
-    this.#failure ??= new Error(sentence);
-    for (const { tasks } of this.#threads) {
-      for (const task of tasks.values()) task.reject(this.#failure);
-      tasks.clear();
-    }
-    this.#hand();
   }
 }

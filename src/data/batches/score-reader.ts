@@ -12,8 +12,6 @@ const rangesKept = 2000;
 export class ScoreReader {
   readonly #scores: ScoreIndex;
   readonly #shards: ShardCache;
-  /** Number of each language's tensor; that of the images is 0. */
-  readonly #texts: ReadonlyMap<string, number>;
   readonly #ranges = new Map<string, RemoteShard>();
 
   /** DataContract when these are the scores of other data. */
@@ -30,16 +28,10 @@ export class ScoreReader {
       );
     this.#scores = scores;
     this.#shards = shards;
-    this.#texts = new Map(scores.languages.map((language, i) => [language, i + 1]));
   }
 
   get width(): number {
     return this.#scores.width;
-  }
-
-  /** Resolves when the scores of a data shard, or of a range of its examples, are on disk. */
-  ensure(of: Pick<ExampleRef, 'shard' | 'range'>): Promise<void> {
-    return this.#shards.ensure(this.#fileOf(of));
   }
 
   /** The embedding of an image, exactly as it is stored. `CorruptExample` when the teacher could not be shown it. */
@@ -49,23 +41,25 @@ export class ScoreReader {
 
   /** The embedding of the first caption of a language. */
   text(ref: ExampleRef, language: string, out: Float32Array): Promise<void> {
-    const tensor = this.#texts.get(language);
-    if (tensor === undefined)
+    const languages = this.#languagesOf(ref);
+    // That of the images is 0.
+    const tensor = languages.indexOf(language) + 1;
+    if (tensor === 0)
       throw new RunnerError(
         'DataContract',
-        `the stored scores have texts in ${this.#scores.languages.join(', ')}, and ${language} is wanted: score it again`,
+        `the stored scores have texts in ${languages.join(', ')}, and ${language} is wanted: score it again`,
       );
     return this.#read(ref, tensor, out);
   }
 
   /** The file of a shard, or of it the rows of a range. */
-  #fileOf({ shard, range }: Pick<ExampleRef, 'shard' | 'range'>): RemoteShard {
+  fileOf({ shard, range }: Pick<ExampleRef, 'shard' | 'range'>): RemoteShard {
     const stored = this.#scores.shards[shard]!;
     if (!range) return stored;
-    const key = `${shard}/${range.first}`;
+    const key = `${shard}/${range.first}/${range.count}`;
     const known = this.#ranges.get(key);
     if (known) return known;
-    const parts = Array.from({ length: this.#texts.size + 1 }, (_, tensor) => {
+    const parts = Array.from({ length: this.#languagesOf({ shard }).length + 1 }, (_, tensor) => {
       const { offset, size } = scoreRow(this.#scores, stored, tensor, range.first);
       return { offset, size: size * range.count };
     });
@@ -75,11 +69,15 @@ export class ScoreReader {
     return file;
   }
 
+  #languagesOf({ shard }: Pick<ExampleRef, 'shard'>): readonly string[] {
+    return this.#scores.shards[shard]!.languages ?? this.#scores.languages;
+  }
+
   async #read(ref: ExampleRef, tensor: number, out: Float32Array): Promise<void> {
     const stored = this.#scores.shards[ref.shard]!;
     if (stored.corrupt.includes(ref.example)) throw new CorruptExample('the teacher could not be shown it');
     const place = scoreRow(this.#scores, stored, tensor, ref.example);
-    const row = new Uint8Array(await this.#shards.read(this.#fileOf(ref), place));
+    const row = new Uint8Array(await this.#shards.read(this.fileOf(ref), place));
     if (this.#scores.dtype === 'f32') return out.set(new Float32Array(row.buffer));
     // The upper half of a float32 is a bfloat16: widening is exact.
     const bits = new Uint32Array(out.buffer, out.byteOffset, out.length);

@@ -1,8 +1,8 @@
 import { RunnerError } from '../../runtime/errors.ts';
-import { type TextTokenizer, unknownId } from './tokenizer.ts';
+import { loadTokenizer, type TextTokenizer, unknownId } from './tokenizer.ts';
 
-/** A tokenizer whose ids are rows of the compacted table; what the table lacks becomes unknown. */
-export function compacted(tokenizer: TextTokenizer, vocabulary: readonly number[]): TextTokenizer {
+/** By id the row of the compacted table; what the table lacks is unknown. */
+export function rowsOf(vocabulary: readonly number[]): Int32Array {
   const unknown = vocabulary.indexOf(unknownId);
   if (unknown < 0) {
     throw new RunnerError('DataContract', `data: the compacted vocabulary lacks the unknown token, id ${unknownId}`);
@@ -11,8 +11,19 @@ export function compacted(tokenizer: TextTokenizer, vocabulary: readonly number[
   vocabulary.forEach((id, row) => {
     rows[id] = row;
   });
+  return rows;
+}
+
+/** A tokenizer whose ids are rows of the compacted table. */
+export function compacted(tokenizer: TextTokenizer, vocabulary: readonly number[]): TextTokenizer {
+  const rows = rowsOf(vocabulary);
   return {
     ids: (text, limit) => tokenizer.ids(text, limit).map((id) => rows[id]!),
     tokenize: (texts, length) => tokenizer.tokenize(texts, length).map((id) => rows[id]!),
   };
+}
+
+/** That of a plan: by its vocabulary, where it has one. */
+export function tokenizerOf(vocabulary: readonly number[] | null): TextTokenizer {
+  return vocabulary ? compacted(loadTokenizer(), vocabulary) : loadTokenizer();
 }

@@ -4,9 +4,12 @@ import { CorruptExample } from './corrupt-example.ts';
 import { imageFormat } from './image-format.ts';
 import { jpegSize } from './jpeg-size.ts';
 import type { Pixels } from './pixels.ts';
+import { decodeTurbo } from './turbo-jpeg.ts';
 
 // Four times an 8K frame; a small file can claim any size.
 const largestImage = 128 * 1024 * 1024;
+/** Pixels that a thread may be busy with and answer nobody: some 60 ms, several times as long where it is progressive. */
+const atOnce = 16 * 2 ** 20;
 
 /** What becomes of transparency: laid on white, as in training, or dropped, as Pillow's `convert('RGB')` does. */
 export type Alpha = 'white' | 'dropped';
@@ -18,15 +21,24 @@ const input = { limitInputPixels: largestImage, failOn: 'error', ignoreIcc: true
 /**
  * Decodes an image to 8 bits of red, green and blue as Pillow and TensorFlow do: colour profiles and EXIF rotation are
  * left alone, CMYK turns by the plain formula, and the first frame of an animation is taken. Throws `CorruptExample`.
+ *
+ * @param room gives the memory of an ordinary JPEG, instead of new one
  */
-export async function decodeImage(bytes: Uint8Array, alpha: Alpha = 'white'): Promise<Pixels> {
+export async function decodeImage(
+  bytes: Uint8Array,
+  alpha: Alpha = 'white',
+  room?: (bytes: number) => Uint8Array,
+): Promise<Pixels> {
   const format = imageFormat(bytes);
+  const size = format === 'JPEG' ? jpegSize(bytes) : null;
+  const quick = size && size.width * size.height <= atOnce ? decodeTurbo(bytes, size, room) : null;
+  if (quick) return quick;
   if (format === null) {
     const kind = foreignKind(bytes);
     throw new CorruptExample(`not a PNG, JPEG, WebP, GIF, AVIF or TIFF image${kind === null ? '' : `: ${kind}`}`);
   }
   try {
-    const mayBeInks = format === 'TIFF' || (format === 'JPEG' && (jpegSize(bytes)?.components ?? 4) === 4);
+    const mayBeInks = format === 'TIFF' || (format === 'JPEG' && (size?.components ?? 4) === 4);
     if (mayBeInks && (await sharp(bytes, input).metadata()).space === 'cmyk') return await decodeInks(bytes);
     const image = sharp(bytes, input);
     const { data, info } = await (alpha === 'white' ? image.flatten({ background: '#fff' }) : image.removeAlpha())

@@ -62,6 +62,7 @@ export function parseMeta(bytes: Buffer, name: string): ExampleMeta {
     if (kept.length > 0) captions.push([language, kept]);
   }
   const own = (key: string) => textOf(value[key], () => key);
+  const concepts = severalIn(value.concepts);
   const { regions, source, style, hexcode } = {
     regions: parseRegions(value.regions ?? undefined),
     source: own('source')?.slice(0, 60),
@@ -72,9 +73,16 @@ export function parseMeta(bytes: Buffer, name: string): ExampleMeta {
     key: own('key') ?? name,
     captions: Object.fromEntries(captions),
     concept: own('concept') ?? name,
+    ...(concepts && { concepts }),
     ...(regions.length > 0 ? { regions } : {}),
     ...(source === undefined ? {} : { source }),
     ...(style === undefined ? {} : { style }),
     ...(hexcode === undefined ? {} : { hexcode }),
   };
 }
+
+/** Only evaluation looks at it: what is no list of texts is no fault, as training has always passed over it. */
+const severalIn = (value: unknown): readonly string[] | null =>
+  Array.isArray(value) && value.every((one) => typeof one === 'string' || Number.isSafeInteger(one))
+    ? value.map(String)
+    : null;

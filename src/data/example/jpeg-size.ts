@@ -4,6 +4,8 @@ export interface JpegSize {
   readonly height: number;
   /** 1 of grey, 3 of colours, 4 of inks. */
   readonly components: number;
+  /** The marker of its frame, C0 for baseline. */
+  readonly frame: number;
 }
 
 const [soi, sos, marker] = [0xd8, 0xda, 0xff];
@@ -24,7 +26,7 @@ export function jpegSize(bytes: Uint8Array): JpegSize | null {
     if (kind === sos) return null;
     const two = (place: number) => bytes[place]! * 256 + bytes[place + 1]!;
     if (kind >= 0xc0 && kind <= 0xcf && !noFrame.includes(kind))
-      return { height: two(at + 5), width: two(at + 7), components: bytes[at + 9]! };
+      return { height: two(at + 5), width: two(at + 7), components: bytes[at + 9]!, frame: kind };
     at += 2 + two(at + 2);
   }
   return null;

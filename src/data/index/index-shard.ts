@@ -96,7 +96,7 @@ export async function indexShard(
 export const isAbsent = (error: unknown): boolean =>
   isRunnerError(error, 'ObjectMissing') || isRunnerError(error, 'DataContract') || isRefused(error);
 
-const isRefused = (error: unknown): error is RunnerError =>
+export const isRefused = (error: unknown): error is RunnerError =>
   isRunnerError(error, 'CredentialsRefused') || isRunnerError(error, 'StorageRefused');
 
 function listedShard({ header: { shard, examples, corrupt }, bytes, sha256 }: ReadHeader): ListedShard {

@@ -3,8 +3,9 @@ import { RunnerError } from '../../runtime/errors.ts';
 import { hashJson } from '../../runtime/hash.ts';
 import type { ObjectInfo, ObjectStore } from '../../storage/object-store.ts';
 import { openIndex } from './open-index.ts';
+import type { RemoteShard, ShardStore } from './part-reader.ts';
 import { readRegionHeader, regionKey } from './region-file.ts';
-import type { DataIndex, RegionShard, ShardFacts } from './types.ts';
+import type { DataIndex, IndexedShard, RegionShard, ShardFacts } from './types.ts';
 
 /**
  * The same data with the regions that lie below a prefix. Their first lines are read, and nothing else: a listing and a
@@ -13,11 +14,6 @@ import type { DataIndex, RegionShard, ShardFacts } from './types.ts';
 export async function joinRegions(store: ObjectStore, index: DataIndex, prefix: string): Promise<DataIndex> {
   const found = new Map<string, ObjectInfo>();
   for await (const info of store.list(`${prefix}/`)) found.set(info.key, info);
-  const fail = (problem: string) =>
-    new RunnerError(
-      'DataContract',
-      `data.regions: ${problem}; npm run siglip2 -- data annotate makes regions, src/annotation/README.md says how`,
-    );
   const lacking = index.shards.filter(({ key }) => !found.has(regionKey(prefix, key)));
   if (lacking.length > 0)
     throw fail(
@@ -25,17 +21,29 @@ export async function joinRegions(store: ObjectStore, index: DataIndex, prefix: 
     );
   const regions = await pMap(
     index.shards,
-    async (shard: ShardFacts): Promise<RegionShard> => {
-      const file = found.get(regionKey(prefix, shard.key))!;
-      const { header, offset } = await readRegionHeader(store, file);
-      if (header.shard.key !== shard.key || header.shard.etag !== shard.etag)
-        throw fail(
-          `${file.key} has regions of other bytes than ${shard.key} has now (ETag ${header.shard.etag}, and it has ${shard.etag})`,
-        );
-      return { key: file.key, bytes: file.bytes, etag: file.etag, offset, sha256: header.body.sha256 };
-    },
+    (shard: ShardFacts) => regionsOfShard(store, shard, found.get(regionKey(prefix, shard.key))!),
     { concurrency: 16 },
   );
   const fingerprint = hashJson([index.fingerprint, regions.map(({ key, bytes, etag }) => [key, bytes, etag])]);
   return openIndex({ ...index.document, fingerprint, regions }, store);
 }
+
+/** The regions of one shard, of which the first line is read. DataContract where they are those of other bytes. */
+export async function regionsOfShard(
+  store: ShardStore,
+  shard: IndexedShard,
+  { key, bytes, etag }: RemoteShard,
+): Promise<RegionShard> {
+  const { header, offset } = await readRegionHeader(store, { key, bytes, etag });
+  if (header.shard.key !== shard.key || header.shard.etag !== shard.etag)
+    throw fail(
+      `${key} has regions of other bytes than ${shard.key} has now (ETag ${header.shard.etag}, and it has ${shard.etag})`,
+    );
+  return { key, bytes, etag, offset, sha256: header.body.sha256 };
+}
+
+const fail = (problem: string) =>
+  new RunnerError(
+    'DataContract',
+    `data.regions: ${problem}; npm run siglip2 -- data annotate makes regions, src/annotation/README.md says how`,
+  );

@@ -1,8 +1,10 @@
 import { createHash } from 'node:crypto';
-import type { DataIndex, IndexedSource } from './types.ts';
+import type { DataIndex, IndexedSource, SpokenCounts } from './types.ts';
 
 /** One index of several sources: their shards follow one another, and each source is read in its own way. */
-export function mixedIndex(sources: readonly { readonly name: string; readonly index: DataIndex }[]): DataIndex {
+export function mixedIndex(
+  sources: readonly { readonly name: string; readonly index: DataIndex; readonly spoken?: SpokenCounts }[],
+): DataIndex {
   const indexes = sources.map(({ index }) => index);
   const prefix = [...new Set(indexes.map((index) => index.prefix))].join(', ');
   const named = sources.map(({ name, index }) => [name, index.fingerprint]);
@@ -16,18 +18,26 @@ export function mixedIndex(sources: readonly { readonly name: string; readonly i
     firsts.push(shards);
     shards += index.shards.length;
   }
-  const own: IndexedSource[] = sources.map(({ name, index }, i) => {
-    return { name, first: firsts[i]!, shards: index.shards.length, ...(index.read && { read: index.read }) };
+  const own: IndexedSource[] = sources.map(({ name, index, spoken }, i) => {
+    const how = { ...(index.read && { read: index.read }), ...(spoken && { spoken }) };
+    return { name, first: firsts[i]!, shards: index.shards.length, ...how, index };
+  });
+  const regions = indexes.some((index) => index.regions)
+    ? indexes.flatMap(({ shards, regions }) => regions ?? shards.map(() => null))
+    : undefined;
+  const mixture = sources.map(({ name, index, spoken }) => {
+    return { name, index: index.document, ...(spoken && { spoken }) };
   });
   const weights = indexes.some((index) => index.weights)
-    ? indexes.flatMap((index) => index.weights ?? index.shards.map(() => null))
+    ? indexes.flatMap(({ shards, weights }) => weights ?? shards.map(() => null))
     : undefined;
-  const mixture = sources.map(({ name, index }) => ({ name, index: index.document }));
   return {
     ...{ prefix, fingerprint, examples, corrupt },
     shards: indexes.flatMap((index) => index.shards),
     sources: own,
+    ...(regions && { regions }),
     ...(weights && { weights }),
+    store: indexes[0]!.store,
     document: { prefix, fingerprint, examples, corrupt, mixture },
     entriesOf: (shard) => {
       const source = firsts.findLastIndex((first) => first <= shard);
@@ -35,3 +45,7 @@ export function mixedIndex(sources: readonly { readonly name: string; readonly i
     },
   };
 }
+
+/** How the members of a shard are read; undefined: the JSON of this project. */
+export const mappingOfShard = ({ read, sources }: Pick<DataIndex, 'read' | 'sources'>, shard: number) =>
+  sources ? sources.findLast(({ first }) => first <= shard)?.read : read;

@@ -28,6 +28,7 @@ export function openIndex(document: StoredIndex, store: ShardStore): DataIndex {
     ...(regions && { regions }),
     ...(weights && { weights }),
     document,
+    store,
   };
   return { ...shared, ...('version' in document ? listed(document, store) : inline(document)) };
 }
@@ -35,11 +36,11 @@ export function openIndex(document: StoredIndex, store: ShardStore): DataIndex {
 function openMixed({ mixture }: MixedDocument, store: ShardStore): DataIndex {
   // Sources that share a place share what is kept of it.
   const opened = new Map<string, DataIndex>();
-  const sources = mixture.map(({ name, index }) => {
+  const sources = mixture.map(({ name, index, spoken }) => {
     const key = JSON.stringify([index.prefix, index.fingerprint, index.read]);
     const own = opened.get(key) ?? openIndex(index, store);
     opened.set(key, own);
-    return { name, index: own };
+    return { name, index: own, ...(spoken && { spoken }) };
   });
   return mixedIndex(sources);
 }

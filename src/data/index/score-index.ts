@@ -34,6 +34,8 @@ export interface ScoreIndex {
 
 export interface ScoreShard extends RemoteShard {
   readonly examples: number;
+  /** Its tensors of texts, where they are not those of all: of a mixture each source has its own. */
+  readonly languages?: readonly string[];
   /** Byte of the first row of `images`. */
   readonly offset: number;
   /** Over all bytes from there on. */

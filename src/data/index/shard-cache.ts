@@ -1,19 +1,18 @@
 import { createHash, randomUUID } from 'node:crypto';
 import { closeSync, createReadStream, existsSync, fstatSync, openSync, readSync } from 'node:fs';
-import { mkdir, open, readdir, readFile, rename, rm, stat, utimes, writeFile } from 'node:fs/promises';
+import { mkdir, open, readFile, rename, rm, stat, utimes, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { setTimeout } from 'node:timers/promises';
-import { RunnerError } from '../../runtime/errors.ts';
-import { partBytes, type RemoteShard, readRange, type ShardStore } from './part-reader.ts';
+import { CacheRoom } from './cache-room.ts';
+import { diskError, fileNameOf, otherBytes, piecesOf, placeOf, sha256Of, sizeOf } from './cached-file.ts';
+import { whileClaimed } from './claim-file.ts';
+import { type RemoteShard, readRange, type ShardStore } from './part-reader.ts';
 import type { ByteRange } from './types.ts';
 
 /** Of shards and parts of shards on the disk. */
 export const cacheBytes = 8 * 1024 ** 3;
 const filesOpen = 128;
-const partialsKeptMs = 60 * 60 * 1000;
-/** A thread may be ended in the middle of a fetch, and the next one waits for as long. */
-const claimKeptMs = 2000;
-const claimRenewedMs = 300;
+/** Another process is fetching it. */
 const claimLookedAtMs = 25;
 /** Bytes that a link has changed are others when they come again. */
 const fetches = 3;
@@ -21,8 +20,6 @@ const fetches = 3;
 /** Read by the member before its range has come: from ranges so large that this is little beside them. */
 const directBytes = 64 * 1024 ** 2;
 const largePart = 4 * 1024 ** 2;
-/** Room is made when so large a share of the limit has come in, not at every file. */
-const sweptShare = 1 / 32;
 
 /**
  * Shards on local disk, or parts of them. A file is named after (bucket, key, bytes, etag, parts) and appears whole, by a
@@ -34,7 +31,7 @@ const sweptShare = 1 / 32;
 export class ShardCache {
   readonly #store: ShardStore;
   readonly #folder: string;
-  readonly #limit: number;
+  readonly #room: CacheRoom;
   readonly #fetching = new Map<string, Promise<void>>();
   readonly #open = new Map<string, number>();
   /** Files whose bytes had the sha256 that they should have. */
@@ -42,14 +39,12 @@ export class ShardCache {
   /** Bytes that may still be read without a file, for a quick start. */
   #direct = directBytes;
   readonly #paths = new WeakMap<RemoteShard, string>();
-  /** Bytes that came in since room was made. */
-  #added = Number.POSITIVE_INFINITY;
 
   /** `limit` in bytes; the shard that is being read is kept even above it. */
   constructor(store: ShardStore, folder: string, limit = cacheBytes) {
     this.#store = store;
     this.#folder = folder;
-    this.#limit = limit;
+    this.#room = new CacheRoom(folder, limit);
   }
 
   /** Bytes of a shard, from disk; the shard is fetched first if need be. */
@@ -108,6 +103,27 @@ export class ShardCache {
     return fetching;
   }
 
+  /** Brings what is needed after other files, where it takes nobody's place who needs it sooner: false where it would. */
+  async ensureIfRoom(shard: RemoteShard): Promise<boolean> {
+    if (!existsSync(this.#path(shard)) && !(await this.#room.has(sizeOf(shard)))) return false;
+    await this.ensure(shard);
+    return true;
+  }
+
+  /**
+   * Says what is needed now and what after that, of all that this process reads: other processes leave it where it is, as
+   * long as there is room for what all of them need now. What was held before is not, if it is not among these.
+   */
+  hold(now: readonly RemoteShard[], next: readonly RemoteShard[]): Promise<void> {
+    const paths = (shards: readonly RemoteShard[]) => new Set(shards.map((shard) => this.#path(shard)));
+    return this.#room.hold(paths(now), paths(next));
+  }
+
+  /** To be called now and then while what is held is needed. */
+  renew(): Promise<void> {
+    return this.#room.renew();
+  }
+
   /** The file, if it is there and whole. */
   #opened(path: string, bytes: number): number | undefined {
     let file: number;
@@ -133,16 +149,9 @@ export class ShardCache {
   #path(shard: RemoteShard): string {
     const known = this.#paths.get(shard);
     if (known !== undefined) return known;
-    const path = this.#named(shard);
+    const path = join(this.#folder, fileNameOf(shard, this.#store.bucket));
     this.#paths.set(shard, path);
     return path;
-  }
-
-  #named({ key, bytes, etag, parts }: RemoteShard): string {
-    const identity = [this.#store.bucket, key, bytes, etag];
-    const named = JSON.stringify(parts ? [...identity, parts.map(({ offset, size }) => [offset, size])] : identity);
-    const hash = createHash('sha256').update(named).digest('hex').slice(0, 40);
-    return join(this.#folder, `${hash}.${parts ? 'range' : 'tar'}`);
   }
 
   async #fetch(shard: RemoteShard, path: string): Promise<void> {
@@ -150,13 +159,7 @@ export class ShardCache {
     while (!(await this.#isThere(shard, path))) {
       try {
         await mkdir(this.#folder, { recursive: true });
-        if (await claimed(claim)) {
-          const renewed = setInterval(() => utimes(claim, new Date(), new Date()).catch(() => {}), claimRenewedMs);
-          return await this.#fetchAlone(shard, path).finally(() => {
-            clearInterval(renewed);
-            return rm(claim, { force: true });
-          });
-        }
+        if (await whileClaimed(claim, () => this.#fetchAlone(shard, path))) return;
         await setTimeout(claimLookedAtMs);
       } catch (error) {
         throw diskError(error, shard, this.#folder);
@@ -181,10 +184,7 @@ export class ShardCache {
       if (left === 0) throw otherBytes(this.#store, shard, found);
     }
     this.#verified.add(path);
-    this.#added += sizeOf(shard);
-    if (this.#added < sweptShare * this.#limit) return;
-    this.#added = 0;
-    await this.#makeRoom(path);
+    await this.#room.added(path, sizeOf(shard));
   }
 
   /** Null when the file is there; the sha256 that came in its place when that is another than the shard has. */
@@ -238,90 +238,4 @@ export class ShardCache {
     this.#verified.add(path);
     return true;
   }
-
-  async #makeRoom(newest: string): Promise<void> {
-    const names = await readdir(this.#folder);
-    const files = await Promise.all(
-      names.map(async (name) => {
-        const path = join(this.#folder, name);
-        const found = await stat(path).catch(() => null);
-        return { path, bytes: found?.size ?? 0, used: found?.mtimeMs ?? 0 };
-      }),
-    );
-    for (const { path, used } of files) {
-      // What a killed process left behind.
-      if (/\.(part|claim)$/.test(path) && used < Date.now() - partialsKeptMs) await rm(path, { force: true });
-    }
-    const shards = files.filter(({ path }) => /\.(tar|range)$/.test(path)).sort((a, b) => a.used - b.used);
-    let total = shards.reduce((sum, { bytes }) => sum + bytes, 0);
-    // What comes in until the next time has room too.
-    for (const { path, bytes } of shards) {
-      if (total <= this.#limit * (1 - sweptShare)) break;
-      if (path === newest) continue;
-      await rm(path, { force: true });
-      await rm(`${path}.sha256`, { force: true });
-      total -= bytes;
-    }
-  }
-}
-
-/**
- * Whether this process is the one that fetches a file, of all that share the folder: others wait until it is there. A claim
- * that has not been renewed is of a thread that was ended. Where one was only busy two fetch the same, which harms nothing.
- */
-async function claimed(claim: string): Promise<boolean> {
-  try {
-    await writeFile(claim, '', { flag: 'wx' });
-    return true;
-  } catch (error) {
-    if ((error as NodeJS.ErrnoException).code !== 'EEXIST') throw error;
-  }
-  const there = await stat(claim).catch(() => null);
-  if (there && there.mtimeMs < Date.now() - claimKeptMs) await rm(claim, { force: true });
-  return false;
-}
-
-/** Bytes of its file. */
-const sizeOf = ({ bytes, parts }: RemoteShard) => parts?.reduce((sum, { size }) => sum + size, 0) ?? bytes;
-
-/** That of the file; what the shard has is of all its bytes. */
-const sha256Of = ({ sha256, parts }: RemoteShard) => (parts ? undefined : sha256);
-
-/** Where bytes of a shard lie in its file. */
-function placeOf({ key, parts }: RemoteShard, offset: number, size: number): number {
-  if (!parts) return offset;
-  let before = 0;
-  for (const part of parts) {
-    if (offset >= part.offset && offset + size <= part.offset + part.size) return before + offset - part.offset;
-    before += part.size;
-  }
-  throw new RangeError(`bytes ${offset} to ${offset + size} of ${key} are in no part of it that is wanted`);
-}
-
-/** What is asked for at once, in order. */
-function* piecesOf({ bytes, parts = [{ offset: 0, size: bytes }] }: RemoteShard): Generator<ByteRange> {
-  for (const { offset, size } of parts)
-    for (let done = 0; done < size; done += partBytes)
-      yield { offset: offset + done, size: Math.min(partBytes, size - done) };
-}
-
-function otherBytes({ bucket }: ShardStore, { key, sha256 }: RemoteShard, found: string): RunnerError {
-  return new RunnerError(
-    'DataContract',
-    `s3://${bucket}/${key} is damaged: it has the sha256 ${found}, and ${sha256} is wanted; put back what it was, or cancel the run and start it again, which plans it with what is there`,
-    { details: { object: key } },
-  );
-}
-
-function diskError(error: unknown, { key, bytes }: RemoteShard, folder: string): unknown {
-  const { code } = error as NodeJS.ErrnoException;
-  if (code === 'ENOSPC' || code === 'EDQUOT') {
-    const what = `no room for shard ${key} (${bytes} bytes) in ${folder}`;
-    return new RunnerError('DiskFull', `${what}: free some, or set SIGLIP2_SCRATCH to a larger disk`, { cause: error });
-  }
-  if (code === 'EACCES' || code === 'EROFS' || code === 'ENOTDIR') {
-    const what = `folder ${folder} for downloaded shards can't be written (${code})`;
-    return new RunnerError('SetupMissing', `${what}: set SIGLIP2_SCRATCH to one that can`, { cause: error });
-  }
-  return error;
 }

@@ -1,3 +1,5 @@
+import type { ObjectStore } from '../../storage/object-store.ts';
+
 /** Bytes [offset, offset + size) of a tar shard. */
 export interface ByteRange {
   readonly offset: number;
@@ -115,6 +117,8 @@ export interface DataIndex {
   readonly weights?: readonly (WeightShard | null)[];
   /** What this was opened from, as JSON: `openIndex` makes the same of it in any thread or process. */
   readonly document: StoredIndex;
+  /** What it was opened with. */
+  readonly store: Pick<ObjectStore, 'bucket' | 'get'>;
   /**
    * The entries of `shards[shard]`. Those of the shards that were asked for last are kept, so asking again is cheap; who
    * holds what this answers holds memory for all examples of the shard. Read errors are thrown, for the caller to try again.
@@ -128,6 +132,12 @@ export interface InlineIndex
   readonly shards: readonly ShardIndex[];
 }
 
+/** How many examples of each shard have a text in some languages: `counts[language][shard]`, `other` being the last. */
+export interface SpokenCounts {
+  readonly languages: readonly string[];
+  readonly counts: readonly (readonly number[])[];
+}
+
 /** Shards of an index that belong to one source of a mixture. */
 export interface IndexedSource {
   readonly name: string;
@@ -136,6 +146,10 @@ export interface IndexedSource {
   readonly shards: number;
   /** Absent: the JSON of this project. */
   readonly read?: Mapping;
+  /** Where its languages are drawn by weight over examples; absent in indexes of before, whose examples are passed over. */
+  readonly spoken?: SpokenCounts;
+  /** Of it alone, whose shards are numbered from 0 on. */
+  readonly index: DataIndex;
 }
 
 /** A shard whose entries lie in an object of their own, which its key, bytes and ETag name (index-object.ts). */
@@ -153,7 +167,7 @@ export interface ListedIndex
 
 /** Indexes that are trained on together, as they lie in a bucket or in a file. */
 export interface MixedDocument extends Pick<DataIndex, 'prefix' | 'fingerprint' | 'examples' | 'corrupt'> {
-  readonly mixture: readonly { readonly name: string; readonly index: StoredIndex }[];
+  readonly mixture: readonly { readonly name: string; readonly index: StoredIndex; readonly spoken?: SpokenCounts }[];
   /** Each source has its own. */
   readonly read?: never;
 }

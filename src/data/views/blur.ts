@@ -29,14 +29,20 @@ function blurByVectors(at: Simd, pixels: Uint8Array, width: number, height: numb
   const line = width * 3;
   const radius = (shares.length - 1) / 2;
   const edge = radius * 3;
-  const places = at.places(shares.length * 8, (line + 2 * edge) * 8, (height + 2 * radius) * line * 8, line * 8);
+  const size = height * line;
+  const places = at.places(shares.length * 8, size, (line + 2 * edge) * 8, (height + 2 * radius) * line * 8, line * 8);
   if (places === null) return false;
-  const [sharesAt, paddedAt, rowsAt, doneAt] = places;
+  const [sharesAt, bytesAt, paddedAt, rowsAt, doneAt] = places;
   at.doubles(sharesAt, shares.length).set(shares);
   const last = sharesAt + 8 * shares.length;
+  at.bytes(bytesAt, size).set(pixels);
   const padded = at.doubles(paddedAt, line + 2 * edge);
   for (let y = 0; y < height; y++) {
-    layPadded(pixels, y * line, line, edge, padded);
+    at.run.widen(bytesAt + y * line, paddedAt + edge * 8, line * 8);
+    for (let i = 0; i < edge; i++) {
+      padded[i] = padded[edge + (i % 3)]!;
+      padded[edge + line + i] = padded[edge + line - 3 + (i % 3)]!;
+    }
     at.run.weighDoubles(paddedAt, 24, rowsAt + (radius + y) * line * 8, line * 8, sharesAt, last);
   }
   const rows = at.doubles(rowsAt, (height + 2 * radius) * line);
@@ -44,17 +50,17 @@ function blurByVectors(at: Simd, pixels: Uint8Array, width: number, height: numb
     rows.copyWithin(y * line, radius * line, (radius + 1) * line);
     rows.copyWithin((radius + height + y) * line, (radius + height - 1) * line, (radius + height) * line);
   }
-  const done = at.doubles(doneAt, line);
   for (let y = 0; y < height; y++) {
     at.run.weighDoubles(rowsAt + y * line * 8, line * 8, doneAt, line * 8, sharesAt, last);
     // As Math.round, since none is negative.
-    for (let i = 0; i < line; i++) pixels[y * line + i] = done[i]! + 0.5;
+    at.run.narrow(doneAt, bytesAt + y * line, line * 8);
   }
+  pixels.set(at.bytes(bytesAt, size));
   return true;
 }
 
 /** A line of bytes, with its first and its last pixel repeated. */
-function layPadded(from: Uint8Array, start: number, line: number, edge: number, to: Float32Array | Float64Array): void {
+function layPadded(from: Uint8Array, start: number, line: number, edge: number, to: Float32Array): void {
   for (let i = 0; i < line; i++) to[edge + i] = from[start + i]!;
   for (let i = 0; i < edge; i++) {
     to[i] = from[start + (i % 3)]!;

@@ -19,6 +19,7 @@ export interface Taps {
 
 /** Pillow's fixed point: shares of a byte in 22 bits, so that 255 times their sum fits 31. */
 export const shareBits = 22;
+const one = 2 ** shareBits;
 
 /** A side of `from` pixels made one of `to`, by a kernel that widens when the image shrinks. */
 export function tapsOf(from: number, to: number, kernel: Kernel): Taps {
@@ -42,7 +43,7 @@ export function tapsOf(from: number, to: number, kernel: Kernel): Taps {
     }
     for (let k = 0; k < taken; k++) {
       const value = exact[k]! / sum;
-      shares[i * reach + k] = Math.trunc((value < 0 ? -0.5 : 0.5) + value * 2 ** shareBits);
+      shares[i * reach + k] = Math.trunc((value < 0 ? -0.5 : 0.5) + value * one);
     }
     first[i] = start;
     count[i] = taken;

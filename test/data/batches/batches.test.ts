@@ -11,7 +11,8 @@ import { type BatchOptions, openBatches } from '../../../src/data/batches/batche
 import { entryOf, exampleAt } from '../../../src/data/batches/order.ts';
 import type { Batch } from '../../../src/data/batches/types.ts';
 import { decodeImage } from '../../../src/data/example/decode.ts';
-import { collectTokenIds, readExamples } from '../../../src/data/example/read-examples.ts';
+import { readExamples } from '../../../src/data/example/read-examples.ts';
+import { collectTokenIds } from '../../../src/data/example/token-ids.ts';
 import { loadTokenizer } from '../../../src/data/example/tokenizer.ts';
 import { indexData } from '../../../src/data/index/index-data.ts';
 import { inlineShard } from '../../../src/data/index/open-index.ts';
@@ -122,7 +123,7 @@ test('a batch holds the images and texts of its examples, in order', async () =>
 });
 
 test('compacted tokens are the full ones, looked up, and no text meets an unknown token', async () => {
-  const ids = await collectTokenIds(store, index, loadTokenizer(), ['en', 'de']);
+  const ids = await collectTokenIds(store, index, ['en', 'de']);
   expect(ids).toEqual([...new Set(ids)].sort((a, b) => a - b));
   expect(ids.slice(0, 3)).toEqual([0, 1, 3]);
   const full = maker(index, { ...plan, textLength: 64 });

@@ -2,12 +2,16 @@ import { createHash } from 'node:crypto';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import type { Worker } from 'node:worker_threads';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { makeEmojiDataset } from '../../../infra/emoji/make.ts';
-import type { BatchOptions } from '../../../src/data/batches/batches.ts';
+import { type BatchOptions, openBatches } from '../../../src/data/batches/batches.ts';
 import { makerOf } from '../../../src/data/batches/loader-maker.ts';
+import { textsInThread } from '../../../src/data/batches/texts.ts';
 import type { Batch, Piece } from '../../../src/data/batches/types.ts';
+import { countSpoken } from '../../../src/data/example/spoken-lists.ts';
 import { indexData } from '../../../src/data/index/index-data.ts';
+import { mixedIndex } from '../../../src/data/index/mixed-index.ts';
 import type { DataIndex } from '../../../src/data/index/types.ts';
 import type { BatchPlan } from '../../../src/recipe/batch-plan.ts';
 import { loaderThreads } from '../../../src/runtime/loader-threads.ts';
@@ -81,7 +85,7 @@ describe('rows that threads make', () => {
     for (let k = 0; k < batches; k++) {
       const threads = [1, 2, 1, 1, 4, 1, 1, 2, 1, 1, 1][k]!;
       const settings = { index: index.document, plan, scores: null, firstBatch: k, skip: [], bytes: 1, threads, env };
-      const { maker, close } = makerOf(settings, () => {}, threads);
+      const { maker, close } = makerOf(settings, () => {}, { threads, texts: null });
       const pieces = maker.allPieces([k, k + 1]);
       const { first, count, of, ...batch } = (await pieces.next()).value as Piece;
       expect([first, count, of]).toEqual([0, 48, 48]);
@@ -89,6 +93,96 @@ describe('rows that threads make', () => {
       await close();
     }
     expect(killed.map(hashOf)).toEqual(expected);
+  });
+
+  it('are the same when threads die over them, and a loader that dies itself is a failure to be tried again, at once', async () => {
+    const expected = (await read(3, { threads: 1 })).map(hashOf);
+    const born: Worker[] = [];
+    const note = (worker: Worker) => void born.push(worker);
+    process.on('worker', note);
+    try {
+      const settings = {
+        index: index.document,
+        plan,
+        scores: null,
+        firstBatch: 0,
+        skip: [],
+        bytes: 1e9,
+        threads: 2,
+        env,
+      };
+      const notes: string[] = [];
+      const told = (text: string) => notes.push(text);
+      const texts = textsInThread(plan, told);
+      const { maker, close } = makerOf(settings, told, { threads: 2, texts });
+      // That of texts was first. One of rows ends, then it, each while it has something to do.
+      const made: Batch[] = [];
+      for await (const { first, count, of, ...batch } of maker.allPieces([0, 1, 2])) {
+        made.push(batch);
+        const victim = { 1: born[1], 2: born[0] }[made.length];
+        await victim?.terminate();
+      }
+      await close();
+      expect(made.map(hashOf)).toEqual(expected);
+      expect(notes).toEqual([
+        'a thread of the data loader ended with code 1; another takes its place',
+        'the thread of texts of the data loader ended with code 1; another takes its place',
+      ]);
+      born.length = 0;
+      const source = openBatches({ index: index.document, plan, firstBatch: 0, env, threads: 2 });
+      await source.next();
+      const began = performance.now();
+      await born[0]!.terminate();
+      const lost = async () => {
+        for (;;) await source.next();
+      };
+      await expect(lost()).rejects.toMatchObject({
+        code: 'TrainerCrashed',
+        message: 'the data loader ended with code 1',
+      });
+      // Of a busy machine: it takes a hundredth of that.
+      expect(performance.now() - began).toBeLessThan(30_000);
+      await source.close();
+    } finally {
+      process.off('worker', note);
+    }
+  });
+
+  it.each<[string, Partial<BatchPlan>]>([
+    ['pictures of any shape', { naflex: { lengths: [9, 16], halveFrom: 16, patch: 8 } }],
+    ['super-batches of a phase with curation', { candidates: 96, parts: { teacherView: { resolution: 16 } } }],
+  ])('are the same for %s of a mixture, with 1, 2 and 4 threads and after every kill', async (_, change) => {
+    const named = captions.map(({ language }) => language);
+    const spoken = await countSpoken(store, index, named);
+    const mixed = mixedIndex([
+      { name: 'by language', index, spoken },
+      { name: 'by label', index },
+      { name: 'again', index },
+    ]);
+    const mixture = [
+      { name: 'by language', train: 'data/emoji/train', weight: 5, languages: captions },
+      { name: 'by label', train: 'data/emoji/train', weight: 3, labelShare: 1 },
+      { name: 'again', train: 'data/emoji/train', weight: 2 },
+    ];
+    const of: BatchPlan = { ...plan, ...change, data: { ...plan.data, train: [], mixture } };
+    const batches = 4;
+    const make = async (threads: number, from: number, count: number) => {
+      const settings = { index: mixed.document, plan: of, scores: null, firstBatch: from, skip: [], bytes: 2 ** 26 };
+      const { maker, close } = makerOf({ ...settings, threads, env }, () => {}, { threads, texts: null });
+      const made: Batch[] = [];
+      const numbers = Array.from({ length: count }, (_, i) => from + i);
+      for await (const { first, count, of, ...batch } of maker.allPieces(numbers)) made.push(batch);
+      await close();
+      return made;
+    };
+    const inOne = await make(1, 0, batches);
+    const expected = inOne.map(hashOf);
+    expect(new Set(expected).size).toBe(batches);
+    const rows = inOne.reduce((sum, { tokens }) => sum + tokens.length / plan.textLength, 0);
+    for (const { drawn, described } of inOne) expect(drawn !== undefined || described !== undefined).toBe(true);
+    expect(rows).toBeGreaterThanOrEqual(batches * 24);
+    const again = [...(await make(4, 0, 2)), ...(await make(2, 2, 1)), ...(await make(1, 3, 1))];
+    expect(again.map(hashOf)).toEqual(expected);
   });
 
   it('tell that all are alike as one thread does, though none of them sees all', async () => {

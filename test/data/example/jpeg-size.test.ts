@@ -18,8 +18,8 @@ it('the header of a JPEG tells what sharp finds: of colours, grey, inks, progres
       .toBuffer(),
   ];
   for (const file of files) {
-    const { width, height, channels } = await sharp(file).metadata();
-    expect(jpegSize(file)).toEqual({ width, height, components: channels });
+    const { width, height, channels, isProgressive } = await sharp(file).metadata();
+    expect(jpegSize(file)).toEqual({ width, height, components: channels, frame: isProgressive ? 0xc2 : 0xc0 });
   }
 });
 

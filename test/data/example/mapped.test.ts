@@ -4,7 +4,8 @@ import { chooseCaption } from '../../../src/data/example/captions.ts';
 import { countCaptions } from '../../../src/data/example/census.ts';
 import { CorruptExample } from '../../../src/data/example/corrupt-example.ts';
 import { checkSizes, metaOf } from '../../../src/data/example/example.ts';
-import { collectTokenIds, readExamples } from '../../../src/data/example/read-examples.ts';
+import { readExamples } from '../../../src/data/example/read-examples.ts';
+import { collectTokenIds } from '../../../src/data/example/token-ids.ts';
 import { loadTokenizer } from '../../../src/data/example/tokenizer.ts';
 import { indexData, type MappingSettings } from '../../../src/data/index/index-data.ts';
 import { inlineShard } from '../../../src/data/index/open-index.ts';
@@ -319,7 +320,7 @@ describe('a shard of strangers', () => {
       { name: '0.json', body: JSON.stringify({ captions: texts }) },
     ];
     const { store, index } = await indexed(members, json);
-    const ids = new Set(await collectTokenIds(store, index, tokenizer, ['en']));
+    const ids = new Set(await collectTokenIds(store, index, ['en']));
     for (const text of texts) expect(tokenizer.ids(text).filter((id) => !ids.has(id))).toEqual([]);
   });
 });

@@ -1,5 +1,5 @@
 import { expect, it } from 'vitest';
-import { collectTokenIds } from '../../../src/data/example/read-examples.ts';
+import { collectTokenIds } from '../../../src/data/example/token-ids.ts';
 import { loadTokenizer } from '../../../src/data/example/tokenizer.ts';
 import { indexData } from '../../../src/data/index/index-data.ts';
 import { longestGap } from '../gaps.ts';
@@ -25,7 +25,7 @@ it('a table holds the tokens of all labels and tags in their language, wherever 
   ]);
   const texts = ['dog', 'dog, pet', 'dog,', ', pet,', 'cat', 'cat,'];
   const expected = new Set([0, 1, 3, ...texts.flatMap((text) => tokenizer.ids(text))]);
-  expect(await collectTokenIds(store, index, tokenizer, ['en'])).toEqual([...expected].sort((a, b) => a - b));
+  expect(await collectTokenIds(store, index, ['en'])).toEqual([...expected].sort((a, b) => a - b));
 });
 
 it('captions of a megabyte cost no more than a long one, and timers wait for none of them', async () => {
@@ -39,9 +39,7 @@ it('captions of a megabyte cost no more than a long one, and timers wait for non
     ...captions.map((caption) => ({ captions: { en: [caption] } })),
     { captions: { en: Array.from({ length: 100_000 }, (_, i) => `t${i % 300}`) } },
   ]);
-  const { value, gapMs } = await longestGap(() =>
-    collectTokenIds(store, index, tokenizer, ['en'], { captioning: true }),
-  );
+  const { value, gapMs } = await longestGap(() => collectTokenIds(store, index, ['en'], { captioning: true }));
   expect(value).toEqual(expect.arrayContaining(tokenizer.ids(', t299')));
   expect(value).toEqual(expect.arrayContaining(tokenizer.ids(letters, 64)));
   expect(gapMs).toBeLessThan(1000);

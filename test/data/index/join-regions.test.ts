@@ -6,12 +6,12 @@ import type { Annotated } from '../../../src/annotation/annotate-examples.ts';
 import { noCounts } from '../../../src/annotation/counts.ts';
 import { writeRegions } from '../../../src/annotation/region-writer.ts';
 import { BatchMaker } from '../../../src/data/batches/batch-maker.ts';
-import { collectTokenIds } from '../../../src/data/example/read-examples.ts';
 import { RegionReader } from '../../../src/data/example/region-reader.ts';
 import type { Region } from '../../../src/data/example/regions.ts';
-import { loadTokenizer } from '../../../src/data/example/tokenizer.ts';
+import { collectTokenIds } from '../../../src/data/example/token-ids.ts';
 import { indexData } from '../../../src/data/index/index-data.ts';
 import { joinRegions } from '../../../src/data/index/join-regions.ts';
+import { mixedIndex } from '../../../src/data/index/mixed-index.ts';
 import { openIndex } from '../../../src/data/index/open-index.ts';
 import { regionKey } from '../../../src/data/index/region-file.ts';
 import { ShardCache } from '../../../src/data/index/shard-cache.ts';
@@ -99,7 +99,7 @@ describe('data with the regions of a detector', () => {
       expect(batch).toEqual(expected);
       expect(batch.parts.targets).not.toEqual(without.parts.targets);
     }
-    const tokens = (index: DataIndex) => collectTokenIds(store, index, loadTokenizer(), ['en'], { captioning: true });
+    const tokens = (index: DataIndex) => collectTokenIds(store, index, ['en'], { captioning: true });
     expect(await tokens(joined)).toEqual(await tokens(own));
     expect(joined.fingerprint).not.toBe((await indexData(store, 'data')).fingerprint);
     expect((await joinRegions(store, await indexData(store, 'data'), 'found/here')).fingerprint).toBe(
@@ -124,9 +124,32 @@ describe('data with the regions of a detector', () => {
     await putRegions(store, 'r', 'd/0.tar', [{ name: 'a', regions: [theirs] }]);
     const index = await joinRegions(store, await indexData(store, 'd'), 'r');
     const reader = new RegionReader(index, (file, { offset, size }) => store.get(file.key, { offset, size }));
-    expect(await reader.join('d/0.tar', 'a', { regions: [mine] })).toEqual({ regions: [mine, theirs] });
-    expect(await reader.join('d/0.tar', 'b', { regions: [mine] })).toEqual({ regions: [mine] });
-    expect(await reader.join('d/other.tar', 'a', {})).toEqual({});
+    expect(await reader.join(0, 'a', { regions: [mine] })).toEqual({ regions: [mine, theirs] });
+    expect(await reader.join(0, 'b', { regions: [mine] })).toEqual({ regions: [mine] });
+    expect(await reader.join(1, 'a', {})).toEqual({});
+  });
+
+  it('are those of one source of a mixture, though another has the same shards without them', async () => {
+    const store = await twoStores();
+    const bare = await indexData(store, 'data');
+    const sources = [
+      { name: 'bare', index: bare },
+      { name: 'described', index: await joinRegions(store, bare, 'found/here') },
+    ];
+    const mixed = openIndex(JSON.parse(JSON.stringify(mixedIndex(sources).document)), store);
+    const reader = new RegionReader(mixed, (file, { offset, size }) => store.get(file.key, { offset, size }));
+    expect(await reader.join(0, 'e1', {})).toEqual({});
+    expect(await reader.join(2, 'e1', {})).toEqual({ regions: regionsOf(1) });
+    const mixture = sources.map(({ name }) => ({ name, train: 'data', weight: 1 }));
+    const of = { ...plan, data: { ...plan.data, train: [], mixture } };
+    const batchOf = (index: DataIndex) =>
+      new BatchMaker(index, of, new ShardCache(store, join(folder, 'mixed'))).make(0);
+    const [described, without] = [
+      await batchOf(mixed),
+      await batchOf(mixedIndex([sources[0]!, { name: 'described', index: bare }])),
+    ];
+    expect(described.images).toEqual(without.images);
+    expect(described.parts.targets).not.toEqual(without.parts.targets);
   });
 
   it('are found by any name, among ten thousand in a shard', async () => {
@@ -155,9 +178,7 @@ describe('data with the regions of a detector', () => {
       return store.get(file.key, { offset, size });
     });
     for (const [i, name] of names.entries())
-      expect((await reader.join('d/0.tar', name, {} as { regions?: readonly Region[] })).regions?.[0]?.caption).toBe(
-        `${i}`,
-      );
+      expect((await reader.join(0, name, {} as { regions?: readonly Region[] })).regions?.[0]?.caption).toBe(`${i}`);
     // The file once, to find the lines, and each line once.
     const [file] = index.regions!;
     expect(bytes).toBe(2 * (file!.bytes - file!.offset) - names.length);

@@ -1,5 +1,6 @@
 import { beforeAll, describe, expect, it } from 'vitest';
-import { brightness, colorJitter, contrast, greyscale, hue, saturation } from '../../../src/data/views/color.ts';
+import { brightness, colorJitter, contrast, greyscale, saturation } from '../../../src/data/views/color.ts';
+import { hue } from '../../../src/data/views/hue.ts';
 import { resizeAntialiased } from '../../../src/data/views/resize-antialiased.ts';
 import { randomStream } from '../../../src/runtime/random.ts';
 import { type Fixture, openFixture } from '../../parity/reference.ts';

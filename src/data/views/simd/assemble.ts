@@ -49,6 +49,8 @@ export const i32x4 = {
   low: op(...vector(0xa9)),
   high: op(...vector(0xaa)),
   truncated: op(...vector(0xf8)),
+  /** Two doubles, and two zeros. */
+  truncatedDoubles: op(...vector(0xfc)),
 };
 
 /** Of bytes without a sign; and two vectors of 32-bit lanes in one. */
@@ -66,7 +68,13 @@ export const f32x4 = {
   demoted: op(...vector(0x5e)),
 };
 
-export const f64x2 = { add: op(...vector(0xf0)), mul: op(...vector(0xf2)), promoted: op(...vector(0x5f)) };
+/** `of`: the first two of four integers. */
+export const f64x2 = {
+  of: op(...vector(0xfe)),
+  add: op(...vector(0xf0)),
+  mul: op(...vector(0xf2)),
+  promoted: op(...vector(0x5f)),
+};
 
 export interface Local {
   readonly get: Code;

@@ -122,6 +122,43 @@ const weighDoubles = kernel(
   },
 );
 
+/** Bytes as doubles, `size` bytes of those, four at a time. */
+const widen = kernel('widen', { from: 'i32', to: 'i32', size: 'i32' }, { end: 'i32' }, ({ from, to, size, end }) => [
+  end.set(i32.add(to.get, size.get)),
+  repeat(
+    to,
+    end.get,
+    i32.of(32),
+    v128.store(to.get, f64x2.of(pixel(from.get))),
+    v128.store(i32.add(to.get, i32.of(16)), f64x2.of(pixel(i32.add(from.get, i32.of(2))))),
+    from.set(i32.add(from.get, i32.of(4))),
+  ),
+]);
+
+/** Doubles that are not negative as bytes, rounded half up: `size` bytes of doubles, four at a time. */
+const narrow = kernel(
+  'narrow',
+  { from: 'i32', to: 'i32', size: 'i32' },
+  { end: 'i32', half: 'v128' },
+  ({ from, to, size, end, half }) => {
+    const two = (offset: number) => bytes(i32x4.truncatedDoubles(f64x2.add(v128.load(from.get, offset), half.get)));
+    return [
+      // 0.5 in float32.
+      half.set(f64x2.promoted(i32x4.splat(i32.of(0x3f000000)))),
+      end.set(i32.add(from.get, size.get)),
+      repeat(
+        from,
+        end.get,
+        i32.of(32),
+        v128.store32(to.get, two(0)),
+        // Over the zeros behind the first two.
+        v128.store32(i32.add(to.get, i32.of(2)), two(16)),
+        to.set(i32.add(to.get, i32.of(4))),
+      ),
+    ];
+  },
+);
+
 /**
  * A line of `width` pixels at `to` between the lines at `upper` and `lower`, `share` of the way down, in float32 as
  * TensorFlow does. `table` tells for each pixel the places of its two neighbours and the share of the second.
@@ -153,4 +190,4 @@ const interpolate = kernel(
   },
 );
 
-export const kernels = [resizeLine, weighLines, weighDoubles, interpolate];
+export const kernels = [resizeLine, weighLines, weighDoubles, interpolate, widen, narrow];

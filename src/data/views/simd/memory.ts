@@ -15,6 +15,8 @@ interface Functions {
   weighLines(from: number, stride: number, to: number, line: number, shares: number, last: number): void;
   weighDoubles(from: number, stride: number, to: number, line: number, shares: number, last: number): void;
   interpolate(upper: number, lower: number, to: number, width: number, table: number, share: number): void;
+  widen(from: number, to: number, size: number): void;
+  narrow(from: number, to: number, size: number): void;
 }
 
 interface Memory {

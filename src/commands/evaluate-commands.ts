@@ -1,0 +1,174 @@
+import { randomBytes } from 'node:crypto';
+import { mkdtemp, readFile, rm, stat, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import type { Client } from '@temporalio/client';
+import type { Command } from 'commander';
+import { nameOf } from '../checkpoint/damage.ts';
+import { importByContent } from '../checkpoint/hugging-face/import-by-content.ts';
+import { readOutcomes } from '../evaluate/evaluators/outcomes.ts';
+import { type Compared, compareWithIntervals, switchedOne } from '../evaluate/explain.ts';
+import { type EvaluationDocument, type FigureDocument, flatFigures } from '../evaluate/result.ts';
+import { parseTask } from '../evaluate/tasks/task.ts';
+import { temporalEnvironment } from '../runtime/environment.ts';
+import { isRunnerError, RunnerError } from '../runtime/errors.ts';
+import { sha256 } from '../runtime/hash.ts';
+import { readJsonText } from '../runtime/json-text.ts';
+import { makeOwnFolder } from '../runtime/make-folder.ts';
+import { paths } from '../runtime/paths.ts';
+import { codeVersion } from '../runtime/version.ts';
+import type { ObjectStore } from '../storage/object-store.ts';
+import { evaluate, readEvaluation, startEvaluation } from './evaluate.ts';
+import { formatComparison, formatTaskResult, pointsOf } from './format-task-result.ts';
+import { openStore } from './open-store.ts';
+import { print, say } from './output.ts';
+import { connect } from './temporal-client.ts';
+
+/** `siglip2 evaluate` and `siglip2 explain`. */
+export function addEvaluateCommands(program: Command): void {
+  program
+    .command('evaluate <model>')
+    .description('evaluate a checkpoint, RUN/PHASE@STEP, or a model folder by a task file')
+    .requiredOption('--task <file>', 'a JSON file: what is looked at, and by which evaluators')
+    .option('--detach', 'start it and leave')
+    .option('--json', 'print JSON')
+    .addHelpText(
+      'after',
+      '\nIt goes on when this command ends, and when it is typed again it is followed again. What is there already is kept.',
+    )
+    .action(async (model: string, { task: file, detach, json }: { task: string; detach?: boolean; json?: boolean }) => {
+      const task = parseTask(await jsonIn(file, 'name a task file, as src/evaluate/README.md has it'));
+      const store = await openStore();
+      const name = await checkpointOf(store, model);
+      await withTemporal(async (client) => {
+        if (detach) {
+          const { workflowId } = await startEvaluation(client, { model: name, task });
+          print(`${workflowId} is at work\n`);
+          return;
+        }
+        const { key } = await evaluate(client, { model: name, task }, say);
+        const result = await readEvaluation(store, key);
+        print(json ? `${JSON.stringify(result)}\n` : `${formatTaskResult(result)}\ns3://${store.bucket}/${key}\n`);
+      });
+    });
+
+  program
+    .command('explain <a> <b>')
+    .description(
+      'say which settings of two results differ; each is a result.json, a local file or its key in the bucket',
+    )
+    .option('--run', 'evaluate the first again with one thing switched at a time, and say what each explains')
+    .option('--json', 'print JSON')
+    .action(async (a: string, b: string, { run, json }: { run?: boolean; json?: boolean }) => {
+      const [first, second] = [await resultOf(a), await resultOf(b)];
+      const compared = await compareWithIntervals(first, second, outcomesOf);
+      if (!run) {
+        print(json ? `${JSON.stringify(compared)}\n` : formatComparison(compared));
+        return;
+      }
+      const store = await openStore();
+      const switched = switchedOne(first, second);
+      const found: { readonly what: string; readonly result: EvaluationDocument }[] = [];
+      await withTemporal(async (client) => {
+        for (const { what, model, task } of switched) {
+          say(`the first with ${what} of the second`);
+          const { key } = await evaluate(client, { model, task: parseTask(task) }, say);
+          found.push({ what, result: await readEvaluation(store, key) });
+        }
+      });
+      const explained: { readonly what: string; readonly compared: Compared[] }[] = [];
+      for (const { what, result } of found)
+        explained.push({ what, compared: await compareWithIntervals(first, result, outcomesOf) });
+      const text = `${formatComparison(compared)}${explained.map(explainedLines).join('')}`;
+      print(json ? `${JSON.stringify({ compared, explained })}\n` : text);
+    });
+}
+
+function explainedLines({ what, compared }: { what: string; compared: readonly Compared[] }): string {
+  const lines = compared.flatMap(({ evaluator, views, figures }) =>
+    figures
+      .filter((one) => one.a !== one.b)
+      .map(({ name, a, b, difference }) => {
+        const none = difference && !difference.differs ? ', within its interval' : '';
+        return `  ${pointsOf(name, b - a)}  ${evaluator} ${views[1]} ${name}${none}`;
+      }),
+  );
+  return `\n${what} alone\n${lines.length > 0 ? lines.join('\n') : '  changes no figure'}\n`;
+}
+
+/** What is a folder here goes into the bucket first: workers may be elsewhere. */
+async function checkpointOf(store: ObjectStore, model: string): Promise<string> {
+  const local = await stat(model).catch(() => null);
+  if (!local) return model;
+  const made = { scratch: paths().scratch, codeVersion: codeVersion(), attempt: randomBytes(4).toString('hex') };
+  makeOwnFolder(made.scratch, 'SIGLIP2_SCRATCH');
+  const name = nameOf(await importByContent(store, model, made));
+  say(`${model} is ${name} in the bucket`);
+  return name;
+}
+
+async function withTemporal(work: (client: Client) => Promise<void>): Promise<void> {
+  const client = await connect();
+  if (!client)
+    throw new RunnerError(
+      'SetupMissing',
+      `Temporal does not answer at ${temporalEnvironment().address}, and an evaluation is one of its workflows: npm run up starts it`,
+    );
+  try {
+    await work(client);
+  } finally {
+    await client.connection.close();
+  }
+}
+
+async function jsonIn(file: string, next: string): Promise<unknown> {
+  const bytes = await readFile(file).catch((cause) => {
+    throw new RunnerError('RecipeInvalid', `${file} can't be read (${cause.code}); ${next}`, { cause });
+  });
+  return jsonOf(bytes, file);
+}
+
+function jsonOf(bytes: Uint8Array, name: string): unknown {
+  const { value, problem } = readJsonText(bytes);
+  if (problem === undefined) return value;
+  throw new RunnerError('RecipeInvalid', `${name}: ${problem}`);
+}
+
+/** From the bucket; null where it is not there, or is not what the result names. */
+async function outcomesOf({ outcomes }: FigureDocument) {
+  const store = await openStore({ reads: true });
+  const bytes = await store.get(outcomes.key).catch((error) => {
+    if (isRunnerError(error, 'ObjectMissing')) return null;
+    throw error;
+  });
+  if (!bytes || sha256(bytes) !== outcomes.sha256) return null;
+  makeOwnFolder(paths().scratch, 'SIGLIP2_SCRATCH');
+  const folder = await mkdtemp(join(paths().scratch, 'outcomes-'));
+  try {
+    await writeFile(join(folder, 'outcomes.safetensors'), bytes);
+    return await readOutcomes(join(folder, 'outcomes.safetensors'));
+  } finally {
+    await rm(folder, { recursive: true, force: true });
+  }
+}
+
+/** From the disk where there is such a file, else from the bucket. */
+async function resultOf(name: string): Promise<EvaluationDocument> {
+  const local = await stat(name).catch(() => null);
+  const key = name.replace(/^s3:\/\/[^/]+\//, '');
+  const bytes = local
+    ? await readFile(name)
+    : await (await openStore({ reads: true })).get(key).catch((error) => {
+        if (!isRunnerError(error, 'ObjectMissing')) throw error;
+        throw new RunnerError(
+          'ObjectMissing',
+          `there is neither a file nor a key ${name}; siglip2 evaluate prints the key of its result`,
+        );
+      });
+  const value = jsonOf(bytes, name) as Partial<EvaluationDocument> | null;
+  const whole = value?.version === 1 && Array.isArray(value.figures) && value.figures.every((one) => one.fingerprint);
+  if (whole) {
+    for (const one of value!.figures!) flatFigures(one.figures);
+    return value as EvaluationDocument;
+  }
+  throw new RunnerError('RecipeInvalid', `${name} is no result of siglip2 evaluate: name a result.json`);
+}

@@ -1,0 +1,54 @@
+import type { Compared } from '../evaluate/explain.ts';
+import { type EvaluationDocument, flatFigures } from '../evaluate/result.ts';
+
+/** Figures that are counts, or no shares. */
+const counts = /(^|\.)(classes|examples|left_out|images|texts|steps|train_loss)$/;
+
+const percent = (share: number): string => `${(100 * share).toFixed(1)} %`.padStart(8);
+const figureText = (name: string, value: number): string =>
+  counts.test(name) ? String(Number(value.toFixed(4))).padStart(8) : percent(value);
+
+/** For people: each evaluator at each view, its figures, and what must be known of them. */
+export function formatTaskResult({ task, model, figures }: EvaluationDocument): string {
+  const lines = [`${task.name}: ${model.name}, sha256 ${model.sha256.slice(0, 12)}`];
+  for (const { evaluator, view, examples, skipped, figures: found, intervals, notes } of figures) {
+    lines.push('', `${evaluator}, ${view}, ${examples} pictures`);
+    for (const [name, value] of flatFigures(found)) {
+      const own = intervals[name];
+      const between = own ? `  ${percent(own.low).trim()} to ${percent(own.high).trim()}` : '';
+      lines.push(`  ${figureText(name, value)}  ${name}${between}`);
+    }
+    if (skipped)
+      lines.push(`  ${skipped.members} examples could not be used, such as: ${skipped.reasons[0]?.reason ?? ''}`);
+    for (const note of notes) lines.push(`  ${note}`);
+  }
+  return `${lines.join('\n')}\n`;
+}
+
+/** For people: which figures differ, and which settings. */
+export function formatComparison(compared: readonly Compared[]): string {
+  if (compared.length === 0) return 'the two results have no evaluator in common\n';
+  const lines: string[] = [];
+  for (const { evaluator, views, figures, settings, same } of compared) {
+    if (lines.length > 0) lines.push('');
+    lines.push(`${evaluator}, ${views[0] === views[1] ? views[0] : views.join(' and ')}`);
+    const shown = figures.filter(({ name, a, b }) => a !== b || !counts.test(name));
+    for (const { name, a, b, difference } of shown) {
+      const none = difference && !difference.differs ? '  no difference beyond the interval' : '';
+      lines.push(`  ${figureText(name, a)} ${figureText(name, b)}  ${pointsOf(name, b - a)}  ${name}${none}`);
+    }
+    if (settings.length === 0) lines.push(`  all ${same} settings are the same`);
+    else lines.push(`  ${settings.length} settings differ, ${same} are the same:`);
+    for (const { name, a, b } of settings) lines.push(`    ${name}: ${said(a)} -> ${said(b)}`);
+  }
+  return `${lines.join('\n')}\n`;
+}
+
+const said = (value: unknown): string => (value === null ? '(not told)' : String(value));
+
+/** "+3.5 points", as wide as any. */
+export function pointsOf(name: string, difference: number): string {
+  const sign = difference < 0 ? '-' : '+';
+  const size = counts.test(name) ? Number(Math.abs(difference).toFixed(4)) : (100 * Math.abs(difference)).toFixed(1);
+  return `${sign}${size}${counts.test(name) ? '' : ' points'}`.padStart(12);
+}

@@ -1,0 +1,56 @@
+import { GapReader } from '../index/gap-reader.ts';
+import type { ShardStore } from '../index/part-reader.ts';
+import type { ByteRange, CorruptMember, DataIndex } from '../index/types.ts';
+import { CorruptExample } from './corrupt-example.ts';
+import { checkSizes, readMeta } from './example.ts';
+import type { ExampleMeta } from './types.ts';
+
+/** An example as it lies in its shard: the picture is still a file. */
+export interface SelectedExample {
+  /** In the index. */
+  readonly number: number;
+  readonly shard: string;
+  readonly name: string;
+  readonly meta: ExampleMeta;
+  /** Valid until the next one is asked for. */
+  readonly picture: Buffer;
+}
+
+/**
+ * The examples of these numbers (ascending), and of their shards little more than these. What can't be used is told to
+ * `onCorrupt`; read errors are thrown.
+ */
+export async function* readSelected(
+  store: ShardStore,
+  index: DataIndex,
+  numbers: Iterable<number>,
+  onCorrupt: (corrupt: CorruptMember, number: number) => void,
+): AsyncGenerator<SelectedExample> {
+  let [shard, first] = [0, 0];
+  let entries: Awaited<ReturnType<DataIndex['entriesOf']>> | null = null;
+  let reader: GapReader | null = null;
+  for (const number of numbers) {
+    while (number >= first + index.shards[shard]!.examples) {
+      first += index.shards[shard]!.examples;
+      shard++;
+      entries = reader = null;
+    }
+    const facts = index.shards[shard]!;
+    entries ??= await index.entriesOf(shard);
+    reader ??= new GapReader(store, facts);
+    const entry = entries.at(number - first);
+    try {
+      checkSizes(entry, index.read);
+      const members = [entry.image, entry.meta, ...(entry.class ? [entry.class] : [])];
+      // In the order of the shard: what lies before is not asked for again.
+      const held = new Map<ByteRange, Buffer>();
+      for (const range of members.sort((a, b) => a.offset - b.offset))
+        held.set(range, Buffer.from(await reader.read(range.offset, range.size)));
+      const meta = await readMeta(entry, index.read, async (range) => held.get(range)!);
+      yield { number, shard: facts.key, name: entry.name, meta, picture: held.get(entry.image)! };
+    } catch (error) {
+      if (!(error instanceof CorruptExample)) throw error;
+      onCorrupt({ shard: facts.key, name: entry.name, reason: error.message }, number);
+    }
+  }
+}

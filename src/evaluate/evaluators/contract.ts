@@ -1,0 +1,60 @@
+import type { FeatureSet } from '../features/feature-set.ts';
+import type { View } from '../features/view.ts';
+import type { Matrix } from '../numbers/matrix.ts';
+import type { Pause } from '../ranks.ts';
+
+/** Figures by name; shares are fractions of one. */
+export interface Figures {
+  readonly [name: string]: number | Figures;
+}
+
+/** What came of single examples, for intervals and for comparing two models on the same ones. */
+export interface Outcome {
+  /** One value an example, or several; their mean is the figure of the same name. */
+  readonly values: Float32Array;
+  /** Of each the number of its picture: values of one picture are not independent. */
+  readonly pictures: Int32Array;
+}
+
+/** What an evaluator found at one view. */
+export interface Found {
+  readonly figures: Figures;
+  /** Sentences on what was left out and why. */
+  readonly notes: readonly string[];
+  /** By the path of a figure, its parts joined by a dot. */
+  readonly outcomes: Readonly<Record<string, Outcome>>;
+}
+
+/** What an evaluator is fed. All of it comes from features that are stored: no evaluator sees a picture or a model. */
+export interface EvaluatorInput {
+  readonly view: View;
+  readonly test: FeatureSet;
+  /** What it may learn from; only for an evaluator that needs it. */
+  readonly train: FeatureSet | null;
+  /** Names of the classes and the embedding of each; null where the task names none. */
+  readonly classes: { readonly names: readonly string[]; readonly rows: Matrix } | null;
+  readonly languages: readonly string[];
+  readonly seed: number;
+  readonly device: 'cpu' | 'gpu';
+  /** To be called every second or so: messages get through, and the end of an evaluation that nobody wants any more. */
+  readonly pause: Pause;
+}
+
+/** Which features are to be made for an evaluator. */
+export interface Needs {
+  readonly captions?: boolean;
+  readonly classes?: boolean;
+  readonly train?: boolean;
+  readonly patches?: boolean;
+}
+
+/**
+ * The contract of all evaluators: a pure function of features and settings. `protocol` says what else the figures depend on,
+ * for their fingerprint: how ties count, for example.
+ */
+export interface Evaluator<Settings> {
+  /** `named`: whether the task names classes. */
+  needs(named: boolean): Needs;
+  protocol(settings: Settings): Readonly<Record<string, string | number | boolean>>;
+  evaluate(input: EvaluatorInput, settings: Settings): Promise<Found>;
+}

@@ -1,0 +1,52 @@
+/** The classes of examples, by number. */
+export interface Labelled {
+  /** Of each example its classes; none where it has no label, or none that is known. */
+  readonly labels: readonly (readonly number[])[];
+  /** Examples without one. */
+  readonly leftOut: number;
+  /** Sentences on them. */
+  readonly notes: readonly string[];
+}
+
+/**
+ * What each example shows, by the number of the class. A concept that is a number, as in a `.cls` member, is that of a class;
+ * one that is a name is looked up. A class without a text is left out, counted and named.
+ */
+export function labelled(
+  concepts: readonly (readonly string[])[],
+  numberOf: (concept: string) => number | undefined,
+  what = 'no text',
+): Labelled {
+  const unknown = new Map<string, number>();
+  let unlabelled = 0;
+  const labels = concepts.map((own) => {
+    const known = [...new Set(own.flatMap((concept) => numberOf(concept) ?? []))];
+    if (own.length === 0) unlabelled++;
+    else if (known.length === 0) unknown.set(own[0]!, (unknown.get(own[0]!) ?? 0) + 1);
+    return known;
+  });
+  const notes: string[] = [];
+  if (unlabelled > 0) notes.push(`${unlabelled} pictures have no label: left out`);
+  const leftOut = labels.filter((own) => own.length === 0).length;
+  if (unknown.size > 0) {
+    const some = [...unknown.keys()].slice(0, 3).map((name) => JSON.stringify(name.slice(0, 60)));
+    const of = `${leftOut - unlabelled} pictures of ${unknown.size} classes`;
+    notes.push(`${of} have ${what}, such as ${some.join(', ')}: left out`);
+  }
+  return { labels, leftOut, notes };
+}
+
+/** Number of a class by its name, or by its number as text. */
+export function numberByName(names: readonly string[]): (concept: string) => number | undefined {
+  const known = new Map<string, number>();
+  for (const [number, name] of names.entries()) if (!known.has(name)) known.set(name, number);
+  return (concept) => {
+    const number = known.get(concept);
+    if (number !== undefined) return number;
+    return /^\d{1,9}$/.test(concept) && Number(concept) < names.length ? Number(concept) : undefined;
+  };
+}
+
+/** The distinct concepts of a set in one order, whatever the order of the examples is. */
+export const sortedConcepts = (concepts: readonly (readonly string[])[]): string[] =>
+  [...new Set(concepts.flat())].sort();

@@ -1,0 +1,33 @@
+import { RunnerError } from '../../runtime/errors.ts';
+import type { FeatureSet } from '../features/feature-set.ts';
+import { sortedConcepts } from './labels.ts';
+
+/** What a probe learns from: the classes of `train`, sorted by name, and the class of each example. */
+export interface Trained {
+  readonly classes: readonly string[];
+  /** Of each example, the first of its labels; -1 where it has none. */
+  readonly labels: Int32Array;
+  readonly unlabelled: number;
+  readonly notes: readonly string[];
+}
+
+/** DataContract where nothing can be told apart. */
+export function trained(train: FeatureSet): Trained {
+  const { concepts } = train;
+  const classes = sortedConcepts(concepts.map((own) => own.slice(0, 1)));
+  if (classes.length < 2)
+    throw new RunnerError(
+      'DataContract',
+      `train: its ${concepts.length} pictures have ${classes.length} classes, and at least 2 are needed to tell apart; name data with classes, and in read the member that has them`,
+    );
+  const numbers = numberIn(classes);
+  const labels = Int32Array.from(concepts, ([first]) => (first === undefined ? -1 : numbers(first)!));
+  const unlabelled = labels.reduce((sum, label) => sum + (label < 0 ? 1 : 0), 0);
+  const notes = unlabelled === 0 ? [] : [`train: ${unlabelled} pictures have no label: not learned from`];
+  return { classes, labels, unlabelled, notes };
+}
+
+export function numberIn(classes: readonly string[]): (concept: string) => number | undefined {
+  const numbers = new Map(classes.map((name, number) => [name, number]));
+  return (concept) => numbers.get(concept);
+}

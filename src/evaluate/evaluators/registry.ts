@@ -1,0 +1,23 @@
+import type { Task } from '../tasks/task.ts';
+import type { Evaluator, Needs } from './contract.ts';
+import { fewShot } from './few-shot.ts';
+import { knn } from './knn.ts';
+import { logistic } from './logistic.ts';
+import { retrieval } from './retrieval.ts';
+import type { EvaluatorName } from './settings.ts';
+import { zeroShot } from './zero-shot.ts';
+
+/** Every evaluator by the name that tasks call it by; a new one is one line here and its settings in settings.ts. */
+const evaluators = { zeroShot, retrieval, knn, fewShot, logistic } as const satisfies Record<EvaluatorName, unknown>;
+
+/** Settings of an evaluator are checked with the task, so that they are what it takes. */
+export const evaluatorOf = (name: EvaluatorName): Evaluator<unknown> => evaluators[name] as Evaluator<unknown>;
+
+export const namesOf = ({ evaluators: asked }: Pick<Task, 'evaluators'>): EvaluatorName[] =>
+  (Object.keys(evaluators) as EvaluatorName[]).filter((name) => asked[name] !== undefined);
+
+/** What all of them need together. */
+export function needsOf(names: readonly EvaluatorName[], named: boolean): Needs {
+  const has = (what: keyof Needs) => names.some((name) => evaluatorOf(name).needs(named)[what] === true);
+  return { captions: has('captions'), classes: has('classes'), train: has('train'), patches: has('patches') };
+}

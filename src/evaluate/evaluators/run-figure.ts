@@ -1,0 +1,84 @@
+import { setImmediate as yieldToEvents } from 'node:timers/promises';
+import { RunnerError } from '../../runtime/errors.ts';
+import { nodeBackend } from '../../runtime/tensorflow.ts';
+import { FeatureSet } from '../features/feature-set.ts';
+import { PartFile } from '../features/part-file.ts';
+import { type ClassSpec, featureKey, type ImageSpec, specHash } from '../features/spec.ts';
+import { fingerprintOf } from '../fingerprint.ts';
+import { intervalsOf } from '../intervals.ts';
+import type { Figured, FigureJob, Files } from './job.ts';
+import { loudly } from './loudly.ts';
+import { writeOutcomes } from './outcomes.ts';
+import { evaluatorOf } from './registry.ts';
+
+export interface FigureEvents {
+  note(text: string): void;
+  readonly signal: AbortSignal;
+}
+
+const stopped = Symbol('stopped');
+
+/** Runs one evaluator at one view: a pure function of the features. Null when it was stopped. Errors: DataContract. */
+export async function runFigure(job: FigureJob, { note, signal }: FigureEvents): Promise<Figured | null> {
+  const open: PartFile[] = [];
+  try {
+    const setOf = async ({ spec, files }: Files<ImageSpec>) =>
+      new FeatureSet(await openAll(spec, files, open), spec.model.config);
+    const test = await setOf(job.test);
+    if (test.examples.length === 0) throw nothingUsable(test);
+    const train = job.train && (await setOf(job.train));
+    const classes = job.classes && (await classRows(job.classes, open));
+    const device = nodeBackend().isUsingGpuDevice ? ('gpu' as const) : ('cpu' as const);
+    let told = performance.now();
+    const pause = async () => {
+      if (performance.now() - told > 5000) {
+        told = performance.now();
+        note(`evaluate: ${job.evaluator} at ${job.view}`);
+      }
+      await yieldToEvents();
+      if (signal.aborted) throw stopped;
+    };
+    const { view, languages, seed, settings } = job;
+    const input = { view, test, train, classes, languages, seed, device, pause };
+    const { figures, notes, outcomes } = await evaluatorOf(job.evaluator).evaluate(input, settings);
+    await writeOutcomes(job.out, outcomes);
+    const fingerprint = await fingerprintOf(job, { test, train }, device);
+    const { skipped } = test;
+    const of = { examples: test.examples.length, ...(skipped && { skipped }) };
+    const intervals = intervalsOf(outcomes);
+    return { ...of, figures, intervals, notes: [...loudly(fingerprint), ...notes], fingerprint };
+  } catch (error) {
+    if (error === stopped) return null;
+    throw error;
+  } finally {
+    for (const file of open) await file.close();
+  }
+}
+
+const nothingUsable = ({ skipped }: FeatureSet) =>
+  new RunnerError(
+    'DataContract',
+    `data: none of the examples can be used, the first because: ${skipped?.reasons[0]?.reason ?? 'there are none'}`,
+  );
+
+async function openAll(spec: ImageSpec | ClassSpec, files: readonly string[], open: PartFile[]): Promise<PartFile[]> {
+  const parts: PartFile[] = [];
+  for (const [part, file] of files.entries()) {
+    const opened = await PartFile.open(file, { spec: specHash(spec), part, key: featureKey(spec, part) });
+    open.push(opened);
+    parts.push(opened);
+  }
+  return parts;
+}
+
+async function classRows({ spec, files }: Files<ClassSpec>, open: PartFile[]) {
+  const { width } = spec.model.config.vision;
+  const rows = new Float32Array(spec.names.length * width);
+  let at = 0;
+  for (const part of await openAll(spec, files, open)) {
+    const own = await part.floats('classes');
+    rows.set(own, at);
+    at += own.length;
+  }
+  return { names: spec.names, rows: { width, rows } };
+}

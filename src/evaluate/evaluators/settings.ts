@@ -1,0 +1,45 @@
+import { z } from 'zod';
+
+/** What a task may say of each evaluator; an evaluator that it does not name is not run. */
+const ks = (...usual: number[]) => z.array(z.int().min(1).max(1000)).min(1).max(20).default(usual);
+
+export const zeroShotSettings = z.strictObject({
+  top: ks(1, 5).describe('A picture counts as right when one of its classes is among so many nearest.'),
+});
+
+export const retrievalSettings = z.strictObject({
+  top: ks(1, 5, 10).describe('Recall at these: one right answer among so many nearest.'),
+});
+
+export const knnSettings = z.strictObject({
+  k: ks(10, 20, 100, 200).describe('Neighbours that vote.'),
+  temperature: z.number().positive().max(100).default(0.07).describe('A neighbour counts exp(cosine / temperature).'),
+});
+
+export const fewShotSettings = z.strictObject({
+  shots: ks(10).describe('Examples of each class that are learned from.'),
+  seeds: z.int().min(1).max(100).default(3).describe('Draws of those examples; the mean is told, and their spread.'),
+  l2: z.number().positive().default(1024).describe('Weight of the penalty, 2^10 in big_vision.'),
+});
+
+export const logisticSettings = z.strictObject({
+  c: z.number().positive().max(1e9).default(1).describe('Inverse weight of the penalty, as C of scikit-learn.'),
+  features: z
+    .enum(['standard', 'unit', 'raw'])
+    .default('standard')
+    .describe(
+      'standard: each number by mean and deviation of the training set; unit: rows of length 1; raw: as they are.',
+    ),
+  iterations: z.int().min(1).max(100_000).default(1000).describe('Steps of L-BFGS, at most.'),
+});
+
+export const evaluatorSettings = z.strictObject({
+  zeroShot: zeroShotSettings.optional().describe('Classification by the names of classes.'),
+  retrieval: retrievalSettings.optional().describe('Pictures by texts, and texts by pictures.'),
+  knn: knnSettings.optional().describe('Classification by the nearest pictures of train (DINO).'),
+  fewShot: fewShotSettings
+    .optional()
+    .describe('Classification by a closed-form probe of a few examples (big_vision fewshot_lsr).'),
+  logistic: logisticSettings.optional().describe('Classification by a logistic probe.'),
+});
+export type EvaluatorName = keyof z.infer<typeof evaluatorSettings>;

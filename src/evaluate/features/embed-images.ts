@@ -1,0 +1,169 @@
+import { setImmediate as yieldToEvents } from 'node:timers/promises';
+import pMap from 'p-map';
+import { CorruptExample } from '../../data/example/corrupt-example.ts';
+import { decodeInTurn } from '../../data/example/decode-in-turn.ts';
+import { readSelected, type SelectedExample } from '../../data/example/read-selected.ts';
+import type { ShardStore } from '../../data/index/part-reader.ts';
+import { SkippedMembers } from '../../data/index/skipped-members.ts';
+import type { DataIndex } from '../../data/index/types.ts';
+import type { FeatureModel } from '../../model/features.ts';
+import { sha256 } from '../../runtime/hash.ts';
+import { ImageCaptions } from '../image-captions.ts';
+import { sampled } from '../tasks/sample.ts';
+import { embedNamed, requireFinite } from './embed-named.ts';
+import type { EmbeddedPart, EmbedEvents, EmbedJob } from './job.ts';
+import { type PartExample, type PartTensors, writePart } from './part-file.ts';
+import { type ImageSpec, specHash } from './spec.ts';
+import { type Shown, shownAt, viewName } from './view.ts';
+
+/** Pictures that are held at once: a batch of the model. */
+const chunk = 64;
+const decodedAtOnce = 4;
+
+/** What one pass over the pictures of a part gathers. */
+interface Gathered {
+  readonly examples: PartExample[];
+  /** Of each picture's file, two of 32 bits: equal files are told by it. */
+  readonly hashes: number[];
+  /** By view. */
+  readonly pooled: Float32Array[][];
+  readonly patches: Float32Array[][];
+  readonly captions: ImageCaptions | null;
+  readonly skipped: SkippedMembers;
+}
+
+/**
+ * The features of a part of the pictures, at every size, and of their captions: each picture is read and decoded once. Null
+ * when it was stopped.
+ */
+export async function embedImages(
+  job: EmbedJob,
+  spec: ImageSpec,
+  model: FeatureModel,
+  { store, index }: { readonly store: ShardStore; readonly index: DataIndex },
+  events: EmbedEvents,
+): Promise<EmbeddedPart | null> {
+  const { note, signal } = events;
+  const size = spec.perPart;
+  const [from, to] = [job.part * size, Math.min(spec.sample.examples, (job.part + 1) * size)];
+  const shown = spec.views.map((view) => shownAt(job.model, view, spec.resize));
+  const gathered: Gathered = {
+    examples: [],
+    hashes: [],
+    pooled: spec.views.map(() => []),
+    patches: spec.views.map(() => []),
+    captions: spec.captions && new ImageCaptions(spec.captions.languages, spec.captions.most),
+    skipped: new SkippedMembers(),
+  };
+  const waiting: SelectedExample[] = [];
+  const flush = async () => {
+    await take(waiting.splice(0), shown, model, gathered);
+    note(`evaluate: ${gathered.examples.length} of ${to - from} pictures of part ${job.part}`);
+    // The device blocks the event loop; here messages get their turn.
+    await yieldToEvents();
+  };
+  const numbers = Array.from({ length: to - from }, (_, i) => sampled(spec.sample, from + i));
+  for await (const one of readSelected(store, index, numbers, (corrupt) => gathered.skipped.add([corrupt]))) {
+    waiting.push(one);
+    if (waiting.length === chunk) await flush();
+    if (signal.aborted) return null;
+  }
+  await flush();
+  if (signal.aborted) return null;
+  const tensors = {
+    ...imageTensors(job, spec, gathered),
+    ...(await captionTensors(job, spec, gathered, model, events)),
+  };
+  const { examples, skipped } = gathered;
+  const written = await writePart(
+    job.out,
+    { spec: specHash(spec), part: job.part, examples, skipped: skipped.list },
+    tensors,
+  );
+  return { ...written, examples: examples.length, skipped: skipped.size };
+}
+
+async function take(
+  some: readonly SelectedExample[],
+  shown: readonly Shown[],
+  model: FeatureModel,
+  { examples, hashes, pooled, patches, captions, skipped }: Gathered,
+): Promise<void> {
+  const prepared = await pMap(
+    some,
+    async ({ picture, shard, name }) => {
+      try {
+        const image = await decodeInTurn(picture);
+        return shown.map((one) => one.prepare(image));
+      } catch (error) {
+        if (!(error instanceof CorruptExample)) throw error;
+        skipped.add([{ shard, name, reason: error.message }]);
+        return null;
+      }
+    },
+    { concurrency: decodedAtOnce },
+  );
+  const inputs = prepared.filter((one) => one !== null);
+  for (const [i, { shard, name, meta, picture }] of some.entries()) {
+    if (!prepared[i]) continue;
+    captions?.add(examples.length, meta);
+    examples.push({ shard, name, concepts: meta.concepts ?? [meta.concept] });
+    const hash = Buffer.from(sha256(picture), 'hex');
+    hashes.push(hash.readInt32LE(0), hash.readInt32LE(4));
+  }
+  if (inputs.length === 0) return;
+  for (const [v, one] of shown.entries()) {
+    const found = one.features(
+      model,
+      inputs.map((views) => views[v]),
+    );
+    pooled[v]!.push(found.pooled);
+    if (found.patches) patches[v]!.push(found.patches);
+  }
+}
+
+function imageTensors(job: EmbedJob, spec: ImageSpec, gathered: Gathered): PartTensors {
+  const { examples, hashes } = gathered;
+  const { width } = job.model.vision;
+  const tensors: Record<string, PartTensors[string]> = {
+    hash: { shape: [examples.length, 2], data: Int32Array.from(hashes) },
+  };
+  for (const [v, view] of spec.views.entries()) {
+    const name = viewName(job.model, view);
+    const pooled = joined(gathered.pooled[v]!);
+    requireFinite(pooled, width, (i) => `the picture ${examples[i]!.name} of ${examples[i]!.shard}`);
+    tensors[`pooled/${name}`] = { shape: [examples.length, width], data: pooled };
+    if (!spec.patches) continue;
+    const patches = joined(gathered.patches[v]!);
+    const length = examples.length === 0 ? 0 : patches.length / width / examples.length;
+    tensors[`patches/${name}`] = { shape: [examples.length, length, width], data: patches };
+  }
+  return tensors;
+}
+
+async function captionTensors(
+  job: EmbedJob,
+  { captions: said, text }: ImageSpec,
+  { captions }: Gathered,
+  model: FeatureModel,
+  events: EmbedEvents,
+): Promise<PartTensors> {
+  const tensors: Record<string, PartTensors[string]> = {};
+  for (const language of said?.languages ?? []) {
+    const named = captions!.in(language);
+    const data = await embedNamed(named, model, job, text, said!.read, events);
+    tensors[`captions/${language}`] = { shape: [named.texts.length, job.model.vision.width], data };
+    tensors[`captions-of/${language}`] = { shape: [named.texts.length], data: named.concepts };
+  }
+  return tensors;
+}
+
+function joined(parts: readonly Float32Array[]): Float32Array {
+  const all = new Float32Array(parts.reduce((sum, { length }) => sum + length, 0));
+  let at = 0;
+  for (const part of parts) {
+    all.set(part, at);
+    at += part.length;
+  }
+  return all;
+}

@@ -1,0 +1,51 @@
+import { setImmediate as yieldToEvents } from 'node:timers/promises';
+import { loadTokenizer } from '../../data/example/tokenizer.ts';
+import type { FeatureModel } from '../../model/features.ts';
+import type { ReadSettings } from '../../recipe/reading.ts';
+import { RunnerError } from '../../runtime/errors.ts';
+import { embedTexts } from '../embed-texts.ts';
+import type { NamedTexts } from '../labels.ts';
+import type { EmbedEvents } from './embedding.ts';
+import type { EmbedJob } from './job.ts';
+import type { TextSpec } from './spec.ts';
+
+/** (n, E) of length 1: each text, or the mean of its templates. */
+export async function embedNamed(
+  named: NamedTexts,
+  model: FeatureModel,
+  job: EmbedJob,
+  text: TextSpec,
+  read: Pick<ReadSettings, 'templates' | 'fields'> | null,
+  { note, signal }: EmbedEvents,
+): Promise<Float32Array> {
+  const tokenizer = loadTokenizer({ lowerCase: text.case === 'lower' });
+  let told = performance.now();
+  const pause = async () => {
+    if (performance.now() - told > 5000) {
+      told = performance.now();
+      note(`evaluate: texts of part ${job.part}`);
+    }
+    await yieldToEvents();
+    signal.throwIfAborted();
+  };
+  const { rows, width } = await embedTexts(
+    named,
+    model,
+    tokenizer,
+    job.model,
+    (read ?? undefined) as ReadSettings | undefined,
+    pause,
+  );
+  requireFinite(rows, width, (i) => `the text ${JSON.stringify(named.texts[i]!.slice(0, 60))}`);
+  return rows;
+}
+
+/** NonFinite with what the first such row is of. */
+export function requireFinite(rows: Float32Array, width: number, nameOf: (row: number) => string): void {
+  const at = rows.findIndex((value) => !Number.isFinite(value));
+  if (at < 0) return;
+  throw new RunnerError(
+    'NonFinite',
+    `the model makes no number of ${nameOf(Math.floor(at / width))}: evaluate another checkpoint`,
+  );
+}

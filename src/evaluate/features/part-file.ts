@@ -1,0 +1,101 @@
+import { createHash } from 'node:crypto';
+import type { CorruptMember } from '../../data/index/types.ts';
+import { RunnerError } from '../../runtime/errors.ts';
+import { inFileOrder, SafetensorsFile, type TensorToWrite, writeSafetensors } from '../../safetensors/safetensors.ts';
+
+/** An example of a part, beside its tensors. */
+export interface PartExample {
+  /** Key of its shard, and its name there. */
+  readonly shard: string;
+  readonly name: string;
+  /** What it shows; several where several labels are right, none where it has no label. */
+  readonly concepts: readonly string[];
+}
+
+/** What a part of features says of itself. */
+export interface PartFacts {
+  /** `specHash` of what it was made by. */
+  readonly spec: string;
+  readonly part: number;
+  readonly examples: readonly PartExample[];
+  /** Members that could not be used: counted, and some of them named. */
+  readonly skipped: readonly CorruptMember[];
+}
+
+export interface PartTensors {
+  readonly [name: string]: { readonly shape: readonly number[]; readonly data: Float32Array | Int32Array };
+}
+
+/** Writes a part: the same of the same tensors, with a hash of them in its header. */
+export async function writePart(
+  file: string,
+  facts: PartFacts,
+  tensors: PartTensors,
+): Promise<{ bytes: number; sha256: string }> {
+  const all = inFileOrder(
+    Object.entries(tensors).map(([name, { shape, data }]): TensorToWrite => {
+      const bytes = new Uint8Array(data.buffer, data.byteOffset, data.byteLength);
+      return { name, shape, dtype: data instanceof Int32Array ? 'I32' : 'F32', data: bytes };
+    }),
+  );
+  const hash = createHash('sha256');
+  for (const { data } of all) hash.update(data as Uint8Array);
+  const metadata = { facts: JSON.stringify(facts), data: hash.digest('hex') };
+  return writeSafetensors(file, all, { metadata, sync: false });
+}
+
+/** A part on the local disk. */
+export class PartFile {
+  readonly facts: PartFacts;
+  readonly #file: SafetensorsFile;
+
+  private constructor(file: SafetensorsFile, facts: PartFacts) {
+    this.#file = file;
+    this.facts = facts;
+  }
+
+  /** DataContract, with `key`, when it is damaged or was made by another spec. */
+  static async open(path: string, of: { readonly spec: string; readonly part: number; readonly key: string }) {
+    const fail = (problem: string, cause?: unknown) =>
+      new RunnerError(
+        'DataContract',
+        `the features ${of.key} ${problem}; delete that object and start the evaluation again, which makes them anew`,
+        { cause },
+      );
+    const file = await SafetensorsFile.open(path).catch((error) => {
+      throw fail('are no safetensors file', error);
+    });
+    try {
+      const facts = JSON.parse(file.metadata.facts ?? 'null') as PartFacts | null;
+      if (facts?.spec !== of.spec || facts.part !== of.part) throw fail('are of another evaluation');
+      const hash = createHash('sha256');
+      const inOrder = [...file.tensors].sort(([, a], [, b]) => a.offset - b.offset);
+      for (const [name] of inOrder) for await (const chunk of file.chunks(name, 8 * 1024 ** 2)) hash.update(chunk);
+      if (hash.digest('hex') !== file.metadata.data) throw fail('have other bytes than were written');
+      return new PartFile(file, facts);
+    } catch (error) {
+      await file.close();
+      throw error;
+    }
+  }
+
+  has(name: string): boolean {
+    return this.#file.tensors.has(name);
+  }
+
+  shape(name: string): readonly number[] {
+    return this.#file.info(name).shape;
+  }
+
+  floats(name: string): Promise<Float32Array> {
+    return this.#file.readFloats(name);
+  }
+
+  async integers(name: string): Promise<Int32Array> {
+    return new Int32Array((await this.#file.read(name)).buffer);
+  }
+
+  close(): Promise<void> {
+    return this.#file.close();
+  }
+}

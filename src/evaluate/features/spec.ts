@@ -1,0 +1,71 @@
+import type { Mapping } from '../../data/index/types.ts';
+import type { ModelConfig } from '../../model/sizes.ts';
+import type { ReadSettings } from '../../recipe/reading.ts';
+import type { Resize } from '../../recipe/schema.ts';
+import { hashJson } from '../../runtime/hash.ts';
+import type { Sample } from '../tasks/sample.ts';
+import type { View } from './view.ts';
+
+/** Raised when the same spec makes other features, or the files have another form. */
+const version = 1;
+
+/** All that the features of a set of pictures and their captions depend on. Equal specs share what is stored. */
+export interface ImageSpec {
+  readonly model: { readonly sha256: string; readonly config: ModelConfig };
+  readonly data: { readonly fingerprint: string; readonly read: Mapping | null };
+  readonly sample: Sample;
+  readonly views: readonly View[];
+  readonly resize: Resize;
+  /** Whether each patch is stored too. */
+  readonly patches: boolean;
+  /** Pictures of a part. */
+  readonly perPart: number;
+  /** Captions of these languages, so many of a picture, put into the templates that its reading names. */
+  readonly captions: {
+    readonly languages: readonly string[];
+    readonly most: number;
+    readonly read: Pick<ReadSettings, 'templates' | 'fields'> | null;
+  } | null;
+  readonly text: TextSpec;
+}
+
+export interface TextSpec {
+  readonly case: 'lower' | 'kept';
+}
+
+/** All that the embeddings of the names of classes depend on. */
+export interface ClassSpec {
+  readonly model: ImageSpec['model'];
+  readonly names: readonly string[];
+  readonly templates: readonly string[];
+  /** Classes of a part. */
+  readonly perPart: number;
+  readonly text: TextSpec;
+}
+
+/** A part of either kind is some minutes of work and some megabytes, whatever the whole is. */
+const partBytes = 256 * 1024 ** 2;
+const mostExamples = 1024;
+const promptsOfPart = 8192;
+
+/** Pictures of a part. */
+export function examplesOfPart({ vision }: ModelConfig, views: readonly View[], patches: boolean): number {
+  if (!patches) return mostExamples;
+  const { width, patch, kind } = vision;
+  const numbers = views.reduce((sum, view) => sum + (kind === 'naflex' ? view : Math.floor(view / patch) ** 2), 0);
+  return Math.max(1, Math.min(mostExamples, Math.floor(partBytes / (4 * width * numbers))));
+}
+
+/** Classes of a part. */
+export const classesOfPart = (templates: readonly string[]): number =>
+  Math.max(1, Math.floor(promptsOfPart / Math.max(1, templates.length)));
+
+export const imageParts = (spec: ImageSpec): number => Math.ceil(spec.sample.examples / spec.perPart);
+export const classParts = (spec: ClassSpec): number => Math.ceil(spec.names.length / spec.perPart);
+
+/** sha256 that names all parts of a spec. */
+export const specHash = (spec: ImageSpec | ClassSpec): string => hashJson({ version, spec });
+
+/** Where a part lies: by what it was made of, for every evaluation that needs it. */
+export const featureKey = (spec: ImageSpec | ClassSpec, part: number): string =>
+  `features/${spec.model.sha256.slice(0, 16)}/${specHash(spec).slice(0, 16)}/${String(part).padStart(8, '0')}.safetensors`;

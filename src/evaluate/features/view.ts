@@ -1,0 +1,33 @@
+import type { Pixels } from '../../data/example/pixels.ts';
+import { type NaflexImage, naflexPatches } from '../../data/views/naflex-resize.ts';
+import { squarePixels } from '../../data/views/preprocess.ts';
+import type { FeatureModel, ImageFeatures } from '../../model/features.ts';
+import type { ModelConfig } from '../../model/sizes.ts';
+import type { Resize } from '../../recipe/schema.ts';
+
+/** A size that pictures are shown at: side of a square in pixels, or for NaFlex a number of patches. */
+export type View = number;
+
+/** Names tensors and results. */
+export const viewName = ({ vision: { kind } }: ModelConfig, view: View): string =>
+  kind === 'naflex' ? `patches-${view}` : `px-${view}`;
+
+/** What a model is shown of a whole picture at a size, and what it makes of several. */
+export interface Shown<T = unknown> {
+  prepare(image: Pixels): T;
+  features(model: FeatureModel, prepared: readonly T[]): ImageFeatures;
+}
+
+export function shownAt(config: ModelConfig, view: View, resize: Resize): Shown {
+  return config.vision.kind === 'naflex' ? patched(config, view) : squared(view, resize);
+}
+
+const patched = ({ vision: { patch } }: ModelConfig, length: number): Shown<NaflexImage> => ({
+  prepare: (image) => naflexPatches(image, patch, length),
+  features: (model, prepared) => model.lengths(length, prepared),
+});
+
+const squared = (resolution: number, resize: Resize): Shown<Uint8Array> => ({
+  prepare: (image) => squarePixels(image, resolution, resize),
+  features: (model, prepared) => model.squares(resolution, Buffer.concat(prepared)),
+});

@@ -1,0 +1,25 @@
+import type { Problem } from './problem.ts';
+import type { Recipe } from './schema.ts';
+
+/** Tasks by themselves are checked where evaluators are known; here only how they stand in a recipe. */
+export function taskProblems({ evaluate: { tasks, every, best } }: Recipe): Problem[] {
+  const problems: Problem[] = [];
+  if (every && !tasks)
+    problems.push({
+      fields: ['evaluate.every', 'evaluate.tasks'],
+      message:
+        'evaluate.every is given without evaluate.tasks; allowed: with tasks, which are done during training then',
+    });
+  if (best && !tasks?.some(({ name }) => name === best.task))
+    problems.push({
+      fields: ['evaluate.best.task', 'evaluate.tasks'],
+      message: `evaluate.best.task is "${best.task.slice(0, 60)}"; allowed: ${tasks?.map(({ name }) => name).join(', ') || 'the name of a task in evaluate.tasks, which is missing'}`,
+    });
+  for (const [i, { name }] of (tasks ?? []).entries())
+    if (tasks!.findIndex((other) => other.name === name) < i)
+      problems.push({
+        fields: [`evaluate.tasks.${i}.name`],
+        message: `evaluate.tasks.${i}.name is "${name.slice(0, 60)}" again; each name once is allowed`,
+      });
+  return problems;
+}

@@ -1,0 +1,337 @@
+import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import type { Client, WorkflowFailedError } from '@temporalio/client';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import type { Dependencies } from '../../activities/dependencies.ts';
+import { concludeEvaluation } from '../../activities/evaluation-conclude.ts';
+import { embedPart } from '../../activities/evaluation-embed.ts';
+import { evaluatePart } from '../../activities/evaluation-figure.ts';
+import { planEvaluation } from '../../activities/evaluation-plan.ts';
+import type { FeatureSetName, TaskResult } from '../../activities/types.ts';
+import { makeEmojiDataset } from '../../infra/emoji/make.ts';
+import { nameOf } from '../../src/checkpoint/damage.ts';
+import { importByContent } from '../../src/checkpoint/hugging-face/import-by-content.ts';
+import { pinsOf } from '../../src/checkpoint/pins.ts';
+import { evaluate, evaluationId, readEvaluation } from '../../src/commands/evaluate.ts';
+import { formatComparison, formatTaskResult } from '../../src/commands/format-task-result.ts';
+import { readExamples } from '../../src/data/example/read-examples.ts';
+import { loadTokenizer } from '../../src/data/example/tokenizer.ts';
+import { indexData } from '../../src/data/index/index-data.ts';
+import type { DataIndex } from '../../src/data/index/types.ts';
+import { squarePixels } from '../../src/data/views/preprocess.ts';
+import type { Figures } from '../../src/evaluate/evaluators/contract.ts';
+import { readOutcomes } from '../../src/evaluate/evaluators/outcomes.ts';
+import { compare, compareWithIntervals, switchedOne } from '../../src/evaluate/explain.ts';
+import type { EvaluationDocument, FigureDocument } from '../../src/evaluate/result.ts';
+import { parseTask } from '../../src/evaluate/tasks/task.ts';
+import { openEmbedder } from '../../src/model/embed.ts';
+import type { ModelConfig } from '../../src/model/sizes.ts';
+import { isRunnerError } from '../../src/runtime/errors.ts';
+import { randomStream } from '../../src/runtime/random.ts';
+import type { S3ObjectStore } from '../../src/storage/s3.ts';
+import { trainerVariables } from '../../src/trainer/environment.ts';
+import { createTrainerProcess, type TrainerProcess } from '../../src/trainer/process.ts';
+import type { TrainerJob } from '../../src/trainer/protocol.ts';
+import { writeExport } from '../parity/export-folder.ts';
+import { startServer, type TestServer } from '../storage/versitygw.ts';
+import { testTemporal } from '../workflows/harness.ts';
+import { keepHistory } from '../workflows/histories.ts';
+import { type Hands, hands } from './fixture.ts';
+
+// A real model, real pictures, a real trainer, S3 and Temporal.
+const temporal = testTemporal();
+let server: TestServer;
+let store: S3ObjectStore;
+let folder: string;
+let model: ModelConfig;
+let index: DataIndex;
+let on: Hands;
+let trainer: TrainerProcess;
+let trainerPid: number | undefined;
+let name: string;
+
+const task = (changes: object = {}) => ({
+  version: 1,
+  name: 'styles',
+  data: 'data/emoji/held-out',
+  train: { data: 'data/emoji/train', sample: { examples: 60 } },
+  languages: ['en', 'de', 'tlh'],
+  resize: 'antialias',
+  evaluators: {
+    zeroShot: {},
+    retrieval: {},
+    knn: { k: [5] },
+    fewShot: { shots: [2], seeds: 2 },
+    logistic: { iterations: 50 },
+  },
+  ...changes,
+});
+
+beforeAll(async () => {
+  server = await startServer();
+  store = server.store();
+  on = hands();
+  folder = await mkdtemp(join(tmpdir(), 'siglip2-evaluation-'));
+  const dataset = await makeEmojiDataset(store, { concepts: 24 });
+  index = await indexData(store, dataset.heldOut);
+  const labels: string[] = [];
+  for await (const { meta } of readExamples(store, index)) labels.push(meta.captions.en![0]!, meta.captions.de![0]!);
+  ({ model } = await writeExport(folder, labels));
+  const made = { scratch: on.folder, codeVersion: '0.0.0', attempt: 'import' };
+  name = nameOf(await importByContent(store, folder, made));
+  trainer = createTrainerProcess({
+    lockFile: join(on.folder, 'device.lock'),
+    log: {
+      info(fields: { readonly trainer?: number; readonly device?: string }) {
+        if (fields.device) trainerPid = fields.trainer;
+      },
+      warn() {},
+    },
+    env: { ...trainerVariables(), ...server.environment },
+  });
+});
+afterAll(async () => {
+  await trainer?.close();
+  await on.close();
+  await server.stop();
+  await rm(folder, { recursive: true, force: true });
+});
+
+const depsOf = (changes: Partial<Dependencies> = {}) =>
+  on.deps(store, { trainer, examplesOfPart: 20, scratch: join(on.folder, 'scratch'), ...changes });
+
+/** What the workflow does, one after the other, until it is done or something dies. */
+async function evaluateBy(deps: Dependencies, of: object): Promise<TaskResult> {
+  const plan = await planEvaluation(deps, { model: name, task: of }, on.attempt());
+  if (!plan.done) {
+    for (const set of ['classes', 'test', 'train'] as FeatureSetName[])
+      for (let part = 0; part < plan.parts[set]; part++) await embedPart(deps, { plan, set, part }, on.attempt());
+    for (let figure = 0; figure < plan.figures; figure++) await evaluatePart(deps, { plan, figure }, on.attempt());
+  }
+  return concludeEvaluation(deps, { plan }, on.attempt());
+}
+
+const figuresOf = (result: EvaluationDocument, evaluator: string): Figures =>
+  result.figures.find((one) => one.evaluator === evaluator)!.figures;
+
+let whole: { readonly key: string; readonly bytes: string };
+
+describe('an evaluation', () => {
+  it('is the same file when it is killed 20 times, and repeats no part that was finished', async () => {
+    const random = randomStream(7, 'kills');
+    const finished: string[] = [];
+    const nameOf = (job: TrainerJob) =>
+      job.kind === 'embed'
+        ? `${'images' in job.of ? job.of.images.data.fingerprint.slice(0, 6) : 'classes'} ${job.part}`
+        : job.kind === 'figure'
+          ? `${job.evaluator} ${job.view}`
+          : job.kind;
+    let [kills, lives] = [0, 0];
+    for (let result: TaskResult | null = null; !result; lives++) {
+      let current = '';
+      const counting: TrainerProcess = {
+        ...trainer,
+        run: (job, events, signal) => {
+          current = nameOf(job);
+          // What lies in the bucket is never made again.
+          expect(finished).not.toContain(current);
+          // Sometimes the trainer dies in the midst of its work.
+          if (kills < 20 && trainerPid && random.next() < 0.1)
+            setTimeout(() => process.kill(trainerPid!, 'SIGKILL'), 5);
+          return trainer.run(job, events, signal);
+        },
+      };
+      const onPoint = (point: string) => {
+        if (point === 'stored') finished.push(current);
+        if (kills < 20 && random.next() < 0.7) throw new Error('killed');
+      };
+      // A worker that died leaves nothing that its successor sees.
+      const deps = depsOf({ trainer: counting, onPoint, scratch: join(on.folder, `life-${lives}`) });
+      result = await evaluateBy(deps, task()).catch((error: Error) => {
+        if (error.message !== 'killed' && !isRunnerError(error, 'TrainerCrashed')) throw error;
+        kills++;
+        return null;
+      });
+      if (result) whole = { key: result.key, bytes: (await store.get(result.key)).toString('utf8') };
+    }
+    expect(kills).toBe(20);
+    // Of each recall an interval around it.
+    const { figures, intervals } = JSON.parse(whole.bytes).figures[1];
+    const r10 = figures.by_language.en.text_to_image.r10;
+    const { low, high } = intervals['by_language.en.text_to_image.r10'];
+    expect(low).toBeLessThan(r10);
+    expect(high).toBeGreaterThan(r10);
+    // Two of the test set, three of train, five evaluators.
+    expect(new Set(finished).size).toBe(10);
+    expect(finished).toHaveLength(10);
+    // Undisturbed, in a bucket without any of it: the same bytes.
+    for (const prefix of ['features/', 'evaluations/'])
+      for await (const { key } of store.list(prefix)) await store.purge(key);
+    const again = await evaluateBy(depsOf(), task());
+    expect(again.key).toBe(whole.key);
+    expect((await store.get(again.key)).toString('utf8')).toBe(whole.bytes);
+    // The checkpoint is let go of.
+    const [run = ''] = JSON.parse(whole.bytes).model.name.split('/');
+    expect(await pinsOf(store, { run, phase: 'import' })).toEqual([]);
+  });
+
+  it('has the figures of a loop that embeds one picture and one text at a time', async () => {
+    const result = JSON.parse(whole.bytes) as EvaluationDocument;
+    const tokenizer = loadTokenizer();
+    const images: Float32Array[] = [];
+    const said: string[] = [];
+    for await (const { meta } of readExamples(store, index)) said.push(meta.captions.en![0]!);
+    const tokens = tokenizer.tokenize(said, model.text.length);
+    const embedder = await openEmbedder(
+      folder,
+      model,
+      [...new Set(tokens)].sort((a, b) => a - b),
+    );
+    for await (const { image } of readExamples(store, index))
+      images.push(embedder.images(squarePixels(image, model.vision.resolution, 'antialias')));
+    const texts = said.map((text) => embedder.texts(tokenizer.tokenize([text], model.text.length)));
+    embedder.dispose();
+    const cosine = (a: Float32Array, b: Float32Array) => a.reduce((sum, value, k) => sum + value * b[k]!, 0);
+    const hits = (k: number, queries: Float32Array[], candidates: Float32Array[]) =>
+      queries.filter((query, i) => {
+        const own = cosine(query, candidates[i]!);
+        return candidates.filter((candidate, j) => j !== i && cosine(query, candidate) >= own).length < k;
+      }).length / queries.length;
+    const { en, tlh } = figuresOf(result, 'retrieval').by_language as Record<string, Record<string, Figures>>;
+    for (const k of [1, 5, 10]) {
+      expect(en!.image_to_text![`r${k}`]).toBeCloseTo(hits(k, images, texts), 12);
+      expect(en!.text_to_image![`r${k}`]).toBeCloseTo(hits(k, texts, images), 12);
+    }
+    expect(en!.text_to_image!.r10).toBeGreaterThan(0);
+    expect(tlh).toEqual({ images: 24, texts: 0, left_out: 24 });
+    const classified = (figuresOf(result, 'zeroShot').by_language as Record<string, Figures>).en!;
+    expect(classified).toMatchObject({ classes: 24, examples: 24, top5: expect.closeTo(hits(5, images, texts), 12) });
+    // 60 pictures of train are of so many classes, and each test picture of one of these counts.
+    const { k5 } = figuresOf(result, 'knn') as Record<string, Figures>;
+    expect((k5!.examples as number) + (k5!.left_out as number)).toBe(24);
+  });
+
+  it('carries a fingerprint on every figure, and explains a difference by the settings that are not the same', async () => {
+    const a = JSON.parse(whole.bytes) as EvaluationDocument;
+    const { fingerprint } = a.figures.find(({ evaluator }) => evaluator === 'retrieval')!;
+    expect(fingerprint).toMatchObject({
+      'text.case': 'lower',
+      'text.length': 16,
+      'text.templates': 'none',
+      'image.view': `px-${model.vision.resolution}`,
+      'image.resize': 'antialias, squashed to a square',
+      'image.masks': 'none',
+      'data.sample': 'all 24',
+      'data.duplicates': 0,
+      'retrieval.ties': 'against the model',
+      precision: 'f32',
+      code: '0.0.0',
+    });
+    const learned = a.figures.find(({ evaluator }) => evaluator === 'knn')!.fingerprint;
+    expect(learned).toMatchObject({ 'train.overlap': 0, 'train.sample': '60 of 120, one of each part, seed 0' });
+
+    const { key } = await evaluateBy(
+      depsOf(),
+      task({ resize: 'big_vision', text: { case: 'kept' }, train: undefined, evaluators: { retrieval: {} } }),
+    );
+    const b = await readEvaluation(store, key);
+    const outcomesOf = async ({ outcomes }: FigureDocument) => {
+      const file = join(on.folder, `${outcomes.sha256}.safetensors`);
+      await writeFile(file, await store.get(outcomes.key));
+      return readOutcomes(file);
+    };
+    const [difference, ...others] = await compareWithIntervals(a, b, outcomesOf);
+    expect(others).toEqual([]);
+    expect(difference!.settings).toEqual([
+      { name: 'image.resize', a: 'antialias, squashed to a square', b: 'big_vision, squashed to a square' },
+      { name: 'text.case', a: 'lower', b: 'kept' },
+    ]);
+    expect(difference!.same).toBeGreaterThan(12);
+    // 24 pictures tell nothing apart, unless the other setting finds far more of them.
+    const own = difference!.figures.find(({ name }) => name === 'by_language.en.image_to_text.r10')!;
+    expect(own.difference!.low).toBeLessThanOrEqual(own.b - own.a);
+    expect(own.difference!.high).toBeGreaterThanOrEqual(own.b - own.a);
+    const itself = await compareWithIntervals(a, a, outcomesOf);
+    const differences = itself.flatMap(({ figures }) => figures.flatMap((one) => one.difference ?? []));
+    expect(differences.length).toBeGreaterThan(10);
+    for (const one of differences) expect(one).toEqual({ low: 0, high: 0, differs: false });
+    expect(formatComparison([difference!])).toContain('  2 settings differ, ');
+    expect(switchedOne(a, b).map(({ what }) => what)).toEqual(['text', 'resize', 'train']);
+    expect(switchedOne(a, b)[0]!.task).toEqual({ ...a.task, text: { case: 'kept' } });
+    expect(compare(a, a).every(({ settings }) => settings.length === 0)).toBe(true);
+  });
+
+  it('says loudly that pictures are in train too, and shows a model at several resolutions', async () => {
+    const { resolution, patch } = model.vision;
+    const { key } = await evaluateBy(
+      depsOf(),
+      task({
+        name: 'leaky',
+        train: { data: ['data/emoji/train', 'data/emoji/held-out'] },
+        views: { resolutions: [resolution, resolution + 2 * patch] },
+        evaluators: { knn: { k: [1] } },
+      }),
+    );
+    const result = await readEvaluation(store, key);
+    expect(result.figures.map(({ view }) => view)).toEqual([`px-${resolution}`, `px-${resolution + 2 * patch}`]);
+    expect(result.figures[0]!.notes[0]).toBe(
+      'WARNING: 24 of the pictures that are evaluated on are in train too, byte for byte',
+    );
+    expect(result.figures[0]!.figures.k1).toMatchObject({ top1: 1 });
+    expect(formatTaskResult(result)).toMatch(/knn, px-\d+, 24 pictures\n {5}100\.0 %|100\.0 % {2}k1\.top1/);
+  });
+});
+
+describe('the workflow siglip2Evaluate', () => {
+  const activities = () => {
+    const deps = depsOf();
+    return {
+      planEvaluation: (input: unknown) => planEvaluation(deps, input, on.attempt()),
+      embedPart: (input: Parameters<typeof embedPart>[1]) => embedPart(deps, input, on.attempt()),
+      evaluatePart: (input: Parameters<typeof evaluatePart>[1]) => evaluatePart(deps, input, on.attempt()),
+      concludeEvaluation: (input: Parameters<typeof concludeEvaluation>[1]) =>
+        concludeEvaluation(deps, input, on.attempt()),
+    };
+  };
+
+  it('gives that very file, and refuses what is no task by a sentence', async () => {
+    await temporal.serving(activities(), async (client: Client) => {
+      const said: string[] = [];
+      const first = { model: name, task: parseTask(task({ name: 'by-workflow' })) };
+      const result = await evaluate(client, first, (line) => said.push(line), 100);
+      const own = (await store.get(result.key)).toString('utf8');
+      // Another name, and so another place; of features nothing had to be made again.
+      expect(own.replaceAll('by-workflow', 'styles').replaceAll(/"key": "[^"]+"/g, '')).toBe(
+        whole.bytes.replaceAll(/"key": "[^"]+"/g, ''),
+      );
+      expect(result.figures).toMatchObject({ [`knn px-${model.vision.resolution}`]: { k5: {} } });
+      const workflowId = evaluationId(first.model, first.task);
+      await keepHistory(client, workflowId, 'evaluation.json');
+      // Started again it answers with what is there; and so does a history after the first.
+      expect(await evaluate(client, { ...first, model: folder }, () => {}, 100)).toEqual(result);
+      const plan = await planEvaluation(depsOf(), first, on.attempt());
+      const args = [first, { plan: { ...plan, done: false }, done: plan.parts.test }];
+      const next = { taskQueue: 'siglip2', workflowId: 'next-evaluation', args };
+      expect(await client.workflow.execute('siglip2Evaluate', next)).toEqual(result);
+      await keepHistory(client, 'next-evaluation', 'evaluation-next-of-many.json');
+
+      const problemOf = (id: string, ...args: unknown[]) =>
+        client.workflow.execute('siglip2Evaluate', { taskQueue: 'siglip2', workflowId: id, args }).then(
+          () => null,
+          (error: WorkflowFailedError) => error.cause?.message,
+        );
+      expect(await problemOf('none', {})).toMatch(/^siglip2Evaluate takes \{"model": "RUN\/PHASE@STEP", "task"/);
+      expect(await problemOf('two', first, 'more')).toMatch(/^siglip2Evaluate takes one JSON document/);
+      expect(await problemOf('typo', { model: folder, task: task({ evaluators: { clip: {} } }) })).toMatch(
+        /^the task can't be done: evaluators: .*allowed: zeroShot,/,
+      );
+      expect(await problemOf('gone', { model: 'nobody/pretrain@4', task: task() })).toMatch(
+        /has no checkpoint nobody\/pretrain@4; npm run siglip2 -- ls nobody shows what is there/,
+      );
+      expect(await problemOf('views', { model: folder, task: task({ views: { patches: [64] } }) })).toMatch(
+        /views\.patches is given, and the model sees squares; allowed: \{"resolutions"/,
+      );
+    });
+  });
+});

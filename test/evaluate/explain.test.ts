@@ -1,0 +1,113 @@
+import { describe, expect, it } from 'vitest';
+import { formatComparison, formatTaskResult } from '../../src/commands/format-task-result.ts';
+import { compare, compareWithIntervals } from '../../src/evaluate/explain.ts';
+import { differencesOf, intervalsOf } from '../../src/evaluate/intervals.ts';
+import type { EvaluationDocument, FigureDocument } from '../../src/evaluate/result.ts';
+import { parseTask } from '../../src/evaluate/tasks/task.ts';
+import { randomStream } from '../../src/runtime/random.ts';
+
+const task = parseTask({ version: 1, name: 'flags', data: 'data/x', evaluators: { retrieval: {} } });
+const figure = (changes: Partial<FigureDocument> = {}): FigureDocument => ({
+  evaluator: 'retrieval',
+  view: 'px-32',
+  examples: 400,
+  figures: { images: 400, text_to_image: { r1: 0.25 } },
+  intervals: { 'text_to_image.r1': { low: 0.21, high: 0.29 } },
+  notes: ['4 pictures have no caption'],
+  fingerprint: { 'text.case': 'lower', 'data.shards': 'a', 'data.sample': 'all 400', 'data.pictures': '400, b' },
+  outcomes: { key: 'x.safetensors', bytes: 1, sha256: 'f' },
+  ...changes,
+});
+const result = (...figures: FigureDocument[]): EvaluationDocument => ({
+  version: 1,
+  task,
+  model: { name: 'base/import@0', sha256: 'a'.repeat(64) },
+  figures,
+});
+/** 1 with a share, one of each of 400 pictures. */
+const hits = (seed: number, share: number) => {
+  const stream = randomStream(seed, 'hits');
+  const pictures = Int32Array.from({ length: 400 }, (_, i) => i);
+  return { values: Float32Array.from(pictures, () => (stream.next() < share ? 1 : 0)), pictures };
+};
+
+describe('a result', () => {
+  it('is printed with its intervals, notes and what could not be used', () => {
+    const skipped = { members: 2, reasons: [{ reason: 'no image', members: 2, example: '' }] };
+    expect(formatTaskResult(result(figure({ skipped })))).toBe(
+      [
+        'flags: base/import@0, sha256 aaaaaaaaaaaa',
+        '',
+        'retrieval, px-32, 400 pictures',
+        '       400  images',
+        '    25.0 %  text_to_image.r1  21.0 % to 29.0 %',
+        '  2 examples could not be used, such as: no image',
+        '  4 pictures have no caption',
+        '',
+      ].join('\n'),
+    );
+  });
+});
+
+describe('two results', () => {
+  const kept = figure({
+    figures: { images: 400, text_to_image: { r1: 0.22 } },
+    fingerprint: { ...figure().fingerprint, 'text.case': 'kept', 'text.length': 64 },
+  });
+
+  it('are compared setting by setting, and what one does not tell is told', () => {
+    expect(formatComparison(compare(result(figure()), result(kept)))).toBe(
+      [
+        'retrieval, px-32',
+        '    25.0 %   22.0 %   -3.0 points  text_to_image.r1',
+        '  2 settings differ, 3 are the same:',
+        '    text.case: lower -> kept',
+        '    text.length: (not told) -> 64',
+        '',
+      ].join('\n'),
+    );
+    expect(formatComparison(compare(result(figure()), result(figure({ evaluator: 'knn' }))))).toBe(
+      'the two results have no evaluator in common\n',
+    );
+  });
+
+  it('are compared at the views that both have, or at the first of each', () => {
+    const [small, large] = [figure({ view: 'px-16' }), figure({ view: 'px-64' })];
+    const views = (a: EvaluationDocument, b: EvaluationDocument) => compare(a, b).map((one) => one.views);
+    expect(views(result(small, large), result(large))).toEqual([['px-64', 'px-64']]);
+    expect(views(result(small), result(large))).toEqual([['px-16', 'px-64']]);
+  });
+
+  it('have an interval of their difference where they are of the same pictures, and none otherwise', async () => {
+    const outcomes = { 'text_to_image.r1': hits(1, 0.25) };
+    const better = { 'text_to_image.r1': { ...outcomes['text_to_image.r1'], values: hits(1, 0.5).values } };
+    const of = (a: object, b: object) => async (one: FigureDocument) => (one === kept ? b : a) as typeof outcomes;
+    const compared = await compareWithIntervals(result(figure()), result(kept), of(outcomes, better));
+    expect(compared[0]!.figures[1]!.difference).toMatchObject({ differs: true });
+    const same = await compareWithIntervals(result(figure()), result(kept), of(outcomes, outcomes));
+    expect(same[0]!.figures[1]!.difference).toEqual({ low: 0, high: 0, differs: false });
+    expect(formatComparison(same)).toContain('text_to_image.r1  no difference beyond the interval\n');
+    const other = figure({ fingerprint: { ...figure().fingerprint, 'data.pictures': '400, c' } });
+    const apart = await compareWithIntervals(result(figure()), result(other), of(outcomes, better));
+    expect(apart[0]!.figures[1]!.difference).toBeUndefined();
+  });
+});
+
+describe('intervals', () => {
+  it('are wider where the values of a picture are all the same, since only pictures count', () => {
+    const { values, pictures } = hits(3, 0.3);
+    const fives = (of: Float32Array | Int32Array) => Array.from(of).flatMap((one) => [one, one, one, one, one]);
+    const repeated = { values: Float32Array.from(fives(values)), pictures: Int32Array.from(fives(pictures)) };
+    const apart = { ...repeated, pictures: Int32Array.from(repeated.pictures, (_, i) => i) };
+    const width = (of: typeof apart) => {
+      const { low, high } = intervalsOf({ r1: of }).r1!;
+      return high - low;
+    };
+    // Twice 1.96 standard errors of 400 throws, and of 2000.
+    const share = values.reduce((sum, one) => sum + one, 0) / 400;
+    expect(width(repeated) / (3.92 * Math.sqrt((share * (1 - share)) / 400))).toBeCloseTo(1, 0);
+    expect(width(repeated) / width(apart)).toBeGreaterThan(1.9);
+    expect(intervalsOf({ r1: { values: Float32Array.of(1), pictures: Int32Array.of(0) } })).toEqual({});
+    expect(differencesOf({ r1: repeated }, { r5: repeated })).toEqual({});
+  });
+});

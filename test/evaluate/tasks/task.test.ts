@@ -1,0 +1,108 @@
+import { readdirSync, readFileSync } from 'node:fs';
+import { describe, expect, it } from 'vitest';
+import { sampled, sampleText } from '../../../src/evaluate/tasks/sample.ts';
+import { parseTask, taskJsonSchema } from '../../../src/evaluate/tasks/task.ts';
+
+const task = (changes: object = {}) => ({
+  version: 1,
+  name: 'held-out',
+  data: 'data/emoji/held-out',
+  evaluators: { retrieval: {} },
+  ...changes,
+});
+const problemOf = (json: unknown) => {
+  try {
+    parseTask(json);
+    return null;
+  } catch (error) {
+    return (error as Error).message;
+  }
+};
+
+describe('a task', () => {
+  it('has a default for everything that it leaves out', () => {
+    expect(parseTask(task())).toEqual({
+      version: 1,
+      name: 'held-out',
+      data: 'data/emoji/held-out',
+      sample: { examples: 50_000, seed: 0 },
+      languages: ['en'],
+      classes: {},
+      text: { case: 'lower' },
+      evaluators: { retrieval: { top: [1, 5, 10] } },
+    });
+  });
+
+  it.each([
+    ['nothing', null, /^the task can't be done: the task is null; allowed: .*object.*; see src\/evaluate\/README\.md$/],
+    ['no evaluator', task({ evaluators: {} }), /evaluators is \{\}: nothing would be measured/],
+    [
+      'an evaluator that is not known',
+      task({ evaluators: { clip: {} } }),
+      /evaluators: .*"clip".*; allowed: zeroShot, retrieval, knn, fewShot, logistic;/,
+    ],
+    [
+      'a field that is not known',
+      task({ sampel: {} }),
+      /the task: .*"sampel".*; allowed: \$schema, version, name, data, read, sample,/,
+    ],
+    ['a name that is none', task({ name: 'A b' }), /name is "A b"; allowed: at most 60 of a-z/],
+    ['a place with a bucket', task({ data: 's3://x/data/a' }), /data is "s3:\/\/x\/data\/a"; allowed: /],
+    ['a probe without train', task({ evaluators: { knn: {} } }), /train is missing: evaluators\.knn learns from it/],
+    ['train that nobody needs', task({ train: { data: 'data/x' } }), /train is given, and no evaluator learns from it/],
+    [
+      'train that is the test',
+      task({ evaluators: { knn: {} }, train: { data: 'data/emoji/held-out' } }),
+      /train is the same as data/,
+    ],
+    ['a template without a place', task({ classes: { templates: ['a photo'] } }), /classes\.templates/],
+    ['templates of no names', task({ classes: { templates: ['a {}'] } }), /classes\.templates is given without names/],
+    ['views of both kinds', task({ views: { patches: [64], resolutions: [224] } }), /views is /],
+    ['a reading that can not be', task({ read: { captions: 'class' } }), /read\.class is missing/],
+    ['a language twice', task({ languages: ['en', 'en'] }), /languages has en twice/],
+  ])('with %s is refused with what is allowed', (_, json, message) => {
+    expect(problemOf(json)).toMatch(message);
+    expect(problemOf(json)).not.toMatch(/undefined|\[object/);
+  });
+});
+
+describe('infra/tasks', () => {
+  const folder = new URL('../../../infra/tasks/', import.meta.url);
+  const read = (name: string) => JSON.parse(readFileSync(new URL(name, folder), 'utf8'));
+
+  it.each(readdirSync(folder).filter((name) => name.endsWith('.json') && name !== 'task.schema.json'))(
+    'has in %s a task that can be begun, under its own name',
+    (name) => {
+      expect(`${parseTask(read(name)).name}.json`).toBe(name);
+      expect(readFileSync(new URL('README.md', folder), 'utf8')).toContain(`| \`${name}\` |`);
+    },
+  );
+
+  it('has the schema of tasks as it is now (npm run schema)', () => {
+    expect(read('task.schema.json')).toEqual(JSON.parse(JSON.stringify(taskJsonSchema())));
+  });
+});
+
+describe('a sample', () => {
+  it('has one of each of as many parts, in order, by the seed, and is the whole where it is as large', () => {
+    const numbers = (seed: number) =>
+      Array.from({ length: 30 }, (_, i) => sampled({ of: 1000, examples: 30, seed }, i));
+    const drawn = numbers(4);
+    expect(
+      drawn.every((number, i) => number >= Math.floor((1000 * i) / 30) && number < Math.floor((1000 * (i + 1)) / 30)),
+    ).toBe(true);
+    expect(numbers(4)).toEqual(drawn);
+    expect(numbers(5)).not.toEqual(drawn);
+    expect(Array.from({ length: 7 }, (_, i) => sampled({ of: 7, examples: 7, seed: 4 }, i))).toEqual([
+      0, 1, 2, 3, 4, 5, 6,
+    ]);
+    expect(sampleText({ of: 1000, examples: 30, seed: 4 })).toBe('30 of 1000, one of each part, seed 4');
+    expect(sampleText({ of: 7, examples: 7, seed: 4 })).toBe('all 7');
+  });
+
+  it('draws every example of a part as often as any other', () => {
+    const counts = new Array<number>(10).fill(0);
+    for (let seed = 0; seed < 5000; seed++) counts[sampled({ of: 100, examples: 10, seed }, 3) - 30]!++;
+    for (const count of counts) expect(Math.abs(count - 500)).toBeLessThan(4 * Math.sqrt(450));
+  });
+});
