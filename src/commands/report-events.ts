@@ -2,7 +2,7 @@ import { briefJson, settingDifferences } from '../recipe/setting-differences.ts'
 import { spanText } from '../report/numbers.ts';
 import type { PhaseReport, ReportedEvent } from '../report/types.ts';
 import type { Piece } from '../telemetry/curve.ts';
-import type { Kept } from './report-phase.ts';
+import type { Kept } from './report-kept.ts';
 
 /** Between two records there is always a step or ten; much longer, and nothing trained. */
 const [leastGapMs, gapOfMedian] = [60_000, 20];

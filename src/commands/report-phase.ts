@@ -1,26 +1,14 @@
 import pMap from 'p-map';
-import { findCommits, readCommit } from '../checkpoint/commits.ts';
 import { readEnd } from '../checkpoint/ends.ts';
-import { commitKey, metricsPrefix, type PhaseKey, runPrefix } from '../checkpoint/keys.ts';
-import { readManifest } from '../checkpoint/manifest.ts';
-import type { Commit, Manifest } from '../checkpoint/types.ts';
-import type { PhaseSettings } from '../recipe/phase-settings.ts';
+import { commitKey, metricsPrefix, type PhaseKey } from '../checkpoint/keys.ts';
 import type { Fact, PhaseReport } from '../report/types.ts';
-import { isRunnerError } from '../runtime/errors.ts';
 import type { ObjectInfo, ObjectStore } from '../storage/object-store.ts';
 import { curveOf, type Piece } from '../telemetry/curve.ts';
 import { readJsonLines } from '../telemetry/json-lines.ts';
 import { parsePieceName } from '../telemetry/series.ts';
 import { curvesOf } from './report-curves.ts';
 import { eventsOf, spansOf } from './report-events.ts';
-
-/** What a checkpoint that is still there says of itself. */
-export interface Kept {
-  readonly commit: Commit;
-  readonly manifest: Manifest;
-  /** With which it was trained; null where its document is gone. */
-  readonly settings: PhaseSettings | null;
-}
+import { type Kept, readKept } from './report-kept.ts';
 
 export interface PhaseRead {
   readonly report: PhaseReport;
@@ -36,8 +24,6 @@ export interface PhaseContext {
 
 /** A piece has the records of up to a minute of steps; what is larger was not written by a trainer. */
 const largestPiece = 64 * 2 ** 20;
-/** Of checkpoints that are kept by hand there may be many; the newest say enough. */
-const mostKept = 50;
 
 export async function readPhase(
   store: ObjectStore,
@@ -92,47 +78,6 @@ function factsOf(from: string, ends: Kept | undefined, last: number | undefined,
     ['sha256', commit?.sha256.slice(0, 12)],
   ];
   return said.flatMap(([name, value]): Fact[] => (value === undefined ? [] : [[name, String(value)]]));
-}
-
-/** Checkpoints that were not deleted since, in the order of revision and step. */
-async function readKept(store: ObjectStore, at: PhaseKey, problems: string[]): Promise<Kept[]> {
-  const found = (await findCommits(store, at))
-    .sort((a, b) => a.revision - b.revision || a.step - b.step)
-    .slice(-mostKept);
-  const kept: Kept[] = [];
-  for (const one of found) {
-    try {
-      const commit = await readCommit(store, one);
-      const { manifest } = await readManifest(store, commit);
-      kept.push({ commit, manifest, settings: await readSettings(store, manifest) });
-    } catch (error) {
-      if (!isRunnerError(error, 'CheckpointDamaged')) throw error;
-      problems.push(error.message);
-    }
-  }
-  return kept;
-}
-
-async function readSettings(
-  store: ObjectStore,
-  { run, phase, settingsSha256 }: Manifest,
-): Promise<PhaseSettings | null> {
-  if (settingsSha256 === undefined) return null;
-  try {
-    const key = `${runPrefix(run)}data/${phase}-settings-${settingsSha256.slice(0, 16)}.json`;
-    const settings = JSON.parse((await store.get(key)).toString()) as Partial<PhaseSettings> | null;
-    return settings?.model?.vision &&
-      settings.model.text &&
-      settings.batches &&
-      settings.objectives &&
-      settings.optimizer
-      ? (settings as PhaseSettings)
-      : null;
-  } catch (error) {
-    if (error instanceof SyntaxError || isRunnerError(error, 'ObjectMissing') || isRunnerError(error, 'DataContract'))
-      return null;
-    throw error;
-  }
 }
 
 /** All pieces in the order of revision and step, those too that were given up. */
