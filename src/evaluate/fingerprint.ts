@@ -1,13 +1,10 @@
 import { hashJson } from '../runtime/hash.ts';
-import type { FigureJob } from './evaluators/job.ts';
+import type { FigureJob, Fingerprint } from './evaluators/job.ts';
 import { evaluatorOf } from './evaluators/registry.ts';
 import type { FeatureSet } from './features/feature-set.ts';
 import type { ImageSpec } from './features/spec.ts';
 import { viewName } from './features/view.ts';
 import { sampleText } from './tasks/sample.ts';
-
-/** Every setting that a figure depends on, by name: what differs between two figures is what can explain their difference. */
-export type Fingerprint = Readonly<Record<string, string | number | boolean>>;
 
 const short = (value: unknown): string => hashJson(value).slice(0, 16);
 

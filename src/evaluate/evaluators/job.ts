@@ -1,10 +1,12 @@
 import type { SkippedSummary } from '../../data/index/types.ts';
 import type { ClassSpec, ImageSpec } from '../features/spec.ts';
 import type { View } from '../features/view.ts';
-import type { Fingerprint } from '../fingerprint.ts';
 import type { FigureInterval } from '../intervals.ts';
 import type { Figures } from './contract.ts';
 import type { EvaluatorName } from './settings.ts';
+
+/** Every setting that a figure depends on, by name: what differs between two figures is what can explain their difference. */
+export type Fingerprint = Readonly<Record<string, string | number | boolean>>;
 
 /** Local files with the parts of a spec, in their order. */
 export interface Files<Spec> {

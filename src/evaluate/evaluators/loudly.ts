@@ -1,4 +1,4 @@
-import type { Fingerprint } from '../fingerprint.ts';
+import type { Fingerprint } from './job.ts';
 
 /** What no reader of a figure may miss, before everything else that is said of it. */
 export function loudly(fingerprint: Fingerprint): string[] {

@@ -5,8 +5,7 @@ import type { ReadSettings } from '../../recipe/reading.ts';
 import { RunnerError } from '../../runtime/errors.ts';
 import { embedTexts } from '../embed-texts.ts';
 import type { NamedTexts } from '../labels.ts';
-import type { EmbedEvents } from './embedding.ts';
-import type { EmbedJob } from './job.ts';
+import type { EmbedEvents, EmbedJob } from './job.ts';
 import type { TextSpec } from './spec.ts';
 
 /** (n, E) of length 1: each text, or the mean of its templates. */

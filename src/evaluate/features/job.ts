@@ -19,3 +19,9 @@ export interface EmbeddedPart {
   /** Examples that could not be used. */
   readonly skipped: number;
 }
+
+export interface EmbedEvents {
+  note(text: string): void;
+  /** Aborted when nobody wants the result any more. */
+  readonly signal: AbortSignal;
+}
