@@ -23,11 +23,15 @@ export async function readKept(store: ObjectStore, at: PhaseKey, problems: strin
     .sort((a, b) => a.revision - b.revision || a.step - b.step)
     .slice(-mostKept);
   const kept: Kept[] = [];
+  // A vocabulary can be large, and most checkpoints have the same one.
+  const known = new Map<string | undefined, PhaseSettings | null>();
   for (const one of found) {
     try {
       const commit = await readCommit(store, one);
       const { manifest } = await readManifest(store, commit);
-      kept.push({ commit, manifest, settings: await readSettings(store, manifest) });
+      const hash = manifest.settingsSha256;
+      if (!known.has(hash)) known.set(hash, await readSettings(store, manifest));
+      kept.push({ commit, manifest, settings: known.get(hash) ?? null });
     } catch (error) {
       if (!isRunnerError(error, 'CheckpointDamaged')) throw error;
       problems.push(error.message);
