@@ -1,5 +1,6 @@
 import { runPrefix } from '../src/checkpoint/keys.ts';
 import type { Manifest } from '../src/checkpoint/types.ts';
+import { briefJson, settingDifferences } from '../src/recipe/setting-differences.ts';
 import { isRunnerError } from '../src/runtime/errors.ts';
 import type { ObjectStore } from '../src/storage/object-store.ts';
 import type { PhasePlan } from './types/run.ts';
@@ -41,9 +42,9 @@ export async function otherSettings(
     return { said: data || 'from another start, or with other batches left out', again: null };
   const theirs = settingsSha256 ? await settingsOf(store, plan, settingsSha256) : null;
   const ours = await settingsOf(store, plan, plan.settings.sha256);
-  const fields = theirs && ours ? differences(theirs, ours) : [];
+  const fields = theirs && ours ? settingDifferences(theirs, ours) : [];
   if (fields.length === 0) return { said: data || 'with other settings than this run has', again: null };
-  const said = fields.map(({ at, theirs, ours }) => `${at} ${brief(theirs)} where this run has ${brief(ours)}`);
+  const said = fields.map(({ at, theirs, ours }) => `${at} ${briefJson(theirs)} where this run has ${briefJson(ours)}`);
   const known = fields.filter(({ at }) => overrides[at] !== undefined);
   // What was left to measurement is no part of settings.
   const again = Object.fromEntries(known.map(({ at, theirs }) => [overrides[at], theirs ?? 'auto']));
@@ -63,26 +64,4 @@ async function settingsOf(store: ObjectStore, { run, phase }: PhasePlan, hash: s
       return null;
     throw error;
   }
-}
-
-interface Difference {
-  readonly at: string;
-  readonly theirs: unknown;
-  readonly ours: unknown;
-}
-
-function differences(theirs: unknown, ours: unknown, at = ''): Difference[] {
-  if (!isObject(theirs) || !isObject(ours))
-    return JSON.stringify(theirs) === JSON.stringify(ours) ? [] : [{ at, theirs, ours }];
-  return [...new Set([...Object.keys(theirs), ...Object.keys(ours)])].flatMap((name) =>
-    differences(theirs[name], ours[name], at === '' ? name : `${at}.${name}`),
-  );
-}
-
-const isObject = (value: unknown): value is Record<string, unknown> =>
-  typeof value === 'object' && value !== null && !Array.isArray(value);
-
-function brief(value: unknown): string {
-  const text = JSON.stringify(value) ?? 'nothing';
-  return text.length <= 60 ? text : `${text.slice(0, 57)}...`;
 }

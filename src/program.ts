@@ -11,6 +11,7 @@ import { formatStatus } from './commands/format-status.ts';
 import { addModelCommands } from './commands/model-commands.ts';
 import { print, say } from './commands/output.ts';
 import { planFile } from './commands/plan-file.ts';
+import { addReportCommand } from './commands/report-command.ts';
 import { readRunStatus } from './commands/run-status.ts';
 import { speedHelp } from './commands/speed.ts';
 import { connect } from './commands/temporal-client.ts';
@@ -95,6 +96,7 @@ A run is started with the Temporal CLI:
       }
     });
 
+  addReportCommand(program);
   addCheckpointCommands(program);
   addModelCommands(program);
   addEvaluateCommands(program);

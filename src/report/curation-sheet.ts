@@ -1,4 +1,5 @@
 import sharp from 'sharp';
+import { escaped } from './escape.ts';
 
 /** An example on a sheet. */
 export interface SheetExample {
@@ -56,6 +57,3 @@ async function figure({ key, text, source, score, chosen, pixels }: SheetExample
   return `<figure${chosen ? ' class="chosen"' : ''}><img alt="${escaped(text)}" src="data:image/png;base64,${png.toString('base64')}"><br>
 ${escaped(text)}<br><small>${score.toFixed(3)} &middot; ${escaped(key)}${from}</small></figure>`;
 }
-
-const escaped = (text: string) =>
-  text.replaceAll('&', '&amp;').replaceAll('<', '&lt;').replaceAll('>', '&gt;').replaceAll('"', '&quot;');

@@ -1,0 +1,108 @@
+import pMap from 'p-map';
+import { readEnd } from '../checkpoint/ends.ts';
+import { commitKey, metricsPrefix, type PhaseKey } from '../checkpoint/keys.ts';
+import type { Fact, PhaseReport } from '../report/types.ts';
+import type { ObjectInfo, ObjectStore } from '../storage/object-store.ts';
+import { curveOf, type Piece } from '../telemetry/curve.ts';
+import { readJsonLines } from '../telemetry/json-lines.ts';
+import { parsePieceName } from '../telemetry/series.ts';
+import { curvesOf } from './report-curves.ts';
+import { eventsOf, spansOf } from './report-events.ts';
+import { type Kept, readKept } from './report-kept.ts';
+
+export interface PhaseRead {
+  readonly report: PhaseReport;
+  readonly codeVersions: readonly string[];
+}
+
+export interface PhaseContext {
+  readonly parent: string | null;
+  readonly from: string;
+  readonly objects: readonly ObjectInfo[];
+  readonly problems: string[];
+}
+
+/** A piece has the records of up to a minute of steps; what is larger was not written by a trainer. */
+const largestPiece = 64 * 2 ** 20;
+
+export async function readPhase(
+  store: ObjectStore,
+  at: PhaseKey,
+  { parent, from, objects, problems }: PhaseContext,
+): Promise<PhaseRead> {
+  const end = await readEnd(store, at);
+  const kept = await readKept(store, at, problems);
+  const all = await readPieces(store, at, objects, problems);
+  // A phase may have ended in an older revision than a person had gone on with.
+  const counted = all.filter(({ revision }) => revision <= (end?.revision ?? Number.POSITIVE_INFINITY));
+  const curve = curveOf(counted);
+  const records = curve.flatMap((piece) => piece.records);
+  const ends = kept.find(({ commit }) => end !== null && commitKey(commit) === commitKey(end)) ?? kept.at(-1);
+  const spans = spansOf(all);
+  const last = records.at(-1)?.step ?? ends?.commit.step;
+  return {
+    report: {
+      name: at.phase,
+      parent,
+      facts: factsOf(from, ends, last, spans),
+      ended: end !== null,
+      spans,
+      checkpoints: all.flatMap(({ step, records }) =>
+        records.length > 0 ? [{ step, time: records.at(-1)!.time }] : [],
+      ),
+      events: eventsOf(all, kept),
+      curves: curvesOf(records),
+    },
+    codeVersions: kept.map(({ manifest }) => manifest.codeVersion),
+  };
+}
+
+function factsOf(from: string, ends: Kept | undefined, last: number | undefined, spans: PhaseReport['spans']): Fact[] {
+  const hours = spans.reduce((sum, [begin, end]) => sum + end - begin, 0) / 3_600_000;
+  const { settings, manifest, commit } = ends ?? {};
+  const objectives = settings ? Object.keys(settings.objectives).join(', ') : undefined;
+  const { model } = settings ?? {};
+  const tower = ({ width, depth }: { width: number; depth: number }) => `${depth} x ${width}`;
+  const said: [string, string | number | undefined][] = [
+    ['from', from],
+    ['to step', last],
+    ['examples', commit?.examples],
+    ['batch', settings?.batches.batch],
+    ['objectives', objectives],
+    ['learning rate', settings?.optimizer.learningRate],
+    ['image tower', model && `${tower(model.vision)}, patch ${model.vision.patch}, ${model.vision.resolution} px`],
+    ['text tower', model && `${tower(model.text)}, ${model.text.length} tokens of ${model.text.vocabulary}`],
+    ['precision', manifest?.precision],
+    ['not used', manifest && `${manifest.skipped.length} members`],
+    ['training time', `${hours.toFixed(2)} h`],
+    ['sha256', commit?.sha256.slice(0, 12)],
+  ];
+  return said.flatMap(([name, value]): Fact[] => (value === undefined ? [] : [[name, String(value)]]));
+}
+
+/** All pieces in the order of revision and step, those too that were given up. */
+async function readPieces(
+  store: ObjectStore,
+  at: PhaseKey,
+  objects: readonly ObjectInfo[],
+  problems: string[],
+): Promise<Piece[]> {
+  const prefix = metricsPrefix(at);
+  const own = objects.filter(({ key }) => key.startsWith(prefix) && key.endsWith('.jsonl'));
+  const pieces = await pMap(
+    own,
+    async ({ key, bytes }): Promise<Piece | null> => {
+      const name = key.slice(prefix.length, -'.jsonl'.length);
+      const place = parsePieceName(name);
+      if (!place || bytes > largestPiece) {
+        problems.push(
+          `${key}: ${place ? `it has ${bytes} bytes, and at most ${largestPiece} are read` : 'its name is none of a piece of figures'}`,
+        );
+        return null;
+      }
+      return { ...place, name, records: readJsonLines(await store.get(key)) };
+    },
+    { concurrency: 8 },
+  );
+  return pieces.flatMap((piece) => piece ?? []).sort((a, b) => a.revision - b.revision || a.step - b.step);
+}

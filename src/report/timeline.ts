@@ -1,0 +1,87 @@
+import { scaleUtc } from 'd3-scale';
+import { escaped } from './escape.ts';
+import { classOf } from './line-chart.ts';
+import { spanText, timeText } from './numbers.ts';
+import type { PhaseReport } from './types.ts';
+
+const rowHeight = 46;
+const axisHeight = 24;
+/** Of ticks, bars and dots each, in all rows together. */
+const mostMarks = 2000;
+/** In a row more would be one black bar. */
+const mostOfRow = 200;
+const longestTitle = 80;
+const dayMs = 24 * 3_600_000;
+
+/**
+ * When each phase trained: bars, checkpoints as ticks on them, events as dots, and a line from the end of a phase to the start
+ * of one that goes on from it. Places are percents and texts are pixels, so it can be read at any width.
+ */
+export function timeline(phases: readonly PhaseReport[]): string {
+  const times = phases.flatMap(({ spans }) => spans.flat());
+  if (times.length === 0) return '';
+  const [from, to] = [Math.min(...times), Math.max(...times)];
+  const scale = scaleUtc([from, to === from ? from + 1000 : to], [1, 99]);
+  const x = (time: number) => `${Math.min(99, Math.max(1, scale(time))).toFixed(2)}%`;
+  const most = Math.min(mostOfRow, Math.ceil(mostMarks / phases.length));
+  const rows = phases.map((phase, i) => row(phase, i, x, most));
+  const links = phases.flatMap((phase, i) => {
+    const at = phases.findIndex(({ name }) => name === phase.parent);
+    const begins = phase.spans[0]?.[0];
+    if (at < 0 || at >= i || begins === undefined || phases[at]!.spans.length === 0) return [];
+    return [
+      `<line class="link" x1="${x(begins)}" x2="${x(begins)}" y1="${at * rowHeight + 38}" y2="${i * rowHeight + 24}"/>`,
+    ];
+  });
+  const height = phases.length * rowHeight + axisHeight;
+  const ticks = scale.ticks(4).map((tick) => {
+    const share = scale(tick);
+    const anchor = share < 8 ? 'start' : share > 92 ? 'end' : 'middle';
+    return `<line class="grid" x1="${x(+tick)}" x2="${x(+tick)}" y1="0" y2="${height - axisHeight}"/><text x="${x(+tick)}" y="${height - 6}" text-anchor="${anchor}">${tickText(+tick, to - from)}</text>`;
+  });
+  return `<figure class="whole">
+<figcaption>${timeText(from)} to ${timeText(to)} UTC, ${spanText(to - from)}</figcaption>
+<svg class="timeline" height="${height}" role="img" aria-label="Phases over time; the tables have the same in text">
+${[...ticks, ...links, ...rows].join('\n')}
+</svg>
+</figure>`;
+}
+
+function row(
+  { name, parent, spans, checkpoints, events, ended }: PhaseReport,
+  i: number,
+  x: (time: number) => string,
+  most: number,
+) {
+  const top = i * rowHeight;
+  const place = spans.length > 0 ? spans[0]![0] : null;
+  const bars = spans.slice(0, most).map(([from, to]) => {
+    const [left, right] = [x(from), x(to)].map((percent) => Number.parseFloat(percent)) as [number, number];
+    return `<rect class="bar ${classOf(i)}" x="${left.toFixed(2)}%" width="${Math.max(0.4, right - left).toFixed(2)}%" y="${top + 24}" height="14"><title>${escaped(name, longestTitle)}: ${timeText(from)} to ${timeText(to)}</title></rect>`;
+  });
+  const each = Math.ceil(checkpoints.length / most);
+  const ticks = checkpoints
+    .filter((_, k) => k % each === 0)
+    .map(
+      ({ step, time }) =>
+        `<line class="tick" x1="${x(time)}" x2="${x(time)}" y1="${top + 24}" y2="${top + 38}"><title>checkpoint at step ${step}, ${timeText(time)}</title></line>`,
+    );
+  const dots = events
+    .slice(0, most)
+    .map(
+      ({ time, text }) =>
+        `<circle class="event" cx="${x(time)}" cy="${top + 31}" r="5"><title>${escaped(text, longestTitle)}</title></circle>`,
+    );
+  const said = `${escaped(name)}${parent === null ? '' : ` from ${escaped(parent)}`}${place === null ? ': no step is recorded' : ended ? '' : ', not ended'}`;
+  // A label of a late phase would leave the picture on the right.
+  const late = place !== null && Number.parseFloat(x(place)) > 55;
+  const at = place === null ? '1%' : late ? x(spans.at(-1)![1]) : x(place);
+  return `<text class="name" x="${at}" y="${top + 17}" text-anchor="${late ? 'end' : 'start'}">${said}</text>${bars.join('')}${ticks.join('')}${dots.join('')}`;
+}
+
+/** As much of a time as tells ticks apart. */
+function tickText(time: number, span: number): string {
+  const text = timeText(time);
+  if (span < 5 * 60_000) return text.slice(11);
+  return span < dayMs ? text.slice(11, 16) : span < 4 * dayMs ? text.slice(5, 16) : text.slice(0, 10);
+}

@@ -1,0 +1,216 @@
+import { mkdtemp, readFile, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterAll, beforeAll, expect, it } from 'vitest';
+import { claimRun } from '../../src/checkpoint/claim.ts';
+import { commitCheckpoint } from '../../src/checkpoint/commit.ts';
+import { toDocument } from '../../src/checkpoint/documents.ts';
+import { recordEnd } from '../../src/checkpoint/ends.ts';
+import { readReport } from '../../src/commands/read-report.ts';
+import { reportPage } from '../../src/report/page.ts';
+import type { RunReport } from '../../src/report/types.ts';
+import { sha256 } from '../../src/runtime/hash.ts';
+import { writeSafetensors } from '../../src/safetensors/safetensors.ts';
+import type { S3ObjectStore } from '../../src/storage/s3.ts';
+import { MetricSeries } from '../../src/telemetry/series.ts';
+import { makeSnapshot } from '../checkpoint/snapshot.ts';
+import { startServer, type TestServer } from '../storage/versitygw.ts';
+
+const start = Date.UTC(2026, 10, 27, 1);
+const pictures = Int32Array.from({ length: 200 }, (_, i) => i);
+let server: TestServer;
+let store: S3ObjectStore;
+let folder: string;
+let report: RunReport;
+
+/** Settings as a phase has them, as far as a report looks. */
+async function keepSettings(phase: string, learningRate: number): Promise<string> {
+  const tower = { width: 128, depth: 4, mlp: 512, heads: 4 };
+  const settings = {
+    phase,
+    model: { vision: { ...tower, patch: 8, resolution: 32 }, text: { ...tower, length: 16, vocabulary: 1000 } },
+    objectives: { sigmoid: 1 },
+    optimizer: { learningRate },
+    batches: { batch: 128 },
+  };
+  const bytes = JSON.stringify(settings);
+  await store.put(`runs/run/data/${phase}-settings-${sha256(bytes).slice(0, 16)}.json`, bytes);
+  return sha256(bytes);
+}
+
+/** Steps a second apart, from a minute of the hour on, and the checkpoint that ends them. */
+async function train(phase: string, revision: number, from: number, to: number, minute: number, learningRate: number) {
+  const series = new MetricSeries();
+  for (let step = from + 1; step <= to; step++) {
+    const values = { loss: 10 / step, 'loss/sigmoid': 10 / step, learningRate, 'loss/mean': 20 / step, 'loss/max': 99 };
+    series.add([{ step, time: start + minute * 60_000 + (step - from) * 1000, values }]);
+  }
+  await series.keep(store, { run: 'run', phase, revision, step: to });
+  const settingsSha256 = await keepSettings(phase, learningRate);
+  const attempt = `7-${revision + 1}-0123abcd`;
+  const { ref } = await commitCheckpoint(
+    store,
+    await makeSnapshot({ run: 'run', phase, revision, step: to, attempt, settingsSha256 }),
+  );
+  return ref;
+}
+
+/** As an evaluation by a task leaves it: of 200 pictures the first `right` are right, or each second one. */
+async function evaluate(phase: string, step: number, right: number, ofPictures = 'held-out') {
+  const prefix = `evaluations/run/${phase}-${step}/emoji-1f2e/`;
+  const outcome = (name: string, isRight: (i: number) => boolean) => {
+    const values = Float32Array.from(pictures, (i) => (isRight(i) ? 1 : 0));
+    return [
+      { name, dtype: 'F32' as const, shape: [200], data: new Uint8Array(values.buffer) },
+      { name: `${name}/pictures`, dtype: 'I32' as const, shape: [200], data: new Uint8Array(pictures.buffer) },
+    ];
+  };
+  const file = join(folder, `${phase}.safetensors`);
+  const swapped = phase === 'distill' ? 1 : 0;
+  const written = await writeSafetensors(file, [
+    ...outcome('top1', (i) => i < right),
+    ...outcome('top5', (i) => i % 2 === swapped),
+  ]);
+  const outcomes = { key: `${prefix}figures/zeroShot-px-32.safetensors`, ...written };
+  await store.put(outcomes.key, await readFile(file));
+  const figure = {
+    evaluator: 'zeroShot',
+    view: 'px-32',
+    examples: 200,
+    figures: { top1: right / 200, top5: 0.5, classes: 10 },
+    intervals: { top1: { low: right / 200 - 0.06, high: right / 200 + 0.06 } },
+    notes: [],
+    fingerprint: {
+      'data.shards': sha256('data'),
+      'data.sample': 'all',
+      'data.pictures': sha256(ofPictures),
+      'text.case': phase,
+    },
+    outcomes,
+  };
+  const result = {
+    version: 1,
+    task: { version: 1, name: 'emoji' },
+    model: { name: `run/${phase}@${step}`, sha256: sha256('m') },
+    figures: [figure],
+  };
+  await store.put(`${prefix}result.json`, toDocument(result));
+}
+
+beforeAll(async () => {
+  folder = await mkdtemp(join(tmpdir(), 'siglip2-read-report-'));
+  server = await startServer();
+  store = server.store();
+  const phases = [{ name: 'pretrain' }, { name: 'distill', from: 'pretrain' }];
+  await claimRun(store, 'run', sha256('recipe'), {
+    seed: 3,
+    data: { train: 'data/emoji' },
+    model: { text: { length: 16 } },
+    phases,
+  });
+  await train('pretrain', 0, 0, 100, 0, 0.003);
+  // A person went back to step 50 after ten minutes, with another learning rate.
+  await recordEnd(store, await train('pretrain', 1, 50, 120, 12, 0.001));
+  await train('distill', 0, 120, 150, 15, 0.001);
+  await evaluate('pretrain', 120, 60);
+  await evaluate('distill', 150, 100);
+  const figures = {
+    checkpoint: { run: 'run', phase: 'pretrain', step: 120, sha256: sha256('m') },
+    examples: 200,
+    zero_shot: { language: 'en', top1: 0.3 },
+  };
+  await store.put('runs/run/pretrain/evaluation-0123456789abcdef.json', toDocument(figures));
+  await store.put('runs/run/distill/evaluation-0123456789abcdef.json', '{"checkpoint": 1}');
+  report = await readReport(store, 'run');
+});
+afterAll(async () => {
+  await server.stop();
+  await rm(folder, { recursive: true, force: true });
+});
+
+it('tells what was run, from the recipe, the settings and the checkpoints', () => {
+  expect(Object.fromEntries(report.facts)).toMatchObject({
+    seed: '3',
+    'trained on': 'data/emoji',
+    model: 'text (length 16)',
+    'code version': '0.1.0',
+  });
+  expect(report.phases.map(({ name, parent, ended }) => [name, parent, ended])).toEqual([
+    ['pretrain', null, true],
+    ['distill', 'pretrain', false],
+  ]);
+  expect(Object.fromEntries(report.phases[0]!.facts)).toMatchObject({
+    'to step': '120',
+    batch: '128',
+    'learning rate': '0.001',
+    'image tower': '4 x 128, patch 8, 32 px',
+  });
+});
+
+it('tells of gaps, of a way back and what was changed in it, and of attempts', () => {
+  const [pretrain, distill] = report.phases;
+  expect(pretrain!.spans.map((span) => span.map((time) => (time - start) / 1000))).toEqual([
+    [1, 100],
+    [721, 790],
+  ]);
+  expect(pretrain!.events.map(({ text }) => text)).toEqual([
+    'no step was recorded for 10 min 21 s: paused, stopped, or without a device; went on at step 51',
+    'revision 1 begins at step 51, back from step 100; 50 records were given up; changed: optimizer.learningRate from 0.003 to 0.001',
+    'the checkpoint at step 120 was made by attempt 2 of its activity',
+  ]);
+  expect(distill!.events).toEqual([]);
+});
+
+it('draws each step once, by the mean over its record', () => {
+  const curve = (name: string) => report.phases[0]!.curves.find((one) => one.name === name)!.points;
+  expect(report.phases[0]!.curves.map(({ name }) => name)).toEqual(['learningRate', 'loss', 'loss/sigmoid']);
+  expect(curve('loss')).toHaveLength(120);
+  expect(curve('loss')[9]).toEqual([10, 2]);
+  expect(curve('learningRate').filter(([step]) => step === 50 || step === 51)).toEqual([
+    [50, 0.003],
+    [51, 0.001],
+  ]);
+});
+
+it('takes both forms of evaluations, and says which document can not be read', () => {
+  expect(report.evaluations.map(({ phase, step, task, evaluator }) => [phase, step, task, evaluator])).toEqual([
+    ['distill', 150, 'emoji', 'zeroShot'],
+    ['pretrain', 120, 'emoji', 'zeroShot'],
+    ['pretrain', 120, null, 'zero_shot'],
+  ]);
+  expect(report.evaluations[1]!.figures[0]).toEqual({ name: 'top1', value: 0.3, interval: { low: 0.24, high: 0.36 } });
+  expect(report.problems).toEqual([
+    expect.stringMatching(/^runs\/run\/distill\/evaluation-0123456789abcdef\.json: checkpoint/),
+  ]);
+});
+
+it('pairs a phase with the one that it came from over the same pictures', () => {
+  const [{ rows }] = report.comparisons as [RunReport['comparisons'][number]];
+  expect(rows.map(({ name }) => name)).toEqual(['top1', 'top5']);
+  // 40 of 200 became right and none wrong: quantiles of the binomial of 200 and 0.2 are 0.145 and 0.255.
+  expect(rows[0]!.interval!.low).toBeCloseTo(0.145, 1.7);
+  expect(rows[0]!.interval!.high).toBeCloseTo(0.255, 1.7);
+  // As many became right as wrong.
+  expect(rows[1]!.interval!.low).toBeLessThan(0);
+  expect(rows[1]!.interval!.high).toBeGreaterThan(0);
+  expect(reportPage(report)).toMatch(
+    /top5<\/th><td class="number">50\.0 %<\/td><td class="number">50\.0 %<\/td><td class="number none">none \(/,
+  );
+});
+
+it('does not pair what was evaluated on other pictures, though they have the same numbers', async () => {
+  await evaluate('distill', 151, 100, 'others');
+  const [{ rows }] = (await readReport(store, 'run')).comparisons as [RunReport['comparisons'][number]];
+  expect(rows.map(({ interval }) => interval)).toEqual([null, null]);
+  await store.purge('evaluations/run/distill-151/emoji-1f2e/result.json');
+});
+
+it('gives the same bytes when it reads again', async () => {
+  expect(reportPage(await readReport(store, 'run'))).toBe(reportPage(report));
+});
+
+it('says of a run that is not there what to type', async () => {
+  await expect(readReport(store, 'none')).rejects.toThrow(
+    'bucket test has nothing of run none; npm run siglip2 -- ls lists runs',
+  );
+});

@@ -1,0 +1,205 @@
+import { describe, expect, it } from 'vitest';
+import { mostReportBytes, reportPage } from '../../src/report/page.ts';
+import { thinned } from '../../src/report/thin.ts';
+import type { Point, RunReport } from '../../src/report/types.ts';
+import { madeReport } from './made-report.ts';
+
+const page = reportPage(madeReport);
+const nothing: RunReport = {
+  run: 'empty',
+  facts: [],
+  recipe: null,
+  phases: [],
+  evaluations: [],
+  comparisons: [],
+  problems: [],
+};
+
+it('gives the same bytes for the same report', () => {
+  expect(reportPage(structuredClone(madeReport))).toBe(page);
+});
+
+it('asks nothing of the network and has no script', () => {
+  expect(page).not.toMatch(/<script|<link|<img|<iframe|@import|url\(|https?:/);
+  expect(page).toContain(`content="default-src 'none'; style-src 'unsafe-inline'"`);
+});
+
+it('says of each section in a line that there is nothing', () => {
+  const empty = reportPage(nothing);
+  for (const line of [
+    'has no recipe',
+    'No step of this run',
+    'No loss of this run',
+    'was not evaluated',
+    'No phase and the phase that it came from',
+  ])
+    expect(empty).toContain(line);
+  expect(empty.match(/<p class="absent">/g)).toHaveLength(5);
+});
+
+it('draws a curve where its numbers lie', () => {
+  const points: Point[] = [
+    [0, 0],
+    [50, 10],
+    [100, 5],
+  ];
+  const [one] = madeReport.phases;
+  const drawn = reportPage({ ...nothing, phases: [{ ...one!, curves: [{ name: 'loss', points }] }] });
+  // 400 x 240 with margins of 12, 14, 34 and 52: steps 0 to 100 are 52 to 386, losses 0 to 10 are 206 to 12.
+  expect(drawn).toContain('d="M52,206L219,12L386,109"');
+  expect(drawn).toContain('<b>5</b> at step 100, lowest 0');
+});
+
+it('puts phases where they were in time, and a line from a phase to the one that came from it', () => {
+  // 48 minutes are 1 % to 99 %: minute 3 is 7.125 %, minute 21 is 43.875 %.
+  expect(page).toContain('<rect class="bar line c0" x="1.00%" width="6.13%" y="24" height="14">');
+  expect(page).toContain('<line class="link" x1="43.88%" x2="43.88%" y1="38" y2="70"/>');
+  expect(page).toContain(
+    '<th scope="row">2026-11-27 01:07:00</th><td>pretrain</td><td>no step was recorded for 4 min 0 s',
+  );
+});
+
+describe('evaluation', () => {
+  it('shows figures with their intervals, and says where a document has none', () => {
+    expect(page).toContain('12.0 % <span class="none">(10.6 % to 13.4 %)</span>');
+    expect(reportPage({ ...nothing, evaluations: [madeReport.evaluations[2]!] })).toContain('hold no intervals');
+  });
+
+  it('prints a difference inside its interval as none', () => {
+    expect(page).toContain('<td class="number differs">+3.3 points (+2.3 to +4.3)</td>');
+    expect(page).toContain('<td class="number none">none (\u22121.4 to +0.6)</td>');
+  });
+
+  it('says of a difference without an interval that nothing tells', () => {
+    const rows = [{ name: 'top1', before: 0.1, after: 0.15, interval: null }];
+    const said = reportPage({ ...nothing, comparisons: [{ phase: 'b', parent: 'a', what: 'zero_shot', rows }] });
+    expect(said).toContain('+5.0 points, interval not known');
+  });
+});
+
+it('escapes every text from outside', () => {
+  const evil = `</style><script>alert(1)</script>"'&\u202e`;
+  const [one] = madeReport.phases;
+  const [figures] = madeReport.evaluations;
+  const rows = [{ name: evil, before: 0.1, after: 0.2, interval: null }];
+  const bad = reportPage({
+    run: evil,
+    facts: [[evil, evil]],
+    recipe: `{\n  "${evil}": 1\n}`,
+    phases: [
+      {
+        ...one!,
+        name: evil,
+        parent: evil,
+        facts: [[evil, evil]],
+        events: [{ time: one!.spans[0]![0], text: evil }],
+        curves: ['loss', 'loss/a', `loss/${evil}`].map((name) => ({
+          name,
+          points: [
+            [1, 2],
+            [2, 1],
+          ] as const,
+        })),
+      },
+    ],
+    evaluations: [
+      {
+        ...figures!,
+        phase: evil,
+        task: evil,
+        evaluator: evil,
+        view: evil,
+        notes: [evil],
+        figures: [{ name: evil, value: 1, interval: null }],
+      },
+    ],
+    comparisons: [{ phase: evil, parent: evil, what: evil, rows }],
+    problems: [evil],
+  });
+  expect(bad).not.toContain('<script');
+  expect(bad).not.toContain('\u202e');
+  expect(bad.match(/<\/style>/g)).toHaveLength(1);
+  // Every attribute ends where it began: no tag has a quote of the text in it.
+  expect(bad.match(/&lt;script&gt;alert\(1\)&lt;\/script&gt;&quot;&#39;&amp;\?/g)!.length).toBeGreaterThan(25);
+});
+
+describe('a curve of a million steps', () => {
+  const points: Point[] = Array.from({ length: 1_000_000 }, (_, i) => [
+    i,
+    i === 123_456 ? 50 : i === 654_321 ? -3 : Math.sin(i),
+  ]);
+
+  it('keeps its first, its last, and a spike of one step', () => {
+    const kept = thinned(points);
+    expect(kept.length).toBeLessThanOrEqual(322);
+    expect(kept[0]).toEqual([0, 0]);
+    expect(kept.at(-1)![0]).toBe(999_999);
+    expect(kept).toContainEqual([123_456, 50]);
+    expect(kept).toContainEqual([654_321, -3]);
+    const steps = kept.map(([step]) => step);
+    expect(steps).toEqual([...new Set(steps)].sort((a, b) => a - b));
+  });
+
+  it('leaves out what is not finite', () => {
+    expect(
+      thinned([
+        [1, 2],
+        [2, Number.NaN],
+        [3, Number.POSITIVE_INFINITY],
+        [4, 5],
+      ]),
+    ).toEqual([
+      [1, 2],
+      [4, 5],
+    ]);
+  });
+
+  it('takes no more of a page than one of a thousand', () => {
+    const [one] = madeReport.phases;
+    const of = (curve: readonly Point[]) =>
+      Buffer.byteLength(reportPage({ ...nothing, phases: [{ ...one!, curves: [{ name: 'loss', points: curve }] }] }));
+    expect(of(points)).toBeLessThan(of(points.slice(0, 1000)) + 1500);
+  });
+});
+
+it('stays below its bound where every document is as large as can be', () => {
+  const [one] = madeReport.phases;
+  const text = '<'.repeat(1000);
+  const points = Array.from({ length: 900 }, (_, i) => [i * 1000, 1 / (i + 1) + (i % 7)] as const);
+  const phases = Array.from({ length: 50 }, (_, i) => ({
+    ...one!,
+    name: `phase-${i}`,
+    facts: Array.from({ length: 12 }, (_, k) => [`fact ${k}`, text] as const),
+    spans: Array.from({ length: 200 }, (_, k) => [1e12 + k * 1e6, 1e12 + k * 1e6 + 5e5] as const),
+    checkpoints: Array.from({ length: 5000 }, (_, k) => ({ step: k, time: 1e12 + k * 1e5 })),
+    events: Array.from({ length: 300 }, (_, k) => ({ time: 1e12 + k, text })),
+    curves: ['loss', 'learningRate', ...Array.from({ length: 40 }, (_, k) => `loss/${k}`)].map((name) => ({
+      name,
+      points,
+    })),
+  }));
+  const figures = Array.from({ length: 500 }, (_, k) => ({
+    name: `figure-${k}-${text}`,
+    value: k / 500,
+    interval: { low: 0, high: 1 },
+  }));
+  const evaluations = Array.from({ length: 40 }, (_, k) => ({
+    ...madeReport.evaluations[0]!,
+    phase: `phase-${k % 4}`,
+    evaluator: `e${k % 10}`,
+    figures,
+  }));
+  const rows = figures.map(({ name, value }) => ({ name, before: value, after: value, interval: null }));
+  const comparisons = Array.from({ length: 40 }, (_, k) => ({
+    phase: `phase-${k}`,
+    parent: 'phase-0',
+    what: text,
+    rows,
+  }));
+  const recipe = '&'.repeat(200_000);
+  const bytes = Buffer.byteLength(
+    reportPage({ ...nothing, phases, evaluations, comparisons, recipe, facts: [['a', text]] }),
+  );
+  expect(bytes).toBeLessThan(mostReportBytes);
+  expect(bytes).toBeGreaterThan(500_000);
+});
