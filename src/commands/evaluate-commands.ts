@@ -2,7 +2,7 @@ import { randomBytes } from 'node:crypto';
 import { mkdtemp, readFile, rm, stat, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Client } from '@temporalio/client';
-import type { Command } from 'commander';
+import { type Command, Option } from 'commander';
 import { nameOf } from '../checkpoint/damage.ts';
 import { importByContent } from '../checkpoint/hugging-face/import-by-content.ts';
 import { readOutcomes } from '../evaluate/evaluators/outcomes.ts';
@@ -18,10 +18,18 @@ import { paths } from '../runtime/paths.ts';
 import { codeVersion } from '../runtime/version.ts';
 import type { ObjectStore } from '../storage/object-store.ts';
 import { evaluate, readEvaluation, startEvaluation } from './evaluate.ts';
+import { type ForeignForm, foreignForms, foreignText } from './foreign-result.ts';
 import { formatComparison, formatTaskResult, pointsOf } from './format-task-result.ts';
 import { openStore } from './open-store.ts';
 import { print, say } from './output.ts';
 import { connect } from './temporal-client.ts';
+
+interface EvaluateOptions {
+  readonly task: string;
+  readonly detach?: boolean;
+  readonly json?: boolean;
+  readonly as?: ForeignForm;
+}
 
 /** `siglip2 evaluate` and `siglip2 explain`. */
 export function addEvaluateCommands(program: Command): void {
@@ -31,11 +39,12 @@ export function addEvaluateCommands(program: Command): void {
     .requiredOption('--task <file>', 'a JSON file: what is looked at, and by which evaluators')
     .option('--detach', 'start it and leave')
     .option('--json', 'print JSON')
+    .addOption(new Option('--as <form>', 'print what another tool would write').choices([...foreignForms]))
     .addHelpText(
       'after',
       '\nIt goes on when this command ends, and when it is typed again it is followed again. What is there already is kept.',
     )
-    .action(async (model: string, { task: file, detach, json }: { task: string; detach?: boolean; json?: boolean }) => {
+    .action(async (model: string, { task: file, detach, json, as }: EvaluateOptions) => {
       const task = parseTask(await jsonIn(file, 'name a task file, as src/evaluate/README.md has it'));
       const store = await openStore();
       const name = await checkpointOf(store, model);
@@ -47,7 +56,8 @@ export function addEvaluateCommands(program: Command): void {
         }
         const { key } = await evaluate(client, { model: name, task }, say);
         const result = await readEvaluation(store, key);
-        print(json ? `${JSON.stringify(result)}\n` : `${formatTaskResult(result)}\ns3://${store.bucket}/${key}\n`);
+        if (as) print(foreignText(as, result));
+        else print(json ? `${JSON.stringify(result)}\n` : `${formatTaskResult(result)}\ns3://${store.bucket}/${key}\n`);
       });
     });
 

@@ -1,0 +1,74 @@
+import { type EvaluationDocument, type FigureDocument, flatFigures } from '../evaluate/result.ts';
+import { bigVisionLine } from '../formats/big-vision.ts';
+import { clipBenchmarkJson } from '../formats/clip-benchmark.ts';
+import { datacompLine } from '../formats/datacomp.ts';
+import { dinov3Csv, knnColumns } from '../formats/dinov3.ts';
+import { modelIndexYaml } from '../formats/model-card.ts';
+import type { Task, TaskResult } from '../formats/result.ts';
+import { RunnerError } from '../runtime/errors.ts';
+
+/** Forms that a result can be printed in. */
+export const foreignForms = ['clip-benchmark', 'datacomp', 'big-vision', 'dinov3-knn', 'model-index'] as const;
+export type ForeignForm = (typeof foreignForms)[number];
+
+/** What others call the tasks of our evaluators. */
+const tasks: Readonly<Record<FigureDocument['evaluator'], Task>> = {
+  zeroShot: 'zeroshot_classification',
+  retrieval: 'zeroshot_retrieval',
+  knn: 'knn',
+  fewShot: 'linear_probe',
+  logistic: 'linear_probe',
+};
+
+/**
+ * A result of `siglip2 evaluate` as other tools write theirs (src/formats): CLIP_benchmark and datacomp as a line of JSON for
+ * each evaluator, size and language, the others as one text. Errors: RecipeInvalid where the result has nothing of the form.
+ */
+export function foreignText(form: ForeignForm, document: EvaluationDocument): string {
+  if (form === 'clip-benchmark')
+    return resultsOf(document, true)
+      .map((one) => `${clipBenchmarkJson(one)}\n`)
+      .join('');
+  if (form === 'datacomp') return resultsOf(document, true).map(datacomp).join('');
+  if (form === 'model-index') return modelIndexYaml(document.model.name, resultsOf(document, false));
+  if (form === 'big-vision') {
+    const step = Number(/@(\d+)$/.exec(document.model.name)?.[1] ?? 0);
+    const figures = document.figures.flatMap((one) =>
+      named(one).map(({ name, value }) => ({ name: `${one.evaluator}/${one.view}/${name}`, value })),
+    );
+    return bigVisionLine(step, `${document.task.name}/`, figures);
+  }
+  const knn = document.figures.filter(({ evaluator }) => evaluator === 'knn');
+  if (knn.length === 0)
+    throw new RunnerError(
+      'RecipeInvalid',
+      `the task ${document.task.name} has no k-NN, which results-knn.csv is of: put "knn": {} into its evaluators`,
+    );
+  return knn.map((one) => dinov3Csv(knnColumns(named(one)))).join('');
+}
+
+function resultsOf(document: EvaluationDocument, eachLanguage: boolean): TaskResult[] {
+  const { task, model, figures } = document;
+  const views = new Set(figures.map(({ view }) => view));
+  return figures.flatMap((one) => {
+    const all = named(one);
+    // Classes that the task names, and probes, have no language of their own.
+    const spoken = all.some(({ name }) => name.startsWith('by_language.'));
+    const languages = eachLanguage && spoken ? task.languages : [task.languages[0]!];
+    return languages.map((language) => ({
+      model: views.size > 1 ? `${model.name} ${one.view}` : model.name,
+      pretrained: model.sha256.slice(0, 12),
+      dataset: { name: task.name },
+      task: tasks[one.evaluator],
+      language,
+      figures: eachLanguage ? all.filter(({ name }) => !name.startsWith('mean.')) : all,
+    }));
+  });
+}
+
+function datacomp(result: TaskResult): string {
+  const mainMetric = result.task === 'zeroshot_retrieval' ? 'mean_recall@1' : 'acc1';
+  return datacompLine({ key: result.dataset.name, name: result.dataset.name, mainMetric }, result);
+}
+
+const named = ({ figures }: FigureDocument) => flatFigures(figures).map(([name, value]) => ({ name, value }));
