@@ -1,6 +1,7 @@
 import { toRef } from '../src/checkpoint/documents.ts';
 import { pin } from '../src/checkpoint/pins.ts';
 import { filterPrefix, holderOf } from '../src/filtering/keys.ts';
+import { madeFilter } from '../src/filtering/made.ts';
 import { type FilterModel, planFilter as look, stagesOf } from '../src/filtering/plan.ts';
 import { type FilterSettings, parseFilter } from '../src/filtering/settings.ts';
 import { keysOf } from '../src/filtering/step.ts';
@@ -23,7 +24,7 @@ export async function planFilter({ store, log }: Dependencies, input: unknown, a
     const { name } = settings;
     const { index, filter } = plan;
     const document = await keepDocumentBelow(store, `${filterPrefix(name)}plans/`, 'plan', plan);
-    const done = (await store.head(keysOf(plan).document)) !== null;
+    const done = (await madeFilter(store, keysOf(plan))) !== null;
     log.info(
       { filter: name, content: filter, shards: index.shards.length, examples: index.examples, done },
       'filter planned',

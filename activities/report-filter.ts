@@ -6,13 +6,14 @@ import { memberKinds } from '../src/data/index/index-object.ts';
 import { readWeightHeader } from '../src/data/index/weight-file.ts';
 import { balanceNotes } from '../src/filtering/balance-step.ts';
 import { type FilterKeys, filterPrefix, holderOf, isWorkKey } from '../src/filtering/keys.ts';
+import { madeFilter, storedWeights } from '../src/filtering/made.ts';
 import type { FilterPlan } from '../src/filtering/plan.ts';
 import { type FilterReport, reportOf } from '../src/filtering/report.ts';
 import { keysOf, readJson } from '../src/filtering/step.ts';
 import type { Agreement } from '../src/filtering/steps.ts';
 import { RunnerError } from '../src/runtime/errors.ts';
 import { canonicalJson } from '../src/runtime/hash.ts';
-import type { ObjectInfo, ObjectStore } from '../src/storage/object-store.ts';
+import type { ObjectStore } from '../src/storage/object-store.ts';
 import type { Attempt, Dependencies } from './dependencies.ts';
 import { readDocumentAs } from './documents.ts';
 import { beat } from './heartbeat.ts';
@@ -30,10 +31,8 @@ export async function reportFilter(
   try {
     const plan = await readDocumentAs<FilterPlan>(store, document, join(scratch, 'documents'));
     const keys = keysOf(plan);
-    const there = await store.head(keys.document);
-    const made: FilterDocument = there
-      ? (JSON.parse((await store.get(keys.document)).toString('utf8')) as FilterDocument)
-      : await documentOf(store, keys, plan);
+    const there = await madeFilter(store, keys);
+    const made = there ?? (await documentOf(store, keys, plan));
     const text = canonicalJson(made);
     if (!there) await store.put(keys.document, text, json);
     await store.put(filterKey(name), text, json);
@@ -47,8 +46,7 @@ export async function reportFilter(
 
 async function documentOf(store: ObjectStore, keys: FilterKeys, plan: FilterPlan): Promise<FilterDocument> {
   const { settings, index, filter } = plan;
-  const files = new Map<string, ObjectInfo>();
-  for await (const info of store.list(keys.root)) if (info.key.endsWith('.weights')) files.set(info.key, info);
+  const files = await storedWeights(store, keys);
   const headers = await pMap(
     index.shards,
     async ({ key }, n) => {

@@ -4,6 +4,7 @@ import { encodeWeights, weightsIn } from '../data/index/weight-file.ts';
 import { comparePartition, settleDuplicates } from '../packing/compare.ts';
 import { hashFile } from '../packing/hash-file.ts';
 import { Partition } from '../packing/partition.ts';
+import { putSame } from '../storage/put-same.ts';
 import { CosineSpread, unseen } from './agreement.ts';
 import { balance, type StoredAttributes, weighBalanced } from './balance-step.ts';
 import { assign, centroids, compareEmbeddings } from './embedding-steps.ts';
@@ -144,6 +145,5 @@ async function weigh(of: StepOf): Promise<void> {
   for (const [i, weight] of weights.entries()) if (weight === 0) verdicts.mask(i, 'balance: its weight is 0');
   const { key, bytes, etag } = shardOf(of);
   const header = { shard: { key, bytes, etag }, filter: plan.filter, ...verdicts.counts };
-  // The same bytes, whoever writes them; what is damaged is replaced.
-  await store.put(keys.weights(part), encodeWeights(header, weights));
+  await putSame(store, keys.weights(part), encodeWeights(header, weights));
 }

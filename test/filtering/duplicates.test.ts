@@ -126,6 +126,27 @@ const plan = (change: object = {}): BatchPlan => ({
   ...change,
 });
 
+it('is made again where weights of it are gone or damaged, and leaves those that are whole as runs hold them', async () => {
+  const store = stored();
+  await runFilter(store, input());
+  const whole = await readFilter(store, 'clean');
+  const [first, second, third] = whole.shards.map(({ weights }) => weights.key) as [string, string, string];
+  const bytes = [first, second, third].map((key) => store.objects.get(key));
+  store.objects.delete(second);
+  store.objects.set(third, Buffer.from('damaged'));
+  const written: string[] = [];
+  const put = store.put.bind(store);
+  store.put = async (key, body, options) => {
+    const done = await put(key, body, options);
+    if (key.endsWith('.weights')) written.push(key);
+    return done;
+  };
+  expect((await runFilter(store, input())).kept).toBe(whole.kept);
+  expect([first, second, third].map((key) => store.objects.get(key))).toEqual(bytes);
+  expect(written).toEqual([second, third]);
+  expect(await readFilter(store, 'clean')).toEqual(whole);
+});
+
 it('is trained with: what it leaves out is never drawn and counted apart, and the broken one is skipped as before', async () => {
   const store = stored();
   await runFilter(store, input());

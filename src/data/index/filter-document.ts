@@ -61,12 +61,17 @@ export async function readFilter(store: Pick<ObjectStore, 'bucket' | 'get'>, nam
       `filter ${name}: s3://${store.bucket}/${key} is missing; npm run siglip2 -- data filter makes it, src/filtering/README.md says how`,
     );
   }
-  const found = documentSchema.safeParse(jsonOf(text));
-  if (found.success && found.data.name === name) return found.data;
+  const found = parseFilterDocument(text);
+  if (found?.name === name) return found;
   throw new RunnerError(
     'DataContract',
     `filter ${name}: s3://${store.bucket}/${key} is no document of that filter; npm run siglip2 -- data filter writes it anew`,
   );
+}
+
+/** Null where it is none. */
+export function parseFilterDocument(text: string): FilterDocument | null {
+  return documentSchema.safeParse(jsonOf(text)).data ?? null;
 }
 
 function jsonOf(text: string): unknown {
