@@ -40,9 +40,12 @@ export class Verdicts {
     return { masked: Object.fromEntries(masked), broken: counts[broken]! };
   }
 
-  /** The same verdicts are the same bytes: the reasons as a line of JSON, and the codes. */
+  /** The same verdicts are the same bytes, in whatever order they were given: the reasons as a line of JSON, and the codes. */
   encode(): Buffer {
-    return Buffer.concat([Buffer.from(`${JSON.stringify(this.reasons)}\n`), this.codes]);
+    const reasons = [...this.reasons].sort();
+    const codeOf = this.reasons.map((reason) => reasons.indexOf(reason) + 1);
+    const codes = this.codes.map((code) => codeOf[code - 1] ?? code);
+    return Buffer.concat([Buffer.from(`${JSON.stringify(reasons)}\n`), codes]);
   }
 
   static decode(bytes: Buffer): Verdicts {

@@ -21,7 +21,7 @@ const rangesAtOnce = 16;
 
 /** What compares the records of all parts for one partition: `Partition`, and that of embeddings. */
 export interface Comparing {
-  add(section: Buffer): void;
+  add(section: Buffer): void | Promise<void>;
   /** The duplicates, once all sections are added. */
   found(): Edge[] | Promise<Edge[]>;
 }
@@ -51,7 +51,7 @@ export async function comparePartition(
   const turn = turns();
   let parts = 0;
   for await (const section of sections) {
-    partition.add(section);
+    await partition.add(section);
     onPart(++parts);
     await turn();
   }

@@ -2,7 +2,10 @@ import { expect, it } from 'vitest';
 import type { EmbeddedShard } from '../../src/filtering/agreement.ts';
 import { CosineSpread, cosinesOf, unseen } from '../../src/filtering/agreement.ts';
 import { clusterOf, learnClusters, mostSampled, projected, sampledOf } from '../../src/filtering/clusters.ts';
+import { EmbeddingPartition, rowFile } from '../../src/filtering/embedding-partition.ts';
+import { Verdicts } from '../../src/filtering/verdicts.ts';
 import { randomStream } from '../../src/runtime/random.ts';
+import { toBfloat16 } from '../../src/safetensors/float-bytes.ts';
 import { MemoryStore } from '../data/memory-store.ts';
 import { runEmbedded, runFilter, weightsOf } from './run.ts';
 import { shardOf } from './shard.ts';
@@ -119,6 +122,45 @@ it('leaves out nearly every copy by embedding that a loop over all pairs finds, 
   expect(wanted).toBeGreaterThan(500);
   expect(recall, `${recall}`).toBeGreaterThan(0.9);
   expect(report.masked['embeddingDuplicates: a cosine of 0.97 or more']).toBe(found.filter(Boolean).length);
+});
+
+it('holds of a cluster that is crowded no more rows than others are compared with, and finds what a loop over those finds', async () => {
+  const [most, count] = [40, 300];
+  const kinds = Array.from({ length: 60 }, () => drawn());
+  const images = Array.from({ length: count }, (_, i) => drawn(kinds[(i * 7) % 60], 0.02));
+  const rows = images.map((image, id) => {
+    const bytes = new Uint8Array(image.buffer);
+    return { cluster: id % 3 === 0 ? 0 : 1, id, row: toBfloat16(bytes) };
+  });
+  const partition = new EmbeddingPartition(width, 0.95, async () => {}, most);
+  for (let from = 0; from < count; from += 50) {
+    const file = rowFile(rows.slice(from, from + 50), 1, 2);
+    await partition.add(file.subarray(8));
+    expect(partition.held).toBeLessThanOrEqual(2 * most);
+  }
+  const wanted = [0, 1].flatMap((cluster) => {
+    const own = rows.filter((row) => row.cluster === cluster);
+    return own.flatMap(({ id }, i) => {
+      const keeper = own.slice(0, Math.min(i, most)).find((one) => cosine(images[one.id]!, images[id]!) >= 0.95);
+      return keeper ? [{ id, keeper: keeper.id, flags: 0 }] : [];
+    });
+  });
+  expect(await partition.found()).toEqual(wanted);
+  expect(wanted.filter(({ id }) => id > 200).length).toBeGreaterThan(20);
+  expect(partition.crowded).toBe(count - 2 * most);
+});
+
+it('writes what is said of a shard as the same bytes, whichever example was looked at first', () => {
+  const said = (order: readonly number[]) => {
+    const verdicts = new Verdicts(4);
+    verdicts.break(3);
+    for (const i of order) verdicts.mask(i, ['text: z', 'text: a', 'text: m'][i]!);
+    return verdicts;
+  };
+  expect(said([0, 1, 2]).encode()).toEqual(said([2, 1, 0]).encode());
+  const read = Verdicts.decode(said([2, 0, 1]).encode());
+  expect(read.counts).toEqual({ masked: { 'text: a': 1, 'text: m': 1, 'text: z': 1 }, broken: 1 });
+  expect([...read.codes].map((code) => read.reasons[code - 1])).toEqual(['text: z', 'text: a', 'text: m', undefined]);
 });
 
 it('learns the clusters that are there, from rows that are spread over all shards', async () => {

@@ -32,11 +32,12 @@ let library: Library | null | undefined;
 /** Null where there is none for this system: then libvips does it. */
 function load(): Library | null {
   const { platform, arch } = process;
+  if (platform !== 'linux') return null;
   const require = createRequire(import.meta.url);
-  const own = dirname(require.resolve('@julusian/jpeg-turbo/package.json'));
-  const file = join(own, 'prebuilds', `jpeg-turbo-${platform}-${arch}`, 'libturbojpeg.so.0');
-  if (platform !== 'linux' || !existsSync(file)) return null;
   try {
+    const own = dirname(require.resolve('@julusian/jpeg-turbo/package.json'));
+    const file = join(own, 'prebuilds', `jpeg-turbo-${platform}-${arch}`, 'libturbojpeg.so.0');
+    if (!existsSync(file)) return null;
     const turbo = (require('koffi') as typeof import('koffi')).load(file);
     return {
       open: turbo.func('void *tj3Init(int)'),
@@ -47,7 +48,7 @@ function load(): Library | null {
       decode: turbo.func('int tj3Decompress8(void *, const uint8_t *, size_t, uint8_t *, int, int)'),
     };
   } catch {
-    // Of another C library, or there is no koffi for it.
+    // Of another C library, or one of the packages is not there for it.
     return null;
   }
 }
