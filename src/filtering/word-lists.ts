@@ -27,7 +27,7 @@ interface Node {
 /** Lists that are ready to be looked up in. */
 export interface WordReader {
   readonly bounds: Bounds;
-  /** Names by the numbers that attributes have. */
+  /** Names by the numbers that attributes have; with that of its attribute where two attributes have a group of one name. */
   readonly groups: readonly string[];
   readonly labels: readonly string[];
   readonly tree: Node;
@@ -45,6 +45,9 @@ export function readerOf({ sensitive, labels }: WordLists): WordReader {
   const groups: string[] = [];
   const targets: number[] = [];
   const ranges: (readonly [number, number])[] = [];
+  const named = new Map<string, number>();
+  for (const parts of Object.values(sensitive))
+    for (const group of Object.keys(parts)) named.set(group, (named.get(group) ?? 0) + 1);
   for (const [attribute, parts] of Object.entries(sensitive)) {
     const first = groups.length;
     const given = Object.values(parts).flatMap(({ target }) => target ?? []);
@@ -57,7 +60,7 @@ export function readerOf({ sensitive, labels }: WordLists): WordReader {
       );
     for (const [group, { words, target }] of Object.entries(parts)) {
       for (const word of words) nodeOf(tree, word, `sensitive.${attribute}.${group}`).groups.push(groups.length);
-      groups.push(group);
+      groups.push(named.get(group)! > 1 ? `${attribute} ${group}` : group);
       targets.push(target ?? 1 / size);
     }
     ranges.push([first, groups.length]);

@@ -71,6 +71,17 @@ test('a long text is read in linear time', () => {
     expect(seconds(unit, 300_000), unit).toBeLessThan(2);
 });
 
+test('groups of one name in two attributes are told apart by those', () => {
+  const { groups } = readerOf({
+    sensitive: {
+      gender: { women: { words: ['woman'] }, other: { words: ['they'] } },
+      age: { other: { words: ['ageless'] }, old: { words: ['old'] } },
+    },
+    labels: {},
+  });
+  expect(groups).toEqual(['women', 'gender other', 'age other', 'old']);
+});
+
 test('targets that are not for every group, or not of together 1, and phrases without a letter are refused', () => {
   const lists = (targets: (number | undefined)[], word = 'x') =>
     wordLists.parse({
