@@ -8,6 +8,7 @@ import type { FilterPlan } from '../src/filtering/plan.ts';
 import { keysOf, shardOf } from '../src/filtering/step.ts';
 import { SafetensorsFile } from '../src/safetensors/safetensors.ts';
 import type { ScoredFile } from '../src/scoring/job.ts';
+import { putFirst } from '../src/storage/put-kept.ts';
 import type { Attempt, Dependencies } from './dependencies.ts';
 import { readDocumentAs } from './documents.ts';
 import { beat } from './heartbeat.ts';
@@ -69,10 +70,10 @@ export async function embedShard(
     if (scored === null) throw new CancelledFailure('stopped before the shard was embedded');
     doing = 'keeping the embeddings';
     const { cosines, rows, sample } = keptEmbeddings(plan, part, await embedded(out, plan, shard.examples.length));
-    await store.put(keys.cosines(part), cosines);
-    if (rows) await store.put(keys.rows(part), rows);
+    await putFirst(store, keys.cosines(part), cosines);
+    if (rows) await putFirst(store, keys.rows(part), rows);
     // It says that the rows are there.
-    if (sample) await store.put(keys.sample(part), sample);
+    if (sample) await putFirst(store, keys.sample(part), sample);
     return { step: 'embed' };
   } finally {
     heart.stop();

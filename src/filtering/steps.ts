@@ -4,7 +4,7 @@ import { encodeWeights, weightsIn } from '../data/index/weight-file.ts';
 import { comparePartition, settleDuplicates } from '../packing/compare.ts';
 import { hashFile } from '../packing/hash-file.ts';
 import { Partition } from '../packing/partition.ts';
-import { putSame } from '../storage/put-same.ts';
+import { putSame } from '../storage/put-kept.ts';
 import { CosineSpread, unseen } from './agreement.ts';
 import { balance, type StoredAttributes, weighBalanced } from './balance-step.ts';
 import { assign, centroids, compareEmbeddings } from './embedding-steps.ts';

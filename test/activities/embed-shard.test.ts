@@ -75,4 +75,16 @@ it('is embedded as its examples are one by one, kept once, and asks for no devic
       expect(images[i * width]).toBeCloseTo(image[0]!, 2);
     }
   }
+
+  // Another kind of CPU makes other last bits: what an earlier attempt has put, and others have read, is not replaced.
+  const first = keys.cosines(0);
+  const others = Buffer.from(await store.get(first));
+  others.writeFloatLE(0.125, 0);
+  await store.put(first, others);
+  await store.put(keys.rows(0), 'cut short');
+  await store.delete(keys.sample(0));
+  await embedShard(deps, of(0), on.attempt());
+  expect(Buffer.from(await store.get(first)).equals(others)).toBe(true);
+  expect(await store.head(keys.rows(0))).toMatchObject({ bytes: 2 * width * rows[0]!.length });
+  expect(await store.head(keys.sample(0))).not.toBeNull();
 });

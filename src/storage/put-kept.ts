@@ -14,6 +14,19 @@ export async function putSame(store: Pick<ObjectStore, 'get' | 'put'>, key: stri
   }
 }
 
+/**
+ * Puts an object whose last bits hang on the machine that made it: the first one stays, since others may have read it. One of
+ * another size is damaged, and is replaced.
+ */
+export async function putFirst(store: Pick<ObjectStore, 'head' | 'put'>, key: string, bytes: Buffer): Promise<void> {
+  try {
+    await store.put(key, bytes, { ifAbsent: true });
+  } catch (error) {
+    if (!isRunnerError(error, 'PreconditionFailed')) throw error;
+    if ((await store.head(key))?.bytes !== bytes.length) await store.put(key, bytes);
+  }
+}
+
 /** Null where it went meanwhile, or the store itself calls it damaged. */
 async function bytesOf(store: Pick<ObjectStore, 'get'>, key: string): Promise<Buffer | null> {
   try {
