@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { issueText } from '../recipe/issue-text.ts';
 import { languagePattern } from '../recipe/languages.ts';
 import { allowedPlace, placePattern } from '../recipe/places.ts';
 import { readProblems, readSchema } from '../recipe/reading.ts';
@@ -56,20 +57,13 @@ export function parseAnnotation(json: unknown): AnnotationSettings {
   const { success, data, error } = annotationSchema.safeParse(json);
   const problems = success
     ? [...readProblems(data.read, 'read').map(({ message }) => message), ...meaningless(data)]
-    : error.issues.map((issue) => issueText(issue, json));
+    : error.issues.map((issue) => issueText(issue, json, annotationSchema));
   if (problems.length > 0)
     throw new RunnerError(
       'RecipeInvalid',
       `siglip2Annotate can't begin: ${problems.join('; ')}; see src/annotation/README.md`,
     );
   return data!;
-}
-
-function issueText({ path, message, code }: z.core.$ZodIssue, json: unknown): string {
-  if (code === 'unrecognized_keys') return `${message}; allowed: ${Object.keys(annotationSchema.shape).join(', ')}`;
-  const said = path.reduce<unknown>((at, name) => (at as Record<PropertyKey, unknown> | undefined)?.[name], json);
-  const at = path.join('.') || 'the input';
-  return `${at} ${said === undefined ? 'is missing' : `is ${JSON.stringify(said).slice(0, 80)}`}; allowed: ${message}`;
 }
 
 function meaningless({ ngrams, categories, templates: said }: AnnotationSettings): string[] {

@@ -1,11 +1,10 @@
-import { readFile } from 'node:fs/promises';
 import type { Command } from 'commander';
 import { parseAnnotation } from '../annotation/settings.ts';
 import { temporalEnvironment } from '../runtime/environment.ts';
 import { RunnerError } from '../runtime/errors.ts';
-import { isRecord, readJsonText } from '../runtime/json-text.ts';
 import { followAnnotation, formatAnnotation, startAnnotation } from './annotate.ts';
 import { print, say } from './output.ts';
+import { settingsInput } from './settings-input.ts';
 import { connect } from './temporal-client.ts';
 
 interface Options {
@@ -37,7 +36,10 @@ export function addAnnotateCommand(data: Command): void {
       '\nIt goes on when this command ends, and when it is typed again it is followed again. What is there already is kept.',
     )
     .action(async (prefixes: string[], options: Options) => {
-      const settings = parseAnnotation(await inputOf(prefixes, options));
+      const { settings: file, read, detector, out, language, categories } = options;
+      const settings = parseAnnotation(
+        await settingsInput(file, prefixes, { read, detector, out, language, categories }),
+      );
       const client = await connect();
       if (!client)
         throw new RunnerError(
@@ -54,27 +56,4 @@ export function addAnnotateCommand(data: Command): void {
         await client.connection.close();
       }
     });
-}
-
-/** What the options say, over what the file says. */
-async function inputOf(prefixes: readonly string[], options: Options): Promise<object> {
-  const { settings, detector, out, read, language, categories } = options;
-  const file = settings === undefined ? {} : jsonOf(settings, await readSettings(settings));
-  const own = {
-    data: prefixes.length === 0 ? undefined : prefixes.length === 1 ? prefixes[0] : prefixes,
-    ...{ detector, out, language, categories },
-    read: read === undefined ? undefined : jsonOf('--read', Buffer.from(read)),
-  };
-  return { ...file, ...Object.fromEntries(Object.entries(own).filter(([, value]) => value !== undefined)) };
-}
-
-const readSettings = (path: string) =>
-  readFile(path).catch((cause) => {
-    throw new RunnerError('RecipeInvalid', `${path} can't be read (${cause.code}); name a JSON file`, { cause });
-  });
-
-function jsonOf(name: string, bytes: Uint8Array): object {
-  const { value, problem } = readJsonText(bytes);
-  if (isRecord(value)) return value;
-  throw new RunnerError('RecipeInvalid', `${name}: ${problem ?? 'it is no JSON object'}`);
 }

@@ -1,13 +1,12 @@
-import { readFile } from 'node:fs/promises';
 import type { Command } from 'commander';
 import { readFilter } from '../data/index/filter-document.ts';
 import { type FilterReport, formatFilter, reportOf } from '../filtering/report.ts';
 import { type FilterSettings, parseFilter } from '../filtering/settings.ts';
 import { RunnerError } from '../runtime/errors.ts';
-import { isRecord, readJsonText } from '../runtime/json-text.ts';
 import { objectStoreFromEnvironment } from '../storage/s3.ts';
 import { followToReport, startOrJoin } from './follow-workflow.ts';
 import { print } from './output.ts';
+import { settingsInput } from './settings-input.ts';
 import { connect } from './temporal-client.ts';
 
 interface FilterFlags {
@@ -38,9 +37,11 @@ export function addFilterCommand(data: Command): void {
     .action(async (name: string, prefixes: string[], flags: FilterFlags) => {
       const { settings, duplicates, read } = flags;
       const shows = prefixes.length === 0 && (settings ?? duplicates ?? read) === undefined;
+      const of = duplicates === true ? {} : { of: duplicates };
+      const own = { name, read, duplicates: duplicates && of };
       const report = shows
         ? reportOf(await readFilter(objectStoreFromEnvironment(), name))
-        : await made(parseFilter(await inputOf(name, prefixes, flags)), flags.detach === true);
+        : await made(parseFilter(await settingsInput(settings, prefixes, own)), flags.detach === true);
       if (report) print(flags.json ? `${JSON.stringify(report)}\n` : formatFilter(report));
     });
 }
@@ -60,28 +61,4 @@ async function made(settings: FilterSettings, detach: boolean): Promise<FilterRe
   } finally {
     await client.connection.close();
   }
-}
-
-/** What the options say, over what the file says. */
-async function inputOf(name: string, prefixes: readonly string[], flags: FilterFlags): Promise<object> {
-  const { settings, read, duplicates } = flags;
-  const file = settings === undefined ? {} : jsonOf(settings, await readSettings(settings));
-  const own = {
-    name,
-    data: prefixes.length === 0 ? undefined : prefixes.length === 1 ? prefixes[0] : prefixes,
-    duplicates: duplicates === undefined ? undefined : duplicates === true ? {} : { of: duplicates },
-    read: read === undefined ? undefined : jsonOf('--read', Buffer.from(read)),
-  };
-  return { ...file, ...Object.fromEntries(Object.entries(own).filter(([, value]) => value !== undefined)) };
-}
-
-const readSettings = (path: string) =>
-  readFile(path).catch((cause) => {
-    throw new RunnerError('RecipeInvalid', `${path} can't be read (${cause.code}); name a JSON file`, { cause });
-  });
-
-function jsonOf(name: string, bytes: Uint8Array): object {
-  const { value, problem } = readJsonText(bytes);
-  if (isRecord(value)) return value;
-  throw new RunnerError('RecipeInvalid', `${name}: ${problem ?? 'it is no JSON object'}`);
 }

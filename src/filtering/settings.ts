@@ -1,5 +1,6 @@
 import { z } from 'zod';
 import { checkpointOfRunSchema } from '../recipe/curation.ts';
+import { issueText } from '../recipe/issue-text.ts';
 import { languagePattern } from '../recipe/languages.ts';
 import { filterSchema as nameSchema, trainSchema } from '../recipe/places-schema.ts';
 import { readProblems, readSchema } from '../recipe/reading.ts';
@@ -94,23 +95,13 @@ export function parseFilter(json: unknown): FilterSettings {
   const { success, data, error } = filterSettingsSchema.safeParse(json ?? {});
   const problems = success
     ? [...readProblems(data.read, 'read').map(({ message }) => message), ...meaningless(data)]
-    : error.issues.map((issue) => issueText(issue, json));
+    : error.issues.map((issue) => issueText(issue, json, filterSettingsSchema));
   if (problems.length > 0)
     throw new RunnerError(
       'RecipeInvalid',
       `siglip2Filter can't begin: ${problems.slice(0, 10).join('; ')}; see src/filtering/README.md`,
     );
   return data!;
-}
-
-function issueText({ path, message, code }: z.core.$ZodIssue, json: unknown): string {
-  const at = path.join('.') || 'the input';
-  if (code === 'unrecognized_keys') {
-    const allowed = path.length === 0 ? `; allowed: ${Object.keys(filterSettingsSchema.shape).join(', ')}` : '';
-    return `${path.length === 0 ? '' : `${at}: `}${message}${allowed}`;
-  }
-  const said = path.reduce<unknown>((of, name) => (of as Record<PropertyKey, unknown> | undefined)?.[name], json);
-  return `${at} ${said === undefined ? 'is missing' : `is ${JSON.stringify(said).slice(0, 80)}`}; allowed: ${message}`;
 }
 
 function meaningless(settings: FilterSettings): string[] {

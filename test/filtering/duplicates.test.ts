@@ -254,4 +254,7 @@ it('says everything that is wrong with it at once', async () => {
   await expect(runFilter(stored(), { name: 'a', data: 'data' })).rejects.toThrow(
     'it has no step, and would keep everything; allowed, one or more: agreement, ',
   );
+  await expect(runFilter(stored(), { name: 'a', data: 'data', duplicates: { off: 1 } })).rejects.toThrow(
+    `siglip2Filter can't begin: duplicates: Unrecognized key: "off"; allowed: of, bounds; see src/filtering/README.md`,
+  );
 });

@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { namesAt } from '../../recipe/issue-text.ts';
 import { languagePattern } from '../../recipe/languages.ts';
 import { placeSchema } from '../../recipe/places-schema.ts';
 import { readProblems, readSchema } from '../../recipe/reading.ts';
@@ -126,25 +127,13 @@ export function parseTask(json: unknown): Task {
 
 function issueText({ path, message, code, ...issue }: z.core.$ZodIssue, json: unknown): string {
   const at = path.join('.') || 'the task';
-  if (code === 'unrecognized_keys') return `${at}: ${message}; allowed: ${allowedAt(path).join(', ')}`;
+  if (code === 'unrecognized_keys') return `${at}: ${message}; allowed: ${namesAt(taskSchema, path).join(', ')}`;
   const said = path.reduce<unknown>((at, name) => (at as Record<PropertyKey, unknown> | undefined)?.[name], json);
   // Of a union with objects in it the innermost reason helps; where there is one.
   const inner = 'errors' in issue ? (issue.errors as z.core.$ZodIssue[][]).flat()[0]?.message : undefined;
   const plain = (text: string) => text.replace(/^Invalid input: expected ([^,]+)(, received .*)?$/, '$1');
   const got = said === undefined ? 'is missing' : `is ${JSON.stringify(said).slice(0, 80)}`;
   return `${at} ${got}; allowed: ${plain(message === 'Invalid input' && inner ? inner : message)}`;
-}
-
-function allowedAt(path: readonly PropertyKey[]): string[] {
-  let at: unknown = taskSchema;
-  for (const name of path) at = shapeOf(at)?.[String(name)];
-  return Object.keys(shapeOf(at) ?? {});
-}
-
-function shapeOf(schema: unknown): Record<string, unknown> | undefined {
-  let at = schema as { shape?: Record<string, unknown>; def?: { innerType?: unknown } } | undefined;
-  while (at && !at.shape && at.def?.innerType) at = at.def.innerType as typeof at;
-  return at?.shape;
 }
 
 function meaningless({ evaluators, read, train, data, languages, sample, classes }: Task): string[] {
