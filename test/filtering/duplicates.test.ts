@@ -11,6 +11,7 @@ import { joinFilter, keptOf } from '../../src/data/index/join-filter.ts';
 import { mixedIndex } from '../../src/data/index/mixed-index.ts';
 import { openIndex } from '../../src/data/index/open-index.ts';
 import { ShardCache } from '../../src/data/index/shard-cache.ts';
+import { encodeWeights, readWeightHeader } from '../../src/data/index/weight-file.ts';
 import { formatFilter } from '../../src/filtering/report.ts';
 import type { BatchPlan } from '../../src/recipe/batch-plan.ts';
 import { MemoryStore } from '../data/memory-store.ts';
@@ -169,6 +170,34 @@ it('is trained with: what it leaves out is never drawn and counted apart, and th
   // Without what was read before it is the same batch, as after a resume.
   const again = await new BatchMaker(index, plan({ candidates: 12 }), new ShardCache(store, folder)).make(19);
   expect(again).toEqual(await maker.make(19));
+});
+
+it('finds the one example that is left of 12,000, and says so where none is', async () => {
+  const store = new MemoryStore();
+  const photo = await scene(0, 64, 48);
+  const shard = shardOf(
+    Array.from({ length: 12_000 }, (_, i) => ({ image: i === 7000 ? photo : 'x', texts: [`${i}`] })),
+  );
+  store.objects.set('data/0.tar', shard);
+  const all = await indexData(store, 'data');
+  const leaving = async (one: number) => {
+    const weights = new Float32Array(12_000);
+    if (one >= 0) weights[one] = 1;
+    const { key, bytes, etag } = all.shards[0]!;
+    const header = { shard: { key, bytes, etag }, filter: 'f', masked: {}, broken: 0 };
+    store.objects.set(`filters/${one}.weights`, encodeWeights(header, weights));
+    const file = await readWeightHeader(store, (await store.head(`filters/${one}.weights`))!);
+    return openIndex({ ...all.document, fingerprint: String(one), weights: [file] }, store);
+  };
+  const made = await new BatchMaker(await leaving(7000), plan({ candidates: 8 }), new ShardCache(store, folder)).make(
+    0,
+  );
+  expect(made.described!.map(({ text }) => text)).toEqual(new Array(8).fill('7000'));
+  expect(made.filtered).toBeGreaterThan(20_000);
+  const none = new BatchMaker(await leaving(-1), plan({ candidates: 1 }), new ShardCache(store, folder));
+  await expect(none.make(0)).rejects.toThrow(
+    'of 1000000 examples drawn one after the other below data none is left by the filter; let it leave more',
+  );
 });
 
 it('may be of one source of a mixture, and not of another that shares its place', async () => {

@@ -18,6 +18,8 @@ import type { MetBroken } from './strip.ts';
 const candidates = 64;
 /** Of one place: in a language that fewer examples have there is nothing to train on. */
 const mostFiltered = 10_000;
+/** By a filter, where asking is looking up a bit: of a block that has one example in 50,000 left it is still found. */
+const mostLeftOut = 1_000_000;
 const corruptKept = 10_000;
 
 /** What was met on the way to the example of a row. */
@@ -77,12 +79,12 @@ export class RowFiller {
     { skipped, broken }: Met,
   ): Promise<FilledRow> {
     const { seed, phase } = this.#plan;
-    let filtered = 0;
-    for (let attempt = 0; attempt - filtered < candidates && filtered < mostFiltered; attempt++) {
+    let [filtered, leftOut, unusable] = [0, 0, 0];
+    for (let attempt = 0; unusable < candidates && filtered < mostFiltered && leftOut < mostLeftOut; attempt++) {
       const draw = await this.#draws.draw(k, attempt);
       const { ref, shard, entry, data, source } = draw;
       if (this.#kept && !(await this.#kept.keeps(ref))) {
-        filtered++;
+        leftOut++;
         continue;
       }
       const name = `${source ?? ''} ${shard.key}/${entry.name}`;
@@ -90,6 +92,7 @@ export class RowFiller {
       if (known) {
         skipped.push(known.corrupt);
         if (!known.isRead) broken.push({ ref, corrupt: known.corrupt });
+        unusable++;
         continue;
       }
       let isRead = false;
@@ -108,7 +111,7 @@ export class RowFiller {
           },
         });
         const { text, language } = caption;
-        return { ...example, text, language, source: source ?? meta.source ?? null, filtered };
+        return { ...example, text, language, source: source ?? meta.source ?? null, filtered: filtered + leftOut };
       } catch (error) {
         if (error instanceof FilteredExample) {
           filtered++;
@@ -118,11 +121,12 @@ export class RowFiller {
         const corrupt = { shard: shard.key, name: entry.name, reason: error.message };
         this.#remember(name, { corrupt, isRead });
         skipped.push(corrupt);
+        unusable++;
         // One that has no text in a language of the recipe is whole.
         if (!isRead) broken.push({ ref, corrupt });
       }
     }
-    throw this.#nothingUsable(filtered, skipped.at(-1));
+    throw this.#nothingUsable({ filtered, leftOut }, skipped.at(-1));
   }
 
   /** Not without end: what was forgotten is found out again. */
@@ -131,13 +135,14 @@ export class RowFiller {
     if (this.#corrupt.size > corruptKept) this.#corrupt.delete(this.#corrupt.keys().next().value!);
   }
 
-  #nothingUsable(filtered: number, last: CorruptMember | undefined): RunnerError {
-    const { prefix } = this.#index;
-    return new RunnerError(
-      'DataContract',
-      filtered === mostFiltered
-        ? `data: of ${mostFiltered} examples drawn one after the other below ${prefix} none ${this.#kept ? 'is left by the filter, with' : 'has'} a text in a language that is drawn there; npm run siglip2 -- data look says which they have`
-        : `data: ${candidates} examples drawn one after the other below ${prefix} can't be used, the last because: ${last?.reason} (${last?.shard}, ${last?.name})`,
-    );
+  #nothingUsable(passed: { filtered: number; leftOut: number }, last: CorruptMember | undefined): RunnerError {
+    const below = `drawn one after the other below ${this.#index.prefix}`;
+    const problem =
+      passed.leftOut === mostLeftOut
+        ? `of ${mostLeftOut} examples ${below} none is left by the filter; let it leave more, npm run siglip2 -- data filter NAME says what is left out by which reason`
+        : passed.filtered === mostFiltered
+          ? `of ${mostFiltered} examples ${below} ${this.#kept ? 'that the filter leaves ' : ''}none has a text in a language that is drawn there; npm run siglip2 -- data look says which they have`
+          : `${candidates} examples ${below} can't be used, the last because: ${last?.reason} (${last?.shard}, ${last?.name})`;
+    return new RunnerError('DataContract', `data: ${problem}`);
   }
 }
