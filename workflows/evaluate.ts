@@ -62,8 +62,9 @@ export async function siglip2Evaluate(input: unknown, before?: Carried, ...more:
     }
     const best = (input as Partial<EvaluationInput> | null)?.best;
     let unkept: unknown = null;
-    // Before the checkpoint is let go of; where that fails, the figures are there all the same.
-    if (best && !plan.done)
+    // Before the checkpoint is let go of; where that fails, the figures are there all the same. Also where they were there
+    // before: whoever asked for them then may have wanted them alone.
+    if (best)
       await keepBest({ plan, best }).catch((error) => {
         if (isCancellation(error)) throw error;
         unkept = error;

@@ -1,3 +1,4 @@
+import { EventEmitter, once } from 'node:events';
 import { readFileSync } from 'node:fs';
 import { Context } from '@temporalio/activity';
 import type { Client } from '@temporalio/client';
@@ -68,14 +69,22 @@ describe('a run', () => {
       };
       return { ...planned, phases: planned.phases.map((phase) => ({ ...phase, tasks })) };
     };
+    const stocktaking = new EventEmitter();
     const changes = {
       plan,
+      evaluate: async () => {
+        setTimeout(() => stocktaking.emit('begun'), 500);
+        return { key: 'evaluation.json', report: {} };
+      },
       planEvaluation: async (input: unknown) => {
         const { model, task: document } = input as { model: string; task: ReturnType<typeof documentOf> };
         evaluated.push(model);
+        // Begun by a person, it is still at work when the run comes to the same checkpoint.
+        if (model === 'by-hand/pretrain@30') await once(stocktaking, 'begun');
         if (document.key === documentOf('bad').key) throw new RunnerError('DataContract', 'data: there is none');
         const parts = { test: 2, train: 0, classes: 1 };
-        return { document, prefix: `evaluations/${model}/`, parts, figures: 1, done: false };
+        // Of the last one a person has the result already, who did not ask for the best.
+        return { document, prefix: `evaluations/${model}/`, parts, figures: 1, done: model.endsWith('@30') };
       },
       embedPart: async () => ({ examples: 1, skipped: 0 }),
       evaluatePart: async () => ({ key: 'figure' }),
@@ -86,6 +95,9 @@ describe('a run', () => {
       concludeEvaluation: async () => ({ key: 'result.json', sha256: 'e'.repeat(64), figures: { r1: 0.5 } }),
     };
     await temporal.serving(changes, async (client) => {
+      const byHand = { model: 'by-hand/pretrain@30', task: documentOf('good') };
+      const workflowId = 'tasks/pretrain/good-30';
+      await client.workflow.start('siglip2Evaluate', { taskQueue: 'siglip2', workflowId, args: [byHand] });
       const { phases } = await (await start(client, 'tasks')).result();
       expect(phases[0]!.tasks).toEqual([
         { name: 'good', key: 'result.json', sha256: 'e'.repeat(64), figures: { r1: 0.5 } },
@@ -98,7 +110,7 @@ describe('a run', () => {
       const { task: _, ...by } = best;
       const kinds = [20, 30].map((step) => ({ prefix: `evaluations/tasks/pretrain@${step}/`, ...by }));
       expect(kept).toEqual(kinds);
-      expect([...new Set(evaluated)]).toEqual(['tasks/pretrain@20', 'tasks/pretrain@30']);
+      expect([...new Set(evaluated)]).toEqual([byHand.model, 'tasks/pretrain@20', 'tasks/pretrain@30']);
       await expect(ended('tasks/pretrain/good-10')).rejects.toThrow(/not found/);
       await keepHistory(client, 'tasks', 'recipe-with-tasks.json');
       await keepHistory(client, 'tasks/pretrain', 'phase-with-tasks.json');
