@@ -227,6 +227,8 @@ describe('an evaluation', () => {
       'retrieval.ties': 'against the model',
       precision: 'f32',
       code: '0.0.0',
+      'features.code': '0.0.0',
+      'features.device': 'cpu',
     });
     const learned = a.figures.find(({ evaluator }) => evaluator === 'knn')!.fingerprint;
     expect(learned).toMatchObject({ 'train.overlap': 0, 'train.sample': '60 of 120, one of each part, seed 0' });

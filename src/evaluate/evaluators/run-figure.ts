@@ -6,7 +6,7 @@ import { PartFile } from '../features/part-file.ts';
 import { type ClassSpec, featureKey, type ImageSpec, specHash } from '../features/spec.ts';
 import { fingerprintOf } from '../fingerprint.ts';
 import { intervalsOf } from '../intervals.ts';
-import type { Figured, FigureJob, Files } from './job.ts';
+import type { Figured, FigureJob, Files, Fingerprint } from './job.ts';
 import { loudly } from './loudly.ts';
 import { writeOutcomes } from './outcomes.ts';
 import { evaluatorOf } from './registry.ts';
@@ -42,7 +42,7 @@ export async function runFigure(job: FigureJob, { note, signal }: FigureEvents):
     const input = { view, test, train, classes, languages, seed, device, pause };
     const { figures, notes, outcomes } = await evaluatorOf(job.evaluator).evaluate(input, settings);
     await writeOutcomes(job.out, outcomes);
-    const fingerprint = await fingerprintOf(job, { test, train }, device);
+    const fingerprint = await fingerprintOf(job, { test, train }, device, madeOf(open));
     const { skipped } = test;
     const of = { examples: test.examples.length, ...(skipped && { skipped }) };
     const intervals = intervalsOf(outcomes);
@@ -53,6 +53,13 @@ export async function runFigure(job: FigureJob, { note, signal }: FigureEvents):
   } finally {
     for (const file of open) await file.close();
   }
+}
+
+/** Features are adopted whoever made them: several devices and releases may have. */
+function madeOf(parts: readonly PartFile[]): Fingerprint {
+  const told = (of: 'device' | 'code') =>
+    [...new Set(parts.map(({ facts }) => facts.made?.[of] ?? 'not told'))].sort().join(', ');
+  return { 'features.device': told('device'), 'features.code': told('code') };
 }
 
 const nothingUsable = ({ skipped }: FeatureSet) =>
