@@ -110,4 +110,29 @@ describe('intervals', () => {
     expect(intervalsOf({ r1: { values: Float32Array.of(1), pictures: Int32Array.of(0) } })).toEqual({});
     expect(differencesOf({ r1: repeated }, { r5: repeated })).toEqual({});
   });
+
+  it('of a mean over languages draw a picture again in all of them, whatever each has of captions', () => {
+    const german = hits(3, 0.3);
+    // The same pictures with the same values in another language, each twice: nothing is known beyond the first.
+    const twice = (of: Float32Array | Int32Array) => Array.from(of).flatMap((one) => [one, one]);
+    const danish = {
+      values: Float32Array.from(twice(german.values)),
+      pictures: Int32Array.from(twice(german.pictures)),
+    };
+    const of = (name: string) => `by_language.${name}.text_to_image.r1`;
+    const both = { [of('de')]: german, [of('da')]: danish };
+    const found = intervalsOf(both);
+    expect(found['mean.text_to_image.r1']).toEqual(found[of('de')]);
+    // One that is independent of it makes the mean surer: by the square root of two.
+    const apart = intervalsOf({ [of('de')]: german, [of('nl')]: { ...hits(4, 0.3), pictures: german.pictures } });
+    const width = (name: string) => apart[name]!.high - apart[name]!.low;
+    expect(width(of('de')) / width('mean.text_to_image.r1')).toBeCloseTo(Math.SQRT2, 0.5);
+    const better = { ...both, [of('da')]: { ...danish, values: danish.values.map(() => 1) } };
+    const differences = differencesOf(both, better);
+    expect(differences['mean.text_to_image.r1']).toMatchObject({ differs: true });
+    expect(differences['mean.text_to_image.r1']!.low).toBeCloseTo(differences[of('da')]!.low / 2, 12);
+    expect(Object.keys(differencesOf(both, better, (name) => name.startsWith('mean.')))).toEqual([
+      'mean.text_to_image.r1',
+    ]);
+  });
 });
