@@ -7,6 +7,7 @@ import { commitCheckpoint } from '../../src/checkpoint/commit.ts';
 import { toDocument } from '../../src/checkpoint/documents.ts';
 import { recordEnd } from '../../src/checkpoint/ends.ts';
 import { readReport } from '../../src/commands/read-report.ts';
+import { runNamed } from '../../src/commands/report-command.ts';
 import { reportPage } from '../../src/report/page.ts';
 import type { RunReport } from '../../src/report/types.ts';
 import { sha256 } from '../../src/runtime/hash.ts';
@@ -212,5 +213,15 @@ it('gives the same bytes when it reads again', async () => {
 it('says of a run that is not there what to type', async () => {
   await expect(readReport(store, 'none')).rejects.toThrow(
     'bucket test has nothing of run none; npm run siglip2 -- ls lists runs',
+  );
+});
+
+it('a report is of a run, and of what is none the answer says what to type', () => {
+  expect(runNamed('emoji-2')).toBe('emoji-2');
+  expect(() => runNamed('emoji/pretrain@400')).toThrow(
+    '"emoji/pretrain@400" is in a run, and a report is of a whole run; type report emoji',
+  );
+  expect(() => runNamed('../\u001b[2J')).toThrow(
+    '"../\\u001b[2J" names no run; allowed: A-Z, a-z, 0-9, ., :, _ and -; npm run siglip2 -- ls lists runs',
   );
 });

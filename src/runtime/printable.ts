@@ -1,0 +1,8 @@
+/** What moves a cursor or turns the direction of a text. Joiners and soft hyphens are part of words. */
+export const unprintable = /[\p{Cc}\p{Cs}\u2028-\u202e\u2066-\u2069]/gu;
+
+/** Names and texts from outside as they may stand in logs, reports and terminals: short and harmless. */
+export function printable(text: string, longest = 120): string {
+  const short = text.length > longest ? `${text.slice(0, longest - 20)}... (${text.length} characters)` : text;
+  return short.replace(unprintable, '?');
+}
