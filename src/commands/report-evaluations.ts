@@ -84,13 +84,17 @@ export async function readEvaluations(
       });
     }
   }
-  const places: { key: string; phase: string; step: number }[] = [];
+  const places: { key: string; phase: string; step: number; modified: number }[] = [];
   const prefix = `evaluations/${run}/`;
-  for await (const { key } of store.list(prefix)) {
+  for await (const { key, modified } of store.list(prefix)) {
     const [, phase, step] = /^([^/]+)-(\d{1,15})\/[^/]+\/result\.json$/.exec(key.slice(prefix.length)) ?? [];
-    if (phase !== undefined && namePattern.test(phase)) places.push({ key, phase, step: Number(step) });
+    if (phase !== undefined && namePattern.test(phase))
+      places.push({ key, phase, step: Number(step), modified: modified.getTime() });
   }
-  const newest = places.sort((a, b) => b.step - a.step || (a.key < b.key ? -1 : 1)).slice(0, mostDocuments);
+  // Of one step there are several where the data, the task or the code has changed: the last is what holds.
+  const newest = places
+    .sort((a, b) => b.step - a.step || b.modified - a.modified || (a.key < b.key ? -1 : 1))
+    .slice(0, mostDocuments);
   for (const { key, phase, step } of newest) {
     const document = await read(key, ofTask);
     for (const { evaluator, view, examples, notes, outcomes = null, fingerprint, ...one } of document?.figures ?? []) {

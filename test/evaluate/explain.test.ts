@@ -2,7 +2,7 @@ import { describe, expect, it } from 'vitest';
 import { formatComparison, formatTaskResult } from '../../src/commands/format-task-result.ts';
 import { compare, compareWithIntervals } from '../../src/evaluate/explain.ts';
 import { differencesOf, intervalsOf } from '../../src/evaluate/intervals.ts';
-import type { EvaluationDocument, FigureDocument } from '../../src/evaluate/result.ts';
+import { type EvaluationDocument, type FigureDocument, resultIn } from '../../src/evaluate/result.ts';
 import { parseTask } from '../../src/evaluate/tasks/task.ts';
 import { randomStream } from '../../src/runtime/random.ts';
 
@@ -46,6 +46,27 @@ describe('a result', () => {
         '',
       ].join('\n'),
     );
+  });
+});
+
+describe('what someone calls a result', () => {
+  const json = (of: unknown) => JSON.parse(JSON.stringify(of));
+
+  it('is one, or is refused before anything relies on it', () => {
+    expect(resultIn(json(result(figure())))).toEqual(result(figure()));
+    // A figure that is a text would be walked without end, and one that is null throws.
+    const deep = Array.from({ length: 20 }).reduce((inner: object) => ({ inner }), {});
+    for (const figures of [{ r1: 'a' }, { r1: null }, { r1: [1] }, deep, 'a', null])
+      expect(resultIn(json(result({ ...figure(), figures: figures as never })))).toBeNull();
+    expect(resultIn(json({ ...result(), figures: [{ fingerprint: {} }] }))).toBeNull();
+    expect(resultIn(json({ ...result(), model: null }))).toBeNull();
+    expect(resultIn(null)).toBeNull();
+  });
+
+  it('moves no cursor of who reads it', () => {
+    const hostile = figure({ fingerprint: { ...figure().fingerprint, 'text.case': '\u001b[2J\u202eupper' } });
+    const text = formatComparison(compare(result(figure()), result(hostile)));
+    expect(text).toContain('    text.case: lower -> ?[2J?upper\n');
   });
 });
 
