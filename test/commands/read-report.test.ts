@@ -1,6 +1,7 @@
 import { mkdtemp, readFile, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { setTimeout as delay } from 'node:timers/promises';
 import { afterAll, beforeAll, expect, it } from 'vitest';
 import { claimRun } from '../../src/checkpoint/claim.ts';
 import { commitCheckpoint } from '../../src/checkpoint/commit.ts';
@@ -57,8 +58,8 @@ async function train(phase: string, revision: number, from: number, to: number, 
 }
 
 /** As an evaluation by a task leaves it: of 200 pictures the first `right` are right, or each second one. */
-async function evaluate(phase: string, step: number, right: number, ofPictures = 'held-out') {
-  const prefix = `evaluations/run/${phase}-${step}/emoji-1f2e/`;
+async function evaluate(phase: string, step: number, right: number, ofPictures = 'held-out', id = '1f2e') {
+  const prefix = `evaluations/run/${phase}-${step}/emoji-${id}/`;
   const outcome = (name: string, isRight: (i: number) => boolean) => {
     const values = Float32Array.from(pictures, (i) => (isRight(i) ? 1 : 0));
     return [
@@ -224,4 +225,15 @@ it('a report is of a run, and of what is none the answer says what to type', () 
   expect(() => runNamed('../\u001b[2J')).toThrow(
     '"../\\u001b[2J" names no run; allowed: A-Z, a-z, 0-9, ., :, _ and -; npm run siglip2 -- ls lists runs',
   );
+});
+
+it('of two results of one step the later one is shown: the data or the code has changed since', async () => {
+  const [phase, step] = ['pretrain', 9999];
+  await evaluate(phase, step, 20, 'held-out', '1f2e');
+  // The server tells times by the second.
+  await delay(1100);
+  await evaluate(phase, step, 80, 'held-out', '9f2e');
+  const { evaluations } = await readReport(store, 'run');
+  const own = evaluations.filter((one) => one.step === step);
+  expect(own.map(({ figures }) => figures[0]!.value)).toEqual([0.4]);
 });
