@@ -1,6 +1,6 @@
 import type { Compared } from '../evaluate/explain.ts';
 import { type EvaluationDocument, flatFigures } from '../evaluate/result.ts';
-import { printable } from '../runtime/printable.ts';
+import { printableUpTo } from '../runtime/printable.ts';
 
 /** Figures that are counts, or no shares. */
 const counts = /(^|\.)(classes|examples|left_out|images|texts|steps|train_loss)$/;
@@ -46,7 +46,7 @@ export function formatComparison(compared: readonly Compared[]): string {
 }
 
 /** A line of what may be anyone's result. */
-const harmless = (line: string): string => printable(line, 1000);
+const harmless = (line: string): string => printableUpTo(1000, line);
 
 const said = (value: unknown): string => (value === null ? '(not told)' : String(value));
 

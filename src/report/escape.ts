@@ -1,4 +1,4 @@
-import { printable } from '../runtime/printable.ts';
+import { printableUpTo } from '../runtime/printable.ts';
 
 const entities: Readonly<Record<string, string>> = {
   '&': '&amp;',
@@ -9,7 +9,7 @@ const entities: Readonly<Record<string, string>> = {
 };
 
 /** A text from outside as it may stand in HTML, in an attribute and in SVG: cut short, and in harmless characters. */
-export const escaped = (text: string, longest = 320): string => entitled(printable(text, longest));
+export const escaped = (text: string, longest = 320): string => entitled(printableUpTo(longest, text));
 
 /** The same of a text of several lines, whole: whoever calls it has bounded it. */
 export const escapedLines = (text: string): string =>
