@@ -4,7 +4,7 @@ import { Context } from '@temporalio/activity';
 import type { Client } from '@temporalio/client';
 import { describe, expect, it } from 'vitest';
 import { plan as realPlan } from '../../activities/plan.ts';
-import type { KeepBestInput } from '../../activities/types/evaluation.ts';
+import type { EmbedPartInput, KeepBestInput } from '../../activities/types/evaluation.ts';
 import type { RunPlan, ShardInput, SweepInput } from '../../activities/types/run.ts';
 import { RunnerError } from '../../src/runtime/errors.ts';
 import { S3ObjectStore } from '../../src/storage/s3.ts';
@@ -59,6 +59,7 @@ describe('a run', () => {
     const evaluated: string[] = [];
     const best = { task: 'good', evaluator: 'retrieval', figure: 'mean.r1' };
     const kept: object[] = [];
+    const left: string[] = [];
     const documentOf = (name: string) => ({ key: `runs/tasks/data/${name}.json`, sha256: 'f'.repeat(64) });
     const plan = async ({ run }: { run: string }) => {
       const planned = runPlanOf(run);
@@ -81,12 +82,23 @@ describe('a run', () => {
         evaluated.push(model);
         // Begun by a person, it is still at work when the run comes to the same checkpoint.
         if (model === 'by-hand/pretrain@30') await once(stocktaking, 'begun');
-        if (document.key === documentOf('bad').key) throw new RunnerError('DataContract', 'data: there is none');
         const parts = { test: 2, train: 0, classes: 1 };
         // Of the last one a person has the result already, who did not ask for the best.
-        return { document, prefix: `evaluations/${model}/`, parts, figures: 1, done: model.endsWith('@30') };
+        return {
+          document,
+          prefix: `evaluations/${model}/`,
+          parts,
+          figures: 1,
+          done: model.endsWith('@30') && document.key === documentOf('good').key,
+        };
       },
-      embedPart: async () => ({ examples: 1, skipped: 0 }),
+      embedPart: async ({ plan: { document } }: EmbedPartInput) => {
+        if (document.key === documentOf('bad').key) throw new RunnerError('DataContract', 'data: there is none');
+        return { examples: 1, skipped: 0 };
+      },
+      leaveEvaluation: async ({ plan: { document, prefix } }: Pick<EmbedPartInput, 'plan'>) => {
+        left.push(`${document.key} ${prefix}`);
+      },
       evaluatePart: async () => ({ key: 'figure' }),
       keepBest: async ({ plan, best }: KeepBestInput) => {
         kept.push({ prefix: plan.prefix, ...best });
@@ -110,6 +122,9 @@ describe('a run', () => {
       const { task: _, ...by } = best;
       const kinds = [20, 30].map((step) => ({ prefix: `evaluations/tasks/pretrain@${step}/`, ...by }));
       expect(kept).toEqual(kinds);
+      // What failed holds its checkpoint no longer.
+      const steps = [20, 30].map((step) => `${documentOf('bad').key} evaluations/tasks/pretrain@${step}/`);
+      expect(left).toEqual(steps);
       expect([...new Set(evaluated)]).toEqual([byHand.model, 'tasks/pretrain@20', 'tasks/pretrain@30']);
       await expect(ended('tasks/pretrain/good-10')).rejects.toThrow(/not found/);
       await keepHistory(client, 'tasks', 'recipe-with-tasks.json');
