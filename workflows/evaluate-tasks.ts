@@ -80,9 +80,15 @@ export async function evaluateOnTheWay(phase: PhaseProgress, before: number): Pr
   if (Math.floor(step / tasks.every) === Math.floor(before / tasks.every)) return;
   for (const task of tasks.documents) {
     const child = childOf({ run, phase: name, step }, task, tasks);
-    await startChild(siglip2Evaluate, { ...child, parentClosePolicy: ParentClosePolicy.ABANDON }).catch((error) => {
+    const failed = (error: unknown) =>
+      phase.note(`not evaluated by ${task.name} at ${step}: ${sentence(error).slice(0, 300)}`);
+    try {
+      const started = await startChild(siglip2Evaluate, { ...child, parentClosePolicy: ParentClosePolicy.ABANDON });
+      // Nobody waits for it, but that it failed is told with what the phase tells next.
+      void started.result().catch((error) => isCancellation(error) || failed(error));
+    } catch (error) {
       if (isCancellation(error)) throw error;
-      phase.note(`not evaluated by ${task.name} at ${step}: ${sentence(error)}`);
-    });
+      failed(error);
+    }
   }
 }

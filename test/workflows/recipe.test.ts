@@ -1,5 +1,6 @@
 import { EventEmitter, once } from 'node:events';
 import { readFileSync } from 'node:fs';
+import { setTimeout as delay } from 'node:timers/promises';
 import { Context } from '@temporalio/activity';
 import type { Client } from '@temporalio/client';
 import { describe, expect, it } from 'vitest';
@@ -8,10 +9,12 @@ import type { EmbedPartInput, KeepBestInput } from '../../activities/types/evalu
 import type { RunPlan, ShardInput, SweepInput } from '../../activities/types/run.ts';
 import { RunnerError } from '../../src/runtime/errors.ts';
 import { S3ObjectStore } from '../../src/storage/s3.ts';
-import type { RunStatus, Status } from '../../workflows/messages.ts';
+import type { PhaseEvent, RunStatus, Status } from '../../workflows/messages.ts';
 import { planOf, resultOf, runPlanOf, testTemporal } from './harness.ts';
 import { keepHistory } from './histories.ts';
 import { failureOf, start, status, until, waiting } from './runs.ts';
+
+type RunHistory = Readonly<Record<string, readonly PhaseEvent[]>>;
 
 const temporal = testTemporal();
 
@@ -73,6 +76,11 @@ describe('a run', () => {
     const stocktaking = new EventEmitter();
     const changes = {
       plan,
+      // So that an evaluation on the way has failed before the phase is over.
+      trainShard: async (input: ShardInput) => {
+        if (input.toStep === 30) await delay(700);
+        return resultOf(input, input.toStep);
+      },
       evaluate: async () => {
         setTimeout(() => stocktaking.emit('begun'), 500);
         return { key: 'evaluation.json', report: {} };
@@ -115,6 +123,8 @@ describe('a run', () => {
         { name: 'good', key: 'result.json', sha256: 'e'.repeat(64), figures: { r1: 0.5 } },
         { name: 'bad', failure: 'data: there is none' },
       ]);
+      const { pretrain } = await client.workflow.getHandle('tasks').query<RunHistory>('history');
+      expect(pretrain!.map(({ what }) => what)).toContain('not evaluated by bad at 20: data: there is none');
       // Shards end at 10, 20 and 30: the first multiple of 15 lies behind the second of them.
       const ended = (id: string) => client.workflow.getHandle(id).result();
       expect(await ended('tasks/pretrain/good-20')).toMatchObject({ key: 'result.json' });
