@@ -8,6 +8,7 @@ import { sha256 } from '../src/runtime/hash.ts';
 import type { Attempt, Dependencies } from './dependencies.ts';
 import { readDocumentAs } from './documents.ts';
 import { figureBase } from './evaluation-figure.ts';
+import { holderOf } from './evaluation-plan.ts';
 import { beat } from './heartbeat.ts';
 import type { PlannedEvaluation, TaskResult } from './types/evaluation.ts';
 
@@ -38,10 +39,25 @@ export async function concludeEvaluation(
     const body = toDocument(result);
     const key = `${prefix}result.json`;
     await store.put(key, body, { contentType: 'application/json' });
-    await unpin(store, checkpoint, `evaluate-${plan.id}`);
+    await unpin(store, checkpoint, holderOf(plan));
     log.info({ key }, 'evaluated');
     const short = Object.fromEntries(figures.map((one) => [`${one.evaluator} ${one.view}`, one.figures]));
     return { key, sha256: sha256(body), figures: JSON.stringify(short).length <= mostBytes ? short : null };
+  } finally {
+    heart.stop();
+  }
+}
+
+/** Lets go of the checkpoint of an evaluation that failed; what it has made stays. Doing it again changes nothing. */
+export async function leaveEvaluation(
+  { store, scratch }: Dependencies,
+  { plan: { document } }: { readonly plan: PlannedEvaluation },
+  attempt: Attempt,
+): Promise<void> {
+  const heart = beat(attempt);
+  try {
+    const plan = await readDocumentAs<TaskPlan<CheckpointRef>>(store, document, join(scratch, 'documents'));
+    await unpin(store, plan.model.checkpoint, holderOf(plan));
   } finally {
     heart.stop();
   }

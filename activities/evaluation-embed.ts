@@ -50,7 +50,8 @@ export async function embedPart(
         doing = text;
         log.info({ task: plan.task.name }, text);
       };
-      const job = { kind: 'embed', folder: local, model: spec.model.config, part, out, of } as const;
+      const { codeVersion } = plan;
+      const job = { kind: 'embed', folder: local, model: spec.model.config, part, out, codeVersion, of } as const;
       return (await requireTrainer(deps).run(job, { note }, attempt.signal)) as EmbeddedPart | null;
     });
     if (made === null) throw new CancelledFailure('stopped before the features were made');

@@ -62,7 +62,8 @@ async function fetchPart(
   const file = join(folder, `${part}.safetensors`);
   if (await stat(file).catch(() => null)) return file;
   await mkdir(folder, { recursive: true });
-  await writeFile(`${file}.part`, await store.get(featureKey(spec, part)));
+  // Flushed before it has its name: what a machine that lost its power left half would be taken for damage in the bucket.
+  await writeFile(`${file}.part`, await store.get(featureKey(spec, part)), { flush: true });
   await rename(`${file}.part`, file);
   return file;
 }

@@ -22,8 +22,11 @@ import { keepDocumentBelow, readDocumentAs } from './documents.ts';
 import { beat } from './heartbeat.ts';
 import type { PlannedEvaluation } from './types/evaluation.ts';
 
-/** Longer than an evaluation takes; one that was given up holds its checkpoint no longer than this. */
+/** Longer than an evaluation takes; one that was stopped holds its checkpoint no longer than this, to go on with it. */
 export const heldMs = 14 * 24 * 3_600_000;
+
+/** Whose pin it is. */
+export const holderOf = ({ id }: Pick<TaskPlan, 'id'>): string => `evaluate-${id}`;
 
 const bestSchema = z.strictObject({ evaluator: z.string(), figure: z.string() });
 const documentSchema = z.strictObject({ key: z.string(), sha256: z.string() });
@@ -77,7 +80,7 @@ export async function planEvaluation(deps: Dependencies, input: unknown, attempt
     };
     const document = await keepDocumentBelow(store, prefix, 'task', plan);
     const done = (await store.head(`${prefix}result.json`)) !== null;
-    if (!done) await pin(store, checkpoint, `evaluate-${id}`, { untilMs: heldMs });
+    if (!done) await pin(store, checkpoint, holderOf(plan), { untilMs: heldMs });
     log.info({ prefix, figures: figures.length, done }, 'evaluation planned');
     return {
       document,

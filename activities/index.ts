@@ -7,7 +7,7 @@ import { onDevice } from './device-time.ts';
 import { embedShard } from './embed-shard.ts';
 import { evaluate } from './evaluate.ts';
 import { keepBest } from './evaluation-best.ts';
-import { concludeEvaluation } from './evaluation-conclude.ts';
+import { concludeEvaluation, leaveEvaluation } from './evaluation-conclude.ts';
 import { embedPart } from './evaluation-embed.ts';
 import { evaluatePart } from './evaluation-figure.ts';
 import { planEvaluation } from './evaluation-plan.ts';
@@ -59,6 +59,7 @@ export function createActivities(deps: Dependencies): Activities {
     evaluatePart: activity(deps, evaluatePart),
     keepBest: activity(deps, keepBest),
     concludeEvaluation: activity(deps, concludeEvaluation),
+    leaveEvaluation: activity(deps, leaveEvaluation),
     exportModel: activity(deps, signed(exportModel)),
     scoreShard: activity(deps, onDevice(signed(scoreShard))),
     sealScores: activity(deps, sealScores),

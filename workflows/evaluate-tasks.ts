@@ -1,5 +1,5 @@
-import { executeChild, isCancellation, ParentClosePolicy, startChild } from '@temporalio/workflow';
-import type { EvaluationInput } from '../activities/types/evaluation.ts';
+import { executeChild, isCancellation, ParentClosePolicy, sleep, startChild } from '@temporalio/workflow';
+import type { EvaluationInput, TaskResult } from '../activities/types/evaluation.ts';
 import type { PhasePlan, TaskDocument } from '../activities/types/run.ts';
 import type { CheckpointRef } from '../src/checkpoint/types.ts';
 import { siglip2Evaluate } from './evaluate.ts';
@@ -30,13 +30,43 @@ export async function evaluatedByTasks(
   for (const task of tasks.documents) {
     const { name } = task;
     try {
-      outcomes.push({ name, ...(await executeChild(siglip2Evaluate, childOf(checkpoint, task, tasks))) });
+      outcomes.push({ name, ...(await evaluated(checkpoint, task, tasks)) });
     } catch (error) {
       if (isCancellation(error)) throw error;
-      outcomes.push({ name, failure: sentence(error) });
+      outcomes.push({ name, failure: sentence(error).slice(0, 300) });
     }
   }
-  return outcomes;
+  return withinRoom(outcomes);
+}
+
+/** One that is at work already, begun on the way or before a `workflow reset`, is waited for: then it answers at once. */
+async function evaluated(checkpoint: CheckpointRef, task: TaskDocument, tasks: Tasks): Promise<TaskResult> {
+  for (let tries = 0; ; tries++) {
+    try {
+      return await executeChild(siglip2Evaluate, childOf(checkpoint, task, tasks));
+    } catch (error) {
+      if (!isAtWork(error)) throw error;
+      await sleep(Math.min(2 ** tries, 300) * 1000);
+    }
+  }
+}
+
+/** The workflow library does not export the class. */
+const isAtWork = (error: unknown): boolean => (error as Error | null)?.name === 'WorkflowExecutionAlreadyStartedError';
+
+/** Characters of figures that a phase adds to what its run carries: of 100 phases that is well below the 2 MB of a payload. */
+const mostFigures = 8 * 1024;
+
+/** The outcomes, with the figures of as many as there is room for: the documents that they name have them all. */
+export function withinRoom(outcomes: readonly TaskOutcome[]): TaskOutcome[] {
+  let left = mostFigures;
+  return outcomes.map((outcome) => {
+    if ('failure' in outcome || outcome.figures === null) return outcome;
+    const size = JSON.stringify(outcome.figures).length;
+    if (size > left) return { ...outcome, figures: null };
+    left -= size;
+    return outcome;
+  });
 }
 
 /**
@@ -50,9 +80,15 @@ export async function evaluateOnTheWay(phase: PhaseProgress, before: number): Pr
   if (Math.floor(step / tasks.every) === Math.floor(before / tasks.every)) return;
   for (const task of tasks.documents) {
     const child = childOf({ run, phase: name, step }, task, tasks);
-    await startChild(siglip2Evaluate, { ...child, parentClosePolicy: ParentClosePolicy.ABANDON }).catch((error) => {
+    const failed = (error: unknown) =>
+      phase.note(`not evaluated by ${task.name} at ${step}: ${sentence(error).slice(0, 300)}`);
+    try {
+      const started = await startChild(siglip2Evaluate, { ...child, parentClosePolicy: ParentClosePolicy.ABANDON });
+      // Nobody waits for it, but that it failed is told with what the phase tells next.
+      void started.result().catch((error) => isCancellation(error) || failed(error));
+    } catch (error) {
       if (isCancellation(error)) throw error;
-      phase.note(`not evaluated by ${task.name} at ${step}: ${sentence(error)}`);
-    });
+      failed(error);
+    }
   }
 }

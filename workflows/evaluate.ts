@@ -9,10 +9,11 @@ import {
 import type { Activities } from '../activities/types/activities.ts';
 import type { EvaluationInput, FeatureSetName, PlannedEvaluation, TaskResult } from '../activities/types/evaluation.ts';
 import { clearFailure, invalid } from './failures.ts';
-import { evaluateOptions, lightOptions, scoresAtOnce, scoresOfOneHistory } from './policies.ts';
+import { evaluateOptions, lightOptions, scoresAtOnce, scoresOfOneHistory, tidyOptions } from './policies.ts';
 import type { EvaluationStatus } from './results.ts';
 
 const { planEvaluation, keepBest, concludeEvaluation } = proxyActivities<Activities>(lightOptions);
+const { leaveEvaluation } = proxyActivities<Activities>(tidyOptions);
 const { embedPart, evaluatePart } = proxyActivities<Activities>({ ...evaluateOptions, cancellationType: 'TRY_CANCEL' });
 
 export const evaluationQuery = defineQuery<EvaluationStatus>('evaluation');
@@ -62,8 +63,9 @@ export async function siglip2Evaluate(input: unknown, before?: Carried, ...more:
     }
     const best = (input as Partial<EvaluationInput> | null)?.best;
     let unkept: unknown = null;
-    // Before the checkpoint is let go of; where that fails, the figures are there all the same.
-    if (best && !plan.done)
+    // Before the checkpoint is let go of; where that fails, the figures are there all the same. Also where they were there
+    // before: whoever asked for them then may have wanted them alone.
+    if (best)
       await keepBest({ plan, best }).catch((error) => {
         if (isCancellation(error)) throw error;
         unkept = error;
@@ -75,6 +77,8 @@ export async function siglip2Evaluate(input: unknown, before?: Carried, ...more:
   } catch (error) {
     if (error instanceof ContinueAsNew) throw error;
     state = isCancellation(error) ? 'stopped' : 'failed';
+    // One that was stopped may go on with its checkpoint; one that failed would hold it for nothing.
+    if (plan && !plan.done && state === 'failed') await leaveEvaluation({ plan }).catch(() => {});
     throw clearFailure(error);
   }
 }

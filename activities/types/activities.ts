@@ -74,6 +74,7 @@ export interface Activities {
   evaluatePart(input: EvaluatePartInput): Promise<{ readonly key: string }>;
   keepBest(input: KeepBestInput): Promise<{ readonly step: number; readonly value: number }>;
   concludeEvaluation(input: { readonly plan: PlannedEvaluation }): Promise<TaskResult>;
+  leaveEvaluation(input: { readonly plan: PlannedEvaluation }): Promise<void>;
   exportModel(input: ExportInput): Promise<ExportResult>;
   planAnnotation(input: unknown): Promise<AnnotatePlan>;
   annotateShard(input: AnnotateShardInput): Promise<AnnotateShardResult>;

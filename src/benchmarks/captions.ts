@@ -1,7 +1,7 @@
 import { Readable } from 'node:stream';
-import { printable } from '../data/index/printable.ts';
 import { jsonlRows, karpathyRows } from '../packing/tables.ts';
 import { isRecord } from '../runtime/json-text.ts';
+import { printable } from '../runtime/printable.ts';
 import type { Benchmark, Example, Fault } from './benchmark.ts';
 import { type Files, isSafe } from './files.ts';
 

@@ -1,7 +1,7 @@
 import { pipeline, Readable } from 'node:stream';
 import { extract } from 'tar-stream';
-import { printable } from '../data/index/printable.ts';
 import { isRunnerError, RunnerError } from '../runtime/errors.ts';
+import { printable } from '../runtime/printable.ts';
 import type { Benchmark, Example, Fault } from './benchmark.ts';
 import { type Files, linesIn, listFile } from './files.ts';
 import { readNpy } from './npy.ts';

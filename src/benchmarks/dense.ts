@@ -1,5 +1,5 @@
-import { printable } from '../data/index/printable.ts';
 import { RunnerError } from '../runtime/errors.ts';
+import { printable } from '../runtime/printable.ts';
 import type { Benchmark, Example, Fault } from './benchmark.ts';
 import { type Files, isPicture, isSafe, listFile } from './files.ts';
 

@@ -1,7 +1,7 @@
-import { printable } from '../data/index/printable.ts';
 import type { DetectionSettings, Frequency } from '../metrics/detection.ts';
 import type { TrueBox } from '../metrics/detection-match.ts';
 import { RunnerError } from '../runtime/errors.ts';
+import { printable } from '../runtime/printable.ts';
 import type { Benchmark, Example, Fault } from './benchmark.ts';
 import { type Files, isSafe } from './files.ts';
 import { boxIn, entries } from './json-entries.ts';

@@ -1,7 +1,7 @@
 import { Readable } from 'node:stream';
-import { printable } from '../data/index/printable.ts';
 import { csvRows } from '../packing/tables.ts';
 import { RunnerError } from '../runtime/errors.ts';
+import { printable } from '../runtime/printable.ts';
 import type { Benchmark, Example, Fault } from './benchmark.ts';
 import { type Files, isSafe } from './files.ts';
 import { pythonList } from './python-list.ts';

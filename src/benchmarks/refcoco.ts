@@ -1,7 +1,7 @@
-import { printable } from '../data/index/printable.ts';
 import type { Box } from '../metrics/boxes.ts';
 import { RunnerError } from '../runtime/errors.ts';
 import { isRecord } from '../runtime/json-text.ts';
+import { printable } from '../runtime/printable.ts';
 import type { Benchmark, Example, Fault } from './benchmark.ts';
 import { type Files, isSafe } from './files.ts';
 import { boxIn, entries } from './json-entries.ts';

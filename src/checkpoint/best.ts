@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { isRunnerError, RunnerError } from '../runtime/errors.ts';
 import type { ObjectStore } from '../storage/object-store.ts';
 import { parseWith, readDocument, toDocument } from './documents.ts';
 import { bestKey, type PhaseKey } from './keys.ts';
@@ -44,20 +45,57 @@ export async function keepBest(
 ): Promise<Best> {
   const { run, phase, revision, step, sha256 } = ref;
   const own: Best = { figure, value, revision, step, sha256 };
-  // Held before it may win, so that nothing is best and pruned.
-  await pin(store, ref, who);
-  await swapDocument(store, bestKey(ref), toDocument({ version: 1, ...own }), (bytes) => {
-    const known = parseWith(bestSchema, bytes).value;
-    // Another figure in the recipe begins anew.
-    return known?.figure === figure && !isBetter(own, known);
-  });
-  const best = (await readBest(store, { run, phase })) ?? own;
-  for (const one of await pinsOf(store, { run, phase }))
-    if (one.who === who && !(one.step === best.step && one.revision === best.revision)) await unpin(store, one, who);
-  // Another that was at it may have let go of this one, before it had won.
-  if (best.step === step && best.revision === revision) await pin(store, ref, who);
-  return best;
+  let gone: Best | null = null;
+  for (;;) {
+    // Held before it may win, so that nothing is best and pruned.
+    await pin(store, ref, who);
+    await swapDocument(store, bestKey(ref), toDocument({ version: 1, ...own }), (bytes) => {
+      const known = parseWith(bestSchema, bytes).value;
+      // Another figure in the recipe begins anew, and so does who finds that the best was removed.
+      return known?.figure === figure && !isBetter(own, known) && !(gone && isSame(known, gone));
+    });
+    const held = await holdBest(store, { run, phase });
+    if ('best' in held) return held.best;
+    if (isSame(held.gone, own)) throw held.error;
+    gone = held.gone;
+  }
 }
+
+/**
+ * Holds what `best.json` names and lets go of what was before. Whoever has let go of something looks again: another may have
+ * made it the best meanwhile, and be done.
+ */
+async function holdBest(
+  store: ObjectStore,
+  phase: PhaseKey,
+): Promise<{ readonly best: Best } | { readonly gone: Best; readonly error: unknown }> {
+  let best = await known(store, phase);
+  for (;;) {
+    try {
+      await pin(store, { ...phase, revision: best.revision, step: best.step }, who);
+    } catch (error) {
+      if (isRunnerError(error, 'CheckpointDamaged')) return { gone: best, error };
+      throw error;
+    }
+    for (const one of await pinsOf(store, phase))
+      if (one.who === who && !isSame(one, best)) await unpin(store, one, who);
+    const now = await known(store, phase);
+    if (isSame(now, best)) return { best: now };
+    best = now;
+  }
+}
+
+async function known(store: ObjectStore, phase: PhaseKey): Promise<Best> {
+  const best = await readBest(store, phase);
+  if (best) return best;
+  throw new RunnerError(
+    'DataContract',
+    `${bestKey(phase)} was taken away or changed while the best was looked for; start the evaluation again`,
+  );
+}
+
+const isSame = (a: Pick<Best, 'step' | 'revision'>, b: Pick<Best, 'step' | 'revision'>): boolean =>
+  a.step === b.step && a.revision === b.revision;
 
 const isBetter = (a: Best, b: Best): boolean =>
   a.value > b.value || (a.value === b.value && (a.step < b.step || (a.step === b.step && a.revision > b.revision)));

@@ -7,7 +7,7 @@ import { nameOf } from '../checkpoint/damage.ts';
 import { importByContent } from '../checkpoint/hugging-face/import-by-content.ts';
 import { readOutcomes } from '../evaluate/evaluators/outcomes.ts';
 import { type Compared, compareWithIntervals, switchedOne } from '../evaluate/explain.ts';
-import { type EvaluationDocument, type FigureDocument, flatFigures } from '../evaluate/result.ts';
+import { type EvaluationDocument, type FigureDocument, resultIn } from '../evaluate/result.ts';
 import { parseTask } from '../evaluate/tasks/task.ts';
 import { temporalEnvironment } from '../runtime/environment.ts';
 import { isRunnerError, RunnerError } from '../runtime/errors.ts';
@@ -174,11 +174,8 @@ async function resultOf(name: string): Promise<EvaluationDocument> {
           `there is neither a file nor a key ${name}; siglip2 evaluate prints the key of its result`,
         );
       });
-  const value = jsonOf(bytes, name) as Partial<EvaluationDocument> | null;
-  const whole = value?.version === 1 && Array.isArray(value.figures) && value.figures.every((one) => one.fingerprint);
-  if (whole) {
-    for (const one of value!.figures!) flatFigures(one.figures);
-    return value as EvaluationDocument;
-  }
+  const value = jsonOf(bytes, name);
+  const result = resultIn(value);
+  if (result) return result;
   throw new RunnerError('RecipeInvalid', `${name} is no result of siglip2 evaluate: name a result.json`);
 }

@@ -4,7 +4,7 @@ import { clipBenchmarkJson } from '../formats/clip-benchmark.ts';
 import { datacompLine } from '../formats/datacomp.ts';
 import { dinov3Csv, knnColumns } from '../formats/dinov3.ts';
 import { modelIndexYaml } from '../formats/model-card.ts';
-import type { Task, TaskResult } from '../formats/result.ts';
+import type { NamedFigure, Task, TaskResult } from '../formats/result.ts';
 import { RunnerError } from '../runtime/errors.ts';
 
 /** Forms that a result can be printed in. */
@@ -71,4 +71,13 @@ function datacomp(result: TaskResult): string {
   return datacompLine({ key: result.dataset.name, name: result.dataset.name, mainMetric }, result);
 }
 
-const named = ({ figures }: FigureDocument) => flatFigures(figures).map(([name, value]) => ({ name, value }));
+/** Of fewer classes than k the others tell no top-k: CLIP_benchmark writes NaN. */
+function named({ figures }: FigureDocument): NamedFigure[] {
+  const all = flatFigures(figures);
+  const known = new Map(all);
+  return all.map(([name, value]) => {
+    const [, path, k] = /^(.*?)top(\d+)$/.exec(name) ?? [];
+    const classes = known.get(`${path}classes`);
+    return { name, value: k !== undefined && classes !== undefined && classes < Number(k) ? null : value };
+  });
+}

@@ -1,5 +1,5 @@
-import { printable } from '../data/index/printable.ts';
 import type { Spread } from '../data/stats/spread.ts';
+import { printable } from '../runtime/printable.ts';
 import { size } from '../runtime/size-text.ts';
 import type { DataStats } from './data-stats.ts';
 

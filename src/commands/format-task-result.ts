@@ -1,5 +1,6 @@
 import type { Compared } from '../evaluate/explain.ts';
 import { type EvaluationDocument, flatFigures } from '../evaluate/result.ts';
+import { printableUpTo } from '../runtime/printable.ts';
 
 /** Figures that are counts, or no shares. */
 const counts = /(^|\.)(classes|examples|left_out|images|texts|steps|train_loss)$/;
@@ -22,7 +23,7 @@ export function formatTaskResult({ task, model, figures }: EvaluationDocument): 
       lines.push(`  ${skipped.members} examples could not be used, such as: ${skipped.reasons[0]?.reason ?? ''}`);
     for (const note of notes) lines.push(`  ${note}`);
   }
-  return `${lines.join('\n')}\n`;
+  return `${lines.map(harmless).join('\n')}\n`;
 }
 
 /** For people: which figures differ, and which settings. */
@@ -41,8 +42,11 @@ export function formatComparison(compared: readonly Compared[]): string {
     else lines.push(`  ${settings.length} settings differ, ${same} are the same:`);
     for (const { name, a, b } of settings) lines.push(`    ${name}: ${said(a)} -> ${said(b)}`);
   }
-  return `${lines.join('\n')}\n`;
+  return `${lines.map(harmless).join('\n')}\n`;
 }
+
+/** A line of what may be anyone's result. */
+const harmless = (line: string): string => printableUpTo(1000, line);
 
 const said = (value: unknown): string => (value === null ? '(not told)' : String(value));
 

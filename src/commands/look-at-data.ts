@@ -5,13 +5,13 @@ import { indexData, type MappingSettings, mappingOf, shardsBelow } from '../data
 import { joinMembers, KindsSeen } from '../data/index/members.ts';
 import { openIndex } from '../data/index/open-index.ts';
 import { PartReader } from '../data/index/part-reader.ts';
-import { printable } from '../data/index/printable.ts';
 import { readShard } from '../data/index/read-shard.ts';
 import { type ReasonCount, ReasonCounts } from '../data/index/reason-counts.ts';
 import { SkippedMembers } from '../data/index/skipped-members.ts';
 import type { CorruptMember, DataIndex, Mapping } from '../data/index/types.ts';
 import { foreign, type ReadSettings } from '../recipe/reading.ts';
 import { RunnerError } from '../runtime/errors.ts';
+import { printable } from '../runtime/printable.ts';
 import { size } from '../runtime/size-text.ts';
 import type { ObjectInfo, ObjectStore } from '../storage/object-store.ts';
 import { brokenLines } from './format-stats.ts';

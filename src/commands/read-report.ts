@@ -43,7 +43,8 @@ export async function readReport(store: ObjectStore, run: string): Promise<RunRe
     const parent = typeof from === 'string' && ordered.includes(from) ? from : null;
     phases.push(await readPhase(store, { run, phase }, { parent, from: fromText(from), objects, problems }));
   }
-  const evaluations = await readEvaluations(store, run, objects, problems);
+  const reached = new Map(phases.map(({ report, reached }) => [report.name, reached ?? Number.POSITIVE_INFINITY]));
+  const evaluations = await readEvaluations(store, run, { objects, reached, problems });
   const versions = [...new Set(phases.flatMap(({ codeVersions }) => codeVersions))].sort();
   const bytes = objects.reduce((sum, info) => sum + info.bytes, 0);
   return {

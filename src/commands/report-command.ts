@@ -1,6 +1,6 @@
 import { writeFile } from 'node:fs/promises';
 import type { Command } from 'commander';
-import { parseName } from '../checkpoint/names.ts';
+import { namePattern } from '../checkpoint/keys.ts';
 import { reportPage } from '../report/page.ts';
 import { RunnerError } from '../runtime/errors.ts';
 import { objectStoreFromEnvironment } from '../storage/s3.ts';
@@ -14,9 +14,7 @@ export function addReportCommand(program: Command): void {
     .description('write a page of a run: what was run, phases in time, losses, figures; works without Temporal')
     .option('--output <file>', 'the page; by default RUN.html')
     .action(async (what: string, { output }: { output?: string }) => {
-      const { run, phase } = parseName(what);
-      if (phase !== undefined)
-        throw new RunnerError('RecipeInvalid', `${what} is a phase, and a report is of a run; type report ${run}`);
+      const run = runNamed(what);
       // A colon is no character of a file name everywhere.
       const file = output ?? `${run.replaceAll(':', '-')}.html`;
       const page = reportPage(await readReport(objectStoreFromEnvironment(), run));
@@ -26,4 +24,16 @@ export function addReportCommand(program: Command): void {
       });
       print(`${file} has the report of ${run}, ${Math.ceil(Buffer.byteLength(page) / 1024)} KiB\n`);
     });
+}
+
+/** RecipeInvalid for what can't be a run; a phase is told by its slash. */
+export function runNamed(what: string): string {
+  if (namePattern.test(what)) return what;
+  const run = what.split('/')[0]!;
+  throw new RunnerError(
+    'RecipeInvalid',
+    namePattern.test(run)
+      ? `${JSON.stringify(what.slice(0, 100))} is in a run, and a report is of a whole run; type report ${run}`
+      : `${JSON.stringify(what.slice(0, 100))} names no run; allowed: A-Z, a-z, 0-9, ., :, _ and -; npm run siglip2 -- ls lists runs`,
+  );
 }

@@ -1,12 +1,14 @@
 import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import type { Outcome } from '../evaluate/evaluators/contract.ts';
 import { readOutcomes } from '../evaluate/evaluators/outcomes.ts';
-import { differenceOf, type Outcomes } from '../metrics/bootstrap.ts';
+import { differencesOf } from '../evaluate/intervals.ts';
 import { own } from '../recipe/own.ts';
 import { nameOfEvaluation } from '../report/evaluation.ts';
 import { isCount } from '../report/numbers.ts';
 import type { ComparedFigure, Comparison, PhaseReport, Range } from '../report/types.ts';
+import { isRunnerError } from '../runtime/errors.ts';
 import { sha256 } from '../runtime/hash.ts';
 import type { ObjectStore } from '../storage/object-store.ts';
 import type { EvaluationRead } from './report-evaluations.ts';
@@ -53,15 +55,28 @@ async function rowsOf(
   if (both.length === 0) return [];
   if (before.pictures !== after.pictures) return both.map((row) => ({ ...row, interval: null }));
   const [a, b] = [await outcomesOf(store, before, problems), await outcomesOf(store, after, problems)];
-  return both.map((row) => ({ ...row, interval: a && b ? intervalOf(own(a, row.name), own(b, row.name)) : null }));
+  const differences = a && b ? differencesIn(a, b, new Set(both.map(({ name }) => name)), after, problems) : {};
+  return both.map((row) => {
+    const { low, high } = own(differences, row.name) ?? {};
+    return { ...row, interval: low === undefined || high === undefined ? null : { low, high } };
+  });
 }
 
-/** Null where the two were not evaluated on the same examples. */
-function intervalOf(a: Outcomes | undefined, b: Outcomes | undefined): Range | null {
-  if (!a || !b || a.values.length !== b.values.length) return null;
-  for (let i = 0; i < a.pictures.length; i++) if (a.pictures[i] !== b.pictures[i]) return null;
-  const { low, high } = differenceOf(a, b, { seed: 0 });
-  return low === null || high === null ? null : { low, high };
+/** Of what the bucket has there is no telling that it fits together. */
+function differencesIn(
+  a: Readonly<Record<string, Outcome>>,
+  b: Readonly<Record<string, Outcome>>,
+  names: ReadonlySet<string>,
+  { outcomes }: EvaluationRead,
+  problems: string[],
+): Readonly<Record<string, Range>> {
+  try {
+    return differencesOf(a, b, (name) => names.has(name));
+  } catch (error) {
+    if (!isRunnerError(error, 'DataContract')) throw error;
+    problems.push(`${outcomes?.key}: ${error.message}`);
+    return {};
+  }
 }
 
 /** By figure; null where it is not there, or not what was written. */
@@ -69,7 +84,7 @@ async function outcomesOf(
   store: ObjectStore,
   { outcomes }: EvaluationRead,
   problems: string[],
-): Promise<Readonly<Record<string, Outcomes>> | null> {
+): Promise<Readonly<Record<string, Outcome>> | null> {
   if (!outcomes || outcomes.bytes > mostOutcomeBytes) return null;
   const folder = await mkdtemp(join(tmpdir(), 'siglip2-report-'));
   try {

@@ -51,13 +51,21 @@ const ofPictures = ['data.shards', 'data.sample', 'data.pictures'];
 const mostDocuments = 2000;
 const mostFigures = 2000;
 
+export interface EvaluationContext {
+  readonly objects: readonly ObjectInfo[];
+  /** The last step of each phase that counts: a phase that went back has given up what was evaluated beyond it. */
+  readonly reached: ReadonlyMap<string, number>;
+  readonly problems: string[];
+}
+
 /** Of each phase the last evaluation of each kind. What can't be read is said in `problems`. */
 export async function readEvaluations(
   store: ObjectStore,
   run: string,
-  objects: readonly ObjectInfo[],
-  problems: string[],
+  { objects, reached, problems }: EvaluationContext,
 ): Promise<EvaluationRead[]> {
+  const counts = ({ phase, step }: { phase: string; step: number }) =>
+    step <= (reached.get(phase) ?? Number.POSITIVE_INFINITY);
   const found: EvaluationRead[] = [];
   const read = async <T>(key: string, schema: z.ZodType<T>): Promise<T | null> => {
     const document = await readDocument(store, key);
@@ -73,6 +81,7 @@ export async function readEvaluations(
     const document = await read(key, ofRecipe);
     if (!document) continue;
     const { checkpoint, examples = 0 } = document;
+    if (!counts(checkpoint)) continue;
     for (const evaluator of ['zero_shot', 'retrieval'] as const) {
       const figures = figuresOf(document[evaluator] ?? {}, {});
       if (figures.length === 0) continue;
@@ -84,13 +93,18 @@ export async function readEvaluations(
       });
     }
   }
-  const places: { key: string; phase: string; step: number }[] = [];
+  const places: { key: string; phase: string; step: number; modified: number }[] = [];
   const prefix = `evaluations/${run}/`;
-  for await (const { key } of store.list(prefix)) {
+  for await (const { key, modified } of store.list(prefix)) {
     const [, phase, step] = /^([^/]+)-(\d{1,15})\/[^/]+\/result\.json$/.exec(key.slice(prefix.length)) ?? [];
-    if (phase !== undefined && namePattern.test(phase)) places.push({ key, phase, step: Number(step) });
+    if (phase !== undefined && namePattern.test(phase))
+      places.push({ key, phase, step: Number(step), modified: modified.getTime() });
   }
-  const newest = places.sort((a, b) => b.step - a.step || (a.key < b.key ? -1 : 1)).slice(0, mostDocuments);
+  // Of one step there are several where the data, the task or the code has changed: the last is what holds.
+  const newest = places
+    .filter(counts)
+    .sort((a, b) => b.step - a.step || b.modified - a.modified || (a.key < b.key ? -1 : 1))
+    .slice(0, mostDocuments);
   for (const { key, phase, step } of newest) {
     const document = await read(key, ofTask);
     for (const { evaluator, view, examples, notes, outcomes = null, fingerprint, ...one } of document?.figures ?? []) {

@@ -13,6 +13,8 @@ import { type Kept, readKept } from './report-kept.ts';
 export interface PhaseRead {
   readonly report: PhaseReport;
   readonly codeVersions: readonly string[];
+  /** The last step that counts, as records have it; null where there are none. */
+  readonly reached: number | null;
 }
 
 export interface PhaseContext {
@@ -53,6 +55,7 @@ export async function readPhase(
       events: eventsOf(all, kept),
       curves: curvesOf(records),
     },
+    reached: records.at(-1)?.step ?? null,
     codeVersions: kept.map(({ manifest }) => manifest.codeVersion),
   };
 }

@@ -1,5 +1,5 @@
-import { printable } from '../data/index/printable.ts';
 import type { ShownPicture } from '../data/stats/shown-pictures.ts';
+import { printable } from '../runtime/printable.ts';
 import type { DataStats } from './data-stats.ts';
 import { brokenLines, statsLines } from './format-stats.ts';
 

@@ -1,3 +1,4 @@
+import { own } from '../recipe/own.ts';
 import type { Outcome } from './evaluators/contract.ts';
 import { type Difference, differencesOf } from './intervals.ts';
 import { type EvaluationDocument, type FigureDocument, flatFigures } from './result.ts';
@@ -60,7 +61,7 @@ export async function compareWithIntervals(
       if (!ofA || !ofB) return one;
       const differences = differencesOf(ofA, ofB);
       const figures = one.figures.map((figure) => {
-        const difference = differences[figure.name];
+        const difference = own(differences, figure.name);
         return difference ? { ...figure, difference } : figure;
       });
       return { ...one, figures };

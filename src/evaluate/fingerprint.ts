@@ -10,9 +10,10 @@ const short = (value: unknown): string => hashJson(value).slice(0, 16);
 
 /** Of one evaluator at one view, as it was done. */
 export async function fingerprintOf(
-  { evaluator, settings, view, test: { spec }, train, classes, codeVersion }: FigureJob,
+  { evaluator, settings, seed, view, test: { spec }, train, classes, codeVersion }: FigureJob,
   sets: { readonly test: FeatureSet; readonly train: FeatureSet | null },
   device: 'cpu' | 'gpu',
+  made: Fingerprint,
 ): Promise<Fingerprint> {
   const own = evaluatorOf(evaluator);
   const needs = own.needs(classes !== null);
@@ -39,8 +40,9 @@ export async function fingerprintOf(
     precision: 'f32',
     device,
     code: codeVersion,
+    ...made,
     ...Object.fromEntries(
-      Object.entries(own.protocol(settings)).map(([name, value]) => [`${evaluator}.${name}`, value]),
+      Object.entries(own.protocol(settings, seed)).map(([name, value]) => [`${evaluator}.${name}`, value]),
     ),
   };
 }

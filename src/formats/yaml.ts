@@ -28,12 +28,16 @@ export function yamlText(value: Yaml, indent = ''): string {
     .join('');
 }
 
+/** What JSON leaves as it is and YAML has for a line end, or not at all. */
+const unwritten = /[\u007f-\u009f\u2028\u2029\ufeff\ufffe\uffff]/g;
+
 const isScalar = (value: Yaml): value is string | number | boolean => typeof value !== 'object';
 
 function scalar(value: string | number | boolean): string {
   if (typeof value === 'boolean') return String(value);
   if (typeof value === 'number') return number(value);
-  if (/[^ -~\u00a0-\ud7ff]/.test(value)) return JSON.stringify(value);
+  if (/[^ -~\u00a0-\u2027\u202a-\ud7ff]/.test(value))
+    return JSON.stringify(value).replace(unwritten, (unit) => `\\u${unit.charCodeAt(0).toString(16).padStart(4, '0')}`);
   const isPlain = /^[A-Za-z_/]/.test(value) && !/:(?:\s|$)|\s#|\s$/.test(value) && !words.test(value);
   return isPlain ? value : `'${value.replaceAll("'", "''")}'`;
 }

@@ -1,5 +1,5 @@
-import { printable } from '../data/index/printable.ts';
 import { kindOf } from '../data/index/skipped-members.ts';
+import { printable } from '../runtime/printable.ts';
 import type { Dropped } from './types.ts';
 
 /** Reasons that are told apart, and names of each: a report stays below 200 KB, whatever the data are. */

@@ -7,9 +7,9 @@ import {
 } from 'hyparquet';
 import { compressors } from 'hyparquet-compressors';
 import { readRange, type ShardStore } from '../data/index/part-reader.ts';
-import { printable } from '../data/index/printable.ts';
 import { isRunnerError, RunnerError } from '../runtime/errors.ts';
 import { isRecord } from '../runtime/json-text.ts';
+import { printable } from '../runtime/printable.ts';
 import type { Table } from './types.ts';
 
 /** What of a table is needed to read it. */

@@ -1,4 +1,4 @@
-import { unprintable } from '../data/index/printable.ts';
+import { unprintable } from '../runtime/printable.ts';
 
 /** Where tables name pictures, as a key of the bucket; or what is wrong with the name. */
 export type Resolved = { readonly key: string } | { readonly fault: string };

@@ -1,7 +1,7 @@
 import { parse } from 'csv-parse';
-import { printable } from '../data/index/printable.ts';
 import { RunnerError } from '../runtime/errors.ts';
 import { isRecord, readJsonText } from '../runtime/json-text.ts';
+import { printable } from '../runtime/printable.ts';
 import type { ObjectStore } from '../storage/object-store.ts';
 import { objectsIn } from './json-array.ts';
 import { linesOf, longestLine } from './lines.ts';

@@ -2,6 +2,7 @@ import type { Census } from '../data/example/census.ts';
 import { howToLook } from '../data/index/index-data.ts';
 import { nearestLanguage } from '../recipe/languages.ts';
 import type { Problem } from '../recipe/problem.ts';
+import { printable } from '../runtime/printable.ts';
 
 const mostNamed = 12;
 
@@ -70,12 +71,10 @@ const byCount = (counts: Census['languages']) =>
 /** "en 628, de 628, fr 12 of 628 examples". */
 export function languagesLine({ languages, looked, whole }: Census): string {
   const named = byCount(languages);
-  const shown = named.slice(0, mostNamed).map((key) => `${printable(key)} ${number(languages.get(key)!)}`);
+  const shown = named.slice(0, mostNamed).map((key) => `${printable(key.slice(0, 30))} ${number(languages.get(key)!)}`);
   if (named.length > mostNamed) shown.push(`${named.length - mostNamed} others`);
   return `${shown.join(', ') || 'none'} of ${number(looked)} examples${whole ? '' : ' that were looked at'}`;
 }
 
-/** A key of someone's data, for a terminal. */
-const printable = (key: string) => key.slice(0, 30).replaceAll(/\p{C}/gu, '?');
 const sum = (numbers: readonly number[]) => numbers.reduce((a, b) => a + b, 0);
 const number = (value: number) => value.toLocaleString('en-US');

@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import type { Client, WorkflowFailedError } from '@temporalio/client';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import type { Dependencies } from '../../activities/dependencies.ts';
-import { concludeEvaluation } from '../../activities/evaluation-conclude.ts';
+import { concludeEvaluation, leaveEvaluation } from '../../activities/evaluation-conclude.ts';
 import { embedPart } from '../../activities/evaluation-embed.ts';
 import { evaluatePart } from '../../activities/evaluation-figure.ts';
 import { planEvaluation } from '../../activities/evaluation-plan.ts';
@@ -172,8 +172,14 @@ describe('an evaluation', () => {
     expect(again.key).toBe(whole.key);
     expect((await store.get(again.key)).toString('utf8')).toBe(whole.bytes);
     // The checkpoint is let go of.
-    const [run = ''] = JSON.parse(whole.bytes).model.name.split('/');
-    expect(await pinsOf(store, { run, phase: 'import' })).toEqual([]);
+    const { name: of } = JSON.parse(whole.bytes).model as EvaluationDocument['model'];
+    const at = { run: of.split('/')[0]!, phase: 'import' };
+    expect(await pinsOf(store, at)).toEqual([]);
+    // And of one that fails likewise.
+    const plan = await planEvaluation(depsOf(), { model: of, task: task({ name: 'failing' }) }, on.attempt());
+    expect(await pinsOf(store, at)).toHaveLength(1);
+    await leaveEvaluation(depsOf(), { plan }, on.attempt());
+    expect(await pinsOf(store, at)).toEqual([]);
   });
 
   it('has the figures of a loop that embeds one picture and one text at a time', async () => {
@@ -227,6 +233,8 @@ describe('an evaluation', () => {
       'retrieval.ties': 'against the model',
       precision: 'f32',
       code: '0.0.0',
+      'features.code': '0.0.0',
+      'features.device': 'cpu',
     });
     const learned = a.figures.find(({ evaluator }) => evaluator === 'knn')!.fingerprint;
     expect(learned).toMatchObject({ 'train.overlap': 0, 'train.sample': '60 of 120, one of each part, seed 0' });

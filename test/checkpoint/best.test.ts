@@ -3,8 +3,8 @@ import { keepBest, readBest } from '../../src/checkpoint/best.ts';
 import { commitCheckpoint } from '../../src/checkpoint/commit.ts';
 import { readCommit } from '../../src/checkpoint/commits.ts';
 import { toRef } from '../../src/checkpoint/documents.ts';
-import { pinsOf } from '../../src/checkpoint/pins.ts';
-import { pruneCheckpoints } from '../../src/checkpoint/retention.ts';
+import { pin, pinsOf, unpin } from '../../src/checkpoint/pins.ts';
+import { deleteCheckpoint, pruneCheckpoints } from '../../src/checkpoint/retention.ts';
 import type { S3ObjectStore } from '../../src/storage/s3.ts';
 import { startServer, type TestServer } from '../storage/versitygw.ts';
 import { makeSnapshot } from './snapshot.ts';
@@ -69,4 +69,32 @@ it('a checkpoint that is gone is not kept', async () => {
   await expect(keepBest(store, first!, { figure, value: 1 })).rejects.toThrow(/gone\/pretrain@10/);
   expect(await readBest(store, { run: 'gone', phase })).toBeNull();
   expect(await heldOf('gone')).toEqual([]);
+});
+
+it('a best checkpoint that another has let go of meanwhile is held again', async () => {
+  const [worse, better] = await committed('race', [10, 20]);
+  await keepBest(store, worse!, { figure, value: 0.2 });
+  // The worse one is looked at again; as it is about to let go of a pin that it saw, the better one wins and is done.
+  const slow = new Proxy(store, {
+    get(target, name) {
+      if (name !== 'purge') return Reflect.get(target, name).bind?.(target) ?? Reflect.get(target, name);
+      return async (key: string) => {
+        if (key.includes('pins/') && key.includes('20')) await keepBest(target, better!, { figure, value: 0.4 });
+        return target.purge(key);
+      };
+    },
+  });
+  await pin(store, better!, 'best');
+  await keepBest(slow, worse!, { figure, value: 0.2 });
+  expect(await readBest(store, { run: 'race', phase })).toMatchObject({ step: 20 });
+  expect(await heldOf('race')).toEqual(['20 best']);
+});
+
+it('where the best checkpoint was removed, another one takes its place', async () => {
+  const [first, second] = await committed('removed', [10, 20]);
+  await keepBest(store, second!, { figure, value: 0.9 });
+  await unpin(store, second!, 'best');
+  await deleteCheckpoint(store, second!);
+  expect(await keepBest(store, first!, { figure, value: 0.1 })).toMatchObject({ step: 10, value: 0.1 });
+  expect(await heldOf('removed')).toEqual(['10 best']);
 });

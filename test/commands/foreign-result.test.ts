@@ -47,6 +47,13 @@ describe('a result in the form of others', () => {
     ]);
   });
 
+  it('has no top 5 of fewer classes, as CLIP_benchmark has NaN', () => {
+    const zeroShot = figure('zeroShot', { classes: 3, top1: 0.5, top5: 1 });
+    expect(foreignText('clip-benchmark', document([zeroShot]))).toContain('"acc1": 0.5, "acc5": NaN');
+    const more = figure('zeroShot', { classes: 5, top1: 0.5, top5: 1 });
+    expect(foreignText('clip-benchmark', document([more]))).toContain('"acc5": 1.0');
+  });
+
   it('counts retrieval in datacomp by the mean of both ways', () => {
     const [first] = foreignText('datacomp', document([retrieval])).split('\n');
     expect(JSON.parse(first!).metrics).toMatchObject({ 'mean_recall@1': 0.375, main_metric: 0.375 });

@@ -1,12 +1,14 @@
 import { mkdtemp, readFile, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { setTimeout as delay } from 'node:timers/promises';
 import { afterAll, beforeAll, expect, it } from 'vitest';
 import { claimRun } from '../../src/checkpoint/claim.ts';
 import { commitCheckpoint } from '../../src/checkpoint/commit.ts';
 import { toDocument } from '../../src/checkpoint/documents.ts';
 import { recordEnd } from '../../src/checkpoint/ends.ts';
 import { readReport } from '../../src/commands/read-report.ts';
+import { runNamed } from '../../src/commands/report-command.ts';
 import { reportPage } from '../../src/report/page.ts';
 import type { RunReport } from '../../src/report/types.ts';
 import { sha256 } from '../../src/runtime/hash.ts';
@@ -56,8 +58,8 @@ async function train(phase: string, revision: number, from: number, to: number, 
 }
 
 /** As an evaluation by a task leaves it: of 200 pictures the first `right` are right, or each second one. */
-async function evaluate(phase: string, step: number, right: number, ofPictures = 'held-out') {
-  const prefix = `evaluations/run/${phase}-${step}/emoji-1f2e/`;
+async function evaluate(phase: string, step: number, right: number, ofPictures = 'held-out', id = '1f2e') {
+  const prefix = `evaluations/run/${phase}-${step}/emoji-${id}/`;
   const outcome = (name: string, isRight: (i: number) => boolean) => {
     const values = Float32Array.from(pictures, (i) => (isRight(i) ? 1 : 0));
     return [
@@ -199,10 +201,10 @@ it('pairs a phase with the one that it came from over the same pictures', () => 
 });
 
 it('does not pair what was evaluated on other pictures, though they have the same numbers', async () => {
-  await evaluate('distill', 151, 100, 'others');
+  await evaluate('distill', 150, 100, 'others');
   const [{ rows }] = (await readReport(store, 'run')).comparisons as [RunReport['comparisons'][number]];
   expect(rows.map(({ interval }) => interval)).toEqual([null, null]);
-  await store.purge('evaluations/run/distill-151/emoji-1f2e/result.json');
+  await evaluate('distill', 150, 100);
 });
 
 it('gives the same bytes when it reads again', async () => {
@@ -213,4 +215,30 @@ it('says of a run that is not there what to type', async () => {
   await expect(readReport(store, 'none')).rejects.toThrow(
     'bucket test has nothing of run none; npm run siglip2 -- ls lists runs',
   );
+});
+
+it('a report is of a run, and of what is none the answer says what to type', () => {
+  expect(runNamed('emoji-2')).toBe('emoji-2');
+  expect(() => runNamed('emoji/pretrain@400')).toThrow(
+    '"emoji/pretrain@400" is in a run, and a report is of a whole run; type report emoji',
+  );
+  expect(() => runNamed('../\u001b[2J')).toThrow(
+    '"../\\u001b[2J" names no run; allowed: A-Z, a-z, 0-9, ., :, _ and -; npm run siglip2 -- ls lists runs',
+  );
+});
+
+it('of two results of one step the later one is shown, and none of a step that was given up', async () => {
+  // The server tells times by the second.
+  await delay(1100);
+  await evaluate('distill', 150, 80, 'held-out', '9f2e');
+  // The phase went back and has ended at 120.
+  await evaluate('pretrain', 130, 180);
+  const { evaluations } = await readReport(store, 'run');
+  const told = evaluations.flatMap(({ phase, step, task, figures }) =>
+    task ? [[phase, step, figures[0]!.value]] : [],
+  );
+  expect(told).toEqual([
+    ['distill', 150, 0.4],
+    ['pretrain', 120, 0.3],
+  ]);
 });

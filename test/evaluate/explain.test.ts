@@ -2,7 +2,7 @@ import { describe, expect, it } from 'vitest';
 import { formatComparison, formatTaskResult } from '../../src/commands/format-task-result.ts';
 import { compare, compareWithIntervals } from '../../src/evaluate/explain.ts';
 import { differencesOf, intervalsOf } from '../../src/evaluate/intervals.ts';
-import type { EvaluationDocument, FigureDocument } from '../../src/evaluate/result.ts';
+import { type EvaluationDocument, type FigureDocument, resultIn } from '../../src/evaluate/result.ts';
 import { parseTask } from '../../src/evaluate/tasks/task.ts';
 import { randomStream } from '../../src/runtime/random.ts';
 
@@ -46,6 +46,27 @@ describe('a result', () => {
         '',
       ].join('\n'),
     );
+  });
+});
+
+describe('what someone calls a result', () => {
+  const json = (of: unknown) => JSON.parse(JSON.stringify(of));
+
+  it('is one, or is refused before anything relies on it', () => {
+    expect(resultIn(json(result(figure())))).toEqual(result(figure()));
+    // A figure that is a text would be walked without end, and one that is null throws.
+    const deep = Array.from({ length: 20 }).reduce((inner: object) => ({ inner }), {});
+    for (const figures of [{ r1: 'a' }, { r1: null }, { r1: [1] }, deep, 'a', null])
+      expect(resultIn(json(result({ ...figure(), figures: figures as never })))).toBeNull();
+    expect(resultIn(json({ ...result(), figures: [{ fingerprint: {} }] }))).toBeNull();
+    expect(resultIn(json({ ...result(), model: null }))).toBeNull();
+    expect(resultIn(null)).toBeNull();
+  });
+
+  it('moves no cursor of who reads it', () => {
+    const hostile = figure({ fingerprint: { ...figure().fingerprint, 'text.case': '\u001b[2J\u202eupper' } });
+    const text = formatComparison(compare(result(figure()), result(hostile)));
+    expect(text).toContain('    text.case: lower -> ?[2J?upper\n');
   });
 });
 
@@ -109,5 +130,30 @@ describe('intervals', () => {
     expect(width(repeated) / width(apart)).toBeGreaterThan(1.9);
     expect(intervalsOf({ r1: { values: Float32Array.of(1), pictures: Int32Array.of(0) } })).toEqual({});
     expect(differencesOf({ r1: repeated }, { r5: repeated })).toEqual({});
+  });
+
+  it('of a mean over languages draw a picture again in all of them, whatever each has of captions', () => {
+    const german = hits(3, 0.3);
+    // The same pictures with the same values in another language, each twice: nothing is known beyond the first.
+    const twice = (of: Float32Array | Int32Array) => Array.from(of).flatMap((one) => [one, one]);
+    const danish = {
+      values: Float32Array.from(twice(german.values)),
+      pictures: Int32Array.from(twice(german.pictures)),
+    };
+    const of = (name: string) => `by_language.${name}.text_to_image.r1`;
+    const both = { [of('de')]: german, [of('da')]: danish };
+    const found = intervalsOf(both);
+    expect(found['mean.text_to_image.r1']).toEqual(found[of('de')]);
+    // One that is independent of it makes the mean surer: by the square root of two.
+    const apart = intervalsOf({ [of('de')]: german, [of('nl')]: { ...hits(4, 0.3), pictures: german.pictures } });
+    const width = (name: string) => apart[name]!.high - apart[name]!.low;
+    expect(width(of('de')) / width('mean.text_to_image.r1')).toBeCloseTo(Math.SQRT2, 0.5);
+    const better = { ...both, [of('da')]: { ...danish, values: danish.values.map(() => 1) } };
+    const differences = differencesOf(both, better);
+    expect(differences['mean.text_to_image.r1']).toMatchObject({ differs: true });
+    expect(differences['mean.text_to_image.r1']!.low).toBeCloseTo(differences[of('da')]!.low / 2, 12);
+    expect(Object.keys(differencesOf(both, better, (name) => name.startsWith('mean.')))).toEqual([
+      'mean.text_to_image.r1',
+    ]);
   });
 });

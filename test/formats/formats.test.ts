@@ -96,6 +96,8 @@ describe('YAML', () => {
     expect(yamlText(names)).toBe(
       `- 'yes'\n- '12'\n- '- a'\n- 'a: b'\n- 'a # b'\n- it's\n- ' a'\n- "a\\nb: c"\n- ''\n- '*x'\n- '{a}'\n`,
     );
+    // PyYAML ends a line at U+2028, and refuses DEL and what it calls not printable.
+    expect(yamlText({ a: 'x\u2028y', b: '\u007f\u0085\ufeff' })).toBe('a: "x\\u2028y"\nb: "\\u007f\\u0085\\ufeff"\n');
     expect(yamlText({ a: [], b: { c: true }, d: null, e: 1e-5 })).toBe('a: []\nb:\n  c: true\ne: 1.0e-05\n');
   });
 });

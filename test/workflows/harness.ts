@@ -101,6 +101,7 @@ export function activities(changes: Partial<Activities> = {}): Activities {
     evaluatePart: () => unused('evaluatePart'),
     keepBest: () => unused('keepBest'),
     concludeEvaluation: () => unused('concludeEvaluation'),
+    leaveEvaluation: () => unused('leaveEvaluation'),
     annotateShard: () => unused('annotateShard'),
     beginPack: () => unused('beginPack'),
     listPack: () => unused('listPack'),

@@ -1,16 +1,20 @@
+import { EventEmitter, once } from 'node:events';
 import { readFileSync } from 'node:fs';
+import { setTimeout as delay } from 'node:timers/promises';
 import { Context } from '@temporalio/activity';
 import type { Client } from '@temporalio/client';
 import { describe, expect, it } from 'vitest';
 import { plan as realPlan } from '../../activities/plan.ts';
-import type { KeepBestInput } from '../../activities/types/evaluation.ts';
+import type { EmbedPartInput, KeepBestInput } from '../../activities/types/evaluation.ts';
 import type { RunPlan, ShardInput, SweepInput } from '../../activities/types/run.ts';
 import { RunnerError } from '../../src/runtime/errors.ts';
 import { S3ObjectStore } from '../../src/storage/s3.ts';
-import type { RunStatus, Status } from '../../workflows/messages.ts';
+import type { PhaseEvent, RunStatus, Status } from '../../workflows/messages.ts';
 import { planOf, resultOf, runPlanOf, testTemporal } from './harness.ts';
 import { keepHistory } from './histories.ts';
 import { failureOf, start, status, until, waiting } from './runs.ts';
+
+type RunHistory = Readonly<Record<string, readonly PhaseEvent[]>>;
 
 const temporal = testTemporal();
 
@@ -58,6 +62,7 @@ describe('a run', () => {
     const evaluated: string[] = [];
     const best = { task: 'good', evaluator: 'retrieval', figure: 'mean.r1' };
     const kept: object[] = [];
+    const left: string[] = [];
     const documentOf = (name: string) => ({ key: `runs/tasks/data/${name}.json`, sha256: 'f'.repeat(64) });
     const plan = async ({ run }: { run: string }) => {
       const planned = runPlanOf(run);
@@ -68,16 +73,40 @@ describe('a run', () => {
       };
       return { ...planned, phases: planned.phases.map((phase) => ({ ...phase, tasks })) };
     };
+    const stocktaking = new EventEmitter();
     const changes = {
       plan,
+      // So that an evaluation on the way has failed before the phase is over.
+      trainShard: async (input: ShardInput) => {
+        if (input.toStep === 30) await delay(700);
+        return resultOf(input, input.toStep);
+      },
+      evaluate: async () => {
+        setTimeout(() => stocktaking.emit('begun'), 500);
+        return { key: 'evaluation.json', report: {} };
+      },
       planEvaluation: async (input: unknown) => {
         const { model, task: document } = input as { model: string; task: ReturnType<typeof documentOf> };
         evaluated.push(model);
-        if (document.key === documentOf('bad').key) throw new RunnerError('DataContract', 'data: there is none');
+        // Begun by a person, it is still at work when the run comes to the same checkpoint.
+        if (model === 'by-hand/pretrain@30') await once(stocktaking, 'begun');
         const parts = { test: 2, train: 0, classes: 1 };
-        return { document, prefix: `evaluations/${model}/`, parts, figures: 1, done: false };
+        // Of the last one a person has the result already, who did not ask for the best.
+        return {
+          document,
+          prefix: `evaluations/${model}/`,
+          parts,
+          figures: 1,
+          done: model.endsWith('@30') && document.key === documentOf('good').key,
+        };
       },
-      embedPart: async () => ({ examples: 1, skipped: 0 }),
+      embedPart: async ({ plan: { document } }: EmbedPartInput) => {
+        if (document.key === documentOf('bad').key) throw new RunnerError('DataContract', 'data: there is none');
+        return { examples: 1, skipped: 0 };
+      },
+      leaveEvaluation: async ({ plan: { document, prefix } }: Pick<EmbedPartInput, 'plan'>) => {
+        left.push(`${document.key} ${prefix}`);
+      },
       evaluatePart: async () => ({ key: 'figure' }),
       keepBest: async ({ plan, best }: KeepBestInput) => {
         kept.push({ prefix: plan.prefix, ...best });
@@ -86,11 +115,16 @@ describe('a run', () => {
       concludeEvaluation: async () => ({ key: 'result.json', sha256: 'e'.repeat(64), figures: { r1: 0.5 } }),
     };
     await temporal.serving(changes, async (client) => {
+      const byHand = { model: 'by-hand/pretrain@30', task: documentOf('good') };
+      const workflowId = 'tasks/pretrain/good-30';
+      await client.workflow.start('siglip2Evaluate', { taskQueue: 'siglip2', workflowId, args: [byHand] });
       const { phases } = await (await start(client, 'tasks')).result();
       expect(phases[0]!.tasks).toEqual([
         { name: 'good', key: 'result.json', sha256: 'e'.repeat(64), figures: { r1: 0.5 } },
         { name: 'bad', failure: 'data: there is none' },
       ]);
+      const { pretrain } = await client.workflow.getHandle('tasks').query<RunHistory>('history');
+      expect(pretrain!.map(({ what }) => what)).toContain('not evaluated by bad at 20: data: there is none');
       // Shards end at 10, 20 and 30: the first multiple of 15 lies behind the second of them.
       const ended = (id: string) => client.workflow.getHandle(id).result();
       expect(await ended('tasks/pretrain/good-20')).toMatchObject({ key: 'result.json' });
@@ -98,7 +132,10 @@ describe('a run', () => {
       const { task: _, ...by } = best;
       const kinds = [20, 30].map((step) => ({ prefix: `evaluations/tasks/pretrain@${step}/`, ...by }));
       expect(kept).toEqual(kinds);
-      expect([...new Set(evaluated)]).toEqual(['tasks/pretrain@20', 'tasks/pretrain@30']);
+      // What failed holds its checkpoint no longer.
+      const steps = [20, 30].map((step) => `${documentOf('bad').key} evaluations/tasks/pretrain@${step}/`);
+      expect(left).toEqual(steps);
+      expect([...new Set(evaluated)]).toEqual([byHand.model, 'tasks/pretrain@20', 'tasks/pretrain@30']);
       await expect(ended('tasks/pretrain/good-10')).rejects.toThrow(/not found/);
       await keepHistory(client, 'tasks', 'recipe-with-tasks.json');
       await keepHistory(client, 'tasks/pretrain', 'phase-with-tasks.json');

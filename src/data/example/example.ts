@@ -1,6 +1,6 @@
 import { isRecord, readJsonText } from '../../runtime/json-text.ts';
+import { printable } from '../../runtime/printable.ts';
 import { memberName, metaExtension } from '../index/members.ts';
-import { printable } from '../index/printable.ts';
 import type { ByteRange, ExampleEntry, Mapping } from '../index/types.ts';
 import { CorruptExample } from './corrupt-example.ts';
 import { parseMapped } from './mapped.ts';

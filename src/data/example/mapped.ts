@@ -1,5 +1,5 @@
 import { isRecord, readJsonText, readText } from '../../runtime/json-text.ts';
-import { printable } from '../index/printable.ts';
+import { printable } from '../../runtime/printable.ts';
 import type { Mapping } from '../index/types.ts';
 import { CorruptExample } from './corrupt-example.ts';
 import { textOf, textsOf } from './text-of.ts';

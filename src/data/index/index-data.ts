@@ -1,12 +1,12 @@
 import { createHash } from 'node:crypto';
 import pMap from 'p-map';
 import { RunnerError } from '../../runtime/errors.ts';
+import { printable } from '../../runtime/printable.ts';
 import type { ObjectInfo, ObjectStore } from '../../storage/object-store.ts';
 import { readClassnames } from './classnames.ts';
 import { findIndex, type IndexFacts, indexShard } from './index-shard.ts';
 import { KindsSeen, memberName, metaExtension } from './members.ts';
 import { openIndex } from './open-index.ts';
-import { printable } from './printable.ts';
 import { SkippedMembers } from './skipped-members.ts';
 import type { DataIndex, ListedShard, Mapping } from './types.ts';
 

@@ -1,5 +1,5 @@
+import { printable, unprintable } from '../../runtime/printable.ts';
 import { turns } from '../../runtime/turns.ts';
-import { printable, unprintable } from './printable.ts';
 import type { TarFault, TarMember } from './tar.ts';
 import type { ByteRange, CorruptMember, ExampleEntry, MemberMapping } from './types.ts';
 

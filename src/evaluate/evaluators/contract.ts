@@ -55,6 +55,6 @@ export interface Needs {
 export interface Evaluator<Settings> {
   /** `named`: whether the task names classes. */
   needs(named: boolean): Needs;
-  protocol(settings: Settings): Readonly<Record<string, string | number | boolean>>;
+  protocol(settings: Settings, seed: number): Readonly<Record<string, string | number | boolean>>;
   evaluate(input: EvaluatorInput, settings: Settings): Promise<Found>;
 }

@@ -1,5 +1,5 @@
 import type { z } from 'zod';
-import { dot, rowCount } from '../numbers/matrix.ts';
+import { dot, takeRows } from '../numbers/matrix.ts';
 import { nearestOf } from '../numbers/nearest.ts';
 import { placeOf } from '../numbers/places.ts';
 import { accuracy, hitsOf } from './accuracy.ts';
@@ -29,9 +29,10 @@ export const knn: Evaluator<Settings> = {
   async evaluate({ test, train, view, pause }, { k: ks, temperature }) {
     const learned = trained(train!);
     const { labels, notes } = labelled(test.concepts, numberIn(learned.classes), 'no example in train');
-    const [queries, neighbours] = [await test.unit(view), await train!.unit(view)];
-    // Those without a label have no vote: they are passed over, so as many more are looked for.
-    const most = Math.min(rowCount(neighbours), Math.max(...ks) + spare + learned.unlabelled);
+    // Those without a label have no vote.
+    const voting = [...learned.labels.keys()].filter((i) => learned.labels[i]! >= 0);
+    const [queries, neighbours] = [await test.unit(view), takeRows(await train!.unit(view), voting)];
+    const most = Math.min(voting.length, Math.max(...ks) + spare);
     const nearest = await nearestOf(queries, neighbours, most, pause);
     const figures: Record<string, Figures> = {};
     let outcomes: Found['outcomes'] = {};
@@ -40,8 +41,7 @@ export const knn: Evaluator<Settings> = {
     for (const [i, own] of labels.entries()) {
       if (own.length === 0) continue;
       const voters = [...nearest.places.subarray(i * nearest.k, (i + 1) * nearest.k)]
-        .filter((place) => learned.labels[place]! >= 0)
-        .map((place) => ({ label: learned.labels[place]!, place, cosine: dot(queries, i, neighbours, place) }))
+        .map((place) => ({ label: learned.labels[voting[place]!]!, place, cosine: dot(queries, i, neighbours, place) }))
         .sort((a, b) => b.cosine - a.cosine || a.place - b.place);
       for (const [at, k] of ks.entries()) {
         votes.fill(0);

@@ -7,7 +7,6 @@ export interface Trained {
   readonly classes: readonly string[];
   /** Of each example, the first of its labels; -1 where it has none. */
   readonly labels: Int32Array;
-  readonly unlabelled: number;
   readonly notes: readonly string[];
 }
 
@@ -24,7 +23,7 @@ export function trained(train: FeatureSet): Trained {
   const labels = Int32Array.from(concepts, ([first]) => (first === undefined ? -1 : numbers(first)!));
   const unlabelled = labels.reduce((sum, label) => sum + (label < 0 ? 1 : 0), 0);
   const notes = unlabelled === 0 ? [] : [`train: ${unlabelled} pictures have no label: not learned from`];
-  return { classes, labels, unlabelled, notes };
+  return { classes, labels, notes };
 }
 
 export function numberIn(classes: readonly string[]): (concept: string) => number | undefined {

@@ -6,7 +6,8 @@ import { PartFile } from '../features/part-file.ts';
 import { type ClassSpec, featureKey, type ImageSpec, specHash } from '../features/spec.ts';
 import { fingerprintOf } from '../fingerprint.ts';
 import { intervalsOf } from '../intervals.ts';
-import type { Figured, FigureJob, Files } from './job.ts';
+import { flatFigures } from '../result.ts';
+import type { Figured, FigureJob, Files, Fingerprint } from './job.ts';
 import { loudly } from './loudly.ts';
 import { writeOutcomes } from './outcomes.ts';
 import { evaluatorOf } from './registry.ts';
@@ -29,10 +30,10 @@ export async function runFigure(job: FigureJob, { note, signal }: FigureEvents):
     const train = job.train && (await setOf(job.train));
     const classes = job.classes && (await classRows(job.classes, open));
     const device = nodeBackend().isUsingGpuDevice ? ('gpu' as const) : ('cpu' as const);
-    let told = performance.now();
+    let toldAt = performance.now();
     const pause = async () => {
-      if (performance.now() - told > 5000) {
-        told = performance.now();
+      if (performance.now() - toldAt > 5000) {
+        toldAt = performance.now();
         note(`evaluate: ${job.evaluator} at ${job.view}`);
       }
       await yieldToEvents();
@@ -42,10 +43,11 @@ export async function runFigure(job: FigureJob, { note, signal }: FigureEvents):
     const input = { view, test, train, classes, languages, seed, device, pause };
     const { figures, notes, outcomes } = await evaluatorOf(job.evaluator).evaluate(input, settings);
     await writeOutcomes(job.out, outcomes);
-    const fingerprint = await fingerprintOf(job, { test, train }, device);
+    const fingerprint = await fingerprintOf(job, { test, train }, device, madeOf(open));
     const { skipped } = test;
     const of = { examples: test.examples.length, ...(skipped && { skipped }) };
-    const intervals = intervalsOf(outcomes);
+    const told = new Set(flatFigures(figures).map(([name]) => name));
+    const intervals = Object.fromEntries(Object.entries(intervalsOf(outcomes)).filter(([name]) => told.has(name)));
     return { ...of, figures, intervals, notes: [...loudly(fingerprint), ...notes], fingerprint };
   } catch (error) {
     if (error === stopped) return null;
@@ -53,6 +55,13 @@ export async function runFigure(job: FigureJob, { note, signal }: FigureEvents):
   } finally {
     for (const file of open) await file.close();
   }
+}
+
+/** Features are adopted whoever made them: several devices and releases may have. */
+function madeOf(parts: readonly PartFile[]): Fingerprint {
+  const told = (of: 'device' | 'code') =>
+    [...new Set(parts.map(({ facts }) => facts.made?.[of] ?? 'not told'))].sort().join(', ');
+  return { 'features.device': told('device'), 'features.code': told('code') };
 }
 
 const nothingUsable = ({ skipped }: FeatureSet) =>

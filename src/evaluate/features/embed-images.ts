@@ -12,6 +12,7 @@ import { ImageCaptions } from '../image-captions.ts';
 import { sampled } from '../tasks/sample.ts';
 import { embedNamed, requireFinite } from './embed-named.ts';
 import type { EmbeddedPart, EmbedEvents, EmbedJob } from './job.ts';
+import { madeBy } from './made-by.ts';
 import { type PartExample, type PartTensors, writePart } from './part-file.ts';
 import { type ImageSpec, specHash } from './spec.ts';
 import { type Shown, shownAt, viewName } from './view.ts';
@@ -77,7 +78,7 @@ export async function embedImages(
   const { examples, skipped } = gathered;
   const written = await writePart(
     job.out,
-    { spec: specHash(spec), part: job.part, examples, skipped: skipped.list },
+    { spec: specHash(spec), part: job.part, examples, skipped: skipped.list, made: madeBy(job) },
     tensors,
   );
   return { ...written, examples: examples.length, skipped: skipped.size };

@@ -9,6 +9,7 @@ export interface EmbedJob {
   readonly model: ModelConfig;
   readonly part: number;
   readonly out: string;
+  readonly codeVersion: string;
   readonly of: { readonly images: ImageSpec; readonly indexFile: string } | { readonly classes: ClassSpec };
 }
 

@@ -20,6 +20,8 @@ export interface PartFacts {
   readonly examples: readonly PartExample[];
   /** Members that could not be used: counted, and some of them named. */
   readonly skipped: readonly CorruptMember[];
+  /** What made it: features are adopted whoever made them. Parts of before don't say. */
+  readonly made?: { readonly device: 'cpu' | 'gpu'; readonly code: string };
 }
 
 export interface PartTensors {

@@ -175,6 +175,16 @@ describe('neighbours', () => {
     const { figures } = await knn.evaluate(input({ test: train }), { k: [1], temperature: 0.07 });
     expect(figures.k1).toMatchObject({ top1: 1, mean_per_class: 1 });
   });
+
+  it('have no vote where they have no label, however many of them are nearest', async () => {
+    const settings = { k: [3, 10], temperature: 0.07 };
+    const rows = [...fixture.test.rows, ...fixture.train.rows];
+    const concepts = [...fixture.test.labels.map(() => []), ...labelsOf(fixture.train.labels)];
+    const mixed = await files.set({ pooled: matrix(rows), concepts });
+    const { figures, notes } = await knn.evaluate(input({ train: mixed }), settings);
+    expect(figures).toEqual((await knn.evaluate(input(), settings)).figures);
+    expect(notes).toEqual(['train: 120 pictures have no label: not learned from']);
+  });
 });
 
 describe('the few-shot probe', () => {
@@ -203,6 +213,9 @@ describe('the few-shot probe', () => {
     expect(drawn(labels, classes, 4, 1).chosen).toEqual(chosen);
     expect(drawn(labels, classes, 4, 2).chosen).not.toEqual(chosen);
     const { figures, notes } = await fewShot.evaluate(input(), { shots: [4, 60], seeds: 3, l2: 1024 });
+    // The draws depend on the seed, also where all of the pictures are looked at.
+    const settings = { shots: [4], seeds: 3, l2: 1024 };
+    expect(fewShot.protocol(settings, 1)).not.toEqual(fewShot.protocol(settings, 2));
     const { shots4, shots60 } = figures as Record<string, Record<string, number>>;
     expect(notes).toEqual(['7 classes have fewer than 60 examples in train: all of them are taken']);
     // All of train is what the other tool learned from.
