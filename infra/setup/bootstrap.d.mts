@@ -1,2 +1,4 @@
 export function nodeProblem(version: string): string | null;
 export function packagesFit(folder: string): boolean;
+
+export function linkProblem(folder: string): string | null;

@@ -1,6 +1,6 @@
 import { spawn } from 'node:child_process';
 import { createHash } from 'node:crypto';
-import { existsSync, readFileSync } from 'node:fs';
+import { existsSync, lstatSync, readFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { homedir } from 'node:os';
 import { join, resolve } from 'node:path';
@@ -45,7 +45,16 @@ export function packagesFit(folder) {
   }
 }
 
+/** Null, or the sentence to say where `node_modules` is a link: npm ci would empty what it leads to. */
+export function linkProblem(folder) {
+  const path = join(folder, 'node_modules');
+  if (!lstatSync(path, { throwIfNoEntry: false })?.isSymbolicLink()) return null;
+  return `${path} is a link to packages that are not those of package-lock.json here, and npm ci would empty the folder that it leads to; remove the link, and type the same command again`;
+}
+
 function runNpmCi() {
+  const problem = linkProblem(root);
+  if (problem) fail(problem);
   // npm's own script, when npm runs us: the same npm, also where it is not on PATH.
   const npm = process.env.npm_execpath;
   const [command, first] = npm?.endsWith('.js') ? [process.execPath, [npm]] : ['npm', []];

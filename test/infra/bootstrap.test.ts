@@ -1,10 +1,20 @@
 import { spawnSync } from 'node:child_process';
-import { chmodSync, copyFileSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import {
+  chmodSync,
+  copyFileSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { afterAll, expect, test } from 'vitest';
-import { nodeProblem, packagesFit } from '../../infra/setup/bootstrap.mjs';
+import { linkProblem, nodeProblem, packagesFit } from '../../infra/setup/bootstrap.mjs';
 import { countTests, summary } from '../../infra/setup/test.ts';
 
 const root = fileURLToPath(new URL('../..', import.meta.url));
@@ -62,6 +72,28 @@ test('packages that are missing, of another version or half installed are seen',
   write('node_modules/.package-lock.json', { 'node_modules/a': { version: '1.0.0' } });
   rmSync(join(clone, 'node_modules/a'), { recursive: true });
   expect(packagesFit(clone)).toBe(false);
+});
+
+test('packages behind a link are left as they are, and what to do is said', () => {
+  const clone = join(folder, 'linked');
+  mkdirSync(join(clone, 'infra/setup'), { recursive: true });
+  mkdirSync(join(clone, 'src/runtime'), { recursive: true });
+  for (const file of ['infra/setup/bootstrap.mjs', 'src/runtime/lock.mjs'])
+    copyFileSync(join(root, file), join(clone, file));
+  const behind = join(folder, 'behind');
+  mkdirSync(join(behind, 'kept'), { recursive: true });
+  writeFileSync(join(clone, 'package-lock.json'), '{"packages": {"node_modules/a": {"version": "1.0.0"}}}');
+  expect(linkProblem(clone)).toBe(null);
+  symlinkSync(behind, join(clone, 'node_modules'));
+  const env = { ...process.env, SIGLIP2_CACHE: join(folder, 'cache') };
+  const run = spawnSync(process.execPath, [join(clone, 'infra/setup/bootstrap.mjs'), 'test.ts'], {
+    encoding: 'utf8',
+    env,
+  });
+  expect(run.status).toBe(1);
+  expect(run.stderr).toBe(`${linkProblem(clone)}\n`);
+  expect(run.stderr).toContain('remove the link, and type the same command again');
+  expect(readdirSync(behind)).toEqual(['kept']);
 });
 
 test('package-lock.json has the packages of every platform, as npm ci wants it', () => {
