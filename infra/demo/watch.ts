@@ -44,13 +44,18 @@ export async function watchRun(
 }
 
 function describe({ workflow, pending }: RunStatus): string {
-  const live = pending.find(({ activity }) => activity === 'trainShard')?.live;
+  // Of phases side by side the one that has the device: the others wait for it.
+  const shards = pending.filter(({ activity, waiting }) => activity === 'trainShard' && !waiting);
+  const work = shards.find(({ live }) => live?.examplesPerSecond) ?? shards[0];
+  const live = work?.live;
   if (!workflow) return live?.doing ?? 'waiting for a worker';
   if (workflow.state !== 'training') return workflow.state;
   const rate = live?.examplesPerSecond || workflow.examplesPerSecond;
   const figures = rate
     ? [`loss ${(live?.loss || workflow.loss || 0).toFixed(3)}`, `${rate.toFixed(0)} examples/s`]
     : [];
-  const step = Math.max(live?.step ?? 0, workflow.step);
-  return [`${workflow.phase} ${step} of ${workflow.total}`, ...figures, live?.doing ?? ''].filter(Boolean).join('  ');
+  const isTold = !work || work.phase === workflow.phase;
+  const step = Math.max(live?.step ?? 0, isTold ? workflow.step : 0);
+  const where = isTold ? `${workflow.phase} ${step} of ${workflow.total}` : `${work.phase} ${step}`;
+  return [where, ...figures, live?.doing ?? ''].filter(Boolean).join('  ');
 }
