@@ -13,7 +13,7 @@ import { type Kept, readKept } from './report-kept.ts';
 export interface PhaseRead {
   readonly report: PhaseReport;
   readonly codeVersions: readonly string[];
-  /** The last step that counts, as records have it; null where there are none. */
+  /** The last step that counts; null where nothing tells. */
   readonly reached: number | null;
 }
 
@@ -41,7 +41,7 @@ export async function readPhase(
   const records = curve.flatMap((piece) => piece.records);
   const ends = kept.find(({ commit }) => end !== null && commitKey(commit) === commitKey(end)) ?? kept.at(-1);
   const spans = spansOf(all);
-  const last = records.at(-1)?.step ?? ends?.commit.step;
+  const last = lastStep(curve, ends);
   return {
     report: {
       name: at.phase,
@@ -55,9 +55,17 @@ export async function readPhase(
       events: eventsOf(all, kept),
       curves: curvesOf(records),
     },
-    reached: records.at(-1)?.step ?? null,
+    reached: last ?? null,
     codeVersions: kept.map(({ manifest }) => manifest.codeVersion),
   };
+}
+
+/** Not every step has a record, so the checkpoint at the end may be further; one from before a phase went back is not. */
+function lastStep(curve: readonly Piece[], ends: Kept | undefined): number | undefined {
+  const piece = curve.at(-1);
+  const recorded = piece?.records.at(-1)?.step;
+  const counts = ends && (!piece || ends.commit.revision >= piece.revision);
+  return counts ? Math.max(ends.commit.step, recorded ?? 0) : recorded;
 }
 
 function factsOf(from: string, ends: Kept | undefined, last: number | undefined, spans: PhaseReport['spans']): Fact[] {
