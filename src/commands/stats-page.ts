@@ -1,5 +1,5 @@
 import type { ShownPicture } from '../data/stats/shown-pictures.ts';
-import { printable } from '../runtime/printable.ts';
+import { escaped as escapedUpTo } from '../report/escape.ts';
 import type { DataStats } from './data-stats.ts';
 import { brokenLines, statsLines } from './format-stats.ts';
 
@@ -81,11 +81,5 @@ const cut = (text: string) => {
   return characters.length > longestText ? `${characters.slice(0, longestText).join('')}...` : characters.join('');
 };
 
-const entities: Readonly<Record<string, string>> = {
-  '&': '&amp;',
-  '<': '&lt;',
-  '>': '&gt;',
-  '"': '&quot;',
-  "'": '&#39;',
-};
-const escaped = (text: string) => printable(text).replaceAll(/[&<>"']/g, (character) => entities[character]!);
+/** As short as a line of a table has room for. */
+const escaped = (text: string) => escapedUpTo(text, 120);

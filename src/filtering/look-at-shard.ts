@@ -1,5 +1,5 @@
 import pMap from 'p-map';
-import { CorruptExample } from '../data/example/corrupt-example.ts';
+import { unlessCorrupt } from '../data/example/corrupt-example.ts';
 import { decodeInTurn } from '../data/example/decode-in-turn.ts';
 import { checkSizes, readMeta } from '../data/example/example.ts';
 import type { ExampleMeta } from '../data/example/types.ts';
@@ -76,12 +76,3 @@ const metaOf = (entry: ExampleEntry, read: Mapping | undefined, bytesOf: Read): 
 
 const printOf = (entry: ExampleEntry, bytesOf: Read): Promise<Fingerprint | null> =>
   unlessCorrupt(async () => fingerprint(await decodeInTurn(await bytesOf(entry.image))));
-
-async function unlessCorrupt<T>(make: () => Promise<T>): Promise<T | null> {
-  try {
-    return await make();
-  } catch (error) {
-    if (error instanceof CorruptExample) return null;
-    throw error;
-  }
-}

@@ -1,6 +1,6 @@
 import { join } from 'node:path';
 import pMap from 'p-map';
-import { CorruptExample } from '../data/example/corrupt-example.ts';
+import { unlessCorrupt } from '../data/example/corrupt-example.ts';
 import { decodeInTurn } from '../data/example/decode-in-turn.ts';
 import { checkSizes, readMeta } from '../data/example/example.ts';
 import { loadTokenizer } from '../data/example/tokenizer.ts';
@@ -95,15 +95,6 @@ async function* partsOf(
       }
     }
     yield { first, count: entries.length, corrupt, images, texts };
-  }
-}
-
-async function unlessCorrupt<T>(make: () => Promise<T>): Promise<T | null> {
-  try {
-    return await make();
-  } catch (error) {
-    if (error instanceof CorruptExample) return null;
-    throw error;
   }
 }
 

@@ -1,18 +1,9 @@
-import { rmSync } from 'node:fs';
-import { afterAll, describe, expect, it } from 'vitest';
+import { describe, expect, it } from 'vitest';
 import { openKarpathy, openXm3600 } from '../../src/benchmarks/captions.ts';
-import { localFiles } from '../../src/benchmarks/files.ts';
 import { combinedTraining, openRefCoco, readReferences } from '../../src/benchmarks/refcoco.ts';
-import { allOf, bytesOf, fixture, folderOf } from './data-set.ts';
+import { allOf, bytesOf, fixture, folders } from './data-set.ts';
 
-const folders: string[] = [];
-const made = (files: Parameters<typeof folderOf>[0]) => {
-  folders.push(folderOf(files));
-  return localFiles(folders.at(-1)!);
-};
-afterAll(() => {
-  for (const folder of folders) rmSync(folder, { recursive: true });
-});
+const made = folders();
 
 describe("Karpathy's splits", () => {
   const table = {

@@ -1,20 +1,12 @@
-import { rmSync } from 'node:fs';
-import { afterAll, describe, expect, it } from 'vitest';
+import { describe, expect, it } from 'vitest';
 import { openClipBenchmark } from '../../src/benchmarks/clip-benchmark.ts';
-import { bucketFiles, localFiles } from '../../src/benchmarks/files.ts';
+import { bucketFiles } from '../../src/benchmarks/files.ts';
 import { openImageFolder } from '../../src/benchmarks/image-folder.ts';
 import { readNpy } from '../../src/benchmarks/npy.ts';
 import { MemoryStore } from '../data/memory-store.ts';
-import { allOf, bytesOf, fixture, folderOf, tarOf } from './data-set.ts';
+import { allOf, bytesOf, fixture, folders, tarOf } from './data-set.ts';
 
-const folders: string[] = [];
-const made = (files: Parameters<typeof folderOf>[0]) => {
-  folders.push(folderOf(files));
-  return localFiles(folders.at(-1)!);
-};
-afterAll(() => {
-  for (const folder of folders) rmSync(folder, { recursive: true });
-});
+const made = folders();
 
 describe('the layout of CLIP_benchmark and datacomp', () => {
   const listed = {

@@ -1,8 +1,10 @@
-import { mkdirSync, mkdtempSync, readFileSync, writeFileSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { pack } from 'tar-stream';
+import { afterAll } from 'vitest';
 import type { Benchmark, Example, Fault } from '../../src/benchmarks/benchmark.ts';
+import { localFiles } from '../../src/benchmarks/files.ts';
 
 /** Files as Python, NumPy and Pillow wrote them: fixtures/make_files.py. */
 export const fixture = JSON.parse(readFileSync(new URL('fixtures/files.json', import.meta.url), 'utf8'));
@@ -16,6 +18,18 @@ export function folderOf(files: Readonly<Record<string, string | Buffer>>): stri
     writeFileSync(join(folder, name), body);
   }
   return folder;
+}
+
+/** Makes folders of files for the tests of a file, and removes them at its end. */
+export function folders(): (files: Parameters<typeof folderOf>[0]) => ReturnType<typeof localFiles> {
+  const made: string[] = [];
+  afterAll(() => {
+    for (const folder of made) rmSync(folder, { recursive: true });
+  });
+  return (files) => {
+    made.push(folderOf(files));
+    return localFiles(made.at(-1)!);
+  };
 }
 
 export async function tarOf(members: Readonly<Record<string, string | Buffer>>): Promise<Buffer> {

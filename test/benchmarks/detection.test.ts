@@ -1,19 +1,10 @@
-import { rmSync } from 'node:fs';
-import { afterAll, describe, expect, it } from 'vitest';
+import { describe, expect, it } from 'vitest';
 import { openDetection } from '../../src/benchmarks/detection.ts';
-import { localFiles } from '../../src/benchmarks/files.ts';
 import { Detection } from '../../src/metrics/detection.ts';
 import { expectFigures, load } from '../metrics/fixtures/load.ts';
-import { allOf, folderOf } from './data-set.ts';
+import { allOf, folders } from './data-set.ts';
 
-const folders: string[] = [];
-const made = (files: Parameters<typeof folderOf>[0]) => {
-  folders.push(folderOf(files));
-  return localFiles(folders.at(-1)!);
-};
-afterAll(() => {
-  for (const folder of folders) rmSync(folder, { recursive: true });
-});
+const made = folders();
 
 interface Found {
   image_id: number;

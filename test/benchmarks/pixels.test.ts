@@ -1,18 +1,9 @@
-import { rmSync } from 'node:fs';
-import { afterAll, describe, expect, it } from 'vitest';
+import { describe, expect, it } from 'vitest';
 import { openAde20k, openNyu, openVoc } from '../../src/benchmarks/dense.ts';
-import { localFiles } from '../../src/benchmarks/files.ts';
 import { readDepth, readMask } from '../../src/benchmarks/pixel-values.ts';
-import { allOf, bytesOf, fixture, folderOf } from './data-set.ts';
+import { allOf, bytesOf, fixture, folders } from './data-set.ts';
 
-const folders: string[] = [];
-const made = (files: Parameters<typeof folderOf>[0]) => {
-  folders.push(folderOf(files));
-  return localFiles(folders.at(-1)!);
-};
-afterAll(() => {
-  for (const folder of folders) rmSync(folder, { recursive: true });
-});
+const made = folders();
 
 describe('masks', () => {
   it("are the places in VOC's palette, as Pillow reads them, also where a PNG has fewer bits a pixel", async () => {

@@ -1,18 +1,9 @@
-import { rmSync } from 'node:fs';
-import { afterAll, describe, expect, it } from 'vitest';
-import { localFiles } from '../../src/benchmarks/files.ts';
+import { describe, expect, it } from 'vitest';
 import { openDollarStreet, openGeoDe } from '../../src/benchmarks/places.ts';
 import { pythonList } from '../../src/benchmarks/python-list.ts';
-import { allOf, folderOf } from './data-set.ts';
+import { allOf, folders } from './data-set.ts';
 
-const folders: string[] = [];
-const made = (files: Parameters<typeof folderOf>[0]) => {
-  folders.push(folderOf(files));
-  return localFiles(folders.at(-1)!);
-};
-afterAll(() => {
-  for (const folder of folders) rmSync(folder, { recursive: true });
-});
+const made = folders();
 
 describe('Dollar Street', () => {
   const header =

@@ -7,7 +7,7 @@ import { isAbsent, isRefused } from '../index/index-shard.ts';
 import { each } from '../index/open-index.ts';
 import type { ShardStore } from '../index/part-reader.ts';
 import type { DataIndex, ExampleEntry, IndexedShard, Mapping, SpokenCounts } from '../index/types.ts';
-import { CorruptExample } from './corrupt-example.ts';
+import { unlessCorrupt } from './corrupt-example.ts';
 import { checkSizes, readMeta } from './example.ts';
 import { decodeBits, encodeBits } from './shard-bits.ts';
 
@@ -78,15 +78,11 @@ export async function keepSpoken(
 }
 
 /** Null where it can't be used: it is drawn in every language, and shows as broken then. */
-async function languagesOf(reader: GapReader, entry: ExampleEntry, { read }: DataIndex): Promise<string[] | null> {
-  try {
+const languagesOf = (reader: GapReader, entry: ExampleEntry, { read }: DataIndex): Promise<string[] | null> =>
+  unlessCorrupt(async () => {
     checkSizes(entry, read);
     return Object.keys((await readMeta(entry, read, ({ offset, size }) => reader.read(offset, size))).captions);
-  } catch (error) {
-    if (error instanceof CorruptExample) return null;
-    throw error;
-  }
-}
+  });
 
 /** How many examples of each shard have each language. Texts are read of those shards alone of which nobody did before. */
 export async function countSpoken(
