@@ -37,6 +37,7 @@ export async function specsOf(store: ObjectStore, task: Task, { model, resize, p
       views,
       resize: task.resize ?? resize,
       patches: needs.patches === true,
+      ...(needs.truth && { truth: true as const }),
       perPart: perPart ?? examplesOfPart(model.config, views, needs.patches === true),
       captions: captions ? captionsOf(task) : null,
       text: task.text,

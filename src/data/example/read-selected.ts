@@ -14,6 +14,8 @@ export interface SelectedExample {
   readonly meta: ExampleMeta;
   /** Valid until the next one is asked for. */
   readonly picture: Buffer;
+  /** The member that says what is to be seen, as it lies there; valid as long. */
+  readonly said: Buffer;
 }
 
 /**
@@ -47,7 +49,14 @@ export async function* readSelected(
       for (const range of members.sort((a, b) => a.offset - b.offset))
         held.set(range, Buffer.from(await reader.read(range.offset, range.size)));
       const meta = await readMeta(entry, index.read, async (range) => held.get(range)!);
-      yield { number, shard: facts.key, name: entry.name, meta, picture: held.get(entry.image)! };
+      yield {
+        number,
+        shard: facts.key,
+        name: entry.name,
+        meta,
+        picture: held.get(entry.image)!,
+        said: held.get(entry.meta)!,
+      };
     } catch (error) {
       if (!(error instanceof CorruptExample)) throw error;
       onCorrupt({ shard: facts.key, name: entry.name, reason: error.message }, number);

@@ -20,13 +20,19 @@ export function parseRegions(value: unknown): readonly Region[] {
   return value.map((region, i) => {
     const { caption, box } = (region ?? {}) as { caption?: unknown; box?: unknown };
     if (typeof caption !== 'string' || caption.trim() === '') throw new CorruptExample(`regions.${i} has no caption`);
-    const sides = Array.isArray(box) && box.length === 4 && box.every((side) => Number.isFinite(side)) ? box : null;
-    const [top, left, bottom, right] = (sides ?? []) as [number, number, number, number];
-    if (!sides || top < 0 || left < 0 || bottom > 1 || right > 1 || top >= bottom || left >= right) {
-      throw new CorruptExample(`regions.${i}.box is not [top, left, bottom, right] in shares of the image`);
-    }
-    return { caption, box: [top, left, bottom, right] };
+    const sides = boxOf(box);
+    if (!sides) throw new CorruptExample(`regions.${i}.box is not [top, left, bottom, right] in shares of the image`);
+    return { caption, box: sides };
   });
+}
+
+/** [top, left, bottom, right] in shares of the image; null for what is none. */
+export function boxOf(box: unknown): Region['box'] | null {
+  if (!Array.isArray(box) || box.length !== 4 || !box.every((side) => Number.isFinite(side))) return null;
+  const [top, left, bottom, right] = box as [number, number, number, number];
+  return top < 0 || left < 0 || bottom > 1 || right > 1 || top >= bottom || left >= right
+    ? null
+    : [top, left, bottom, right];
 }
 
 /**

@@ -46,6 +46,8 @@ export interface Needs {
   readonly classes?: boolean;
   readonly train?: boolean;
   readonly patches?: boolean;
+  /** Groups, boxes, questions of `PartExample.truth`, and the size of the picture beside them. */
+  readonly truth?: boolean;
 }
 
 /**

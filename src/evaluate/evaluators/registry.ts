@@ -19,5 +19,11 @@ export const namesOf = ({ evaluators: asked }: Pick<Task, 'evaluators'>): Evalua
 /** What all of them need together. */
 export function needsOf(names: readonly EvaluatorName[], named: boolean): Needs {
   const has = (what: keyof Needs) => names.some((name) => evaluatorOf(name).needs(named)[what] === true);
-  return { captions: has('captions'), classes: has('classes'), train: has('train'), patches: has('patches') };
+  return {
+    captions: has('captions'),
+    classes: has('classes'),
+    train: has('train'),
+    patches: has('patches'),
+    truth: has('truth'),
+  };
 }

@@ -3,6 +3,7 @@ import pMap from 'p-map';
 import { CorruptExample } from '../../data/example/corrupt-example.ts';
 import { decodeInTurn } from '../../data/example/decode-in-turn.ts';
 import { readSelected, type SelectedExample } from '../../data/example/read-selected.ts';
+import { parseTruth } from '../../data/example/truth.ts';
 import type { ShardStore } from '../../data/index/part-reader.ts';
 import { SkippedMembers } from '../../data/index/skipped-members.ts';
 import type { DataIndex } from '../../data/index/types.ts';
@@ -58,7 +59,7 @@ export async function embedImages(
   };
   const waiting: SelectedExample[] = [];
   const flush = async () => {
-    await take(waiting.splice(0), shown, model, gathered);
+    await take(waiting.splice(0), shown, model, gathered, spec.truth === true);
     note(`evaluate: ${gathered.examples.length} of ${to - from} pictures of part ${job.part}`);
     // The device blocks the event loop; here messages get their turn.
     await yieldToEvents();
@@ -89,13 +90,16 @@ async function take(
   shown: readonly Shown[],
   model: FeatureModel,
   { examples, hashes, pooled, patches, captions, skipped }: Gathered,
+  truths: boolean,
 ): Promise<void> {
   const prepared = await pMap(
     some,
-    async ({ picture, shard, name }) => {
+    async ({ picture, shard, name, said }) => {
       try {
+        const truth = truths ? parseTruth(said) : null;
         const image = await decodeInTurn(picture);
-        return shown.map((one) => one.prepare(image));
+        const told = truth && { truth, size: [image.width, image.height] as const };
+        return { views: shown.map((one) => one.prepare(image)), told };
       } catch (error) {
         if (!(error instanceof CorruptExample)) throw error;
         skipped.add([{ shard, name, reason: error.message }]);
@@ -106,9 +110,10 @@ async function take(
   );
   const inputs = prepared.filter((one) => one !== null);
   for (const [i, { shard, name, meta, picture }] of some.entries()) {
-    if (!prepared[i]) continue;
+    const one = prepared[i];
+    if (!one) continue;
     captions?.add(examples.length, meta);
-    examples.push({ shard, name, concepts: meta.concepts ?? [meta.concept] });
+    examples.push({ shard, name, concepts: meta.concepts ?? [meta.concept], ...one.told });
     const hash = Buffer.from(sha256(picture), 'hex');
     hashes.push(hash.readInt32LE(0), hash.readInt32LE(4));
   }
@@ -116,7 +121,7 @@ async function take(
   for (const [v, one] of shown.entries()) {
     const found = one.features(
       model,
-      inputs.map((views) => views[v]),
+      inputs.map(({ views }) => views[v]),
     );
     pooled[v]!.push(found.pooled);
     if (found.patches) patches[v]!.push(found.patches);

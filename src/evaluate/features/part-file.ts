@@ -1,4 +1,5 @@
 import { createHash } from 'node:crypto';
+import type { Truth } from '../../data/example/truth.ts';
 import type { CorruptMember } from '../../data/index/types.ts';
 import { RunnerError } from '../../runtime/errors.ts';
 import { inFileOrder, SafetensorsFile, type TensorToWrite, writeSafetensors } from '../../safetensors/safetensors.ts';
@@ -10,6 +11,10 @@ export interface PartExample {
   readonly name: string;
   /** What it shows; several where several labels are right, none where it has no label. */
   readonly concepts: readonly string[];
+  /** Where an evaluator needs it. */
+  readonly truth?: Truth;
+  /** [width, height] of the picture in pixels, with `truth`. */
+  readonly size?: readonly [number, number];
 }
 
 /** What a part of features says of itself. */

@@ -18,6 +18,8 @@ export interface ImageSpec {
   readonly resize: Resize;
   /** Whether each patch is stored too. */
   readonly patches: boolean;
+  /** Whether what examples say of groups, boxes and questions is kept; absent: it is not. */
+  readonly truth?: true;
   /** Pictures of a part. */
   readonly perPart: number;
   /** Captions of these languages, so many of a picture, put into the templates that its reading names. */
