@@ -42,7 +42,11 @@ export async function packBenchmark(store: Store, job: BenchmarkJob): Promise<Be
   const { files, to, settings } = job;
   const keys = benchmarkKeys(to);
   const before = await readProgress(store, to, settings);
-  if ('report' in before) return before.report;
+  const swept = async (report: BenchmarkReport) => {
+    for await (const { key } of store.list(keys.work)) await store.delete(key);
+    return report;
+  };
+  if ('report' in before) return swept(before.report);
   const opened = await openBenchmark(settings.kind, files, settings);
   const benchmark = withLists(opened, job);
   const { shards, leftOut } = await writeShards(store, job, benchmark, before.shards);
@@ -71,8 +75,7 @@ export async function packBenchmark(store: Store, job: BenchmarkJob): Promise<Be
     notes: benchmark.notes.slice(0, 40),
   };
   await store.put(keys.report, JSON.stringify(report), { contentType: 'application/json' });
-  for await (const { key } of store.list(keys.work)) await store.delete(key);
-  return report;
+  return swept(report);
 }
 
 function withLists(opened: Benchmark, { classes, templates, files }: BenchmarkJob): Benchmark {
