@@ -9,7 +9,7 @@ import { isRunnerError } from '../runtime/errors.ts';
 import { foreignKind } from '../runtime/file-kind.ts';
 import type { Benchmark, Example } from './benchmark.ts';
 import type { Files } from './files.ts';
-import { readDepth, readMask } from './pixel-values.ts';
+import { readDepth, readMask } from '../data/example/pixel-values.ts';
 
 /** A file this large is not one image. */
 const largestPicture = 256 * 1024 * 1024;

@@ -7,7 +7,7 @@ import type { Files } from '../../src/benchmarks/files.ts';
 import { bucketFiles } from '../../src/benchmarks/files.ts';
 import { type BenchmarkJob, packBenchmark } from '../../src/benchmarks/pack.ts';
 import type { PackedSettings } from '../../src/benchmarks/pack-progress.ts';
-import { readMask } from '../../src/benchmarks/pixel-values.ts';
+import { readMask } from '../../src/data/example/pixel-values.ts';
 import { readSelected } from '../../src/data/example/read-selected.ts';
 import { parseTruth } from '../../src/data/example/truth.ts';
 import { indexData } from '../../src/data/index/index-data.ts';
