@@ -1,6 +1,7 @@
 import sharp from 'sharp';
 import { CorruptExample } from '../data/example/corrupt-example.ts';
 import { imageFormat } from '../data/example/image-format.ts';
+import { readDepth, readMask } from '../data/example/pixel-values.ts';
 import type { Truth } from '../data/example/truth.ts';
 import type { Box } from '../metrics/boxes.ts';
 import { pictureEndings } from '../packing/encode.ts';
@@ -9,7 +10,6 @@ import { isRunnerError } from '../runtime/errors.ts';
 import { foreignKind } from '../runtime/file-kind.ts';
 import type { Benchmark, Example } from './benchmark.ts';
 import type { Files } from './files.ts';
-import { readDepth, readMask } from '../data/example/pixel-values.ts';
 
 /** A file this large is not one image. */
 const largestPicture = 256 * 1024 * 1024;

@@ -55,7 +55,7 @@ const openers = {
     throw new RunnerError('RecipeInvalid', `--split is "${split}"; allowed of nyu: test, train`);
   },
   'dollar-street': (files, { table }) => openDollarStreet(files, table),
-  geode: (files, { table, pictures }) => openGeoDe(files, table, pictures),
+  geode: (files, { table, pictures, split }) => openGeoDe(files, table, pictures, split),
 } as const satisfies Record<string, Open>;
 
 export type Kind = keyof typeof openers;
