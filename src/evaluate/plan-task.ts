@@ -6,8 +6,9 @@ import { foreign } from '../recipe/reading.ts';
 import type { Resize } from '../recipe/schema.ts';
 import { RunnerError } from '../runtime/errors.ts';
 import type { ObjectStore } from '../storage/object-store.ts';
-import { namesOf, needsOf } from './evaluators/registry.ts';
-import { type ClassSpec, classesOfPart, examplesOfPart, type ImageSpec } from './features/spec.ts';
+import { evaluatorOf, namesOf, needsOf } from './evaluators/registry.ts';
+import type { EvaluatorName } from './evaluators/settings.ts';
+import { type ClassSpec, classesOfPart, examplesOfPart, type ImageSpec, type SaidSpec } from './features/spec.ts';
 import type { View } from './features/view.ts';
 import { captionsThatCount } from './image-captions.ts';
 import type { PlannedFigure } from './task-plan.ts';
@@ -19,15 +20,18 @@ export interface Evaluated {
   readonly resize: Resize;
   /** Pictures of a part of the features, where another number than usual is wanted. */
   readonly perPart?: number | undefined;
+  /** Finds its decoder; null where it has none. Asked where an evaluator needs one. */
+  readonly decoder: () => Promise<Omit<SaidSpec, 'tasks'> | null>;
 }
 
 /** What a task comes to for a model: which features, by which evaluators. RecipeInvalid or DataContract. */
-export async function specsOf(store: ObjectStore, task: Task, { model, resize, perPart }: Evaluated) {
+export async function specsOf(store: ObjectStore, task: Task, { model, resize, perPart, decoder }: Evaluated) {
   const views = viewsOf(task, model.config);
   const names = namesOf(task);
   const classes = names.includes('zeroShot') ? await classesOf(store, task, model) : null;
   const needs = needsOf(names, classes !== null);
-  const setOf = async (set: TaskSet, captions: boolean) => {
+  const said = needs.said && { ...(await requireDecoder(decoder, names)), tasks: needs.said };
+  const setOf = async (set: TaskSet, isTest: boolean) => {
     const index = await indexData(store, set.data, foreign(set.read));
     const { seed } = set.sample;
     const spec: ImageSpec = {
@@ -39,15 +43,29 @@ export async function specsOf(store: ObjectStore, task: Task, { model, resize, p
       patches: needs.patches === true,
       ...(needs.truth && { truth: true as const }),
       perPart: perPart ?? examplesOfPart(model.config, views, needs.patches === true),
-      captions: captions ? captionsOf(task) : null,
+      captions: isTest && needs.captions ? captionsOf(task) : null,
+      ...(needs.texts && { texts: { languages: task.languages, most: captionsOf(task).most } }),
+      ...(isTest && said && { said }),
       text: task.text,
     };
     return { spec, index: index.document satisfies DataIndex['document'] };
   };
-  const test = await setOf(task, needs.captions === true);
+  const test = await setOf(task, true);
   const train = task.train ? await setOf(task.train, false) : null;
   const figures: PlannedFigure[] = names.flatMap((evaluator) => views.map((view) => ({ evaluator, view })));
   return { test, train, classes, figures };
+}
+
+/** RecipeInvalid where the model has none. */
+async function requireDecoder(decoder: Evaluated['decoder'], names: readonly EvaluatorName[]) {
+  const found = await decoder();
+  if (found) return found;
+  const asks = names.filter((name) => evaluatorOf(name).needs(true).said);
+  throw new RunnerError(
+    'RecipeInvalid',
+    `the task can't be done: evaluators.${asks.join(' and evaluators.')} ask the decoder of the model, and it has none; ` +
+      'evaluate a checkpoint RUN/PHASE@STEP of a phase whose objectives have captioning',
+  );
 }
 
 function captionsOf({ languages, captions, read }: Task): NonNullable<ImageSpec['captions']> {

@@ -1,3 +1,4 @@
+import type { CaptionTask } from '../../recipe/caption-tasks.ts';
 import type { FeatureSet } from '../features/feature-set.ts';
 import type { View } from '../features/view.ts';
 import type { Matrix } from '../numbers/matrix.ts';
@@ -48,6 +49,10 @@ export interface Needs {
   readonly patches?: boolean;
   /** Groups, boxes, questions of `PartExample.truth`, and the size of the picture beside them. */
   readonly truth?: boolean;
+  /** Captions as texts: `PartExample.texts`. */
+  readonly texts?: boolean;
+  /** What the trained decoder of the model says: `PartExample.said`. */
+  readonly said?: readonly CaptionTask[];
 }
 
 /**

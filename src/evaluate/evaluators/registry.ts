@@ -1,14 +1,21 @@
+import { captionTasks } from '../../recipe/caption-tasks.ts';
 import type { Task } from '../tasks/task.ts';
+import { captioning } from './captioning.ts';
 import type { Evaluator, Needs } from './contract.ts';
 import { fewShot } from './few-shot.ts';
+import { grounded } from './grounded.ts';
 import { knn } from './knn.ts';
 import { logistic } from './logistic.ts';
+import { referring } from './referring.ts';
 import { retrieval } from './retrieval.ts';
 import type { EvaluatorName } from './settings.ts';
 import { zeroShot } from './zero-shot.ts';
 
 /** Every evaluator by the name that tasks call it by; a new one is one line here and its settings in settings.ts. */
-const evaluators = { zeroShot, retrieval, knn, fewShot, logistic } as const satisfies Record<EvaluatorName, unknown>;
+const evaluators = {
+  ...{ zeroShot, retrieval, knn, fewShot, logistic },
+  ...{ captioning, referring, grounded },
+} as const satisfies Record<EvaluatorName, unknown>;
 
 /** Settings of an evaluator are checked with the task, so that they are what it takes. */
 export const evaluatorOf = (name: EvaluatorName): Evaluator<unknown> => evaluators[name] as Evaluator<unknown>;
@@ -18,12 +25,16 @@ export const namesOf = ({ evaluators: asked }: Pick<Task, 'evaluators'>): Evalua
 
 /** What all of them need together. */
 export function needsOf(names: readonly EvaluatorName[], named: boolean): Needs {
-  const has = (what: keyof Needs) => names.some((name) => evaluatorOf(name).needs(named)[what] === true);
+  const all = names.map((name) => evaluatorOf(name).needs(named));
+  const has = (what: Exclude<keyof Needs, 'said'>) => all.some((needs) => needs[what] === true);
+  const said = captionTasks.filter((task) => all.some((needs) => needs.said?.includes(task)));
   return {
     captions: has('captions'),
     classes: has('classes'),
     train: has('train'),
     patches: has('patches'),
     truth: has('truth'),
+    texts: has('texts'),
+    ...(said.length > 0 && { said }),
   };
 }

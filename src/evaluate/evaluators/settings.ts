@@ -33,6 +33,9 @@ export const logisticSettings = z.strictObject({
   iterations: z.int().min(1).max(100_000).default(1000).describe('Steps of L-BFGS, at most.'),
 });
 
+/** They take what the trained decoder of the model says as it is. */
+const asItSays = z.strictObject({});
+
 export const evaluatorSettings = z.strictObject({
   zeroShot: zeroShotSettings.optional().describe('Classification by the names of classes.'),
   retrieval: retrievalSettings.optional().describe('Pictures by texts, and texts by pictures.'),
@@ -41,5 +44,8 @@ export const evaluatorSettings = z.strictObject({
     .optional()
     .describe('Classification by a closed-form probe of a few examples (big_vision fewshot_lsr).'),
   logistic: logisticSettings.optional().describe('Classification by a logistic probe.'),
+  captioning: asItSays.optional().describe('Captions that the decoder of the model says, against those of people.'),
+  referring: asItSays.optional().describe('Boxes that the decoder of the model says of referring expressions.'),
+  grounded: asItSays.optional().describe('What the decoder of the model says that a box shows.'),
 });
 export type EvaluatorName = keyof z.infer<typeof evaluatorSettings>;

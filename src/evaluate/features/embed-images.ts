@@ -9,6 +9,7 @@ import { SkippedMembers } from '../../data/index/skipped-members.ts';
 import type { DataIndex } from '../../data/index/types.ts';
 import type { FeatureModel } from '../../model/features.ts';
 import { sha256 } from '../../runtime/hash.ts';
+import type { Saying } from '../decoder/saying.ts';
 import { ImageCaptions } from '../image-captions.ts';
 import { sampled } from '../tasks/sample.ts';
 import { embedNamed, requireFinite } from './embed-named.ts';
@@ -41,7 +42,7 @@ interface Gathered {
 export async function embedImages(
   job: EmbedJob,
   spec: ImageSpec,
-  model: FeatureModel,
+  models: { readonly model: FeatureModel; readonly saying: Saying | null },
   { store, index }: { readonly store: ShardStore; readonly index: DataIndex },
   events: EmbedEvents,
 ): Promise<EmbeddedPart | null> {
@@ -58,8 +59,17 @@ export async function embedImages(
     skipped: new SkippedMembers(),
   };
   const waiting: SelectedExample[] = [];
+  let saidAt = performance.now();
+  const pause = async () => {
+    if (performance.now() - saidAt > 5000) {
+      saidAt = performance.now();
+      note(`evaluate: texts of ${gathered.examples.length} of ${to - from} pictures of part ${job.part}`);
+    }
+    await yieldToEvents();
+    signal.throwIfAborted();
+  };
   const flush = async () => {
-    await take(waiting.splice(0), shown, model, gathered, spec.truth === true);
+    await take(waiting.splice(0), shown, models, gathered, { spec, model: job.model, pause });
     note(`evaluate: ${gathered.examples.length} of ${to - from} pictures of part ${job.part}`);
     // The device blocks the event loop; here messages get their turn.
     await yieldToEvents();
@@ -74,7 +84,7 @@ export async function embedImages(
   if (signal.aborted) return null;
   const tensors = {
     ...imageTensors(job, spec, gathered),
-    ...(await captionTensors(job, spec, gathered, model, events)),
+    ...(await captionTensors(job, spec, gathered, models.model, events)),
   };
   const { examples, skipped } = gathered;
   const written = await writePart(
@@ -88,15 +98,16 @@ export async function embedImages(
 async function take(
   some: readonly SelectedExample[],
   shown: readonly Shown[],
-  model: FeatureModel,
+  { model, saying }: { readonly model: FeatureModel; readonly saying: Saying | null },
   { examples, hashes, pooled, patches, captions, skipped }: Gathered,
-  truths: boolean,
+  { spec, model: config, pause }: { spec: ImageSpec; model: EmbedJob['model']; pause: () => Promise<void> },
 ): Promise<void> {
+  const first = examples.length;
   const prepared = await pMap(
     some,
     async ({ picture, shard, name, said }) => {
       try {
-        const truth = truths ? parseTruth(said) : null;
+        const truth = spec.truth ? parseTruth(said) : null;
         const image = await decodeInTurn(picture);
         const told = truth && { truth, size: [image.width, image.height] as const };
         return { views: shown.map((one) => one.prepare(image)), told };
@@ -113,7 +124,10 @@ async function take(
     const one = prepared[i];
     if (!one) continue;
     captions?.add(examples.length, meta);
-    examples.push({ shard, name, concepts: meta.concepts ?? [meta.concept], ...one.told });
+    examples.push({
+      ...{ shard, name, concepts: meta.concepts ?? [meta.concept], ...one.told },
+      ...(spec.texts && { texts: textsIn(meta.captions, spec.texts) }),
+    });
     const hash = Buffer.from(sha256(picture), 'hex');
     hashes.push(hash.readInt32LE(0), hash.readInt32LE(4));
   }
@@ -124,9 +138,27 @@ async function take(
       inputs.map(({ views }) => views[v]),
     );
     pooled[v]!.push(found.pooled);
-    if (found.patches) patches[v]!.push(found.patches);
+    if (found.patches && spec.patches) patches[v]!.push(found.patches);
+    if (!saying) continue;
+    const pictures = examples.slice(first).map(({ truth = {}, size }) => ({ truth, size: size! }));
+    const all = await saying.say(spec.views[v]!, found.patches!, pictures, pause);
+    for (const [i, said] of all.entries()) {
+      const one = examples[first + i]!;
+      examples[first + i] = { ...one, said: { ...one.said, [viewName(config, spec.views[v]!)]: said } };
+    }
   }
 }
+
+const textsIn = (
+  captions: SelectedExample['meta']['captions'],
+  { languages, most }: NonNullable<ImageSpec['texts']>,
+): NonNullable<PartExample['texts']> =>
+  Object.fromEntries(
+    languages.map((language) => [
+      language,
+      Object.hasOwn(captions, language) ? captions[language]!.slice(0, most) : [],
+    ]),
+  );
 
 function imageTensors(job: EmbedJob, spec: ImageSpec, gathered: Gathered): PartTensors {
   const { examples, hashes } = gathered;

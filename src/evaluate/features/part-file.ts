@@ -15,6 +15,17 @@ export interface PartExample {
   readonly truth?: Truth;
   /** [width, height] of the picture in pixels, with `truth`. */
   readonly size?: readonly [number, number];
+  /** Its captions by language, where an evaluator needs them as texts. */
+  readonly texts?: Readonly<Record<string, readonly string[]>>;
+  /** What the decoder of the model says of it, by view. */
+  readonly said?: Readonly<Record<string, Said>>;
+}
+
+/** Greedy: the caption, and for each of the picture's regions, in their order, where it is and what it shows. */
+export interface Said {
+  readonly captioning?: string;
+  readonly referring?: readonly string[];
+  readonly grounded?: readonly string[];
 }
 
 /** What a part of features says of itself. */
