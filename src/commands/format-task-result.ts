@@ -4,7 +4,7 @@ import { printableUpTo } from '../runtime/printable.ts';
 
 /** Figures that are counts, or no shares. */
 const counts =
-  /(^|\.)(classes|examples|left_out|images|texts|steps|train_loss|pictures|regions|expressions|without_box|CIDEr)$/;
+  /(^|\.)(classes|examples|left_out|images|texts|steps|train_loss|pictures|regions|expressions|questions|without_box|CIDEr)$/;
 
 const percent = (share: number): string => `${(100 * share).toFixed(1)} %`.padStart(8);
 const figureText = (name: string, value: number): string =>

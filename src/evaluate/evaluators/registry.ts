@@ -5,8 +5,10 @@ import type { Evaluator, Needs } from './contract.ts';
 import { fewShot } from './few-shot.ts';
 import { grounded } from './grounded.ts';
 import { knn } from './knn.ts';
+import { languageModel } from './language-model.ts';
 import { logistic } from './logistic.ts';
 import { referring } from './referring.ts';
+import { referringProbe } from './referring-probe.ts';
 import { retrieval } from './retrieval.ts';
 import type { EvaluatorName } from './settings.ts';
 import { zeroShot } from './zero-shot.ts';
@@ -14,7 +16,7 @@ import { zeroShot } from './zero-shot.ts';
 /** Every evaluator by the name that tasks call it by; a new one is one line here and its settings in settings.ts. */
 const evaluators = {
   ...{ zeroShot, retrieval, knn, fewShot, logistic },
-  ...{ captioning, referring, grounded },
+  ...{ captioning, referring, grounded, referringProbe, languageModel },
 } as const satisfies Record<EvaluatorName, unknown>;
 
 /** Settings of an evaluator are checked with the task, so that they are what it takes. */

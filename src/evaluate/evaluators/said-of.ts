@@ -1,4 +1,5 @@
 import type { Region } from '../../data/example/regions.ts';
+import type { FeatureSet } from '../features/feature-set.ts';
 import type { Said } from '../features/part-file.ts';
 import { viewName } from '../features/view.ts';
 import type { EvaluatorInput } from './contract.ts';
@@ -16,16 +17,20 @@ export interface Answered {
 export const saidOf = ({ test, view }: Pick<EvaluatorInput, 'test' | 'view'>): Said[] =>
   test.examples.map(({ said }) => said?.[viewName(test.config, view)] ?? {});
 
-/** Every region of every picture, and how many pictures have none. */
-export function answeredRegions(
-  input: Pick<EvaluatorInput, 'test' | 'view'>,
-  task: 'referring' | 'grounded',
-): { readonly answered: Answered[]; readonly without: number } {
+/** Every region of every picture with what the model's own decoder says, and how many pictures have none. */
+export function answeredRegions(input: Pick<EvaluatorInput, 'test' | 'view'>, task: 'referring' | 'grounded') {
   const said = saidOf(input);
-  const { examples } = input.test;
+  return regionsWith(input.test, (picture) => said[picture]![task]!);
+}
+
+/** The same of what any decoder says: of a picture, by the order of its regions. */
+export function regionsWith(
+  { examples }: Pick<FeatureSet, 'examples'>,
+  said: (picture: number) => readonly string[],
+): { readonly answered: Answered[]; readonly without: number } {
   const answered = examples.flatMap(({ shard, name, truth }, picture) =>
     (truth?.regions ?? []).map(
-      (region, i): Answered => ({ picture, name: `${shard} ${name}`, region, answer: said[picture]![task]![i]! }),
+      (region, i): Answered => ({ picture, name: `${shard} ${name}`, region, answer: said(picture)[i]! }),
     ),
   );
   return { answered, without: examples.filter(({ truth }) => (truth?.regions ?? []).length === 0).length };

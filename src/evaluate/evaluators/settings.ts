@@ -33,6 +33,18 @@ export const logisticSettings = z.strictObject({
   iterations: z.int().min(1).max(100_000).default(1000).describe('Steps of L-BFGS, at most.'),
 });
 
+const decoderProbe = (usual: { readonly steps: number; readonly learningRate: number }) => ({
+  depth: z.int().min(1).max(48).default(6).describe('Layers of the decoder, which has the width of the text tower.'),
+  steps: z.int().min(1).max(10_000_000).default(usual.steps).describe('Steps that it learns.'),
+  batch: z.int().min(1).max(4096).default(64).describe('Texts of a step.'),
+  learningRate: z.number().positive().max(1).default(usual.learningRate).describe('At the top of its cosine.'),
+  weightDecay: z.number().min(0).max(1).default(1e-4).describe('As in optimizer of a recipe.'),
+  warmup: z.number().min(0).max(1).default(0.05).describe('Share of the steps in which the learning rate goes up.'),
+});
+
+export const referringProbeSettings = z.strictObject(decoderProbe({ steps: 20_000, learningRate: 1e-3 }));
+export const languageModelSettings = z.strictObject(decoderProbe({ steps: 20_000, learningRate: 1e-3 }));
+
 /** They take what the trained decoder of the model says as it is. */
 const asItSays = z.strictObject({});
 
@@ -47,5 +59,13 @@ export const evaluatorSettings = z.strictObject({
   captioning: asItSays.optional().describe('Captions that the decoder of the model says, against those of people.'),
   referring: asItSays.optional().describe('Boxes that the decoder of the model says of referring expressions.'),
   grounded: asItSays.optional().describe('What the decoder of the model says that a box shows.'),
+  referringProbe: referringProbeSettings
+    .optional()
+    .describe('Boxes that a fresh decoder says, which learns from frozen features of train (arXiv 2502.14786, 3.4.1).'),
+  languageModel: languageModelSettings
+    .optional()
+    .describe('Captions and answers of a fresh text decoder, which learns them from frozen features of train.'),
 });
+/** Those that learn from `train`. */
+export const learners: readonly EvaluatorName[] = ['knn', 'fewShot', 'logistic', 'referringProbe', 'languageModel'];
 export type EvaluatorName = keyof z.infer<typeof evaluatorSettings>;

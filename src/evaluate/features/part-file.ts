@@ -109,6 +109,11 @@ export class PartFile {
     return this.#file.readFloats(name);
   }
 
+  /** Rows (first axis) of a tensor of floats, one after another. */
+  async rows(name: string, rows: readonly number[]): Promise<Float32Array> {
+    return new Float32Array((await this.#file.readRows(name, rows)).buffer);
+  }
+
   async integers(name: string): Promise<Int32Array> {
     return new Int32Array((await this.#file.read(name)).buffer);
   }
