@@ -1,12 +1,13 @@
 import { readClassnames } from '../data/index/classnames.ts';
 import { indexData } from '../data/index/index-data.ts';
-import type { DataIndex } from '../data/index/types.ts';
+import { type DataIndex, pixelKinds } from '../data/index/types.ts';
 import { patchGrid } from '../model/parameters.ts';
 import { foreign } from '../recipe/reading.ts';
 import type { Resize } from '../recipe/schema.ts';
 import { RunnerError } from '../runtime/errors.ts';
 import type { ObjectStore } from '../storage/object-store.ts';
-import { evaluatorOf, namesOf, needsOf } from './evaluators/registry.ts';
+import type { Needs } from './evaluators/contract.ts';
+import { namesOf, needsOf } from './evaluators/registry.ts';
 import type { EvaluatorName } from './evaluators/settings.ts';
 import { type ClassSpec, classesOfPart, examplesOfPart, type ImageSpec, type SaidSpec } from './features/spec.ts';
 import type { View } from './features/view.ts';
@@ -29,11 +30,19 @@ export async function specsOf(store: ObjectStore, task: Task, { model, resize, p
   const views = viewsOf(task, model.config);
   const names = namesOf(task);
   const classes = names.includes('zeroShot') ? await classesOf(store, task, model) : null;
-  const needs = needsOf(names, classes !== null);
-  const said = needs.said && { ...(await requireDecoder(decoder, names)), tasks: needs.said };
-  const setOf = async (set: TaskSet, isTest: boolean) => {
-    const index = await indexData(store, set.data, foreign(set.read));
+  const needs = needsOf(task, names, classes !== null);
+  const said = needs.said && { ...(await requireDecoder(decoder, task, names)), tasks: needs.said };
+  const learning = names.filter((name) => needsOf(task, [name], classes !== null).train);
+  const setOf = async (set: TaskSet, needs: Needs) => {
+    const pixels = pixelKinds.filter((kind) => needs[kind]);
+    const index = await indexData(store, set.data, foreign(set.read), { pixels });
     const { seed } = set.sample;
+    const grid = (needs.patches || needs.aligned) && model.config.vision.kind === 'naflex';
+    const further = {
+      ...(pixels.length > 0 && { pixels }),
+      ...(grid && { grid: true as const }),
+      ...(needs.aligned && { aligned: true as const }),
+    };
     const spec: ImageSpec = {
       model,
       data: { fingerprint: index.fingerprint, read: index.read ?? null },
@@ -42,25 +51,27 @@ export async function specsOf(store: ObjectStore, task: Task, { model, resize, p
       resize: task.resize ?? resize,
       patches: needs.patches === true,
       ...(needs.truth && { truth: true as const }),
-      perPart: perPart ?? examplesOfPart(model.config, views, needs.patches === true),
-      captions: isTest && needs.captions ? captionsOf(task) : null,
+      ...further,
+      perPart: perPart ?? examplesOfPart(model.config, views, needs.patches === true, further),
+      captions: needs.captions ? captionsOf(task) : null,
       ...(needs.texts && { texts: { languages: task.languages, most: captionsOf(task).most } }),
-      ...(isTest && said && { said }),
+      ...(needs.said && said && { said }),
       text: task.text,
     };
     return { spec, index: index.document satisfies DataIndex['document'] };
   };
-  const test = await setOf(task, true);
-  const train = task.train ? await setOf(task.train, false) : null;
+  const test = await setOf(task, needs);
+  const { captions: _, ...ofTrain } = needsOf(task, learning, classes !== null);
+  const train = task.train ? await setOf(task.train, ofTrain) : null;
   const figures: PlannedFigure[] = names.flatMap((evaluator) => views.map((view) => ({ evaluator, view })));
   return { test, train, classes, figures };
 }
 
 /** RecipeInvalid where the model has none. */
-async function requireDecoder(decoder: Evaluated['decoder'], names: readonly EvaluatorName[]) {
+async function requireDecoder(decoder: Evaluated['decoder'], task: Task, names: readonly EvaluatorName[]) {
   const found = await decoder();
   if (found) return found;
-  const asks = names.filter((name) => evaluatorOf(name).needs(true).said);
+  const asks = names.filter((name) => needsOf(task, [name], true).said);
   throw new RunnerError(
     'RecipeInvalid',
     `the task can't be done: evaluators.${asks.join(' and evaluators.')} ask the decoder of the model, and it has none; ` +

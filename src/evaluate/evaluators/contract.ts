@@ -57,6 +57,12 @@ export interface Needs {
   readonly texts?: boolean;
   /** What the trained decoder of the model says: `PartExample.said`. */
   readonly said?: readonly CaptionTask[];
+  /** Each patch as the MAP head makes it alone, where texts lie: `aligned/<view>` of a part. */
+  readonly aligned?: boolean;
+  /** Truth of each pixel, in its own size: `mask`, `depth`, `normals` of a part, and `<kind>/sizes`. */
+  readonly mask?: boolean;
+  readonly depth?: boolean;
+  readonly normals?: boolean;
 }
 
 /**
@@ -65,7 +71,7 @@ export interface Needs {
  */
 export interface Evaluator<Settings> {
   /** `named`: whether the task names classes. */
-  needs(named: boolean): Needs;
+  needs(named: boolean, settings: Settings): Needs;
   protocol(settings: Settings, seed: number): Readonly<Record<string, string | number | boolean>>;
   /**
    * What a fresh decoder learns from `train` before `evaluate` is called with it: hours at the size of the paper, so it is

@@ -25,18 +25,10 @@ export const evaluatorOf = (name: EvaluatorName): Evaluator<unknown> => evaluato
 export const namesOf = ({ evaluators: asked }: Pick<Task, 'evaluators'>): EvaluatorName[] =>
   (Object.keys(evaluators) as EvaluatorName[]).filter((name) => asked[name] !== undefined);
 
-/** What all of them need together. */
-export function needsOf(names: readonly EvaluatorName[], named: boolean): Needs {
-  const all = names.map((name) => evaluatorOf(name).needs(named));
-  const has = (what: Exclude<keyof Needs, 'said'>) => all.some((needs) => needs[what] === true);
-  const said = captionTasks.filter((task) => all.some((needs) => needs.said?.includes(task)));
-  return {
-    captions: has('captions'),
-    classes: has('classes'),
-    train: has('train'),
-    patches: has('patches'),
-    truth: has('truth'),
-    texts: has('texts'),
-    ...(said.length > 0 && { said }),
-  };
+/** What some of them need together. */
+export function needsOf(task: Pick<Task, 'evaluators'>, names: readonly EvaluatorName[], named: boolean): Needs {
+  const all = names.map((name) => evaluatorOf(name).needs(named, task.evaluators[name]));
+  const said = captionTasks.filter((one) => all.some((needs) => needs.said?.includes(one)));
+  const needed = all.flatMap((needs) => Object.entries(needs).filter(([, needed]) => needed === true));
+  return { ...(Object.fromEntries(needed) satisfies Needs), ...(said.length > 0 && { said }) };
 }

@@ -16,6 +16,7 @@ import { embedNamed, requireFinite } from './embed-named.ts';
 import type { EmbeddedPart, EmbedEvents, EmbedJob } from './job.ts';
 import { madeBy } from './made-by.ts';
 import { type PartExample, type PartTensors, writePart } from './part-file.ts';
+import { faultsOf, PixelTensors, pixelsOf } from './pixel-tensors.ts';
 import { type ImageSpec, specHash } from './spec.ts';
 import { type Shown, shownAt, viewName } from './view.ts';
 
@@ -31,6 +32,10 @@ interface Gathered {
   /** By view. */
   readonly pooled: Float32Array[][];
   readonly patches: Float32Array[][];
+  readonly aligned: Float32Array[][];
+  /** By view: rows and columns of patches of each picture, where they differ. */
+  readonly grids: number[][];
+  readonly pixels: PixelTensors;
   readonly captions: ImageCaptions | null;
   readonly skipped: SkippedMembers;
 }
@@ -55,6 +60,9 @@ export async function embedImages(
     hashes: [],
     pooled: spec.views.map(() => []),
     patches: spec.views.map(() => []),
+    aligned: spec.views.map(() => []),
+    grids: spec.views.map(() => []),
+    pixels: new PixelTensors(spec.pixels ?? []),
     captions: spec.captions && new ImageCaptions(spec.captions.languages, spec.captions.most),
     skipped: new SkippedMembers(),
   };
@@ -99,18 +107,19 @@ async function take(
   some: readonly SelectedExample[],
   shown: readonly Shown[],
   { model, saying }: { readonly model: FeatureModel; readonly saying: Saying | null },
-  { examples, hashes, pooled, patches, captions, skipped }: Gathered,
+  { examples, hashes, pooled, patches, aligned, grids, pixels, captions, skipped }: Gathered,
   { spec, model: config, pause }: { spec: ImageSpec; model: EmbedJob['model']; pause: () => Promise<void> },
 ): Promise<void> {
   const first = examples.length;
   const prepared = await pMap(
     some,
-    async ({ picture, shard, name, said }) => {
+    async ({ picture, shard, name, said, ...selected }) => {
       try {
         const truth = spec.truth ? parseTruth(said) : null;
         const image = await decodeInTurn(picture);
         const told = truth && { truth, size: [image.width, image.height] as const };
-        return { views: shown.map((one) => one.prepare(image)), told };
+        const ofPixels = await pixelsOf(selected, spec.pixels ?? [], image);
+        return { views: shown.map((one) => one.prepare(image)), told, ofPixels };
       } catch (error) {
         if (!(error instanceof CorruptExample)) throw error;
         skipped.add([{ shard, name, reason: error.message }]);
@@ -125,9 +134,10 @@ async function take(
     if (!one) continue;
     captions?.add(examples.length, meta);
     examples.push({
-      ...{ shard, name, concepts: meta.concepts ?? [meta.concept], ...one.told },
+      ...{ shard, name, concepts: meta.concepts ?? [meta.concept], ...one.told, ...faultsOf(one.ofPixels) },
       ...(spec.texts && { texts: textsIn(meta.captions, spec.texts) }),
     });
+    pixels.add(one.ofPixels);
     const hash = Buffer.from(sha256(picture), 'hex');
     hashes.push(hash.readInt32LE(0), hash.readInt32LE(4));
   }
@@ -139,6 +149,8 @@ async function take(
     );
     pooled[v]!.push(found.pooled);
     if (found.patches && spec.patches) patches[v]!.push(found.patches);
+    if (found.aligned) aligned[v]!.push(found.aligned);
+    if (spec.grid) for (const { views } of inputs) grids[v]!.push(...one.grid!(views[v]));
     if (!saying) continue;
     const pictures = examples.slice(first).map(({ truth = {}, size }) => ({ truth, size: size! }));
     const all = await saying.say(spec.views[v]!, found.patches!, pictures, pause);
@@ -171,12 +183,18 @@ function imageTensors(job: EmbedJob, spec: ImageSpec, gathered: Gathered): PartT
     const pooled = joined(gathered.pooled[v]!);
     requireFinite(pooled, width, (i) => `the picture ${examples[i]!.name} of ${examples[i]!.shard}`);
     tensors[`pooled/${name}`] = { shape: [examples.length, width], data: pooled };
-    if (!spec.patches) continue;
-    const patches = joined(gathered.patches[v]!);
-    const length = examples.length === 0 ? 0 : patches.length / width / examples.length;
-    tensors[`patches/${name}`] = { shape: [examples.length, length, width], data: patches };
+    for (const [kind, asked] of [
+      ['patches', spec.patches],
+      ['aligned', spec.aligned],
+    ] as const) {
+      if (!asked) continue;
+      const data = joined(gathered[kind][v]!);
+      const length = examples.length === 0 ? 0 : data.length / width / examples.length;
+      tensors[`${kind}/${name}`] = { shape: [examples.length, length, width], data };
+    }
+    if (spec.grid) tensors[`grid/${name}`] = { shape: [examples.length, 2], data: Int32Array.from(gathered.grids[v]!) };
   }
-  return tensors;
+  return { ...tensors, ...gathered.pixels.tensors };
 }
 
 async function captionTensors(

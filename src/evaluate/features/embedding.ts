@@ -46,8 +46,11 @@ export class Embedding {
   }: EmbedJob): Promise<{ readonly model: FeatureModel; readonly saying: Saying | null }> {
     const spec = 'images' in of ? of.images : of.classes;
     const said = 'images' in of ? of.images.said : undefined;
-    const patches = 'images' in of && (of.images.patches || said !== undefined);
-    const options = { sizes: 'images' in of ? of.images.views : [], patches };
+    const options = {
+      sizes: 'images' in of ? of.images.views : [],
+      patches: 'images' in of && (of.images.patches || said !== undefined),
+      aligned: 'images' in of && of.images.aligned === true,
+    };
     const key = hashJson({ sha256: spec.model.sha256, model, options, said: said ?? null });
     if (this.#held?.of !== key) {
       this.close();
