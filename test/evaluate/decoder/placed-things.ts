@@ -11,7 +11,7 @@ import type { ModelConfig } from '../../../src/model/sizes.ts';
 import { randomStream } from '../../../src/runtime/random.ts';
 
 /** Things that lie in the quarters of a picture, each in one. */
-const things = ['red', 'blue', 'a green hat', 'dog'];
+export const thingNames = ['red', 'blue', 'a green hat', 'dog'];
 const quarters = [
   [0, 0],
   [0, 1],
@@ -43,22 +43,24 @@ export function placedThings(count: number, seed: number, told = true): Placed[]
   const random = randomStream(seed, 'things');
   return Array.from({ length: count }, () => {
     const places = [0, 1, 2, 3].sort(() => random.next() - 0.5).slice(0, 2);
-    const first = random.below(things.length);
-    const chosen = [first, (first + 1 + random.below(things.length - 1)) % things.length];
+    const first = random.below(thingNames.length);
+    const chosen = [first, (first + 1 + random.below(thingNames.length - 1)) % thingNames.length];
     const regions = chosen.map((thing, i) => {
       const [row, column] = quarters[places[i]!]!;
-      return { caption: things[thing]!, box: [row / 2, column / 2, (row + 1) / 2, (column + 1) / 2] as const };
+      return { caption: thingNames[thing]!, box: [row / 2, column / 2, (row + 1) / 2, (column + 1) / 2] as const };
     });
     const patches = quarters.flatMap((_, place) => {
       const thing = chosen[places.indexOf(place)];
-      const seen = told ? things.map((_, other) => (other === thing ? 1 : 0)) : things.map(() => random.normal());
+      const seen = told
+        ? thingNames.map((_, other) => (other === thing ? 1 : 0))
+        : thingNames.map(() => random.normal());
       return [...seen, ...quarters.map((_, other) => (other === place ? 1 : 0))];
     });
     const truth: Truth = {
       regions,
-      questions: [{ question: `where is ${things[chosen[0]!]}?`, answers: [places[0]! < 2 ? 'above' : 'below'] }],
+      questions: [{ question: `where is ${thingNames[chosen[0]!]}?`, answers: [places[0]! < 2 ? 'above' : 'below'] }],
     };
-    return { truth, texts: { en: [`${things[chosen[0]!]} and ${things[chosen[1]!]}`] }, patches };
+    return { truth, texts: { en: [`${thingNames[chosen[0]!]} and ${thingNames[chosen[1]!]}`] }, patches };
   });
 }
 
