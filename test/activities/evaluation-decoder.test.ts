@@ -1,4 +1,4 @@
-import { mkdtemp, rm } from 'node:fs/promises';
+import { mkdir, mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import sharp from 'sharp';
@@ -93,8 +93,8 @@ async function learnByHeart(): Promise<void> {
     ...tinySettings,
     model: { vision: { ...tinySettings.model.vision, width: 24, heads: 2 }, text },
     objectives: { captioning: { weight: 1, depth: 1, chunk: 500 } },
-    optimizer: { ...tinySettings.optimizer, weightDecay: 0, multipliers: {} },
-    schedule: { total: 8 * 260, warmup: 8 * 10 },
+    optimizer: { ...tinySettings.optimizer, learningRate: 0.006, weightDecay: 0, multipliers: {} },
+    schedule: { total: 8 * 480, warmup: 8 * 10 },
     batches: { ...tinySettings.batches, batch: 8, textLength: text.length, vocabulary },
   };
   const tokenizer = tokenizerOf(vocabulary);
@@ -127,8 +127,9 @@ async function learnByHeart(): Promise<void> {
   const batches = [batchOf(0), batchOf(1)];
   const step = createTrainer(settings);
   step.program.write(freshState(settings));
-  for (let k = 1; k <= 260; k++) step.step(k, batches[k % 2]!);
+  for (let k = 1; k <= 480; k++) step.step(k, batches[k % 2]!);
   const at = join(folder, 'checkpoint');
+  await mkdir(at);
   const { state } = await writeState(at, settings, step.program.read(step.stateNames));
   step.program.dispose();
   await commitCheckpoint(store, {
@@ -189,6 +190,7 @@ describe('the decoder of a checkpoint', () => {
 /** A checkpoint of a phase without captioning. */
 async function commitWithout(): Promise<void> {
   const at = join(folder, 'plain');
+  await mkdir(at);
   const { state } = await writeState(at, tinySettings, freshState(tinySettings));
   await commitCheckpoint(store, {
     ...{ run: 'plain', phase: 'pretrain', revision: 0, step: 1, examples: 8, folder: at, state, parent: null },
