@@ -29,7 +29,7 @@ export interface Evaluated {
 export async function specsOf(store: ObjectStore, task: Task, { model, resize, perPart, decoder }: Evaluated) {
   const views = viewsOf(task, model.config);
   const names = namesOf(task);
-  const classes = names.includes('zeroShot') ? await classesOf(store, task, model) : null;
+  const classes = needsOf(task, names, true).classes ? await classesOf(store, task, model) : null;
   const needs = needsOf(task, names, classes !== null);
   const said = needs.said && { ...(await requireDecoder(decoder, task, names)), tasks: needs.said };
   const learning = names.filter((name) => needsOf(task, [name], classes !== null).train);
@@ -42,6 +42,7 @@ export async function specsOf(store: ObjectStore, task: Task, { model, resize, p
       ...(pixels.length > 0 && { pixels }),
       ...(grid && { grid: true as const }),
       ...(needs.aligned && { aligned: true as const }),
+      ...(needs.head && { head: true as const }),
     };
     const spec: ImageSpec = {
       model,

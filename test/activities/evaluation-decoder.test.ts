@@ -88,13 +88,13 @@ async function members({ truth, texts }: (typeof pictures)[number], number: numb
 async function learnByHeart(): Promise<void> {
   const index = await indexData(store, data);
   const vocabulary = await collectTokenIds(store, index, ['en'], { captioning: true });
-  const text = { width: 32, depth: 1, mlp: 64, heads: 2, length: 20, vocabulary: vocabulary.length };
+  const text = { width: 32, depth: 1, mlp: 64, heads: 2, length: 26, vocabulary: vocabulary.length };
   const settings: PhaseSettings = {
     ...tinySettings,
     model: { vision: { ...tinySettings.model.vision, width: 24, heads: 2 }, text },
     objectives: { captioning: { weight: 1, depth: 1, chunk: 500 } },
     optimizer: { ...tinySettings.optimizer, learningRate: 0.006, weightDecay: 0, multipliers: {} },
-    schedule: { total: 8 * 480, warmup: 8 * 10 },
+    schedule: { total: 8 * 300, warmup: 8 * 10 },
     batches: { ...tinySettings.batches, batch: 8, textLength: text.length, vocabulary },
   };
   const tokenizer = tokenizerOf(vocabulary);
@@ -127,7 +127,7 @@ async function learnByHeart(): Promise<void> {
   const batches = [batchOf(0), batchOf(1)];
   const step = createTrainer(settings);
   step.program.write(freshState(settings));
-  for (let k = 1; k <= 480; k++) step.step(k, batches[k % 2]!);
+  for (let k = 1; k <= 300; k++) step.step(k, batches[k % 2]!);
   const at = join(folder, 'checkpoint');
   await mkdir(at);
   const { state } = await writeState(at, settings, step.program.read(step.stateNames));

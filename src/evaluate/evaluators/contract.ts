@@ -57,6 +57,8 @@ export interface Needs {
   readonly texts?: boolean;
   /** What the trained decoder of the model says: `PartExample.said`. */
   readonly said?: readonly CaptionTask[];
+  /** Scale and bias of the logits of the model. */
+  readonly head?: boolean;
   /** Each patch as the MAP head makes it alone, where texts lie: `aligned/<view>` of a part. */
   readonly aligned?: boolean;
   /** Truth of each pixel, in its own size: `mask`, `depth`, `normals` of a part, and `<kind>/sizes`. */

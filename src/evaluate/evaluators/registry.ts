@@ -1,9 +1,12 @@
 import { captionTasks } from '../../recipe/caption-tasks.ts';
 import type { Task } from '../tasks/task.ts';
+import { bias } from './bias.ts';
+import { calibration } from './calibration.ts';
 import { captioning } from './captioning.ts';
 import type { Evaluator, Needs } from './contract.ts';
 import { fewShot } from './few-shot.ts';
 import { grounded } from './grounded.ts';
+import { groups } from './groups.ts';
 import { knn } from './knn.ts';
 import { languageModel } from './language-model.ts';
 import { logistic } from './logistic.ts';
@@ -15,7 +18,7 @@ import { zeroShot } from './zero-shot.ts';
 
 /** Every evaluator by the name that tasks call it by; a new one is one line here and its settings in settings.ts. */
 const evaluators = {
-  ...{ zeroShot, retrieval, knn, fewShot, logistic },
+  ...{ zeroShot, retrieval, knn, fewShot, logistic, groups, bias, calibration },
   ...{ captioning, referring, grounded, referringProbe, languageModel },
 } as const satisfies Record<EvaluatorName, unknown>;
 

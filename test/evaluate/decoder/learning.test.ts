@@ -68,7 +68,7 @@ describe('a fresh decoder on frozen features', () => {
       referringProbe.evaluate(input, settingsOf(quickLesson)),
     );
     console.log(figures);
-    expect(figures).toMatchObject({ expressions: 140, pictures: 70 });
+    expect(figures).toMatchObject({ expressions: 140, pictures: 70, without_box: 0 });
     expect(figures['acc@0.5']).toBeGreaterThan(0.9);
     expect(figures.IoU).toBeGreaterThan(0.9);
     expect([...outcomes['acc@0.5']!.pictures.slice(0, 4)]).toEqual([0, 0, 1, 1]);

@@ -22,7 +22,7 @@ const quarters = [
 /** A decoder that learns in seconds; of the towers nothing is looked at but shapes: four patches of 8 numbers. */
 export const quarterModel: ModelConfig = {
   vision: { width: 8, depth: 1, mlp: 8, heads: 2, patch: 16, resolution: 32 },
-  text: { width: 32, depth: 1, mlp: 64, heads: 2, length: 20, vocabulary: 256_000 },
+  text: { width: 32, depth: 1, mlp: 64, heads: 2, length: 26, vocabulary: 256_000 },
 };
 
 export const quickLesson: Lesson = {
