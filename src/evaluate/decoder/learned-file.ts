@@ -4,6 +4,7 @@ import type { DecoderWeights } from '../../model/read-decoder.ts';
 import type { ModelConfig } from '../../model/sizes.ts';
 import { firstMoment, secondMoment } from '../../optimiser/optimiser.ts';
 import { PartFile, type PartTensors, writePart } from '../features/part-file.ts';
+import type { LearnedTexts } from './lesson.ts';
 
 /** A decoder on its way: what goes on from it has the bytes of one that was never stopped. */
 export interface LearningState {
@@ -27,12 +28,13 @@ export function writeLearned(
   file: string,
   hash: string,
   { step, values }: LearningState,
-  of: { readonly config: ModelConfig; readonly size: DecoderSize; readonly ids: readonly number[] },
+  of: { readonly config: ModelConfig; readonly size: DecoderSize; readonly told: LearnedTexts },
   moments: boolean,
 ): Promise<{ bytes: number; sha256: string }> {
   const tensors: Record<string, PartTensors[string]> = {
     step: { shape: [1], data: Int32Array.of(step) },
-    vocabulary: { shape: [of.ids.length], data: Int32Array.from(of.ids) },
+    vocabulary: { shape: [of.told.ids.length], data: Int32Array.from(of.told.ids) },
+    told: { shape: [2], data: Int32Array.of(of.told.texts.length, of.told.tooLong) },
   };
   for (const [name, shape] of shapesOf(of.config, of.size, moments))
     tensors[name] = { shape, data: values[name] as Float32Array };
@@ -54,6 +56,14 @@ export async function readLearning(
   } finally {
     await file.close();
   }
+}
+
+/** What is to be said of the texts that a decoder has learned from. */
+export async function learnedNotes(file: PartFile, length: number): Promise<string[]> {
+  const [texts, tooLong] = (await file.integers('told')) as unknown as [number, number];
+  return tooLong > 0
+    ? [`train: ${tooLong} of ${texts + tooLong} texts have more than ${length} tokens: not learned from`]
+    : [];
 }
 
 /** A decoder that has learned all it was to learn, out of a file that is open. */

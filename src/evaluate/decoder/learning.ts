@@ -78,7 +78,7 @@ export class Learning {
     const names = decoderSpecs(config, size).map(({ name }) => name);
     const wanted = done ? names : names.flatMap((name) => [name, firstMoment(name), secondMoment(name)]);
     const state: LearningState = { step: held.step, values: program.read(wanted) };
-    const { sha256 } = await writeLearned(job.out, job.hash, state, { config, size, ids: told.ids }, !done);
+    const { sha256 } = await writeLearned(job.out, job.hash, state, { config, size, told }, !done);
     return { step: held.step, done, sha256 };
   }
 

@@ -3,6 +3,7 @@ import { figuresOf } from '../../metrics/figure.ts';
 import { rightness, vqa } from '../../metrics/vqa.ts';
 import { givenFor } from '../decoder/asking.ts';
 import { answersFromFeatures } from '../decoder/asking-features.ts';
+import { learnedNotes } from '../decoder/learned-file.ts';
 import { givenQuestion, type Lesson } from '../decoder/lesson.ts';
 import type { FeatureSet } from '../features/feature-set.ts';
 import { captionsByLanguage } from './captioning.ts';
@@ -40,7 +41,11 @@ export const languageModel: Evaluator<Settings> = {
     );
     return {
       figures: { ...captions.figures, ...answers.figures },
-      notes: [...captions.notes, ...answers.notes],
+      notes: [
+        ...(await learnedNotes(input.learned!, input.test.config.text.length)),
+        ...captions.notes,
+        ...answers.notes,
+      ],
       outcomes: { ...captions.outcomes, ...answers.outcomes },
     };
   },

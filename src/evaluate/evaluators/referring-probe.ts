@@ -1,6 +1,7 @@
 import type { z } from 'zod';
 import { givenFor } from '../decoder/asking.ts';
 import { answersFromFeatures } from '../decoder/asking-features.ts';
+import { learnedNotes } from '../decoder/learned-file.ts';
 import type { Lesson } from '../decoder/lesson.ts';
 import type { Evaluator } from './contract.ts';
 import { pointingFigures } from './pointing.ts';
@@ -28,7 +29,8 @@ export const referringProbe: Evaluator<Settings> = {
     const said = await answersFromFeatures(input, depth, ({ truth }) =>
       (truth?.regions ?? []).map((region) => givenFor('referring', region)),
     );
+    const notes = await learnedNotes(input.learned!, input.test.config.text.length);
     const { answered, without } = regionsWith(input.test, (picture) => said[picture]!);
-    return { ...pointingFigures(answered), notes: withoutRegions(without, input.test.examples.length) };
+    return { ...pointingFigures(answered), notes: [...notes, ...withoutRegions(without, input.test.examples.length)] };
   },
 };
