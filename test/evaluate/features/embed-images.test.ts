@@ -8,6 +8,9 @@ import { indexData } from '../../../src/data/index/index-data.ts';
 import type { DataIndex } from '../../../src/data/index/types.ts';
 import { naflexShape } from '../../../src/data/views/naflex-resize.ts';
 import { densePictures } from '../../../src/evaluate/dense/pictures.ts';
+import type { FigureJob } from '../../../src/evaluate/evaluators/job.ts';
+import { runFigure } from '../../../src/evaluate/evaluators/run-figure.ts';
+import { knnSegmentationSettings } from '../../../src/evaluate/evaluators/settings.ts';
 import { embedImages } from '../../../src/evaluate/features/embed-images.ts';
 import { FeatureSet } from '../../../src/evaluate/features/feature-set.ts';
 import { PartFile } from '../../../src/evaluate/features/part-file.ts';
@@ -95,6 +98,30 @@ it('a part holds patches with the shape of each picture, and masks as they lie i
   const names: string[] = [];
   for await (const { name } of readSelected(store, index, [0, 3], () => {})) names.push(name);
   expect(names).toEqual(['scene-000000', 'wide']);
+});
+
+it('a figure of masks says at which size it is told, how its scores got there, and what was left out', async () => {
+  const files = { spec: spec(), files: [join(folder, 'part.safetensors')] };
+  const job: FigureJob = {
+    kind: 'figure',
+    evaluator: 'knnSegmentation',
+    settings: knnSegmentationSettings.parse({ k: 3 }),
+    ...{ view: 6, languages: ['en'], seed: 0, test: files, train: files, classes: null, codeVersion: '0' },
+    out: join(folder, 'outcomes.safetensors'),
+  };
+  const figured = await runFigure(job, { note: () => {}, signal: new AbortController().signal });
+  const { figures, fingerprint, notes, intervals } = figured!;
+  expect(figures).toMatchObject({ examples: 3, left_out: 1, mIoU: expect.any(Number) });
+  expect(fingerprint).toMatchObject({
+    'image.masks': 'own size, 128 x 128',
+    'image.view': 'patches-6',
+    'knnSegmentation.resolution': 'own size of each mask, scores brought to it bilinearly',
+    'train.overlap': 4,
+  });
+  expect(notes.at(-1)).toBe(
+    '1 pictures left out, the first "wide": mask: there is no mask.png member beside the picture',
+  );
+  expect(Object.keys(intervals)).toEqual(['aAcc', 'mIoU']);
 });
 
 it('a patch alone is what the MAP head makes of a picture that has that patch only', async () => {
