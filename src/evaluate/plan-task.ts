@@ -26,8 +26,7 @@ export interface Evaluated {
 export async function specsOf(store: ObjectStore, task: Task, { model, resize, perPart }: Evaluated) {
   const views = viewsOf(task, model.config);
   const names = namesOf(task);
-  const byName = names.includes('zeroShot') || names.includes('openSegmentation');
-  const classes = byName ? await classesOf(store, task, model) : null;
+  const classes = needsOf(task, names, true).classes ? await classesOf(store, task, model) : null;
   if (classes === null && names.includes('openSegmentation'))
     throw new RunnerError(
       'RecipeInvalid',
@@ -44,6 +43,7 @@ export async function specsOf(store: ObjectStore, task: Task, { model, resize, p
       ...(pixels.length > 0 && { pixels }),
       ...(grid && { grid: true as const }),
       ...(needs.aligned && { aligned: true as const }),
+      ...(needs.head && { head: true as const }),
     };
     const spec: ImageSpec = {
       model,

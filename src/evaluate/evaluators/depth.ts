@@ -10,7 +10,7 @@ import { learnProbe, type ProbeLoss, ProbeOnPictures } from '../dense/probe.ts';
 import { Tallied } from '../dense/tallied.ts';
 import type { Evaluator } from './contract.ts';
 import { probeNotes, probeProtocol } from './dense-probe.ts';
-import type { depthSettings } from './settings.ts';
+import type { depthSettings } from './dense-settings.ts';
 
 type Settings = z.infer<typeof depthSettings>;
 type Range = Pick<Settings, 'bins' | 'least' | 'most'>;

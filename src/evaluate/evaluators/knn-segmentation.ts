@@ -9,8 +9,8 @@ import { type Matrix, unitRows } from '../numbers/matrix.ts';
 import { nearestOf } from '../numbers/nearest.ts';
 import type { Pause } from '../ranks.ts';
 import type { Evaluator } from './contract.ts';
+import type { knnSegmentationSettings } from './dense-settings.ts';
 import { nothingToLearn } from './probe-data.ts';
-import type { knnSegmentationSettings } from './settings.ts';
 
 type Settings = z.infer<typeof knnSegmentationSettings>;
 

@@ -9,7 +9,7 @@ import { learnProbe, type ProbeLoss, ProbeOnPictures } from '../dense/probe.ts';
 import { Tallied } from '../dense/tallied.ts';
 import type { Evaluator } from './contract.ts';
 import { probeNotes, probeProtocol } from './dense-probe.ts';
-import type { normalsSettings } from './settings.ts';
+import type { normalsSettings } from './dense-settings.ts';
 
 type Settings = z.infer<typeof normalsSettings>;
 

@@ -7,7 +7,7 @@ import { MaskFigures, maskResolution } from '../dense/mask-figures.ts';
 import { densePictures } from '../dense/pictures.ts';
 import { type Matrix, unitRows } from '../numbers/matrix.ts';
 import type { Evaluator } from './contract.ts';
-import type { openSegmentationSettings } from './settings.ts';
+import type { openSegmentationSettings } from './dense-settings.ts';
 
 type Settings = z.infer<typeof openSegmentationSettings>;
 

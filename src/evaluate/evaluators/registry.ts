@@ -1,7 +1,10 @@
 import type { Task } from '../tasks/task.ts';
+import { bias } from './bias.ts';
+import { calibration } from './calibration.ts';
 import type { Evaluator, Needs } from './contract.ts';
 import { depth } from './depth.ts';
 import { fewShot } from './few-shot.ts';
+import { groups } from './groups.ts';
 import { knn } from './knn.ts';
 import { knnSegmentation } from './knn-segmentation.ts';
 import { logistic } from './logistic.ts';
@@ -14,7 +17,7 @@ import { zeroShot } from './zero-shot.ts';
 
 /** Every evaluator by the name that tasks call it by; a new one is one line here and its settings in settings.ts. */
 const evaluators = {
-  ...{ zeroShot, retrieval, knn, fewShot, logistic },
+  ...{ zeroShot, retrieval, knn, fewShot, logistic, groups, bias, calibration },
   ...{ segmentation, knnSegmentation, depth, normals, openSegmentation },
 } as const satisfies Record<EvaluatorName, unknown>;
 

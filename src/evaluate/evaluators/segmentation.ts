@@ -9,7 +9,7 @@ import { drawPoints, type Target } from '../dense/points.ts';
 import { learnProbe, type ProbeLoss, ProbeOnPictures } from '../dense/probe.ts';
 import type { Evaluator } from './contract.ts';
 import { probeNotes, probeProtocol } from './dense-probe.ts';
-import type { segmentationSettings } from './settings.ts';
+import type { segmentationSettings } from './dense-settings.ts';
 
 type Settings = z.infer<typeof segmentationSettings>;
 

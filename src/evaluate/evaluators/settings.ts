@@ -1,4 +1,13 @@
 import { z } from 'zod';
+import {
+  depthSettings,
+  knnSegmentationSettings,
+  normalsSettings,
+  openSegmentationSettings,
+  segmentationSettings,
+} from './dense-settings.ts';
+
+const group = z.string().min(1).max(60);
 
 /** What a task may say of each evaluator; an evaluator that it does not name is not run. */
 const ks = (...usual: number[]) => z.array(z.int().min(1).max(1000)).min(1).max(20).default(usual);
@@ -17,6 +26,9 @@ export const knnSettings = z.strictObject({
 });
 
 export const fewShotSettings = z.strictObject({
+  label: group
+    .optional()
+    .describe('Told by pictures in the place of their class: a name of `groups` of their JSON, such as country.'),
   shots: ks(10).describe('Examples of each class that are learned from.'),
   seeds: z.int().min(1).max(100).default(3).describe('Draws of those examples; the mean is told, and their spread.'),
   l2: z.number().positive().default(1024).describe('Weight of the penalty, 2^10 in big_vision.'),
@@ -33,56 +45,19 @@ export const logisticSettings = z.strictObject({
   iterations: z.int().min(1).max(100_000).default(1000).describe('Steps of L-BFGS, at most.'),
 });
 
-const maskClasses = z
-  .int()
-  .min(2)
-  .max(255)
-  .optional()
-  .describe(
-    'How many classes masks have; left out: one more than the largest in them. Those from there on are a fault.',
-  );
-const probe = (points: number, l2: number, iterations: number) => ({
-  points: z.int().min(1).max(10_000).default(points).describe('Places of a picture that are learned from.'),
-  l2: z.number().min(0).max(1e6).default(l2).describe('Weight of the penalty on features of deviation 1.'),
-  iterations: z.int().min(1).max(100_000).default(iterations).describe('Steps of L-BFGS, at most.'),
-});
-const average = z
-  .enum(['image', 'pixel'])
-  .default('image')
-  .describe('image: the mean over pictures of theirs, as DINOv2 and Probe3D do; pixel: over all pixels at once.');
-
-export const segmentationSettings = z.strictObject({ classes: maskClasses, ...probe(64, 1e-3, 200) });
-
-export const knnSegmentationSettings = z.strictObject({
-  classes: maskClasses,
-  k: z.int().min(1).max(1000).default(30).describe('Patches that vote.'),
-  temperature: z.number().positive().max(100).default(0.02).describe('A patch counts exp(cosine / temperature).'),
-  memory: z.int().min(1).max(1_000_000).default(100_000).describe('Patches of train that are looked among, at most.'),
+export const groupsSettings = z.strictObject({
+  by: z.array(group).min(1).max(20).describe('Names of `groups` of the JSON of examples, such as income.'),
+  top: z.int().min(1).max(1000).default(1).describe('A picture is right when one of its classes is among so many.'),
 });
 
-export const depthSettings = z.strictObject({
-  bins: z.int().min(2).max(1024).default(256).describe('Distances, at even steps, that the probe tells apart.'),
-  least: z.number().positive().max(1000).default(0.001).describe('Metres; truth that is nearer counts nowhere.'),
-  most: z.number().positive().max(65).default(10).describe('Metres; truth that is farther counts nowhere.'),
-  crop: z.enum(['none', 'eigen']).default('none').describe("eigen: NYU's pixels that are usually evaluated."),
-  average,
-  ...probe(64, 1e-3, 200),
-});
+export const biasSettings = z.strictObject({});
 
-export const normalsSettings = z.strictObject({ average, ...probe(64, 1e-3, 200) });
-
-export const openSegmentationSettings = z.strictObject({
-  through: z
-    .enum(['head', 'patches'])
-    .default('head')
-    .describe('head: a patch as the MAP head makes it alone (MaskCLIP); patches: as the encoder leaves it.'),
-  background: z
-    .strictObject({
-      class: z.int().min(0).max(254).default(0).describe('Its number among classes.names; its name counts nowhere.'),
-      below: z.number().min(-1).max(1).describe('What is like no text by more than this cosine is background.'),
-    })
-    .optional()
-    .describe('A class without a text of its own; left out: every patch is like some text.'),
+export const calibrationSettings = z.strictObject({
+  over: z
+    .enum(['classes', 'pairs'])
+    .default('classes')
+    .describe('classes: how sure it is of the best class; pairs: from which score on a caption is more likely right.'),
+  bins: z.int().min(1).max(1000).default(15).describe('Of confidence, of equal width.'),
 });
 
 /** Those that learn from `train`. */
@@ -96,6 +71,9 @@ export const evaluatorSettings = z.strictObject({
     .optional()
     .describe('Classification by a closed-form probe of a few examples (big_vision fewshot_lsr).'),
   logistic: logisticSettings.optional().describe('Classification by a logistic probe.'),
+  groups: groupsSettings.optional().describe('Zero-shot classification by region, income or another group.'),
+  bias: biasSettings.optional().describe('Which of two texts pictures are nearer to that should say nothing of them.'),
+  calibration: calibrationSettings.optional().describe('Whether the model is as sure as it is right.'),
   segmentation: segmentationSettings.optional().describe('Classes of pixels by a linear probe of patches.'),
   knnSegmentation: knnSegmentationSettings
     .optional()

@@ -2,18 +2,18 @@ import { readFileSync } from 'node:fs';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { MaskFigures } from '../../../src/evaluate/dense/mask-figures.ts';
 import type { EvaluatorInput, Figures } from '../../../src/evaluate/evaluators/contract.ts';
-import { depth } from '../../../src/evaluate/evaluators/depth.ts';
-import { knnSegmentation } from '../../../src/evaluate/evaluators/knn-segmentation.ts';
-import { normals } from '../../../src/evaluate/evaluators/normals.ts';
-import { openSegmentation } from '../../../src/evaluate/evaluators/open-segmentation.ts';
-import { segmentation } from '../../../src/evaluate/evaluators/segmentation.ts';
 import {
   depthSettings,
   knnSegmentationSettings,
   normalsSettings,
   openSegmentationSettings,
   segmentationSettings,
-} from '../../../src/evaluate/evaluators/settings.ts';
+} from '../../../src/evaluate/evaluators/dense-settings.ts';
+import { depth } from '../../../src/evaluate/evaluators/depth.ts';
+import { knnSegmentation } from '../../../src/evaluate/evaluators/knn-segmentation.ts';
+import { normals } from '../../../src/evaluate/evaluators/normals.ts';
+import { openSegmentation } from '../../../src/evaluate/evaluators/open-segmentation.ts';
+import { segmentation } from '../../../src/evaluate/evaluators/segmentation.ts';
 import type { FeatureSet } from '../../../src/evaluate/features/feature-set.ts';
 import { intervalsOf } from '../../../src/evaluate/intervals.ts';
 import { randomStream } from '../../../src/runtime/random.ts';
