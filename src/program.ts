@@ -121,6 +121,7 @@ A run is started with the Temporal CLI:
     .command('dataset <name>')
     .description('make a data set in the bucket; the only one is emoji')
     .option('--scenes <count>', 'also make this many scenes of several emoji, with boxes', '0')
+    .option('--masks <count>', 'also make this many scenes with the class of each pixel, for evaluation', '0')
     .option(
       '--questions <count>',
       'also make this many scenes with boxes and questions for evaluators to learn from',
@@ -131,12 +132,15 @@ A run is started with the Temporal CLI:
       'also make a training set with this share of planted noise, such as 0.4, and a clean one',
     )
     .action(
-      async (name: string, { scenes, questions, noise }: { scenes: string; questions: string; noise?: string }) => {
+      async (
+        name: string,
+        { scenes, masks, questions, noise }: { scenes: string; masks: string; questions: string; noise?: string },
+      ) => {
         if (name !== 'emoji') throw new RunnerError('RecipeInvalid', `data set ${name} is not known; allowed: emoji`);
         // Drawing needs packages that only development installs; the other commands go without.
         const { makeEmojiDataset } = await import('../infra/emoji/make.ts');
         const { makeNoisyEmojiDatasets } = await import('../infra/emoji/noisy.ts');
-        for (const [option, count] of Object.entries({ scenes, questions }))
+        for (const [option, count] of Object.entries({ scenes, masks, questions }))
           if (!/^\d{1,6}$/.test(count))
             throw new RunnerError('RecipeInvalid', `--${option} is ${count}; allowed: a number of 0 to 999999`);
         const store = objectStoreFromEnvironment();
@@ -146,6 +150,13 @@ A run is started with the Temporal CLI:
         const { train, heldOut, examples } = made;
         print(`${examples.train} pictures in ${train}, ${examples.heldOut} of a style of their own in ${heldOut}\n`);
         if (examples.scenes > 0) print(`${examples.scenes} scenes in ${made.scenes}\n`);
+        if (Number(masks) > 0) {
+          const { makeMaskedScenes } = await import('../infra/emoji/masks.ts');
+          const { examples: masked, ...where } = await makeMaskedScenes(store, { log: say, scenes: Number(masks) });
+          print(
+            `${masked.train} scenes with masks in ${where.train}, ${masked.heldOut} of the other style in ${where.heldOut}\n`,
+          );
+        }
         if (Number(questions) > 0) {
           const { makeAskedEmojiDataset } = await import('../infra/emoji/asked.ts');
           const asked = await makeAskedEmojiDataset(store, { log: say, scenes: Number(questions) });
