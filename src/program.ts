@@ -122,22 +122,35 @@ A run is started with the Temporal CLI:
     .description('make a data set in the bucket; the only one is emoji')
     .option('--scenes <count>', 'also make this many scenes of several emoji, with boxes', '0')
     .option(
+      '--strips <count>',
+      'also make this many long pictures of several emoji, and scenes and strips of the style that is held out',
+      '0',
+    )
+    .option(
       '--noise <share>',
       'also make a training set with this share of planted noise, such as 0.4, and a clean one',
     )
-    .action(async (name: string, { scenes, noise }: { scenes: string; noise?: string }) => {
+    .action(async (name: string, { scenes, strips, noise }: { scenes: string; strips: string; noise?: string }) => {
       if (name !== 'emoji') throw new RunnerError('RecipeInvalid', `data set ${name} is not known; allowed: emoji`);
       // Drawing needs packages that only development installs; the other commands go without.
       const { makeEmojiDataset } = await import('../infra/emoji/make.ts');
       const { makeNoisyEmojiDatasets } = await import('../infra/emoji/noisy.ts');
-      if (!/^\d{1,6}$/.test(scenes))
-        throw new RunnerError('RecipeInvalid', `--scenes is ${scenes}; allowed: a number of 0 to 999999`);
+      const { heldOutPictures, makeComposedSets } = await import('../infra/emoji/composed-sets.ts');
+      for (const [option, count] of Object.entries({ scenes, strips }))
+        if (!/^\d{1,6}$/.test(count))
+          throw new RunnerError('RecipeInvalid', `--${option} is ${count}; allowed: a number of 0 to 999999`);
       const store = objectStoreFromEnvironment();
       const sets = noise === undefined ? null : await makeNoisyEmojiDatasets(store, { log: say, noise: Number(noise) });
       const made = await makeEmojiDataset(store, { log: say, scenes: Number(scenes) });
       const { train, heldOut, examples } = made;
       print(`${examples.train} pictures in ${train}, ${examples.heldOut} of a style of their own in ${heldOut}\n`);
       if (examples.scenes > 0) print(`${examples.scenes} scenes in ${made.scenes}\n`);
+      if (Number(strips) > 0) {
+        const composed = await makeComposedSets(store, { log: say, train: Number(strips) });
+        print(`${strips} strips in ${composed.strips.train}\n`);
+        for (const { heldOut } of [composed.scenes, composed.strips])
+          print(`${heldOutPictures} pictures of several emoji of the style of their own in ${heldOut}\n`);
+      }
       if (sets !== null) {
         const { noisy, curated } = sets;
         const kinds = Object.entries(noisy.noise).map(([kind, count]) => `${count} ${kind}`);
