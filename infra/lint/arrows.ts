@@ -53,6 +53,10 @@ export const mayImport: Readonly<Record<string, readonly string[]>> = {
     ...['src/data/example', 'src/evaluate'],
   ],
   'src/telemetry': ['src/runtime', 'src/storage', 'src/checkpoint'],
+  // A report is drawn of plain values; here they are read from the bucket.
+  'src/report/read': [
+    ...['src/runtime', 'src/storage', 'src/recipe', 'src/evaluate', 'src/checkpoint', 'src/telemetry', 'src/report'],
+  ],
   'src/objectives': ['src/runtime', 'src/compile', 'src/model', 'src/recipe'],
   // The trainer never touches the bucket: the worker uploads what it wrote.
   'src/train': [

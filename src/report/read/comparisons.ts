@@ -1,17 +1,17 @@
 import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import type { Outcome } from '../evaluate/evaluators/contract.ts';
-import { readOutcomes } from '../evaluate/evaluators/outcomes.ts';
-import { differencesOf } from '../evaluate/intervals.ts';
-import { own } from '../recipe/own.ts';
-import { nameOfEvaluation } from '../report/evaluation.ts';
-import { isCount } from '../report/numbers.ts';
-import type { ComparedFigure, Comparison, PhaseReport, Range } from '../report/types.ts';
-import { isRunnerError } from '../runtime/errors.ts';
-import { sha256 } from '../runtime/hash.ts';
-import type { ObjectStore } from '../storage/object-store.ts';
-import type { EvaluationRead } from './report-evaluations.ts';
+import type { Outcome } from '../../evaluate/evaluators/contract.ts';
+import { readOutcomes } from '../../evaluate/evaluators/outcomes.ts';
+import { differencesOf } from '../../evaluate/intervals.ts';
+import { own } from '../../recipe/own.ts';
+import { isRunnerError } from '../../runtime/errors.ts';
+import { sha256 } from '../../runtime/hash.ts';
+import type { ObjectStore } from '../../storage/object-store.ts';
+import { nameOfEvaluation } from '../evaluation.ts';
+import { isCount } from '../numbers.ts';
+import type { ComparedFigure, Comparison, PhaseReport, Range } from '../types.ts';
+import type { EvaluationRead } from './evaluations.ts';
 
 /** What came of 50,000 pictures and 250,000 captions in ten figures has 24 MB; a larger file is not fetched for a page. */
 const mostOutcomeBytes = 64 * 2 ** 20;

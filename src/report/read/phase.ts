@@ -1,14 +1,14 @@
 import pMap from 'p-map';
-import { readEnd } from '../checkpoint/ends.ts';
-import { commitKey, metricsPrefix, type PhaseKey } from '../checkpoint/keys.ts';
-import type { Fact, PhaseReport } from '../report/types.ts';
-import type { ObjectInfo, ObjectStore } from '../storage/object-store.ts';
-import { curveOf, type Piece } from '../telemetry/curve.ts';
-import { readJsonLines } from '../telemetry/json-lines.ts';
-import { parsePieceName } from '../telemetry/series.ts';
-import { curvesOf } from './report-curves.ts';
-import { eventsOf, spansOf } from './report-events.ts';
-import { type Kept, readKept } from './report-kept.ts';
+import { readEnd } from '../../checkpoint/ends.ts';
+import { commitKey, metricsPrefix, type PhaseKey } from '../../checkpoint/keys.ts';
+import type { ObjectInfo, ObjectStore } from '../../storage/object-store.ts';
+import { curveOf, type Piece } from '../../telemetry/curve.ts';
+import { readJsonLines } from '../../telemetry/json-lines.ts';
+import { parsePieceName } from '../../telemetry/series.ts';
+import type { Fact, PhaseReport } from '../types.ts';
+import { curvesOf } from './curves.ts';
+import { eventsOf, spansOf } from './events.ts';
+import { type Kept, readKept } from './kept.ts';
 
 export interface PhaseRead {
   readonly report: PhaseReport;
