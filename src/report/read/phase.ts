@@ -15,6 +15,10 @@ export interface PhaseRead {
   readonly codeVersions: readonly string[];
   /** The last step that counts; null where nothing tells. */
   readonly reached: number | null;
+  /** What tells whether two phases began alike: where, and from scratch with which model. */
+  readonly start: string;
+  /** Seen at its end; null where nothing tells. */
+  readonly examples: number | null;
 }
 
 export interface PhaseContext {
@@ -56,6 +60,8 @@ export async function readPhase(
       curves: curvesOf(records),
     },
     reached: last ?? null,
+    start: JSON.stringify([from, parent === null ? (ends?.settings?.model ?? null) : null]),
+    examples: ends?.commit.examples ?? null,
     codeVersions: kept.map(({ manifest }) => manifest.codeVersion),
   };
 }

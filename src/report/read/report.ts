@@ -62,7 +62,7 @@ export async function readReport(store: ObjectStore, run: string): Promise<RunRe
     evaluations: evaluations.map(({ reported }) => reported),
     comparisons: await compared(
       store,
-      phases.map(({ report }) => report),
+      phases.map(({ report: { name, parent }, start, examples }) => ({ name, parent, start, examples })),
       evaluations,
       problems,
     ),
