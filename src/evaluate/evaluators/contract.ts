@@ -48,6 +48,8 @@ export interface Needs {
   readonly patches?: boolean;
   /** Groups, boxes, questions of `PartExample.truth`, and the size of the picture beside them. */
   readonly truth?: boolean;
+  /** Scale and bias of the logits of the model. */
+  readonly head?: boolean;
   /** Each patch as the MAP head makes it alone, where texts lie: `aligned/<view>` of a part. */
   readonly aligned?: boolean;
   /** Truth of each pixel, in its own size: `mask`, `depth`, `normals` of a part, and `<kind>/sizes`. */

@@ -8,6 +8,7 @@ import type { ShardStore } from '../../data/index/part-reader.ts';
 import { SkippedMembers } from '../../data/index/skipped-members.ts';
 import type { DataIndex } from '../../data/index/types.ts';
 import type { FeatureModel } from '../../model/features.ts';
+import { readHead } from '../../model/head-scalars.ts';
 import { sha256 } from '../../runtime/hash.ts';
 import { ImageCaptions } from '../image-captions.ts';
 import { sampled } from '../tasks/sample.ts';
@@ -87,7 +88,11 @@ export async function embedImages(
   const { examples, skipped } = gathered;
   const written = await writePart(
     job.out,
-    { spec: specHash(spec), part: job.part, examples, skipped: skipped.list, made: madeBy(job) },
+    {
+      ...{ spec: specHash(spec), part: job.part, examples, skipped: skipped.list },
+      ...(spec.head && { head: await readHead(job.folder) }),
+      made: madeBy(job),
+    },
     tensors,
   );
   return { ...written, examples: examples.length, skipped: skipped.size };

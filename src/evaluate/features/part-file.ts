@@ -25,6 +25,12 @@ export interface PartExample {
   readonly faults?: Readonly<Partial<Record<PixelKind, string>>>;
 }
 
+/** `logit_scale` and `logit_bias`: a pair has the logit exp(scale) cosine + bias. */
+export interface ModelHead {
+  readonly logitScale: number;
+  readonly logitBias: number;
+}
+
 /** What a part of features says of itself. */
 export interface PartFacts {
   /** `specHash` of what it was made by. */
@@ -33,6 +39,8 @@ export interface PartFacts {
   readonly examples: readonly PartExample[];
   /** Members that could not be used: counted, and some of them named. */
   readonly skipped: readonly CorruptMember[];
+  /** Of the model, where an evaluator needs it. */
+  readonly head?: ModelHead;
   /** What made it: features are adopted whoever made them. Parts of before don't say. */
   readonly made?: { readonly device: 'cpu' | 'gpu'; readonly code: string };
 }

@@ -26,6 +26,8 @@ export interface ImageSpec {
   readonly grid?: true;
   /** Whether each patch is kept as the MAP head makes it when it looks at that patch alone; absent: it is not. */
   readonly aligned?: true;
+  /** Whether parts say scale and bias of the model's logits; absent: they do not. */
+  readonly head?: true;
   /** Pictures of a part. */
   readonly perPart: number;
   /** Captions of these languages, so many of a picture, put into the templates that its reading names. */
