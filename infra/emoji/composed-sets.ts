@@ -14,7 +14,7 @@ export const heldOutPictures = 500;
 
 export interface ComposedOptions {
   readonly log?: (line: string) => void;
-  /** Strips to train on, and scenes with masks that probes learn from. */
+  /** Strips to train on. */
   readonly train: number;
   /** Pictures in each set that is held out. */
   readonly heldOut?: number;
@@ -25,15 +25,16 @@ export interface ComposedOptions {
 }
 
 export interface ComposedSet {
-  readonly train: string;
+  /** Where what is trained on lies; null where there is none. */
+  readonly train: string | null;
   readonly heldOut: string;
   readonly shards: readonly MadeShard[];
   readonly inputs: string;
 }
 
 /**
- * What the whole phase graph is looked at by, beside single emoji: strips, and scenes with masks, in the style that is never
- * trained on and in the others. What is there already is not made again.
+ * What the whole phase graph is looked at by, beside single emoji: scenes and strips in the style that is never trained on,
+ * and strips to train on. What is there already is not made again.
  */
 export async function makeComposedSets(
   store: ObjectStore,
@@ -43,25 +44,23 @@ export async function makeComposedSets(
   const all = readConcepts();
   const names = readIconNames(all);
   const chosen = someConcepts(all, names, concepts);
-  const made = async (prefix: string, make: typeof makeStrips, inputs: string) => {
-    const whole = hashJson([...examplesInputs(prefix, concepts), train, heldOut, inputs]);
+  const made = async (prefix: string, make: typeof makeScenes, trained: number, inputs: string) => {
+    const whole = hashJson([...examplesInputs(prefix, concepts), trained, heldOut, inputs]);
     const { set, already } = await makeOnce<ComposedSet>(store, prefix, whole, async () => {
-      log(`${prefix}: composing ${train + heldOut} pictures`);
+      log(`${prefix}: composing ${trained + heldOut} pictures`);
       const shards = await make(store, `${prefix}/held-out`, drawings([heldOutStyle], chosen, names), heldOut);
-      shards.push(...(await make(store, `${prefix}/train`, drawings(trainStyles, chosen, names), train)));
-      return { train: `${prefix}/train`, heldOut: `${prefix}/held-out`, shards };
+      if (trained > 0)
+        shards.push(...(await make(store, `${prefix}/train`, drawings(trainStyles, chosen, names), trained)));
+      return { train: trained > 0 ? `${prefix}/train` : null, heldOut: `${prefix}/held-out`, shards };
     });
     if (already) log(`${prefix}: already in the bucket`);
     return set;
   };
   return {
-    scenes: await made(scenes, makeMasked, `masks ${scenesInputs()}`),
-    strips: await made(strips, makeStrips, stripsInputs()),
+    scenes: await made(scenes, makeScenes, 0, scenesInputs()),
+    strips: await made(strips, makeStrips, train, stripsInputs()),
   };
 }
-
-const makeMasked: typeof makeStrips = (store, prefix, styles, count) =>
-  makeScenes(store, prefix, styles, count, { masks: true });
 
 const drawings = (styles: readonly EmojiStyle[], concepts: readonly Concept[], names: IconNames): Figure[][] =>
   styles.map((style) => figuresOf(style, concepts, names));

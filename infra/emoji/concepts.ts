@@ -3,8 +3,6 @@ import { packageJson } from './packages.ts';
 /** What an emoji means, whoever draws it. */
 export interface Concept {
   readonly hexcode: string;
-  /** Unicode's group, an index of `groups`. */
-  readonly group: number;
   /** By language: the label, then tags that differ from it. */
   readonly captions: Readonly<Record<string, readonly string[]>>;
 }
@@ -18,19 +16,6 @@ interface EmojibaseEntry {
 }
 
 export const languages = ['en', 'de', 'es', 'fr', 'hi', 'it', 'ja', 'ko', 'pt', 'ru', 'zh'] as const;
-
-/** Unicode's groups of emoji, in its order and in words. */
-export const groups = [
-  'face or emotion',
-  'person or part of the body',
-  'animal or plant',
-  'food or drink',
-  'place or vehicle',
-  'activity',
-  'object',
-  'symbol',
-  'flag',
-] as const;
 
 // Skin tones and hair by themselves: parts of other emoji.
 const componentGroup = 2;
@@ -50,11 +35,7 @@ export function readConcepts(): Concept[] {
       if (own) own[language] = [...new Set([label, ...(tags ?? [])])];
     }
   }
-  return entries.map(({ hexcode, group }) => ({
-    hexcode,
-    group: group! > componentGroup ? group! - 1 : group!,
-    captions: captions.get(hexcode)!,
-  }));
+  return entries.map(({ hexcode }) => ({ hexcode, captions: captions.get(hexcode)! }));
 }
 
 /** Code points without the variation selector, which sets write or leave out at will. */

@@ -74,8 +74,8 @@ export async function makeEmojiDataset(store: ObjectStore, options: EmojiOptions
 /** What a style draws, with words in English at least. */
 export function figuresOf(style: EmojiStyle, concepts: readonly Concept[], names: IconNames): Figure[] {
   const drawings = readStyle(style, concepts, names);
-  return concepts.flatMap(({ hexcode, group, captions }) => {
+  return concepts.flatMap(({ hexcode, captions }) => {
     const svg = drawings.get(bareHexcode(hexcode));
-    return svg === undefined || captions.en?.[0] === undefined ? [] : [{ svg, group, captions }];
+    return svg === undefined || captions.en?.[0] === undefined ? [] : [{ svg, captions }];
   });
 }

@@ -10,8 +10,6 @@ import type { MadeShard } from './record.ts';
 /** Something that can stand in a scene. */
 export interface Figure {
   readonly svg: string;
-  /** As the concept has it. */
-  readonly group: number;
   readonly captions: ExampleMeta['captions'];
 }
 
@@ -31,7 +29,7 @@ interface Placed {
 
 /**
  * Writes scenes of two to four figures, none over another, as WebDataset shards below `prefix`, with the true box of
- * what is drawn as `regions`, and where asked a mask of its groups (`maskOf`). `styles` holds the figures of each style: a scene is in one hand. Equal figures give equal
+ * what is drawn as `regions`. `styles` holds the figures of each style: a scene is in one hand. Equal figures give equal
  * bytes.
  */
 export async function makeScenes(
@@ -39,16 +37,11 @@ export async function makeScenes(
   prefix: string,
   styles: readonly (readonly Figure[])[],
   count: number,
-  { masks = false } = {},
 ): Promise<MadeShard[]> {
-  return writeComposed(store, prefix, 'scenes', count, (i) => scene(i, styles[i % styles.length]!, masks));
+  return writeComposed(store, prefix, 'scenes', count, (i) => scene(i, styles[i % styles.length]!));
 }
 
-async function scene(
-  number: number,
-  figures: readonly Figure[],
-  masks: boolean,
-): Promise<{ name: string; body: Buffer }[]> {
+async function scene(number: number, figures: readonly Figure[]): Promise<{ name: string; body: Buffer }[]> {
   const random = randomStream(0, 'emoji-scene', number);
   const placed: Placed[] = [];
   const wanted = 2 + random.below(3);
@@ -82,23 +75,7 @@ async function scene(
   return [
     { name: `${name}.png`, body: image },
     { name: `${name}.json`, body: Buffer.from(JSON.stringify(meta)) },
-    ...(masks ? [{ name: `${name}.mask.png`, body: await maskOf(placed) }] : []),
   ];
-}
-
-/** A grey PNG: 0 is paper, and what is drawn has one more than the number of its group. */
-async function maskOf(placed: readonly Placed[]): Promise<Buffer> {
-  const mask = Buffer.alloc(side * side);
-  for (const { figure, picture, left, top, width, height } of placed) {
-    const alpha = await sharp(picture).extractChannel('alpha').raw().toBuffer();
-    for (let y = 0; y < height; y++)
-      for (let x = 0; x < width; x++)
-        if (alpha[y * width + x]! >= 128) mask[(top + y) * side + left + x] = 1 + figure.group;
-  }
-  return sharp(mask, { raw: { width: side, height: side, channels: 1 } })
-    .toColourspace('b-w')
-    .png({ compressionLevel: 9, adaptiveFiltering: false })
-    .toBuffer();
 }
 
 /** What a figure is called. */

@@ -1,27 +1,16 @@
-import sharp from 'sharp';
-import { beforeAll, expect, test } from 'vitest';
+import { expect, test } from 'vitest';
 import { makeComposedSets } from '../../infra/emoji/composed-sets.ts';
-import { groups, readConcepts } from '../../infra/emoji/concepts.ts';
-import { readPixelTruth } from '../../src/data/example/pixel-truth.ts';
 import { readExamples } from '../../src/data/example/read-examples.ts';
-import { readSelected } from '../../src/data/example/read-selected.ts';
 import { indexData } from '../../src/data/index/index-data.ts';
 import { MemoryStore } from './memory-store.ts';
 
-const store = new MemoryStore();
-const lines: string[] = [];
-const make = () => makeComposedSets(store, { train: 8, heldOut: 30, concepts: 16, log: (line) => lines.push(line) });
-let made: Awaited<ReturnType<typeof make>>;
-beforeAll(async () => {
-  made = await make();
-});
-
 test('strips are as long as they have emoji, each in its part and in the box that its region says', async () => {
-  const { strips, scenes } = made;
+  const store = new MemoryStore();
+  const { strips, scenes } = await makeComposedSets(store, { train: 20, heldOut: 30, concepts: 16 });
   expect([strips.train, strips.heldOut, scenes.train, scenes.heldOut]).toEqual([
     'data/emoji-strips/train',
     'data/emoji-strips/held-out',
-    'data/emoji-scenes/train',
+    null,
     'data/emoji-scenes/held-out',
   ]);
   const shapes = new Set<string>();
@@ -61,55 +50,14 @@ test('strips are as long as they have emoji, each in its part and in the box tha
   expect([...shapes].sort()).toEqual(['128x64', '192x64', '256x64', '64x128', '64x192', '64x256']);
 });
 
-test('the mask of a scene has the group of each emoji in its box and paper elsewhere, as the picture has', async () => {
-  const { scenes } = made;
-  const all = readConcepts();
-  const index = await indexData(store, scenes.heldOut, undefined, { pixels: ['mask'] });
-  const seen = new Set<number>();
-  let count = 0;
-  for await (const { meta, picture, pixels } of readSelected(store, index, Array(30).keys(), () => {})) {
-    const { width, height, values } = (await readPixelTruth('mask', pixels.mask!, { width: 128, height: 128 })) as {
-      width: number;
-      height: number;
-      values: Uint8Array;
-    };
-    expect([width, height]).toEqual([128, 128]);
-    const drawn = await sharp(picture).removeAlpha().greyscale().raw().toBuffer();
-    const outside = values.slice();
-    for (const { caption, box } of meta.regions!) {
-      const { group } = all.find(({ captions }) => captions.en![0] === caption)!;
-      seen.add(group);
-      const [top, left, bottom, right] = box.map((share) => share * 128) as [number, number, number, number];
-      let own = 0;
-      for (let y = top; y < bottom; y++)
-        for (let x = left; x < right; x++) {
-          const at = y * 128 + x;
-          if (outside[at] === 1 + group) own++;
-          outside[at] = 0;
-          // Half clear on paper is grey, so what is darker is drawn.
-          if (drawn[at]! < 120) expect(values[at]).toBe(1 + group);
-        }
-      expect(own / ((bottom - top) * (right - left))).toBeGreaterThan(0.2);
-    }
-    expect(outside.every((value) => value === 0)).toBe(true);
-    count++;
-  }
-  expect(count).toBe(30);
-  expect(seen.size).toBeGreaterThan(3);
-  expect(Math.max(...all.map(({ group }) => group))).toBe(groups.length - 1);
-  const groupOf = (label: string) => groups[all.find(({ captions }) => captions.en![0] === label)!.group];
-  expect(['grinning face', 'dog face', 'red apple', 'locomotive'].map(groupOf)).toEqual([
-    'face or emotion',
-    'animal or plant',
-    'food or drink',
-    'place or vehicle',
-  ]);
-});
-
 test('what is trained on and what is held out is drawn by other hands, and made once', async () => {
-  expect(lines).toEqual(['data/emoji-scenes: composing 38 pictures', 'data/emoji-strips: composing 38 pictures']);
+  const store = new MemoryStore();
+  const lines: string[] = [];
+  const make = () => makeComposedSets(store, { train: 8, heldOut: 8, concepts: 16, log: (line) => lines.push(line) });
+  const first = await make();
+  expect(lines).toEqual(['data/emoji-scenes: composing 8 pictures', 'data/emoji-strips: composing 16 pictures']);
   lines.length = 0;
-  expect(await make()).toEqual(made);
+  expect(await make()).toEqual(first);
   expect(lines).toEqual(['data/emoji-scenes: already in the bucket', 'data/emoji-strips: already in the bucket']);
   const pixels = async (prefix: string) => {
     const found: string[] = [];
@@ -117,8 +65,8 @@ test('what is trained on and what is held out is drawn by other hands, and made 
       found.push(Buffer.from(image.data).toString('base64'));
     return found;
   };
-  const [trained, heldOut] = [await pixels(made.strips.train), await pixels(made.strips.heldOut)];
-  expect([trained.length, heldOut.length]).toEqual([8, 30]);
+  const [trained, heldOut] = [await pixels(first.strips.train!), await pixels(first.strips.heldOut)];
+  expect([trained.length, heldOut.length]).toEqual([8, 8]);
   for (const one of heldOut) expect(trained).not.toContain(one);
   expect(store.objects.get('data/emoji-strips/LICENSES.md')!.toString()).toContain('CC BY-SA 4.0');
 });
