@@ -121,11 +121,7 @@ A run is started with the Temporal CLI:
     .command('dataset <name>')
     .description('make a data set in the bucket; the only one is emoji')
     .option('--scenes <count>', 'also make this many scenes of several emoji, with boxes', '0')
-    .option(
-      '--strips <count>',
-      'also make this many long pictures of several emoji, and scenes and strips of the style that is held out',
-      '0',
-    )
+    .option('--strips <count>', 'also make this many pictures that are longer than wide, of several emoji', '0')
     .option(
       '--noise <share>',
       'also make a training set with this share of planted noise, such as 0.4, and a clean one',
@@ -135,7 +131,7 @@ A run is started with the Temporal CLI:
       // Drawing needs packages that only development installs; the other commands go without.
       const { makeEmojiDataset } = await import('../infra/emoji/make.ts');
       const { makeNoisyEmojiDatasets } = await import('../infra/emoji/noisy.ts');
-      const { heldOutPictures, makeComposedSets } = await import('../infra/emoji/composed-sets.ts');
+      const { heldOutStrips, makeEmojiStrips } = await import('../infra/emoji/strips.ts');
       for (const [option, count] of Object.entries({ scenes, strips }))
         if (!/^\d{1,6}$/.test(count))
           throw new RunnerError('RecipeInvalid', `--${option} is ${count}; allowed: a number of 0 to 999999`);
@@ -146,10 +142,8 @@ A run is started with the Temporal CLI:
       print(`${examples.train} pictures in ${train}, ${examples.heldOut} of a style of their own in ${heldOut}\n`);
       if (examples.scenes > 0) print(`${examples.scenes} scenes in ${made.scenes}\n`);
       if (Number(strips) > 0) {
-        const composed = await makeComposedSets(store, { log: say, train: Number(strips) });
-        print(`${strips} strips in ${composed.strips.train}\n`);
-        for (const { heldOut } of [composed.scenes, composed.strips])
-          print(`${heldOutPictures} pictures of several emoji of the style of their own in ${heldOut}\n`);
+        const long = await makeEmojiStrips(store, { log: say, strips: Number(strips) });
+        print(`${strips} strips in ${long.train}, ${heldOutStrips} of the style of their own in ${long.heldOut}\n`);
       }
       if (sets !== null) {
         const { noisy, curated } = sets;

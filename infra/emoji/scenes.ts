@@ -1,11 +1,11 @@
 import { createHash } from 'node:crypto';
+import pMap from 'p-map';
 import sharp from 'sharp';
 import type { Region } from '../../src/data/example/regions.ts';
 import type { ExampleMeta } from '../../src/data/example/types.ts';
 import { type RandomStream, randomStream } from '../../src/runtime/random.ts';
 import type { ObjectStore } from '../../src/storage/object-store.ts';
-import { composedPerShard, writeComposed } from './composed.ts';
-import type { MadeShard } from './record.ts';
+import { tarShard } from './draw.ts';
 
 /** Something that can stand in a scene. */
 export interface Figure {
@@ -15,6 +15,7 @@ export interface Figure {
 
 const side = 128;
 const [smallest, largest] = [32, 60];
+const perShard = 256;
 const places = 200;
 
 /** A drawing without the paper around it, and where it is to lie. */
@@ -37,8 +38,17 @@ export async function makeScenes(
   prefix: string,
   styles: readonly (readonly Figure[])[],
   count: number,
-): Promise<MadeShard[]> {
-  return writeComposed(store, prefix, 'scenes', count, (i) => scene(i, styles[i % styles.length]!));
+): Promise<{ key: string; bytes: number; sha256: string }[]> {
+  const shards: { key: string; bytes: number; sha256: string }[] = [];
+  for (let start = 0; start < count; start += perShard) {
+    const numbers = Array.from({ length: Math.min(perShard, count - start) }, (_, i) => start + i);
+    const members = await pMap(numbers, (i) => scene(i, styles[i % styles.length]!), { concurrency: 2 });
+    const { body, sha256 } = await tarShard(members.flat());
+    const key = `${prefix}/scenes-${String(start / perShard).padStart(5, '0')}.tar`;
+    await store.put(key, body, { contentType: 'application/x-tar' });
+    shards.push({ key, bytes: body.length, sha256 });
+  }
+  return shards;
 }
 
 async function scene(number: number, figures: readonly Figure[]): Promise<{ name: string; body: Buffer }[]> {
@@ -78,14 +88,15 @@ async function scene(number: number, figures: readonly Figure[]): Promise<{ name
   ];
 }
 
-/** What a figure is called. */
-export const label = ({ captions }: Figure) => captions.en?.[0] ?? '';
+const label = ({ captions }: Figure) => captions.en?.[0] ?? '';
 
 /** A place for a figure, drawn at a size, that lies over no other; null when none was found. */
 async function place(figure: Figure, others: readonly Placed[], random: RandomStream): Promise<Placed | null> {
-  const cut = await cutOut(figure, smallest + random.below(largest - smallest + 1));
-  if (cut === null) return null;
-  const { width, height } = cut;
+  const size = smallest + random.below(largest - smallest + 1);
+  const drawn = await sharp(Buffer.from(figure.svg)).resize(size, size).ensureAlpha().raw().toBuffer();
+  const ink = inkOf(drawn, size);
+  if (ink === null) return null;
+  const { width, height } = ink;
   for (let i = 0; i < places; i++) {
     const [left, top] = [random.below(side - width + 1), random.below(side - height + 1)];
     const free = others.every(
@@ -95,22 +106,12 @@ async function place(figure: Figure, others: readonly Placed[], random: RandomSt
         top + height < other.top ||
         other.top + other.height < top,
     );
-    if (free) return { figure, left, top, ...cut };
+    if (!free) continue;
+    const raw = { width: size, height: size, channels: 4 as const };
+    const picture = await sharp(drawn, { raw }).extract(ink).png().toBuffer();
+    return { figure, picture, left, top, width, height };
   }
   return null;
-}
-
-/** A figure drawn `size` pixels high and wide, without the paper around it; null where nothing is drawn. */
-export async function cutOut(
-  { svg }: Figure,
-  size: number,
-): Promise<{ picture: Buffer; width: number; height: number } | null> {
-  const drawn = await sharp(Buffer.from(svg)).resize(size, size).ensureAlpha().raw().toBuffer();
-  const ink = inkOf(drawn, size);
-  if (ink === null) return null;
-  const raw = { width: size, height: size, channels: 4 as const };
-  const picture = await sharp(drawn, { raw }).extract(ink).png().toBuffer();
-  return { picture, width: ink.width, height: ink.height };
 }
 
 /** The box of everything that is not clear, in an RGBA picture. */
@@ -129,5 +130,5 @@ function inkOf(pixels: Buffer, size: number) {
 /** What the bytes of the scenes depend on beyond their figures. */
 export const scenesInputs = () =>
   createHash('sha256')
-    .update(JSON.stringify([1, side, smallest, largest, composedPerShard]))
+    .update(JSON.stringify([1, side, smallest, largest, perShard]))
     .digest('hex');
