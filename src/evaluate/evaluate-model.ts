@@ -18,7 +18,7 @@ import { captionsThatCount, ImageCaptions } from './image-captions.ts';
 import { imageInput, storedPatches } from './image-input.ts';
 import type { EvaluateJob } from './job.ts';
 import { Labels, type NamedTexts } from './labels.ts';
-import type { Embeddings } from './ranks.ts';
+import type { Embeddings } from './concept-places.ts';
 import { type EvaluationReport, evaluateEmbeddings } from './report.ts';
 
 /** What an evaluate job answers: figures, and how many examples could not be used. */

@@ -1,6 +1,6 @@
 import type { Tensor2D } from '@tensorflow/tfjs';
 import { tf } from '../../runtime/tensorflow.ts';
-import type { Pause } from '../ranks.ts';
+import type { Pause } from './pause.ts';
 import { type Matrix, rowCount } from './matrix.ts';
 
 /** Products that are there at once: 32 MiB of them. */
