@@ -1,6 +1,6 @@
 import { RunnerError } from '../runtime/errors.ts';
-import type { Evaluator } from './evaluator.ts';
 import type { Embeddings } from './concept-places.ts';
+import type { Evaluator } from './evaluator.ts';
 import type { Pause } from './numbers/pause.ts';
 import { retrieval } from './retrieval.ts';
 import { zeroShot } from './zero-shot.ts';

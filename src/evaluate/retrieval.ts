@@ -1,5 +1,5 @@
-import type { Evaluator, Metric } from './evaluator.ts';
 import { type Embeddings, placesOfConcept } from './concept-places.ts';
+import type { Evaluator, Metric } from './evaluator.ts';
 import type { Pause } from './numbers/pause.ts';
 import { shareAmong } from './numbers/places.ts';
 import { withConcepts } from './zero-shot.ts';

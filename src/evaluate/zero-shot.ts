@@ -1,5 +1,5 @@
-import type { Evaluator } from './evaluator.ts';
 import { type Embeddings, placesOfConcept } from './concept-places.ts';
+import type { Evaluator } from './evaluator.ts';
 import { shareAmong } from './numbers/places.ts';
 
 /**

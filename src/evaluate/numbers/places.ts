@@ -1,6 +1,6 @@
-import type { Pause } from './pause.ts';
 import { dot, type Matrix, rowCount } from './matrix.ts';
 import type { Nearest } from './nearest.ts';
+import type { Pause } from './pause.ts';
 
 /** Candidates that are kept of a query beyond those that decide, so that what the device rounds away rarely matters. */
 const spare = 6;
