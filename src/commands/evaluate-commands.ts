@@ -60,6 +60,9 @@ export function addEvaluateCommands(program: Command): void {
         }
         const { key } = await evaluate(client, { model: name, task }, say);
         const result = await readEvaluation(store, key);
+        // What others write has no place for it.
+        const loud = result.figures.flatMap(({ notes }) => notes.filter((note) => note.startsWith('WARNING')));
+        if (as) for (const note of new Set(loud)) say(note);
         if (as) print(foreignText(as, result));
         else print(json ? `${JSON.stringify(result)}\n` : `${formatTaskResult(result)}\ns3://${store.bucket}/${key}\n`);
       });
