@@ -72,7 +72,7 @@ export async function makeEmojiDataset(store: ObjectStore, options: EmojiOptions
 }
 
 /** What a style draws, with words in English at least. */
-function figuresOf(style: EmojiStyle, concepts: readonly Concept[], names: IconNames): Figure[] {
+export function figuresOf(style: EmojiStyle, concepts: readonly Concept[], names: IconNames): Figure[] {
   const drawings = readStyle(style, concepts, names);
   return concepts.flatMap(({ hexcode, captions }) => {
     const svg = drawings.get(bareHexcode(hexcode));

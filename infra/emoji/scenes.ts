@@ -13,13 +13,13 @@ export interface Figure {
   readonly captions: ExampleMeta['captions'];
 }
 
-const side = 128;
+export const side = 128;
 const [smallest, largest] = [32, 60];
 const perShard = 256;
 const places = 200;
 
 /** A drawing without the paper around it, and where it is to lie. */
-interface Placed {
+export interface Placed {
   readonly figure: Figure;
   readonly picture: Buffer;
   readonly left: number;
@@ -52,7 +52,14 @@ export async function makeScenes(
 }
 
 async function scene(number: number, figures: readonly Figure[]): Promise<{ name: string; body: Buffer }[]> {
-  const random = randomStream(0, 'emoji-scene', number);
+  return membersOf(
+    `scene-${String(number).padStart(6, '0')}`,
+    await compose(figures, randomStream(0, 'emoji-scene', number)),
+  );
+}
+
+/** Two to four different figures, none over another. */
+export async function compose(figures: readonly Figure[], random: RandomStream): Promise<Placed[]> {
   const placed: Placed[] = [];
   const wanted = 2 + random.below(3);
   for (let tries = 0; placed.length < wanted && tries < 20; tries++) {
@@ -61,11 +68,15 @@ async function scene(number: number, figures: readonly Figure[]): Promise<{ name
     const next = await place(figure, placed, random);
     if (next) placed.push(next);
   }
+  return placed;
+}
+
+/** The picture of a composition, and its JSON with captions and the true boxes. */
+export async function membersOf(name: string, placed: readonly Placed[]): Promise<{ name: string; body: Buffer }[]> {
   const image = await sharp({ create: { width: side, height: side, channels: 3, background: '#fff' } })
     .composite(placed.map(({ picture, left, top }) => ({ input: picture, left, top })))
     .png({ compressionLevel: 9, adaptiveFiltering: false })
     .toBuffer();
-  const name = `scene-${String(number).padStart(6, '0')}`;
   const languages = Object.keys(placed[0]!.figure.captions).filter((language) =>
     placed.every(({ figure }) => figure.captions[language]?.[0] !== undefined),
   );
@@ -88,7 +99,7 @@ async function scene(number: number, figures: readonly Figure[]): Promise<{ name
   ];
 }
 
-const label = ({ captions }: Figure) => captions.en?.[0] ?? '';
+export const label = ({ captions }: Figure) => captions.en?.[0] ?? '';
 
 /** A place for a figure, drawn at a size, that lies over no other; null when none was found. */
 async function place(figure: Figure, others: readonly Placed[], random: RandomStream): Promise<Placed | null> {

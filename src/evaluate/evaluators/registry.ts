@@ -2,17 +2,23 @@ import type { Task } from '../tasks/task.ts';
 import { bias } from './bias.ts';
 import { calibration } from './calibration.ts';
 import type { Evaluator, Needs } from './contract.ts';
+import { depth } from './depth.ts';
 import { fewShot } from './few-shot.ts';
 import { groups } from './groups.ts';
 import { knn } from './knn.ts';
+import { knnSegmentation } from './knn-segmentation.ts';
 import { logistic } from './logistic.ts';
+import { normals } from './normals.ts';
+import { openSegmentation } from './open-segmentation.ts';
 import { retrieval } from './retrieval.ts';
+import { segmentation } from './segmentation.ts';
 import type { EvaluatorName } from './settings.ts';
 import { zeroShot } from './zero-shot.ts';
 
 /** Every evaluator by the name that tasks call it by; a new one is one line here and its settings in settings.ts. */
 const evaluators = {
   ...{ zeroShot, retrieval, knn, fewShot, logistic, groups, bias, calibration },
+  ...{ segmentation, knnSegmentation, depth, normals, openSegmentation },
 } as const satisfies Record<EvaluatorName, unknown>;
 
 /** Settings of an evaluator are checked with the task, so that they are what it takes. */

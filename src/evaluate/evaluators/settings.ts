@@ -1,4 +1,11 @@
 import { z } from 'zod';
+import {
+  depthSettings,
+  knnSegmentationSettings,
+  normalsSettings,
+  openSegmentationSettings,
+  segmentationSettings,
+} from './dense-settings.ts';
 
 const group = z.string().min(1).max(60);
 
@@ -53,6 +60,9 @@ export const calibrationSettings = z.strictObject({
   bins: z.int().min(1).max(1000).default(15).describe('Of confidence, of equal width.'),
 });
 
+/** Those that learn from `train`. */
+export const learners = ['knn', 'fewShot', 'logistic', 'segmentation', 'knnSegmentation', 'depth', 'normals'] as const;
+
 export const evaluatorSettings = z.strictObject({
   zeroShot: zeroShotSettings.optional().describe('Classification by the names of classes.'),
   retrieval: retrievalSettings.optional().describe('Pictures by texts, and texts by pictures.'),
@@ -64,5 +74,12 @@ export const evaluatorSettings = z.strictObject({
   groups: groupsSettings.optional().describe('Zero-shot classification by region, income or another group.'),
   bias: biasSettings.optional().describe('Which of two texts pictures are nearer to that should say nothing of them.'),
   calibration: calibrationSettings.optional().describe('Whether the model is as sure as it is right.'),
+  segmentation: segmentationSettings.optional().describe('Classes of pixels by a linear probe of patches.'),
+  knnSegmentation: knnSegmentationSettings
+    .optional()
+    .describe('Classes of pixels by the nearest patches of train (Hummingbird).'),
+  depth: depthSettings.optional().describe('Distance of pixels by a linear probe of patches (DINOv2, TIPS).'),
+  normals: normalsSettings.optional().describe('Directions of surfaces by a linear probe of patches (Probe3D).'),
+  openSegmentation: openSegmentationSettings.optional().describe('Classes of pixels by the names of classes.'),
 });
 export type EvaluatorName = keyof z.infer<typeof evaluatorSettings>;
