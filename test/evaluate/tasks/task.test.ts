@@ -3,6 +3,7 @@ import { describe, expect, it } from 'vitest';
 import { xm3600Languages } from '../../../src/benchmarks/open.ts';
 import { publishedTables } from '../../../src/benchmarks/published.ts';
 import { requirePublished } from '../../../src/commands/published-lines.ts';
+import { elsewhere } from '../../../src/evaluate/tasks/elsewhere.ts';
 import { sampled, sampleText } from '../../../src/evaluate/tasks/sample.ts';
 import { parseTask, taskJsonSchema } from '../../../src/evaluate/tasks/task.ts';
 
@@ -78,6 +79,17 @@ describe('a task', () => {
     expect(problemOf(json)).toMatch(message);
     expect(problemOf(json)).not.toMatch(/undefined|\[object/);
   });
+});
+
+it('of data elsewhere looks there for its names too, where they lie below its data, and nowhere else', () => {
+  const said = task({
+    data: ['data/geode/test', 'data/geode/train'],
+    classes: { names: 'data/geode/train/classes.txt', templates: 'data/templates.txt' },
+  });
+  const { data, classes } = parseTask(elsewhere(said, 'sets/geode'));
+  expect([data, classes]).toEqual(['sets/geode', { names: 'sets/geode/classes.txt', templates: 'data/templates.txt' }]);
+  expect(parseTask(elsewhere(task(), 'sets/x'))).toEqual(parseTask(task({ data: 'sets/x' })));
+  expect(problemOf(elsewhere(null, 'sets/x'))).toMatch(/the task is null/);
 });
 
 describe('infra/tasks', () => {
