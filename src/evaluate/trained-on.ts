@@ -44,7 +44,7 @@ export async function trainedOn(
   const others = new Map<number, Picture[]>();
   for await (const one of picturesOf(test.index, test.sample)) {
     if (known.has(nameOf(test.index.shards[one.shard]!))) shared++;
-    else others.set(one.range.size, [...(others.get(one.range.size) ?? []), one]);
+    else push(others, one.range.size, one);
   }
   const of = test.sample.examples;
   if (runs.reduce((sum, one) => sum + one.examples, 0) > examples) return { pictures: shared, compared: shared, of };
@@ -73,6 +73,12 @@ export async function trainedOn(
   return { pictures: shared + found, compared: of, of };
 }
 
+function push<K>(lists: Map<K, Picture[]>, key: K, one: Picture): void {
+  const own = lists.get(key);
+  if (own) own.push(one);
+  else lists.set(key, [one]);
+}
+
 async function* picturesOf(index: DataIndex, sample?: Sample): AsyncGenerator<Picture> {
   const { of, examples, seed } = sample ?? { of: index.examples, examples: index.examples, seed: 0 };
   let [shard, first] = [0, 0];
@@ -92,8 +98,7 @@ async function* hashesOf(store: ShardStore, pictures: readonly Picture[]): Async
   const byShard = new Map<string, Picture[]>();
   for (const one of pictures) {
     const { key, etag } = one.index.shards[one.shard]!;
-    const name = JSON.stringify([key, etag]);
-    byShard.set(name, [...(byShard.get(name) ?? []), one]);
+    push(byShard, JSON.stringify([key, etag]), one);
   }
   for (const own of byShard.values()) {
     const [{ index, shard }] = own as [Picture];
