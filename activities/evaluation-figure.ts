@@ -109,6 +109,7 @@ async function jobOf(
     test: filesOf(plan.test.spec),
     train: needs.train && plan.train ? filesOf(plan.train.spec) : null,
     classes: needs.classes && plan.classes ? filesOf(plan.classes) : null,
+    ...(plan.trainedOn !== undefined && { trainedOn: plan.trainedOn }),
     codeVersion,
     out,
   };

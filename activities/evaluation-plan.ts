@@ -20,6 +20,7 @@ import { hashJson } from '../src/runtime/hash.ts';
 import { probeConditionalWrites } from '../src/storage/conditional-writes.ts';
 import type { Attempt, Dependencies } from './dependencies.ts';
 import { keepDocumentBelow, readDocumentAs } from './documents.ts';
+import { trainedOnBy } from './evaluation-trained-on.ts';
 import { beat } from './heartbeat.ts';
 import type { PlannedEvaluation } from './types/evaluation.ts';
 
@@ -77,6 +78,7 @@ export async function planEvaluation(deps: Dependencies, input: unknown, attempt
       test: await keepIndex(test),
       train: train && (await keepIndex(train)),
       classes,
+      trainedOn: await trainedOnBy(store, run, test, test.index),
       figures,
       codeVersion,
     };

@@ -52,7 +52,7 @@ describe('arrows between folders point one way', () => {
 
   it.each([
     ['workflows/x.ts', '../src/recipe/shards.ts'],
-    ['src/evaluate/x.ts', './ranks.ts'],
+    ['src/evaluate/x.ts', './labels.ts'],
     ['src/train/x.ts', '../model/sizes.ts'],
     ['src/worker.ts', '../infra/setup/device.ts'],
     ['infra/services/x.ts', './worker.ts'],

@@ -19,7 +19,7 @@ export function addDatasetCommand(program: Command): void {
   command
     .option(
       '--noise <share>',
-      'also make a set of which this share is noise (wrong captions, copies, blank pictures), and a clean one for its teacher',
+      'also make a training set with this share of planted noise, such as 0.4, and a clean one',
     )
     .action(async (name: string, { noise, ...asked }: Readonly<Record<Kind, string>> & { readonly noise?: string }) => {
       if (name !== 'emoji') throw new RunnerError('RecipeInvalid', `data set ${name} is not known; allowed: emoji`);

@@ -8,7 +8,7 @@ import type { Files } from './files.ts';
 import { openImageFolder } from './image-folder.ts';
 import { openImagenetReal } from './imagenet-real.ts';
 import { openDollarStreet, openGeoDe } from './places.ts';
-import { openRefCoco } from './refcoco.ts';
+import { openRefCoco, openRefCocoTraining } from './refcoco.ts';
 import { openSciCap, openScreen2Words, openTextCaps } from './text-pictures.ts';
 
 /** The languages of Crossmodal-3600, by the tags that it has: quz is Cusco Quechua. */
@@ -44,6 +44,7 @@ const openers = {
   scicap: (files, options) => openSciCap(files, given(options)),
   refcoco: (files, { split = 'val', table = 'refs(unc).p', pictures = 'train2014' }) =>
     openRefCoco(files, { references: table, split, pictures }),
+  'refcoco-train': (files, { pictures = 'train2014' }) => openRefCocoTraining(files, pictures),
   coco: (files, { split = 'val2017', table = `annotations/instances_${split}.json`, pictures = split }) =>
     openDetection(files, table, pictures),
   lvis: (files, { split = 'val', table = `lvis_v1_${split}.json`, pictures = '' }) =>

@@ -52,7 +52,7 @@ export async function openRefCoco(
   files: Files,
   {
     references,
-    instances = 'instances.json',
+    instances = besides(references),
     split,
     pictures,
   }: { readonly references: string; readonly instances?: string; readonly split: string; readonly pictures: string },
@@ -66,41 +66,87 @@ export async function openRefCoco(
       `${files.where}/${references} has no split "${printable(split)}"; it has: ${splits.slice(0, 20).join(', ')}`,
     );
   }
-  const used = own.flatMap((one) => ('fault' in one ? [] : one));
-  const boxes = await boxesOf(files, instances, new Set(used.map(({ annotation }) => annotation)));
-  const names = await namesOf(files, instances, new Set(used.map(({ image }) => image)));
-  return {
-    classes: null,
-    templates: null,
-    notes: [],
-    async *examples() {
-      const byPicture = new Map<number, Example & { readonly pointing: Pointing[] }>();
-      for (const one of own) {
-        if ('fault' in one) {
-          yield one;
-          continue;
-        }
-        const found = pointingOf(one);
-        if ('fault' in found) yield found;
-        else if (byPicture.has(one.image)) byPicture.get(one.image)!.pointing.push(found);
-        else
-          byPicture.set(one.image, {
-            name: `image ${one.image}`,
-            picture: { file: `${pictures}/${names.get(one.image)!}` },
-            pointing: [found],
-          });
-      }
-      yield* byPicture.values();
-    },
-  };
+  const pictured = await boxesIn(files, instances, own);
+  return benchmarkOf(async function* () {
+    const byPicture = new Map<number, Pictured>();
+    yield* gather(own, { ...pictured, instances, pictures }, byPicture);
+    yield* byPicture.values();
+  });
+}
 
-  function pointingOf({ name, annotation, image, expressions }: Reference): Pointing | Fault {
-    if (expressions.length === 0) return { name, fault: 'it has no sentence' };
-    const box = boxes.get(annotation);
-    if (!box) return { name, fault: `annotation ${annotation} has no box in ${instances}` };
-    return names.has(image) ? { expressions, box } : { name, fault: `image ${image} is not named in ${instances}` };
+const benchmarkOf = (examples: Benchmark['examples']): Benchmark => ({
+  classes: null,
+  templates: null,
+  notes: [],
+  examples,
+});
+
+type Pictured = Example & { readonly pointing: Pointing[] };
+
+interface Known {
+  readonly boxes: ReadonlyMap<number, Box>;
+  readonly names: ReadonlyMap<number, string>;
+  readonly instances: string;
+  readonly pictures: string;
+}
+
+async function boxesIn(files: Files, instances: string, references: readonly (Reference | Fault)[]) {
+  const used = references.flatMap((one) => ('fault' in one ? [] : one));
+  return {
+    boxes: await boxesOf(files, instances, new Set(used.map(({ annotation }) => annotation))),
+    names: await namesOf(files, instances, new Set(used.map(({ image }) => image))),
+  };
+}
+
+/** Puts references to their pictures, and gives those that can't be used. */
+function* gather(
+  references: readonly (Reference | Fault)[],
+  { boxes, names, instances, pictures }: Known,
+  byPicture: Map<number, Pictured>,
+): Generator<Fault> {
+  for (const one of references) {
+    if ('fault' in one) {
+      yield one;
+      continue;
+    }
+    const { name, annotation, image, expressions } = one;
+    const [box, file] = [boxes.get(annotation), names.get(image)];
+    if (expressions.length === 0) yield { name, fault: 'it has no sentence' };
+    else if (!box) yield { name, fault: `annotation ${annotation} has no box in ${instances}` };
+    else if (file === undefined) yield { name, fault: `image ${image} is not named in ${instances}` };
+    else {
+      const at = { name: `image ${image}`, picture: { file: `${pictures}/${file}` }, pointing: [] };
+      const own: Pictured = byPicture.get(image) ?? at;
+      byPicture.set(image, own);
+      own.pointing.push({ expressions, box });
+    }
   }
 }
+
+/** The sets of lichengunc/refer that share COCO's pictures, as they lie in its `data`. */
+const shared = ['refcoco/refs(unc).p', 'refcoco+/refs(unc).p', 'refcocog/refs(umd).p'];
+
+/**
+ * What may be trained on of RefCOCO, + and g together: references of `train` whose picture none of them holds out, each picture
+ * once (big_vision's refcocox_combined). References and boxes of all three are held, some 1 GB.
+ */
+export async function openRefCocoTraining(files: Files, pictures: string): Promise<Benchmark> {
+  const sets: { readonly instances: string; readonly all: readonly (Reference | Fault)[] }[] = [];
+  for (const name of shared) sets.push({ instances: besides(name), all: await readReferences(files, name) });
+  const kept = new Set(combinedTraining(sets.map(({ all }) => all)));
+  return benchmarkOf(async function* () {
+    const byPicture = new Map<number, Pictured>();
+    for (const { instances, all } of sets) {
+      const own = all.filter((one) => 'fault' in one || kept.has(one));
+      yield* gather(own, { ...(await boxesIn(files, instances, own)), instances, pictures }, byPicture);
+    }
+    yield* byPicture.values();
+  });
+}
+
+/** `instances.json` lies in the folder of the references. */
+export const besides = (references: string): string =>
+  `${references.slice(0, references.lastIndexOf('/') + 1)}instances.json`;
 
 async function boxesOf(files: Files, name: string, wanted: ReadonlySet<number>): Promise<Map<number, Box>> {
   const boxes = new Map<number, Box>();

@@ -8,11 +8,12 @@ import { importByContent } from '../checkpoint/hugging-face/import-by-content.ts
 import { readOutcomes } from '../evaluate/evaluators/outcomes.ts';
 import { type Compared, compareWithIntervals, switchedOne } from '../evaluate/explain.ts';
 import { type EvaluationDocument, type FigureDocument, resultIn } from '../evaluate/result.ts';
+import { elsewhere } from '../evaluate/tasks/elsewhere.ts';
 import { parseTask } from '../evaluate/tasks/task.ts';
 import { temporalEnvironment } from '../runtime/environment.ts';
 import { isRunnerError, RunnerError } from '../runtime/errors.ts';
 import { sha256 } from '../runtime/hash.ts';
-import { isRecord, readJsonText } from '../runtime/json-text.ts';
+import { readJsonText } from '../runtime/json-text.ts';
 import { makeOwnFolder } from '../runtime/make-folder.ts';
 import { paths } from '../runtime/paths.ts';
 import { codeVersion } from '../runtime/version.ts';
@@ -48,7 +49,8 @@ export function addEvaluateCommands(program: Command): void {
       '\nIt goes on when this command ends, and when it is typed again it is followed again. What is there already is kept.',
     )
     .action(async (model: string, { task: file, data, detach, json, as }: EvaluateOptions) => {
-      const task = parseTask(elsewhere(await jsonIn(file, 'name a task file, as src/evaluate/README.md has it'), data));
+      const said = await jsonIn(file, 'name a task file, as src/evaluate/README.md has it');
+      const task = parseTask(data === undefined ? said : elsewhere(said, data));
       requirePublished(task);
       const store = await openStore();
       const name = await checkpointOf(store, model);
@@ -60,6 +62,9 @@ export function addEvaluateCommands(program: Command): void {
         }
         const { key } = await evaluate(client, { model: name, task }, say);
         const result = await readEvaluation(store, key);
+        // What others write has no place for it.
+        const loud = result.figures.flatMap(({ notes }) => notes.filter((note) => note.startsWith('WARNING')));
+        if (as) for (const note of new Set(loud)) say(note);
         if (as) print(foreignText(as, result));
         else print(json ? `${JSON.stringify(result)}\n` : `${formatTaskResult(result)}\ns3://${store.bucket}/${key}\n`);
       });
@@ -107,18 +112,6 @@ function explainedLines({ what, compared }: { what: string; compared: readonly C
       }),
   );
   return `\n${what} alone\n${lines.length > 0 ? lines.join('\n') : '  changes no figure'}\n`;
-}
-
-/** The task with its data, and files of names that lie below them, at another place. What is no task is left to its check. */
-function elsewhere(task: unknown, data: string | undefined): unknown {
-  if (data === undefined || !isRecord(task) || typeof task.data !== 'string') return task;
-  const before = `${task.data}/`;
-  const moved = (place: unknown) =>
-    typeof place === 'string' && place.startsWith(before) ? `${data}/${place.slice(before.length)}` : place;
-  const classes = isRecord(task.classes)
-    ? { classes: Object.fromEntries(Object.entries(task.classes).map(([name, place]) => [name, moved(place)])) }
-    : {};
-  return { ...task, data, ...classes };
 }
 
 /** What is a folder here goes into the bucket first: workers may be elsewhere. */

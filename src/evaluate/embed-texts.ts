@@ -2,8 +2,9 @@ import type { TextTokenizer } from '../data/example/tokenizer.ts';
 import type { Embedder } from '../model/embed.ts';
 import { embeddingWidth, type ModelConfig } from '../model/sizes.ts';
 import { filled, type ReadSettings, templatesOf } from '../recipe/reading.ts';
+import type { Embeddings } from './concept-places.ts';
 import type { NamedTexts } from './labels.ts';
-import type { Embeddings, Pause } from './ranks.ts';
+import type { Pause } from './numbers/pause.ts';
 
 /** Prompts that are embedded at once: a few batches of the embedder, whatever there is of them. */
 const chunk = 256;

@@ -13,12 +13,12 @@ import { type Embedder, openEmbedder } from '../model/embed.ts';
 import { embeddingWidth } from '../model/sizes.ts';
 import { RunnerError } from '../runtime/errors.ts';
 import { objectStoreFromEnvironment } from '../storage/s3.ts';
+import type { Embeddings } from './concept-places.ts';
 import { embedTexts } from './embed-texts.ts';
 import { captionsThatCount, ImageCaptions } from './image-captions.ts';
 import { imageInput, storedPatches } from './image-input.ts';
 import type { EvaluateJob } from './job.ts';
 import { Labels, type NamedTexts } from './labels.ts';
-import type { Embeddings } from './ranks.ts';
 import { type EvaluationReport, evaluateEmbeddings } from './report.ts';
 
 /** What an evaluate job answers: figures, and how many examples could not be used. */

@@ -1,4 +1,5 @@
-import type { Embeddings, Pause } from './ranks.ts';
+import type { Embeddings } from './concept-places.ts';
+import type { Pause } from './numbers/pause.ts';
 
 /** One figure. Shares are fractions of one, not percent. */
 export interface Metric {

@@ -7,12 +7,13 @@ import type { FeatureSet } from './features/feature-set.ts';
 import type { ImageSpec } from './features/spec.ts';
 import { viewName } from './features/view.ts';
 import { sampleText } from './tasks/sample.ts';
+import type { TrainedOn } from './trained-on.ts';
 
 const short = (value: unknown): string => hashJson(value).slice(0, 16);
 
 /** Of one evaluator at one view, as it was done. */
 export async function fingerprintOf(
-  { evaluator, settings, seed, view, test: { spec }, train, classes, codeVersion }: FigureJob,
+  { evaluator, settings, seed, view, test: { spec }, train, classes, trainedOn, codeVersion }: FigureJob,
   sets: { readonly test: FeatureSet; readonly train: FeatureSet | null },
   device: 'cpu' | 'gpu',
   made: Fingerprint,
@@ -28,6 +29,7 @@ export async function fingerprintOf(
       ...(await ofSet('train', train.spec, sets.train!)),
       'train.overlap': await overlap(sets.test, sets.train!),
     }),
+    ...(trainedOn !== undefined && { 'model.trained_on': trainedText(trainedOn) }),
     'image.view': viewName(config, view),
     'image.resize': config.vision.kind === 'naflex' ? 'antialias, shape kept' : `${spec.resize}, squashed to a square`,
     'image.masks': needs.mask || needs.depth || needs.normals ? await sizesOf(sets.test, needs) : 'none',
@@ -78,6 +80,14 @@ async function overlap(test: FeatureSet, train: FeatureSet): Promise<number> {
   const known = new Set(await train.hashes());
   return (await test.hashes()).filter((hash) => known.has(hash)).length;
 }
+
+/** Of pictures that the model was trained on: their number, and of how many where not all were compared. */
+const trainedText = (found: TrainedOn | null): string | number => {
+  if (!found) return 'not known';
+  return found.compared === found.of
+    ? found.pictures
+    : `${found.pictures}, only ${found.compared} of ${found.of} compared`;
+};
 
 const classesText = (names: readonly string[] | null): string =>
   names === null ? 'first caption of each class' : `${names.length} names, ${short(names)}`;

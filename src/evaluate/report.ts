@@ -1,6 +1,7 @@
 import { RunnerError } from '../runtime/errors.ts';
+import type { Embeddings } from './concept-places.ts';
 import type { Evaluator } from './evaluator.ts';
-import type { Embeddings, Pause } from './ranks.ts';
+import type { Pause } from './numbers/pause.ts';
 import { retrieval } from './retrieval.ts';
 import { zeroShot } from './zero-shot.ts';
 

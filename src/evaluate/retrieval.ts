@@ -1,5 +1,7 @@
+import { type Embeddings, placesOfConcept } from './concept-places.ts';
 import type { Evaluator, Metric } from './evaluator.ts';
-import { bestRanks, type Embeddings, type Pause, shareWithin } from './ranks.ts';
+import type { Pause } from './numbers/pause.ts';
+import { shareAmong } from './numbers/places.ts';
 import { withConcepts } from './zero-shot.ts';
 
 const cuts = [1, 5, 10] as const;
@@ -26,8 +28,8 @@ async function* direction(
   candidates: Embeddings,
   pause: Pause,
 ): AsyncGenerator<Metric> {
-  const ranks = await bestRanks(queries, candidates, pause);
-  for (const k of cuts) yield { name: `${name}/r${k}`, value: shareWithin(ranks, k) };
+  const places = await placesOfConcept(queries, candidates, Math.max(...cuts), pause);
+  for (const k of cuts) yield { name: `${name}/r${k}`, value: shareAmong(places, k) };
   yield { name: `${name}/chance_r1`, value: chanceOfFirst(queries, candidates) };
 }
 

@@ -2,6 +2,7 @@ import type { EvaluatorName } from './evaluators/settings.ts';
 import type { ClassSpec, ImageSpec } from './features/spec.ts';
 import type { View } from './features/view.ts';
 import type { Task } from './tasks/task.ts';
+import type { TrainedOn } from './trained-on.ts';
 
 /** A document of the bucket, and a checkpoint, as activities refer to them. */
 export interface DocumentRef {
@@ -31,6 +32,8 @@ export interface TaskPlan<Checkpoint = unknown> {
   readonly test: SetPlan;
   readonly train: SetPlan | null;
   readonly classes: ClassSpec | null;
+  /** What of the test set the model was trained on; null where that is not known, absent in plans of before. */
+  readonly trainedOn?: TrainedOn | null;
   readonly figures: readonly PlannedFigure[];
   readonly codeVersion: string;
 }

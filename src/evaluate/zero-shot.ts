@@ -1,5 +1,6 @@
+import { type Embeddings, placesOfConcept } from './concept-places.ts';
 import type { Evaluator } from './evaluator.ts';
-import { bestRanks, type Embeddings, shareWithin } from './ranks.ts';
+import { shareAmong } from './numbers/places.ts';
 
 /**
  * Zero-shot classification over all concepts that have a text: the class of an image is the one whose embedding is
@@ -16,10 +17,10 @@ export const zeroShot: Evaluator = async function* ({ images, texts }, pause) {
   yield { name: 'examples', value: examples };
   yield { name: 'left_out', value: images.concepts.length - examples };
   if (examples === 0) return;
-  const ranks = await bestRanks(named, classes, pause);
-  const top1 = shareWithin(ranks, 1);
+  const places = await placesOfConcept(named, classes, 5, pause);
+  const top1 = shareAmong(places, 1);
   yield { name: 'top1', value: top1 };
-  yield { name: 'top5', value: shareWithin(ranks, 5) };
+  yield { name: 'top5', value: shareAmong(places, 5) };
   yield { name: 'chance', value: 1 / count };
   yield { name: 'times_chance', value: top1 * count };
 };

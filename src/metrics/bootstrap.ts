@@ -98,47 +98,6 @@ export function ofMean(values: ArrayLike<number>, clusterOf: ArrayLike<number>, 
   return ofSums(rows, 2, ([sum, of]) => (of! > 0 ? sum! / of! : null));
 }
 
-/** A value of single examples, one or several a picture, and the number of the picture of each. */
-export interface Outcomes {
-  readonly values: ArrayLike<number>;
-  readonly pictures: ArrayLike<number>;
-}
-
-/** The interval of their mean, by picture; a picture without a value is none. */
-export function intervalOf({ values, pictures }: Outcomes, settings: BootstrapSettings): Interval {
-  const { clusterOf, clusters } = renumbered(pictures);
-  return bootstrap(clusters, ofMean(values, clusterOf, clusters), settings);
-}
-
-/** The interval of the mean of b less that of a. Errors: DataContract, where they are not of the same examples in the same order. */
-export function differenceOf(a: Outcomes, b: Outcomes, settings: BootstrapSettings): PairedInterval {
-  sameLength('a comparison of two models', 'the second list of values', b.values.length, a.values.length);
-  for (let i = 0; i < a.pictures.length; i++)
-    if (a.pictures[i] !== b.pictures[i])
-      refuse(
-        'a comparison of two models',
-        `value ${i} is of picture ${a.pictures[i]} in one and of ${b.pictures[i]} in the other`,
-      );
-  const { clusterOf, clusters } = renumbered(a.pictures);
-  return bootstrapDifference(
-    clusters,
-    ofMean(a.values, clusterOf, clusters),
-    ofMean(b.values, clusterOf, clusters),
-    settings,
-  );
-}
-
-/** Numbers from 0 in the order in which pictures come. */
-function renumbered(pictures: ArrayLike<number>): { readonly clusterOf: Int32Array; readonly clusters: number } {
-  const numbers = new Map<number, number>();
-  const clusterOf = Int32Array.from(pictures, (picture) => {
-    const number = numbers.get(picture) ?? numbers.size;
-    numbers.set(picture, number);
-    return number;
-  });
-  return { clusterOf, clusters: numbers.size };
-}
-
 /** NumPy's `quantile`: between the two that lie around it, by a straight line. `sorted` rises. */
 export function quantile(sorted: ArrayLike<number>, share: number): number {
   const at = share * (sorted.length - 1);

@@ -34,7 +34,7 @@ export function parseArguments(args: readonly string[], exit?: () => never): Ben
     )
     .option(
       '--only <prefix>',
-      'only what begins with it: step, step/s16, step/s16/bf16, trace, selection, host, index, loader, checkpoint, durability, resume, plan',
+      'only what begins with it: step, step/s16, step/s16/bf16, trace, selection, retrieval, host, index, loader, checkpoint, durability, resume, plan',
       '',
     )
     .option('--runs <n>', 'timed runs of each variant (with --peer: steps of a turn)', count)
@@ -65,6 +65,7 @@ Names and variants:
   matmul/square                            f32, bf16: the machine's matmul peak, which shares refer to
   trace/b16                                f32, bf16: a large step with the decoder, traced and loaded
   selection/768                            16k-of-32k, 32k-of-64k: of learner and teacher, 768 wide
+  retrieval/50k, retrieval/xm3600          both-ways: 250,000 captions; 36 languages, with all intervals
   index/100m                               plan, examples, tokens: of 10,000 indexed shards; takes 4 GB of disk
   loader/emoji                             cold, warm: images per second
   loader/jpeg                              plain, views (with --peer), memory: JPEG of 512 pixels to batches of 256

@@ -12,6 +12,7 @@ import { allNames, anyWanted } from './names.ts';
 import { requirePeer } from './peer-turns.ts';
 import { profileSteps } from './profile.ts';
 import type { BenchRecord, Report } from './record.ts';
+import { benchRetrieval } from './retrieval.ts';
 import { benchSelections } from './selection.ts';
 import { benchServices } from './services.ts';
 import { benchStarts } from './start.ts';
@@ -57,6 +58,7 @@ async function measure(): Promise<void> {
   await benchTraces(options, report);
   await benchStarts(options, report);
   await benchSelections(options, report);
+  await benchRetrieval(options, report);
   await benchServices(options, report);
 }
 

@@ -32,6 +32,8 @@ export const benchmarks = {
   'trace/g-opt': ['bf16'],
   'start/first-step': ['cold', 'warm'],
   'selection/768': ['16k-of-32k', '32k-of-64k'],
+  'retrieval/50k': ['both-ways'],
+  'retrieval/xm3600': ['both-ways'],
   'host/32k': ['views', 'acid'],
   'index/100m': ['plan', 'examples', 'tokens'],
   'loader/emoji': ['cold', 'warm'],

@@ -1,9 +1,22 @@
 import { describe, expect, it } from 'vitest';
 import { openKarpathy, openXm3600 } from '../../src/benchmarks/captions.ts';
-import { combinedTraining, openRefCoco, readReferences } from '../../src/benchmarks/refcoco.ts';
+import { combinedTraining, openRefCoco, openRefCocoTraining, readReferences } from '../../src/benchmarks/refcoco.ts';
 import { allOf, bytesOf, fixture, folders } from './data-set.ts';
 
 const made = folders();
+
+/** A list of plain values as Python's protocol 0 pickles it. */
+function protocolZero(list: readonly object[]): Buffer {
+  const said = (value: unknown): string => {
+    if (typeof value === 'number') return `I${value}\n`;
+    if (typeof value === 'string') return `V${value}\n`;
+    if (Array.isArray(value)) return `(l${value.map((one) => `${said(one)}a`).join('')}`;
+    return `(d${Object.entries(value as object)
+      .map(([name, one]) => `${said(name)}${said(one)}s`)
+      .join('')}`;
+  };
+  return Buffer.from(`${said(list)}.`, 'latin1');
+}
 
 describe("Karpathy's splits", () => {
   const table = {
@@ -111,6 +124,36 @@ describe('RefCOCO', () => {
     const other = all.filter((one) => 'fault' in one || one.name !== 'ref 10');
     // Picture 11 is in val too; picture 12 is not.
     expect(combinedTraining([other]).map(({ name }) => name)).toEqual(['ref 8']);
+  });
+
+  it('is trained on together with its sisters, each picture once, and not by one that any of them holds out', async () => {
+    const boxes = (id: number) =>
+      JSON.stringify({
+        images: instances.images,
+        annotations: [{ id, image_id: 12, bbox: [1, 2, 3, 4] }],
+      });
+    const of = (one: object) => protocolZero([one]);
+    const reference = (id: number, split: string, image = 12) => ({
+      ...{ ref_id: id, ann_id: id, image_id: image, split },
+      sentences: [{ sent: `thing ${id}` }],
+    });
+    const sisters = made({
+      'refcoco/refs(unc).p': of(reference(1, 'train')),
+      'refcoco/instances.json': boxes(1),
+      'refcoco+/refs(unc).p': of(reference(2, 'train')),
+      'refcoco+/instances.json': boxes(2),
+      'refcocog/refs(umd).p': of(reference(3, 'test', 11)),
+      'refcocog/instances.json': boxes(3),
+    });
+    const { examples, faults } = await allOf(await openRefCocoTraining(sisters, 'train2014'));
+    expect(faults).toEqual([]);
+    expect(examples).toEqual([
+      {
+        name: 'image 12',
+        picture: { file: 'train2014/COCO_train2014_000000000012.jpg' },
+        pointing: [1, 2].map((id) => ({ expressions: [`thing ${id}`], box: [1, 2, 3, 4] })),
+      },
+    ]);
   });
 
   it('with another split, another pickle or a table that breaks off is an error that says so', async () => {

@@ -4,6 +4,7 @@ import { compare, compareWithIntervals } from '../../src/evaluate/explain.ts';
 import { differencesOf, intervalsOf } from '../../src/evaluate/intervals.ts';
 import { type EvaluationDocument, type FigureDocument, resultIn } from '../../src/evaluate/result.ts';
 import { parseTask } from '../../src/evaluate/tasks/task.ts';
+import { bootstrap, ofMean } from '../../src/metrics/bootstrap.ts';
 import { randomStream } from '../../src/runtime/random.ts';
 
 const task = parseTask({ version: 1, name: 'flags', data: 'data/x', evaluators: { retrieval: {} } });
@@ -115,6 +116,22 @@ describe('two results', () => {
 });
 
 describe('intervals', () => {
+  it('are those of their pictures alone, whatever numbers these have', () => {
+    const { values } = hits(3, 0.4);
+    const interval = (numberOf: (picture: number) => number) =>
+      intervalsOf({ r1: { values, pictures: Int32Array.from(values, (_, i) => numberOf(Math.floor(i / 4))) } }).r1!;
+    const { low, high } = bootstrap(
+      100,
+      ofMean(
+        values,
+        Array.from(values, (_, i) => Math.floor(i / 4)),
+        100,
+      ),
+      { seed: 0 },
+    );
+    expect(interval((picture) => 7 * picture + 5)).toEqual({ low, high });
+  });
+
   it('are wider where the values of a picture are all the same, since only pictures count', () => {
     const { values, pictures } = hits(3, 0.3);
     const fives = (of: Float32Array | Int32Array) => Array.from(of).flatMap((one) => [one, one, one, one, one]);

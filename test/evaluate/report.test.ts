@@ -1,6 +1,7 @@
 import { readFileSync } from 'node:fs';
 import { beforeAll, describe, expect, it } from 'vitest';
-import { bestRanks, type Embeddings, shareWithin } from '../../src/evaluate/ranks.ts';
+import { type Embeddings, placesOfConcept } from '../../src/evaluate/concept-places.ts';
+import { shareAmong } from '../../src/evaluate/numbers/places.ts';
 import { type EvaluationReport, evaluateEmbeddings } from '../../src/evaluate/report.ts';
 import { classEmbeddings } from '../../src/evaluate/zero-shot.ts';
 import { randomStream } from '../../src/runtime/random.ts';
@@ -31,8 +32,8 @@ function noisy(seed: number, concepts: readonly number[], width: number, noise: 
   return { width, rows, concepts: Int32Array.from(concepts) };
 }
 
-/** What bestRanks promises, word by word: sort all candidates, look for the first right one. */
-function slowRanks(queries: Embeddings, candidates: Embeddings): number[] {
+/** What placesOfConcept promises, word by word: sort all candidates, look for the first right one. */
+function slowPlaces(queries: Embeddings, candidates: Embeddings, most: number): number[] {
   const { width } = queries;
   return [...queries.concepts].map((concept, i) => {
     const scores = [...candidates.concepts.keys()].map((j) => {
@@ -41,13 +42,16 @@ function slowRanks(queries: Embeddings, candidates: Embeddings): number[] {
       return { j, sum };
     });
     scores.sort((a, b) => b.sum - a.sum || a.j - b.j);
-    return scores.findIndex(({ j }) => candidates.concepts[j] === concept);
+    return Math.min(
+      most,
+      scores.findIndex(({ j }) => candidates.concepts[j] === concept),
+    );
   });
 }
 
 const pause = async () => {};
 
-describe('ranks', () => {
+describe('places of concepts', () => {
   it('are those of a full sort, also with ties, repeated concepts and concepts without a candidate', async () => {
     const queries = noisy(
       1,
@@ -61,9 +65,12 @@ describe('ranks', () => {
       10,
       0.5,
     );
-    const ranks = await bestRanks(queries, candidates, pause);
-    expect([...ranks]).toEqual(slowRanks(queries, candidates));
-    expect([...ranks].filter((rank) => rank === -1)).toHaveLength(
+    for (const most of [3, 10, 70])
+      expect([...(await placesOfConcept(queries, candidates, most, pause))]).toEqual(
+        slowPlaces(queries, candidates, most),
+      );
+    const places = await placesOfConcept(queries, candidates, 10, pause);
+    expect([...places].filter((place) => place === -1)).toHaveLength(
       [...queries.concepts].filter((concept) => concept >= 35).length,
     );
   });
@@ -74,9 +81,9 @@ describe('ranks', () => {
       rows: new Float32Array(3 * n).fill(0.5),
       concepts: Int32Array.from({ length: n }, (_, i) => i),
     });
-    const ranks = await bestRanks(point(50), point(50), pause);
-    expect(shareWithin(ranks, 1)).toBe(1 / 50);
-    expect(shareWithin(ranks, 5)).toBe(5 / 50);
+    const places = await placesOfConcept(point(50), point(50), 10, pause);
+    expect(shareAmong(places, 1)).toBe(1 / 50);
+    expect(shareAmong(places, 5)).toBe(5 / 50);
   });
 
   it('of 1,800 images and 1,800 texts of width 128 take less than 2 s of one core', async () => {
@@ -84,11 +91,11 @@ describe('ranks', () => {
     const [images, texts] = [noisy(2, concepts, 128, 1), noisy(2, concepts, 128, 2)];
     // Time of the processor: others may be at work on this machine.
     const started = process.cpuUsage();
-    const ranks = await bestRanks(images, texts, pause);
+    const places = await placesOfConcept(images, texts, 10, pause);
     const { user, system } = process.cpuUsage(started);
     expect((user + system) / 1e6).toBeLessThan(2);
-    expect(shareWithin(ranks, 1)).toBeGreaterThan(0.5);
-    expect(await bestRanks(images, texts, pause)).toEqual(ranks);
+    expect(shareAmong(places, 1)).toBeGreaterThan(0.5);
+    expect(await placesOfConcept(images, texts, 10, pause)).toEqual(places);
   });
 });
 

@@ -1,13 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import {
-  bootstrap,
-  bootstrapDifference,
-  differenceOf,
-  intervalOf,
-  ofMean,
-  ofSums,
-  quantile,
-} from '../../src/metrics/bootstrap.ts';
+import { bootstrap, bootstrapDifference, ofMean, ofSums, quantile } from '../../src/metrics/bootstrap.ts';
 import { calibration, evenThreshold, PairHistogram, scoredPairs } from '../../src/metrics/calibration.ts';
 import { figuresOf } from '../../src/metrics/figure.ts';
 import { groupFigures, representationBias } from '../../src/metrics/groups.ts';
@@ -196,24 +188,6 @@ describe('intervals', () => {
       high: 0,
       differs: false,
     });
-  });
-
-  it('of outcomes are those of their pictures alone, whatever their numbers, and compare only the same examples', () => {
-    const pictures = hits.map((_, i) => 7 * Math.floor(i / 3) + 5);
-    const numbers = hits.map((_, i) => Math.floor(i / 3));
-    const found = intervalOf({ values: Float32Array.from(hits), pictures }, { seed: 4 });
-    expect(found).toEqual(bootstrap(30, ofMean(hits, numbers, 30), { seed: 4 }));
-    const better = hits.map((hit, i) => (i % 4 === 0 ? 1 : hit));
-    const difference = differenceOf({ values: hits, pictures }, { values: better, pictures }, { seed: 4 });
-    expect(difference.differs).toBe(true);
-    expect(difference.value).toBeCloseTo(better.reduce((sum, hit, i) => sum + hit - hits[i]!, 0) / hits.length, 12);
-    const other = { values: hits, pictures: pictures.map((picture) => picture + 1) };
-    expect(() => differenceOf({ values: hits, pictures }, other, { seed: 4 })).toThrow(
-      'value 0 is of picture 5 in one and of 6 in the other',
-    );
-    expect(() => differenceOf({ values: [1], pictures: [0] }, other, { seed: 4 })).toThrow(
-      'has 90 values, and 1 are needed',
-    );
   });
 
   it('of one picture, of nothing, and of samples without a figure are none, and then nothing differs', () => {

@@ -2,7 +2,7 @@ import { between } from '../../metrics/grid.ts';
 import { randomStream } from '../../runtime/random.ts';
 import type { FeatureSet } from '../features/feature-set.ts';
 import type { Matrix } from '../numbers/matrix.ts';
-import type { Pause } from '../ranks.ts';
+import type { Pause } from '../numbers/pause.ts';
 import type { LeftOut } from './left-out.ts';
 import { type DensePicture, type DenseReading, densePictures } from './pictures.ts';
 

@@ -4,7 +4,7 @@ import { tf } from '../../runtime/tensorflow.ts';
 import type { Linear } from '../evaluators/linear-places.ts';
 import { type Minimum, minimise } from '../numbers/lbfgs.ts';
 import { type Matrix, rowCount } from '../numbers/matrix.ts';
-import type { Pause } from '../ranks.ts';
+import type { Pause } from '../numbers/pause.ts';
 import type { DensePicture } from './pictures.ts';
 import type { Points } from './points.ts';
 

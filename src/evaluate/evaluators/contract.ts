@@ -4,7 +4,7 @@ import type { FeatureSet } from '../features/feature-set.ts';
 import type { PartFile } from '../features/part-file.ts';
 import type { View } from '../features/view.ts';
 import type { Matrix } from '../numbers/matrix.ts';
-import type { Pause } from '../ranks.ts';
+import type { Pause } from '../numbers/pause.ts';
 
 /** Figures by name; shares are fractions of one. */
 export interface Figures {

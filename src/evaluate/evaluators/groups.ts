@@ -70,8 +70,9 @@ function byGroup(
     const value = figures.find((one) => one.name === `${axis}_${name}`)?.value ?? null;
     return value === null ? {} : { [name]: value };
   };
-  const outcomes = named.map(({ group }): [string, Outcome] => {
-    const own = [...groups.keys()].filter((i) => groups[i] === group);
+  const members = new Map<string, number[]>(named.map(({ group }) => [group, []]));
+  for (const [i, group] of groups.entries()) if (group !== null) members.get(group)!.push(i);
+  const outcomes = [...members].map(([group, own]): [string, Outcome] => {
     return [
       `${path}${group}.top${top}`,
       { values: Float32Array.from(own, (i) => values[i]!), pictures: Int32Array.from(own, (i) => pictures[i]!) },

@@ -2,6 +2,7 @@ import type { SkippedSummary } from '../../data/index/types.ts';
 import type { ClassSpec, ImageSpec } from '../features/spec.ts';
 import type { View } from '../features/view.ts';
 import type { FigureInterval } from '../intervals.ts';
+import type { TrainedOn } from '../trained-on.ts';
 import type { Figures } from './contract.ts';
 import type { EvaluatorName } from './settings.ts';
 
@@ -27,6 +28,8 @@ export interface FigureJob {
   readonly classes: Files<ClassSpec> | null;
   /** The decoder that an evaluator with a lesson has taught: its file, its key in the bucket, `lessonHash`. */
   readonly learned?: { readonly file: string; readonly key: string; readonly hash: string };
+  /** What of the test set the model was trained on; null where that is not known, absent in plans of before. */
+  readonly trainedOn?: TrainedOn | null;
   readonly codeVersion: string;
   readonly out: string;
 }

@@ -7,7 +7,7 @@ import { classesIn, type DensePicture, type DenseReading, densePictures } from '
 import type { FeatureSet } from '../features/feature-set.ts';
 import { type Matrix, unitRows } from '../numbers/matrix.ts';
 import { nearestOf } from '../numbers/nearest.ts';
-import type { Pause } from '../ranks.ts';
+import type { Pause } from '../numbers/pause.ts';
 import type { Evaluator } from './contract.ts';
 import type { knnSegmentationSettings } from './dense-settings.ts';
 import { nothingToLearn } from './probe-data.ts';

@@ -1,8 +1,8 @@
 import type { Tensor2D } from '@tensorflow/tfjs';
 import { tf } from '../../runtime/tensorflow.ts';
 import type { Matrix } from '../numbers/matrix.ts';
+import type { Pause } from '../numbers/pause.ts';
 import { placeOf } from '../numbers/places.ts';
-import type { Pause } from '../ranks.ts';
 
 /** A linear classifier of features: (width, classes) and (classes). */
 export interface Linear {

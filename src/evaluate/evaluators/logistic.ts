@@ -3,7 +3,7 @@ import type { z } from 'zod';
 import { tf } from '../../runtime/tensorflow.ts';
 import { type Minimum, minimise } from '../numbers/lbfgs.ts';
 import { type Matrix, takeRows, unitRows } from '../numbers/matrix.ts';
-import type { Pause } from '../ranks.ts';
+import type { Pause } from '../numbers/pause.ts';
 import { accuracy, hitsOf } from './accuracy.ts';
 import type { Evaluator } from './contract.ts';
 import { scaled, scales } from './few-shot.ts';

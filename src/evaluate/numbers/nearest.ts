@@ -1,7 +1,7 @@
 import type { Tensor2D } from '@tensorflow/tfjs';
 import { tf } from '../../runtime/tensorflow.ts';
-import type { Pause } from '../ranks.ts';
 import { type Matrix, rowCount } from './matrix.ts';
+import type { Pause } from './pause.ts';
 
 /** Of each row of one matrix the rows of another that have the largest products with it, as the device finds them. */
 export interface Nearest {

@@ -1,7 +1,7 @@
 import type { Tensor2D } from '@tensorflow/tfjs';
 import { tf } from '../../runtime/tensorflow.ts';
-import type { Pause } from '../ranks.ts';
 import { type Matrix, rowCount } from './matrix.ts';
+import type { Pause } from './pause.ts';
 
 /** Products that are there at once: 32 MiB of them. */
 const mostProducts = 8 * 1024 ** 2;
