@@ -80,7 +80,7 @@ const numbers = new Map(
     .concat([['zero', '0']]),
 );
 
-/** Its table as it is, odd pairs too, without what it maps to itself and words with capitals, which it never meets. */
+/** The table of GT-Vision-Lab/VQA (BSD-2-Clause, (c) 2014 Aishwarya Agrawal) as it is, odd pairs too, without what it maps to itself and words with capitals, which it never meets. */
 const contractions: ReadonlyMap<string, string> = new Map(
   [
     "aint=ain't arent=aren't cant=can't couldve=could've couldnt=couldn't couldn'tve=couldn't've",

@@ -3,7 +3,7 @@ import { captionWords } from '../../metrics/caption-words.ts';
 import { Cider } from '../../metrics/cider.ts';
 import { figuresOf } from '../../metrics/figure.ts';
 import { rougeL } from '../../metrics/rouge.ts';
-import type { Pause } from '../ranks.ts';
+import type { Pause } from '../numbers/pause.ts';
 import type { Found } from './contract.ts';
 
 /** A text that was said, and what people say there. */
