@@ -69,7 +69,7 @@ async function scene(
   { stream = 'emoji-scene', questions = false }: SceneOptions,
 ): Promise<{ name: string; body: Buffer }[]> {
   const placed = await compose(figures, randomStream(0, stream, number));
-  return membersOf(`scene-${String(number).padStart(6, '0')}`, placed, questions);
+  return membersOf(`scene-${String(number).padStart(6, '0')}`, placed, { questions });
 }
 
 /** Two to four different figures, none over another. */
@@ -89,7 +89,7 @@ export async function compose(figures: readonly Figure[], random: RandomStream):
 export async function membersOf(
   name: string,
   placed: readonly Placed[],
-  questions = false,
+  { questions = false }: Pick<SceneOptions, 'questions'> = {},
 ): Promise<{ name: string; body: Buffer }[]> {
   const image = await sharp({ create: { width: side, height: side, channels: 3, background: '#fff' } })
     .composite(placed.map(({ picture, left, top }) => ({ input: picture, left, top })))

@@ -7,6 +7,7 @@ import type { Resize } from '../recipe/schema.ts';
 import { RunnerError } from '../runtime/errors.ts';
 import type { ObjectStore } from '../storage/object-store.ts';
 import type { Needs } from './evaluators/contract.ts';
+import { requireClasses } from './evaluators/open-segmentation.ts';
 import { namesOf, needsOf } from './evaluators/registry.ts';
 import type { EvaluatorName } from './evaluators/settings.ts';
 import { type ClassSpec, classesOfPart, examplesOfPart, type ImageSpec, type SaidSpec } from './features/spec.ts';
@@ -30,11 +31,8 @@ export async function specsOf(store: ObjectStore, task: Task, { model, resize, p
   const views = viewsOf(task, model.config);
   const names = namesOf(task);
   const classes = needsOf(task, names, true).classes ? await classesOf(store, task, model) : null;
-  if (classes === null && names.includes('openSegmentation'))
-    throw new RunnerError(
-      'RecipeInvalid',
-      "the task can't be done: classes.names is missing; evaluators.openSegmentation needs the names of the classes of masks, in the order of their numbers",
-    );
+  const { openSegmentation } = task.evaluators;
+  if (openSegmentation) requireClasses(openSegmentation, classes?.names ?? null);
   const needs = needsOf(task, names, classes !== null);
   const said = needs.said && { ...(await requireDecoder(decoder, task, names)), tasks: needs.said };
   const learning = names.filter((name) => needsOf(task, [name], classes !== null).train);

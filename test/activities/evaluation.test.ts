@@ -11,6 +11,7 @@ import { evaluatePart } from '../../activities/evaluation-figure.ts';
 import { planEvaluation } from '../../activities/evaluation-plan.ts';
 import type { FeatureSetName, TaskResult } from '../../activities/types/evaluation.ts';
 import { makeEmojiDataset } from '../../infra/emoji/make.ts';
+import { makeMaskedScenes } from '../../infra/emoji/masks.ts';
 import { localFiles } from '../../src/benchmarks/files.ts';
 import { packBenchmark } from '../../src/benchmarks/pack.ts';
 import { nameOf } from '../../src/checkpoint/damage.ts';
@@ -315,6 +316,37 @@ describe('an evaluation', () => {
     const { fingerprint } = result.figures.find(({ evaluator }) => evaluator === 'groups')!;
     expect(fingerprint).toMatchObject({ 'groups.by': 'income, region', 'groups.counts': 'top1' });
     expect(formatTaskResult(result)).toMatch(/income\.gap\n {12}published at .*px-224.*\(Table 9\)/);
+  });
+
+  it('of scenes with masks tells classes of pixels by a probe, by neighbours and by names', async () => {
+    const scenes = await makeMaskedScenes(store, { scenes: 8, concepts: 16 });
+    const { resolution } = model.vision;
+    const { key } = await evaluateBy(
+      depsOf(),
+      task({
+        ...{ name: 'scenes', data: scenes.heldOut, train: { data: scenes.train }, languages: ['en'] },
+        views: { resolutions: [resolution] },
+        classes: { names: scenes.classnames },
+        evaluators: {
+          segmentation: { iterations: 20 },
+          knnSegmentation: {},
+          openSegmentation: { background: { below: 0 } },
+        },
+      }),
+    );
+    const result = await readEvaluation(store, key);
+    for (const name of ['segmentation', 'knnSegmentation', 'openSegmentation'])
+      expect(figuresOf(result, name)).toMatchObject({
+        classes: 17,
+        examples: 2,
+        left_out: 0,
+        mIoU: expect.any(Number),
+      });
+    const { fingerprint, intervals } = result.figures.find(({ evaluator }) => evaluator === 'segmentation')!;
+    expect(fingerprint).toMatchObject({ 'image.masks': 'own size, 128 x 128', 'segmentation.ignored': 255 });
+    expect(intervals).toHaveProperty('mIoU');
+    expect(result.figures.flatMap(({ notes }) => notes)).toEqual([]);
+    expect(formatTaskResult(result)).toContain('mIoU');
   });
 
   it('says loudly that pictures are in train too, and shows a model at several resolutions', async () => {

@@ -73,6 +73,13 @@ function usesTwice(data: Buffer, channels: number, palette: readonly number[]): 
   return false;
 }
 
+/** NYU's pixels that Eigen's evaluation looks at (arXiv 1406.2283), of pictures of this size. */
+export const eigenCrop = {
+  width: 640,
+  height: 480,
+  holds: (x: number, y: number): boolean => y >= 45 && y < 471 && x >= 41 && x < 601,
+} as const;
+
 /** How depth is stored. */
 export interface DepthRules {
   /** Steps a metre: 1000 in NYU's PNGs as BTS, DINOv2 and DINOv3 read them. */
@@ -91,7 +98,7 @@ export async function readDepth(
   const { width, height, depth, color } = head;
   if (depth !== 16 || color !== 0)
     return { fault: `depth has to be a PNG with 16 bits of grey, and this one has ${depth} bits of kind ${color}` };
-  if (crop && (width !== 640 || height !== 480))
+  if (crop && (width !== eigenCrop.width || height !== eigenCrop.height))
     return { fault: `Eigen's crop is of 640 x 480 pixels, and this depth has ${width} x ${height}` };
   const decoded = await decode(bytes, (image) => image.toColourspace('grey16').raw({ depth: 'ushort' }));
   if ('fault' in decoded) return decoded;
@@ -99,7 +106,7 @@ export async function readDepth(
   const values = new Float32Array(width * height);
   for (let y = 0; y < height; y++)
     for (let x = 0; x < width; x++) {
-      const isOutside = crop && (y < 45 || y >= 471 || x < 41 || x >= 601);
+      const isOutside = crop && !eigenCrop.holds(x, y);
       const at = y * width + x;
       values[at] = isOutside ? 0 : data.readUInt16LE(2 * at * info.channels) / perMetre;
     }

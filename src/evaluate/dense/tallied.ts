@@ -1,7 +1,7 @@
 import type { Metric } from '../../metrics/figure.ts';
 import type { Figures, Found, Outcome } from '../evaluators/contract.ts';
 
-/** A metric over pictures that remembers what each gave: (1 + 3 C) numbers of 8 bytes a picture, 7 MB of ADE20k's 2,000. */
+/** A metric over pictures that remembers what each gave: for masks (1 + 3 C) numbers of 8 bytes a picture, 7 MB of ADE20k's 2,000. */
 export class Tallied<Answer> {
   readonly #metric: Metric<Answer>;
   readonly #sums: Float64Array[] = [];

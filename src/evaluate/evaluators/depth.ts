@@ -1,5 +1,6 @@
 import type { Scalar, Tensor2D } from '@tensorflow/tfjs';
 import type { z } from 'zod';
+import { eigenCrop } from '../../data/example/pixel-values.ts';
 import { depth as depthMetric } from '../../metrics/depth.ts';
 import { resizeGrid } from '../../metrics/grid.ts';
 import { tf } from '../../runtime/tensorflow.ts';
@@ -59,7 +60,8 @@ export const depth: Evaluator<Settings> = {
       for await (const picture of densePictures(test, reading, ofTest)) {
         const truth = cropped(picture, settings.crop);
         if (truth === null) {
-          ofTest.add(picture.name, `depth: Eigen's crop is of 640 x 480 pixels`);
+          const { width, height } = picture.size;
+          ofTest.add(picture.name, `depth: Eigen's crop is of 640 x 480 pixels, and it has ${width} x ${height}`);
           continue;
         }
         const predicted = depthOf(on.of(picture), picture, settings);
@@ -128,9 +130,9 @@ function depthOf(scores: Float32Array, { grid, size, cover }: DensePicture, rang
 
 /** Metres of the pixels that count; 0 is not known. Null where a crop is asked for that the picture is not of. */
 function cropped({ truth, size }: DensePicture, crop: Settings['crop']): Float32Array | null {
-  if (crop === 'eigen' && (size.width !== 640 || size.height !== 480)) return null;
+  if (crop === 'eigen' && (size.width !== eigenCrop.width || size.height !== eigenCrop.height)) return null;
   return Float32Array.from(truth, (millimetres, pixel) => {
     const [y, x] = [Math.floor(pixel / size.width), pixel % size.width];
-    return crop === 'eigen' && (y < 45 || y >= 471 || x < 41 || x >= 601) ? 0 : millimetres / 1000;
+    return crop === 'eigen' && !eigenCrop.holds(x, y) ? 0 : millimetres / 1000;
   });
 }

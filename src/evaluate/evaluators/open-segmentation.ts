@@ -11,6 +11,21 @@ import type { openSegmentationSettings } from './dense-settings.ts';
 
 type Settings = z.infer<typeof openSegmentationSettings>;
 
+/** RecipeInvalid where masks can't have these classes; null: the task names none. */
+export function requireClasses({ background }: Settings, names: readonly string[] | null): void {
+  const fail = (problem: string) => new RunnerError('RecipeInvalid', `the task can't be done: ${problem}`);
+  if (names === null)
+    throw fail(
+      'classes.names is missing; evaluators.openSegmentation needs the names of the classes of masks, in the order of their numbers',
+    );
+  if (names.length > ignored)
+    throw fail(`classes.names has ${names.length} names; masks have at most ${ignored} classes`);
+  if (background && background.class >= names.length)
+    throw fail(
+      `evaluators.openSegmentation.background.class is ${background.class}; allowed: 0 to ${names.length - 1}, a class of classes.names`,
+    );
+}
+
 /**
  * Segmentation by the names of classes, without learning: each patch has the class whose text is nearest, scores are upsampled
  * bilinearly to the mask. A patch gets to where texts lie as MaskCLIP has it (arXiv 2112.01071): through what the MAP head makes
@@ -25,31 +40,23 @@ export const openSegmentation: Evaluator<Settings> = {
     background: background ? `class ${background.class} below a cosine of ${background.below}` : 'none',
   }),
   async evaluate({ test, classes, view, pause }, { through, background }) {
-    if (!classes) throw new RunnerError('RecipeInvalid', 'openSegmentation needs classes.names, in the order of masks');
-    const count = classes.names.length;
-    const within = background?.class ?? 0;
-    if (within >= count || count > ignored)
-      throw new RunnerError(
-        'RecipeInvalid',
-        within >= count
-          ? `openSegmentation.background.class is ${within}; allowed: 0 to ${count - 1}, a class of classes.names`
-          : `classes.names has ${count} names; masks have at most ${ignored} classes`,
-      );
+    const { names, rows: texts } = classes!;
+    const count = names.length;
     const features = through === 'head' ? 'aligned' : 'patches';
     const reading = { view, features, truth: 'mask', classes: count } as const;
     const leftOut = new LeftOut();
     const found = new MaskFigures(count);
-    const texts = tf.tensor2d(classes.rows.rows, [count, classes.rows.width]);
+    const named = tf.tensor2d(texts.rows, [count, texts.width]);
     try {
       for await (const picture of densePictures(test, reading, leftOut)) {
-        const scores = similarities({ width: classes.rows.width, rows: picture.patches });
+        const scores = similarities({ width: texts.width, rows: picture.patches });
         // The class of what is like no text has no text of its own.
         if (background) for (let at = background.class; at < scores.length; at += count) scores[at] = background.below;
         found.add(picture, scores);
         await pause();
       }
     } finally {
-      texts.dispose();
+      named.dispose();
     }
     return {
       figures: { ...found.figures, left_out: leftOut.pictures },
@@ -60,7 +67,7 @@ export const openSegmentation: Evaluator<Settings> = {
     function similarities(patches: Matrix): Float32Array {
       const { width, rows } = unitRows(patches);
       return tf.tidy(
-        () => tf.matMul(tf.tensor2d(rows, [rows.length / width, width]), texts, false, true).dataSync() as Float32Array,
+        () => tf.matMul(tf.tensor2d(rows, [rows.length / width, width]), named, false, true).dataSync() as Float32Array,
       );
     }
   },

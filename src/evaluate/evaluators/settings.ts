@@ -104,8 +104,7 @@ export const evaluatorSettings = z.strictObject({
 });
 /** Those that learn from `train`. */
 export const learners: readonly EvaluatorName[] = [
-  ...(['knn', 'fewShot', 'logistic'] as const),
+  ...(['knn', 'fewShot', 'logistic', 'referringProbe', 'languageModel'] as const),
   ...(['segmentation', 'knnSegmentation', 'depth', 'normals'] as const),
-  ...(['referringProbe', 'languageModel'] as const),
 ];
 export type EvaluatorName = keyof z.infer<typeof evaluatorSettings>;

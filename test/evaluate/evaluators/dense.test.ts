@@ -12,7 +12,7 @@ import {
 import { depth } from '../../../src/evaluate/evaluators/depth.ts';
 import { knnSegmentation } from '../../../src/evaluate/evaluators/knn-segmentation.ts';
 import { normals } from '../../../src/evaluate/evaluators/normals.ts';
-import { openSegmentation } from '../../../src/evaluate/evaluators/open-segmentation.ts';
+import { openSegmentation, requireClasses } from '../../../src/evaluate/evaluators/open-segmentation.ts';
 import { segmentation } from '../../../src/evaluate/evaluators/segmentation.ts';
 import type { FeatureSet } from '../../../src/evaluate/features/feature-set.ts';
 import { intervalsOf } from '../../../src/evaluate/intervals.ts';
@@ -218,9 +218,11 @@ describe('evaluators of patches', () => {
     );
     expect(found.figures.mIoU).toBeGreaterThan(0.97);
     const all = openSegmentationSettings.parse({ background: { class: 3, below: 0.5 } });
-    await expect(openSegmentation.evaluate(input({ test: seen, classes: texts }), all)).rejects.toThrow(
-      'openSegmentation.background.class is 3; allowed: 0 to 2, a class of classes.names',
+    expect(() => requireClasses(all, names)).toThrow(
+      "the task can't be done: evaluators.openSegmentation.background.class is 3; allowed: 0 to 2, a class of classes.names",
     );
+    expect(() => requireClasses(all, Array(256).fill('x'))).toThrow('has 256 names; masks have at most 255 classes');
+    expect(() => requireClasses(all, null)).toThrow('classes.names is missing; evaluators.openSegmentation needs');
   });
 
   it('count and name pictures whose truth is missing, or has a class that there is none of', async () => {
@@ -249,6 +251,14 @@ describe('evaluators of patches', () => {
     );
     expect(beyond.notes).toEqual([
       '1 pictures left out, the first "0": mask: it has class 9, and there are 3, from 0 on',
+    ]);
+    const far = await depth.evaluate(
+      input({ train: learned, test: learned }),
+      depthSettings.parse({ bins: 8, points: 4, iterations: 2, crop: 'eigen' }),
+    );
+    expect(far.figures).toMatchObject({ examples: 0, left_out: 12 });
+    expect(far.notes).toEqual([
+      `12 pictures left out, the first "0": depth: Eigen's crop is of 640 x 480 pixels, and it has 40 x 40`,
     ]);
     const none = await set([{ ...without, faults: { mask: 'mask: it is no PNG' } }]);
     await expect(
