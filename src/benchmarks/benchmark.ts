@@ -22,7 +22,7 @@ export interface Example {
   /** LVIS: categories that are known not to be there, and those of which not all were marked. */
   readonly negative?: readonly number[];
   readonly notExhaustive?: readonly number[];
-  /** Files with a value a pixel: pixel-values.ts reads them. */
+  /** Files with a value a pixel: src/data/example/pixel-values.ts reads them. */
   readonly mask?: string;
   readonly depth?: string;
 }

@@ -16,14 +16,10 @@ export const evaluatorOf = (name: EvaluatorName): Evaluator<unknown> => evaluato
 export const namesOf = ({ evaluators: asked }: Pick<Task, 'evaluators'>): EvaluatorName[] =>
   (Object.keys(evaluators) as EvaluatorName[]).filter((name) => asked[name] !== undefined);
 
-/** What all of them need together. */
-export function needsOf(names: readonly EvaluatorName[], named: boolean): Needs {
-  const has = (what: keyof Needs) => names.some((name) => evaluatorOf(name).needs(named)[what] === true);
-  return {
-    captions: has('captions'),
-    classes: has('classes'),
-    train: has('train'),
-    patches: has('patches'),
-    truth: has('truth'),
-  };
+/** What some of them need together. */
+export function needsOf(task: Pick<Task, 'evaluators'>, names: readonly EvaluatorName[], named: boolean): Needs {
+  const all = names.map((name) => evaluatorOf(name).needs(named, task.evaluators[name]));
+  return Object.fromEntries(
+    all.flatMap((needs) => Object.entries(needs).filter(([, needed]) => needed === true)),
+  ) satisfies Needs;
 }
