@@ -2,6 +2,7 @@ import { executeChild, isCancellation, ParentClosePolicy, sleep, startChild } fr
 import type { EvaluationInput, TaskResult } from '../activities/types/evaluation.ts';
 import type { PhasePlan, TaskDocument } from '../activities/types/run.ts';
 import type { CheckpointRef } from '../src/checkpoint/types.ts';
+import { isTimeToEvaluate } from '../src/recipe/evaluation-time.ts';
 import { siglip2Evaluate } from './evaluate.ts';
 import { sentence } from './failures.ts';
 import type { PhaseProgress } from './phase-progress.ts';
@@ -71,7 +72,7 @@ export function withinRoom(outcomes: readonly TaskOutcome[]): TaskOutcome[] {
 
 /** Whether a multiple of `every` lies behind the shard before. The end of the phase is for the run. */
 export const isTime = ({ plan: { tasks, to }, step }: PhaseProgress, before: number): boolean =>
-  tasks?.every != null && step !== to.step && Math.floor(step / tasks.every) !== Math.floor(before / tasks.every);
+  tasks?.every != null && step !== to.step && isTimeToEvaluate(tasks.every, before, step);
 
 /**
  * Has the checkpoint of a shard evaluated, where it is time: beside training, which waits for none of it. The task that may

@@ -30,18 +30,19 @@ interface Placed {
 
 /**
  * Writes scenes of two to four figures, none over another, as WebDataset shards below `prefix`, with the true box of
- * what is drawn as `regions`. `styles` holds the figures of each style: a scene is in one hand. Equal figures give equal
- * bytes.
+ * what is drawn as `regions`. `styles` holds the figures of each style: a scene is in one hand. Scenes are drawn by their
+ * number, from `first` on. Equal figures give equal bytes.
  */
 export async function makeScenes(
   store: ObjectStore,
   prefix: string,
   styles: readonly (readonly Figure[])[],
   count: number,
+  first = 0,
 ): Promise<{ key: string; bytes: number; sha256: string }[]> {
   const shards: { key: string; bytes: number; sha256: string }[] = [];
   for (let start = 0; start < count; start += perShard) {
-    const numbers = Array.from({ length: Math.min(perShard, count - start) }, (_, i) => start + i);
+    const numbers = Array.from({ length: Math.min(perShard, count - start) }, (_, i) => first + start + i);
     const members = await pMap(numbers, (i) => scene(i, styles[i % styles.length]!), { concurrency: 2 });
     const { body, sha256 } = await tarShard(members.flat());
     const key = `${prefix}/scenes-${String(start / perShard).padStart(5, '0')}.tar`;
@@ -88,7 +89,8 @@ async function scene(number: number, figures: readonly Figure[]): Promise<{ name
   ];
 }
 
-const label = ({ captions }: Figure) => captions.en?.[0] ?? '';
+/** What a region of it is called. */
+export const label = ({ captions }: Figure) => captions.en?.[0] ?? '';
 
 /** A place for a figure, drawn at a size, that lies over no other; null when none was found. */
 async function place(figure: Figure, others: readonly Placed[], random: RandomStream): Promise<Placed | null> {
@@ -130,5 +132,5 @@ function inkOf(pixels: Buffer, size: number) {
 /** What the bytes of the scenes depend on beyond their figures. */
 export const scenesInputs = () =>
   createHash('sha256')
-    .update(JSON.stringify([1, side, smallest, largest, perShard]))
+    .update(JSON.stringify([2, side, smallest, largest, perShard]))
     .digest('hex');

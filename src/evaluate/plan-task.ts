@@ -26,7 +26,7 @@ export interface Evaluated {
 export async function specsOf(store: ObjectStore, task: Task, { model, resize, perPart }: Evaluated) {
   const views = viewsOf(task, model.config);
   const names = namesOf(task);
-  const classes = names.includes('zeroShot') ? await classesOf(store, task, model) : null;
+  const classes = needsOf(task, names, true).classes ? await classesOf(store, task, model) : null;
   const needs = needsOf(task, names, classes !== null);
   const learning = names.filter((name) => needsOf(task, [name], classes !== null).train);
   const setOf = async (set: TaskSet, needs: Needs) => {

@@ -4,15 +4,18 @@ import { join } from 'node:path';
 import type { Client, WorkflowFailedError } from '@temporalio/client';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import type { Dependencies } from '../../activities/dependencies.ts';
+import { keepDocumentBelow } from '../../activities/documents.ts';
 import { concludeEvaluation, leaveEvaluation } from '../../activities/evaluation-conclude.ts';
+import { dueHolder } from '../../activities/evaluation-due.ts';
 import { embedPart } from '../../activities/evaluation-embed.ts';
 import { evaluatePart } from '../../activities/evaluation-figure.ts';
 import { planEvaluation } from '../../activities/evaluation-plan.ts';
 import type { FeatureSetName, TaskResult } from '../../activities/types/evaluation.ts';
 import { makeEmojiDataset } from '../../infra/emoji/make.ts';
+import { findCommits } from '../../src/checkpoint/commits.ts';
 import { nameOf } from '../../src/checkpoint/damage.ts';
 import { importByContent } from '../../src/checkpoint/hugging-face/import-by-content.ts';
-import { pinsOf } from '../../src/checkpoint/pins.ts';
+import { pin, pinsOf } from '../../src/checkpoint/pins.ts';
 import { evaluate, evaluationId, readEvaluation } from '../../src/commands/evaluate.ts';
 import { formatComparison, formatTaskResult } from '../../src/commands/format-task-result.ts';
 import { readExamples } from '../../src/data/example/read-examples.ts';
@@ -176,8 +179,14 @@ describe('an evaluation', () => {
     const at = { run: of.split('/')[0]!, phase: 'import' };
     expect(await pinsOf(store, at)).toEqual([]);
     // And of one that fails likewise.
+    const [held] = await findCommits(store, at);
+    await pin(store, held!, dueHolder('failing'));
     const plan = await planEvaluation(depsOf(), { model: of, task: task({ name: 'failing' }) }, on.attempt());
-    expect(await pinsOf(store, at)).toHaveLength(1);
+    // A person's evaluation leaves what a run holds; that of the run itself takes its place.
+    expect((await pinsOf(store, at)).map(({ who }) => who).sort()).toEqual(['due-failing', expect.any(String)]);
+    const document = await keepDocumentBelow(store, 'runs/x/', 'task', task({ name: 'failing' }));
+    await planEvaluation(depsOf(), { model: of, task: document }, on.attempt());
+    expect((await pinsOf(store, at)).map(({ who }) => who)).toEqual([expect.stringMatching(/^evaluate-/)]);
     await leaveEvaluation(depsOf(), { plan }, on.attempt());
     expect(await pinsOf(store, at)).toEqual([]);
   });

@@ -128,4 +128,15 @@ test('scenes hold two to four emoji, none over another, each in the box that its
     expect(outside.every((value) => value === 255)).toBe(true);
   }
   expect([...counts].sort()).toEqual([2, 3, 4]);
+  // New ones stand elsewhere, and everything that is in any has a line.
+  const labels = new Set(store.objects.get('data/with-scenes/scenes.txt')!.toString().trim().split('\n'));
+  const fresh = await indexData(store, 'data/with-scenes/new-scenes');
+  expect(fresh.examples).toBe(4);
+  const boxes = new Map<string, string>();
+  for (const of of [index, fresh])
+    for await (const { meta } of readExamples(store, of)) {
+      expect(meta.regions!.every(({ caption }) => labels.has(caption))).toBe(true);
+      boxes.set(JSON.stringify(meta.regions!.map(({ box }) => box)), meta.key);
+    }
+  expect(boxes.size).toBe(44);
 });

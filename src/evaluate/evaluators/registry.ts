@@ -1,5 +1,6 @@
 import type { Task } from '../tasks/task.ts';
 import type { Evaluator, Needs } from './contract.ts';
+import { detection } from './detection.ts';
 import { fewShot } from './few-shot.ts';
 import { knn } from './knn.ts';
 import { logistic } from './logistic.ts';
@@ -8,7 +9,10 @@ import type { EvaluatorName } from './settings.ts';
 import { zeroShot } from './zero-shot.ts';
 
 /** Every evaluator by the name that tasks call it by; a new one is one line here and its settings in settings.ts. */
-const evaluators = { zeroShot, retrieval, knn, fewShot, logistic } as const satisfies Record<EvaluatorName, unknown>;
+const evaluators = { zeroShot, retrieval, knn, fewShot, logistic, detection } as const satisfies Record<
+  EvaluatorName,
+  unknown
+>;
 
 /** Settings of an evaluator are checked with the task, so that they are what it takes. */
 export const evaluatorOf = (name: EvaluatorName): Evaluator<unknown> => evaluators[name] as Evaluator<unknown>;

@@ -33,6 +33,32 @@ export const logisticSettings = z.strictObject({
   iterations: z.int().min(1).max(100_000).default(1000).describe('Steps of L-BFGS, at most.'),
 });
 
+export const detectionSettings = z.strictObject({
+  rules: z
+    .enum(['coco', 'lvis'])
+    .default('coco')
+    .describe('coco: every category is marked in every picture; lvis: those that are there or said to be absent.'),
+  boxes: z
+    .enum(['objects', 'regions'])
+    .default('objects')
+    .describe('Where boxes stand in the JSON of an example; the caption of a region is its category.'),
+  withhold: z
+    .enum(['none', 'rare'])
+    .default('none')
+    .describe(
+      'rare: categories that fewer than 10 pictures of train have are not learned from, so that APr is of new ones.',
+    ),
+  steps: z.int().min(1).max(1_000_000).default(2000).describe('Updates of the heads.'),
+  batch: z.int().min(1).max(1024).default(32).describe('Pictures of an update.'),
+  learningRate: z.number().positive().max(1).default(1e-3).describe('Of Adam, at its top.'),
+  most: z
+    .int()
+    .min(1)
+    .max(1000)
+    .default(300)
+    .describe('Boxes of a picture that are counted, those of the highest scores.'),
+});
+
 export const evaluatorSettings = z.strictObject({
   zeroShot: zeroShotSettings.optional().describe('Classification by the names of classes.'),
   retrieval: retrievalSettings.optional().describe('Pictures by texts, and texts by pictures.'),
@@ -41,5 +67,8 @@ export const evaluatorSettings = z.strictObject({
     .optional()
     .describe('Classification by a closed-form probe of a few examples (big_vision fewshot_lsr).'),
   logistic: logisticSettings.optional().describe('Classification by a logistic probe.'),
+  detection: detectionSettings
+    .optional()
+    .describe('Open-vocabulary detection by heads on the patches of the frozen tower (OWL-ViT).'),
 });
 export type EvaluatorName = keyof z.infer<typeof evaluatorSettings>;

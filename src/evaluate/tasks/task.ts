@@ -143,17 +143,22 @@ function meaningless({ evaluators, read, train, data, languages, sample, classes
   ];
   const names = Object.keys(evaluators) as (keyof typeof evaluators)[];
   if (names.length === 0) problems.push('evaluators is {}: nothing would be measured');
-  const learning = names.filter((name) => name === 'knn' || name === 'fewShot' || name === 'logistic');
+  const learners = ['knn', 'fewShot', 'logistic', 'detection'];
+  const learning = names.filter((name) => learners.includes(name));
   if (learning.length > 0 && !train)
     problems.push(`train is missing: evaluators.${learning[0]} learns from it, {"data": "data/x/train"}`);
   if (train && learning.length === 0)
-    problems.push('train is given, and no evaluator learns from it: knn, fewShot and logistic do');
+    problems.push('train is given, and no evaluator learns from it: knn, fewShot, logistic and detection do');
   if (train && JSON.stringify([train.data, train.sample]) === JSON.stringify([data, sample]))
     problems.push('train is the same as data: what was learned by heart proves nothing');
   const { names: named, templates } = classes;
   if (templates !== undefined && named === undefined && read?.classnames === undefined)
     problems.push(
       'classes.templates is given without names: put them into read.templates, which captions that stand for classes are put into',
+    );
+  if (evaluators.detection && named === undefined && read?.classnames === undefined)
+    problems.push(
+      'classes.names is missing: evaluators.detection looks for these categories, {"classes": {"names": "data/x/categories.txt"}}',
     );
   const twice = languages.find((one, i) => languages.indexOf(one) < i);
   if (twice !== undefined) problems.push(`languages has ${twice} twice; each once is allowed`);

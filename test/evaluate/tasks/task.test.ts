@@ -39,7 +39,7 @@ describe('a task', () => {
     [
       'an evaluator that is not known',
       task({ evaluators: { clip: {} } }),
-      /evaluators: .*"clip".*; allowed: zeroShot, retrieval, knn, fewShot, logistic;/,
+      /evaluators: .*"clip".*; allowed: zeroShot, retrieval, knn, fewShot, logistic, detection;/,
     ],
     [
       'a field that is not known',
