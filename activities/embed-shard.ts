@@ -46,7 +46,7 @@ export async function embedShard(
     await mkdir(folder, { recursive: true });
     const out = join(folder, 'embeddings.safetensors');
     doing = `fetching the model ${name}`;
-    const scored = await withTeacher(deps, checkpoint, attempt.signal, async (local) => {
+    await withTeacher(deps, checkpoint, attempt.signal, async (local) => {
       const cpu = await settleCpuAt(store, keys.cpu, requireTrainer(deps));
       const job = {
         kind: 'score',

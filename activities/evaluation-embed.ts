@@ -46,12 +46,14 @@ export async function embedPart(
       ? { images: spec as ImageSpec, indexFile: await fetchDocument(store, index, documents) }
       : { classes: spec as ClassSpec };
     doing = `fetching ${plan.model.name}`;
-    const made = await withTeacher(deps, plan.model.checkpoint, attempt.signal, async (local) => {
+    const said = 'said' in spec ? spec.said?.files : undefined;
+    const embedded = (local: string) => {
       const { codeVersion } = plan;
       const job = { kind: 'embed', folder: local, model: spec.model.config, part, out, codeVersion, of } as const;
       const told = { of: { task: plan.task.name }, what: 'the features were made', tell };
       return askTrainer<EmbeddedPart>(deps, attempt, job, told);
-    });
+    };
+    const made = await withTeacher(deps, plan.model.checkpoint, attempt.signal, embedded, said);
     await deps.onPoint?.('scored');
     doing = 'uploading the features';
     return await putOnce(async () => {

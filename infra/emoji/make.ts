@@ -1,11 +1,11 @@
 import { hashJson } from '../../src/runtime/hash.ts';
 import type { ObjectStore } from '../../src/storage/object-store.ts';
-import { bareHexcode, type Concept, readConcepts } from './concepts.ts';
+import { readConcepts } from './concepts.ts';
 import { examplesInputs, examplesOf, someConcepts, writeShards } from './examples.ts';
-import { type IconNames, readIconNames, readStyle } from './icons.ts';
+import { readIconNames } from './icons.ts';
 import { type MadeShard, makeOnce } from './record.ts';
-import { type Figure, label, makeScenes, scenesInputs } from './scenes.ts';
-import { type EmojiStyle, heldOutStyle, trainStyles } from './styles.ts';
+import { figuresOf, makeScenes, scenesInputs } from './scenes.ts';
+import { heldOutStyle, trainStyles } from './styles.ts';
 
 export interface EmojiOptions {
   readonly log?: (line: string) => void;
@@ -13,10 +13,7 @@ export interface EmojiOptions {
   readonly prefix?: string;
   /** Only this many concepts, for tests: ones that every style has. */
   readonly concepts?: number;
-  /**
-   * So many scenes of several emoji with boxes, below scenes/, and a tenth as many in the style that is held out, below
-   * new-scenes/; none if not given.
-   */
+  /** So many scenes of several emoji with boxes, below scenes/; none if not given. */
   readonly scenes?: number;
 }
 
@@ -60,11 +57,6 @@ export async function makeEmojiDataset(store: ObjectStore, options: EmojiOptions
       log(`emoji data set: composing ${scenes} scenes`);
       const styles = trainStyles.map((style) => figuresOf(style, concepts, names));
       shards.push(...(await makeScenes(store, `${prefix}/scenes`, styles, scenes)));
-      // Drawn by other numbers: where things stand can't be learned by heart.
-      const unseen = figuresOf(heldOutStyle, concepts, names);
-      shards.push(...(await makeScenes(store, `${prefix}/new-scenes`, [unseen], Math.ceil(scenes / 10), scenes)));
-      const labels = [...new Set([...styles.flat(), ...unseen].map(label))].sort();
-      await store.put(`${prefix}/scenes.txt`, `${labels.join('\n')}\n`, { contentType: 'text/plain; charset=utf-8' });
     }
     return {
       train: `${prefix}/train`,
@@ -77,13 +69,4 @@ export async function makeEmojiDataset(store: ObjectStore, options: EmojiOptions
   });
   if (already) log(`emoji data set: already in the bucket (${set.examples.train + set.examples.heldOut} pictures)`);
   return set;
-}
-
-/** What a style draws, with words in English at least. */
-function figuresOf(style: EmojiStyle, concepts: readonly Concept[], names: IconNames): Figure[] {
-  const drawings = readStyle(style, concepts, names);
-  return concepts.flatMap(({ hexcode, captions }) => {
-    const svg = drawings.get(bareHexcode(hexcode));
-    return svg === undefined || captions.en?.[0] === undefined ? [] : [{ svg, captions }];
-  });
 }

@@ -1,5 +1,7 @@
 import { z } from 'zod';
 
+const group = z.string().min(1).max(60);
+
 /** What a task may say of each evaluator; an evaluator that it does not name is not run. */
 const ks = (...usual: number[]) => z.array(z.int().min(1).max(1000)).min(1).max(20).default(usual);
 
@@ -17,6 +19,9 @@ export const knnSettings = z.strictObject({
 });
 
 export const fewShotSettings = z.strictObject({
+  label: group
+    .optional()
+    .describe('Told by pictures in the place of their class: a name of `groups` of their JSON, such as country.'),
   shots: ks(10).describe('Examples of each class that are learned from.'),
   seeds: z.int().min(1).max(100).default(3).describe('Draws of those examples; the mean is told, and their spread.'),
   l2: z.number().positive().default(1024).describe('Weight of the penalty, 2^10 in big_vision.'),
@@ -32,6 +37,35 @@ export const logisticSettings = z.strictObject({
     ),
   iterations: z.int().min(1).max(100_000).default(1000).describe('Steps of L-BFGS, at most.'),
 });
+
+export const groupsSettings = z.strictObject({
+  by: z.array(group).min(1).max(20).describe('Names of `groups` of the JSON of examples, such as income.'),
+  top: z.int().min(1).max(1000).default(1).describe('A picture is right when one of its classes is among so many.'),
+});
+
+export const biasSettings = z.strictObject({});
+
+export const calibrationSettings = z.strictObject({
+  over: z
+    .enum(['classes', 'pairs'])
+    .default('classes')
+    .describe('classes: how sure it is of the best class; pairs: from which score on a caption is more likely right.'),
+  bins: z.int().min(1).max(1000).default(15).describe('Of confidence, of equal width.'),
+});
+const decoderProbe = (usual: { readonly steps: number; readonly learningRate: number }) => ({
+  depth: z.int().min(1).max(48).default(6).describe('Layers of the decoder, which has the width of the text tower.'),
+  steps: z.int().min(1).max(10_000_000).default(usual.steps).describe('Steps that it learns.'),
+  batch: z.int().min(1).max(4096).default(64).describe('Texts of a step.'),
+  learningRate: z.number().positive().max(1).default(usual.learningRate).describe('At the top of its cosine.'),
+  weightDecay: z.number().min(0).max(1).default(1e-4).describe('As in optimizer of a recipe.'),
+  warmup: z.number().min(0).max(1).default(0.05).describe('Share of the steps in which the learning rate goes up.'),
+});
+
+export const referringProbeSettings = z.strictObject(decoderProbe({ steps: 20_000, learningRate: 1e-3 }));
+export const languageModelSettings = z.strictObject(decoderProbe({ steps: 20_000, learningRate: 1e-3 }));
+
+/** They take what the trained decoder of the model says as it is. */
+const asItSays = z.strictObject({});
 
 export const detectionSettings = z.strictObject({
   rules: z
@@ -67,8 +101,24 @@ export const evaluatorSettings = z.strictObject({
     .optional()
     .describe('Classification by a closed-form probe of a few examples (big_vision fewshot_lsr).'),
   logistic: logisticSettings.optional().describe('Classification by a logistic probe.'),
+  groups: groupsSettings.optional().describe('Zero-shot classification by region, income or another group.'),
+  bias: biasSettings.optional().describe('Which of two texts pictures are nearer to that should say nothing of them.'),
+  calibration: calibrationSettings.optional().describe('Whether the model is as sure as it is right.'),
+  captioning: asItSays.optional().describe('Captions that the decoder of the model says, against those of people.'),
+  referring: asItSays.optional().describe('Boxes that the decoder of the model says of referring expressions.'),
+  grounded: asItSays.optional().describe('What the decoder of the model says that a box shows.'),
+  referringProbe: referringProbeSettings
+    .optional()
+    .describe('Boxes that a fresh decoder says, which learns from frozen features of train (arXiv 2502.14786, 3.4.1).'),
+  languageModel: languageModelSettings
+    .optional()
+    .describe('Captions and answers of a fresh text decoder, which learns them from frozen features of train.'),
   detection: detectionSettings
     .optional()
     .describe('Open-vocabulary detection by heads on the patches of the frozen tower (OWL-ViT).'),
 });
+/** Those that learn from `train`. */
+export const learners: readonly EvaluatorName[] = [
+  ...(['knn', 'fewShot', 'logistic', 'referringProbe', 'languageModel', 'detection'] as const),
+];
 export type EvaluatorName = keyof z.infer<typeof evaluatorSettings>;

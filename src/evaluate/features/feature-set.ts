@@ -2,7 +2,7 @@ import { SkippedMembers } from '../../data/index/skipped-members.ts';
 import type { SkippedSummary } from '../../data/index/types.ts';
 import type { ModelConfig } from '../../model/sizes.ts';
 import { type Matrix, unitRows } from '../numbers/matrix.ts';
-import type { PartExample, PartFile } from './part-file.ts';
+import type { ModelHead, PartExample, PartFile } from './part-file.ts';
 import { type View, viewName } from './view.ts';
 
 /** Texts of pictures: rows of length 1, and the number of the picture that each is of. */
@@ -16,6 +16,7 @@ export interface CaptionRows extends Matrix {
  */
 export class FeatureSet {
   readonly parts: readonly PartFile[];
+  /** Of the model that they are of. */
   readonly config: ModelConfig;
 
   constructor(parts: readonly PartFile[], config: ModelConfig) {
@@ -36,6 +37,11 @@ export class FeatureSet {
   /** Null when all could be used. */
   get skipped(): SkippedSummary | null {
     return new SkippedMembers(this.parts.flatMap(({ facts }) => facts.skipped)).summary();
+  }
+
+  /** Of the model; null where no evaluator asked for it. */
+  get head(): ModelHead | null {
+    return this.parts[0]?.facts.head ?? null;
   }
 
   /** (n, D) `pooler_output`, as the model makes it. */

@@ -1,0 +1,59 @@
+import { hashJson } from '../../src/runtime/hash.ts';
+import type { ObjectStore } from '../../src/storage/object-store.ts';
+import { readConcepts } from './concepts.ts';
+import { examplesInputs, someConcepts } from './examples.ts';
+import { readIconNames } from './icons.ts';
+import { type MadeShard, makeOnce } from './record.ts';
+import { figuresOf, label, makeScenes, scenesInputs } from './scenes.ts';
+import { heldOutStyle, trainStyles } from './styles.ts';
+
+// Raise it when the same scenes would be asked other questions than before, or more is written beside them.
+const version = 2;
+
+export interface AskedOptions {
+  readonly log?: (line: string) => void;
+  /** Scenes to learn from; a quarter as many are in the style that is not trained on. */
+  readonly scenes: number;
+  readonly prefix?: string;
+  /** As for the emoji data set. */
+  readonly concepts?: number;
+}
+
+export interface AskedDataset {
+  readonly train: string;
+  readonly heldOut: string;
+  readonly examples: { readonly train: number; readonly heldOut: number };
+  readonly shards: readonly MadeShard[];
+  readonly inputs: string;
+}
+
+/**
+ * Scenes for evaluators that ask of places: several emoji with their true boxes, and questions with one answer. None of them
+ * is a scene that is trained on. Equal packages give equal bytes; what is there already is not made again.
+ */
+export async function makeAskedEmojiDataset(store: ObjectStore, options: AskedOptions): Promise<AskedDataset> {
+  const { log = () => {}, scenes, prefix = 'data/emoji-asked' } = options;
+  const inputs = hashJson([...examplesInputs(prefix, options.concepts), scenesInputs(), version, scenes]);
+  const { set, already } = await makeOnce<AskedDataset>(store, prefix, inputs, async () => {
+    const all = readConcepts();
+    const names = readIconNames(all);
+    const concepts = someConcepts(all, names, options.concepts);
+    const compose = (folder: string, styles: typeof trainStyles, count: number) => {
+      log(`${folder}: composing ${count} scenes with questions`);
+      const figures = styles.map((style) => figuresOf(style, concepts, names));
+      return makeScenes(store, folder, figures, count, { stream: `emoji-asked/${folder}`, questions: true });
+    };
+    const [train, heldOut] = [`${prefix}/train`, `${prefix}/held-out`];
+    // What detectors look for: everything that may stand in a scene.
+    const figures = [...trainStyles, heldOutStyle].flatMap((style) => figuresOf(style, concepts, names));
+    const labels = [...new Set(figures.map(label))].sort();
+    await store.put(`${prefix}/categories.txt`, `${labels.join('\n')}\n`, { contentType: 'text/plain; charset=utf-8' });
+    const few = Math.max(1, Math.round(scenes / 4));
+    return {
+      ...{ train, heldOut, examples: { train: scenes, heldOut: few } },
+      shards: [...(await compose(train, trainStyles, scenes)), ...(await compose(heldOut, [heldOutStyle], few))],
+    };
+  });
+  if (already) log(`${prefix}: already in the bucket`);
+  return set;
+}
