@@ -1,6 +1,5 @@
 import { mkdir, rm } from 'node:fs/promises';
 import { join } from 'node:path';
-import { CancelledFailure } from '@temporalio/common';
 import { inlineShard, openIndex } from '../src/data/index/open-index.ts';
 import type { EmbeddedShard } from '../src/filtering/agreement.ts';
 import { keptEmbeddings } from '../src/filtering/embed.ts';
@@ -9,6 +8,7 @@ import { keysOf, shardOf } from '../src/filtering/step.ts';
 import { SafetensorsFile } from '../src/safetensors/safetensors.ts';
 import type { ScoredFile } from '../src/scoring/job.ts';
 import { putFirst } from '../src/storage/put-kept.ts';
+import { askTrainer } from './ask-trainer.ts';
 import type { Attempt, Dependencies } from './dependencies.ts';
 import { readDocumentAs } from './documents.ts';
 import { beat } from './heartbeat.ts';
@@ -26,8 +26,11 @@ export async function embedShard(
   { begun, part }: FilterStepInput<'embed'>,
   attempt: Attempt,
 ): Promise<{ readonly step: 'embed' }> {
-  const { store, scratch, log } = deps;
+  const { store, scratch } = deps;
   let doing = 'looking for stored embeddings';
+  const tell = (text: string) => {
+    doing = text;
+  };
   const heart = beat(attempt, () => ({ doing }));
   const folder = join(scratch, `filter-${attempt.id}`);
   try {
@@ -43,14 +46,8 @@ export async function embedShard(
     await mkdir(folder, { recursive: true });
     const out = join(folder, 'embeddings.safetensors');
     doing = `fetching the model ${name}`;
-    const scored = await withTeacher(deps, checkpoint, attempt.signal, async (local) => {
-      doing = 'waiting for the device';
-      const note = (text: string) => {
-        doing = text;
-        log.info({ filter: begun.name }, text);
-      };
-      const trainer = requireTrainer(deps);
-      const cpu = await settleCpuAt(store, keys.cpu, trainer);
+    await withTeacher(deps, checkpoint, attempt.signal, async (local) => {
+      const cpu = await settleCpuAt(store, keys.cpu, requireTrainer(deps));
       const job = {
         kind: 'score',
         folder: local,
@@ -65,9 +62,9 @@ export async function embedShard(
         ...(read && { read }),
         ...(cpu && { threads: cpu.threads }),
       } as const;
-      return (await trainer.run(job, { note }, attempt.signal)) as ScoredFile | null;
+      const of = { filter: begun.name };
+      return askTrainer<ScoredFile>(deps, attempt, job, { of, what: 'the shard was embedded', tell });
     });
-    if (scored === null) throw new CancelledFailure('stopped before the shard was embedded');
     doing = 'keeping the embeddings';
     const { cosines, rows, sample } = keptEmbeddings(plan, part, await embedded(out, plan, shard.examples.length));
     await putFirst(store, keys.cosines(part), cosines);

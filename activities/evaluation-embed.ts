@@ -1,17 +1,16 @@
 import { mkdir, rm } from 'node:fs/promises';
 import { join } from 'node:path';
-import { CancelledFailure } from '@temporalio/common';
 import type { CheckpointRef } from '../src/checkpoint/types.ts';
 import type { EmbeddedPart } from '../src/evaluate/features/job.ts';
 import { type ClassSpec, featureKey, type ImageSpec } from '../src/evaluate/features/spec.ts';
 import type { TaskPlan } from '../src/evaluate/task-plan.ts';
+import { askTrainer } from './ask-trainer.ts';
 import type { Attempt, Dependencies } from './dependencies.ts';
 import { fetchDocument, readDocumentAs } from './documents.ts';
 import { specOf, storedPart } from './evaluation-features.ts';
 import { beat } from './heartbeat.ts';
 import { putOnce } from './put-once.ts';
 import { withTeacher } from './teacher-folder.ts';
-import { requireTrainer } from './train-from.ts';
 import type { EmbedPartInput, EmbedPartResult } from './types/evaluation.ts';
 
 /**
@@ -23,9 +22,12 @@ export async function embedPart(
   { plan: { document }, set, part }: EmbedPartInput,
   attempt: Attempt,
 ): Promise<EmbedPartResult> {
-  const { store, scratch, log } = deps;
+  const { store, scratch } = deps;
   const folder = join(scratch, 'embed', attempt.id);
   let doing = 'looking for stored features';
+  const tell = (text: string) => {
+    doing = text;
+  };
   const heart = beat(attempt, () => ({ set, part, doing }));
   try {
     const documents = join(scratch, 'documents');
@@ -45,18 +47,13 @@ export async function embedPart(
       : { classes: spec as ClassSpec };
     doing = `fetching ${plan.model.name}`;
     const said = 'said' in spec ? spec.said?.files : undefined;
-    const embedded = async (local: string) => {
-      doing = 'waiting for the device';
-      const note = (text: string) => {
-        doing = text;
-        log.info({ task: plan.task.name }, text);
-      };
+    const embedded = (local: string) => {
       const { codeVersion } = plan;
       const job = { kind: 'embed', folder: local, model: spec.model.config, part, out, codeVersion, of } as const;
-      return (await requireTrainer(deps).run(job, { note }, attempt.signal)) as EmbeddedPart | null;
+      const told = { of: { task: plan.task.name }, what: 'the features were made', tell };
+      return askTrainer<EmbeddedPart>(deps, attempt, job, told);
     };
     const made = await withTeacher(deps, plan.model.checkpoint, attempt.signal, embedded, said);
-    if (made === null) throw new CancelledFailure('stopped before the features were made');
     await deps.onPoint?.('scored');
     doing = 'uploading the features';
     return await putOnce(async () => {

@@ -7,7 +7,7 @@ import { importPhase } from '../src/checkpoint/hugging-face/import-phase.ts';
 import { evaluationPrefix } from '../src/checkpoint/keys.ts';
 import { readManifest } from '../src/checkpoint/manifest.ts';
 import { findNamed } from '../src/checkpoint/names.ts';
-import { pin } from '../src/checkpoint/pins.ts';
+import { pin, unpin } from '../src/checkpoint/pins.ts';
 import type { CheckpointRef } from '../src/checkpoint/types.ts';
 import { classParts, imageParts } from '../src/evaluate/features/spec.ts';
 import { specsOf } from '../src/evaluate/plan-task.ts';
@@ -20,12 +20,10 @@ import { hashJson } from '../src/runtime/hash.ts';
 import { probeConditionalWrites } from '../src/storage/conditional-writes.ts';
 import type { Attempt, Dependencies } from './dependencies.ts';
 import { keepDocumentBelow, readDocumentAs } from './documents.ts';
+import { dueHolder, heldMs } from './evaluation-due.ts';
 import { trainedOnBy } from './evaluation-trained-on.ts';
 import { beat } from './heartbeat.ts';
 import type { PlannedEvaluation } from './types/evaluation.ts';
-
-/** Longer than an evaluation takes; one that was stopped holds its checkpoint no longer than this, to go on with it. */
-export const heldMs = 14 * 24 * 3_600_000;
 
 /** Whose pin it is. */
 export const holderOf = ({ id }: Pick<TaskPlan, 'id'>): string => `evaluate-${id}`;
@@ -85,6 +83,8 @@ export async function planEvaluation(deps: Dependencies, input: unknown, attempt
     const document = await keepDocumentBelow(store, prefix, 'task', plan);
     const done = (await store.head(`${prefix}result.json`)) !== null;
     if (!done) await pin(store, checkpoint, holderOf(plan), { untilMs: heldMs });
+    // What the shard had held it by, for a task of its run.
+    if (documentSchema.safeParse(given.data.task).success) await unpin(store, checkpoint, dueHolder(task.name));
     log.info({ prefix, figures: figures.length, done }, 'evaluation planned');
     return {
       document,

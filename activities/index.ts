@@ -11,6 +11,7 @@ import { concludeEvaluation, leaveEvaluation } from './evaluation-conclude.ts';
 import { embedPart } from './evaluation-embed.ts';
 import { evaluatePart } from './evaluation-figure.ts';
 import { planEvaluation } from './evaluation-plan.ts';
+import { bestWatched, watchFigure } from './evaluation-watch.ts';
 import { exportModel } from './export-model.ts';
 import { toFailure } from './failures.ts';
 import { filterStep } from './filter-step.ts';
@@ -60,6 +61,8 @@ export function createActivities(deps: Dependencies): Activities {
     keepBest: activity(deps, keepBest),
     concludeEvaluation: activity(deps, concludeEvaluation),
     leaveEvaluation: activity(deps, leaveEvaluation),
+    watchFigure: activity(deps, watchFigure),
+    bestWatched: activity(deps, bestWatched),
     exportModel: activity(deps, signed(exportModel)),
     scoreShard: activity(deps, onDevice(signed(scoreShard))),
     sealScores: activity(deps, sealScores),

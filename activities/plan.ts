@@ -149,12 +149,13 @@ async function planPhases(
 
 /** Histories hold where a task lies, however long it is. */
 async function planTasks(store: ObjectStore, run: string, { evaluate }: Recipe): Promise<PhasePlan['tasks'] | null> {
-  const { tasks, every, best } = evaluate;
+  const { tasks, every, best, earlyStopping } = evaluate;
   if (!tasks) return null;
   const documents = await Promise.all(
     tasks.map(async (task) => ({ name: task.name, document: await keepDocument(store, run, 'task', task) })),
   );
-  return { documents, every: every?.steps ?? null, ...(best && { best }) };
+  const stopping = best && earlyStopping && { earlyStopping };
+  return { documents, every: every?.steps ?? null, ...(best && { best }), ...stopping };
 }
 
 function originOf({ name, from }: Phase, borrowed: Borrowed): PhasePlan['origin'] {

@@ -3,6 +3,7 @@ import { recordEnd } from '../src/checkpoint/ends.ts';
 import { moveHint } from '../src/checkpoint/hint.ts';
 import { pruneCheckpoints as prune } from '../src/checkpoint/retention.ts';
 import { sweepRun } from '../src/checkpoint/sweep.ts';
+import { releaseWatched } from '../src/checkpoint/watched.ts';
 import { isRunnerError, RunnerError } from '../src/runtime/errors.ts';
 import type { Attempt, Dependencies } from './dependencies.ts';
 import { beat } from './heartbeat.ts';
@@ -44,6 +45,8 @@ export async function sweep(
     if (ended) {
       await recordEnd(store, ended);
       await moveHint(store, ended);
+      // Held by its end from now on.
+      if (plan) await releaseWatched(store, plan);
     }
     const { prefixes, uploads } = await tidying(attempt, async () => {
       await (plan ? releasePhase(store, plan, borrowedBy(plan)) : releaseRun(store, run));

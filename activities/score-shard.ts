@@ -1,12 +1,12 @@
 import { mkdir, rm } from 'node:fs/promises';
 import { join } from 'node:path';
-import { CancelledFailure } from '@temporalio/common';
 import { mappingOfShard } from '../src/data/index/mixed-index.ts';
 import { openIndex } from '../src/data/index/open-index.ts';
 import type { StoredIndex } from '../src/data/index/types.ts';
 import type { PhaseSettings } from '../src/recipe/phase-settings.ts';
 import type { ScoredFile } from '../src/scoring/job.ts';
 import { inspectScores } from '../src/scoring/score-object.ts';
+import { askTrainer } from './ask-trainer.ts';
 import type { Attempt, Dependencies } from './dependencies.ts';
 import { readDocumentAs } from './documents.ts';
 import { beat } from './heartbeat.ts';
@@ -27,10 +27,13 @@ export async function scoreShard(
   given: ScoreShardInput,
   attempt: Attempt,
 ): Promise<ScoreShardResult> {
-  const { store, scratch, log } = deps;
+  const { store, scratch } = deps;
   const { plan, teacher, shard } = given;
   const folder = join(scratch, plan.run, plan.phase, attempt.id);
   let doing = 'looking for stored scores';
+  const tell = (text: string) => {
+    doing = text;
+  };
   const heart = beat(attempt, () => ({ doing }));
   try {
     const documents = join(scratch, 'documents');
@@ -54,13 +57,7 @@ export async function scoreShard(
     await mkdir(folder, { recursive: true });
     doing = `fetching the teacher ${facts.teacher.name}`;
     const scored = await withTeacher(deps, teacher.checkpoint, attempt.signal, async (local) => {
-      doing = 'waiting for the device';
-      const note = (text: string) => {
-        doing = text;
-        log.info({ run: plan.run, phase: plan.phase }, text);
-      };
-      const trainer = requireTrainer(deps);
-      const cpu = await settleCpu(store, plan, trainer);
+      const cpu = await settleCpu(store, plan, requireTrainer(deps));
       const threads = cpu && { threads: cpu.threads };
       const job = {
         kind: 'score',
@@ -71,9 +68,9 @@ export async function scoreShard(
         ...read,
         ...threads,
       } as const;
-      return (await trainer.run(job, { note }, attempt.signal)) as ScoredFile | null;
+      const of = { run: plan.run, phase: plan.phase };
+      return askTrainer<ScoredFile>(deps, attempt, job, { of, what: 'the shard was scored', tell });
     });
-    if (scored === null) throw new CancelledFailure('stopped before the shard was scored');
     await deps.onPoint?.('scored');
     doing = 'uploading the scores';
     const { bytes, sha256, corrupt } = scored;

@@ -8,6 +8,7 @@ import type { PhaseSettings } from '../src/recipe/phase-settings.ts';
 import { isRunnerError, RunnerError } from '../src/runtime/errors.ts';
 import type { Attempt, Dependencies } from './dependencies.ts';
 import { fetchDocument, readDocumentAs } from './documents.ts';
+import { holdWhatIsDue } from './evaluation-due.ts';
 import { beat } from './heartbeat.ts';
 import { endOf, recordedPace } from './pace.ts';
 import { computedWith, type Shard } from './shard.ts';
@@ -94,6 +95,7 @@ function heartbeatOf({ live, doing, newest, cpu, settings }: Shard): ShardHeartb
 async function finished({ deps, input, pace, cpu }: Shard, commit: Commit): Promise<ShardResult> {
   // A worker may have died between a commit and its hint. The hint is for people: no run fails for it.
   await repairHint(deps.store, input.plan).catch((error) => deps.log.warn({ run: commit.run }, String(error)));
+  await holdWhatIsDue(deps.store, input, toRef(commit));
   const { committed, attempt } = commit;
   // What else there is of figures lies in the bucket: a history is no place for them.
   const { figures: _, since: __, ...metrics } = commit.metrics;

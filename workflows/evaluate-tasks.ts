@@ -2,6 +2,7 @@ import { executeChild, isCancellation, ParentClosePolicy, sleep, startChild } fr
 import type { EvaluationInput, TaskResult } from '../activities/types/evaluation.ts';
 import type { PhasePlan, TaskDocument } from '../activities/types/run.ts';
 import type { CheckpointRef } from '../src/checkpoint/types.ts';
+import { isTimeToEvaluate } from '../src/recipe/evaluation-time.ts';
 import { siglip2Evaluate } from './evaluate.ts';
 import { sentence } from './failures.ts';
 import type { PhaseProgress } from './phase-progress.ts';
@@ -40,7 +41,7 @@ export async function evaluatedByTasks(
 }
 
 /** One that is at work already, begun on the way or before a `workflow reset`, is waited for: then it answers at once. */
-async function evaluated(checkpoint: CheckpointRef, task: TaskDocument, tasks: Tasks): Promise<TaskResult> {
+export async function evaluated(checkpoint: CheckpointRef, task: TaskDocument, tasks: Tasks): Promise<TaskResult> {
   for (let tries = 0; ; tries++) {
     try {
       return await executeChild(siglip2Evaluate, childOf(checkpoint, task, tasks));
@@ -69,16 +70,20 @@ export function withinRoom(outcomes: readonly TaskOutcome[]): TaskOutcome[] {
   });
 }
 
+/** Whether a multiple of `every` lies behind the shard before. The end of the phase is for the run. */
+export const isTime = ({ plan: { tasks, to }, step }: PhaseProgress, before: number): boolean =>
+  tasks?.every != null && step !== to.step && isTimeToEvaluate(tasks.every, before, step);
+
 /**
- * Has the checkpoint of a shard evaluated, where a multiple of `every` lies behind the shard before: beside training, which
- * waits for none of it. The end of the phase is for the run.
+ * Has the checkpoint of a shard evaluated, where it is time: beside training, which waits for none of it. The task that may
+ * end the phase is for early-stopping.ts.
  */
 export async function evaluateOnTheWay(phase: PhaseProgress, before: number): Promise<void> {
-  const { tasks, to, run, phase: name } = phase.plan;
+  const { tasks, run, phase: name } = phase.plan;
   const { step } = phase;
-  if (!tasks || tasks.every === null || step === to.step) return;
-  if (Math.floor(step / tasks.every) === Math.floor(before / tasks.every)) return;
+  if (!tasks || !isTime(phase, before)) return;
   for (const task of tasks.documents) {
+    if (tasks.earlyStopping && task.name === tasks.best?.task) continue;
     const child = childOf({ run, phase: name, step }, task, tasks);
     const failed = (error: unknown) =>
       phase.note(`not evaluated by ${task.name} at ${step}: ${sentence(error).slice(0, 300)}`);

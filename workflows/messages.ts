@@ -1,5 +1,5 @@
 import { defineQuery, defineSignal } from '@temporalio/workflow';
-import type { PhasePlan, ShardResult, SkippedOf } from '../activities/types/run.ts';
+import type { PhasePlan, ShardResult, SkippedOf, Watched } from '../activities/types/run.ts';
 
 export const phaseStates = [
   'planning',
@@ -55,6 +55,8 @@ export interface PhaseReport {
   readonly spent?: { readonly deviceMs: number; readonly began: number };
   /** What happened since the report before. */
   readonly notes?: readonly PhaseEvent[];
+  /** Of a phase that its figure may end. */
+  readonly watched?: Watched;
 }
 
 /** Where a run stands as of its last recorded commit; live figures are in `siglip2 status`. */
@@ -92,6 +94,8 @@ export interface Status {
   /** What matrices are multiplied in, and whether XLA compiles steps, as it was said or measured; null before a commit. */
   readonly precision?: 'f32' | 'bf16' | null;
   readonly xla?: 'off' | 'on' | null;
+  /** The figure that may end the phase, as of the last evaluation; absent where none may. */
+  readonly watched?: Watched;
 }
 
 /** One line of a run's status for each phase. */
@@ -156,6 +160,7 @@ export function statusOf(
     ...(last?.filtered && { filtered: last.filtered }),
     precision: last?.precision ?? null,
     xla: last?.xla ?? null,
+    ...(report?.watched && { watched: report.watched }),
   };
 }
 

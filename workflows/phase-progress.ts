@@ -1,5 +1,5 @@
 import { type CancellationScope, getExternalWorkflowHandle, workflowInfo } from '@temporalio/workflow';
-import type { PhasePlan, ShardResult } from '../activities/types/run.ts';
+import type { PhasePlan, ShardResult, Watched } from '../activities/types/run.ts';
 import type { CheckpointRef } from '../src/checkpoint/types.ts';
 import type { Pace } from '../src/recipe/pace.ts';
 import type { Position } from '../src/recipe/position.ts';
@@ -43,6 +43,9 @@ export interface PhaseInput {
   readonly held?: Held;
   readonly failure?: string | null;
   readonly broken?: Broken | null;
+  /** The figure that may end it, and the step at which that is to be looked at before it goes on. */
+  readonly watched?: Watched | null;
+  readonly due?: number | null;
 }
 
 type Held = 'paused' | 'waiting' | 'limit' | null;
@@ -75,6 +78,8 @@ export class PhaseProgress {
   held: Held;
   failure: string | null;
   broken: Broken | null;
+  watched: Watched | null;
+  due: number | null;
   #untold: number;
 
   // Nothing is in progress when a history ends, so what follows is not carried over.
@@ -105,6 +110,8 @@ export class PhaseProgress {
     this.held = input.held ?? null;
     this.failure = input.failure ?? null;
     this.broken = input.broken ?? null;
+    this.watched = input.watched ?? null;
+    this.due = input.due ?? null;
     this.state = this.held ?? this.working;
   }
 
@@ -125,16 +132,17 @@ export class PhaseProgress {
   /** For the history that comes after this one. */
   carried(): PhaseInput {
     const { plan, parent, teacher, scored, revision, skip, from, last, limits, pace, deviceMs, began } = this;
-    const { wentBack, events, wishes, held, failure, broken } = this;
+    const { wentBack, events, wishes, held, failure, broken, watched, due } = this;
     const curation = plan.curation && { teacher, scored };
     const counts = { revision, deviceMs, began, wentBack, untold: this.#untold };
-    const stands = { held, failure, broken };
+    const watches = plan.tasks?.earlyStopping && { watched, due };
+    const stands = { held, failure, broken, ...watches };
     return { plan, parent, ...curation, skip, from, last, limits, pace, ...counts, events, wishes, ...stands };
   }
 
   /** Small, whatever the phase met: its run keeps every report in its history. */
   report(): PhaseReport {
-    const { plan, state, revision, last, failure, doing, deviceMs, began } = this;
+    const { plan, state, revision, last, failure, doing, deviceMs, began, watched } = this;
     const { phase, from, to, batch } = plan;
     const notes = this.#untold > 0 ? this.events.slice(-this.#untold) : [];
     const spent = { deviceMs, began };
@@ -150,6 +158,7 @@ export class PhaseProgress {
       doing,
       spent,
       notes,
+      ...(watched && { watched }),
     });
   }
 

@@ -13,6 +13,7 @@ import type { Activities } from '../activities/types/activities.ts';
 import { nextCut } from '../src/recipe/shards.ts';
 import { begun, type PhaseAlone } from './alone.ts';
 import { begin, end, leave, prune } from './begin-and-leave.ts';
+import { handOnBest, isOver, lookAtFigure, lookNext } from './early-stopping.ts';
 import { evaluateOnTheWay } from './evaluate-tasks.ts';
 import { clearFailure, deviceMsOf, sentence } from './failures.ts';
 import { grantWishes } from './grant-wishes.ts';
@@ -37,7 +38,7 @@ export async function siglip2Phase(...given: [(PhaseInput | PhaseAlone)?]): Prom
   setHandlers(phase);
   try {
     if (phase.held === null) await phase.tell(phase.working);
-    for (let shards = 0; phase.step < phase.plan.to.step; shards++) {
+    for (let shards = 0; !isOver(phase); shards++) {
       const asked = phase.wishes.length > 0;
       await grantWishes(phase);
       // Histories of before `held-over` was written waited on.
@@ -72,10 +73,14 @@ export async function siglip2Phase(...given: [(PhaseInput | PhaseAlone)?]): Prom
           await phase.tell(phase.working);
           continue;
         }
-        await begin(phase);
-        await train(phase, shard, byDevice);
-        await prune(phase);
-        await evaluateOnTheWay(phase, before);
+        if (phase.due !== null) await lookAtFigure(phase, shard);
+        else {
+          await begin(phase);
+          await train(phase, shard, byDevice);
+          await prune(phase);
+          await evaluateOnTheWay(phase, before);
+          lookNext(phase, before);
+        }
       } catch (error) {
         if (byDevice) phase.deviceMs += deviceMsOf(error);
         if (!isCancellation(error)) await meetFailure(phase, error);
@@ -99,14 +104,16 @@ export async function siglip2Phase(...given: [(PhaseInput | PhaseAlone)?]): Prom
     await CancellationScope.nonCancellable(() => phase.tell(stopped ? 'stopped' : 'failed'));
     throw clearFailure(error);
   }
-  if (phase.step < phase.plan.to.step) {
+  if (!isOver(phase)) {
     await leave(phase);
     await CancellationScope.nonCancellable(() => phase.tell('stopped'));
     await CancellationScope.current().cancelRequested;
   }
+  await handOnBest(phase);
   await end(phase);
   await phase.tell('done');
-  return { ...phase.last!, plan: phase.plan };
+  const { last, plan, watched } = phase;
+  return { ...last!, plan, ...(watched && { watched }) };
 }
 
 /** An update that was accepted is answered, and a wish to end is heeded, before a history ends. */

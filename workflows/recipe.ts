@@ -13,7 +13,7 @@ import {
   workflowInfo,
 } from '@temporalio/workflow';
 import type { Activities } from '../activities/types/activities.ts';
-import type { PhasePlan, RunPlan, ShardResult } from '../activities/types/run.ts';
+import type { PhasePlan, RunPlan } from '../activities/types/run.ts';
 import { evaluatedByTasks } from './evaluate-tasks.ts';
 import { clearFailure, invalid, sentence, wasAbandoned } from './failures.ts';
 import { failureOf, HandOver, type RunCarried, type Stage } from './hand-over.ts';
@@ -189,8 +189,8 @@ export async function siglip2Recipe(...given: [unknown?, RunCarried?]): Promise<
   }
 
   /** What a phase has become: figures, and a folder that `transformers` loads. */
-  async function takeStock({ evaluation }: RunPlan, phase: PhasePlan, last: ShardResult): Promise<PhaseResult> {
-    const { checkpoint, metrics, skipped, filtered } = last;
+  async function takeStock({ evaluation }: RunPlan, phase: PhasePlan, last: PhaseEnd): Promise<PhaseResult> {
+    const { checkpoint, metrics, skipped, filtered, watched } = last;
     become('evaluating', phase.phase);
     const evaluated = evaluation && (await evaluate({ plan: phase, evaluation, checkpoint }));
     const tasks = await evaluatedByTasks(phase, checkpoint);
@@ -205,6 +205,7 @@ export async function siglip2Recipe(...given: [unknown?, RunCarried?]): Promise<
       ...(filtered && { filtered }),
       evaluation: evaluated,
       export: exported,
+      ...(watched && { watched }),
       ...(tasks && { tasks }),
     };
   }

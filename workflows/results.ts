@@ -1,10 +1,17 @@
 import type { AnnotateShardResult } from '../activities/types/annotation.ts';
 import type { TaskResult } from '../activities/types/evaluation.ts';
-import type { EvaluationResult, ExportResult, PhasePlan, ShardResult, SkippedOf } from '../activities/types/run.ts';
+import type {
+  EvaluationResult,
+  ExportResult,
+  PhasePlan,
+  ShardResult,
+  SkippedOf,
+  Watched,
+} from '../activities/types/run.ts';
 import type { PhaseInput } from './phase-progress.ts';
 
 /** What a phase ends with, and the plan that it had then; phases of older versions don't say. */
-export type PhaseEnd = ShardResult & { readonly plan?: PhasePlan };
+export type PhaseEnd = ShardResult & { readonly plan?: PhasePlan; readonly watched?: Watched };
 
 /** What a phase ends with that its run asked for: all that it goes on with as a child of the run's next history. */
 export interface HandedOver {
@@ -21,6 +28,8 @@ export interface PhaseResult {
   readonly filtered?: number;
   readonly evaluation: EvaluationResult | null;
   readonly export: ExportResult;
+  /** The figure that may have ended it; absent where none could. */
+  readonly watched?: Watched;
   /** Of the tasks of the recipe; absent where it has none. */
   readonly tasks?: readonly TaskOutcome[];
 }

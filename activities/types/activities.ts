@@ -49,6 +49,8 @@ import type {
   ShardResult,
   SweepInput,
   UnindexedShards,
+  Watched,
+  WatchInput,
 } from './run.ts';
 
 /**
@@ -75,6 +77,8 @@ export interface Activities {
   keepBest(input: KeepBestInput): Promise<{ readonly step: number; readonly value: number }>;
   concludeEvaluation(input: { readonly plan: PlannedEvaluation }): Promise<TaskResult>;
   leaveEvaluation(input: { readonly plan: PlannedEvaluation }): Promise<void>;
+  watchFigure(input: WatchInput): Promise<Watched>;
+  bestWatched(input: { readonly plan: PhasePlan }): Promise<ShardResult | null>;
   exportModel(input: ExportInput): Promise<ExportResult>;
   planAnnotation(input: unknown): Promise<AnnotatePlan>;
   annotateShard(input: AnnotateShardInput): Promise<AnnotateShardResult>;

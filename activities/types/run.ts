@@ -62,6 +62,8 @@ export interface PhasePlan {
     readonly every: number | null;
     /** Of which task the best checkpoint is kept, and by what; absent: none is. */
     readonly best?: { readonly task: string } & BestFigure;
+    /** When that figure ends the phase; absent: never. */
+    readonly earlyStopping?: EarlyStopping;
   };
   /** How often a batch at fault is left out before the phase waits; absent in plans of older versions. */
   readonly leaveOut?: number;
@@ -329,6 +331,36 @@ export interface ExportResult {
 export interface TaskDocument {
   readonly name: string;
   readonly document: Document;
+}
+
+/** As evaluate.earlyStopping of a recipe. */
+export interface EarlyStopping {
+  readonly patience: number;
+  readonly threshold: number;
+  readonly restoreBest: boolean;
+}
+
+/** A checkpoint of a phase was evaluated, and it is to be said whether it goes on. */
+export interface WatchInput {
+  readonly plan: PhasePlan;
+  readonly checkpoint: CheckpointRef;
+  /** Of the `result.json` of that evaluation. */
+  readonly key: string;
+}
+
+/** What a phase has come to by the figure that may end it: small, for status. */
+export interface Watched {
+  /** Such as `pets retrieval mean.text_to_image.r1`. */
+  readonly figure: string;
+  readonly step: number;
+  readonly value: number;
+  /** Where it was highest. */
+  readonly best: { readonly step: number; readonly value: number };
+  /** Evaluations in a row in which it has not risen, of so many that end the phase. */
+  readonly without: number;
+  readonly patience: number;
+  /** The phase has ended by it. */
+  readonly stopped?: true;
 }
 
 /** A figure of an evaluator, by its path: `mean.text_to_image.r1`. */

@@ -4,11 +4,11 @@ import { readConcepts } from './concepts.ts';
 import { examplesInputs, someConcepts } from './examples.ts';
 import { readIconNames } from './icons.ts';
 import { type MadeShard, makeOnce } from './record.ts';
-import { figuresOf, makeScenes, scenesInputs } from './scenes.ts';
+import { figuresOf, label, makeScenes, scenesInputs } from './scenes.ts';
 import { heldOutStyle, trainStyles } from './styles.ts';
 
-// Raise it when the same scenes would be asked other questions than before.
-const version = 1;
+// Raise it when the same scenes would be asked other questions than before, or more is written beside them.
+const version = 2;
 
 export interface AskedOptions {
   readonly log?: (line: string) => void;
@@ -44,6 +44,10 @@ export async function makeAskedEmojiDataset(store: ObjectStore, options: AskedOp
       return makeScenes(store, folder, figures, count, { stream: `emoji-asked/${folder}`, questions: true });
     };
     const [train, heldOut] = [`${prefix}/train`, `${prefix}/held-out`];
+    // What detectors look for: everything that may stand in a scene.
+    const figures = [...trainStyles, heldOutStyle].flatMap((style) => figuresOf(style, concepts, names));
+    const labels = [...new Set(figures.map(label))].sort();
+    await store.put(`${prefix}/categories.txt`, `${labels.join('\n')}\n`, { contentType: 'text/plain; charset=utf-8' });
     const few = Math.max(1, Math.round(scenes / 4));
     return {
       ...{ train, heldOut, examples: { train: scenes, heldOut: few } },

@@ -141,6 +141,7 @@ export function questionsOf(placed: readonly Placed[]): Question[] {
   return [{ question: 'how many things are there?', answers: [counts[placed.length]!] }, ...asked];
 }
 
+/** What a region of it is called. */
 export const label = ({ captions }: Figure) => captions.en?.[0] ?? '';
 
 /** A place for a figure, drawn at a size, that lies over no other; null when none was found. */

@@ -5,7 +5,7 @@ import { RunnerError } from '../runtime/errors.ts';
  *
  *     runs/<run>/run.json
  *     runs/<run>/<phase>/latest.json
- *     runs/<run>/<phase>/end.json, best.json
+ *     runs/<run>/<phase>/end.json, best.json, early-stopping.json
  *     runs/<run>/<phase>/work/<attempt>.json
  *     runs/<run>/<phase>/pace-<settings>.json, xla-<settings>.json, precision-<settings>.json, cpu.json
  *     runs/<run>/<phase>/r<revision>/commits/step-00000400.json
@@ -66,6 +66,11 @@ export function evaluationPrefix({ run, phase, step, task }: PhaseKey & { step: 
 /** The best of its checkpoints by a figure. */
 export function bestKey(at: PhaseKey): string {
   return `${phasePrefix(at)}best.json`;
+}
+
+/** What its figure has been, evaluation by evaluation, where that may end it. */
+export function earlyStoppingKey(at: PhaseKey): string {
+  return `${phasePrefix(at)}early-stopping.json`;
 }
 
 /** What a phase ended with. */

@@ -18,6 +18,7 @@ const tasks: Readonly<Partial<Record<FigureDocument['evaluator'], Task>>> = {
   knn: 'knn',
   fewShot: 'linear_probe',
   logistic: 'linear_probe',
+  detection: 'detection',
 };
 
 /**

@@ -70,7 +70,7 @@ export async function compareWithIntervals(
 }
 
 /** The same sample of the same shards, of which the same pictures could be used. */
-const samePictures = (a: FigureDocument, b: FigureDocument): boolean =>
+export const samePictures = (a: FigureDocument, b: FigureDocument): boolean =>
   ['data.shards', 'data.sample', 'data.pictures'].every((name) => a.fingerprint[name] === b.fingerprint[name]);
 
 function compareFigures(a: FigureDocument, b: FigureDocument): Compared {

@@ -8,6 +8,7 @@ const hubTasks: Readonly<Record<TaskResult['task'], { readonly type: string; rea
   linear_probe: { type: 'image-classification', name: 'Image Classification' },
   captioning: { type: 'image-to-text', name: 'Image Captioning' },
   knn: { type: 'image-classification', name: 'Image Classification' },
+  detection: { type: 'zero-shot-object-detection', name: 'Zero-Shot Object Detection' },
   dense: { type: 'image-segmentation', name: 'Dense Prediction' },
 };
 

@@ -9,7 +9,14 @@ export interface TaskResult {
   readonly figures: readonly NamedFigure[];
 }
 
-export type Task = 'zeroshot_classification' | 'zeroshot_retrieval' | 'linear_probe' | 'captioning' | 'knn' | 'dense';
+export type Task =
+  | 'zeroshot_classification'
+  | 'zeroshot_retrieval'
+  | 'linear_probe'
+  | 'captioning'
+  | 'knn'
+  | 'dense'
+  | 'detection';
 
 /** Null where nothing was there to count. */
 export interface NamedFigure {

@@ -1,6 +1,7 @@
 import type { RecipeData } from '../data/example/recipe-data.ts';
 import type { Recipe } from '../recipe/schema.ts';
 import { type DataFacts, modelConfig, phaseSettings, writtenModel } from '../recipe/settings.ts';
+import { phaseSpans } from '../recipe/spans.ts';
 import { cpuHasBfloat16 } from '../runtime/bfloat16.ts';
 import type { DeviceMemory } from '../runtime/device-memory.ts';
 import { memoryNote } from '../train/fits.ts';
@@ -17,11 +18,17 @@ export function notesOf(
 ): string[] {
   const notes: string[] = [];
   const short = new Set<number>();
+  const spans = recipe.evaluate.earlyStopping ? phaseSpans(recipe, facts ?? {}) : [];
   for (const phase of recipe.phases) {
     const examples = data?.of(phase).examples ?? Number.POSITIVE_INFINITY;
     if (phase.batch > examples)
       notes.push(
         `phase ${phase.name}: a batch of ${phase.batch} holds each of its ${examples} examples ${(phase.batch / examples).toFixed(1)} times`,
+      );
+    const { branches = [], to } = spans[recipe.phases.indexOf(phase)] ?? {};
+    if (to && branches.includes(to.step))
+      notes.push(
+        `phase ${phase.name}: evaluate.earlyStopping does not end it before step ${to.step}, since another phase begins there`,
       );
     if (!writtenModel(recipe, phase)) continue;
     const { vision, text } = modelConfig(recipe, null, phase);

@@ -347,6 +347,23 @@ const evaluateSchema = z.strictObject({
     .describe(
       'Of the checkpoints of a phase that are evaluated the one with the highest figure is kept, and best.json names it.',
     ),
+  earlyStopping: z
+    .strictObject({
+      patience: z.int().min(1).max(1000).describe('Evaluations without a rise after which the phase ends.'),
+      threshold: z
+        .number()
+        .min(0)
+        .default(0)
+        .describe('It has risen when it is higher by more than this, and by more than its interval of 95 %.'),
+      restoreBest: z
+        .boolean()
+        .default(false)
+        .describe('The phase ends with the checkpoint of the highest figure, also where it comes to its last step.'),
+    })
+    .optional()
+    .describe(
+      'A phase ends when the figure of evaluate.best has not risen for some evaluations of evaluate.every; it waits for each of them. Where other phases begin in it, not before the last of these.',
+    ),
 });
 
 export const recipeSchema = z.strictObject({

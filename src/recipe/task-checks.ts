@@ -2,7 +2,7 @@ import type { Problem } from './problem.ts';
 import type { Recipe } from './schema.ts';
 
 /** Tasks by themselves are checked where evaluators are known; here only how they stand in a recipe. */
-export function taskProblems({ evaluate: { tasks, every, best } }: Recipe): Problem[] {
+export function taskProblems({ evaluate: { tasks, every, best, earlyStopping } }: Recipe): Problem[] {
   const problems: Problem[] = [];
   if (every && !tasks)
     problems.push({
@@ -14,6 +14,12 @@ export function taskProblems({ evaluate: { tasks, every, best } }: Recipe): Prob
     problems.push({
       fields: ['evaluate.best.task', 'evaluate.tasks'],
       message: `evaluate.best.task is "${best.task.slice(0, 60)}"; allowed: ${tasks?.map(({ name }) => name).join(', ') || 'the name of a task in evaluate.tasks, which is missing'}`,
+    });
+  const lacking = [...(every ? [] : ['evaluate.every']), ...(best ? [] : ['evaluate.best'])];
+  if (earlyStopping && lacking.length > 0)
+    problems.push({
+      fields: ['evaluate.earlyStopping', ...lacking],
+      message: `evaluate.earlyStopping is given without ${lacking.join(' and ')}; allowed: with evaluate.every, which says when is looked, {"steps": 2000}, and evaluate.best, which names the figure, {"task": "pets", "evaluator": "retrieval", "figure": "mean.text_to_image.r1"}`,
     });
   for (const [i, { name }] of (tasks ?? []).entries())
     if (tasks!.findIndex((other) => other.name === name) < i)

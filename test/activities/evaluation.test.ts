@@ -5,18 +5,22 @@ import type { Client, WorkflowFailedError } from '@temporalio/client';
 import sharp from 'sharp';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import type { Dependencies } from '../../activities/dependencies.ts';
+import { keepDocumentBelow } from '../../activities/documents.ts';
 import { concludeEvaluation, leaveEvaluation } from '../../activities/evaluation-conclude.ts';
+import { dueHolder } from '../../activities/evaluation-due.ts';
 import { embedPart } from '../../activities/evaluation-embed.ts';
 import { evaluatePart } from '../../activities/evaluation-figure.ts';
 import { planEvaluation } from '../../activities/evaluation-plan.ts';
 import type { FeatureSetName, TaskResult } from '../../activities/types/evaluation.ts';
+import { makeAskedEmojiDataset } from '../../infra/emoji/asked.ts';
 import { makeEmojiDataset } from '../../infra/emoji/make.ts';
 import { makeMaskedScenes } from '../../infra/emoji/masks.ts';
 import { localFiles } from '../../src/benchmarks/files.ts';
 import { packBenchmark } from '../../src/benchmarks/pack.ts';
+import { findCommits } from '../../src/checkpoint/commits.ts';
 import { nameOf } from '../../src/checkpoint/damage.ts';
 import { importByContent } from '../../src/checkpoint/hugging-face/import-by-content.ts';
-import { pinsOf } from '../../src/checkpoint/pins.ts';
+import { pin, pinsOf } from '../../src/checkpoint/pins.ts';
 import { evaluate, evaluationId, readEvaluation } from '../../src/commands/evaluate.ts';
 import { formatComparison, formatTaskResult } from '../../src/commands/format-task-result.ts';
 import { readExamples } from '../../src/data/example/read-examples.ts';
@@ -180,10 +184,38 @@ describe('an evaluation', () => {
     const at = { run: of.split('/')[0]!, phase: 'import' };
     expect(await pinsOf(store, at)).toEqual([]);
     // And of one that fails likewise.
+    const [held] = await findCommits(store, at);
+    await pin(store, held!, dueHolder('failing'));
     const plan = await planEvaluation(depsOf(), { model: of, task: task({ name: 'failing' }) }, on.attempt());
-    expect(await pinsOf(store, at)).toHaveLength(1);
+    // A person's evaluation leaves what a run holds; that of the run itself takes its place.
+    expect((await pinsOf(store, at)).map(({ who }) => who).sort()).toEqual(['due-failing', expect.any(String)]);
+    const document = await keepDocumentBelow(store, 'runs/x/', 'task', task({ name: 'failing' }));
+    await planEvaluation(depsOf(), { model: of, task: document }, on.attempt());
+    expect((await pinsOf(store, at)).map(({ who }) => who)).toEqual([expect.stringMatching(/^evaluate-/)]);
     await leaveEvaluation(depsOf(), { plan }, on.attempt());
     expect(await pinsOf(store, at)).toEqual([]);
+  });
+
+  it('looks for boxes of scenes by the names of their categories, with features of each patch', async () => {
+    const made = await makeAskedEmojiDataset(store, { concepts: 24, scenes: 24 });
+    const { key } = await evaluateBy(
+      depsOf(),
+      task({
+        ...{ name: 'boxes', data: made.heldOut, train: { data: made.train }, languages: ['en'] },
+        classes: { names: 'data/emoji-asked/categories.txt', templates: ['a {}'] },
+        evaluators: { detection: { boxes: 'regions', steps: 3, batch: 8 } },
+      }),
+    );
+    const { figures: all } = JSON.parse((await store.get(key)).toString('utf8')) as EvaluationDocument;
+    const [{ figures, fingerprint, notes }] = all as [FigureDocument];
+    let boxes = 0;
+    for await (const { meta } of readExamples(store, await indexData(store, made.heldOut)))
+      boxes += meta.regions!.length;
+    expect(figures).toMatchObject({ boxes, train_rounds: 1 });
+    expect(figures.AP).toBeLessThan(0.1);
+    expect(notes).toEqual([]);
+    expect(fingerprint['detection.towers']).toMatch(/^frozen/);
+    expect(fingerprint['text.classes']).toMatch(/ names, /);
   });
 
   it('has the figures of a loop that embeds one picture and one text at a time', async () => {

@@ -9,6 +9,7 @@ import { trainShard } from '../../activities/train-shard.ts';
 import { findCommits, listCommits } from '../../src/checkpoint/commits.ts';
 import { commitKey } from '../../src/checkpoint/keys.ts';
 import { readManifest } from '../../src/checkpoint/manifest.ts';
+import { pinsOf } from '../../src/checkpoint/pins.ts';
 import { findUnreferenced } from '../../src/checkpoint/sweep.ts';
 import type { CheckpointRef } from '../../src/checkpoint/types.ts';
 import { schedulePosition } from '../../src/recipe/schedule.ts';
@@ -286,6 +287,20 @@ describe('retention', () => {
     const first = (await again(10, null)).checkpoint;
     expect(first.step).toBe(20);
     expect((await again(30, first)).checkpoint).toEqual(from);
+  });
+
+  it('leaves what tasks of the recipe are to look at, however long that waits to be planned', async () => {
+    const documents = ['pets', 'cars'].map((name) => ({ name, document: { key: name, sha256: 'a'.repeat(64) } }));
+    const plan = { ...(await planOf(store, runs())), keep: 1, tasks: { documents, every: 15 } };
+    let from: CheckpointRef | null = null;
+    for (const step of [10, 20, 30, 60]) {
+      from = (await trainShard(on.deps(store), { ...shard(plan, step), from }, on.attempt())).checkpoint;
+      await pruneCheckpoints(on.deps(store), { plan, from }, on.attempt());
+    }
+    // Behind 15 and at 30; the end is for the run, which holds it by end.json.
+    const held = (await pinsOf(store, plan)).map(({ step, who }) => `${step} ${who}`).sort();
+    expect(held).toEqual(['20 due-cars', '20 due-pets', '30 due-cars', '30 due-pets']);
+    expect((await findCommits(store, plan)).map(({ step }) => step)).toEqual([20, 30, 60]);
   });
 
   it('ends with a sweep that leaves nothing without a reference', async () => {

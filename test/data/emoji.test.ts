@@ -142,10 +142,12 @@ test('scenes with questions are others than those of training, and every answer 
   expect(made.examples).toEqual({ train: 24, heldOut: 6 });
   const index = await indexData(store, made.train);
   const names = new Set<string>();
+  const labels = store.objects.get('data/emoji-asked/categories.txt')!.toString().trim().split('\n');
   for await (const { picture, said } of readSelected(store, index, index24, () => {})) {
     names.add(createHash('sha256').update(picture).digest('hex'));
     const { regions, questions } = parseTruth(said);
     const [count, ...others] = questions!;
+    for (const { caption } of regions!) expect(labels).toContain(caption);
     expect(count).toEqual({
       question: 'how many things are there?',
       answers: [['two', 'three', 'four'][regions!.length - 2]],

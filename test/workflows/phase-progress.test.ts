@@ -12,8 +12,11 @@ it('a phase that continues as new carries over all that it began with', () => {
     dtype: 'f32' as const,
     model: { vision: { ...model, patch: 4, resolution: 8 }, text: { ...model, length: 4, vocabulary: 9 } },
   };
+  const best = { task: 'pets', evaluator: 'knn', figure: 'k5.top1' };
+  const earlyStopping = { patience: 3, threshold: 0, restoreBest: true };
+  const tasks = { documents: [], every: 50, best, earlyStopping };
   const input: Required<PhaseInput> = {
-    plan: { ...plan, curation },
+    plan: { ...plan, curation, tasks },
     parent: checkpoint,
     teacher: { ...checkpoint, phase: 'curated' },
     scored: 4,
@@ -32,6 +35,8 @@ it('a phase that continues as new carries over all that it began with', () => {
     held: 'waiting',
     failure: 'the disk is full',
     broken: { message: 'the disk is full', type: 'DiskFull' },
+    watched: { figure: 'pets', step: 50, value: 0.5, best: { step: 50, value: 0.5 }, without: 1, patience: 3 },
+    due: 100,
   };
   expect(new PhaseProgress(input).carried()).toEqual(input);
 });

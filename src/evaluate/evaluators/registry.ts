@@ -5,6 +5,7 @@ import { calibration } from './calibration.ts';
 import { captioning } from './captioning.ts';
 import type { Evaluator, Needs } from './contract.ts';
 import { depth } from './depth.ts';
+import { detection } from './detection.ts';
 import { fewShot } from './few-shot.ts';
 import { grounded } from './grounded.ts';
 import { groups } from './groups.ts';
@@ -23,7 +24,7 @@ import { zeroShot } from './zero-shot.ts';
 
 /** Every evaluator by the name that tasks call it by; a new one is one line here and its settings in settings.ts. */
 const evaluators = {
-  ...{ zeroShot, retrieval, knn, fewShot, logistic, groups, bias, calibration },
+  ...{ zeroShot, retrieval, knn, fewShot, logistic, groups, bias, calibration, detection },
   ...{ captioning, referring, grounded, referringProbe, languageModel },
   ...{ segmentation, knnSegmentation, depth, normals, openSegmentation },
 } as const satisfies Record<EvaluatorName, unknown>;

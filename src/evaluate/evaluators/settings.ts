@@ -74,6 +74,32 @@ export const languageModelSettings = z.strictObject(decoderProbe({ steps: 20_000
 /** They take what the trained decoder of the model says as it is. */
 const asItSays = z.strictObject({});
 
+export const detectionSettings = z.strictObject({
+  rules: z
+    .enum(['coco', 'lvis'])
+    .default('coco')
+    .describe('coco: every category is marked in every picture; lvis: those that are there or said to be absent.'),
+  boxes: z
+    .enum(['objects', 'regions'])
+    .default('objects')
+    .describe('Where boxes stand in the JSON of an example; the caption of a region is its category.'),
+  withhold: z
+    .enum(['none', 'rare'])
+    .default('none')
+    .describe(
+      'rare: categories that fewer than 10 pictures of train have are not learned from, so that APr is of new ones.',
+    ),
+  steps: z.int().min(1).max(1_000_000).default(2000).describe('Updates of the heads.'),
+  batch: z.int().min(1).max(1024).default(32).describe('Pictures of an update.'),
+  learningRate: z.number().positive().max(1).default(1e-3).describe('Of Adam, at its top.'),
+  most: z
+    .int()
+    .min(1)
+    .max(1000)
+    .default(300)
+    .describe('Boxes of a picture that are counted, those of the highest scores.'),
+});
+
 export const evaluatorSettings = z.strictObject({
   zeroShot: zeroShotSettings.optional().describe('Classification by the names of classes.'),
   retrieval: retrievalSettings.optional().describe('Pictures by texts, and texts by pictures.'),
@@ -101,10 +127,13 @@ export const evaluatorSettings = z.strictObject({
   depth: depthSettings.optional().describe('Distance of pixels by a linear probe of patches (DINOv2, TIPS).'),
   normals: normalsSettings.optional().describe('Directions of surfaces by a linear probe of patches (Probe3D).'),
   openSegmentation: openSegmentationSettings.optional().describe('Classes of pixels by the names of classes.'),
+  detection: detectionSettings
+    .optional()
+    .describe('Open-vocabulary detection by heads on the patches of the frozen tower (OWL-ViT).'),
 });
 /** Those that learn from `train`. */
 export const learners: readonly EvaluatorName[] = [
-  ...(['knn', 'fewShot', 'logistic', 'referringProbe', 'languageModel'] as const),
+  ...(['knn', 'fewShot', 'logistic', 'referringProbe', 'languageModel', 'detection'] as const),
   ...(['segmentation', 'knnSegmentation', 'depth', 'normals'] as const),
 ];
 export type EvaluatorName = keyof z.infer<typeof evaluatorSettings>;

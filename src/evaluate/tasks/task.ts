@@ -170,6 +170,10 @@ function meaningless({ evaluators, read, train, data, languages, sample, classes
     problems.push(
       'classes.templates is given without names: put them into read.templates, which captions that stand for classes are put into',
     );
+  if (evaluators.detection && named === undefined && read?.classnames === undefined)
+    problems.push(
+      'classes.names is missing: evaluators.detection looks for these categories, {"classes": {"names": "data/x/categories.txt"}}',
+    );
   const twice = languages.find((one, i) => languages.indexOf(one) < i);
   if (twice !== undefined) problems.push(`languages has ${twice} twice; each once is allowed`);
   return problems;

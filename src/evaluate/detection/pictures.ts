@@ -1,0 +1,65 @@
+import { randomStream } from '../../runtime/random.ts';
+import type { FeatureSet } from '../features/feature-set.ts';
+import type { PartExample, PartFile } from '../features/part-file.ts';
+import { type View, viewName } from '../features/view.ts';
+import { boxBias } from './heads.ts';
+
+/** A picture with a feature for each patch. */
+export interface DetectionPicture {
+  readonly number: number;
+  readonly example: PartExample;
+  /** (T, D), padding included. */
+  readonly patches: Float32Array;
+  /** Patches that are there. */
+  readonly tokens: number;
+  /** (T, 4) */
+  readonly bias: Float32Array;
+}
+
+/**
+ * The pictures of a set, part by part: the patches of one part are in memory, 256 MB, and what is still held of it by who asks.
+ * With `shuffled` parts and pictures within one come in another order, drawn by it.
+ */
+export async function* detectionPictures(
+  set: FeatureSet,
+  view: View,
+  shuffled?: { readonly seed: number; readonly round: number },
+): AsyncGenerator<DetectionPicture> {
+  const order = (n: number, of: number) => {
+    const places = Array.from({ length: n }, (_, i) => i);
+    if (!shuffled) return places;
+    const random = randomStream(shuffled.seed, 'evaluate/detection', shuffled.round, of);
+    for (let i = n - 1; i > 0; i--) {
+      const other = random.below(i + 1);
+      [places[i], places[other]] = [places[other]!, places[i]!];
+    }
+    return places;
+  };
+  const firsts: number[] = [];
+  let count = 0;
+  for (const { facts } of set.parts) {
+    firsts.push(count);
+    count += facts.examples.length;
+  }
+  for (const at of order(set.parts.length, 0))
+    yield* picturesOf(set, view, set.parts[at]!, firsts[at]!, order(set.parts[at]!.facts.examples.length, at + 1));
+}
+
+async function* picturesOf(set: FeatureSet, view: View, part: PartFile, first: number, order: readonly number[]) {
+  const { config } = set;
+  const { width, patch, kind } = config.vision;
+  const name = viewName(config, view);
+  const rows = await part.floats(`patches/${name}`);
+  const grids = part.has(`grid/${name}`) ? await part.integers(`grid/${name}`) : null;
+  const length = part.shape(`patches/${name}`)[1]!;
+  const side = Math.sqrt(length);
+  const cover = kind === 'naflex' ? 1 : (side * patch) / view;
+  const square = grids ? null : boxBias(side, side, [cover, cover]);
+  for (const i of order) {
+    const [down, across] = grids ? [grids[2 * i]!, grids[2 * i + 1]!] : [side, side];
+    const bias = square ?? new Float32Array(4 * length);
+    if (!square) bias.set(boxBias(down, across));
+    const patches = rows.subarray(i * length * width, (i + 1) * length * width);
+    yield { number: first + i, example: part.facts.examples[i]!, patches, tokens: down * across, bias };
+  }
+}

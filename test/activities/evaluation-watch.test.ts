@@ -1,0 +1,117 @@
+import { mkdtemp, readFile, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterAll, beforeAll, expect, it } from 'vitest';
+import { bestWatched, watchFigure } from '../../activities/evaluation-watch.ts';
+import type { PhasePlan } from '../../activities/types/run.ts';
+import { commitCheckpoint } from '../../src/checkpoint/commit.ts';
+import { readCommit } from '../../src/checkpoint/commits.ts';
+import { toDocument, toRef } from '../../src/checkpoint/documents.ts';
+import { earlyStoppingKey } from '../../src/checkpoint/keys.ts';
+import { pinsOf } from '../../src/checkpoint/pins.ts';
+import { pruneCheckpoints } from '../../src/checkpoint/retention.ts';
+import { releaseWatched } from '../../src/checkpoint/watched.ts';
+import { writeOutcomes } from '../../src/evaluate/evaluators/outcomes.ts';
+import type { S3ObjectStore } from '../../src/storage/s3.ts';
+import { makeSnapshot } from '../checkpoint/snapshot.ts';
+import { startServer, type TestServer } from '../storage/versitygw.ts';
+import { planOf } from '../workflows/harness.ts';
+import { type Hands, hands } from './fixture.ts';
+
+let server: TestServer;
+let store: S3ObjectStore;
+let on: Hands;
+let folder: string;
+beforeAll(async () => {
+  server = await startServer();
+  store = server.store();
+  on = hands();
+  folder = await mkdtemp(join(tmpdir(), 'siglip2-watch-'));
+});
+afterAll(async () => {
+  await on.close();
+  await server.stop();
+  await rm(folder, { recursive: true, force: true });
+});
+
+const phase = 'pretrain';
+const pictures = 400;
+
+function planned(run: string, earlyStopping: object = {}): PhasePlan {
+  const best = { task: 'pets', evaluator: 'knn', figure: 'k5.top1' };
+  const stopping = { patience: 2, threshold: 0, restoreBest: true, ...earlyStopping };
+  return { ...planOf(run, 1000, 100), tasks: { documents: [], every: 100, best, earlyStopping: stopping } };
+}
+
+/** A checkpoint whose evaluation says that the first `right` of the pictures are right. */
+async function evaluated(run: string, step: number, right: number, revision = 0) {
+  await commitCheckpoint(store, await makeSnapshot({ run, step, revision, attempt: `a${step}` }));
+  const checkpoint = toRef(await readCommit(store, { run, phase, step, revision }));
+  const prefix = `evaluations/${run}/${phase}-${step}/pets-${revision}/`;
+  const values = Float32Array.from({ length: pictures }, (_, i) => (i < right ? 1 : 0));
+  const file = join(folder, 'outcomes.safetensors');
+  await writeOutcomes(file, { 'k5.top1': { values, pictures: Int32Array.from(values, (_, i) => i) } });
+  const key = `${prefix}figures/knn-px-8.safetensors`;
+  await store.put(key, await readFile(file));
+  const fingerprint = { 'data.shards': 's', 'data.sample': 'all', 'data.pictures': 'p' };
+  const document = {
+    ...{ evaluator: 'knn', view: 'px-8', figures: { k5: { top1: right / pictures } }, notes: [], intervals: {} },
+    ...{ examples: pictures, fingerprint, outcomes: { key, bytes: 1, sha256: 'a' } },
+  };
+  await store.put(`${prefix}figures/knn-px-8.json`, toDocument(document));
+  const result = { version: 1, task: { name: 'pets' }, model: { name: 'm', sha256: 's' }, figures: [document] };
+  await store.put(`${prefix}result.json`, toDocument(result));
+  return { checkpoint, key: `${prefix}result.json` };
+}
+
+const held = async (run: string) => (await pinsOf(store, { run, phase })).map(({ step, who }) => `${step} ${who}`);
+
+it('a figure has risen when it is higher by more than its interval over the same pictures, and the highest is held', async () => {
+  const plan = planned('rises');
+  const deps = on.deps(store);
+  const told = [];
+  // Two pictures more are within the interval; they are the best all the same. Twenty are not.
+  for (const [step, right] of [100, 102, 122, 121, 122].map((right, i) => [100 * (i + 1), right] as const)) {
+    const input = { plan, ...(await evaluated('rises', step, right)) };
+    told.push(await watchFigure(deps, input, on.attempt()));
+    // Killed before it was recorded in the history, it says the same again.
+    expect(await watchFigure(deps, input, on.attempt())).toEqual(told.at(-1));
+    await pruneCheckpoints(store, { run: 'rises', phase }, { newest: 1, steps: [], used: [] });
+  }
+  expect(told.map(({ without, best, value }) => [without, best.step, value])).toEqual([
+    [0, 100, 100 / pictures],
+    [1, 200, 102 / pictures],
+    [0, 300, 122 / pictures],
+    [1, 300, 121 / pictures],
+    [2, 300, 122 / pictures],
+  ]);
+  expect(told.at(-1)).toMatchObject({ figure: 'pets knn k5.top1', patience: 2, best: { value: 122 / pictures } });
+  expect(await held('rises')).toEqual(['300 early-stopping']);
+  expect((await bestWatched(deps, { plan }, on.attempt()))!.checkpoint).toMatchObject({ step: 300, revision: 0 });
+  await releaseWatched(store, plan);
+  expect(await held('rises')).toEqual([]);
+});
+
+it('a phase that is started again goes by what was evaluated before, and by no evaluation in between', async () => {
+  const plan = planned('again', { restoreBest: false, threshold: 0.1 });
+  const deps = on.deps(store);
+  const looked = async (step: number, right: number, revision = 0) =>
+    watchFigure(deps, { plan, ...(await evaluated('again', step, right, revision)) }, on.attempt());
+  expect(await looked(100, 100)).toMatchObject({ without: 0 });
+  // Higher by 0.1 is not higher by more than that.
+  expect(await looked(200, 140)).toMatchObject({ without: 1, best: { step: 200 } });
+  expect(await held('again')).toEqual([]);
+  // At the newest checkpoint there is, between two evaluations: what the one before said stands.
+  expect(await looked(250, 400)).toMatchObject({ step: 200, without: 1, value: 140 / pictures });
+  const before = await store.get(earlyStoppingKey(plan));
+  expect(JSON.parse(before.toString('utf8')).figures.map(({ step }: { step: number }) => step)).toEqual([100, 200]);
+  // Other settings from 150 on: they are given their time, and 200 was given up.
+  expect(await looked(200, 120, 1)).toMatchObject({ without: 1, best: { step: 200, value: 120 / pictures } });
+  expect(await looked(300, 120, 1)).toMatchObject({ without: 2, best: { step: 200 } });
+  // Another figure begins anew.
+  const other = { ...plan, tasks: { ...plan.tasks!, best: { task: 'pets', evaluator: 'knn', figure: 'k9.top1' } } };
+  await expect(
+    watchFigure(deps, { plan: other, ...(await evaluated('again', 400, 1, 1)) }, on.attempt()),
+  ).rejects.toThrow('there is no figure knn k9.top1');
+  expect(await bestWatched(deps, { plan: other }, on.attempt())).toBe(null);
+});
