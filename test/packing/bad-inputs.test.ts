@@ -1,7 +1,10 @@
+import { readFileSync } from 'node:fs';
+import { Readable } from 'node:stream';
 import { gzipSync } from 'node:zlib';
 import { parquetWriteBuffer } from 'hyparquet-writer';
 import sharp from 'sharp';
 import { describe, expect, it } from 'vitest';
+import { tableStream } from '../../src/packing/table-stream.ts';
 import { MemoryStore } from '../data/memory-store.ts';
 import { scene } from './pictures.ts';
 import { examplesBelow, runPack } from './run.ts';
@@ -263,17 +266,18 @@ describe('what nothing can be made of is refused in one sentence, and nothing is
 });
 
 describe('a compressed table', () => {
-  const table = gzipSync(
+  const zipped = gzipSync(
     lines(...Array.from({ length: 2000 }, (_, i) => ({ file_name: 'ok.png', text: `${i * 7919}` }))),
   );
+  const table = (key: string) => ({ key, bytes: 0, etag: '' });
   const packed = (objects: Readonly<Record<string, Buffer | string>>) =>
     runPack(storeOf({ 'in/ok.png': good, ...objects }), { from: 'in', to });
 
   it('that was cut off or damaged stops the pack and says so', async () => {
-    await expect(packed({ 'in/rows.jsonl.gz': table.subarray(0, table.length - 400) })).rejects.toThrow(
+    await expect(packed({ 'in/rows.jsonl.gz': zipped.subarray(0, zipped.length - 400) })).rejects.toThrow(
       'in/rows.jsonl.gz is no whole gzip file (unexpected end of file); fetch it again, or take it away from there',
     );
-    const damaged = Buffer.from(table);
+    const damaged = Buffer.from(zipped);
     damaged.writeUInt32LE(1, damaged.length - 8);
     await expect(packed({ 'in/rows.jsonl.gz': damaged })).rejects.toThrow('no whole gzip file (incorrect data check)');
     await expect(packed({ 'in/rows.csv.gz': 'file_name,text' })).rejects.toThrow(
@@ -281,10 +285,38 @@ describe('a compressed table', () => {
     );
   });
 
+  it('in frames of zstd gives the rows of its text, and one that was cut off, or is none, is told as such', async () => {
+    const zst = readFileSync(new URL('fixtures/rows.jsonl.zst', import.meta.url));
+    const read = async (body: Buffer) => {
+      // In pieces, as a store sends them.
+      const pieces = Array.from({ length: Math.ceil(body.length / 1000) }, (_, i) =>
+        body.subarray(1000 * i, 1000 * i + 1000),
+      );
+      const found: Buffer[] = [];
+      for await (const chunk of await tableStream(
+        { stream: async () => Readable.from(pieces) },
+        table('in/rows.jsonl.zst'),
+      ))
+        found.push(chunk as Buffer);
+      return Buffer.concat(found).toString();
+    };
+    const text = Array.from({ length: 20_000 }, (_, i) => ({ file_name: 'ok.png', text: `${i * 7919}` }));
+    expect(await read(zst)).toBe(`${lines(...text)}\n`);
+    for (const end of [3, 100, zst.length / 2, zst.length - 2])
+      await expect(read(zst.subarray(0, end)), `${end}`).rejects.toThrow(
+        /^in\/rows.jsonl.zst is no whole zstd file \(.*\); fetch it again, or take it away from there$/,
+      );
+    await expect(packed({ 'in/rows.jsonl.zst': 'file_name,text' })).rejects.toThrow('no whole zstd file');
+    // Two rows, as zstd 1.5 writes them.
+    const two = 'KLUv/QRYdQEAZAJ7ImZpbGVfbmFtZSI6Im9rLnBuZyIsInRleHQiOiJhIn0KYiJ9CgEAKqJ6AjDW1OI=';
+    const report = await packed({ 'in/metadata.jsonl.zst': Buffer.from(two, 'base64') });
+    expect([report.read, report.examples]).toEqual([2, 1]);
+  });
+
   it('of another kind is told apart from there being nothing', async () => {
-    const store = storeOf({ 'in/rows.jsonl.zst': 'x', 'in/metadata.parquet.gz': 'x' });
+    const store = storeOf({ 'in/rows.jsonl.bz2': 'x', 'in/metadata.parquet.gz': 'x' });
     await expect(runPack(store, { from: 'in', to })).rejects.toThrow(
-      'nothing can be packed from in/, which has 1 .jsonl.zst, 1 .parquet.gz: tables are read as they are or as .gz: unpack those',
+      'nothing can be packed from in/, which has 1 .jsonl.bz2, 1 .parquet.gz: tables are read as they are or as .gz and .zst: unpack those',
     );
   });
 
