@@ -12,7 +12,8 @@ import { type Site, startSite, tinyRecipe, type Victim, Watched } from './harnes
 import { latestStep, verifyCommits } from './verify.ts';
 
 const patience = 600_000;
-const total = 480;
+/** Norms are looked at every 100 steps. */
+const total = 400;
 const tiny = tinyRecipe({
   schedule: { total: { steps: total }, warmup: { steps: 20 } },
   checkpoint: { every: { steps: 40 }, shard: { steps: 120 } },
@@ -94,7 +95,7 @@ describe('a run ends by itself, with the state of an undisturbed run of another 
       await verifyCommits(site.store, run.name);
 
       await run.until(() => site.trainer()!.pid !== first.pid);
-      expect(await run.reach(280)).toBeLessThan(total);
+      expect(await run.reach(240)).toBeLessThan(total);
       const second = site.trainer()!;
       // In the middle of a step that takes for ever.
       process.kill(second.pid, 'SIGSTOP');
@@ -131,7 +132,7 @@ describe('a run ends by itself, with the state of an undisturbed run of another 
       const before = [site.process('worker'), site.trainer()];
       const killed = [site.kill('s3')];
       // Between two kills it has to be seen that the first is over.
-      expect(await run.reach(280)).toBeLessThan(total);
+      expect(await run.reach(240)).toBeLessThan(total);
       killed.push(site.kill('temporal'));
       await expectUndisturbed(run);
       expect([site.process('worker'), site.trainer()]).toEqual(before);
