@@ -12,12 +12,7 @@ import { type Site, startSite, tinyRecipe, type Victim, Watched } from './harnes
 import { latestStep, verifyCommits } from './verify.ts';
 
 const patience = 600_000;
-/** Norms are looked at every 100 steps. */
-const total = 400;
-const tiny = tinyRecipe({
-  schedule: { total: { steps: total }, warmup: { steps: 20 } },
-  checkpoint: { every: { steps: 40 }, shard: { steps: 120 } },
-});
+const total = 800;
 let site: Site;
 /** What the undisturbed run ends with, and the curve that it draws. */
 let expected: string;
@@ -25,7 +20,7 @@ let curve: readonly object[];
 
 beforeAll(async () => {
   site = await startSite();
-  const run = await site.start('undisturbed', tiny);
+  const run = await site.start('undisturbed', tinyRecipe());
   expected = (await run.result()).phases[0]!.checkpoint.sha256;
   curve = await curveOf('undisturbed');
   expect(curve).toHaveLength(total);
@@ -40,7 +35,7 @@ beforeAll(async () => {
 }, patience);
 afterAll(() => site?.stop(), patience);
 
-const start = async (run: string) => new Watched(site, await site.start(run, tiny));
+const start = async (run: string) => new Watched(site, await site.start(run, tinyRecipe()));
 
 /** Of a worker's environment its trainer has what it needs. Linux alone shows it. */
 function expectFewVariables(trainer: number, worker: number): void {
@@ -84,7 +79,7 @@ describe('a run ends by itself, with the state of an undisturbed run of another 
     'its worker, whose trainer ends with it, or is ended before the next begins when it hangs',
     async () => {
       const run = await start('worker-killed');
-      expect(await run.reach(120)).toBeLessThan(total);
+      expect(await run.reach(200)).toBeLessThan(total);
       const first = site.trainer()!;
       expect(isAlive(first)).toBe(true);
       expectFewVariables(first.pid, site.process('worker')!.pid);
@@ -95,7 +90,7 @@ describe('a run ends by itself, with the state of an undisturbed run of another 
       await verifyCommits(site.store, run.name);
 
       await run.until(() => site.trainer()!.pid !== first.pid);
-      expect(await run.reach(240)).toBeLessThan(total);
+      expect(await run.reach(480)).toBeLessThan(total);
       const second = site.trainer()!;
       // In the middle of a step that takes for ever.
       process.kill(second.pid, 'SIGSTOP');
@@ -113,7 +108,7 @@ describe('a run ends by itself, with the state of an undisturbed run of another 
     'its trainer, which the same worker starts again',
     async () => {
       const run = await start('trainer-killed');
-      expect(await run.reach(160)).toBeLessThan(total);
+      expect(await run.reach(280)).toBeLessThan(total);
       const worker = site.process('worker');
       const trainer = site.kill('trainer');
       await verifyCommits(site.store, run.name);
@@ -124,21 +119,16 @@ describe('a run ends by itself, with the state of an undisturbed run of another 
     patience,
   );
 
-  it(
-    'the servers s3 and temporal, one after the other, while worker and trainer live on',
-    async () => {
-      const run = await start('servers-killed');
-      expect(await run.reach(120)).toBeLessThan(total);
+  it.each(['s3', 'temporal'] as const)(
+    'the server %s, while worker and trainer live on',
+    async (server) => {
+      const run = await start(`${server}-killed`);
+      expect(await run.reach(280)).toBeLessThan(total);
       const before = [site.process('worker'), site.trainer()];
-      const killed = [site.kill('s3')];
-      // Between two kills it has to be seen that the first is over.
-      expect(await run.reach(240)).toBeLessThan(total);
-      killed.push(site.kill('temporal'));
+      const killed = site.kill(server);
       await expectUndisturbed(run);
       expect([site.process('worker'), site.trainer()]).toEqual(before);
-      expect(
-        [site.process('s3'), site.process('temporal')].filter((now) => killed.some((was) => was.pid === now!.pid)),
-      ).toEqual([]);
+      expect(site.process(server)).not.toEqual(killed);
     },
     patience,
   );
