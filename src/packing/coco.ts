@@ -2,7 +2,7 @@ import { RunnerError } from '../runtime/errors.ts';
 import { isRecord, readJsonText } from '../runtime/json-text.ts';
 import type { ObjectStore } from '../storage/object-store.ts';
 import { objectsIn } from './json-array.ts';
-import { tableStream } from './table-stream.ts';
+import { tableCompressions, tableStream } from './table-stream.ts';
 import { type Row, tail } from './tables.ts';
 import type { Table } from './types.ts';
 
@@ -15,7 +15,7 @@ type Reads = Pick<ObjectStore, 'stream' | 'head'>;
 const mostAnnotations = 10_000_000;
 
 /** captions_train2017.json: what its split is called, which names its boxes and its pictures' folder too. */
-export const cocoName = /(^|\/)captions_([A-Za-z0-9_-]{1,60})\.json(\.gz)?$/i;
+export const cocoName = /(^|\/)captions_([A-Za-z0-9_-]{1,60})\.json(\.gz|\.zst)?$/i;
 export const cocoSplit = (key: string): string => cocoName.exec(key)?.[2] ?? '';
 
 interface Box {
@@ -90,7 +90,8 @@ function regionOf(caption: string | undefined, [x, y, w, h]: readonly number[], 
 
 async function instancesBeside(store: Reads, key: string): Promise<Table | null> {
   const beside = key.replace(/captions_([^/]+)$/i, 'instances_$1');
-  for (const name of [beside, beside.replace(/\.gz$/i, ''), `${beside}.gz`]) {
+  const plain = beside.replace(/\.(gz|zst)$/i, '');
+  for (const name of [beside, plain, ...tableCompressions.map((ending) => `${plain}${ending}`)]) {
     const found = name === key ? null : await store.head(name);
     if (found) return { key: name, bytes: found.bytes, etag: found.etag };
   }

@@ -3,7 +3,7 @@ import { RunnerError } from '../runtime/errors.ts';
 import type { ObjectStore } from '../storage/object-store.ts';
 import { cocoName } from './coco.ts';
 import type { Layout, PackSettings } from './settings.ts';
-import { plainName } from './table-stream.ts';
+import { plainName, tableCompressions } from './table-stream.ts';
 import type { Table } from './types.ts';
 
 /** What lies below a prefix, as its names say. */
@@ -73,7 +73,7 @@ export const isPicture = (path: string): boolean => isImage(endingOf(path)) && s
 
 function layoutOf(inner: string): Layout | null {
   // Parquet has compression of its own, and is read by ranges.
-  if (/\.parquet\.gz$/i.test(inner)) return null;
+  if (/\.parquet\.(gz|zst)$/i.test(inner)) return null;
   const base = plainName(inner.slice(inner.lastIndexOf('/') + 1));
   const ending = endingOf(base);
   if (/^metadata\.(jsonl|csv|parquet)$/.test(base)) return 'imagefolder';
@@ -99,7 +99,8 @@ export function layoutFrom({ tables, pictures, tars, kinds }: Survey, { from, la
   const found = order.find((one) => tables[one].length > 0) ?? (pictures > 0 ? 'folder' : null);
   if (found) return found;
   if (tars > 0) throw refuse(`.tar shards are read as they are; siglip2 data look ${from} says how`);
-  if (compressed.test(seen)) throw refuse('tables are read as they are or as .gz: unpack those');
+  if (compressed.test(seen))
+    throw refuse(`tables are read as they are or as ${tableCompressions.join(' and ')}: unpack those`);
   throw refuse(`needed are ${[...new Set(Object.values(needs))].join('; or ')}`);
 }
 

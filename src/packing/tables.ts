@@ -1,3 +1,5 @@
+import { isUtf8 } from 'node:buffer';
+import { Readable } from 'node:stream';
 import { parse } from 'csv-parse';
 import { RunnerError } from '../runtime/errors.ts';
 import { isRecord, readJsonText } from '../runtime/json-text.ts';
@@ -33,11 +35,16 @@ export async function* jsonlRows(store: Reads, table: Table): AsyncGenerator<Row
   }
 }
 
-/** A CSV or TSV with a header line. A row with more or fewer fields than that is a fault; a file that breaks is an error. */
+/**
+ * A CSV or TSV with a header line, in UTF-8, or in UTF-16 with its mark. A row with more or fewer fields than that, or in another
+ * encoding, is a fault; a file that breaks, or has a column twice, is an error.
+ */
 export async function* csvRows(store: Reads, table: Table): AsyncGenerator<Row> {
   const { key } = table;
   const records = parse({
     bom: true,
+    // Bytes, since what is no UTF-8 would be mended by marks that nobody wrote. Of UTF-16 with its mark it gives texts.
+    encoding: null,
     record_delimiter: ['\r\n', '\n', '\r'],
     delimiter: plainName(key).endsWith('.tsv') ? '\t' : ',',
     relax_column_count: true,
@@ -45,14 +52,15 @@ export async function* csvRows(store: Reads, table: Table): AsyncGenerator<Row> 
     skip_empty_lines: true,
     max_record_size: longestLine,
   });
-  const stream = await tableStream(store, table);
+  const stream = Readable.from(withoutMark(await tableStream(store, table)));
   stream.on('error', (error) => records.destroy(error)).pipe(records);
   let header: readonly string[] | null = null;
   let number = 0;
   try {
-    for await (const record of records as AsyncIterable<string[]>) {
+    for await (const record of records as AsyncIterable<(Buffer | string)[]>) {
       if (header === null) {
-        header = record.map((name) => name.trim());
+        header = record.map((name) => name.toString().trim());
+        refuseTwice(key, header);
         continue;
       }
       const name = `${tail(key)} row ${++number}`;
@@ -61,7 +69,15 @@ export async function* csvRows(store: Reads, table: Table): AsyncGenerator<Row> 
           name,
           fault: `the row has another number of fields than the header: ${record.length}, not ${header.length}`,
         };
-      else yield { name, row: Object.fromEntries(header.map((column, i) => [column, record[i]])) };
+      else {
+        const foreign = record.findIndex((field) => typeof field !== 'string' && !isUtf8(field));
+        if (foreign >= 0)
+          yield {
+            name,
+            fault: `the row has another encoding: ${printable(header[foreign]!)} is not UTF-8; save the table as UTF-8`,
+          };
+        else yield { name, row: Object.fromEntries(header.map((column, i) => [column, record[i]!.toString()])) };
+      }
     }
   } catch (error) {
     if (!String((error as { code?: unknown }).code).startsWith('CSV_')) throw error;
@@ -71,6 +87,25 @@ export async function* csvRows(store: Reads, table: Table): AsyncGenerator<Row> 
       `${key} is no whole CSV after row ${number}: ${printable(said)}; mend it, and start again`,
     );
   }
+}
+
+/** UTF-8 without its byte order mark, for which csv-parse would give texts in place of bytes. */
+async function* withoutMark(chunks: AsyncIterable<Buffer>): AsyncGenerator<Buffer> {
+  let first = true;
+  for await (const chunk of chunks) {
+    yield first && chunk.toString('latin1', 0, 3) === '\xef\xbb\xbf' ? chunk.subarray(3) : chunk;
+    first = false;
+  }
+}
+
+/** Of two columns of one name one would be lost. */
+function refuseTwice(key: string, header: readonly string[]): void {
+  const twice = header.find((name, i) => name !== '' && header.indexOf(name) < i);
+  if (twice !== undefined)
+    throw new RunnerError(
+      'DataContract',
+      `${key} has the column ${printable(twice)} twice; give one of them another name, and start again`,
+    );
 }
 
 /** Karpathy's splits of COCO and Flickr: {"images": [{"filename", "filepath", "split", "sentences": [{"raw"}]}]}. */
