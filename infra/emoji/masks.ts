@@ -8,9 +8,8 @@ import { readConcepts } from './concepts.ts';
 import { tarShard } from './draw.ts';
 import { examplesInputs, someConcepts } from './examples.ts';
 import { readIconNames } from './icons.ts';
-import { figuresOf } from './make.ts';
 import { type MadeShard, makeOnce } from './record.ts';
-import { compose, type Figure, label, membersOf, type Placed, scenesInputs, side } from './scenes.ts';
+import { compose, type Figure, figuresOf, label, membersOf, type Placed, scenesInputs, side } from './scenes.ts';
 import { heldOutStyle, trainStyles } from './styles.ts';
 
 // Raise it when the same packages would give other masks than before.
@@ -21,7 +20,7 @@ const [clear, solid] = [16, 128];
 
 export interface MaskOptions {
   readonly log?: (line: string) => void;
-  /** Key prefix, data/emoji-scenes; shards go to train/ and held-out/ below it. */
+  /** Key prefix, data/emoji-masks; shards go to train/ and held-out/ below it. */
   readonly prefix?: string;
   /** Scenes of the styles that are trained on; a fourth as many are of the other style. */
   readonly scenes: number;
@@ -44,7 +43,7 @@ export interface MaskDataset {
  * is put together. There is no depth: no figure lies over another, and none is nearer. Equal packages give equal bytes.
  */
 export async function makeMaskedScenes(store: ObjectStore, options: MaskOptions): Promise<MaskDataset> {
-  const { log = () => {}, prefix = 'data/emoji-scenes', scenes, concepts: count = 40 } = options;
+  const { log = () => {}, prefix = 'data/emoji-masks', scenes, concepts: count = 40 } = options;
   const examples = { train: scenes, heldOut: Math.ceil(scenes / 4) };
   const inputs = hashJson([examplesInputs(prefix, count), scenesInputs(), version, clear, solid, perShard, examples]);
   const { set, already } = await makeOnce<MaskDataset>(store, prefix, inputs, async () => {
@@ -53,7 +52,7 @@ export async function makeMaskedScenes(store: ObjectStore, options: MaskOptions)
     const concepts = someConcepts(all, names, count);
     const classes = ['background', ...concepts.map(({ captions }) => captions.en![0]!)];
     const styles = trainStyles.map((style) => figuresOf(style, concepts, names));
-    log(`emoji scenes: composing ${examples.train + examples.heldOut}, with masks`);
+    log(`emoji masks: composing ${examples.train + examples.heldOut}, with masks`);
     const shards = [
       ...(await write(store, `${prefix}/train`, styles, classes, { first: 0, count: examples.train })),
       ...(await write(store, `${prefix}/held-out`, [figuresOf(heldOutStyle, concepts, names)], classes, {
@@ -65,7 +64,7 @@ export async function makeMaskedScenes(store: ObjectStore, options: MaskOptions)
     await store.put(classnames, `${classes.join('\n')}\n`, { contentType: 'text/plain; charset=utf-8' });
     return { train: `${prefix}/train`, heldOut: `${prefix}/held-out`, examples, classnames, shards };
   });
-  if (already) log(`emoji scenes: already in the bucket (${set.examples.train + set.examples.heldOut})`);
+  if (already) log(`emoji masks: already in the bucket (${set.examples.train + set.examples.heldOut})`);
   return set;
 }
 

@@ -28,6 +28,8 @@ export interface FigureJob {
   readonly classes: Files<ClassSpec> | null;
   /** What of the test set the model was trained on; null where that is not known, absent in plans of before. */
   readonly trainedOn?: TrainedOn | null;
+  /** The decoder that an evaluator with a lesson has taught: its file, its key in the bucket, `lessonHash`. */
+  readonly learned?: { readonly file: string; readonly key: string; readonly hash: string };
   readonly codeVersion: string;
   readonly out: string;
 }

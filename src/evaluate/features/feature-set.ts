@@ -16,6 +16,7 @@ export interface CaptionRows extends Matrix {
  */
 export class FeatureSet {
   readonly parts: readonly PartFile[];
+  /** Of the model that they are of. */
   readonly config: ModelConfig;
 
   constructor(parts: readonly PartFile[], config: ModelConfig) {

@@ -149,7 +149,7 @@ function meaningless({ evaluators, read, train, data, languages, sample, classes
   ];
   const names = Object.keys(evaluators) as (keyof typeof evaluators)[];
   if (names.length === 0) problems.push('evaluators is {}: nothing would be measured');
-  const learning = names.filter((name) => learners.some((one) => one === name));
+  const learning = names.filter((name) => learners.includes(name));
   if (learning.length > 0 && !train)
     problems.push(`train is missing: evaluators.${learning[0]} learns from it, {"data": "data/x/train"}`);
   if (train && learning.length === 0)

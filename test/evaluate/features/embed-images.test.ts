@@ -66,7 +66,10 @@ beforeAll(async () => {
   const job = { kind: 'embed', folder, model: config, part: 0, out, codeVersion: '0' } as const;
   const events = { note: () => {}, signal: new AbortController().signal };
   const of = { ...job, of: { images: spec(), indexFile: '' } };
-  expect(await embedImages(of, spec(), model, { store, index }, events)).toMatchObject({ examples: 4, skipped: 0 });
+  expect(await embedImages(of, spec(), { model, saying: null }, { store, index }, events)).toMatchObject({
+    examples: 4,
+    skipped: 0,
+  });
   part = await PartFile.open(out, { spec: specHash(spec()), part: 0, key: 'k' });
   set = new FeatureSet([part], config);
 });
