@@ -21,7 +21,7 @@ export function formatTaskResult({ task, model, figures }: EvaluationDocument): 
     lines.push('', `${evaluator}, ${view}, ${examples} pictures`);
     for (const [name, value] of flatFigures(found)) {
       const own = intervals[name];
-      const between = own ? `  ${percent(own.low).trim()} to ${percent(own.high).trim()}` : '';
+      const between = own ? `  ${figureText(name, own.low).trim()} to ${figureText(name, own.high).trim()}` : '';
       lines.push(`  ${figureText(name, value)}  ${name}${between}`);
       for (const line of publishedLines(task, `${evaluator}.${name}`, view)) lines.push(`            ${line}`);
     }

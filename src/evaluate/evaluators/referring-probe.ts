@@ -5,7 +5,7 @@ import { learnedNotes } from '../decoder/learned-file.ts';
 import type { Lesson } from '../decoder/lesson.ts';
 import type { Evaluator } from './contract.ts';
 import { pointingFigures } from './pointing.ts';
-import { regionsWith, withoutRegions } from './said-of.ts';
+import { regionsWith, withoutRegions, withoutRoom } from './said-of.ts';
 import type { referringProbeSettings } from './settings.ts';
 
 type Settings = z.infer<typeof referringProbeSettings>;
@@ -29,8 +29,13 @@ export const referringProbe: Evaluator<Settings> = {
     const said = await answersFromFeatures(input, depth, ({ truth }) =>
       (truth?.regions ?? []).map((region) => givenFor('referring', region)),
     );
-    const notes = await learnedNotes(input.learned!, input.test.config.text.length);
     const { answered, without } = regionsWith(input.test, (picture) => said[picture]!);
-    return { ...pointingFigures(answered), notes: [...notes, ...withoutRegions(without, input.test.examples.length)] };
+    const { examples, config } = input.test;
+    const notes = [
+      ...(await learnedNotes(input.learned!, config.text.length)),
+      ...withoutRoom(answered, config.text.length),
+      ...withoutRegions(without, examples.length),
+    ];
+    return { ...pointingFigures(answered), notes };
   },
 };

@@ -1,6 +1,6 @@
 import type { Evaluator } from './contract.ts';
 import { pointingFigures } from './pointing.ts';
-import { answeredRegions, withoutRegions } from './said-of.ts';
+import { answeredRegions, withoutRegions, withoutRoom } from './said-of.ts';
 
 /**
  * Referring expressions by the decoder that was trained with the model (LocCa, arXiv 2403.19596): it is given
@@ -14,6 +14,8 @@ export const referring: Evaluator<Readonly<Record<never, never>>> = {
   }),
   async evaluate(input) {
     const { answered, without } = answeredRegions(input, 'referring');
-    return { ...pointingFigures(answered), notes: withoutRegions(without, input.test.examples.length) };
+    const { examples, config } = input.test;
+    const notes = [...withoutRoom(answered, config.text.length), ...withoutRegions(without, examples.length)];
+    return { ...pointingFigures(answered), notes };
   },
 };

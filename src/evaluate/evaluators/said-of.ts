@@ -1,4 +1,6 @@
-import type { Region } from '../../data/example/regions.ts';
+import { captionTexts } from '../../data/example/caption-texts.ts';
+import { boxText, type Region } from '../../data/example/regions.ts';
+import { loadTokenizer } from '../../data/example/tokenizer.ts';
 import type { FeatureSet } from '../features/feature-set.ts';
 import type { Said } from '../features/part-file.ts';
 import { viewName } from '../features/view.ts';
@@ -34,6 +36,18 @@ export function regionsWith(
     ),
   );
   return { answered, without: examples.filter(({ truth }) => (truth?.regions ?? []).length === 0).length };
+}
+
+/** What is said of expressions whose true box does not fit behind them: training leaves such out. */
+export function withoutRoom(answered: readonly Answered[], length: number): string[] {
+  const tokenizer = loadTokenizer();
+  const cut = answered.filter(({ region }) => {
+    const { text } = captionTexts('', { caption: region.caption, box: boxText(region) }, 'both').referring!;
+    return tokenizer.ids(text, length).length >= length;
+  });
+  return cut.length > 0
+    ? [`${cut.length} of ${answered.length} expressions leave no room for their box in the ${length} tokens of a text`]
+    : [];
 }
 
 /** What is said of pictures without regions, where there are some. */

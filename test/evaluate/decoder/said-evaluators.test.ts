@@ -82,6 +82,16 @@ describe('what a decoder says', () => {
     const { figures, notes } = await referring.evaluate(input, {});
     expect(figures).toMatchObject({ expressions: 100, pictures: 50, without_box: 100, IoU: 0, 'acc@0.1': 0 });
     expect(notes).toEqual(['10 of 60 pictures have no regions: nothing was asked of them']);
+    const short = inputOf(right);
+    const text = { ...quarterModel.text, length: 22 };
+    const test = new FeatureSet(short.test.parts, { ...quarterModel, text });
+    // Two words more than the others, and the box of the last quarter, 250 250 500 500, has the most tokens.
+    const hats = placed
+      .flatMap(({ truth }) => truth.regions!)
+      .filter(({ caption, box }) => caption === 'a green hat' && box[0] + box[1] === 1).length;
+    expect(hats).toBeGreaterThan(2);
+    const [room] = (await referring.evaluate({ ...short, test }, {})).notes;
+    expect(room).toBe(`${hats} of 120 expressions leave no room for their box in the 22 tokens of a text`);
   });
 
   it('begins with the words that training has before it, and is learned as most people say it', () => {
