@@ -1,5 +1,7 @@
 import { join } from 'node:path';
+import { readCommit } from '../src/checkpoint/commits.ts';
 import { toDocument } from '../src/checkpoint/documents.ts';
+import { keepMetrics } from '../src/checkpoint/metrics-document.ts';
 import { unpin } from '../src/checkpoint/pins.ts';
 import type { CheckpointRef } from '../src/checkpoint/types.ts';
 import type { EvaluationDocument, FigureDocument } from '../src/evaluate/result.ts';
@@ -39,6 +41,10 @@ export async function concludeEvaluation(
     const body = toDocument(result);
     const key = `${prefix}result.json`;
     await store.put(key, body, { contentType: 'application/json' });
+    // While it is held: nothing is written beside what is being deleted. A checkpoint that is gone needs no figures beside it.
+    await readCommit(store, checkpoint)
+      .then((commit) => keepMetrics(store, commit))
+      .catch((error) => log.info({ key }, `metrics.json was not written: ${error.message}`));
     await unpin(store, checkpoint, holderOf(plan));
     log.info({ key }, 'evaluated');
     const short = Object.fromEntries(figures.map((one) => [`${one.evaluator} ${one.view}`, one.figures]));
