@@ -54,18 +54,26 @@ export async function keepMetrics(store: ObjectStore, commit: Commit): Promise<v
 
 async function metricsOf(store: ObjectStore, commit: Commit): Promise<MetricsDocument> {
   const { run, phase, revision, step, examples, sha256, metrics } = commit;
+  const evaluations = await evaluationsOf(store, commit);
+  return { version: 1, run, phase, revision, step, examples, sha256, metrics, evaluations };
+}
+
+/** The evaluations of a checkpoint that have ended. */
+export async function evaluationsOf(
+  store: ObjectStore,
+  at: Pick<Commit, 'run' | 'phase' | 'step' | 'sha256'>,
+): Promise<MetricsDocument['evaluations']> {
   const evaluations: MetricsDocument['evaluations'][number][] = [];
-  for await (const { key } of store.list(evaluationsPrefix(commit))) {
+  for await (const { key } of store.list(evaluationsPrefix(at))) {
     if (!key.endsWith('/result.json')) continue;
     const found = await readDocument(store, key);
     const result = found && 'bytes' in found ? resultOf(found.bytes) : null;
     // Of a phase that was done again there may be another checkpoint of this step.
-    if (result?.model.sha256 !== sha256) continue;
+    if (result?.model.sha256 !== at.sha256) continue;
     const figures = result.figures.map(({ evaluator, view, figures }) => ({ evaluator, view, figures }));
     evaluations.push({ task: result.task.name, key, figures });
   }
-  evaluations.sort((a, b) => (a.key < b.key ? -1 : 1));
-  return { version: 1, run, phase, revision, step, examples, sha256, metrics, evaluations };
+  return evaluations.sort((a, b) => (a.key < b.key ? -1 : 1));
 }
 
 function resultOf(bytes: Buffer) {
