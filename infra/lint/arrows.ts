@@ -57,6 +57,10 @@ export const mayImport: Readonly<Record<string, readonly string[]>> = {
     ...['src/data/example', 'src/evaluate'],
   ],
   'src/telemetry': ['src/runtime', 'src/storage', 'src/checkpoint'],
+  // A report is drawn of plain values; here they are read from the bucket.
+  'src/report/read': [
+    ...['src/runtime', 'src/storage', 'src/recipe', 'src/evaluate', 'src/checkpoint', 'src/telemetry', 'src/report'],
+  ],
   // The trainer never touches the bucket: the worker uploads what it wrote.
   'src/train': [
     ...['src/runtime', 'src/compile', 'src/safetensors', 'src/model', 'src/recipe', 'src/objectives', 'src/curation'],

@@ -2,10 +2,10 @@ import { writeFile } from 'node:fs/promises';
 import type { Command } from 'commander';
 import { namePattern } from '../checkpoint/keys.ts';
 import { reportPage } from '../report/page.ts';
+import { readReport } from '../report/read/report.ts';
 import { RunnerError } from '../runtime/errors.ts';
 import { objectStoreFromEnvironment } from '../storage/s3.ts';
 import { print } from './output.ts';
-import { readReport } from './read-report.ts';
 
 /** `siglip2 report`: a run as a page that can be sent to others. */
 export function addReportCommand(program: Command): void {

@@ -31,7 +31,7 @@ it('says of each section in a line that there is nothing', () => {
     'No step of this run',
     'No loss of this run',
     'was not evaluated',
-    'No phase and the phase that it came from',
+    'No two phases that can be held against',
   ])
     expect(empty).toContain(line);
   expect(empty.match(/<p class="absent">/g)).toHaveLength(5);

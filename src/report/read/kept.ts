@@ -1,10 +1,10 @@
-import { findCommits, readCommit } from '../checkpoint/commits.ts';
-import { type PhaseKey, runPrefix } from '../checkpoint/keys.ts';
-import { readManifest } from '../checkpoint/manifest.ts';
-import type { Commit, Manifest } from '../checkpoint/types.ts';
-import type { PhaseSettings } from '../recipe/phase-settings.ts';
-import { isRunnerError } from '../runtime/errors.ts';
-import type { ObjectStore } from '../storage/object-store.ts';
+import { findCommits, readCommit } from '../../checkpoint/commits.ts';
+import { type PhaseKey, runPrefix } from '../../checkpoint/keys.ts';
+import { readManifest } from '../../checkpoint/manifest.ts';
+import type { Commit, Manifest } from '../../checkpoint/types.ts';
+import type { PhaseSettings } from '../../recipe/phase-settings.ts';
+import { isRunnerError } from '../../runtime/errors.ts';
+import type { ObjectStore } from '../../storage/object-store.ts';
 
 /** What a checkpoint that is still there says of itself. */
 export interface Kept {

@@ -1,6 +1,6 @@
 import { expect, it } from 'vitest';
-import { eventsOf, spansOf } from '../../src/commands/report-events.ts';
-import type { Piece } from '../../src/telemetry/curve.ts';
+import { eventsOf, spansOf } from '../../../src/report/read/events.ts';
+import type { Piece } from '../../../src/telemetry/curve.ts';
 
 /** Steps a second apart. */
 const piece = (from: number, to: number, seconds: number): Piece => ({

@@ -1,12 +1,12 @@
-import { phasesOf } from '../checkpoint/commits.ts';
-import { parseRun, readDocument } from '../checkpoint/documents.ts';
-import { runKey, runPrefix } from '../checkpoint/keys.ts';
-import type { Fact, RunReport } from '../report/types.ts';
-import { RunnerError } from '../runtime/errors.ts';
-import type { ObjectInfo, ObjectStore } from '../storage/object-store.ts';
-import { compared } from './report-comparisons.ts';
-import { readEvaluations } from './report-evaluations.ts';
-import { type PhaseRead, readPhase } from './report-phase.ts';
+import { phasesOf } from '../../checkpoint/commits.ts';
+import { parseRun, readDocument } from '../../checkpoint/documents.ts';
+import { runKey, runPrefix } from '../../checkpoint/keys.ts';
+import { RunnerError } from '../../runtime/errors.ts';
+import type { ObjectInfo, ObjectStore } from '../../storage/object-store.ts';
+import type { Fact, RunReport } from '../types.ts';
+import { compared } from './comparisons.ts';
+import { readEvaluations } from './evaluations.ts';
+import { type PhaseRead, readPhase } from './phase.ts';
 
 /** As a recipe in run.json, of any release, has them; all of it is looked at before it is believed. */
 interface Written {
@@ -62,7 +62,7 @@ export async function readReport(store: ObjectStore, run: string): Promise<RunRe
     evaluations: evaluations.map(({ reported }) => reported),
     comparisons: await compared(
       store,
-      phases.map(({ report }) => report),
+      phases.map(({ report: { name, parent }, start, examples }) => ({ name, parent, start, examples })),
       evaluations,
       problems,
     ),

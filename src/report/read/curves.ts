@@ -1,6 +1,6 @@
-import { thinned } from '../report/thin.ts';
-import type { Curve, Point } from '../report/types.ts';
-import type { MetricRecord } from '../telemetry/metric-record.ts';
+import type { MetricRecord } from '../../telemetry/metric-record.ts';
+import { thinned } from '../thin.ts';
+import type { Curve, Point } from '../types.ts';
 
 /** Points that a curve is kept in: a chart has fewer pixels. */
 const bins = 400;

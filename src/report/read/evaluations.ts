@@ -1,8 +1,8 @@
 import { z } from 'zod';
-import { parseWith, readDocument } from '../checkpoint/documents.ts';
-import { namePattern, runPrefix } from '../checkpoint/keys.ts';
-import type { ReportedEvaluation, ReportedFigure } from '../report/types.ts';
-import type { ObjectInfo, ObjectStore } from '../storage/object-store.ts';
+import { parseWith, readDocument } from '../../checkpoint/documents.ts';
+import { namePattern, runPrefix } from '../../checkpoint/keys.ts';
+import type { ObjectInfo, ObjectStore } from '../../storage/object-store.ts';
+import type { ReportedEvaluation, ReportedFigure } from '../types.ts';
 
 /** An evaluation, and where what came of its single examples lies; null where it has kept nothing of them. */
 export interface EvaluationRead {

@@ -1,8 +1,8 @@
-import { briefJson, settingDifferences } from '../recipe/setting-differences.ts';
-import { spanText } from '../report/numbers.ts';
-import type { PhaseReport, ReportedEvent } from '../report/types.ts';
-import type { Piece } from '../telemetry/curve.ts';
-import type { Kept } from './report-kept.ts';
+import { briefJson, settingDifferences } from '../../recipe/setting-differences.ts';
+import type { Piece } from '../../telemetry/curve.ts';
+import { spanText } from '../numbers.ts';
+import type { PhaseReport, ReportedEvent } from '../types.ts';
+import type { Kept } from './kept.ts';
 
 /** Between two records there is always a step or ten; much longer, and nothing trained. */
 const [leastGapMs, gapOfMedian] = [60_000, 20];

@@ -1,20 +1,24 @@
 import pMap from 'p-map';
-import { readEnd } from '../checkpoint/ends.ts';
-import { commitKey, metricsPrefix, type PhaseKey } from '../checkpoint/keys.ts';
-import type { Fact, PhaseReport } from '../report/types.ts';
-import type { ObjectInfo, ObjectStore } from '../storage/object-store.ts';
-import { curveOf, type Piece } from '../telemetry/curve.ts';
-import { readJsonLines } from '../telemetry/json-lines.ts';
-import { parsePieceName } from '../telemetry/series.ts';
-import { curvesOf } from './report-curves.ts';
-import { eventsOf, spansOf } from './report-events.ts';
-import { type Kept, readKept } from './report-kept.ts';
+import { readEnd } from '../../checkpoint/ends.ts';
+import { commitKey, metricsPrefix, type PhaseKey } from '../../checkpoint/keys.ts';
+import type { ObjectInfo, ObjectStore } from '../../storage/object-store.ts';
+import { curveOf, type Piece } from '../../telemetry/curve.ts';
+import { readJsonLines } from '../../telemetry/json-lines.ts';
+import { parsePieceName } from '../../telemetry/series.ts';
+import type { Fact, PhaseReport } from '../types.ts';
+import { curvesOf } from './curves.ts';
+import { eventsOf, spansOf } from './events.ts';
+import { type Kept, readKept } from './kept.ts';
 
 export interface PhaseRead {
   readonly report: PhaseReport;
   readonly codeVersions: readonly string[];
   /** The last step that counts; null where nothing tells. */
   readonly reached: number | null;
+  /** What tells whether two phases began alike: where, and from scratch with which model. */
+  readonly start: string;
+  /** Seen at its end; null where nothing tells. */
+  readonly examples: number | null;
 }
 
 export interface PhaseContext {
@@ -56,6 +60,8 @@ export async function readPhase(
       curves: curvesOf(records),
     },
     reached: last ?? null,
+    start: JSON.stringify([from, parent === null ? (ends?.settings?.model ?? null) : null]),
+    examples: ends?.commit.examples ?? null,
     codeVersions: kept.map(({ manifest }) => manifest.codeVersion),
   };
 }
