@@ -1,8 +1,10 @@
 import { join } from 'node:path';
+import { readCommit } from '../src/checkpoint/commits.ts';
 import { toDocument } from '../src/checkpoint/documents.ts';
+import { keepMetrics } from '../src/checkpoint/metrics-document.ts';
 import { unpin } from '../src/checkpoint/pins.ts';
 import type { CheckpointRef } from '../src/checkpoint/types.ts';
-import type { EvaluationDocument, FigureDocument } from '../src/evaluate/result.ts';
+import { type EvaluationDocument, type FigureDocument, flatFigures } from '../src/evaluate/result.ts';
 import type { TaskPlan } from '../src/evaluate/task-plan.ts';
 import { sha256 } from '../src/runtime/hash.ts';
 import type { Attempt, Dependencies } from './dependencies.ts';
@@ -17,7 +19,7 @@ const mostBytes = 16 * 1024;
 
 /** Puts the figures of all evaluators into one document. Doing it again writes the same bytes. */
 export async function concludeEvaluation(
-  { store, scratch, log }: Dependencies,
+  { store, scratch, log, gauges }: Dependencies,
   { plan: { document, prefix } }: { readonly plan: PlannedEvaluation },
   attempt: Attempt,
 ): Promise<TaskResult> {
@@ -39,8 +41,17 @@ export async function concludeEvaluation(
     const body = toDocument(result);
     const key = `${prefix}result.json`;
     await store.put(key, body, { contentType: 'application/json' });
+    // While it is held: nothing is written beside what is being deleted. A checkpoint that is gone needs no figures beside it.
+    await readCommit(store, checkpoint)
+      .then((commit) => keepMetrics(store, commit))
+      .catch((error) => log.info({ key }, `metrics.json was not written: ${error.message}`));
     await unpin(store, checkpoint, holderOf(plan));
     log.info({ key }, 'evaluated');
+    const { run, phase, step } = checkpoint;
+    const told = figures.flatMap(({ evaluator, view, figures: own }) =>
+      flatFigures(own).map(([figure, value]) => ({ evaluator, view, figure, value })),
+    );
+    gauges?.evaluated({ run, phase, step, task: plan.task.name, figures: told });
     const short = Object.fromEntries(figures.map((one) => [`${one.evaluator} ${one.view}`, one.figures]));
     return { key, sha256: sha256(body), figures: JSON.stringify(short).length <= mostBytes ? short : null };
   } finally {

@@ -4,6 +4,7 @@ import { checkpointDamaged } from '../src/checkpoint/damage.ts';
 import { exportPrefix } from '../src/checkpoint/hugging-face/complete-folder.ts';
 import { exportFiles } from '../src/checkpoint/hugging-face/export-files.ts';
 import { readManifest } from '../src/checkpoint/manifest.ts';
+import { evaluationsOf } from '../src/checkpoint/metrics-document.ts';
 import type { CheckpointRef, StateFile } from '../src/checkpoint/types.ts';
 import { SkippedMembers } from '../src/data/index/skipped-members.ts';
 import type { EvaluationReport } from '../src/evaluate/report.ts';
@@ -51,6 +52,7 @@ export async function exportModel(deps: Dependencies, input: ExportInput, attemp
         skipped: new SkippedMembers(manifest.skipped).summary(),
         licences: await licencesOf(store, places[0]!),
       },
+      evaluations: await evaluationsOf(store, checkpoint),
       evaluation: evaluation && (evaluation.report as unknown as EvaluationReport),
     });
     const prefix = exportPrefix(plan.run, plan.phase, checkpoint.step);

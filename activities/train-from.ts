@@ -4,6 +4,7 @@ import { commitCheckpoint } from '../src/checkpoint/commit.ts';
 import { toRef } from '../src/checkpoint/documents.ts';
 import { checkpointSidecars } from '../src/checkpoint/hugging-face/config.ts';
 import { readManifest } from '../src/checkpoint/manifest.ts';
+import { keepMetrics } from '../src/checkpoint/metrics-document.ts';
 import { restoreCheckpoint } from '../src/checkpoint/restore.ts';
 import type { Commit, Manifest } from '../src/checkpoint/types.ts';
 import { SkippedMembers } from '../src/data/index/skipped-members.ts';
@@ -88,6 +89,7 @@ export async function trainFrom(
       trainer.committed((performance.now() - began) / 1000);
       log(`committed step ${commit.step}`);
       await keepReports(deps.store, commit, snapshot).catch((error) => log(`no report was written: ${error.message}`));
+      await keepMetrics(deps.store, commit).catch((error) => log(`metrics.json was not written: ${error.message}`));
       tellSkipped(known.add(snapshot.skipped));
       // On a GPU another attempt's bits may differ: what was committed first counts, and training goes on from it.
       diverged = commit.sha256 !== snapshot.sha256;

@@ -3,6 +3,7 @@ import { join } from 'node:path';
 import { CancelledFailure } from '@temporalio/common';
 import { toRef } from '../src/checkpoint/documents.ts';
 import { repairHint } from '../src/checkpoint/hint.ts';
+import { keepMetrics } from '../src/checkpoint/metrics-document.ts';
 import type { CheckpointMetrics, Commit } from '../src/checkpoint/types.ts';
 import type { PhaseSettings } from '../src/recipe/phase-settings.ts';
 import { isRunnerError, RunnerError } from '../src/runtime/errors.ts';
@@ -49,6 +50,8 @@ export async function trainShard(deps: Dependencies, input: ShardInput, attempt:
     for (let crashes = 0; ; ) {
       const start = await newestStart(deps.store, input);
       shard.newest = start;
+      // Whoever committed it may have died before the figures beside it were written.
+      if (start && start.phase === plan.phase && start.run === plan.run) await metricsOf(deps, start);
       if (start) shard.live = liveFrom(start, shard);
       if (start && attempt.paused?.() && start.step < shard.end)
         throw new CancelledFailure(`paused with the checkpoint of step ${start.step}`);
@@ -92,10 +95,17 @@ function heartbeatOf({ live, doing, newest, cpu, settings }: Shard): ShardHeartb
   };
 }
 
+/** For people too: no run fails for it. */
+const metricsOf = ({ store, log }: Dependencies, commit: Commit) =>
+  keepMetrics(store, commit).catch((error) =>
+    log.warn({ run: commit.run }, `metrics.json was not written: ${error.message}`),
+  );
+
 async function finished({ deps, input, pace, cpu }: Shard, commit: Commit): Promise<ShardResult> {
   // A worker may have died between a commit and its hint. The hint is for people: no run fails for it.
   await repairHint(deps.store, input.plan).catch((error) => deps.log.warn({ run: commit.run }, String(error)));
   await holdWhatIsDue(deps.store, input, toRef(commit));
+  await metricsOf(deps, commit);
   const { committed, attempt } = commit;
   // What else there is of figures lies in the bucket: a history is no place for them.
   const { figures: _, since: __, ...metrics } = commit.metrics;

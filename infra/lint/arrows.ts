@@ -53,7 +53,7 @@ export const mayImport: Readonly<Record<string, readonly string[]>> = {
     ...['src/data/index', 'src/data/example', 'src/data/views'],
   ],
   'src/checkpoint': [
-    ...['src/runtime', 'src/storage', 'src/safetensors', 'src/model', 'src/recipe'],
+    ...['src/formats', 'src/runtime', 'src/storage', 'src/safetensors', 'src/model', 'src/recipe'],
     ...['src/data/example', 'src/evaluate'],
   ],
   'src/telemetry': ['src/runtime', 'src/storage', 'src/checkpoint'],

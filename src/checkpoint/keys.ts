@@ -58,9 +58,14 @@ export function latestKey(at: PhaseKey): string {
   return `${phasePrefix(at)}latest.json`;
 }
 
+/** Where the evaluations of the checkpoints of a step lie; ends in /. */
+export function evaluationsPrefix({ run, phase, step }: PhaseKey & { step: number }): string {
+  return `evaluations/${name(run, 'run')}/${name(phase, 'phase')}-${step}/`;
+}
+
 /** All that an evaluation of a checkpoint leaves; `task` is its name and its id. */
-export function evaluationPrefix({ run, phase, step, task }: PhaseKey & { step: number; task: string }): string {
-  return `evaluations/${name(run, 'run')}/${name(phase, 'phase')}-${step}/${name(task, 'task')}/`;
+export function evaluationPrefix(at: PhaseKey & { step: number; task: string }): string {
+  return `${evaluationsPrefix(at)}${name(at.task, 'task')}/`;
 }
 
 /** The best of its checkpoints by a figure. */

@@ -133,7 +133,12 @@ export async function findUnreferenced(store: ObjectStore, run: string): Promise
   const referenced = new Set<string>();
   for (const at of await findCommits(store, { run })) {
     const { manifest } = await readManifest(store, await readCommit(store, at));
-    for (const { path } of [...manifest.state, ...manifest.sidecars, { path: 'manifest.json' }])
+    for (const { path } of [
+      ...manifest.state,
+      ...manifest.sidecars,
+      { path: 'manifest.json' },
+      { path: 'metrics.json' },
+    ])
       referenced.add(manifest.prefix + path);
   }
   const found: string[] = [];

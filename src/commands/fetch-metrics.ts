@@ -9,6 +9,7 @@ import { curveOf, type Piece } from '../telemetry/curve.ts';
 import { eventFile } from '../telemetry/event-file.ts';
 import { jsonLines, readJsonLines } from '../telemetry/json-lines.ts';
 import { parsePieceName } from '../telemetry/series.ts';
+import { fetchEvaluations } from './fetch-evaluations.ts';
 
 /**
  * Fetches the figures of a run: `folder/<phase>/events.out.tfevents.*` for TensorBoard, `folder/<phase>.jsonl` for
@@ -29,10 +30,16 @@ export async function fetchMetrics(store: ObjectStore, run: string, folder: stri
     );
   makeFolder(folder, 'name');
   let count = 0;
+  const evaluations = await fetchEvaluations(store, run);
   for (const [phase, keys] of phases) {
     // A phase may have ended in an older revision than a person had gone on with.
     const end = await readEnd(store, { run, phase });
     count += await fetchPhase(store, keys, end?.revision ?? Number.POSITIVE_INFINITY, join(folder, phase));
+    const records = evaluations.get(phase) ?? [];
+    if (records.length === 0) continue;
+    // After those of training, and a curve of their own.
+    await writeFile(join(folder, phase, eventFile.fileName('z-evaluations')), eventFile.encode(records));
+    await writeFile(join(folder, `${phase}-evaluations.jsonl`), jsonLines.encode(records));
   }
   return count;
 }

@@ -3,23 +3,14 @@ import { bigVisionLine } from '../formats/big-vision.ts';
 import { clipBenchmarkJson } from '../formats/clip-benchmark.ts';
 import { datacompLine } from '../formats/datacomp.ts';
 import { dinov3Csv, knnColumns } from '../formats/dinov3.ts';
+import { tasksOfEvaluators } from '../formats/evaluators.ts';
 import { modelIndexYaml } from '../formats/model-card.ts';
-import type { NamedFigure, Task, TaskResult } from '../formats/result.ts';
+import type { NamedFigure, TaskResult } from '../formats/result.ts';
 import { RunnerError } from '../runtime/errors.ts';
 
 /** Forms that a result can be printed in. */
 export const foreignForms = ['clip-benchmark', 'datacomp', 'big-vision', 'dinov3-knn', 'model-index'] as const;
 export type ForeignForm = (typeof foreignForms)[number];
-
-/** What others call the tasks of our evaluators; they have none for the rest. */
-const tasks: Readonly<Partial<Record<FigureDocument['evaluator'], Task>>> = {
-  zeroShot: 'zeroshot_classification',
-  retrieval: 'zeroshot_retrieval',
-  knn: 'knn',
-  fewShot: 'linear_probe',
-  logistic: 'linear_probe',
-  detection: 'detection',
-};
 
 /**
  * A result of `siglip2 evaluate` as other tools write theirs (src/formats): CLIP_benchmark and datacomp as a line of JSON for
@@ -51,11 +42,11 @@ export function foreignText(form: ForeignForm, document: EvaluationDocument): st
 function resultsOf(document: EvaluationDocument, eachLanguage: boolean): TaskResult[] {
   const { task, model, figures } = document;
   const views = new Set(figures.map(({ view }) => view));
-  const known = figures.filter(({ evaluator }) => tasks[evaluator] !== undefined);
+  const known = figures.filter(({ evaluator }) => tasksOfEvaluators[evaluator] !== undefined);
   if (known.length === 0)
     throw new RunnerError(
       'RecipeInvalid',
-      `the task ${task.name} has nothing that this form has a place for: put one of ${Object.keys(tasks).join(', ')} into its evaluators, or leave --as out`,
+      `the task ${task.name} has nothing that this form has a place for: put one of ${Object.keys(tasksOfEvaluators).join(', ')} into its evaluators, or leave --as out`,
     );
   return known.flatMap((one) => {
     const all = named(one);
@@ -66,7 +57,7 @@ function resultsOf(document: EvaluationDocument, eachLanguage: boolean): TaskRes
       model: views.size > 1 ? `${model.name} ${one.view}` : model.name,
       pretrained: model.sha256.slice(0, 12),
       dataset: { name: task.name },
-      task: tasks[one.evaluator]!,
+      task: tasksOfEvaluators[one.evaluator]!,
       language,
       figures: eachLanguage ? all.filter(({ name }) => !name.startsWith('mean.')) : all,
     }));

@@ -10,6 +10,22 @@ interface Shown {
   ended: number | null;
 }
 
+/** Figures of an evaluation that ended here, by evaluator, view and path. */
+export interface EvaluationGauges extends Labels {
+  readonly task: string;
+  readonly step: number;
+  readonly figures: readonly {
+    readonly evaluator: string;
+    readonly view: string;
+    readonly figure: string;
+    readonly value: number;
+  }[];
+}
+
+/** Tasks of phases of which the last evaluation is shown, and figures of each: what scrapes it keeps every name for long. */
+const mostEvaluations = 50;
+const mostFigures = 200;
+
 /** The next shard of a phase begins within this, if there is one. */
 const leaveAfterMs = 60_000;
 
@@ -19,6 +35,7 @@ const leaveAfterMs = 60_000;
  */
 export class Gauges {
   readonly #phases = new Map<string, Shown>();
+  readonly #evaluations = new Map<string, EvaluationGauges>();
   readonly #now: () => number;
 
   constructor(now: () => number = Date.now) {
@@ -32,6 +49,16 @@ export class Gauges {
   ended(labels: Labels): void {
     const shown = this.#phases.get(nameOf(labels));
     if (shown) shown.ended ??= this.#now();
+  }
+
+  /** Shown until the worker ends: an evaluation is over when its figures are there. */
+  evaluated(of: EvaluationGauges): void {
+    const key = `${nameOf(of)}/${of.task}`;
+    // The newest comes last, so that the oldest goes first.
+    this.#evaluations.delete(key);
+    this.#evaluations.set(key, of);
+    const [oldest] = this.#evaluations.keys();
+    if (this.#evaluations.size > mostEvaluations) this.#evaluations.delete(oldest!);
   }
 
   /** In Prometheus' text format. */
@@ -50,8 +77,25 @@ export class Gauges {
         lines.set(gauge, [...of, `${gauge}{phase=${quoted(phase)},run=${quoted(run)}${label}} ${value}\n`]);
       }
     }
-    return [...lines.values()].flat().join('');
+    return [...lines.values()].flat().join('') + evaluationText([...this.#evaluations.values()]);
   }
+}
+
+/** Two gauges, whatever tasks and figures are called. */
+function evaluationText(evaluations: readonly EvaluationGauges[]): string {
+  if (evaluations.length === 0) return '';
+  const of = ({ run, phase, task }: EvaluationGauges) =>
+    `phase=${quoted(phase)},run=${quoted(run)},task=${quoted(task)}`;
+  const steps = evaluations.map((one) => `siglip2_evaluation_step{${of(one)}} ${one.step}\n`);
+  const figures = evaluations.flatMap((one) =>
+    one.figures
+      .slice(0, mostFigures)
+      .map(
+        ({ evaluator, view, figure, value }) =>
+          `siglip2_evaluation{${of(one)},evaluator=${quoted(evaluator)},view=${quoted(view)},figure=${quoted(figure)}} ${value}\n`,
+      ),
+  );
+  return ['# TYPE siglip2_evaluation_step gauge\n', ...steps, '# TYPE siglip2_evaluation gauge\n', ...figures].join('');
 }
 
 /**

@@ -6,7 +6,7 @@ import { pruneCheckpoints, sweep } from '../../activities/prune-checkpoints.ts';
 import { recoverCheckpoint } from '../../activities/recover-checkpoint.ts';
 import { replan } from '../../activities/replan.ts';
 import { trainShard } from '../../activities/train-shard.ts';
-import { findCommits, listCommits } from '../../src/checkpoint/commits.ts';
+import { findCommits, listCommits, readCommit } from '../../src/checkpoint/commits.ts';
 import { commitKey } from '../../src/checkpoint/keys.ts';
 import { readManifest } from '../../src/checkpoint/manifest.ts';
 import { pinsOf } from '../../src/checkpoint/pins.ts';
@@ -287,6 +287,21 @@ describe('retention', () => {
     const first = (await again(10, null)).checkpoint;
     expect(first.step).toBe(20);
     expect((await again(30, first)).checkpoint).toEqual(from);
+  });
+
+  it('writes the figures of a checkpoint beside it, and again where they were lost with whoever committed it', async () => {
+    const plan = await planOf(store, runs());
+    const { checkpoint } = await trainShard(on.deps(store), shard(plan, 30), on.attempt());
+    const key = `${checkpoint.prefix}metrics.json`;
+    const bytes = (await store.get(key)).toString('utf8');
+    const { step, sha256 } = checkpoint;
+    const commit = await readCommit(store, checkpoint);
+    expect(JSON.parse(bytes)).toMatchObject({ version: 1, step, sha256, metrics: commit.metrics, evaluations: [] });
+    await store.purge(key);
+    const broken = on.deps(store, { trainer: on.trainer({ broken: true }) });
+    await trainShard(broken, shard(plan, 30), on.attempt());
+    expect((await store.get(key)).toString('utf8')).toBe(bytes);
+    expect(await findUnreferenced(store, plan.run)).toEqual([]);
   });
 
   it('leaves what tasks of the recipe are to look at, however long that waits to be planned', async () => {

@@ -88,3 +88,28 @@ it('the endpoint answers with what the SDK counts and with ours, and without the
     server.close();
   }
 });
+
+it('shows the last evaluation of each task, under two names whatever figures are called, and of few tasks', () => {
+  const gauges = new Gauges();
+  const figures = Array.from({ length: 300 }, (_, i) => ({
+    evaluator: 'knn',
+    view: 'px-8',
+    figure: `k${i}.top1`,
+    value: i,
+  }));
+  const of = (task: string, step: number) => ({ ...phase('pretrain'), task, step, figures });
+  gauges.evaluated(of('pets', 100));
+  gauges.evaluated(of('pets', 200));
+  const lines = gauges.text().trim().split('\n');
+  expect(lines.slice(0, 2)).toEqual([
+    '# TYPE siglip2_evaluation_step gauge',
+    'siglip2_evaluation_step{phase="pretrain",run="first",task="pets"} 200',
+  ]);
+  expect(lines[3]).toBe(
+    'siglip2_evaluation{phase="pretrain",run="first",task="pets",evaluator="knn",view="px-8",figure="k0.top1"} 0',
+  );
+  expect(lines).toHaveLength(3 + 200);
+  for (let i = 0; i < 60; i++) gauges.evaluated(of(`task-${i}`, i));
+  expect(gauges.text().match(/evaluation_step\{/g)).toHaveLength(50);
+  expect(gauges.text()).not.toContain('"pets"');
+});

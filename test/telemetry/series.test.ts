@@ -100,3 +100,28 @@ it('the metrics endpoint is on loopback unless an address is given, and nonsense
     /a port, which listens on loopback, or ADDRESS:PORT/,
   );
 });
+
+it('evaluations by tasks are curves of their own, beside those of training', async () => {
+  await attempt(1, 20, [10, 20]);
+  const evaluated = (step: number, top1: number) => {
+    const figure = {
+      evaluator: 'knn',
+      view: 'px-8',
+      figures: { k5: { top1 } },
+      fingerprint: {},
+      outcomes: { key: 'o', sha256: 's' },
+    };
+    const result = { version: 1, task: { name: 'pets' }, model: { name: 'm', sha256: 's' }, figures: [figure] };
+    return store.put(`evaluations/run/pretrain-${step}/pets-0/result.json`, JSON.stringify(result));
+  };
+  await evaluated(20, 0.5);
+  await evaluated(10, 0.25);
+  await store.put('evaluations/run/pretrain-15/pets-0/result.json', '{');
+  await store.put('evaluations/run/pretrain-20/pets-0/figures/knn-px-8.json', '{}');
+  expect((await fetched()).map(({ step }) => step)).toEqual(oneTo(20));
+  expect(events().at(-1)).toBe('events.out.tfevents.z-evaluations');
+  const lines = readFileSync(join(folder, 'pretrain-evaluations.jsonl'), 'utf8').trim().split('\n');
+  expect(lines.map((line) => JSON.parse(line))).toEqual(
+    [10, 20].map((step) => ({ step, time: expect.any(String), 'pets/knn/px-8/k5.top1': step / 40 })),
+  );
+});

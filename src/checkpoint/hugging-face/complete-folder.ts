@@ -3,6 +3,7 @@ import { join } from 'node:path';
 import { isRunnerError } from '../../runtime/errors.ts';
 import type { ObjectStore } from '../../storage/object-store.ts';
 import { runPrefix } from '../keys.ts';
+import { evaluationsOf, type MetricsDocument } from '../metrics-document.ts';
 import type { Manifest } from '../types.ts';
 import type { FolderFile } from './config.ts';
 import { importPhase } from './import-phase.ts';
@@ -26,6 +27,7 @@ export async function completeFolder(store: ObjectStore, folder: string, manifes
       (await exportedCard(store, manifest)) ??
         modelCard(config, {
           ...{ run, phase, step, examples: manifest.examples, evaluation: null },
+          evaluations: await readable(evaluationsOf(store, manifest)),
           checkpointUri: `s3://${store.bucket}/${manifest.prefix}`,
           checkpointSha256: manifest.sha256,
           codeVersion: manifest.codeVersion,
@@ -38,6 +40,13 @@ export async function completeFolder(store: ObjectStore, folder: string, manifes
   }
   for (const { path, content } of files) await writeFile(join(folder, path), content);
 }
+
+/** Whoever may read checkpoints alone gets a card without figures. */
+const readable = (evaluations: Promise<MetricsDocument['evaluations']>) =>
+  evaluations.catch((error) => {
+    if (isRunnerError(error, 'CredentialsRefused')) return [];
+    throw error;
+  });
 
 async function exportedCard(store: ObjectStore, { run, phase, step, sha256 }: Manifest): Promise<FolderFile | null> {
   const path = 'README.md';

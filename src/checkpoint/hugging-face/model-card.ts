@@ -1,6 +1,11 @@
 import type { EvaluationReport } from '../../evaluate/report.ts';
+import { flatFigures } from '../../evaluate/result.ts';
+import { tasksOfEvaluators } from '../../formats/evaluators.ts';
+import { modelIndexYaml } from '../../formats/model-card.ts';
+import type { TaskResult } from '../../formats/result.ts';
 import type { ModelConfig } from '../../model/sizes.ts';
 import type { Resize } from '../../recipe/schema.ts';
+import type { MetricsDocument } from '../metrics-document.ts';
 import type { FolderFile } from './config.ts';
 
 /** What the card can't know by itself. */
@@ -31,6 +36,8 @@ export interface ModelCardFacts {
     readonly licences: string | null;
   };
   readonly evaluation: EvaluationReport | null;
+  /** By tasks, as metrics.json has them; absent: none. */
+  readonly evaluations?: MetricsDocument['evaluations'];
 }
 
 export interface SkippedFacts {
@@ -127,6 +134,19 @@ const precisionOf = ({ precision }: ModelCardFacts): string =>
 /** Tokens that transformers' zero-shot pipeline asks of every model of these two types. */
 const pipelineLength = 64;
 
+/** What the hub shows of evaluations by tasks, each task a data set of its name; nothing where there are none. */
+function modelIndex({ run, evaluations = [] }: ModelCardFacts): string {
+  const results = evaluations.flatMap(({ task, figures }) =>
+    figures.flatMap(({ evaluator, view, figures: own }): TaskResult[] => {
+      const known = tasksOfEvaluators[evaluator];
+      if (!known) return [];
+      const named = flatFigures(own).map(([name, value]) => ({ name: `${evaluator} ${view} ${name}`, value }));
+      return [{ model: run, pretrained: '', dataset: { name: task }, task: known, language: 'en', figures: named }];
+    }),
+  );
+  return results.length === 0 ? '' : modelIndexYaml(run, results);
+}
+
 /** `README.md` of an exported folder: what the model is, how to load it, what it can do, and whose data it saw. */
 export function modelCard(config: ModelConfig, facts: ModelCardFacts): FolderFile {
   const { vision, text } = config;
@@ -138,7 +158,7 @@ license_name: see-below
 tags:
 - siglip
 - siglip2
----
+${modelIndex(facts)}---
 
 # ${facts.run}
 

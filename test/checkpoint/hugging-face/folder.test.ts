@@ -119,6 +119,31 @@ describe('the model card', () => {
     expect(content).toContain('### Notices\n\nBy A, MIT.');
   });
 
+  it('has the figures of evaluations by tasks where the hub looks for them', () => {
+    const figures = [
+      { evaluator: 'knn' as const, view: 'px-256', figures: { k20: { top1: 0.25 } } },
+      // Others have no task that it would come under.
+      { evaluator: 'calibration' as const, view: 'px-256', figures: { ece: 0.1 } },
+    ];
+    const { content } = modelCard(giant, { ...facts, evaluations: [{ task: 'pets', key: 'k', figures }] });
+    expect(content.split('---\n')[1]).toContain(`- siglip2
+model-index:
+- name: ${facts.run}
+  results:
+  - task:
+      type: image-classification
+      name: Image Classification
+    dataset:
+      name: pets
+      type: pets
+    metrics:
+    - type: knn px-256 k20.top1
+      value: 0.25
+      name: knn px-256 k20.top1
+`);
+    expect(modelCard(giant, facts).content).not.toContain('model-index');
+  });
+
   it('tells what was not used of the data, by reason, as plain text', () => {
     const reasons = [
       {
