@@ -60,16 +60,13 @@ describe('the memory of a phase', () => {
       const state = device.parameters + device.optimiser + device.teacher;
       // No loader runs there, and no snapshot is taken.
       const planned = host.graph + state + device.gradients + atWork + unreturned.step;
-      // A plan is of the worst run: one whose threads met kindly, 15 percent below others, says little. Up to three are made.
-      let peak = 0;
-      for (let run = 0; run < 3 && planned > 1.15 * peak; run++)
-        peak = Math.max(
-          peak,
-          Number(execFileSync(process.execPath, ['--import', 'tsx', child, name], { encoding: 'utf8', stdio })),
-        );
+      // A plan is of the worst run: one whose threads meet kindly, 15 percent below others, says little, and goes on for a while.
+      const enough = `${planned / 1.15}`;
+      const args = ['--import', 'tsx', child, name, enough];
+      const peak = Number(execFileSync(process.execPath, args, { encoding: 'utf8', stdio }));
       expect(planned / peak).toBeGreaterThan(0.85);
       expect(planned / peak).toBeLessThan(1.15);
     },
-    120_000,
+    300_000,
   );
 });
