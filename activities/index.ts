@@ -37,6 +37,7 @@ import { signed } from './signed.ts';
 import { trainShard } from './train-shard.ts';
 import type { Activities } from './types/activities.ts';
 import type { PhasePlan } from './types/run.ts';
+import { writeReport } from './write-report.ts';
 
 type Verb<I, O> = (deps: Dependencies, input: I, attempt: Attempt) => Promise<O>;
 
@@ -61,6 +62,7 @@ export function createActivities(deps: Dependencies): Activities {
     concludeEvaluation: activity(deps, concludeEvaluation),
     leaveEvaluation: activity(deps, leaveEvaluation),
     exportModel: activity(deps, signed(exportModel)),
+    writeReport: activity(deps, writeReport),
     scoreShard: activity(deps, onDevice(signed(scoreShard))),
     sealScores: activity(deps, sealScores),
     planAnnotation: activity(deps, planAnnotation),

@@ -33,6 +33,7 @@ import type {
   ExportInput,
   ExportResult,
   FindShardsInput,
+  HistoryInput,
   IndexShardsInput,
   PhasePlan,
   PlanInput,
@@ -49,6 +50,7 @@ import type {
   ShardResult,
   SweepInput,
   UnindexedShards,
+  WrittenReport,
 } from './run.ts';
 
 /**
@@ -76,6 +78,7 @@ export interface Activities {
   concludeEvaluation(input: { readonly plan: PlannedEvaluation }): Promise<TaskResult>;
   leaveEvaluation(input: { readonly plan: PlannedEvaluation }): Promise<void>;
   exportModel(input: ExportInput): Promise<ExportResult>;
+  writeReport(input: HistoryInput): Promise<WrittenReport>;
   planAnnotation(input: unknown): Promise<AnnotatePlan>;
   annotateShard(input: AnnotateShardInput): Promise<AnnotateShardResult>;
   beginPack(input: unknown): Promise<PackBegun>;
