@@ -102,7 +102,10 @@ export class PhaseGraph {
   }
 
   /** What is known of a phase, or with null of the run itself, for who keeps it. */
-  told(phase: string | null): { readonly events: readonly PhaseEvent[]; readonly spent?: NonNullable<PhaseReport['spent']> } {
+  told(phase: string | null): {
+    readonly events: readonly PhaseEvent[];
+    readonly spent?: NonNullable<PhaseReport['spent']>;
+  } {
     const { spent } = (phase === null ? undefined : this.#reports.get(phase)) ?? {};
     const events = this.#events.get(phase ?? ofRun) ?? [];
     return { events: newestLines(events, 1), ...(spent && { spent }) };

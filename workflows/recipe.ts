@@ -132,8 +132,7 @@ export async function siglip2Recipe(...given: [unknown?, RunCarried?]): Promise<
         return handOver.done(phase.phase, result);
       });
     } catch (error) {
-      if (graph.hasBegun(phase) && patched('report'))
-        await handOver.during(() => reported(run, graph, phase.phase));
+      if (graph.hasBegun(phase) && patched('report')) await handOver.during(() => reported(run, graph, phase.phase));
       handOver.failed(phase.phase, error);
       throw error;
     }

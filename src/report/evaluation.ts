@@ -69,7 +69,7 @@ function figureCell(figure: ReportedFigure | undefined): Cell {
 }
 
 /** A table for each phase and evaluator: before, after, and the difference. */
-export function gainTables(comparisons: readonly Comparison[]): string[] {
+export function gainTables(comparisons: readonly Comparison[], more = ''): string[] {
   const tables = comparisons.map(({ phase, parent, what, rows }) => {
     const cells = rows
       .slice(0, most.rows)
@@ -85,7 +85,7 @@ export function gainTables(comparisons: readonly Comparison[]): string[] {
   });
   if (tables.length === 0) return [];
   return [
-    '<p class="absent">Paired over the same pictures, with its interval of 95 %. A difference inside its interval is none.</p>',
+    `<p class="absent">Paired over the same pictures, with its interval of 95 %. A difference inside its interval is none.${more === '' ? '' : ` ${escaped(more, 500)}`}</p>`,
     ...tables,
   ];
 }

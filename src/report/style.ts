@@ -22,13 +22,14 @@ figure { margin: 0; break-inside: avoid } figcaption { font-weight: 600 } figure
 svg text { font: 12px system-ui, sans-serif; fill: var(--soft) } svg text.name { font-size: 13px; fill: var(--ink) }
 .grid { stroke: var(--rule) } .link { stroke: var(--soft); stroke-dasharray: 2 3 } .tick { stroke: var(--ground); stroke-width: 1.5 }
 .line { fill: none; stroke-width: 1.75; stroke-linejoin: round; stroke-linecap: round } .dashed { stroke-dasharray: 6 4 }
-.event { fill: var(--ground); stroke: var(--ink); stroke-width: 2 }
+svg.graph { width: auto; max-width: none } .node { fill: var(--panel); stroke: var(--soft) } .edge { fill: none; stroke: var(--soft); stroke-width: 1.5 }
+ul.key.inline { display: flex; flex-wrap: wrap; gap: .25rem 1.25rem } .event { fill: var(--ground); stroke: var(--ink); stroke-width: 2 }
 ${[0, 1, 2, 3, 4, 5, 6, 7].map((n) => `.c${n} { stroke: var(--c${n}) } .bar.c${n} { fill: var(--c${n}) }`).join(' ')}
 ul.key { font-size: .85rem; color: var(--soft) } ul.key b { color: var(--ink) }
 p.absent, .none { color: var(--soft) } .differs { font-weight: 600 }
 pre { background: var(--panel); padding: .75rem; overflow-x: auto; font-size: .8rem; overflow-wrap: normal } summary { cursor: pointer }
 @media print { :root { color-scheme: light; --ground: #fff; --ink: #000; --soft: #444; --rule: #bbb; --panel: #fff;
   --c0: #1f6feb; --c1: #c2500a; --c2: #16803c; --c3: #a626a4; --c4: #8a6508; --c5: #0e7c86; --c6: #d1242f; --c7: #6e5494 }
-  nav { display: none } body { max-width: none; padding: 0 } h2, h3, p.absent { break-after: avoid } tr { break-inside: avoid }
+  svg.graph { max-width: 100%; height: auto } nav { display: none } body { max-width: none; padding: 0 } h2, h3, p.absent { break-after: avoid } tr { break-inside: avoid }
   rect, line, path, circle { print-color-adjust: exact; -webkit-print-color-adjust: exact } .scroll { overflow: visible } pre, th, table.compact td { white-space: pre-wrap } }
 `;

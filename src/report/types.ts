@@ -5,6 +5,8 @@ export interface RunReport {
   readonly facts: readonly Fact[];
   /** The recipe as JSON, for who wants to run it again; null where the bucket has none. */
   readonly recipe: string | null;
+  /** What happened to the run itself. */
+  readonly events: readonly ReportedEvent[];
   /** In the order of the recipe. */
   readonly phases: readonly PhaseReport[];
   readonly evaluations: readonly ReportedEvaluation[];
@@ -19,6 +21,10 @@ export interface PhaseReport {
   readonly name: string;
   /** The phase of the run that it goes on from. */
   readonly parent: string | null;
+  /** Where its weights come from, and whose scores it chooses by: phases of the run, and checkpoints of others. */
+  readonly links: readonly PhaseLink[];
+  /** Those that it began at and came to; null where no step is recorded. */
+  readonly steps: readonly [from: number, to: number] | null;
   readonly facts: readonly Fact[];
   readonly ended: boolean;
   /** When it trained, in milliseconds since 1970, ascending; empty where no step is recorded. */
@@ -28,10 +34,21 @@ export interface PhaseReport {
   readonly curves: readonly Curve[];
 }
 
+export interface PhaseLink {
+  /** Name of a phase of the run, or RUN/PHASE of another. */
+  readonly from: string;
+  readonly kind: 'weights' | 'teacher';
+}
+
 export interface ReportedEvent {
   readonly time: number;
   readonly text: string;
+  readonly kind: EventKind;
 }
+
+export const eventKinds = ['gap', 'retry', 'back', 'changed', 'paused', 'failed', 'note'] as const;
+/** A time without steps; an attempt after the first; a way back; what a person changed; a stop; a failure; all else. */
+export type EventKind = (typeof eventKinds)[number];
 
 export interface Curve {
   /** As metrics have it, such as loss/sigmoid. */
@@ -82,4 +99,31 @@ export interface ComparedFigure {
   readonly after: number;
   /** Of the difference, paired over the same pictures; null where it is not known. */
   readonly interval: Range | null;
+}
+
+/** Two runs, phases, checkpoints or results, side by side. */
+export interface ComparisonReport {
+  readonly a: ComparedSide;
+  readonly b: ComparedSide;
+  /** Fields of the recipes that are not the same. */
+  readonly fields: readonly FieldDifference[];
+  /** Whether both have a recipe. */
+  readonly recipes: boolean;
+  readonly pairs: readonly { readonly a: PhaseReport; readonly b: PhaseReport }[];
+  /** `parent` is of the first, `phase` of the second. */
+  readonly figures: readonly Comparison[];
+  readonly problems: readonly string[];
+}
+
+export interface ComparedSide {
+  /** As a person typed it. */
+  readonly name: string;
+  readonly run: string;
+  readonly facts: readonly Fact[];
+}
+
+export interface FieldDifference {
+  readonly at: string;
+  readonly a: string;
+  readonly b: string;
 }

@@ -74,8 +74,8 @@ it.skipIf(browser === undefined)(
       // Nothing leaves the page on the right.
       expect(scrollWidth).toBeLessThanOrEqual(width);
       expect(sections).toBe(5);
-      expect(pictures).toHaveLength(7);
-      for (const picture of pictures) expect(Math.min(picture.width, picture.height)).toBeGreaterThan(150);
+      expect(pictures).toHaveLength(8);
+      for (const picture of pictures) expect(Math.min(picture.width, picture.height)).toBeGreaterThan(110);
       expect(reached).toBe(1);
       expect(ground).toBe('rgb(255, 255, 255)');
     }

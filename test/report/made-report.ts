@@ -21,6 +21,8 @@ function phase(
   return {
     name,
     parent,
+    links: parent === null ? [] : [{ from: parent, kind: 'weights' }],
+    steps: [from, from + 300],
     facts: [
       ['from', parent ?? 'nothing'],
       ['to step', String(from + 300)],
@@ -38,6 +40,7 @@ function phase(
     events: gap
       ? [
           {
+            kind: 'gap',
             time: at + 7 * minute,
             text: 'no step was recorded for 4 min 0 s: paused, stopped, or without a device; went on at step 1234',
           },
@@ -91,6 +94,7 @@ export const madeReport: RunReport = {
     ['code version', '0.1.0'],
   ],
   recipe: '{\n  "version": 1\n}',
+  events: [],
   phases: [
     phase('pretrain', null, 0, 0, 20, true),
     phase('distill', 'pretrain', 300, 21, 12),

@@ -9,6 +9,7 @@ const nothing: RunReport = {
   run: 'empty',
   facts: [],
   recipe: null,
+  events: [],
   phases: [],
   evaluations: [],
   comparisons: [],
@@ -55,7 +56,7 @@ it('puts phases where they were in time, and a line from a phase to the one that
   expect(page).toContain('<rect class="bar line c0" x="1.00%" width="6.13%" y="24" height="14">');
   expect(page).toContain('<line class="link" x1="43.88%" x2="43.88%" y1="38" y2="70"/>');
   expect(page).toContain(
-    '<th scope="row">2026-11-27 01:07:00</th><td>pretrain</td><td>no step was recorded for 4 min 0 s',
+    '<th scope="row">2026-11-27 01:07:00</th><td>pretrain</td><td>no steps</td><td>no step was recorded for 4 min 0 s',
   );
 });
 
@@ -86,13 +87,15 @@ it('escapes every text from outside', () => {
     run: evil,
     facts: [[evil, evil]],
     recipe: `{\n  "${evil}": 1\n}`,
+    events: [{ kind: 'failed', time: one!.spans[0]![0], text: evil }],
     phases: [
       {
         ...one!,
         name: evil,
         parent: evil,
         facts: [[evil, evil]],
-        events: [{ time: one!.spans[0]![0], text: evil }],
+        events: [{ kind: 'note', time: one!.spans[0]![0], text: evil }],
+        links: [{ from: evil, kind: 'teacher' as const }],
         curves: ['loss', 'loss/a', `loss/${evil}`].map((name) => ({
           name,
           points: [
@@ -172,7 +175,7 @@ it('stays below its bound where every document is as large as can be', () => {
     facts: Array.from({ length: 12 }, (_, k) => [`fact ${k}`, text] as const),
     spans: Array.from({ length: 200 }, (_, k) => [1e12 + k * 1e6, 1e12 + k * 1e6 + 5e5] as const),
     checkpoints: Array.from({ length: 5000 }, (_, k) => ({ step: k, time: 1e12 + k * 1e5 })),
-    events: Array.from({ length: 300 }, (_, k) => ({ time: 1e12 + k, text })),
+    events: Array.from({ length: 300 }, (_, k) => ({ kind: 'failed' as const, time: 1e12 + k, text })),
     curves: ['loss', 'learningRate', ...Array.from({ length: 40 }, (_, k) => `loss/${k}`)].map((name) => ({
       name,
       points,

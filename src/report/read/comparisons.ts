@@ -42,7 +42,8 @@ export async function compared(
   return found;
 }
 
-async function rowsOf(
+/** Every figure that both have. Paired over the same pictures where both have kept what came of them. */
+export async function rowsOf(
   store: ObjectStore,
   before: EvaluationRead,
   after: EvaluationRead,

@@ -56,13 +56,15 @@ export interface EvaluationContext {
   /** The last step of each phase that counts: a phase that went back has given up what was evaluated beyond it. */
   readonly reached: ReadonlyMap<string, number>;
   readonly problems: string[];
+  /** A folder of an evaluation by a task, `<phase>-<step>/<task>-<id>`: nothing else is looked at. */
+  readonly only?: string | undefined;
 }
 
 /** Of each phase the last evaluation of each kind. What can't be read is said in `problems`. */
 export async function readEvaluations(
   store: ObjectStore,
   run: string,
-  { objects, reached, problems }: EvaluationContext,
+  { objects, reached, problems, only }: EvaluationContext,
 ): Promise<EvaluationRead[]> {
   const counts = ({ phase, step }: { phase: string; step: number }) =>
     step <= (reached.get(phase) ?? Number.POSITIVE_INFINITY);
@@ -77,7 +79,7 @@ export async function readEvaluations(
   const plain = objects.filter(({ key }) =>
     /^[^/]+\/evaluation-[0-9a-f]{16}\.json$/.test(key.slice(runPrefix(run).length)),
   );
-  for (const { key } of plain.slice(0, mostDocuments)) {
+  for (const { key } of only === undefined ? plain.slice(0, mostDocuments) : []) {
     const document = await read(key, ofRecipe);
     if (!document) continue;
     const { checkpoint, examples = 0 } = document;
@@ -96,6 +98,7 @@ export async function readEvaluations(
   const places: { key: string; phase: string; step: number; modified: number }[] = [];
   const prefix = `evaluations/${run}/`;
   for await (const { key, modified } of store.list(prefix)) {
+    if (only !== undefined && key !== `${prefix}${only}/result.json`) continue;
     const [, phase, step] = /^([^/]+)-(\d{1,15})\/[^/]+\/result\.json$/.exec(key.slice(prefix.length)) ?? [];
     if (phase !== undefined && namePattern.test(phase))
       places.push({ key, phase, step: Number(step), modified: modified.getTime() });
