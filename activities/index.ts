@@ -4,6 +4,7 @@ import { annotateShard } from './annotate-shard.ts';
 import { beginPhase } from './begin-phase.ts';
 import type { Attempt, Dependencies } from './dependencies.ts';
 import { onDevice } from './device-time.ts';
+import { drawSheet } from './draw-sheet.ts';
 import { embedShard } from './embed-shard.ts';
 import { evaluate } from './evaluate.ts';
 import { keepBest } from './evaluation-best.ts';
@@ -58,6 +59,7 @@ export function createActivities(deps: Dependencies): Activities {
     planEvaluation: activity(deps, planEvaluation),
     embedPart: activity(deps, embedPart),
     evaluatePart: activity(deps, evaluatePart),
+    drawSheet: activity(deps, drawSheet),
     keepBest: activity(deps, keepBest),
     concludeEvaluation: activity(deps, concludeEvaluation),
     leaveEvaluation: activity(deps, leaveEvaluation),

@@ -74,6 +74,7 @@ export interface Activities {
   planEvaluation(input: unknown): Promise<PlannedEvaluation>;
   embedPart(input: EmbedPartInput): Promise<EmbedPartResult>;
   evaluatePart(input: EvaluatePartInput): Promise<{ readonly key: string }>;
+  drawSheet(input: { readonly plan: PlannedEvaluation }): Promise<{ readonly key: string }>;
   keepBest(input: KeepBestInput): Promise<{ readonly step: number; readonly value: number }>;
   concludeEvaluation(input: { readonly plan: PlannedEvaluation }): Promise<TaskResult>;
   leaveEvaluation(input: { readonly plan: PlannedEvaluation }): Promise<void>;

@@ -2,10 +2,10 @@ import { linkHorizontal } from 'd3-shape';
 import { escaped } from './escape.ts';
 import type { PhaseReport } from './types.ts';
 
-const box = { width: 156, height: 46 };
-const gap = { x: 76, y: 18 };
+const box = { width: 200, height: 46 };
+const gap = { x: 64, y: 18 };
 const margin = 8;
-const longestName = 20;
+const longestName = 24;
 
 interface Node {
   readonly name: string;

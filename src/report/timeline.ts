@@ -18,10 +18,10 @@ import { type EventKind, eventKinds, type PhaseReport } from './types.ts';
 const rowHeight = 46;
 const axisHeight = 24;
 /** Of ticks, bars and dots each, in all rows together. */
-const mostMarks = 2000;
+const mostMarks = 700;
 /** In a row more would be one black bar. */
 const mostOfRow = 200;
-const longestTitle = 80;
+const longestTitle = 60;
 const dayMs = 24 * 3_600_000;
 
 /** The mark of each kind of event, and what it is called. */

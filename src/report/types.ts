@@ -1,3 +1,5 @@
+import type { Sheet } from '../evaluate/sheet/sheet.ts';
+
 /** What a report shows of a run: plain values, read and worked out by who asks for the page. */
 export interface RunReport {
   readonly run: string;
@@ -11,8 +13,39 @@ export interface RunReport {
   readonly phases: readonly PhaseReport[];
   readonly evaluations: readonly ReportedEvaluation[];
   readonly comparisons: readonly Comparison[];
+  /** Of each phase and task, in the order of the phases. */
+  readonly sheets: readonly ReportedSheet[];
+  /** Of phases that choose their examples. */
+  readonly curated: readonly CuratedSheet[];
   /** What could not be read, in sentences. */
   readonly problems: readonly string[];
+}
+
+/** Pictures that show what a checkpoint can do. */
+export interface ReportedSheet {
+  readonly phase: string;
+  readonly step: number;
+  /** Null for the evaluation that a recipe asks for. */
+  readonly task: string | null;
+  readonly sheet: Sheet;
+}
+
+/** What a phase found most and least worth learning from, up to its last checkpoint. */
+export interface CuratedSheet {
+  readonly phase: string;
+  readonly step: number;
+  /** Best first. */
+  readonly most: readonly CuratedExample[];
+  /** Worst first. */
+  readonly least: readonly CuratedExample[];
+}
+
+export interface CuratedExample {
+  readonly text: string;
+  /** Its own, in nats. */
+  readonly score: number;
+  readonly chosen: boolean;
+  readonly picture: Sheet['pictures'][string];
 }
 
 export type Fact = readonly [name: string, value: string];

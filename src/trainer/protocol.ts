@@ -3,6 +3,7 @@ import type { CorruptMember } from '../data/index/types.ts';
 import type { FigureJob } from '../evaluate/evaluators/job.ts';
 import type { EmbedJob } from '../evaluate/features/job.ts';
 import type { EvaluateJob } from '../evaluate/job.ts';
+import type { SheetJob } from '../evaluate/sheet/job.ts';
 import type { InformationBound } from '../recipe/information.ts';
 import type { Pace } from '../recipe/pace.ts';
 import type { PhaseSettings } from '../recipe/phase-settings.ts';
@@ -72,7 +73,16 @@ export interface StepTime {
   readonly hash: string;
 }
 
-export type TrainerJob = (TrainJob | PrepareJob | MeasureJob | EvaluateJob | EmbedJob | FigureJob | ScoreJob) & {
+export type TrainerJob = (
+  | TrainJob
+  | PrepareJob
+  | MeasureJob
+  | EvaluateJob
+  | EmbedJob
+  | FigureJob
+  | SheetJob
+  | ScoreJob
+) & {
   /** Threads of a trainer on a CPU, which bytes depend on: it is started with them. Absent: any will do. */
   readonly threads?: number;
 };

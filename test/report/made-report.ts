@@ -1,4 +1,5 @@
 import type { Comparison, Curve, PhaseReport, ReportedEvaluation, RunReport } from '../../src/report/types.ts';
+import { madeCurated, madeSheet } from './made-sheet.ts';
 
 const start = Date.UTC(2026, 10, 27, 1, 0, 0);
 const minute = 60_000;
@@ -107,5 +108,10 @@ export const madeReport: RunReport = {
     evaluation('pretrain', 300, 0.12, false),
   ],
   comparisons: [comparison('distill', 'pretrain', 0.033), comparison('resolution', 'distill', -0.004)],
+  sheets: [
+    { phase: 'pretrain', step: 300, task: 'emoji', sheet: await madeSheet('made/pretrain@300', 3) },
+    { phase: 'distill', step: 600, task: 'emoji', sheet: await madeSheet('made/distill@600', 5) },
+  ],
+  curated: [await madeCurated('distill')],
   problems: [],
 };

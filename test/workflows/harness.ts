@@ -103,6 +103,7 @@ export function activities(changes: Partial<Activities> = {}): Activities {
     planEvaluation: () => unused('planEvaluation'),
     embedPart: () => unused('embedPart'),
     evaluatePart: () => unused('evaluatePart'),
+    drawSheet: async ({ plan }) => ({ key: `${plan.prefix}sheet.json` }),
     keepBest: () => unused('keepBest'),
     concludeEvaluation: () => unused('concludeEvaluation'),
     leaveEvaluation: () => unused('leaveEvaluation'),

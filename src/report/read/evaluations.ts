@@ -8,6 +8,8 @@ import type { ReportedEvaluation, ReportedFigure } from '../types.ts';
 export interface EvaluationRead {
   readonly reported: ReportedEvaluation;
   readonly outcomes: { readonly key: string; readonly bytes: number; readonly sha256: string } | null;
+  /** Where the pictures lie that show what it found, if there are any. */
+  readonly sheet: string;
   /** What tells the pictures that it looked at: evaluations with another one can't be paired. */
   readonly pictures: string;
 }
@@ -91,6 +93,7 @@ export async function readEvaluations(
       found.push({
         reported: { phase, step, task: null, evaluator, view: null, examples, figures, notes: [] },
         outcomes: null,
+        sheet: key.replace(/evaluation-([0-9a-f]+\.json)$/, 'sheet-$1'),
         pictures: '',
       });
     }
@@ -115,6 +118,7 @@ export async function readEvaluations(
       found.push({
         reported: { phase, step, task: document!.task.name, evaluator, view, examples, figures, notes },
         outcomes,
+        sheet: key.replace(/result\.json$/, 'sheet.json'),
         pictures: JSON.stringify(ofPictures.map((name) => fingerprint[name] ?? null)),
       });
     }

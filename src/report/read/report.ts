@@ -1,3 +1,4 @@
+import pMap from 'p-map';
 import { phasesOf } from '../../checkpoint/commits.ts';
 import { parseRun, readDocument } from '../../checkpoint/documents.ts';
 import { runKey, runPrefix } from '../../checkpoint/keys.ts';
@@ -10,6 +11,7 @@ import { type EvaluationRead, readEvaluations } from './evaluations.ts';
 import { readHistory } from './history.ts';
 import { type PhaseRead, readPhase } from './phase.ts';
 import { priceFromEnvironment } from './price.ts';
+import { readCurated, readSheets } from './sheets.ts';
 
 /** As a recipe in run.json, of any release, has them; all of it is looked at before it is believed. */
 interface Written {
@@ -104,6 +106,10 @@ export async function readParts(
       evaluations,
       problems,
     ),
+    sheets: await readSheets(store, evaluations, ordered, problems),
+    curated: (
+      await pMap(ordered, (phase) => readCurated(store, { run, phase }, objects, problems), { concurrency: 4 })
+    ).flatMap((one) => one ?? []),
     problems,
   };
   return { report, evaluations };
