@@ -27,9 +27,10 @@ ul.key.inline { display: flex; flex-wrap: wrap; gap: .25rem 1.25rem } .event { f
 ${[0, 1, 2, 3, 4, 5, 6, 7].map((n) => `.c${n} { stroke: var(--c${n}) } .bar.c${n} { fill: var(--c${n}) }`).join(' ')}
 ul.key { font-size: .85rem; color: var(--soft) } ul.key b { color: var(--ink) }
 svg.album { position: absolute } svg.thumb { display: inline-block; width: auto; max-width: 100%; background: var(--panel) } img.map { image-rendering: pixelated; max-width: 100% }
-.pics { display: flex; flex-wrap: wrap; gap: .5rem } .pic { position: relative; display: inline-flex; border: 3px solid transparent } .pic.right { border-color: var(--c2) }
+.pics { display: flex; flex-wrap: wrap; gap: .5rem; align-items: flex-start } .pic { position: relative; display: inline-flex; border: 3px solid transparent } .pic.right { border-color: var(--c2) }
+@media (max-width: 40rem) { .pic { width: calc((100% - 2rem) / 5) } .pic svg.thumb { height: auto } }
 .pic b { position: absolute; right: 0; bottom: 0; padding: 0 .3rem; background: var(--ground); color: var(--c2) } .found, .beside, .maps { margin: .75rem 0; break-inside: avoid } .found p { margin: 0 0 .25rem }
-.beside, .maps { display: flex; gap: .75rem; align-items: flex-start } .beside ol, .beside ul { margin: 0 } .beside > svg { flex: none } .maps { flex-wrap: wrap } .maps > * { width: 112px; height: auto }
+.beside, .maps { display: flex; gap: .75rem; align-items: flex-start } .beside ol, .beside ul { margin: 0 } .beside > svg { flex: none } .maps { flex-wrap: wrap } .maps > * { flex: none }
 figure.one { width: 8rem } figure.one figcaption { font-weight: 400; font-size: .8rem } details > summary { font-weight: 600; margin: .75rem 0 .25rem } .box { fill: none; stroke-width: 2 }
 p.absent, .none { color: var(--soft) } .differs { font-weight: 600 }
 pre { background: var(--panel); padding: .75rem; overflow-x: auto; font-size: .8rem; overflow-wrap: normal } summary { cursor: pointer }
