@@ -79,7 +79,7 @@ async function jobOf(
   signal: AbortSignal,
 ): Promise<FigureJob> {
   const { task, codeVersion } = plan;
-  const needs = evaluatorOf(evaluator).needs(plan.classes !== null);
+  const needs = evaluatorOf(evaluator).needs(plan.classes !== null, task.evaluators[evaluator]);
   const specs = [plan.test.spec, ...(plan.train ? [plan.train.spec] : []), ...(plan.classes ? [plan.classes] : [])];
   const files = await fetchFeatures(store, scratch, specs, signal);
   const filesOf = <Spec extends ImageSpec | ClassSpec>(spec: Spec): Files<Spec> => ({ spec, files: files.get(spec)! });

@@ -19,6 +19,9 @@ export const mayImport: Readonly<Record<string, readonly string[]>> = {
   'src/curation': ['src/runtime', 'src/compile'],
   'src/model': ['src/runtime', 'src/safetensors', 'src/compile'],
   'src/recipe': ['src/runtime', 'src/model'],
+  // A step of Adam and gradients, for the training of phases and of what evaluators learn.
+  'src/optimiser': ['src/runtime', 'src/compile', 'src/model', 'src/recipe'],
+  'src/objectives': ['src/runtime', 'src/compile', 'src/model', 'src/recipe'],
   'src/data/index': ['src/runtime', 'src/storage'],
   'src/data/example': ['src/runtime', 'src/storage', 'src/recipe', 'src/data/index'],
   'src/data/views': ['src/runtime', 'src/recipe', 'src/data/example'],
@@ -28,7 +31,7 @@ export const mayImport: Readonly<Record<string, readonly string[]>> = {
     ...['src/data/index', 'src/data/example', 'src/data/views', 'src/data/near'],
   ],
   // Readers of tables are those of packing; a data set is the same whether it is packed or looked at.
-  'src/benchmarks': ['src/runtime', 'src/storage', 'src/metrics', 'src/data/index', 'src/packing'],
+  'src/benchmarks': ['src/runtime', 'src/storage', 'src/metrics', 'src/data/index', 'src/data/example', 'src/packing'],
   'src/data/stats': [
     ...['src/runtime', 'src/storage', 'src/data/index', 'src/data/example', 'src/data/views'],
     'src/data/near',
@@ -43,6 +46,7 @@ export const mayImport: Readonly<Record<string, readonly string[]>> = {
   ],
   'src/evaluate': [
     ...['src/runtime', 'src/metrics', 'src/storage', 'src/safetensors', 'src/model', 'src/recipe'],
+    ...['src/compile', 'src/objectives', 'src/optimiser'],
     ...['src/data/index', 'src/data/example', 'src/data/views'],
   ],
   'src/annotation': [
@@ -58,10 +62,10 @@ export const mayImport: Readonly<Record<string, readonly string[]>> = {
   'src/report/read': [
     ...['src/runtime', 'src/storage', 'src/recipe', 'src/evaluate', 'src/checkpoint', 'src/telemetry', 'src/report'],
   ],
-  'src/objectives': ['src/runtime', 'src/compile', 'src/model', 'src/recipe'],
   // The trainer never touches the bucket: the worker uploads what it wrote.
   'src/train': [
     ...['src/runtime', 'src/compile', 'src/safetensors', 'src/model', 'src/recipe', 'src/objectives', 'src/curation'],
+    ...['src/optimiser'],
     ...['src/data/batches', 'src/checkpoint', 'src/report'],
   ],
   'src/filtering': [

@@ -2,7 +2,7 @@ import type { DetectionSettings, Frequency } from '../metrics/detection.ts';
 import type { TrueBox } from '../metrics/detection-match.ts';
 import { RunnerError } from '../runtime/errors.ts';
 import { printable } from '../runtime/printable.ts';
-import type { Benchmark, Example, Fault } from './benchmark.ts';
+import type { Benchmark, Category, Example, Fault } from './benchmark.ts';
 import { type Files, isSafe } from './files.ts';
 import { boxIn, entries } from './json-entries.ts';
 
@@ -10,8 +10,7 @@ import { boxIn, entries } from './json-entries.ts';
 export interface DetectionBenchmark extends Benchmark {
   /** What Detection of src/metrics takes. */
   readonly settings: DetectionSettings;
-  /** Names by the numbers that its boxes have. */
-  readonly names: ReadonlyMap<number, string>;
+  readonly categories: ReadonlyMap<number, Category>;
 }
 
 interface Picture {
@@ -67,7 +66,12 @@ export async function openDetection(files: Files, instances: string, pictures: s
     classes: [...names.values()],
     templates: null,
     notes,
-    names,
+    categories: new Map(
+      [...names].map(([number, name]) => {
+        const frequency = frequencies.get(number);
+        return [number, { name, ...(frequency && { frequency }) }];
+      }),
+    ),
     settings: isLvis ? { rules: 'lvis', categories: frequencies } : { rules: 'coco', categories: [...names.keys()] },
     async *examples() {
       yield* nameless;
@@ -80,7 +84,8 @@ export async function openDetection(files: Files, instances: string, pictures: s
     const name = String(number);
     if (file === null) return { name, fault: 'it has no file_name within the data set, and no coco_url' };
     const truths = boxes.get(number) ?? [];
-    return { name, picture: { file: `${pictures}/${file}` }, truths, ...(isLvis && { negative, notExhaustive }) };
+    const at = pictures === '' ? file : `${pictures}/${file}`;
+    return { name, picture: { file: at }, truths, ...(isLvis && { negative, notExhaustive }) };
   }
 }
 

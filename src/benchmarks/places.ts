@@ -1,6 +1,7 @@
 import { Readable } from 'node:stream';
 import { csvRows } from '../packing/tables.ts';
 import { RunnerError } from '../runtime/errors.ts';
+import { sha256 } from '../runtime/hash.ts';
 import { printable } from '../runtime/printable.ts';
 import type { Benchmark, Example, Fault } from './benchmark.ts';
 import { type Files, isSafe } from './files.ts';
@@ -11,12 +12,12 @@ type Row = Readonly<Record<string, unknown>>;
 const rowsOf = (files: Files, key: string) =>
   csvRows({ stream: async (name: string) => Readable.from(await files.stream(name)) }, { key, bytes: 0, etag: '' });
 
-/** The examples of a table, row by row. A table without a column that is needed is an error that names those it has. */
+/** The examples of a table, row by row; null is one that is not asked for. A table without a column that is needed is an error that names those it has. */
 async function* examplesOf(
   files: Files,
   table: string,
   columns: readonly string[],
-  make: (row: Readonly<Record<string, string>>, name: string) => Example | string,
+  make: (row: Readonly<Record<string, string>>, name: string) => Example | string | null,
 ): AsyncGenerator<Example | Fault> {
   let checked = false;
   for await (const found of rowsOf(files, table)) {
@@ -27,7 +28,7 @@ async function* examplesOf(
     if (!checked) needColumns(`${files.where}/${table}`, found.row, columns);
     checked = true;
     const example = make(found.row as Readonly<Record<string, string>>, found.name);
-    yield typeof example === 'string' ? { name: found.name, fault: example } : example;
+    if (example !== null) yield typeof example === 'string' ? { name: found.name, fault: example } : example;
   }
 }
 
@@ -80,11 +81,24 @@ export function openDollarStreet(files: Files, table = 'images_v2_imagenet_test.
 /** Objects that GeoDE's index has are numbered by their names; more of them are something else. */
 const mostObjects = 1000;
 
+/** GeoDE says no split: halves by the hash of the name of the file, whatever else is there. */
+const halves = ['train', 'test'];
+
 /**
  * GeoDE (`index.csv`, pictures below `images`): classes are its objects in the order of their names, groups are region and
- * country. The table is read twice, for the names of objects first.
+ * country. `split` is one of two halves, since probes need two; without it all are given. The table is read twice, for the names
+ * of objects first.
  */
-export async function openGeoDe(files: Files, table = 'index.csv', pictures = 'images'): Promise<Benchmark> {
+export async function openGeoDe(
+  files: Files,
+  table = 'index.csv',
+  pictures = 'images',
+  split?: string,
+): Promise<Benchmark> {
+  if (split !== undefined && !halves.includes(split))
+    throw new RunnerError('RecipeInvalid', `--split is "${printable(split)}"; allowed of geode: ${halves.join(', ')}`);
+  const isOfSplit = (file: string) =>
+    split === undefined || halves[Number.parseInt(sha256(file).slice(0, 1), 16) % 2] === split;
   const columns = ['object', 'region', 'ip_country', 'file_path'];
   const objects = new Set<string>();
   let checked = false;
@@ -109,6 +123,7 @@ export async function openGeoDe(files: Files, table = 'index.csv', pictures = 'i
     examples: () =>
       examplesOf(files, table, columns, (row) => {
         const file = row.file_path!;
+        if (!isOfSplit(file)) return null;
         if (!isSafe(file)) return 'file_path names no picture within the data set';
         const label = numbers.get(row.object!.trim());
         if (label === undefined) return 'it names no object';

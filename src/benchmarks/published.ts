@@ -18,22 +18,34 @@ export interface PublishedRow {
   readonly values: readonly (number | null)[];
 }
 
+export interface PublishedFigure {
+  /** The model and its size. */
+  readonly of: string;
+  readonly model: string;
+  /** As results name sizes: px-224, patches-256; null where the table has none. */
+  readonly view: string | null;
+  readonly value: number;
+  readonly table: string;
+}
+
+let tables: readonly PublishedTable[] | null = null;
+
 /** The tables of the SigLIP 2 paper that are in `published.json`; in percent where a table does not say otherwise. */
 export function publishedTables(): readonly PublishedTable[] {
   const file = new URL('published.json', import.meta.url);
-  return (JSON.parse(readFileSync(file, 'utf8')) as { readonly tables: readonly PublishedTable[] }).tables;
+  tables ??= (JSON.parse(readFileSync(file, 'utf8')) as { readonly tables: readonly PublishedTable[] }).tables;
+  return tables;
 }
 
 /** All that is published of a column, to be printed beside a figure of ours. */
-export function publishedOf(
-  column: string,
-): readonly { readonly of: string; readonly value: number; readonly table: string }[] {
+export function publishedOf(column: string): readonly PublishedFigure[] {
   return publishedTables().flatMap(({ table, columns, rows }) => {
     const at = columns.indexOf(column);
     return rows.flatMap(({ model, resolution, patches, values }) => {
       const value = at < 0 ? null : (values[at] ?? null);
       const size = resolution !== undefined ? ` ${resolution}` : patches !== undefined ? ` ${patches} patches` : '';
-      return value === null ? [] : [{ of: `${model}${size}`, value, table }];
+      const view = resolution !== undefined ? `px-${resolution}` : patches !== undefined ? `patches-${patches}` : null;
+      return value === null ? [] : [{ of: `${model}${size}`, model, view, value, table }];
     });
   });
 }

@@ -2,7 +2,7 @@ import type { Box } from '../metrics/boxes.ts';
 import { RunnerError } from '../runtime/errors.ts';
 import { isRecord } from '../runtime/json-text.ts';
 import { printable } from '../runtime/printable.ts';
-import type { Benchmark, Example, Fault } from './benchmark.ts';
+import type { Benchmark, Example, Fault, Pointing } from './benchmark.ts';
 import { type Files, isSafe } from './files.ts';
 import { boxIn, entries } from './json-entries.ts';
 import { readPickle } from './pickle.ts';
@@ -45,8 +45,8 @@ function referenceOf(one: Plain, i: number): Reference | Fault {
 }
 
 /**
- * RefCOCO, RefCOCO+ and RefCOCOg: references with their boxes of `instances.json`, those of one split. Each sentence is one
- * expression, and counts. Of instances.json (100 MB) one annotation is held at a time, and of the references' ones the boxes.
+ * RefCOCO, RefCOCO+ and RefCOCOg: the pictures of one split, each with its references and their boxes of `instances.json`. Each
+ * sentence is one expression, and counts. Of instances.json (100 MB) one annotation is held at a time, and of the references' ones the boxes.
  */
 export async function openRefCoco(
   files: Files,
@@ -74,16 +74,31 @@ export async function openRefCoco(
     templates: null,
     notes: [],
     async *examples() {
-      for (const one of own) yield 'fault' in one ? one : exampleOf(one);
+      const byPicture = new Map<number, Example & { readonly pointing: Pointing[] }>();
+      for (const one of own) {
+        if ('fault' in one) {
+          yield one;
+          continue;
+        }
+        const found = pointingOf(one);
+        if ('fault' in found) yield found;
+        else if (byPicture.has(one.image)) byPicture.get(one.image)!.pointing.push(found);
+        else
+          byPicture.set(one.image, {
+            name: `image ${one.image}`,
+            picture: { file: `${pictures}/${names.get(one.image)!}` },
+            pointing: [found],
+          });
+      }
+      yield* byPicture.values();
     },
   };
 
-  function exampleOf({ name, annotation, image, expressions }: Reference): Example | Fault {
+  function pointingOf({ name, annotation, image, expressions }: Reference): Pointing | Fault {
     if (expressions.length === 0) return { name, fault: 'it has no sentence' };
-    const [box, file] = [boxes.get(annotation), names.get(image)];
+    const box = boxes.get(annotation);
     if (!box) return { name, fault: `annotation ${annotation} has no box in ${instances}` };
-    if (!file) return { name, fault: `image ${image} is not named in ${instances}` };
-    return { name, picture: { file: `${pictures}/${file}` }, pointing: { expressions, box } };
+    return names.has(image) ? { expressions, box } : { name, fault: `image ${image} is not named in ${instances}` };
   }
 }
 

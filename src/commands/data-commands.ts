@@ -6,10 +6,12 @@ import { type ReadSettings, readProblems, readSchema } from '../recipe/reading.t
 import { RunnerError } from '../runtime/errors.ts';
 import { objectStoreFromEnvironment } from '../storage/s3.ts';
 import { addAnnotateCommand } from './annotate-command.ts';
+import { addBenchmarkCommand } from './benchmark-command.ts';
 import { statsOfData } from './data-stats.ts';
 import { addFilterCommand } from './filter-command.ts';
 import { formatStats } from './format-stats.ts';
 import { formatLook, lookAtData } from './look-at-data.ts';
+import { nowAndThen } from './now-and-then.ts';
 import { openStore } from './open-store.ts';
 import { print, say } from './output.ts';
 import { addPackCommand } from './pack-commands.ts';
@@ -33,6 +35,7 @@ export function addDataCommands(program: Command): void {
       print(json ? `${JSON.stringify(look)}\n` : formatLook(look));
     });
   addPackCommand(data);
+  addBenchmarkCommand(data);
   addAnnotateCommand(data);
   addFilterCommand(data);
   data
@@ -66,16 +69,6 @@ interface ReadOptions {
   readonly all?: boolean;
   readonly read?: string;
   readonly json?: boolean;
-}
-
-/** The newest line every two seconds: a shard of pictures takes minutes, and a small one is no news. */
-function nowAndThen(tell: (line: string) => void): (line: string) => void {
-  let told = performance.now();
-  return (line) => {
-    if (performance.now() - told < 2000) return;
-    told = performance.now();
-    tell(line);
-  };
 }
 
 function requirePlace(prefix: string): void {

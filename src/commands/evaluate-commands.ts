@@ -12,7 +12,7 @@ import { parseTask } from '../evaluate/tasks/task.ts';
 import { temporalEnvironment } from '../runtime/environment.ts';
 import { isRunnerError, RunnerError } from '../runtime/errors.ts';
 import { sha256 } from '../runtime/hash.ts';
-import { readJsonText } from '../runtime/json-text.ts';
+import { isRecord, readJsonText } from '../runtime/json-text.ts';
 import { makeOwnFolder } from '../runtime/make-folder.ts';
 import { paths } from '../runtime/paths.ts';
 import { codeVersion } from '../runtime/version.ts';
@@ -22,10 +22,12 @@ import { type ForeignForm, foreignForms, foreignText } from './foreign-result.ts
 import { formatComparison, formatTaskResult, pointsOf } from './format-task-result.ts';
 import { openStore } from './open-store.ts';
 import { print, say } from './output.ts';
+import { requirePublished } from './published-lines.ts';
 import { connect } from './temporal-client.ts';
 
 interface EvaluateOptions {
   readonly task: string;
+  readonly data?: string;
   readonly detach?: boolean;
   readonly json?: boolean;
   readonly as?: ForeignForm;
@@ -37,6 +39,7 @@ export function addEvaluateCommands(program: Command): void {
     .command('evaluate <model>')
     .description('evaluate a checkpoint, RUN/PHASE@STEP, or a model folder by a task file')
     .requiredOption('--task <file>', 'a JSON file: what is looked at, and by which evaluators')
+    .option('--data <prefix>', 'where the data of the task lie, in the place of what it says')
     .option('--detach', 'start it and leave')
     .option('--json', 'print JSON')
     .addOption(new Option('--as <form>', 'print what another tool would write').choices([...foreignForms]))
@@ -44,8 +47,9 @@ export function addEvaluateCommands(program: Command): void {
       'after',
       '\nIt goes on when this command ends, and when it is typed again it is followed again. What is there already is kept.',
     )
-    .action(async (model: string, { task: file, detach, json, as }: EvaluateOptions) => {
-      const task = parseTask(await jsonIn(file, 'name a task file, as src/evaluate/README.md has it'));
+    .action(async (model: string, { task: file, data, detach, json, as }: EvaluateOptions) => {
+      const task = parseTask(elsewhere(await jsonIn(file, 'name a task file, as src/evaluate/README.md has it'), data));
+      requirePublished(task);
       const store = await openStore();
       const name = await checkpointOf(store, model);
       await withTemporal(async (client) => {
@@ -103,6 +107,18 @@ function explainedLines({ what, compared }: { what: string; compared: readonly C
       }),
   );
   return `\n${what} alone\n${lines.length > 0 ? lines.join('\n') : '  changes no figure'}\n`;
+}
+
+/** The task with its data, and files of names that lie below them, at another place. What is no task is left to its check. */
+function elsewhere(task: unknown, data: string | undefined): unknown {
+  if (data === undefined || !isRecord(task) || typeof task.data !== 'string') return task;
+  const before = `${task.data}/`;
+  const moved = (place: unknown) =>
+    typeof place === 'string' && place.startsWith(before) ? `${data}/${place.slice(before.length)}` : place;
+  const classes = isRecord(task.classes)
+    ? { classes: Object.fromEntries(Object.entries(task.classes).map(([name, place]) => [name, moved(place)])) }
+    : {};
+  return { ...task, data, ...classes };
 }
 
 /** What is a folder here goes into the bucket first: workers may be elsewhere. */

@@ -11,8 +11,8 @@ import { RunnerError } from '../runtime/errors.ts';
 export const foreignForms = ['clip-benchmark', 'datacomp', 'big-vision', 'dinov3-knn', 'model-index'] as const;
 export type ForeignForm = (typeof foreignForms)[number];
 
-/** What others call the tasks of our evaluators. */
-const tasks: Readonly<Record<FigureDocument['evaluator'], Task>> = {
+/** What others call the tasks of our evaluators; they have none for the rest. */
+const tasks: Readonly<Partial<Record<FigureDocument['evaluator'], Task>>> = {
   zeroShot: 'zeroshot_classification',
   retrieval: 'zeroshot_retrieval',
   knn: 'knn',
@@ -50,7 +50,13 @@ export function foreignText(form: ForeignForm, document: EvaluationDocument): st
 function resultsOf(document: EvaluationDocument, eachLanguage: boolean): TaskResult[] {
   const { task, model, figures } = document;
   const views = new Set(figures.map(({ view }) => view));
-  return figures.flatMap((one) => {
+  const known = figures.filter(({ evaluator }) => tasks[evaluator] !== undefined);
+  if (known.length === 0)
+    throw new RunnerError(
+      'RecipeInvalid',
+      `the task ${task.name} has nothing that this form has a place for: put one of ${Object.keys(tasks).join(', ')} into its evaluators, or leave --as out`,
+    );
+  return known.flatMap((one) => {
     const all = named(one);
     // Classes that the task names, and probes, have no language of their own.
     const spoken = all.some(({ name }) => name.startsWith('by_language.'));
@@ -59,7 +65,7 @@ function resultsOf(document: EvaluationDocument, eachLanguage: boolean): TaskRes
       model: views.size > 1 ? `${model.name} ${one.view}` : model.name,
       pretrained: model.sha256.slice(0, 12),
       dataset: { name: task.name },
-      task: tasks[one.evaluator],
+      task: tasks[one.evaluator]!,
       language,
       figures: eachLanguage ? all.filter(({ name }) => !name.startsWith('mean.')) : all,
     }));

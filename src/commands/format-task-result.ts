@@ -1,9 +1,10 @@
 import type { Compared } from '../evaluate/explain.ts';
 import { type EvaluationDocument, flatFigures } from '../evaluate/result.ts';
 import { printableUpTo } from '../runtime/printable.ts';
+import { publishedLines } from './published-lines.ts';
 
 /** Figures that are counts, or no shares. */
-const counts = /(^|\.)(classes|examples|left_out|images|texts|steps|train_loss)$/;
+const counts = /(^|\.)(classes|examples|left_out|images|texts|steps|train_loss|groups|ungrouped|threshold)$/;
 
 const percent = (share: number): string => `${(100 * share).toFixed(1)} %`.padStart(8);
 const figureText = (name: string, value: number): string =>
@@ -18,6 +19,7 @@ export function formatTaskResult({ task, model, figures }: EvaluationDocument): 
       const own = intervals[name];
       const between = own ? `  ${percent(own.low).trim()} to ${percent(own.high).trim()}` : '';
       lines.push(`  ${figureText(name, value)}  ${name}${between}`);
+      for (const line of publishedLines(task, `${evaluator}.${name}`, view)) lines.push(`            ${line}`);
     }
     if (skipped)
       lines.push(`  ${skipped.members} examples could not be used, such as: ${skipped.reasons[0]?.reason ?? ''}`);

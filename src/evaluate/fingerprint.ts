@@ -16,7 +16,7 @@ export async function fingerprintOf(
   made: Fingerprint,
 ): Promise<Fingerprint> {
   const own = evaluatorOf(evaluator);
-  const needs = own.needs(classes !== null);
+  const needs = own.needs(classes !== null, settings);
   const { config, sha256 } = spec.model;
   const learns = needs.train && train && sets.train;
   return {
@@ -35,7 +35,7 @@ export async function fingerprintOf(
       'text.length': config.text.length,
       'text.templates': classes && needs.classes ? templatesText(classes.spec.templates) : captionTemplates(spec),
     }),
-    ...(own.needs(true).classes && { 'text.classes': classesText(classes?.spec.names ?? null) }),
+    ...(own.needs(true, settings).classes && { 'text.classes': classesText(classes?.spec.names ?? null) }),
     ...(needs.captions && spec.captions && { 'text.captions': `at most ${spec.captions.most} of a picture` }),
     precision: 'f32',
     device,

@@ -1,11 +1,12 @@
 import { readClassnames } from '../data/index/classnames.ts';
 import { indexData } from '../data/index/index-data.ts';
-import type { DataIndex } from '../data/index/types.ts';
+import { type DataIndex, pixelKinds } from '../data/index/types.ts';
 import { patchGrid } from '../model/parameters.ts';
 import { foreign } from '../recipe/reading.ts';
 import type { Resize } from '../recipe/schema.ts';
 import { RunnerError } from '../runtime/errors.ts';
 import type { ObjectStore } from '../storage/object-store.ts';
+import type { Needs } from './evaluators/contract.ts';
 import { namesOf, needsOf } from './evaluators/registry.ts';
 import { type ClassSpec, classesOfPart, examplesOfPart, type ImageSpec } from './features/spec.ts';
 import type { View } from './features/view.ts';
@@ -25,11 +26,20 @@ export interface Evaluated {
 export async function specsOf(store: ObjectStore, task: Task, { model, resize, perPart }: Evaluated) {
   const views = viewsOf(task, model.config);
   const names = namesOf(task);
-  const classes = names.includes('zeroShot') ? await classesOf(store, task, model) : null;
-  const needs = needsOf(names, classes !== null);
-  const setOf = async (set: TaskSet, captions: boolean) => {
-    const index = await indexData(store, set.data, foreign(set.read));
+  const classes = needsOf(task, names, true).classes ? await classesOf(store, task, model) : null;
+  const needs = needsOf(task, names, classes !== null);
+  const learning = names.filter((name) => needsOf(task, [name], classes !== null).train);
+  const setOf = async (set: TaskSet, needs: Needs) => {
+    const pixels = pixelKinds.filter((kind) => needs[kind]);
+    const index = await indexData(store, set.data, foreign(set.read), { pixels });
     const { seed } = set.sample;
+    const grid = (needs.patches || needs.aligned) && model.config.vision.kind === 'naflex';
+    const further = {
+      ...(pixels.length > 0 && { pixels }),
+      ...(grid && { grid: true as const }),
+      ...(needs.aligned && { aligned: true as const }),
+      ...(needs.head && { head: true as const }),
+    };
     const spec: ImageSpec = {
       model,
       data: { fingerprint: index.fingerprint, read: index.read ?? null },
@@ -38,14 +48,16 @@ export async function specsOf(store: ObjectStore, task: Task, { model, resize, p
       resize: task.resize ?? resize,
       patches: needs.patches === true,
       ...(needs.truth && { truth: true as const }),
-      perPart: perPart ?? examplesOfPart(model.config, views, needs.patches === true),
-      captions: captions ? captionsOf(task) : null,
+      ...further,
+      perPart: perPart ?? examplesOfPart(model.config, views, needs.patches === true, further),
+      captions: needs.captions ? captionsOf(task) : null,
       text: task.text,
     };
     return { spec, index: index.document satisfies DataIndex['document'] };
   };
-  const test = await setOf(task, needs.captions === true);
-  const train = task.train ? await setOf(task.train, false) : null;
+  const test = await setOf(task, needs);
+  const { captions: _, ...ofTrain } = needsOf(task, learning, classes !== null);
+  const train = task.train ? await setOf(task.train, ofTrain) : null;
   const figures: PlannedFigure[] = names.flatMap((evaluator) => views.map((view) => ({ evaluator, view })));
   return { test, train, classes, figures };
 }

@@ -2,11 +2,12 @@ import type { ProgramDefinition, Signature, Values } from '../compile/definition
 import { l2Normalise } from '../compile/ops/l2-normalise.ts';
 import { compile } from '../compile/program.ts';
 import { type PatchedImage, readWeights, rowsOf } from './embed.ts';
+import type { Parameters } from './layers.ts';
 import { naflexTower, normalisePatches } from './naflex-tower.ts';
 import { parameterSpecs } from './parameters.ts';
 import { embeddingWidth, fullVocabulary, type ModelConfig } from './sizes.ts';
 import { textTower } from './text-tower.ts';
-import { normalisePixels, visionTower } from './vision-tower.ts';
+import { mapHead, normalisePixels, visionTower } from './vision-tower.ts';
 
 // Letters: n pictures, N patches of one (NaFlex: as many as it is padded to), D width of the tower, L tokens, E = D.
 
@@ -16,6 +17,11 @@ export interface ImageFeatures {
   readonly pooled: Float32Array;
   /** (n, N, D) `last_hidden_state`; absent where it was not asked for. */
   readonly patches?: Float32Array;
+  /**
+   * (n, N, D) the MAP head with each patch as the only one: its value and output projections and its MLP, so that the patch lies
+   * where texts do, as MaskCLIP has it (arXiv 2112.01071); absent where it was not asked for.
+   */
+  readonly aligned?: Float32Array;
 }
 
 /** A trained model that shows its features at several sizes of its pictures. */
@@ -34,6 +40,7 @@ export interface FeatureOptions {
   readonly sizes: readonly number[];
   /** Whether each patch is told too: 196 times as much as the pooled feature at 224 pixels and patches of 16. */
   readonly patches: boolean;
+  readonly aligned?: boolean;
 }
 
 /** Patches of a square picture at a resolution; what does not fill a patch is cut off. */
@@ -41,18 +48,23 @@ export const patchesAt = ({ vision: { patch } }: ModelConfig, resolution: number
   Math.floor(resolution / patch) ** 2;
 
 /** What is compiled: a signature for each size, and one for texts. */
-export function featureDefinition(config: ModelConfig, { sizes, patches }: FeatureOptions): ProgramDefinition {
+export function featureDefinition(config: ModelConfig, { sizes, patches, aligned }: FeatureOptions): ProgramDefinition {
   const { patch, width, kind } = config.vision;
   const naflex = kind === 'naflex';
   const signatures: Record<string, Signature> = {};
   for (const size of sizes) {
     const [length, batch] = batchAt(config, size);
-    const told = (vision: ReturnType<typeof visionTower>) => ({
-      outputs: {
-        pooled: vision.pooled,
-        ...(patches && { patches: vision.encoded.reshape([batch, length, width]) }),
-      },
-    });
+    const told = (p: Parameters, vision: ReturnType<typeof visionTower>) => {
+      // Of a single patch attention makes nothing but its value.
+      const alone = aligned && mapHead(p, 'vision_model.head', vision.encoded, batch * length, config.vision.heads);
+      return {
+        outputs: {
+          pooled: vision.pooled,
+          ...(patches && { patches: vision.encoded.reshape([batch, length, width]) }),
+          ...(alone && { aligned: alone.reshape([batch, length, width]) }),
+        },
+      };
+    };
     signatures[`at${size}`] = naflex
       ? {
           feeds: {
@@ -61,11 +73,11 @@ export function featureDefinition(config: ModelConfig, { sizes, patches }: Featu
             spatialShapes: { shape: [batch, 2], dtype: 'int32' },
           },
           run: (p, { bytes, mask, spatialShapes }) =>
-            told(naflexTower(p, config, normalisePatches(bytes!, mask!), mask!, spatialShapes!)),
+            told(p, naflexTower(p, config, normalisePatches(bytes!, mask!), mask!, spatialShapes!)),
         }
       : {
           feeds: { bytes: { shape: [batch, size, size, 3], dtype: 'uint8' } },
-          run: (p, { bytes }) => told(visionTower(p, config, normalisePixels(bytes!))),
+          run: (p, { bytes }) => told(p, visionTower(p, config, normalisePixels(bytes!))),
         };
   }
   return {
@@ -121,7 +133,11 @@ export async function openFeatureModel(
   };
   const features = (size: number, count: number, feeds: (first: number, end: number) => Values): ImageFeatures => {
     const [length, batch] = batchAt(config, size);
-    const sizes = { pooled: width, ...(options.patches && { patches: length * width }) };
+    const sizes = {
+      pooled: width,
+      ...(options.patches && { patches: length * width }),
+      ...(options.aligned && { aligned: length * width }),
+    };
     return inBatches(`at${size}`, count, batch, sizes, feeds) as unknown as ImageFeatures;
   };
   return {

@@ -4,7 +4,8 @@ import { decodeInTurn } from '../data/example/decode-in-turn.ts';
 import { imageFormat } from '../data/example/image-format.ts';
 import type { PackSettings } from './settings.ts';
 
-const endings: Readonly<Record<string, string>> = {
+/** Of members, by what `imageFormat` says. */
+export const pictureEndings: Readonly<Record<string, string>> = {
   PNG: 'png',
   JPEG: 'jpg',
   WebP: 'webp',
@@ -26,7 +27,7 @@ export interface Encoded {
  * smaller ones as they are, no metadata. `original`: its own bytes. Throws `CorruptExample`.
  */
 export async function encode(bytes: Uint8Array, { format, side = 256, quality = 80 }: PackSettings): Promise<Encoded> {
-  if (format === 'original') return { ending: endings[imageFormat(bytes) ?? ''] ?? 'jpg', bytes };
+  if (format === 'original') return { ending: pictureEndings[imageFormat(bytes) ?? ''] ?? 'jpg', bytes };
   const { width, height, data } = await decodeInTurn(bytes);
   const scale = Math.min(1, side / Math.min(width, height));
   const to = { width: Math.max(1, Math.round(width * scale)), height: Math.max(1, Math.round(height * scale)) };

@@ -1,8 +1,8 @@
 import type { Values } from '../compile/definition.ts';
 import { resampleParameters } from '../model/resample.ts';
 import type { ModelConfig } from '../model/sizes.ts';
+import { firstMoment, secondMoment } from '../optimiser/optimiser.ts';
 import { RunnerError } from '../runtime/errors.ts';
-import { firstMoment, secondMoment } from './optimiser.ts';
 import { teacherCopy } from './phase-state.ts';
 
 const embeddings = 'vision_model.embeddings';

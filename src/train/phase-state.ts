@@ -2,8 +2,8 @@ import type { TensorSpec } from '../compile/definition.ts';
 import { type ParameterSpec, parameterSpecs } from '../model/parameters.ts';
 import type { StateSpec } from '../objectives/objective.ts';
 import { type ActiveObjective, activeObjectives } from '../objectives/registry.ts';
+import { firstMoment, secondMoment } from '../optimiser/optimiser.ts';
 import type { PhaseSettings } from '../recipe/phase-settings.ts';
-import { firstMoment, secondMoment } from './optimiser.ts';
 
 /** The EMA copy of a parameter. */
 export const teacherCopy = (name: string) => `teacher/${name}`;

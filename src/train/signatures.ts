@@ -6,11 +6,11 @@ import { embeddingWidth } from '../model/sizes.ts';
 import type { TextOutput } from '../model/text-tower.ts';
 import type { VisionOutput } from '../model/vision-tower.ts';
 import type { Features } from '../objectives/objective.ts';
+import { differentiate } from '../optimiser/differentiate.ts';
+import { optimiserStep } from '../optimiser/optimiser.ts';
 import type { PhaseSettings } from '../recipe/phase-settings.ts';
 import { tf } from '../runtime/tensorflow.ts';
-import { differentiate } from './differentiate.ts';
 import { type ExampleShape, exampleFeeds, imageFeeds, lazyFeatures, lossesOf, sumOf } from './losses.ts';
-import { optimiserStep } from './optimiser.ts';
 import { computedState, type PhaseState, teacherCopy } from './phase-state.ts';
 import { correctionFeeds, noUpdates, ownCorrections, type Updates, updatedParameters } from './updates.ts';
 

@@ -1,6 +1,6 @@
+import { firstMoment } from '../optimiser/optimiser.ts';
 import type { PhaseSettings } from '../recipe/phase-settings.ts';
 import type { TensorToWrite } from '../safetensors/safetensors.ts';
-import { firstMoment } from './optimiser.ts';
 import { phaseState } from './phase-state.ts';
 import { StateFiles } from './state-files.ts';
 import { rowsIn, sameTokens } from './token-rows.ts';

@@ -1,8 +1,8 @@
 import type { Tensor } from '@tensorflow/tfjs';
 import type { TensorSpec, Tensors, Values } from '../compile/definition.ts';
 import type { ParameterSpec } from '../model/parameters.ts';
+import { type Corrections, corrections } from '../optimiser/optimiser.ts';
 import type { OptimizerSettings } from '../recipe/schema.ts';
-import { type Corrections, corrections } from './optimiser.ts';
 import type { PhaseState } from './phase-state.ts';
 
 /**

@@ -1,4 +1,4 @@
-import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { Client, WorkflowFailedError } from '@temporalio/client';
@@ -12,6 +12,8 @@ import { evaluatePart } from '../../activities/evaluation-figure.ts';
 import { planEvaluation } from '../../activities/evaluation-plan.ts';
 import type { FeatureSetName, TaskResult } from '../../activities/types/evaluation.ts';
 import { makeEmojiDataset } from '../../infra/emoji/make.ts';
+import { localFiles } from '../../src/benchmarks/files.ts';
+import { packBenchmark } from '../../src/benchmarks/pack.ts';
 import { nameOf } from '../../src/checkpoint/damage.ts';
 import { importByContent } from '../../src/checkpoint/hugging-face/import-by-content.ts';
 import { pinsOf } from '../../src/checkpoint/pins.ts';
@@ -296,6 +298,50 @@ describe('an evaluation', () => {
     expect(switchedOne(a, b).map(({ what }) => what)).toEqual(['text', 'resize', 'train']);
     expect(switchedOne(a, b)[0]!.task).toEqual({ ...a.task, text: { case: 'kept' } });
     expect(compare(a, a).every(({ settings }) => settings.length === 0)).toBe(true);
+  });
+
+  it('of a data set of others is two commands: one packs it, one has its figures by groups, and what is published beside', async () => {
+    const raw = join(on.folder, 'street');
+    const rows = ['id,country.name,region.id,imageRelPath,income,imagenet_sysnet_id'];
+    await mkdir(raw);
+    for (let i = 0; i < 24; i++) {
+      rows.push(`${i},${['Peru', 'Laos'][i % 2]},r${i % 3},${i}.png,${100 * i},[${i % 2}]`);
+      const background = { r: 10 * i, g: 200 - 5 * i, b: 90 };
+      await sharp({ create: { width: 20, height: 12, channels: 3, background } })
+        .png()
+        .toFile(join(raw, `${i}.png`));
+    }
+    await writeFile(join(raw, 'images_v2_imagenet_test.csv'), rows.join('\n'));
+    const settings = { kind: 'dollar-street', shardBytes: 1e6, shardExamples: 10 } as const;
+    const job = { files: localFiles(raw), to: 'data/street', settings, scratch: on.folder, note() {} };
+    expect(await packBenchmark(store, job)).toMatchObject({ examples: 24, shards: 3 });
+    const { key } = await evaluateBy(
+      depsOf(),
+      task({
+        ...{ name: 'street', data: 'data/street', train: undefined, languages: ['en'] },
+        classes: { names: ['male', 'female'] },
+        evaluators: { zeroShot: { top: [1] }, groups: { by: ['income', 'region'] }, bias: {}, calibration: {} },
+        published: { 'groups.income.gap': 'dollar-street income_gap' },
+      }),
+    );
+    const result = await readEvaluation(store, key);
+    const { top1 } = figuresOf(result, 'zeroShot') as { top1: number };
+    const { income, region } = figuresOf(result, 'groups') as Record<
+      string,
+      { by: Record<string, Figures>; gap: number }
+    >;
+    const mean = Object.values(income!.by).reduce(
+      (sum, one) => sum + (one.top1 as number) * (one.examples as number),
+      0,
+    );
+    expect(mean / 24).toBeCloseTo(top1, 12);
+    expect(Object.keys(income!.by)).toEqual(['Q1', 'Q2', 'Q3', 'Q4']);
+    expect(Object.keys(region!.by)).toEqual(['r0', 'r1', 'r2']);
+    expect(figuresOf(result, 'calibration').top1).toBeCloseTo(top1, 12);
+    expect(figuresOf(result, 'bias')).toHaveProperty('representation_bias');
+    const { fingerprint } = result.figures.find(({ evaluator }) => evaluator === 'groups')!;
+    expect(fingerprint).toMatchObject({ 'groups.by': 'income, region', 'groups.counts': 'top1' });
+    expect(formatTaskResult(result)).toMatch(/income\.gap\n {12}published at .*px-224.*\(Table 9\)/);
   });
 
   it('says loudly that pictures are in train too, and shows a model at several resolutions', async () => {

@@ -2,7 +2,7 @@ import type { ProgramDefinition, Values } from '../../src/compile/definition.ts'
 import { dinoHeadSpecs } from '../../src/model/dino-head.ts';
 import { initialise } from '../../src/model/initialise.ts';
 import { distil } from '../../src/objectives/distillation.ts';
-import { differentiate } from '../../src/train/differentiate.ts';
+import { differentiate } from '../../src/optimiser/differentiate.ts';
 import { phaseState } from '../../src/train/phase-state.ts';
 import { accumulatedSignatures, microSum } from '../../src/train/signatures.ts';
 import { contrastSettings } from './shapes.ts';

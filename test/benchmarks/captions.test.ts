@@ -91,9 +91,9 @@ describe('RefCOCO', () => {
     const { examples, faults } = await allOf(await openRefCoco(files(), { ...settings, split: 'val' }));
     expect(examples).toEqual([
       {
-        name: 'ref 7',
+        name: 'image 11',
         picture: { file: 'images/train2014/COCO_train2014_000000000011.jpg' },
-        pointing: { expressions: ['the left cat', "it's the café's"], box: [10, 20.5, 30, 40] },
+        pointing: [{ expressions: ['the left cat', "it's the café's"], box: [10, 20.5, 30, 40] }],
       },
     ]);
     expect(faults).toEqual([
@@ -101,7 +101,7 @@ describe('RefCOCO', () => {
       { name: 'ref 11', fault: 'it has no sentence' },
     ]);
     const train = await allOf(await openRefCoco(files(), { ...settings, split: 'train' }));
-    expect(train.examples.map(({ name }) => name)).toEqual(['ref 8']);
+    expect(train.examples.map(({ name }) => name)).toEqual(['image 12']);
     expect(train.faults).toEqual([{ name: 'ref 9', fault: 'annotation 103 has no box in instances.json' }]);
   });
 

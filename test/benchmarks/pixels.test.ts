@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { openAde20k, openNyu, openVoc } from '../../src/benchmarks/dense.ts';
-import { readDepth, readMask } from '../../src/benchmarks/pixel-values.ts';
+import { readDepth, readMask } from '../../src/data/example/pixel-values.ts';
 import { allOf, bytesOf, fixture, folders } from './data-set.ts';
 
 const made = folders();

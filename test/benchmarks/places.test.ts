@@ -81,6 +81,16 @@ describe('GeoDE', () => {
       'index.csv row 4: it names no region',
       'index.csv row 5: file_path names no picture within the data set',
     ]);
+    const ofHalves = await Promise.all(
+      ['train', 'test'].map(
+        async (split) => (await allOf(await openGeoDe(files, undefined, undefined, split))).examples,
+      ),
+    );
+    expect(ofHalves.flat()).toHaveLength(2);
+    expect(ofHalves.flat()).toEqual(expect.arrayContaining(examples));
+    await expect(openGeoDe(files, undefined, undefined, 'val')).rejects.toThrow(
+      '--split is "val"; allowed of geode: train, test',
+    );
     await expect(openGeoDe(made({ 'index.csv': 'a,b\n1,2\n' }))).rejects.toThrow(
       'has no column object, region, ip_country, file_path',
     );

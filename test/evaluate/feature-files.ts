@@ -2,7 +2,7 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { FeatureSet } from '../../src/evaluate/features/feature-set.ts';
-import { PartFile, writePart } from '../../src/evaluate/features/part-file.ts';
+import { type ModelHead, PartFile, writePart } from '../../src/evaluate/features/part-file.ts';
 import type { Matrix } from '../../src/evaluate/numbers/matrix.ts';
 import type { ModelConfig } from '../../src/model/sizes.ts';
 import { tinySettings } from '../train/settings.ts';
@@ -18,6 +18,9 @@ export interface Given {
   readonly concepts: readonly (readonly string[])[];
   /** Pictures that the captions are of, by language. */
   readonly captions?: Readonly<Record<string, Matrix & { readonly of: readonly number[] }>>;
+  /** Of each picture what it says of itself. */
+  readonly groups?: readonly Readonly<Record<string, string>>[];
+  readonly head?: ModelHead;
   readonly examplesOfPart?: number;
 }
 
@@ -26,7 +29,13 @@ export function featureFiles() {
   const folders: string[] = [];
   const open: PartFile[] = [];
   return {
-    async set({ pooled: { width, rows }, concepts, captions = {}, examplesOfPart = 50 }: Given): Promise<FeatureSet> {
+    async set({
+      pooled: { width, rows },
+      concepts,
+      captions = {},
+      examplesOfPart = 50,
+      ...given
+    }: Given): Promise<FeatureSet> {
       const folder = await mkdtemp(join(tmpdir(), 'features-'));
       folders.push(folder);
       const parts: PartFile[] = [];
@@ -34,7 +43,13 @@ export function featureFiles() {
         const part = first / examplesOfPart;
         const own = concepts.slice(first, first + examplesOfPart);
         const file = join(folder, `${part}.safetensors`);
-        const examples = own.map((of, i) => ({ shard: 'data/0.tar', name: `${first + i}`, concepts: of }));
+        const examples = own.map((of, i) => {
+          const groups = given.groups?.[first + i];
+          return {
+            ...{ shard: 'data/0.tar', name: `${first + i}`, concepts: of },
+            ...(groups && { truth: { groups } }),
+          };
+        });
         const texts = Object.entries(captions).flatMap(([language, { of, rows: all }]) => {
           const which = [...of.keys()].filter((text) => of[text]! >= first && of[text]! < first + own.length);
           const data = new Float32Array(which.length * width);
@@ -48,7 +63,7 @@ export function featureFiles() {
         });
         await writePart(
           file,
-          { spec: 'spec', part, examples, skipped: [] },
+          { spec: 'spec', part, examples, skipped: [], ...(given.head && { head: given.head }) },
           {
             'pooled/px-32': {
               shape: [own.length, width],

@@ -1,9 +1,9 @@
 import { describe, expect, it } from 'vitest';
 import { compile } from '../../src/compile/program.ts';
 import { sigmoidLoss, tileSide } from '../../src/objectives/sigmoid.ts';
+import { differentiate } from '../../src/optimiser/differentiate.ts';
 import { type RandomStream, randomStream } from '../../src/runtime/random.ts';
 import { tf } from '../../src/runtime/tensorflow.ts';
-import { differentiate } from '../../src/train/differentiate.ts';
 
 const [n, width] = [5, 7];
 const random = randomStream(6, 'sigmoid');

@@ -7,7 +7,7 @@ import { decoder } from '../../src/model/decoder.ts';
 import type { ModelConfig } from '../../src/model/sizes.ts';
 import { captioning } from '../../src/objectives/captioning.ts';
 import type { Features } from '../../src/objectives/objective.ts';
-import { differentiate } from '../../src/train/differentiate.ts';
+import { differentiate } from '../../src/optimiser/differentiate.ts';
 import { distance, type Fixture, openFixture } from './reference.ts';
 
 /** Numbers of big_vision's decoder, loss and parallel prediction, and of jax's autograd: see make_big_vision_fixtures.py. */

@@ -4,8 +4,8 @@ import type { Signature } from '../../src/compile/definition.ts';
 import { compile, type Program } from '../../src/compile/program.ts';
 import { dinoHeadSpecs } from '../../src/model/dino-head.ts';
 import { distil } from '../../src/objectives/distillation.ts';
+import { differentiate } from '../../src/optimiser/differentiate.ts';
 import type { DistillationSettings } from '../../src/recipe/objective-settings.ts';
-import { differentiate } from '../../src/train/differentiate.ts';
 import { distance, type Fixture, openFixture } from './reference.ts';
 
 type Witness = 'dino' | 'ibot';

@@ -1,8 +1,8 @@
 import { beforeAll, expect, it } from 'vitest';
 import { parameterSpecs } from '../../src/model/parameters.ts';
+import { firstMoment, secondMoment } from '../../src/optimiser/optimiser.ts';
 import type { PhaseSettings } from '../../src/recipe/phase-settings.ts';
 import { cosineFactor } from '../../src/recipe/schedule.ts';
-import { firstMoment, secondMoment } from '../../src/train/optimiser.ts';
 import { createTrainer } from '../../src/train/step.ts';
 import { tinySettings } from '../train/settings.ts';
 import { loadReference, type Reference } from './reference.ts';

@@ -1,8 +1,9 @@
 import { GapReader } from '../index/gap-reader.ts';
 import type { ShardStore } from '../index/part-reader.ts';
-import type { ByteRange, CorruptMember, DataIndex } from '../index/types.ts';
+import type { ByteRange, CorruptMember, DataIndex, PixelKind } from '../index/types.ts';
 import { CorruptExample } from './corrupt-example.ts';
 import { checkSizes, readMeta } from './example.ts';
+import { largestPixelMember } from './pixel-truth.ts';
 import type { ExampleMeta } from './types.ts';
 
 /** An example as it lies in its shard: the picture is still a file. */
@@ -16,6 +17,8 @@ export interface SelectedExample {
   readonly picture: Buffer;
   /** The member that says what is to be seen, as it lies there; valid as long. */
   readonly said: Buffer;
+  /** Members with a value a pixel that the index has; too large ones as an empty file. */
+  readonly pixels: Readonly<Partial<Record<PixelKind, Buffer>>>;
 }
 
 /**
@@ -43,7 +46,9 @@ export async function* readSelected(
     const entry = entries.at(number - first);
     try {
       checkSizes(entry, index.read);
-      const members = [entry.image, entry.meta, ...(entry.class ? [entry.class] : [])];
+      const beside = Object.entries(entry.pixels ?? {}) as [PixelKind, ByteRange][];
+      const small = beside.flatMap(([, range]) => (range.size > largestPixelMember ? [] : range));
+      const members = [entry.image, entry.meta, ...(entry.class ? [entry.class] : []), ...small];
       // In the order of the shard: what lies before is not asked for again.
       const held = new Map<ByteRange, Buffer>();
       for (const range of members.sort((a, b) => a.offset - b.offset))
@@ -56,6 +61,7 @@ export async function* readSelected(
         meta,
         picture: held.get(entry.image)!,
         said: held.get(entry.meta)!,
+        pixels: Object.fromEntries(beside.map(([kind, range]) => [kind, held.get(range) ?? Buffer.alloc(0)])),
       };
     } catch (error) {
       if (!(error instanceof CorruptExample)) throw error;

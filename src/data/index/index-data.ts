@@ -8,7 +8,7 @@ import { findIndex, type IndexFacts, indexShard } from './index-shard.ts';
 import { KindsSeen, memberName, metaExtension } from './members.ts';
 import { openIndex } from './open-index.ts';
 import { SkippedMembers } from './skipped-members.ts';
-import type { DataIndex, ListedShard, Mapping } from './types.ts';
+import type { DataIndex, ListedShard, Mapping, PixelKind } from './types.ts';
 
 /** A mapping as a recipe has it: the names of classes lie in a file of the bucket. */
 export interface MappingSettings extends Pick<Mapping, 'captions' | 'language'> {
@@ -29,6 +29,8 @@ const listsAtOnce = 256;
 export interface IndexOptions {
   /** Told how many shards are indexed, of how many, whenever some had to be read for it. */
   readonly onIndexed?: (shards: number, of: number) => void;
+  /** Members with a value a pixel that entries are to have. */
+  readonly pixels?: readonly PixelKind[];
 }
 
 /**
@@ -41,7 +43,7 @@ export async function indexData(
   store: ObjectStore,
   place: string | readonly string[],
   mapping?: MappingSettings,
-  { onIndexed }: IndexOptions = {},
+  { onIndexed, pixels = [] }: IndexOptions = {},
 ): Promise<DataIndex> {
   const { prefixes, found, names, read } = await shardsOf(store, place, mapping);
   const prefix = prefixes.join(', ');
@@ -49,7 +51,7 @@ export async function indexData(
   const listed = new SkippedMembers();
   const shards: ListedShard[] = [];
   for (let first = 0; first < found.length; first += listsAtOnce) {
-    const some = await factsOf(store, found.slice(first, first + listsAtOnce), read, (made) =>
+    const some = await factsOf(store, found.slice(first, first + listsAtOnce), read, pixels, (made) =>
       onIndexed?.(first + made, found.length),
     );
     for (const { shard, kinds, corrupt } of some) {
@@ -71,7 +73,8 @@ export async function indexData(
     );
   }
   const fingerprint = fingerprintOf(names ? [...found, names.file] : found);
-  return openIndex({ version: 2, prefix, fingerprint, examples, shards, corrupt, ...(read && { read }) }, store);
+  const how = { ...(read && { read }), ...(pixels.length > 0 && { pixels }) };
+  return openIndex({ version: 2, prefix, fingerprint, examples, shards, corrupt, ...how }, store);
 }
 
 /** The shards of several places in their order, and how they are read. */
@@ -89,15 +92,16 @@ async function factsOf(
   store: ObjectStore,
   shards: readonly ObjectInfo[],
   read: Mapping | undefined,
+  pixels: readonly PixelKind[],
   onMade: (indexed: number) => void,
 ): Promise<IndexFacts[]> {
-  const facts = await pMap(shards, (shard) => findIndex(store, shard, read), { concurrency: askedAtOnce });
+  const facts = await pMap(shards, (shard) => findIndex(store, shard, read, pixels), { concurrency: askedAtOnce });
   let indexed = facts.filter((one) => one !== null).length;
   return pMap(
     facts,
     async (one, i) => {
       if (one) return one;
-      const made = await indexShard(store, shards[i]!, read);
+      const made = await indexShard(store, shards[i]!, read, pixels);
       onMade(++indexed);
       return made;
     },

@@ -1,8 +1,16 @@
 import { RunnerError } from '../../runtime/errors.ts';
 import { canonicalJson, sha256 } from '../../runtime/hash.ts';
 import { classExtension, metaExtension } from './members.ts';
-import { PackedEntries, packEntries, packedBytes } from './packed-entries.ts';
-import type { CorruptMember, ExampleEntry, IndexedShard, MemberMapping, ShardEntries } from './types.ts';
+import { type FurtherMembers, PackedEntries, packEntries, packedBytes } from './packed-entries.ts';
+import {
+  type CorruptMember,
+  type ExampleEntry,
+  type IndexedShard,
+  type MemberMapping,
+  type PixelKind,
+  pixelKinds,
+  type ShardEntries,
+} from './types.ts';
 
 /**
  * The index of one shard as an object of the bucket, little-endian:
@@ -31,6 +39,8 @@ const mostListedBytes = 256 * 1024;
 export interface MemberKinds {
   readonly meta: string;
   readonly class?: string;
+  /** Members with a value a pixel; absent, and so of no weight in any key or hash, where none are asked for. */
+  readonly pixels?: readonly PixelKind[];
 }
 
 export interface IndexHeader {
@@ -47,10 +57,17 @@ export interface IndexHeader {
   readonly body: string;
 }
 
-export function memberKinds(read: MemberMapping | undefined): MemberKinds {
+export function memberKinds(read: MemberMapping | undefined, pixels: readonly PixelKind[] = []): MemberKinds {
   const of = classExtension(read);
-  return { meta: metaExtension(read), ...(of !== undefined && { class: of }) };
+  const asked = pixelKinds.filter((kind) => pixels.includes(kind));
+  return {
+    meta: metaExtension(read),
+    ...(of !== undefined && { class: of }),
+    ...(asked.length > 0 && { pixels: asked }),
+  };
 }
+
+const furtherOf = ({ class: of, pixels = [] }: MemberKinds): FurtherMembers => ({ class: of !== undefined, pixels });
 
 /** Where the index of a shard lies: by all that it depends on, so that it is found as long as that is so. */
 export function indexKey({ key, bytes, etag }: IndexedShard, members: MemberKinds): string {
@@ -68,7 +85,7 @@ export interface ShardContents {
 
 export function encodeIndex({ shard, members, kinds, examples, corrupt }: ShardContents): Buffer {
   const list = Buffer.from(JSON.stringify(listed(corrupt)));
-  const entries = packEntries(examples, members.class !== undefined);
+  const entries = packEntries(examples, furtherOf(members));
   const body = Buffer.concat([list, entries.bytes]);
   const { key, bytes, etag, sha256: whole } = shard;
   const header: IndexHeader = {
@@ -127,7 +144,7 @@ export function readHeader(start: Buffer, shard: IndexedShard, members: MemberKi
     header.shard.bytes === shard.bytes &&
     header.shard.etag === shard.etag;
   if (!fits) return null;
-  const packed = packedBytes(header.examples, header.names, members.class !== undefined);
+  const packed = packedBytes(header.examples, header.names, furtherOf(members));
   const bytes = end + header.list + packed;
   return { header, start: end, sha256: sha256(start.subarray(0, end)), bytes };
 }
@@ -159,7 +176,7 @@ export function readEntries(
   const { header, start } = read;
   if (sha256(object.subarray(start)) !== header.body) return null;
   const packed = object.subarray(start + header.list);
-  return new PackedEntries(packed, header.examples, members.class !== undefined);
+  return new PackedEntries(packed, header.examples, furtherOf(members));
 }
 
 /** What is made of a shard now is not what a run was planned with, and what was is gone. */

@@ -14,7 +14,7 @@ import {
 import { joinMembers, KindsSeen } from './members.ts';
 import type { ShardStore } from './part-reader.ts';
 import { readShard } from './read-shard.ts';
-import type { CorruptMember, IndexedShard, ListedShard, MemberMapping } from './types.ts';
+import type { CorruptMember, IndexedShard, ListedShard, MemberMapping, PixelKind } from './types.ts';
 
 /** Of most shards header and list are within the first bytes that are asked for. */
 const firstRead = 16 * 1024;
@@ -32,8 +32,9 @@ export async function findIndex(
   store: ShardStore,
   shard: IndexedShard,
   read: MemberMapping | undefined,
+  pixels: readonly PixelKind[] = [],
 ): Promise<IndexFacts | null> {
-  const members = memberKinds(read);
+  const members = memberKinds(read, pixels);
   const key = indexKey(shard, members);
   try {
     let start = await store.get(key, { offset: 0, size: firstRead });
@@ -60,13 +61,14 @@ export async function makeIndex(
   store: ShardStore,
   { key, bytes, etag }: IndexedShard,
   read: MemberMapping | undefined,
+  pixels: readonly PixelKind[] = [],
 ): Promise<Buffer> {
   const { members, sha256 } = await readShard(store, { key, bytes, etag });
   const seen = new KindsSeen();
   for (const member of members) if ('offset' in member) seen.add(member.name);
-  const { examples, corrupt } = await joinMembers(key, members, read);
+  const { examples, corrupt } = await joinMembers(key, members, read, pixels);
   const shard = { key, bytes, etag, ...(sha256 !== undefined && { sha256 }) };
-  return encodeIndex({ shard, members: memberKinds(read), kinds: seen.counts, examples, corrupt });
+  return encodeIndex({ shard, members: memberKinds(read, pixels), kinds: seen.counts, examples, corrupt });
 }
 
 /**
@@ -77,9 +79,10 @@ export async function indexShard(
   store: ObjectStore,
   shard: IndexedShard,
   read: MemberMapping | undefined,
+  pixels: readonly PixelKind[] = [],
 ): Promise<IndexFacts> {
-  const object = await makeIndex(store, shard, read);
-  const members = memberKinds(read);
+  const object = await makeIndex(store, shard, read, pixels);
+  const members = memberKinds(read, pixels);
   try {
     // The same bytes, whoever writes them; what is damaged is replaced.
     await store.put(indexKey(shard, members), object);

@@ -1,14 +1,17 @@
 import { printable, unprintable } from '../../runtime/printable.ts';
 import { turns } from '../../runtime/turns.ts';
 import type { TarFault, TarMember } from './tar.ts';
-import type { ByteRange, CorruptMember, ExampleEntry, MemberMapping } from './types.ts';
+import type { ByteRange, CorruptMember, ExampleEntry, MemberMapping, PixelKind } from './types.ts';
 
 const imageExtensions: ReadonlySet<string> = new Set(['png', 'jpg', 'jpeg', 'webp', 'gif', 'avif', 'tif', 'tiff']);
 const longestName = 512;
 
 export const isImage = (extension: string) => imageExtensions.has(extension);
 
-type Part = 'image' | 'meta' | 'class';
+type Part = 'image' | 'meta' | 'class' | PixelKind;
+
+/** Extension of the member with a value a pixel. */
+export const pixelExtension = (kind: PixelKind) => `${kind}.png`;
 
 /** Extension of the member that says what is to be seen. */
 export function metaExtension(read: MemberMapping | undefined): string {
@@ -25,23 +28,27 @@ export const memberName = (extension: string) => (extension === 'json' ? 'JSON' 
 
 /**
  * Joins the members of a shard to examples: an image, and what the mapping asks for beside it. What is wrong with one is
- * told once; members of other kinds are passed over.
+ * told once; members of other kinds are passed over. `pixels`: which members with a value a pixel are looked for; an example
+ * may have none.
  */
 export async function joinMembers(
   shard: string,
   members: readonly (TarMember | TarFault)[],
   read: MemberMapping | undefined,
+  pixels: readonly PixelKind[] = [],
 ): Promise<{ examples: ExampleEntry[]; corrupt: CorruptMember[] }> {
   const [metaKind, classKind] = [metaExtension(read), classExtension(read)];
+  const pixelsBy = new Map(pixels.map((kind) => [pixelExtension(kind), kind]));
   const partOf = (extension: string): Part | null => {
     if (extension === metaKind) return 'meta';
     if (extension === classKind) return 'class';
-    return isImage(extension) ? 'image' : null;
+    return isImage(extension) ? 'image' : (pixelsBy.get(extension) ?? null);
   };
-  const nameOf = (part: Part) => (part === 'image' ? 'image' : memberName(part === 'meta' ? metaKind : classKind!));
+  const nameOf = (part: Part) =>
+    part === 'meta' ? memberName(metaKind) : part === 'class' ? memberName(classKind!) : part;
   const corrupt: CorruptMember[] = [];
   const refuse = (name: string, reason: string) => corrupt.push({ shard, name: printable(name), reason });
-  const found = new Map<string, { image?: ByteRange; meta?: ByteRange; class?: ByteRange; fault?: string }>();
+  const found = new Map<string, Partial<Record<Part, ByteRange>> & { fault?: string }>();
   const turn = turns();
   for (const member of members) {
     await turn();
@@ -62,11 +69,11 @@ export async function joinMembers(
     if (fault === null && 'offset' in member) own[part] ??= { offset: member.offset, size: member.size };
   }
   const examples: ExampleEntry[] = [];
-  for (const [name, { image, meta, class: of, fault }] of found) {
+  for (const [name, { image, meta, class: of, fault, ...beside }] of found) {
     if (fault) refuse(name, fault);
     else if (!image || !meta) refuse(name, `no ${nameOf(image ? 'meta' : 'image')} member`);
     else if (classKind !== undefined && !of) refuse(name, `no ${nameOf('class')} member`);
-    else examples.push({ name, image, meta, ...(of && { class: of }) });
+    else examples.push({ name, image, meta, ...(of && { class: of }), ...(pixels.length > 0 && { pixels: beside }) });
   }
   return { examples, corrupt };
 }

@@ -19,12 +19,14 @@ import type {
 export function openIndex(document: StoredIndex, store: ShardStore): DataIndex {
   if ('mixture' in document) return openMixed(document, store);
   const { prefix, fingerprint, examples, corrupt, read, regions, weights } = document;
+  const pixels = 'version' in document ? document.pixels : undefined;
   const shared = {
     prefix,
     fingerprint,
     examples,
     corrupt,
     ...(read && { read }),
+    ...(pixels && { pixels }),
     ...(regions && { regions }),
     ...(weights && { weights }),
     document,
@@ -58,8 +60,8 @@ function inline({ corrupt, shards: all }: InlineIndex): Pick<DataIndex, 'shards'
   return { shards, entriesOf };
 }
 
-function listed({ shards, read }: ListedIndex, store: ShardStore): Pick<DataIndex, 'shards' | 'entriesOf'> {
-  const members = memberKinds(read);
+function listed({ shards, read, pixels }: ListedIndex, store: ShardStore): Pick<DataIndex, 'shards' | 'entriesOf'> {
+  const members = memberKinds(read, pixels);
   const latest = new LatestEntries(async (number) => {
     const { key, bytes, etag, index } = shards[number]!;
     const shard = { key, bytes, etag };
@@ -67,7 +69,7 @@ function listed({ shards, read }: ListedIndex, store: ShardStore): Pick<DataInde
     const entries = (object: Buffer) => readEntries(object, shard, members, index.sha256);
     const found = await stored(store, own, index.bytes);
     // Anyone may have deleted it: it is made again of the same version of the shard, in memory.
-    const used = (found && entries(found)) ?? entries(await makeIndex(store, shard, read));
+    const used = (found && entries(found)) ?? entries(await makeIndex(store, shard, read, pixels));
     if (!used) throw indexLost(store.bucket, own, key);
     return used;
   });

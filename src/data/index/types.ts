@@ -6,6 +6,10 @@ export interface ByteRange {
   readonly size: number;
 }
 
+/** A member beside a picture with a value for each of its pixels, `NAME.mask.png`; in the order of entries. */
+export const pixelKinds = ['mask', 'depth', 'normals'] as const;
+export type PixelKind = (typeof pixelKinds)[number];
+
 /** One example of a shard: members that share a name up to the first dot. */
 export interface ExampleEntry {
   readonly name: string;
@@ -14,6 +18,8 @@ export interface ExampleEntry {
   readonly meta: ByteRange;
   /** The member with the class, where a mapping names one beside `meta`. */
   readonly class?: ByteRange;
+  /** Members with a value a pixel, of those that were asked for; none of a kind: the example has none. */
+  readonly pixels?: Readonly<Partial<Record<PixelKind, ByteRange>>>;
 }
 
 /** How the members of shards that others wrote are read. */
@@ -109,6 +115,8 @@ export interface DataIndex {
   readonly corrupt: readonly CorruptMember[];
   /** Absent: the JSON of this project, or several sources of which each has its own. */
   readonly read?: Mapping;
+  /** Members with a value a pixel that entries have; absent: none were asked for. */
+  readonly pixels?: readonly PixelKind[];
   /** The sources of a mixture; absent: it is none. */
   readonly sources?: readonly IndexedSource[];
   /** Of the shards, in their order, what a detector found in their pictures; null or absent: nothing is joined. */
@@ -160,7 +168,10 @@ export interface ListedShard extends ShardFacts {
 
 /** An index that names shards, counts and hashes: a few hundred bytes a shard, however many examples it has. */
 export interface ListedIndex
-  extends Pick<DataIndex, 'prefix' | 'fingerprint' | 'examples' | 'corrupt' | 'read' | 'regions' | 'weights'> {
+  extends Pick<
+    DataIndex,
+    'prefix' | 'fingerprint' | 'examples' | 'corrupt' | 'read' | 'pixels' | 'regions' | 'weights'
+  > {
   readonly version: 2;
   readonly shards: readonly ListedShard[];
 }

@@ -48,6 +48,14 @@ export interface Needs {
   readonly patches?: boolean;
   /** Groups, boxes, questions of `PartExample.truth`, and the size of the picture beside them. */
   readonly truth?: boolean;
+  /** Scale and bias of the logits of the model. */
+  readonly head?: boolean;
+  /** Each patch as the MAP head makes it alone, where texts lie: `aligned/<view>` of a part. */
+  readonly aligned?: boolean;
+  /** Truth of each pixel, in its own size: `mask`, `depth`, `normals` of a part, and `<kind>/sizes`. */
+  readonly mask?: boolean;
+  readonly depth?: boolean;
+  readonly normals?: boolean;
 }
 
 /**
@@ -56,7 +64,7 @@ export interface Needs {
  */
 export interface Evaluator<Settings> {
   /** `named`: whether the task names classes. */
-  needs(named: boolean): Needs;
+  needs(named: boolean, settings: Settings): Needs;
   protocol(settings: Settings, seed: number): Readonly<Record<string, string | number | boolean>>;
   evaluate(input: EvaluatorInput, settings: Settings): Promise<Found>;
 }

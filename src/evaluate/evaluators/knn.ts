@@ -27,7 +27,7 @@ export const knn: Evaluator<Settings> = {
     k: k.join(', '),
   }),
   async evaluate({ test, train, view, pause }, { k: ks, temperature }) {
-    const learned = trained(train!);
+    const learned = trained(train!.concepts);
     const { labels, notes } = labelled(test.concepts, numberIn(learned.classes), 'no example in train');
     // Those without a label have no vote.
     const voting = [...learned.labels.keys()].filter((i) => learned.labels[i]! >= 0);

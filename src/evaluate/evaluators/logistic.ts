@@ -32,7 +32,7 @@ export const logistic: Evaluator<Settings> = {
     probe: `logistic, c ${c}, at most ${iterations} steps of L-BFGS`,
   }),
   async evaluate({ test, train, view, pause }, { c, features, iterations }) {
-    const learned = trained(train!);
+    const learned = trained(train!.concepts);
     const { labels, notes } = labelled(test.concepts, numberIn(learned.classes), 'no example in train');
     const usable = [...learned.labels.keys()].filter((i) => learned.labels[i]! >= 0);
     const [from, to] = prepared(takeRows(await train!.pooled(view), usable), await test.pooled(view), features);

@@ -11,8 +11,7 @@ export interface Trained {
 }
 
 /** DataContract where nothing can be told apart. */
-export function trained(train: FeatureSet): Trained {
-  const { concepts } = train;
+export function trained(concepts: FeatureSet['concepts']): Trained {
   const classes = sortedConcepts(concepts.map((own) => own.slice(0, 1)));
   if (classes.length < 2)
     throw new RunnerError(

@@ -1,6 +1,9 @@
 import type { Task } from '../tasks/task.ts';
+import { bias } from './bias.ts';
+import { calibration } from './calibration.ts';
 import type { Evaluator, Needs } from './contract.ts';
 import { fewShot } from './few-shot.ts';
+import { groups } from './groups.ts';
 import { knn } from './knn.ts';
 import { logistic } from './logistic.ts';
 import { retrieval } from './retrieval.ts';
@@ -8,7 +11,9 @@ import type { EvaluatorName } from './settings.ts';
 import { zeroShot } from './zero-shot.ts';
 
 /** Every evaluator by the name that tasks call it by; a new one is one line here and its settings in settings.ts. */
-const evaluators = { zeroShot, retrieval, knn, fewShot, logistic } as const satisfies Record<EvaluatorName, unknown>;
+const evaluators = {
+  ...{ zeroShot, retrieval, knn, fewShot, logistic, groups, bias, calibration },
+} as const satisfies Record<EvaluatorName, unknown>;
 
 /** Settings of an evaluator are checked with the task, so that they are what it takes. */
 export const evaluatorOf = (name: EvaluatorName): Evaluator<unknown> => evaluators[name] as Evaluator<unknown>;
@@ -16,14 +21,10 @@ export const evaluatorOf = (name: EvaluatorName): Evaluator<unknown> => evaluato
 export const namesOf = ({ evaluators: asked }: Pick<Task, 'evaluators'>): EvaluatorName[] =>
   (Object.keys(evaluators) as EvaluatorName[]).filter((name) => asked[name] !== undefined);
 
-/** What all of them need together. */
-export function needsOf(names: readonly EvaluatorName[], named: boolean): Needs {
-  const has = (what: keyof Needs) => names.some((name) => evaluatorOf(name).needs(named)[what] === true);
-  return {
-    captions: has('captions'),
-    classes: has('classes'),
-    train: has('train'),
-    patches: has('patches'),
-    truth: has('truth'),
-  };
+/** What some of them need together. */
+export function needsOf(task: Pick<Task, 'evaluators'>, names: readonly EvaluatorName[], named: boolean): Needs {
+  const all = names.map((name) => evaluatorOf(name).needs(named, task.evaluators[name]));
+  return Object.fromEntries(
+    all.flatMap((needs) => Object.entries(needs).filter(([, needed]) => needed === true)),
+  ) satisfies Needs;
 }

@@ -1,5 +1,7 @@
 import { z } from 'zod';
 
+const group = z.string().min(1).max(60);
+
 /** What a task may say of each evaluator; an evaluator that it does not name is not run. */
 const ks = (...usual: number[]) => z.array(z.int().min(1).max(1000)).min(1).max(20).default(usual);
 
@@ -17,6 +19,9 @@ export const knnSettings = z.strictObject({
 });
 
 export const fewShotSettings = z.strictObject({
+  label: group
+    .optional()
+    .describe('Told by pictures in the place of their class: a name of `groups` of their JSON, such as country.'),
   shots: ks(10).describe('Examples of each class that are learned from.'),
   seeds: z.int().min(1).max(100).default(3).describe('Draws of those examples; the mean is told, and their spread.'),
   l2: z.number().positive().default(1024).describe('Weight of the penalty, 2^10 in big_vision.'),
@@ -33,6 +38,21 @@ export const logisticSettings = z.strictObject({
   iterations: z.int().min(1).max(100_000).default(1000).describe('Steps of L-BFGS, at most.'),
 });
 
+export const groupsSettings = z.strictObject({
+  by: z.array(group).min(1).max(20).describe('Names of `groups` of the JSON of examples, such as income.'),
+  top: z.int().min(1).max(1000).default(1).describe('A picture is right when one of its classes is among so many.'),
+});
+
+export const biasSettings = z.strictObject({});
+
+export const calibrationSettings = z.strictObject({
+  over: z
+    .enum(['classes', 'pairs'])
+    .default('classes')
+    .describe('classes: how sure it is of the best class; pairs: from which score on a caption is more likely right.'),
+  bins: z.int().min(1).max(1000).default(15).describe('Of confidence, of equal width.'),
+});
+
 export const evaluatorSettings = z.strictObject({
   zeroShot: zeroShotSettings.optional().describe('Classification by the names of classes.'),
   retrieval: retrievalSettings.optional().describe('Pictures by texts, and texts by pictures.'),
@@ -41,5 +61,8 @@ export const evaluatorSettings = z.strictObject({
     .optional()
     .describe('Classification by a closed-form probe of a few examples (big_vision fewshot_lsr).'),
   logistic: logisticSettings.optional().describe('Classification by a logistic probe.'),
+  groups: groupsSettings.optional().describe('Zero-shot classification by region, income or another group.'),
+  bias: biasSettings.optional().describe('Which of two texts pictures are nearer to that should say nothing of them.'),
+  calibration: calibrationSettings.optional().describe('Whether the model is as sure as it is right.'),
 });
 export type EvaluatorName = keyof z.infer<typeof evaluatorSettings>;

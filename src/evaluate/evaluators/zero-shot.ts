@@ -56,7 +56,7 @@ async function among(
 const noneOf = { k: 0, scores: new Float32Array(), places: new Int32Array() };
 
 /** Each concept with its text in a language, numbered as they appear. */
-async function conceptsOf(test: EvaluatorInput['test'], language: string) {
+export async function conceptsOf(test: EvaluatorInput['test'], language: string) {
   const captions = await test.captions(language);
   const { concepts } = test;
   const numbers = new Map<string, number>();

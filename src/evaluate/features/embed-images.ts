@@ -8,6 +8,7 @@ import type { ShardStore } from '../../data/index/part-reader.ts';
 import { SkippedMembers } from '../../data/index/skipped-members.ts';
 import type { DataIndex } from '../../data/index/types.ts';
 import type { FeatureModel } from '../../model/features.ts';
+import { readHead } from '../../model/head-scalars.ts';
 import { sha256 } from '../../runtime/hash.ts';
 import { ImageCaptions } from '../image-captions.ts';
 import { sampled } from '../tasks/sample.ts';
@@ -15,6 +16,7 @@ import { embedNamed, requireFinite } from './embed-named.ts';
 import type { EmbeddedPart, EmbedEvents, EmbedJob } from './job.ts';
 import { madeBy } from './made-by.ts';
 import { type PartExample, type PartTensors, writePart } from './part-file.ts';
+import { faultsOf, PixelTensors, pixelsOf } from './pixel-tensors.ts';
 import { type ImageSpec, specHash } from './spec.ts';
 import { type Shown, shownAt, viewName } from './view.ts';
 
@@ -30,6 +32,10 @@ interface Gathered {
   /** By view. */
   readonly pooled: Float32Array[][];
   readonly patches: Float32Array[][];
+  readonly aligned: Float32Array[][];
+  /** By view: rows and columns of patches of each picture, where they differ. */
+  readonly grids: number[][];
+  readonly pixels: PixelTensors;
   readonly captions: ImageCaptions | null;
   readonly skipped: SkippedMembers;
 }
@@ -54,12 +60,15 @@ export async function embedImages(
     hashes: [],
     pooled: spec.views.map(() => []),
     patches: spec.views.map(() => []),
+    aligned: spec.views.map(() => []),
+    grids: spec.views.map(() => []),
+    pixels: new PixelTensors(spec.pixels ?? []),
     captions: spec.captions && new ImageCaptions(spec.captions.languages, spec.captions.most),
     skipped: new SkippedMembers(),
   };
   const waiting: SelectedExample[] = [];
   const flush = async () => {
-    await take(waiting.splice(0), shown, model, gathered, spec.truth === true);
+    await take(waiting.splice(0), shown, model, gathered, spec);
     note(`evaluate: ${gathered.examples.length} of ${to - from} pictures of part ${job.part}`);
     // The device blocks the event loop; here messages get their turn.
     await yieldToEvents();
@@ -79,7 +88,11 @@ export async function embedImages(
   const { examples, skipped } = gathered;
   const written = await writePart(
     job.out,
-    { spec: specHash(spec), part: job.part, examples, skipped: skipped.list, made: madeBy(job) },
+    {
+      ...{ spec: specHash(spec), part: job.part, examples, skipped: skipped.list },
+      ...(spec.head && { head: await readHead(job.folder) }),
+      made: madeBy(job),
+    },
     tensors,
   );
   return { ...written, examples: examples.length, skipped: skipped.size };
@@ -89,17 +102,18 @@ async function take(
   some: readonly SelectedExample[],
   shown: readonly Shown[],
   model: FeatureModel,
-  { examples, hashes, pooled, patches, captions, skipped }: Gathered,
-  truths: boolean,
+  { examples, hashes, pooled, patches, aligned, grids, pixels, captions, skipped }: Gathered,
+  spec: ImageSpec,
 ): Promise<void> {
   const prepared = await pMap(
     some,
-    async ({ picture, shard, name, said }) => {
+    async ({ picture, shard, name, said, ...selected }) => {
       try {
-        const truth = truths ? parseTruth(said) : null;
+        const truth = spec.truth ? parseTruth(said) : null;
         const image = await decodeInTurn(picture);
         const told = truth && { truth, size: [image.width, image.height] as const };
-        return { views: shown.map((one) => one.prepare(image)), told };
+        const ofPixels = await pixelsOf(selected, spec.pixels ?? [], image);
+        return { views: shown.map((one) => one.prepare(image)), told, ofPixels };
       } catch (error) {
         if (!(error instanceof CorruptExample)) throw error;
         skipped.add([{ shard, name, reason: error.message }]);
@@ -113,7 +127,8 @@ async function take(
     const one = prepared[i];
     if (!one) continue;
     captions?.add(examples.length, meta);
-    examples.push({ shard, name, concepts: meta.concepts ?? [meta.concept], ...one.told });
+    examples.push({ shard, name, concepts: meta.concepts ?? [meta.concept], ...one.told, ...faultsOf(one.ofPixels) });
+    pixels.add(one.ofPixels);
     const hash = Buffer.from(sha256(picture), 'hex');
     hashes.push(hash.readInt32LE(0), hash.readInt32LE(4));
   }
@@ -125,6 +140,8 @@ async function take(
     );
     pooled[v]!.push(found.pooled);
     if (found.patches) patches[v]!.push(found.patches);
+    if (found.aligned) aligned[v]!.push(found.aligned);
+    if (spec.grid) for (const { views } of inputs) grids[v]!.push(...one.grid!(views[v]));
   }
 }
 
@@ -139,12 +156,18 @@ function imageTensors(job: EmbedJob, spec: ImageSpec, gathered: Gathered): PartT
     const pooled = joined(gathered.pooled[v]!);
     requireFinite(pooled, width, (i) => `the picture ${examples[i]!.name} of ${examples[i]!.shard}`);
     tensors[`pooled/${name}`] = { shape: [examples.length, width], data: pooled };
-    if (!spec.patches) continue;
-    const patches = joined(gathered.patches[v]!);
-    const length = examples.length === 0 ? 0 : patches.length / width / examples.length;
-    tensors[`patches/${name}`] = { shape: [examples.length, length, width], data: patches };
+    for (const [kind, asked] of [
+      ['patches', spec.patches],
+      ['aligned', spec.aligned],
+    ] as const) {
+      if (!asked) continue;
+      const data = joined(gathered[kind][v]!);
+      const length = examples.length === 0 ? 0 : data.length / width / examples.length;
+      tensors[`${kind}/${name}`] = { shape: [examples.length, length, width], data };
+    }
+    if (spec.grid) tensors[`grid/${name}`] = { shape: [examples.length, 2], data: Int32Array.from(gathered.grids[v]!) };
   }
-  return tensors;
+  return { ...tensors, ...gathered.pixels.tensors };
 }
 
 async function captionTensors(

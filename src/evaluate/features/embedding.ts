@@ -39,7 +39,11 @@ export class Embedding {
 
   async #open({ folder, model, of }: EmbedJob): Promise<FeatureModel> {
     const spec = 'images' in of ? of.images : of.classes;
-    const options = { sizes: 'images' in of ? of.images.views : [], patches: 'images' in of && of.images.patches };
+    const options = {
+      sizes: 'images' in of ? of.images.views : [],
+      patches: 'images' in of && of.images.patches,
+      aligned: 'images' in of && of.images.aligned === true,
+    };
     const key = hashJson({ sha256: spec.model.sha256, model, options });
     if (this.#held?.of !== key) {
       this.close();

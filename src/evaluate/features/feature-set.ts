@@ -2,7 +2,7 @@ import { SkippedMembers } from '../../data/index/skipped-members.ts';
 import type { SkippedSummary } from '../../data/index/types.ts';
 import type { ModelConfig } from '../../model/sizes.ts';
 import { type Matrix, unitRows } from '../numbers/matrix.ts';
-import type { PartExample, PartFile } from './part-file.ts';
+import type { ModelHead, PartExample, PartFile } from './part-file.ts';
 import { type View, viewName } from './view.ts';
 
 /** Texts of pictures: rows of length 1, and the number of the picture that each is of. */
@@ -36,6 +36,11 @@ export class FeatureSet {
   /** Null when all could be used. */
   get skipped(): SkippedSummary | null {
     return new SkippedMembers(this.parts.flatMap(({ facts }) => facts.skipped)).summary();
+  }
+
+  /** Of the model; null where no evaluator asked for it. */
+  get head(): ModelHead | null {
+    return this.parts[0]?.facts.head ?? null;
   }
 
   /** (n, D) `pooler_output`, as the model makes it. */

@@ -1,8 +1,14 @@
 import { createHash } from 'node:crypto';
 import type { Truth } from '../../data/example/truth.ts';
-import type { CorruptMember } from '../../data/index/types.ts';
+import type { CorruptMember, PixelKind } from '../../data/index/types.ts';
 import { RunnerError } from '../../runtime/errors.ts';
-import { inFileOrder, SafetensorsFile, type TensorToWrite, writeSafetensors } from '../../safetensors/safetensors.ts';
+import {
+  type Dtype,
+  inFileOrder,
+  SafetensorsFile,
+  type TensorToWrite,
+  writeSafetensors,
+} from '../../safetensors/safetensors.ts';
 
 /** An example of a part, beside its tensors. */
 export interface PartExample {
@@ -15,6 +21,14 @@ export interface PartExample {
   readonly truth?: Truth;
   /** [width, height] of the picture in pixels, with `truth`. */
   readonly size?: readonly [number, number];
+  /** Of truth with a value a pixel that was asked for and can't be used: what is wrong with it. */
+  readonly faults?: Readonly<Partial<Record<PixelKind, string>>>;
+}
+
+/** `logit_scale` and `logit_bias`: a pair has the logit exp(scale) cosine + bias. */
+export interface ModelHead {
+  readonly logitScale: number;
+  readonly logitBias: number;
 }
 
 /** What a part of features says of itself. */
@@ -25,12 +39,22 @@ export interface PartFacts {
   readonly examples: readonly PartExample[];
   /** Members that could not be used: counted, and some of them named. */
   readonly skipped: readonly CorruptMember[];
+  /** Of the model, where an evaluator needs it. */
+  readonly head?: ModelHead;
   /** What made it: features are adopted whoever made them. Parts of before don't say. */
   readonly made?: { readonly device: 'cpu' | 'gpu'; readonly code: string };
 }
 
+type TensorData = Float32Array | Int32Array | Uint16Array | Uint8Array;
+
 export interface PartTensors {
-  readonly [name: string]: { readonly shape: readonly number[]; readonly data: Float32Array | Int32Array };
+  readonly [name: string]: { readonly shape: readonly number[]; readonly data: TensorData };
+}
+
+function dtypeOf(data: TensorData): Dtype {
+  if (data instanceof Float32Array) return 'F32';
+  if (data instanceof Int32Array) return 'I32';
+  return data instanceof Uint16Array ? 'U16' : 'U8';
 }
 
 /** Writes a part: the same of the same tensors, with a hash of them in its header. */
@@ -42,7 +66,7 @@ export async function writePart(
   const all = inFileOrder(
     Object.entries(tensors).map(([name, { shape, data }]): TensorToWrite => {
       const bytes = new Uint8Array(data.buffer, data.byteOffset, data.byteLength);
-      return { name, shape, dtype: data instanceof Int32Array ? 'I32' : 'F32', data: bytes };
+      return { name, shape, dtype: dtypeOf(data), data: bytes };
     }),
   );
   const hash = createHash('sha256');
@@ -100,6 +124,12 @@ export class PartFile {
 
   async integers(name: string): Promise<Int32Array> {
     return new Int32Array((await this.#file.read(name)).buffer);
+  }
+
+  /** Of a tensor of 8 or 16 bits without a sign. */
+  async naturals(name: string): Promise<Uint8Array | Uint16Array> {
+    const bytes = await this.#file.read(name);
+    return this.#file.info(name).dtype === 'U16' ? new Uint16Array(bytes.buffer) : bytes;
   }
 
   close(): Promise<void> {

@@ -16,6 +16,8 @@ export const viewName = ({ vision: { kind } }: ModelConfig, view: View): string 
 export interface Shown<T = unknown> {
   prepare(image: Pixels): T;
   features(model: FeatureModel, prepared: readonly T[]): ImageFeatures;
+  /** Rows and columns of patches, where they are not the same for all pictures. */
+  grid?(prepared: T): readonly [number, number];
 }
 
 export function shownAt(config: ModelConfig, view: View, resize: Resize): Shown {
@@ -25,6 +27,7 @@ export function shownAt(config: ModelConfig, view: View, resize: Resize): Shown 
 const patched = ({ vision: { patch } }: ModelConfig, length: number): Shown<NaflexImage> => ({
   prepare: (image) => naflexPatches(image, patch, length),
   features: (model, prepared) => model.lengths(length, prepared),
+  grid: ({ spatialShape }) => spatialShape,
 });
 
 const squared = (resolution: number, resize: Resize): Shown<Uint8Array> => ({

@@ -102,6 +102,12 @@ export const taskSchema = z.strictObject({
     )
     .optional()
     .describe('Sizes that pictures are shown at, each with figures of its own; left out: the one of the model.'),
+  published: z
+    .record(z.string().min(1).max(200), z.string().min(1).max(200))
+    .optional()
+    .describe(
+      'Of a figure, such as zeroShot.top1, the column of src/benchmarks/published.json that is printed beside it.',
+    ),
   evaluators: evaluatorSettings.describe('What is measured, and how.'),
 });
 
@@ -136,7 +142,7 @@ function issueText({ path, message, code, ...issue }: z.core.$ZodIssue, json: un
   return `${at} ${got}; allowed: ${plain(message === 'Invalid input' && inner ? inner : message)}`;
 }
 
-function meaningless({ evaluators, read, train, data, languages, sample, classes }: Task): string[] {
+function meaningless({ evaluators, read, train, data, languages, sample, classes, published }: Task): string[] {
   const problems = [
     ...readProblems(read, 'read').map(({ message }) => message),
     ...readProblems(train?.read, 'train.read').map(({ message }) => message),
@@ -151,6 +157,15 @@ function meaningless({ evaluators, read, train, data, languages, sample, classes
   if (train && JSON.stringify([train.data, train.sample]) === JSON.stringify([data, sample]))
     problems.push('train is the same as data: what was learned by heart proves nothing');
   const { names: named, templates } = classes;
+  if (evaluators.bias && (named === undefined || (typeof named !== 'string' && named.length !== 2)))
+    problems.push(
+      `evaluators.bias compares two texts, and classes.names has ${named?.length ?? 'none'}; allowed: two, such as ["male", "female"]`,
+    );
+  const foreign = Object.keys(published ?? {}).find((path) => !names.some((name) => path.startsWith(`${name}.`)));
+  if (foreign !== undefined)
+    problems.push(
+      `published.${foreign} is of no evaluator of this task; allowed: ${names.map((name) => `${name}.<figure>`).join(', ')}`,
+    );
   if (templates !== undefined && named === undefined && read?.classnames === undefined)
     problems.push(
       'classes.templates is given without names: put them into read.templates, which captions that stand for classes are put into',

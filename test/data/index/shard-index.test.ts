@@ -180,13 +180,14 @@ describe('entries in arrays', () => {
     };
     const entries = [entry('ünï/日本 🦊', 512, 3), entry('', 0, 0), entry('b'.repeat(512), big, 2 ** 32 - 1)];
     for (const own of [entries, entries.map(({ class: _, ...rest }) => rest)]) {
-      const { bytes } = packEntries(own, 'class' in own[0]!);
-      const packed = new PackedEntries(bytes, 3, 'class' in own[0]!);
+      const { bytes } = packEntries(own, { class: 'class' in own[0]!, pixels: [] });
+      const packed = new PackedEntries(bytes, 3, { class: 'class' in own[0]!, pixels: [] });
       expect([0, 1, 2].map((i) => packed.at(i))).toEqual(own);
       expect(() => packed.at(3)).toThrow(RangeError);
     }
+    const withClass = { class: true, pixels: [] };
     // What no one reads, since it is too large, is too large still.
-    const huge = new PackedEntries(packEntries([entry('a', 0, 2 ** 40)], true).bytes, 1, true);
+    const huge = new PackedEntries(packEntries([entry('a', 0, 2 ** 40)], withClass).bytes, 1, withClass);
     expect(huge.at(0).image.size).toBe(2 ** 32 - 1);
   });
 

@@ -77,11 +77,17 @@ it('parts have keys by what they are made of, and sizes that neither data nor pa
   expect(imageParts(spec)).toBe(3);
   expect(featureKey(spec, 2)).toBe(`features/aaaaaaaaaaaaaaaa/${specHash(spec).slice(0, 16)}/00000002.safetensors`);
   expect(specHash({ ...spec, text: { case: 'kept' } })).not.toBe(specHash(spec));
+  // What was stored before there was truth of pixels is found as ever.
+  expect(specHash(spec)).toBe('db32b47d9009144cf94d2f8033c060adfcf9b6ec2ef34eedf78431c82d82bc70');
   expect(examplesOfPart(spec.model.config, [224, 384], false)).toBe(1024);
   // 576 patches of 16 pixels at width 768 in 256 MiB.
   const config = { ...modelOf(768), vision: { ...modelOf(768).vision, patch: 16 } };
   expect(examplesOfPart(config, [384], true)).toBe(Math.floor(2 ** 28 / (4 * 768 * 576)));
   expect(examplesOfPart({ ...config, vision: { ...config.vision, kind: 'naflex' } }, [1024], true)).toBe(85);
+  // Masks of half a million pixels, and depth, beside 196 patches: what is said of them in spec.ts.
+  const pixels = (kind: 'mask' | 'depth') => examplesOfPart(config, [224], true, { pixels: [kind] });
+  expect([examplesOfPart(config, [224], true), pixels('mask'), pixels('depth')]).toEqual([445, 238, 162]);
+  expect(examplesOfPart(config, [224], true, { aligned: true })).toBe(222);
   expect(classesOfPart(Array.from({ length: 80 }, (_, i) => `${i} {}`))).toBe(102);
   expect(classParts({ ...spec, names: Array.from({ length: 1000 }, String), templates: [], perPart: 102 })).toBe(10);
 });

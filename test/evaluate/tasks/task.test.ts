@@ -1,5 +1,8 @@
 import { readdirSync, readFileSync } from 'node:fs';
 import { describe, expect, it } from 'vitest';
+import { xm3600Languages } from '../../../src/benchmarks/open.ts';
+import { publishedTables } from '../../../src/benchmarks/published.ts';
+import { requirePublished } from '../../../src/commands/published-lines.ts';
 import { sampled, sampleText } from '../../../src/evaluate/tasks/sample.ts';
 import { parseTask, taskJsonSchema } from '../../../src/evaluate/tasks/task.ts';
 
@@ -39,7 +42,7 @@ describe('a task', () => {
     [
       'an evaluator that is not known',
       task({ evaluators: { clip: {} } }),
-      /evaluators: .*"clip".*; allowed: zeroShot, retrieval, knn, fewShot, logistic;/,
+      /evaluators: .*"clip".*; allowed: zeroShot, retrieval, knn, fewShot, logistic[,;]/,
     ],
     [
       'a field that is not known',
@@ -57,6 +60,17 @@ describe('a task', () => {
     ],
     ['a template without a place', task({ classes: { templates: ['a photo'] } }), /classes\.templates/],
     ['templates of no names', task({ classes: { templates: ['a {}'] } }), /classes\.templates is given without names/],
+    [
+      'a bias of more than two texts',
+      task({ evaluators: { bias: {} }, classes: { names: ['a', 'b', 'c'] } }),
+      /evaluators\.bias compares two texts, and classes\.names has 3/,
+    ],
+    ['a bias of no texts', task({ evaluators: { bias: {} } }), /evaluators\.bias compares two texts/],
+    [
+      'a published figure of another evaluator',
+      task({ published: { 'zeroShot.top1': 'imagenet-val acc1' } }),
+      /published\.zeroShot\.top1 is of no evaluator of this task; allowed: retrieval\.<figure>/,
+    ],
     ['views of both kinds', task({ views: { patches: [64], resolutions: [224] } }), /views is /],
     ['a reading that can not be', task({ read: { captions: 'class' } }), /read\.class is missing/],
     ['a language twice', task({ languages: ['en', 'en'] }), /languages has en twice/],
@@ -70,13 +84,35 @@ describe('infra/tasks', () => {
   const folder = new URL('../../../infra/tasks/', import.meta.url);
   const read = (name: string) => JSON.parse(readFileSync(new URL(name, folder), 'utf8'));
 
-  it.each(readdirSync(folder).filter((name) => name.endsWith('.json') && name !== 'task.schema.json'))(
-    'has in %s a task that can be begun, under its own name',
-    (name) => {
-      expect(`${parseTask(read(name)).name}.json`).toBe(name);
-      expect(readFileSync(new URL('README.md', folder), 'utf8')).toContain(`| \`${name}\` |`);
-    },
-  );
+  const tasks = readdirSync(folder).filter((name) => name.endsWith('.json') && name !== 'task.schema.json');
+
+  it.each(tasks)('has in %s a task that can be begun, under its own name', (name) => {
+    const task = parseTask(read(name));
+    expect(`${task.name}.json`).toBe(name);
+    expect(() => requirePublished(task)).not.toThrow();
+    expect(readFileSync(new URL('README.md', folder), 'utf8')).toMatch(new RegExp(`^\\| .*\`${name}\`.* \\|`, 'm'));
+  });
+
+  it('has a task for each column of the tables that are of features, but of GLDv2 and HierText, whose labels nobody says', () => {
+    const named = tasks.flatMap((name) => Object.values(parseTask(read(name)).published ?? {}));
+    const wanted = publishedTables().flatMap(({ table, columns }) =>
+      ['Table 1', 'Table 7', 'Table 8', 'Table 9'].includes(table) ? columns : [],
+    );
+    const missing = [...new Set(wanted)].filter((column) => !named.includes(column));
+    expect(missing).toEqual(['hiertext text_to_image.r1', 'hiertext image_to_text.r1', 'gldv2 acc1']);
+  });
+
+  it('is refused where it names a column that no table has', () => {
+    const task = parseTask({ ...read('coco.json'), published: { 'retrieval.x': 'coco r1' } });
+    expect(() => requirePublished(task)).toThrow(
+      'published.retrieval.x is "coco r1", which no table of src/benchmarks/published.json has; it has coco text_to_image.r1',
+    );
+  });
+
+  it('has the languages of XM3600 that are packed', () => {
+    expect(parseTask(read('xm3600.json')).languages).toEqual(xm3600Languages);
+    expect(xm3600Languages).toHaveLength(36);
+  });
 
   it('has the schema of tasks as it is now (npm run schema)', () => {
     expect(read('task.schema.json')).toEqual(JSON.parse(JSON.stringify(taskJsonSchema())));

@@ -106,6 +106,21 @@ export async function readDepth(
   return { width, height, values };
 }
 
+/** Directions of a PNG of 8 bits of red, green and blue, as they lie there: (height, width, 3), x = 2 v / 255 - 1; 0 0 0 is not known. */
+export async function readNormals(bytes: Buffer): Promise<PixelValues<Uint8Array> | PixelFault> {
+  const head = pngHead(bytes);
+  if ('fault' in head) return head;
+  const { width, height, depth, color } = head;
+  if (depth !== 8 || color !== 2)
+    return {
+      fault: `normals have to be a PNG with 8 bits of red, green and blue, and this one has ${depth} bits of kind ${color}`,
+    };
+  const decoded = await decode(bytes, (image) => image.raw());
+  if ('fault' in decoded) return decoded;
+  const { data } = decoded;
+  return { width, height, values: new Uint8Array(data.buffer, data.byteOffset, data.length) };
+}
+
 interface Decoded {
   readonly data: Buffer;
   readonly info: OutputInfo;

@@ -1,10 +1,10 @@
 import type { Tensor } from '@tensorflow/tfjs';
 import { describe, expect, it } from 'vitest';
 import type { ParameterSpec } from '../../src/model/parameters.ts';
+import { optimiserStep, stepScalars } from '../../src/optimiser/optimiser.ts';
 import { sha256 } from '../../src/runtime/hash.ts';
 import { randomStream } from '../../src/runtime/random.ts';
 import { tf } from '../../src/runtime/tensorflow.ts';
-import { optimiserStep, stepScalars } from '../../src/train/optimiser.ts';
 
 const settings = {
   learningRate: 0.03,
