@@ -1,3 +1,4 @@
+import { maskColours } from '../evaluate/sheet/sheet.ts';
 import { Album, joined, type Pictured, wrapped } from './album.ts';
 import { escaped } from './escape.ts';
 import { classOf } from './line-chart.ts';
@@ -108,6 +109,22 @@ function sheetPieces(reported: ReportedSheet, album: Album, open: boolean): Pict
           '<div class="maps">',
           album.show(id, 'a picture'),
           `${map(patches, 'its patches as colours')}${map(attention, 'where the model looks')}</div>`,
+        );
+      }),
+    ),
+    folded(
+      'Masks by texts',
+      'To each picture the five nearest names of classes, and which of them each patch is nearest to.',
+      sheet.masks.map(({ id, png, texts }) => {
+        const { width, height } = album.sizeOf(id);
+        const key = texts.map(
+          (text, k) =>
+            `<li><svg class="swatch" aria-hidden="true"><rect width="22" height="12" fill="${maskColours[k]}"/></svg>${escaped(text, 160)}</li>`,
+        );
+        return wrapped(
+          '<div class="beside">',
+          album.show(id, 'a picture'),
+          `<img class="map" width="${width}" height="${height}" alt="which text each patch is nearest to" src="data:image/png;base64,${png}"><ul class="key">${key.join('')}</ul></div>`,
         );
       }),
     ),

@@ -30,7 +30,7 @@ svg.album { position: absolute } svg.thumb { display: inline-block; width: auto;
 .pics { display: flex; flex-wrap: wrap; gap: .5rem; align-items: flex-start } .pic { position: relative; display: inline-flex; border: 3px solid transparent } .pic.right { border-color: var(--c2) }
 @media (max-width: 40rem) { .pic { width: calc((100% - 2rem) / 5) } .pic svg.thumb { height: auto } }
 .pic b { position: absolute; right: 0; bottom: 0; padding: 0 .3rem; background: var(--ground); color: var(--c2) } .found, .beside, .maps { margin: .75rem 0; break-inside: avoid } .found p { margin: 0 0 .25rem }
-.beside, .maps { display: flex; gap: .75rem; align-items: flex-start } .beside ol, .beside ul { margin: 0 } .beside > svg { flex: none } .maps { flex-wrap: wrap } .maps > * { flex: none }
+.beside, .maps { display: flex; gap: .75rem; align-items: flex-start } .beside ol, .beside ul { margin: 0 } .beside > svg, .beside > img { flex: none } .maps { flex-wrap: wrap } .maps > * { flex: none }
 figure.one { width: 8rem } figure.one figcaption { font-weight: 400; font-size: .8rem } details > summary { font-weight: 600; margin: .75rem 0 .25rem } .box { fill: none; stroke-width: 2 }
 p.absent, .none { color: var(--soft) } .differs { font-weight: 600 }
 pre { background: var(--panel); padding: .75rem; overflow-x: auto; font-size: .8rem; overflow-wrap: normal } summary { cursor: pointer }

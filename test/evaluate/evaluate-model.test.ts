@@ -129,6 +129,9 @@ describe('the evaluation of a model on real emoji in a real S3 server', () => {
     const png = await sharp(Buffer.from(sheet.maps[0]!.attention, 'base64')).toColourspace('b-w').raw().toBuffer();
     expect([png.length, Math.max(...png)]).toEqual([grid * grid, 255]);
     expect(sheet.maps).toHaveLength(8);
+    expect(sheet.masks.map(({ id }) => id)).toEqual(sheet.maps.map(({ id }) => id));
+    const known = new Map(sheet.outcomes.map((one) => [one.id, one]));
+    for (const { id, texts } of sheet.masks) expect([texts.length, texts[0]]).toEqual([5, known.get(id)!.taken]);
     for (const { id } of [...sheet.outcomes, ...sheet.maps]) expect(Object.keys(sheet.pictures)).toContain(id);
     expect(await made()).toBe(text);
   });

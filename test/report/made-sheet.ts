@@ -54,6 +54,11 @@ export async function madeSheet(
     maps: await Promise.all(
       numbers.slice(0, 6).map(async (i) => ({ id: idOf(i), patches: await map(i, 3), attention: await map(i, 1) })),
     ),
+    masks: await Promise.all(
+      numbers
+        .slice(0, 2)
+        .map(async (i) => ({ id: idOf(i), png: await map(i + 9, 3), texts: [0, 1, 2].map((k) => text(i + k)) })),
+    ),
     boxes: numbers.slice(0, 2).map((i) => ({
       id: idOf(i),
       boxes: [

@@ -40,7 +40,7 @@ export function conceptClasses(
 
 const conceptsOf = ({ concept, concepts }: Looked['meta']): readonly string[] => concepts ?? [concept];
 
-/** What pictures were taken for, `nearest` their classes: some of them one by one, and the pairs that were mixed up most. */
+/** What pictures were taken for, `nearest` the class of each: some of them one by one, and the pairs that were mixed up most. */
 export function takenFor(
   pictures: readonly Looked[],
   { names, numbersOf }: SheetClasses,

@@ -33,7 +33,8 @@ export interface Seen {
   readonly pictures: readonly Looked[];
   /** (n, D) as the model makes it. */
   readonly pooled: Float32Array;
-  readonly mapped: readonly MappedPicture[];
+  /** With the number of each in `pictures`. */
+  readonly mapped: readonly (MappedPicture & { readonly place: number })[];
 }
 
 /** What of a text is kept: whole characters. */
@@ -53,7 +54,7 @@ export async function lookAt(
   const shown = shownAt(model, spec.views.at(-1)!, spec.resize);
   const pictures: Looked[] = [];
   const pooled: Float32Array[] = [];
-  const mapped: MappedPicture[] = [];
+  const mapped: (MappedPicture & { readonly place: number })[] = [];
   const waiting: SelectedExample[] = [];
   const flush = async () => {
     const made = await pMap(waiting.splice(0), (one) => prepared(one, shown.prepare), { concurrency: 4 });
@@ -69,8 +70,9 @@ export async function lookAt(
       pictures.push(looked);
       if (!mappedOnes.has(number)) continue;
       const grid = gridOf(input, length / model.vision.width);
-      const patches = found.patches!.slice(i * length, i * length + grid[0] * grid[1] * model.vision.width);
-      mapped.push({ id: looked.id, grid, patches });
+      const of = (all: Float32Array) => all.slice(i * length, i * length + grid[0] * grid[1] * model.vision.width);
+      const maps = { patches: of(found.patches!), aligned: of(found.aligned!) };
+      mapped.push({ id: looked.id, place: pictures.length - 1, grid, ...maps });
     }
     note(`evaluate: looked at ${pictures.length} of ${numbers.length} pictures for the sheet`);
   };

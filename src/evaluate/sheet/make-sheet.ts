@@ -17,7 +17,7 @@ import { type Nearest, nearestBothWays, nearestOf } from '../numbers/nearest.ts'
 import { conceptClasses, namedClasses, type SheetClasses, takenFor } from './classes.ts';
 import type { SheetJob } from './job.ts';
 import { type Looked, lookAt, most, short } from './look.ts';
-import { mapsOf } from './maps.ts';
+import { mapsOf, maskOf } from './maps.ts';
 import type { Sheet } from './sheet.ts';
 
 const shown = { queries: 8, nearest: 5 };
@@ -35,7 +35,7 @@ export async function makeSheet(
   const store = patientReads(source, events.note);
   const index = openIndex(JSON.parse(await readFile(job.indexFile, 'utf8')) as StoredIndex, store);
   const view = spec.views.at(-1)!;
-  const model = await openFeatureModel(folder, config, { sizes: [view], patches: true });
+  const model = await openFeatureModel(folder, config, { sizes: [view], patches: true, aligned: true });
   try {
     const seen = await lookAt(job, model, { store, index }, events);
     if (!seen) return null;
@@ -51,10 +51,18 @@ export async function makeSheet(
     });
     const { language, captions } = captionsOf(job, pictures);
     const said = await texts(captions, spec.captions?.read ?? null);
-    const among = async (of: SheetClasses, rows: Matrix) =>
-      rows.rows.length === 0 || pictures.length === 0
-        ? { outcomes: [], confusions: [] }
-        : takenFor(pictures, of, (await nearestOf(images, rows, 1, pause)).places);
+    const among = async (of: SheetClasses, rows: Matrix) => {
+      if (rows.rows.length === 0 || pictures.length === 0) return { outcomes: [], confusions: [], masks: [] };
+      const nearest = await nearestOf(images, rows, shown.nearest, pause);
+      const first = pictures.map((_, i) => nearest.places[i * nearest.k]!);
+      const masks: Sheet['masks'] = [];
+      for (const one of mapped) {
+        const texts = placesOf(nearest, one.place);
+        const png = await maskOf(one, takeRows(rows, texts));
+        masks.push({ id: one.id, png, texts: texts.map((text) => short(of.names[text]!)) });
+      }
+      return { ...takenFor(pictures, of, first), masks };
+    };
     const byConcept = conceptClasses(pictures, captions);
     const taken = classes
       ? await among(

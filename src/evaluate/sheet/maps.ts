@@ -1,6 +1,7 @@
 import { attentionTo, type MapAttention } from '../../model/map-attention.ts';
+import { dot, type Matrix, rowCount } from '../numbers/matrix.ts';
 import { principalOf, projected } from '../numbers/principal.ts';
-import type { Sheet } from './sheet.ts';
+import { maskColours, type Sheet } from './sheet.ts';
 import { mapPng } from './thumbnails.ts';
 
 /** A picture's patches, (h w, D), without padding. */
@@ -8,6 +9,30 @@ export interface MappedPicture {
   readonly id: string;
   readonly grid: readonly [height: number, width: number];
   readonly patches: Float32Array;
+  /** Each patch as the MAP head makes it alone, where texts lie. */
+  readonly aligned: Float32Array;
+}
+
+/**
+ * Which of some texts each patch of a picture is nearest to, as TIPS and SigLIP 2 segment by texts: patches through the MAP head
+ * alone, by their cosines. `texts`: (k, D) of length 1, at most as many as there are colours.
+ */
+export async function maskOf({ grid: [h, w], aligned }: MappedPicture, texts: Matrix): Promise<string> {
+  const { width } = texts;
+  const k = rowCount(texts);
+  const rgb = maskColours.map((colour) => [1, 3, 5].map((at) => Number.parseInt(colour.slice(at, at + 2), 16)));
+  const bytes = new Uint8Array(h * w * 3);
+  for (let i = 0; i < h * w; i++) {
+    // A length is the same for all texts, and changes no order.
+    const patch = { width, rows: aligned.subarray(i * width, (i + 1) * width) };
+    let [best, most] = [0, Number.NEGATIVE_INFINITY];
+    for (let text = 0; text < k; text++) {
+      const score = dot(patch, 0, texts, text);
+      if (score > most) [best, most] = [text, score];
+    }
+    bytes.set(rgb[best]!, i * 3);
+  }
+  return mapPng(bytes, h, w, 3);
 }
 
 /** Shares of the values that are left out at each end of a colour. */

@@ -33,6 +33,8 @@ export const sheetSchema = z.object({
   confusions: z.array(z.object({ truth: text, taken: text, times: count, ids: z.array(id).max(10) })).max(40),
   /** PNG with a pixel for each patch: the first three principal directions as colours, and where the MAP head looks. */
   maps: z.array(z.object({ id, patches: base64, attention: base64 })).max(40),
+  /** PNG likewise: of which of these texts each patch is nearest, in `maskColours` in their order. */
+  masks: z.array(z.object({ id, png: base64, texts: z.array(text).max(5) })).max(40),
   /** [top, left, bottom, right] in shares of the sides. */
   boxes: z
     .array(z.object({ id, boxes: z.array(z.object({ text, box: z.tuple([share, share, share, share]) })).max(20) }))
@@ -40,5 +42,8 @@ export const sheetSchema = z.object({
   /** Of some pictures what each was taken for. */
   outcomes: z.array(z.object({ id, truth: text, taken: text, right: z.boolean() })).max(400),
 });
+
+/** Of masks, in RGB: they hold 3:1 against white and against black. */
+export const maskColours = ['#1f6feb', '#c2500a', '#16803c', '#a626a4', '#8a6d10'] as const;
 
 export type Sheet = z.infer<typeof sheetSchema>;
