@@ -49,7 +49,7 @@ function recipeTable({ a, b, fields }: ComparisonReport): string[] {
   const left = fields.length - rows.length;
   return [
     '<p class="absent">Fields that are not the same; all others are.</p>',
-    table('Recipes', ['field', a.name, b.name], rows),
+    table('Recipes', ['field', a.name, b.name], rows, { wrap: true }),
     left > 0 ? `<p>${left} more fields differ.</p>` : '',
   ];
 }

@@ -13,7 +13,7 @@ nav ul, ul.key { list-style: none; margin: 0; padding: 0 } nav ul { display: fle
 a { color: var(--c0) } :focus-visible { outline: 2px solid var(--c0); outline-offset: 2px }
 table { border-collapse: collapse; font-variant-numeric: tabular-nums } caption { text-align: left; color: var(--soft); padding: .25rem 0 }
 th, td { text-align: left; vertical-align: top; padding: .25rem 1rem .25rem 0; border-bottom: 1px solid var(--rule) }
-th { font-weight: 600; white-space: nowrap } table.compact td { white-space: nowrap } table.figures thead th + th { text-align: right }
+th { font-weight: 600; white-space: nowrap } table.compact td { white-space: nowrap } .scroll table.wrap { overflow-wrap: anywhere } table.wrap td { min-width: 9rem } table.figures thead th + th { text-align: right }
 @media (max-width: 40rem) { th { white-space: normal } th, td { padding-right: .6rem } } thead th { color: var(--soft); font-weight: 400 } td.number { text-align: right; white-space: nowrap }
 .scroll { overflow-x: auto } .scroll table { overflow-wrap: normal }
 .charts { display: grid; grid-template-columns: repeat(auto-fit, minmax(min(100%, 22rem), 1fr)); gap: 1.5rem 2rem }

@@ -24,7 +24,8 @@ describe('a run', () => {
     const shards: ShardInput[] = [];
     const trainShard = async (input: ShardInput) => {
       shards.push(input);
-      return resultOf(input, input.toStep);
+      const result = resultOf(input, input.toStep);
+      return input.toStep === 20 ? { ...result, attempt: '2-3-0123abcd' } : result;
     };
     const told: HistoryInput[] = [];
     const writeReport: Activities['writeReport'] = async (input) => {
@@ -56,7 +57,9 @@ describe('a run', () => {
         ['whole', 'pretrain'],
         ['whole', null],
       ]);
-      expect(told[0]!.events.map(({ what }) => what)).toContain('done');
+      const lines = told[0]!.events.map(({ what }) => what);
+      expect(lines).toContain('done');
+      expect(lines).toContain('the shard to step 20 was ended by attempt 3: killed, or tried again');
       expect(told[0]!.spent!.began).toBeGreaterThan(Date.now() - 120_000);
       const status = await run.query<Status>('status');
       expect(status).toMatchObject({ state: 'done', phase: 'pretrain', step: 30, total: 30, percent: 100 });

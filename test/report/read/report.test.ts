@@ -3,6 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { writeReport } from '../../../activities/write-report.ts';
 import { claimRun } from '../../../src/checkpoint/claim.ts';
 import { commitCheckpoint } from '../../../src/checkpoint/commit.ts';
 import { toDocument } from '../../../src/checkpoint/documents.ts';
@@ -212,6 +213,22 @@ it('does not pair what was evaluated on other pictures, though they have the sam
 
 it('gives the same bytes when it reads again', async () => {
   expect(reportPage(await readReport(store, 'run'))).toBe(reportPage(report));
+});
+
+it('a page that a run writes is the one that the command writes, twice the same, and has what its workflow told', async () => {
+  const log = { info() {}, warn() {} };
+  const deps = { store, log, scratch: '', codeVersion: '' };
+  const attempt = { id: 'a', number: 1, signal: new AbortController().signal, heartbeat() {} };
+  const events = [{ at: new Date(start).toISOString(), step: 130, what: 'paused' }];
+  const told = { run: 'run', phase: 'distill', events, spent: { deviceMs: 3_600_000, began: start } };
+  const written = await writeReport(deps, told, attempt);
+  expect(written.uri).toBe('s3://test/runs/run/report.html');
+  const page = (await store.get(written.key)).toString('utf8');
+  expect(page).toContain('<td>paused or stopped</td><td>paused, at step 130</td>');
+  expect([Buffer.byteLength(page), sha256(page)]).toEqual([written.bytes, written.sha256]);
+  expect(await writeReport(deps, told, attempt)).toEqual(written);
+  expect(reportPage(await readReport(store, 'run'))).toBe(page);
+  await store.purge('runs/run/distill/history.json');
 });
 
 it('says of a run that is not there what to type', async () => {
