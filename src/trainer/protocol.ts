@@ -1,5 +1,6 @@
 import type { CheckpointMetrics, StateFile, StepSums } from '../checkpoint/types.ts';
 import type { CorruptMember } from '../data/index/types.ts';
+import type { LearnJob } from '../evaluate/decoder/job.ts';
 import type { FigureJob } from '../evaluate/evaluators/job.ts';
 import type { EmbedJob } from '../evaluate/features/job.ts';
 import type { EvaluateJob } from '../evaluate/job.ts';
@@ -79,6 +80,7 @@ export type TrainerJob = (
   | MeasureJob
   | EvaluateJob
   | EmbedJob
+  | LearnJob
   | FigureJob
   | SheetJob
   | ScoreJob
