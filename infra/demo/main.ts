@@ -11,16 +11,13 @@ import { readState, runningState } from '../../src/runtime/services-state.ts';
 import { variable } from '../../src/runtime/variables.ts';
 import { objectStoreFromEnvironment } from '../../src/storage/s3.ts';
 import type { siglip2Recipe } from '../../workflows/recipe.ts';
-import { makeEmojiDataset } from '../emoji/make.ts';
 import { outsideServices } from '../services/outside.ts';
 import { startServices } from '../services/start.ts';
 import { createProgress } from '../setup/progress.ts';
 import { type DemoOptions, demoProgram } from './arguments.ts';
+import { makeRecipeData } from './data.ts';
 import { figuresOf, phaseTable, table } from './figures.ts';
 import { watchRun } from './watch.ts';
-
-/** Scenes of several emoji with boxes, for the captions that speak of regions. */
-const scenes = 1500;
 
 /** `npm run demo`: services, data set, a whole run of the emoji recipe, and a table of what the model can do. */
 async function demo({ json, full = false, name, ...options }: DemoOptions): Promise<void> {
@@ -58,8 +55,7 @@ async function demo({ json, full = false, name, ...options }: DemoOptions): Prom
     const dataBegan = Date.now();
     const store = objectStoreFromEnvironment();
     const document = JSON.parse(readFileSync(recipe, 'utf8'));
-    const wantsScenes = JSON.stringify(document).includes('data/emoji/scenes');
-    await makeEmojiDataset(store, { log: progress.say, ...(wantsScenes && { scenes }) });
+    await makeRecipeData(store, document, progress.say);
     const data = seconds(dataBegan);
 
     const { connectionOptions, namespace } = temporalEnvironment();

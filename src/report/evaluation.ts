@@ -68,9 +68,11 @@ function figureCell(figure: ReportedFigure | undefined): Cell {
   return { html: `${figureText(name, value)}${between}`, kind: 'number' };
 }
 
-/** A table for each phase and evaluator: before, after, and the difference. */
-export function gainTables(comparisons: readonly Comparison[], more = ''): string[] {
-  const tables = comparisons.map(({ phase, parent, what, rows }) => {
+const besideSaid = 'Beside it: a phase that began alike and saw as many examples.';
+
+/** What rose, what fell and what did not move, a line for each phase and what it is held against; then all of it in tables. */
+export function gainTables(comparisons: readonly Comparison[], more = besideSaid): string[] {
+  const tables = comparisons.map(({ phase, parent, what, rows, beside }) => {
     const cells = rows
       .slice(0, most.rows)
       .map(
@@ -81,14 +83,58 @@ export function gainTables(comparisons: readonly Comparison[], more = ''): strin
           differenceCell(row),
         ],
       );
-    return `<h3>${escaped(phase)} against ${escaped(parent)}: ${escaped(what)}</h3>\n${folded(`${phase} against ${parent}, ${what}`, ['figure', parent, phase, 'difference'], cells)}`;
+    const title = `${escaped(phase)} against ${escaped(parent)}${beside ? ', beside it' : ''}: ${escaped(what)}`;
+    return `<h3>${title}</h3>\n${folded(`${phase} against ${parent}, ${what}`, ['figure', parent, phase, 'difference'], cells)}`;
   });
   if (tables.length === 0) return [];
   return [
-    `<p class="absent">Paired over the same pictures, with its interval of 95 %. A difference inside its interval is none.${more === '' ? '' : ` ${escaped(more, 500)}`}</p>`,
+    `<p class="absent">Paired over the same pictures, with its interval of 95 %. A difference inside its interval is none. ${escaped(more, 500)}</p>`,
+    summary(comparisons),
     ...tables,
   ];
 }
+
+/** Figures in a cell of the summary; what is more is counted. */
+const mostNamed = 12;
+
+function summary(comparisons: readonly Comparison[]): string {
+  const pairs = [...new Set(comparisons.map(({ phase, parent }) => JSON.stringify([phase, parent])))];
+  const rows = pairs.map((pair) => {
+    const own = comparisons.filter(({ phase, parent }) => JSON.stringify([phase, parent]) === pair);
+    const { phase, parent, beside } = own[0]!;
+    const moved = own.flatMap(({ what, rows }) =>
+      rows.filter(({ name }) => !name.startsWith('by_language.')).map((row) => ({ what, row })),
+    );
+    const named = (wanted: Moved) => {
+      const these = moved.filter(({ row }) => movedOf(row) === wanted);
+      const said = these.slice(0, mostNamed).map(({ what, row }) => `${what} ${row.name}${sizeOf(row, wanted)}`);
+      return [...said, ...(these.length > mostNamed ? [`${these.length - mostNamed} more`] : [])].join('; ') || 'none';
+    };
+    return [
+      phase,
+      `${parent}${beside ? ', beside it' : ''}`,
+      named('rose'),
+      named('fell'),
+      named('same'),
+      named('unknown'),
+    ];
+  });
+  const head = ['phase', 'against', 'rose', 'fell', 'no difference', 'interval not known'];
+  return table('What rose and what fell', head, rows);
+}
+
+type Moved = 'rose' | 'fell' | 'same' | 'unknown';
+
+function movedOf({ before, after, interval }: ComparedFigure): Moved {
+  if (!interval) return 'unknown';
+  if (interval.low <= 0 && interval.high >= 0) return 'same';
+  return after > before ? 'rose' : 'fell';
+}
+
+const sizeOf = ({ name, before, after }: ComparedFigure, moved: Moved): string =>
+  moved === 'rose' || moved === 'fell'
+    ? ` ${differenceText(after - before, isShare(name, before) && isShare(name, after))}`
+    : '';
 
 /** "none" where the interval holds zero; without an interval the difference is said, and that nothing tells its size. */
 function differenceCell({ name, before, after, interval }: ComparedFigure): Cell {

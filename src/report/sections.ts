@@ -46,9 +46,9 @@ export function sectionsOf(report: RunReport): Section[] {
     },
     {
       id: 'gains',
-      title: 'Each phase against the one it came from',
+      title: 'What each phase has gained',
       html: withinRoom(gainTables(report.comparisons), room.gains),
-      absent: 'No phase and the phase that it came from were evaluated alike.',
+      absent: 'No two phases that can be held against one another were evaluated alike.',
     },
   ];
 }

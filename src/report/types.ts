@@ -117,10 +117,12 @@ export interface Range {
   readonly high: number;
 }
 
-/** A phase against the one that it came from, by one evaluator. */
+/** A phase against another, by one evaluator. */
 export interface Comparison {
   readonly phase: string;
+  /** The phase that it came from; or where `beside`, one that began as it did and saw as many examples. */
   readonly parent: string;
+  readonly beside?: true;
   /** Task, evaluator and view. */
   readonly what: string;
   readonly rows: readonly ComparedFigure[];

@@ -39,7 +39,7 @@ it('says of each section in a line that there is nothing', () => {
     'No step of this run',
     'No loss of this run',
     'was not evaluated',
-    'No phase and the phase that it came from',
+    'No two phases that can be held against',
     'No sheet of pictures was made',
     'No phase of this run chose its examples',
     'looked at the same pictures, or they agree on all',

@@ -2,9 +2,8 @@ import { parseName } from '../../checkpoint/names.ts';
 import { settingDifferences } from '../../recipe/setting-differences.ts';
 import { RunnerError } from '../../runtime/errors.ts';
 import type { ObjectStore } from '../../storage/object-store.ts';
-import { nameOfEvaluation } from '../evaluation.ts';
 import type { ComparedSide, Comparison, ComparisonReport, FieldDifference, PhaseReport } from '../types.ts';
-import { rowsOf } from './comparisons.ts';
+import { evaluatedAlike, rowsOf } from './comparisons.ts';
 import type { EvaluationRead } from './evaluations.ts';
 import { type ReadOptions, readParts } from './report.ts';
 
@@ -34,15 +33,13 @@ export async function readComparison(store: ObjectStore, a: string, b: string): 
   const problems = [...new Set([...first.problems, ...second.problems])];
   const figures: Comparison[] = [];
   for (const [one, other] of pairs)
-    for (const before of first.evaluations.filter(({ reported }) => reported.phase === one.name)) {
-      const what = nameOfEvaluation(before.reported);
-      const after = second.evaluations.find(
-        ({ reported }) => reported.phase === other.name && nameOfEvaluation(reported) === what,
-      );
-      const rows = after ? await rowsOf(store, before, after, problems) : [];
+    for (const { before, after, what } of evaluatedAlike(
+      first.evaluations.filter(({ reported }) => reported.phase === one.name),
+      second.evaluations.filter(({ reported }) => reported.phase === other.name),
+    )) {
+      const rows = await rowsOf(store, before, after, problems);
       const label = (side: Side, { reported: { phase, step } }: EvaluationRead) => `${side.run}/${phase}@${step}`;
-      if (after && rows.length > 0)
-        figures.push({ parent: label(first, before), phase: label(second, after), what, rows });
+      if (rows.length > 0) figures.push({ parent: label(first, before), phase: label(second, after), what, rows });
     }
   return {
     a: { name: first.name, run: first.run, facts: first.facts },

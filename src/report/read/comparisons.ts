@@ -16,30 +16,69 @@ import type { EvaluationRead } from './evaluations.ts';
 /** What came of 50,000 pictures and 250,000 captions in ten figures has 24 MB; a larger file is not fetched for a page. */
 const mostOutcomeBytes = 64 * 2 ** 20;
 
+/** Others that a phase is held against beside the one that it came from. */
+const mostBeside = 3;
+
+/** What tells which phases can be held against one another. */
+export interface ComparedPhase extends Pick<PhaseReport, 'name' | 'parent'> {
+  readonly start: string;
+  readonly examples: number | null;
+}
+
 /**
- * Each phase against the one that it came from, by what evaluated both. Differences are paired over the same pictures where
+ * Each phase against the one that it came from and against those before it in the recipe that began alike and saw as many
+ * examples, by what evaluated both: so a phase is told from a longer training. Differences are paired over the same pictures where
  * both have kept what came of them; else they are said without an interval. Cost: 0.6 s a figure at 50,000 pictures.
  */
 export async function compared(
   store: ObjectStore,
-  phases: readonly PhaseReport[],
+  phases: readonly ComparedPhase[],
   evaluations: readonly EvaluationRead[],
   problems: string[],
 ): Promise<Comparison[]> {
   const found: Comparison[] = [];
-  for (const { name: phase, parent } of phases) {
-    if (parent === null) continue;
-    for (const after of evaluations.filter(({ reported }) => reported.phase === phase)) {
-      const what = nameOfEvaluation(after.reported);
-      const before = evaluations.find(
-        ({ reported }) => reported.phase === parent && nameOfEvaluation(reported) === what,
-      );
-      if (!before) continue;
-      const rows = await rowsOf(store, before, after, problems);
-      if (rows.length > 0) found.push({ phase, parent, what, rows });
-    }
+  for (const [i, { name: phase, parent }] of phases.entries()) {
+    const others = [
+      ...(parent === null ? [] : [{ parent }]),
+      ...besides(phases, i).map((name) => ({ parent: name, beside: true as const })),
+    ];
+    for (const other of others)
+      for (const { before, after, what } of evaluatedAlike(of(evaluations, other.parent), of(evaluations, phase))) {
+        const rows = await rowsOf(store, before, after, problems);
+        if (rows.length > 0) found.push({ phase, ...other, what, rows });
+      }
   }
   return found;
+}
+
+const of = (evaluations: readonly EvaluationRead[], phase: string) =>
+  evaluations.filter(({ reported }) => reported.phase === phase);
+
+function besides(phases: readonly ComparedPhase[], i: number): string[] {
+  const { start, examples } = phases[i]!;
+  if (examples === null) return [];
+  // Batches of other sizes end a few examples apart.
+  const alike = ({ examples: other }: ComparedPhase) => other !== null && Math.abs(other - examples) <= 0.01 * examples;
+  return phases
+    .slice(0, i)
+    .filter((other) => other.start === start && alike(other))
+    .map(({ name }) => name)
+    .slice(-mostBeside);
+}
+
+/** The same task and evaluator at the same view; at the one view of each where a phase has changed its input. */
+export function evaluatedAlike(before: readonly EvaluationRead[], after: readonly EvaluationRead[]) {
+  const kind = ({ reported: { task, evaluator } }: EvaluationRead) => JSON.stringify([task, evaluator]);
+  return after.flatMap((own) => {
+    const what = nameOfEvaluation(own.reported);
+    const same = before.find(({ reported }) => nameOfEvaluation(reported) === what);
+    if (same) return [{ before: same, after: own, what }];
+    const [others, owns] = [before, after].map((all) => all.filter((one) => kind(one) === kind(own)));
+    if (others!.length !== 1 || owns!.length !== 1) return [];
+    const { task, evaluator, view } = own.reported;
+    const views = `${others![0]!.reported.view} before, ${view} after`;
+    return [{ before: others![0]!, after: own, what: nameOfEvaluation({ task, evaluator, view: views }) }];
+  });
 }
 
 /** Every figure that both have. Paired over the same pictures where both have kept what came of them. */

@@ -21,6 +21,10 @@ export interface PhaseRead {
   readonly deviceMs: number;
   /** Of all checkpoints that it made, as large as the last that is there. */
   readonly uploaded: number;
+  /** What tells whether two phases began alike: where, and from scratch with which model. */
+  readonly start: string;
+  /** Seen at its end; null where nothing tells. */
+  readonly examples: number | null;
 }
 
 export interface PhaseContext {
@@ -77,6 +81,8 @@ export async function readPhase(
     reached: last ?? null,
     deviceMs,
     uploaded: made * each,
+    start: JSON.stringify([from, parent === null ? (ends?.settings?.model ?? null) : null]),
+    examples: ends?.commit.examples ?? null,
     codeVersions: kept.map(({ manifest }) => manifest.codeVersion),
   };
 }

@@ -102,7 +102,7 @@ export async function readParts(
     evaluations: evaluations.map(({ reported }) => reported),
     comparisons: await compared(
       store,
-      phases.map(({ report }) => report),
+      phases.map(({ report: { name, parent }, start, examples }) => ({ name, parent, start, examples })),
       evaluations,
       problems,
     ),

@@ -62,7 +62,14 @@ async function train(phase: string, revision: number, from: number, to: number, 
 }
 
 /** As an evaluation by a task leaves it: of 200 pictures the first `right` are right, or each second one. */
-async function evaluate(phase: string, step: number, right: number, ofPictures = 'held-out', id = '1f2e') {
+async function evaluate(
+  phase: string,
+  step: number,
+  right: number,
+  ofPictures = 'held-out',
+  id = '1f2e',
+  view = 'px-32',
+) {
   const prefix = `evaluations/run/${phase}-${step}/emoji-${id}/`;
   const outcome = (name: string, isRight: (i: number) => boolean) => {
     const values = Float32Array.from(pictures, (i) => (isRight(i) ? 1 : 0));
@@ -81,7 +88,7 @@ async function evaluate(phase: string, step: number, right: number, ofPictures =
   await store.put(outcomes.key, await readFile(file));
   const figure = {
     evaluator: 'zeroShot',
-    view: 'px-32',
+    view,
     examples: 200,
     figures: { top1: right / 200, top5: 0.5, classes: 10 },
     intervals: { top1: { low: right / 200 - 0.06, high: right / 200 + 0.06 } },
@@ -107,7 +114,7 @@ beforeAll(async () => {
   folder = await mkdtemp(join(tmpdir(), 'siglip2-read-report-'));
   server = await startServer();
   store = server.store();
-  const phases = [{ name: 'pretrain' }, { name: 'distill', from: 'pretrain' }];
+  const phases = [{ name: 'pretrain' }, { name: 'distill', from: 'pretrain' }, { name: 'naflex', from: 'pretrain' }];
   await claimRun(store, 'run', sha256('recipe'), {
     seed: 3,
     data: { train: 'data/emoji' },
@@ -118,7 +125,9 @@ beforeAll(async () => {
   // A person went back to step 50 after ten minutes, with another learning rate.
   await recordEnd(store, await train('pretrain', 1, 50, 120, 12, 0.001));
   await train('distill', 0, 120, 150, 15, 0.001);
+  await train('naflex', 0, 120, 150, 18, 0.001);
   await evaluate('pretrain', 120, 60);
+  await evaluate('naflex', 150, 60, 'held-out', '1f2e', 'patches-16');
   await evaluate('distill', 150, 100);
   const figures = {
     checkpoint: { run: 'run', phase: 'pretrain', step: 120, sha256: sha256('m') },
@@ -144,6 +153,7 @@ it('tells what was run, from the recipe, the settings and the checkpoints', () =
   expect(report.phases.map(({ name, parent, ended }) => [name, parent, ended])).toEqual([
     ['pretrain', null, true],
     ['distill', 'pretrain', false],
+    ['naflex', 'pretrain', false],
   ]);
   expect(Object.fromEntries(report.phases[0]!.facts)).toMatchObject({
     'to step': '120',
@@ -181,6 +191,7 @@ it('draws each step once, by the mean over its record', () => {
 it('takes both forms of evaluations, and says which document can not be read', () => {
   expect(report.evaluations.map(({ phase, step, task, evaluator }) => [phase, step, task, evaluator])).toEqual([
     ['distill', 150, 'emoji', 'zeroShot'],
+    ['naflex', 150, 'emoji', 'zeroShot'],
     ['pretrain', 120, 'emoji', 'zeroShot'],
     ['pretrain', 120, null, 'zero_shot'],
   ]);
@@ -202,6 +213,25 @@ it('pairs a phase with the one that it came from over the same pictures', () => 
   expect(reportPage(report)).toMatch(
     /top5<\/th><td class="number">50\.0 %<\/td><td class="number">50\.0 %<\/td><td class="number none">none \(/,
   );
+});
+
+it('holds a phase against one that began alike and saw as many examples, each at the one view that it has', () => {
+  const told = report.comparisons.map(({ phase, parent, beside = false, what }) => [phase, parent, beside, what]);
+  expect(told).toEqual([
+    ['distill', 'pretrain', false, 'emoji, zeroShot, px-32'],
+    ['naflex', 'pretrain', false, 'emoji, zeroShot, px-32 before, patches-16 after'],
+    ['naflex', 'distill', true, 'emoji, zeroShot, px-32 before, patches-16 after'],
+  ]);
+  // What was right of naflex is what was right of pretrain: no difference at all, and 40 of 200 less than distill.
+  const cells = (phase: string, against: string) =>
+    new RegExp(`<th scope="row">${phase}</th><td>${against}</td><td>(.*?)</td><td>(.*?)</td><td>(.*?)</td>`).exec(
+      reportPage(report).split('What rose and what fell')[1]!,
+    )!;
+  const named = 'emoji, zeroShot, px-32';
+  expect(cells('distill', 'pretrain').slice(1)).toEqual([`${named} top1 +20.0`, 'none', `${named} top5`]);
+  const across = `${named} before, patches-16 after`;
+  expect(cells('naflex', 'pretrain').slice(1)).toEqual(['none', 'none', `${across} top1; ${across} top5`]);
+  expect(cells('naflex', 'distill, beside it').slice(1)).toEqual(['none', `${across} top1 −20.0`, `${across} top5`]);
 });
 
 it('does not pair what was evaluated on other pictures, though they have the same numbers', async () => {
@@ -267,8 +297,8 @@ it('tells what workflows told, without the states that say nothing new, and what
     ['retry', 'the shard to step 100 was ended by attempt 3: killed, or tried again, at step 100'],
   ]);
   expect(Object.fromEntries(phases[1]!.facts)).toMatchObject({ 'device time': '1.50 h' });
-  // 168 seconds of pretrain are 0.05 hours.
-  expect(Object.fromEntries(facts)).toMatchObject({ 'device hours': '1.55', cost: '3.09, at 2 an hour of a device' });
+  // 168 seconds of pretrain and 29 of naflex are 0.05 hours.
+  expect(Object.fromEntries(facts)).toMatchObject({ 'device hours': '1.55', cost: '3.11, at 2 an hour of a device' });
   await store.purge('runs/run/distill/history.json');
 });
 
@@ -301,6 +331,7 @@ describe('two side by side', () => {
       { at: 'model', a: '{"text":{"length":16}}', b: 'not said' },
       { at: 'phases.pretrain.batch', a: 'not said', b: '7' },
       { at: 'phases.distill.from', a: '"pretrain"', b: 'not said' },
+      { at: 'phases.naflex', a: '{"from":"pretrain"}', b: 'not said' },
     ]);
     expect(comparisonPage(compared)).toContain('They were not evaluated alike.');
   });
@@ -315,7 +346,7 @@ describe('two side by side', () => {
     await claimRun(store, 'third', sha256('third'), { phases: [{ name: 'only' }] });
     await store.put('runs/third/data/only-settings-0123456789abcdef.json', '{}');
     await expect(readComparison(store, 'run', 'third')).rejects.toThrow(
-      'run and third have no phase of one name: run has pretrain, distill; third has only; name a phase of each, such as run/pretrain',
+      'run and third have no phase of one name: run has pretrain, distill, naflex; third has only; name a phase of each, such as run/pretrain',
     );
   });
 });
@@ -332,6 +363,7 @@ it('of two results of one step the later one is shown, and none of a step that w
   );
   expect(told).toEqual([
     ['distill', 150, 0.4],
+    ['naflex', 150, 0.3],
     ['pretrain', 120, 0.3],
   ]);
 });
