@@ -116,4 +116,4 @@ it('shards of img2dataset and of CLIP_benchmark train, score, curate and evaluat
   const again = JSON.parse((await store.get(other.index.key)).toString()) as StoredIndex;
   expect(again.read).toEqual({ captions: 'json', field: 'caption', language: 'en' });
   expect([again.fingerprint, other.index.identity === pretrain.index.identity]).toEqual([index.fingerprint, false]);
-}, 60_000);
+}, 120_000);
