@@ -1,11 +1,20 @@
-import { rm } from 'node:fs/promises';
+import { readFile, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { phasePrefix } from '../src/checkpoint/keys.ts';
 import { restoreCheckpoint } from '../src/checkpoint/restore.ts';
+import { openIndex } from '../src/data/index/open-index.ts';
+import type { StoredIndex } from '../src/data/index/types.ts';
+import { resizeOf } from '../src/data/views/preprocess.ts';
+import type { ImageSpec } from '../src/evaluate/features/spec.ts';
+import { captionsThatCount } from '../src/evaluate/image-captions.ts';
+import { storedPatches } from '../src/evaluate/image-input.ts';
 import type { PhaseSettings } from '../src/recipe/phase-settings.ts';
+import type { ReadSettings } from '../src/recipe/reading.ts';
+import type { Resize } from '../src/recipe/schema.ts';
 import { canonicalJson, sha256 } from '../src/runtime/hash.ts';
 import type { Attempt, Dependencies } from './dependencies.ts';
 import { fetchDocument, readDocumentAs } from './documents.ts';
+import { keepSheet } from './draw-sheet.ts';
 import { beat } from './heartbeat.ts';
 import { requireTrainer } from './train-from.ts';
 import type { EvaluateInput, EvaluationResult } from './types/run.ts';
@@ -43,9 +52,45 @@ export async function evaluate(deps: Dependencies, input: EvaluateInput, attempt
     );
     const key = `${phasePrefix(plan)}evaluation-${name}.json`;
     await store.put(key, text, { contentType: 'application/json' });
+    const sheet = { folder, model, indexFile, languages, spec: await specOf(deps, input, model, indexFile, own) };
+    await keepSheet(
+      deps,
+      key.replace('evaluation-', 'sheet-'),
+      { kind: 'sheet', classes: null, name: `${plan.run}/${plan.phase}@${checkpoint.step}`, ...sheet },
+      note,
+      attempt,
+    ).catch((error) => {
+      // Figures are what a run goes on with; its pictures are for people.
+      if (attempt.signal.aborted) throw error;
+      log.warn({ run: plan.run, phase: plan.phase, err: error }, 'no sheet of pictures');
+    });
     return { key, report };
   } finally {
     heart.stop();
     await rm(folder, { recursive: true, force: true }).catch(() => {});
   }
+}
+
+/** What the pictures of its sheet are shown as: as the evaluation shows them. */
+async function specOf(
+  { store }: Dependencies,
+  { evaluation, checkpoint }: EvaluateInput,
+  model: PhaseSettings['model'],
+  indexFile: string,
+  { read, resize }: { readonly read?: ReadSettings; readonly resize?: Resize },
+): Promise<ImageSpec> {
+  const { examples: of } = openIndex(JSON.parse(await readFile(indexFile, 'utf8')) as StoredIndex, store);
+  const { templates, fields } = read ?? {};
+  const said = templates || fields ? { ...(templates && { templates }), ...(fields && { fields }) } : null;
+  return {
+    model: { sha256: checkpoint.sha256, config: model },
+    data: { fingerprint: evaluation.dataFingerprint, read: null },
+    sample: { of, examples: Math.min(of, evaluation.maxExamples), seed: 0 },
+    views: [model.vision.kind === 'naflex' ? storedPatches(model) : model.vision.resolution],
+    resize: resizeOf({ resize }),
+    patches: true,
+    perPart: 1,
+    captions: { languages: evaluation.languages, most: captionsThatCount(read) ?? 1, read: said },
+    text: { case: 'lower' },
+  };
 }

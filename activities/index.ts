@@ -4,6 +4,7 @@ import { annotateShard } from './annotate-shard.ts';
 import { beginPhase } from './begin-phase.ts';
 import type { Attempt, Dependencies } from './dependencies.ts';
 import { onDevice } from './device-time.ts';
+import { drawSheet } from './draw-sheet.ts';
 import { embedShard } from './embed-shard.ts';
 import { evaluate } from './evaluate.ts';
 import { keepBest } from './evaluation-best.ts';
@@ -38,6 +39,7 @@ import { signed } from './signed.ts';
 import { trainShard } from './train-shard.ts';
 import type { Activities } from './types/activities.ts';
 import type { PhasePlan } from './types/run.ts';
+import { writeReport } from './write-report.ts';
 
 type Verb<I, O> = (deps: Dependencies, input: I, attempt: Attempt) => Promise<O>;
 
@@ -58,12 +60,14 @@ export function createActivities(deps: Dependencies): Activities {
     planEvaluation: activity(deps, planEvaluation),
     embedPart: activity(deps, embedPart),
     evaluatePart: activity(deps, evaluatePart),
+    drawSheet: activity(deps, drawSheet),
     keepBest: activity(deps, keepBest),
     concludeEvaluation: activity(deps, concludeEvaluation),
     leaveEvaluation: activity(deps, leaveEvaluation),
     watchFigure: activity(deps, watchFigure),
     bestWatched: activity(deps, bestWatched),
     exportModel: activity(deps, signed(exportModel)),
+    writeReport: activity(deps, writeReport),
     scoreShard: activity(deps, onDevice(signed(scoreShard))),
     sealScores: activity(deps, sealScores),
     planAnnotation: activity(deps, planAnnotation),

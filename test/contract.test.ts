@@ -55,7 +55,7 @@ function bucketKeys(): string[] {
     shard: 7,
     task: 'TASK',
   };
-  const ofRun = ['runKey', 'runPrefix', 'originsKey'];
+  const ofRun = ['runKey', 'reportKey', 'runPrefix', 'originsKey'];
   return Object.entries(keys).flatMap(([name, make]) => {
     if (!/^(?!parse|is).*(Key|Prefix)$/.test(name)) return [];
     const say = make as (...given: unknown[]) => string;

@@ -3,17 +3,20 @@ import {
   continueAsNew,
   defineQuery,
   isCancellation,
+  patched,
   proxyActivities,
   setHandler,
 } from '@temporalio/workflow';
 import type { Activities } from '../activities/types/activities.ts';
 import type { EvaluationInput, FeatureSetName, PlannedEvaluation, TaskResult } from '../activities/types/evaluation.ts';
 import { clearFailure, invalid } from './failures.ts';
-import { evaluateOptions, lightOptions, scoresAtOnce, scoresOfOneHistory, tidyOptions } from './policies.ts';
+import { evaluateOptions, fewTries, lightOptions, scoresAtOnce, scoresOfOneHistory, tidyOptions } from './policies.ts';
 import type { EvaluationStatus } from './results.ts';
 
 const { planEvaluation, keepBest, concludeEvaluation } = proxyActivities<Activities>(lightOptions);
 const { leaveEvaluation } = proxyActivities<Activities>(tidyOptions);
+// Pictures are for people: figures don't wait for them without end.
+const { drawSheet } = proxyActivities<Activities>({ ...evaluateOptions, ...fewTries, cancellationType: 'TRY_CANCEL' });
 const { embedPart, evaluatePart } = proxyActivities<Activities>({ ...evaluateOptions, cancellationType: 'TRY_CANCEL' });
 
 export const evaluationQuery = defineQuery<EvaluationStatus>('evaluation');
@@ -60,6 +63,11 @@ export async function siglip2Evaluate(input: unknown, before?: Carried, ...more:
         await evaluatePart({ plan: own, figure });
         figures += 1;
       });
+      // A worker logs why there is none.
+      if (patched('sheet'))
+        await drawSheet({ plan: own }).catch((error) => {
+          if (isCancellation(error)) throw error;
+        });
     }
     const best = (input as Partial<EvaluationInput> | null)?.best;
     let unkept: unknown = null;

@@ -97,6 +97,20 @@ export class PhaseGraph {
     return Object.fromEntries(this.#events);
   }
 
+  hasBegun({ phase }: PhasePlan): boolean {
+    return this.#reports.has(phase);
+  }
+
+  /** What is known of a phase, or with null of the run itself, for who keeps it. */
+  told(phase: string | null): {
+    readonly events: readonly PhaseEvent[];
+    readonly spent?: NonNullable<PhaseReport['spent']>;
+  } {
+    const { spent } = (phase === null ? undefined : this.#reports.get(phase)) ?? {};
+    const events = this.#events.get(phase ?? ofRun) ?? [];
+    return { events: newestLines(events, 1), ...(spent && { spent }) };
+  }
+
   /** The phase that a wish is for: the one that is named, or the only one that is open. */
   open(wish: string, named?: string): { readonly plan?: PhasePlan; readonly problem?: string } {
     const over = ['planning', 'done', 'failed', 'stopped'];

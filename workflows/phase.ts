@@ -134,6 +134,9 @@ async function train(phase: PhaseProgress, shard: CancellationScope, byDevice: b
     return trainShard({ plan, revision, parent, skip, from, toStep, pace, ...time });
   });
   if (byDevice) phase.deviceMs += result.deviceMs ?? 0;
+  const attempts = Number(/^[^-]*-(\d+)-/.exec(result.attempt)?.[1] ?? 1);
+  if (attempts > 1)
+    phase.note(`the shard to step ${result.checkpoint.step} was ended by attempt ${attempts}: killed, or tried again`);
   const { remark } = result;
   if (remark !== undefined && remark !== phase.last?.remark) addEvent(phase.events, result.checkpoint.step, remark);
   phase.last = result;

@@ -36,7 +36,8 @@ export const lightOptions: ActivityOptions = {
 };
 
 /** What only takes room is tried for a while, then noted: nobody waits for it, and a run must come to its end. */
-export const tidyOptions: ActivityOptions = { ...lightOptions, retry: { ...patient, maximumAttempts: 5 } };
+export const fewTries = { retry: { ...patient, maximumAttempts: 5 } } as const;
+export const tidyOptions: ActivityOptions = { ...lightOptions, ...fewTries };
 
 export const trainOptions: ActivityOptions = {
   taskQueue: deviceQueue,

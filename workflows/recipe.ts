@@ -29,6 +29,7 @@ import type { HandedOver, PhaseEnd, PhaseResult, RecipeResult } from './results.
 import { showIn } from './search-attributes.ts';
 import { setSteering } from './steering.ts';
 import { usedOf } from './used-of.ts';
+import { reported } from './write-report.ts';
 
 const { plan, exportModel } = proxyActivities<Activities>(lightOptions);
 const { sweep } = proxyActivities<Activities>(tidyOptions);
@@ -91,8 +92,10 @@ export async function siglip2Recipe(...given: [unknown?, RunCarried?]): Promise<
     if (serious !== undefined) throw serious;
     // Runs of before this was written end without.
     if (patched('sweep')) await sweep({ run }).catch((error) => graph.note(planned.phases.at(-1)!, notSwept(error)));
+    // Runs of before this was written end without a page.
+    const page = patched('report') ? await reported(run, graph, null) : null;
     become('done');
-    return { run, data: usedOf(planned, phases), phases };
+    return { run, data: usedOf(planned, phases), phases, ...(page && { report: page.uri }) };
   } catch (error) {
     if (error instanceof ContinueAsNew) throw error;
     const stopped = isCancellation(error);
@@ -100,6 +103,7 @@ export async function siglip2Recipe(...given: [unknown?, RunCarried?]): Promise<
     // What phases had borrowed that never began; a run that was not planned has borrowed nothing.
     if (graph.plans.length > 0 && patched('leaves-tidy'))
       await CancellationScope.nonCancellable(() => sweep({ run })).catch(() => {});
+    if (graph.plans.length > 0 && patched('report')) await reported(run, graph, null);
     become(stopped ? 'stopped' : 'failed');
     throw clearFailure(error);
   }
@@ -122,10 +126,13 @@ export async function siglip2Recipe(...given: [unknown?, RunCarried?]): Promise<
       const last = stage && 'end' in stage ? stage.end : await trained(phase, stage);
       if (!last) return null;
       await handOver.gate(phase.phase, { end: last });
-      return await handOver.during(async () =>
-        handOver.done(phase.phase, await takeStock(planned, last.plan ?? phase, last)),
-      );
+      return await handOver.during(async () => {
+        const result = await takeStock(planned, last.plan ?? phase, last);
+        if (patched('report')) await reported(run, graph, phase.phase);
+        return handOver.done(phase.phase, result);
+      });
     } catch (error) {
+      if (graph.hasBegun(phase) && patched('report')) await handOver.during(() => reported(run, graph, phase.phase));
       handOver.failed(phase.phase, error);
       throw error;
     }

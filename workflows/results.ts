@@ -48,6 +48,8 @@ export interface RecipeResult {
   };
   /** In the order of the recipe. */
   readonly phases: readonly PhaseResult[];
+  /** Address of the page of the run; absent where none could be written, and in results of older versions. */
+  readonly report?: string;
 }
 
 /** What all shards up to now come to: a few hundred bytes, however many they are. */

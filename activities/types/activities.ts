@@ -33,6 +33,7 @@ import type {
   ExportInput,
   ExportResult,
   FindShardsInput,
+  HistoryInput,
   IndexShardsInput,
   PhasePlan,
   PlanInput,
@@ -51,6 +52,7 @@ import type {
   UnindexedShards,
   Watched,
   WatchInput,
+  WrittenReport,
 } from './run.ts';
 
 /**
@@ -74,12 +76,14 @@ export interface Activities {
   planEvaluation(input: unknown): Promise<PlannedEvaluation>;
   embedPart(input: EmbedPartInput): Promise<EmbedPartResult>;
   evaluatePart(input: EvaluatePartInput): Promise<{ readonly key: string }>;
+  drawSheet(input: { readonly plan: PlannedEvaluation }): Promise<{ readonly key: string }>;
   keepBest(input: KeepBestInput): Promise<{ readonly step: number; readonly value: number }>;
   concludeEvaluation(input: { readonly plan: PlannedEvaluation }): Promise<TaskResult>;
   leaveEvaluation(input: { readonly plan: PlannedEvaluation }): Promise<void>;
   watchFigure(input: WatchInput): Promise<Watched>;
   bestWatched(input: { readonly plan: PhasePlan }): Promise<ShardResult | null>;
   exportModel(input: ExportInput): Promise<ExportResult>;
+  writeReport(input: HistoryInput): Promise<WrittenReport>;
   planAnnotation(input: unknown): Promise<AnnotatePlan>;
   annotateShard(input: AnnotateShardInput): Promise<AnnotateShardResult>;
   beginPack(input: unknown): Promise<PackBegun>;

@@ -327,6 +327,31 @@ export interface ExportResult {
   readonly sha256: string;
 }
 
+/** A line of what happened to a phase or to a run. */
+export interface HistoryLine {
+  /** ISO time. */
+  readonly at: string;
+  readonly step: number;
+  readonly what: string;
+}
+
+/** What a workflow tells of a phase that has ended, or of the run itself where `phase` is null: 60 KB at most. */
+export interface HistoryInput {
+  readonly run: string;
+  readonly phase: string | null;
+  readonly events: readonly HistoryLine[];
+  /** What a phase has used, and when it began, in milliseconds; absent where that is not known. */
+  readonly spent?: { readonly deviceMs: number; readonly began: number };
+}
+
+/** A page in the bucket. */
+export interface WrittenReport {
+  readonly key: string;
+  readonly uri: string;
+  readonly bytes: number;
+  readonly sha256: string;
+}
+
 /** A task as it lies in the bucket. */
 export interface TaskDocument {
   readonly name: string;

@@ -3,9 +3,9 @@ import { RunnerError } from '../runtime/errors.ts';
 /**
  * Where things lie in the bucket. Every name that comes into a key passes here, so that none can leave its prefix:
  *
- *     runs/<run>/run.json
+ *     runs/<run>/run.json, history.json, report.html
  *     runs/<run>/<phase>/latest.json
- *     runs/<run>/<phase>/end.json, best.json, early-stopping.json
+ *     runs/<run>/<phase>/end.json, best.json, early-stopping.json, history.json
  *     runs/<run>/<phase>/work/<attempt>.json
  *     runs/<run>/<phase>/pace-<settings>.json, xla-<settings>.json, precision-<settings>.json, cpu.json
  *     runs/<run>/<phase>/r<revision>/commits/step-00000400.json
@@ -44,6 +44,16 @@ export function runKey(run: string): string {
 /** The checkpoints of other runs that this one began with. */
 export function originsKey(run: string): string {
   return `${runPrefix(run)}data/origins.json`;
+}
+
+/** The run as one page of HTML. */
+export function reportKey(run: string): string {
+  return `${runPrefix(run)}report.html`;
+}
+
+/** What happened to a phase, as its workflow tells it, or to the run itself. */
+export function historyKey({ run, phase }: { readonly run: string; readonly phase: string | null }): string {
+  return `${phase === null ? runPrefix(run) : phasePrefix({ run, phase })}history.json`;
 }
 
 export function runPrefix(run: string): string {

@@ -57,3 +57,20 @@ async function figure({ key, text, source, score, chosen, pixels }: SheetExample
   return `<figure${chosen ? ' class="chosen"' : ''}><img alt="${escaped(text)}" src="data:image/png;base64,${png.toString('base64')}"><br>
 ${escaped(text)}<br><small>${score.toFixed(3)} &middot; ${escaped(key)}${from}</small></figure>`;
 }
+
+const small = 112;
+
+/** The same as JSON, for the report of the run: pictures of at most 112 pixels a side as WebP. */
+export async function curationSheetJson({ resolution, most, least }: CurationSheet, step: number): Promise<string> {
+  const side = Math.min(small, resolution);
+  const half = (examples: readonly SheetExample[]) =>
+    Promise.all(
+      examples.map(async ({ text, score, chosen, pixels }) => {
+        const raw = { width: resolution, height: resolution, channels: 3 as const };
+        const webp = await sharp(pixels, { raw }).resize(side, side).webp({ quality: 72 }).toBuffer();
+        const picture = { width: side, height: side, webp: webp.toString('base64') };
+        return { text: [...text].slice(0, 160).join(''), score, chosen, picture };
+      }),
+    );
+  return `${JSON.stringify({ version: 1, step, most: await half(most), least: await half(least) })}\n`;
+}

@@ -68,8 +68,10 @@ function figureCell(figure: ReportedFigure | undefined): Cell {
   return { html: `${figureText(name, value)}${between}`, kind: 'number' };
 }
 
+const besideSaid = 'Beside it: a phase that began alike and saw as many examples.';
+
 /** What rose, what fell and what did not move, a line for each phase and what it is held against; then all of it in tables. */
-export function gainTables(comparisons: readonly Comparison[]): string[] {
+export function gainTables(comparisons: readonly Comparison[], more = besideSaid): string[] {
   const tables = comparisons.map(({ phase, parent, what, rows, beside }) => {
     const cells = rows
       .slice(0, most.rows)
@@ -86,7 +88,7 @@ export function gainTables(comparisons: readonly Comparison[]): string[] {
   });
   if (tables.length === 0) return [];
   return [
-    '<p class="absent">Paired over the same pictures, with its interval of 95 %. A difference inside its interval is none. Beside it: a phase that began alike and saw as many examples.</p>',
+    `<p class="absent">Paired over the same pictures, with its interval of 95 %. A difference inside its interval is none. ${escaped(more, 500)}</p>`,
     summary(comparisons),
     ...tables,
   ];

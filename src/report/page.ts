@@ -1,7 +1,9 @@
+import { comparedSections } from './compared-sections.ts';
 import { escaped } from './escape.ts';
-import { sectionsOf } from './sections.ts';
+import { pictureSections } from './picture-sections.ts';
+import { type Section, sectionsOf } from './sections.ts';
 import { style } from './style.ts';
-import type { RunReport } from './types.ts';
+import type { ComparisonReport, RunReport } from './types.ts';
 
 /** Bytes that a report may have; the bounds of its sections keep it below. */
 export const mostReportBytes = 5 * 2 ** 20;
@@ -11,7 +13,15 @@ export const mostReportBytes = 5 * 2 ** 20;
  * outside are escaped, and the page forbids itself to load anything.
  */
 export function reportPage(report: RunReport): string {
-  const sections = sectionsOf(report);
+  const pictures = pictureSections(report);
+  return pageOf(report.run, [...sectionsOf(report), ...pictures.sections], pictures.symbols);
+}
+
+/** Two of them side by side, as such a page. */
+export const comparisonPage = (report: ComparisonReport): string =>
+  pageOf(`${report.a.name} and ${report.b.name}`, comparedSections(report));
+
+function pageOf(name: string, sections: readonly Section[], symbols = ''): string {
   const links = sections.map(({ id, title }) => `<li><a href="#${id}">${title}</a></li>`);
   const parts = sections.map(
     ({ id, title, html, absent }) =>
@@ -20,17 +30,17 @@ export function reportPage(report: RunReport): string {
   return `<!doctype html>
 <html lang="en">
 <meta charset="utf-8">
-<meta http-equiv="Content-Security-Policy" content="default-src 'none'; style-src 'unsafe-inline'">
+<meta http-equiv="Content-Security-Policy" content="default-src 'none'; style-src 'unsafe-inline'; img-src data:">
 <meta name="viewport" content="width=device-width, initial-scale=1">
-<title>${escaped(report.run)}: report</title>
+<title>${escaped(name)}: report</title>
 <style>${style}</style>
 <header>
-<h1>${escaped(report.run)}</h1>
+<h1>${escaped(name)}</h1>
 <nav aria-label="Sections"><ul>${links.join('')}</ul></nav>
 </header>
 <main>
 ${parts.join('\n')}
-</main>
+</main>${symbols === '' ? '' : `\n${symbols}`}
 </html>
 `;
 }

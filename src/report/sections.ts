@@ -2,15 +2,16 @@ import { escaped, escapedLines } from './escape.ts';
 import { evaluationTables, gainTables } from './evaluation.ts';
 import { type ChartLine, lineChart } from './line-chart.ts';
 import { timeText } from './numbers.ts';
+import { phaseGraph } from './phase-graph.ts';
 import { withinRoom } from './room.ts';
 import { factTable, table } from './table.ts';
-import { timeline } from './timeline.ts';
-import type { PhaseReport, RunReport } from './types.ts';
+import { markKey, marks, timeline } from './timeline.ts';
+import type { PhaseReport, ReportedEvent, RunReport } from './types.ts';
 
 /** Of each; what is more is counted. */
-const most = { phases: 40, recipe: 200_000, events: 300, curves: 12 };
-/** Bytes of each section, 4.8 MB in all. */
-const room = { run: 1_100_000, time: 1_900_000, losses: 800_000, figures: 500_000, gains: 500_000 };
+const most = { phases: 40, recipe: 60_000, events: 200, curves: 12 };
+/** Bytes of each section, 2.7 MB in all, beside those of pictures. */
+const room = { run: 500_000, time: 900_000, losses: 500_000, figures: 400_000, gains: 400_000 };
 
 export interface Section {
   readonly id: string;
@@ -25,7 +26,12 @@ export function sectionsOf(report: RunReport): Section[] {
   const phases = report.phases.slice(0, most.phases);
   return [
     { id: 'run', title: 'What was run', html: whatWasRun(report), absent: 'The bucket has no recipe of this run.' },
-    { id: 'time', title: 'Phases in time', html: inTime(phases), absent: 'No step of this run is recorded.' },
+    {
+      id: 'time',
+      title: 'Phases in time',
+      html: inTime(phases, report.events),
+      absent: 'No step of this run is recorded.',
+    },
     {
       id: 'losses',
       title: 'Losses and learning rates',
@@ -53,36 +59,40 @@ function whatWasRun({ facts, recipe, phases, problems }: RunReport): string {
   const rows = phases
     .slice(0, most.phases)
     .map((phase) => [phase.name, ...names.map((name) => phase.facts.find(([own]) => own === name)?.[1] ?? '')]);
+  parts.push(phaseGraph(phases.slice(0, most.phases)));
   if (rows.length > 0) parts.push('<h3>Phases</h3>', table('Phases', ['phase', ...names], rows, { compact: true }));
   if (phases.length > rows.length) parts.push(`<p>${phases.length - rows.length} more phases are not shown.</p>`);
   if (recipe !== null && recipe.length <= most.recipe)
     parts.push(`<details><summary>The recipe</summary>\n<pre tabindex="0">${escapedLines(recipe)}</pre></details>`);
   else if (recipe !== null)
     parts.push(`<p class="absent">The recipe has ${recipe.length} characters; run.json of the run has it.</p>`);
-  if (problems.length > 0)
-    parts.push(
-      `<h3>What could not be read</h3>\n<ul>${problems
-        .slice(0, 20)
-        .map((one) => `<li>${escaped(one)}</li>`)
-        .join('')}</ul>`,
-    );
-  return withinRoom(parts, room.run);
+  return withinRoom([...parts, problemList(problems)], room.run);
 }
 
-function inTime(phases: readonly PhaseReport[]): string {
+/** Sentences on what could not be read; nothing where all could. */
+export function problemList(problems: readonly string[]): string {
+  if (problems.length === 0) return '';
+  const lines = problems.slice(0, 20).map((one) => `<li>${escaped(one)}</li>`);
+  return `<h3>What could not be read</h3>\n<ul>${lines.join('')}</ul>`;
+}
+
+function inTime(phases: readonly PhaseReport[], ofRun: readonly ReportedEvent[]): string {
   const drawn = timeline(phases);
   if (drawn === '') return '';
-  const events = phases.flatMap(({ name, events }) => events.map((event) => ({ ...event, name })));
+  const events = [
+    ...ofRun.map((event) => ({ ...event, name: 'the run' })),
+    ...phases.flatMap(({ name, events }) => events.map((event) => ({ ...event, name }))),
+  ];
   const sorted = events.sort((a, b) => a.time - b.time).slice(0, most.events);
-  const rows = sorted.map(({ time, name, text }) => [timeText(time), name, text]);
+  const rows = sorted.map(({ time, name, kind, text }) => [timeText(time), name, marks[kind][1], text]);
   const said =
     rows.length > 0
-      ? table('Events', ['time (UTC)', 'phase', 'what happened'], rows)
+      ? table('Events', ['time (UTC)', 'phase', 'kind', 'what happened'], rows)
       : '<p class="absent">No gap, no retry and no way back is seen in the documents of the bucket.</p>';
   const left = events.length > rows.length ? `<p>${events.length - rows.length} more events are not shown.</p>` : '';
   const key =
-    '<p class="absent">Light ticks are checkpoints, circles are events. The bucket records steps and checkpoints, not why a worker died.</p>';
-  return withinRoom([drawn, key, said, left], room.time);
+    '<p class="absent">Light ticks are checkpoints. A worker that is killed can not say why: its phase is trained on by the next attempt.</p>';
+  return withinRoom([drawn, markKey(phases), key, said, left], room.time);
 }
 
 function losses(phases: readonly PhaseReport[]): string {

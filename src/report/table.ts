@@ -7,12 +7,12 @@ export interface Cell {
   readonly kind?: 'number' | 'none' | 'differs';
 }
 
-/** A table that scrolls within itself where it is too wide, by keyboard too. `compact`: a line each row. */
+/** A table that scrolls within itself where it is too wide, by keyboard too. `compact`: a line each row; `wrap`: broken anywhere. */
 export function table(
   label: string,
   head: readonly string[],
   rows: readonly (readonly (string | Cell)[])[],
-  { compact = false } = {},
+  { compact = false, wrap = false } = {},
 ): string {
   const cell = (one: string | Cell, k: number): string => {
     const { html, kind } = typeof one === 'string' ? ({ html: escaped(one) } as Cell) : one;
@@ -22,7 +22,9 @@ export function table(
   };
   const body = rows.map((row) => `<tr>${row.map(cell).join('')}</tr>`).join('\n');
   const numbers = rows.some((row) => row.some((one) => typeof one !== 'string'));
-  const kinds = [compact ? 'compact' : '', numbers ? 'figures' : ''].join(' ').trim();
+  const kinds = [compact ? 'compact' : '', wrap ? 'wrap' : '', numbers ? 'figures' : '']
+    .filter((kind) => kind !== '')
+    .join(' ');
   const above =
     head.length > 0
       ? `<thead><tr>${head.map((name) => `<th scope="col">${escaped(name)}</th>`).join('')}</tr></thead>\n`

@@ -1,20 +1,55 @@
 import { scaleUtc } from 'd3-scale';
+import {
+  type SymbolType,
+  symbol,
+  symbolCircle,
+  symbolCross,
+  symbolDiamond,
+  symbolSquare,
+  symbolStar,
+  symbolTriangle,
+  symbolWye,
+} from 'd3-shape';
 import { escaped } from './escape.ts';
 import { classOf } from './line-chart.ts';
 import { spanText, timeText } from './numbers.ts';
-import type { PhaseReport } from './types.ts';
+import { type EventKind, eventKinds, type PhaseReport } from './types.ts';
 
 const rowHeight = 46;
 const axisHeight = 24;
 /** Of ticks, bars and dots each, in all rows together. */
-const mostMarks = 2000;
+const mostMarks = 700;
 /** In a row more would be one black bar. */
 const mostOfRow = 200;
-const longestTitle = 80;
+const longestTitle = 60;
 const dayMs = 24 * 3_600_000;
 
+/** The mark of each kind of event, and what it is called. */
+export const marks: Readonly<Record<EventKind, readonly [SymbolType, string]>> = {
+  gap: [symbolCircle, 'no steps'],
+  retry: [symbolTriangle, 'killed or tried again'],
+  back: [symbolDiamond, 'went back'],
+  changed: [symbolSquare, 'asked for or changed'],
+  paused: [symbolCross, 'paused or stopped'],
+  failed: [symbolStar, 'failed'],
+  note: [symbolWye, 'other'],
+};
+const markOf = (kind: EventKind) => `<path class="event" d="${symbol(marks[kind][0], 70).digits(1)()}"/>`;
+
+/** The marks that are drawn, with their names. */
+export function markKey(phases: readonly PhaseReport[]): string {
+  const used = new Set(phases.flatMap(({ events }) => events.map(({ kind }) => kind)));
+  const lines = eventKinds
+    .filter((kind) => used.has(kind))
+    .map(
+      (kind) =>
+        `<li><svg class="swatch" aria-hidden="true"><g transform="translate(11 6)">${markOf(kind)}</g></svg>${marks[kind][1]}</li>`,
+    );
+  return lines.length === 0 ? '' : `<ul class="key inline">${lines.join('')}</ul>`;
+}
+
 /**
- * When each phase trained: bars, checkpoints as ticks on them, events as dots, and a line from the end of a phase to the start
+ * When each phase trained: bars, checkpoints as ticks on them, events as marks, and a line from the end of a phase to the start
  * of one that goes on from it. Places are percents and texts are pixels, so it can be read at any width.
  */
 export function timeline(phases: readonly PhaseReport[]): string {
@@ -69,8 +104,8 @@ function row(
   const dots = events
     .slice(0, most)
     .map(
-      ({ time, text }) =>
-        `<circle class="event" cx="${x(time)}" cy="${top + 31}" r="5"><title>${escaped(text, longestTitle)}</title></circle>`,
+      ({ time, text, kind }) =>
+        `<svg x="${x(time)}" y="${top + 31}" width="1" height="1" overflow="visible"><title>${escaped(text, longestTitle)}</title>${markOf(kind)}</svg>`,
     );
   const said = `${escaped(name)}${parent === null ? '' : ` from ${escaped(parent)}`}${place === null ? ': no step is recorded' : ended ? '' : ', not ended'}`;
   // A label of a late phase would leave the picture on the right.

@@ -1,3 +1,5 @@
+import type { Sheet } from '../evaluate/sheet/sheet.ts';
+
 /** What a report shows of a run: plain values, read and worked out by who asks for the page. */
 export interface RunReport {
   readonly run: string;
@@ -5,12 +7,45 @@ export interface RunReport {
   readonly facts: readonly Fact[];
   /** The recipe as JSON, for who wants to run it again; null where the bucket has none. */
   readonly recipe: string | null;
+  /** What happened to the run itself. */
+  readonly events: readonly ReportedEvent[];
   /** In the order of the recipe. */
   readonly phases: readonly PhaseReport[];
   readonly evaluations: readonly ReportedEvaluation[];
   readonly comparisons: readonly Comparison[];
+  /** Of each phase and task, in the order of the phases. */
+  readonly sheets: readonly ReportedSheet[];
+  /** Of phases that choose their examples. */
+  readonly curated: readonly CuratedSheet[];
   /** What could not be read, in sentences. */
   readonly problems: readonly string[];
+}
+
+/** Pictures that show what a checkpoint can do. */
+export interface ReportedSheet {
+  readonly phase: string;
+  readonly step: number;
+  /** Null for the evaluation that a recipe asks for. */
+  readonly task: string | null;
+  readonly sheet: Sheet;
+}
+
+/** What a phase found most and least worth learning from, up to its last checkpoint. */
+export interface CuratedSheet {
+  readonly phase: string;
+  readonly step: number;
+  /** Best first. */
+  readonly most: readonly CuratedExample[];
+  /** Worst first. */
+  readonly least: readonly CuratedExample[];
+}
+
+export interface CuratedExample {
+  readonly text: string;
+  /** Its own, in nats. */
+  readonly score: number;
+  readonly chosen: boolean;
+  readonly picture: Sheet['pictures'][string];
 }
 
 export type Fact = readonly [name: string, value: string];
@@ -19,6 +54,10 @@ export interface PhaseReport {
   readonly name: string;
   /** The phase of the run that it goes on from. */
   readonly parent: string | null;
+  /** Where its weights come from, and whose scores it chooses by: phases of the run, and checkpoints of others. */
+  readonly links: readonly PhaseLink[];
+  /** Those that it began at and came to; null where no step is recorded. */
+  readonly steps: readonly [from: number, to: number] | null;
   readonly facts: readonly Fact[];
   readonly ended: boolean;
   /** When it trained, in milliseconds since 1970, ascending; empty where no step is recorded. */
@@ -28,10 +67,21 @@ export interface PhaseReport {
   readonly curves: readonly Curve[];
 }
 
+export interface PhaseLink {
+  /** Name of a phase of the run, or RUN/PHASE of another. */
+  readonly from: string;
+  readonly kind: 'weights' | 'teacher';
+}
+
 export interface ReportedEvent {
   readonly time: number;
   readonly text: string;
+  readonly kind: EventKind;
 }
+
+export const eventKinds = ['gap', 'retry', 'back', 'changed', 'paused', 'failed', 'note'] as const;
+/** A time without steps; an attempt after the first; a way back; what a person changed; a stop; a failure; all else. */
+export type EventKind = (typeof eventKinds)[number];
 
 export interface Curve {
   /** As metrics have it, such as loss/sigmoid. */
@@ -84,4 +134,31 @@ export interface ComparedFigure {
   readonly after: number;
   /** Of the difference, paired over the same pictures; null where it is not known. */
   readonly interval: Range | null;
+}
+
+/** Two runs, phases, checkpoints or results, side by side. */
+export interface ComparisonReport {
+  readonly a: ComparedSide;
+  readonly b: ComparedSide;
+  /** Fields of the recipes that are not the same. */
+  readonly fields: readonly FieldDifference[];
+  /** Whether both have a recipe. */
+  readonly recipes: boolean;
+  readonly pairs: readonly { readonly a: PhaseReport; readonly b: PhaseReport }[];
+  /** `parent` is of the first, `phase` of the second. */
+  readonly figures: readonly Comparison[];
+  readonly problems: readonly string[];
+}
+
+export interface ComparedSide {
+  /** As a person typed it. */
+  readonly name: string;
+  readonly run: string;
+  readonly facts: readonly Fact[];
+}
+
+export interface FieldDifference {
+  readonly at: string;
+  readonly a: string;
+  readonly b: string;
 }

@@ -122,6 +122,11 @@ export const variables = {
     unset: 'nowhere',
     readBy: ['worker'],
   },
+  SIGLIP2_PRICE: {
+    meaning: 'What an hour of a device costs, a number: reports then say what a run has cost.',
+    unset: 'reports say hours alone',
+    readBy: ['commands', 'worker'],
+  },
   SIGLIP2_LOG: {
     meaning: 'Level of the log: `debug`, `info`, `warn` or `error`.',
     unset: '`info`',

@@ -12,6 +12,7 @@ export async function keepReports(
 ): Promise<void> {
   for (const name of reports) {
     const key = `${metricsPrefix(at)}${pieceName(at)}-${name}`;
-    await store.put(key, await readFile(join(folder, name)), { contentType: 'text/html; charset=utf-8' });
+    const contentType = name.endsWith('.json') ? 'application/json' : 'text/html; charset=utf-8';
+    await store.put(key, await readFile(join(folder, name)), { contentType });
   }
 }

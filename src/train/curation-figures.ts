@@ -2,7 +2,7 @@ import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { BatchFacts, BatchRows } from '../data/batches/types.ts';
 import type { PhaseSettings } from '../recipe/phase-settings.ts';
-import { curationSheetHtml, type SheetExample } from '../report/curation-sheet.ts';
+import { curationSheetHtml, curationSheetJson, type SheetExample } from '../report/curation-sheet.ts';
 
 /** A super-batch, and what was chosen of it. */
 export interface Choice {
@@ -78,16 +78,18 @@ function first(examples: SheetExample[], order: (a: SheetExample, b: SheetExampl
   return once.slice(0, shown);
 }
 
-/** Writes the sheet of what was seen since the one before; returns its name within the folder. */
+/** Writes the sheet of what was seen since the one before, as a page and as JSON; returns their names within the folder. */
 export async function writeSheet(
   folder: string,
   { phase, model, curation }: PhaseSettings,
   step: number,
   extremes: Extremes,
-): Promise<string> {
-  const name = 'curation.html';
+): Promise<string[]> {
+  const names = ['curation.html', 'curation.json'] as const;
   const title = `${phase}, up to step ${step}: by ${curation?.scores}`;
   const { resolution } = model.vision;
-  await writeFile(join(folder, name), await curationSheetHtml({ title, resolution, ...extremes.take() }));
-  return name;
+  const sheet = { title, resolution, ...extremes.take() };
+  await writeFile(join(folder, names[0]), await curationSheetHtml(sheet));
+  await writeFile(join(folder, names[1]), await curationSheetJson(sheet, step));
+  return [...names];
 }

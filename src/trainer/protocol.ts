@@ -4,6 +4,7 @@ import type { LearnJob } from '../evaluate/decoder/job.ts';
 import type { FigureJob } from '../evaluate/evaluators/job.ts';
 import type { EmbedJob } from '../evaluate/features/job.ts';
 import type { EvaluateJob } from '../evaluate/job.ts';
+import type { SheetJob } from '../evaluate/sheet/job.ts';
 import type { InformationBound } from '../recipe/information.ts';
 import type { Pace } from '../recipe/pace.ts';
 import type { PhaseSettings } from '../recipe/phase-settings.ts';
@@ -81,6 +82,7 @@ export type TrainerJob = (
   | EmbedJob
   | LearnJob
   | FigureJob
+  | SheetJob
   | ScoreJob
 ) & {
   /** Threads of a trainer on a CPU, which bytes depend on: it is started with them. Absent: any will do. */

@@ -151,7 +151,7 @@ export class TrainingSession {
         collectGarbage();
         pacing.taken(performance.now() - began);
         held.sha256 = last ? written.sha256 : null;
-        const reports = held.curator ? [await writeSheet(folder, settings, step, held.curator.extremes)] : [];
+        const reports = held.curator ? await writeSheet(folder, settings, step, held.curator.extremes) : [];
         const told = { skipped: skipped.list, ...(filtered !== undefined && { filtered }), reports };
         events.snapshot({ ...position, folder, ...written, metrics, ...told });
       }

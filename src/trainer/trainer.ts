@@ -4,6 +4,7 @@ import { Learning } from '../evaluate/decoder/learning.ts';
 import { evaluateModel } from '../evaluate/evaluate-model.ts';
 import { runFigure } from '../evaluate/evaluators/run-figure.ts';
 import { Embedding } from '../evaluate/features/embedding.ts';
+import { makeSheet } from '../evaluate/sheet/make-sheet.ts';
 import { deviceProblem, hasNvidiaDriver } from '../runtime/device.ts';
 import { diskError } from '../runtime/disk.ts';
 import { isRunnerError, RunnerError } from '../runtime/errors.ts';
@@ -83,6 +84,7 @@ async function perform(id: number, job: TrainerJob): Promise<unknown> {
   if (job.kind === 'embed') return embedding.embed(job, { note, signal });
   embedding.close();
   if (job.kind === 'learn') return learning.learn(job, { note, signal });
+  if (job.kind === 'sheet') return makeSheet(job, { note, signal });
   if (job.kind === 'figure') return runFigure(job, { note, signal });
   if (job.kind === 'evaluate') return evaluateModel(job, note);
   if (job.kind === 'measure') {

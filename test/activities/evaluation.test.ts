@@ -6,6 +6,7 @@ import sharp from 'sharp';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import type { Dependencies } from '../../activities/dependencies.ts';
 import { keepDocumentBelow } from '../../activities/documents.ts';
+import { drawSheet } from '../../activities/draw-sheet.ts';
 import { concludeEvaluation, leaveEvaluation } from '../../activities/evaluation-conclude.ts';
 import { dueHolder } from '../../activities/evaluation-due.ts';
 import { embedPart } from '../../activities/evaluation-embed.ts';
@@ -32,6 +33,7 @@ import type { Figures } from '../../src/evaluate/evaluators/contract.ts';
 import { readOutcomes } from '../../src/evaluate/evaluators/outcomes.ts';
 import { compare, compareWithIntervals, switchedOne } from '../../src/evaluate/explain.ts';
 import type { EvaluationDocument, FigureDocument } from '../../src/evaluate/result.ts';
+import { sheetSchema } from '../../src/evaluate/sheet/sheet.ts';
 import { parseTask } from '../../src/evaluate/tasks/task.ts';
 import { openEmbedder } from '../../src/model/embed.ts';
 import type { ModelConfig } from '../../src/model/sizes.ts';
@@ -116,6 +118,7 @@ async function evaluateBy(deps: Dependencies, of: object): Promise<TaskResult> {
     for (const set of ['classes', 'test', 'train'] as FeatureSetName[])
       for (let part = 0; part < plan.parts[set]; part++) await embedPart(deps, { plan, set, part }, on.attempt());
     for (let figure = 0; figure < plan.figures; figure++) await evaluatePart(deps, { plan, figure }, on.attempt());
+    await drawSheet(deps, { plan }, on.attempt());
   }
   return concludeEvaluation(deps, { plan }, on.attempt());
 }
@@ -123,7 +126,9 @@ async function evaluateBy(deps: Dependencies, of: object): Promise<TaskResult> {
 const figuresOf = (result: EvaluationDocument, evaluator: string): Figures =>
   result.figures.find((one) => one.evaluator === evaluator)!.figures;
 
-let whole: { readonly key: string; readonly bytes: string };
+let whole: { readonly key: string; readonly bytes: string; readonly sheet: string };
+const sheetOf = async (result: string) =>
+  (await store.get(result.replace(/result\.json$/, 'sheet.json'))).toString('utf8');
 
 describe('an evaluation', () => {
   it('is the same file when it is killed 20 times, and repeats no part that was finished', async () => {
@@ -161,7 +166,10 @@ describe('an evaluation', () => {
         kills++;
         return null;
       });
-      if (result) whole = { key: result.key, bytes: (await store.get(result.key)).toString('utf8') };
+      if (result) {
+        const bytes = (await store.get(result.key)).toString('utf8');
+        whole = { key: result.key, bytes, sheet: await sheetOf(result.key) };
+      }
     }
     expect(kills).toBe(20);
     // Of each recall an interval around it.
@@ -179,6 +187,7 @@ describe('an evaluation', () => {
     const again = await evaluateBy(depsOf(), task());
     expect(again.key).toBe(whole.key);
     expect((await store.get(again.key)).toString('utf8')).toBe(whole.bytes);
+    expect(await sheetOf(again.key)).toBe(whole.sheet);
     // The checkpoint is let go of.
     const { name: of } = JSON.parse(whole.bytes).model as EvaluationDocument['model'];
     const at = { run: of.split('/')[0]!, phase: 'import' };
@@ -216,6 +225,24 @@ describe('an evaluation', () => {
     expect(notes).toEqual([]);
     expect(fingerprint['detection.towers']).toMatch(/^frozen/);
     expect(fingerprint['text.classes']).toMatch(/ names, /);
+  });
+
+  it('has a sheet of pictures, whose nearest ones are those of the figures', async () => {
+    const sheet = sheetSchema.parse(JSON.parse(whole.sheet));
+    expect(sheet.looked).toEqual({ pictures: 24, of: 24, language: 'en', view: `px-${model.vision.resolution}` });
+    expect(sheet.outcomes).toHaveLength(24);
+    const result = JSON.parse(whole.bytes) as EvaluationDocument;
+    const { top1 } = (figuresOf(result, 'zeroShot').by_language as Record<string, Figures>).en as { top1: number };
+    expect(sheet.outcomes.filter(({ right }) => right).length / 24).toBeCloseTo(top1, 12);
+    expect(sheet.confusions.length).toBeGreaterThan(0);
+    for (const { nearest } of sheet.textToImage) expect(nearest).toHaveLength(5);
+    const grid = Math.floor(model.vision.resolution / model.vision.patch);
+    const { data, info } = await sharp(Buffer.from(sheet.maps[0]!.attention, 'base64'))
+      .raw()
+      .toBuffer({ resolveWithObject: true });
+    expect([info.width, info.height, Math.max(...data)]).toEqual([grid, grid, 255]);
+    for (const { id } of [...sheet.outcomes, ...sheet.maps]) expect(Object.keys(sheet.pictures)).toContain(id);
+    expect(Buffer.byteLength(whole.sheet)).toBeLessThan(200_000);
   });
 
   it('has the figures of a loop that embeds one picture and one text at a time', async () => {
@@ -409,6 +436,7 @@ describe('the workflow siglip2Evaluate', () => {
       planEvaluation: (input: unknown) => planEvaluation(deps, input, on.attempt()),
       embedPart: (input: Parameters<typeof embedPart>[1]) => embedPart(deps, input, on.attempt()),
       evaluatePart: (input: Parameters<typeof evaluatePart>[1]) => evaluatePart(deps, input, on.attempt()),
+      drawSheet: (input: Parameters<typeof drawSheet>[1]) => drawSheet(deps, input, on.attempt()),
       concludeEvaluation: (input: Parameters<typeof concludeEvaluation>[1]) =>
         concludeEvaluation(deps, input, on.attempt()),
     };

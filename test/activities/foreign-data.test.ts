@@ -9,6 +9,7 @@ import { trainShard } from '../../activities/train-shard.ts';
 import type { PhasePlan } from '../../activities/types/run.ts';
 import type { CheckpointRef } from '../../src/checkpoint/types.ts';
 import type { StoredIndex } from '../../src/data/index/types.ts';
+import { sheetSchema } from '../../src/evaluate/sheet/sheet.ts';
 import type { S3ObjectStore } from '../../src/storage/s3.ts';
 import { createTrainerProcess, type TrainerProcess } from '../../src/trainer/process.ts';
 import { img2dataset, keyOf, picture } from '../data/img2dataset.ts';
@@ -99,7 +100,11 @@ it('shards of img2dataset and of CLIP_benchmark train, score, curate and evaluat
 
   const evaluation = run.evaluation!;
   const input = { plan: pretrain, evaluation, checkpoint: teacher };
-  const { report } = await evaluate(deps(), input, on.attempt());
+  const { key, report } = await evaluate(deps(), input, on.attempt());
+  const sheet = sheetSchema.parse(JSON.parse((await store.get(key.replace('evaluation-', 'sheet-'))).toString()));
+  expect([sheet.looked.pictures, sheet.outcomes.length]).toEqual([8, 8]);
+  const right = sheet.outcomes.filter((one) => one.right).length;
+  expect((report.zero_shot as { top1: number }).top1).toBeCloseTo(right / 8, 12);
   expect(report).toMatchObject({ examples: 8, corrupt: 0, zero_shot: { classes: 4, examples: 8, chance: 0.25 } });
 
   // Other data in another layout, which retryPhase names with how it is read.
@@ -111,4 +116,4 @@ it('shards of img2dataset and of CLIP_benchmark train, score, curate and evaluat
   const again = JSON.parse((await store.get(other.index.key)).toString()) as StoredIndex;
   expect(again.read).toEqual({ captions: 'json', field: 'caption', language: 'en' });
   expect([again.fingerprint, other.index.identity === pretrain.index.identity]).toEqual([index.fingerprint, false]);
-}, 60_000);
+}, 120_000);

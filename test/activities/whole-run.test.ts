@@ -14,6 +14,7 @@ import { claimRun } from '../../src/checkpoint/claim.ts';
 import { importModel } from '../../src/checkpoint/hugging-face/import-model.ts';
 import { pinsOf } from '../../src/checkpoint/pins.ts';
 import type { CheckpointRef } from '../../src/checkpoint/types.ts';
+import { sheetSchema } from '../../src/evaluate/sheet/sheet.ts';
 import { parseRecipe } from '../../src/recipe/parse.ts';
 import type { PhaseSettings } from '../../src/recipe/phase-settings.ts';
 import { RunnerError } from '../../src/runtime/errors.ts';
@@ -237,7 +238,10 @@ describe('a branch', () => {
     expect(await read(`${any.checkpoint.prefix}config.json`)).toMatchObject({ model_type: 'siglip2' });
     const evaluation = (await planned(branched, recipe())).evaluation!;
     const input = { plan: naflex, evaluation, checkpoint: any.checkpoint };
-    const { report } = await evaluate(on.deps(store, { trainer }), input, on.attempt());
+    const { key, report } = await evaluate(on.deps(store, { trainer }), input, on.attempt());
+    const sheet = sheetSchema.parse(await read(key.replace('evaluation-', 'sheet-')));
+    expect(sheet.looked).toMatchObject({ pictures: 12, view: expect.stringMatching(/^patches-/) });
+    expect(sheet.maps).toHaveLength(8);
     expect(report).toMatchObject({ zero_shot: { classes: expect.any(Number) } });
     // A loss above the bound of the recipe has diverged, and says on which batch.
     const strict = await planned('strict', { ...smoke(), divergence: { maxLoss: 0.001 } });

@@ -1,4 +1,4 @@
-import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import sharp from 'sharp';
@@ -12,7 +12,10 @@ import { indexData } from '../../src/data/index/index-data.ts';
 import type { DataIndex } from '../../src/data/index/types.ts';
 import { squarePixels } from '../../src/data/views/preprocess.ts';
 import { evaluateModel, type ModelEvaluation } from '../../src/evaluate/evaluate-model.ts';
+import type { ImageSpec } from '../../src/evaluate/features/spec.ts';
 import type { EvaluateJob } from '../../src/evaluate/job.ts';
+import { makeSheet } from '../../src/evaluate/sheet/make-sheet.ts';
+import { sheetSchema } from '../../src/evaluate/sheet/sheet.ts';
 import { openEmbedder } from '../../src/model/embed.ts';
 import type { ModelConfig } from '../../src/model/sizes.ts';
 import { foreign, readSchema } from '../../src/recipe/reading.ts';
@@ -85,6 +88,52 @@ describe('the evaluation of a model on real emoji in a real S3 server', () => {
     expect(report.retrieval.text_to_image.r10).toBeGreaterThan(0);
     expect(report.retrieval.text_to_image.r10).toBeLessThan(1);
     expect(report.zero_shot.by_language.tlh).toEqual({ classes: 0, examples: 0, left_out: 24 });
+  });
+
+  it('has a sheet of pictures with the same answers, the same bytes twice', async () => {
+    const out = join(folder, 'sheet.json');
+    const spec: ImageSpec = {
+      model: { sha256: 'a'.repeat(64), config: model },
+      data: { fingerprint: index.fingerprint, read: null },
+      sample: { of: 24, examples: 24, seed: 0 },
+      views: [model.vision.resolution],
+      resize: 'big_vision',
+      patches: true,
+      perPart: 1,
+      captions: { languages: ['en'], most: 1, read: null },
+      text: { case: 'lower' },
+    };
+    const of = {
+      kind: 'sheet',
+      folder,
+      model,
+      spec,
+      classes: null,
+      indexFile: job().indexFile,
+      name: 'a/b@1',
+      out,
+    } as const;
+    const made = async () => {
+      const events = { note: () => {}, signal: new AbortController().signal };
+      expect(await makeSheet({ ...of, languages: ['tlh', 'en'] }, events, store)).toEqual({ pictures: 24 });
+      return readFile(out, 'utf8');
+    };
+    const text = await made();
+    const sheet = sheetSchema.parse(JSON.parse(text));
+    expect(sheet.looked).toEqual({ pictures: 24, of: 24, language: 'en', view: `px-${model.vision.resolution}` });
+    const right = sheet.outcomes.filter((one) => one.right).length;
+    expect(right / 24).toBeCloseTo(report.zero_shot.top1!, 12);
+    expect(sheet.confusions.reduce((sum, { times }) => sum + times, 0)).toBe(Math.min(8, 24 - right));
+    for (const { nearest } of sheet.textToImage) expect(nearest).toHaveLength(5);
+    const grid = Math.floor(model.vision.resolution / model.vision.patch);
+    const png = await sharp(Buffer.from(sheet.maps[0]!.attention, 'base64')).toColourspace('b-w').raw().toBuffer();
+    expect([png.length, Math.max(...png)]).toEqual([grid * grid, 255]);
+    expect(sheet.maps).toHaveLength(8);
+    expect(sheet.masks.map(({ id }) => id)).toEqual(sheet.maps.map(({ id }) => id));
+    const known = new Map(sheet.outcomes.map((one) => [one.id, one]));
+    for (const { id, texts } of sheet.masks) expect([texts.length, texts[0]]).toEqual([5, known.get(id)!.taken]);
+    for (const { id } of [...sheet.outcomes, ...sheet.maps]) expect(Object.keys(sheet.pictures)).toContain(id);
+    expect(await made()).toBe(text);
   });
 
   it('takes every caption of an image, under the mean of its templates, as a loop over single texts does', async () => {

@@ -24,6 +24,8 @@ interface Seen {
   readonly smallestText: number;
   readonly ground: string;
   readonly reached: number;
+  /** Pictures that have something to show, of those that are there. */
+  readonly seen: number;
 }
 
 const look = `
@@ -36,9 +38,13 @@ const seen = (frame) => {
     width: frame.clientWidth,
     scrollWidth: page.documentElement.scrollWidth,
     sections: page.querySelectorAll('section').length,
-    pictures: [...page.querySelectorAll('svg[role=img]')].map((svg) => svg.getBoundingClientRect()).map(({ width, height }) => ({ width, height })),
+    pictures: [...page.querySelectorAll('svg[role=img]:not(.thumb)')].map((svg) => svg.getBoundingClientRect()).map(({ width, height }) => ({ width, height })),
     smallestText: Math.min(...[...page.querySelectorAll('svg text')].map((text) => 12 * scale(text.ownerSVGElement))),
     ground: frame.contentWindow.getComputedStyle(page.body).backgroundColor,
+    seen: [
+      ...[...page.querySelectorAll('svg.thumb use')].map((use) => use.getBBox().width > 0),
+      ...[...page.querySelectorAll('img')].map((image) => image.complete && image.naturalWidth > 0),
+    ].filter((one) => one).length / page.querySelectorAll('svg.thumb use, img').length,
     reached: reach.filter((one) => { one.focus(); return page.activeElement === one; }).length / reach.length,
   };
 };
@@ -51,11 +57,16 @@ beforeAll(async () => {
 afterAll(() => rm(folder, { recursive: true, force: true }));
 
 it.skipIf(browser === undefined)(
-  `opens in a browser, wide and 390 pixels narrow, and all of it can be reached by keyboard${browser ? '' : ' (skipped: neither chromium nor google-chrome is installed)'}`,
+  `opens in a browser, wide and 390 pixels narrow, light and dark, and all of it can be reached by keyboard${browser ? '' : ' (skipped: neither chromium nor google-chrome is installed)'}`,
   async () => {
     await writeFile(join(folder, 'report.html'), reportPage(madeReport));
-    const frames = [390, 1200].map(
-      (width) => `<iframe src="report.html" style="border:0;width:${width}px;height:800px"></iframe>`,
+    const frames = [
+      [390, 'light'],
+      [1200, 'light'],
+      [1200, 'dark'],
+    ].map(
+      ([width, scheme]) =>
+        `<iframe src="report.html" style="border:0;width:${width}px;height:800px;color-scheme:${scheme}"></iframe>`,
     );
     await writeFile(join(folder, 'look.html'), `<!doctype html>${frames.join('')}<pre></pre><script>${look}</script>`);
     const flags = [
@@ -69,16 +80,21 @@ it.skipIf(browser === undefined)(
       timeout: 20_000,
     });
     const text = /<pre>(.*?)<\/pre>/s.exec(stdout)![1]!;
-    const [narrow, wide] = JSON.parse(text.replaceAll('&amp;', '&')) as [Seen, Seen];
-    for (const { width, scrollWidth, sections, pictures, reached, ground } of [narrow, wide]) {
+    const [narrow, wide, dark] = JSON.parse(text.replaceAll('&amp;', '&')) as [Seen, Seen, Seen];
+    for (const { width, scrollWidth, sections, pictures, reached, seen } of [narrow, wide, dark]) {
       // Nothing leaves the page on the right.
       expect(scrollWidth).toBeLessThanOrEqual(width);
-      expect(sections).toBe(5);
-      expect(pictures).toHaveLength(7);
-      for (const picture of pictures) expect(Math.min(picture.width, picture.height)).toBeGreaterThan(150);
+      expect(sections).toBe(8);
+      expect(seen).toBe(1);
+      expect(pictures).toHaveLength(8);
+      for (const picture of pictures) expect(Math.min(picture.width, picture.height)).toBeGreaterThan(110);
       expect(reached).toBe(1);
-      expect(ground).toBe('rgb(255, 255, 255)');
     }
+    expect([narrow, wide, dark].map(({ ground }) => ground)).toEqual([
+      'rgb(255, 255, 255)',
+      'rgb(255, 255, 255)',
+      'rgb(20, 23, 28)',
+    ]);
     expect(narrow.width).toBe(390);
     expect(narrow.smallestText).toBeGreaterThan(10);
   },

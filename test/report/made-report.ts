@@ -1,4 +1,5 @@
 import type { Comparison, Curve, PhaseReport, ReportedEvaluation, RunReport } from '../../src/report/types.ts';
+import { madeCurated, madeSheet } from './made-sheet.ts';
 
 const start = Date.UTC(2026, 10, 27, 1, 0, 0);
 const minute = 60_000;
@@ -21,6 +22,8 @@ function phase(
   return {
     name,
     parent,
+    links: parent === null ? [] : [{ from: parent, kind: 'weights' }],
+    steps: [from, from + 300],
     facts: [
       ['from', parent ?? 'nothing'],
       ['to step', String(from + 300)],
@@ -38,6 +41,7 @@ function phase(
     events: gap
       ? [
           {
+            kind: 'gap',
             time: at + 7 * minute,
             text: 'no step was recorded for 4 min 0 s: paused, stopped, or without a device; went on at step 1234',
           },
@@ -91,6 +95,7 @@ export const madeReport: RunReport = {
     ['code version', '0.1.0'],
   ],
   recipe: '{\n  "version": 1\n}',
+  events: [],
   phases: [
     phase('pretrain', null, 0, 0, 20, true),
     phase('distill', 'pretrain', 300, 21, 12),
@@ -103,5 +108,10 @@ export const madeReport: RunReport = {
     evaluation('pretrain', 300, 0.12, false),
   ],
   comparisons: [comparison('distill', 'pretrain', 0.033), comparison('resolution', 'distill', -0.004)],
+  sheets: [
+    { phase: 'pretrain', step: 300, task: 'emoji', sheet: await madeSheet('made/pretrain@300', 3) },
+    { phase: 'distill', step: 600, task: 'emoji', sheet: await madeSheet('made/distill@600', 5) },
+  ],
+  curated: [await madeCurated('distill')],
   problems: [],
 };

@@ -3,15 +3,19 @@ import { mostReportBytes, reportPage } from '../../src/report/page.ts';
 import { thinned } from '../../src/report/thin.ts';
 import type { Point, RunReport } from '../../src/report/types.ts';
 import { madeReport } from './made-report.ts';
+import { madeCurated, madeSheet } from './made-sheet.ts';
 
 const page = reportPage(madeReport);
 const nothing: RunReport = {
   run: 'empty',
   facts: [],
   recipe: null,
+  events: [],
   phases: [],
   evaluations: [],
   comparisons: [],
+  sheets: [],
+  curated: [],
   problems: [],
 };
 
@@ -20,8 +24,12 @@ it('gives the same bytes for the same report', () => {
 });
 
 it('asks nothing of the network and has no script', () => {
-  expect(page).not.toMatch(/<script|<link|<img|<iframe|@import|url\(|https?:/);
-  expect(page).toContain(`content="default-src 'none'; style-src 'unsafe-inline'"`);
+  expect(page).not.toMatch(/<script|<link|<iframe|@import|url\(|https?:/);
+  // Pictures are within the page.
+  const sources = [...page.matchAll(/(?:src|href)="([^"]*)"/g)].map(([, source]) => source!);
+  for (const source of sources)
+    expect(source).toMatch(/^(#[A-Za-z0-9_-]+|data:image\/(webp|png);base64,[A-Za-z0-9+/]+=*)$/);
+  expect(page).toContain(`content="default-src 'none'; style-src 'unsafe-inline'; img-src data:"`);
 });
 
 it('says of each section in a line that there is nothing', () => {
@@ -32,9 +40,12 @@ it('says of each section in a line that there is nothing', () => {
     'No loss of this run',
     'was not evaluated',
     'No two phases that can be held against',
+    'No sheet of pictures was made',
+    'No phase of this run chose its examples',
+    'looked at the same pictures, or they agree on all',
   ])
     expect(empty).toContain(line);
-  expect(empty.match(/<p class="absent">/g)).toHaveLength(5);
+  expect(empty.match(/<p class="absent">/g)).toHaveLength(8);
 });
 
 it('draws a curve where its numbers lie', () => {
@@ -55,7 +66,7 @@ it('puts phases where they were in time, and a line from a phase to the one that
   expect(page).toContain('<rect class="bar line c0" x="1.00%" width="6.13%" y="24" height="14">');
   expect(page).toContain('<line class="link" x1="43.88%" x2="43.88%" y1="38" y2="70"/>');
   expect(page).toContain(
-    '<th scope="row">2026-11-27 01:07:00</th><td>pretrain</td><td>no step was recorded for 4 min 0 s',
+    '<th scope="row">2026-11-27 01:07:00</th><td>pretrain</td><td>no steps</td><td>no step was recorded for 4 min 0 s',
   );
 });
 
@@ -77,7 +88,7 @@ describe('evaluation', () => {
   });
 });
 
-it('escapes every text from outside', () => {
+it('escapes every text from outside', async () => {
   const evil = `</style><script>alert(1)</script>"'&\u202e`;
   const [one] = madeReport.phases;
   const [figures] = madeReport.evaluations;
@@ -86,13 +97,15 @@ it('escapes every text from outside', () => {
     run: evil,
     facts: [[evil, evil]],
     recipe: `{\n  "${evil}": 1\n}`,
+    events: [{ kind: 'failed', time: one!.spans[0]![0], text: evil }],
     phases: [
       {
         ...one!,
         name: evil,
         parent: evil,
         facts: [[evil, evil]],
-        events: [{ time: one!.spans[0]![0], text: evil }],
+        events: [{ kind: 'note', time: one!.spans[0]![0], text: evil }],
+        links: [{ from: evil, kind: 'teacher' as const }],
         curves: ['loss', 'loss/a', `loss/${evil}`].map((name) => ({
           name,
           points: [
@@ -114,6 +127,11 @@ it('escapes every text from outside', () => {
       },
     ],
     comparisons: [{ phase: evil, parent: evil, what: evil, rows }],
+    sheets: [
+      { phase: evil, step: 1, task: evil, sheet: await madeSheet(evil, 2, { say: () => evil }) },
+      { phase: one!.name, step: 1, task: evil, sheet: await madeSheet(evil, 3, { say: () => evil }) },
+    ],
+    curated: [await madeCurated(evil, () => evil)],
     problems: [evil],
   });
   expect(bad).not.toContain('<script');
@@ -121,6 +139,36 @@ it('escapes every text from outside', () => {
   expect(bad.match(/<\/style>/g)).toHaveLength(1);
   // Every attribute ends where it began: no tag has a quote of the text in it.
   expect(bad.match(/&lt;script&gt;alert\(1\)&lt;\/script&gt;&quot;&#39;&amp;\?/g)!.length).toBeGreaterThan(25);
+});
+
+describe('pictures', () => {
+  // Of 24 the first eight and the four after each are shown, and those that the phases disagree on: 18, 20 and 21.
+  it('are in the page once, however often they are shown, and every one that is shown is there', () => {
+    const there = [...page.matchAll(/<image id="(p-[^"]+)"/g)].map(([, id]) => id!);
+    const shown = new Set([...page.matchAll(/<use href="#(p-[^"]+)"/g)].map(([, id]) => id!));
+    expect(there).toHaveLength(16 + 8);
+    expect([...shown].sort()).toEqual(there);
+    expect(page.match(/<use href="#p-0000000000000000"/g)!.length).toBeGreaterThan(4);
+  });
+
+  it('that two phases disagree on are those that one is right about and the other is not', () => {
+    // Of 24 the first is wrong about multiples of 3 and the second about those of 5: 6 and 3 that are none of 15.
+    expect(page).toContain('<h3>Right in distill@600, emoji, wrong in pretrain@300: 6 of 24</h3>');
+    expect(page).toContain('<h3>Wrong in distill@600, emoji, right in pretrain@300: 3 of 24</h3>');
+  });
+
+  it('leave room for the page where there are more of them than fit, and it says so', async () => {
+    const sheet = await madeSheet('many', 2, { count: 96, noise: true });
+    const renamed = (k: number) => {
+      const of = (text: string) =>
+        text.replaceAll(/"0{12}(?=[0-9a-f]{4}")/g, `"${(k + 256).toString(16).padStart(12, '0')}`);
+      return JSON.parse(of(JSON.stringify(sheet))) as typeof sheet;
+    };
+    const sheets = Array.from({ length: 24 }, (_, k) => ({ phase: `p${k}`, step: 1, task: null, sheet: renamed(k) }));
+    const full = reportPage({ ...nothing, sheets });
+    expect(Buffer.byteLength(full)).toBeLessThan(mostReportBytes);
+    expect(full).toContain('more are not shown: the page would be too large');
+  });
 });
 
 describe('a curve of a million steps', () => {
@@ -172,7 +220,7 @@ it('stays below its bound where every document is as large as can be', () => {
     facts: Array.from({ length: 12 }, (_, k) => [`fact ${k}`, text] as const),
     spans: Array.from({ length: 200 }, (_, k) => [1e12 + k * 1e6, 1e12 + k * 1e6 + 5e5] as const),
     checkpoints: Array.from({ length: 5000 }, (_, k) => ({ step: k, time: 1e12 + k * 1e5 })),
-    events: Array.from({ length: 300 }, (_, k) => ({ time: 1e12 + k, text })),
+    events: Array.from({ length: 300 }, (_, k) => ({ kind: 'failed' as const, time: 1e12 + k, text })),
     curves: ['loss', 'learningRate', ...Array.from({ length: 40 }, (_, k) => `loss/${k}`)].map((name) => ({
       name,
       points,

@@ -89,6 +89,10 @@ export function activities(changes: Partial<Activities> = {}): Activities {
       const prefix = `runs/${plan.run}/export/`;
       return { uri: `s3://bucket/${prefix}`, prefix, bytes: 1, sha256: hash('e') };
     },
+    writeReport: async ({ run }) => {
+      const key = `runs/${run}/report.html`;
+      return { key, uri: `s3://bucket/${key}`, bytes: 1, sha256: hash('f') };
+    },
     scoreShard: async ({ shard }) => ({ shard, bytes: 1, etag: 'e', examples: 1, corrupt: 0 }),
     sealScores: async ({ plan, teacher }) => ({
       ...plan,
@@ -99,6 +103,7 @@ export function activities(changes: Partial<Activities> = {}): Activities {
     planEvaluation: () => unused('planEvaluation'),
     embedPart: () => unused('embedPart'),
     evaluatePart: () => unused('evaluatePart'),
+    drawSheet: async ({ plan }) => ({ key: `${plan.prefix}sheet.json` }),
     keepBest: () => unused('keepBest'),
     concludeEvaluation: () => unused('concludeEvaluation'),
     watchFigure: () => unused('watchFigure'),

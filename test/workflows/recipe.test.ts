@@ -5,8 +5,9 @@ import { Context } from '@temporalio/activity';
 import type { Client } from '@temporalio/client';
 import { describe, expect, it } from 'vitest';
 import { plan as realPlan } from '../../activities/plan.ts';
+import type { Activities } from '../../activities/types/activities.ts';
 import type { EmbedPartInput, KeepBestInput } from '../../activities/types/evaluation.ts';
-import type { RunPlan, ShardInput, SweepInput } from '../../activities/types/run.ts';
+import type { HistoryInput, RunPlan, ShardInput, SweepInput } from '../../activities/types/run.ts';
 import { RunnerError } from '../../src/runtime/errors.ts';
 import { S3ObjectStore } from '../../src/storage/s3.ts';
 import type { PhaseEvent, RunStatus, Status } from '../../workflows/messages.ts';
@@ -23,9 +24,15 @@ describe('a run', () => {
     const shards: ShardInput[] = [];
     const trainShard = async (input: ShardInput) => {
       shards.push(input);
-      return resultOf(input, input.toStep);
+      const result = resultOf(input, input.toStep);
+      return input.toStep === 20 ? { ...result, attempt: '2-3-0123abcd' } : result;
     };
-    await temporal.serving({ trainShard }, async (client) => {
+    const told: HistoryInput[] = [];
+    const writeReport: Activities['writeReport'] = async (input) => {
+      told.push(input);
+      return { key: 'page', uri: 's3://bucket/page', bytes: 1, sha256: 'f'.repeat(64) };
+    };
+    await temporal.serving({ trainShard, writeReport }, async (client) => {
       const run = await start(client, 'whole');
       const result = await run.result();
       expect(shards.map(({ toStep, from }) => [from?.step ?? null, toStep])).toEqual([
@@ -44,6 +51,16 @@ describe('a run', () => {
           },
         ],
       });
+      expect(result).toMatchObject({ report: 's3://bucket/page' });
+      // When its phase has ended, and at its own end.
+      expect(told.map(({ run, phase }) => [run, phase])).toEqual([
+        ['whole', 'pretrain'],
+        ['whole', null],
+      ]);
+      const lines = told[0]!.events.map(({ what }) => what);
+      expect(lines).toContain('done');
+      expect(lines).toContain('the shard to step 20 was ended by attempt 3: killed, or tried again');
+      expect(told[0]!.spent!.began).toBeGreaterThan(Date.now() - 120_000);
       const status = await run.query<Status>('status');
       expect(status).toMatchObject({ state: 'done', phase: 'pretrain', step: 30, total: 30, percent: 100 });
       expect(status).toMatchObject({ loss: 10 / 30, lastCheckpoint: 'whole/pretrain@30', attempt: '1-1-a' });
@@ -54,6 +71,7 @@ describe('a run', () => {
       ]);
       await expectListed(client, `SiglipRun='whole' and SiglipStep=30`, ['whole', 'whole/pretrain']);
       await keepHistory(client, 'whole', 'recipe.json');
+      await keepHistory(client, 'whole', 'recipe-reported.json');
       await keepHistory(client, 'whole/pretrain', 'phase.json');
     });
   });
@@ -108,6 +126,10 @@ describe('a run', () => {
         left.push(`${document.key} ${prefix}`);
       },
       evaluatePart: async () => ({ key: 'figure' }),
+      // Figures are there without pictures.
+      drawSheet: async () => {
+        throw new RunnerError('DataContract', 'no picture');
+      },
       keepBest: async ({ plan, best }: KeepBestInput) => {
         kept.push({ prefix: plan.prefix, ...best });
         return { step: 20, value: 0.5 };
@@ -137,6 +159,7 @@ describe('a run', () => {
       expect(left).toEqual(steps);
       expect([...new Set(evaluated)]).toEqual([byHand.model, 'tasks/pretrain@20', 'tasks/pretrain@30']);
       await expect(ended('tasks/pretrain/good-10')).rejects.toThrow(/not found/);
+      await keepHistory(client, 'tasks/pretrain/good-20', 'evaluation-with-sheet.json');
       await keepHistory(client, 'tasks', 'recipe-with-tasks.json');
       await keepHistory(client, 'tasks/pretrain', 'phase-with-tasks.json');
     });

@@ -14,6 +14,8 @@ describe('a run that began under this code', () => {
   it.each([
     ['recipe.json', 'whole'],
     ['phase.json', 'whole/pretrain'],
+    ['recipe-reported.json', 'whole'],
+    ['evaluation-with-sheet.json', 'tasks/pretrain/good-20'],
     ['phase-alone.json', 'alone/finer'],
     ['phase-paced.json', 'paced/pretrain'],
     ['phase-other.json', 'other/pretrain'],

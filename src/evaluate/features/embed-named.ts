@@ -12,7 +12,7 @@ import type { TextSpec } from './spec.ts';
 export async function embedNamed(
   named: NamedTexts,
   model: FeatureModel,
-  job: EmbedJob,
+  job: Pick<EmbedJob, 'model' | 'part'>,
   text: TextSpec,
   read: Pick<ReadSettings, 'templates' | 'fields'> | null,
   { note, signal }: EmbedEvents,

@@ -43,13 +43,16 @@ export async function compared(
       ...besides(phases, i).map((name) => ({ parent: name, beside: true as const })),
     ];
     for (const other of others)
-      for (const { before, after, what } of evaluatedAlike(evaluations, other.parent, phase)) {
+      for (const { before, after, what } of evaluatedAlike(of(evaluations, other.parent), of(evaluations, phase))) {
         const rows = await rowsOf(store, before, after, problems);
         if (rows.length > 0) found.push({ phase, ...other, what, rows });
       }
   }
   return found;
 }
+
+const of = (evaluations: readonly EvaluationRead[], phase: string) =>
+  evaluations.filter(({ reported }) => reported.phase === phase);
 
 function besides(phases: readonly ComparedPhase[], i: number): string[] {
   const { start, examples } = phases[i]!;
@@ -64,10 +67,8 @@ function besides(phases: readonly ComparedPhase[], i: number): string[] {
 }
 
 /** The same task and evaluator at the same view; at the one view of each where a phase has changed its input. */
-function evaluatedAlike(evaluations: readonly EvaluationRead[], earlier: string, later: string) {
-  const of = (phase: string) => evaluations.filter(({ reported }) => reported.phase === phase);
+export function evaluatedAlike(before: readonly EvaluationRead[], after: readonly EvaluationRead[]) {
   const kind = ({ reported: { task, evaluator } }: EvaluationRead) => JSON.stringify([task, evaluator]);
-  const [before, after] = [of(earlier), of(later)];
   return after.flatMap((own) => {
     const what = nameOfEvaluation(own.reported);
     const same = before.find(({ reported }) => nameOfEvaluation(reported) === what);
@@ -80,7 +81,8 @@ function evaluatedAlike(evaluations: readonly EvaluationRead[], earlier: string,
   });
 }
 
-async function rowsOf(
+/** Every figure that both have. Paired over the same pictures where both have kept what came of them. */
+export async function rowsOf(
   store: ObjectStore,
   before: EvaluationRead,
   after: EvaluationRead,

@@ -8,6 +8,8 @@ import type { ReportedEvaluation, ReportedFigure } from '../types.ts';
 export interface EvaluationRead {
   readonly reported: ReportedEvaluation;
   readonly outcomes: { readonly key: string; readonly bytes: number; readonly sha256: string } | null;
+  /** Where the pictures lie that show what it found, if there are any. */
+  readonly sheet: string;
   /** What tells the pictures that it looked at: evaluations with another one can't be paired. */
   readonly pictures: string;
 }
@@ -56,13 +58,15 @@ export interface EvaluationContext {
   /** The last step of each phase that counts: a phase that went back has given up what was evaluated beyond it. */
   readonly reached: ReadonlyMap<string, number>;
   readonly problems: string[];
+  /** A folder of an evaluation by a task, `<phase>-<step>/<task>-<id>`: nothing else is looked at. */
+  readonly only?: string | undefined;
 }
 
 /** Of each phase the last evaluation of each kind. What can't be read is said in `problems`. */
 export async function readEvaluations(
   store: ObjectStore,
   run: string,
-  { objects, reached, problems }: EvaluationContext,
+  { objects, reached, problems, only }: EvaluationContext,
 ): Promise<EvaluationRead[]> {
   const counts = ({ phase, step }: { phase: string; step: number }) =>
     step <= (reached.get(phase) ?? Number.POSITIVE_INFINITY);
@@ -77,7 +81,7 @@ export async function readEvaluations(
   const plain = objects.filter(({ key }) =>
     /^[^/]+\/evaluation-[0-9a-f]{16}\.json$/.test(key.slice(runPrefix(run).length)),
   );
-  for (const { key } of plain.slice(0, mostDocuments)) {
+  for (const { key } of only === undefined ? plain.slice(0, mostDocuments) : []) {
     const document = await read(key, ofRecipe);
     if (!document) continue;
     const { checkpoint, examples = 0 } = document;
@@ -89,6 +93,7 @@ export async function readEvaluations(
       found.push({
         reported: { phase, step, task: null, evaluator, view: null, examples, figures, notes: [] },
         outcomes: null,
+        sheet: key.replace(/evaluation-([0-9a-f]+\.json)$/, 'sheet-$1'),
         pictures: '',
       });
     }
@@ -96,6 +101,7 @@ export async function readEvaluations(
   const places: { key: string; phase: string; step: number; modified: number }[] = [];
   const prefix = `evaluations/${run}/`;
   for await (const { key, modified } of store.list(prefix)) {
+    if (only !== undefined && key !== `${prefix}${only}/result.json`) continue;
     const [, phase, step] = /^([^/]+)-(\d{1,15})\/[^/]+\/result\.json$/.exec(key.slice(prefix.length)) ?? [];
     if (phase !== undefined && namePattern.test(phase))
       places.push({ key, phase, step: Number(step), modified: modified.getTime() });
@@ -112,6 +118,7 @@ export async function readEvaluations(
       found.push({
         reported: { phase, step, task: document!.task.name, evaluator, view, examples, figures, notes },
         outcomes,
+        sheet: key.replace(/result\.json$/, 'sheet.json'),
         pictures: JSON.stringify(ofPictures.map((name) => fingerprint[name] ?? null)),
       });
     }

@@ -39,13 +39,18 @@ function gapsOf(moments: readonly Moment[]): { readonly before: Moment; readonly
   return waits.flatMap((wait, i) => (wait > most ? [{ before: moments[i]!, after: moments[i + 1]! }] : []));
 }
 
-/** What the documents of the bucket tell of interruptions, ways back and changed settings. */
-export function eventsOf(pieces: readonly Piece[], kept: readonly Kept[]): ReportedEvent[] {
+/** What the documents of the bucket tell of interruptions, ways back and changed settings, beside what workflows `told`. */
+export function eventsOf(
+  pieces: readonly Piece[],
+  kept: readonly Kept[],
+  told: readonly ReportedEvent[] = [],
+): ReportedEvent[] {
   const gaps = gapsOf(momentsOf(pieces)).map(({ before, after }) => ({
+    kind: 'gap' as const,
     time: after.time,
     text: `no step was recorded for ${spanText(after.time - before.time)}: paused, stopped, or without a device; went on at step ${after.step}`,
   }));
-  const events = [...gaps, ...againOf(pieces), ...revisionsOf(pieces, kept), ...attemptsOf(kept)];
+  const events = [...gaps, ...againOf(pieces), ...revisionsOf(pieces, kept), ...attemptsOf(kept), ...told];
   return events.sort((a, b) => a.time - b.time || (a.text < b.text ? -1 : 1)).slice(0, mostEvents);
 }
 
@@ -60,6 +65,7 @@ function againOf(pieces: readonly Piece[]): ReportedEvent[] {
       if (again.length === 0) continue;
       const [first, last] = [again[0]!, again.at(-1)!];
       events.push({
+        kind: 'retry',
         time: first.time,
         text: `steps ${first.step} to ${last.step} were trained again after an interruption`,
       });
@@ -81,6 +87,7 @@ function revisionsOf(pieces: readonly Piece[], kept: readonly Kept[]): ReportedE
     const given = lost > 0 ? `, back from step ${reached}; ${lost} records were given up` : '';
     return [
       {
+        kind: 'back',
         time: first.time,
         text: `revision ${revision} begins at step ${first.step}${given}${changedOf(kept, numbers[i]!, revision)}`,
       },
@@ -108,6 +115,7 @@ function attemptsOf(kept: readonly Kept[]): ReportedEvent[] {
     return number > 1
       ? [
           {
+            kind: 'retry' as const,
             time: Date.parse(committed),
             text: `the checkpoint at step ${step} was made by attempt ${number} of its activity`,
           },

@@ -5,9 +5,11 @@ import type { ObjectInfo, ObjectStore } from '../../storage/object-store.ts';
 import { curveOf, type Piece } from '../../telemetry/curve.ts';
 import { readJsonLines } from '../../telemetry/json-lines.ts';
 import { parsePieceName } from '../../telemetry/series.ts';
-import type { Fact, PhaseReport } from '../types.ts';
+import { byteText } from '../numbers.ts';
+import type { Fact, PhaseLink, PhaseReport } from '../types.ts';
 import { curvesOf } from './curves.ts';
 import { eventsOf, spansOf } from './events.ts';
+import { readHistory } from './history.ts';
 import { type Kept, readKept } from './kept.ts';
 
 export interface PhaseRead {
@@ -15,6 +17,10 @@ export interface PhaseRead {
   readonly codeVersions: readonly string[];
   /** The last step that counts; null where nothing tells. */
   readonly reached: number | null;
+  /** Milliseconds that it had a device for, as its workflow tells; else those between its first records and its last. */
+  readonly deviceMs: number;
+  /** Of all checkpoints that it made, as large as the last that is there. */
+  readonly uploaded: number;
   /** What tells whether two phases began alike: where, and from scratch with which model. */
   readonly start: string;
   /** Seen at its end; null where nothing tells. */
@@ -23,6 +29,7 @@ export interface PhaseRead {
 
 export interface PhaseContext {
   readonly parent: string | null;
+  readonly links: readonly PhaseLink[];
   readonly from: string;
   readonly objects: readonly ObjectInfo[];
   readonly problems: string[];
@@ -34,10 +41,11 @@ const largestPiece = 64 * 2 ** 20;
 export async function readPhase(
   store: ObjectStore,
   at: PhaseKey,
-  { parent, from, objects, problems }: PhaseContext,
+  { parent, links, from, objects, problems }: PhaseContext,
 ): Promise<PhaseRead> {
   const end = await readEnd(store, at);
   const kept = await readKept(store, at, problems);
+  const history = await readHistory(store, at, problems);
   const all = await readPieces(store, at, objects, problems);
   // A phase may have ended in an older revision than a person had gone on with.
   const counted = all.filter(({ revision }) => revision <= (end?.revision ?? Number.POSITIVE_INFINITY));
@@ -46,20 +54,33 @@ export async function readPhase(
   const ends = kept.find(({ commit }) => end !== null && commitKey(commit) === commitKey(end)) ?? kept.at(-1);
   const spans = spansOf(all);
   const last = lastStep(curve, ends);
+  // Of every tenth step or hundredth there is a record in long phases.
+  const first = records[0] && Math.max(0, records[0].step - 1);
+  const deviceMs = history.deviceMs ?? spans.reduce((sum, [begin, end]) => sum + end - begin, 0);
+  const made = all.filter(({ records }) => records.length > 0).length;
+  const each = ends ? bytesOf(ends) : 0;
+  const spentFacts: Fact[] = [
+    [history.deviceMs === null ? 'training time' : 'device time', `${(deviceMs / 3_600_000).toFixed(2)} h`],
+    ['checkpoints', each > 0 ? `${made} of ${byteText(each)}` : String(made)],
+  ];
   return {
     report: {
       name: at.phase,
       parent,
-      facts: factsOf(from, ends, last, spans),
+      links,
+      steps: first === undefined || last === undefined ? null : [first, last],
+      facts: [...factsOf(from, ends, last), ...spentFacts],
       ended: end !== null,
       spans,
       checkpoints: all.flatMap(({ step, records }) =>
         records.length > 0 ? [{ step, time: records.at(-1)!.time }] : [],
       ),
-      events: eventsOf(all, kept),
+      events: eventsOf(all, kept, history.events),
       curves: curvesOf(records),
     },
     reached: last ?? null,
+    deviceMs,
+    uploaded: made * each,
     start: JSON.stringify([from, parent === null ? (ends?.settings?.model ?? null) : null]),
     examples: ends?.commit.examples ?? null,
     codeVersions: kept.map(({ manifest }) => manifest.codeVersion),
@@ -74,8 +95,10 @@ function lastStep(curve: readonly Piece[], ends: Kept | undefined): number | und
   return counts ? Math.max(ends.commit.step, recorded ?? 0) : recorded;
 }
 
-function factsOf(from: string, ends: Kept | undefined, last: number | undefined, spans: PhaseReport['spans']): Fact[] {
-  const hours = spans.reduce((sum, [begin, end]) => sum + end - begin, 0) / 3_600_000;
+const bytesOf = ({ manifest: { state, sidecars } }: Kept) =>
+  [...state, ...sidecars].reduce((sum, { bytes }) => sum + bytes, 0);
+
+function factsOf(from: string, ends: Kept | undefined, last: number | undefined): Fact[] {
   const { settings, manifest, commit } = ends ?? {};
   const objectives = settings ? Object.keys(settings.objectives).join(', ') : undefined;
   const { model } = settings ?? {};
@@ -91,7 +114,6 @@ function factsOf(from: string, ends: Kept | undefined, last: number | undefined,
     ['text tower', model && `${tower(model.text)}, ${model.text.length} tokens of ${model.text.vocabulary}`],
     ['precision', manifest?.precision],
     ['not used', manifest && `${manifest.skipped.length} members`],
-    ['training time', `${hours.toFixed(2)} h`],
     ['sha256', commit?.sha256.slice(0, 12)],
   ];
   return said.flatMap(([name, value]): Fact[] => (value === undefined ? [] : [[name, String(value)]]));

@@ -1,16 +1,25 @@
+import pMap from 'p-map';
 import { phasesOf } from '../../checkpoint/commits.ts';
 import { parseRun, readDocument } from '../../checkpoint/documents.ts';
 import { runKey, runPrefix } from '../../checkpoint/keys.ts';
 import { RunnerError } from '../../runtime/errors.ts';
 import type { ObjectInfo, ObjectStore } from '../../storage/object-store.ts';
-import type { Fact, RunReport } from '../types.ts';
+import { byteText } from '../numbers.ts';
+import type { Fact, PhaseLink, RunReport } from '../types.ts';
 import { compared } from './comparisons.ts';
-import { readEvaluations } from './evaluations.ts';
+import { type EvaluationRead, readEvaluations } from './evaluations.ts';
+import { readHistory } from './history.ts';
 import { type PhaseRead, readPhase } from './phase.ts';
+import { priceFromEnvironment } from './price.ts';
+import { readCurated, readSheets } from './sheets.ts';
 
 /** As a recipe in run.json, of any release, has them; all of it is looked at before it is believed. */
 interface Written {
-  readonly phases?: readonly { readonly name?: unknown; readonly from?: unknown }[];
+  readonly phases?: readonly {
+    readonly name?: unknown;
+    readonly from?: unknown;
+    readonly curation?: { readonly teacher?: unknown };
+  }[];
   readonly data?: { readonly train?: unknown; readonly mixture?: unknown; readonly evaluation?: unknown };
   readonly model?: unknown;
   readonly seed?: unknown;
@@ -20,9 +29,32 @@ interface Written {
  * What the bucket knows of a run, for a report. It reads documents and figures, never weights: a piece of figures for each
  * checkpoint that was made, one after another, and keeps of them a bounded number of values. ObjectMissing where nothing is there.
  */
-export async function readReport(store: ObjectStore, run: string): Promise<RunReport> {
+export async function readReport(store: ObjectStore, run: string, options: ReadOptions = {}): Promise<RunReport> {
+  return (await readParts(store, run, options)).report;
+}
+
+export interface ReadOptions {
+  /** Of an hour of a device; null: nobody says it; absent: as SIGLIP2_PRICE says. */
+  readonly price?: number | null;
+  /** What is looked at of a run, where that is not how it stands: a phase as it was at a step, one evaluation of it. */
+  readonly at?: {
+    readonly phase: string;
+    readonly step?: number | undefined;
+    readonly evaluation?: string | undefined;
+  };
+}
+
+/** The same, and where what came of single examples lies. */
+export async function readParts(
+  store: ObjectStore,
+  run: string,
+  { price = priceFromEnvironment(), at }: ReadOptions = {},
+): Promise<{ readonly report: RunReport; readonly evaluations: readonly EvaluationRead[] }> {
   const objects: ObjectInfo[] = [];
-  for await (const info of store.list(runPrefix(run))) objects.push(info);
+  // What comes and goes beside a run, and the page itself, makes no other page of it.
+  const passing = /^(report\.html$|[^/]+\/(pins|work)\/)/;
+  for await (const info of store.list(runPrefix(run)))
+    if (!passing.test(info.key.slice(runPrefix(run).length))) objects.push(info);
   if (objects.length === 0)
     throw new RunnerError(
       'ObjectMissing',
@@ -39,25 +71,33 @@ export async function readReport(store: ObjectStore, run: string): Promise<RunRe
   ];
   const phases: PhaseRead[] = [];
   for (const phase of ordered) {
-    const from = written.find(({ name }) => name === phase)?.from;
+    const { from, curation } = written.find(({ name }) => name === phase) ?? {};
     const parent = typeof from === 'string' && ordered.includes(from) ? from : null;
-    phases.push(await readPhase(store, { run, phase }, { parent, from: fromText(from), objects, problems }));
+    const teacher = curation?.teacher;
+    const links: PhaseLink[] = [
+      ...(isNamed(from) ? [{ from: fromText(from), kind: 'weights' as const }] : []),
+      ...(isNamed(teacher) ? [{ from: fromText(teacher), kind: 'teacher' as const }] : []),
+    ];
+    phases.push(await readPhase(store, { run, phase }, { parent, links, from: fromText(from), objects, problems }));
   }
   const reached = new Map(phases.map(({ report, reached }) => [report.name, reached ?? Number.POSITIVE_INFINITY]));
-  const evaluations = await readEvaluations(store, run, { objects, reached, problems });
+  if (at?.step !== undefined) reached.set(at.phase, at.step);
+  const all = await readEvaluations(store, run, { objects, reached, problems, only: at?.evaluation });
+  const evaluations = all.filter(
+    ({ reported }) => at?.step === undefined || reported.phase !== at.phase || reported.step === at.step,
+  );
   const versions = [...new Set(phases.flatMap(({ codeVersions }) => codeVersions))].sort();
   const bytes = objects.reduce((sum, info) => sum + info.bytes, 0);
-  return {
+  const report: RunReport = {
     run,
     recipe: recipe === null ? null : JSON.stringify(recipe, null, 2),
     facts: [
       ...facts,
       ...(versions.length > 0 ? [['code version', versions.join(', ')] as const] : []),
-      [
-        'in the bucket',
-        `${objects.length} objects, ${bytes < 1e9 ? `${(bytes / 1e6).toFixed(1)} MB` : `${(bytes / 1e9).toFixed(1)} GB`}`,
-      ],
+      ...spentFacts(phases, price),
+      ['in the bucket', `${objects.length} objects, ${byteText(bytes)}`],
     ],
+    events: (await readHistory(store, { run, phase: null }, problems)).events,
     phases: phases.map(({ report }) => report),
     evaluations: evaluations.map(({ reported }) => reported),
     comparisons: await compared(
@@ -66,9 +106,25 @@ export async function readReport(store: ObjectStore, run: string): Promise<RunRe
       evaluations,
       problems,
     ),
+    sheets: await readSheets(store, evaluations, ordered, problems),
+    curated: (
+      await pMap(ordered, (phase) => readCurated(store, { run, phase }, objects, problems), { concurrency: 4 })
+    ).flatMap((one) => one ?? []),
     problems,
   };
+  return { report, evaluations };
 }
+
+/** @param price of an hour of a device; null: nobody said it */
+function spentFacts(phases: readonly PhaseRead[], price: number | null): Fact[] {
+  const hours = phases.reduce((sum, { deviceMs }) => sum + deviceMs, 0) / 3_600_000;
+  const uploaded = phases.reduce((sum, { uploaded }) => sum + uploaded, 0);
+  const cost: Fact[] =
+    price === null ? [] : [['cost', `${(hours * price).toFixed(2)}, at ${price} an hour of a device`]];
+  return [['device hours', hours.toFixed(2)], ...cost, ['uploaded', `about ${byteText(uploaded)} of checkpoints`]];
+}
+
+const isNamed = (from: unknown): boolean => from !== undefined && from !== null;
 
 /** Where a phase begins, as its recipe writes it. */
 function fromText(from: unknown): string {

@@ -16,7 +16,9 @@ const piece = (from: number, to: number, seconds: number): Piece => ({
 
 it('tells of steps that were trained again, since they lie in two pieces', () => {
   const events = eventsOf([piece(0, 10, 0), piece(5, 20, 30)], []);
-  expect(events).toEqual([{ time: 30_000, text: 'steps 6 to 10 were trained again after an interruption' }]);
+  expect(events).toEqual([
+    { kind: 'retry', time: 30_000, text: 'steps 6 to 10 were trained again after an interruption' },
+  ]);
 });
 
 it('takes no minute for a gap where records are minutes apart, and a second for none', () => {

@@ -2,13 +2,15 @@ import { mkdtemp, readFile, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
-import { afterAll, beforeAll, expect, it } from 'vitest';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { writeReport } from '../../../activities/write-report.ts';
 import { claimRun } from '../../../src/checkpoint/claim.ts';
 import { commitCheckpoint } from '../../../src/checkpoint/commit.ts';
 import { toDocument } from '../../../src/checkpoint/documents.ts';
 import { recordEnd } from '../../../src/checkpoint/ends.ts';
 import { runNamed } from '../../../src/commands/report-command.ts';
-import { reportPage } from '../../../src/report/page.ts';
+import { comparisonPage, reportPage } from '../../../src/report/page.ts';
+import { readComparison } from '../../../src/report/read/compare.ts';
 import { readReport } from '../../../src/report/read/report.ts';
 import type { RunReport } from '../../../src/report/types.ts';
 import { sha256 } from '../../../src/runtime/hash.ts';
@@ -243,6 +245,22 @@ it('gives the same bytes when it reads again', async () => {
   expect(reportPage(await readReport(store, 'run'))).toBe(reportPage(report));
 });
 
+it('a page that a run writes is the one that the command writes, twice the same, and has what its workflow told', async () => {
+  const log = { info() {}, warn() {} };
+  const deps = { store, log, scratch: '', codeVersion: '' };
+  const attempt = { id: 'a', number: 1, signal: new AbortController().signal, heartbeat() {} };
+  const events = [{ at: new Date(start).toISOString(), step: 130, what: 'paused' }];
+  const told = { run: 'run', phase: 'distill', events, spent: { deviceMs: 3_600_000, began: start } };
+  const written = await writeReport(deps, told, attempt);
+  expect(written.uri).toBe('s3://test/runs/run/report.html');
+  const page = (await store.get(written.key)).toString('utf8');
+  expect(page).toContain('<td>paused or stopped</td><td>paused, at step 130</td>');
+  expect([Buffer.byteLength(page), sha256(page)]).toEqual([written.bytes, written.sha256]);
+  expect(await writeReport(deps, told, attempt)).toEqual(written);
+  expect(reportPage(await readReport(store, 'run'))).toBe(page);
+  await store.purge('runs/run/distill/history.json');
+});
+
 it('says of a run that is not there what to type', async () => {
   await expect(readReport(store, 'none')).rejects.toThrow(
     'bucket test has nothing of run none; npm run siglip2 -- ls lists runs',
@@ -252,11 +270,85 @@ it('says of a run that is not there what to type', async () => {
 it('a report is of a run, and of what is none the answer says what to type', () => {
   expect(runNamed('emoji-2')).toBe('emoji-2');
   expect(() => runNamed('emoji/pretrain@400')).toThrow(
-    '"emoji/pretrain@400" is in a run, and a report is of a whole run; type report emoji',
+    '"emoji/pretrain@400" is in a run, and a report is of a whole run; type report emoji, or name two to compare them',
   );
   expect(() => runNamed('../\u001b[2J')).toThrow(
     '"../\\u001b[2J" names no run; allowed: A-Z, a-z, 0-9, ., :, _ and -; npm run siglip2 -- ls lists runs',
   );
+});
+
+it('tells what workflows told, without the states that say nothing new, and what a run has cost', async () => {
+  const at = (seconds: number) => new Date(start + seconds * 1000).toISOString();
+  const events = [
+    { at: at(1), step: 0, what: 'training' },
+    { at: at(60), step: 60, what: 'asked for: pause' },
+    { at: at(61), step: 60, what: 'paused' },
+    { at: at(90), step: 60, what: 'training' },
+    { at: at(95), step: 100, what: 'the shard to step 100 was ended by attempt 3: killed, or tried again' },
+    { at: at(99), step: 100, what: 'done' },
+  ];
+  const spent = { deviceMs: 5_400_000, began: start };
+  await store.put('runs/run/distill/history.json', toDocument({ version: 1, events, spent }));
+  const { phases, facts } = await readReport(store, 'run', { price: 2 });
+  expect(phases[1]!.events.map(({ kind, text }) => [kind, text])).toEqual([
+    ['changed', 'asked for: pause, at step 60'],
+    ['paused', 'paused, at step 60'],
+    ['note', 'goes on: training, at step 60'],
+    ['retry', 'the shard to step 100 was ended by attempt 3: killed, or tried again, at step 100'],
+  ]);
+  expect(Object.fromEntries(phases[1]!.facts)).toMatchObject({ 'device time': '1.50 h' });
+  // 168 seconds of pretrain and 29 of naflex are 0.05 hours.
+  expect(Object.fromEntries(facts)).toMatchObject({ 'device hours': '1.55', cost: '3.11, at 2 an hour of a device' });
+  await store.purge('runs/run/distill/history.json');
+});
+
+describe('two side by side', () => {
+  it('shows of two phases what differs in them, their losses, and their figures paired over the same pictures', async () => {
+    const compared = await readComparison(store, 'run/pretrain@120', 'run/distill');
+    expect(compared.pairs.map(({ a, b }) => [a.name, b.name])).toEqual([['pretrain', 'distill']]);
+    expect(compared.fields).toEqual([]);
+    const [{ parent, phase, rows }] = compared.figures as [(typeof compared.figures)[number]];
+    expect([parent, phase]).toEqual(['run/pretrain@120', 'run/distill@150']);
+    expect(rows.map(({ name }) => name)).toEqual(['top1', 'top5']);
+    const page = comparisonPage(compared);
+    expect(page).toContain('Both have the same recipe.');
+    expect(page).toContain('none (');
+    expect(comparisonPage(await readComparison(store, 'run/pretrain@120', 'run/distill'))).toBe(page);
+  });
+
+  it('tells phases of two runs by their names, and the fields of their recipes that are not the same', async () => {
+    const other = {
+      seed: 4,
+      data: { train: 'data/emoji' },
+      phases: [{ name: 'distill' }, { name: 'pretrain', batch: 7 }],
+    };
+    await claimRun(store, 'other', sha256('other'), other);
+    await store.put('runs/other/data/pretrain-settings-0123456789abcdef.json', '{}');
+    const compared = await readComparison(store, 'run', 'other');
+    expect(compared.pairs.map(({ a, b }) => [a.name, b.name])).toEqual([['pretrain', 'pretrain']]);
+    expect(compared.fields).toEqual([
+      { at: 'seed', a: '3', b: '4' },
+      { at: 'model', a: '{"text":{"length":16}}', b: 'not said' },
+      { at: 'phases.pretrain.batch', a: 'not said', b: '7' },
+      { at: 'phases.distill.from', a: '"pretrain"', b: 'not said' },
+      { at: 'phases.naflex', a: '{"from":"pretrain"}', b: 'not said' },
+    ]);
+    expect(comparisonPage(compared)).toContain('They were not evaluated alike.');
+  });
+
+  it('takes the key of a result, and says what to type where nothing can be compared', async () => {
+    const key = 'evaluations/run/distill-150/emoji-1f2e/result.json';
+    const { figures } = await readComparison(store, 'run/pretrain', key);
+    expect(figures[0]!.rows[0]).toMatchObject({ name: 'top1', before: 0.3, after: 0.5 });
+    await expect(readComparison(store, 'run/none', 'run')).rejects.toThrow(
+      'run run has no phase none; npm run siglip2 -- ls run shows what is there',
+    );
+    await claimRun(store, 'third', sha256('third'), { phases: [{ name: 'only' }] });
+    await store.put('runs/third/data/only-settings-0123456789abcdef.json', '{}');
+    await expect(readComparison(store, 'run', 'third')).rejects.toThrow(
+      'run and third have no phase of one name: run has pretrain, distill, naflex; third has only; name a phase of each, such as run/pretrain',
+    );
+  });
 });
 
 it('of two results of one step the later one is shown, and none of a step that was given up', async () => {

@@ -1,0 +1,85 @@
+import { mkdir, rm } from 'node:fs/promises';
+import { join } from 'node:path';
+import { CancelledFailure } from '@temporalio/common';
+import type { CheckpointRef } from '../src/checkpoint/types.ts';
+import type { SheetJob } from '../src/evaluate/sheet/job.ts';
+import type { TaskPlan } from '../src/evaluate/task-plan.ts';
+import { hashFile } from '../src/runtime/hash.ts';
+import type { Attempt, Dependencies } from './dependencies.ts';
+import { fetchDocument, readDocumentAs } from './documents.ts';
+import { beat } from './heartbeat.ts';
+import { putOnce } from './put-once.ts';
+import { withTeacher } from './teacher-folder.ts';
+import { requireTrainer } from './train-from.ts';
+import type { PlannedEvaluation } from './types/evaluation.ts';
+
+/** The sheet of an evaluation by a task, beside its figures. */
+export const sheetKey = (prefix: string): string => `${prefix}sheet.json`;
+
+/**
+ * Makes the sheet of an evaluation, pictures that show what its model can do, and keeps it in the bucket. It is written once:
+ * what is there already is adopted without a device.
+ */
+export async function drawSheet(
+  deps: Dependencies,
+  { plan: { document, prefix } }: { readonly plan: PlannedEvaluation },
+  attempt: Attempt,
+): Promise<{ readonly key: string }> {
+  const { store, scratch, log } = deps;
+  const key = sheetKey(prefix);
+  let doing = 'looking for a stored sheet';
+  const heart = beat(attempt, () => ({ doing }));
+  try {
+    if (await store.head(key)) return { key };
+    const documents = join(scratch, 'documents');
+    const plan = await readDocumentAs<TaskPlan<CheckpointRef>>(store, document, documents);
+    const { spec, index } = plan.test;
+    const indexFile = await fetchDocument(store, index, documents);
+    const note = (text: string) => {
+      doing = text;
+      log.info({ task: plan.task.name }, text);
+    };
+    const { model, classes, task } = plan;
+    const of = {
+      kind: 'sheet',
+      model: spec.model.config,
+      spec,
+      classes,
+      languages: task.languages,
+      indexFile,
+    } as const;
+    return await withTeacher(deps, model.checkpoint, attempt.signal, (folder) =>
+      keepSheet(deps, key, { ...of, folder, name: model.name }, note, attempt),
+    );
+  } finally {
+    heart.stop();
+  }
+}
+
+/** Runs the job on the device and puts what it wrote under the key. */
+export async function keepSheet(
+  deps: Dependencies,
+  key: string,
+  job: Omit<SheetJob, 'out'>,
+  note: (text: string) => void,
+  attempt: Attempt,
+): Promise<{ readonly key: string }> {
+  const { store, scratch } = deps;
+  const there = async () => ((await store.head(key)) ? { key } : null);
+  const before = await there();
+  if (before) return before;
+  const folder = join(scratch, 'sheets', attempt.id);
+  try {
+    await mkdir(folder, { recursive: true });
+    const out = join(folder, 'sheet.json');
+    if ((await requireTrainer(deps).run({ ...job, out }, { note }, attempt.signal)) === null)
+      throw new CancelledFailure('stopped before the sheet was there');
+    const { sha256 } = (await hashFile(out))!;
+    return await putOnce(async () => {
+      await store.putFile(key, out, { ifAbsent: true, sha256, signal: attempt.signal });
+      return { key };
+    }, there);
+  } finally {
+    await rm(folder, { recursive: true, force: true }).catch(() => {});
+  }
+}

@@ -1,0 +1,22 @@
+import { CancellationScope, proxyActivities } from '@temporalio/workflow';
+import type { Activities } from '../activities/types/activities.ts';
+import type { WrittenReport } from '../activities/types/run.ts';
+import { sentence } from './failures.ts';
+import type { PhaseGraph } from './phase-graph.ts';
+import { tidyOptions } from './policies.ts';
+
+const { writeReport } = proxyActivities<Activities>(tidyOptions);
+
+/**
+ * Has the page of a run written, with what is known of a phase that has ended, or of the run itself. Also of a run that was
+ * cancelled; a page that could not be written fails nothing, and gives null.
+ */
+export async function reported(run: string, graph: PhaseGraph, phase: string | null): Promise<WrittenReport | null> {
+  const told = graph.told(phase);
+  try {
+    return await CancellationScope.nonCancellable(() => writeReport({ run, phase, ...told }));
+  } catch (error) {
+    graph.noteRun(`no report: ${sentence(error)}; npm run siglip2 -- report ${run} writes it`);
+    return null;
+  }
+}
