@@ -27,6 +27,8 @@ export interface Dependencies {
   readonly onPoint?: (point: CommitPoint | 'scored' | 'stored' | 'measured' | 'chosen') => void | Promise<void>;
   /** Tests: pictures of a part of an evaluation's features. */
   readonly examplesOfPart?: number;
+  /** Tests: milliseconds of a piece of what an evaluator learns. */
+  readonly learnMs?: number;
   /** Tests: pause before an upload is tried again, in milliseconds. */
   readonly uploadRetryMs?: number;
 }

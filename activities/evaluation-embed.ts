@@ -44,7 +44,8 @@ export async function embedPart(
       ? { images: spec as ImageSpec, indexFile: await fetchDocument(store, index, documents) }
       : { classes: spec as ClassSpec };
     doing = `fetching ${plan.model.name}`;
-    const made = await withTeacher(deps, plan.model.checkpoint, attempt.signal, async (local) => {
+    const said = 'said' in spec ? spec.said?.files : undefined;
+    const embedded = async (local: string) => {
       doing = 'waiting for the device';
       const note = (text: string) => {
         doing = text;
@@ -53,7 +54,8 @@ export async function embedPart(
       const { codeVersion } = plan;
       const job = { kind: 'embed', folder: local, model: spec.model.config, part, out, codeVersion, of } as const;
       return (await requireTrainer(deps).run(job, { note }, attempt.signal)) as EmbeddedPart | null;
-    });
+    };
+    const made = await withTeacher(deps, plan.model.checkpoint, attempt.signal, embedded, said);
     if (made === null) throw new CancelledFailure('stopped before the features were made');
     await deps.onPoint?.('scored');
     doing = 'uploading the features';

@@ -12,6 +12,7 @@ import { hashFile } from '../src/runtime/hash.ts';
 import type { Attempt, Dependencies } from './dependencies.ts';
 import { readDocumentAs } from './documents.ts';
 import { fetchFeatures } from './evaluation-features.ts';
+import { learnedDecoder } from './evaluation-learn.ts';
 import { beat } from './heartbeat.ts';
 import { putOnce } from './put-once.ts';
 import { requireTrainer } from './train-from.ts';
@@ -45,12 +46,13 @@ export async function evaluatePart(
     doing = 'fetching the features';
     const out = join(folder, 'outcomes.safetensors');
     await mkdir(folder, { recursive: true });
-    const job = await jobOf(deps, plan, figure, out, attempt.signal);
-    doing = 'waiting for the device';
     const note = (text: string) => {
       doing = text;
       log.info({ task: plan.task.name }, text);
     };
+    const features = await jobOf(deps, plan, figure, out, attempt.signal);
+    doing = 'waiting for the device';
+    const job = await withLearned(deps, features, folder, note, attempt);
     const found = (await requireTrainer(deps).run(job, { note }, attempt.signal)) as Figured | null;
     if (found === null) throw new CancelledFailure('stopped before the figures were there');
     await deps.onPoint?.('scored');
@@ -69,6 +71,20 @@ export async function evaluatePart(
     heart.stop();
     await rm(folder, { recursive: true, force: true }).catch(() => {});
   }
+}
+
+/** The job with what its evaluator learns before, where it does. */
+async function withLearned(
+  deps: Dependencies,
+  job: FigureJob,
+  folder: string,
+  note: (text: string) => void,
+  attempt: Attempt,
+): Promise<FigureJob> {
+  const { evaluator, settings, view, languages, seed, train, codeVersion } = job;
+  const lesson = evaluatorOf(evaluator).lesson?.(settings, { languages, seed });
+  if (!lesson || !train) return job;
+  return { ...job, learned: await learnedDecoder(deps, { lesson, train, view, codeVersion }, folder, note, attempt) };
 }
 
 async function jobOf(

@@ -13,6 +13,7 @@ import { classParts, imageParts } from '../src/evaluate/features/spec.ts';
 import { specsOf } from '../src/evaluate/plan-task.ts';
 import type { TaskPlan } from '../src/evaluate/task-plan.ts';
 import { parseTask } from '../src/evaluate/tasks/task.ts';
+import { heldDecoder } from '../src/plan/held-decoder.ts';
 import { heldModel } from '../src/plan/held-model.ts';
 import { RunnerError } from '../src/runtime/errors.ts';
 import { hashJson } from '../src/runtime/hash.ts';
@@ -57,6 +58,7 @@ export async function planEvaluation(deps: Dependencies, input: unknown, attempt
       model: { sha256: checkpoint.sha256, config: model },
       resize: trainedBy,
       perPart: deps.examplesOfPart,
+      decoder: () => heldDecoder(store, checkpoint),
     });
     const of = { test: test.spec, train: train?.spec ?? null, classes, figures };
     const asked = { evaluators: task.evaluators, languages: task.languages, seed: task.sample.seed };

@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import { restoreCheckpoint } from '../src/checkpoint/restore.ts';
 import type { CheckpointRef } from '../src/checkpoint/types.ts';
 import { isRunnerError, RunnerError } from '../src/runtime/errors.ts';
+import { hashJson } from '../src/runtime/hash.ts';
 import type { Dependencies } from './dependencies.ts';
 
 /** What this process knows of the folder of a teacher. */
@@ -23,14 +24,18 @@ const uses = new Map<string, Use>();
  * Calls `work` with a local folder that has the teacher's model.safetensors, verified. The folder, named by the
  * checkpoint's hash, stays for the next shard; those of other teachers go when nobody uses them. A worker's scratch is
  * its own, so only attempts of this process can meet here: they fetch one after another.
+ *
+ * @param beside further files of it, such as those of its decoder
  */
 export async function withTeacher<T>(
   { store, scratch }: Dependencies,
   teacher: CheckpointRef,
   signal: AbortSignal,
   work: (folder: string) => Promise<T>,
+  beside: readonly string[] = [],
 ): Promise<T> {
-  const folder = join(scratch, 'teachers', teacher.sha256);
+  const files = beside.length > 0 ? `-${hashJson(beside).slice(0, 16)}` : '';
+  const folder = join(scratch, 'teachers', `${teacher.sha256}${files}`);
   const use = uses.get(folder) ?? { attempts: 0, turn: Promise.resolve(), verified: false };
   uses.set(folder, use);
   use.attempts++;
@@ -39,13 +44,14 @@ export async function withTeacher<T>(
       signal.throwIfAborted();
       if (use.verified && existsSync(join(folder, modelFile))) return;
       await removeUnused(join(scratch, 'teachers'));
-      await restoreCheckpoint(store, teacher, folder, { files: ({ path }) => path === modelFile, signal }).catch(
-        (error) => {
-          if (!isRunnerError(error, 'CheckpointDamaged')) throw error;
-          // It is not a checkpoint of this phase that the phase could go back from.
-          throw new RunnerError('DataContract', `the teacher can't be used: ${error.message}`, { cause: error });
-        },
-      );
+      await restoreCheckpoint(store, teacher, folder, {
+        files: ({ path }) => path === modelFile || beside.includes(path),
+        signal,
+      }).catch((error) => {
+        if (!isRunnerError(error, 'CheckpointDamaged')) throw error;
+        // It is not a checkpoint of this phase that the phase could go back from.
+        throw new RunnerError('DataContract', `the teacher can't be used: ${error.message}`, { cause: error });
+      });
       use.verified = true;
     });
     use.turn = fetched.catch(() => {});

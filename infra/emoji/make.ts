@@ -1,11 +1,11 @@
 import { hashJson } from '../../src/runtime/hash.ts';
 import type { ObjectStore } from '../../src/storage/object-store.ts';
-import { bareHexcode, type Concept, readConcepts } from './concepts.ts';
+import { readConcepts } from './concepts.ts';
 import { examplesInputs, examplesOf, someConcepts, writeShards } from './examples.ts';
-import { type IconNames, readIconNames, readStyle } from './icons.ts';
+import { readIconNames } from './icons.ts';
 import { type MadeShard, makeOnce } from './record.ts';
-import { type Figure, makeScenes, scenesInputs } from './scenes.ts';
-import { type EmojiStyle, heldOutStyle, trainStyles } from './styles.ts';
+import { figuresOf, makeScenes, scenesInputs } from './scenes.ts';
+import { heldOutStyle, trainStyles } from './styles.ts';
 
 export interface EmojiOptions {
   readonly log?: (line: string) => void;
@@ -69,13 +69,4 @@ export async function makeEmojiDataset(store: ObjectStore, options: EmojiOptions
   });
   if (already) log(`emoji data set: already in the bucket (${set.examples.train + set.examples.heldOut} pictures)`);
   return set;
-}
-
-/** What a style draws, with words in English at least. */
-export function figuresOf(style: EmojiStyle, concepts: readonly Concept[], names: IconNames): Figure[] {
-  const drawings = readStyle(style, concepts, names);
-  return concepts.flatMap(({ hexcode, captions }) => {
-    const svg = drawings.get(bareHexcode(hexcode));
-    return svg === undefined || captions.en?.[0] === undefined ? [] : [{ svg, captions }];
-  });
 }

@@ -2,10 +2,14 @@ import { createHash } from 'node:crypto';
 import pMap from 'p-map';
 import sharp from 'sharp';
 import type { Region } from '../../src/data/example/regions.ts';
+import type { Question } from '../../src/data/example/truth.ts';
 import type { ExampleMeta } from '../../src/data/example/types.ts';
 import { type RandomStream, randomStream } from '../../src/runtime/random.ts';
 import type { ObjectStore } from '../../src/storage/object-store.ts';
+import { bareHexcode, type Concept } from './concepts.ts';
 import { tarShard } from './draw.ts';
+import { type IconNames, readStyle } from './icons.ts';
+import type { EmojiStyle } from './styles.ts';
 
 /** Something that can stand in a scene. */
 export interface Figure {
@@ -18,8 +22,15 @@ const [smallest, largest] = [32, 60];
 const perShard = 256;
 const places = 200;
 
+export interface SceneOptions {
+  /** Names the random numbers: other scenes of the same figures. */
+  readonly stream?: string;
+  /** Whether each says questions and their answers. */
+  readonly questions?: boolean;
+}
+
 /** A drawing without the paper around it, and where it is to lie. */
-interface Placed {
+export interface Placed {
   readonly figure: Figure;
   readonly picture: Buffer;
   readonly left: number;
@@ -38,11 +49,12 @@ export async function makeScenes(
   prefix: string,
   styles: readonly (readonly Figure[])[],
   count: number,
+  how: SceneOptions = {},
 ): Promise<{ key: string; bytes: number; sha256: string }[]> {
   const shards: { key: string; bytes: number; sha256: string }[] = [];
   for (let start = 0; start < count; start += perShard) {
     const numbers = Array.from({ length: Math.min(perShard, count - start) }, (_, i) => start + i);
-    const members = await pMap(numbers, (i) => scene(i, styles[i % styles.length]!), { concurrency: 2 });
+    const members = await pMap(numbers, (i) => scene(i, styles[i % styles.length]!, how), { concurrency: 2 });
     const { body, sha256 } = await tarShard(members.flat());
     const key = `${prefix}/scenes-${String(start / perShard).padStart(5, '0')}.tar`;
     await store.put(key, body, { contentType: 'application/x-tar' });
@@ -51,8 +63,12 @@ export async function makeScenes(
   return shards;
 }
 
-async function scene(number: number, figures: readonly Figure[]): Promise<{ name: string; body: Buffer }[]> {
-  const random = randomStream(0, 'emoji-scene', number);
+async function scene(
+  number: number,
+  figures: readonly Figure[],
+  { stream = 'emoji-scene', questions = false }: SceneOptions,
+): Promise<{ name: string; body: Buffer }[]> {
+  const random = randomStream(0, stream, number);
   const placed: Placed[] = [];
   const wanted = 2 + random.below(3);
   for (let tries = 0; placed.length < wanted && tries < 20; tries++) {
@@ -82,10 +98,34 @@ async function scene(number: number, figures: readonly Figure[]): Promise<{ name
       }),
     ),
   };
+  const said = { ...meta, ...(questions && { questions: questionsOf(placed) }) };
   return [
     { name: `${name}.png`, body: image },
-    { name: `${name}.json`, body: Buffer.from(JSON.stringify(meta)) },
+    { name: `${name}.json`, body: Buffer.from(JSON.stringify(said)) },
   ];
+}
+
+const counts = ['none', 'one', 'two', 'three', 'four'];
+
+/**
+ * What can be asked of a scene and has one answer: how many things there are, and what is wholly to the left or right of a
+ * thing, or above or below it, where that is one thing.
+ */
+export function questionsOf(placed: readonly Placed[]): Question[] {
+  const sides: [string, (one: Placed, other: Placed) => boolean][] = [
+    ['left of', (one, other) => one.left + one.width <= other.left],
+    ['right of', (one, other) => other.left + other.width <= one.left],
+    ['above', (one, other) => one.top + one.height <= other.top],
+    ['below', (one, other) => other.top + other.height <= one.top],
+  ];
+  const asked = placed.flatMap((other) =>
+    sides.flatMap(([side, lies]): Question[] => {
+      const there = placed.filter((one) => one !== other && lies(one, other));
+      if (there.length !== 1) return [];
+      return [{ question: `what is ${side} the ${label(other.figure)}?`, answers: [label(there[0]!.figure)] }];
+    }),
+  );
+  return [{ question: 'how many things are there?', answers: [counts[placed.length]!] }, ...asked];
 }
 
 const label = ({ captions }: Figure) => captions.en?.[0] ?? '';
@@ -132,3 +172,12 @@ export const scenesInputs = () =>
   createHash('sha256')
     .update(JSON.stringify([1, side, smallest, largest, perShard]))
     .digest('hex');
+
+/** What a style draws, with words in English at least. */
+export function figuresOf(style: EmojiStyle, concepts: readonly Concept[], names: IconNames): Figure[] {
+  const drawings = readStyle(style, concepts, names);
+  return concepts.flatMap(({ hexcode, captions }) => {
+    const svg = drawings.get(bareHexcode(hexcode));
+    return svg === undefined || captions.en?.[0] === undefined ? [] : [{ svg, captions }];
+  });
+}

@@ -8,9 +8,8 @@ import { readConcepts } from './concepts.ts';
 import { tarShard } from './draw.ts';
 import { examplesInputs, someConcepts } from './examples.ts';
 import { readIconNames } from './icons.ts';
-import { figuresOf } from './make.ts';
 import { type MadeShard, makeOnce } from './record.ts';
-import type { Figure } from './scenes.ts';
+import { type Figure, figuresOf } from './scenes.ts';
 import { heldOutStyle, trainStyles } from './styles.ts';
 
 // Raise it when the same packages would give other strips than before.

@@ -4,7 +4,11 @@ import { printableUpTo } from '../runtime/printable.ts';
 import { publishedLines } from './published-lines.ts';
 
 /** Figures that are counts, or no shares. */
-const counts = /(^|\.)(classes|examples|left_out|images|texts|steps|train_loss|groups|ungrouped|threshold)$/;
+const counted = [
+  ...['classes', 'examples', 'left_out', 'images', 'texts', 'steps', 'train_loss', 'groups', 'ungrouped', 'threshold'],
+  ...['pictures', 'regions', 'expressions', 'questions', 'without_box', 'CIDEr'],
+];
+const counts = new RegExp(`(^|\\.)(${counted.join('|')})$`);
 
 const percent = (share: number): string => `${(100 * share).toFixed(1)} %`.padStart(8);
 const figureText = (name: string, value: number): string =>

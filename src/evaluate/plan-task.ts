@@ -8,7 +8,8 @@ import { RunnerError } from '../runtime/errors.ts';
 import type { ObjectStore } from '../storage/object-store.ts';
 import type { Needs } from './evaluators/contract.ts';
 import { namesOf, needsOf } from './evaluators/registry.ts';
-import { type ClassSpec, classesOfPart, examplesOfPart, type ImageSpec } from './features/spec.ts';
+import type { EvaluatorName } from './evaluators/settings.ts';
+import { type ClassSpec, classesOfPart, examplesOfPart, type ImageSpec, type SaidSpec } from './features/spec.ts';
 import type { View } from './features/view.ts';
 import { captionsThatCount } from './image-captions.ts';
 import type { PlannedFigure } from './task-plan.ts';
@@ -20,14 +21,17 @@ export interface Evaluated {
   readonly resize: Resize;
   /** Pictures of a part of the features, where another number than usual is wanted. */
   readonly perPart?: number | undefined;
+  /** Finds its decoder; null where it has none. Asked where an evaluator needs one. */
+  readonly decoder: () => Promise<Omit<SaidSpec, 'tasks'> | null>;
 }
 
 /** What a task comes to for a model: which features, by which evaluators. RecipeInvalid or DataContract. */
-export async function specsOf(store: ObjectStore, task: Task, { model, resize, perPart }: Evaluated) {
+export async function specsOf(store: ObjectStore, task: Task, { model, resize, perPart, decoder }: Evaluated) {
   const views = viewsOf(task, model.config);
   const names = namesOf(task);
   const classes = needsOf(task, names, true).classes ? await classesOf(store, task, model) : null;
   const needs = needsOf(task, names, classes !== null);
+  const said = needs.said && { ...(await requireDecoder(decoder, task, names)), tasks: needs.said };
   const learning = names.filter((name) => needsOf(task, [name], classes !== null).train);
   const setOf = async (set: TaskSet, needs: Needs) => {
     const pixels = pixelKinds.filter((kind) => needs[kind]);
@@ -51,6 +55,8 @@ export async function specsOf(store: ObjectStore, task: Task, { model, resize, p
       ...further,
       perPart: perPart ?? examplesOfPart(model.config, views, needs.patches === true, further),
       captions: needs.captions ? captionsOf(task) : null,
+      ...(needs.texts && { texts: { languages: task.languages, most: captionsOf(task).most } }),
+      ...(needs.said && said && { said }),
       text: task.text,
     };
     return { spec, index: index.document satisfies DataIndex['document'] };
@@ -60,6 +66,18 @@ export async function specsOf(store: ObjectStore, task: Task, { model, resize, p
   const train = task.train ? await setOf(task.train, ofTrain) : null;
   const figures: PlannedFigure[] = names.flatMap((evaluator) => views.map((view) => ({ evaluator, view })));
   return { test, train, classes, figures };
+}
+
+/** RecipeInvalid where the model has none. */
+async function requireDecoder(decoder: Evaluated['decoder'], task: Task, names: readonly EvaluatorName[]) {
+  const found = await decoder();
+  if (found) return found;
+  const asks = names.filter((name) => needsOf(task, [name], true).said);
+  throw new RunnerError(
+    'RecipeInvalid',
+    `the task can't be done: evaluators.${asks.join(' and evaluators.')} ask the decoder of the model, and it has none; ` +
+      'evaluate a checkpoint RUN/PHASE@STEP of a phase whose objectives have captioning',
+  );
 }
 
 function captionsOf({ languages, captions, read }: Task): NonNullable<ImageSpec['captions']> {

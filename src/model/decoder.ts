@@ -51,18 +51,17 @@ export function decoder(
   const shifted_RL = tf.concat([tf.zeros([rows, 1], 'int32'), targets_RL.slice([0, 0], [rows, length - 1])], 1);
   const inputs_RL = shifted_RL.mul(one.sub(flags_R1)).add(flags_R1.mul(tf.scalar(vocabulary, 'int32'))) as Tensor;
   const hides_R1LL = later(length).mul(one.sub(flags_R1).cast('float32').reshape([rows, 1, 1, 1])) as Tensor;
-  let x_RLxD = embed(p, inputs_RL, 0);
+  let x_RLxD = embed(p, inputs_RL, parameter(p, 'decoder.embed_positions.weight').slice([0, 0], [length, -1]));
   for (let i = 0; i < depth; i++)
     x_RLxD = (remat ? blockAgain : block)(p, `decoder.layers.${i}`, heads, x_RLxD, hides_R1LL, memory, batch);
   return norm(p, 'decoder.layer_norm', x_RLxD);
 }
 
-/** Token and position embeddings of (R, L) ids that stand at `first` and after it -> (R L, D). */
-export function embed(p: Parameters, ids_RL: Tensor, first: number): Tensor {
+/** Token embeddings of (R, L) ids, with the (L, D) embeddings of their positions -> (R L, D). */
+export function embed(p: Parameters, ids_RL: Tensor, positions_LD: Tensor): Tensor {
   const [rows, length] = ids_RL.shape as [number, number];
   const table_VD = parameter(p, 'decoder.embed_tokens.weight');
   const width = table_VD.shape[1]!;
-  const positions_LD = parameter(p, 'decoder.embed_positions.weight').slice([first, 0], [length, width]);
   return gatherRows(table_VD, ids_RL.reshape([rows * length]))
     .reshape([rows, length, width])
     .add(positions_LD)

@@ -1,10 +1,42 @@
+import type { Tensor } from '@tensorflow/tfjs';
+import type { Tensors } from '../compile/definition.ts';
 import { chunkedCrossEntropy } from '../compile/ops/chunked-cross-entropy.ts';
-import { decoder } from '../model/decoder.ts';
+import { type DecoderMemory, decoder } from '../model/decoder.ts';
 import { decoderSpecs } from '../model/decoder-parameters.ts';
+import type { TowerOptions } from '../model/layers.ts';
+import type { ModelConfig } from '../model/sizes.ts';
 import { captionTasks } from '../recipe/caption-tasks.ts';
 import type { CaptioningSettings } from '../recipe/objective-settings.ts';
 import { tf } from '../runtime/tensorflow.ts';
 import { isEncoder, type Objective } from './objective.ts';
+
+/** What is to be said of `batch` images, whose texts lie together: (R, L) int32, (R, L) and (R) int32. */
+export type TextFeeds = Readonly<Record<'targets' | 'targetWeights' | 'parallel', Tensor>>;
+
+/**
+ * The sum over texts of the weighted cross-entropy of their tokens, over the number of images; and what each token adds to it,
+ * (R L) without a gradient.
+ */
+export function textsLoss(
+  p: Tensors,
+  model: ModelConfig,
+  settings: Pick<CaptioningSettings, 'depth' | 'chunk'>,
+  { targets, targetWeights, parallel }: TextFeeds,
+  memory: DecoderMemory,
+  batch: number,
+  tower: TowerOptions = {},
+): { loss: Tensor; rows: Tensor } {
+  return chunkedCrossEntropy(
+    {
+      hidden: decoder(p, model, settings, targets, parallel, memory, batch, tower),
+      weight: p['decoder.lm_head.weight']!,
+      bias: p['decoder.lm_head.bias']!,
+      labels: targets.reshape([-1]),
+      rowWeights: targetWeights.reshape([-1]).mul(tf.scalar(1 / batch)),
+    },
+    settings.chunk,
+  );
+}
 
 /**
  * LocCa (SigLIP 2, section 2.2, after arXiv 2403.19596): from the un-pooled image features a decoder says the caption,
@@ -27,20 +59,11 @@ export const captioning: Objective<CaptioningSettings> = {
     };
   },
   loss({ settings, model, tower, p, feeds, features }) {
-    const { targets, targetWeights, parallel } = feeds;
-    const batch = targets!.shape[0]! / captionTasks.length;
-    const hidden = decoder(p, model, settings, targets!, parallel!, features.image, batch, tower);
-    const { loss, rows } = chunkedCrossEntropy(
-      {
-        hidden,
-        weight: p['decoder.lm_head.weight']!,
-        bias: p['decoder.lm_head.bias']!,
-        labels: targets!.reshape([-1]),
-        rowWeights: targetWeights!.reshape([-1]).mul(tf.scalar(1 / batch)),
-      },
-      settings.chunk,
-    );
-    const [length, tasks] = [targets!.shape[1]!, captionTasks.length];
+    const { targets } = feeds;
+    const [rowsOfBatch, length] = targets!.shape as [number, number];
+    const tasks = captionTasks.length;
+    const batch = rowsOfBatch / tasks;
+    const { loss, rows } = textsLoss(p, model, settings, feeds as TextFeeds, features.image, batch, tower);
     const apart = rows.reshape([batch, tasks, length]).sum(2).sum(0);
     const metrics = captionTasks.map((task, i) => [task, apart.slice([i], [1]).reshape([])]);
     return { loss, metrics: Object.fromEntries(metrics) };

@@ -5,8 +5,8 @@ import type { CheckpointRef, Manifest } from '../checkpoint/types.ts';
 import type { ModelConfig } from '../model/sizes.ts';
 import type { HeldModel } from '../recipe/models.ts';
 import { sha256 } from '../runtime/hash.ts';
-import { parseHeader } from '../safetensors/safetensors-header.ts';
 import type { ObjectStore } from '../storage/object-store.ts';
+import { storedTensors } from './stored-header.ts';
 
 /** What a checkpoint in the bucket holds, by what lies beside its tensors and by the ids of its token table. */
 export async function heldModel(store: ObjectStore, ref: CheckpointRef): Promise<HeldModel> {
@@ -27,15 +27,9 @@ async function configOf(store: ObjectStore, ref: CheckpointRef, manifest: Manife
   return readModelConfig(bytes.toString('utf8'), `s3://${store.bucket}/${key}`);
 }
 
-const largestHeader = 16 * 1024 * 1024;
-
 /** The ids that a file of training state names; null when it names none. Only its header and they are fetched. */
 async function vocabularyIn(store: ObjectStore, ref: CheckpointRef, key: string, bytes: number) {
-  const fail = (problem: string) => checkpointDamaged(ref, key, problem);
-  const length = Number((await store.get(key, { offset: 0, size: 8 })).readBigUInt64LE());
-  if (length > largestHeader || 8 + length > bytes) throw fail(`claims a header of ${length} bytes`);
-  const header = await store.get(key, { offset: 8, size: length });
-  const found = parseHeader(header, bytes - 8 - length, fail).tensors.get('vocabulary');
+  const found = (await storedTensors(store, ref, key, bytes)).get('vocabulary');
   if (!found) return null;
   const ids = await store.get(key, { offset: found.offset, size: found.bytes });
   return Array.from({ length: ids.length / 4 }, (_, i) => ids.readInt32LE(4 * i));

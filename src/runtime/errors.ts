@@ -21,6 +21,7 @@ export type ErrorCode =
   | 'TrainerCrashed'
   | 'TrainerStuck'
   | 'DeviceMissing'
+  | 'DeviceBusy' // another worker has it, which may be about to end
   | 'NonFinite' // a step that can't be gone on from: what is wrong, the details of one of training say as `kind`
   | 'RunWaits' // a phase failed, and waits for a person
   | 'SetupMissing';
@@ -30,6 +31,7 @@ const retryable: ReadonlySet<ErrorCode> = new Set([
   'SnapshotChanged', // the steps since the last commit are trained again
   'TrainerCrashed',
   'TrainerStuck',
+  'DeviceBusy',
 ]);
 
 /** An expected failure. `code` is stable and may be matched on; `message` is one clear sentence. */

@@ -12,7 +12,8 @@ export interface DeviceLock {
 
 /**
  * Takes a device for this worker. A worker that was killed may leave its trainer in the middle of a step: that one
- * is ended before this returns. DeviceMissing when a living worker has the device.
+ * is ended before this returns. Errors: DeviceBusy when a living worker has the device, DeviceMissing when that trainer does not
+ * end.
  */
 export async function lockDevice(file: string): Promise<DeviceLock> {
   const lock = await takeLock(file);
@@ -46,7 +47,7 @@ async function takeLock(file: string) {
   }
   const pid = (readJson(file) as { pid?: number } | null)?.pid ?? 'unknown';
   throw new RunnerError(
-    'DeviceMissing',
+    'DeviceBusy',
     `the device is in use by the worker with pid ${pid} (${file}); stop that worker, or give this one another GPU by CUDA_VISIBLE_DEVICES, on a CPU another SIGLIP2_STATE`,
   );
 }

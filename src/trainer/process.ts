@@ -21,10 +21,10 @@ export interface TrainerEvents {
 export interface TrainerProcess {
   /**
    * Runs a job; one at a time, others wait. An abort asks a train job to stop: it ends with a snapshot.
-   * Errors: what the job failed with, TrainerCrashed, TrainerStuck, DeviceMissing, SetupMissing.
+   * Errors: what the job failed with, TrainerCrashed, TrainerStuck, DeviceBusy, DeviceMissing, SetupMissing.
    */
   run(job: TrainerJob, events?: TrainerEvents, signal?: AbortSignal): Promise<unknown>;
-  /** What the trainer has, which is started to say so. Errors: TrainerCrashed, TrainerStuck, DeviceMissing, SetupMissing. */
+  /** What the trainer has, which is started to say so. Errors: TrainerCrashed, TrainerStuck, DeviceBusy, DeviceMissing, SetupMissing. */
   device(): Promise<'cpu' | 'gpu'>;
   /** Tells the job in progress that its newest snapshot was committed, and how many seconds that took. */
   committed(seconds: number): void;

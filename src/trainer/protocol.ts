@@ -1,5 +1,6 @@
 import type { CheckpointMetrics, StateFile, StepSums } from '../checkpoint/types.ts';
 import type { CorruptMember } from '../data/index/types.ts';
+import type { LearnJob } from '../evaluate/decoder/job.ts';
 import type { FigureJob } from '../evaluate/evaluators/job.ts';
 import type { EmbedJob } from '../evaluate/features/job.ts';
 import type { EvaluateJob } from '../evaluate/job.ts';
@@ -72,7 +73,16 @@ export interface StepTime {
   readonly hash: string;
 }
 
-export type TrainerJob = (TrainJob | PrepareJob | MeasureJob | EvaluateJob | EmbedJob | FigureJob | ScoreJob) & {
+export type TrainerJob = (
+  | TrainJob
+  | PrepareJob
+  | MeasureJob
+  | EvaluateJob
+  | EmbedJob
+  | LearnJob
+  | FigureJob
+  | ScoreJob
+) & {
   /** Threads of a trainer on a CPU, which bytes depend on: it is started with them. Absent: any will do. */
   readonly threads?: number;
 };

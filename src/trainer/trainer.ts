@@ -1,5 +1,6 @@
 import { join } from 'node:path';
 import { ProgramCache } from '../compile/program-cache.ts';
+import { Learning } from '../evaluate/decoder/learning.ts';
 import { evaluateModel } from '../evaluate/evaluate-model.ts';
 import { runFigure } from '../evaluate/evaluators/run-figure.ts';
 import { Embedding } from '../evaluate/features/embedding.ts';
@@ -31,6 +32,7 @@ const programs = ProgramCache.open(join(paths().cache, 'programs'));
 const session = new TrainingSession(programs);
 const scoring = new Scoring();
 const embedding = new Embedding();
+const learning = new Learning();
 /** Jobs that were begun and have not ended. */
 const stops = new Map<number, AbortController>();
 let uploaded: { readonly id: number; readonly seconds: number } | null = null;
@@ -57,6 +59,7 @@ async function run(id: number, job: TrainerJob): Promise<void> {
     await session.close().catch(() => {});
     scoring.close();
     embedding.close();
+    await learning.close().catch(() => {});
     if (isRunnerError(error)) {
       send({ type: 'failed', id, code: error.code, message: error.message, details: { ...error.details } });
     } else {
@@ -71,6 +74,7 @@ async function run(id: number, job: TrainerJob): Promise<void> {
 async function perform(id: number, job: TrainerJob): Promise<unknown> {
   const note = (text: string) => send({ type: 'note', id, text });
   const { signal } = stops.get(id)!;
+  if (job.kind !== 'learn') await learning.close();
   if (job.kind === 'score') {
     embedding.close();
     return scoring.score(job, { note, signal });
@@ -78,6 +82,7 @@ async function perform(id: number, job: TrainerJob): Promise<unknown> {
   scoring.close();
   if (job.kind === 'embed') return embedding.embed(job, { note, signal });
   embedding.close();
+  if (job.kind === 'learn') return learning.learn(job, { note, signal });
   if (job.kind === 'figure') return runFigure(job, { note, signal });
   if (job.kind === 'evaluate') return evaluateModel(job, note);
   if (job.kind === 'measure') {

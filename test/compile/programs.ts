@@ -1,8 +1,11 @@
 import type { CompileOptions, ProgramDefinition } from '../../src/compile/definition.ts';
 import { sumsDefinition } from '../../src/curation/conditional-sums.ts';
+import { learnDefinition } from '../../src/evaluate/decoder/learn-definition.ts';
+import { greedyDefinition } from '../../src/model/decode-greedy.ts';
 import { embedderDefinition } from '../../src/model/embed.ts';
 import type { PhaseSettings } from '../../src/recipe/phase-settings.ts';
 import { stepDefinition } from '../../src/train/step.ts';
+import { quickLesson } from '../evaluate/decoder/placed-things.ts';
 import { naflexSettings } from '../train/naflex-batch.ts';
 import { tinySettings } from '../train/settings.ts';
 import { tinyObjectives } from '../train/tiny-objectives.ts';
@@ -37,5 +40,11 @@ export function allPrograms(): [name: string, definition: ProgramDefinition, opt
   ]);
   const widths = { learner: 8, teacher: 12 };
   const sums = sumsDefinition({ candidates: 12, scores: 'learnability', widths, chunk: 3 });
-  return [...steps, ...embedders, ['selection', sums, {}]];
+  const { model } = tinySettings;
+  const lesson = { ...quickLesson, batch: 3 };
+  const decoders: [string, ProgramDefinition, CompileOptions][] = [
+    ['greedy decoding', greedyDefinition(model, { depth: 2 }, { batch: 3, patches: 4 }), {}],
+    ['a fresh decoder learning', learnDefinition(model, lesson, 4), {}],
+  ];
+  return [...steps, ...embedders, ...decoders, ['selection', sums, {}]];
 }

@@ -1,10 +1,13 @@
 import { createHash } from 'node:crypto';
 import { expect, test } from 'vitest';
+import { makeAskedEmojiDataset } from '../../infra/emoji/asked.ts';
 import { bareHexcode, languages, readConcepts } from '../../infra/emoji/concepts.ts';
 import { readIconNames, readStyle } from '../../infra/emoji/icons.ts';
 import { makeEmojiDataset } from '../../infra/emoji/make.ts';
 import { heldOutStyle, trainStyles } from '../../infra/emoji/styles.ts';
 import { readExamples } from '../../src/data/example/read-examples.ts';
+import { readSelected } from '../../src/data/example/read-selected.ts';
+import { parseTruth } from '../../src/data/example/truth.ts';
 import { indexData } from '../../src/data/index/index-data.ts';
 import { MemoryStore } from './memory-store.ts';
 
@@ -129,3 +132,38 @@ test('scenes hold two to four emoji, none over another, each in the box that its
   }
   expect([...counts].sort()).toEqual([2, 3, 4]);
 });
+
+test('scenes with questions are others than those of training, and every answer is what the boxes say', async () => {
+  const store = new MemoryStore();
+  const made = await makeAskedEmojiDataset(store, { concepts: 16, scenes: 24 });
+  expect(made.examples).toEqual({ train: 24, heldOut: 6 });
+  const index = await indexData(store, made.train);
+  const names = new Set<string>();
+  for await (const { picture, said } of readSelected(store, index, index24, () => {})) {
+    names.add(createHash('sha256').update(picture).digest('hex'));
+    const { regions, questions } = parseTruth(said);
+    const [count, ...others] = questions!;
+    expect(count).toEqual({
+      question: 'how many things are there?',
+      answers: [['two', 'three', 'four'][regions!.length - 2]],
+    });
+    for (const { question, answers } of others) {
+      const [, side, of] = /^what is (left of|right of|above|below) the (.+)\?$/.exec(question)!;
+      const [top, left, bottom, right] = regions!.find(({ caption }) => caption === of)!.box;
+      const there = regions!.filter(({ caption, box }) => {
+        if (caption === of) return false;
+        if (side === 'left of') return box[3] <= left;
+        if (side === 'right of') return box[1] >= right;
+        return side === 'above' ? box[2] <= top : box[0] >= bottom;
+      });
+      expect(there.map(({ caption }) => caption)).toEqual(answers);
+    }
+  }
+  expect(names.size).toBe(24);
+  const trained = await makeEmojiDataset(store, { prefix: 'data/trained', concepts: 16, scenes: 24 });
+  const seen = await indexData(store, trained.scenes);
+  for await (const { picture } of readSelected(store, seen, index24, () => {}))
+    expect(names).not.toContain(createHash('sha256').update(picture).digest('hex'));
+});
+
+const index24 = Array.from({ length: 24 }, (_, i) => i);

@@ -1,6 +1,6 @@
 import type { Tensor } from '@tensorflow/tfjs';
-import { describe, expect, it } from 'vitest';
-import { decodeGreedy } from '../../src/model/decode-greedy.ts';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { openSpeaker, type Speaker } from '../../src/model/decode-greedy.ts';
 import { decoder } from '../../src/model/decoder.ts';
 import { decoderSpecs } from '../../src/model/decoder-parameters.ts';
 import { initialise } from '../../src/model/initialise.ts';
@@ -28,13 +28,21 @@ const encoded = tf.tensor2d(
   Array.from({ length: batch * keys * model.vision.width }, () => random.normal()),
   [batch * keys, model.vision.width],
 );
-const seen = [1, 1, 1, 1, 0, 0];
-const mask = tf.tensor(Array.from({ length: batch }, () => seen.map((one) => (one ? 0 : -1e9))).flat(), [
-  batch,
-  1,
-  1,
-  keys,
-]);
+/** Patches that are no padding. */
+const seen = [6, 4, 5, 1];
+const mask = tf.tensor(
+  seen.flatMap((own) => Array.from({ length: keys }, (_, i) => (i < own ? 0 : -1e9))),
+  [batch, 1, 1, keys],
+);
+const values = Object.fromEntries(Object.entries(p).map(([name, tensor]) => [name, tensor.dataSync() as Float32Array]));
+const pictures = { encoded: encoded.dataSync() as Float32Array };
+
+let speaker: Speaker;
+beforeAll(() => {
+  // Batches of three, so that the last one is not full.
+  speaker = openSpeaker(values, model, size, { batch: 3, patches: keys });
+});
+afterAll(() => speaker.dispose());
 
 /** The same without anything kept: the whole decoder, as in training, once more for each place. */
 function slowly(given: readonly (readonly number[])[], end: number, hides?: Tensor): number[][] {
@@ -55,28 +63,44 @@ function slowly(given: readonly (readonly number[])[], end: number, hides?: Tens
 }
 
 describe('greedy decoding', () => {
+  const say = (given: readonly (readonly number[])[], end: number, of = pictures as { seen?: number[] }) =>
+    speaker.say(
+      { ...pictures, ...of },
+      given.map((own, picture) => ({ picture, given: own })),
+      end,
+    );
+
   it.each([
     ['from nothing', [[], [], [], []]],
     ['from prefixes of several lengths', [[3, 4], [5], [], [2, 2, 2]]],
-  ])('says token for token what the decoder says without keeping keys, %s', (_, given) => {
+  ])('says token for token what the decoder says without keeping keys, %s', async (_, given) => {
     // An id that none of them says in the first places ends none of them.
-    const never = decodeGreedy(p, model, size, { encoded }, given, -1);
+    const never = await say(given, -1);
     expect(never).toEqual(slowly(given, -1));
     expect(never.every((said) => said.length === model.text.length)).toBe(true);
     expect(new Set(never.map(String)).size).toBe(batch);
     // What some of them say ends those, and not the others.
     const end = never[0]![4]!;
-    const ended = decodeGreedy(p, model, size, { encoded }, given, end);
+    const ended = await say(given, end);
     expect(ended).toEqual(slowly(given, end));
     expect(ended[0]!.at(-1)).toBe(end);
   });
 
-  it('does not look at padding of images, and leaves no tensors behind', () => {
+  it('does not look at padding of images, nor at what a batch before had', async () => {
     const given = [[], [], [], []];
-    const before = tf.memory().numTensors;
-    const said = decodeGreedy(p, model, size, { encoded, mask }, given, -1);
-    expect(tf.memory().numTensors).toBe(before);
+    const said = await say(given, -1, { seen });
     expect(said).toEqual(slowly(given, -1, mask));
-    expect(said).not.toEqual(decodeGreedy(p, model, size, { encoded }, given, -1));
+    expect(said).not.toEqual(await say(given, -1));
+    expect(await say(given, -1, { seen })).toEqual(said);
+  });
+
+  it('says several texts of one picture, each as if it were alone, and lets others get their turn', async () => {
+    const asked = [3, 1, 3].map((picture, i) => ({ picture, given: [i + 2] }));
+    let turns = 0;
+    const said = await speaker.say(pictures, asked, -1, async () => {
+      turns++;
+    });
+    for (const [i, one] of asked.entries()) expect(await speaker.say(pictures, [one], -1)).toEqual([said[i]]);
+    expect(turns).toBe(model.text.length);
   });
 });

@@ -16,7 +16,10 @@ export function testServices(options: Partial<StartOptions> = {}): () => TestSer
   // What beforeAll returns is called after all tests; a hook registered within a hook would never run.
   beforeAll(async () => {
     const folder = await mkdtemp(join(tmpdir(), 'siglip2-services-'));
-    const started = await startServices({ folder, ports: 'free', progress: silent, ...options });
+    // A worker has the lock of its device and its scratch here too: with those of the machine's own worker, or of one of another
+    // file, its runs would wait until that one ends.
+    const environment = { SIGLIP2_STATE: folder, SIGLIP2_SCRATCH: join(folder, 'scratch') };
+    const started = await startServices({ folder, ports: 'free', progress: silent, environment, ...options });
     services = { ...started, folder };
     return async () => {
       await started.stop();

@@ -38,10 +38,11 @@ interface Kind {
 }
 
 /**
- * The phases of the tiny graph, and one that chooses its examples, which has the sigmoid loss alone. Resolution is without
+ * The sigmoid loss alone, the phases of the tiny graph, and one that chooses its examples. Resolution is without
  * self-distillation, and NaFlex with two of its lengths: what compiles is most of the time.
  */
 const kinds: Readonly<Record<string, Kind>> = {
+  sigmoid: { says: { objectives: { sigmoid: 1 } } },
   captioning: { says: { objectives: named('pretrain').objectives } },
   distillation: { says: { objectives: named('distill').objectives }, from: 'captioning' },
   resolution: {

@@ -47,6 +47,8 @@ describe('a run that began under this code', () => {
     ['evaluation-next-of-many.json', 'next-evaluation'],
     ['pack.json', 'pack-out'],
     ['annotation-next-of-many.json', 'next'],
+    ['filter.json', 'small-filter'],
+    ['filter-next-of-many.json', 'large-filter'],
   ])('is still understood: %s', async (file, workflowId) => {
     const history = JSON.parse(readFileSync(new URL(file, histories), 'utf8'));
     await Worker.runReplayHistory({ workflowBundle }, history, workflowId);

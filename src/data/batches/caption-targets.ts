@@ -1,9 +1,8 @@
 import type { CaptionTargets } from '../../recipe/batch-plan.ts';
 import { captionTasks } from '../../recipe/caption-tasks.ts';
 import { randomStream } from '../../runtime/random.ts';
-import { captionTexts, type Target } from '../example/caption-texts.ts';
+import { captionTexts, tokenised } from '../example/caption-texts.ts';
 import { boxText, seenRegions } from '../example/regions.ts';
-import { eosId, type TextTokenizer } from '../example/tokenizer.ts';
 import type { BatchPart } from './batch-part.ts';
 
 /** What the decoder is to say of an image: see `objectives/captioning.ts` for the arrays. */
@@ -35,14 +34,3 @@ export const captionTargetsPart: BatchPart<CaptionTargets> = {
     out.parallel![captionTasks.indexOf('captioning')] = all ? 1 : 0;
   },
 };
-
-/** Ids with their end, and for each a share of one, or 0 where it is given. Padding is left to the arrays. */
-function tokenised({ given, text }: Target, tokenizer: TextTokenizer, length: number) {
-  // In a compacted vocabulary padding and end are 0 and 1 as well: they are always its first.
-  const ids = [...tokenizer.ids(text, length - 1), eosId];
-  const start = tokenizer.ids(given, length);
-  let first = 0;
-  while (first < start.length && ids[first] === start[first]) first++;
-  const counted = ids.length - first;
-  return { ids, weights: ids.map((_, i) => (i < first ? 0 : 1 / counted)) };
-}

@@ -8,6 +8,7 @@ import { piecesOf, shortWord } from './long-word.ts';
 /** Ids of Gemma's vocabulary with a meaning of their own. */
 export const padId = 0;
 export const eosId = 1;
+const beginId = 2;
 export const unknownId = 3;
 
 export interface TextTokenizer {
@@ -15,6 +16,8 @@ export interface TextTokenizer {
   ids(text: string, limit?: number): number[];
   /** (texts, length) int32: ids, end, padding 0; the last place of a text that is too long is its end. */
   tokenize(texts: readonly string[], length: number): Int32Array;
+  /** What ids spell, without special tokens. Bytes that are no UTF-8 become U+FFFD. */
+  text(ids: readonly number[]): string;
 }
 
 /** In what the tokenizer of a model folder may differ from training's. */
@@ -123,6 +126,11 @@ function makeTokenizer({ lowerCase: lowers, special: named }: TokenizerRules): T
         tokens.set([...found, eosId], row * length);
       });
       return tokens;
+    },
+    text: (ids) => {
+      const spoken = ids.filter((id) => ![padId, eosId, beginId, unknownId].includes(id));
+      // The tokenizer of the library can't spell nothing.
+      return spoken.length === 0 ? '' : whole.decode(spoken, { clean_up_tokenization_spaces: false });
     },
   };
 }

@@ -1,4 +1,7 @@
+import type { CaptionTask } from '../../recipe/caption-tasks.ts';
+import type { Lesson } from '../decoder/lesson.ts';
 import type { FeatureSet } from '../features/feature-set.ts';
+import type { PartFile } from '../features/part-file.ts';
 import type { View } from '../features/view.ts';
 import type { Matrix } from '../numbers/matrix.ts';
 import type { Pause } from '../ranks.ts';
@@ -33,6 +36,8 @@ export interface EvaluatorInput {
   readonly train: FeatureSet | null;
   /** Names of the classes and the embedding of each; null where the task names none. */
   readonly classes: { readonly names: readonly string[]; readonly rows: Matrix } | null;
+  /** What came of the lesson; only for an evaluator that has one. */
+  readonly learned?: PartFile;
   readonly languages: readonly string[];
   readonly seed: number;
   readonly device: 'cpu' | 'gpu';
@@ -48,6 +53,10 @@ export interface Needs {
   readonly patches?: boolean;
   /** Groups, boxes, questions of `PartExample.truth`, and the size of the picture beside them. */
   readonly truth?: boolean;
+  /** Captions as texts: `PartExample.texts`. */
+  readonly texts?: boolean;
+  /** What the trained decoder of the model says: `PartExample.said`. */
+  readonly said?: readonly CaptionTask[];
   /** Scale and bias of the logits of the model. */
   readonly head?: boolean;
   /** Each patch as the MAP head makes it alone, where texts lie: `aligned/<view>` of a part. */
@@ -66,5 +75,10 @@ export interface Evaluator<Settings> {
   /** `named`: whether the task names classes. */
   needs(named: boolean, settings: Settings): Needs;
   protocol(settings: Settings, seed: number): Readonly<Record<string, string | number | boolean>>;
+  /**
+   * What a fresh decoder learns from `train` before `evaluate` is called with it: hours at the size of the paper, so it is
+   * kept in the bucket on the way.
+   */
+  lesson?(settings: Settings, of: { readonly languages: readonly string[]; readonly seed: number }): Lesson;
   evaluate(input: EvaluatorInput, settings: Settings): Promise<Found>;
 }

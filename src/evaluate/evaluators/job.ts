@@ -25,6 +25,8 @@ export interface FigureJob {
   readonly test: Files<ImageSpec>;
   readonly train: Files<ImageSpec> | null;
   readonly classes: Files<ClassSpec> | null;
+  /** The decoder that an evaluator with a lesson has taught: its file, its key in the bucket, `lessonHash`. */
+  readonly learned?: { readonly file: string; readonly key: string; readonly hash: string };
   readonly codeVersion: string;
   readonly out: string;
 }

@@ -40,10 +40,16 @@ export async function runFigure(job: FigureJob, { note, signal }: FigureEvents):
       if (signal.aborted) throw stopped;
     };
     const { view, languages, seed, settings } = job;
-    const input = { view, test, train, classes, languages, seed, device, pause };
+    const learned = job.learned && (await openLearned(job.learned, open));
+    const input = { view, test, train, classes, ...(learned && { learned }), languages, seed, device, pause };
     const { figures, notes, outcomes } = await evaluatorOf(job.evaluator).evaluate(input, settings);
     await writeOutcomes(job.out, outcomes);
-    const fingerprint = await fingerprintOf(job, { test, train }, device, madeOf(open));
+    const fingerprint = await fingerprintOf(
+      job,
+      { test, train },
+      device,
+      madeOf([...test.parts, ...(train?.parts ?? [])]),
+    );
     const { skipped } = test;
     const of = { examples: test.examples.length, ...(skipped && { skipped }) };
     const told = new Set(flatFigures(figures).map(([name]) => name));
@@ -78,6 +84,12 @@ async function openAll(spec: ImageSpec | ClassSpec, files: readonly string[], op
     parts.push(opened);
   }
   return parts;
+}
+
+async function openLearned({ file, key, hash }: NonNullable<FigureJob['learned']>, open: PartFile[]) {
+  const opened = await PartFile.open(file, { spec: hash, part: 0, key });
+  open.push(opened);
+  return opened;
 }
 
 async function classRows({ spec, files }: Files<ClassSpec>, open: PartFile[]) {

@@ -52,6 +52,20 @@ export const calibrationSettings = z.strictObject({
     .describe('classes: how sure it is of the best class; pairs: from which score on a caption is more likely right.'),
   bins: z.int().min(1).max(1000).default(15).describe('Of confidence, of equal width.'),
 });
+const decoderProbe = (usual: { readonly steps: number; readonly learningRate: number }) => ({
+  depth: z.int().min(1).max(48).default(6).describe('Layers of the decoder, which has the width of the text tower.'),
+  steps: z.int().min(1).max(10_000_000).default(usual.steps).describe('Steps that it learns.'),
+  batch: z.int().min(1).max(4096).default(64).describe('Texts of a step.'),
+  learningRate: z.number().positive().max(1).default(usual.learningRate).describe('At the top of its cosine.'),
+  weightDecay: z.number().min(0).max(1).default(1e-4).describe('As in optimizer of a recipe.'),
+  warmup: z.number().min(0).max(1).default(0.05).describe('Share of the steps in which the learning rate goes up.'),
+});
+
+export const referringProbeSettings = z.strictObject(decoderProbe({ steps: 20_000, learningRate: 1e-3 }));
+export const languageModelSettings = z.strictObject(decoderProbe({ steps: 20_000, learningRate: 1e-3 }));
+
+/** They take what the trained decoder of the model says as it is. */
+const asItSays = z.strictObject({});
 
 export const evaluatorSettings = z.strictObject({
   zeroShot: zeroShotSettings.optional().describe('Classification by the names of classes.'),
@@ -64,5 +78,16 @@ export const evaluatorSettings = z.strictObject({
   groups: groupsSettings.optional().describe('Zero-shot classification by region, income or another group.'),
   bias: biasSettings.optional().describe('Which of two texts pictures are nearer to that should say nothing of them.'),
   calibration: calibrationSettings.optional().describe('Whether the model is as sure as it is right.'),
+  captioning: asItSays.optional().describe('Captions that the decoder of the model says, against those of people.'),
+  referring: asItSays.optional().describe('Boxes that the decoder of the model says of referring expressions.'),
+  grounded: asItSays.optional().describe('What the decoder of the model says that a box shows.'),
+  referringProbe: referringProbeSettings
+    .optional()
+    .describe('Boxes that a fresh decoder says, which learns from frozen features of train (arXiv 2502.14786, 3.4.1).'),
+  languageModel: languageModelSettings
+    .optional()
+    .describe('Captions and answers of a fresh text decoder, which learns them from frozen features of train.'),
 });
+/** Those that learn from `train`. */
+export const learners: readonly EvaluatorName[] = ['knn', 'fewShot', 'logistic', 'referringProbe', 'languageModel'];
 export type EvaluatorName = keyof z.infer<typeof evaluatorSettings>;

@@ -10,6 +10,7 @@ import type { DataIndex } from '../../data/index/types.ts';
 import type { FeatureModel } from '../../model/features.ts';
 import { readHead } from '../../model/head-scalars.ts';
 import { sha256 } from '../../runtime/hash.ts';
+import type { Saying } from '../decoder/saying.ts';
 import { ImageCaptions } from '../image-captions.ts';
 import { sampled } from '../tasks/sample.ts';
 import { embedNamed, requireFinite } from './embed-named.ts';
@@ -47,7 +48,7 @@ interface Gathered {
 export async function embedImages(
   job: EmbedJob,
   spec: ImageSpec,
-  model: FeatureModel,
+  models: { readonly model: FeatureModel; readonly saying: Saying | null },
   { store, index }: { readonly store: ShardStore; readonly index: DataIndex },
   events: EmbedEvents,
 ): Promise<EmbeddedPart | null> {
@@ -67,8 +68,17 @@ export async function embedImages(
     skipped: new SkippedMembers(),
   };
   const waiting: SelectedExample[] = [];
+  let saidAt = performance.now();
+  const pause = async () => {
+    if (performance.now() - saidAt > 5000) {
+      saidAt = performance.now();
+      note(`evaluate: texts of ${gathered.examples.length} of ${to - from} pictures of part ${job.part}`);
+    }
+    await yieldToEvents();
+    signal.throwIfAborted();
+  };
   const flush = async () => {
-    await take(waiting.splice(0), shown, model, gathered, spec);
+    await take(waiting.splice(0), shown, models, gathered, { spec, model: job.model, pause });
     note(`evaluate: ${gathered.examples.length} of ${to - from} pictures of part ${job.part}`);
     // The device blocks the event loop; here messages get their turn.
     await yieldToEvents();
@@ -83,7 +93,7 @@ export async function embedImages(
   if (signal.aborted) return null;
   const tensors = {
     ...imageTensors(job, spec, gathered),
-    ...(await captionTensors(job, spec, gathered, model, events)),
+    ...(await captionTensors(job, spec, gathered, models.model, events)),
   };
   const { examples, skipped } = gathered;
   const written = await writePart(
@@ -101,10 +111,11 @@ export async function embedImages(
 async function take(
   some: readonly SelectedExample[],
   shown: readonly Shown[],
-  model: FeatureModel,
+  { model, saying }: { readonly model: FeatureModel; readonly saying: Saying | null },
   { examples, hashes, pooled, patches, aligned, grids, pixels, captions, skipped }: Gathered,
-  spec: ImageSpec,
+  { spec, model: config, pause }: { spec: ImageSpec; model: EmbedJob['model']; pause: () => Promise<void> },
 ): Promise<void> {
+  const first = examples.length;
   const prepared = await pMap(
     some,
     async ({ picture, shard, name, said, ...selected }) => {
@@ -127,7 +138,10 @@ async function take(
     const one = prepared[i];
     if (!one) continue;
     captions?.add(examples.length, meta);
-    examples.push({ shard, name, concepts: meta.concepts ?? [meta.concept], ...one.told, ...faultsOf(one.ofPixels) });
+    examples.push({
+      ...{ shard, name, concepts: meta.concepts ?? [meta.concept], ...one.told, ...faultsOf(one.ofPixels) },
+      ...(spec.texts && { texts: textsIn(meta.captions, spec.texts) }),
+    });
     pixels.add(one.ofPixels);
     const hash = Buffer.from(sha256(picture), 'hex');
     hashes.push(hash.readInt32LE(0), hash.readInt32LE(4));
@@ -139,11 +153,29 @@ async function take(
       inputs.map(({ views }) => views[v]),
     );
     pooled[v]!.push(found.pooled);
-    if (found.patches) patches[v]!.push(found.patches);
+    if (found.patches && spec.patches) patches[v]!.push(found.patches);
     if (found.aligned) aligned[v]!.push(found.aligned);
     if (spec.grid) for (const { views } of inputs) grids[v]!.push(...one.grid!(views[v]));
+    if (!saying) continue;
+    const pictures = examples.slice(first).map(({ truth = {}, size }) => ({ truth, size: size! }));
+    const all = await saying.say(spec.views[v]!, found.patches!, pictures, pause);
+    for (const [i, said] of all.entries()) {
+      const one = examples[first + i]!;
+      examples[first + i] = { ...one, said: { ...one.said, [viewName(config, spec.views[v]!)]: said } };
+    }
   }
 }
+
+const textsIn = (
+  captions: SelectedExample['meta']['captions'],
+  { languages, most }: NonNullable<ImageSpec['texts']>,
+): NonNullable<PartExample['texts']> =>
+  Object.fromEntries(
+    languages.map((language) => [
+      language,
+      Object.hasOwn(captions, language) ? captions[language]!.slice(0, most) : [],
+    ]),
+  );
 
 function imageTensors(job: EmbedJob, spec: ImageSpec, gathered: Gathered): PartTensors {
   const { examples, hashes } = gathered;

@@ -16,11 +16,12 @@ export interface CaptionRows extends Matrix {
  */
 export class FeatureSet {
   readonly parts: readonly PartFile[];
-  readonly #config: ModelConfig;
+  /** Of the model that they are of. */
+  readonly config: ModelConfig;
 
   constructor(parts: readonly PartFile[], config: ModelConfig) {
     this.parts = parts;
-    this.#config = config;
+    this.config = config;
   }
 
   /** In their order, everywhere. */
@@ -45,7 +46,7 @@ export class FeatureSet {
 
   /** (n, D) `pooler_output`, as the model makes it. */
   pooled(view: View): Promise<Matrix> {
-    return this.#gather(`pooled/${viewName(this.#config, view)}`);
+    return this.#gather(`pooled/${viewName(this.config, view)}`);
   }
 
   /** (n, D) the same, of length 1. */
@@ -75,7 +76,7 @@ export class FeatureSet {
   }
 
   async #gather(name: string): Promise<Matrix> {
-    const { width } = this.#config.vision;
+    const { width } = this.config.vision;
     const rows = new Float32Array(this.parts.reduce((sum, part) => sum + part.shape(name)[0]! * width, 0));
     let at = 0;
     for (const part of this.parts) {

@@ -21,8 +21,19 @@ export interface PartExample {
   readonly truth?: Truth;
   /** [width, height] of the picture in pixels, with `truth`. */
   readonly size?: readonly [number, number];
+  /** Its captions by language, where an evaluator needs them as texts. */
+  readonly texts?: Readonly<Record<string, readonly string[]>>;
+  /** What the decoder of the model says of it, by view. */
+  readonly said?: Readonly<Record<string, Said>>;
   /** Of truth with a value a pixel that was asked for and can't be used: what is wrong with it. */
   readonly faults?: Readonly<Partial<Record<PixelKind, string>>>;
+}
+
+/** Greedy: the caption, and for each of the picture's regions, in their order, where it is and what it shows. */
+export interface Said {
+  readonly captioning?: string;
+  readonly referring?: readonly string[];
+  readonly grounded?: readonly string[];
 }
 
 /** `logit_scale` and `logit_bias`: a pair has the logit exp(scale) cosine + bias. */
@@ -120,6 +131,11 @@ export class PartFile {
 
   floats(name: string): Promise<Float32Array> {
     return this.#file.readFloats(name);
+  }
+
+  /** Rows (first axis) of a tensor of floats, one after another. */
+  async rows(name: string, rows: readonly number[]): Promise<Float32Array> {
+    return new Float32Array((await this.#file.readRows(name, rows)).buffer);
   }
 
   async integers(name: string): Promise<Int32Array> {

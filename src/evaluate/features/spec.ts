@@ -1,5 +1,6 @@
 import type { Mapping, PixelKind } from '../../data/index/types.ts';
 import type { ModelConfig } from '../../model/sizes.ts';
+import type { CaptionTask } from '../../recipe/caption-tasks.ts';
 import type { ReadSettings } from '../../recipe/reading.ts';
 import type { Resize } from '../../recipe/schema.ts';
 import { hashJson } from '../../runtime/hash.ts';
@@ -36,7 +37,19 @@ export interface ImageSpec {
     readonly most: number;
     readonly read: Pick<ReadSettings, 'templates' | 'fields'> | null;
   } | null;
+  /** Captions of these languages are kept as texts, so many of a picture; absent: none is. */
+  readonly texts?: { readonly languages: readonly string[]; readonly most: number };
+  /** What the model's own decoder says of each picture is kept; absent: nothing is asked of it. */
+  readonly said?: SaidSpec;
   readonly text: TextSpec;
+}
+
+/** The decoder of a checkpoint and what it is asked. */
+export interface SaidSpec {
+  readonly depth: number;
+  /** Files of the checkpoint that hold it. */
+  readonly files: readonly string[];
+  readonly tasks: readonly CaptionTask[];
 }
 
 export interface TextSpec {

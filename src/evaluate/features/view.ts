@@ -1,5 +1,5 @@
 import type { Pixels } from '../../data/example/pixels.ts';
-import { type NaflexImage, naflexPatches } from '../../data/views/naflex-resize.ts';
+import { type NaflexImage, naflexPatches, naflexShape } from '../../data/views/naflex-resize.ts';
 import { squarePixels } from '../../data/views/preprocess.ts';
 import type { FeatureModel, ImageFeatures } from '../../model/features.ts';
 import type { ModelConfig } from '../../model/sizes.ts';
@@ -11,6 +11,22 @@ export type View = number;
 /** Names tensors and results. */
 export const viewName = ({ vision: { kind } }: ModelConfig, view: View): string =>
   kind === 'naflex' ? `patches-${view}` : `px-${view}`;
+
+/**
+ * How many of a picture's patches at a view are no padding: those of NaFlex by its shape, as `naflexPatches` has it; undefined
+ * where none is padding.
+ */
+export function seenPatches(
+  { vision: { kind, patch } }: ModelConfig,
+  view: View,
+  sizes: readonly (readonly [number, number])[],
+): number[] | undefined {
+  if (kind !== 'naflex') return undefined;
+  return sizes.map(([width, height]) => {
+    const [rows, columns] = naflexShape(height, width, patch, view);
+    return rows * columns;
+  });
+}
 
 /** What a model is shown of a whole picture at a size, and what it makes of several. */
 export interface Shown<T = unknown> {

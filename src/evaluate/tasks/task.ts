@@ -4,7 +4,7 @@ import { languagePattern } from '../../recipe/languages.ts';
 import { placeSchema } from '../../recipe/places-schema.ts';
 import { readProblems, readSchema } from '../../recipe/reading.ts';
 import { RunnerError } from '../../runtime/errors.ts';
-import { evaluatorSettings } from '../evaluators/settings.ts';
+import { evaluatorSettings, learners } from '../evaluators/settings.ts';
 
 /** A task as one JSON document: what is looked at, and by which evaluators. Types, checks and help come from here. */
 
@@ -149,11 +149,11 @@ function meaningless({ evaluators, read, train, data, languages, sample, classes
   ];
   const names = Object.keys(evaluators) as (keyof typeof evaluators)[];
   if (names.length === 0) problems.push('evaluators is {}: nothing would be measured');
-  const learning = names.filter((name) => name === 'knn' || name === 'fewShot' || name === 'logistic');
+  const learning = names.filter((name) => learners.includes(name));
   if (learning.length > 0 && !train)
     problems.push(`train is missing: evaluators.${learning[0]} learns from it, {"data": "data/x/train"}`);
   if (train && learning.length === 0)
-    problems.push('train is given, and no evaluator learns from it: knn, fewShot and logistic do');
+    problems.push(`train is given, and no evaluator learns from it: ${learners.join(', ')} do`);
   if (train && JSON.stringify([train.data, train.sample]) === JSON.stringify([data, sample]))
     problems.push('train is the same as data: what was learned by heart proves nothing');
   const { names: named, templates } = classes;

@@ -1,0 +1,40 @@
+import { boxIou, type Pointing, referring } from '../../metrics/boxes.ts';
+import { figuresOf } from '../../metrics/figure.ts';
+import { boxIn } from '../decoder/asking.ts';
+import type { Found } from './contract.ts';
+import type { Answered } from './said-of.ts';
+
+/**
+ * The figures of referring expressions that were answered by boxes in words. Boxes count in shares of the sides: an overlap
+ * over a union is the same in pixels.
+ */
+export function pointingFigures(answered: readonly Answered[]): Pick<Found, 'figures' | 'outcomes'> {
+  const pointings = answered.map(({ name, region, answer }): Pointing => {
+    const [box, truth] = [boxIn(answer), region.box];
+    return { name, predicted: box && cocoBox(box), truth: cocoBox(truth) };
+  });
+  const ious = Float32Array.from(pointings, ({ predicted, truth }) => (predicted ? boxIou(predicted, truth) : 0));
+  const pictures = Int32Array.from(answered, ({ picture }) => picture);
+  const told = figuresOf(referring(), pointings).flatMap(({ name, value }) => (value === null ? [] : [[name, value]]));
+  return {
+    figures: {
+      expressions: answered.length,
+      pictures: new Set(pictures).size,
+      without_box: 0,
+      ...Object.fromEntries(told),
+    },
+    outcomes: {
+      'acc@0.5': {
+        values: Float32Array.from(pointings, ({ predicted, truth }) =>
+          predicted && boxIou(predicted, truth) >= 0.5 ? 1 : 0,
+        ),
+        pictures,
+      },
+      IoU: { values: ious, pictures },
+    },
+  };
+}
+
+/** [top, left, bottom, right] as COCO has boxes. */
+const cocoBox = ([top, left, bottom, right]: readonly [number, number, number, number]) =>
+  [left, top, right - left, bottom - top] as const;

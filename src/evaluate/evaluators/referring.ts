@@ -1,0 +1,19 @@
+import type { Evaluator } from './contract.ts';
+import { pointingFigures } from './pointing.ts';
+import { answeredRegions, withoutRegions } from './said-of.ts';
+
+/**
+ * Referring expressions by the decoder that was trained with the model (LocCa, arXiv 2403.19596): it is given
+ * `ARef : <expression> :` and says four numbers. Right is a box with an overlap over union of 0.5 (acc@0.5), as in RefCOCO.
+ */
+export const referring: Evaluator<Readonly<Record<never, never>>> = {
+  needs: () => ({ truth: true, said: ['referring'] }),
+  protocol: () => ({
+    decoder: 'trained with the model, greedy, ARef : expression :',
+    boxes: 'whole numbers of 0 to 500, top left bottom right; anything else is a miss',
+  }),
+  async evaluate(input) {
+    const { answered, without } = answeredRegions(input, 'referring');
+    return { ...pointingFigures(answered), notes: withoutRegions(without, input.test.examples.length) };
+  },
+};
