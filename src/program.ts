@@ -6,10 +6,11 @@ import { doctor } from '../infra/setup/doctor.ts';
 import { addCheckpointCommands } from './commands/checkpoint-commands.ts';
 import { serveCodec } from './commands/codec-server.ts';
 import { addDataCommands } from './commands/data-commands.ts';
+import { addDatasetCommand } from './commands/dataset-command.ts';
 import { addEvaluateCommands } from './commands/evaluate-commands.ts';
 import { formatStatus } from './commands/format-status.ts';
 import { addModelCommands } from './commands/model-commands.ts';
-import { print, say } from './commands/output.ts';
+import { print } from './commands/output.ts';
 import { planFile } from './commands/plan-file.ts';
 import { addReportCommand } from './commands/report-command.ts';
 import { readRunStatus } from './commands/run-status.ts';
@@ -22,7 +23,6 @@ import { RunnerError } from './runtime/errors.ts';
 import { exitCodes } from './runtime/exit-codes.ts';
 import { encryption, payloadKey } from './runtime/payload-codec.ts';
 import { codeVersion } from './runtime/version.ts';
-import { objectStoreFromEnvironment } from './storage/s3.ts';
 
 const notWhole = exitCodes.notWhole.code;
 
@@ -117,58 +117,7 @@ A run is started with the Temporal CLI:
       await new Promise((resolve) => server.once('close', resolve));
     });
 
-  program
-    .command('dataset <name>')
-    .description('make a data set in the bucket; the only one is emoji')
-    .option('--scenes <count>', 'also make this many scenes of several emoji, with boxes', '0')
-    .option('--strips <count>', 'also make this many pictures that are longer than wide, of several emoji', '0')
-    .option(
-      '--questions <count>',
-      'also make this many scenes with boxes and questions for evaluators to learn from',
-      '0',
-    )
-    .option(
-      '--noise <share>',
-      'also make a training set with this share of planted noise, such as 0.4, and a clean one',
-    )
-    .action(
-      async (
-        name: string,
-        { scenes, strips, questions, noise }: { scenes: string; strips: string; questions: string; noise?: string },
-      ) => {
-        if (name !== 'emoji') throw new RunnerError('RecipeInvalid', `data set ${name} is not known; allowed: emoji`);
-        // Drawing needs packages that only development installs; the other commands go without.
-        const { makeEmojiDataset } = await import('../infra/emoji/make.ts');
-        const { makeNoisyEmojiDatasets } = await import('../infra/emoji/noisy.ts');
-        const { heldOutStrips, makeEmojiStrips } = await import('../infra/emoji/strips.ts');
-        for (const [option, count] of Object.entries({ scenes, strips, questions }))
-          if (!/^\d{1,6}$/.test(count))
-            throw new RunnerError('RecipeInvalid', `--${option} is ${count}; allowed: a number of 0 to 999999`);
-        const store = objectStoreFromEnvironment();
-        const sets =
-          noise === undefined ? null : await makeNoisyEmojiDatasets(store, { log: say, noise: Number(noise) });
-        const made = await makeEmojiDataset(store, { log: say, scenes: Number(scenes) });
-        const { train, heldOut, examples } = made;
-        print(`${examples.train} pictures in ${train}, ${examples.heldOut} of a style of their own in ${heldOut}\n`);
-        if (examples.scenes > 0) print(`${examples.scenes} scenes in ${made.scenes}\n`);
-        if (Number(strips) > 0) {
-          const long = await makeEmojiStrips(store, { log: say, strips: Number(strips) });
-          print(`${strips} strips in ${long.train}, ${heldOutStrips} of the style of their own in ${long.heldOut}\n`);
-        }
-        if (Number(questions) > 0) {
-          const { makeAskedEmojiDataset } = await import('../infra/emoji/asked.ts');
-          const asked = await makeAskedEmojiDataset(store, { log: say, scenes: Number(questions) });
-          print(`${asked.examples.train} scenes with questions in ${asked.train}, `);
-          print(`${asked.examples.heldOut} of the other style in ${asked.heldOut}\n`);
-        }
-        if (sets !== null) {
-          const { noisy, curated } = sets;
-          const kinds = Object.entries(noisy.noise).map(([kind, count]) => `${count} ${kind}`);
-          print(`${noisy.examples} pictures in ${noisy.train}, of them noise: ${kinds.join(', ')}\n`);
-          print(`${curated.examples} clean pictures in ${curated.train}\n`);
-        }
-      },
-    );
+  addDatasetCommand(program);
   return program;
 }
 

@@ -17,7 +17,7 @@ export interface Figure {
   readonly captions: ExampleMeta['captions'];
 }
 
-const side = 128;
+export const side = 128;
 const [smallest, largest] = [32, 60];
 const perShard = 256;
 const places = 200;
@@ -68,7 +68,12 @@ async function scene(
   figures: readonly Figure[],
   { stream = 'emoji-scene', questions = false }: SceneOptions,
 ): Promise<{ name: string; body: Buffer }[]> {
-  const random = randomStream(0, stream, number);
+  const placed = await compose(figures, randomStream(0, stream, number));
+  return membersOf(`scene-${String(number).padStart(6, '0')}`, placed, questions);
+}
+
+/** Two to four different figures, none over another. */
+export async function compose(figures: readonly Figure[], random: RandomStream): Promise<Placed[]> {
   const placed: Placed[] = [];
   const wanted = 2 + random.below(3);
   for (let tries = 0; placed.length < wanted && tries < 20; tries++) {
@@ -77,11 +82,19 @@ async function scene(
     const next = await place(figure, placed, random);
     if (next) placed.push(next);
   }
+  return placed;
+}
+
+/** The picture of a composition, and its JSON with captions and the true boxes. */
+export async function membersOf(
+  name: string,
+  placed: readonly Placed[],
+  questions = false,
+): Promise<{ name: string; body: Buffer }[]> {
   const image = await sharp({ create: { width: side, height: side, channels: 3, background: '#fff' } })
     .composite(placed.map(({ picture, left, top }) => ({ input: picture, left, top })))
     .png({ compressionLevel: 9, adaptiveFiltering: false })
     .toBuffer();
-  const name = `scene-${String(number).padStart(6, '0')}`;
   const languages = Object.keys(placed[0]!.figure.captions).filter((language) =>
     placed.every(({ figure }) => figure.captions[language]?.[0] !== undefined),
   );
@@ -128,7 +141,7 @@ export function questionsOf(placed: readonly Placed[]): Question[] {
   return [{ question: 'how many things are there?', answers: [counts[placed.length]!] }, ...asked];
 }
 
-const label = ({ captions }: Figure) => captions.en?.[0] ?? '';
+export const label = ({ captions }: Figure) => captions.en?.[0] ?? '';
 
 /** A place for a figure, drawn at a size, that lies over no other; null when none was found. */
 async function place(figure: Figure, others: readonly Placed[], random: RandomStream): Promise<Placed | null> {

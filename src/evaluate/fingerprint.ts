@@ -1,4 +1,6 @@
+import { pixelKinds } from '../data/index/types.ts';
 import { hashJson } from '../runtime/hash.ts';
+import type { Needs } from './evaluators/contract.ts';
 import type { FigureJob, Fingerprint } from './evaluators/job.ts';
 import { evaluatorOf } from './evaluators/registry.ts';
 import type { FeatureSet } from './features/feature-set.ts';
@@ -28,7 +30,7 @@ export async function fingerprintOf(
     }),
     'image.view': viewName(config, view),
     'image.resize': config.vision.kind === 'naflex' ? 'antialias, shape kept' : `${spec.resize}, squashed to a square`,
-    'image.masks': 'none',
+    'image.masks': needs.mask || needs.depth || needs.normals ? await sizesOf(sets.test, needs) : 'none',
     ...((needs.captions || needs.classes) && {
       'text.case': spec.text.case,
       'text.padding': 'right, token 0, after one end token',
@@ -57,6 +59,18 @@ async function ofSet(at: string, spec: ImageSpec, set: FeatureSet): Promise<Fing
     [`${at}.labels`]: short(set.concepts),
     [`${at}.duplicates`]: hashes.length - new Set(hashes).size,
   };
+}
+
+/** Of truth with a value a pixel, its sizes: figures are told at them. */
+async function sizesOf({ parts }: FeatureSet, needs: Needs): Promise<string> {
+  const kind = pixelKinds.find((one) => needs[one])!;
+  const found: string[] = [];
+  for (const part of parts) {
+    const sizes = await part.integers(`${kind}/sizes`);
+    for (let i = 0; i < sizes.length; i += 2) if (sizes[i]! > 0) found.push(`${sizes[i + 1]} x ${sizes[i]}`);
+  }
+  const different = [...new Set(found)].sort();
+  return different.length <= 3 ? `own size, ${different.join(', ')}` : `own sizes, ${short([...found].sort())}`;
 }
 
 /** Pictures of the test set whose very file is in train too. */

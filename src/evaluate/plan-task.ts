@@ -30,6 +30,11 @@ export async function specsOf(store: ObjectStore, task: Task, { model, resize, p
   const views = viewsOf(task, model.config);
   const names = namesOf(task);
   const classes = needsOf(task, names, true).classes ? await classesOf(store, task, model) : null;
+  if (classes === null && names.includes('openSegmentation'))
+    throw new RunnerError(
+      'RecipeInvalid',
+      "the task can't be done: classes.names is missing; evaluators.openSegmentation needs the names of the classes of masks, in the order of their numbers",
+    );
   const needs = needsOf(task, names, classes !== null);
   const said = needs.said && { ...(await requireDecoder(decoder, task, names)), tasks: needs.said };
   const learning = names.filter((name) => needsOf(task, [name], classes !== null).train);

@@ -4,7 +4,10 @@ import { makeAskedEmojiDataset } from '../../infra/emoji/asked.ts';
 import { bareHexcode, languages, readConcepts } from '../../infra/emoji/concepts.ts';
 import { readIconNames, readStyle } from '../../infra/emoji/icons.ts';
 import { makeEmojiDataset } from '../../infra/emoji/make.ts';
+import { makeMaskedScenes } from '../../infra/emoji/masks.ts';
 import { heldOutStyle, trainStyles } from '../../infra/emoji/styles.ts';
+import { decodeImage } from '../../src/data/example/decode.ts';
+import { readPixelTruth } from '../../src/data/example/pixel-truth.ts';
 import { readExamples } from '../../src/data/example/read-examples.ts';
 import { readSelected } from '../../src/data/example/read-selected.ts';
 import { parseTruth } from '../../src/data/example/truth.ts';
@@ -167,3 +170,35 @@ test('scenes with questions are others than those of training, and every answer 
 });
 
 const index24 = Array.from({ length: 24 }, (_, i) => i);
+test('scenes with masks have the class of each figure where it is drawn, in names that are beside them', async () => {
+  const store = new MemoryStore();
+  const made = await makeMaskedScenes(store, { concepts: 16, scenes: 12 });
+  expect(shardHashes(store)).toEqual([
+    'data/emoji-masks/train/scenes-00000.tar 70fdc475f2371c667b5ce9f2c344ec61b3909dc96b1216914c3cb18a1ddac755',
+    'data/emoji-masks/held-out/scenes-00000.tar 0bf77fd083dc4dc3464cb36d88c8ea45eafae9e57c398cd6fc41d2c178f99b41',
+  ]);
+  const classes = store.objects.get(made.classnames)!.toString().trim().split('\n');
+  expect([classes.length, classes[0]]).toEqual([17, 'background']);
+  const index = await indexData(store, made.train, undefined, { pixels: ['mask'] });
+  for await (const { meta, picture, pixels } of readSelected(
+    store,
+    index,
+    Array.from({ length: 12 }, (_, i) => i),
+    () => {},
+  )) {
+    const image = await decodeImage(picture);
+    const truth = await readPixelTruth('mask', pixels.mask!, image);
+    if ('fault' in truth) throw new Error(truth.fault);
+    const regions = meta.regions!.map(({ caption, box }) => ({ of: classes.indexOf(caption), box }));
+    for (const [i, is] of truth.values.entries()) {
+      const [y, x] = [Math.floor(i / 128) / 128, (i % 128) / 128];
+      const within = regions.find(
+        ({ box: [top, left, bottom, right] }) => y >= top && y < bottom && x >= left && x < right,
+      );
+      // Paper is white, and what is a figure lies in the box of that figure.
+      if (is === 0) expect(image.data[3 * i]).toBeGreaterThan(225);
+      else expect([within?.of, 255]).toContain(is);
+    }
+    for (const { of } of regions) expect(truth.values).toContain(of);
+  }
+});

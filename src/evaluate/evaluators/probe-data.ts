@@ -25,6 +25,13 @@ export function trained(concepts: FeatureSet['concepts']): Trained {
   return { classes, labels, notes };
 }
 
+/** Where no picture of train has truth for its pixels. */
+export const nothingToLearn = (why: string) =>
+  new RunnerError(
+    'DataContract',
+    `train: there is no pixel to learn from${why && `: ${why}`}; needed: a member such as NAME.mask.png beside the picture NAME, as src/evaluate/README.md says`,
+  );
+
 export function numberIn(classes: readonly string[]): (concept: string) => number | undefined {
   const numbers = new Map(classes.map((name, number) => [name, number]));
   return (concept) => numbers.get(concept);

@@ -4,15 +4,20 @@ import { bias } from './bias.ts';
 import { calibration } from './calibration.ts';
 import { captioning } from './captioning.ts';
 import type { Evaluator, Needs } from './contract.ts';
+import { depth } from './depth.ts';
 import { fewShot } from './few-shot.ts';
 import { grounded } from './grounded.ts';
 import { groups } from './groups.ts';
 import { knn } from './knn.ts';
+import { knnSegmentation } from './knn-segmentation.ts';
 import { languageModel } from './language-model.ts';
 import { logistic } from './logistic.ts';
+import { normals } from './normals.ts';
+import { openSegmentation } from './open-segmentation.ts';
 import { referring } from './referring.ts';
 import { referringProbe } from './referring-probe.ts';
 import { retrieval } from './retrieval.ts';
+import { segmentation } from './segmentation.ts';
 import type { EvaluatorName } from './settings.ts';
 import { zeroShot } from './zero-shot.ts';
 
@@ -20,6 +25,7 @@ import { zeroShot } from './zero-shot.ts';
 const evaluators = {
   ...{ zeroShot, retrieval, knn, fewShot, logistic, groups, bias, calibration },
   ...{ captioning, referring, grounded, referringProbe, languageModel },
+  ...{ segmentation, knnSegmentation, depth, normals, openSegmentation },
 } as const satisfies Record<EvaluatorName, unknown>;
 
 /** Settings of an evaluator are checked with the task, so that they are what it takes. */

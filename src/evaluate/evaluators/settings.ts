@@ -1,4 +1,11 @@
 import { z } from 'zod';
+import {
+  depthSettings,
+  knnSegmentationSettings,
+  normalsSettings,
+  openSegmentationSettings,
+  segmentationSettings,
+} from './dense-settings.ts';
 
 const group = z.string().min(1).max(60);
 
@@ -87,7 +94,18 @@ export const evaluatorSettings = z.strictObject({
   languageModel: languageModelSettings
     .optional()
     .describe('Captions and answers of a fresh text decoder, which learns them from frozen features of train.'),
+  segmentation: segmentationSettings.optional().describe('Classes of pixels by a linear probe of patches.'),
+  knnSegmentation: knnSegmentationSettings
+    .optional()
+    .describe('Classes of pixels by the nearest patches of train (Hummingbird).'),
+  depth: depthSettings.optional().describe('Distance of pixels by a linear probe of patches (DINOv2, TIPS).'),
+  normals: normalsSettings.optional().describe('Directions of surfaces by a linear probe of patches (Probe3D).'),
+  openSegmentation: openSegmentationSettings.optional().describe('Classes of pixels by the names of classes.'),
 });
 /** Those that learn from `train`. */
-export const learners: readonly EvaluatorName[] = ['knn', 'fewShot', 'logistic', 'referringProbe', 'languageModel'];
+export const learners: readonly EvaluatorName[] = [
+  ...(['knn', 'fewShot', 'logistic'] as const),
+  ...(['segmentation', 'knnSegmentation', 'depth', 'normals'] as const),
+  ...(['referringProbe', 'languageModel'] as const),
+];
 export type EvaluatorName = keyof z.infer<typeof evaluatorSettings>;
