@@ -1,12 +1,12 @@
 import { readFile } from 'node:fs/promises';
 import { setTimeout as delay } from 'node:timers/promises';
 import { Command } from 'commander';
+import { addDatasetCommand } from '../infra/emoji/dataset-command.ts';
 import { deviceKind } from '../infra/setup/device.ts';
 import { doctor } from '../infra/setup/doctor.ts';
 import { addCheckpointCommands } from './commands/checkpoint-commands.ts';
 import { serveCodec } from './commands/codec-server.ts';
 import { addDataCommands } from './commands/data-commands.ts';
-import { addDatasetCommand } from './commands/dataset-command.ts';
 import { addEvaluateCommands } from './commands/evaluate-commands.ts';
 import { formatStatus } from './commands/format-status.ts';
 import { addModelCommands } from './commands/model-commands.ts';
@@ -23,6 +23,7 @@ import { RunnerError } from './runtime/errors.ts';
 import { exitCodes } from './runtime/exit-codes.ts';
 import { encryption, payloadKey } from './runtime/payload-codec.ts';
 import { codeVersion } from './runtime/version.ts';
+import { objectStoreFromEnvironment } from './storage/s3.ts';
 
 const notWhole = exitCodes.notWhole.code;
 

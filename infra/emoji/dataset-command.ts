@@ -1,7 +1,7 @@
 import type { Command } from 'commander';
-import { RunnerError } from '../runtime/errors.ts';
-import { objectStoreFromEnvironment } from '../storage/s3.ts';
-import { print, say } from './output.ts';
+import { print, say } from '../../src/commands/output.ts';
+import { RunnerError } from '../../src/runtime/errors.ts';
+import { objectStoreFromEnvironment } from '../../src/storage/s3.ts';
 
 /** What can be made beside the emoji, so many of each. */
 const kinds = {
@@ -44,8 +44,8 @@ async function makeSets({
   noise,
 }: Readonly<Record<Kind, number>> & { noise: number | null }) {
   // Drawing needs packages that only development installs; the other commands go without.
-  const { makeEmojiDataset } = await import('../../infra/emoji/make.ts');
-  const { makeNoisyEmojiDatasets } = await import('../../infra/emoji/noisy.ts');
+  const { makeEmojiDataset } = await import('./make.ts');
+  const { makeNoisyEmojiDatasets } = await import('./noisy.ts');
   const store = objectStoreFromEnvironment();
   const sets = noise === null ? null : await makeNoisyEmojiDatasets(store, { log: say, noise });
   const made = await makeEmojiDataset(store, { log: say, scenes });
@@ -57,15 +57,15 @@ async function makeSets({
       `${set.examples.train} ${what} in ${set.train}, ${set.examples.heldOut} of the other style in ${set.heldOut}\n`,
     );
   if (masks > 0) {
-    const { makeMaskedScenes } = await import('../../infra/emoji/masks.ts');
+    const { makeMaskedScenes } = await import('./masks.ts');
     told('scenes with masks', await makeMaskedScenes(store, { log: say, scenes: masks }));
   }
   if (questions > 0) {
-    const { makeAskedEmojiDataset } = await import('../../infra/emoji/asked.ts');
+    const { makeAskedEmojiDataset } = await import('./asked.ts');
     told('scenes with questions', await makeAskedEmojiDataset(store, { log: say, scenes: questions }));
   }
   if (strips > 0) {
-    const { heldOutStrips, makeEmojiStrips } = await import('../../infra/emoji/strips.ts');
+    const { heldOutStrips, makeEmojiStrips } = await import('./strips.ts');
     const long = await makeEmojiStrips(store, { log: say, strips });
     told('strips', { ...long, examples: { train: strips, heldOut: heldOutStrips } });
   }
