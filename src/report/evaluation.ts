@@ -102,9 +102,11 @@ function summary(comparisons: readonly Comparison[]): string {
   const rows = pairs.map((pair) => {
     const own = comparisons.filter(({ phase, parent }) => JSON.stringify([phase, parent]) === pair);
     const { phase, parent, beside } = own[0]!;
-    const moved = own.flatMap(({ what, rows }) =>
-      rows.filter(({ name }) => !name.startsWith('by_language.')).map((row) => ({ what, row })),
-    );
+    const moved = own.flatMap(({ what, rows }) => {
+      // Figures of single languages are many; where there is no mean over them, they are all that there is.
+      const means = rows.filter(({ name }) => !name.startsWith('by_language.'));
+      return (means.length > 0 ? means : rows).map((row) => ({ what, row }));
+    });
     const named = (wanted: Moved) => {
       const these = moved.filter(({ row }) => movedOf(row) === wanted);
       const said = these.slice(0, mostNamed).map(({ what, row }) => `${what} ${row.name}${sizeOf(row, wanted)}`);

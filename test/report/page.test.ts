@@ -86,6 +86,16 @@ describe('evaluation', () => {
     const said = reportPage({ ...nothing, comparisons: [{ phase: 'b', parent: 'a', what: 'zero_shot', rows }] });
     expect(said).toContain('+5.0 points, interval not known');
   });
+
+  it('names in its summary figures of single languages where there is no mean of them, and else the mean', () => {
+    const row = (name: string) => ({ name, before: 0.1, after: 0.2, interval: { low: 0.05, high: 0.15 } });
+    const said = (...names: string[]) =>
+      /<td>a<\/td><td>(.*?)<\/td>/.exec(
+        reportPage({ ...nothing, comparisons: [{ phase: 'b', parent: 'a', what: 'scenes', rows: names.map(row) }] }),
+      )![1];
+    expect(said('by_language.en.top1')).toBe('scenes by_language.en.top1 +10.0');
+    expect(said('by_language.en.r1', 'mean.r1')).toBe('scenes mean.r1 +10.0');
+  });
 });
 
 it('escapes every text from outside', async () => {
