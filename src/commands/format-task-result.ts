@@ -29,7 +29,27 @@ export function formatTaskResult({ task, model, figures }: EvaluationDocument): 
       lines.push(`  ${skipped.members} examples could not be used, such as: ${skipped.reasons[0]?.reason ?? ''}`);
     for (const note of notes) lines.push(`  ${note}`);
   }
+  lines.push(...curveLines(figures));
   return `${lines.map(harmless).join('\n')}\n`;
+}
+
+/** Of an evaluator at several sizes each figure as a line over them, as in the paper's figure of lengths. */
+function curveLines(figures: EvaluationDocument['figures']): string[] {
+  const lines: string[] = [];
+  for (const evaluator of new Set(figures.map((one) => one.evaluator))) {
+    const own = figures.filter((one) => one.evaluator === evaluator);
+    if (own.length < 2) continue;
+    const views = own.map(({ view }) => view);
+    const wide = Math.max(8, ...views.map(({ length }) => length));
+    lines.push('', `${evaluator} over sizes`, `  ${views.map((view) => view.padStart(wide)).join(' ')}`);
+    const at = own.map((one) => new Map(flatFigures(one.figures)));
+    for (const name of at[0]!.keys()) {
+      if (counts.test(name)) continue;
+      const values = at.map((one) => (one.has(name) ? figureText(name, one.get(name)!) : '-'));
+      lines.push(`  ${values.map((value) => value.padStart(wide)).join(' ')}  ${name}`);
+    }
+  }
+  return lines;
 }
 
 /** For people: which figures differ, and which settings. */
