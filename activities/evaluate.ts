@@ -52,18 +52,15 @@ export async function evaluate(deps: Dependencies, input: EvaluateInput, attempt
     );
     const key = `${phasePrefix(plan)}evaluation-${name}.json`;
     await store.put(key, text, { contentType: 'application/json' });
-    const sheet = { folder, model, indexFile, languages, spec: await specOf(deps, input, model, indexFile, own) };
-    await keepSheet(
-      deps,
-      key.replace('evaluation-', 'sheet-'),
-      { kind: 'sheet', classes: null, name: `${plan.run}/${plan.phase}@${checkpoint.step}`, ...sheet },
-      note,
-      attempt,
-    ).catch((error) => {
-      // Figures are what a run goes on with; its pictures are for people.
-      if (attempt.signal.aborted) throw error;
-      log.warn({ run: plan.run, phase: plan.phase, err: error }, 'no sheet of pictures');
-    });
+    const title = `${plan.run}/${plan.phase}@${checkpoint.step}`;
+    const sheet = { kind: 'sheet', classes: null, name: title, folder, model, indexFile, languages } as const;
+    await specOf(deps, input, model, indexFile, own)
+      .then((spec) => keepSheet(deps, `${phasePrefix(plan)}sheet-${name}.json`, { ...sheet, spec }, note, attempt))
+      .catch((error) => {
+        // Figures are what a run goes on with; its pictures are for people.
+        if (attempt.signal.aborted) throw error;
+        log.warn({ run: plan.run, phase: plan.phase, err: error }, 'no sheet of pictures');
+      });
     return { key, report };
   } finally {
     heart.stop();
