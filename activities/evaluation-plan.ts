@@ -6,7 +6,7 @@ import { importByContent } from '../src/checkpoint/hugging-face/import-by-conten
 import { importPhase } from '../src/checkpoint/hugging-face/import-phase.ts';
 import { evaluationPrefix } from '../src/checkpoint/keys.ts';
 import { readManifest } from '../src/checkpoint/manifest.ts';
-import { findNamed } from '../src/checkpoint/names.ts';
+import { findNamed, parseName } from '../src/checkpoint/names.ts';
 import { pin, unpin } from '../src/checkpoint/pins.ts';
 import type { CheckpointRef } from '../src/checkpoint/types.ts';
 import { classParts, imageParts } from '../src/evaluate/features/spec.ts';
@@ -32,6 +32,7 @@ const bestSchema = z.strictObject({ evaluator: z.string(), figure: z.string() })
 const documentSchema = z.strictObject({ key: z.string(), sha256: z.string() });
 const inputSchema = z.strictObject({
   model: z.string().min(1).max(4096),
+  revision: z.int().min(0).optional(),
   task: z.unknown(),
   best: bestSchema.optional(),
 });
@@ -49,7 +50,7 @@ export async function planEvaluation(deps: Dependencies, input: unknown, attempt
     if (!given.success) throw new RunnerError('RecipeInvalid', oneInput);
     const task = parseTask(await taskIn(deps, given.data.task));
     await probeConditionalWrites(store);
-    const checkpoint = await checkpointOf(deps, given.data.model, attempt);
+    const checkpoint = await checkpointOf(deps, given.data, attempt);
     // What the shard had held it by, for a task of its run.
     if (documentSchema.safeParse(given.data.task).success) letGo = () => unpin(store, checkpoint, dueHolder(task.name));
     const { name, model } = await heldModel(store, checkpoint);
@@ -117,7 +118,17 @@ async function taskIn({ store, scratch }: Dependencies, task: unknown): Promise<
   return document.success ? readDocumentAs(store, document.data, join(scratch, 'documents')) : task;
 }
 
-async function checkpointOf({ store, scratch, codeVersion }: Dependencies, model: string, attempt: Attempt) {
-  if (!model.startsWith('/')) return toRef(await readCommit(store, await findNamed(store, model)));
+/** A run says of which revision: while it trains what it ended with before, a name stands for that. */
+async function checkpointOf(
+  { store, scratch, codeVersion }: Dependencies,
+  { model, revision }: { readonly model: string; readonly revision?: number | undefined },
+  attempt: Attempt,
+) {
+  if (!model.startsWith('/')) {
+    const { run, phase, step } = parseName(model);
+    const isExact = revision !== undefined && phase !== undefined && step !== undefined;
+    const at = isExact ? { run, phase, revision, step } : await findNamed(store, model);
+    return toRef(await readCommit(store, at));
+  }
   return importByContent(store, model, { scratch, codeVersion, attempt: `import-${attempt.id}` });
 }

@@ -9,12 +9,13 @@ import type { PhaseProgress } from './phase-progress.ts';
 import type { TaskOutcome } from './results.ts';
 
 type Tasks = NonNullable<PhasePlan['tasks']>;
-type Step = Pick<CheckpointRef, 'run' | 'phase' | 'step'>;
+type Step = Pick<CheckpointRef, 'run' | 'phase' | 'revision' | 'step'>;
 
 /** The same checkpoint and task have the same ID: what is at work is not begun twice. */
-function childOf({ run, phase, step }: Step, { name, document }: TaskDocument, { best }: Tasks) {
+function childOf({ run, phase, revision, step }: Step, { name, document }: TaskDocument, { best }: Tasks) {
   const input: EvaluationInput = {
     model: `${run}/${phase}@${step}`,
+    revision,
     task: document,
     ...(best?.task === name && { best: { evaluator: best.evaluator, figure: best.figure } }),
   };
@@ -80,11 +81,11 @@ export const isTime = ({ plan: { tasks, to }, step }: PhaseProgress, before: num
  */
 export async function evaluateOnTheWay(phase: PhaseProgress, before: number): Promise<void> {
   const { tasks, run, phase: name } = phase.plan;
-  const { step } = phase;
+  const { step, from } = phase;
   if (!tasks || !isTime(phase, before)) return;
   for (const task of tasks.documents) {
     if (tasks.earlyStopping && task.name === tasks.best?.task) continue;
-    const child = childOf({ run, phase: name, step }, task, tasks);
+    const child = childOf({ run, phase: name, revision: from?.revision ?? phase.revision, step }, task, tasks);
     const failed = (error: unknown) =>
       phase.note(`not evaluated by ${task.name} at ${step}: ${sentence(error).slice(0, 300)}`);
     try {

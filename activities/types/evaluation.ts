@@ -4,6 +4,8 @@ import type { BestFigure, Document } from './run.ts';
 export interface EvaluationInput {
   /** RUN/PHASE, RUN/PHASE@STEP or /path/of/a/folder. */
   readonly model: string;
+  /** Of the checkpoint, from a run that trains it; absent: the one that the name stands for. */
+  readonly revision?: number;
   /** As `taskSchema` has it, or where that lies. */
   readonly task: unknown;
   /** Whether the checkpoint is to be held where it is the best of its phase, and by what. */

@@ -203,6 +203,10 @@ describe('an evaluation', () => {
     expect((await pinsOf(store, at)).map(({ who }) => who)).toEqual([expect.stringMatching(/^evaluate-/)]);
     await leaveEvaluation(depsOf(), { plan }, on.attempt());
     expect(await pinsOf(store, at)).toEqual([]);
+    // A run means the revision that it trains, whatever the name stands for.
+    await expect(
+      planEvaluation(depsOf(), { model: of, revision: held!.revision + 1, task: document }, on.attempt()),
+    ).rejects.toThrow('is missing');
     // What can't be evaluated at all is let go of too.
     await pin(store, held!, dueHolder('failing'));
     const nowhere = task({ name: 'failing', data: 'data/not-there' });
