@@ -1,4 +1,4 @@
-import { pin } from '../src/checkpoint/pins.ts';
+import { dueHolder, pin } from '../src/checkpoint/pins.ts';
 import type { CheckpointRef } from '../src/checkpoint/types.ts';
 import { isTimeToEvaluate } from '../src/recipe/evaluation-time.ts';
 import type { ObjectStore } from '../src/storage/object-store.ts';
@@ -6,9 +6,6 @@ import type { ShardInput } from './types/run.ts';
 
 /** Longer than an evaluation takes; one that was stopped holds its checkpoint no longer than this, to go on with it. */
 export const heldMs = 14 * 24 * 3_600_000;
-
-/** Who holds a checkpoint until its evaluation by a task is planned, and holds it by itself. */
-export const dueHolder = (task: string): string => `due-${task}`;
 
 /**
  * Holds what a shard ended with, where tasks are to look at it on the way: an evaluation may wait for hours until it is planned,

@@ -40,6 +40,12 @@ export async function pin(
   }
 }
 
+/** Who holds a checkpoint until its evaluation by a task is planned, and holds it by itself. */
+export const dueHolder = (task: string): string => `due-${task}`;
+
+/** Whether a run holds it for itself: the best by a figure, the one that a phase may end with, what is to be evaluated. */
+export const isHeldByRun = ({ who }: Pin): boolean => /^(best$|early-stopping$|due-)/.test(who);
+
 /** Lets go of a checkpoint; a pin that is not there is no error. */
 export async function unpin(store: ObjectStore, at: StepKey, who: string): Promise<void> {
   await store.purge(pinKey({ ...at, who }));

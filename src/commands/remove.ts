@@ -4,7 +4,7 @@ import { nameOf } from '../checkpoint/damage.ts';
 import { forgetEnd } from '../checkpoint/ends.ts';
 import { latestKey, parseAttemptKey, parseCommitKey, runPrefix, scoresPrefix } from '../checkpoint/keys.ts';
 import type { CheckpointName } from '../checkpoint/names.ts';
-import { type Pin, pinsOf, requireUnpinned, unpin } from '../checkpoint/pins.ts';
+import { isHeldByRun, type Pin, pinsOf, requireUnpinned, unpin } from '../checkpoint/pins.ts';
 import { deleteCheckpoint } from '../checkpoint/retention.ts';
 import { sweepRun } from '../checkpoint/sweep.ts';
 import { RunnerError } from '../runtime/errors.ts';
@@ -36,7 +36,8 @@ export async function* remove(
   const pins = (await Promise.all(phases.map((one) => pinsOf(store, { run, phase: one })))).flat();
   // Phases that were started alone hold what they go on from in their own run.
   const own = new Set(phase === undefined ? holdersOf(run, await phasesOf(store, run)) : []);
-  const isOwn = ({ who }: Pin) => own.has(who);
+  // Of one checkpoint a person may not know that the run still wants it.
+  const isOwn = (pin: Pin) => own.has(pin.who) || (step === undefined && isHeldByRun(pin));
   requireUnpinned(
     pins.filter((pin) => names.has(nameOf(pin)) && !isOwn(pin)),
     `rm ${what}`,

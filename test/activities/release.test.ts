@@ -4,7 +4,7 @@ import type { PhasePlan } from '../../activities/types/run.ts';
 import { holdBorrowed, recordedOrigins, teacherOf } from '../../src/checkpoint/borrowed.ts';
 import { commitCheckpoint } from '../../src/checkpoint/commit.ts';
 import { findCommits } from '../../src/checkpoint/commits.ts';
-import { pin, pinsOf } from '../../src/checkpoint/pins.ts';
+import { dueHolder, pin, pinsOf } from '../../src/checkpoint/pins.ts';
 import { deleteCheckpoint } from '../../src/checkpoint/retention.ts';
 import type { CheckpointRef } from '../../src/checkpoint/types.ts';
 import { remove } from '../../src/commands/remove.ts';
@@ -132,7 +132,7 @@ describe('rm', () => {
     for (const run of ['own', 'held']) {
       const { ref } = await commitCheckpoint(store, await makeSnapshot({ run, step: 10, attempt: 'a' }));
       await store.put(`runs/${run}/data/finer-settings-0123456789abcdef.json`, '{}');
-      await pin(store, ref, `${run}.finer`);
+      for (const who of [`${run}.finer`, 'best', 'early-stopping', dueHolder('pets')]) await pin(store, ref, who);
       if (run === 'held') await pin(store, ref, 'a.person');
     }
     expect((await removed('own', { run: 'own' })).at(-1)).toBe('deleted');
@@ -140,6 +140,13 @@ describe('rm', () => {
       /^rm held is refused: held are held\/pretrain@10 by a.person;/,
     );
     expect(await findCommits(store, { run: 'held' })).toHaveLength(1);
+  });
+
+  it('of one checkpoint is refused where its run still wants it', async () => {
+    const { ref } = await commitCheckpoint(store, await makeSnapshot({ run: 'wanted', step: 10, attempt: 'a' }));
+    await pin(store, ref, dueHolder('pets'));
+    const at = { run: 'wanted', phase: ref.phase, step: 10 };
+    await expect(removed('wanted/pretrain@10', at)).rejects.toThrow('by due-pets;');
   });
 
   it('keeps a checkpoint that someone pins while it goes, with all that belongs to it', async () => {
