@@ -24,8 +24,10 @@ export async function grantWishes(phase: PhaseProgress): Promise<void> {
     }
     if (wish.kind === 'retryPhase') await tryAgain(phase, wish.overrides);
   }
-  const { limits, step, deviceMs, began } = phase;
-  if (phase.held === null && phase.broken === null && reached(limits, step, deviceMs, Date.now() - began))
+  const { limits, step, deviceMs, began, plan } = phase;
+  // At its last step there may be something to look at, and nothing to train.
+  const trains = step < plan.to.step;
+  if (trains && phase.held === null && phase.broken === null && reached(limits, step, deviceMs, Date.now() - began))
     phase.held = 'limit';
 }
 

@@ -62,7 +62,7 @@ export async function readParts(
     );
   const problems: string[] = [];
   const { recipe, facts } = await readRun(store, run, problems);
-  const written = Array.isArray(recipe?.phases) ? recipe.phases : [];
+  const written = Array.isArray(recipe?.phases) ? recipe.phases.filter((one) => typeof one === 'object' && one) : [];
   const names = written.flatMap(({ name }) => (typeof name === 'string' ? [name] : []));
   const found = await phasesOf(store, run);
   const ordered = [
