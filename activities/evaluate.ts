@@ -17,7 +17,7 @@ import { fetchDocument, readDocumentAs } from './documents.ts';
 import { keepSheet } from './draw-sheet.ts';
 import { beat } from './heartbeat.ts';
 import { requireTrainer } from './train-from.ts';
-import type { EvaluateInput, EvaluationResult } from './types/run.ts';
+import type { EvaluateInput, EvaluationResult } from './types/phase-end.ts';
 
 /** Evaluates a checkpoint on data that was not trained on; the figures lie beside it in the bucket. */
 export async function evaluate(deps: Dependencies, input: EvaluateInput, attempt: Attempt): Promise<EvaluationResult> {
