@@ -1,6 +1,6 @@
 import { readFile, rm } from 'node:fs/promises';
 import { join } from 'node:path';
-import { phasePrefix } from '../src/checkpoint/keys.ts';
+import { recipeEvaluationKey, recipeSheetKey } from '../src/checkpoint/keys.ts';
 import { restoreCheckpoint } from '../src/checkpoint/restore.ts';
 import { openIndex } from '../src/data/index/open-index.ts';
 import type { StoredIndex } from '../src/data/index/types.ts';
@@ -46,16 +46,13 @@ export async function evaluate(deps: Dependencies, input: EvaluateInput, attempt
     )) as EvaluationResult['report'];
     const of = { run: plan.run, phase: plan.phase, step: checkpoint.step, sha256: checkpoint.sha256 };
     const text = `${JSON.stringify({ checkpoint: of, data: evaluation.dataFingerprint, ...report }, null, 2)}\n`;
-    const name = sha256(canonicalJson({ of, data: evaluation.dataFingerprint, languages, maxExamples, ...own })).slice(
-      0,
-      16,
-    );
-    const key = `${phasePrefix(plan)}evaluation-${name}.json`;
+    const settings = canonicalJson({ of, data: evaluation.dataFingerprint, languages, maxExamples, ...own });
+    const key = recipeEvaluationKey({ run: plan.run, phase: plan.phase, hash: sha256(settings).slice(0, 16) });
     await store.put(key, text, { contentType: 'application/json' });
     const sheet = { folder, model, indexFile, languages, spec: await specOf(deps, input, model, indexFile, own) };
     await keepSheet(
       deps,
-      key.replace('evaluation-', 'sheet-'),
+      recipeSheetKey(key),
       { kind: 'sheet', classes: null, name: `${plan.run}/${plan.phase}@${checkpoint.step}`, ...sheet },
       note,
       attempt,
