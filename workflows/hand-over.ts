@@ -154,7 +154,8 @@ export class HandOver {
           .catch((error) => {
             if (isCancellation(error)) throw error;
           });
-      await condition(() => this.#open.size === 0 && allHandlersFinished());
+      // A phase that fails instead of being handed over is reported on first.
+      await condition(() => this.#open.size === 0 && this.#busy === 0 && allHandlersFinished());
     } catch (error) {
       if (!isCancellation(error)) throw error;
       await new Promise(() => {});

@@ -132,8 +132,9 @@ export async function siglip2Recipe(...given: [unknown?, RunCarried?]): Promise<
         return handOver.done(phase.phase, result);
       });
     } catch (error) {
-      if (graph.hasBegun(phase) && patched('report')) await handOver.during(() => reported(run, graph, phase.phase));
+      // First: a new history that begins meanwhile has to know that it failed.
       handOver.failed(phase.phase, error);
+      if (graph.hasBegun(phase) && patched('report')) await handOver.during(() => reported(run, graph, phase.phase));
       throw error;
     }
   }

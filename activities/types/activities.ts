@@ -27,6 +27,7 @@ import type {
   SettlePackInput,
 } from './pack.ts';
 import type {
+  BestInput,
   EvaluateInput,
   EvaluationResult,
   ExportInput,
@@ -76,7 +77,7 @@ export interface Activities {
   concludeEvaluation(input: { readonly plan: PlannedEvaluation }): Promise<TaskResult>;
   leaveEvaluation(input: { readonly plan: PlannedEvaluation }): Promise<void>;
   watchFigure(input: WatchInput): Promise<Watched>;
-  bestWatched(input: { readonly plan: PhasePlan }): Promise<ShardResult | null>;
+  bestWatched(input: BestInput): Promise<ShardResult | null>;
   exportModel(input: ExportInput): Promise<ExportResult>;
   writeReport(input: HistoryInput): Promise<WrittenReport>;
   planAnnotation(input: unknown): Promise<AnnotatePlan>;

@@ -60,6 +60,13 @@ export interface WatchInput {
   readonly key: string;
 }
 
+/** A phase ends, and is to end with its best. */
+export interface BestInput {
+  readonly plan: PhasePlan;
+  /** Where it stands; absent in histories of before it was told. */
+  readonly checkpoint?: CheckpointRef;
+}
+
 /** What a phase has come to by the figure that may end it: small, for status. */
 export interface Watched {
   /** Such as `pets retrieval mean.text_to_image.r1`. */
