@@ -1,6 +1,6 @@
 import { readFile, rm } from 'node:fs/promises';
 import { join } from 'node:path';
-import { phasePrefix } from '../src/checkpoint/keys.ts';
+import { recipeEvaluationKey, recipeSheetKey } from '../src/checkpoint/keys.ts';
 import { restoreCheckpoint } from '../src/checkpoint/restore.ts';
 import { openIndex } from '../src/data/index/open-index.ts';
 import type { StoredIndex } from '../src/data/index/types.ts';
@@ -17,7 +17,7 @@ import { fetchDocument, readDocumentAs } from './documents.ts';
 import { keepSheet } from './draw-sheet.ts';
 import { beat } from './heartbeat.ts';
 import { requireTrainer } from './train-from.ts';
-import type { EvaluateInput, EvaluationResult } from './types/run.ts';
+import type { EvaluateInput, EvaluationResult } from './types/phase-end.ts';
 
 /** Evaluates a checkpoint on data that was not trained on; the figures lie beside it in the bucket. */
 export async function evaluate(deps: Dependencies, input: EvaluateInput, attempt: Attempt): Promise<EvaluationResult> {
@@ -46,16 +46,13 @@ export async function evaluate(deps: Dependencies, input: EvaluateInput, attempt
     )) as EvaluationResult['report'];
     const of = { run: plan.run, phase: plan.phase, step: checkpoint.step, sha256: checkpoint.sha256 };
     const text = `${JSON.stringify({ checkpoint: of, data: evaluation.dataFingerprint, ...report }, null, 2)}\n`;
-    const name = sha256(canonicalJson({ of, data: evaluation.dataFingerprint, languages, maxExamples, ...own })).slice(
-      0,
-      16,
-    );
-    const key = `${phasePrefix(plan)}evaluation-${name}.json`;
+    const settings = canonicalJson({ of, data: evaluation.dataFingerprint, languages, maxExamples, ...own });
+    const key = recipeEvaluationKey({ run: plan.run, phase: plan.phase, hash: sha256(settings).slice(0, 16) });
     await store.put(key, text, { contentType: 'application/json' });
     const title = `${plan.run}/${plan.phase}@${checkpoint.step}`;
     const sheet = { kind: 'sheet', classes: null, name: title, folder, model, indexFile, languages } as const;
     await specOf(deps, input, model, indexFile, own)
-      .then((spec) => keepSheet(deps, `${phasePrefix(plan)}sheet-${name}.json`, { ...sheet, spec }, note, attempt))
+      .then((spec) => keepSheet(deps, recipeSheetKey(key), { ...sheet, spec }, note, attempt))
       .catch((error) => {
         // Figures are what a run goes on with; its pictures are for people.
         if (attempt.signal.aborted) throw error;

@@ -42,7 +42,11 @@ export async function learnedDecoder(
   };
   const begun = join(folder, 'learning.safetensors');
   const before = await there();
-  if (before) return before;
+  if (before) {
+    // Whoever finished it may have died before this was gone.
+    await store.delete(keys.learning);
+    return before;
+  }
   let from: { readonly file: string; readonly key: string } | null = null;
   if (await store.head(keys.learning)) {
     note('fetching what a decoder has learned');

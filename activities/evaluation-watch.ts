@@ -21,7 +21,9 @@ import { RunnerError } from '../src/runtime/errors.ts';
 import type { ObjectStore } from '../src/storage/object-store.ts';
 import type { Attempt, Dependencies } from './dependencies.ts';
 import { beat } from './heartbeat.ts';
-import type { BestInput, PhasePlan, ShardResult, Watched, WatchInput } from './types/run.ts';
+import type { BestInput, Watched, WatchInput } from './types/phase-end.ts';
+import type { PhasePlan } from './types/plan.ts';
+import type { ShardResult } from './types/shard.ts';
 
 /**
  * Says how long the figure that may end a phase has not risen, this evaluation included. What it goes by lies in the bucket,

@@ -10,7 +10,7 @@ import {
   sleep,
   workflowInfo,
 } from '@temporalio/workflow';
-import type { RunPlan } from '../activities/types/run.ts';
+import type { RunPlan } from '../activities/types/plan.ts';
 import { rootFailure, sentence } from './failures.ts';
 import type { PhaseState } from './messages.ts';
 import { type GraphState, newestLines } from './phase-graph.ts';

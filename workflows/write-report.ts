@@ -1,6 +1,6 @@
 import { CancellationScope, proxyActivities } from '@temporalio/workflow';
 import type { Activities } from '../activities/types/activities.ts';
-import type { WrittenReport } from '../activities/types/run.ts';
+import type { WrittenReport } from '../activities/types/phase-end.ts';
 import { sentence } from './failures.ts';
 import type { PhaseGraph } from './phase-graph.ts';
 import { reportOptions } from './policies.ts';

@@ -12,6 +12,7 @@ import type {
   TaskResult,
 } from './evaluation.ts';
 import type { FilterBegun, FilterStepInput } from './filter.ts';
+import type { FindShardsInput, IndexShardsInput, UnindexedShards } from './indexing.ts';
 import type {
   HashPartInput,
   HashPartResult,
@@ -26,35 +27,29 @@ import type {
   SettlePackInput,
 } from './pack.ts';
 import type {
-  BeginInput,
-  Begun,
   BestInput,
   EvaluateInput,
   EvaluationResult,
   ExportInput,
   ExportResult,
-  FindShardsInput,
   HistoryInput,
-  IndexShardsInput,
-  PhasePlan,
-  PlanInput,
-  PlanPhaseInput,
+  Watched,
+  WatchInput,
+  WrittenReport,
+} from './phase-end.ts';
+import type { PhasePlan, PlanInput, PlanPhaseInput, RunPlan } from './plan.ts';
+import type { ScoreShardInput, ScoreShardResult, SealInput } from './scoring.ts';
+import type {
+  BeginInput,
+  Begun,
   PruneInput,
   RecoverInput,
   ReplanInput,
   Replanned,
-  RunPlan,
-  ScoreShardInput,
-  ScoreShardResult,
-  SealInput,
   ShardInput,
   ShardResult,
   SweepInput,
-  UnindexedShards,
-  Watched,
-  WatchInput,
-  WrittenReport,
-} from './run.ts';
+} from './shard.ts';
 
 /**
  * Every activity by name; the workflows see no more of them than this. What crosses the wire is small JSON, references and

@@ -68,6 +68,14 @@ export function latestKey(at: PhaseKey): string {
   return `${phasePrefix(at)}latest.json`;
 }
 
+/** The figures of the evaluation that a recipe asks for. */
+export function recipeEvaluationKey(at: PhaseKey & { hash: string }): string {
+  return `${phasePrefix(at)}evaluation-${at.hash}.json`;
+}
+
+/** The sheet of pictures beside such figures: runs and phases may be called evaluation-... too. */
+export const recipeSheetKey = (figures: string): string => figures.replace(/evaluation-([0-9a-f]+\.json)$/, 'sheet-$1');
+
 /** Where the evaluations of the checkpoints of a step lie; ends in /. */
 export function evaluationsPrefix({ run, phase, step }: PhaseKey & { step: number }): string {
   return `evaluations/${name(run, 'run')}/${name(phase, 'phase')}-${step}/`;

@@ -1,18 +1,12 @@
 import type { Compared } from '../evaluate/explain.ts';
+import { isCount, isShare } from '../evaluate/figure-kind.ts';
 import { type EvaluationDocument, flatFigures } from '../evaluate/result.ts';
 import { printableUpTo } from '../runtime/printable.ts';
 import { publishedLines } from './published-lines.ts';
 
-/** Figures that are counts, or no shares. */
-const counted = [
-  ...['classes', 'examples', 'left_out', 'images', 'texts', 'steps', 'train_loss', 'groups', 'ungrouped', 'threshold'],
-  ...['pictures', 'regions', 'expressions', 'questions', 'without_box', 'CIDEr'],
-];
-const counts = new RegExp(`(^|\\.)(${counted.join('|')})$`);
-
 const percent = (share: number): string => `${(100 * share).toFixed(1)} %`.padStart(8);
 const figureText = (name: string, value: number): string =>
-  counts.test(name) ? String(Number(value.toFixed(4))).padStart(8) : percent(value);
+  isShare(name) ? percent(value) : String(Number(value.toFixed(4))).padStart(8);
 
 /** For people: each evaluator at each view, its figures, and what must be known of them. */
 export function formatTaskResult({ task, model, figures }: EvaluationDocument): string {
@@ -44,7 +38,7 @@ function curveLines(figures: EvaluationDocument['figures']): string[] {
     lines.push('', `${evaluator} over sizes`, `  ${views.map((view) => view.padStart(wide)).join(' ')}`);
     const at = own.map((one) => new Map(flatFigures(one.figures)));
     for (const name of at[0]!.keys()) {
-      if (counts.test(name)) continue;
+      if (isCount(name)) continue;
       const values = at.map((one) => (one.has(name) ? figureText(name, one.get(name)!) : '-'));
       lines.push(`  ${values.map((value) => value.padStart(wide)).join(' ')}  ${name}`);
     }
@@ -59,7 +53,7 @@ export function formatComparison(compared: readonly Compared[]): string {
   for (const { evaluator, views, figures, settings, same } of compared) {
     if (lines.length > 0) lines.push('');
     lines.push(`${evaluator}, ${views[0] === views[1] ? views[0] : views.join(' and ')}`);
-    const shown = figures.filter(({ name, a, b }) => a !== b || !counts.test(name));
+    const shown = figures.filter(({ name, a, b }) => a !== b || !isCount(name));
     for (const { name, a, b, difference } of shown) {
       const none = difference && !difference.differs ? '  no difference beyond the interval' : '';
       lines.push(`  ${figureText(name, a)} ${figureText(name, b)}  ${pointsOf(name, b - a)}  ${name}${none}`);
@@ -79,6 +73,6 @@ const said = (value: unknown): string => (value === null ? '(not told)' : String
 /** "+3.5 points", as wide as any. */
 export function pointsOf(name: string, difference: number): string {
   const sign = difference < 0 ? '-' : '+';
-  const size = counts.test(name) ? Number(Math.abs(difference).toFixed(4)) : (100 * Math.abs(difference)).toFixed(1);
-  return `${sign}${size}${counts.test(name) ? '' : ' points'}`.padStart(12);
+  const size = isShare(name) ? (100 * Math.abs(difference)).toFixed(1) : Number(Math.abs(difference).toFixed(4));
+  return `${sign}${size}${isShare(name) ? ' points' : ''}`.padStart(12);
 }

@@ -13,7 +13,7 @@ const short = (value: unknown): string => hashJson(value).slice(0, 16);
 
 /** Of one evaluator at one view, as it was done. */
 export async function fingerprintOf(
-  { evaluator, settings, seed, view, test: { spec }, train, classes, trainedOn, codeVersion }: FigureJob,
+  { evaluator, settings, seed, languages, view, test: { spec }, train, classes, trainedOn, codeVersion }: FigureJob,
   sets: { readonly test: FeatureSet; readonly train: FeatureSet | null },
   device: 'cpu' | 'gpu',
   made: Fingerprint,
@@ -41,6 +41,9 @@ export async function fingerprintOf(
     }),
     ...(own.needs(true, settings).classes && { 'text.classes': classesText(classes?.spec.names ?? null) }),
     ...(needs.captions && spec.captions && { 'text.captions': `at most ${spec.captions.most} of a picture` }),
+    ...(needs.texts && spec.texts && { 'text.captions': `at most ${spec.texts.most} of a picture, as texts` }),
+    // One decoder learns the texts of all of them.
+    ...(own.lesson && needs.texts && { 'text.languages': languages.join(', ') }),
     precision: 'f32',
     device,
     code: codeVersion,

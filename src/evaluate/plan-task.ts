@@ -6,6 +6,7 @@ import { foreign } from '../recipe/reading.ts';
 import type { Resize } from '../recipe/schema.ts';
 import { RunnerError } from '../runtime/errors.ts';
 import type { ObjectStore } from '../storage/object-store.ts';
+import { requireTwo } from './evaluators/bias.ts';
 import type { Needs } from './evaluators/contract.ts';
 import { requireClasses } from './evaluators/open-segmentation.ts';
 import { namesOf, needsOf } from './evaluators/registry.ts';
@@ -31,7 +32,8 @@ export async function specsOf(store: ObjectStore, task: Task, { model, resize, p
   const views = viewsOf(task, model.config);
   const names = namesOf(task);
   const classes = needsOf(task, names, true).classes ? await classesOf(store, task, model) : null;
-  const { openSegmentation } = task.evaluators;
+  const { openSegmentation, bias } = task.evaluators;
+  if (bias) requireTwo(classes?.names ?? null);
   if (openSegmentation) requireClasses(openSegmentation, classes?.names ?? null);
   const needs = needsOf(task, names, classes !== null);
   const said = needs.said && { ...(await requireDecoder(decoder, task, names)), tasks: needs.said };

@@ -1,9 +1,10 @@
-/** Counts, and what says more of the data than of the model. */
-const count = /(^|\.)(classes|examples|left_out|images|texts|steps|chance|chance_r1|times_chance)$/;
-/** Figures that are no shares. */
-const plain = /(^|\.)(classes|examples|left_out|images|texts|steps|times_chance|train_loss|cider|rmse)$/i;
+import { isCount as counts, isShare as isNamedAsShare } from '../evaluate/figure-kind.ts';
 
-export const isCount = (name: string): boolean => count.test(name);
+/** What a model that knows nothing has: it says more of the data than of the model. */
+const constant = /(^|\.)(chance|chance_r1|times_chance|constant_mIoU|constant_aAcc)$/;
+
+/** Counts, and what says more of the data than of the model. */
+export const isCount = (name: string): boolean => counts(name) || constant.test(name);
 
 const minus = '\u2212';
 const signed = (text: string) => text.replace('-', minus);
@@ -26,7 +27,7 @@ export function differenceText(difference: number, share: boolean): string {
   return `${difference < 0 ? minus : '+'}${size}`;
 }
 
-export const isShare = (name: string, value: number): boolean => !plain.test(name) && value >= -1 && value <= 1;
+export const isShare = (name: string, value: number): boolean => isNamedAsShare(name) && value >= -1 && value <= 1;
 
 /** 2026-11-27 01:30:42, in UTC. */
 export const timeText = (ms: number): string =>

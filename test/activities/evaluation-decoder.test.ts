@@ -165,6 +165,8 @@ describe('the decoder of a checkpoint', () => {
     const { en } = of('captioning').figures.by_language as Record<string, Figures>;
     expect(en).toMatchObject({ pictures: 8, left_out: 0 });
     expect(en!.exact).toBeGreaterThanOrEqual(7 / 8);
+    expect(of('captioning').fingerprint['text.captions']).toBe('at most 1 of a picture, as texts');
+    expect(of('referring').fingerprint).not.toHaveProperty('text.captions');
     expect(of('referring').figures).toMatchObject({ expressions: 16, pictures: 8 });
     expect(of('referring').figures['acc@0.5']).toBeGreaterThanOrEqual(15 / 16);
     expect(of('grounded').figures.exact).toBeGreaterThanOrEqual(15 / 16);
@@ -214,6 +216,7 @@ describe('an evaluator with a lesson', () => {
     expect(boxes!.figures).toMatchObject({ expressions: 16 });
     expect(boxes!.fingerprint['referringProbe.decoder']).toMatch(/^1 layers, 12 steps of 8, rate 0.005/);
     expect(words!.figures.answers).toMatchObject({ questions: 8 });
+    expect(words!.fingerprint).toMatchObject({ 'text.languages': 'en', 'text.captions': expect.any(String) });
     expect(boxes!.fingerprint).toMatchObject({ 'train.overlap': expect.any(Number) });
     for (const prefix of ['features/', 'evaluations/'])
       for await (const { key } of store.list(prefix)) await store.purge(key);

@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, expect, it } from 'vitest';
 import { bestWatched, watchFigure } from '../../activities/evaluation-watch.ts';
-import type { PhasePlan } from '../../activities/types/run.ts';
+import type { PhasePlan } from '../../activities/types/plan.ts';
 import { commitCheckpoint } from '../../src/checkpoint/commit.ts';
 import { readCommit } from '../../src/checkpoint/commits.ts';
 import { toDocument, toRef } from '../../src/checkpoint/documents.ts';

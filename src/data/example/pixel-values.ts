@@ -122,7 +122,8 @@ export async function readNormals(bytes: Buffer): Promise<PixelValues<Uint8Array
     return {
       fault: `normals have to be a PNG with 8 bits of red, green and blue, and this one has ${depth} bits of kind ${color}`,
     };
-  const decoded = await decode(bytes, (image) => image.raw());
+  // A colour that is marked as clear would become a fourth number of every pixel.
+  const decoded = await decode(bytes, (image) => image.removeAlpha().raw());
   if ('fault' in decoded) return decoded;
   const { data } = decoded;
   return { width, height, values: new Uint8Array(data.buffer, data.byteOffset, data.length) };

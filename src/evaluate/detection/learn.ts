@@ -6,11 +6,12 @@ import { firstMoment, optimiserStep, secondMoment } from '../../optimiser/optimi
 import { RunnerError } from '../../runtime/errors.ts';
 import { tf } from '../../runtime/tensorflow.ts';
 import type { FeatureSet } from '../features/feature-set.ts';
+import type { PartExample } from '../features/part-file.ts';
 import type { View } from '../features/view.ts';
 import type { Pause } from '../numbers/pause.ts';
 import { gradientsOf, type Lesson, type Losses, type Taught } from './batch.ts';
 import { headSpecs } from './heads.ts';
-import { type DetectionPicture, detectionPictures } from './pictures.ts';
+import { detectionPictures } from './pictures.ts';
 
 export interface LearnSettings {
   readonly steps: number;
@@ -41,10 +42,13 @@ const warmupShare = 0.05;
  */
 export async function learnHeads(
   { train, view, queries }: { readonly train: FeatureSet; readonly view: View; readonly queries: Tensor },
-  lessonOf: (picture: DetectionPicture) => Lesson | null,
+  lessonOf: (example: PartExample) => Lesson | null,
   { steps, batch, learningRate, seed }: LearnSettings,
   pause: Pause,
 ): Promise<Learned> {
+  // Pictures without a box are learned from too, as examples of what is not there; they alone say nothing.
+  if (!train.examples.some((example) => (lessonOf(example)?.targets.categories.length ?? 0) > 0))
+    throw nothingToLearn();
   const specs = headSpecs(queries.shape[1]!);
   const names = specs.map(({ name }) => name);
   let state = beginning(specs, seed);
@@ -61,18 +65,15 @@ export async function learnHeads(
   try {
     while (step < steps) {
       let waiting: Taught[] = [];
-      let any = false;
       for await (const picture of detectionPictures(train, view, { seed, round: rounds })) {
-        const lesson = lessonOf(picture);
+        const lesson = lessonOf(picture.example);
         if (!lesson) continue;
-        any = true;
         waiting.push({ picture, lesson });
         if (waiting.length < batch) continue;
         await learn(waiting);
         waiting = [];
         if (step === steps) break;
       }
-      if (!any) throw nothingToLearn();
       rounds++;
       // What is left of a round is a smaller batch: with the next round it would be held through a whole part.
       if (waiting.length > 0 && step < steps) await learn(waiting);
@@ -84,7 +85,10 @@ export async function learnHeads(
 }
 
 const nothingToLearn = () =>
-  new RunnerError('DataContract', 'train: none of its pictures has a box of a category that is to be learned');
+  new RunnerError(
+    'DataContract',
+    'train: none of its pictures has a box of a category that is to be learned; detection learns from "objects": [{"category": "cat", "box": [top, left, bottom, right]}], whose categories are in classes.names',
+  );
 
 const beginning = (specs: readonly ParameterSpec[], seed: number): Tensors =>
   Object.fromEntries(

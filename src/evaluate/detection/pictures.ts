@@ -1,4 +1,4 @@
-import { randomStream } from '../../runtime/random.ts';
+import { permutation, randomStream } from '../../runtime/random.ts';
 import type { FeatureSet } from '../features/feature-set.ts';
 import type { PartExample, PartFile } from '../features/part-file.ts';
 import { type View, viewName } from '../features/view.ts';
@@ -25,16 +25,10 @@ export async function* detectionPictures(
   view: View,
   shuffled?: { readonly seed: number; readonly round: number },
 ): AsyncGenerator<DetectionPicture> {
-  const order = (n: number, of: number) => {
-    const places = Array.from({ length: n }, (_, i) => i);
-    if (!shuffled) return places;
-    const random = randomStream(shuffled.seed, 'evaluate/detection', shuffled.round, of);
-    for (let i = n - 1; i > 0; i--) {
-      const other = random.below(i + 1);
-      [places[i], places[other]] = [places[other]!, places[i]!];
-    }
-    return places;
-  };
+  const order = (n: number, of: number) =>
+    shuffled
+      ? permutation(n, randomStream(shuffled.seed, 'evaluate/detection', shuffled.round, of))
+      : Uint32Array.from({ length: n }, (_, i) => i);
   const firsts: number[] = [];
   let count = 0;
   for (const { facts } of set.parts) {
@@ -45,7 +39,7 @@ export async function* detectionPictures(
     yield* picturesOf(set, view, set.parts[at]!, firsts[at]!, order(set.parts[at]!.facts.examples.length, at + 1));
 }
 
-async function* picturesOf(set: FeatureSet, view: View, part: PartFile, first: number, order: readonly number[]) {
+async function* picturesOf(set: FeatureSet, view: View, part: PartFile, first: number, order: Iterable<number>) {
   const { config } = set;
   const { width, patch, kind } = config.vision;
   const name = viewName(config, view);

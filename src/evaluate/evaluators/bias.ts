@@ -7,6 +7,15 @@ import type { biasSettings } from './settings.ts';
 
 type Settings = z.infer<typeof biasSettings>;
 
+/** RecipeInvalid where a task has not two texts to compare; null: it names none. */
+export function requireTwo(names: readonly string[] | null): void {
+  if (names?.length === 2) return;
+  throw new RunnerError(
+    'RecipeInvalid',
+    `the task can't be done: evaluators.bias compares two texts, and classes.names has ${names?.length ?? 'none'}; allowed: two, such as ["male", "female"]`,
+  );
+}
+
 /**
  * Representation bias (SigLIP 2, 3.5): the share of pictures that are nearer to the first of two names of classes, "male", than to
  * the second, "female", less one half. Equal products are half a preference. The paper takes pictures of ImageNet.
@@ -15,17 +24,14 @@ export const bias: Evaluator<Settings> = {
   needs: () => ({ classes: true }),
   protocol: () => ({ ties: 'half a preference', figure: 'share of the first name, less one half' }),
   async evaluate({ classes, test, view, pause }) {
-    if (classes?.names.length !== 2)
-      throw new RunnerError(
-        'RecipeInvalid',
-        `evaluators.bias compares two texts, and classes.names has ${classes?.names.length ?? 'none'}; allowed: two, such as ["male", "female"]`,
-      );
+    requireTwo(classes?.names ?? null);
+    const { rows } = classes!;
     const images = await test.unit(view);
     const n = test.examples.length;
     const [first, second] = [new Float64Array(n), new Float64Array(n)];
     for (let i = 0; i < n; i++) {
-      first[i] = dot(images, i, classes.rows, 0);
-      second[i] = dot(images, i, classes.rows, 1);
+      first[i] = dot(images, i, rows, 0);
+      second[i] = dot(images, i, rows, 1);
       if (i % 8192 === 8191) await pause();
     }
     const { value, of } = representationBias(first, second);

@@ -45,7 +45,7 @@ export const detection: Evaluator<Settings> = {
     try {
       learned = await learnHeads(
         { train: train!, view, queries },
-        ({ example }) => categories.lesson(example, settings.rules, withheld),
+        (example) => categories.lesson(example, settings.rules, withheld),
         { ...settings, seed },
         pause,
       );
@@ -66,7 +66,8 @@ export const detection: Evaluator<Settings> = {
         settings.rules === 'lvis'
           ? [`${rare.length} of ${names.length} categories are rare: fewer than 10 pictures of train have them`]
           : [];
-      return { figures, notes: [...categories.notes(), ...bins], outcomes: {} } satisfies Found;
+      const none = truths === 0 ? ['no picture has a box of these categories: there is nothing to be found'] : [];
+      return { figures, notes: [...none, ...categories.notes(), ...bins], outcomes: {} } satisfies Found;
     } finally {
       queries.dispose();
       if (learned) tf.dispose({ ...learned.parameters } as Record<string, Tensor>);

@@ -91,13 +91,14 @@ async function remember(
   pause: Pause,
 ): Promise<Memory> {
   const { width } = set.config.vision;
-  const perPicture = Math.max(1, Math.floor(most / set.examples.length));
-  const taken = Math.min(most, set.examples.length);
+  const pictures = set.examples.length;
+  const perPicture = Math.max(1, Math.floor(most / pictures));
+  const taken = Math.min(most, pictures);
   const rows: Float32Array[] = [];
   const shares: Float32Array[] = [];
   for await (const picture of densePictures(set, reading, leftOut)) {
     const { number, grid, patches } = picture;
-    const turn = (at: number) => Math.floor((at * taken) / set.examples.length);
+    const turn = (at: number) => Math.floor((at * taken) / pictures);
     if (turn(number) === turn(number - 1)) continue;
     let left = perPicture;
     for (const patch of permutation(grid.height * grid.width, randomStream(seed, 'evaluate/memory', number))) {

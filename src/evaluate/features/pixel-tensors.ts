@@ -1,4 +1,4 @@
-import { type PixelTruth, readPixelTruth } from '../../data/example/pixel-truth.ts';
+import { largestPixelMember, type PixelTruth, readPixelTruth } from '../../data/example/pixel-truth.ts';
 import type { PixelFault } from '../../data/example/pixel-values.ts';
 import type { Pixels } from '../../data/example/pixels.ts';
 import type { SelectedExample } from '../../data/example/read-selected.ts';
@@ -17,9 +17,11 @@ export async function pixelsOf(
   const found: PixelsFound = {};
   for (const kind of kinds) {
     const bytes = pixels[kind];
-    found[kind] = bytes
-      ? await readPixelTruth(kind, bytes, image)
-      : { fault: `${kind}: there is no ${kind}.png member beside the picture` };
+    if (!bytes) found[kind] = { fault: `${kind}: there is no ${kind}.png member beside the picture` };
+    // As `readSelected` gives one that it did not read.
+    else if (bytes.length === 0)
+      found[kind] = { fault: `${kind}: the ${kind}.png member has more than ${largestPixelMember} bytes` };
+    else found[kind] = await readPixelTruth(kind, bytes, image);
   }
   return found;
 }

@@ -161,6 +161,11 @@ function meaningless({ evaluators, read, train, data, languages, sample, classes
     problems.push(
       `evaluators.bias compares two texts, and classes.names has ${named?.length ?? 'none'}; allowed: two, such as ["male", "female"]`,
     );
+  const { depth } = evaluators;
+  if (depth && depth.least >= depth.most)
+    problems.push(
+      `evaluators.depth.least is ${depth.least} and most ${depth.most}: no depth lies between; allowed: a least below ${depth.most}`,
+    );
   const foreign = Object.keys(published ?? {}).find((path) => !names.some((name) => path.startsWith(`${name}.`)));
   if (foreign !== undefined)
     problems.push(

@@ -1,6 +1,6 @@
 import { z } from 'zod';
 import { parseWith, readDocument } from '../../checkpoint/documents.ts';
-import { namePattern, runPrefix } from '../../checkpoint/keys.ts';
+import { namePattern, recipeSheetKey, runPrefix } from '../../checkpoint/keys.ts';
 import type { ObjectInfo, ObjectStore } from '../../storage/object-store.ts';
 import type { ReportedEvaluation, ReportedFigure } from '../types.ts';
 
@@ -93,7 +93,7 @@ export async function readEvaluations(
       found.push({
         reported: { phase, step, task: null, evaluator, view: null, examples, figures, notes: [] },
         outcomes: null,
-        sheet: key.replace(/evaluation-([0-9a-f]+\.json)$/, 'sheet-$1'),
+        sheet: recipeSheetKey(key),
         pictures: '',
       });
     }

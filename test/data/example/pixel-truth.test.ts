@@ -1,3 +1,4 @@
+import { crc32 } from 'node:zlib';
 import sharp from 'sharp';
 import { expect, it } from 'vitest';
 import { readPixelTruth } from '../../../src/data/example/pixel-truth.ts';
@@ -6,6 +7,7 @@ import { indexData } from '../../../src/data/index/index-data.ts';
 import { indexKey, memberKinds } from '../../../src/data/index/index-object.ts';
 import { corruptIn, openIndex } from '../../../src/data/index/open-index.ts';
 import type { PixelKind } from '../../../src/data/index/types.ts';
+import { pixelsOf } from '../../../src/evaluate/features/pixel-tensors.ts';
 import { MemoryStore } from '../memory-store.ts';
 import { tarOf } from '../tar-file.ts';
 
@@ -112,5 +114,21 @@ it('a member of another size than its picture, of another kind or damaged is nam
     'normals: normals have to be a PNG with 8 bits of red, green and blue, and this one has 8 bits of kind 0',
   );
   expect(await fault('mask', (await grey(3, 2, mask)).subarray(0, 50))).toBe('mask: the PNG breaks off or is damaged');
-  expect(await fault('mask', Buffer.alloc(0))).toBe('mask: it is no PNG');
+  expect(await fault('mask', Buffer.from('none'))).toBe('mask: it is no PNG');
+  const found = await pixelsOf({ pixels: { mask: Buffer.alloc(0) } }, ['mask', 'depth'], size);
+  expect(found).toEqual({
+    mask: { fault: 'mask: the mask.png member has more than 67108864 bytes' },
+    depth: { fault: 'depth: there is no depth.png member beside the picture' },
+  });
+});
+
+it('normals have three numbers a pixel where their PNG marks a colour as clear too', async () => {
+  const plain = await colours(3, 2, normals);
+  const body = Buffer.from([...Buffer.from('tRNS'), 0, 255, 0, 128, 0, 128]);
+  const chunk = Buffer.alloc(18);
+  chunk.writeUInt32BE(6);
+  body.copy(chunk, 4);
+  chunk.writeUInt32BE(crc32(body), 14);
+  const clear = Buffer.concat([plain.subarray(0, 33), chunk, plain.subarray(33)]);
+  expect(await readPixelTruth('normals', clear, size)).toEqual({ ...size, values: Uint8Array.from(normals) });
 });

@@ -72,6 +72,11 @@ describe('a task', () => {
       task({ published: { 'zeroShot.top1': 'imagenet-val acc1' } }),
       /published\.zeroShot\.top1 is of no evaluator of this task; allowed: retrieval\.<figure>/,
     ],
+    [
+      'depths that there are none of',
+      task({ evaluators: { depth: { least: 10, most: 10 } }, train: { data: 'data/x' } }),
+      /evaluators\.depth\.least is 10 and most 10: no depth lies between; allowed: a least below 10/,
+    ],
     ['views of both kinds', task({ views: { patches: [64], resolutions: [224] } }), /views is /],
     ['a reading that can not be', task({ read: { captions: 'class' } }), /read\.class is missing/],
     ['a language twice', task({ languages: ['en', 'en'] }), /languages has en twice/],
