@@ -14,12 +14,26 @@ const learnedFrom = 1200;
 /** Share of planted noise in what active curation chooses from, as in `npm run curation`. */
 const noise = 0.4;
 
-/** Makes the sets of emoji that a recipe names anywhere, those that its tasks look at too. */
+type Make = (store: ObjectStore, log: (line: string) => void, wants: (place: string) => boolean) => Promise<unknown>;
+
+const noisy: Make = (store, log) => makeNoisyEmojiDatasets(store, { log, noise });
+
+/** By the prefix below which each set lies. */
+export const demoSets: Readonly<Record<string, Make>> = {
+  'data/emoji': (store, log, wants) => makeEmojiDataset(store, { log, ...(wants('data/emoji/scenes') && { scenes }) }),
+  'data/emoji-strips': (store, log) => makeEmojiStrips(store, { log, strips }),
+  'data/emoji-asked': (store, log) => makeAskedEmojiDataset(store, { log, scenes: learnedFrom }),
+  'data/emoji-masks': (store, log) => makeMaskedScenes(store, { log, scenes: learnedFrom }),
+  'data/emoji-noisy': noisy,
+  'data/emoji-curated': noisy,
+};
+
+/** Makes the emoji, and the sets of them that a recipe names anywhere, those that its tasks look at too. */
 export async function makeRecipeData(store: ObjectStore, recipe: unknown, log: (line: string) => void): Promise<void> {
   const written = JSON.stringify(recipe);
-  await makeEmojiDataset(store, { log, ...(written.includes('data/emoji/scenes') && { scenes }) });
-  if (written.includes('data/emoji-strips')) await makeEmojiStrips(store, { log, strips });
-  if (written.includes('data/emoji-asked')) await makeAskedEmojiDataset(store, { log, scenes: learnedFrom });
-  if (written.includes('data/emoji-masks')) await makeMaskedScenes(store, { log, scenes: learnedFrom });
-  if (/data\/emoji-(noisy|curated)/.test(written)) await makeNoisyEmojiDatasets(store, { log, noise });
+  const wants = (place: string) => written.includes(`"${place}`);
+  const makes = Object.entries(demoSets).flatMap(([prefix, make]) =>
+    prefix === 'data/emoji' || wants(`${prefix}/`) || wants(`${prefix}"`) ? [make] : [],
+  );
+  for (const make of new Set(makes)) await make(store, log, wants);
 }

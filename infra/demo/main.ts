@@ -23,6 +23,8 @@ import { watchRun } from './watch.ts';
 async function demo({ json, full = false, name, ...options }: DemoOptions): Promise<void> {
   const own = new URL(`../recipes/${full ? 'emoji-full' : 'emoji'}.json`, import.meta.url);
   const recipe = options.recipe ?? fileURLToPath(own);
+  const which = [...(full ? ['--full'] : []), ...(options.recipe ? ['--recipe', options.recipe] : [])];
+  const again = ['npm run demo --', ...which, '--name', name].join(' ');
   const began = Date.now();
   const seconds = (since: number) => (Date.now() - since) / 1000;
   const progress = createProgress();
@@ -41,7 +43,7 @@ async function demo({ json, full = false, name, ...options }: DemoOptions): Prom
   Object.assign(process.env, services?.environment);
   const ended = new Promise<never>((_, reject) => {
     for (const signal of ['SIGINT', 'SIGTERM'] as const) {
-      process.on(signal, () => reject(new Error(`stopped; npm run demo -- --name ${name} goes on where it was`)));
+      process.on(signal, () => reject(new Error(`stopped; ${again} goes on where it was`)));
     }
     services?.failed.catch(reject);
   });
