@@ -7,7 +7,7 @@ import type { Attempt, Dependencies } from './dependencies.ts';
 import { beat } from './heartbeat.ts';
 import { otherSettings } from './other-settings.ts';
 import { inputHash } from './shard-start.ts';
-import type { BeginInput, Begun } from './types/run.ts';
+import type { BeginInput, Begun } from './types/shard.ts';
 
 /** A revision that lies in the bucket, by its newest checkpoint. */
 interface Revision {

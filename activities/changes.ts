@@ -1,5 +1,6 @@
 import type { PhaseSettings } from '../src/recipe/phase-settings.ts';
-import type { Change, PhasePlan, ReplanInput } from './types/run.ts';
+import type { PhasePlan } from './types/plan.ts';
+import type { Change, ReplanInput } from './types/shard.ts';
 
 /** What a person changes of a phase: each setting that is named and is another now, as it was and as it is to be. */
 export function changesOf(overrides: ReplanInput['overrides'], plan: PhasePlan, before: PhaseSettings): Change[] {

@@ -1,7 +1,7 @@
 import { CancelledFailure } from '@temporalio/common';
 import { isRunnerError, RunnerError } from '../src/runtime/errors.ts';
 import type { Attempt, Dependencies } from './dependencies.ts';
-import type { ShardHeartbeat } from './types/run.ts';
+import type { ShardHeartbeat } from './types/shard.ts';
 
 type Verb<I, O> = (deps: Dependencies, input: I, attempt: Attempt) => Promise<O>;
 interface Timed {

@@ -8,7 +8,7 @@ import { isRunnerError, RunnerError } from '../src/runtime/errors.ts';
 import { sha256 } from '../src/runtime/hash.ts';
 import { lookAgain } from '../src/storage/look-again.ts';
 import type { ObjectStore, PutOptions } from '../src/storage/object-store.ts';
-import type { Document } from './types/run.ts';
+import type { Document } from './types/document.ts';
 
 /** Each round ends one write of another: more than a few at once are none of ours. */
 const rounds = 5;

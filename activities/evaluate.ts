@@ -17,7 +17,7 @@ import { fetchDocument, readDocumentAs } from './documents.ts';
 import { keepSheet } from './draw-sheet.ts';
 import { beat } from './heartbeat.ts';
 import { requireTrainer } from './train-from.ts';
-import type { EvaluateInput, EvaluationResult } from './types/run.ts';
+import type { EvaluateInput, EvaluationResult } from './types/phase-end.ts';
 
 /** Evaluates a checkpoint on data that was not trained on; the figures lie beside it in the bucket. */
 export async function evaluate(deps: Dependencies, input: EvaluateInput, attempt: Attempt): Promise<EvaluationResult> {
@@ -49,18 +49,15 @@ export async function evaluate(deps: Dependencies, input: EvaluateInput, attempt
     const settings = canonicalJson({ of, data: evaluation.dataFingerprint, languages, maxExamples, ...own });
     const key = recipeEvaluationKey({ run: plan.run, phase: plan.phase, hash: sha256(settings).slice(0, 16) });
     await store.put(key, text, { contentType: 'application/json' });
-    const sheet = { folder, model, indexFile, languages, spec: await specOf(deps, input, model, indexFile, own) };
-    await keepSheet(
-      deps,
-      recipeSheetKey(key),
-      { kind: 'sheet', classes: null, name: `${plan.run}/${plan.phase}@${checkpoint.step}`, ...sheet },
-      note,
-      attempt,
-    ).catch((error) => {
-      // Figures are what a run goes on with; its pictures are for people.
-      if (attempt.signal.aborted) throw error;
-      log.warn({ run: plan.run, phase: plan.phase, err: error }, 'no sheet of pictures');
-    });
+    const title = `${plan.run}/${plan.phase}@${checkpoint.step}`;
+    const sheet = { kind: 'sheet', classes: null, name: title, folder, model, indexFile, languages } as const;
+    await specOf(deps, input, model, indexFile, own)
+      .then((spec) => keepSheet(deps, recipeSheetKey(key), { ...sheet, spec }, note, attempt))
+      .catch((error) => {
+        // Figures are what a run goes on with; its pictures are for people.
+        if (attempt.signal.aborted) throw error;
+        log.warn({ run: plan.run, phase: plan.phase, err: error }, 'no sheet of pictures');
+      });
     return { key, report };
   } finally {
     heart.stop();

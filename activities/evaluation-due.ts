@@ -2,7 +2,7 @@ import { pin } from '../src/checkpoint/pins.ts';
 import type { CheckpointRef } from '../src/checkpoint/types.ts';
 import { isTimeToEvaluate } from '../src/recipe/evaluation-time.ts';
 import type { ObjectStore } from '../src/storage/object-store.ts';
-import type { ShardInput } from './types/run.ts';
+import type { ShardInput } from './types/shard.ts';
 
 /** Longer than an evaluation takes; one that was stopped holds its checkpoint no longer than this, to go on with it. */
 export const heldMs = 14 * 24 * 3_600_000;

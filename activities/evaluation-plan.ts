@@ -15,7 +15,7 @@ import type { TaskPlan } from '../src/evaluate/task-plan.ts';
 import { parseTask } from '../src/evaluate/tasks/task.ts';
 import { heldDecoder } from '../src/plan/held-decoder.ts';
 import { heldModel } from '../src/plan/held-model.ts';
-import { RunnerError } from '../src/runtime/errors.ts';
+import { isRunnerError, RunnerError } from '../src/runtime/errors.ts';
 import { hashJson } from '../src/runtime/hash.ts';
 import { probeConditionalWrites } from '../src/storage/conditional-writes.ts';
 import type { Attempt, Dependencies } from './dependencies.ts';
@@ -43,12 +43,15 @@ const inputSchema = z.strictObject({
 export async function planEvaluation(deps: Dependencies, input: unknown, attempt: Attempt): Promise<PlannedEvaluation> {
   const { store, log, codeVersion } = deps;
   const heart = beat(attempt);
+  let letGo = async () => {};
   try {
     const given = inputSchema.safeParse(input);
     if (!given.success) throw new RunnerError('RecipeInvalid', oneInput);
     const task = parseTask(await taskIn(deps, given.data.task));
     await probeConditionalWrites(store);
     const checkpoint = await checkpointOf(deps, given.data.model, attempt);
+    // What the shard had held it by, for a task of its run.
+    if (documentSchema.safeParse(given.data.task).success) letGo = () => unpin(store, checkpoint, dueHolder(task.name));
     const { name, model } = await heldModel(store, checkpoint);
     const { resize } = (await readManifest(store, checkpoint)).manifest;
     // What transformers' processors do is how a model of others is used; ours say how they were trained.
@@ -83,8 +86,7 @@ export async function planEvaluation(deps: Dependencies, input: unknown, attempt
     const document = await keepDocumentBelow(store, prefix, 'task', plan);
     const done = (await store.head(`${prefix}result.json`)) !== null;
     if (!done) await pin(store, checkpoint, holderOf(plan), { untilMs: heldMs });
-    // What the shard had held it by, for a task of its run.
-    if (documentSchema.safeParse(given.data.task).success) await unpin(store, checkpoint, dueHolder(task.name));
+    await letGo();
     log.info({ prefix, figures: figures.length, done }, 'evaluation planned');
     return {
       document,
@@ -97,6 +99,10 @@ export async function planEvaluation(deps: Dependencies, input: unknown, attempt
       figures: figures.length,
       done,
     };
+  } catch (error) {
+    // It won't be evaluated: held for two weeks, all checkpoints of a task that can't be would fill the bucket.
+    if (isRunnerError(error) && !error.retryable) await letGo().catch(() => {});
+    throw error;
   } finally {
     heart.stop();
   }

@@ -1,8 +1,9 @@
 import { randomUUID } from 'node:crypto';
 import { mkdir, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { readCommit } from '../src/checkpoint/commits.ts';
+import { findCommits, readCommit } from '../src/checkpoint/commits.ts';
 import { toRef } from '../src/checkpoint/documents.ts';
+import { commitKey } from '../src/checkpoint/keys.ts';
 import { holdWatched, keepWatched, readWatched } from '../src/checkpoint/watched.ts';
 import {
   evaluationsWithout,
@@ -20,7 +21,9 @@ import { RunnerError } from '../src/runtime/errors.ts';
 import type { ObjectStore } from '../src/storage/object-store.ts';
 import type { Attempt, Dependencies } from './dependencies.ts';
 import { beat } from './heartbeat.ts';
-import type { PhasePlan, ShardResult, Watched, WatchInput } from './types/run.ts';
+import type { BestInput, Watched, WatchInput } from './types/phase-end.ts';
+import type { PhasePlan } from './types/plan.ts';
+import type { ShardResult } from './types/shard.ts';
 
 /**
  * Says how long the figure that may end a phase has not risen, this evaluation included. What it goes by lies in the bucket,
@@ -51,9 +54,11 @@ export async function watchFigure(
     };
     const latest = there ?? (await judged());
     const all = [...before, latest];
-    const top = highest(all);
+    // Gone back behind what was held, an older one that was higher may be pruned: it can't be ended with.
+    const standing = earlyStopping.restoreBest ? await thereOf(store, plan, all) : [];
+    const top = highest(standing.length > 0 ? standing : all);
     // Held before it is said to be the best; what is trained now can't have been pruned.
-    if (earlyStopping.restoreBest) await holdWatched(store, { ...keyOf(plan), ...top });
+    if (standing.length > 0) await holdWatched(store, { ...keyOf(plan), ...top });
     if (!there) await keepWatched(store, plan, figure, all);
     const without = evaluationsWithout(all);
     log.info({ run: plan.run, phase: plan.phase, step, value: latest.value, without }, 'looked whether it still rises');
@@ -64,17 +69,21 @@ export async function watchFigure(
   }
 }
 
-/** What a phase hands on that is to end with its best; null where none was evaluated. `CheckpointDamaged` when it is gone. */
+/**
+ * What a phase hands on that is to end with its best; null where none that is there was evaluated. What was given up on the way to
+ * the checkpoint that it stands at does not count.
+ */
 export async function bestWatched(
   { store }: Dependencies,
-  { plan }: { readonly plan: PhasePlan },
+  { plan, checkpoint }: BestInput,
   attempt: Attempt,
 ): Promise<ShardResult | null> {
   const heart = beat(attempt);
   try {
-    const figures = await readWatched(store, plan, stoppingOf(plan).figure);
-    const last = figures.at(-1);
-    if (!last) return null;
+    const known = await readWatched(store, plan, stoppingOf(plan).figure);
+    const own = checkpoint ? figuresBefore(known, { ...checkpoint, step: checkpoint.step + 1 }) : known;
+    const figures = await thereOf(store, plan, own);
+    if (figures.length === 0) return null;
     const commit = await readCommit(store, { ...keyOf(plan), ...highest(figures) });
     const { figures: _, since: __, ...metrics } = commit.metrics;
     return { checkpoint: toRef(commit), metrics, committed: commit.committed, attempt: commit.attempt };
@@ -84,6 +93,12 @@ export async function bestWatched(
 }
 
 const keyOf = ({ run, phase }: PhasePlan) => ({ run, phase });
+
+/** Those whose checkpoints were not deleted since. */
+async function thereOf(store: ObjectStore, plan: PhasePlan, figures: readonly WatchedFigure[]) {
+  const there = new Set((await findCommits(store, keyOf(plan))).map(commitKey));
+  return figures.filter(({ revision, step }) => there.has(commitKey({ ...keyOf(plan), revision, step })));
+}
 
 function stoppingOf({ tasks }: PhasePlan) {
   const { best, earlyStopping, every } = tasks ?? {};

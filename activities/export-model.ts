@@ -15,7 +15,7 @@ import type { ObjectStore } from '../src/storage/object-store.ts';
 import type { Attempt, Dependencies } from './dependencies.ts';
 import { readDocumentAs } from './documents.ts';
 import { beat } from './heartbeat.ts';
-import type { ExportInput, ExportResult } from './types/run.ts';
+import type { ExportInput, ExportResult } from './types/phase-end.ts';
 
 const modelFile = 'model.safetensors';
 

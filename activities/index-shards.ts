@@ -16,7 +16,7 @@ import type { Attempt, Dependencies } from './dependencies.ts';
 import { keepDocumentBelow, readDocumentAs } from './documents.ts';
 import { beat } from './heartbeat.ts';
 import { type MissingShard, missingShards, unlessWrong, type WantedTexts } from './missing-shards.ts';
-import type { FindShardsInput, IndexShardsInput, UnindexedShards } from './types/run.ts';
+import type { FindShardsInput, IndexShardsInput, UnindexedShards } from './types/indexing.ts';
 
 /** What planning reads by itself: it takes less time than handing it out. */
 const fewShards = 16;

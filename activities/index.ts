@@ -38,7 +38,7 @@ import { sealScores } from './seal-scores.ts';
 import { signed } from './signed.ts';
 import { trainShard } from './train-shard.ts';
 import type { Activities } from './types/activities.ts';
-import type { PhasePlan } from './types/run.ts';
+import type { PhasePlan } from './types/plan.ts';
 import { writeReport } from './write-report.ts';
 
 type Verb<I, O> = (deps: Dependencies, input: I, attempt: Attempt) => Promise<O>;

@@ -5,7 +5,7 @@ import { canonicalBytes } from '../src/runtime/canonical-bytes.ts';
 import { canonicalJson } from '../src/runtime/hash.ts';
 import type { ObjectStore } from '../src/storage/object-store.ts';
 import { keepDocument } from './documents.ts';
-import type { IndexDocument } from './types/run.ts';
+import type { IndexDocument } from './types/plan.ts';
 
 /** More examples had no place in an index of earlier versions. */
 const mostInline = 5_300_000;

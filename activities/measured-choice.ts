@@ -3,7 +3,7 @@ import { parseWith, readDocument, toDocument } from '../src/checkpoint/documents
 import { type PhaseKey, precisionKey, xlaKey } from '../src/checkpoint/keys.ts';
 import { isRunnerError, RunnerError } from '../src/runtime/errors.ts';
 import type { ObjectStore } from '../src/storage/object-store.ts';
-import type { PhasePlan } from './types/run.ts';
+import type { PhasePlan } from './types/plan.ts';
 
 /** What a recipe may leave to measurement: one of two values of a setting. */
 export interface Question<V extends string> {

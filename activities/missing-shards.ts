@@ -15,7 +15,7 @@ import { isRunnerError } from '../src/runtime/errors.ts';
 import type { ObjectStore } from '../src/storage/object-store.ts';
 import { readDocumentAs } from './documents.ts';
 import { otherSource } from './other-source.ts';
-import type { FindShardsInput } from './types/run.ts';
+import type { FindShardsInput } from './types/indexing.ts';
 
 /** Questions whether something is there, at once. */
 const askedAtOnce = 64;

@@ -3,7 +3,7 @@ import type { Manifest } from '../src/checkpoint/types.ts';
 import { briefJson, settingDifferences } from '../src/recipe/setting-differences.ts';
 import { isRunnerError } from '../src/runtime/errors.ts';
 import type { ObjectStore } from '../src/storage/object-store.ts';
-import type { PhasePlan } from './types/run.ts';
+import type { PhasePlan } from './types/plan.ts';
 
 /** Fields that `retryPhase` sets, by where they are in the settings of a phase. */
 const overrides: Readonly<Record<string, string>> = {

@@ -1,6 +1,6 @@
 import type { PhaseSettings } from '../src/recipe/phase-settings.ts';
 import { readSchema } from '../src/recipe/reading.ts';
-import type { ReplanInput } from './types/run.ts';
+import type { ReplanInput } from './types/shard.ts';
 
 /** What `retryPhase` says of the data: what it does not say is as before. */
 export type OtherData = Pick<ReplanInput['overrides'], 'data' | 'read' | 'maxBroken'>;

@@ -4,7 +4,8 @@ import type { Pace } from '../src/recipe/pace.ts';
 import { nextCut } from '../src/recipe/shards.ts';
 import { isRunnerError } from '../src/runtime/errors.ts';
 import type { ObjectStore } from '../src/storage/object-store.ts';
-import type { PhasePlan, ShardInput } from './types/run.ts';
+import type { PhasePlan } from './types/plan.ts';
+import type { ShardInput } from './types/shard.ts';
 
 /** How a phase is paced whose recipe leaves it to measurement: written down once, so that no resume chooses again. */
 export async function recordedPace(store: ObjectStore, plan: PhasePlan): Promise<Pace | null> {

@@ -4,7 +4,7 @@ import type { HeldModel } from '../src/recipe/models.ts';
 import type { Phase, Recipe } from '../src/recipe/schema.ts';
 import { type DataFacts, dataOf, modelConfig, vocabularyOf } from '../src/recipe/settings.ts';
 import { languagesOf } from '../src/recipe/sources.ts';
-import type { CurationPlan } from './types/run.ts';
+import type { CurationPlan } from './types/plan.ts';
 
 /** Whose scores a phase chooses by, and what of the data is to be scored. */
 export function planCuration(

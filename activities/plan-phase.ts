@@ -6,7 +6,7 @@ import type { CheckpointRef } from '../src/checkpoint/types.ts';
 import { RunnerError } from '../src/runtime/errors.ts';
 import type { Attempt, Dependencies } from './dependencies.ts';
 import { plan } from './plan.ts';
-import type { PhasePlan, PlanPhaseInput } from './types/run.ts';
+import type { PhasePlan, PlanPhaseInput } from './types/plan.ts';
 
 /**
  * Plans a run, and of it the one phase that is trained alone. What that goes on from, and its teacher, must be in the bucket

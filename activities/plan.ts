@@ -27,7 +27,7 @@ import { beat } from './heartbeat.ts';
 import { keepIndex } from './keep-index.ts';
 import { planCuration } from './plan-curation.ts';
 import { skippedLog } from './skipped.ts';
-import type { EvaluationPlan, IndexDocument, PhasePlan, PlanInput, RunPlan } from './types/run.ts';
+import type { EvaluationPlan, IndexDocument, PhasePlan, PlanInput, RunPlan } from './types/plan.ts';
 
 /**
  * Checks everything that can be checked before anything is spent: recipe, store, data, checkpoints, name. What the run

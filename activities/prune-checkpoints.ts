@@ -7,7 +7,8 @@ import { releaseWatched } from '../src/checkpoint/watched.ts';
 import { isRunnerError, RunnerError } from '../src/runtime/errors.ts';
 import type { Attempt, Dependencies } from './dependencies.ts';
 import { beat } from './heartbeat.ts';
-import type { PhasePlan, PruneInput, SweepInput } from './types/run.ts';
+import type { PhasePlan } from './types/plan.ts';
+import type { PruneInput, SweepInput } from './types/shard.ts';
 
 /**
  * Deletes the checkpoints of a phase that nobody needs any more. Safe to call again after any failure: what it deletes

@@ -8,7 +8,7 @@ import { isRunnerError } from '../src/runtime/errors.ts';
 import type { Attempt, Dependencies } from './dependencies.ts';
 import { beat } from './heartbeat.ts';
 import { inputHash } from './shard-start.ts';
-import type { RecoverInput } from './types/run.ts';
+import type { RecoverInput } from './types/shard.ts';
 
 /** After damage: the newest checkpoint before it of which every byte verifies, of any revision; null when none does. */
 export async function recoverCheckpoint(

@@ -24,7 +24,8 @@ import { keepDocument, readDocumentAs } from './documents.ts';
 import { beat } from './heartbeat.ts';
 import { keepIndex } from './keep-index.ts';
 import { type OtherData, otherSource } from './other-source.ts';
-import type { PhasePlan, ReplanInput, Replanned } from './types/run.ts';
+import type { PhasePlan } from './types/plan.ts';
+import type { ReplanInput, Replanned } from './types/shard.ts';
 
 /** The plan of a phase with other settings, which the workflow has checked. Calling it again changes nothing. */
 export async function replan(

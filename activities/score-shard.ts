@@ -15,7 +15,7 @@ import { ofShard, scoreFacts, scoresKey } from './scores.ts';
 import { settleCpu } from './settle-cpu.ts';
 import { withTeacher } from './teacher-folder.ts';
 import { requireTrainer } from './train-from.ts';
-import type { ScoreShardInput, ScoreShardResult } from './types/run.ts';
+import type { ScoreShardInput, ScoreShardResult } from './types/scoring.ts';
 
 /**
  * Has a teacher embed every example of a data shard and keeps the embeddings in the bucket. Its key is a pure function

@@ -5,7 +5,7 @@ import type { DataIndex } from '../src/data/index/types.ts';
 import type { Resize } from '../src/recipe/schema.ts';
 import { RunnerError } from '../src/runtime/errors.ts';
 import { type ScoreFacts, scoringHash } from '../src/scoring/score-file.ts';
-import type { Scoring } from './types/run.ts';
+import type { Scoring } from './types/scoring.ts';
 
 /** Where the scores of a data shard lie: a pure function of teacher, settings and data. */
 export function scoresKey(scoring: Scoring, shard: number, resize?: Resize): string {

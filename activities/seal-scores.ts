@@ -14,7 +14,8 @@ import { keepDocument, readDocumentAs } from './documents.ts';
 import { beat } from './heartbeat.ts';
 import { ofShard, scoreFacts, scoresKey, sharedFacts } from './scores.ts';
 import { withTeacher } from './teacher-folder.ts';
-import type { PhasePlan, Scoring, SealInput } from './types/run.ts';
+import type { PhasePlan } from './types/plan.ts';
+import type { Scoring, SealInput } from './types/scoring.ts';
 
 /**
  * The plan of a phase of curation whose settings name the teacher and, where every example was scored before, one

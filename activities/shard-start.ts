@@ -4,7 +4,7 @@ import type { Commit } from '../src/checkpoint/types.ts';
 import { RunnerError } from '../src/runtime/errors.ts';
 import { hashJson } from '../src/runtime/hash.ts';
 import type { ObjectStore } from '../src/storage/object-store.ts';
-import type { ShardInput } from './types/run.ts';
+import type { ShardInput } from './types/shard.ts';
 
 /**
  * What a checkpoint of a phase follows from: where the phase started, its settings and data, and the step. Where

@@ -4,7 +4,7 @@ import type { PhaseSettings } from '../src/recipe/phase-settings.ts';
 import type { Progress } from '../src/trainer/protocol.ts';
 import type { Attempt, Dependencies } from './dependencies.ts';
 import type { SettledCpu } from './settle-cpu.ts';
-import type { ShardInput, ShardResult } from './types/run.ts';
+import type { ShardInput, ShardResult } from './types/shard.ts';
 
 /** One attempt at a shard, and what it tells of itself. */
 export interface Shard {

@@ -1,6 +1,6 @@
 import { atWork } from '../src/checkpoint/work.ts';
 import type { Attempt, Dependencies } from './dependencies.ts';
-import type { PhasePlan } from './types/run.ts';
+import type { PhasePlan } from './types/plan.ts';
 
 type Verb<I, O> = (deps: Dependencies, input: I, attempt: Attempt) => Promise<O>;
 

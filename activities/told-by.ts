@@ -2,7 +2,8 @@ import { readManifest } from '../src/checkpoint/manifest.ts';
 import type { CheckpointRef } from '../src/checkpoint/types.ts';
 import { SkippedMembers } from '../src/data/index/skipped-members.ts';
 import type { Dependencies } from './dependencies.ts';
-import type { PhasePlan, ShardResult } from './types/run.ts';
+import type { PhasePlan } from './types/plan.ts';
+import type { ShardResult } from './types/shard.ts';
 
 /**
  * What the manifest of a checkpoint says for people: what its phase has not used of its data, and what steps were computed

@@ -26,7 +26,7 @@ import { computedWith, type Shard } from './shard.ts';
 import { inputHash } from './shard-start.ts';
 import { skippedLog } from './skipped.ts';
 import { withTeacher } from './teacher-folder.ts';
-import type { PhasePlan } from './types/run.ts';
+import type { PhasePlan } from './types/plan.ts';
 
 /** After a wish to stop, how long a store that is away is waited for. */
 const giveUpAfterMs = 10 * 60_000;

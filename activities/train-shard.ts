@@ -16,7 +16,7 @@ import { computedWith, type Shard } from './shard.ts';
 import { newestStart } from './shard-start.ts';
 import { toldBy } from './told-by.ts';
 import { trainFrom } from './train-from.ts';
-import type { ShardHeartbeat, ShardInput, ShardResult } from './types/run.ts';
+import type { ShardHeartbeat, ShardInput, ShardResult } from './types/shard.ts';
 
 /** Crashes without a commit in between: more of them are no accident. */
 const crashesInARow = 3;

@@ -5,7 +5,7 @@ import { readReport } from '../src/report/read/report.ts';
 import { sha256 } from '../src/runtime/hash.ts';
 import type { Attempt, Dependencies } from './dependencies.ts';
 import { beat } from './heartbeat.ts';
-import type { HistoryInput, WrittenReport } from './types/run.ts';
+import type { HistoryInput, WrittenReport } from './types/phase-end.ts';
 
 /**
  * Keeps what a workflow tells of a phase or of its run, and writes the page of the run anew from all that the bucket has.

@@ -1,4 +1,4 @@
-import { CancellationScope, proxyActivities } from '@temporalio/workflow';
+import { CancellationScope, isCancellation, proxyActivities } from '@temporalio/workflow';
 import type { Activities } from '../activities/types/activities.ts';
 import { evaluated, isTime } from './evaluate-tasks.ts';
 import { sentence } from './failures.ts';
@@ -47,7 +47,9 @@ export async function lookAtFigure(phase: PhaseProgress, scope: CancellationScop
     settle(phase);
     phase.due = null;
   } catch (error) {
-    if (scope.consideredCancelled || CancellationScope.current().consideredCancelled) throw error;
+    // An evaluation that fails of itself just then is noted like any other: a phase does not wait for a person over it.
+    if (isCancellation(error) && (scope.consideredCancelled || CancellationScope.current().consideredCancelled))
+      throw error;
     phase.due = null;
     phase.note(`not looked at whether it still rises at ${step}: ${sentence(error).slice(0, 300)}`);
   } finally {
@@ -74,11 +76,11 @@ const shown = ({ step, value }: { step: number; value: number }) => `${Number(va
 
 /** At its end: what it ends with is the best, where that was wished. */
 export async function handOnBest(phase: PhaseProgress): Promise<void> {
-  const { plan, step } = phase;
+  const { plan, step, from } = phase;
   if (!plan.tasks?.earlyStopping?.restoreBest || isGoneOnFrom(phase)) return;
   try {
-    const best = await CancellationScope.nonCancellable(() => bestWatched({ plan }));
-    if (!best || best.checkpoint.step === step) return;
+    const best = await CancellationScope.nonCancellable(() => bestWatched({ plan, ...(from && { checkpoint: from }) }));
+    if (!best || (best.checkpoint.step === step && best.checkpoint.revision === from?.revision)) return;
     phase.last = best;
     phase.from = best.checkpoint;
     phase.note(`ends with the checkpoint of step ${best.checkpoint.step}, the best`);

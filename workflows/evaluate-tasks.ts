@@ -1,6 +1,6 @@
 import { executeChild, isCancellation, ParentClosePolicy, sleep, startChild } from '@temporalio/workflow';
 import type { EvaluationInput, TaskResult } from '../activities/types/evaluation.ts';
-import type { PhasePlan, TaskDocument } from '../activities/types/run.ts';
+import type { PhasePlan, TaskDocument } from '../activities/types/plan.ts';
 import type { CheckpointRef } from '../src/checkpoint/types.ts';
 import { isTimeToEvaluate } from '../src/recipe/evaluation-time.ts';
 import { siglip2Evaluate } from './evaluate.ts';

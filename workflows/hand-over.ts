@@ -10,7 +10,7 @@ import {
   sleep,
   workflowInfo,
 } from '@temporalio/workflow';
-import type { RunPlan } from '../activities/types/run.ts';
+import type { RunPlan } from '../activities/types/plan.ts';
 import { rootFailure, sentence } from './failures.ts';
 import type { PhaseState } from './messages.ts';
 import { type GraphState, newestLines } from './phase-graph.ts';
@@ -154,7 +154,8 @@ export class HandOver {
           .catch((error) => {
             if (isCancellation(error)) throw error;
           });
-      await condition(() => this.#open.size === 0 && allHandlersFinished());
+      // A phase that fails instead of being handed over is reported on first.
+      await condition(() => this.#open.size === 0 && this.#busy === 0 && allHandlersFinished());
     } catch (error) {
       if (!isCancellation(error)) throw error;
       await new Promise(() => {});

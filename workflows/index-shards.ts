@@ -1,6 +1,6 @@
 import { patched, proxyActivities } from '@temporalio/workflow';
 import type { Activities } from '../activities/types/activities.ts';
-import type { FindShardsInput } from '../activities/types/run.ts';
+import type { FindShardsInput } from '../activities/types/indexing.ts';
 import { indexingsAtOnce, indexingsOfOneHistory, lightOptions } from './policies.ts';
 
 const { findShards, indexShards } = proxyActivities<Activities>(lightOptions);

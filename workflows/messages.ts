@@ -1,5 +1,7 @@
 import { defineQuery, defineSignal } from '@temporalio/workflow';
-import type { PhasePlan, ShardResult, SkippedOf, Watched } from '../activities/types/run.ts';
+import type { Watched } from '../activities/types/phase-end.ts';
+import type { PhasePlan } from '../activities/types/plan.ts';
+import type { ShardResult, SkippedOf } from '../activities/types/shard.ts';
 
 export const phaseStates = [
   'planning',

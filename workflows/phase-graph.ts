@@ -1,5 +1,6 @@
 import { condition } from '@temporalio/workflow';
-import type { PhasePlan, ShardResult } from '../activities/types/run.ts';
+import type { PhasePlan } from '../activities/types/plan.ts';
+import type { ShardResult } from '../activities/types/shard.ts';
 import type { CheckpointRef } from '../src/checkpoint/types.ts';
 import { addEvent, type PhaseEvent, type PhaseReport, type PhaseState } from './messages.ts';
 import { cut } from './report-size.ts';

@@ -1,5 +1,7 @@
 import { type CancellationScope, getExternalWorkflowHandle, workflowInfo } from '@temporalio/workflow';
-import type { PhasePlan, ShardResult, Watched } from '../activities/types/run.ts';
+import type { Watched } from '../activities/types/phase-end.ts';
+import type { PhasePlan } from '../activities/types/plan.ts';
+import type { ShardResult } from '../activities/types/shard.ts';
 import type { CheckpointRef } from '../src/checkpoint/types.ts';
 import type { Pace } from '../src/recipe/pace.ts';
 import type { Position } from '../src/recipe/position.ts';

@@ -39,6 +39,13 @@ export const lightOptions: ActivityOptions = {
 export const fewTries = { retry: { ...patient, maximumAttempts: 5 } } as const;
 export const tidyOptions: ActivityOptions = { ...lightOptions, ...fewTries };
 
+/** A page is for people: what a run goes on with does not wait for it longer than for an hour and a half. */
+export const reportOptions: ActivityOptions = {
+  ...lightOptions,
+  startToCloseTimeout: '30m',
+  retry: { ...patient, maximumAttempts: 3 },
+};
+
 export const trainOptions: ActivityOptions = {
   taskQueue: deviceQueue,
   // A shard is minutes; this only ends one that waits for the store without end. Its commits stay.

@@ -13,7 +13,7 @@ import {
   workflowInfo,
 } from '@temporalio/workflow';
 import type { Activities } from '../activities/types/activities.ts';
-import type { PhasePlan, RunPlan } from '../activities/types/run.ts';
+import type { PhasePlan, RunPlan } from '../activities/types/plan.ts';
 import { evaluatedByTasks } from './evaluate-tasks.ts';
 import { clearFailure, invalid, sentence, wasAbandoned } from './failures.ts';
 import { failureOf, HandOver, type RunCarried, type Stage } from './hand-over.ts';
@@ -132,8 +132,9 @@ export async function siglip2Recipe(...given: [unknown?, RunCarried?]): Promise<
         return handOver.done(phase.phase, result);
       });
     } catch (error) {
-      if (graph.hasBegun(phase) && patched('report')) await handOver.during(() => reported(run, graph, phase.phase));
+      // First: a new history that begins meanwhile has to know that it failed.
       handOver.failed(phase.phase, error);
+      if (graph.hasBegun(phase) && patched('report')) await handOver.during(() => reported(run, graph, phase.phase));
       throw error;
     }
   }

@@ -1,4 +1,4 @@
-import type { ShardResult, SkippedOf } from '../activities/types/run.ts';
+import type { ShardResult, SkippedOf } from '../activities/types/shard.ts';
 import type { PhaseReport } from './messages.ts';
 
 /** A history holds thousands of reports, so each is 1 KB, and 3 KB at most: the figures that a run shows, and short lines. */

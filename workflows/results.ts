@@ -1,13 +1,8 @@
 import type { AnnotateShardResult } from '../activities/types/annotation.ts';
 import type { TaskResult } from '../activities/types/evaluation.ts';
-import type {
-  EvaluationResult,
-  ExportResult,
-  PhasePlan,
-  ShardResult,
-  SkippedOf,
-  Watched,
-} from '../activities/types/run.ts';
+import type { EvaluationResult, ExportResult, Watched } from '../activities/types/phase-end.ts';
+import type { PhasePlan } from '../activities/types/plan.ts';
+import type { ShardResult, SkippedOf } from '../activities/types/shard.ts';
 import type { PhaseInput } from './phase-progress.ts';
 
 /** What a phase ends with, and the plan that it had then; phases of older versions don't say. */

@@ -1,6 +1,7 @@
 import { ApplicationFailure, proxyActivities } from '@temporalio/workflow';
 import type { Activities } from '../activities/types/activities.ts';
-import type { CurationPlan, ScoreShardResult, Scoring } from '../activities/types/run.ts';
+import type { CurationPlan } from '../activities/types/plan.ts';
+import type { ScoreShardResult, Scoring } from '../activities/types/scoring.ts';
 import type { PhaseProgress } from './phase-progress.ts';
 import { lightOptions, scoreOptions, scoresAtOnce, scoresOfOneHistory } from './policies.ts';
 

@@ -1,4 +1,5 @@
-import type { RunPlan, SkippedOf } from '../activities/types/run.ts';
+import type { RunPlan } from '../activities/types/plan.ts';
+import type { SkippedOf } from '../activities/types/shard.ts';
 import type { PhaseResult, RecipeResult } from './results.ts';
 
 const reasonsShown = 5;

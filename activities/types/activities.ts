@@ -12,6 +12,7 @@ import type {
   TaskResult,
 } from './evaluation.ts';
 import type { FilterBegun, FilterStepInput } from './filter.ts';
+import type { FindShardsInput, IndexShardsInput, UnindexedShards } from './indexing.ts';
 import type {
   HashPartInput,
   HashPartResult,
@@ -26,34 +27,29 @@ import type {
   SettlePackInput,
 } from './pack.ts';
 import type {
-  BeginInput,
-  Begun,
+  BestInput,
   EvaluateInput,
   EvaluationResult,
   ExportInput,
   ExportResult,
-  FindShardsInput,
   HistoryInput,
-  IndexShardsInput,
-  PhasePlan,
-  PlanInput,
-  PlanPhaseInput,
+  Watched,
+  WatchInput,
+  WrittenReport,
+} from './phase-end.ts';
+import type { PhasePlan, PlanInput, PlanPhaseInput, RunPlan } from './plan.ts';
+import type { ScoreShardInput, ScoreShardResult, SealInput } from './scoring.ts';
+import type {
+  BeginInput,
+  Begun,
   PruneInput,
   RecoverInput,
   ReplanInput,
   Replanned,
-  RunPlan,
-  ScoreShardInput,
-  ScoreShardResult,
-  SealInput,
   ShardInput,
   ShardResult,
   SweepInput,
-  UnindexedShards,
-  Watched,
-  WatchInput,
-  WrittenReport,
-} from './run.ts';
+} from './shard.ts';
 
 /**
  * Every activity by name; the workflows see no more of them than this. What crosses the wire is small JSON, references and
@@ -81,7 +77,7 @@ export interface Activities {
   concludeEvaluation(input: { readonly plan: PlannedEvaluation }): Promise<TaskResult>;
   leaveEvaluation(input: { readonly plan: PlannedEvaluation }): Promise<void>;
   watchFigure(input: WatchInput): Promise<Watched>;
-  bestWatched(input: { readonly plan: PhasePlan }): Promise<ShardResult | null>;
+  bestWatched(input: BestInput): Promise<ShardResult | null>;
   exportModel(input: ExportInput): Promise<ExportResult>;
   writeReport(input: HistoryInput): Promise<WrittenReport>;
   planAnnotation(input: unknown): Promise<AnnotatePlan>;

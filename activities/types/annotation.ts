@@ -1,6 +1,6 @@
 import type { AnnotationCounts } from '../../src/annotation/counts.ts';
 import type { SkippedSummary } from '../../src/data/index/types.ts';
-import type { Document } from './run.ts';
+import type { Document } from './document.ts';
 
 /** A detector is to find regions in the pictures of shards. */
 export interface AnnotatePlan {

@@ -1,4 +1,5 @@
-import type { BestFigure, Document } from './run.ts';
+import type { Document } from './document.ts';
+import type { BestFigure } from './plan.ts';
 
 /** A checkpoint, or an absolute path of a model folder on the worker, and what it is evaluated by. */
 export interface EvaluationInput {

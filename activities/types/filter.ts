@@ -1,5 +1,5 @@
 import type { FilterStage, FilterStep } from '../../src/filtering/plan.ts';
-import type { Document } from './run.ts';
+import type { Document } from './document.ts';
 
 /** A filter, as it was begun. */
 export interface FilterBegun {

@@ -154,7 +154,7 @@ export async function findUnreferenced(store: ObjectStore, run: string): Promise
 function isKnown(key: string, run: string): boolean {
   if (parseWorkKey(key) || parseCommitKey(key) || parsePinKey(key) || parseScoreKey(key) || isMarkKey(key)) return true;
   const rest = key.slice(runPrefix(run).length);
-  return /^(run\.json|data\/[^/]+\.json|export\/.+|[^/]+\/((latest|end|best|early-stopping|cpu)\.json|(evaluation|pace|xla|precision)-[^/]+\.json|metrics\/.+))$/.test(
+  return /^((run|history)\.json|report\.html|data\/[^/]+\.json|export\/.+|[^/]+\/((latest|end|best|early-stopping|history|cpu)\.json|(evaluation|sheet|pace|xla|precision)-[^/]+\.json|metrics\/.+))$/.test(
     rest,
   );
 }

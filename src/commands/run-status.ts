@@ -3,7 +3,7 @@ import {
   decodeArrayFromPayloads,
   decodeOptionalFailureToOptionalError,
 } from '@temporalio/common/lib/internal-non-workflow/index.js';
-import type { ShardHeartbeat } from '../../activities/types/run.ts';
+import type { ShardHeartbeat } from '../../activities/types/shard.ts';
 import type { Status } from '../../workflows/messages.ts';
 import type { AnnotationStatus, RecipeResult } from '../../workflows/results.ts';
 import { findCommits, firstReadable } from '../checkpoint/commits.ts';

@@ -83,13 +83,13 @@ function inTime(phases: readonly PhaseReport[], ofRun: readonly ReportedEvent[])
     ...ofRun.map((event) => ({ ...event, name: 'the run' })),
     ...phases.flatMap(({ name, events }) => events.map((event) => ({ ...event, name }))),
   ];
-  const sorted = events.sort((a, b) => a.time - b.time).slice(0, most.events);
+  const sorted = events.sort((a, b) => a.time - b.time).slice(-most.events);
   const rows = sorted.map(({ time, name, kind, text }) => [timeText(time), name, marks[kind][1], text]);
   const said =
     rows.length > 0
       ? table('Events', ['time (UTC)', 'phase', 'kind', 'what happened'], rows)
       : '<p class="absent">No gap, no retry and no way back is seen in the documents of the bucket.</p>';
-  const left = events.length > rows.length ? `<p>${events.length - rows.length} more events are not shown.</p>` : '';
+  const left = events.length > rows.length ? `<p>${events.length - rows.length} earlier events are not shown.</p>` : '';
   const key =
     '<p class="absent">Light ticks are checkpoints. A worker that is killed can not say why: its phase is trained on by the next attempt.</p>';
   return withinRoom([drawn, markKey(phases), key, said, left], room.time);

@@ -102,7 +102,7 @@ function row(
         `<line class="tick" x1="${x(time)}" x2="${x(time)}" y1="${top + 24}" y2="${top + 38}"><title>checkpoint at step ${step}, ${timeText(time)}</title></line>`,
     );
   const dots = events
-    .slice(0, most)
+    .slice(-most)
     .map(
       ({ time, text, kind }) =>
         `<svg x="${x(time)}" y="${top + 31}" width="1" height="1" overflow="visible"><title>${escaped(text, longestTitle)}</title>${markOf(kind)}</svg>`,

@@ -7,7 +7,7 @@ import { keepDocument } from '../../activities/documents.ts';
 import { pruneCheckpoints, sweep } from '../../activities/prune-checkpoints.ts';
 import { recoverCheckpoint } from '../../activities/recover-checkpoint.ts';
 import { trainShard } from '../../activities/train-shard.ts';
-import type { PhasePlan } from '../../activities/types/run.ts';
+import type { PhasePlan } from '../../activities/types/plan.ts';
 import { findCommits, readCommit } from '../../src/checkpoint/commits.ts';
 import { parseLatest } from '../../src/checkpoint/documents.ts';
 import { readEnd } from '../../src/checkpoint/ends.ts';

@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, expect, it } from 'vitest';
 import { bestWatched, watchFigure } from '../../activities/evaluation-watch.ts';
-import type { PhasePlan } from '../../activities/types/run.ts';
+import type { PhasePlan } from '../../activities/types/plan.ts';
 import { commitCheckpoint } from '../../src/checkpoint/commit.ts';
 import { readCommit } from '../../src/checkpoint/commits.ts';
 import { toDocument, toRef } from '../../src/checkpoint/documents.ts';
@@ -114,4 +114,25 @@ it('a phase that is started again goes by what was evaluated before, and by no e
     watchFigure(deps, { plan: other, ...(await evaluated('again', 400, 1, 1)) }, on.attempt()),
   ).rejects.toThrow('there is no figure knn k9.top1');
   expect(await bestWatched(deps, { plan: other }, on.attempt())).toBe(null);
+});
+
+it('a phase that went back goes by checkpoints that are there, and ends with none that was given up', async () => {
+  const plan = planned('back');
+  const deps = on.deps(store);
+  const looked = async (step: number, right: number, revision = 0) =>
+    watchFigure(deps, { plan, ...(await evaluated('back', step, right, revision)) }, on.attempt());
+  await looked(100, 150);
+  expect(await looked(200, 200)).toMatchObject({ best: { step: 200 } });
+  // Held is 200 alone, so 100 may go; then 200 is given up.
+  await pruneCheckpoints(store, { run: 'back', phase }, { newest: 1, steps: [], used: [] });
+  expect(await looked(200, 120, 1)).toMatchObject({ without: 1, best: { step: 200, value: 120 / pictures } });
+  expect(await held('back')).toEqual(['200 early-stopping']);
+  // Of revision 0 there is the higher one still, and nothing was evaluated since it went back again.
+  const { checkpoint } = await evaluated('back', 150, 0, 2);
+  expect(await bestWatched(deps, { plan, checkpoint }, on.attempt())).toBe(null);
+  const later = { ...checkpoint, revision: 1, step: 300 };
+  expect((await bestWatched(deps, { plan, checkpoint: later }, on.attempt()))!.checkpoint).toMatchObject({
+    step: 200,
+    revision: 1,
+  });
 });

@@ -203,6 +203,12 @@ describe('an evaluation', () => {
     expect((await pinsOf(store, at)).map(({ who }) => who)).toEqual([expect.stringMatching(/^evaluate-/)]);
     await leaveEvaluation(depsOf(), { plan }, on.attempt());
     expect(await pinsOf(store, at)).toEqual([]);
+    // What can't be evaluated at all is let go of too.
+    await pin(store, held!, dueHolder('failing'));
+    const nowhere = task({ name: 'failing', data: 'data/not-there' });
+    const lost = await keepDocumentBelow(store, 'runs/x/', 'task', nowhere);
+    await expect(planEvaluation(depsOf(), { model: of, task: lost }, on.attempt())).rejects.toThrow('not-there');
+    expect(await pinsOf(store, at)).toEqual([]);
   });
 
   it('looks for boxes of scenes by the names of their categories, with features of each patch', async () => {

@@ -6,7 +6,7 @@ import { replan } from '../../activities/replan.ts';
 import { scoreShard } from '../../activities/score-shard.ts';
 import { sealScores } from '../../activities/seal-scores.ts';
 import { trainShard } from '../../activities/train-shard.ts';
-import type { PhasePlan } from '../../activities/types/run.ts';
+import type { PhasePlan } from '../../activities/types/plan.ts';
 import type { CheckpointRef } from '../../src/checkpoint/types.ts';
 import type { StoredIndex } from '../../src/data/index/types.ts';
 import { sheetSchema } from '../../src/evaluate/sheet/sheet.ts';

@@ -1,7 +1,7 @@
 import { expect, it } from 'vitest';
 import { keepIndex } from '../../activities/keep-index.ts';
 import { scoresKey } from '../../activities/scores.ts';
-import type { Scoring } from '../../activities/types/run.ts';
+import type { Scoring } from '../../activities/types/scoring.ts';
 import { openIndex } from '../../src/data/index/open-index.ts';
 import type { InlineIndex } from '../../src/data/index/types.ts';
 import { canonicalJson, sha256 } from '../../src/runtime/hash.ts';

@@ -7,7 +7,7 @@ import { Client, Connection } from '@temporalio/client';
 import { DefaultLogger, NativeConnection, Runtime, Worker } from '@temporalio/worker';
 import { afterAll, beforeAll, expect, it } from 'vitest';
 import { endAttempts, leftAttempts, noteAttempt } from '../../activities/left-attempts.ts';
-import type { ShardInput } from '../../activities/types/run.ts';
+import type { ShardInput } from '../../activities/types/shard.ts';
 import { processStart } from '../../src/runtime/lock.mjs';
 import { deadScratch } from '../../src/runtime/scratch.ts';
 import { deviceQueue } from '../../workflows/policies.ts';

@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { sweep } from '../../activities/prune-checkpoints.ts';
-import type { PhasePlan } from '../../activities/types/run.ts';
+import type { PhasePlan } from '../../activities/types/plan.ts';
 import { holdBorrowed, recordedOrigins, teacherOf } from '../../src/checkpoint/borrowed.ts';
 import { commitCheckpoint } from '../../src/checkpoint/commit.ts';
 import { findCommits } from '../../src/checkpoint/commits.ts';

@@ -1,7 +1,8 @@
 import { afterAll, describe, expect, it } from 'vitest';
 import { keepDocument } from '../../activities/documents.ts';
 import { replan } from '../../activities/replan.ts';
-import type { PhasePlan, ReplanInput } from '../../activities/types/run.ts';
+import type { PhasePlan } from '../../activities/types/plan.ts';
+import type { ReplanInput } from '../../activities/types/shard.ts';
 import type { ObjectiveSettings } from '../../src/recipe/objective-settings.ts';
 import type { PhaseSettings } from '../../src/recipe/phase-settings.ts';
 import { MemoryStore } from '../data/memory-store.ts';

@@ -4,7 +4,7 @@ import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from
 import { precisionQuestion, recordedChoice } from '../../activities/measured-choice.ts';
 import { replan } from '../../activities/replan.ts';
 import { trainShard } from '../../activities/train-shard.ts';
-import type { PhasePlan } from '../../activities/types/run.ts';
+import type { PhasePlan } from '../../activities/types/plan.ts';
 import { precisionKey } from '../../src/checkpoint/keys.ts';
 import { readManifest } from '../../src/checkpoint/manifest.ts';
 import { findUnreferenced, sweepRun } from '../../src/checkpoint/sweep.ts';

@@ -5,7 +5,7 @@ import { recordedChoice as recorded, xlaQuestion } from '../../activities/measur
 import { recordPace } from '../../activities/pace.ts';
 import { replan } from '../../activities/replan.ts';
 import { trainShard } from '../../activities/train-shard.ts';
-import type { PhasePlan } from '../../activities/types/run.ts';
+import type { PhasePlan } from '../../activities/types/plan.ts';
 import { listCommits } from '../../src/checkpoint/commits.ts';
 import { paceKey, xlaKey } from '../../src/checkpoint/keys.ts';
 import { findUnreferenced, sweepRun } from '../../src/checkpoint/sweep.ts';

@@ -3,7 +3,7 @@ import { afterAll, afterEach, beforeAll, describe, expect, it, vi } from 'vitest
 import { plan } from '../../activities/plan.ts';
 import { settleCpu } from '../../activities/settle-cpu.ts';
 import { trainShard } from '../../activities/train-shard.ts';
-import type { PhasePlan } from '../../activities/types/run.ts';
+import type { PhasePlan } from '../../activities/types/plan.ts';
 import { makeEmojiDataset } from '../../infra/emoji/make.ts';
 import { newestCommit } from '../../src/checkpoint/commits.ts';
 import { readManifest } from '../../src/checkpoint/manifest.ts';

@@ -8,7 +8,7 @@ import { hashOf, plan } from '../../activities/plan.ts';
 import { planPhase } from '../../activities/plan-phase.ts';
 import { sweep } from '../../activities/prune-checkpoints.ts';
 import { trainShard } from '../../activities/train-shard.ts';
-import type { PhasePlan, RunPlan } from '../../activities/types/run.ts';
+import type { PhasePlan, RunPlan } from '../../activities/types/plan.ts';
 import { makeEmojiDataset } from '../../infra/emoji/make.ts';
 import { claimRun } from '../../src/checkpoint/claim.ts';
 import { importModel } from '../../src/checkpoint/hugging-face/import-model.ts';

@@ -2,7 +2,7 @@ import { join } from 'node:path';
 import type { Attempt, Dependencies } from '../../activities/dependencies.ts';
 import { plan } from '../../activities/plan.ts';
 import { trainShard } from '../../activities/train-shard.ts';
-import type { PhasePlan } from '../../activities/types/run.ts';
+import type { PhasePlan } from '../../activities/types/plan.ts';
 import { readManifest } from '../../src/checkpoint/manifest.ts';
 import type { CheckpointRef } from '../../src/checkpoint/types.ts';
 import type { Recipe } from '../../src/recipe/schema.ts';

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import type { ShardResult } from '../../activities/types/run.ts';
+import type { ShardResult } from '../../activities/types/shard.ts';
 import { formatStatus } from '../../src/commands/format-status.ts';
 import type { PendingWork, RunStatus } from '../../src/commands/run-status.ts';
 import { type PhaseState, statusOf } from '../../workflows/messages.ts';

@@ -5,7 +5,7 @@ import { fetchDocument, readDocumentAs } from '../../activities/documents.ts';
 import { precisionQuestion, recordedChoice, xlaQuestion } from '../../activities/measured-choice.ts';
 import { plan } from '../../activities/plan.ts';
 import { trainShard } from '../../activities/train-shard.ts';
-import type { PhasePlan } from '../../activities/types/run.ts';
+import type { PhasePlan } from '../../activities/types/plan.ts';
 import { makeEmojiDataset } from '../../infra/emoji/make.ts';
 import { toDocument } from '../../src/checkpoint/documents.ts';
 import { xlaKey } from '../../src/checkpoint/keys.ts';

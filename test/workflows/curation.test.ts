@@ -1,14 +1,9 @@
 import { Context } from '@temporalio/activity';
 import type { Client } from '@temporalio/client';
 import { describe, expect, it } from 'vitest';
-import type {
-  CurationPlan,
-  PhasePlan,
-  RunPlan,
-  ScoreShardInput,
-  ScoreShardResult,
-  ShardInput,
-} from '../../activities/types/run.ts';
+import type { CurationPlan, PhasePlan, RunPlan } from '../../activities/types/plan.ts';
+import type { ScoreShardInput, ScoreShardResult } from '../../activities/types/scoring.ts';
+import type { ShardInput } from '../../activities/types/shard.ts';
 import { RunnerError } from '../../src/runtime/errors.ts';
 import type { RunStatus, Status } from '../../workflows/messages.ts';
 import type { siglip2Phase } from '../../workflows/phase.ts';

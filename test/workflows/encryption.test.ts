@@ -8,7 +8,7 @@ import { DefaultLogger, NativeConnection, Runtime, Worker } from '@temporalio/wo
 import getPort from 'get-port';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import type { Activities } from '../../activities/types/activities.ts';
-import type { ShardInput } from '../../activities/types/run.ts';
+import type { ShardInput } from '../../activities/types/shard.ts';
 import { prepare } from '../../infra/setup/prepare.ts';
 import { serveCodec } from '../../src/commands/codec-server.ts';
 import { readRunStatus } from '../../src/commands/run-status.ts';

@@ -5,7 +5,8 @@ import { DefaultLogger, NativeConnection, Runtime, Worker, type WorkerOptions } 
 import { afterAll, beforeAll } from 'vitest';
 import { toFailure } from '../../activities/failures.ts';
 import type { Activities } from '../../activities/types/activities.ts';
-import type { PhasePlan, RunPlan, ShardInput, ShardResult } from '../../activities/types/run.ts';
+import type { PhasePlan, RunPlan } from '../../activities/types/plan.ts';
+import type { ShardInput, ShardResult } from '../../activities/types/shard.ts';
 import { workflowBundle } from '../../src/runtime/workflow-bundle.ts';
 import { deviceQueue } from '../../workflows/policies.ts';
 import { type TestServices, testServices } from '../support/services.ts';

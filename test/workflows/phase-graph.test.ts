@@ -1,5 +1,5 @@
 import { expect, it } from 'vitest';
-import type { PhasePlan } from '../../activities/types/run.ts';
+import type { PhasePlan } from '../../activities/types/plan.ts';
 import type { PhaseReport } from '../../workflows/messages.ts';
 import { PhaseGraph } from '../../workflows/phase-graph.ts';
 import { planOf, resultOf } from './harness.ts';

@@ -1,6 +1,6 @@
 import type { Client } from '@temporalio/client';
 import { describe, expect, it } from 'vitest';
-import type { ShardInput } from '../../activities/types/run.ts';
+import type { ShardInput } from '../../activities/types/shard.ts';
 import { checkpointDamaged } from '../../src/checkpoint/damage.ts';
 import { RunnerError } from '../../src/runtime/errors.ts';
 import type { Status } from '../../workflows/messages.ts';

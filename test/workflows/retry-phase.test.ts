@@ -1,7 +1,7 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import { describe, expect, it } from 'vitest';
 import type { Activities } from '../../activities/types/activities.ts';
-import type { ShardInput } from '../../activities/types/run.ts';
+import type { ShardInput } from '../../activities/types/shard.ts';
 import { RunnerError } from '../../src/runtime/errors.ts';
 import { resultOf, runPlanOf } from './harness.ts';
 import { slowShard, steering } from './steered.ts';

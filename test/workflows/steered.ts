@@ -1,7 +1,7 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import { Context } from '@temporalio/activity';
 import type { Activities } from '../../activities/types/activities.ts';
-import type { ShardInput } from '../../activities/types/run.ts';
+import type { ShardInput } from '../../activities/types/shard.ts';
 import type { RunStatus } from '../../workflows/messages.ts';
 import type { siglip2Recipe } from '../../workflows/recipe.ts';
 import { resultOf, runPlanOf, testTemporal } from './harness.ts';

@@ -3,7 +3,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { promisify } from 'node:util';
 import { describe, expect, it } from 'vitest';
 import type { Activities } from '../../activities/types/activities.ts';
-import type { ShardInput } from '../../activities/types/run.ts';
+import type { ShardInput } from '../../activities/types/shard.ts';
 import { prepare } from '../../infra/setup/prepare.ts';
 import type { RunStatus } from '../../workflows/messages.ts';
 import type { siglip2Recipe } from '../../workflows/recipe.ts';

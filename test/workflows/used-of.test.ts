@@ -1,5 +1,6 @@
 import { expect, it } from 'vitest';
-import type { RunPlan, SkippedOf } from '../../activities/types/run.ts';
+import type { RunPlan } from '../../activities/types/plan.ts';
+import type { SkippedOf } from '../../activities/types/shard.ts';
 import type { PhaseResult } from '../../workflows/results.ts';
 import { usedOf } from '../../workflows/used-of.ts';
 

@@ -39,7 +39,7 @@ function gapsOf(moments: readonly Moment[]): { readonly before: Moment; readonly
   return waits.flatMap((wait, i) => (wait > most ? [{ before: moments[i]!, after: moments[i + 1]! }] : []));
 }
 
-/** What the documents of the bucket tell of interruptions, ways back and changed settings, beside what workflows `told`. */
+/** What the documents of the bucket tell of interruptions, ways back and changed settings, beside what workflows `told`; the newest of them. */
 export function eventsOf(
   pieces: readonly Piece[],
   kept: readonly Kept[],
@@ -51,7 +51,7 @@ export function eventsOf(
     text: `no step was recorded for ${spanText(after.time - before.time)}: paused, stopped, or without a device; went on at step ${after.step}`,
   }));
   const events = [...gaps, ...againOf(pieces), ...revisionsOf(pieces, kept), ...attemptsOf(kept), ...told];
-  return events.sort((a, b) => a.time - b.time || (a.text < b.text ? -1 : 1)).slice(0, mostEvents);
+  return events.sort((a, b) => a.time - b.time || (a.text < b.text ? -1 : 1)).slice(-mostEvents);
 }
 
 /** Steps that lie in two pieces of one revision were trained twice, since who trained them first died before the commit. */

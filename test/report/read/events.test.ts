@@ -33,3 +33,10 @@ it('takes no minute for a gap where records are minutes apart, and a second for 
   ]);
   expect(spansOf([])).toEqual([]);
 });
+
+it('tells the newest where there are more than it has room for: how a long phase ended is among them', () => {
+  const told = Array.from({ length: 1000 }, (_, time) => ({ kind: 'note' as const, time, text: `event ${time}` }));
+  const events = eventsOf([], [], told);
+  expect(events).toHaveLength(300);
+  expect(events.at(-1)!.text).toBe('event 999');
+});
