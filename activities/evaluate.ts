@@ -47,12 +47,13 @@ export async function evaluate(deps: Dependencies, input: EvaluateInput, attempt
     const of = { run: plan.run, phase: plan.phase, step: checkpoint.step, sha256: checkpoint.sha256 };
     const text = `${JSON.stringify({ checkpoint: of, data: evaluation.dataFingerprint, ...report }, null, 2)}\n`;
     const settings = canonicalJson({ of, data: evaluation.dataFingerprint, languages, maxExamples, ...own });
-    const key = recipeEvaluationKey({ run: plan.run, phase: plan.phase, hash: sha256(settings).slice(0, 16) });
+    const hash = sha256(settings).slice(0, 16);
+    const key = recipeEvaluationKey(plan, hash);
     await store.put(key, text, { contentType: 'application/json' });
     const title = `${plan.run}/${plan.phase}@${checkpoint.step}`;
     const sheet = { kind: 'sheet', classes: null, name: title, folder, model, indexFile, languages } as const;
     await specOf(deps, input, model, indexFile, own)
-      .then((spec) => keepSheet(deps, recipeSheetKey(key), { ...sheet, spec }, note, attempt))
+      .then((spec) => keepSheet(deps, recipeSheetKey(plan, hash), { ...sheet, spec }, note, attempt))
       .catch((error) => {
         // Figures are what a run goes on with; its pictures are for people.
         if (attempt.signal.aborted) throw error;

@@ -6,6 +6,7 @@ import { RunnerError } from '../runtime/errors.ts';
  *     runs/<run>/run.json, history.json, report.html
  *     runs/<run>/<phase>/latest.json
  *     runs/<run>/<phase>/end.json, best.json, early-stopping.json, history.json
+ *     runs/<run>/<phase>/evaluation-<hash>.json, sheet-<hash>.json
  *     runs/<run>/<phase>/work/<attempt>.json
  *     runs/<run>/<phase>/pace-<settings>.json, xla-<settings>.json, precision-<settings>.json, cpu.json
  *     runs/<run>/<phase>/r<revision>/commits/step-00000400.json
@@ -68,13 +69,15 @@ export function latestKey(at: PhaseKey): string {
   return `${phasePrefix(at)}latest.json`;
 }
 
-/** The figures of the evaluation that a recipe asks for. */
-export function recipeEvaluationKey(at: PhaseKey & { hash: string }): string {
-  return `${phasePrefix(at)}evaluation-${at.hash}.json`;
+/** The figures of an evaluation that a recipe asks for; `hash` is of all that they depend on. */
+export function recipeEvaluationKey(at: PhaseKey, hash: string): string {
+  return `${phasePrefix(at)}evaluation-${hash}.json`;
 }
 
-/** The sheet of pictures beside such figures: runs and phases may be called evaluation-... too. */
-export const recipeSheetKey = (figures: string): string => figures.replace(/evaluation-([0-9a-f]+\.json)$/, 'sheet-$1');
+/** The sheet of pictures beside them. */
+export function recipeSheetKey(at: PhaseKey, hash: string): string {
+  return `${phasePrefix(at)}sheet-${hash}.json`;
+}
 
 /** Where the evaluations of the checkpoints of a step lie; ends in /. */
 export function evaluationsPrefix({ run, phase, step }: PhaseKey & { step: number }): string {

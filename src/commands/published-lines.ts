@@ -17,6 +17,20 @@ export function requirePublished({ published = {} }: Pick<Task, 'published'>): v
   }
 }
 
+/** Patches of 16 pixels a side, and of 14 of So400m/14. */
+const patchSides = [16, 14];
+
+/** Table 5 counts patches of models that see squares; rows of NaFlex models are of those alone. */
+function isAt({ model, view: own }: PublishedFigure, view: string): boolean {
+  if (own === null || own === view) return true;
+  const [, side] = /^px-(\d+)$/.exec(view) ?? [];
+  return (
+    side !== undefined &&
+    !model.includes('NaFlex') &&
+    patchSides.some((patch) => own === `patches-${Math.floor(Number(side) / patch) ** 2}`)
+  );
+}
+
 /**
  * What is published of a figure at the size that it was measured at: a line for each table. Where a table has none of this size,
  * the sizes that it has.
@@ -27,7 +41,7 @@ export function publishedLines({ published }: Pick<Task, 'published'>, figure: s
   const byTable = new Map<string, PublishedFigure[]>();
   for (const one of publishedOf(column)) byTable.set(one.table, [...(byTable.get(one.table) ?? []), one]);
   return [...byTable].map(([table, all]) => {
-    const same = all.filter((one) => one.view === view || one.view === null);
+    const same = all.filter((one) => isAt(one, view));
     if (same.length === 0) return `published at ${[...new Set(all.map((one) => one.view))].join(', ')} (${table})`;
     return `published: ${same.map(({ model, value }) => `${model} ${value}`).join(', ')} (${table})`;
   });

@@ -5,6 +5,7 @@ import type { ModelConfig } from '../../model/sizes.ts';
 import { RunnerError } from '../../runtime/errors.ts';
 import type { FeatureSet } from '../features/feature-set.ts';
 import { type View, viewName } from '../features/view.ts';
+import type { Pause } from '../numbers/pause.ts';
 import { LeftOut } from './left-out.ts';
 
 /** A picture with a feature for each patch and truth for each pixel. All of it is valid until the next one is asked for. */
@@ -79,11 +80,13 @@ export async function* densePictures(
 }
 
 /** One more than the largest class in the masks of some sets; DataContract where none has two. */
-export async function classesIn(sets: readonly FeatureSet[]): Promise<number> {
+export async function classesIn(sets: readonly FeatureSet[], pause: Pause): Promise<number> {
   let largest = 0;
   for (const { parts } of sets)
-    for (const part of parts)
+    for (const part of parts) {
       for (const is of await part.naturals('mask')) if (is !== ignored && is > largest) largest = is;
+      await pause();
+    }
   if (largest > 0) return largest + 1;
   throw new RunnerError(
     'DataContract',

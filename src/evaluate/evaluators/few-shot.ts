@@ -33,10 +33,14 @@ export const fewShot: Evaluator<Settings> = {
     seed,
   }),
   async evaluate({ test, train, view, seed, pause }, { shots, seeds, l2, label }) {
-    const labelsOf = (set: FeatureSet) =>
-      label === undefined ? set.concepts : groupsOf(set, label).map((group) => (group === null ? [] : [group]));
-    const learned = trained(labelsOf(train!));
-    const { labels, leftOut, notes } = labelled(labelsOf(test), numberIn(learned.classes), 'no example in train');
+    const labelsOf = (set: FeatureSet, of: string) =>
+      label === undefined ? set.concepts : groupsOf(set, label, of).map((group) => (group === null ? [] : [group]));
+    const learned = trained(labelsOf(train!, 'train: '));
+    const { labels, leftOut, notes } = labelled(
+      labelsOf(test, 'data: '),
+      numberIn(learned.classes),
+      'no example in train',
+    );
     const [from, to] = [await train!.pooled(view), await test.pooled(view)];
     const counted = { classes: learned.classes.length, examples: labels.length - leftOut, left_out: leftOut };
     const figures: Record<string, Figures> = {};

@@ -43,14 +43,14 @@ export const groups: Evaluator<Settings> = {
   },
 };
 
-/** Of each picture its group, null where it says none. DataContract where none does. */
-export function groupsOf(set: FeatureSet, axis: string): (string | null)[] {
+/** Of each picture its group, null where it says none. DataContract where none does. `of`: such as "train: ". */
+export function groupsOf(set: FeatureSet, axis: string, of = ''): (string | null)[] {
   const found = set.examples.map(({ truth }) => own(truth?.groups ?? {}, axis) ?? null);
   if (found.some((group) => group !== null)) return found;
   const there = [...new Set(set.examples.flatMap(({ truth }) => Object.keys(truth?.groups ?? {})))].sort();
   throw new RunnerError(
     'DataContract',
-    `no picture says which ${JSON.stringify(axis)} it is of: ${there.length > 0 ? `its groups are ${there.slice(0, 20).join(', ')}` : 'the JSON of examples has no groups, such as {"groups": {"region": "Africa"}}'}`,
+    `${of}no picture says which ${JSON.stringify(axis)} it is of: ${there.length > 0 ? `its groups are ${there.slice(0, 20).join(', ')}` : 'the JSON of examples has no groups, such as {"groups": {"region": "Africa"}}'}`,
   );
 }
 

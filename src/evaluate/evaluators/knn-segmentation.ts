@@ -33,7 +33,7 @@ export const knnSegmentation: Evaluator<Settings> = {
     classes: classes ?? 'as many as masks have',
   }),
   async evaluate({ test, train, view, seed, pause }, { k, temperature, memory: most, classes: told }) {
-    const classes = told ?? (await classesIn([train!, test]));
+    const classes = told ?? (await classesIn([train!, test], pause));
     const reading = { view, features: 'patches', truth: 'mask', classes } as const;
     const [ofTrain, ofTest] = [new LeftOut(), new LeftOut()];
     const memory = await remember(train!, reading, { most, classes, seed, leftOut: ofTrain }, pause);

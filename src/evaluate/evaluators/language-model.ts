@@ -1,4 +1,5 @@
 import type { z } from 'zod';
+import { loadTokenizer } from '../../data/example/tokenizer.ts';
 import { figuresOf } from '../../metrics/figure.ts';
 import { rightness, vqa } from '../../metrics/vqa.ts';
 import { givenFor } from '../decoder/asking.ts';
@@ -45,11 +46,22 @@ export const languageModel: Evaluator<Settings> = {
         ...(await learnedNotes(input.learned!, input.test.config.text.length)),
         ...captions.notes,
         ...answers.notes,
+        ...questionsWithoutRoom(input.test, input.test.config.text.length),
       ],
       outcomes: { ...captions.outcomes, ...answers.outcomes },
     };
   },
 };
+
+/** What is said of questions that fill a text: nothing can be answered to them, and they count as wrong. */
+export function questionsWithoutRoom({ examples }: Pick<FeatureSet, 'examples'>, length: number): string[] {
+  const tokenizer = loadTokenizer();
+  const all = examples.flatMap(({ truth }) => truth?.questions ?? []);
+  const cut = all.filter(({ question }) => tokenizer.ids(givenQuestion(question), length).length >= length);
+  return cut.length > 0
+    ? [`${cut.length} of ${all.length} questions leave no room for an answer in the ${length} tokens of a text`]
+    : [];
+}
 
 /** @param said of each picture what was answered, in the order of its questions */
 export function answerFigures({ examples }: Pick<FeatureSet, 'examples'>, said: readonly (readonly string[])[]): Found {

@@ -26,7 +26,7 @@ export const segmentation: Evaluator<Settings> = {
     classes: settings.classes ?? 'as many as masks have',
   }),
   async evaluate({ test, train, view, seed, pause }, settings) {
-    const classes = settings.classes ?? (await classesIn([train!, test]));
+    const classes = settings.classes ?? (await classesIn([train!, test], pause));
     const reading = { view, features: 'patches', truth: 'mask', classes } as const;
     const [ofTrain, ofTest] = [new LeftOut(), new LeftOut()];
     const points = await drawPoints(

@@ -78,10 +78,11 @@ export async function readEvaluations(
     if (parsed && 'problem' in parsed) problems.push(`${key}: ${parsed.problem}`);
     return null;
   };
-  const plain = objects.filter(({ key }) =>
-    /^[^/]+\/evaluation-[0-9a-f]{16}\.json$/.test(key.slice(runPrefix(run).length)),
-  );
-  for (const { key } of only === undefined ? plain.slice(0, mostDocuments) : []) {
+  const plain = objects.flatMap(({ key }) => {
+    const [, of, hash] = /^([^/]+)\/evaluation-([0-9a-f]{16})\.json$/.exec(key.slice(runPrefix(run).length)) ?? [];
+    return of !== undefined && namePattern.test(of) ? [{ key, sheet: recipeSheetKey({ run, phase: of }, hash!) }] : [];
+  });
+  for (const { key, sheet } of only === undefined ? plain.slice(0, mostDocuments) : []) {
     const document = await read(key, ofRecipe);
     if (!document) continue;
     const { checkpoint, examples = 0 } = document;
@@ -93,7 +94,7 @@ export async function readEvaluations(
       found.push({
         reported: { phase, step, task: null, evaluator, view: null, examples, figures, notes: [] },
         outcomes: null,
-        sheet: recipeSheetKey(key),
+        sheet,
         pictures: '',
       });
     }

@@ -5,6 +5,7 @@ import { usualAnswer } from '../../../src/evaluate/decoder/lesson.ts';
 import { captioning } from '../../../src/evaluate/evaluators/captioning.ts';
 import type { EvaluatorInput, Figures } from '../../../src/evaluate/evaluators/contract.ts';
 import { grounded } from '../../../src/evaluate/evaluators/grounded.ts';
+import { questionsWithoutRoom } from '../../../src/evaluate/evaluators/language-model.ts';
 import { referring } from '../../../src/evaluate/evaluators/referring.ts';
 import { FeatureSet } from '../../../src/evaluate/features/feature-set.ts';
 import type { PartFile, Said } from '../../../src/evaluate/features/part-file.ts';
@@ -92,6 +93,15 @@ describe('what a decoder says', () => {
     expect(hats).toBeGreaterThan(2);
     const [room] = (await referring.evaluate({ ...short, test }, {})).notes;
     expect(room).toBe(`${hats} of 120 expressions leave no room for their box in the 22 tokens of a text`);
+  });
+
+  it('has no room where a question fills its text, which is said', () => {
+    const question = (words: number) => ({ question: 'cat '.repeat(words).trim(), answers: ['no'] });
+    const examples = [{ shard: 's', name: 'n', concepts: [], truth: { questions: [question(1), question(40)] } }];
+    expect(questionsWithoutRoom({ examples }, 24)).toEqual([
+      '1 of 2 questions leave no room for an answer in the 24 tokens of a text',
+    ]);
+    expect(questionsWithoutRoom({ examples }, 64)).toEqual([]);
   });
 
   it('begins with the words that training has before it, and is learned as most people say it', () => {

@@ -134,6 +134,14 @@ describe('few-shot geolocation', () => {
     const random = await sets(noise(200, 8, 3), 4);
     const { figures } = await fewShot.evaluate(input(random.test, { train: random.train }), settings);
     expect(Math.abs(((figures.shots10 as Figures).top1 as number) - 0.25)).toBeLessThan(0.1);
+    const nowhere = await files.set({ pooled: matrix(told), concepts });
+    for (const [train, test, which] of [
+      [nowhere, oracle.test, 'train'],
+      [oracle.train, nowhere, 'data'],
+    ] as const)
+      await expect(fewShot.evaluate(input(test, { train }), settings)).rejects.toThrow(
+        `${which}: no picture says which "country" it is of: the JSON of examples has no groups`,
+      );
     // Without a label it tells what pictures show, as before.
     const shown = await fewShot.evaluate(input(oracle.test, { train: oracle.train }), fewShotSettings);
     expect(shown.figures.shots10).toMatchObject({ classes: 7 });
