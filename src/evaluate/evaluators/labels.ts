@@ -36,14 +36,17 @@ export function labelled(
   return { labels, leftOut, notes };
 }
 
-/** Number of a class by its name, or by its number as text. */
+/**
+ * Number of a class by its name, or by its number as text. One with zeros before it is none: an example that says no concept
+ * has its name as one, and names of WebDataset are numbers like 00000007.
+ */
 export function numberByName(names: readonly string[]): (concept: string) => number | undefined {
   const known = new Map<string, number>();
   for (const [number, name] of names.entries()) if (!known.has(name)) known.set(name, number);
   return (concept) => {
     const number = known.get(concept);
     if (number !== undefined) return number;
-    return /^\d{1,9}$/.test(concept) && Number(concept) < names.length ? Number(concept) : undefined;
+    return /^(0|[1-9]\d{0,8})$/.test(concept) && Number(concept) < names.length ? Number(concept) : undefined;
   };
 }
 
