@@ -1,4 +1,5 @@
 import type { Client, WorkflowHandleWithFirstExecutionRunId } from '@temporalio/client';
+import { patientResult } from '../../src/commands/patient-result.ts';
 import { type RunStatus, readRunStatus } from '../../src/commands/run-status.ts';
 import { RunnerError } from '../../src/runtime/errors.ts';
 import type { ObjectStore } from '../../src/storage/object-store.ts';
@@ -35,7 +36,7 @@ export async function watchRun(
   try {
     return await progress.during(
       'Run',
-      () => Promise.race([handle.result(), broken]),
+      () => Promise.race([patientResult(handle), broken]),
       async () => line,
     );
   } finally {
@@ -49,7 +50,8 @@ function describe({ workflow, pending }: RunStatus): string {
   const work = shards.find(({ live }) => live?.examplesPerSecond) ?? shards[0];
   const live = work?.live;
   if (!workflow) return live?.doing ?? 'waiting for a worker';
-  if (workflow.state !== 'training') return workflow.state;
+  // A phase may be scored or evaluated while others are trained.
+  if (workflow.state !== 'training' && !work) return workflow.state;
   const rate = live?.examplesPerSecond || workflow.examplesPerSecond;
   const figures = rate
     ? [`loss ${(live?.loss || workflow.loss || 0).toFixed(3)}`, `${rate.toFixed(0)} examples/s`]

@@ -6,6 +6,7 @@ import type { AnnotationResult, AnnotationStatus } from '../../workflows/results
 import type { AnnotationSettings } from '../annotation/settings.ts';
 import { RunnerError } from '../runtime/errors.ts';
 import { hashJson } from '../runtime/hash.ts';
+import { patientResult } from './patient-result.ts';
 
 const taskQueue = 'siglip2';
 const lookMs = 2000;
@@ -49,7 +50,7 @@ export async function followAnnotation(
   everyMs = lookMs,
 ): Promise<AnnotationResult> {
   const handle = client.workflow.getHandle(workflowId);
-  const ended = handle.result().then(
+  const ended = patientResult(handle).then(
     (result) => ({ result: result as AnnotationResult }),
     (error: unknown) => ({ error }),
   );

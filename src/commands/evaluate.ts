@@ -7,6 +7,7 @@ import type { Task } from '../evaluate/tasks/task.ts';
 import { RunnerError } from '../runtime/errors.ts';
 import { hashJson } from '../runtime/hash.ts';
 import type { ObjectStore } from '../storage/object-store.ts';
+import { patientResult } from './patient-result.ts';
 
 const taskQueue = 'siglip2';
 const lookMs = 1000;
@@ -28,7 +29,7 @@ export async function evaluate(
   everyMs = lookMs,
 ): Promise<TaskResult> {
   const handle = await startEvaluation(client, { model, task });
-  const ended = handle.result().then(
+  const ended = patientResult(handle).then(
     (result) => ({ result: result as TaskResult }),
     (error: unknown) => ({ error }),
   );

@@ -4,6 +4,7 @@ import type { Status } from '../../workflows/messages.ts';
 import { RunnerError } from '../runtime/errors.ts';
 import { canonicalJson } from '../runtime/hash.ts';
 import { say } from './output.ts';
+import { patientResult } from './patient-result.ts';
 
 interface Known {
   /** Under which its settings are kept with the workflow, and what it is called. */
@@ -38,7 +39,7 @@ export async function startOrJoin(
 export async function followToReport<T>(client: Client, name: string): Promise<T> {
   const handle = client.workflow.getHandle(name);
   let ended = false;
-  const result = handle.result().finally(() => {
+  const result = patientResult(handle).finally(() => {
     ended = true;
   });
   result.catch(() => {});
