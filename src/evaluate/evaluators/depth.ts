@@ -4,13 +4,12 @@ import { eigenCrop } from '../../data/example/pixel-values.ts';
 import { depth as depthMetric } from '../../metrics/depth.ts';
 import { resizeGrid } from '../../metrics/grid.ts';
 import { tf } from '../../runtime/tensorflow.ts';
-import { LeftOut } from '../dense/left-out.ts';
-import { type DensePicture, densePictures } from '../dense/pictures.ts';
-import { drawPoints, type Target } from '../dense/points.ts';
-import { learnProbe, type ProbeLoss, ProbeOnPictures } from '../dense/probe.ts';
+import type { DensePicture } from '../dense/pictures.ts';
+import type { Target } from '../dense/points.ts';
+import type { ProbeLoss } from '../dense/probe.ts';
 import { Tallied } from '../dense/tallied.ts';
 import type { Evaluator } from './contract.ts';
-import { probeNotes, probeProtocol } from './dense-probe.ts';
+import { probePatches, probeProtocol, type Taught } from './dense-probe.ts';
 import type { depthSettings } from './dense-settings.ts';
 
 type Settings = z.infer<typeof depthSettings>;
@@ -38,49 +37,25 @@ export const depth: Evaluator<Settings> = {
     crop: settings.crop,
     average: settings.average,
   }),
-  async evaluate({ test, train, view, seed, pause }, settings) {
-    const reading = { view, features: 'patches', truth: 'depth' } as const;
-    const [ofTrain, ofTest] = [new LeftOut(), new LeftOut()];
-    const points = await drawPoints(
-      train!,
-      reading,
-      { target: metresOf(settings), points: settings.points, seed, leftOut: ofTrain },
-      pause,
-    );
-    const notes = probeNotes(points, settings, ofTrain);
-    const { probe, minimum } = await learnProbe(
-      points,
-      { outputs: settings.bins, loss: scaleInvariant(settings), ...settings, seed },
-      pause,
-    );
-    const on = new ProbeOnPictures(probe, points.at.width);
+  async evaluate(input, settings) {
     const { least, most, average } = settings;
     const tallied = new Tallied(depthMetric({ least, most, average }));
-    try {
-      for await (const picture of densePictures(test, reading, ofTest)) {
-        const truth = cropped(picture, settings.crop);
-        if (truth === null) {
-          const { width, height } = picture.size;
-          ofTest.add(picture.name, `depth: Eigen's crop is of 640 x 480 pixels, and it has ${width} x ${height}`);
-          continue;
-        }
-        const predicted = depthOf(on.of(picture), picture, settings);
-        tallied.add(picture.number, { name: picture.name, predicted, truth });
-        await pause();
-      }
-    } finally {
-      on.dispose();
-    }
+    const taught: Taught = {
+      reading: { truth: 'depth' },
+      target: metresOf(settings),
+      outputs: settings.bins,
+      loss: scaleInvariant(settings),
+      seed: input.seed,
+    };
+    const { leftOut, learned, notes } = await probePatches(input, settings, taught, (picture, says, skipped) => {
+      const { number, name, size } = picture;
+      const truth = cropped(picture, settings.crop);
+      if (truth !== null) tallied.add(number, { name, predicted: depthOf(says(), picture, settings), truth });
+      else skipped.add(name, `depth: Eigen's crop is of 640 x 480 pixels, and it has ${size.width} x ${size.height}`);
+    });
     return {
-      figures: {
-        examples: tallied.each.length,
-        left_out: ofTest.pictures,
-        ...tallied.figures,
-        points: points.of.length,
-        train_loss: minimum.value,
-        steps: minimum.iterations,
-      },
-      notes: [...notes, ...ofTest.notes()],
+      figures: { examples: tallied.each.length, left_out: leftOut, ...tallied.figures, ...learned },
+      notes,
       outcomes: average === 'image' ? tallied.outcomes : {},
     };
   },

@@ -2,13 +2,12 @@ import type { Tensor2D } from '@tensorflow/tfjs';
 import type { z } from 'zod';
 import { resizeGrid } from '../../metrics/grid.ts';
 import { normals as normalsMetric } from '../../metrics/normals.ts';
-import { LeftOut } from '../dense/left-out.ts';
-import { type DensePicture, densePictures } from '../dense/pictures.ts';
-import { drawPoints, type Target } from '../dense/points.ts';
-import { learnProbe, type ProbeLoss, ProbeOnPictures } from '../dense/probe.ts';
+import type { DensePicture } from '../dense/pictures.ts';
+import type { Target } from '../dense/points.ts';
+import type { ProbeLoss } from '../dense/probe.ts';
 import { Tallied } from '../dense/tallied.ts';
 import type { Evaluator } from './contract.ts';
-import { probeNotes, probeProtocol } from './dense-probe.ts';
+import { probePatches, probeProtocol, type Taught } from './dense-probe.ts';
 import type { normalsSettings } from './dense-settings.ts';
 
 type Settings = z.infer<typeof normalsSettings>;
@@ -28,39 +27,23 @@ export const normals: Evaluator<Settings> = {
     resolution: 'own size of the truth, directions brought to it bilinearly',
     average: settings.average,
   }),
-  async evaluate({ test, train, view, seed, pause }, settings) {
-    const reading = { view, features: 'patches', truth: 'normals' } as const;
-    const [ofTrain, ofTest] = [new LeftOut(), new LeftOut()];
-    const points = await drawPoints(
-      train!,
-      reading,
-      { target: directionOf, points: settings.points, seed, leftOut: ofTrain },
-      pause,
-    );
-    const notes = probeNotes(points, settings, ofTrain);
-    const { probe, minimum } = await learnProbe(points, { outputs: 3, loss: angle, ...settings, seed }, pause);
-    const on = new ProbeOnPictures(probe, points.at.width);
+  async evaluate(input, settings) {
     const tallied = new Tallied(normalsMetric({ average: settings.average }));
-    try {
-      for await (const picture of densePictures(test, reading, ofTest)) {
-        const { number, name, grid, size, cover } = picture;
-        const predicted = resizeGrid(on.of(picture), grid, 3, size, cover);
-        tallied.add(number, { name, predicted, truth: directions(picture) });
-        await pause();
-      }
-    } finally {
-      on.dispose();
-    }
+    const taught: Taught = {
+      reading: { truth: 'normals' },
+      target: directionOf,
+      outputs: 3,
+      loss: angle,
+      seed: input.seed,
+    };
+    const { leftOut, learned, notes } = await probePatches(input, settings, taught, (picture, says) => {
+      const { number, name, grid, size, cover } = picture;
+      const predicted = resizeGrid(says(), grid, 3, size, cover);
+      tallied.add(number, { name, predicted, truth: directions(picture) });
+    });
     return {
-      figures: {
-        examples: tallied.each.length,
-        left_out: ofTest.pictures,
-        ...tallied.figures,
-        points: points.of.length,
-        train_loss: minimum.value,
-        steps: minimum.iterations,
-      },
-      notes: [...notes, ...ofTest.notes()],
+      figures: { examples: tallied.each.length, left_out: leftOut, ...tallied.figures, ...learned },
+      notes,
       outcomes: settings.average === 'image' ? tallied.outcomes : {},
     };
   },

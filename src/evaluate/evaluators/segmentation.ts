@@ -2,13 +2,12 @@ import type { Scalar, Tensor2D } from '@tensorflow/tfjs';
 import type { z } from 'zod';
 import { ignored } from '../../data/example/pixel-values.ts';
 import { tf } from '../../runtime/tensorflow.ts';
-import { LeftOut } from '../dense/left-out.ts';
 import { MaskFigures, maskResolution } from '../dense/mask-figures.ts';
-import { classesIn, densePictures } from '../dense/pictures.ts';
-import { drawPoints, type Target } from '../dense/points.ts';
-import { learnProbe, type ProbeLoss, ProbeOnPictures } from '../dense/probe.ts';
+import { classesIn } from '../dense/pictures.ts';
+import type { Target } from '../dense/points.ts';
+import type { ProbeLoss } from '../dense/probe.ts';
 import type { Evaluator } from './contract.ts';
-import { probeNotes, probeProtocol } from './dense-probe.ts';
+import { probePatches, probeProtocol, type Taught } from './dense-probe.ts';
 import type { segmentationSettings } from './dense-settings.ts';
 
 type Settings = z.infer<typeof segmentationSettings>;
@@ -25,43 +24,21 @@ export const segmentation: Evaluator<Settings> = {
     ignored,
     classes: settings.classes ?? 'as many as masks have',
   }),
-  async evaluate({ test, train, view, seed, pause }, settings) {
+  async evaluate(input, settings) {
+    const { test, train, pause } = input;
     const classes = settings.classes ?? (await classesIn([train!, test], pause));
-    const reading = { view, features: 'patches', truth: 'mask', classes } as const;
-    const [ofTrain, ofTest] = [new LeftOut(), new LeftOut()];
-    const points = await drawPoints(
-      train!,
-      reading,
-      { target: classOf, points: settings.points, seed, leftOut: ofTrain },
-      pause,
-    );
-    const notes = probeNotes(points, settings, ofTrain);
-    const { probe, minimum } = await learnProbe(
-      points,
-      { outputs: classes, loss: crossEntropy(classes), ...settings, seed: null },
-      pause,
-    );
-    const on = new ProbeOnPictures(probe, points.at.width);
     const found = new MaskFigures(classes);
-    try {
-      for await (const picture of densePictures(test, reading, ofTest)) {
-        found.add(picture, on.of(picture));
-        await pause();
-      }
-    } finally {
-      on.dispose();
-    }
-    return {
-      figures: {
-        ...found.figures,
-        left_out: ofTest.pictures,
-        points: points.of.length,
-        train_loss: minimum.value,
-        steps: minimum.iterations,
-      },
-      notes: [...notes, ...ofTest.notes()],
-      outcomes: found.outcomes,
+    const taught: Taught = {
+      reading: { truth: 'mask', classes },
+      target: classOf,
+      outputs: classes,
+      loss: crossEntropy(classes),
+      seed: null,
     };
+    const { leftOut, learned, notes } = await probePatches(input, settings, taught, (picture, says) => {
+      found.add(picture, says());
+    });
+    return { figures: { ...found.figures, left_out: leftOut, ...learned }, notes, outcomes: found.outcomes };
   },
 };
 
