@@ -3,6 +3,12 @@ import type { TrainerJob } from '../src/trainer/protocol.ts';
 import type { Attempt, Dependencies } from './dependencies.ts';
 import { requireTrainer } from './train-from.ts';
 
+/** Of what is asked, for the log, and who hears what is being done, for heartbeats. */
+export interface Told {
+  readonly of: object;
+  readonly tell: (doing: string) => void;
+}
+
 /**
  * What a job answers that is no training: embeddings, features, figures. What it says on the way goes to `tell`, for heartbeats,
  * and to the log with `of`. CancelledFailure when it was stopped before `what`.
@@ -11,7 +17,7 @@ export async function askTrainer<T>(
   deps: Dependencies,
   { signal }: Pick<Attempt, 'signal'>,
   job: Exclude<TrainerJob, { kind: 'train' }>,
-  { of, what, tell }: { readonly of: object; readonly what: string; readonly tell: (doing: string) => void },
+  { of, what, tell }: Told & { readonly what: string },
 ): Promise<T> {
   tell('waiting for the device');
   const note = (text: string) => {

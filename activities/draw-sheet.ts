@@ -1,16 +1,15 @@
 import { mkdir, rm } from 'node:fs/promises';
 import { join } from 'node:path';
-import { CancelledFailure } from '@temporalio/common';
 import type { CheckpointRef } from '../src/checkpoint/types.ts';
 import type { SheetJob } from '../src/evaluate/sheet/job.ts';
 import type { TaskPlan } from '../src/evaluate/task-plan.ts';
 import { hashFile } from '../src/runtime/hash.ts';
+import { askTrainer, type Told } from './ask-trainer.ts';
 import type { Attempt, Dependencies } from './dependencies.ts';
 import { fetchDocument, readDocumentAs } from './documents.ts';
 import { beat } from './heartbeat.ts';
 import { putOnce } from './put-once.ts';
 import { withTeacher } from './teacher-folder.ts';
-import { requireTrainer } from './train-from.ts';
 import type { PlannedEvaluation } from './types/evaluation.ts';
 
 /** The sheet of an evaluation by a task, beside its figures. */
@@ -25,7 +24,7 @@ export async function drawSheet(
   { plan: { document, prefix } }: { readonly plan: PlannedEvaluation },
   attempt: Attempt,
 ): Promise<{ readonly key: string }> {
-  const { store, scratch, log } = deps;
+  const { store, scratch } = deps;
   const key = sheetKey(prefix);
   let doing = 'looking for a stored sheet';
   const heart = beat(attempt, () => ({ doing }));
@@ -35,9 +34,8 @@ export async function drawSheet(
     const plan = await readDocumentAs<TaskPlan<CheckpointRef>>(store, document, documents);
     const { spec, index } = plan.test;
     const indexFile = await fetchDocument(store, index, documents);
-    const note = (text: string) => {
+    const tell = (text: string) => {
       doing = text;
-      log.info({ task: plan.task.name }, text);
     };
     const { model, classes, task } = plan;
     const of = {
@@ -49,7 +47,7 @@ export async function drawSheet(
       indexFile,
     } as const;
     return await withTeacher(deps, model.checkpoint, attempt.signal, (folder) =>
-      keepSheet(deps, key, { ...of, folder, name: model.name }, note, attempt),
+      keepSheet(deps, key, { ...of, folder, name: model.name }, { of: { task: task.name }, tell }, attempt),
     );
   } finally {
     heart.stop();
@@ -61,7 +59,7 @@ export async function keepSheet(
   deps: Dependencies,
   key: string,
   job: Omit<SheetJob, 'out'>,
-  note: (text: string) => void,
+  told: Told,
   attempt: Attempt,
 ): Promise<{ readonly key: string }> {
   const { store, scratch } = deps;
@@ -72,8 +70,7 @@ export async function keepSheet(
   try {
     await mkdir(folder, { recursive: true });
     const out = join(folder, 'sheet.json');
-    if ((await requireTrainer(deps).run({ ...job, out }, { note }, attempt.signal)) === null)
-      throw new CancelledFailure('stopped before the sheet was there');
+    await askTrainer(deps, attempt, { ...job, out }, { ...told, what: 'the sheet was there' });
     const { sha256 } = (await hashFile(out))!;
     return await putOnce(async () => {
       await store.putFile(key, out, { ifAbsent: true, sha256, signal: attempt.signal });

@@ -6,17 +6,17 @@ import { openIndex } from '../src/data/index/open-index.ts';
 import type { StoredIndex } from '../src/data/index/types.ts';
 import { resizeOf } from '../src/data/views/preprocess.ts';
 import type { ImageSpec } from '../src/evaluate/features/spec.ts';
-import { captionsThatCount } from '../src/evaluate/image-captions.ts';
 import { storedPatches } from '../src/evaluate/image-input.ts';
+import { captionsOf } from '../src/evaluate/plan-task.ts';
 import type { PhaseSettings } from '../src/recipe/phase-settings.ts';
 import type { ReadSettings } from '../src/recipe/reading.ts';
 import type { Resize } from '../src/recipe/schema.ts';
 import { canonicalJson, sha256 } from '../src/runtime/hash.ts';
+import { askTrainer } from './ask-trainer.ts';
 import type { Attempt, Dependencies } from './dependencies.ts';
 import { fetchDocument, readDocumentAs } from './documents.ts';
 import { keepSheet } from './draw-sheet.ts';
 import { beat } from './heartbeat.ts';
-import { requireTrainer } from './train-from.ts';
 import type { EvaluateInput, EvaluationResult } from './types/phase-end.ts';
 
 /** Evaluates a checkpoint on data that was not trained on; the figures lie beside it in the bucket. */
@@ -35,15 +35,16 @@ export async function evaluate(deps: Dependencies, input: EvaluateInput, attempt
     const { languages, maxExamples, read } = evaluation;
     const { resize } = batches.data;
     const own = { ...(read && { read }), ...(resize && { resize }) };
-    const note = (text: string) => {
+    const tell = (text: string) => {
       doing = text;
-      log.info({ run: plan.run, phase: plan.phase }, text);
     };
-    const report = (await requireTrainer(deps).run(
+    const told = { of: { run: plan.run, phase: plan.phase }, tell };
+    const report = await askTrainer<EvaluationResult['report']>(
+      deps,
+      attempt,
       { kind: 'evaluate', folder, model, indexFile, languages, maxExamples, ...own },
-      { note },
-      attempt.signal,
-    )) as EvaluationResult['report'];
+      { ...told, what: 'the figures were there' },
+    );
     const of = { run: plan.run, phase: plan.phase, step: checkpoint.step, sha256: checkpoint.sha256 };
     const text = `${JSON.stringify({ checkpoint: of, data: evaluation.dataFingerprint, ...report }, null, 2)}\n`;
     const settings = canonicalJson({ of, data: evaluation.dataFingerprint, languages, maxExamples, ...own });
@@ -53,7 +54,7 @@ export async function evaluate(deps: Dependencies, input: EvaluateInput, attempt
     const title = `${plan.run}/${plan.phase}@${checkpoint.step}`;
     const sheet = { kind: 'sheet', classes: null, name: title, folder, model, indexFile, languages } as const;
     await specOf(deps, input, model, indexFile, own)
-      .then((spec) => keepSheet(deps, recipeSheetKey(plan, hash), { ...sheet, spec }, note, attempt))
+      .then((spec) => keepSheet(deps, recipeSheetKey(plan, hash), { ...sheet, spec }, told, attempt))
       .catch((error) => {
         // Figures are what a run goes on with; its pictures are for people.
         if (attempt.signal.aborted) throw error;
@@ -75,8 +76,6 @@ async function specOf(
   { read, resize }: { readonly read?: ReadSettings; readonly resize?: Resize },
 ): Promise<ImageSpec> {
   const { examples: of } = openIndex(JSON.parse(await readFile(indexFile, 'utf8')) as StoredIndex, store);
-  const { templates, fields } = read ?? {};
-  const said = templates || fields ? { ...(templates && { templates }), ...(fields && { fields }) } : null;
   return {
     model: { sha256: checkpoint.sha256, config: model },
     data: { fingerprint: evaluation.dataFingerprint, read: null },
@@ -85,7 +84,7 @@ async function specOf(
     resize: resizeOf({ resize }),
     patches: true,
     perPart: 1,
-    captions: { languages: evaluation.languages, most: captionsThatCount(read) ?? 1, read: said },
+    captions: captionsOf({ languages: evaluation.languages, read }),
     text: { case: 'lower' },
   };
 }

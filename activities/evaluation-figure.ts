@@ -1,6 +1,5 @@
 import { mkdir, rm } from 'node:fs/promises';
 import { join } from 'node:path';
-import { CancelledFailure } from '@temporalio/common';
 import { toDocument } from '../src/checkpoint/documents.ts';
 import type { Figured, FigureJob, Files } from '../src/evaluate/evaluators/job.ts';
 import { evaluatorOf } from '../src/evaluate/evaluators/registry.ts';
@@ -9,13 +8,13 @@ import { viewName } from '../src/evaluate/features/view.ts';
 import type { FigureDocument } from '../src/evaluate/result.ts';
 import type { PlannedFigure, TaskPlan } from '../src/evaluate/task-plan.ts';
 import { hashFile } from '../src/runtime/hash.ts';
+import { askTrainer, type Told } from './ask-trainer.ts';
 import type { Attempt, Dependencies } from './dependencies.ts';
 import { readDocumentAs } from './documents.ts';
 import { fetchFeatures } from './evaluation-features.ts';
 import { learnedDecoder } from './evaluation-learn.ts';
 import { beat } from './heartbeat.ts';
 import { putOnce } from './put-once.ts';
-import { requireTrainer } from './train-from.ts';
 import type { EvaluatePartInput } from './types/evaluation.ts';
 
 /** Where the figures of an evaluator at a view lie, without an ending. */
@@ -31,7 +30,7 @@ export async function evaluatePart(
   { plan: { document, prefix }, figure: number }: EvaluatePartInput,
   attempt: Attempt,
 ): Promise<{ readonly key: string }> {
-  const { store, scratch, log } = deps;
+  const { store, scratch } = deps;
   const folder = join(scratch, 'figures', attempt.id);
   let doing = 'looking for stored figures';
   const heart = beat(attempt, () => ({ figure: number, doing }));
@@ -46,15 +45,13 @@ export async function evaluatePart(
     doing = 'fetching the features';
     const out = join(folder, 'outcomes.safetensors');
     await mkdir(folder, { recursive: true });
-    const note = (text: string) => {
+    const tell = (text: string) => {
       doing = text;
-      log.info({ task: plan.task.name }, text);
     };
+    const told = { of: { task: plan.task.name }, tell };
     const features = await jobOf(deps, plan, figure, out, attempt.signal);
-    doing = 'waiting for the device';
-    const job = await withLearned(deps, features, folder, note, attempt);
-    const found = (await requireTrainer(deps).run(job, { note }, attempt.signal)) as Figured | null;
-    if (found === null) throw new CancelledFailure('stopped before the figures were there');
+    const job = await withLearned(deps, features, folder, told, attempt);
+    const found = await askTrainer<Figured>(deps, attempt, job, { ...told, what: 'the figures were there' });
     await deps.onPoint?.('scored');
     doing = 'uploading the figures';
     const outcomes = { key: `${base}.safetensors`, ...(await hashFile(out))! };
@@ -78,13 +75,13 @@ async function withLearned(
   deps: Dependencies,
   job: FigureJob,
   folder: string,
-  note: (text: string) => void,
+  told: Told,
   attempt: Attempt,
 ): Promise<FigureJob> {
   const { evaluator, settings, view, languages, seed, train, codeVersion } = job;
   const lesson = evaluatorOf(evaluator).lesson?.(settings, { languages, seed });
   if (!lesson || !train) return job;
-  return { ...job, learned: await learnedDecoder(deps, { lesson, train, view, codeVersion }, folder, note, attempt) };
+  return { ...job, learned: await learnedDecoder(deps, { lesson, train, view, codeVersion }, folder, told, attempt) };
 }
 
 async function jobOf(

@@ -1,14 +1,13 @@
 import { rename, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { CancelledFailure } from '@temporalio/common';
 import type { LearnedPiece } from '../src/evaluate/decoder/job.ts';
 import { type Lesson, lessonHash } from '../src/evaluate/decoder/lesson.ts';
 import type { FigureJob, Files } from '../src/evaluate/evaluators/job.ts';
 import type { ImageSpec } from '../src/evaluate/features/spec.ts';
 import type { View } from '../src/evaluate/features/view.ts';
+import { askTrainer, type Told } from './ask-trainer.ts';
 import type { Attempt, Dependencies } from './dependencies.ts';
 import { putOnce } from './put-once.ts';
-import { requireTrainer } from './train-from.ts';
 
 /** So much work is lost when a worker is killed in the midst of a lesson. */
 const pieceMs = 120_000;
@@ -28,7 +27,7 @@ export async function learnedDecoder(
   deps: Dependencies,
   { lesson, train, view, codeVersion }: { lesson: Lesson; train: Files<ImageSpec>; view: View; codeVersion: string },
   folder: string,
-  note: (text: string) => void,
+  told: Told,
   { signal }: Pick<Attempt, 'signal'>,
 ): Promise<NonNullable<FigureJob['learned']>> {
   const { store, onPoint, learnMs = pieceMs } = deps;
@@ -49,7 +48,7 @@ export async function learnedDecoder(
   }
   let from: { readonly file: string; readonly key: string } | null = null;
   if (await store.head(keys.learning)) {
-    note('fetching what a decoder has learned');
+    told.tell('fetching what a decoder has learned');
     await writeFile(begun, await store.get(keys.learning));
     from = { file: begun, key: keys.learning };
   }
@@ -57,8 +56,8 @@ export async function learnedDecoder(
     signal.throwIfAborted();
     const out = join(folder, 'piece.safetensors');
     const job = { kind: 'learn', lesson, hash, view, train, from, forMs: learnMs, out } as const;
-    const piece = (await requireTrainer(deps).run(job, { note }, signal)) as LearnedPiece | null;
-    if (piece === null) throw new CancelledFailure('stopped before the decoder had learned');
+    const asked = { ...told, what: 'the decoder had learned' };
+    const piece = await askTrainer<LearnedPiece>(deps, { signal }, job, asked);
     await onPoint?.('scored');
     const { sha256, done } = piece;
     if (done) {

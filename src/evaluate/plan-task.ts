@@ -2,7 +2,7 @@ import { readClassnames } from '../data/index/classnames.ts';
 import { indexData } from '../data/index/index-data.ts';
 import { type DataIndex, pixelKinds } from '../data/index/types.ts';
 import { patchGrid } from '../model/parameters.ts';
-import { foreign } from '../recipe/reading.ts';
+import { foreign, type ReadSettings } from '../recipe/reading.ts';
 import type { Resize } from '../recipe/schema.ts';
 import { RunnerError } from '../runtime/errors.ts';
 import type { ObjectStore } from '../storage/object-store.ts';
@@ -85,7 +85,16 @@ async function requireDecoder(decoder: Evaluated['decoder'], task: Task, names: 
   );
 }
 
-function captionsOf({ languages, captions, read }: Task): NonNullable<ImageSpec['captions']> {
+/** Which captions of pictures count, and how they are put into words. */
+export function captionsOf({
+  languages,
+  captions,
+  read,
+}: {
+  readonly languages: readonly string[];
+  readonly captions?: number | undefined;
+  readonly read?: ReadSettings | undefined;
+}): NonNullable<ImageSpec['captions']> {
   const { templates, fields } = read ?? {};
   const said = templates || fields ? { ...(templates && { templates }), ...(fields && { fields }) } : null;
   return { languages, most: captions ?? captionsThatCount(read) ?? 1, read: said };
