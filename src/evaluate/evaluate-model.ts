@@ -19,6 +19,7 @@ import { captionsThatCount, ImageCaptions } from './image-captions.ts';
 import { imageInput, storedPatches } from './image-input.ts';
 import type { EvaluateJob } from './job.ts';
 import { Labels, type NamedTexts } from './labels.ts';
+import { joinedRows } from './numbers/matrix.ts';
 import { type EvaluationReport, evaluateEmbeddings } from './report.ts';
 
 /** What an evaluate job answers: figures, and how many examples could not be used. */
@@ -129,12 +130,5 @@ async function embedImages(
         `${corrupt[0]?.reason ?? index.corrupt[0]?.reason ?? 'evaluate.maxExamples is 0'}`,
     );
   }
-  const width = embeddingWidth(model);
-  const rows = new Float32Array(concepts.length * width);
-  let at = 0;
-  for (const part of parts) {
-    rows.set(part, at);
-    at += part.length;
-  }
-  return { width, rows, concepts: Int32Array.from(concepts) };
+  return { width: embeddingWidth(model), rows: joinedRows(parts), concepts: Int32Array.from(concepts) };
 }

@@ -1,5 +1,6 @@
 import { type Embeddings, placesOfConcept } from './concept-places.ts';
 import type { Evaluator } from './evaluator.ts';
+import { takeRows } from './numbers/matrix.ts';
 import { shareAmong } from './numbers/places.ts';
 
 /**
@@ -46,9 +47,5 @@ export function classEmbeddings({ width, rows, concepts }: Embeddings): Embeddin
 /** The rows whose concept is among these, in their order. */
 export function withConcepts({ width, rows, concepts }: Embeddings, wanted: ReadonlySet<number>): Embeddings {
   const kept = [...concepts.keys()].filter((i) => wanted.has(concepts[i]!));
-  const part = new Float32Array(kept.length * width);
-  kept.forEach((i, to) => {
-    part.set(rows.subarray(i * width, (i + 1) * width), to * width);
-  });
-  return { width, rows: part, concepts: Int32Array.from(kept, (i) => concepts[i]!) };
+  return { ...takeRows({ width, rows }, kept), concepts: Int32Array.from(kept, (i) => concepts[i]!) };
 }

@@ -1,10 +1,10 @@
 import { ignored } from '../../data/example/pixel-values.ts';
 import type { PixelKind } from '../../data/index/types.ts';
 import type { GridSize } from '../../metrics/grid.ts';
-import type { ModelConfig } from '../../model/sizes.ts';
 import { RunnerError } from '../../runtime/errors.ts';
 import type { FeatureSet } from '../features/feature-set.ts';
-import { type View, viewName } from '../features/view.ts';
+import { gridsOf } from '../features/part-grids.ts';
+import { coverOf, type View, viewName } from '../features/view.ts';
 import type { Pause } from '../numbers/pause.ts';
 import { LeftOut } from './left-out.ts';
 
@@ -51,9 +51,9 @@ export async function* densePictures(
     const { examples } = part.facts;
     const rows = await part.floats(`${features}/${at}`);
     const pooled = await part.floats(`pooled/${at}`);
-    const grids = part.has(`grid/${at}`) ? await part.integers(`grid/${at}`) : null;
     const [truth, sizes] = [await part.naturals(kind), await part.integers(`${kind}/sizes`)];
     const length = part.shape(`${features}/${at}`)[1]!;
+    const gridOf = await gridsOf(part, at, length);
     let pixel = 0;
     for (const [i, { name, faults }] of examples.entries()) {
       const size = { height: sizes[2 * i]!, width: sizes[2 * i + 1]! };
@@ -65,9 +65,7 @@ export async function* densePictures(
         leftOut.add(name, fault);
         continue;
       }
-      const grid = grids
-        ? { height: grids[2 * i]!, width: grids[2 * i + 1]! }
-        : { height: Math.sqrt(length), width: Math.sqrt(length) };
+      const grid = gridOf(i);
       const first = i * length * width;
       yield {
         ...{ number: before + i, name, grid, cover: coverOf(set.config, view), truth: own, size },
@@ -98,10 +96,4 @@ function faultIn(truth: DensePicture['truth'], kind: PixelKind, classes: number)
   if (kind !== 'mask') return null;
   const beyond = truth.find((is) => is >= classes && is !== ignored);
   return beyond === undefined ? null : `mask: it has class ${beyond}, and there are ${classes}, from 0 on`;
-}
-
-/** NaFlex pictures are brought to whole patches; of a square what does not fill one is cut off. */
-function coverOf({ vision: { kind, patch } }: ModelConfig, view: View): [number, number] {
-  const share = kind === 'naflex' ? 1 : (Math.floor(view / patch) * patch) / view;
-  return [share, share];
 }

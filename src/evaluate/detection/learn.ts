@@ -2,7 +2,7 @@ import type { Tensor } from '@tensorflow/tfjs';
 import type { Tensors } from '../../compile/definition.ts';
 import { initialise } from '../../model/initialise.ts';
 import type { ParameterSpec } from '../../model/parameters.ts';
-import { firstMoment, optimiserStep, secondMoment } from '../../optimiser/optimiser.ts';
+import { firstMoment, optimiserStep, secondMoment, stepScalars } from '../../optimiser/optimiser.ts';
 import { RunnerError } from '../../runtime/errors.ts';
 import { tf } from '../../runtime/tensorflow.ts';
 import type { FeatureSet } from '../features/feature-set.ts';
@@ -118,15 +118,14 @@ function updated(
   }: { readonly learningRate: number; readonly factor: number; readonly updates: number },
 ): Tensors {
   const next = tf.tidy(() => {
+    const settings = { ...optimizer, learningRate };
+    const { schedule, correction1, correction2 } = stepScalars(settings, updates, factor);
     const scalars = {
-      schedule: tf.scalar(factor),
-      correction1: tf.scalar(1 / (1 - optimizer.beta1 ** updates)),
-      correction2: tf.scalar(1 / (1 - optimizer.beta2 ** updates)),
+      schedule: tf.scalar(schedule),
+      correction1: tf.scalar(correction1),
+      correction2: tf.scalar(correction2),
     };
-    return optimiserStep(specs, { ...optimizer, learningRate }, state, gradients, scalars).state as Record<
-      string,
-      Tensor
-    >;
+    return optimiserStep(specs, settings, state, gradients, scalars).state as Record<string, Tensor>;
   });
   tf.dispose({ ...state } as Record<string, Tensor>);
   tf.dispose({ ...gradients } as Record<string, Tensor>);

@@ -1,7 +1,9 @@
+import type { GridSize } from '../../metrics/grid.ts';
 import { permutation, randomStream } from '../../runtime/random.ts';
 import type { FeatureSet } from '../features/feature-set.ts';
 import type { PartExample, PartFile } from '../features/part-file.ts';
-import { type View, viewName } from '../features/view.ts';
+import { gridsOf } from '../features/part-grids.ts';
+import { coverOf, type View, viewName } from '../features/view.ts';
 import { boxBias } from './heads.ts';
 
 /** A picture with a feature for each patch. */
@@ -41,19 +43,21 @@ export async function* detectionPictures(
 
 async function* picturesOf(set: FeatureSet, view: View, part: PartFile, first: number, order: Iterable<number>) {
   const { config } = set;
-  const { width, patch, kind } = config.vision;
+  const { width, kind } = config.vision;
   const name = viewName(config, view);
   const rows = await part.floats(`patches/${name}`);
-  const grids = part.has(`grid/${name}`) ? await part.integers(`grid/${name}`) : null;
   const length = part.shape(`patches/${name}`)[1]!;
-  const side = Math.sqrt(length);
-  const cover = kind === 'naflex' ? 1 : (side * patch) / view;
-  const square = grids ? null : boxBias(side, side, [cover, cover]);
+  const gridOf = await gridsOf(part, name, length);
+  const biasOf = ({ height, width }: GridSize) => {
+    const bias = new Float32Array(4 * length);
+    bias.set(boxBias(height, width, coverOf(config, view)));
+    return bias;
+  };
+  const square = kind === 'naflex' ? null : biasOf(gridOf(0));
   for (const i of order) {
-    const [down, across] = grids ? [grids[2 * i]!, grids[2 * i + 1]!] : [side, side];
-    const bias = square ?? new Float32Array(4 * length);
-    if (!square) bias.set(boxBias(down, across));
+    const grid = gridOf(i);
+    const bias = square ?? biasOf(grid);
     const patches = rows.subarray(i * length * width, (i + 1) * length * width);
-    yield { number: first + i, example: part.facts.examples[i]!, patches, tokens: down * across, bias };
+    yield { number: first + i, example: part.facts.examples[i]!, patches, tokens: grid.height * grid.width, bias };
   }
 }

@@ -5,7 +5,7 @@ import { LeftOut } from '../dense/left-out.ts';
 import { MaskFigures, maskResolution } from '../dense/mask-figures.ts';
 import { classesIn, type DensePicture, type DenseReading, densePictures } from '../dense/pictures.ts';
 import type { FeatureSet } from '../features/feature-set.ts';
-import { type Matrix, unitRows } from '../numbers/matrix.ts';
+import { joinedRows, type Matrix, unitRows } from '../numbers/matrix.ts';
 import { nearestOf } from '../numbers/nearest.ts';
 import type { Pause } from '../numbers/pause.ts';
 import type { Evaluator } from './contract.ts';
@@ -38,22 +38,17 @@ export const knnSegmentation: Evaluator<Settings> = {
     const [ofTrain, ofTest] = [new LeftOut(), new LeftOut()];
     const memory = await remember(train!, reading, { most, classes, seed, leftOut: ofTrain }, pause);
     const found = new MaskFigures(classes);
-    let waiting: { picture: DensePicture; patches: Float32Array }[] = [];
+    let waiting: DensePicture[] = [];
     let patches = 0;
     const lookUp = async () => {
       if (waiting.length === 0) return;
       const { width } = memory.rows;
-      const rows = new Float32Array(patches * width);
-      let at = 0;
-      for (const one of waiting) {
-        rows.set(one.patches, at);
-        at += one.patches.length;
-      }
+      const rows = joinedRows(waiting.map(({ patches }) => patches));
       const nearest = await nearestOf(unitRows({ width, rows }), memory.rows, k, pause);
       const scores = votes(nearest, memory.shares, classes, temperature);
       let first = 0;
-      for (const { picture, patches: own } of waiting) {
-        const end = first + (own.length / width) * classes;
+      for (const picture of waiting) {
+        const end = first + (picture.patches.length / width) * classes;
         found.add(picture, scores.subarray(first, end));
         first = end;
         await pause();
@@ -63,7 +58,7 @@ export const knnSegmentation: Evaluator<Settings> = {
     };
     for await (const picture of densePictures(test, reading, ofTest)) {
       // Of the next part nothing of this one is there any more.
-      waiting.push({ picture: { ...picture, truth: picture.truth.slice() }, patches: picture.patches.slice() });
+      waiting.push({ ...picture, truth: picture.truth.slice(), patches: picture.patches.slice() });
       patches += picture.grid.height * picture.grid.width;
       if (patches >= lookedUp) await lookUp();
     }
@@ -112,7 +107,7 @@ async function remember(
     await pause();
   }
   if (rows.length === 0) throw nothingToLearn(leftOut.notes().join(' '));
-  return { rows: unitRows({ width, rows: joined(rows, width) }), shares: joined(shares, classes) };
+  return { rows: unitRows({ width, rows: joinedRows(rows) }), shares: joinedRows(shares) };
 }
 
 /** Of the pixels below a patch, how many are of each class; null where none counts. */
@@ -138,12 +133,6 @@ function sharesOf(
       counted++;
     }
   return counted === 0 ? null : shares.map((one) => one / counted);
-}
-
-function joined(rows: readonly Float32Array[], width: number): Float32Array {
-  const all = new Float32Array(rows.length * width);
-  for (const [i, row] of rows.entries()) all.set(row, i * width);
-  return all;
 }
 
 function votes(

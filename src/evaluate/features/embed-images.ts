@@ -12,6 +12,7 @@ import { readHead } from '../../model/head-scalars.ts';
 import { sha256 } from '../../runtime/hash.ts';
 import type { Saying } from '../decoder/saying.ts';
 import { ImageCaptions } from '../image-captions.ts';
+import { joinedRows } from '../numbers/matrix.ts';
 import { sampled } from '../tasks/sample.ts';
 import { embedNamed, requireFinite } from './embed-named.ts';
 import type { EmbeddedPart, EmbedEvents, EmbedJob } from './job.ts';
@@ -185,7 +186,7 @@ function imageTensors(job: EmbedJob, spec: ImageSpec, gathered: Gathered): PartT
   };
   for (const [v, view] of spec.views.entries()) {
     const name = viewName(job.model, view);
-    const pooled = joined(gathered.pooled[v]!);
+    const pooled = joinedRows(gathered.pooled[v]!);
     requireFinite(pooled, width, (i) => `the picture ${examples[i]!.name} of ${examples[i]!.shard}`);
     tensors[`pooled/${name}`] = { shape: [examples.length, width], data: pooled };
     for (const [kind, asked] of [
@@ -193,7 +194,7 @@ function imageTensors(job: EmbedJob, spec: ImageSpec, gathered: Gathered): PartT
       ['aligned', spec.aligned],
     ] as const) {
       if (!asked) continue;
-      const data = joined(gathered[kind][v]!);
+      const data = joinedRows(gathered[kind][v]!);
       const length = examples.length === 0 ? 0 : data.length / width / examples.length;
       tensors[`${kind}/${name}`] = { shape: [examples.length, length, width], data };
     }
@@ -217,14 +218,4 @@ async function captionTensors(
     tensors[`captions-of/${language}`] = { shape: [named.texts.length], data: named.concepts };
   }
   return tensors;
-}
-
-function joined(parts: readonly Float32Array[]): Float32Array {
-  const all = new Float32Array(parts.reduce((sum, { length }) => sum + length, 0));
-  let at = 0;
-  for (const part of parts) {
-    all.set(part, at);
-    at += part.length;
-  }
-  return all;
 }

@@ -28,6 +28,15 @@ export function seenPatches(
   });
 }
 
+/**
+ * Shares of height and width that patches lie over: NaFlex pictures are brought to whole patches; of a square what does not fill
+ * one is cut off.
+ */
+export function coverOf({ vision: { kind, patch } }: ModelConfig, view: View): readonly [number, number] {
+  const share = kind === 'naflex' ? 1 : (Math.floor(view / patch) * patch) / view;
+  return [share, share];
+}
+
 /** What a model is shown of a whole picture at a size, and what it makes of several. */
 export interface Shown<T = unknown> {
   prepare(image: Pixels): T;

@@ -19,6 +19,17 @@ export function unitRows({ width, rows }: Matrix): Matrix {
   return { width, rows: unit };
 }
 
+/** Some rows after others. */
+export function joinedRows(parts: readonly Float32Array[]): Float32Array<ArrayBuffer> {
+  const all = new Float32Array(parts.reduce((sum, { length }) => sum + length, 0));
+  let at = 0;
+  for (const part of parts) {
+    all.set(part, at);
+    at += part.length;
+  }
+  return all;
+}
+
 /** Those rows, in that order. */
 export function takeRows({ width, rows }: Matrix, which: ArrayLike<number>): Matrix {
   const taken = new Float32Array(which.length * width);

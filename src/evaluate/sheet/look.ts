@@ -10,6 +10,7 @@ import type { NaflexImage } from '../../data/views/naflex-resize.ts';
 import type { FeatureModel } from '../../model/features.ts';
 import { sha256 } from '../../runtime/hash.ts';
 import { shownAt } from '../features/view.ts';
+import { joinedRows } from '../numbers/matrix.ts';
 import { sampled } from '../tasks/sample.ts';
 import type { SheetJob } from './job.ts';
 import type { MappedPicture } from './maps.ts';
@@ -83,7 +84,7 @@ export async function lookAt(
   }
   await flush();
   if (signal.aborted) return null;
-  return { pictures, pooled: Float32Array.from(pooled.flatMap((part) => [...part])), mapped };
+  return { pictures, pooled: joinedRows(pooled), mapped };
 }
 
 async function prepared<T>({ number, picture, meta, said }: SelectedExample, prepare: (image: never) => T) {

@@ -1,5 +1,5 @@
 import { attentionTo, type MapAttention } from '../../model/map-attention.ts';
-import { dot, type Matrix, rowCount } from '../numbers/matrix.ts';
+import { dot, joinedRows, type Matrix, rowCount } from '../numbers/matrix.ts';
 import { principalOf, projected } from '../numbers/principal.ts';
 import { maskColours, type Sheet } from './sheet.ts';
 import { mapPng } from './thumbnails.ts';
@@ -42,12 +42,7 @@ const outer = 0.02;
 export async function mapsOf(pictures: readonly MappedPicture[], head: MapAttention): Promise<Sheet['maps']> {
   if (pictures.length === 0) return [];
   const { width } = head;
-  const rows = new Float32Array(pictures.reduce((sum, { patches }) => sum + patches.length, 0));
-  let end = 0;
-  for (const { patches } of pictures) {
-    rows.set(patches, end);
-    end += patches.length;
-  }
+  const rows = joinedRows(pictures.map(({ patches }) => patches));
   const all = projected({ width, rows }, principalOf({ width, rows }, 3));
   const channels = all.length / (rows.length / width);
   const ranges = Array.from({ length: channels }, (_, k) => rangeOf(all.filter((_, i) => i % channels === k)));
