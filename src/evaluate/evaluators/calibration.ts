@@ -6,6 +6,7 @@ import type { ModelHead } from '../features/part-file.ts';
 import { type Matrix, rowCount } from '../numbers/matrix.ts';
 import { placeOf } from '../numbers/places.ts';
 import { eachProduct } from '../numbers/products.ts';
+import { byLanguage } from './by-language.ts';
 import type { Evaluator, EvaluatorInput, Figures, Found } from './contract.ts';
 import { labelled, numberByName } from './labels.ts';
 import type { calibrationSettings } from './settings.ts';
@@ -45,11 +46,7 @@ export const calibration: Evaluator<Settings> = {
       const how = { head, bins, path: `by_language.${language}.` };
       found.push([language, await sureness(input, rows, (concept) => numbers.get(concept), how)]);
     }
-    return {
-      figures: { by_language: Object.fromEntries(found.map(([language, { figures }]) => [language, figures])) },
-      notes: found.flatMap(([language, { notes }]) => notes.map((note) => `${language}: ${note}`)),
-      outcomes: Object.assign({}, ...found.map(([, { outcomes }]) => outcomes)),
-    };
+    return byLanguage(found);
   },
 };
 

@@ -50,6 +50,27 @@ export function numberByName(names: readonly string[]): (concept: string) => num
   };
 }
 
+/**
+ * Each concept with the row of its text, numbered as they appear: the first caption of the first picture that shows it.
+ *
+ * @param of of each caption the number of its picture
+ */
+export function firstCaptions(
+  of: ArrayLike<number>,
+  conceptsOf: (picture: number) => readonly string[],
+): { readonly numbers: ReadonlyMap<string, number>; readonly rows: readonly number[] } {
+  const numbers = new Map<string, number>();
+  const rows: number[] = [];
+  for (let row = 0; row < of.length; row++) {
+    // Of several labels the first one is what a caption speaks of.
+    const concept = conceptsOf(of[row]!)[0];
+    if (concept === undefined || numbers.has(concept)) continue;
+    numbers.set(concept, rows.length);
+    rows.push(row);
+  }
+  return { numbers, rows };
+}
+
 /** The distinct concepts of a set in one order, whatever the order of the examples is. */
 export const sortedConcepts = (concepts: readonly (readonly string[])[]): string[] =>
   [...new Set(concepts.flat())].sort();

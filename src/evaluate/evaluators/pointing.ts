@@ -35,6 +35,9 @@ export function pointingFigures(answered: readonly Answered[]): Pick<Found, 'fig
   };
 }
 
+/** What a fingerprint says of boxes in words. */
+export const boxesInWords = 'whole numbers of 0 to 500, top left bottom right; anything else is a miss';
+
 /** [top, left, bottom, right] as COCO has boxes. */
 const cocoBox = ([top, left, bottom, right]: readonly [number, number, number, number]) =>
   [left, top, right - left, bottom - top] as const;

@@ -4,7 +4,7 @@ import { answersFromFeatures } from '../decoder/asking-features.ts';
 import { learnedNotes } from '../decoder/learned-file.ts';
 import type { Lesson } from '../decoder/lesson.ts';
 import type { Evaluator } from './contract.ts';
-import { pointingFigures } from './pointing.ts';
+import { boxesInWords, pointingFigures } from './pointing.ts';
 import { regionsWith, withoutRegions, withoutRoom } from './said-of.ts';
 import type { referringProbeSettings } from './settings.ts';
 
@@ -22,7 +22,7 @@ export const referringProbe: Evaluator<Settings> = {
   needs: () => ({ train: true, patches: true, truth: true }),
   protocol: (settings, seed) => ({
     decoder: `${lessonText(settings)}, seed ${seed}`,
-    boxes: 'whole numbers of 0 to 500, top left bottom right; anything else is a miss',
+    boxes: boxesInWords,
   }),
   lesson: (settings, { seed }): Lesson => ({ of: 'boxes', ...settings, languages: [], seed }),
   async evaluate(input, { depth }) {

@@ -1,5 +1,5 @@
 import type { Evaluator } from './contract.ts';
-import { pointingFigures } from './pointing.ts';
+import { boxesInWords, pointingFigures } from './pointing.ts';
 import { answeredRegions, withoutRegions, withoutRoom } from './said-of.ts';
 
 /**
@@ -10,7 +10,7 @@ export const referring: Evaluator<Readonly<Record<never, never>>> = {
   needs: () => ({ truth: true, said: ['referring'] }),
   protocol: () => ({
     decoder: 'trained with the model, greedy, ARef : expression :',
-    boxes: 'whole numbers of 0 to 500, top left bottom right; anything else is a miss',
+    boxes: boxesInWords,
   }),
   async evaluate(input) {
     const { answered, without } = answeredRegions(input, 'referring');

@@ -1,4 +1,3 @@
-import { setImmediate as yieldToEvents } from 'node:timers/promises';
 import { RunnerError } from '../../runtime/errors.ts';
 import { nodeBackend } from '../../runtime/tensorflow.ts';
 import { FeatureSet } from '../features/feature-set.ts';
@@ -6,6 +5,7 @@ import { PartFile } from '../features/part-file.ts';
 import { type ClassSpec, featureKey, type ImageSpec, specHash } from '../features/spec.ts';
 import { fingerprintOf } from '../fingerprint.ts';
 import { intervalsOf } from '../intervals.ts';
+import { tellingPause } from '../numbers/pause.ts';
 import { flatFigures } from '../result.ts';
 import type { Figured, FigureJob, Files, Fingerprint } from './job.ts';
 import { loudly } from './loudly.ts';
@@ -16,8 +16,6 @@ export interface FigureEvents {
   note(text: string): void;
   readonly signal: AbortSignal;
 }
-
-const stopped = Symbol('stopped');
 
 /** Runs one evaluator at one view: a pure function of the features. Null when it was stopped. Errors: DataContract. */
 export async function runFigure(job: FigureJob, { note, signal }: FigureEvents): Promise<Figured | null> {
@@ -30,15 +28,7 @@ export async function runFigure(job: FigureJob, { note, signal }: FigureEvents):
     const train = job.train && (await setOf(job.train));
     const classes = job.classes && (await classRows(job.classes, open));
     const device = nodeBackend().isUsingGpuDevice ? ('gpu' as const) : ('cpu' as const);
-    let toldAt = performance.now();
-    const pause = async () => {
-      if (performance.now() - toldAt > 5000) {
-        toldAt = performance.now();
-        note(`evaluate: ${job.evaluator} at ${job.view}`);
-      }
-      await yieldToEvents();
-      if (signal.aborted) throw stopped;
-    };
+    const pause = tellingPause(() => note(`evaluate: ${job.evaluator} at ${job.view}`), signal);
     const { view, languages, seed, settings } = job;
     const learned = job.learned && (await openLearned(job.learned, open));
     const input = { view, test, train, classes, ...(learned && { learned }), languages, seed, device, pause };
@@ -56,7 +46,7 @@ export async function runFigure(job: FigureJob, { note, signal }: FigureEvents):
     const intervals = Object.fromEntries(Object.entries(intervalsOf(outcomes)).filter(([name]) => told.has(name)));
     return { ...of, figures, intervals, notes: [...loudly(fingerprint), ...notes], fingerprint };
   } catch (error) {
-    if (error === stopped) return null;
+    if (signal.aborted && error === signal.reason) return null;
     throw error;
   } finally {
     for (const file of open) await file.close();

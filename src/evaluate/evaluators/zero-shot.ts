@@ -3,8 +3,9 @@ import { type Matrix, rowCount, takeRows } from '../numbers/matrix.ts';
 import { nearestOf, productError } from '../numbers/nearest.ts';
 import { neededOf, placesOfRight } from '../numbers/places.ts';
 import { accuracy, hitsOf } from './accuracy.ts';
+import { byLanguage } from './by-language.ts';
 import type { Evaluator, EvaluatorInput, Figures, Found } from './contract.ts';
-import { labelled, numberByName } from './labels.ts';
+import { firstCaptions, labelled, numberByName } from './labels.ts';
 import type { zeroShotSettings } from './settings.ts';
 
 type Settings = z.infer<typeof zeroShotSettings>;
@@ -27,11 +28,7 @@ export const zeroShot: Evaluator<Settings> = {
       const path = `by_language.${language}.`;
       found.push([language, await among(input, rows, (concept) => numbers.get(concept), top, path)]);
     }
-    return {
-      figures: { by_language: Object.fromEntries(found.map(([language, { figures }]) => [language, figures])) },
-      notes: found.flatMap(([language, { notes }]) => notes.map((note) => `${language}: ${note}`)),
-      outcomes: Object.assign({}, ...found.map(([, { outcomes }]) => outcomes)),
-    };
+    return byLanguage(found);
   },
 };
 
@@ -59,14 +56,6 @@ const noneOf = { k: 0, scores: new Float32Array(), places: new Int32Array() };
 export async function conceptsOf(test: EvaluatorInput['test'], language: string) {
   const captions = await test.captions(language);
   const { concepts } = test;
-  const numbers = new Map<string, number>();
-  const rows: number[] = [];
-  for (const [row, picture] of captions.of.entries()) {
-    // Of several labels the first one is what a caption speaks of.
-    const concept = concepts[picture]![0];
-    if (concept === undefined || numbers.has(concept)) continue;
-    numbers.set(concept, rows.length);
-    rows.push(row);
-  }
+  const { numbers, rows } = firstCaptions(captions.of, (picture) => concepts[picture]!);
   return { rows: takeRows(captions, rows), numbers };
 }

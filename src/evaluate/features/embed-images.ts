@@ -13,6 +13,7 @@ import { sha256 } from '../../runtime/hash.ts';
 import type { Saying } from '../decoder/saying.ts';
 import { ImageCaptions } from '../image-captions.ts';
 import { joinedRows } from '../numbers/matrix.ts';
+import { type Pause, tellingPause } from '../numbers/pause.ts';
 import { sampled } from '../tasks/sample.ts';
 import { embedNamed, requireFinite } from './embed-named.ts';
 import type { EmbeddedPart, EmbedEvents, EmbedJob } from './job.ts';
@@ -69,15 +70,10 @@ export async function embedImages(
     skipped: new SkippedMembers(),
   };
   const waiting: SelectedExample[] = [];
-  let saidAt = performance.now();
-  const pause = async () => {
-    if (performance.now() - saidAt > 5000) {
-      saidAt = performance.now();
-      note(`evaluate: texts of ${gathered.examples.length} of ${to - from} pictures of part ${job.part}`);
-    }
-    await yieldToEvents();
-    signal.throwIfAborted();
-  };
+  const pause = tellingPause(
+    () => note(`evaluate: texts of ${gathered.examples.length} of ${to - from} pictures of part ${job.part}`),
+    signal,
+  );
   const flush = async () => {
     await take(waiting.splice(0), shown, models, gathered, { spec, model: job.model, pause });
     note(`evaluate: ${gathered.examples.length} of ${to - from} pictures of part ${job.part}`);
@@ -114,7 +110,7 @@ async function take(
   shown: readonly Shown[],
   { model, saying }: { readonly model: FeatureModel; readonly saying: Saying | null },
   { examples, hashes, pooled, patches, aligned, grids, pixels, captions, skipped }: Gathered,
-  { spec, model: config, pause }: { spec: ImageSpec; model: EmbedJob['model']; pause: () => Promise<void> },
+  { spec, model: config, pause }: { spec: ImageSpec; model: EmbedJob['model']; pause: Pause },
 ): Promise<void> {
   const first = examples.length;
   const prepared = await pMap(

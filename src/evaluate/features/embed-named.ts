@@ -1,10 +1,10 @@
-import { setImmediate as yieldToEvents } from 'node:timers/promises';
 import { loadTokenizer } from '../../data/example/tokenizer.ts';
 import type { FeatureModel } from '../../model/features.ts';
 import type { ReadSettings } from '../../recipe/reading.ts';
 import { RunnerError } from '../../runtime/errors.ts';
 import { embedTexts } from '../embed-texts.ts';
 import type { NamedTexts } from '../labels.ts';
+import { tellingPause } from '../numbers/pause.ts';
 import type { EmbedEvents, EmbedJob } from './job.ts';
 import type { TextSpec } from './spec.ts';
 
@@ -18,15 +18,7 @@ export async function embedNamed(
   { note, signal }: EmbedEvents,
 ): Promise<Float32Array> {
   const tokenizer = loadTokenizer({ lowerCase: text.case === 'lower' });
-  let told = performance.now();
-  const pause = async () => {
-    if (performance.now() - told > 5000) {
-      told = performance.now();
-      note(`evaluate: texts of part ${job.part}`);
-    }
-    await yieldToEvents();
-    signal.throwIfAborted();
-  };
+  const pause = tellingPause(() => note(`evaluate: texts of part ${job.part}`), signal);
   const { rows, width } = await embedTexts(
     named,
     model,

@@ -1,4 +1,4 @@
-import { numberByName } from '../evaluators/labels.ts';
+import { firstCaptions, numberByName } from '../evaluators/labels.ts';
 import type { NamedTexts } from '../labels.ts';
 import type { Looked } from './look.ts';
 import { short } from './look.ts';
@@ -23,14 +23,7 @@ export function conceptClasses(
   pictures: readonly Looked[],
   captions: NamedTexts,
 ): SheetClasses & { readonly rows: readonly number[] } {
-  const numbers = new Map<string, number>();
-  const rows: number[] = [];
-  for (const [row, picture] of captions.concepts.entries()) {
-    const concept = conceptsOf(pictures[picture]!.meta)[0];
-    if (concept === undefined || numbers.has(concept)) continue;
-    numbers.set(concept, rows.length);
-    rows.push(row);
-  }
+  const { numbers, rows } = firstCaptions(captions.concepts, (picture) => conceptsOf(pictures[picture]!.meta));
   return {
     names: rows.map((row) => captions.texts[row]!),
     rows,
