@@ -1,11 +1,10 @@
-import pMap from 'p-map';
 import sharp from 'sharp';
 import { ignored } from '../../src/data/example/pixel-values.ts';
 import { hashJson } from '../../src/runtime/hash.ts';
 import { randomStream } from '../../src/runtime/random.ts';
 import type { ObjectStore } from '../../src/storage/object-store.ts';
+import { composeShards, perShard } from './compose-shards.ts';
 import { readConcepts } from './concepts.ts';
-import { tarShard } from './draw.ts';
 import { examplesInputs, someConcepts } from './examples.ts';
 import { readIconNames } from './icons.ts';
 import { type MadeShard, makeOnce } from './record.ts';
@@ -14,7 +13,6 @@ import { heldOutStyle, trainStyles } from './styles.ts';
 
 // Raise it when the same packages would give other masks than before.
 const version = 1;
-const perShard = 256;
 /** What is less than this is paper, and what is more a figure; edges between them count in no figure, as in VOC. */
 const [clear, solid] = [16, 128];
 
@@ -75,24 +73,11 @@ async function write(
   classes: readonly string[],
   { first, count }: { first: number; count: number },
 ): Promise<MadeShard[]> {
-  const shards: MadeShard[] = [];
-  for (let start = 0; start < count; start += perShard) {
-    const numbers = Array.from({ length: Math.min(perShard, count - start) }, (_, i) => start + i);
-    const members = await pMap(
-      numbers,
-      async (i) => {
-        const placed = await compose(styles[i % styles.length]!, randomStream(0, 'emoji-masks', first + i));
-        const name = `scene-${String(first + i).padStart(6, '0')}`;
-        return [...(await membersOf(name, placed)), { name: `${name}.mask.png`, body: await maskOf(placed, classes) }];
-      },
-      { concurrency: 2 },
-    );
-    const { body, sha256 } = await tarShard(members.flat());
-    const key = `${folder}/scenes-${String(start / perShard).padStart(5, '0')}.tar`;
-    await store.put(key, body, { contentType: 'application/x-tar' });
-    shards.push({ key, bytes: body.length, sha256 });
-  }
-  return shards;
+  return composeShards(store, folder, 'scenes', count, async (i) => {
+    const placed = await compose(styles[i % styles.length]!, randomStream(0, 'emoji-masks', first + i));
+    const name = `scene-${String(first + i).padStart(6, '0')}`;
+    return [...(await membersOf(name, placed)), { name: `${name}.mask.png`, body: await maskOf(placed, classes) }];
+  });
 }
 
 /** The class of each pixel: that of the figure which is drawn there, 0 for paper. */

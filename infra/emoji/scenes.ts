@@ -1,14 +1,14 @@
 import { createHash } from 'node:crypto';
-import pMap from 'p-map';
 import sharp from 'sharp';
 import type { Region } from '../../src/data/example/regions.ts';
 import type { Question } from '../../src/data/example/truth.ts';
 import type { ExampleMeta } from '../../src/data/example/types.ts';
 import { type RandomStream, randomStream } from '../../src/runtime/random.ts';
 import type { ObjectStore } from '../../src/storage/object-store.ts';
+import { composeShards, perShard } from './compose-shards.ts';
 import { bareHexcode, type Concept } from './concepts.ts';
-import { tarShard } from './draw.ts';
 import { type IconNames, readStyle } from './icons.ts';
+import type { MadeShard } from './record.ts';
 import type { EmojiStyle } from './styles.ts';
 
 /** Something that can stand in a scene. */
@@ -19,7 +19,6 @@ export interface Figure {
 
 export const side = 128;
 const [smallest, largest] = [32, 60];
-const perShard = 256;
 const places = 200;
 
 export interface SceneOptions {
@@ -50,17 +49,8 @@ export async function makeScenes(
   styles: readonly (readonly Figure[])[],
   count: number,
   how: SceneOptions = {},
-): Promise<{ key: string; bytes: number; sha256: string }[]> {
-  const shards: { key: string; bytes: number; sha256: string }[] = [];
-  for (let start = 0; start < count; start += perShard) {
-    const numbers = Array.from({ length: Math.min(perShard, count - start) }, (_, i) => start + i);
-    const members = await pMap(numbers, (i) => scene(i, styles[i % styles.length]!, how), { concurrency: 2 });
-    const { body, sha256 } = await tarShard(members.flat());
-    const key = `${prefix}/scenes-${String(start / perShard).padStart(5, '0')}.tar`;
-    await store.put(key, body, { contentType: 'application/x-tar' });
-    shards.push({ key, bytes: body.length, sha256 });
-  }
-  return shards;
+): Promise<MadeShard[]> {
+  return composeShards(store, prefix, 'scenes', count, (i) => scene(i, styles[i % styles.length]!, how));
 }
 
 async function scene(

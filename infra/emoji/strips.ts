@@ -1,11 +1,10 @@
-import pMap from 'p-map';
 import sharp from 'sharp';
 import type { ExampleMeta } from '../../src/data/example/types.ts';
 import { hashJson } from '../../src/runtime/hash.ts';
 import { randomStream } from '../../src/runtime/random.ts';
 import type { ObjectStore } from '../../src/storage/object-store.ts';
+import { composeShards, perShard } from './compose-shards.ts';
 import { readConcepts } from './concepts.ts';
-import { tarShard } from './draw.ts';
 import { examplesInputs, someConcepts } from './examples.ts';
 import { readIconNames } from './icons.ts';
 import { type MadeShard, makeOnce } from './record.ts';
@@ -17,7 +16,6 @@ const version = 1;
 const cell = 64;
 const [smallest, largest] = [44, 60];
 const [fewest, most] = [2, 4];
-const perShard = 256;
 
 /** Held-out strips where no number is given. */
 export const heldOutStrips = 500;
@@ -55,12 +53,8 @@ export async function makeEmojiStrips(store: ObjectStore, options: StripsOptions
     const concepts = someConcepts(all, names, options.concepts);
     const write = (folder: string, styles: typeof trainStyles, count: number) => {
       log(`${folder}: composing ${count} strips`);
-      return writeStrips(
-        store,
-        folder,
-        styles.map((style) => figuresOf(style, concepts, names)),
-        count,
-      );
+      const figures = styles.map((style) => figuresOf(style, concepts, names));
+      return composeShards(store, folder, 'strips', count, (i) => strip(i, figures[i % figures.length]!));
     };
     const [train, other] = [`${prefix}/train`, `${prefix}/held-out`];
     const shards = [...(await write(train, trainStyles, strips)), ...(await write(other, [heldOutStyle], heldOut))];
@@ -68,24 +62,6 @@ export async function makeEmojiStrips(store: ObjectStore, options: StripsOptions
   });
   if (already) log(`${prefix}: already in the bucket`);
   return set;
-}
-
-async function writeStrips(
-  store: ObjectStore,
-  folder: string,
-  styles: readonly (readonly Figure[])[],
-  count: number,
-): Promise<MadeShard[]> {
-  const shards: MadeShard[] = [];
-  for (let start = 0; start < count; start += perShard) {
-    const numbers = Array.from({ length: Math.min(perShard, count - start) }, (_, i) => start + i);
-    const members = await pMap(numbers, (i) => strip(i, styles[i % styles.length]!), { concurrency: 2 });
-    const { body, sha256 } = await tarShard(members.flat());
-    const key = `${folder}/strips-${String(start / perShard).padStart(5, '0')}.tar`;
-    await store.put(key, body, { contentType: 'application/x-tar' });
-    shards.push({ key, bytes: body.length, sha256 });
-  }
-  return shards;
 }
 
 async function strip(number: number, figures: readonly Figure[]): Promise<{ name: string; body: Buffer }[]> {
