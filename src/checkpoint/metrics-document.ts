@@ -1,9 +1,8 @@
-import { setTimeout as delay } from 'node:timers/promises';
 import { type FigureDocument, resultIn } from '../evaluate/result.ts';
-import { isRunnerError, RunnerError } from '../runtime/errors.ts';
 import type { ObjectStore } from '../storage/object-store.ts';
 import { readDocument, toDocument } from './documents.ts';
 import { evaluationsPrefix } from './keys.ts';
+import { swapDocument } from './swap.ts';
 import type { Commit } from './types.ts';
 
 /** `metrics.json` beside a checkpoint: what is known of it, for people and for what looks no further. */
@@ -27,29 +26,14 @@ export interface MetricsDocument {
 
 export const metricsKey = ({ prefix }: Pick<Commit, 'prefix'>): string => `${prefix}metrics.json`;
 
-const rounds = 10;
-
 /**
  * Writes it down, made of the commit and of the evaluations that lie in the bucket: whoever comes last has them all, and again it
  * is the same. So it may be lost at any time. Evaluations are listed after what is there was looked at: of two that end at once the
  * second sees the first.
  */
 export async function keepMetrics(store: ObjectStore, commit: Commit): Promise<void> {
-  const key = metricsKey(commit);
-  for (let round = 0; round < rounds; round++) {
-    const found = await readDocument(store, key);
-    const body = toDocument(await metricsOf(store, commit));
-    if (found && 'bytes' in found && found.bytes.equals(body)) return;
-    try {
-      const condition = found === null ? { ifAbsent: true } : { ifMatch: found.etag };
-      await store.put(key, body, { contentType: 'application/json', ...condition });
-      return;
-    } catch (error) {
-      if (!isRunnerError(error, 'PreconditionFailed') && !isRunnerError(error, 'ObjectMissing')) throw error;
-      await delay(10 * (round + 1) * Math.random());
-    }
-  }
-  throw new RunnerError('StorageUnavailable', `${key} kept changing while it was written; it is written again later`);
+  const body = async () => toDocument(await metricsOf(store, commit));
+  await swapDocument(store, metricsKey(commit), body, (bytes, own) => bytes.equals(own));
 }
 
 async function metricsOf(store: ObjectStore, commit: Commit): Promise<MetricsDocument> {

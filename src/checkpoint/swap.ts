@@ -8,19 +8,21 @@ const rounds = 20;
 
 /**
  * Puts a document in place of what is there, by compare-and-swap: whoever was first is looked at again. `stays` says of
- * readable bytes whether they need no other. StorageUnavailable when it keeps changing.
+ * readable bytes whether they need no other. A body that follows from what lies elsewhere is made after each look.
+ * StorageUnavailable when it keeps changing.
  */
 export async function swapDocument(
   store: ObjectStore,
   key: string,
-  body: Buffer,
-  stays: (bytes: Buffer) => boolean,
+  body: Buffer | (() => Promise<Buffer>),
+  stays: (bytes: Buffer, own: Buffer) => boolean,
 ): Promise<void> {
   for (let round = 0; round < rounds; round++) {
     const found = await readDocument(store, key);
-    if (found && 'bytes' in found && stays(found.bytes)) return;
+    const own = typeof body === 'function' ? await body() : body;
+    if (found && 'bytes' in found && stays(found.bytes, own)) return;
     try {
-      await store.put(key, body, {
+      await store.put(key, own, {
         contentType: 'application/json',
         ...(found === null ? { ifAbsent: true } : { ifMatch: found.etag }),
       });

@@ -40,7 +40,7 @@ export async function keepWatched(
   figures: readonly WatchedFigure[],
 ): Promise<void> {
   const body = toDocument({ version: 1, figure, figures });
-  await swapDocument(store, earlyStoppingKey(phase), body, (bytes) => bytes.equals(body));
+  await swapDocument(store, earlyStoppingKey(phase), body, (bytes, own) => bytes.equals(own));
 }
 
 /** Holds the checkpoint that the phase is to end with, and lets go of the one of before. `CheckpointDamaged` when it is gone. */
