@@ -1,6 +1,4 @@
-import { randomUUID } from 'node:crypto';
-import { mkdir, rm, writeFile } from 'node:fs/promises';
-import { join } from 'node:path';
+import { mkdir } from 'node:fs/promises';
 import { findCommits, readCommit } from '../src/checkpoint/commits.ts';
 import { toRef } from '../src/checkpoint/documents.ts';
 import { commitKey } from '../src/checkpoint/keys.ts';
@@ -13,7 +11,7 @@ import {
   type WatchedFigure,
 } from '../src/evaluate/early-stopping.ts';
 import type { Outcome } from '../src/evaluate/evaluators/contract.ts';
-import { readOutcomes } from '../src/evaluate/evaluators/outcomes.ts';
+import { outcomesIn } from '../src/evaluate/evaluators/outcomes.ts';
 import { samePictures } from '../src/evaluate/explain.ts';
 import { differencesOf } from '../src/evaluate/intervals.ts';
 import { type FigureDocument, flatFigures, resultIn } from '../src/evaluate/result.ts';
@@ -139,13 +137,6 @@ async function outcomesOf(
   scratch: string,
   { outcomes }: FigureDocument,
 ): Promise<Record<string, Outcome>> {
-  const folder = join(scratch, 'outcomes', randomUUID());
-  try {
-    await mkdir(folder, { recursive: true });
-    const file = join(folder, 'outcomes.safetensors');
-    await writeFile(file, await store.get(outcomes.key));
-    return await readOutcomes(file);
-  } finally {
-    await rm(folder, { recursive: true, force: true });
-  }
+  await mkdir(scratch, { recursive: true });
+  return outcomesIn(await store.get(outcomes.key), scratch);
 }

@@ -1,5 +1,6 @@
 import sharp from 'sharp';
 import { CorruptExample } from '../data/example/corrupt-example.ts';
+import { largestImageFile } from '../data/example/example.ts';
 import { imageFormat } from '../data/example/image-format.ts';
 import { readDepth, readMask } from '../data/example/pixel-values.ts';
 import type { Truth } from '../data/example/truth.ts';
@@ -11,8 +12,6 @@ import { foreignKind } from '../runtime/file-kind.ts';
 import type { Benchmark, Example } from './benchmark.ts';
 import type { Files } from './files.ts';
 
-/** A file this large is not one image. */
-const largestPicture = 256 * 1024 * 1024;
 const largestMask = 64 * 1024 * 1024;
 /** As many as truth.ts reads of one example. */
 const mostTruths = 1000;
@@ -60,7 +59,7 @@ export async function membersOf(
 }
 
 async function pictureOf(files: Files, { picture }: Example): Promise<Buffer> {
-  const bytes = 'bytes' in picture ? picture.bytes : await fileOf(files, picture.file, largestPicture);
+  const bytes = 'bytes' in picture ? picture.bytes : await fileOf(files, picture.file, largestImageFile);
   if (bytes.length === 0) throw new CorruptExample('the picture is empty');
   return bytes;
 }

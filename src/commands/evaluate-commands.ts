@@ -1,11 +1,10 @@
 import { randomBytes } from 'node:crypto';
-import { mkdtemp, readFile, rm, stat, writeFile } from 'node:fs/promises';
-import { join } from 'node:path';
+import { readFile, stat } from 'node:fs/promises';
 import type { Client } from '@temporalio/client';
 import { type Command, Option } from 'commander';
 import { nameOf } from '../checkpoint/damage.ts';
 import { importByContent } from '../checkpoint/hugging-face/import-by-content.ts';
-import { readOutcomes } from '../evaluate/evaluators/outcomes.ts';
+import { outcomesIn } from '../evaluate/evaluators/outcomes.ts';
 import { type Compared, compareWithIntervals, switchedOne } from '../evaluate/explain.ts';
 import { type EvaluationDocument, type FigureDocument, resultIn } from '../evaluate/result.ts';
 import { elsewhere } from '../evaluate/tasks/elsewhere.ts';
@@ -161,13 +160,7 @@ async function outcomesOf({ outcomes }: FigureDocument) {
   });
   if (!bytes || sha256(bytes) !== outcomes.sha256) return null;
   makeOwnFolder(paths().scratch, 'SIGLIP2_SCRATCH');
-  const folder = await mkdtemp(join(paths().scratch, 'outcomes-'));
-  try {
-    await writeFile(join(folder, 'outcomes.safetensors'), bytes);
-    return await readOutcomes(join(folder, 'outcomes.safetensors'));
-  } finally {
-    await rm(folder, { recursive: true, force: true });
-  }
+  return outcomesIn(bytes, paths().scratch);
 }
 
 /** From the disk where there is such a file, else from the bucket. */

@@ -1,4 +1,5 @@
 import { CorruptExample } from '../data/example/corrupt-example.ts';
+import { largestImageFile } from '../data/example/example.ts';
 import type { ShardStore } from '../data/index/part-reader.ts';
 import { isRunnerError } from '../runtime/errors.ts';
 import { readText } from '../runtime/json-text.ts';
@@ -7,8 +8,6 @@ import { fetchOf } from './read-part.ts';
 import type { RowItem } from './row-item.ts';
 import type { PackedMeta } from './types.ts';
 
-/** A file this large is not one image for training. */
-const largestPicture = 256 * 1024 * 1024;
 const largestText = 1024 * 1024;
 
 /** What a picture is that a row names and that is not there. */
@@ -18,10 +17,11 @@ export const missing = 'the picture is missing';
 export async function pictureOf(store: ShardStore, item: RowItem): Promise<Uint8Array> {
   if (item.fault !== undefined) throw new CorruptExample(item.fault);
   const tooLarge = (bytes: number | string) =>
-    new CorruptExample(`the picture is too large: ${bytes} bytes, at most ${largestPicture}`);
-  if ((item.bytes ?? item.picture?.length ?? 0) > largestPicture) throw tooLarge(item.bytes ?? item.picture!.length);
-  const bytes = item.picture ?? (await thereOr(() => fetchOf(store, item, largestPicture), `${missing}: ${item.key}`));
-  if (bytes.length > largestPicture) throw tooLarge('more');
+    new CorruptExample(`the picture is too large: ${bytes} bytes, at most ${largestImageFile}`);
+  if ((item.bytes ?? item.picture?.length ?? 0) > largestImageFile) throw tooLarge(item.bytes ?? item.picture!.length);
+  const bytes =
+    item.picture ?? (await thereOr(() => fetchOf(store, item, largestImageFile), `${missing}: ${item.key}`));
+  if (bytes.length > largestImageFile) throw tooLarge('more');
   if (bytes.length === 0) throw new CorruptExample('the picture is empty');
   return bytes;
 }

@@ -11,8 +11,8 @@ import type { ExampleMeta } from './types.ts';
 export { CorruptExample };
 
 export const largestMeta = 1024 * 1024;
-// A file this large is not one image for training.
-const largestImageFile = 256 * 1024 * 1024;
+/** Bytes of a file: a larger one is not one image. */
+export const largestImageFile = 256 * 1024 * 1024;
 
 /** Members are read whole: throws `CorruptExample` for ones that no memory should be spent on. */
 export function checkSizes({ image, meta, class: of }: ExampleEntry, read?: Mapping): void {

@@ -1,3 +1,6 @@
+import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { SafetensorsFile, writeSafetensors } from '../../safetensors/safetensors.ts';
 import type { Found, Outcome } from './contract.ts';
 
@@ -25,5 +28,17 @@ export async function readOutcomes(path: string): Promise<Record<string, Outcome
     return outcomes;
   } finally {
     await file.close();
+  }
+}
+
+/** The same of bytes, by a file in `scratch` that is gone then. */
+export async function outcomesIn(bytes: Uint8Array, scratch = tmpdir()): Promise<Record<string, Outcome>> {
+  const folder = await mkdtemp(join(scratch, 'siglip2-outcomes-'));
+  try {
+    const file = join(folder, 'outcomes.safetensors');
+    await writeFile(file, bytes);
+    return await readOutcomes(file);
+  } finally {
+    await rm(folder, { recursive: true, force: true });
   }
 }

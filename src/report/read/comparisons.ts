@@ -1,9 +1,6 @@
-import { mkdtemp, rm, writeFile } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
 import { setImmediate } from 'node:timers/promises';
 import type { Outcome } from '../../evaluate/evaluators/contract.ts';
-import { readOutcomes } from '../../evaluate/evaluators/outcomes.ts';
+import { outcomesIn } from '../../evaluate/evaluators/outcomes.ts';
 import { differencesOf } from '../../evaluate/intervals.ts';
 import { own } from '../../recipe/own.ts';
 import { isRunnerError } from '../../runtime/errors.ts';
@@ -138,18 +135,14 @@ async function outcomesOf(
   problems: string[],
 ): Promise<Readonly<Record<string, Outcome>> | null> {
   if (!outcomes || outcomes.bytes > mostOutcomeBytes) return null;
-  const folder = await mkdtemp(join(tmpdir(), 'siglip2-report-'));
   try {
     const info = await store.head(outcomes.key);
     if (!info || info.bytes !== outcomes.bytes) return null;
     const bytes = await store.get(outcomes.key);
     if (sha256(bytes) !== outcomes.sha256) throw new Error('it has other bytes than its evaluation says');
-    await writeFile(join(folder, 'outcomes.safetensors'), bytes);
-    return await readOutcomes(join(folder, 'outcomes.safetensors'));
+    return await outcomesIn(bytes);
   } catch (error) {
     problems.push(`${outcomes.key}: ${(error as Error).message}`);
     return null;
-  } finally {
-    await rm(folder, { recursive: true, force: true });
   }
 }
