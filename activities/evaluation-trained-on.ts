@@ -3,8 +3,8 @@ import { openIndex } from '../src/data/index/open-index.ts';
 import type { DataIndex, StoredIndex } from '../src/data/index/types.ts';
 import type { SetPlan } from '../src/evaluate/task-plan.ts';
 import { type TrainedOn, trainedOn } from '../src/evaluate/trained-on.ts';
-import { isRunnerError } from '../src/runtime/errors.ts';
 import { hashJson } from '../src/runtime/hash.ts';
+import { jsonAt } from '../src/storage/json-at.ts';
 import type { ObjectStore } from '../src/storage/object-store.ts';
 
 /** Data of a run are named by so many documents at most; each names its shards. */
@@ -27,23 +27,14 @@ export async function trainedOnBy(
   }
   if (keys.length === 0) return null;
   const kept = `${runPrefix(run)}data/overlap-${hashJson({ keys, data: spec.data, sample: spec.sample }).slice(0, 16)}.json`;
-  const before = await read(store, kept);
+  const before = await jsonAt(store, kept);
   if (before) return before as TrainedOn;
   const indexes: DataIndex[] = [];
   for (const key of keys) {
-    const index = await read(store, key);
+    const index = await jsonAt(store, key);
     if (index) indexes.push(openIndex(index as StoredIndex, store));
   }
   const found = await trainedOn(store, indexes, { index: openIndex(document, store), sample: spec.sample });
   await store.put(kept, JSON.stringify(found), { contentType: 'application/json' });
   return found;
-}
-
-async function read(store: ObjectStore, key: string): Promise<unknown> {
-  try {
-    return JSON.parse((await store.get(key)).toString('utf8'));
-  } catch (error) {
-    if (isRunnerError(error, 'ObjectMissing') || error instanceof SyntaxError) return null;
-    throw error;
-  }
 }

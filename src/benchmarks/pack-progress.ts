@@ -1,7 +1,8 @@
 import { z } from 'zod';
 import type { Dropped } from '../packing/types.ts';
-import { isRunnerError, RunnerError } from '../runtime/errors.ts';
+import { RunnerError } from '../runtime/errors.ts';
 import { canonicalJson } from '../runtime/hash.ts';
+import { jsonAt } from '../storage/json-at.ts';
 import type { ObjectStore } from '../storage/object-store.ts';
 import type { Kind, OpenOptions } from './open.ts';
 
@@ -69,15 +70,6 @@ const doneSchema = z.object({
 const reportSchema = z.looseObject({ version: z.literal(1), settings: z.looseObject({ kind: z.string() }) });
 
 type Reads = Pick<ObjectStore, 'get' | 'head' | 'list'>;
-
-async function jsonAt(store: Reads, key: string): Promise<unknown> {
-  try {
-    return JSON.parse((await store.get(key)).toString('utf8'));
-  } catch (error) {
-    if (isRunnerError(error, 'ObjectMissing') || error instanceof SyntaxError) return null;
-    throw error;
-  }
-}
 
 /**
  * What lies below the prefix: the report of a pack that is done, or what an earlier one left. DataContract where it is of

@@ -1,3 +1,4 @@
+import { entriesAt } from '../data/index/entries-at.ts';
 import { GapReader } from '../data/index/gap-reader.ts';
 import type { ShardStore } from '../data/index/part-reader.ts';
 import type { ByteRange, DataIndex, ShardFacts } from '../data/index/types.ts';
@@ -81,16 +82,10 @@ function push<K>(lists: Map<K, Picture[]>, key: K, one: Picture): void {
 
 async function* picturesOf(index: DataIndex, sample?: Sample): AsyncGenerator<Picture> {
   const { of, examples, seed } = sample ?? { of: index.examples, examples: index.examples, seed: 0 };
-  let [shard, first] = [0, 0];
-  let entries = index.shards.length > 0 ? await index.entriesOf(0) : null;
-  for (let i = 0; i < examples; i++) {
-    const number = sampled({ of, examples, seed }, i);
-    while (number >= first + index.shards[shard]!.examples) {
-      first += index.shards[shard++]!.examples;
-      entries = await index.entriesOf(shard);
-    }
-    yield { index, shard, range: entries!.at(number - first).image };
-  }
+  const numbers = function* () {
+    for (let i = 0; i < examples; i++) yield sampled({ of, examples, seed }, i);
+  };
+  for await (const { shard, entry } of entriesAt(index, numbers())) yield { index, shard, range: entry.image };
 }
 
 /** In the order of their shards and places, whatever that of the pictures is. */

@@ -1,3 +1,4 @@
+import { entriesAt } from '../index/entries-at.ts';
 import { GapReader } from '../index/gap-reader.ts';
 import type { ShardStore } from '../index/part-reader.ts';
 import type { ByteRange, CorruptMember, DataIndex, PixelKind } from '../index/types.ts';
@@ -31,19 +32,10 @@ export async function* readSelected(
   numbers: Iterable<number>,
   onCorrupt: (corrupt: CorruptMember, number: number) => void,
 ): AsyncGenerator<SelectedExample> {
-  let [shard, first] = [0, 0];
-  let entries: Awaited<ReturnType<DataIndex['entriesOf']>> | null = null;
-  let reader: GapReader | null = null;
-  for (const number of numbers) {
-    while (number >= first + index.shards[shard]!.examples) {
-      first += index.shards[shard]!.examples;
-      shard++;
-      entries = reader = null;
-    }
+  let [reader, of]: [GapReader | null, number] = [null, -1];
+  for await (const { number, shard, entry } of entriesAt(index, numbers)) {
     const facts = index.shards[shard]!;
-    entries ??= await index.entriesOf(shard);
-    reader ??= new GapReader(store, facts);
-    const entry = entries.at(number - first);
+    if (!reader || of !== shard) [reader, of] = [new GapReader(store, facts), shard];
     try {
       checkSizes(entry, index.read);
       const beside = Object.entries(entry.pixels ?? {}) as [PixelKind, ByteRange][];
