@@ -78,11 +78,7 @@ describe('plan', () => {
     const best = { task: 'a', evaluator: 'retrieval', figure: 'mean.text_to_image.r1' };
     recipe.evaluate = { tasks: [task('a'), task('b')], only: { a: ['one'], b: ['one', 'two'] }, best };
     const { phases } = await planned('only', recipe);
-    expect(phases.map(({ tasks }) => tasks && tasks.documents.map(({ name }) => name))).toEqual([
-      ['a', 'b'],
-      ['b'],
-      undefined,
-    ]);
+    expect(phases.map(({ tasks }) => tasks?.documents.map(({ name }) => name))).toEqual([['a', 'b'], ['b'], undefined]);
     expect(phases.map(({ tasks }) => tasks?.best)).toEqual([best, undefined, undefined]);
     recipe.evaluate.only = { c: ['one'], a: ['four'] };
     await expect(planned('only-of-none', recipe)).rejects.toMatchObject({
