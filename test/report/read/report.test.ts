@@ -165,7 +165,7 @@ it('tells what was run, from the recipe, the settings and the checkpoints', () =
     'learning rate': '0.001',
     'image tower': '4 x 128, patch 8, 32 px',
     // 120 steps of 128 over 1,280 examples in 4 MB.
-    'bytes read': 'about 48 MB, 12 times 4.0 MB',
+    'bytes read': 'about 48.0 MB, 12 times 4.0 MB',
   });
 });
 
