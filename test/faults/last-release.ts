@@ -28,15 +28,19 @@ export async function layOut(commit: string, folder: string): Promise<void> {
   const archive = join(folder, '..', `${commit}.tar`);
   await git('archive', '--output', archive, commit);
   await run('tar', ['-xf', archive, '-C', folder]);
-  if ((await packagesOf(folder)) === (await packagesOf(root)))
+  const [wanted, here] = await Promise.all([packagesOf(folder), packagesOf(root)]);
+  // What came since is in nobody's way.
+  if ([...wanted].every(([path, version]) => here.get(path) === version))
     return symlink(join(root, 'node_modules'), join(folder, 'node_modules'));
   await run('npm', ['ci', '--prefer-offline', '--no-audit', '--no-fund'], { cwd: folder, maxBuffer: 1 << 26 });
 }
 
-/** What is installed, whatever version the project itself has. */
-async function packagesOf(folder: string): Promise<string> {
+/** Versions of what is installed, by where it lies. */
+async function packagesOf(folder: string): Promise<Map<string, string | undefined>> {
   const { packages } = JSON.parse(await readFile(join(folder, 'package-lock.json'), 'utf8')) as {
     packages: Record<string, { version?: string }>;
   };
-  return JSON.stringify({ ...packages, '': { ...packages[''], version: '' } });
+  return new Map(
+    Object.entries(packages).flatMap(([path, { version }]) => (path === '' ? [] : [[path, version] as const])),
+  );
 }
