@@ -134,10 +134,10 @@ describe('what explains a difference', () => {
     ]);
     expect(text.split('\n').slice(3)).toEqual([
       'retrieval px-32 text_to_image.r1',
-      '    -3.0 points  text  (-4.0 points to -2.0 points)',
-      '    -0.5 points  resize  (-1.0 points to +0.2 points) none beyond the interval',
-      '    -5.0 points  all of it  (-7.0 points to -3.0 points)',
-      '    -1.5 points  not explained by any alone',
+      '   -3.0 points  text  (-4.0 points to -2.0 points)',
+      '   -0.5 points  resize  (-1.0 points to +0.2 points) none beyond the interval',
+      '   -5.0 points  all of it  (-7.0 points to -3.0 points)',
+      '   -1.5 points  not explained by any alone',
       '',
     ]);
   });
