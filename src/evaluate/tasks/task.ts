@@ -166,7 +166,10 @@ function issueText({ path, message, code, ...issue }: z.core.$ZodIssue, json: un
   const said = path.reduce<unknown>((at, name) => (at as Record<PropertyKey, unknown> | undefined)?.[name], json);
   // Of a union with objects in it the innermost reason helps; where there is one.
   const inner = 'errors' in issue ? (issue.errors as z.core.$ZodIssue[][]).flat()[0]?.message : undefined;
-  const plain = (text: string) => text.replace(/^Invalid input: expected ([^,]+)(, received .*)?$/, '$1');
+  const plain = (text: string) =>
+    text
+      .replace(/^Invalid input: expected ([^,]+)(, received .*)?$/, '$1')
+      .replace(/^Invalid option: expected one of (.+)$/, (_, all: string) => all.replaceAll('|', ', '));
   const got = said === undefined ? 'is missing' : `is ${JSON.stringify(said).slice(0, 80)}`;
   return `${at} ${got}; allowed: ${plain(message === 'Invalid input' && inner ? inner : message)}`;
 }

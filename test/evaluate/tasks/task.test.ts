@@ -89,6 +89,11 @@ describe('a task', () => {
       /evaluators\.depth\.least is 10 and most 10: no depth lies between; allowed: a least below 10/,
     ],
     ['views of both kinds', task({ views: { patches: [64], resolutions: [224] } }), /views is /],
+    [
+      'a reading that does not say where texts are',
+      task({ read: { templates: ['a {}'] } }),
+      /read\.captions is missing; allowed: "txt", "lines", "json", "class", "own"/,
+    ],
     ['a reading that can not be', task({ read: { captions: 'class' } }), /read\.class is missing/],
     ['a language twice', task({ languages: ['en', 'en'] }), /languages has en twice/],
   ])('with %s is refused with what is allowed', (_, json, message) => {
