@@ -168,6 +168,12 @@ export const variables = {
     unset: '`~/.local/state`',
     readBy: ['npm run up', 'commands', 'worker', 'trainer'],
   },
+  SIGLIP2_IMAGE: {
+    meaning:
+      'Set in the container images: `light`, `worker-cpu` or `worker-cuda`. Nothing is set up there, and the doctor asks for what belongs in that image.',
+    unset: 'no image',
+    readBy: ['commands', 'set-up', 'trainer'],
+  },
   SIGLIP2_LIBTENSORFLOW: {
     meaning: 'Folder of a libtensorflow of your own.',
     unset: 'the cache, else the PyPI wheel',
@@ -182,6 +188,12 @@ export const variables = {
     meaning: 'Path of a versitygw of your own.',
     unset: 'the cache, `PATH`, else it is built',
     readBy: ['set-up'],
+  },
+  SIGLIP2_TEMPORAL_SERVER: {
+    meaning:
+      'Path of a Temporal server of your own, with `temporal-sql-tool` beside it; `npm run compose` alone uses it.',
+    unset: 'the cache, `PATH`, else it is built',
+    readBy: ['tests'],
   },
   PATH: { meaning: 'Where programs are looked for.', unset: 'none are found', readBy: ['set-up', 'npm run up'] },
   LD_LIBRARY_PATH: {
