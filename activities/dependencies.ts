@@ -1,4 +1,5 @@
 import type { CommitPoint } from '../src/checkpoint/commit.ts';
+import type { RunLogs } from '../src/run-logs/run-logs.ts';
 import type { DeviceMemory } from '../src/runtime/device-memory.ts';
 import type { ObjectStore } from '../src/storage/object-store.ts';
 import type { Gauges } from '../src/telemetry/gauges.ts';
@@ -19,6 +20,8 @@ export interface Dependencies {
   /** Local folder of this device alone, for snapshots and fetched checkpoints. */
   readonly scratch: string;
   readonly log: ActivityLog;
+  /** What attempts say, for those who look at their runs. */
+  readonly runLogs?: Pick<RunLogs, 'at'>;
   /** What the worker's metrics endpoint shows, where it may have one. */
   readonly gauges?: Gauges;
   /** Version of this code, for manifests. */

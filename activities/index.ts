@@ -33,6 +33,7 @@ import { pruneCheckpoints, sweep } from './prune-checkpoints.ts';
 import { recoverCheckpoint } from './recover-checkpoint.ts';
 import { replan } from './replan.ts';
 import { reportFilter } from './report-filter.ts';
+import { loggedAttempt } from './run-log.ts';
 import { scoreShard } from './score-shard.ts';
 import { sealScores } from './seal-scores.ts';
 import { signed } from './signed.ts';
@@ -106,13 +107,15 @@ function activity<I, O>(deps: Dependencies, verb: Verb<I, O>): (input: I) => Pro
     };
     const token = Buffer.from(taskToken).toString('base64');
     const ended = noteAttempt(deps.scratch, attempt.id, { activity: activityType, taskQueue, token });
+    const logged = loggedAttempt(deps, input, context.info, attempt);
     try {
-      return await verb(deps, input, attempt);
+      return await verb(logged.deps, input, attempt);
     } catch (error) {
       const fields = { workflow: workflowExecution?.workflowId, activity: verb.name, attempt: number, err: error };
-      deps.log.warn(fields, 'activity failed');
+      logged.deps.log.warn(fields, 'activity failed');
       throw toFailure(error, number);
     } finally {
+      logged.ended();
       ended();
       if (shown) deps.gauges?.ended(shown);
     }

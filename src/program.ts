@@ -10,6 +10,7 @@ import { serveCodec } from './commands/codec-server.ts';
 import { addDataCommands } from './commands/data-commands.ts';
 import { addEvaluateCommands } from './commands/evaluate-commands.ts';
 import { formatStatus } from './commands/format-status.ts';
+import { addLogsCommand } from './commands/logs-command.ts';
 import { addModelCommands } from './commands/model-commands.ts';
 import { print } from './commands/output.ts';
 import { planFile } from './commands/plan-file.ts';
@@ -99,6 +100,7 @@ A run is started with the Temporal CLI:
       }
     });
 
+  addLogsCommand(program);
   addReportCommand(program);
   addCheckpointCommands(program);
   addModelCommands(program);

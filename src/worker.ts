@@ -16,18 +16,21 @@ import { endAttempts, leftAttempts } from '../activities/left-attempts.ts';
 import { deviceKind } from '../infra/setup/device.ts';
 import { trainerEnvironment } from '../infra/setup/tensorflow.ts';
 import { annotateQueue, deviceQueue } from '../workflows/policies.ts';
+import { RunLogs } from './run-logs/run-logs.ts';
 import { connectPatiently } from './runtime/connect.ts';
 import { ownDevice } from './runtime/device.ts';
 import { deviceMemory } from './runtime/device-memory.ts';
 import { endProcess } from './runtime/end-process.ts';
 import { metricsAddress } from './runtime/environment.ts';
 import { isRunnerError } from './runtime/errors.ts';
+import { knownSecrets } from './runtime/known-secrets.ts';
 import { log } from './runtime/log.ts';
 import { makeOwnFolder } from './runtime/make-folder.ts';
 import { paths } from './runtime/paths.ts';
 import { payloadConverter } from './runtime/payload-codec.ts';
 import { reportError } from './runtime/report-error.ts';
 import { ownScratch } from './runtime/scratch.ts';
+import { redactor } from './runtime/secrets.ts';
 import { variable } from './runtime/variables.ts';
 import { codeVersion } from './runtime/version.ts';
 import { workflowBundle } from './runtime/workflow-bundle.ts';
@@ -47,6 +50,9 @@ const options: Partial<WorkerOptions> = {
   // When a worker was killed, its successor answers queries after this long.
   stickyQueueScheduleToStartTimeout: '3s',
 };
+
+/** After its last activity a worker sends the rest of the logs for so long; what is left then, the next one sends. */
+const sendLogsMs = 3000;
 
 /**
  * The Temporal worker: workflows and light activities on `siglip2`, device work on `siglip2-gpu`, one at a time, and
@@ -95,6 +101,19 @@ async function main(queues: readonly string[]): Promise<void> {
   const memory = trainer && (await deviceMemory(kind));
   const store = objectStoreFromEnvironment();
   const dataConverter = payloadConverter();
+  const runLogs = await RunLogs.open({
+    store,
+    folder: join(paths().scratch, 'run-logs'),
+    code: codeVersion(),
+    redact: redactor(knownSecrets()),
+    say: (level, fields, text) => log[level](fields, text),
+  });
+  ending.signal.addEventListener('abort', () => runLogs?.sayToAll('warn', {}, 'this worker is to end'));
+  if (runLogs)
+    log.info(
+      { worker: runLogs.worker, logs: `s3://${store.bucket}/logs/` },
+      'lines of an activity are also in the log of its run: npm run siglip2 -- logs RUN',
+    );
   const activities = createActivities({
     store,
     scratch,
@@ -103,6 +122,7 @@ async function main(queues: readonly string[]): Promise<void> {
     codeVersion: codeVersion(),
     ...(trainer ? { trainer } : {}),
     ...(memory ? { memory } : {}),
+    ...(runLogs ? { runLogs } : {}),
   });
   try {
     while (!ending.signal.aborted) {
@@ -126,6 +146,7 @@ async function main(queues: readonly string[]): Promise<void> {
     }
   } finally {
     await trainer?.close();
+    await runLogs?.close(sendLogsMs);
     store.close();
   }
   log.info({}, 'worker ended');

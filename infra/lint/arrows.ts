@@ -58,6 +58,7 @@ export const mayImport: Readonly<Record<string, readonly string[]>> = {
     ...['src/data/example', 'src/evaluate'],
   ],
   'src/telemetry': ['src/runtime', 'src/storage', 'src/checkpoint'],
+  'src/run-logs': ['src/runtime', 'src/storage', 'src/checkpoint'],
   // A report is drawn of plain values; here they are read from the bucket.
   'src/report/read': [
     ...['src/runtime', 'src/storage', 'src/recipe', 'src/evaluate', 'src/checkpoint', 'src/telemetry', 'src/report'],

@@ -147,6 +147,11 @@ export const variables = {
     unset: 'one sentence',
     readBy: ['commands'],
   },
+  NO_COLOR: {
+    meaning: 'Any value: `siglip2 logs` prints no colours.',
+    unset: 'colours on a terminal',
+    readBy: ['commands'],
+  },
   SIGLIP2_CACHE: {
     meaning: 'Folder for what set-up downloads and builds, and for compiled steps. It can be deleted at any time.',
     unset: '`$XDG_CACHE_HOME/siglip2-runner`',
