@@ -29,39 +29,125 @@ const stagingBytes = 4 * 1024 * 1024;
 export async function writeSafetensors(
   path: string,
   tensors: readonly TensorToWrite[],
-  { metadata = { format: 'pt' }, sync = true }: WriteOptions = {},
+  { metadata, sync = true }: WriteOptions = {},
 ): Promise<{ bytes: number; sha256: string }> {
-  const sorted = inFileOrder(tensors);
-  const part = `${path}.part`;
+  const output = await SafetensorsOutput.open(path, tensors, metadata);
   try {
-    const file = await open(part, 'w');
-    try {
-      const output = new HashedOutput(file);
-      await output.write(header(sorted, metadata));
-      for (const tensor of sorted) await writeTensor(output, tensor);
-      await output.flush();
-      if (sync) await file.sync();
-      await file.close();
-      await rename(part, path);
-      return { bytes: output.bytes, sha256: output.hash.digest('hex') };
-    } finally {
-      await file.close();
+    for (const { name, data } of inFileOrder(tensors)) {
+      if (data instanceof Uint8Array) await output.write(name, data);
+      else for await (const chunk of data()) await output.write(name, chunk);
     }
+    return await output.finish(sync);
   } catch (error) {
-    await rm(part, { force: true });
+    await output.abandon();
     throw diskError(error, path);
   }
 }
 
+type TensorForm = Pick<TensorToWrite, 'name' | 'dtype' | 'shape'>;
+
+/**
+ * A safetensors file that is written as its numbers are made, so that several can be at once. Tensors come in the order of
+ * `inFileOrder`, each in chunks. One of `finish` and `abandon` is to be called.
+ */
+export class SafetensorsOutput {
+  readonly #path: string;
+  readonly #file: FileHandle;
+  readonly #output: HashedOutput;
+  readonly #tensors: readonly TensorForm[];
+  /** Of `#tensors` the one that is written, and the bytes of it that are still to come. */
+  #at = 0;
+  #left = 0;
+
+  private constructor(path: string, file: FileHandle, tensors: readonly TensorForm[]) {
+    this.#path = path;
+    this.#file = file;
+    this.#output = new HashedOutput(file);
+    this.#tensors = tensors;
+  }
+
+  static async open(
+    path: string,
+    tensors: readonly TensorForm[],
+    metadata: Readonly<Record<string, string>> = { format: 'pt' },
+  ): Promise<SafetensorsOutput> {
+    const sorted = inFileOrder(tensors);
+    const head = header(sorted, metadata);
+    const file = await open(`${path}.part`, 'w').catch((error) => {
+      throw diskError(error, path);
+    });
+    const output = new SafetensorsOutput(path, file, sorted);
+    try {
+      await output.#output.write(head);
+    } catch (error) {
+      await output.abandon();
+      throw diskError(error, path);
+    }
+    output.#begin();
+    return output;
+  }
+
+  /** The next bytes of a tensor; tensors before it must be whole. */
+  async write(name: string, chunk: Uint8Array): Promise<void> {
+    if (chunk.length === 0) return;
+    if (this.#left === 0 && this.#tensors[this.#at]?.name !== name) this.#next();
+    const tensor = this.#tensors[this.#at];
+    if (tensor?.name !== name) throw new TypeError(`tensor ${name} was given where ${tensor?.name ?? 'none'} goes on`);
+    this.#left -= chunk.length;
+    if (this.#left < 0) throw wrongLength(tensor, -this.#left);
+    await this.#output.write(chunk);
+  }
+
+  /** Ends the file. */
+  async finish(sync = true): Promise<{ bytes: number; sha256: string }> {
+    while (this.#at < this.#tensors.length) this.#next();
+    await this.#output.flush();
+    if (sync) await this.#file.sync();
+    await this.#file.close();
+    await rename(`${this.#path}.part`, this.#path);
+    return { bytes: this.#output.bytes, sha256: this.#output.hash.digest('hex') };
+  }
+
+  /** Leaves nothing of the file. */
+  async abandon(): Promise<void> {
+    await this.#file.close();
+    await rm(`${this.#path}.part`, { force: true });
+  }
+
+  /** To the next tensor that has bytes. */
+  #next(): void {
+    if (this.#left !== 0) throw wrongLength(this.#tensors[this.#at]!, -this.#left);
+    this.#at++;
+    this.#begin();
+  }
+
+  #begin(): void {
+    for (; this.#at < this.#tensors.length; this.#at++) {
+      const { dtype, shape } = this.#tensors[this.#at]!;
+      this.#left = tensorBytes(dtype, shape);
+      if (this.#left > 0) return;
+    }
+  }
+}
+
+const wrongLength = ({ name, shape }: TensorForm, bytes: number) =>
+  new TypeError(`tensor ${name} of shape [${shape}] was given ${bytes} bytes too many`);
+
+/** The size that a file of these tensors has, without writing it. */
+export function safetensorsSize(tensors: readonly TensorForm[], metadata: Readonly<Record<string, string>>): number {
+  const data = tensors.reduce((sum, { dtype, shape }) => sum + tensorBytes(dtype, shape), 0);
+  return header(inFileOrder(tensors), metadata).length + data;
+}
+
 /** The order in which tensors are written, and so asked for: widest types first, so that every tensor is aligned. */
-export function inFileOrder(tensors: readonly TensorToWrite[]): TensorToWrite[] {
+export function inFileOrder<T extends TensorForm>(tensors: readonly T[]): T[] {
   // As the reference implementation (safetensors 0.5) does.
   return [...tensors].sort(
     (a, b) => dtypeRank(b.dtype) - dtypeRank(a.dtype) || (a.name < b.name ? -1 : a.name > b.name ? 1 : 0),
   );
 }
 
-function header(sorted: readonly TensorToWrite[], metadata: Readonly<Record<string, string>>): Buffer {
+function header(sorted: readonly TensorForm[], metadata: Readonly<Record<string, string>>): Buffer {
   const fields = [`"__metadata__":${JSON.stringify(metadata, Object.keys(metadata).sort())}`];
   const names = new Set(['__metadata__']);
   let offset = 0;
@@ -79,14 +165,6 @@ function header(sorted: readonly TensorToWrite[], metadata: Readonly<Record<stri
   padded.writeBigUInt64LE(BigInt(padded.length - 8));
   json.copy(padded, 8);
   return padded;
-}
-
-async function writeTensor(output: HashedOutput, { name, dtype, shape, data }: TensorToWrite): Promise<void> {
-  const end = output.bytes + tensorBytes(dtype, shape);
-  if (data instanceof Uint8Array) await output.write(data);
-  else for await (const chunk of data()) await output.write(chunk);
-  if (output.bytes !== end)
-    throw new TypeError(`tensor ${name} of shape [${shape}] was given ${output.bytes - end} bytes too many`);
 }
 
 class HashedOutput {

@@ -6,7 +6,13 @@ import { parseHeader, type TensorInfo } from './safetensors-header.ts';
 
 export { type Dtype, dtypeBytes } from './dtypes.ts';
 export { replaceRows, scatterRows } from './rows.ts';
-export { inFileOrder, type TensorToWrite, writeSafetensors } from './safetensors-write.ts';
+export {
+  inFileOrder,
+  SafetensorsOutput,
+  safetensorsSize,
+  type TensorToWrite,
+  writeSafetensors,
+} from './safetensors-write.ts';
 
 /** What the reference implementation allows. */
 const largestHeader = 100_000_000;
@@ -69,6 +75,16 @@ export class SafetensorsFile {
       await readInto(this.#file, chunk, offset + done, (problem) => this.#fail(`${problem} in tensor ${name}`));
       yield chunk;
     }
+  }
+
+  /** Some bytes of a tensor, from `from` on, at the start of a buffer of their own. */
+  async readPart(name: string, from: number, size: number): Promise<Uint8Array<ArrayBuffer>> {
+    const { offset, bytes } = this.info(name);
+    if (!(from >= 0 && size >= 0 && from + size <= bytes))
+      throw this.#fail(`tensor ${name} has ${bytes} bytes, and ${size} from ${from} on are wanted`);
+    const target = new Uint8Array(size);
+    await readInto(this.#file, target, offset + from, (problem) => this.#fail(`${problem} in tensor ${name}`));
+    return target;
   }
 
   /** A tensor that must be F32, and of this shape if one is given. */

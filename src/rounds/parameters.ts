@@ -1,0 +1,42 @@
+import type { SafetensorsFile } from '../safetensors/safetensors.ts';
+import { blockSize } from './exchange.ts';
+
+/** A parameter as a round exchanges it. */
+export interface RoundParameter {
+  readonly name: string;
+  readonly shape: readonly number[];
+  /** Its rows are tokens: a row that was not touched is left out, and each row has a scale of its own. */
+  readonly byRow: boolean;
+}
+
+/** Where the numbers of parameters lie, in f32. */
+export interface Numbers {
+  /** `count` of them from place `first` on; the array is the caller's. */
+  part(name: string, first: number, count: number): Promise<Float32Array>;
+}
+
+/** The numbers of a safetensors file. */
+export function numbersOf(file: SafetensorsFile): Numbers {
+  return {
+    part: async (name, first, count) => new Float32Array((await file.readPart(name, 4 * first, 4 * count)).buffer),
+  };
+}
+
+export const lengthOf = ({ shape }: RoundParameter) => shape.reduce((a, b) => a * b, 1);
+export const rowsOf = ({ shape }: RoundParameter) => shape[0] ?? 1;
+
+/** Numbers under one scale. */
+export function blockOf(parameter: RoundParameter): number {
+  return parameter.byRow ? lengthOf(parameter) / Math.max(1, rowsOf(parameter)) : blockSize;
+}
+
+/** Numbers that are held of a parameter at once: a megabyte of each of the files that take part. */
+const heldNumbers = 256 * 1024;
+
+/** A parameter in pieces of whole blocks, in order: `first` and `count` in numbers. */
+export function* piecesOf(parameter: RoundParameter): Generator<{ readonly first: number; readonly count: number }> {
+  const length = lengthOf(parameter);
+  const block = blockOf(parameter);
+  const size = block * Math.max(1, Math.floor(heldNumbers / Math.max(1, block)));
+  for (let first = 0; first < length; first += size) yield { first, count: Math.min(size, length - first) };
+}

@@ -1,0 +1,87 @@
+import { RunnerError } from '../runtime/errors.ts';
+import { SafetensorsFile } from '../safetensors/safetensors.ts';
+import { blockBytes, isCoded } from './exchange.ts';
+import { type DeltaHead, deltaTensors, readHead, rowsTensor } from './layout.ts';
+import { unpackBfloat16, unpackBlock, unpackFloat32 } from './pack.ts';
+import { blockOf, lengthOf, type RoundParameter, rowsOf } from './parameters.ts';
+import { RowSet } from './rows.ts';
+
+/** A file of changes, open for reading in pieces. */
+export class DeltaFile {
+  readonly path: string;
+  readonly head: DeltaHead;
+  /** Of each table the rows that are there. */
+  readonly rows: ReadonlyMap<string, RowSet>;
+  readonly #file: SafetensorsFile;
+
+  private constructor(path: string, head: DeltaHead, rows: ReadonlyMap<string, RowSet>, file: SafetensorsFile) {
+    this.path = path;
+    this.head = head;
+    this.rows = rows;
+    this.#file = file;
+  }
+
+  /** CheckpointDamaged where it is not of exactly these parameters. */
+  static async open(path: string, parameters: readonly RoundParameter[]): Promise<DeltaFile> {
+    const file = await SafetensorsFile.open(path);
+    try {
+      const head = readHead(file.metadata);
+      if (!head) throw damaged(path, 'its metadata are not those of the changes of a round');
+      const rows = new Map<string, RowSet>();
+      for (const table of parameters.filter(({ byRow }) => byRow)) {
+        const bits = await file.read(rowsTensor(table.name));
+        if (!RowSet.fits(rowsOf(table), bits))
+          throw damaged(path, `${rowsTensor(table.name)} is not of the ${rowsOf(table)} rows of ${table.name}`);
+        rows.set(table.name, new RowSet(rowsOf(table), bits));
+      }
+      const counts = new Map([...rows].map(([name, set]) => [name, set.count()]));
+      const wanted = deltaTensors(head.exchange, parameters, counts);
+      for (const { name, dtype, shape } of wanted) {
+        const info = file.info(name);
+        if (info.dtype !== dtype || info.shape.join() !== shape.join())
+          throw damaged(path, `${name} is ${info.dtype} [${info.shape}], and ${dtype} [${shape}] is wanted`);
+      }
+      const names = new Set(wanted.map(({ name }) => name));
+      const other = [...file.tensors.keys()].find((name) => !names.has(name));
+      if (other !== undefined) throw damaged(path, `it has ${JSON.stringify(other)}, which this phase does not train`);
+      return new DeltaFile(path, head, rows, file);
+    } catch (error) {
+      await file.close();
+      throw error;
+    }
+  }
+
+  /**
+   * A piece of whole blocks into `out`, from its start: differences, or in f32 values. Of a table only the rows that are
+   * there; what is at the places of others stays.
+   */
+  async read(parameter: RoundParameter, first: number, count: number, out: Float64Array): Promise<void> {
+    const { exchange } = this.head;
+    const block = blockOf(parameter);
+    const rows = this.rows.get(parameter.name) ?? null;
+    const end = Math.min(first + count, lengthOf(parameter));
+    const blocksBefore = rows ? rows.count(first / block) : first / block;
+    const offset = blocksBefore * blockBytes(exchange, block);
+    let bytes = 0;
+    for (let i = first; i < end; i += block)
+      if (!rows || rows.has(i / block)) bytes += blockBytes(exchange, Math.min(block, end - i));
+    const packed = await this.#file.readPart(parameter.name, offset, bytes);
+    const view = new DataView(packed.buffer);
+    let at = 0;
+    for (let i = first; i < end; i += block) {
+      if (rows && !rows.has(i / block)) continue;
+      const size = Math.min(block, end - i);
+      if (isCoded(exchange)) unpackBlock(exchange, view, at, size, out, i - first);
+      else if (exchange === 'bf16') unpackBfloat16(view, at, size, out, i - first);
+      else unpackFloat32(view, at, size, out, i - first);
+      at += blockBytes(exchange, size);
+    }
+  }
+
+  close(): Promise<void> {
+    return this.#file.close();
+  }
+}
+
+const damaged = (path: string, problem: string) =>
+  new RunnerError('CheckpointDamaged', `${path} does not hold the changes of a round: ${problem}; fetch it again`);
