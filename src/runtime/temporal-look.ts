@@ -23,7 +23,9 @@ const passingStatuses: ReadonlySet<number> = new Set([408, 429, 500, 502, 503, 5
  * as a server that restarts, and their words for it are `deadline exceeded`. Takes 3 s at most. It knows no proxy.
  */
 export async function lookAtTemporal(environment: TemporalEnvironment): Promise<Look> {
-  const { address, connectionOptions } = environment;
+  const { connectionOptions } = environment;
+  // The port that the SDKs take where there is none.
+  const address = /:\d+$/.test(environment.address) ? environment.address : `${environment.address}:7233`;
   const refusal = (message: string, cause?: unknown) => ({
     refusal: new RunnerError('SetupMissing', message, cause === undefined ? {} : { cause }),
   });

@@ -1,3 +1,4 @@
+import { readFileSync } from 'node:fs';
 import { CreateMultipartUploadCommand } from '@aws-sdk/client-s3';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { checks } from '../../src/storage/checks/all.ts';
@@ -24,6 +25,7 @@ describe('on the store that we bring', () => {
   it('there are 60 checks and more, each with a name of its own', () => {
     expect(checks.length).toBeGreaterThanOrEqual(60);
     expect(new Set(checks.map(({ what }) => what)).size).toBe(checks.length);
+    expect(readFileSync('src/storage/README.md', 'utf8')).toContain(`It tries ${checks.length} things`);
   });
 
   // One by one, so that a failure has a name; they leave nothing behind.
