@@ -20,7 +20,7 @@ import { faultsProgram } from '../faults/arguments.ts';
 import { imagesProgram } from '../images/arguments.ts';
 import { type Answer, answerOf } from '../support/answer-of.ts';
 import { dockerLine } from './docker-lines.ts';
-import { commands, jsonBlocks, pages, root, wordsOf } from './page-commands.ts';
+import { commands, jsonBlocks, layoutKeys, pages, root, wordsOf } from './page-commands.ts';
 import { typedForReal } from './typed-for-real.ts';
 
 const queries = ['status', 'plan', 'history', 'annotation'];
@@ -159,6 +159,15 @@ describe('the pages', () => {
     const first = links.filter(({ page }) => page === 'README.md').map(({ target }) => target);
     const others = pages.filter((page) => page.endsWith('README.md') && page !== 'README.md');
     expect(first.sort()).toEqual(others.sort());
+  });
+
+  it('allow on AWS to write whatever lies in the bucket', () => {
+    const policies = jsonBlocks('infra/README.md') as {
+      Statement: { Action: string[]; Resource: string | string[] }[];
+    }[];
+    const writes = policies[0]!.Statement.find(({ Action }) => Action.includes('s3:PutObject'))!;
+    const places = layoutKeys().map((key) => `arn:aws:s3:::my-bucket/${key.split('/')[0]}/*`);
+    expect([...new Set(places)].sort()).toEqual([...writes.Resource].sort());
   });
 
   it('name every room of the code', () => {
