@@ -1,6 +1,7 @@
 import type { CommitPoint } from '../src/checkpoint/commit.ts';
 import type { DeviceMemory } from '../src/runtime/device-memory.ts';
 import type { ObjectStore } from '../src/storage/object-store.ts';
+import type { Counter } from '../src/telemetry/counters.ts';
 import type { Gauges } from '../src/telemetry/gauges.ts';
 import type { TrainerProcess } from '../src/trainer/process.ts';
 
@@ -46,6 +47,8 @@ export interface Attempt {
   heartbeat(details?: unknown): void;
   /** Shows figures of a phase on the worker's metrics endpoint, as long as the attempt lasts. */
   gauge?(of: { readonly run: string; readonly phase: string }, figures: Readonly<Record<string, number>>): void;
+  /** Adds to what is counted there of a phase; by nought it is shown from now on. */
+  count?(of: { readonly run: string; readonly phase: string }, counter: Counter, by: number): void;
   /** Whether the abort is that of `temporal activity pause`: the server makes the next attempt after `unpause`. */
   paused?(): boolean;
 }

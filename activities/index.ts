@@ -102,6 +102,10 @@ function activity<I, O>(deps: Dependencies, verb: Verb<I, O>): (input: I) => Pro
         shown = of;
         deps.gauges?.set(of, figures);
       },
+      count: (of, counter, by) => {
+        shown = of;
+        deps.gauges?.count(of, counter, by);
+      },
       paused: () => context.cancellationDetails?.paused === true,
     };
     const token = Buffer.from(taskToken).toString('base64');

@@ -34,6 +34,7 @@ import { workflowBundle } from './runtime/workflow-bundle.ts';
 import { objectStoreFromEnvironment } from './storage/s3.ts';
 import { Gauges } from './telemetry/gauges.ts';
 import { serveMetrics } from './telemetry/metrics-server.ts';
+import { TemporalWatch } from './telemetry/temporal-watch.ts';
 import { trainerVariables } from './trainer/environment.ts';
 import { createTrainerProcess } from './trainer/process.ts';
 import { lightQueue, workerProgram } from './worker-program.ts';
@@ -73,7 +74,9 @@ async function main(queues: readonly string[]): Promise<void> {
     shutdownSignals: [],
   });
   const gauges = new Gauges();
-  if (address !== null && temporal !== null) await serveMetrics({ address, gauges, temporal });
+  const watch = queues.includes(lightQueue) ? new TemporalWatch([deviceQueue, annotateQueue]) : null;
+  const more = watch && { more: () => watch.text() };
+  if (address !== null && temporal !== null) await serveMetrics({ address, gauges, temporal, ...more });
   for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) {
     process.on(signal, () => {
       log.info({ signal }, 'ending: a shard in progress commits a checkpoint first');
@@ -82,6 +85,7 @@ async function main(queues: readonly string[]): Promise<void> {
   }
   const kind = deviceKind();
   const device = ownDevice(kind);
+  gauges.describe({ version: codeVersion(), device: kind, queues: queues.join(',') });
   const trainer = queues.includes(deviceQueue)
     ? createTrainerProcess({
         lockFile: join(paths().state, `${device.name}.lock`),
@@ -111,6 +115,7 @@ async function main(queues: readonly string[]): Promise<void> {
       const { connection, namespace, address } = connected;
       try {
         log.info({ address, namespace, bucket: store.bucket, queues }, 'worker starts');
+        watch?.use(connection, namespace);
         const client = { connection, namespace, ...(dataConverter && { dataConverter }) };
         void endAttempts(left.splice(0), client, log);
         const common = { ...client, activities };

@@ -16,6 +16,8 @@ export interface GoProgram {
   readonly module: string;
   /** `-X` of the linker: without it the program does not know its version. */
   readonly versionVariable: string;
+  /** What it is asked for its version with; `--version` when absent. */
+  readonly versionArguments?: readonly string[];
   readonly archives: Readonly<Record<string, { readonly url: string; readonly sha256: string }>>;
 }
 
@@ -28,6 +30,9 @@ interface Pins {
   };
   readonly temporal: GoProgram;
   readonly versitygw: GoProgram;
+  /** For tests alone. */
+  readonly helm: GoProgram;
+  readonly kubeconform: GoProgram;
 }
 
 export const pins: Pins = JSON.parse(readFileSync(new URL('pins.json', import.meta.url), 'utf8'));

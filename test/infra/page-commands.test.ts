@@ -133,6 +133,17 @@ const others: Readonly<Record<string, (words: readonly string[]) => void>> = {
       /^s3:\/\/my-bucket\/(data\/[a-z-]+\/[a-z-]+|runs\/[a-z]+\/(export|pretrain\/r0\/(commits\/|step-).*))$/,
     );
   },
+  helm: (words) => {
+    expect(words.slice(1, 3)).toEqual(['upgrade', '--install']);
+    const files = words.filter((word) => word.startsWith('infra/'));
+    expect(files.filter((file) => !existsSync(`${root}/${file}`))).toEqual([]);
+  },
+  kubectl: (words) => {
+    expect(words.slice(1, 4)).toEqual(['create', 'secret', 'generic']);
+    const templates = readFileSync(`${root}/infra/kubernetes/chart/templates/_helpers.tpl`, 'utf8');
+    for (const word of words.slice(5))
+      expect(templates).toContain(`key: ${/^--from-literal=([a-z-]+)=/.exec(word)![1]} }`);
+  },
   openssl: (words) => expect(words).toEqual(['openssl', 'rand', '-base64', '32']),
 };
 
@@ -165,7 +176,7 @@ describe('commands of the pages', () => {
   it('are lines of programs that the test knows', () => {
     expect(lines.length).toBeGreaterThan(80);
     const known =
-      /^(npm (run|test)|temporal |aws |openssl |eval |export |(UPDATE_(HISTORIES|GOLDEN)|ZOMBIES|PACK_HISTORY)=\d+ npm test|sha256sum )/;
+      /^(npm (run|test)|temporal |aws |openssl |helm |kubectl |eval |export |(UPDATE_(HISTORIES|GOLDEN)|ZOMBIES|PACK_HISTORY)=\d+ npm test|sha256sum )/;
     expect(lines.filter(({ text }) => !known.test(text))).toEqual([]);
     // Those that are typed for real in page-run.test.ts are on the pages as they stand there.
     const texts = lines.map(({ text }) => text);
