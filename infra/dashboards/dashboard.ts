@@ -1,3 +1,4 @@
+import { ReduceDataOptionsBuilder } from '@grafana/grafana-foundation-sdk/common';
 import {
   DashboardBuilder,
   DashboardCursorSync,
@@ -29,9 +30,12 @@ function choice(name: string, label: string, query: string): QueryVariableBuilde
     .allValue('.*');
 }
 
-function panelOf({ title, about, unit, queries, stat, bad }: PanelText): StatBuilder | CurveBuilder {
-  const builder = stat ? new StatBuilder().height(4).span(4) : new CurveBuilder().height(8).span(12).fillOpacity(5);
-  builder.title(title).description(about).unit(unit).datasource(source);
+function panelOf({ title, about, unit, queries, stat, bad }: PanelText, id: number): StatBuilder | CurveBuilder {
+  const newest = new ReduceDataOptionsBuilder().calcs(['lastNotNull']);
+  const builder = stat
+    ? new StatBuilder().height(4).span(4).reduceOptions(newest)
+    : new CurveBuilder().height(8).span(12).fillOpacity(5);
+  builder.id(id).title(title).description(about).unit(unit).datasource(source);
   for (const [i, { expr, legend }] of queries.entries()) {
     const query = new DataqueryBuilder()
       .refId(String.fromCharCode(65 + i))
@@ -59,9 +63,10 @@ export function dashboard(): object {
     .withVariable(new DatasourceVariableBuilder('datasource').label('Prometheus').type('prometheus'))
     .withVariable(choice('run', 'Run', 'label_values(siglip2_commits_total, run)'))
     .withVariable(choice('phase', 'Phase', 'label_values(siglip2_commits_total{run=~"$run"}, phase)'));
+  let id = 0;
   for (const { title, panels } of rows) {
-    builder.withRow(new RowBuilder(title));
-    for (const panel of panels) builder.withPanel(panelOf(panel));
+    builder.withRow(new RowBuilder(title).id(++id));
+    for (const panel of panels) builder.withPanel(panelOf(panel, ++id));
   }
   return builder.build();
 }

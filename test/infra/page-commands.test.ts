@@ -39,6 +39,7 @@ const scriptParsers: Readonly<Record<string, (args: readonly string[]) => unknow
   bench: (args) => parseArguments(args, () => expect.fail(`npm run bench -- ${args.join(' ')}`)),
   up: (args) => expect(args).toEqual([]),
   setup: (args) => expect(args).toEqual([]),
+  dashboards: (args) => expect(args).toEqual([]),
 };
 
 function parse(program: Command, args: readonly string[], { keepAction = false } = {}): void {

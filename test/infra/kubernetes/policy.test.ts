@@ -154,6 +154,13 @@ describe.skipIf(!helm).each(examples.map((one) => [one.join(' and '), one] as co
       }
     });
 
+    it('is found by Prometheus, by the name that its configuration has', async () => {
+      const service = (await rendered).find(({ kind }) => kind === 'Service')!;
+      expect(service.metadata.name).toBe('trial-metrics');
+      expect(service.spec).toMatchObject({ clusterIP: 'None', ports: [{ port: 9464 }] });
+      for (const { pod } of await pods()) expect(pod.metadata.labels).toMatchObject(service.spec.selector);
+    });
+
     it('dials out to DNS, Temporal and the store, and lets nobody in', async () => {
       const objects = await rendered;
       const policy = objects.find(({ kind }) => kind === 'NetworkPolicy')!;
@@ -161,9 +168,7 @@ describe.skipIf(!helm).each(examples.map((one) => [one.join(' and '), one] as co
         expect(pod.metadata.labels).toMatchObject(policy.spec.podSelector.matchLabels);
       expect(policy.spec.policyTypes).toEqual(['Ingress', 'Egress']);
       expect(policy.spec.ingress).toEqual([]);
-      const ports = policy.spec.egress.flatMap((rule: { ports: { port: number }[] }) =>
-        rule.ports.map(({ port }) => port),
-      );
+      const ports = policy.spec.egress.flatMap((rule) => rule.ports.map(({ port }) => port));
       const store = values[0] === 'cpu' ? 7480 : 443;
       expect(ports).toEqual([53, 53, 7233, store, ...(values[0] === 'eks-spot' ? [80] : [])]);
     });

@@ -68,6 +68,7 @@ export interface KubernetesObject {
   readonly spec: {
     readonly replicas: number;
     readonly template: PodTemplate;
+    /** Of a Service the labels themselves. */
     readonly selector: Selector;
     readonly maxUnavailable: number;
     readonly rollout: object;

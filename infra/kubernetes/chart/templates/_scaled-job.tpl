@@ -66,8 +66,6 @@ spec:
           {{- include "siglip2.selector" $root | nindent 10 }}
           app.kubernetes.io/component: {{ .which }}
         annotations:
-          prometheus.io/scrape: "true"
-          prometheus.io/port: "9464"
           # KEDA is not alone in ending pods: these keep nodes from being emptied under a worker to save money.
           cluster-autoscaler.kubernetes.io/safe-to-evict: "false"
           karpenter.sh/do-not-disrupt: "true"
