@@ -50,7 +50,7 @@ describe.skipIf(!helm || !kubeconform)('the chart', () => {
 
   it('has nothing that helm lint complains of', async () => {
     const values = ['cpu', 'temporal-cloud'].flatMap((name) => ['--values', `${chart}/../examples/${name}.yaml`]);
-    const images = ['light', 'device', 'detector'].flatMap((name) => ['--set', `images.${name}.repository=one`]);
+    const images = ['--set', 'images.repository=one'];
     const { code, out } = await answerOf(
       spawn(helm!, ['lint', '--strict', chart, ...kubeVersion, ...values, ...images]),
     );
@@ -63,7 +63,7 @@ describe.skipIf(!helm || !kubeconform)('the chart', () => {
     ['store.bucket=', 'store.bucket is empty; set the name of the bucket'],
     ['store.secret=', 'make a Secret with access-key-id and secret-access-key and name it here'],
     ['temporal.auth=mtls', 'temporal.auth is mtls and temporal.secret is empty'],
-    ['images.device.repository=', 'images.device.repository is empty'],
+    ['images.repository=', 'images.repository is empty'],
     [
       'device.commitSeconds=290',
       'a commit takes 290 s (device.commitSeconds) and a worker that is told to end has 290 s',

@@ -1,3 +1,4 @@
+import { readFileSync } from 'node:fs';
 import { describe, expect, it } from 'vitest';
 import { variables } from '../../../src/runtime/variables.ts';
 import { lightQueue } from '../../../src/worker-program.ts';
@@ -7,6 +8,7 @@ import { type Container, examples, type KubernetesObject, objectsOf, podOf, rend
 
 const helm = await testProgram('helm');
 
+const packageVersion = JSON.parse(readFileSync(new URL('../../../package.json', import.meta.url), 'utf8')).version;
 const queueOf = { light: lightQueue, device: deviceQueue, detectors: annotateQueue } as const;
 const names = Object.keys(variables);
 const isKnown = (name: string) =>
@@ -73,6 +75,14 @@ describe.skipIf(!helm).each(examples.map((one) => [one.join(' and '), one] as co
           'cluster-autoscaler.kubernetes.io/safe-to-evict': 'false',
           'karpenter.sh/do-not-disrupt': 'true',
         });
+      }
+    });
+
+    it('runs the image of this version that has what it needs', async () => {
+      for (const { object, container } of await pods()) {
+        const gpu = value(container, 'SIGLIP2_DEVICE') === 'gpu';
+        const target = object.kind === 'Deployment' ? 'light' : gpu ? 'worker-cuda' : 'worker-cpu';
+        expect(container.image).toBe(`registry.example.org/siglip2-runner:${packageVersion}-${target}`);
       }
     });
 

@@ -19,11 +19,7 @@ export const examples = [
 export const kubeVersion = ['--kube-version', '1.34.0'];
 
 /** What every installation has to say for itself. */
-const own = [
-  'images.light.repository=registry.example.org/siglip2-light',
-  'images.device.repository=registry.example.org/siglip2-worker',
-  'images.detector.repository=registry.example.org/siglip2-worker-cpu',
-];
+const own = ['images.repository=registry.example.org/siglip2-runner'];
 
 export interface EnvironmentVariable {
   readonly name: string;
@@ -33,6 +29,7 @@ export interface EnvironmentVariable {
 
 export interface Container {
   readonly name: string;
+  readonly image: string;
   readonly args: readonly string[];
   readonly env: readonly EnvironmentVariable[];
   readonly resources: Readonly<Record<'requests' | 'limits', Readonly<Record<string, string | number>>>>;

@@ -15,12 +15,13 @@ helm.sh/chart: {{ .Chart.Name }}-{{ .Chart.Version }}
 {{- end }}
 
 {{- define "siglip2.image" -}}
-{{- $of := index .root.Values.images .which -}}
-{{- $name := required (printf "images.%s.repository is empty; set it to the image that you built (infra/images/README.md)" .which) $of.repository -}}
-{{- if $of.digest -}}
-{{ $name }}@{{ $of.digest }}
+{{- $of := .root.Values.images -}}
+{{- $name := required "images.repository is empty; set it to where you pushed the images (infra/images/README.md)" $of.repository -}}
+{{- $digest := get $of.digests .target -}}
+{{- if $digest -}}
+{{ $name }}@{{ $digest }}
 {{- else -}}
-{{ $name }}:{{ $of.tag | default .root.Chart.AppVersion }}
+{{ $name }}:{{ $of.version | default .root.Chart.AppVersion }}-{{ .target }}
 {{- end -}}
 {{- end }}
 

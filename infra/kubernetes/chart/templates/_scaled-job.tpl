@@ -87,7 +87,7 @@ spec:
         {{- include "siglip2.scheduling" $pool | nindent 8 }}
         containers:
           - name: worker
-            image: {{ include "siglip2.image" (dict "root" $root "which" .image) | quote }}
+            image: {{ include "siglip2.image" (dict "root" $root "target" (ternary "worker-cuda" "worker-cpu" (eq $pool.kind "gpu"))) | quote }}
             imagePullPolicy: {{ $root.Values.images.pullPolicy }}
             args:
               - worker
