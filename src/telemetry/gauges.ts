@@ -37,6 +37,7 @@ export class Gauges {
   readonly #phases = new Map<string, Shown>();
   readonly #evaluations = new Map<string, EvaluationGauges>();
   readonly #now: () => number;
+  #started: Readonly<Record<string, number>> = {};
 
   constructor(now: () => number = Date.now) {
     this.#now = now;
@@ -49,6 +50,11 @@ export class Gauges {
   ended(labels: Labels): void {
     const shown = this.#phases.get(nameOf(labels));
     if (shown) shown.ended ??= this.#now();
+  }
+
+  /** Seconds of each part of the start of this worker, up to its first step; shown until it ends. */
+  startedWithin(seconds: Readonly<Record<string, number>>): void {
+    this.#started = seconds;
   }
 
   /** Shown until the worker ends: an evaluation is over when its figures are there. */
@@ -77,6 +83,10 @@ export class Gauges {
         lines.set(gauge, [...of, `${gauge}{phase=${quoted(phase)},run=${quoted(run)}${label}} ${value}\n`]);
       }
     }
+    const started = Object.entries(this.#started).map(
+      ([part, seconds]) => `siglip2_worker_first_step_seconds{part=${quoted(part)}} ${seconds}\n`,
+    );
+    if (started.length > 0) lines.set('', ['# TYPE siglip2_worker_first_step_seconds gauge\n', ...started]);
     return [...lines.values()].flat().join('') + evaluationText([...this.#evaluations.values()]);
   }
 }
