@@ -124,6 +124,8 @@ async function main({ queues, rules }: WorkerOptions): Promise<void> {
   const { reason, lost, exitCode } = life;
   const fields = { why: reason?.why, exitCode, ...(lost > 0 && { notCommitted: lost }) };
   log[lost > 0 ? 'warn' : 'info'](fields, 'worker ended');
+  // What is being written when the process ends may come behind its last line, or not at all.
+  await Promise.race([new Promise((resolve) => log.flush(resolve)), delay(1000)]);
 }
 
 const once = (signal: AbortSignal) =>

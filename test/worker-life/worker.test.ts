@@ -23,7 +23,8 @@ const worker = (name: string, args: readonly string[], environment: Record<strin
     environment: { ...site.services.environment, ...environment },
     args,
   });
-const last = ({ lines }: WorkerProcess) => lines.at(-1);
+/** What it says of its end; all that it said where it says nothing. */
+const last = ({ lines }: WorkerProcess) => lines.find(({ msg }) => msg === 'worker ended') ?? { lines };
 const has = ({ lines }: WorkerProcess, msg: string | RegExp) => lines.some((line) => String(line.msg).match(msg));
 /** Of a worker by its name. */
 const trainerOf = (name: string): ProcessName =>
@@ -151,10 +152,10 @@ describe('workers of one queue each bring a run to its end, one after another', 
       clearInterval(asking);
       const ended = await Promise.all([rest.ended, light.ended, detectors.ended]);
       expect(ended.map(({ code }) => code)).toEqual([0, 0, 0]);
-      expect([rest, light, detectors].map((one) => last(one)?.why)).toEqual([
-        'idle for 12 s',
-        'idle for 5 s',
-        '--max-hours 0.001',
+      expect([rest, light, detectors].map((one) => last(one))).toMatchObject([
+        { why: 'idle for 12 s' },
+        { why: 'idle for 5 s' },
+        { why: '--max-hours 0.001' },
       ]);
       await verifyCommits(site.store, 'alone');
       const { events } = await site.client.workflow.getHandle('alone/pretrain').fetchHistory();
