@@ -4,6 +4,8 @@ import type { ObjectStore } from '../src/storage/object-store.ts';
 import type { Counter } from '../src/telemetry/counters.ts';
 import type { Gauges } from '../src/telemetry/gauges.ts';
 import type { TrainerProcess } from '../src/trainer/process.ts';
+import type { FirstStep } from '../src/worker-life/first-step.ts';
+import type { WorkerLife } from '../src/worker-life/life.ts';
 
 export interface ActivityLog {
   info(fields: object, message: string): void;
@@ -22,6 +24,10 @@ export interface Dependencies {
   readonly log: ActivityLog;
   /** What the worker's metrics endpoint shows, where it may have one. */
   readonly gauges?: Gauges;
+  /** Of the worker that they run in: when it ends, and what it loses by that. */
+  readonly life?: Pick<WorkerLife, 'interrupt' | 'began'>;
+  /** Measures how long this worker took to its first step. */
+  readonly firstStep?: FirstStep;
   /** Version of this code, for manifests. */
   readonly codeVersion: string;
   /** Tests: points of the commit protocol, of scoring, and of the choice on XLA, where a process may die. */

@@ -130,8 +130,9 @@ export async function trainFrom(
       ...(plan.shardSteps !== 'auto' && { shardSteps: plan.shardSteps }),
       snapshotFolder,
     };
-    await withOnlineTeacher(shard, settings, (teacher) =>
-      trainer.run(
+    await withOnlineTeacher(shard, settings, (teacher) => {
+      deps.firstStep?.sent();
+      return trainer.run(
         { ...job, ...teacher },
         {
           progress({ examples: _, records, ...live }) {
@@ -139,6 +140,13 @@ export async function trainFrom(
             shard.doing = null;
             series.add(records);
             attempt.gauge?.(input.plan, shownOf(shard));
+          },
+          begun(start) {
+            const first = deps.firstStep?.stepped(start) ?? null;
+            if (first === null) return;
+            shard.firstStep = first;
+            deps.gauges?.startedWithin({ ...first });
+            deps.log.info({ run: plan.run, phase: plan.phase, seconds: first }, 'first step of this worker');
           },
           pace(pace, end) {
             const { checkpointEvery, shardSteps } = pace;
@@ -155,8 +163,8 @@ export async function trainFrom(
           snapshot: (snapshot) => commits.add(snapshot),
         },
         stop.signal,
-      ),
-    );
+      );
+    });
   } finally {
     attempt.signal.removeEventListener('abort', stopped);
     if (state) await rm(state.folder, { recursive: true, force: true });

@@ -27,6 +27,7 @@ const crashesInARow = 3;
  */
 export async function trainShard(deps: Dependencies, input: ShardInput, attempt: Attempt): Promise<ShardResult> {
   const { plan, toStep } = input;
+  deps.firstStep?.taken();
   const shard: Shard = {
     deps,
     input,
@@ -39,6 +40,7 @@ export async function trainShard(deps: Dependencies, input: ShardInput, attempt:
     doing: 'looking for the newest commit',
     cpu: null,
     settings: null,
+    firstStep: null,
   };
   const heart = beat(attempt, () => heartbeatOf(shard));
   try {
@@ -98,12 +100,13 @@ function stepOf(details: unknown): number {
   return Number.isFinite(step) ? step! : 0;
 }
 
-function heartbeatOf({ live, doing, newest, cpu, settings }: Shard): ShardHeartbeat {
+function heartbeatOf({ live, doing, newest, cpu, settings, firstStep }: Shard): ShardHeartbeat {
   return {
     ...live,
     doing,
     ...(cpu?.remark && { remark: cpu.remark }),
     ...(settings && computedWith(settings)),
+    ...(firstStep && { firstStep }),
     lastCommit: newest && { step: newest.step, committed: newest.committed },
   };
 }

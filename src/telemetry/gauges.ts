@@ -42,6 +42,7 @@ export class Gauges {
   readonly #evaluations = new Map<string, EvaluationGauges>();
   readonly #now: () => number;
   #worker = '';
+  #started: Readonly<Record<string, number>> = {};
 
   constructor(now: () => number = Date.now) {
     this.#now = now;
@@ -84,6 +85,11 @@ export class Gauges {
     if (shown) shown.ended ??= this.#now();
   }
 
+  /** Seconds of each part of the start of this worker, up to its first step; shown until it ends. */
+  startedWithin(seconds: Readonly<Record<string, number>>): void {
+    this.#started = seconds;
+  }
+
   /** Shown until the worker ends: an evaluation is over when its figures are there. */
   evaluated(of: EvaluationGauges): void {
     const key = `${nameOf(of)}/${of.task}`;
@@ -113,6 +119,10 @@ export class Gauges {
         lines.set(gauge, [...of, `${gauge}{phase=${quoted(phase)},run=${quoted(run)}${label}} ${value}\n`]);
       }
     }
+    const started = Object.entries(this.#started).map(
+      ([part, seconds]) => `siglip2_worker_first_step_seconds{part=${quoted(part)}} ${seconds}\n`,
+    );
+    if (started.length > 0) lines.set('', ['# TYPE siglip2_worker_first_step_seconds gauge\n', ...started]);
     const figures = [...lines.values()].flat().join('');
     return this.#worker + figures + countedText(counted) + evaluationText([...this.#evaluations.values()]);
   }

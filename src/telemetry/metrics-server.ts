@@ -14,7 +14,7 @@ export interface MetricsOptions {
 
 /**
  * Answers `/metrics` with what Temporal's SDK counts, and our gauges; `/live` as long as this process does; `/ready` with 200
- * once it polls a queue, and with 503 before and while it ends. SetupMissing when the address can't be had.
+ * once it serves a queue, and with 503 before. SetupMissing when the address can't be had.
  */
 export async function serveMetrics({ address, gauges, temporal, more }: MetricsOptions): Promise<Server> {
   const askTemporal = () =>
@@ -28,7 +28,7 @@ export async function serveMetrics({ address, gauges, temporal, more }: MetricsO
       return [200, theirs + gauges.text() + others];
     },
     '/live': async () => [200, 'live\n'],
-    '/ready': async () => (pollers(await askTemporal()) > 0 ? [200, 'ready\n'] : [503, 'polls no queue\n']),
+    '/ready': async () => (serves(await askTemporal()) ? [200, 'ready\n'] : [503, 'serves no queue yet\n']),
   };
   const server = createServer(async ({ url = '' }, response) => {
     const answer = Object.hasOwn(answers, url) ? answers[url] : undefined;
@@ -50,6 +50,8 @@ export async function serveMetrics({ address, gauges, temporal, more }: MetricsO
   return server;
 }
 
-/** How many polls of Temporal's queues are under way. */
-const pollers = (metrics: string): number =>
-  [...metrics.matchAll(/^temporal_num_pollers\{[^}]*\} (\d+)/gm)].reduce((sum, [, count]) => sum + Number(count), 0);
+/**
+ * Whether a worker was begun. How many polls are under way would not do: while its one slot is taken a worker of a device
+ * polls nothing, and KEDA would count it among those that are still to come.
+ */
+const serves = (metrics: string): boolean => /^temporal_worker_start\{[^}]*\} [1-9]/m.test(metrics);

@@ -87,11 +87,12 @@ it('what is counted begins at nought, rises, and leaves with its phase', () => {
   expect(counted()).toMatchObject({ commits: 1 });
 });
 
-it('a worker is ready when it polls, and lives as long as it answers', async () => {
-  let polls = 0;
+it('a worker is ready from when it serves a queue on, at work too, and lives as long as it answers', async () => {
+  let began = false;
   const sdk = createServer((_, response) => {
-    const of = (type: string, count: number) => `temporal_num_pollers{poller_type="${type}",task_queue="q"} ${count}\n`;
-    response.end(`${of('workflow_task', 0)}${of('activity_task', polls)}`);
+    // Its one slot is taken: it polls nothing.
+    const started = began ? 'temporal_worker_start{service_name="core",task_queue="q"} 1\n' : '';
+    response.end(`${started}temporal_num_pollers{poller_type="activity_task",task_queue="q"} 0\n`);
   });
   await new Promise<void>((listening) => sdk.listen(0, '127.0.0.1', listening));
   const temporal = `127.0.0.1:${(sdk.address() as AddressInfo).port}`;
@@ -103,15 +104,15 @@ it('a worker is ready when it polls, and lives as long as it answers', async () 
       const answer = await fetch(`http://127.0.0.1:${port}${path}`);
       return [answer.status, await answer.text()];
     };
-    expect(await ask('/ready')).toEqual([503, 'polls no queue\n']);
-    polls = 2;
+    expect(await ask('/ready')).toEqual([503, 'serves no queue yet\n']);
+    began = true;
     expect(await ask('/ready')).toEqual([200, 'ready\n']);
     const [status, text] = await ask('/metrics');
-    expect([status, text]).toEqual([200, expect.stringMatching(/activity_task.* 2\nsiglip2_temporal_up 1\n$/)]);
+    expect([status, text]).toEqual([200, expect.stringMatching(/activity_task.* 0\nsiglip2_temporal_up 1\n$/)]);
     sdk.closeAllConnections();
     await new Promise((closed) => sdk.close(closed));
     expect(await ask('/live')).toEqual([200, 'live\n']);
-    expect(await ask('/ready')).toEqual([503, 'polls no queue\n']);
+    expect(await ask('/ready')).toEqual([503, 'serves no queue yet\n']);
   } finally {
     server.close();
   }

@@ -1,7 +1,8 @@
 import { readFileSync } from 'node:fs';
 import { describe, expect, it } from 'vitest';
+import { exitCodes } from '../../../src/runtime/exit-codes.ts';
 import { variables } from '../../../src/runtime/variables.ts';
-import { lightQueue } from '../../../src/worker-program.ts';
+import { lightQueue, type WorkerOptions, workerProgram } from '../../../src/worker-program.ts';
 import { annotateQueue, deviceQueue } from '../../../workflows/policies.ts';
 import { testProgram } from '../../support/programs.ts';
 import { type Container, examples, type KubernetesObject, objectsOf, podOf, render } from './rendered.ts';
@@ -57,6 +58,50 @@ describe.skipIf(!helm).each(examples.map((one) => [one.join(' and '), one] as co
               }),
             }),
           ]);
+      }
+    });
+
+    it('gives the worker flags that it takes, and minds the codes that it ends with', async () => {
+      for (const { object, container } of await pods()) {
+        const [command, ...flags] = container.args;
+        expect(command).toBe('worker');
+        let taken: WorkerOptions | undefined;
+        const program = workerProgram(async (options) => {
+          taken = options;
+        });
+        await program.exitOverride().parseAsync(flags, { from: 'user' });
+        expect(taken?.queues).toEqual([queueOf[component(object)]]);
+        if (object.kind !== 'ScaledJob') continue;
+        expect(taken?.rules.idleMs).toBe(120_000);
+        // Whoever was told to go is replaced, and not counted against the Job.
+        const { podFailurePolicy, backoffLimit } = object.spec.jobTargetRef;
+        expect(podFailurePolicy).toEqual({
+          rules: [
+            { action: 'Ignore', onPodConditions: [{ type: 'DisruptionTarget', status: 'True' }] },
+            {
+              action: 'Ignore',
+              onExitCodes: {
+                containerName: container.name,
+                operator: 'In',
+                values: [exitCodes.preempted.code, exitCodes.uncommitted.code],
+              },
+            },
+          ],
+        });
+        expect(backoffLimit).toBe(6);
+      }
+    });
+
+    it('is what the images are made for', async () => {
+      const dockerfile = readFileSync(new URL('../../../infra/images/Dockerfile', import.meta.url), 'utf8');
+      for (const { pod, container } of await pods()) {
+        const { runAsUser, runAsGroup } = pod.spec.securityContext as Record<string, number>;
+        const users = [...dockerfile.matchAll(/^USER (.+)$/gm)].map(([, user]) => user);
+        expect(new Set(users)).toEqual(new Set([`${runAsUser}:${runAsGroup}`]));
+        const volumes = [...dockerfile.matchAll(/^VOLUME (.+)$/gm)].map(([, path]) => path);
+        const written = container.volumeMounts.flatMap((mount) => (mount.readOnly ? [] : [mount.mountPath]));
+        expect(written.sort()).toEqual(['/tmp', ...new Set(volumes)]);
+        expect(dockerfile).toContain(` AS ${container.image.replace(/^.*:[\d.]+-/, '')}\n`);
       }
     });
 

@@ -71,7 +71,11 @@ export interface KubernetesObject {
     readonly rollout: object;
     readonly scalingStrategy: object;
     readonly triggers: readonly object[];
-    readonly jobTargetRef: { readonly template: PodTemplate; readonly podFailurePolicy: object };
+    readonly jobTargetRef: {
+      readonly template: PodTemplate;
+      readonly podFailurePolicy: object;
+      readonly backoffLimit: number;
+    };
     readonly podSelector: Selector;
     readonly policyTypes: readonly string[];
     readonly ingress: readonly object[];

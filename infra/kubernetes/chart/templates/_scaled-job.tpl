@@ -24,7 +24,7 @@ spec:
   scalingStrategy:
     # The backlog counts only tasks that nobody has taken: running jobs must not be subtracted from it.
     strategy: accurate
-    # A job counts as on its way until its worker polls the queue, not only until its container runs.
+    # A job counts as on its way until its worker serves the queue, not only until its container runs.
     pendingPodConditions: [Ready]
   triggers:
     - type: temporal
