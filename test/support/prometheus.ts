@@ -20,14 +20,14 @@ export interface Prometheus {
   stop(): Promise<void>;
 }
 
-/** Scrapes an address every second, and looks at alerts as often. Null where there is no Prometheus to be had. */
+/** Scrapes an address every two seconds, and looks at alerts as often. Null where there is no Prometheus to be had. */
 export async function startPrometheus(target: string, rules: readonly string[]): Promise<Prometheus | null> {
   const program = await prometheusProgram('prometheus');
   if (program === null) return null;
   const folder = mkdtempSync(join(tmpdir(), 'siglip2-prometheus-'));
   const port = await getPort({ host: '127.0.0.1' });
   const config = {
-    global: { scrape_interval: '1s', evaluation_interval: '1s' },
+    global: { scrape_interval: '2s', evaluation_interval: '2s' },
     rule_files: rules,
     scrape_configs: [{ job_name: 'siglip2', static_configs: [{ targets: [target] }] }],
   };
