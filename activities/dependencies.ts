@@ -2,8 +2,11 @@ import type { CommitPoint } from '../src/checkpoint/commit.ts';
 import type { RunLogs } from '../src/run-logs/run-logs.ts';
 import type { DeviceMemory } from '../src/runtime/device-memory.ts';
 import type { ObjectStore } from '../src/storage/object-store.ts';
+import type { Counter } from '../src/telemetry/counters.ts';
 import type { Gauges } from '../src/telemetry/gauges.ts';
 import type { TrainerProcess } from '../src/trainer/process.ts';
+import type { FirstStep } from '../src/worker-life/first-step.ts';
+import type { WorkerLife } from '../src/worker-life/life.ts';
 
 export interface ActivityLog {
   info(fields: object, message: string): void;
@@ -24,6 +27,10 @@ export interface Dependencies {
   readonly runLogs?: Pick<RunLogs, 'at'>;
   /** What the worker's metrics endpoint shows, where it may have one. */
   readonly gauges?: Gauges;
+  /** Of the worker that they run in: when it ends, and what it loses by that. */
+  readonly life?: Pick<WorkerLife, 'interrupt' | 'began'>;
+  /** Measures how long this worker took to its first step. */
+  readonly firstStep?: FirstStep;
   /** Version of this code, for manifests. */
   readonly codeVersion: string;
   /** Tests: points of the commit protocol, of scoring, and of the choice on XLA, where a process may die. */
@@ -49,6 +56,8 @@ export interface Attempt {
   heartbeat(details?: unknown): void;
   /** Shows figures of a phase on the worker's metrics endpoint, as long as the attempt lasts. */
   gauge?(of: { readonly run: string; readonly phase: string }, figures: Readonly<Record<string, number>>): void;
+  /** Adds to what is counted there of a phase; by nought it is shown from now on. */
+  count?(of: { readonly run: string; readonly phase: string }, counter: Counter, by: number): void;
   /** Whether the abort is that of `temporal activity pause`: the server makes the next attempt after `unpause`. */
   paused?(): boolean;
 }

@@ -1,5 +1,6 @@
 import { randomBytes } from 'node:crypto';
 import { Context } from '@temporalio/activity';
+import { CancelledFailure } from '@temporalio/common';
 import { annotateShard } from './annotate-shard.ts';
 import { beginPhase } from './begin-phase.ts';
 import type { Attempt, Dependencies } from './dependencies.ts';
@@ -14,9 +15,10 @@ import { evaluatePart } from './evaluation-figure.ts';
 import { planEvaluation } from './evaluation-plan.ts';
 import { bestWatched, watchFigure } from './evaluation-watch.ts';
 import { exportModel } from './export-model.ts';
-import { toFailure } from './failures.ts';
+import { toFailure, workerEnded } from './failures.ts';
 import { filterStep } from './filter-step.ts';
 import { findShards, indexShards } from './index-shards.ts';
+import { interruption } from './interruption.ts';
 import { noteAttempt } from './left-attempts.ts';
 import { beginPack } from './pack-begin.ts';
 import { hashPart } from './pack-hash.ts';
@@ -92,16 +94,23 @@ function activity<I, O>(deps: Dependencies, verb: Verb<I, O>): (input: I) => Pro
     const context = Context.current();
     const { activityId, activityType, attempt: number, taskQueue, taskToken, workflowExecution } = context.info;
     let shown: Pick<PhasePlan, 'run' | 'phase'> | null = null;
+    const interrupted = interruption(context.cancellationSignal, deps.life?.interrupt);
+    const over = deps.life?.began();
+    let kept = false;
     const attempt: Attempt = {
       // Random, since a run of the same name may have had the same activity before.
       id: `${activityId}-${number}-${randomBytes(4).toString('hex')}`.replaceAll(/[^A-Za-z0-9._-]/g, '-'),
       number,
       earlier: context.info.heartbeatDetails,
-      signal: context.cancellationSignal,
+      signal: interrupted.signal,
       heartbeat: (details) => context.heartbeat(details),
       gauge: (of, figures) => {
         shown = of;
         deps.gauges?.set(of, figures);
+      },
+      count: (of, counter, by) => {
+        shown = of;
+        deps.gauges?.count(of, counter, by);
       },
       paused: () => context.cancellationDetails?.paused === true,
     };
@@ -109,12 +118,18 @@ function activity<I, O>(deps: Dependencies, verb: Verb<I, O>): (input: I) => Pro
     const ended = noteAttempt(deps.scratch, attempt.id, { activity: activityType, taskQueue, token });
     const logged = loggedAttempt(deps, input, context.info, attempt);
     try {
-      return await verb(logged.deps, input, attempt);
+      const result = await verb(logged.deps, input, attempt);
+      kept = true;
+      return result;
     } catch (error) {
       const fields = { workflow: workflowExecution?.workflowId, activity: verb.name, attempt: number, err: error };
       logged.deps.log.warn(fields, 'activity failed');
-      throw toFailure(error, number);
+      const failure = toFailure(error, number);
+      // Temporal did not ask for it: an attempt that is cancelled then would not be made again.
+      throw failure instanceof CancelledFailure && interrupted.byWorker() ? workerEnded(failure) : failure;
     } finally {
+      interrupted.forget();
+      over?.(kept);
       logged.ended();
       ended();
       if (shown) deps.gauges?.ended(shown);

@@ -24,6 +24,7 @@ import { settlePrecision } from './settle-precision.ts';
 import { settleXla } from './settle-xla.ts';
 import { computedWith, type Shard } from './shard.ts';
 import { inputHash } from './shard-start.ts';
+import { shownOf } from './shown.ts';
 import { skippedLog } from './skipped.ts';
 import { withTeacher } from './teacher-folder.ts';
 import type { PhasePlan } from './types/plan.ts';
@@ -86,7 +87,10 @@ export async function trainFrom(
       const began = performance.now();
       const commit = await commitSnapshot(shard, snapshot, settings);
       shard.newest = commit;
-      trainer.committed((performance.now() - began) / 1000);
+      const seconds = (performance.now() - began) / 1000;
+      trainer.committed(seconds);
+      attempt.count?.(input.plan, 'commits', 1);
+      attempt.count?.(input.plan, 'commit_seconds', seconds);
       log(`committed step ${commit.step}`);
       await keepReports(deps.store, commit, snapshot).catch((error) => log(`no report was written: ${error.message}`));
       await keepMetrics(deps.store, commit).catch((error) => log(`metrics.json was not written: ${error.message}`));
@@ -97,6 +101,7 @@ export async function trainFrom(
     },
     onTrouble(message) {
       shard.doing = `a snapshot waits for the store: ${message}`;
+      attempt.count?.(input.plan, 'store_failures', 1);
       deps.log.warn({ run: input.plan.run, phase: input.plan.phase }, message);
     },
     // Nothing that is trained from here on could be kept.
@@ -125,16 +130,23 @@ export async function trainFrom(
       ...(plan.shardSteps !== 'auto' && { shardSteps: plan.shardSteps }),
       snapshotFolder,
     };
-    await withOnlineTeacher(shard, settings, (teacher) =>
-      trainer.run(
+    await withOnlineTeacher(shard, settings, (teacher) => {
+      deps.firstStep?.sent();
+      return trainer.run(
         { ...job, ...teacher },
         {
           progress({ examples: _, records, ...live }) {
             shard.live = live;
             shard.doing = null;
             series.add(records);
-            const { objectives, figures, ...rest } = live;
-            attempt.gauge?.(input.plan, { ...rest, ...objectives, ...figures });
+            attempt.gauge?.(input.plan, shownOf(shard));
+          },
+          begun(start) {
+            const first = deps.firstStep?.stepped(start) ?? null;
+            if (first === null) return;
+            shard.firstStep = first;
+            deps.gauges?.startedWithin({ ...first });
+            deps.log.info({ run: plan.run, phase: plan.phase, seconds: first }, 'first step of this worker');
           },
           pace(pace, end) {
             const { checkpointEvery, shardSteps } = pace;
@@ -151,8 +163,8 @@ export async function trainFrom(
           snapshot: (snapshot) => commits.add(snapshot),
         },
         stop.signal,
-      ),
-    );
+      );
+    });
   } finally {
     attempt.signal.removeEventListener('abort', stopped);
     if (state) await rm(state.folder, { recursive: true, force: true });

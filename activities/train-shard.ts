@@ -27,6 +27,7 @@ const crashesInARow = 3;
  */
 export async function trainShard(deps: Dependencies, input: ShardInput, attempt: Attempt): Promise<ShardResult> {
   const { plan, toStep } = input;
+  deps.firstStep?.taken();
   const shard: Shard = {
     deps,
     input,
@@ -39,6 +40,7 @@ export async function trainShard(deps: Dependencies, input: ShardInput, attempt:
     doing: 'looking for the newest commit',
     cpu: null,
     settings: null,
+    firstStep: null,
   };
   const heart = beat(attempt, () => heartbeatOf(shard));
   try {
@@ -47,9 +49,13 @@ export async function trainShard(deps: Dependencies, input: ShardInput, attempt:
     const indexFile = await fetchDocument(deps.store, plan.index, documents);
     shard.pace = input.pace ?? (await recordedPace(deps.store, plan));
     shard.end = endOf(input, input.from?.step ?? plan.from.step, shard.pace);
+    attempt.count?.(plan, 'retries', attempt.number > 1 ? 1 : 0);
+    // How far whoever was here before had come.
+    let reached = stepOf(attempt.earlier);
     for (let crashes = 0; ; ) {
       const start = await newestStart(deps.store, input);
       shard.newest = start;
+      attempt.count?.(plan, 'lost_steps', Math.max(0, reached - (start?.step ?? plan.from.step)));
       // Whoever committed it may have died before the figures beside it were written.
       if (start && start.phase === plan.phase && start.run === plan.run) await metricsOf(deps, start);
       if (start) shard.live = liveFrom(start, shard);
@@ -60,7 +66,10 @@ export async function trainShard(deps: Dependencies, input: ShardInput, attempt:
       try {
         await trainFrom(shard, start, settings, indexFile);
       } catch (error) {
+        if (isRunnerError(error, 'NonFinite')) attempt.count?.(plan, 'divergences', 1);
         if (!isRunnerError(error, 'TrainerCrashed') && !isRunnerError(error, 'TrainerStuck')) throw error;
+        attempt.count?.(plan, 'trainer_crashes', 1);
+        reached = shard.live.step;
         crashes = shard.newest?.step === start?.step ? crashes + 1 : 1;
         deps.log.warn({ run: plan.run, phase: plan.phase, crashes }, error.message);
         shard.doing = error.message;
@@ -85,12 +94,19 @@ function liveOf(
   return { step, loss, objectives, figures, examplesPerSecond, dataWaitShare };
 }
 
-function heartbeatOf({ live, doing, newest, cpu, settings }: Shard): ShardHeartbeat {
+/** The step in the details of a heartbeat; 0 where they name none. */
+function stepOf(details: unknown): number {
+  const step = (details as Partial<ShardHeartbeat> | null | undefined)?.step;
+  return Number.isFinite(step) ? step! : 0;
+}
+
+function heartbeatOf({ live, doing, newest, cpu, settings, firstStep }: Shard): ShardHeartbeat {
   return {
     ...live,
     doing,
     ...(cpu?.remark && { remark: cpu.remark }),
     ...(settings && computedWith(settings)),
+    ...(firstStep && { firstStep }),
     lastCommit: newest && { step: newest.step, committed: newest.committed },
   };
 }

@@ -64,22 +64,27 @@ A run is started with the Temporal CLI:
     .option('--gpu-memory <gigabytes>', 'memory of the GPU that will train; by default, what this machine trains on')
     .option('--speed <speed>', speedHelp)
     .option('--json', 'print JSON')
+    .option('--kubernetes', 'print values for the chart in infra/kubernetes: memory and disk of a worker')
     .addHelpText(
       'after',
       `\nIt ends with 0 for right, 1 for wrong, ${notWhole} for right as far as it could be looked at.`,
     )
-    .action(async (file: string, options: { json?: boolean; gpuMemory?: string; speed?: string }) => {
-      const { json, gpuMemory, speed } = options;
-      const gigabytes = Number(gpuMemory ?? 1);
-      if (!(gigabytes > 0))
-        throw new RunnerError('RecipeInvalid', `--gpu-memory is ${gpuMemory}; allowed: a number above 0`);
-      const device =
-        gpuMemory === undefined ? await deviceMemory(deviceKind()) : ({ kind: 'gpu', bytes: gigabytes * 1e9 } as const);
-      const how = { json: json === true, device, speed, open: objectStoreFromEnvironment };
-      const { text, whole } = await planFile(await readText(file), file, how);
-      print(text);
-      if (!whole) process.exitCode = notWhole;
-    });
+    .action(
+      async (file: string, options: { json?: boolean; kubernetes?: boolean; gpuMemory?: string; speed?: string }) => {
+        const { json, kubernetes, gpuMemory, speed } = options;
+        const gigabytes = Number(gpuMemory ?? 1);
+        if (!(gigabytes > 0))
+          throw new RunnerError('RecipeInvalid', `--gpu-memory is ${gpuMemory}; allowed: a number above 0`);
+        const device =
+          gpuMemory === undefined
+            ? await deviceMemory(deviceKind())
+            : ({ kind: 'gpu', bytes: gigabytes * 1e9 } as const);
+        const how = { json: json === true, kubernetes, device, speed, open: objectStoreFromEnvironment };
+        const { text, whole } = await planFile(await readText(file), file, how);
+        print(text);
+        if (!whole) process.exitCode = notWhole;
+      },
+    );
 
   program
     .command('status <run>')

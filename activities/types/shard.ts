@@ -3,6 +3,7 @@ import type { SkippedSummary } from '../../src/data/index/types.ts';
 import type { Overrides } from '../../src/recipe/overrides.ts';
 import type { Pace } from '../../src/recipe/pace.ts';
 import type { Position } from '../../src/recipe/position.ts';
+import type { FirstStepSeconds } from '../../src/worker-life/first-step.ts';
 import type { PhasePlan } from './plan.ts';
 
 export interface ShardInput {
@@ -61,6 +62,8 @@ export interface ShardHeartbeat {
   readonly lastCommit: { readonly step: number; readonly committed: string } | null;
   /** What is being done or waited for, when it is not a step. */
   readonly doing: string | null;
+  /** In the first shard of a worker, after its first step: where the time went until then. */
+  readonly firstStep?: FirstStepSeconds;
   /** As in the result, up to now: the next attempt counts on from it. */
   readonly deviceMs?: number;
   /** As in ShardResult. */

@@ -87,6 +87,8 @@ export const mayImport: Readonly<Record<string, readonly string[]>> = {
     ...['src/runtime', 'src/compile', 'src/recipe', 'src/checkpoint', 'src/data/index', 'src/data/batches'],
     ...['src/train', 'src/scoring', 'src/evaluate'],
   ],
+  // How a worker ends, and how it began.
+  'src/worker-life': ['src/runtime', 'src/trainer'],
   'src/commands': ['src/', 'activities/types', 'workflows/messages.ts', 'workflows/results.ts'],
   activities: ['src/'],
   workflows: ['src/recipe', 'activities/types', 'src/checkpoint/types.ts'],

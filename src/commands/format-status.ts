@@ -1,4 +1,5 @@
 import type { Status } from '../../workflows/messages.ts';
+import type { FirstStepSeconds } from '../worker-life/first-step.ts';
 import { dataLines, dataState } from './format-data-work.ts';
 import { formatResult } from './format-evaluation.ts';
 import { formatFigures } from './format-figures.ts';
@@ -43,6 +44,7 @@ export function formatStatus(status: RunStatus, now: number = Date.now()): strin
   for (const work of works) {
     const other = work.phase !== null && work.phase !== phase ? `phase ${work.phase}: ` : '';
     lines.push(`  ${other}${doing(work)}`);
+    if (work.live?.firstStep) lines.push(`  ${other}${firstStepOf(work.live.firstStep)}`);
     if (work.live?.remark) lines.push(`  ${other}${work.live.remark}`);
     if (work.lastFailure) lines.push(`  before that: ${work.lastFailure}`);
   }
@@ -81,6 +83,12 @@ function notUsed({ members, orMore, of, reasons }: NonNullable<Status['skipped']
 /** What its steps are computed with, which may have been measured: ", in bf16 with XLA". */
 function computedWith(of: { readonly precision?: unknown; readonly xla?: unknown } | null): string {
   return of?.precision ? `, in ${String(of.precision)}${of.xla === 'on' ? ' with XLA' : ''}` : '';
+}
+
+/** "its worker made its first step after 21.4 s: load 1.2, connect 0.4, ...". */
+function firstStepOf({ total, ...parts }: FirstStepSeconds): string {
+  const each = Object.entries(parts).map(([part, seconds]) => `${part} ${seconds.toFixed(1)}`);
+  return `its worker made its first step after ${total.toFixed(1)} s: ${each.join(', ')}`;
 }
 
 /** What a phase that stands still goes on with. */

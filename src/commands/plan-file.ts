@@ -10,11 +10,14 @@ import type { ObjectStore } from '../storage/object-store.ts';
 import { type Estimate, estimate, type PhaseEstimate } from './estimate.ts';
 import { memoryLines } from './format-memory.ts';
 import { duration } from './format-status.ts';
+import { kubernetesValues } from './kubernetes-values.ts';
 import { sayIndexed } from './say-indexed.ts';
 import { readSpeed, type Speed } from './speed.ts';
 
 export interface PlanOptions {
   readonly json: boolean;
+  /** Values for the chart of `infra/kubernetes` instead. */
+  readonly kubernetes?: boolean | undefined;
   /** What will train; null where that is not known. */
   readonly device: DeviceMemory | null;
   /** As `readSpeed` takes it. */
@@ -35,7 +38,7 @@ export interface PlanAnswer {
 export async function planFile(
   text: string,
   file: string,
-  { json, device, speed: wanted, open }: PlanOptions,
+  { json, kubernetes, device, speed: wanted, open }: PlanOptions,
 ): Promise<PlanAnswer> {
   const looked = await lookAt(parseJson(text, file), { open, memory: device, onIndexed: sayIndexed() });
   const { sight } = looked;
@@ -50,6 +53,7 @@ export async function planFile(
   const speed = wanted === undefined ? null : await readSpeed(wanted, recipe.precision, open);
   const found = estimate(recipe, looked.facts, speed);
   const whole = unseen === null;
+  if (kubernetes) return { text: kubernetesValues(found.phases, device?.kind ?? 'cpu', unseen), whole };
   if (!json) return { text: format(found, sight, unseen, looked, device, speed), whole };
   const captions = looked.captions.map(({ field, prefix, census }) => ({
     field,

@@ -6,12 +6,14 @@ import { type ErrorCode, isRunnerError, RunnerError } from '../runtime/errors.ts
 import { startTrainer, type TrainerChild, type TrainerLog } from './child.ts';
 import { trainerVariables } from './environment.ts';
 import { type DeviceLock, lockDevice } from './lock.ts';
-import type { FromTrainer, Progress, Snapshot, TrainerJob } from './protocol.ts';
+import type { FromTrainer, Progress, Snapshot, TrainerJob, TrainStart } from './protocol.ts';
 
 export interface TrainerEvents {
   readonly progress?: (progress: Progress) => void;
   readonly snapshot?: (snapshot: Snapshot) => void;
   readonly note?: (text: string) => void;
+  /** Of a train job, after its first step. */
+  readonly begun?: (start: TrainStart) => void;
   /** Of a train job under auto: what it found out, and the step at which it ends now. */
   readonly pace?: (pace: Extract<FromTrainer, { type: 'pace' }>['pace'], end: number) => void;
   /** Hears what the trainer's process says while it is this job's, from its start on; the worker's log has it too. */
@@ -162,6 +164,7 @@ export function createTrainerProcess(options: TrainerProcessOptions): TrainerPro
           alive();
           if (message.type === 'progress') events.progress?.(message.progress);
           else if (message.type === 'note') events.note?.(message.text);
+          else if (message.type === 'begun') events.begun?.(message.start);
           else if (message.type === 'pace') events.pace?.(message.pace, message.end);
           else if (message.type === 'failed') fail(message.code as ErrorCode, message.message, message.details);
           else if (message.type === 'finished') resolve({ result: message.result, newest });

@@ -107,6 +107,13 @@ export interface Snapshot extends Position {
   readonly reports: readonly string[];
 }
 
+/** How long a train job took to its first step, in milliseconds: its graph, the state in it, the first batch and step. */
+export interface TrainStart {
+  readonly compile: number;
+  readonly state: number;
+  readonly step: number;
+}
+
 /** Figures of one step, for plots. */
 export interface StepRecord {
   readonly step: number;
@@ -133,6 +140,8 @@ export type FromTrainer =
   | { readonly type: 'progress'; readonly id: number; readonly progress: Progress }
   | { readonly type: 'note'; readonly id: number; readonly text: string }
   | { readonly type: 'snapshot'; readonly id: number; readonly snapshot: Snapshot }
+  /** Of a train job, after its first step: what came before it, in milliseconds. */
+  | { readonly type: 'begun'; readonly id: number; readonly start: TrainStart }
   /** Under auto: what was found out, and the step at which the job ends now. */
   | { readonly type: 'pace'; readonly id: number; readonly pace: Pace; readonly end: number }
   /** A train job ends at `toStep`, or earlier, with a snapshot, after `stop`. */

@@ -97,6 +97,7 @@ async function perform(id: number, job: TrainerJob): Promise<unknown> {
     progress: (progress) => send({ type: 'progress', id, progress }),
     snapshot: (snapshot) => send({ type: 'snapshot', id, snapshot }),
     note,
+    begun: (start) => send({ type: 'begun', id, start }),
     pace: (pace, end) => send({ type: 'pace', id, pace, end }),
     stopWanted: () => signal.aborted,
     uploaded() {
