@@ -38,7 +38,7 @@ export function jsonBlocks(page: string): unknown[] {
 /** The layout of the bucket as src/checkpoint/README.md has it: a pattern for each line. */
 export function layout(): RegExp[] {
   return indentedLines('src/checkpoint/README.md')
-    .filter(({ text }) => /^(runs\/<run>|indexes|filters|features|evaluations)\//.test(text))
+    .filter(({ text }) => /^(runs\/<run>|indexes|filters|features|evaluations|logs)\//.test(text))
     .map(({ text }) => {
       const key = text.split(/ {2}/)[0]!;
       const pattern = key
@@ -52,7 +52,7 @@ export function layout(): RegExp[] {
 
 /** What is indented and no command: what one sees, files of the bucket, JSON. */
 const shown =
-  /^(runs\/<run>\/|(indexes|filters|features|evaluations)\/|\{|\d{4}\.(jpg|json)$|Pictures in|zero-shot top|(image|text) to |(checkpoint|sha256|export) {2})/;
+  /^(runs\/<run>\/|(indexes|filters|features|evaluations|logs)\/|\{|\d{4}\.(jpg|json)$|Pictures in|zero-shot top|(image|text) to |(checkpoint|sha256|export) {2})/;
 
 /** Lines that a person types, of all pages, each once. */
 export function commands(): Line[] {
