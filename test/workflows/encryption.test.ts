@@ -113,7 +113,7 @@ describe('a run with a key', () => {
         expect(shown + decoded(shown).join()).toContain(`the disk of ${secret} is full`);
         expect(decoded(shown).join()).toContain('manifestSha256');
         // What Temporal's page shows of an activity, and how its log is read.
-        expect(shown + decoded(shown).join()).toContain('to step 10; siglip2 logs hidden pretrain');
+        expect(shown + decoded(shown).join()).toContain(`to step 10; siglip2 logs ${secret.slice(0, 8)} pretrain`);
         const query = ['workflow', 'query', '--workflow-id', 'hidden', '--type', 'status', ...endpoint];
         expect((await promisify(execFile)(binary!, query, { env })).stdout).toMatch(/"state": ?"done"|state.*done/);
         // What is typed with it is encrypted on its way.
