@@ -73,7 +73,7 @@ export async function trainShard(deps: Dependencies, input: ShardInput, attempt:
         crashes = shard.newest?.step === start?.step ? crashes + 1 : 1;
         deps.log.warn({ run: plan.run, phase: plan.phase, crashes }, error.message);
         shard.doing = error.message;
-        if (crashes >= crashesInARow) throw noAccident(error, shard.live.step);
+        if (crashes >= crashesInARow) throw noAccident(error, shard.live.step, plan);
       }
     }
   } finally {
@@ -136,10 +136,10 @@ async function finished({ deps, input, pace, cpu }: Shard, commit: Commit): Prom
   };
 }
 
-function noAccident(error: RunnerError, step: number): RunnerError {
+function noAccident(error: RunnerError, step: number, { run, phase }: ShardInput['plan']): RunnerError {
   return new RunnerError(
     error.code,
-    `${crashesInARow} times in a row without a checkpoint in between, at step ${step}: ${error.message}; look into the worker's log, and start the run again under the same --workflow-id when the cause is gone`,
+    `${crashesInARow} times in a row without a checkpoint in between, at step ${step}: ${error.message}; npm run siglip2 -- logs ${run} ${phase} shows what was said before; start the run again under the same --workflow-id when the cause is gone`,
     { details: { final: true, step }, cause: error },
   );
 }

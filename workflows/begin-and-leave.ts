@@ -1,12 +1,12 @@
-import { CancellationScope, isCancellation, patched, proxyActivities } from '@temporalio/workflow';
-import type { Activities } from '../activities/types/activities.ts';
+import { CancellationScope, isCancellation, patched } from '@temporalio/workflow';
+import { activitiesBy } from './activities-by.ts';
 import { sentence } from './failures.ts';
 import type { PhaseProgress } from './phase-progress.ts';
 import { lightOptions, tidyOptions } from './policies.ts';
 
 // What a phase ended with is recorded whatever that takes; what takes room is tried a few times.
-const { beginPhase, sweep: endAndSweep } = proxyActivities<Activities>(lightOptions);
-const { pruneCheckpoints, sweep } = proxyActivities<Activities>(tidyOptions);
+const { beginPhase, sweep: endAndSweep } = activitiesBy(lightOptions);
+const { pruneCheckpoints, sweep } = activitiesBy(tidyOptions);
 
 /** Phases that know where they begin in their bucket: asked once, and not again after the first shard. */
 const begun = new WeakSet<PhaseProgress>();

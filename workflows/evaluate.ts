@@ -1,23 +1,15 @@
-import {
-  ContinueAsNew,
-  continueAsNew,
-  defineQuery,
-  isCancellation,
-  patched,
-  proxyActivities,
-  setHandler,
-} from '@temporalio/workflow';
-import type { Activities } from '../activities/types/activities.ts';
+import { ContinueAsNew, continueAsNew, defineQuery, isCancellation, patched, setHandler } from '@temporalio/workflow';
 import type { EvaluationInput, FeatureSetName, PlannedEvaluation, TaskResult } from '../activities/types/evaluation.ts';
+import { activitiesBy, showLog } from './activities-by.ts';
 import { clearFailure, invalid } from './failures.ts';
 import { evaluateOptions, fewTries, lightOptions, scoresAtOnce, scoresOfOneHistory, tidyOptions } from './policies.ts';
 import type { EvaluationStatus } from './results.ts';
 
-const { planEvaluation, keepBest, concludeEvaluation } = proxyActivities<Activities>(lightOptions);
-const { leaveEvaluation } = proxyActivities<Activities>(tidyOptions);
+const { planEvaluation, keepBest, concludeEvaluation } = activitiesBy(lightOptions);
+const { leaveEvaluation } = activitiesBy(tidyOptions);
 // Pictures are for people: figures don't wait for them without end.
-const { drawSheet } = proxyActivities<Activities>({ ...evaluateOptions, ...fewTries, cancellationType: 'TRY_CANCEL' });
-const { embedPart, evaluatePart } = proxyActivities<Activities>({ ...evaluateOptions, cancellationType: 'TRY_CANCEL' });
+const { drawSheet } = activitiesBy({ ...evaluateOptions, ...fewTries, cancellationType: 'TRY_CANCEL' });
+const { embedPart, evaluatePart } = activitiesBy({ ...evaluateOptions, cancellationType: 'TRY_CANCEL' });
 
 export const evaluationQuery = defineQuery<EvaluationStatus>('evaluation');
 
@@ -34,6 +26,7 @@ const sets: readonly FeatureSetName[] = ['classes', 'test', 'train'];
  * there is kept: an evaluation that was stopped goes on when it is started again, and one that is done answers at once.
  */
 export async function siglip2Evaluate(input: unknown, before?: Carried, ...more: unknown[]): Promise<TaskResult> {
+  showLog();
   let state: EvaluationStatus['state'] = 'planning';
   let plan = before?.plan;
   let done = before?.done ?? 0;

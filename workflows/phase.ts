@@ -6,11 +6,10 @@ import {
   continueAsNew,
   isCancellation,
   patched,
-  proxyActivities,
   workflowInfo,
 } from '@temporalio/workflow';
-import type { Activities } from '../activities/types/activities.ts';
 import { nextCut } from '../src/recipe/shards.ts';
+import { activitiesBy, showLog } from './activities-by.ts';
 import { begun, type PhaseAlone } from './alone.ts';
 import { begin, end, leave, prune } from './begin-and-leave.ts';
 import { handOnBest, isOver, lookAtFigure, lookNext } from './early-stopping.ts';
@@ -26,7 +25,7 @@ import type { HandedOver, PhaseEnd } from './results.ts';
 import { score } from './score-teacher.ts';
 import { meetFailure } from './shard-failure.ts';
 
-const { trainShard } = proxyActivities<Activities>(trainOptions);
+const { trainShard } = activitiesBy(trainOptions);
 
 /**
  * One phase: shards one after another, each from the recorded result of the one before. Ends with the last
@@ -34,6 +33,7 @@ const { trainShard } = proxyActivities<Activities>(trainOptions);
  * can't be tried again makes it wait for a person; handlers of updates only note a wish, and the loop below grants it.
  */
 export async function siglip2Phase(...given: [(PhaseInput | PhaseAlone)?]): Promise<PhaseEnd | HandedOver> {
+  showLog();
   const phase = new PhaseProgress(await begun(given));
   setHandlers(phase);
   try {

@@ -6,14 +6,13 @@ import {
   isCancellation,
   ParentClosePolicy,
   patched,
-  proxyActivities,
   setDefaultSignalHandler,
   setHandler,
   sleep,
   workflowInfo,
 } from '@temporalio/workflow';
-import type { Activities } from '../activities/types/activities.ts';
 import type { PhasePlan, RunPlan } from '../activities/types/plan.ts';
+import { activitiesBy, showLog } from './activities-by.ts';
 import { evaluatedByTasks } from './evaluate-tasks.ts';
 import { clearFailure, invalid, sentence, wasAbandoned } from './failures.ts';
 import { failureOf, HandOver, type RunCarried, type Stage } from './hand-over.ts';
@@ -31,9 +30,9 @@ import { setSteering } from './steering.ts';
 import { usedOf } from './used-of.ts';
 import { reported } from './write-report.ts';
 
-const { plan, exportModel } = proxyActivities<Activities>(lightOptions);
-const { sweep } = proxyActivities<Activities>(tidyOptions);
-const { evaluate } = proxyActivities<Activities>(evaluateOptions);
+const { plan, exportModel } = activitiesBy(lightOptions);
+const { sweep } = activitiesBy(tidyOptions);
+const { evaluate } = activitiesBy(evaluateOptions);
 
 /**
  * A whole run of a recipe: plan, then each phase as soon as the checkpoint that it goes on from is there, its
@@ -42,6 +41,7 @@ const { evaluate } = proxyActivities<Activities>(evaluateOptions);
  * over: a run of years has several.
  */
 export async function siglip2Recipe(...given: [unknown?, RunCarried?]): Promise<RecipeResult> {
+  showLog();
   const { workflowId: run, continuedFromExecutionRunId } = workflowInfo();
   const [recipe, before] = continuedFromExecutionRunId === undefined ? [given[0]] : given;
   let state: PhaseState = before?.state ?? 'planning';

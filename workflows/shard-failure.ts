@@ -1,11 +1,11 @@
-import { patched, proxyActivities } from '@temporalio/workflow';
-import type { Activities } from '../activities/types/activities.ts';
+import { patched } from '@temporalio/workflow';
+import { activitiesBy } from './activities-by.ts';
 import { change } from './change-plan.ts';
 import { brokenBy, damagedStep, divergenceOf, hasCollapsed, rootFailure } from './failures.ts';
 import type { PhaseProgress, WentBack } from './phase-progress.ts';
 import { lightOptions } from './policies.ts';
 
-const { recoverCheckpoint } = proxyActivities<Activities>(lightOptions);
+const { recoverCheckpoint } = activitiesBy(lightOptions);
 
 /** More damage than this in one phase is no accident of a disk. */
 const mostRecoveries = 5;

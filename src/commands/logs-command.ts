@@ -5,6 +5,7 @@ import { namePattern } from '../checkpoint/keys.ts';
 import { type LogOf, LogReader, type ReadLine } from '../run-logs/read.ts';
 import { isRead } from '../runtime/end-process.ts';
 import { RunnerError } from '../runtime/errors.ts';
+import { unprintable } from '../runtime/printable.ts';
 import { variable } from '../runtime/variables.ts';
 import type { ObjectStore } from '../storage/object-store.ts';
 import { objectStoreFromEnvironment } from '../storage/s3.ts';
@@ -81,9 +82,13 @@ function printer({ phase }: LogOf, { attempt, json }: LogsOptions): (line: ReadL
     attempt === undefined ||
     (/^\d{1,6}$/.test(attempt) ? line.number === Number(attempt) : line.attempt?.startsWith(attempt));
   return (line) => {
-    if (wanted(line)) print(`${json ? JSON.stringify(line) : formatLogLine(line, how)}\n`);
+    if (wanted(line)) print(`${json ? asJson(line) : formatLogLine(line, how)}\n`);
   };
 }
+
+/** JSON that steers no terminal either: what JSON itself would leave as it is, is escaped. */
+const asJson = (line: ReadLine) =>
+  JSON.stringify(line).replace(unprintable, (one) => `\\u${one.charCodeAt(0).toString(16).padStart(4, '0')}`);
 
 /** Goes on until the run, or the phase, has ended, by Temporal; where that does not answer, until Ctrl-C. */
 async function follow(
@@ -93,6 +98,7 @@ async function follow(
   since: number | undefined,
 ): Promise<void> {
   const client = await connect();
+  if (!reader.found) say('nothing was said yet');
   if (!client) say('nobody can say when the run ends: Ctrl-C ends this');
   try {
     for (let ended = false; !ended && isRead(); ) {
