@@ -30,6 +30,7 @@ import { reportError } from './runtime/report-error.ts';
 import { ownScratch } from './runtime/scratch.ts';
 import { variable } from './runtime/variables.ts';
 import { codeVersion } from './runtime/version.ts';
+import { watchRefusals } from './runtime/watch-refusals.ts';
 import { workflowBundle } from './runtime/workflow-bundle.ts';
 import { objectStoreFromEnvironment } from './storage/s3.ts';
 import { Gauges } from './telemetry/gauges.ts';
@@ -109,18 +110,22 @@ async function main(queues: readonly string[]): Promise<void> {
       const connected = await connectPatiently(ending.signal);
       if (!connected) break;
       const { connection, namespace, address } = connected;
+      const refused = watchRefusals(connected);
       try {
         log.info({ address, namespace, bucket: store.bucket, queues }, 'worker starts');
         const client = { connection, namespace, ...(dataConverter && { dataConverter }) };
         void endAttempts(left.splice(0), client, log);
         const common = { ...client, activities };
-        await serve(common, queues, ending.signal);
+        // What is in progress commits first, as at any end.
+        await serve(common, queues, AbortSignal.any([ending.signal, refused.signal]));
+        refused.signal.throwIfAborted();
       } catch (error) {
         if (isRunnerError(error)) throw error;
         // The connection itself failed for good, as when the server was away for very long: a new one may do.
         log.error({ err: error }, 'the worker stopped; it starts again');
         await delay(5_000, undefined, { signal: ending.signal }).catch(() => {});
       } finally {
+        refused.stop();
         await connection.close().catch(() => {});
       }
     }
