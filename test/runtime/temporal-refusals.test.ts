@@ -7,6 +7,7 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { Runtime } from '@temporalio/worker';
 import { afterAll, afterEach, beforeAll, describe, expect, it, vi } from 'vitest';
+import { hasPoller } from '../../infra/services/temporal.ts';
 import { connect } from '../../src/commands/temporal-client.ts';
 import { connectPatiently } from '../../src/runtime/connect.ts';
 import { watchRefusals } from '../../src/runtime/watch-refusals.ts';
@@ -103,6 +104,16 @@ describe('who may come in', () => {
     );
     expect(code).toBe(0);
   });
+
+  it('works by mutual TLS: a worker polls its queue, and ends when it is told to', async () => {
+    const { address } = services().temporal!;
+    expect(await hasPoller(address, 'siglip2-annotate')).toBe(false);
+    const child = worker(environment(mutual.port, { ...trusting(), ...withPair(client) }));
+    const ended = answerOf(child);
+    await vi.waitFor(async () => expect(await hasPoller(address, 'siglip2-annotate', 2)).toBe(true), 30_000);
+    child.kill('SIGTERM');
+    expect((await ended).code).toBe(0);
+  }, 60_000);
 
   it('comes by the profile of a configuration file', async () => {
     const file = join(folder, 'temporal.toml');
