@@ -37,11 +37,13 @@ export interface Serving {
   readonly idleMs: number | null;
   readonly shards: ShardCount;
   readonly firstStep: FirstStep;
+  /** Aborted when Temporal does not let this worker in any more: what was taken commits first. */
+  readonly refused: AbortSignal;
 }
 
 /** Runs a worker for each queue until the life drains, or until one of them fails; then what the others have is interrupted. */
 export async function serveQueues(common: Common, queues: readonly string[], serving: Serving): Promise<void> {
-  const { life, shards, firstStep, idleMs } = serving;
+  const { life, shards, firstStep, idleMs, refused } = serving;
   const over = new AbortController();
   const clock = idleMs === null ? null : new IdleClock(idleMs);
   const workers: Worker[] = [];
@@ -60,13 +62,15 @@ export async function serveQueues(common: Common, queues: readonly string[], ser
     running.catch(() => {});
     runs.push(running);
     if (own.taskQueue === deviceQueue) firstStep.connected();
-    for (const signal of isOfShards ? [life.draining, shards.full] : [life.draining]) {
+    for (const signal of [life.draining, refused, ...(isOfShards ? [shards.full] : [])]) {
       const end = () => shutdown(worker);
       if (signal.aborted) end();
       else signal.addEventListener('abort', end, { once: true, signal: over.signal });
     }
     return { isOfShards, running };
   };
+  const interrupt = () => life.interruptAll();
+  refused.addEventListener('abort', interrupt, { once: true, signal: over.signal });
   try {
     const started = await allOf([
       // One device, one slot: what waits is taken by whichever worker is free first. A detector takes all cores.

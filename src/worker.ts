@@ -24,6 +24,7 @@ import { ownScratch } from './runtime/scratch.ts';
 import { redactor } from './runtime/secrets.ts';
 import { variable } from './runtime/variables.ts';
 import { codeVersion } from './runtime/version.ts';
+import { watchRefusals } from './runtime/watch-refusals.ts';
 import { serveQueues } from './serve-queues.ts';
 import { objectStoreFromEnvironment } from './storage/s3.ts';
 import { Gauges } from './telemetry/gauges.ts';
@@ -124,27 +125,29 @@ async function main({ queues, rules }: WorkerOptions): Promise<void> {
         const connected = await connectPatiently(life.draining);
         if (!connected) break;
         const { connection, namespace, address } = connected;
+        const refused = watchRefusals(connected);
         try {
           log.info({ address, namespace, bucket: store.bucket, queues }, 'worker starts');
           watch?.use(connection, namespace);
           const client = { connection, namespace, ...(dataConverter && { dataConverter }) };
           void endAttempts(left.splice(0), client, log);
           life.resume();
-          await serveQueues({ ...client, activities }, queues, serving);
+          // What is in progress commits first, as at any end.
+          await serveQueues({ ...client, activities }, queues, { ...serving, refused: refused.signal });
+          refused.signal.throwIfAborted();
         } catch (error) {
           if (isRunnerError(error)) throw error;
           // The connection itself failed for good, as when the server was away for very long: a new one may do.
           log.error({ err: error }, 'the worker stopped; it starts again');
           await delay(5_000, undefined, { signal: life.draining }).catch(() => {});
         } finally {
+          refused.stop();
           await connection.close().catch(() => {});
-        }
       }
-    } finally {
+    } finally 
       await trainer?.close();
       await runLogs?.close(sendLogsMs);
       store.close();
-    }
   };
   // When the grace period is over nothing more is waited for. A trainer ends when its worker has.
   await Promise.race([serve(), once(life.late)]);

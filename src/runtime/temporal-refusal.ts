@@ -56,5 +56,6 @@ export function refusalOfStatus(
 export function refusalOf(error: unknown, environment: TemporalEnvironment): RunnerError | null {
   const { code, details, message = '' } = error as { code?: unknown; details?: unknown; message?: string };
   if (typeof code !== 'number') return null;
-  return refusalOfStatus(code, typeof details === 'string' ? details : message, environment, error);
+  const words = typeof details === 'string' && details ? details : message.replace(/^\d+ [A-Z_]+: /, '');
+  return refusalOfStatus(code, words, environment, error);
 }
