@@ -143,11 +143,13 @@ async function main({ queues, rules }: WorkerOptions): Promise<void> {
         } finally {
           refused.stop();
           await connection.close().catch(() => {});
+        }
       }
-    } finally 
+    } finally {
       await trainer?.close();
       await runLogs?.close(sendLogsMs);
       store.close();
+    }
   };
   // When the grace period is over nothing more is waited for. A trainer ends when its worker has.
   await Promise.race([serve(), once(life.late)]);
