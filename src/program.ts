@@ -13,6 +13,7 @@ import { addModelCommands } from './commands/model-commands.ts';
 import { print } from './commands/output.ts';
 import { planFile } from './commands/plan-file.ts';
 import { addReportCommand } from './commands/report-command.ts';
+import { addRoundsOptions, type RoundsOptions, roundsWanted } from './commands/rounds-options.ts';
 import { readRunStatus } from './commands/run-status.ts';
 import { speedHelp } from './commands/speed.ts';
 import { connect } from './commands/temporal-client.ts';
@@ -55,8 +56,7 @@ A run is started with the Temporal CLI:
     .description('print lines that point temporal and aws at the services: eval "$(npm run -s siglip2 -- env)"')
     .action(() => void print(printEnvironment()));
 
-  program
-    .command('plan <file>')
+  addRoundsOptions(program.command('plan <file>'))
     .description('check a recipe against data and checkpoints, and say what it takes: steps, memory, time, storage')
     .option('--gpu-memory <gigabytes>', 'memory of the GPU that will train; by default, what this machine trains on')
     .option('--speed <speed>', speedHelp)
@@ -65,14 +65,20 @@ A run is started with the Temporal CLI:
       'after',
       `\nIt ends with 0 for right, 1 for wrong, ${notWhole} for right as far as it could be looked at.`,
     )
-    .action(async (file: string, options: { json?: boolean; gpuMemory?: string; speed?: string }) => {
+    .action(async (file: string, options: { json?: boolean; gpuMemory?: string; speed?: string } & RoundsOptions) => {
       const { json, gpuMemory, speed } = options;
       const gigabytes = Number(gpuMemory ?? 1);
       if (!(gigabytes > 0))
         throw new RunnerError('RecipeInvalid', `--gpu-memory is ${gpuMemory}; allowed: a number above 0`);
       const device =
         gpuMemory === undefined ? await deviceMemory(deviceKind()) : ({ kind: 'gpu', bytes: gigabytes * 1e9 } as const);
-      const how = { json: json === true, device, speed, open: objectStoreFromEnvironment };
+      const how = {
+        json: json === true,
+        device,
+        speed,
+        rounds: roundsWanted(options),
+        open: objectStoreFromEnvironment,
+      };
       const { text, whole } = await planFile(await readText(file), file, how);
       print(text);
       if (!whole) process.exitCode = notWhole;
