@@ -5,6 +5,7 @@ import { dtypeBytes } from './dtypes.ts';
 import { parseHeader, type TensorInfo } from './safetensors-header.ts';
 
 export { type Dtype, dtypeBytes } from './dtypes.ts';
+export { openRanged, type ReadRange, readingAhead, type TensorParts } from './ranged.ts';
 export { replaceRows, scatterRows } from './rows.ts';
 export {
   inFileOrder,
