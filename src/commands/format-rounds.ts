@@ -29,7 +29,7 @@ function linesOf({ phase, plan, time, rounds, seconds, faster, ...of }: RoundsEs
     `  phase ${phase} in rounds: ${count(workers)} workers, ${count(steps)} steps each, ${plan.exchange}, ${linkText(link)}`,
     `    up ${size(time.upBytes)} a worker in ${duration(up)}, down ${size(time.downBytes)} in ${duration(down)}${rowsText(plan, time)}`,
     `    devices are busy ${percent(time.utilisation)} of ${duration(wall)} a round: ${parts.join(', ')}`,
-    `    ${count(rounds)} rounds, about ${duration(seconds)} in all: ${faster.toFixed(1)} times as fast as one worker`,
+    `    ${count(rounds)} rounds, about ${duration(seconds)} in all: ${faster < 1 ? 'longer than one worker takes' : `${faster.toFixed(1)} times as fast as one worker`}`,
     ...slowText(plan),
     examplesText(plan, time),
     `    the merger fetches ${size(workers * time.upBytes)} and merges them in ${duration(mergerDown + merge + mergerUp)} at ${megabits(mergerLink.bits)}`,

@@ -6,8 +6,8 @@ export interface Help {
   readonly utilisation: number;
 }
 
-/** A gain below it is not worth a word. */
-const least = 0.005;
+/** So many times as busy, or it is not worth a word. */
+const least = 1.005;
 
 /** What would bring utilisation up, most first, each by itself and counted as the plan is. */
 export function whatHelps(plan: RoundPlan, most = 4): Help[] {
@@ -35,7 +35,7 @@ export function whatHelps(plan: RoundPlan, most = 4): Help[] {
     }),
   ];
   return found
-    .filter(({ utilisation }) => utilisation - now.utilisation >= least)
+    .filter(({ utilisation }) => utilisation >= least * now.utilisation)
     .sort((a, b) => b.utilisation - a.utilisation)
     .slice(0, most);
 }

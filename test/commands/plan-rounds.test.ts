@@ -68,6 +68,22 @@ describe('siglip2 plan with --link', () => {
     expect(JSON.parse((await plan('', true)).text)).not.toHaveProperty('rounds');
   });
 
+  it('counts every row of the head that a decoder ends in, and of its table those that texts touch', async () => {
+    const phases = [{ name: 'caption', batch: 1000, objectives: { sigmoid: 1, captioning: { weight: 1 } } }];
+    const text = JSON.stringify({ ...recipe, phases });
+    const rounds = wantedOf('--link 100 --workers 8 --round-steps 10');
+    const { time, plan: of } = JSON.parse(
+      (await planFile(text, 'recipe.json', { json: true, device: null, speed: '6e13', open, rounds })).text,
+    ).rounds[0];
+    expect(of).not.toHaveProperty('parameters');
+    const { 'decoder.lm_head.weight': head, ...tables } = time.rows;
+    expect(head).toBeGreaterThanOrEqual(256_000);
+    expect(Object.keys(tables)).toHaveLength(2);
+    for (const rows of Object.values(tables)) expect((rows as number) / 34_000).toBeCloseTo(1, 0);
+    // `field.md` B.4 counts 825 million parameters with a decoder; a newcomer fetches them in f32.
+    expect(time.join / ((8 * 4 * 825e6) / 1e8)).toBeCloseTo(1, 1);
+  });
+
   it.each([
     ['--link 0 --workers 2', '--link is 0; allowed: a number above 0'],
     ['--link fast --workers 2', '--link is fast; allowed: a number above 0'],
