@@ -1,4 +1,5 @@
 import { linkBits } from '../rounds/link.ts';
+import { numbersIn } from '../rounds/parameters.ts';
 import { size } from '../runtime/size-text.ts';
 import { duration } from './format-status.ts';
 import type { RoundsEstimate } from './rounds-estimate.ts';
@@ -35,15 +36,12 @@ function linesOf({ phase, plan, time, rounds, seconds, faster, ...of }: RoundsEs
     `    the merger fetches ${size(workers * time.upBytes)} and merges them in ${duration(mergerDown + merge + mergerUp)} at ${megabits(mergerLink.bits)}`,
     `    a round is ${count(of.requests.writes)} writing and ${count(of.requests.reads)} reading requests and ${size(of.egress)} out of the store, without examples; a day ${count(day * (of.requests.writes + of.requests.reads))} and ${size(day * of.egress)}`,
     `    a round is ${of.events.least} to ${of.events.most} events of Temporal: a history takes ${count(Math.floor(mostEvents / of.events.most))} rounds or more${of.events.most > mostEvents ? '; more workers than one workflow can hold' : ''}`,
-    `    a worker that is new to it fetches ${size(4 * numbersOf(plan))} in ${duration(time.join)}`,
+    `    a worker that is new to it fetches ${size(4 * numbersIn(plan.parameters))} in ${duration(time.join)}`,
     of.helps.length > 0
       ? `    would help, each by itself: ${of.helps.map(({ what, utilisation }) => `${what} ${percent(utilisation)}`).join(', ')}`
       : '    nothing that is known here would help',
   ];
 }
-
-const numbersOf = ({ parameters }: RoundsEstimate['plan']) =>
-  parameters.reduce((sum, { shape }) => sum + shape.reduce((a, b) => a * b, 1), 0);
 
 const part = (what: string, seconds: number) => (seconds >= 0.5 ? [`${what} ${duration(seconds)}`] : []);
 

@@ -23,6 +23,9 @@ export function numbersOf(file: SafetensorsFile): Numbers {
 }
 
 export const lengthOf = ({ shape }: RoundParameter) => shape.reduce((a, b) => a * b, 1);
+/** Numbers of all of them. */
+export const numbersIn = (parameters: readonly RoundParameter[]) =>
+  parameters.reduce((sum, parameter) => sum + lengthOf(parameter), 0);
 export const rowsOf = ({ shape }: RoundParameter) => shape[0] ?? 1;
 
 /** Numbers under one scale. */

@@ -1,7 +1,7 @@
 import type { Exchange } from './exchange.ts';
 import { deltaSize } from './layout.ts';
 import { type Link, linkBits, type Transfer, transferSeconds } from './link.ts';
-import { lengthOf, type RoundParameter, rowsOf } from './parameters.ts';
+import { numbersIn, type RoundParameter, rowsOf } from './parameters.ts';
 import { expectedTokens } from './zipf.ts';
 
 /** What a round consists of. */
@@ -61,7 +61,7 @@ export interface RoundTime {
 /** What a round takes. Nothing is overlapped: that is how it is to be built first. */
 export function roundTime(plan: RoundPlan): RoundTime {
   const { parameters, workers, link, mergerLink, work } = plan;
-  const numbers = parameters.reduce((sum, one) => sum + lengthOf(one), 0);
+  const numbers = numbersIn(parameters);
   const own = touchedRows(plan, plan.steps * plan.examples);
   const all = touchedRows(plan, workers * plan.steps * plan.examples);
   const head = { exchange: plan.exchange, seed: 1, round: 1, examples: plan.steps * plan.examples };
