@@ -15,6 +15,18 @@ export interface TensorParts {
   close(): Promise<void>;
 }
 
+/** Where some bytes of a tensor begin in its file. */
+export function placeOfPart(
+  { offset, bytes }: TensorInfo,
+  name: string,
+  from: number,
+  size: number,
+  fail: (problem: string) => RunnerError,
+): number {
+  if (from >= 0 && size >= 0 && from + size <= bytes) return offset + from;
+  throw fail(`tensor ${name} has ${bytes} bytes, and ${size} from ${from} on are wanted`);
+}
+
 const largestHeader = 16 * 1024 * 1024;
 
 /** A safetensors file that is read in ranges, such as an object of `bytes` bytes. `fail` says what is wrong with it. */
@@ -40,10 +52,8 @@ export async function openRanged(
     metadata,
     info,
     async readPart(name, from, size) {
-      const tensor = info(name);
-      if (!(from >= 0 && size >= 0 && from + size <= tensor.bytes))
-        throw fail(`tensor ${name} has ${tensor.bytes} bytes, and ${size} from ${from} on are wanted`);
-      return size === 0 ? new Uint8Array() : new Uint8Array(await read(tensor.offset + from, size));
+      const place = placeOfPart(info(name), name, from, size, fail);
+      return size === 0 ? new Uint8Array() : new Uint8Array(await read(place, size));
     },
     close: async () => undefined,
   };
