@@ -1,6 +1,6 @@
 import { readFile } from 'node:fs/promises';
 import { setTimeout as delay } from 'node:timers/promises';
-import { Command } from 'commander';
+import { Command, Option } from 'commander';
 import { addDatasetCommand } from '../infra/emoji/dataset-command.ts';
 import { deviceKind } from '../infra/setup/device.ts';
 import { doctor } from '../infra/setup/doctor.ts';
@@ -15,6 +15,7 @@ import { addModelCommands } from './commands/model-commands.ts';
 import { print } from './commands/output.ts';
 import { planFile } from './commands/plan-file.ts';
 import { addReportCommand } from './commands/report-command.ts';
+import { addRoundsOptions, type RoundsOptions, roundsWanted } from './commands/rounds-options.ts';
 import { readRunStatus } from './commands/run-status.ts';
 import { addSetupNamespaceCommand } from './commands/setup-namespace.ts';
 import { speedHelp } from './commands/speed.ts';
@@ -58,19 +59,26 @@ A run is started with the Temporal CLI:
     .description('print lines that point temporal and aws at the services: eval "$(npm run -s siglip2 -- env)"')
     .action(() => void print(printEnvironment()));
 
-  program
-    .command('plan <file>')
+  addRoundsOptions(program.command('plan <file>'))
     .description('check a recipe against data and checkpoints, and say what it takes: steps, memory, time, storage')
     .option('--gpu-memory <gigabytes>', 'memory of the GPU that will train; by default, what this machine trains on')
     .option('--speed <speed>', speedHelp)
     .option('--json', 'print JSON')
-    .option('--kubernetes', 'print values for the chart in infra/kubernetes: memory and disk of a worker')
+    .addOption(
+      new Option(
+        '--kubernetes',
+        'print values for the chart in infra/kubernetes: memory and disk of a worker',
+      ).conflicts(['json', 'link']),
+    )
     .addHelpText(
       'after',
       `\nIt ends with 0 for right, 1 for wrong, ${notWhole} for right as far as it could be looked at.`,
     )
     .action(
-      async (file: string, options: { json?: boolean; kubernetes?: boolean; gpuMemory?: string; speed?: string }) => {
+      async (
+        file: string,
+        options: { json?: boolean; kubernetes?: boolean; gpuMemory?: string; speed?: string } & RoundsOptions,
+      ) => {
         const { json, kubernetes, gpuMemory, speed } = options;
         const gigabytes = Number(gpuMemory ?? 1);
         if (!(gigabytes > 0))
@@ -79,7 +87,14 @@ A run is started with the Temporal CLI:
           gpuMemory === undefined
             ? await deviceMemory(deviceKind())
             : ({ kind: 'gpu', bytes: gigabytes * 1e9 } as const);
-        const how = { json: json === true, kubernetes, device, speed, open: objectStoreFromEnvironment };
+        const how = {
+          json: json === true,
+          kubernetes,
+          device,
+          speed,
+          rounds: roundsWanted(options),
+          open: objectStoreFromEnvironment,
+        };
         const { text, whole } = await planFile(await readText(file), file, how);
         print(text);
         if (!whole) process.exitCode = notWhole;

@@ -1,6 +1,7 @@
 import { createReadStream } from 'node:fs';
 import { open, opendir, stat } from 'node:fs/promises';
 import { join } from 'node:path';
+import { byBytes } from '../runtime/by-bytes.ts';
 import { RunnerError } from '../runtime/errors.ts';
 import type { ObjectStore } from '../storage/object-store.ts';
 
@@ -61,8 +62,8 @@ async function* below(root: string, folder: string): AsyncGenerator<string> {
     throw new RunnerError('DataContract', `${join(root, folder)} can't be listed: ${code}`);
   }
   // A folder sorts as its name with the slash, as in a bucket.
-  const key = ({ name, isFolder }: (typeof found)[number]) => Buffer.from(isFolder ? `${name}/` : name);
-  found.sort((a, b) => Buffer.compare(key(a), key(b)));
+  const key = ({ name, isFolder }: (typeof found)[number]) => (isFolder ? `${name}/` : name);
+  found.sort((a, b) => byBytes(key(a), key(b)));
   for (const { name, isFolder } of found) {
     const at = folder === '' ? name : `${folder}/${name}`;
     if (isFolder) yield* below(root, at);

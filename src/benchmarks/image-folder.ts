@@ -1,3 +1,4 @@
+import { byBytes } from '../runtime/by-bytes.ts';
 import { RunnerError } from '../runtime/errors.ts';
 import { printable } from '../runtime/printable.ts';
 import type { Benchmark, Example, Fault } from './benchmark.ts';
@@ -27,7 +28,7 @@ export async function openImageFolder(
           `${files.where}/${below} has more than ${mostClasses} folders: they are no classes`,
         );
     }
-  const classes = folders ?? [...found].sort((a, b) => Buffer.compare(Buffer.from(a), Buffer.from(b)));
+  const classes = folders ?? [...found].sort(byBytes);
   if (classes.length === 0)
     throw new RunnerError('DataContract', `${files.where}/${below} has no folder with pictures; needed: one a class`);
   const numbers = new Map(classes.map((name, i) => [name, i]));

@@ -8,7 +8,8 @@ import { lookAgain } from '../storage/look-again.ts';
 import type { ObjectStore } from '../storage/object-store.ts';
 import type { StateFile } from './types.ts';
 
-const chunkBytes = 8 * 1024 * 1024;
+/** Of a request; they follow one another. */
+export const chunkBytes = 8 * 1024 * 1024;
 
 /** What is wrong with the object, as the rest of a sentence that begins with its key. */
 export type Damaged = (problem: string, cause?: unknown) => RunnerError;

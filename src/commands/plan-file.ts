@@ -9,8 +9,11 @@ import { size } from '../runtime/size-text.ts';
 import type { ObjectStore } from '../storage/object-store.ts';
 import { type Estimate, estimate, type PhaseEstimate } from './estimate.ts';
 import { memoryLines } from './format-memory.ts';
+import { roundsLines } from './format-rounds.ts';
 import { duration } from './format-status.ts';
 import { kubernetesValues } from './kubernetes-values.ts';
+import { estimateRounds, roundsJson } from './rounds-estimate.ts';
+import type { RoundsWanted } from './rounds-options.ts';
 import { sayIndexed } from './say-indexed.ts';
 import { readSpeed, type Speed } from './speed.ts';
 
@@ -22,6 +25,8 @@ export interface PlanOptions {
   readonly device: DeviceMemory | null;
   /** As `readSpeed` takes it. */
   readonly speed?: string | undefined;
+  /** Rounds on several workers that are to be planned too. */
+  readonly rounds?: RoundsWanted | null;
   readonly open: () => ObjectStore;
 }
 
@@ -38,8 +43,9 @@ export interface PlanAnswer {
 export async function planFile(
   text: string,
   file: string,
-  { json, kubernetes, device, speed: wanted, open }: PlanOptions,
+  { json, kubernetes, device, speed: wanted, rounds: roundsOf, open }: PlanOptions,
 ): Promise<PlanAnswer> {
+  if (roundsOf && wanted === undefined) throw new RunnerError('RecipeInvalid', withoutSpeed);
   const looked = await lookAt(parseJson(text, file), { open, memory: device, onIndexed: sayIndexed() });
   const { sight } = looked;
   const unseen =
@@ -54,7 +60,9 @@ export async function planFile(
   const found = estimate(recipe, looked.facts, speed);
   const whole = unseen === null;
   if (kubernetes) return { text: kubernetesValues(found.phases, device?.kind ?? 'cpu', unseen), whole };
-  if (!json) return { text: format(found, sight, unseen, looked, device, speed), whole };
+  const rounds = roundsOf ? estimateRounds(found, looked, roundsOf) : [];
+  const roundsText = roundsLines(rounds).map((line) => `${line}\n`);
+  if (!json) return { text: format(found, sight, unseen, looked, device, speed) + roundsText.join(''), whole };
   const captions = looked.captions.map(({ field, prefix, census }) => ({
     field,
     prefix,
@@ -62,9 +70,21 @@ export async function planFile(
     languages: Object.fromEntries(census.languages),
   }));
   const filters = filtersOf(looked);
-  const answer = { ...found, device, problem: unseen, notes: sight.notes, captions, filters, speed };
+  const answer = {
+    ...found,
+    device,
+    problem: unseen,
+    notes: sight.notes,
+    captions,
+    filters,
+    speed,
+    ...(roundsOf && { rounds: roundsJson(rounds) }),
+  };
   return { text: `${JSON.stringify(answer)}\n`, whole };
 }
+
+const withoutSpeed =
+  '--link plans rounds, and how long a step takes decides what a round is; add --speed measure, --speed RUN/PHASE or --speed 2e13';
 
 interface FilterLeaves {
   readonly name: string;

@@ -1,10 +1,12 @@
+import { RunnerError } from '../runtime/errors.ts';
 import { writeSafetensors } from '../safetensors/safetensors.ts';
 import { blockOf, type Numbers, piecesOf, type RoundParameter } from './parameters.ts';
 import type { DeltaFile } from './read-delta.ts';
 
 /**
  * A parameter after a round, in pieces of f32: before + change, added in f64 and rounded once. This defines it: whoever holds
- * what the round began from and the merged change gets the same bytes. A row that is not there stays as it was.
+ * what the round began from and the merged change gets the same bytes. A row that is not there stays as it was. NonFinite
+ * where f32 can't hold what comes of it.
  */
 export async function* applied(
   parameter: RoundParameter,
@@ -18,15 +20,25 @@ export async function* applied(
     await delta.read(parameter, first, count, change);
     const block = rows ? blockOf(parameter) : count;
     const next = new Float32Array(began);
+    let finite = 0;
     for (let from = 0; from < count; from += block) {
       if (rows && !rows.has((first + from) / block)) continue;
       const end = Math.min(from + block, count);
       if (delta.head.exchange === 'f32') for (let i = from; i < end; i++) next[i] = change[i]!;
       else for (let i = from; i < end; i++) next[i] = began[i]! + change[i]!;
     }
+    for (let i = 0; i < count; i++) finite += next[i]! - next[i]!;
+    if (finite !== 0) throw beyond(delta, parameter, first);
     yield new Uint8Array(next.buffer);
   }
 }
+
+const beyond = ({ head: { round } }: DeltaFile, { name }: RoundParameter, place: number) =>
+  new RunnerError(
+    'NonFinite',
+    `round ${round}: ${name} would hold a number that is infinite or none after it, from place ${place} on; nothing of it is kept`,
+    { details: { round, parameter: name } },
+  );
 
 /** Writes all of these parameters as they are after a round. */
 export function writeApplied(

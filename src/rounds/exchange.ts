@@ -21,6 +21,7 @@ export function blockBytes(exchange: Exchange, count: number): number {
 
 /** Bytes of `count` numbers in blocks of `block`, of which the last may be shorter. */
 export function packedBytes(exchange: Exchange, count: number, block: number): number {
+  if (count === 0) return 0;
   const whole = Math.floor(count / block);
   const rest = count - whole * block;
   return whole * blockBytes(exchange, block) + (rest > 0 ? blockBytes(exchange, rest) : 0);

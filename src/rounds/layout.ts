@@ -60,8 +60,9 @@ export function deltaMetadata({ exchange, seed, round, from, examples }: DeltaHe
 export function readHead(metadata: Readonly<Record<string, string>>): DeltaHead | null {
   const { format, exchange, seed, round, from, examples } = metadata;
   const known = exchanges.find((one) => one === exchange);
-  const numbers = [seed, round, examples, from === 'merged' ? '0' : from].map(Number);
-  if (format !== 'siglip2-delta-1' || !known || !numbers.every(Number.isSafeInteger)) return null;
+  const texts = [seed, round, examples, from === 'merged' ? '0' : from];
+  if (format !== 'siglip2-delta-1' || !known || !texts.every((text) => /^-?\d{1,15}$/.test(text ?? ''))) return null;
+  const numbers = texts.map(Number);
   const rounder = from === 'merged' ? from : Number(from);
   return { exchange: known, seed: numbers[0]!, round: numbers[1]!, from: rounder, examples: numbers[2]! };
 }

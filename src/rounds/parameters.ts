@@ -23,6 +23,9 @@ export function numbersOf(file: SafetensorsFile): Numbers {
 }
 
 export const lengthOf = ({ shape }: RoundParameter) => shape.reduce((a, b) => a * b, 1);
+/** Numbers of all of them. */
+export const numbersIn = (parameters: readonly RoundParameter[]) =>
+  parameters.reduce((sum, parameter) => sum + lengthOf(parameter), 0);
 export const rowsOf = ({ shape }: RoundParameter) => shape[0] ?? 1;
 
 /** Numbers under one scale. */
@@ -40,3 +43,14 @@ export function* piecesOf(parameter: RoundParameter): Generator<{ readonly first
   const size = block * Math.max(1, Math.floor(heldNumbers / Math.max(1, block)));
   for (let first = 0; first < length; first += size) yield { first, count: Math.min(size, length - first) };
 }
+
+/** A parameter as the state of a phase has it, of which rows may be tokens (`ParameterSpec`). */
+interface Trained {
+  readonly name: string;
+  readonly shape: readonly number[];
+  readonly byToken?: true;
+}
+
+/** Trained parameters as rounds exchange them: a table goes by rows, a vector by tokens does not. */
+export const roundParameters = (trained: readonly Trained[]): RoundParameter[] =>
+  trained.map(({ name, shape, byToken }) => ({ name, shape, byRow: byToken === true && shape.length > 1 }));

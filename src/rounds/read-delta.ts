@@ -1,5 +1,5 @@
 import { RunnerError } from '../runtime/errors.ts';
-import { SafetensorsFile } from '../safetensors/safetensors.ts';
+import { SafetensorsFile, type TensorParts } from '../safetensors/safetensors.ts';
 import { blockBytes, isCoded } from './exchange.ts';
 import { type DeltaHead, deltaTensors, readHead, rowsTensor } from './layout.ts';
 import { unpackBfloat16, unpackBlock, unpackFloat32 } from './pack.ts';
@@ -12,9 +12,9 @@ export class DeltaFile {
   readonly head: DeltaHead;
   /** Of each table the rows that are there. */
   readonly rows: ReadonlyMap<string, RowSet>;
-  readonly #file: SafetensorsFile;
+  readonly #file: TensorParts;
 
-  private constructor(path: string, head: DeltaHead, rows: ReadonlyMap<string, RowSet>, file: SafetensorsFile) {
+  private constructor(path: string, head: DeltaHead, rows: ReadonlyMap<string, RowSet>, file: TensorParts) {
     this.path = path;
     this.head = head;
     this.rows = rows;
@@ -23,13 +23,19 @@ export class DeltaFile {
 
   /** CheckpointDamaged where it is not of exactly these parameters. */
   static async open(path: string, parameters: readonly RoundParameter[]): Promise<DeltaFile> {
-    const file = await SafetensorsFile.open(path);
+    return DeltaFile.of(await SafetensorsFile.open(path), parameters);
+  }
+
+  /** The same of a file that lies elsewhere. */
+  static async of(file: TensorParts, parameters: readonly RoundParameter[]): Promise<DeltaFile> {
+    const { path } = file;
     try {
       const head = readHead(file.metadata);
       if (!head) throw damaged(path, 'its metadata are not those of the changes of a round');
       const rows = new Map<string, RowSet>();
       for (const table of parameters.filter(({ byRow }) => byRow)) {
-        const bits = await file.read(rowsTensor(table.name));
+        const name = rowsTensor(table.name);
+        const bits = await file.readPart(name, 0, file.info(name).bytes);
         if (!RowSet.fits(rowsOf(table), bits))
           throw damaged(path, `${rowsTensor(table.name)} is not of the ${rowsOf(table)} rows of ${table.name}`);
         rows.set(table.name, new RowSet(rowsOf(table), bits));

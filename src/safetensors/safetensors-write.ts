@@ -40,7 +40,7 @@ export async function writeSafetensors(
     return await output.finish(sync);
   } catch (error) {
     await output.abandon();
-    throw diskError(error, path);
+    throw error;
   }
 }
 
@@ -78,10 +78,10 @@ export class SafetensorsOutput {
     });
     const output = new SafetensorsOutput(path, file, sorted);
     try {
-      await output.#output.write(head);
+      await output.#toDisk(() => output.#output.write(head));
     } catch (error) {
       await output.abandon();
-      throw diskError(error, path);
+      throw error;
     }
     output.#begin();
     return output;
@@ -95,16 +95,18 @@ export class SafetensorsOutput {
     if (tensor?.name !== name) throw new TypeError(`tensor ${name} was given where ${tensor?.name ?? 'none'} goes on`);
     this.#left -= chunk.length;
     if (this.#left < 0) throw wrongLength(tensor, -this.#left);
-    await this.#output.write(chunk);
+    await this.#toDisk(() => this.#output.write(chunk));
   }
 
   /** Ends the file. */
   async finish(sync = true): Promise<{ bytes: number; sha256: string }> {
     while (this.#at < this.#tensors.length) this.#next();
-    await this.#output.flush();
-    if (sync) await this.#file.sync();
-    await this.#file.close();
-    await rename(`${this.#path}.part`, this.#path);
+    await this.#toDisk(async () => {
+      await this.#output.flush();
+      if (sync) await this.#file.sync();
+      await this.#file.close();
+      await rename(`${this.#path}.part`, this.#path);
+    });
     return { bytes: this.#output.bytes, sha256: this.#output.hash.digest('hex') };
   }
 
@@ -112,6 +114,14 @@ export class SafetensorsOutput {
   async abandon(): Promise<void> {
     await this.#file.close();
     await rm(`${this.#path}.part`, { force: true });
+  }
+
+  async #toDisk(write: () => Promise<void>): Promise<void> {
+    try {
+      await write();
+    } catch (error) {
+      throw diskError(error, this.#path);
+    }
   }
 
   /** To the next tensor that has bytes. */

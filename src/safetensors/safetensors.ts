@@ -2,9 +2,11 @@ import { type FileHandle, open } from 'node:fs/promises';
 import { RunnerError } from '../runtime/errors.ts';
 import { foreignKind, kindBytes } from '../runtime/file-kind.ts';
 import { dtypeBytes } from './dtypes.ts';
+import { placeOfPart } from './ranged.ts';
 import { parseHeader, type TensorInfo } from './safetensors-header.ts';
 
 export { type Dtype, dtypeBytes } from './dtypes.ts';
+export { openRanged, type ReadRange, readingAhead, type TensorParts } from './ranged.ts';
 export { replaceRows, scatterRows } from './rows.ts';
 export {
   inFileOrder,
@@ -79,11 +81,9 @@ export class SafetensorsFile {
 
   /** Some bytes of a tensor, from `from` on, at the start of a buffer of their own. */
   async readPart(name: string, from: number, size: number): Promise<Uint8Array<ArrayBuffer>> {
-    const { offset, bytes } = this.info(name);
-    if (!(from >= 0 && size >= 0 && from + size <= bytes))
-      throw this.#fail(`tensor ${name} has ${bytes} bytes, and ${size} from ${from} on are wanted`);
+    const place = placeOfPart(this.info(name), name, from, size, (problem) => this.#fail(problem));
     const target = new Uint8Array(size);
-    await readInto(this.#file, target, offset + from, (problem) => this.#fail(`${problem} in tensor ${name}`));
+    await readInto(this.#file, target, place, (problem) => this.#fail(`${problem} in tensor ${name}`));
     return target;
   }
 

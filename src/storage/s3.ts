@@ -18,7 +18,7 @@ import { variable } from '../runtime/variables.ts';
 import { copyObject } from './copy.ts';
 import { type RequestContext, storageError, withoutSecrets } from './errors.ts';
 import { isVersioned, listUploads, listVersions } from './leftovers.ts';
-import { changed, uploadFile } from './multipart.ts';
+import { changed, uploadFile, usualPartBytes } from './multipart.ts';
 import type { ObjectInfo, ObjectStore, PutFileOptions, PutOptions, UnfinishedUpload } from './object-store.ts';
 import { answerMs, connectMs, sendingMs, silenceMs, slowMs } from './patience.ts';
 import { askTwiceOfTheMoment, retryBroken, retryConflict } from './retry.ts';
@@ -195,7 +195,7 @@ export class S3ObjectStore implements ObjectStore {
           file,
           bytes: size,
           multipartAbove: this.#settings.multipartAbove ?? 64 * 1024 * 1024,
-          partBytes: this.#settings.partBytes ?? 16 * 1024 * 1024,
+          partBytes: this.#settings.partBytes ?? usualPartBytes,
           ...options,
         }),
       );

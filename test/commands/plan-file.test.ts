@@ -8,6 +8,7 @@ import { commitCheckpoint } from '../../src/checkpoint/commit.ts';
 import { checkpointSidecars } from '../../src/checkpoint/hugging-face/config.ts';
 import { estimate } from '../../src/commands/estimate.ts';
 import { type PlanOptions, planFile } from '../../src/commands/plan-file.ts';
+import { roundsWanted } from '../../src/commands/rounds-options.ts';
 import { readSpeed } from '../../src/commands/speed.ts';
 import { parseRecipe } from '../../src/recipe/parse.ts';
 import { modelConfig } from '../../src/recipe/settings.ts';
@@ -83,6 +84,24 @@ describe('siglip2 plan', () => {
     expect(recorded.text).toMatch(/ {2}about 1 min 20 s of training in all, .*, as fast as before\/pretrain@10 was\n/);
     await expect(plan({}, { speed: 'fast' })).rejects.toThrow(/^--speed is fast; allowed: a number of operations/);
     await expect(plan({}, { speed: 'before/other' })).rejects.toThrow(/has no checkpoint before\/other;/);
+  });
+
+  it('says of rounds on several workers what their examples take of the link, as large as the shards say', async () => {
+    const rounds = roundsWanted({ link: '0.001', workers: '2', roundSteps: '2' });
+    // A step of four examples in a second.
+    const { flops, steps } = estimate(parseRecipe(recipe), null).phases[0]!;
+    const { text } = await plan({}, { speed: `${flops / steps}`, rounds });
+    const { body } = await server
+      .store()
+      .head('data/train/0.tar')
+      .then((head) => ({ body: head!.bytes }));
+    const kilobytes = (body / 5 / 1000).toFixed(1);
+    const megabits = Number(((8 * 4 * body) / 5 / 1e6).toPrecision(2));
+    expect(text).toContain(
+      `    examples of ${kilobytes} kB take ${megabits} Mbit/s of 0.001 Mbit/s while steps are made: steps wait`,
+    );
+    expect(text).toMatch(/would help, each by itself: /);
+    expect(text).toMatch(/ rounds, about .* in all: longer than one worker takes\n/);
   });
 
   it('measures a matmul where it is asked to', async () => {

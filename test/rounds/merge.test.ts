@@ -6,8 +6,11 @@ import type { DeltaHead } from '../../src/rounds/layout.ts';
 import { mergeDeltas } from '../../src/rounds/merge.ts';
 import { bufferAfter, type Outer, stepOf, valueAfter } from '../../src/rounds/outer.ts';
 import { lengthOf, numbersOf, type RoundParameter } from '../../src/rounds/parameters.ts';
+import { DeltaFile } from '../../src/rounds/read-delta.ts';
 import { writeDelta } from '../../src/rounds/write-delta.ts';
+import { RunnerError } from '../../src/runtime/errors.ts';
 import { randomStream } from '../../src/runtime/random.ts';
+import { openRanged, readingAhead } from '../../src/safetensors/safetensors.ts';
 import { RoundFiles, type Values } from './files.ts';
 import sgd from './fixtures/outer.json' with { type: 'json' };
 
@@ -205,6 +208,40 @@ describe('a merge', () => {
     const change = (300 * x! + 500 * y!) / 800;
     expect(now.scalar![0]).toBeCloseTo(0.9 * old.scalar![0]! - change, 6);
     expect(got.scalar![0]! - began.scalar![0]!).toBeCloseTo(0.7 * (change - 0.9 * now.scalar![0]!), 6);
+  });
+
+  test('reads members that lie in a store in ranges, one after another, and comes to the same bytes', async () => {
+    const members = await threeOf('int8');
+    const local = await merge(members, nesterov);
+    const requests: number[][] = [];
+    const remote = await Promise.all(
+      members.map(async ({ path }) => {
+        const file = await readFile(path);
+        const made: number[] = [];
+        requests.push(made);
+        const get = async (offset: number, size: number) => {
+          made.push(size);
+          return file.subarray(offset, offset + size);
+        };
+        const damaged = (problem: string) => new RunnerError('CheckpointDamaged', problem);
+        const parts = await openRanged(path, file.length, readingAhead(get, file.length, 2000), damaged);
+        return DeltaFile.of(parts, parameters);
+      }),
+    );
+    const far = await merge(remote, nesterov);
+    expect(far.deltaSha256).toBe(local.deltaSha256);
+    expect(far.momentum).toEqual(local.momentum);
+    // About 4,900 bytes: the header, the rows of the table, which come first, and then pieces as they come.
+    for (const made of requests) expect(made.length).toBeLessThanOrEqual(6);
+  });
+
+  test('is refused where f32 cannot hold where it leads', async () => {
+    const began = { ...start, scalar: Float32Array.from([3e38]) };
+    const values = { ...began, scalar: Float32Array.from([3.4e38]) };
+    const error = await merge([await member(0, 'int8', values, {}, began)], { rate: 2, momentum: 0 }, began).catch(
+      (caught) => caught,
+    );
+    expect(error).toMatchObject({ code: 'NonFinite', details: { parameter: 'scalar', round: 0 } });
   });
 
   test('is refused of members that are not of one round, one a slot', async () => {

@@ -1,9 +1,9 @@
-import { type Check, keysUnder, must } from './check.ts';
+import { byBytes } from '../../runtime/by-bytes.ts';
+import { type Bench, type Check, keysUnder, must } from './check.ts';
 
 const group = 'lists';
 const order = 'the newest checkpoint and the order of data shards are taken from a list: both could be wrong';
 const whole = 'checkpoints and shards would be overlooked';
-const byBytes = (a: string, b: string) => Buffer.compare(Buffer.from(a), Buffer.from(b));
 
 async function putAll(put: (key: string, body: string) => Promise<unknown>, keys: readonly string[]): Promise<void> {
   await Promise.all(keys.map((key) => put(key, 'here')));
@@ -15,6 +15,14 @@ const told = (keys: readonly string[], prefix: string) =>
     .join(', ')
     .slice(0, 200);
 
+/** Writes keys, the last one first, and lists them. */
+async function mustListInOrder(store: Bench['store'], key: Bench['key'], names: readonly string[]): Promise<void> {
+  const keys = names.map(key).sort(byBytes);
+  await putAll((at, body) => store.put(at, body), [...keys].reverse());
+  const got = await keysUnder(store, key(''));
+  must(got.join('\n') === keys.join('\n'), `${told(got, key(''))} is listed`);
+}
+
 export const listChecks: readonly Check[] = [
   {
     group,
@@ -22,10 +30,7 @@ export const listChecks: readonly Check[] = [
     without: order,
     async run({ store, key }) {
       const names = ['B', 'a', 'a-1', 'a.1', 'a0', 'a1', 'a10', 'a2', 'aB', 'a_1', 'b', 'é', '漢'];
-      const keys = names.map(key).sort(byBytes);
-      await putAll((at, body) => store.put(at, body), [...keys].reverse());
-      const got = await keysUnder(store, key(''));
-      must(got.join('\n') === keys.join('\n'), `${told(got, key(''))} is listed`);
+      await mustListInOrder(store, key, names);
       return undefined;
     },
   },
@@ -34,10 +39,7 @@ export const listChecks: readonly Check[] = [
     what: 'keys in folders are in that order too',
     without: order,
     async run({ store, key }) {
-      const keys = ['a/1', 'a/2', 'a-b/1', 'a.b/1', 'a0/1'].map(key).sort(byBytes);
-      await putAll((at, body) => store.put(at, body), [...keys].reverse());
-      const got = await keysUnder(store, key(''));
-      must(got.join('\n') === keys.join('\n'), `${told(got, key(''))} is listed`);
+      await mustListInOrder(store, key, ['a/1', 'a/2', 'a-b/1', 'a.b/1', 'a0/1']);
       return undefined;
     },
   },
@@ -58,10 +60,7 @@ export const listChecks: readonly Check[] = [
     what: 'pages go on after keys that a URL has to quote',
     without: whole,
     async run({ small, key }) {
-      const keys = ['a b', 'a%20b', 'a&b', 'a+b', 'aéb', 'a/b', 'a/b c'].map(key).sort(byBytes);
-      await putAll((at, body) => small.put(at, body), keys);
-      const got = await keysUnder(small, key(''));
-      must(got.join('\n') === keys.join('\n'), `${told(got, key(''))} is listed`);
+      await mustListInOrder(small, key, ['a b', 'a%20b', 'a&b', 'a+b', 'aéb', 'a/b', 'a/b c']);
       return undefined;
     },
   },

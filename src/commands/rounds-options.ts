@@ -1,0 +1,78 @@
+import { type Command, Option } from 'commander';
+import { type Exchange, exchanges } from '../rounds/exchange.ts';
+import type { Link } from '../rounds/link.ts';
+import { RunnerError } from '../runtime/errors.ts';
+
+/** What `siglip2 plan` is told of rounds on several workers. */
+export interface RoundsWanted {
+  readonly link: Link;
+  readonly mergerLink: Link;
+  readonly workers: number;
+  readonly length: { readonly steps: number } | { readonly minutes: number };
+  readonly exchange: Exchange;
+}
+
+/** As commander has them. */
+export interface RoundsOptions {
+  readonly link?: string;
+  readonly latency?: string;
+  readonly loss?: string;
+  readonly workers?: string;
+  readonly roundSteps?: string;
+  readonly roundMinutes?: string;
+  readonly exchange?: string;
+  readonly mergerLink?: string;
+}
+
+export function addRoundsOptions(command: Command): Command {
+  return command
+    .option('--link <mbit>', 'plan rounds on several workers, each with a link of so many Mbit/s to the store')
+    .option('--workers <n>', 'of rounds: how many')
+    .option('--latency <ms>', 'of that link, there and back (0)')
+    .option('--loss <share>', 'of packets on it, such as 0.01 (0)')
+    .option('--round-steps <n>', 'how many steps a worker makes in a round')
+    .option('--round-minutes <minutes>', 'or how long it makes them (10)')
+    .addOption(new Option('--exchange <kind>', 'how changes are written (int8)').choices(exchanges))
+    .option('--merger-link <mbit>', 'of the worker that merges (1000)');
+}
+
+/** Null where no rounds are asked for. RecipeInvalid. */
+export function roundsWanted(options: RoundsOptions): RoundsWanted | null {
+  const { link, workers, roundSteps, roundMinutes, exchange, mergerLink } = options;
+  if (link === undefined) {
+    const alone = ownNames.find((name) => options[name] !== undefined);
+    if (alone) throw wrong(`--${kebab(alone)} is of rounds on several workers; give --link MBIT beside it`);
+    return null;
+  }
+  if (workers === undefined) throw wrong('--link plans rounds on several workers; say how many by --workers N');
+  if (roundSteps !== undefined && roundMinutes !== undefined)
+    throw wrong('--round-steps and --round-minutes both say how long a round is; give one');
+  const latency = number('latency', options.latency ?? '0', (x) => x >= 0, 'milliseconds from 0 on') / 1000;
+  const loss = number('loss', options.loss ?? '0', (x) => x >= 0 && x < 1, 'a share from 0 to below 1');
+  const positive = 'a number above 0';
+  const whole = (x: number) => Number.isSafeInteger(x) && x > 0;
+  return {
+    link: { bits: 1e6 * number('link', link, (x) => x > 0, positive), latency, loss },
+    mergerLink: {
+      bits: 1e6 * number('merger-link', mergerLink ?? '1000', (x) => x > 0, positive),
+      latency: 0,
+      loss: 0,
+    },
+    workers: number('workers', workers, (x) => whole(x) && x <= 10_000, 'a whole number from 1 to 10,000'),
+    length:
+      roundSteps === undefined
+        ? { minutes: number('round-minutes', roundMinutes ?? '10', (x) => x > 0, positive) }
+        : { steps: number('round-steps', roundSteps, whole, 'a whole number above 0') },
+    exchange: exchanges.find((one) => one === exchange) ?? 'int8',
+  };
+}
+
+const ownNames = ['workers', 'latency', 'loss', 'roundSteps', 'roundMinutes', 'exchange', 'mergerLink'] as const;
+const kebab = (name: string) => name.replace(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`);
+const wrong = (message: string) => new RunnerError('RecipeInvalid', message);
+
+function number(name: string, text: string, right: (value: number) => boolean, allowed: string): number {
+  const value = text.trim() === '' ? Number.NaN : Number(text);
+  if (Number.isFinite(value) && right(value)) return value;
+  throw wrong(`--${name} is ${text}; allowed: ${allowed}`);
+}

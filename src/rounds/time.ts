@@ -1,0 +1,133 @@
+import type { Exchange } from './exchange.ts';
+import { deltaSize } from './layout.ts';
+import { type Link, linkBits, type Transfer, transferSeconds } from './link.ts';
+import { numbersIn, type RoundParameter, rowsOf } from './parameters.ts';
+import { expectedTokens } from './zipf.ts';
+
+/** What a round consists of. */
+export interface RoundPlan {
+  readonly parameters: readonly RoundParameter[];
+  /** Tables of which every row changes, since a softmax goes over all of them. */
+  readonly everyRow: ReadonlySet<string>;
+  readonly exchange: Exchange;
+  readonly workers: number;
+  /** Of a replica in a round. */
+  readonly steps: number;
+  /** Of a step: examples, and seconds on the device. */
+  readonly examples: number;
+  readonly stepSeconds: number;
+  /** Of a text, as it is looked up in the table. */
+  readonly tokens: number;
+  /** Of an example, as it is fetched; 0 where it lies on the worker, null where that is not known. */
+  readonly dataBytes: number | null;
+  readonly link: Link;
+  /** Of the merger. */
+  readonly mergerLink: Link;
+  readonly up: Transfer;
+  readonly down: Transfer;
+  /** Seconds a number on one core: to write a change, to apply the merged one, to add that of a member, and to merge. */
+  readonly work: { readonly write: number; readonly apply: number; readonly member: number; readonly merge: number };
+  /** Whether each worker merges its share of the parameters, over its own link, in the place of one that merges all. */
+  readonly shared?: boolean;
+}
+
+/** A round as it goes by, in seconds; parts come one after another. */
+export interface RoundTime {
+  /** Rows of tables that are sent, by their names. */
+  readonly rows: Readonly<Record<string, number>>;
+  readonly upBytes: number;
+  readonly downBytes: number;
+  /** Bytes a second that examples take while steps are made. */
+  readonly dataRate: number | null;
+  /** The merged change comes, and is applied. */
+  readonly down: number;
+  readonly apply: number;
+  /** On the device, and how much longer since examples don't come as fast. */
+  readonly train: number;
+  readonly starved: number;
+  readonly write: number;
+  readonly up: number;
+  /** The merger fetches what the workers sent, merges, and hands in the result. */
+  readonly mergerDown: number;
+  readonly merge: number;
+  readonly mergerUp: number;
+  readonly wall: number;
+  /** Device-seconds in steps, of workers times wall. */
+  readonly utilisation: number;
+  /** A worker that has nothing of the phase fetches its parameters. */
+  readonly join: number;
+}
+
+/** What a round takes. Nothing is overlapped: that is how it is to be built first. */
+export function roundTime(plan: RoundPlan): RoundTime {
+  const { parameters, workers, link, mergerLink, work } = plan;
+  const numbers = numbersIn(parameters);
+  const own = touchedRows(plan, plan.steps * plan.examples);
+  const all = touchedRows(plan, workers * plan.steps * plan.examples);
+  const head = { exchange: plan.exchange, seed: 1, round: 1, examples: plan.steps * plan.examples };
+  const upBytes = deltaSize({ ...head, from: 0 }, parameters, own);
+  const downBytes = deltaSize({ ...head, from: 'merged' }, parameters, all);
+  const train = plan.steps * plan.stepSeconds;
+  const dataRate = plan.dataBytes === null ? null : (plan.dataBytes * plan.examples) / plan.stepSeconds;
+  const dataSeconds = (train * 8 * (dataRate ?? 0)) / linkBits(link, plan.down);
+  const merging = numbers * (workers * work.member + work.merge);
+  const share = plan.shared ? 1 / workers : 1;
+  const way = plan.shared ? link : mergerLink;
+  const parts = {
+    down: transferSeconds(downBytes, link, plan.down),
+    apply: numbers * work.apply,
+    train,
+    starved: Math.max(0, dataSeconds - train),
+    write: numbers * work.write,
+    up: transferSeconds(upBytes, link, plan.up),
+    mergerDown: transferSeconds(share * workers * upBytes, way, plan.down),
+    merge: share * merging,
+    mergerUp: transferSeconds(share * downBytes, way, plan.up),
+  };
+  const wall = Object.values(parts).reduce((a, b) => a + b, 0);
+  const join = transferSeconds(4 * numbers, link, plan.down);
+  return {
+    rows: Object.fromEntries(own),
+    upBytes,
+    downBytes,
+    dataRate,
+    ...parts,
+    wall,
+    utilisation: train / wall,
+    join,
+  };
+}
+
+function touchedRows(
+  { parameters, everyRow, tokens }: Pick<RoundPlan, 'parameters' | 'everyRow' | 'tokens'>,
+  texts: number,
+): Map<string, number> {
+  const tables = parameters.filter(({ byRow }) => byRow);
+  return new Map(
+    tables.map((table) => [
+      table.name,
+      everyRow.has(table.name) ? rowsOf(table) : Math.round(expectedTokens(rowsOf(table), texts * tokens)),
+    ]),
+  );
+}
+
+/** Requests of a round to the store that are not for examples. */
+export function roundRequests({ upBytes, downBytes }: RoundTime, { workers, up, down }: RoundPlan) {
+  const parts = (bytes: number, { part }: Transfer) => Math.ceil(bytes / part);
+  // Several parts are begun and joined; each file is looked for, and named by a small object.
+  const writes = (bytes: number) => (bytes > up.part ? parts(bytes, up) + 2 : 1) + 1;
+  const reads = (bytes: number) => parts(bytes, down) + 2;
+  return {
+    writes: workers * writes(upBytes) + writes(downBytes),
+    reads: workers * reads(downBytes) + workers * reads(upBytes),
+  };
+}
+
+/**
+ * Events of a round in the history of its workflow: an activity is scheduled, started and completed, and each answer that
+ * does not come together with another wakes the workflow by three more.
+ */
+export function roundEvents(workers: number): { readonly least: number; readonly most: number } {
+  const activities = workers + 1;
+  return { least: 3 * activities + 6, most: 6 * activities };
+}

@@ -1,0 +1,116 @@
+import { Command } from 'commander';
+import { describe, expect, it } from 'vitest';
+import { planFile } from '../../src/commands/plan-file.ts';
+import { addRoundsOptions, roundsWanted } from '../../src/commands/rounds-options.ts';
+import { RunnerError } from '../../src/runtime/errors.ts';
+
+// ViT-B/16 at 256 pixels and the whole vocabulary: 375 million parameters, of which a table of 197 million.
+const recipe = {
+  version: 1,
+  model: { vision: { size: 'B', patch: 16, resolution: 256 }, text: { size: 'B', length: 64, vocabulary: 'full' } },
+  data: { train: 'data/train' },
+  schedule: { total: { examples: 100_000_000 } },
+  phases: [{ name: 'pretrain', batch: 1000 }],
+};
+const open = () => {
+  throw new RunnerError('SetupMissing', 'no store is named');
+};
+const wantedOf = (options: string) => {
+  const command = addRoundsOptions(new Command('plan')).exitOverride();
+  command.configureOutput({ writeErr: () => undefined });
+  return roundsWanted(command.parse(options.split(' ').filter(Boolean), { from: 'user' }).opts());
+};
+// About 390 examples a second: the card of `field.md` B.4.
+const plan = (options: string, json = false, speed: string | undefined = '6.56e13') =>
+  planFile(JSON.stringify(recipe), 'recipe.json', { json, device: null, speed, open, rounds: wantedOf(options) });
+
+describe('siglip2 plan with --link', () => {
+  it('says what rounds take: bytes, seconds, how busy devices are, requests, events, a newcomer, and what would help', async () => {
+    const { text } = await plan('--link 20 --workers 8');
+    const of = text.slice(text.indexOf('  training in rounds'));
+    expect(of).toMatch(
+      /^ {2}training in rounds is not built yet; this is what it would take, and says nothing of the loss:\n/,
+    );
+    expect(of).toMatch(
+      / {2}phase pretrain in rounds: 8 workers, \d+ steps each, int8, 20 Mbit\/s with 0 ms and 0 % loss\n/,
+    );
+    expect(of).toMatch(
+      / {4}up 3\d\d\.\d MB a worker in 2 min \d+ s, down 37\d\.\d MB in 2 min 3\d s, with about 2\d\d,\d{3} of 256,000 rows of tokens up/,
+    );
+    // 600 s of steps, 286 s on the link, and 42 s of the merger and of writing and adding.
+    const [, busy] =
+      /devices are busy (\d+\.\d) % of 15 min \d+ s a round: steps 10 min \d s, sending 2 min 15 s, /.exec(of)!;
+    expect(Number(busy)).toBeGreaterThan(62);
+    expect(Number(busy)).toBeLessThan(68);
+    expect(of).toMatch(/what examples take of the link is not known without the data\n/);
+    expect(of).toMatch(/the merger fetches 2\.7\d GB and merges them in \d+ s at 1,000 Mbit\/s\n/);
+    expect(of).toMatch(/ {4}a round is 33 to 54 events of Temporal: a history takes 185 rounds or more\n/);
+    expect(of).toMatch(/ {4}a worker that is new to it fetches 1\.50 GB in 10 min/);
+    expect(of).toMatch(/ {4}would help, each by itself: .*exchange int4 7\d\.\d %/);
+  });
+
+  it('says how much of a link loss and latency leave', async () => {
+    const { text } = await plan('--link 100 --latency 200 --loss 0.01 --workers 4 --exchange int4 --round-steps 200');
+    expect(text).toContain('4 workers, 200 steps each, int4, 100 Mbit/s with 200 ms and 1 % loss\n');
+    expect(text).toMatch(
+      /leave 2\.1 Mbit\/s to 3 connections up and 0\.71 Mbit\/s to 1 down, unless the machines send by BBR/,
+    );
+    expect(text).toMatch(/would help, each by itself: 16 connections at once each way/);
+  });
+
+  it('gives the same to programs', async () => {
+    const { rounds } = JSON.parse((await plan('--link 100 --workers 8', true)).text);
+    expect(rounds).toHaveLength(1);
+    const [{ phase, time, plan: of, faster }] = rounds;
+    expect(phase).toBe('pretrain');
+    expect(of).toMatchObject({ exchange: 'int8', workers: 8, dataBytes: null });
+    expect(faster).toBeCloseTo(8 * time.utilisation, 6);
+    expect(JSON.parse((await plan('', true)).text)).not.toHaveProperty('rounds');
+  });
+
+  it('counts every row of the head that a decoder ends in, and of its table those that texts touch', async () => {
+    const phases = [{ name: 'caption', batch: 1000, objectives: { sigmoid: 1, captioning: { weight: 1 } } }];
+    const text = JSON.stringify({ ...recipe, phases });
+    const rounds = wantedOf('--link 100 --workers 8 --round-steps 10');
+    const { time, plan: of } = JSON.parse(
+      (await planFile(text, 'recipe.json', { json: true, device: null, speed: '6e13', open, rounds })).text,
+    ).rounds[0];
+    expect(of).not.toHaveProperty('parameters');
+    const { 'decoder.lm_head.weight': head, ...tables } = time.rows;
+    expect(head).toBeGreaterThanOrEqual(256_000);
+    expect(Object.keys(tables)).toHaveLength(2);
+    for (const rows of Object.values(tables)) expect((rows as number) / 34_000).toBeCloseTo(1, 0);
+    // `field.md` B.4 counts 825 million parameters with a decoder; a newcomer fetches them in f32.
+    expect(time.join / ((8 * 4 * 825e6) / 1e8)).toBeCloseTo(1, 1);
+  });
+
+  it.each([
+    ['--link 0 --workers 2', '--link is 0; allowed: a number above 0'],
+    ['--link fast --workers 2', '--link is fast; allowed: a number above 0'],
+    ['--link 100', '--link plans rounds on several workers; say how many by --workers N'],
+    ['--link 100 --workers 1.5', '--workers is 1.5; allowed: a whole number from 1 to 10,000'],
+    ['--workers 8', '--workers is of rounds on several workers; give --link MBIT beside it'],
+    ['--round-steps 8', '--round-steps is of rounds on several workers; give --link MBIT beside it'],
+    ['--link 9 --workers 2 --loss 1', '--loss is 1; allowed: a share from 0 to below 1'],
+    ['--link 9 --workers 2 --latency -1', '--latency is -1; allowed: milliseconds from 0 on'],
+    [
+      '--link 9 --workers 2 --round-steps 5 --round-minutes 1',
+      '--round-steps and --round-minutes both say how long a round is; give one',
+    ],
+  ])('refuses %s by a sentence', (options, message) => {
+    expect(() => wantedOf(options)).toThrow(message);
+  });
+
+  it('refuses an exchange that there is not, and a plan without a speed', async () => {
+    expect(() => wantedOf('--link 9 --workers 2 --exchange int2')).toThrow(/Allowed choices are f32, bf16, int8, int4/);
+    const slow = planFile('{}', 'r.json', {
+      json: false,
+      device: null,
+      open,
+      rounds: wantedOf('--link 9 --workers 2'),
+    });
+    await expect(slow).rejects.toThrow(
+      /^--link plans rounds, and how long a step takes decides .*; add --speed measure/,
+    );
+  });
+});

@@ -1,0 +1,205 @@
+import { describe, expect, test } from 'vitest';
+import { parameterSpecs } from '../../src/model/parameters.ts';
+import { parseRecipe } from '../../src/recipe/parse.ts';
+import { modelConfig } from '../../src/recipe/settings.ts';
+import type { Exchange } from '../../src/rounds/exchange.ts';
+import { whatHelps } from '../../src/rounds/helps.ts';
+import { connectionBits, type Link, linkBits, transferSeconds } from '../../src/rounds/link.ts';
+import { lengthOf, roundParameters } from '../../src/rounds/parameters.ts';
+import { type RoundPlan, roundEvents, roundRequests, roundTime } from '../../src/rounds/time.ts';
+import { expectedTokens } from '../../src/rounds/zipf.ts';
+
+const recipe = parseRecipe({
+  version: 1,
+  model: { vision: { size: 'B', patch: 16, resolution: 256 }, text: { size: 'B', length: 64, vocabulary: 'full' } },
+  data: { train: 'data/train' },
+  schedule: { total: { steps: 10 } },
+  phases: [{ name: 'pretrain', batch: 390 }],
+});
+const config = modelConfig(recipe, null);
+const parameters = roundParameters(parameterSpecs(config, recipe.model!.init));
+const link = (megabits: number, of: Partial<Link> = {}): Link => ({ bits: megabits * 1e6, latency: 0, loss: 0, ...of });
+const one = { connections: 1, part: 2 ** 50 };
+/** Rounds of ten minutes of a card that makes 390 examples a second, with a merger that takes no time. */
+const plan = (of: Partial<RoundPlan> = {}): RoundPlan => ({
+  parameters,
+  everyRow: new Set(),
+  exchange: 'int8',
+  workers: 1,
+  steps: 600,
+  examples: 390,
+  stepSeconds: 1,
+  tokens: 12,
+  dataBytes: 0,
+  link: link(100),
+  mergerLink: link(1e15),
+  up: one,
+  down: one,
+  work: { write: 0, apply: 0, member: 0, merge: 0 },
+  ...of,
+});
+
+describe('rows that a round touches', () => {
+  // Of `field.md` B.4: computed by its author for 256,000 tokens, 12 a text, exponents 1 and 1.2.
+  test.each([
+    [4_096, 17_500, 7_600],
+    [16_384, 48_700, 20_400],
+    [65_536, 118_000, 52_000],
+    [234_000, 208_000, 112_000],
+  ])('are of %i texts about %i, and %i where few tokens are most of the text', (texts, most, least) => {
+    expect(expectedTokens(256_000, 12 * texts, 1) / most).toBeCloseTo(1, 1);
+    expect(expectedTokens(256_000, 12 * texts, 1.2) / least).toBeCloseTo(1, 1);
+  });
+
+  test('are those that drawing gives', () => {
+    const cumulated: number[] = [];
+    for (let k = 1; k <= 500; k++) cumulated.push((cumulated.at(-1) ?? 0) + 1 / k);
+    let different = 0;
+    let state = 1;
+    for (let times = 0; times < 200; times++) {
+      const seen = new Set<number>();
+      for (let i = 0; i < 300; i++) {
+        // The generator of Park and Miller.
+        state = (state * 48_271) % 2_147_483_647;
+        const at = (state / 2_147_483_647) * cumulated.at(-1)!;
+        seen.add(cumulated.findIndex((sum) => sum >= at));
+      }
+      different += seen.size / 200;
+    }
+    expect(different / expectedTokens(500, 300)).toBeCloseTo(1, 1);
+  });
+});
+
+describe('a round of ViT-B/16 at 256 pixels', () => {
+  test('exchanges the 375 million parameters that the field counts', () => {
+    expect(parameters.reduce((sum, parameter) => sum + lengthOf(parameter), 0) / 1e6).toBeCloseTo(375.23, 2);
+  });
+
+  // The table of `field.md` B.4: MB of one replica's change, and seconds of it at 20, 100 and 1,000 Mbit/s.
+  const dense = parameters.map((parameter) => ({ ...parameter, byRow: false }));
+  test.each<[string, Partial<RoundPlan>, number, readonly number[]]>([
+    ['f32, all', { exchange: 'f32', parameters: dense }, 1501, [600, 120, 12]],
+    ['bf16, all', { exchange: 'bf16', parameters: dense }, 750, [300, 60, 6]],
+    ['int8, all', { parameters: dense }, 375, [150, 30, 3]],
+    ['int8, rows of 234k texts', {}, 338, [135, 27, 2.7]],
+    ['int8, rows of 16k texts', { steps: 42 }, 216, [86, 17, 1.7]],
+    ['int8, no table', { parameters: parameters.filter(({ byRow }) => !byRow) }, 179, [71, 14, 1.4]],
+    ['int4, rows of 234k texts', { exchange: 'int4' }, 169, [68, 14, 1.4]],
+  ])('%s: is %o sent in %i MB', (_, of, megabytes, seconds) => {
+    const { upBytes } = roundTime(plan(of));
+    expect(upBytes / 1e6 / megabytes).toBeGreaterThan(0.99);
+    expect(upBytes / 1e6 / megabytes).toBeLessThan(1.015);
+    for (const [i, megabits] of [20, 100, 1000].entries())
+      expect(roundTime(plan({ ...of, link: link(megabits) })).up / seconds[i]!).toBeCloseTo(1, 1);
+  });
+
+  test.each([
+    [20, 0.68],
+    [100, 0.91],
+  ])('keeps devices busy at %i Mbit/s for a share of %d, in ten minutes and int8 both ways', (megabits, share) => {
+    const many = plan({ workers: 64, link: link(megabits) });
+    expect(roundTime(many).downBytes / 1e6).toBeCloseTo(376, -1);
+    expect(roundTime(many).utilisation).toBeCloseTo(share, 2);
+  });
+
+  test('is fetched by a newcomer in 10 minutes at 20 Mbit/s and 2 at 100: 1.5 GB', () => {
+    expect(roundTime(plan({ link: link(20) })).join).toBeCloseTo(600, -1);
+    expect(roundTime(plan()).join).toBeCloseTo(120, -1);
+  });
+
+  test('takes 94 Mbit/s of pictures of 30 kB, and is starved of them by a slower link', () => {
+    const { dataRate, starved, train } = roundTime(plan({ dataBytes: 30_000, link: link(47) }));
+    expect((8 * dataRate!) / 1e6).toBeCloseTo(93.6, 1);
+    expect(starved / train).toBeCloseTo(93.6 / 47 - 1, 3);
+    expect(roundTime(plan({ dataBytes: 30_000 })).starved).toBe(0);
+  });
+
+  test('has parts that make up the wall, the merger among them: 64 changes in int8 are 20 GB, 160 s at 1 Gbit/s', () => {
+    const time = roundTime(
+      plan({ workers: 64, mergerLink: link(1000), work: { write: 1e-8, apply: 1e-8, member: 1e-9, merge: 0 } }),
+    );
+    expect(time.mergerDown).toBeGreaterThan(160);
+    expect(time.mergerDown).toBeLessThan(175);
+    expect(time.merge).toBeCloseTo(64 * 0.37523, 2);
+    const { down, apply, train, starved, write, up, mergerDown, merge, mergerUp, wall, utilisation } = time;
+    expect(down + apply + train + starved + write + up + mergerDown + merge + mergerUp).toBeCloseTo(wall, 9);
+    expect(utilisation).toBeCloseTo(600 / wall, 9);
+  });
+});
+
+describe('workers that merge a share each', () => {
+  test('fetch one change in all and hand in a share of one, however many they are: B.4 has S (1 + 1/R) up and 2 S down', () => {
+    for (const workers of [8, 64]) {
+      const time = roundTime(plan({ workers, shared: true, work: { write: 0, apply: 0, member: 1e-9, merge: 0 } }));
+      expect(time.mergerDown).toBeCloseTo((8 * time.upBytes) / 1e8, 6);
+      expect(time.mergerUp).toBeCloseTo((8 * time.downBytes) / 1e8 / workers, 6);
+      expect(time.merge).toBeCloseTo(0.37523, 4);
+    }
+  });
+});
+
+describe('a link', () => {
+  test('with loss gives a connection what Reno or CUBIC keep on their way', () => {
+    // 12.2 packets of 1,448 bytes in 200 ms.
+    expect(connectionBits(link(100, { latency: 0.2, loss: 0.01 })) / 1e6).toBeCloseTo(0.709, 2);
+    // CUBIC at 1e-6: 1.054 x (0.2 / 1e-6)^0.75 = 9,970 packets, 577 Mbit/s.
+    expect(connectionBits(link(1e6, { latency: 0.2, loss: 1e-6 })) / 1e6).toBeCloseTo(577, -1);
+    expect(connectionBits(link(100, { latency: 0.2 }))).toBe(1e8);
+  });
+
+  test('is filled by more connections, but for what is sent again', () => {
+    const lossy = link(20, { latency: 0.2, loss: 0.01 });
+    expect(linkBits(lossy, { connections: 3 }) / 1e6).toBeCloseTo(2.13, 2);
+    expect(linkBits(lossy, { connections: 64 })).toBeCloseTo(0.99 * 20e6, 0);
+  });
+
+  test('has a way there and back for each request that waits for one before it', () => {
+    expect(transferSeconds(80e6, link(80, { latency: 0.1 }), { connections: 2, part: 10e6 })).toBeCloseTo(
+      8 + 4 * 0.1,
+      6,
+    );
+    expect(transferSeconds(0, link(80, { latency: 0.1 }), { connections: 2, part: 10e6 })).toBe(0);
+  });
+});
+
+describe('what helps', () => {
+  test('is told most first, with the share that it would give, and nothing that gives none', () => {
+    const slow = plan({ workers: 8, link: link(20), dataBytes: 30_000 });
+    const helps = whatHelps(slow);
+    const { utilisation } = roundTime(slow);
+    // Pictures come first: steps wait for them 4.7 times as long as they take.
+    expect(helps[0]!.what).toBe('examples that lie on the workers');
+    expect(helps.map((help) => help.utilisation)).toEqual(helps.map((help) => help.utilisation).sort((a, b) => b - a));
+    for (const help of helps) expect(help.utilisation).toBeGreaterThan(utilisation);
+    expect(whatHelps(plan({ workers: 8, link: link(1e9) }))).toEqual([]);
+  });
+
+  test('under loss are more connections', () => {
+    const far = plan({ workers: 8, link: link(100, { latency: 0.2, loss: 0.01 }), up: { ...one, connections: 3 } });
+    expect(whatHelps(far)[0]!.what).toBe('16 connections at once each way');
+  });
+
+  test.each<Exchange>(['f32', 'int8'])('are fewer bits than %s, where there are any', (exchange) => {
+    const helps = whatHelps(plan({ exchange, link: link(20) }), 9).map(({ what }) => what);
+    expect(helps).toContain('exchange int4');
+    expect(helps).not.toContain(`exchange ${exchange}`);
+  });
+});
+
+describe('a round counts', () => {
+  test('requests by the parts of its files, and what begins, joins and names them', () => {
+    const small = plan({
+      workers: 64,
+      up: { connections: 3, part: 16 * 2 ** 20 },
+      down: { connections: 1, part: 8 * 2 ** 20 },
+    });
+    const { writes, reads } = roundRequests(roundTime(small), small);
+    // Parts of 16 MiB up: 340 MB in 21 and 376 MB in 23, begun, joined and named. Of 8 MiB down: 45 and 41.
+    expect(writes).toBe(64 * (21 + 2 + 1) + (23 + 2 + 1));
+    expect(reads).toBe(64 * (45 + 2) + 64 * (41 + 2));
+  });
+
+  test('events: 64 workers are about 200 to 400', () => {
+    expect(roundEvents(64)).toEqual({ least: 201, most: 390 });
+  });
+});
