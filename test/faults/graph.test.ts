@@ -33,7 +33,8 @@ it(
     let shown = '';
     await until(async () => {
       shown = await site.metrics();
-      return shown.includes('phase="distill"');
+      // Counters are there before the first step.
+      return /siglip2_loss\{[^}]*phase="distill"/.test(shown);
     });
     const { phases } = await run.result();
     expect(phases.map(({ phase, checkpoint }) => [phase, checkpoint.step, checkpoint.examples])).toEqual([
