@@ -212,6 +212,29 @@ export const rows: readonly RowText[] = [
     ],
   },
   {
+    title: 'Money and time',
+    panels: [
+      {
+        title: 'Spent in a day',
+        about: 'At the prices that the workers were told, in their currency; nought where they were told none.',
+        unit: 'short',
+        queries: one(`sum by (run, phase) (increase(siglip2_cost_total{${chosen}}[24h]))`),
+      },
+      {
+        title: 'What devices were held for',
+        about: 'Of the workers that there are now. Time that is repeated or that prepares makes no step.',
+        unit: 's',
+        queries: one(`sum by (part) (siglip2_device_seconds{${chosen}})`, '{{part}}'),
+      },
+      {
+        title: 'From start to first step',
+        about: 'What a new worker needs, by part: each costs a device that makes no step.',
+        unit: 's',
+        queries: one('max by (part) (siglip2_worker_first_step_seconds)', '{{part}}'),
+      },
+    ],
+  },
+  {
     title: 'Evaluations',
     panels: [
       {

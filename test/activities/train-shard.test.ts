@@ -140,6 +140,20 @@ describe('a shard', () => {
     expect(await steps(plan.run)).toEqual([10, 60]);
   });
 
+  it('counts what it commits, and what an attempt before it had made and not committed', async () => {
+    const plan = await planOf(store, runs());
+    const counts: Record<string, number> = {};
+    const count = (_: object, counter: string, by: number) => {
+      counts[counter] = (counts[counter] ?? 0) + by;
+    };
+    const first = await trainShard(on.deps(store), shard(plan, 10), { ...on.attempt(), count });
+    expect(counts).toEqual({ retries: 0, lost_steps: 0, commits: 1, commit_seconds: expect.any(Number) });
+    expect(counts.commit_seconds).toBeGreaterThan(0);
+    const again = { ...on.attempt(), number: 2, earlier: { step: 17, loss: 1 }, count };
+    await trainShard(on.deps(store), shard(plan, 20, first.checkpoint), again);
+    expect(counts).toMatchObject({ retries: 1, lost_steps: 7, commits: 2 });
+  });
+
   it('trains on while the store is away, and commits when it is back', async () => {
     const plan = await planOf(store, runs());
     let trains = () => {};
