@@ -47,6 +47,7 @@ export async function trainFrom(
   const log = (message: string) => deps.log.info({ run: input.plan.run, phase: input.plan.phase }, message);
   const data = await dataOf(shard, planned, indexFile);
   shard.cpu = await settleCpu(deps.store, input.plan, trainer);
+  deps.firstStep?.ready();
   const threads = shard.cpu?.threads;
   if (shard.cpu?.remark) log(shard.cpu.remark);
   const settled = await withOnlineTeacher(shard, planned, (teacher) =>

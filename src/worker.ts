@@ -84,8 +84,10 @@ async function main({ queues, rules }: WorkerOptions): Promise<void> {
         env: { ...trainerVariables(), ...device.env, ...(await trainerEnvironment()) },
       })
     : undefined;
-  // It will be wanted as soon as Temporal knows: what hinders it is told then.
-  if (left.some(({ taskQueue }) => taskQueue === deviceQueue)) void trainer?.device().catch(() => {});
+  // A worker that ends without work was started for some, and what was cut off here is tried again soon: TensorFlow loads while
+  // Temporal is connected. What hinders it is told when a shard wants it.
+  const isWanted = rules.idleMs !== null || left.some(({ taskQueue }) => taskQueue === deviceQueue);
+  if (isWanted) void trainer?.device().catch(() => {});
   // Only who trains here knows into what a step has to fit.
   const memory = trainer && (await deviceMemory(kind));
   const store = objectStoreFromEnvironment();

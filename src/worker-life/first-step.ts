@@ -8,11 +8,11 @@ export interface FirstStepSeconds {
   readonly connect: number;
   /** Until it has a shard to train. */
   readonly wait: number;
-  /** Until the newest checkpoint is on the disk. */
-  readonly fetch: number;
-  /** Until the trainer's process begins with it. */
+  /** Until the trainer's process has loaded its libraries. */
   readonly trainer: number;
-  /** Until the graph of a step is there. */
+  /** Until the newest checkpoint is on the disk, and what is left to measurement is measured. */
+  readonly fetch: number;
+  /** Until the graph of a step is there; it is begun beside the fetch. */
   readonly compile: number;
   /** Until the state is in it. */
   readonly state: number;
@@ -27,6 +27,7 @@ export class FirstStep {
   readonly #loaded: number;
   #connected: number | null = null;
   #taken: number | null = null;
+  #ready: number | null = null;
   #sent: number | null = null;
   #seconds: FirstStepSeconds | null = null;
 
@@ -44,6 +45,11 @@ export class FirstStep {
     this.#taken ??= this.#now();
   }
 
+  /** The trainer is there. */
+  ready(): void {
+    this.#ready ??= this.#now();
+  }
+
   /** The trainer gets its job. */
   sent(): void {
     if (this.#seconds === null) this.#sent = this.#now();
@@ -55,15 +61,16 @@ export class FirstStep {
     const end = this.#now();
     const began = Math.max(0, end - compile - state - step);
     const taken = this.#taken ?? began;
+    const ready = this.#ready ?? taken;
     const sent = this.#sent ?? began;
     const connected = this.#connected ?? taken;
     const ms = {
       load: this.#loaded,
       connect: connected - this.#loaded,
       wait: taken - connected,
-      fetch: sent - taken,
-      trainer: Math.max(0, began - sent),
-      compile,
+      trainer: ready - taken,
+      fetch: sent - ready,
+      compile: Math.max(0, began - sent) + compile,
       state,
       step,
       total: end,

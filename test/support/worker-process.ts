@@ -1,4 +1,4 @@
-import { spawn } from 'node:child_process';
+import { type ChildProcess, spawn } from 'node:child_process';
 import { mkdirSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { join } from 'node:path';
@@ -16,6 +16,11 @@ export interface WorkerProcess {
   kill(signal: NodeJS.Signals): void;
 }
 
+const living = new Set<ChildProcess>();
+process.once('exit', () => {
+  for (const child of living) child.kill('SIGKILL');
+});
+
 /** Starts a worker with a state folder, and so with a device, of its own. */
 export function startWorkerProcess(options: {
   readonly folder: string;
@@ -31,8 +36,7 @@ export function startWorkerProcess(options: {
     env: { ...process.env, ...environment, ...own },
     stdio: ['ignore', 'pipe', 'pipe'],
   });
-  const abandon = () => child.kill('SIGKILL');
-  process.once('exit', abandon);
+  living.add(child);
   const lines: Record<string, unknown>[] = [];
   let [rest, said] = ['', ''];
   child.stdout.on('data', (data) => {
@@ -47,7 +51,7 @@ export function startWorkerProcess(options: {
   const ended = new Promise<{ code: number | null; signal: NodeJS.Signals | null }>((resolve) => {
     child.on('close', (code, signal) => {
       running = false;
-      process.off('exit', abandon);
+      living.delete(child);
       resolve({ code, signal });
     });
   });

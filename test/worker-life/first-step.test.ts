@@ -12,12 +12,14 @@ it('the time to the first step is told once, in parts that follow one another an
   // A connection that comes back, and a shard that is tried again, begin nothing anew.
   first.connected();
   first.taken();
+  now = 4600;
+  first.ready();
   now = 5000;
   first.sent();
   now = 9000;
   const seconds = first.stepped({ compile: 1500, state: 250, step: 750 })!;
   expect(seconds).toEqual({
-    ...{ load: 1.2, connect: 0.3, wait: 2.5, fetch: 1, trainer: 1.5, compile: 1.5, state: 0.25, step: 0.75 },
+    ...{ load: 1.2, connect: 0.3, wait: 2.5, trainer: 0.6, fetch: 0.4, compile: 3, state: 0.25, step: 0.75 },
     total: 9,
   });
   const { total, ...parts } = seconds;
