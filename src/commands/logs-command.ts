@@ -1,5 +1,3 @@
-import { setTimeout as delay } from 'node:timers/promises';
-import type { Client } from '@temporalio/client';
 import type { Command } from 'commander';
 import { namePattern } from '../checkpoint/keys.ts';
 import { type LogOf, LogReader, type ReadLine } from '../run-logs/read.ts';
@@ -9,6 +7,7 @@ import { unprintable } from '../runtime/printable.ts';
 import { variable } from '../runtime/variables.ts';
 import type { ObjectStore } from '../storage/object-store.ts';
 import { objectStoreFromEnvironment } from '../storage/s3.ts';
+import { followLog, stateOf } from './follow-log.ts';
 import { formatLogLine } from './format-log-line.ts';
 import { print, say } from './output.ts';
 import { connect } from './temporal-client.ts';
@@ -19,11 +18,6 @@ interface LogsOptions {
   readonly attempt?: string;
   readonly json?: boolean;
 }
-
-/** Between two looks of those who follow: each is a listing, 1,200 an hour, of half a cent on AWS. */
-const lookMs = 3000;
-/** A worker sends what an activity said last some seconds after it (`usualLimits`). */
-const lastLinesMs = 8000;
 
 export function addLogsCommand(program: Command): void {
   program
@@ -101,32 +95,11 @@ async function follow(
   if (!reader.found) say('nothing was said yet');
   if (!client) say('nobody can say when the run ends: Ctrl-C ends this');
   try {
-    for (let ended = false; !ended && isRead(); ) {
-      const state = client ? await stateOf(client, of) : 'open';
-      if (state === 'unknown' && !reader.found) return;
-      ended = state !== 'open';
-      await delay(state === 'ended just now' ? lastLinesMs : ended ? 0 : lookMs);
-      for await (const line of reader.look(since)) show(line);
-    }
+    const state = async () => (client ? stateOf(client, of) : 'open');
+    await followLog(reader, show, { state, since, isRead });
   } finally {
     await client?.connection.close();
   }
-}
-
-type State = 'open' | 'ended' | 'ended just now' | 'unknown';
-
-/** Of a phase by its own workflow, where there is one, and else by the run's. */
-async function stateOf(client: Client, { run, phase }: LogOf): Promise<State> {
-  for (const id of phase === undefined ? [run] : [`${run}/${phase}`, run]) {
-    try {
-      const { status, closeTime } = await client.workflow.getHandle(id).describe();
-      if (status.name === 'RUNNING' || status.name === 'PAUSED') return 'open';
-      return closeTime && Date.now() - closeTime.getTime() < 60_000 ? 'ended just now' : 'ended';
-    } catch (error) {
-      if ((error as Error).name !== 'WorkflowNotFoundError') return 'open';
-    }
-  }
-  return 'unknown';
 }
 
 function unknown(store: Pick<ObjectStore, 'bucket'>, { run, phase }: LogOf): RunnerError {

@@ -36,8 +36,9 @@ const longestWord = 4096;
 /** A text of at most so many characters, which says what was cut; no word is cut in two, since it could be a secret. */
 export function cutText(text: string, longest: number): string {
   if (text.length <= longest) return text;
-  const whole = text.slice(0, longest).replace(new RegExp(`\\S{1,${longestWord}}$`), '');
-  return `${whole}... (${text.length} characters)`;
+  let end = longest;
+  while (end > 0 && longest - end < longestWord && text[end - 1]!.trim() !== '') end--;
+  return `${text.slice(0, end)}... (${text.length} characters)`;
 }
 
 /** A text as it may be kept: harmless on a terminal, without what a person should not see, and short. */
