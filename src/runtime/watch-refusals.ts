@@ -4,6 +4,8 @@ import { temporalEnvironment } from './environment.ts';
 import type { RunnerError } from './errors.ts';
 import { refusalOf } from './temporal-refusal.ts';
 
+const answerMs = 15_000;
+
 export interface RefusalWatch {
   /** Aborted with the refusal as its reason. */
   readonly signal: AbortSignal;
@@ -21,10 +23,12 @@ export function watchRefusals(
   const refused = new AbortController();
   const over = new AbortController();
   const look = (): Promise<RunnerError | null> =>
-    connection.workflowService.describeNamespace({ namespace }).then(
-      () => null,
-      (error) => refusalOf(error, temporalEnvironment()),
-    );
+    connection
+      .withDeadline(Date.now() + answerMs, () => connection.workflowService.describeNamespace({ namespace }))
+      .then(
+        () => null,
+        (error) => refusalOf(error, temporalEnvironment()),
+      );
   const watch = async () => {
     for (let before: RunnerError | null = null; ; ) {
       await delay(before ? againMs : everyMs, undefined, { signal: over.signal, ref: false });
