@@ -107,6 +107,7 @@ export async function startTemporalServer(
       );
       for (const stream of [child.stdout!, child.stderr!]) stream.on('data', (text) => appendFileSync(log, text));
       const started = child;
+      process.once('exit', () => started.kill('SIGKILL'));
       await until(() => {
         if (started.exitCode !== null)
           throw new Error(`the Temporal server ended: ${readFileSync(log, 'utf8').slice(-2000)}`);
