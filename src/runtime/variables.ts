@@ -38,6 +38,16 @@ export const variables = {
     unset: 'no TLS, unless there is an API key',
     readBy: ['Temporal'],
   },
+  TEMPORAL_TLS_DISABLE_HOST_VERIFICATION: {
+    meaning: 'Refused: this SDK can not do without. `TEMPORAL_TLS_SERVER_CA_CERT_PATH` names the authority to trust.',
+    unset: 'as it should be',
+    readBy: ['commands', 'worker'],
+  },
+  'TEMPORAL_GRPC_META_*': {
+    meaning: 'Headers that go with each call, as a gateway before Temporal may want them.',
+    unset: 'none',
+    readBy: ['Temporal'],
+  },
   TEMPORAL_PROFILE: {
     meaning: "Profile of Temporal's configuration file.",
     unset: '`default`',
