@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { mkdtempSync, readFileSync } from 'node:fs';
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import getPort from 'get-port';
 import type { ImageName } from '../../src/runtime/image.ts';
@@ -84,5 +84,6 @@ export async function smokeImages(wanted: readonly ImageName[], work: string, sa
     else say('nothing was trained: that takes light and worker-cpu');
   } finally {
     for (const image of Object.values(opened)) await image.release();
+    rmSync(own, { recursive: true, force: true });
   }
 }
