@@ -183,7 +183,7 @@ export async function until(what: () => unknown, patienceMs = 240_000): Promise<
 }
 
 /** Step of the newest commit of a run, 0 before the first. A store that is away is waited for. */
-export async function newestStep({ store }: Site, run: string): Promise<number> {
+export async function newestStep({ store }: Pick<Site, 'store'>, run: string): Promise<number> {
   const found = await findCommits(store, { run }).catch(() => []);
   return Math.max(0, ...found.map(({ step }) => step));
 }
