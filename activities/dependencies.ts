@@ -1,8 +1,10 @@
 import type { CommitPoint } from '../src/checkpoint/commit.ts';
+import type { Prices } from '../src/costs/prices.ts';
 import type { DeviceMemory } from '../src/runtime/device-memory.ts';
 import type { ObjectStore } from '../src/storage/object-store.ts';
 import type { Gauges } from '../src/telemetry/gauges.ts';
 import type { TrainerProcess } from '../src/trainer/process.ts';
+import type { UseMeter } from './use-meter.ts';
 
 export interface ActivityLog {
   info(fields: object, message: string): void;
@@ -16,6 +18,8 @@ export interface Dependencies {
   readonly trainer?: TrainerProcess;
   /** What a step has to fit into, where this worker trains and it is known. */
   readonly memory?: DeviceMemory;
+  /** What this worker's device and store cost; absent: nobody says. */
+  readonly prices?: Prices;
   /** Local folder of this device alone, for snapshots and fetched checkpoints. */
   readonly scratch: string;
   readonly log: ActivityLog;
@@ -44,6 +48,8 @@ export interface Attempt {
   /** Aborted when the activity is cancelled, or its worker wants to end. */
   readonly signal: AbortSignal;
   heartbeat(details?: unknown): void;
+  /** Of device work: told what the device is held for. */
+  readonly use?: UseMeter;
   /** Shows figures of a phase on the worker's metrics endpoint, as long as the attempt lasts. */
   gauge?(of: { readonly run: string; readonly phase: string }, figures: Readonly<Record<string, number>>): void;
   /** Whether the abort is that of `temporal activity pause`: the server makes the next attempt after `unpause`. */

@@ -16,7 +16,8 @@ import { addReportCommand } from './commands/report-command.ts';
 import { readRunStatus } from './commands/run-status.ts';
 import { speedHelp } from './commands/speed.ts';
 import { connect } from './commands/temporal-client.ts';
-import { deviceMemory } from './runtime/device-memory.ts';
+import { type Prices, pricedByDevice, pricesFromEnvironment } from './costs/prices.ts';
+import { deviceMemory, deviceName } from './runtime/device-memory.ts';
 import { isRead } from './runtime/end-process.ts';
 import { printEnvironment } from './runtime/environment.ts';
 import { RunnerError } from './runtime/errors.ts';
@@ -60,19 +61,26 @@ A run is started with the Temporal CLI:
     .description('check a recipe against data and checkpoints, and say what it takes: steps, memory, time, storage')
     .option('--gpu-memory <gigabytes>', 'memory of the GPU that will train; by default, what this machine trains on')
     .option('--speed <speed>', speedHelp)
+    .option('--price <amount>', 'what an hour of the device costs; by default as SIGLIP2_PRICE says')
     .option('--json', 'print JSON')
     .addHelpText(
       'after',
       `\nIt ends with 0 for right, 1 for wrong, ${notWhole} for right as far as it could be looked at.`,
     )
-    .action(async (file: string, options: { json?: boolean; gpuMemory?: string; speed?: string }) => {
-      const { json, gpuMemory, speed } = options;
+    .action(async (file: string, options: { json?: boolean; gpuMemory?: string; speed?: string; price?: string }) => {
+      const { json, gpuMemory, speed, price } = options;
       const gigabytes = Number(gpuMemory ?? 1);
       if (!(gigabytes > 0))
         throw new RunnerError('RecipeInvalid', `--gpu-memory is ${gpuMemory}; allowed: a number above 0`);
       const device =
         gpuMemory === undefined ? await deviceMemory(deviceKind()) : ({ kind: 'gpu', bytes: gigabytes * 1e9 } as const);
-      const how = { json: json === true, device, speed, open: objectStoreFromEnvironment };
+      const how = {
+        json: json === true,
+        device,
+        speed,
+        prices: await pricesHere(price),
+        open: objectStoreFromEnvironment,
+      };
       const { text, whole } = await planFile(await readText(file), file, how);
       print(text);
       if (!whole) process.exitCode = notWhole;
@@ -120,6 +128,15 @@ A run is started with the Temporal CLI:
 
   addDatasetCommand(program);
   return program;
+}
+
+/** The prices of the environment, with that of an hour as an option says it. */
+async function pricesHere(price: string | undefined): Promise<Prices> {
+  const prices = pricesFromEnvironment(pricedByDevice() ? await deviceName(deviceKind()) : null);
+  if (price === undefined) return prices;
+  const hour = Number(price);
+  if (price.trim() !== '' && hour >= 0 && Number.isFinite(hour)) return { ...prices, hour };
+  throw new RunnerError('RecipeInvalid', `--price is ${price}; allowed: what an hour of the device costs, such as 1.5`);
 }
 
 async function readText(file: string): Promise<string> {

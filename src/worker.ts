@@ -16,9 +16,10 @@ import { endAttempts, leftAttempts } from '../activities/left-attempts.ts';
 import { deviceKind } from '../infra/setup/device.ts';
 import { trainerEnvironment } from '../infra/setup/tensorflow.ts';
 import { annotateQueue, deviceQueue } from '../workflows/policies.ts';
+import { pricedByDevice, pricesFromEnvironment } from './costs/prices.ts';
 import { connectPatiently } from './runtime/connect.ts';
 import { ownDevice } from './runtime/device.ts';
-import { deviceMemory } from './runtime/device-memory.ts';
+import { deviceMemory, deviceName } from './runtime/device-memory.ts';
 import { endProcess } from './runtime/end-process.ts';
 import { metricsAddress } from './runtime/environment.ts';
 import { isRunnerError } from './runtime/errors.ts';
@@ -73,6 +74,8 @@ async function main(queues: readonly string[]): Promise<void> {
     shutdownSignals: [],
   });
   const gauges = new Gauges();
+  const kind = deviceKind();
+  const prices = pricesFromEnvironment(pricedByDevice() ? await deviceName(kind) : null);
   if (address !== null && temporal !== null) await serveMetrics({ address, gauges, temporal });
   for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) {
     process.on(signal, () => {
@@ -80,7 +83,6 @@ async function main(queues: readonly string[]): Promise<void> {
       ending.abort();
     });
   }
-  const kind = deviceKind();
   const device = ownDevice(kind);
   const trainer = queues.includes(deviceQueue)
     ? createTrainerProcess({
@@ -100,6 +102,7 @@ async function main(queues: readonly string[]): Promise<void> {
     scratch,
     log,
     gauges,
+    prices,
     codeVersion: codeVersion(),
     ...(trainer ? { trainer } : {}),
     ...(memory ? { memory } : {}),

@@ -1,5 +1,6 @@
 import { patched, proxyActivities } from '@temporalio/workflow';
 import type { Activities } from '../activities/types/activities.ts';
+import { givenUp } from '../src/costs/used.ts';
 import { change } from './change-plan.ts';
 import { brokenBy, damagedStep, divergenceOf, hasCollapsed, rootFailure } from './failures.ts';
 import type { PhaseProgress, WentBack } from './phase-progress.ts';
@@ -56,8 +57,10 @@ function timesBack({ wentBack, revision, skip }: PhaseProgress, cause: keyof Wen
 
 /** Back to a checkpoint that still verifies. Steps of before the batch was changed are trained again with the new one. */
 async function goBack(phase: PhaseProgress, cause: keyof WentBack, belowStep: number): Promise<void> {
-  const { plan } = phase;
+  const { plan, step: before } = phase;
   phase.from = await standing(phase, belowStep);
+  // By the mean of its steps: of each single one nobody keeps what it cost.
+  if (phase.step < before) phase.used = givenUp(phase.used, (before - phase.step) / (before - plan.from.step));
   phase.revision += 1;
   phase.wentBack = { ...phase.wentBack, [cause]: phase.wentBack[cause] + 1 };
   if (plan.begins && phase.step < plan.begins.step) await change(phase, { batch: plan.batch });

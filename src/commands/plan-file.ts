@@ -1,3 +1,4 @@
+import { type Prices, pricesFromEnvironment } from '../costs/prices.ts';
 import { keptOf } from '../data/index/join-filter.ts';
 import { languagesLine } from '../plan/captions.ts';
 import { type Looked, lookAt } from '../plan/look.ts';
@@ -10,6 +11,7 @@ import type { ObjectStore } from '../storage/object-store.ts';
 import { type Estimate, estimate, type PhaseEstimate } from './estimate.ts';
 import { memoryLines } from './format-memory.ts';
 import { duration } from './format-status.ts';
+import { costLinesOf, type PhaseCosts, planCosts, totalCostLines } from './plan-costs.ts';
 import { sayIndexed } from './say-indexed.ts';
 import { readSpeed, type Speed } from './speed.ts';
 
@@ -19,6 +21,8 @@ export interface PlanOptions {
   readonly device: DeviceMemory | null;
   /** As `readSpeed` takes it. */
   readonly speed?: string | undefined;
+  /** Absent: as the environment says, of a device that nobody names. */
+  readonly prices?: Prices;
   readonly open: () => ObjectStore;
 }
 
@@ -35,7 +39,7 @@ export interface PlanAnswer {
 export async function planFile(
   text: string,
   file: string,
-  { json, device, speed: wanted, open }: PlanOptions,
+  { json, device, speed: wanted, open, prices = pricesFromEnvironment(null) }: PlanOptions,
 ): Promise<PlanAnswer> {
   const looked = await lookAt(parseJson(text, file), { open, memory: device, onIndexed: sayIndexed() });
   const { sight } = looked;
@@ -50,7 +54,11 @@ export async function planFile(
   const speed = wanted === undefined ? null : await readSpeed(wanted, recipe.precision, open);
   const found = estimate(recipe, looked.facts, speed);
   const whole = unseen === null;
-  if (!json) return { text: format(found, sight, unseen, looked, device, speed), whole };
+  const of = (name: string) => recipe.phases.find((phase) => phase.name === name)!;
+  const costs = speed && planCosts(found, speed, prices, (name) => looked.data?.of(of(name)) ?? null);
+  if (prices.hour === null && recipe.phases.some(({ limits }) => limits?.cost !== undefined))
+    sight.notes.push(withoutPrice);
+  if (!json) return { text: format(found, sight, unseen, looked, { device, speed, costs, prices }), whole };
   const captions = looked.captions.map(({ field, prefix, census }) => ({
     field,
     prefix,
@@ -58,9 +66,20 @@ export async function planFile(
     languages: Object.fromEntries(census.languages),
   }));
   const filters = filtersOf(looked);
-  const answer = { ...found, device, problem: unseen, notes: sight.notes, captions, filters, speed };
+  const answer = { ...found, device, problem: unseen, notes: sight.notes, captions, filters, speed, costs };
   return { text: `${JSON.stringify(answer)}\n`, whole };
 }
+
+/** What the lines of a plan are made with, beside what was found. */
+interface Held {
+  readonly device: DeviceMemory | null;
+  readonly speed: Speed | null;
+  readonly costs: readonly PhaseCosts[] | null;
+  readonly prices: Prices;
+}
+
+const withoutPrice =
+  'a phase has a limit of cost, and no price of an hour is known here; its workers need SIGLIP2_PRICE or SIGLIP2_PRICES, and refuse the phase without';
 
 interface FilterLeaves {
   readonly name: string;
@@ -93,8 +112,7 @@ function format(
   { notes }: Sight,
   unseen: string | null,
   looked: Looked,
-  device: DeviceMemory | null,
-  speed: Speed | null,
+  { device, speed, costs, prices }: Held,
 ): string {
   const { resolved, facts, captions } = looked;
   const lines = unseen ? [unseen, 'The recipe is right as far as it could be looked at.'] : ['The recipe is right.'];
@@ -102,6 +120,7 @@ function format(
   for (const phase of found.phases) {
     const { name, parameters, bytesPerCheckpoint, steps, examples, epochs, shards, checkpoints } = phase;
     const { mostBytes, keptBytes, seconds, tokens } = phase;
+    const cost = costs?.find((one) => one.name === name);
     lines.push(
       `  phase ${name}: ${count(steps)} steps, ${count(examples)} examples${epochs === null ? '' : ` (${epochs.toFixed(1)} epochs)`}`,
       `    ${count(parameters)} parameters with a table of ${count(tokens)} tokens${facts ? '' : ' at most'}, ${size(bytesPerCheckpoint)} a checkpoint`,
@@ -111,6 +130,7 @@ function format(
       ...memoryLines(phase, device),
       `    ${operations(phase.flops)} floating-point operations${seconds === null ? '' : `, about ${duration(seconds)}`}`,
       ...curationLines(phase.curation),
+      ...(cost ? costLinesOf(cost, resolved!.phases.find((one) => one.name === name)!, steps) : []),
       `    in the bucket at most ${size(mostBytes)} while it trains, ${size(keptBytes)} when it has ended`,
     );
   }
@@ -125,7 +145,7 @@ function format(
     );
   const kept = found.phases.reduce((sum, { keptBytes }) => sum + keptBytes, 0);
   if (found.phases.length > 1) lines.push(`  ${size(kept)} of checkpoints stay in all`);
-  lines.push(`  ${time(found, speed)}`);
+  lines.push(`  ${time(found, speed)}`, ...totalCostLines(costs ?? [], kept, prices).map((line) => `  ${line}`));
   lines.push(
     '  not counted: reading and decoding of large pictures, evaluation, exports, and what a first step takes to compile',
   );
