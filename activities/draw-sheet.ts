@@ -1,12 +1,14 @@
 import { mkdir, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { CheckpointRef } from '../src/checkpoint/types.ts';
-import type { SheetJob } from '../src/evaluate/sheet/job.ts';
+import type { FigureDocument } from '../src/evaluate/result.ts';
+import type { FoundIn, SheetJob } from '../src/evaluate/sheet/job.ts';
 import type { TaskPlan } from '../src/evaluate/task-plan.ts';
 import { hashFile } from '../src/runtime/hash.ts';
 import { askTrainer, type Told } from './ask-trainer.ts';
 import type { Attempt, Dependencies } from './dependencies.ts';
 import { fetchDocument, readDocumentAs } from './documents.ts';
+import { figureBase } from './evaluation-figure.ts';
 import { beat } from './heartbeat.ts';
 import { putOnce } from './put-once.ts';
 import { withTeacher } from './teacher-folder.ts';
@@ -45,6 +47,7 @@ export async function drawSheet(
       classes,
       languages: task.languages,
       indexFile,
+      found: await foundBy(deps, prefix, plan),
     } as const;
     return await withTeacher(deps, model.checkpoint, attempt.signal, (folder) =>
       keepSheet(deps, key, { ...of, folder, name: model.name }, { of: { task: task.name }, tell }, attempt),
@@ -53,6 +56,20 @@ export async function drawSheet(
     heart.stop();
   }
 }
+
+/** What the evaluators of the task found in pictures, which their figures say. */
+async function foundBy({ store }: Dependencies, prefix: string, plan: TaskPlan<CheckpointRef>): Promise<FoundIn[]> {
+  const found: FoundIn[] = [];
+  for (const figure of plan.figures) {
+    const bytes = await store.get(`${figureBase(prefix, plan, figure)}.json`);
+    const { evaluator, view, shown = [] } = JSON.parse(bytes.toString('utf8')) as FigureDocument;
+    found.push(...shown.map((one) => ({ ...one, by: `${evaluator} ${view}` })));
+  }
+  return found.slice(0, mostFound);
+}
+
+/** Of a task with many evaluators and views the first. */
+const mostFound = 64;
 
 /** Runs the job on the device and puts what it wrote under the key. */
 export async function keepSheet(

@@ -17,6 +17,7 @@ import type { Attempt, Dependencies } from './dependencies.ts';
 import { fetchDocument, readDocumentAs } from './documents.ts';
 import { keepSheet } from './draw-sheet.ts';
 import { beat } from './heartbeat.ts';
+import { metricsBeside } from './metrics-beside.ts';
 import type { EvaluateInput, EvaluationResult } from './types/phase-end.ts';
 
 /** Evaluates a checkpoint on data that was not trained on; the figures lie beside it in the bucket. */
@@ -51,6 +52,7 @@ export async function evaluate(deps: Dependencies, input: EvaluateInput, attempt
     const hash = sha256(settings).slice(0, 16);
     const key = recipeEvaluationKey(plan, hash);
     await store.put(key, text, { contentType: 'application/json' });
+    await metricsBeside(deps, checkpoint);
     const title = `${plan.run}/${plan.phase}@${checkpoint.step}`;
     const sheet = { kind: 'sheet', classes: null, name: title, folder, model, indexFile, languages } as const;
     await specOf(deps, input, model, indexFile, own)

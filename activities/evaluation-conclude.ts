@@ -1,7 +1,5 @@
 import { join } from 'node:path';
-import { readCommit } from '../src/checkpoint/commits.ts';
 import { toDocument } from '../src/checkpoint/documents.ts';
-import { keepMetrics } from '../src/checkpoint/metrics-document.ts';
 import { unpin } from '../src/checkpoint/pins.ts';
 import type { CheckpointRef } from '../src/checkpoint/types.ts';
 import { type EvaluationDocument, type FigureDocument, flatFigures } from '../src/evaluate/result.ts';
@@ -12,6 +10,7 @@ import { readDocumentAs } from './documents.ts';
 import { figureBase } from './evaluation-figure.ts';
 import { holderOf } from './evaluation-plan.ts';
 import { beat } from './heartbeat.ts';
+import { metricsBeside } from './metrics-beside.ts';
 import type { PlannedEvaluation, TaskResult } from './types/evaluation.ts';
 
 /** Figures up to so many bytes go into the result of the workflow, for people who look there. */
@@ -41,10 +40,8 @@ export async function concludeEvaluation(
     const body = toDocument(result);
     const key = `${prefix}result.json`;
     await store.put(key, body, { contentType: 'application/json' });
-    // While it is held: nothing is written beside what is being deleted. A checkpoint that is gone needs no figures beside it.
-    await readCommit(store, checkpoint)
-      .then((commit) => keepMetrics(store, commit))
-      .catch((error) => log.info({ key }, `metrics.json was not written: ${error.message}`));
+    // While it is held: nothing is written beside what is being deleted.
+    await metricsBeside({ store, log }, checkpoint);
     await unpin(store, checkpoint, holderOf(plan));
     log.info({ key }, 'evaluated');
     const { run, phase, step } = checkpoint;

@@ -129,7 +129,7 @@ async function planPhases(
         batch: phase.batch,
         ...(settings.batches.naflex && { fixedBatches: 'naflex' }),
         ...(phase.curation && { fixedBatches: 'curation' }),
-        ...(tasks && { tasks }),
+        ...(tasks && tasksOf(tasks, recipe, phase)),
         origin: originOf(phase, borrowed),
         from,
         to,
@@ -157,6 +157,20 @@ async function planTasks(store: ObjectStore, run: string, { evaluate }: Recipe):
   );
   const stopping = best && earlyStopping && { earlyStopping };
   return { documents, every: every?.steps ?? null, ...(best && { best }), ...stopping };
+}
+
+/** Without those that are for other phases alone; a figure of a task that is not done keeps no checkpoint and ends nothing. */
+function tasksOf(
+  { best, earlyStopping, ...tasks }: NonNullable<PhasePlan['tasks']>,
+  { evaluate: { only = {} } }: Recipe,
+  { name: phase }: Phase,
+): Pick<PhasePlan, 'tasks'> {
+  const documents = tasks.documents.filter(({ name }) => own(only, name)?.includes(phase) ?? true);
+  if (documents.length === 0) return {};
+  const watched = documents.some(({ name }) => name === best?.task);
+  return {
+    tasks: { ...tasks, documents, ...(watched && { ...(best && { best }), ...(earlyStopping && { earlyStopping }) }) },
+  };
 }
 
 function originOf({ name, from }: Phase, borrowed: Borrowed): PhasePlan['origin'] {

@@ -4,6 +4,7 @@ import { Command } from 'commander';
 import { addDatasetCommand } from '../infra/emoji/dataset-command.ts';
 import { deviceKind } from '../infra/setup/device.ts';
 import { doctor } from '../infra/setup/doctor.ts';
+import { addCheckStoreCommand } from './commands/check-store.ts';
 import { addCheckpointCommands } from './commands/checkpoint-commands.ts';
 import { serveCodec } from './commands/codec-server.ts';
 import { addDataCommands } from './commands/data-commands.ts';
@@ -14,6 +15,7 @@ import { print } from './commands/output.ts';
 import { planFile } from './commands/plan-file.ts';
 import { addReportCommand } from './commands/report-command.ts';
 import { readRunStatus } from './commands/run-status.ts';
+import { addSetupNamespaceCommand } from './commands/setup-namespace.ts';
 import { speedHelp } from './commands/speed.ts';
 import { connect } from './commands/temporal-client.ts';
 import { type Prices, pricedByDevice, pricesFromEnvironment } from './costs/prices.ts';
@@ -126,6 +128,8 @@ A run is started with the Temporal CLI:
       await new Promise((resolve) => server.once('close', resolve));
     });
 
+  addSetupNamespaceCommand(program);
+  addCheckStoreCommand(program);
   addDatasetCommand(program);
   return program;
 }

@@ -6,9 +6,9 @@ import { makeNoisyEmojiDatasets } from '../emoji/noisy.ts';
 import { makeEmojiStrips } from '../emoji/strips.ts';
 
 /** Scenes of several emoji with boxes, for the captions that speak of regions. */
-const scenes = 1500;
+const scenes = 3000;
 /** Long pictures to train on. */
-const strips = 1000;
+const strips = 1500;
 /** Scenes that fresh decoders learn to point from, and probes of patches what is where. */
 const learnedFrom = 1200;
 /** Share of planted noise in what active curation chooses from, as in `npm run curation`. */

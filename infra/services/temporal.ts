@@ -36,7 +36,11 @@ export function temporalCommand(options: {
     startMs: 60_000,
     stopMs: 10_000,
     // A database of an older version, or another Temporal, may lack some.
-    ready: () => withConnection(address, (connection) => ensureSearchAttributes(connection, namespace)),
+    ready: () =>
+      withConnection(address, async (connection) => {
+        const made = await ensureSearchAttributes(connection, { namespace, address });
+        return made.length === 0;
+      }),
   };
 }
 

@@ -1,10 +1,10 @@
 import { randomBytes } from 'node:crypto';
 import { chmodSync, existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { CreateBucketCommand, HeadBucketCommand, S3Client } from '@aws-sdk/client-s3';
-import { RunnerError } from '../../src/runtime/errors.ts';
+import { S3Client } from '@aws-sdk/client-s3';
 import { credentialsFile, readCredentials, type StoreCredentials } from '../../src/runtime/services-state.ts';
 import { variable } from '../../src/runtime/variables.ts';
+import { ensureBucket } from './bucket.ts';
 import { logFile } from './logs.ts';
 import type { ServiceCommand } from './service.ts';
 
@@ -63,7 +63,7 @@ export function versitygwCommand(options: {
     startMs: 30_000,
     stopMs: 10_000,
     ready: async () => (await fetch(`${endpoint}/healthz`, { signal: AbortSignal.timeout(1_000) })).ok,
-    prepare: () => ensureBucket(endpoint, bucket, credentials),
+    prepare: () => prepareBucket(endpoint, bucket, credentials),
   };
 }
 
@@ -81,16 +81,10 @@ function sidecar(data: string, log: string): string[] {
   return ['--sidecar', folder];
 }
 
-async function ensureBucket(endpoint: string, bucket: string, credentials: StoreCredentials): Promise<void> {
+async function prepareBucket(endpoint: string, bucket: string, credentials: StoreCredentials): Promise<void> {
   const client = new S3Client({ endpoint, region, credentials, forcePathStyle: true });
   try {
-    await client.send(new HeadBucketCommand({ Bucket: bucket }));
-  } catch (error) {
-    if ((error as { $metadata?: { httpStatusCode?: number } }).$metadata?.httpStatusCode !== 404) throw error;
-    await client.send(new CreateBucketCommand({ Bucket: bucket })).catch((cause) => {
-      if (cause.name === 'BucketAlreadyOwnedByYou') return;
-      throw new RunnerError('SetupMissing', `the bucket ${bucket} can't be made: ${cause.message}`, { cause });
-    });
+    await ensureBucket(client, bucket);
   } finally {
     client.destroy();
   }

@@ -119,7 +119,8 @@ if (process.argv[1] && resolve(process.argv[1]) === fileURLToPath(import.meta.ur
   if (problem) fail(problem);
   const [script = '', ...args] = process.argv.slice(2);
   if (!script) fail('say which script to run; the commands are in package.json, for example npm test');
-  const light = isLight(script, args) && existsSync(join(root, 'node_modules'));
+  // An image has the packages that it needs, and takes no others.
+  const light = process.env.SIGLIP2_IMAGE || (isLight(script, args) && existsSync(join(root, 'node_modules')));
   if (!light) await installPackages();
   handOver([light ? '--as-it-is' : '--prepared', resolve(script), ...args]);
 }

@@ -5,9 +5,11 @@ import { cpuHasBfloat16 } from '../../src/runtime/bfloat16.ts';
 import { hasNvidiaDriver } from '../../src/runtime/device.ts';
 import { storeEnvironment, temporalEnvironment } from '../../src/runtime/environment.ts';
 import { isRunnerError } from '../../src/runtime/errors.ts';
+import { images, ownImage } from '../../src/runtime/image.ts';
 import { paths } from '../../src/runtime/paths.ts';
 import { runningState } from '../../src/runtime/services-state.ts';
 import { variable } from '../../src/runtime/variables.ts';
+import { codeVersion } from '../../src/runtime/version.ts';
 import { addonFolder, addonPath, addonVersion, tfjsFolder } from './addon.ts';
 import { nodeProblem } from './bootstrap.mjs';
 import { deviceKind } from './device.ts';
@@ -26,29 +28,36 @@ export interface Finding {
 
 const setUp = 'npm run setup';
 
-/** Looks at everything that a run needs on this machine, and changes nothing. */
+/** Looks at everything that a run needs on this machine, or that belongs in this image, and changes nothing. */
 export async function inspect(env: NodeJS.ProcessEnv = process.env): Promise<Finding[]> {
-  const looks: (() => Finding | Promise<Finding>)[] = [
-    inspectNode,
-    () => inspectTensorflow(env),
-    () => inspectProgram('temporal', 'Temporal CLI', env),
-    () => inspectProgram('versitygw', 'S3 server', env),
-    () => inspectDevice(env),
-    () => inspectServices(env),
-    () => inspectPorts(env),
-    () => ({ part: 'Folders', good: true, what: `cache ${paths(env).cache}, state ${paths(env).state}` }),
-  ];
-  const names = ['Node', 'TensorFlow', 'Temporal CLI', 'S3 server', 'Device', 'Services', 'Ports', 'Folders'];
+  const looks: Readonly<Record<string, () => Finding | Promise<Finding>>> = {
+    Node: inspectNode,
+    Image: () => inspectImage(env),
+    TensorFlow: () => inspectTensorflow(env),
+    'Temporal CLI': () => inspectProgram('temporal', 'Temporal CLI', env),
+    'S3 server': () => inspectProgram('versitygw', 'S3 server', env),
+    Device: () => inspectDevice(env),
+    Services: () => inspectServices(env),
+    Ports: () => inspectPorts(env),
+    Folders: () => ({ part: 'Folders', good: true, what: `cache ${paths(env).cache}, state ${paths(env).state}` }),
+  };
+  // An image starts no services: it uses those elsewhere.
+  const besides = variable('SIGLIP2_IMAGE', env) ? ['Temporal CLI', 'S3 server', 'Ports'] : ['Image'];
+  const asked = Object.entries(looks).filter(([part]) => !besides.includes(part));
   return Promise.all(
-    looks.map(async (look, index) => {
+    asked.map(async ([part, look]) => {
       try {
         return await look();
       } catch (error) {
         if (!isRunnerError(error)) throw error;
-        return { part: names[index]!, good: false, what: error.message };
+        return { part, good: false, what: error.message };
       }
     }),
   );
+}
+
+function inspectImage(env: NodeJS.ProcessEnv): Finding {
+  return { part: 'Image', good: true, what: `${ownImage(env)} of version ${codeVersion()}` };
 }
 
 function inspectNode(): Finding {
@@ -58,6 +67,9 @@ function inspectNode(): Finding {
 
 async function inspectTensorflow(env: NodeJS.ProcessEnv): Promise<Finding> {
   const part = 'TensorFlow';
+  const image = ownImage(env);
+  if (image !== null && !images[image].tensorflow)
+    return { part, good: true, what: `none, as is meant in the image ${image}: it trains nothing` };
   const { cache } = paths(env);
   const kind = deviceKind(env);
   const library = await findLibTensorflow(cache, kind, env);
@@ -105,7 +117,9 @@ function inspectServices(env: NodeJS.ProcessEnv): Finding {
     store = `S3 ${endpoint ?? 'AWS'}, bucket ${bucket} (${source})`;
   } catch (error) {
     if (!isRunnerError(error, 'SetupMissing')) throw error;
-    store = 'no S3 server; npm run up starts one';
+    store = variable('SIGLIP2_IMAGE', env)
+      ? 'no store; set SIGLIP2_BUCKET, and AWS_ENDPOINT_URL where it is not AWS'
+      : 'no S3 server; npm run up starts one';
   }
   return { part: 'Services', good: true, what: `Temporal ${temporal.address} (${temporal.source}); ${store}` };
 }

@@ -1,6 +1,6 @@
 import { existsSync } from 'node:fs';
 import { access, chmod, constants, mkdir, readdir, rename, rm } from 'node:fs/promises';
-import { delimiter, join } from 'node:path';
+import { basename, delimiter, join } from 'node:path';
 import { RunnerError } from '../../src/runtime/errors.ts';
 import { withLock } from '../../src/runtime/lock.mjs';
 import { variable } from '../../src/runtime/variables.ts';
@@ -9,7 +9,7 @@ import { type GoProgram, pins } from './pins.ts';
 import type { Progress } from './progress.ts';
 import { runTool } from './run-tool.ts';
 
-export type ProgramName = 'temporal' | 'versitygw';
+export type ProgramName = 'temporal' | 'versitygw' | 'temporal-server';
 
 export interface Program {
   readonly path: string;
@@ -17,8 +17,16 @@ export interface Program {
   readonly source: string;
 }
 
-const variables = { temporal: 'SIGLIP2_TEMPORAL', versitygw: 'SIGLIP2_VERSITYGW' } as const;
-const titles = { temporal: 'the Temporal CLI', versitygw: 'the S3 server versitygw' } as const;
+const variables = {
+  temporal: 'SIGLIP2_TEMPORAL',
+  versitygw: 'SIGLIP2_VERSITYGW',
+  'temporal-server': 'SIGLIP2_TEMPORAL_SERVER',
+} as const;
+const titles = {
+  temporal: 'the Temporal CLI',
+  versitygw: 'the S3 server versitygw',
+  'temporal-server': 'the Temporal server',
+} as const;
 
 /** Where the cache has a program; moved there in one step. The folder can be put on PATH. */
 export function programPath(cache: string, name: ProgramName): string {
@@ -120,13 +128,20 @@ async function build(name: ProgramName, program: GoProgram, work: string, progre
     // Without it the module folders are read-only and can't be removed.
     GOFLAGS: `${variable('GOFLAGS') ?? ''} -modcacherw`.trim(),
   };
-  const target = `${program.module}@v${program.version}`;
+  const modules = { [name]: program.module, ...program.beside };
+  const flags = ['-s', '-w', ...(program.versionVariable ? ['-X', program.versionVariable] : [])].join(' ');
+  const targets = Object.values(modules).map((module) => `${module}@v${program.version}`);
   await progress.during(`Building ${name} ${program.version} from its Go module (minutes)`, () =>
-    runTool('go', ['install', '-ldflags', `-s -w -X ${program.versionVariable}`, target], {
+    runTool('go', ['install', '-ldflags', flags, ...targets], {
       env,
       install: `install Go 1.25 or newer, or set ${variables[name]} to the program`,
     }),
   );
+  // Go names a program after the last part of its path.
+  for (const [called, module] of Object.entries(modules)) {
+    const built = join(work, 'bin', basename(module));
+    if (basename(module) !== called) await rename(built, join(work, 'bin', called));
+  }
   return 'Go module';
 }
 

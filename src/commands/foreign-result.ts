@@ -1,3 +1,4 @@
+import { datasetOf, evalResultsText } from '../checkpoint/hugging-face/eval-results.ts';
 import { type EvaluationDocument, type FigureDocument, flatFigures } from '../evaluate/result.ts';
 import { bigVisionLine } from '../formats/big-vision.ts';
 import { clipBenchmarkJson } from '../formats/clip-benchmark.ts';
@@ -9,7 +10,14 @@ import type { NamedFigure, TaskResult } from '../formats/result.ts';
 import { RunnerError } from '../runtime/errors.ts';
 
 /** Forms that a result can be printed in. */
-export const foreignForms = ['clip-benchmark', 'datacomp', 'big-vision', 'dinov3-knn', 'model-index'] as const;
+export const foreignForms = [
+  'clip-benchmark',
+  'datacomp',
+  'big-vision',
+  'dinov3-knn',
+  'model-index',
+  'eval-results',
+] as const;
 export type ForeignForm = (typeof foreignForms)[number];
 
 /**
@@ -30,6 +38,7 @@ export function foreignText(form: ForeignForm, document: EvaluationDocument): st
     );
     return bigVisionLine(step, `${document.task.name}/`, figures);
   }
+  if (form === 'eval-results') return evalResults(document);
   const knn = document.figures.filter(({ evaluator }) => evaluator === 'knn');
   if (knn.length === 0)
     throw new RunnerError(
@@ -37,6 +46,19 @@ export function foreignText(form: ForeignForm, document: EvaluationDocument): st
       `the task ${document.task.name} has no k-NN, which results-knn.csv is of: put "knn": {} into its evaluators`,
     );
   return knn.map((one) => dinov3Csv(knnColumns(named(one)))).join('');
+}
+
+function evalResults({ task, model, figures }: EvaluationDocument): string {
+  const { name: of, dataset } = task;
+  const text = evalResultsText(
+    { task: of, ...(dataset && { dataset }), figures },
+    { model: model.name, sha256: model.sha256 },
+  );
+  if (text !== null) return text;
+  throw new RunnerError(
+    'RecipeInvalid',
+    `the task ${of} ${dataset ? 'names a data set of the hub, and of none of its figures a task of that' : 'names no data set of the hub'}, so there is no .eval_results: put "dataset": {"hub": "OWNER/NAME", "tasks": {"zeroShot.top1": "ID"}} into it, the ID from eval.yaml of the data set`,
+  );
 }
 
 function resultsOf(document: EvaluationDocument, eachLanguage: boolean): TaskResult[] {
@@ -56,7 +78,7 @@ function resultsOf(document: EvaluationDocument, eachLanguage: boolean): TaskRes
     return languages.map((language) => ({
       model: views.size > 1 ? `${model.name} ${one.view}` : model.name,
       pretrained: model.sha256.slice(0, 12),
-      dataset: { name: task.name },
+      dataset: datasetOf(task.name, task.dataset),
       task: tasksOfEvaluators[one.evaluator]!,
       language,
       figures: eachLanguage ? all.filter(({ name }) => !name.startsWith('mean.')) : all,

@@ -5,20 +5,40 @@ import { silentMs, whoIsAtWork } from '../checkpoint/work.ts';
 import { temporalEnvironment } from '../runtime/environment.ts';
 import { RunnerError } from '../runtime/errors.ts';
 import { payloadConverter } from '../runtime/payload-codec.ts';
+import { lookAtTemporal } from '../runtime/temporal-look.ts';
+import { refusalOf } from '../runtime/temporal-refusal.ts';
 import type { ObjectStore } from '../storage/object-store.ts';
 import { say } from './output.ts';
 
-/** Null when Temporal does not answer: the bucket still does. */
+const connectMs = 3000;
+
+/** Null when Temporal does not answer: the bucket still does. SetupMissing when it refuses who asks. */
 export async function connect(): Promise<Client | null> {
-  const { connectionOptions, namespace, address } = temporalEnvironment();
+  const environment = temporalEnvironment();
+  const { connectionOptions, namespace, address } = environment;
   const dataConverter = payloadConverter();
+  const look = isProxied() ? null : await lookAtTemporal(environment);
+  if (look && 'refusal' in look) throw look.refusal;
+  let connection: Connection | undefined;
   try {
-    const connection = await Connection.connect({ ...connectionOptions, connectTimeout: 3000 });
+    if (look) throw new Error(look.away);
+    connection = await Connection.connect({ ...connectionOptions, connectTimeout: connectMs });
+    const { workflowService } = connection;
+    await connection.withDeadline(Date.now() + connectMs, () => workflowService.describeNamespace({ namespace }));
     return new Client({ connection, namespace, ...(dataConverter && { dataConverter }) });
-  } catch {
-    say(`Temporal does not answer at ${address}; what follows is from the bucket alone`);
+  } catch (error) {
+    await connection?.close();
+    const refusal = refusalOf(error, environment);
+    if (refusal) throw refusal;
+    const why = look?.hint === undefined ? '' : ` (${look.hint})`;
+    say(`Temporal does not answer at ${address}${why}; what follows is from the bucket alone`);
     return null;
   }
+}
+
+/** Whether calls go by a proxy, as gRPC reads it from the environment: then nobody can look at the address itself. */
+function isProxied(): boolean {
+  return ['grpc_proxy', 'https_proxy', 'http_proxy'].some((name) => process.env[name]);
 }
 
 /**

@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { phaseName } from './phase-name.ts';
 
 /** How phases are evaluated. */
 export const evaluateSchema = z.strictObject({
@@ -19,6 +20,12 @@ export const evaluateSchema = z.strictObject({
     .max(20)
     .optional()
     .describe('Tasks, as src/evaluate/README.md has them, that every phase is evaluated by at its end.'),
+  only: z
+    .record(z.string(), z.array(phaseName).min(1).max(100))
+    .optional()
+    .describe(
+      'Phases that alone are evaluated by a task, by its name, such as {"masks": ["trunk", "distill"]}; a task that is not named here is of every phase.',
+    ),
   every: z
     .strictObject({ steps: z.int().positive().describe('Number of steps.') })
     .optional()

@@ -2,8 +2,8 @@ import type { Problem } from './problem.ts';
 import type { Recipe } from './schema.ts';
 
 /** Tasks by themselves are checked where evaluators are known; here only how they stand in a recipe. */
-export function taskProblems({ evaluate: { tasks, every, best, earlyStopping } }: Recipe): Problem[] {
-  const problems: Problem[] = [];
+export function taskProblems({ evaluate: { tasks, only, every, best, earlyStopping }, phases }: Recipe): Problem[] {
+  const problems: Problem[] = onlyProblems(only ?? {}, tasks ?? [], phases);
   if (every && !tasks)
     problems.push({
       fields: ['evaluate.every', 'evaluate.tasks'],
@@ -28,4 +28,20 @@ export function taskProblems({ evaluate: { tasks, every, best, earlyStopping } }
         message: `evaluate.tasks.${i}.name is "${name.slice(0, 60)}" again; each name once is allowed`,
       });
   return problems;
+}
+
+type Named = readonly { readonly name: string }[];
+
+function onlyProblems(only: Readonly<Record<string, readonly string[]>>, tasks: Named, phases: Named): Problem[] {
+  const names = (of: Named) => of.map(({ name }) => name);
+  return Object.entries(only).flatMap(([task, own]): Problem[] => {
+    const at = `evaluate.only.${task.slice(0, 60)}`;
+    if (!names(tasks).includes(task)) {
+      const allowed = names(tasks).join(', ') || 'the name of a task in evaluate.tasks, which is missing';
+      return [{ fields: [at, 'evaluate.tasks'], message: `${at} is of no task; allowed: ${allowed}` }];
+    }
+    const foreign = own.find((phase) => !names(phases).includes(phase));
+    if (foreign === undefined) return [];
+    return [{ fields: [at], message: `${at} has "${foreign}"; allowed: ${names(phases).join(', ')}` }];
+  });
 }

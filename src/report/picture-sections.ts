@@ -1,7 +1,7 @@
 import { maskColours } from '../evaluate/sheet/sheet.ts';
 import { Album, joined, type Pictured, wrapped } from './album.ts';
+import { boxed, foundBoxes } from './boxes.ts';
 import { escaped } from './escape.ts';
-import { classOf } from './line-chart.ts';
 import type { Section } from './sections.ts';
 import type { CuratedExample, PhaseReport, ReportedSheet, RunReport } from './types.ts';
 
@@ -133,24 +133,12 @@ function sheetPieces(reported: ReportedSheet, album: Album, open: boolean): Pict
       'Described parts and objects, as the data have them.',
       sheet.boxes.map(({ id, boxes }) => boxed(id, boxes, album)),
     ),
+    folded(
+      'Boxes that were found',
+      'True boxes are drawn through, and what was found has dashes; of a detection the number is its score.',
+      sheet.found.map((one) => foundBoxes(one, album)),
+    ),
   ];
-}
-
-function boxed(id: string, boxes: ReportedSheet['sheet']['boxes'][number]['boxes'], album: Album): Pictured {
-  const { width, height } = album.sizeOf(id);
-  const over = boxes.map(({ box: [top, left, bottom, right] }, k) => {
-    const [x, y] = [left * width, top * height];
-    return `<rect class="box ${classOf(k)}" x="${x.toFixed(1)}" y="${y.toFixed(1)}" width="${((right - left) * width).toFixed(1)}" height="${((bottom - top) * height).toFixed(1)}"/>`;
-  });
-  const key = boxes.map(
-    ({ text }, k) =>
-      `<li><svg class="swatch" aria-hidden="true"><line class="${classOf(k)}" x1="0" x2="22" y1="6" y2="6"/></svg>${escaped(text, 160)}</li>`,
-  );
-  return wrapped(
-    '<div class="beside">',
-    album.show(id, 'a picture with boxes', { over: over.join('') }),
-    `<ul class="key">${key.join('')}</ul></div>`,
-  );
 }
 
 const row = (pieces: readonly Pictured[]): Pictured => wrapped('<div class="pics">', joined(pieces), '</div>');

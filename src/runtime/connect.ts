@@ -4,25 +4,51 @@ import { temporalEnvironment } from './environment.ts';
 import { isRunnerError } from './errors.ts';
 import { log } from './log.ts';
 import { ensureSearchAttributes } from './search-attributes.ts';
+import { lookAtTemporal } from './temporal-look.ts';
+import { refusalOf } from './temporal-refusal.ts';
 
 const longestPauseMs = 10_000;
+/** A balancer that restarts may say no once. */
+const believedAfter = 2;
+const refusedPauseMs = 1_000;
+/** A namespace that was just made is known everywhere after ten seconds. */
+const namespaceMs = 12_000;
+const notFound = 5;
 
-/** Connects to Temporal, however long it is away; null when `signal` says that there is no more need to. */
+/**
+ * Connects to Temporal, however long it is away; null when `signal` says that there is no more need to. What refuses
+ * this client is not waited for: SetupMissing, once it has been said twice.
+ */
 export async function connectPatiently(
   signal: AbortSignal,
+  { newNamespaceMs = namespaceMs } = {},
 ): Promise<{ connection: NativeConnection; namespace: string; address: string } | null> {
-  for (let pause = 500; !signal.aborted; pause = Math.min(longestPauseMs, 2 * pause)) {
-    const { address, namespace, connectionOptions } = temporalEnvironment();
+  let refusals = 0;
+  const began = Date.now();
+  for (let pause = 500; !signal.aborted; ) {
+    const environment = temporalEnvironment();
+    const { address, namespace, connectionOptions } = environment;
     let connection: NativeConnection | undefined;
     try {
       connection = await NativeConnection.connect(connectionOptions);
-      await ensureSearchAttributes(connection, namespace);
+      await connection.workflowService.describeNamespace({ namespace });
+      await ensureSearchAttributes(connection, { namespace, address });
       return { connection, namespace, address };
     } catch (error) {
+      const look = connection ? null : await lookAtTemporal(environment);
       await connection?.close();
       if (isRunnerError(error)) throw error;
-      log.warn({ address, reason: (error as Error).message }, 'Temporal does not answer; it is tried again');
-      await delay(pause, undefined, { signal }).catch(() => {});
+      const refusal = refusalOf(error, environment) ?? (look && 'refusal' in look ? look.refusal : null);
+      refusals = refusal ? refusals + 1 : 0;
+      const young = (error as { code?: unknown }).code === notFound && Date.now() - began < newNamespaceMs;
+      if (refusal && refusals >= believedAfter && !young) throw refusal;
+      const away = look && 'away' in look ? look.away : (error as Error).message;
+      const what = refusal
+        ? 'Temporal refuses this worker; it is asked again'
+        : 'Temporal does not answer; it is tried again';
+      log.warn({ address, reason: refusal?.message ?? away }, what);
+      await delay(refusal ? refusedPauseMs : pause, undefined, { signal }).catch(() => {});
+      pause = Math.min(longestPauseMs, 2 * pause);
     }
   }
   return null;

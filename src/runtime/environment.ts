@@ -1,5 +1,5 @@
 import { dirname } from 'node:path';
-import { type ClientConnectConfig, loadClientConnectConfig } from '@temporalio/envconfig';
+import { type ClientConnectConfig, loadClientConfigProfile, toClientOptions } from '@temporalio/envconfig';
 import { RunnerError } from './errors.ts';
 import { paths } from './paths.ts';
 import { readCredentials, runningState, type StoreCredentials } from './services-state.ts';
@@ -32,8 +32,14 @@ export interface ServiceEnvironment {
   readonly s3: StoreEnvironment;
 }
 
+/** An empty variable of Temporal's is as good as none, but in envconfig an empty key turns TLS on. */
 const definite = (env: NodeJS.ProcessEnv) =>
-  Object.fromEntries(Object.entries(env).filter((pair): pair is [string, string] => pair[1] !== undefined));
+  Object.fromEntries(
+    Object.entries(env).filter(
+      (pair): pair is [string, string] =>
+        pair[1] !== undefined && (pair[1] !== '' || !/^TEMPORAL_(?!GRPC_META_)/.test(pair[0])),
+    ),
+  );
 
 /**
  * Temporal by the variables and the configuration file that the Temporal CLI reads (`TEMPORAL_ADDRESS`,
@@ -43,6 +49,11 @@ const definite = (env: NodeJS.ProcessEnv) =>
 export function temporalEnvironment(env: NodeJS.ProcessEnv = process.env): TemporalEnvironment {
   const { connectionOptions, namespace } = readTemporalConfig(env);
   const { address: given, tls, apiKey, metadata } = connectionOptions;
+  if (given && !/^(\[[\da-f:.]+\]|[^\s:/@]+)(:\d{1,5})?$/i.test(given))
+    throw new RunnerError(
+      'SetupMissing',
+      `TEMPORAL_ADDRESS is ${JSON.stringify(withoutUser(given))}; allowed: HOST:PORT, such as 127.0.0.1:7233`,
+    );
   const own = given ? undefined : runningState(paths(env).state)?.temporal?.address;
   const address = given ?? own ?? '127.0.0.1:7233';
   return {
@@ -58,9 +69,23 @@ export function temporalEnvironment(env: NodeJS.ProcessEnv = process.env): Tempo
   };
 }
 
+const withoutUser = (address: string) => address.replace(/^(\w+:\/\/)?[^@]*@/, '$1').slice(0, 100);
+
 function readTemporalConfig(env: NodeJS.ProcessEnv): ClientConnectConfig {
   try {
-    return loadClientConnectConfig({ overrideEnvVars: definite(env) });
+    const profile = loadClientConfigProfile({ overrideEnvVars: definite(env) });
+    const options = toClientOptions(profile);
+    const { clientCert, clientKey, disabled } = profile.tls ?? {};
+    // Half of a pair would be dropped without a word.
+    if (!disabled && (clientCert === undefined) !== (clientKey === undefined)) {
+      const [has, lacks] = clientCert ? ['certificate', 'KEY'] : ['key', 'CERT'];
+      throw new Error(`a client ${has} alone is no pair: set TEMPORAL_TLS_CLIENT_${lacks}_PATH as well`);
+    }
+    if (/^(1|true)$/.test(variable('TEMPORAL_TLS_DISABLE_HOST_VERIFICATION', env) ?? ''))
+      throw new Error(
+        'TEMPORAL_TLS_DISABLE_HOST_VERIFICATION is not heeded here: set TEMPORAL_TLS_SERVER_CA_CERT_PATH instead',
+      );
+    return options;
   } catch (cause) {
     throw new RunnerError(
       'SetupMissing',

@@ -2,6 +2,7 @@ import { createRequire } from 'node:module';
 import util from 'node:util';
 import type { NodeJSKernelBackend } from '@tensorflow/tfjs-node-gpu/dist/nodejs_kernel_backend.js';
 import { RunnerError } from './errors.ts';
+import { images, ownImage } from './image.ts';
 import { variable } from './variables.ts';
 
 /**
@@ -29,11 +30,12 @@ function load(): TensorFlow {
     loaded ??= createRequire(import.meta.url)('@tensorflow/tfjs-node-gpu') as TensorFlow;
     return loaded;
   } catch (cause) {
-    throw new RunnerError(
-      'SetupMissing',
-      'TensorFlow could not be loaded: its native part is missing or does not fit; type npm run siglip2 -- doctor to see what to do',
-      { cause },
-    );
+    const image = ownImage();
+    const without = image !== null && !images[image].tensorflow;
+    const why = without
+      ? `the image ${image} has no TensorFlow; use the image worker-cpu or worker-cuda for this`
+      : 'TensorFlow could not be loaded: its native part is missing or does not fit; type npm run siglip2 -- doctor to see what to do';
+    throw new RunnerError('SetupMissing', why, { cause });
   }
 }
 

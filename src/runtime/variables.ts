@@ -38,6 +38,16 @@ export const variables = {
     unset: 'no TLS, unless there is an API key',
     readBy: ['Temporal'],
   },
+  TEMPORAL_TLS_DISABLE_HOST_VERIFICATION: {
+    meaning: 'Refused: this SDK can not do without. `TEMPORAL_TLS_SERVER_CA_CERT_PATH` names the authority to trust.',
+    unset: 'as it should be',
+    readBy: ['commands', 'worker'],
+  },
+  'TEMPORAL_GRPC_META_*': {
+    meaning: 'Headers that go with each call, as a gateway before Temporal may want them.',
+    unset: 'none',
+    readBy: ['Temporal'],
+  },
   TEMPORAL_PROFILE: {
     meaning: "Profile of Temporal's configuration file.",
     unset: '`default`',
@@ -193,6 +203,12 @@ export const variables = {
     unset: '`~/.local/state`',
     readBy: ['npm run up', 'commands', 'worker', 'trainer'],
   },
+  SIGLIP2_IMAGE: {
+    meaning:
+      'Set in the container images: `light`, `worker-cpu` or `worker-cuda`. Nothing is set up there, and the doctor asks for what belongs in that image.',
+    unset: 'no image',
+    readBy: ['commands', 'set-up', 'trainer'],
+  },
   SIGLIP2_LIBTENSORFLOW: {
     meaning: 'Folder of a libtensorflow of your own.',
     unset: 'the cache, else the PyPI wheel',
@@ -207,6 +223,12 @@ export const variables = {
     meaning: 'Path of a versitygw of your own.',
     unset: 'the cache, `PATH`, else it is built',
     readBy: ['set-up'],
+  },
+  SIGLIP2_TEMPORAL_SERVER: {
+    meaning:
+      'Path of a Temporal server of your own, with `temporal-sql-tool` beside it; `npm run compose` alone uses it.',
+    unset: 'the cache, `PATH`, else it is built',
+    readBy: ['tests'],
   },
   PATH: { meaning: 'Where programs are looked for.', unset: 'none are found', readBy: ['set-up', 'npm run up'] },
   LD_LIBRARY_PATH: {

@@ -1,4 +1,5 @@
 import { type ErrorCode, RunnerError } from '../runtime/errors.ts';
+import { isUntrusted, speaksNoTls } from '../runtime/tls-failure.ts';
 import { type Answer, answerOf, isConflict, passes } from './answer.ts';
 import { isChecksumMismatch } from './retry.ts';
 
@@ -18,9 +19,6 @@ const skewed = new Set(['RequestTimeTooSkewed', 'RequestInTheFuture', 'RequestEx
 const expired = new Set(['ExpiredToken', 'ExpiredTokenException', 'TokenRefreshRequired']);
 const refused = new Set(['AccessDenied', 'Forbidden', 'InvalidAccessKeyId', 'InvalidToken', 'SignatureDoesNotMatch']);
 const unconfigured = new Set(['CredentialsProviderError', 'TokenProviderError']);
-/** Node's and OpenSSL's, when it is not the link: waiting mends none of them. */
-const untrusted =
-  /^(CERT_|DEPTH_ZERO_|SELF_SIGNED_|UNABLE_TO_(VERIFY|GET_ISSUER)|ERR_TLS_CERT|HOSTNAME_MISMATCH|INVALID_CA)/;
 
 /** Where a URL points, without credentials that it may carry. */
 export function withoutSecrets(url: string): string {
@@ -107,12 +105,12 @@ function withoutAnswer(error: unknown, { code, system }: Answer, at: string, obj
   const make = (as: ErrorCode, message: string) => new RunnerError(as, message, { cause: error });
   if (system === 'ERR_INVALID_URL')
     return make('StorageRefused', 'AWS_ENDPOINT_URL is no URL; set it to one, such as http://127.0.0.1:9000');
-  if (system !== undefined && untrusted.test(system))
+  if (system !== undefined && isUntrusted(system))
     return make(
       'StorageRefused',
       `the certificate of ${at} is not trusted here (${system}); set NODE_EXTRA_CA_CERTS to the file of its authority, or AWS_ENDPOINT_URL to the address that it is for`,
     );
-  if (/wrong version number/i.test((error as Error | null)?.message ?? ''))
+  if (speaksNoTls(error))
     return make('StorageRefused', `${at} does not speak TLS; set AWS_ENDPOINT_URL to its address with http://`);
   // Timeouts and connections have a code; what has none is a fault of a program, not of a store.
   if (system === undefined && !code.startsWith('Timeout')) return error;

@@ -40,6 +40,8 @@ export interface S3Settings {
   readonly multipartAbove?: number;
   /** Bytes of a part, 16 MiB; raised where 10,000 of them would not do. */
   readonly partBytes?: number;
+  /** Keys of a page of a list, as many as the server gives. */
+  readonly pageKeys?: number;
   /** Time within which an answer must bring 512 bytes a second, 15 s. */
   readonly slowMs?: number;
 }
@@ -223,6 +225,7 @@ export class S3ObjectStore implements ObjectStore {
           new ListObjectsV2Command({
             Bucket: this.bucket,
             Prefix: prefix,
+            ...(this.#settings.pageKeys === undefined ? {} : { MaxKeys: this.#settings.pageKeys }),
             ...(token ? { ContinuationToken: token } : {}),
           }),
         ),
@@ -324,8 +327,12 @@ function bareEtag(etag: string | undefined): string {
  * The bucket that the environment names, or that of a running `npm run up`. Credentials come from `npm run up`, from
  * the variables in `env`, or by the SDK's standard chain.
  */
-export function objectStoreFromEnvironment(env: NodeJS.ProcessEnv = process.env): S3ObjectStore {
-  const { source: _, ...settings } = storeEnvironment(env);
+export function objectStoreFromEnvironment(
+  env: NodeJS.ProcessEnv = process.env,
+  changes: Partial<S3Settings> = {},
+): S3ObjectStore {
+  const { source: _, ...found } = storeEnvironment(env);
+  const settings = { ...found, ...changes };
   const accessKeyId = variable('AWS_ACCESS_KEY_ID', env);
   const secretAccessKey = variable('AWS_SECRET_ACCESS_KEY', env);
   const sessionToken = variable('AWS_SESSION_TOKEN', env);

@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import sharp from 'sharp';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import type { Dependencies } from '../../activities/dependencies.ts';
+import { drawSheet } from '../../activities/draw-sheet.ts';
 import { concludeEvaluation } from '../../activities/evaluation-conclude.ts';
 import { embedPart } from '../../activities/evaluation-embed.ts';
 import { evaluatePart } from '../../activities/evaluation-figure.ts';
@@ -20,6 +21,7 @@ import { indexData } from '../../src/data/index/index-data.ts';
 import { squarePixels } from '../../src/data/views/preprocess.ts';
 import type { Figures } from '../../src/evaluate/evaluators/contract.ts';
 import type { EvaluationDocument } from '../../src/evaluate/result.ts';
+import { type Sheet, sheetSchema } from '../../src/evaluate/sheet/sheet.ts';
 import type { PhaseSettings } from '../../src/recipe/phase-settings.ts';
 import type { S3ObjectStore } from '../../src/storage/s3.ts';
 import { freshState, writeState } from '../../src/train/state.ts';
@@ -142,14 +144,21 @@ async function learnByHeart(): Promise<void> {
 const task = (changes: object = {}) => ({ version: 1, name: 'things', data, resize: 'antialias', ...changes });
 const quick = { depth: 1, steps: 12, batch: 8, learningRate: 0.005 };
 
-async function evaluateBy(deps: Dependencies, of: object): Promise<{ document: EvaluationDocument; bytes: string }> {
+async function evaluateBy(
+  deps: Dependencies,
+  of: object,
+): Promise<{ document: EvaluationDocument; bytes: string; sheet: () => Promise<Sheet> }> {
   const plan = await planEvaluation(deps, { model: 'run/pretrain@1', task: of }, on.attempt());
   for (const set of ['classes', 'test', 'train'] as FeatureSetName[])
     for (let part = 0; part < plan.parts[set]; part++) await embedPart(deps, { plan, set, part }, on.attempt());
   for (let figure = 0; figure < plan.figures; figure++) await evaluatePart(deps, { plan, figure }, on.attempt());
   const { key } = await concludeEvaluation(deps, { plan }, on.attempt());
   const bytes = (await store.get(key)).toString('utf8');
-  return { document: JSON.parse(bytes) as EvaluationDocument, bytes };
+  const sheet = async () => {
+    const drawn = await drawSheet(deps, { plan }, on.attempt());
+    return sheetSchema.parse(JSON.parse((await store.get(drawn.key)).toString('utf8')));
+  };
+  return { document: JSON.parse(bytes) as EvaluationDocument, bytes, sheet };
 }
 
 const depsOf = (changes: Partial<Dependencies> = {}) =>
@@ -157,10 +166,23 @@ const depsOf = (changes: Partial<Dependencies> = {}) =>
 
 describe('the decoder of a checkpoint', () => {
   it('says what it has learned by heart: captions, boxes of expressions, and what is in boxes', async () => {
-    const { document } = await evaluateBy(
+    const { document, sheet } = await evaluateBy(
       depsOf(),
       task({ evaluators: { captioning: {}, referring: {}, grounded: {} } }),
     );
+    const { found, pictures } = await sheet();
+    expect(found.map(({ by }) => by)).toEqual(
+      new Array(8).fill(`referring px-${tinySettings.model.vision.resolution}`),
+    );
+    expect(new Set(found.map(({ id }) => id)).size).toBe(8);
+    const near = found.flatMap(({ boxes }) =>
+      boxes.filter(({ truth, found }) => found?.every((side, k) => Math.abs(side - truth![k]!) < 0.05)),
+    );
+    expect(near.length).toBeGreaterThanOrEqual(15);
+    for (const { id, boxes } of found) {
+      expect(pictures[id]).toMatchObject({ width: 16, height: 16 });
+      expect(boxes.map(({ text }) => text).every((text) => thingNames.includes(text))).toBe(true);
+    }
     const of = (name: string) => document.figures.find(({ evaluator }) => evaluator === name)!;
     const { en } = of('captioning').figures.by_language as Record<string, Figures>;
     expect(en).toMatchObject({ pictures: 8, left_out: 0 });

@@ -12,6 +12,7 @@ import type { PhasePlan, RunPlan } from '../../activities/types/plan.ts';
 import { makeEmojiDataset } from '../../infra/emoji/make.ts';
 import { claimRun } from '../../src/checkpoint/claim.ts';
 import { importModel } from '../../src/checkpoint/hugging-face/import-model.ts';
+import type { MetricsDocument } from '../../src/checkpoint/metrics-document.ts';
 import { pinsOf } from '../../src/checkpoint/pins.ts';
 import type { CheckpointRef } from '../../src/checkpoint/types.ts';
 import { sheetSchema } from '../../src/evaluate/sheet/sheet.ts';
@@ -66,6 +67,26 @@ describe('plan', () => {
     recipe.phases = [{ ...first, name: 'constructor' }];
     const { phases } = await planned('named', recipe);
     expect(phases[0]).toMatchObject({ phase: 'constructor', origin: null, from: { step: 0, examples: 0 } });
+  });
+
+  it('gives each phase the tasks that are for it, and without the task whose figure is watched nothing watches', async () => {
+    const recipe = smoke();
+    const [first] = recipe.phases;
+    recipe.phases = ['one', 'two', 'three'].map((name) => ({ ...first, name }));
+    const task = (name: string) => ({
+      ...{ version: 1, name, data: 'data/emoji/held-out', evaluators: { retrieval: {} } },
+    });
+    const best = { task: 'a', evaluator: 'retrieval', figure: 'mean.text_to_image.r1' };
+    recipe.evaluate = { tasks: [task('a'), task('b')], only: { a: ['one'], b: ['one', 'two'] }, best };
+    const { phases } = await planned('only', recipe);
+    expect(phases.map(({ tasks }) => tasks?.documents.map(({ name }) => name))).toEqual([['a', 'b'], ['b'], undefined]);
+    expect(phases.map(({ tasks }) => tasks?.best)).toEqual([best, undefined, undefined]);
+    recipe.evaluate.only = { c: ['one'], a: ['four'] };
+    await expect(planned('only-of-none', recipe)).rejects.toMatchObject({
+      message: expect.stringMatching(
+        /evaluate\.only\.c is of no task; allowed: a, b[\s\S]*evaluate\.only\.a has "four"; allowed: one, two, three/,
+      ),
+    });
   });
 
   it('made again gives the same, and another recipe under the name is refused', async () => {
@@ -306,6 +327,9 @@ describe('after training', () => {
     const evaluation = await evaluate(deps, { plan: phase, evaluation: run.evaluation!, checkpoint }, on.attempt());
     expect(evaluation.key).toMatch(/^runs\/finished\/pretrain\/evaluation-[0-9a-f]{16}\.json$/);
     expect(await read(evaluation.key)).toMatchObject({ checkpoint: { step: 10, sha256: checkpoint.sha256 } });
+    const { checkpoint: _, ...told } = await read<Record<string, unknown>>(evaluation.key);
+    const { evaluation: kept, evaluations } = await read<MetricsDocument>(`${checkpoint.prefix}metrics.json`);
+    expect([kept, evaluations]).toEqual([{ key: evaluation.key, ...told }, []]);
 
     const input = { plan: phase, checkpoint, evaluation: null };
     const exported = await exportModel(deps, input, on.attempt());

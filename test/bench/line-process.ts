@@ -100,7 +100,9 @@ export class LineProcess<R = Ready, A = Turn> {
     if (this.#child.pid !== undefined && this.#child.exitCode === null && this.#child.signalCode === null) {
       await new Promise((done) => this.#child.once('close', done));
     }
-    const said = this.#errors.trim().split('\n').slice(-3).join(' / ');
+    const lines = this.#errors.trim().split('\n');
+    // A stack comes after what was wrong.
+    const said = lines.filter((line) => /Error\b/.test(line)).at(-1) ?? lines.slice(-3).join(' / ');
     const { pid, signalCode, exitCode } = this.#child;
     const how = this.#late
       ? `killed after ${limitMs / 60_000} minutes without an answer`

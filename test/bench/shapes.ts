@@ -104,7 +104,11 @@ export function hostSettings(variant: 'views' | 'acid'): PhaseSettings {
   const phases = [{ ...phase, accumulate: 512, objectives: variant === 'views' ? views : { sigmoid: 1 } }];
   const recipe = parseRecipe({ ...shaped, phases }) as Modelled;
   const vocabulary = Array.from({ length: 8_000 }, (_, id) => id);
-  const settings = phaseSettings(recipe, recipe.phases[0]!, { examples: 1_000_000, vocabulary });
+  // Its time is the host's: what a worker would measure for a step of its own says nothing here.
+  const settings: PhaseSettings = {
+    ...phaseSettings(recipe, recipe.phases[0]!, { examples: 1_000_000, vocabulary }),
+    precision: 'f32',
+  };
   if (variant === 'views') return settings;
   const { model, init, batches } = settings;
   const teacher = { sha256: '0'.repeat(64), model, logitScale: Math.log(init.temperature), logitBias: init.logitBias };

@@ -16,6 +16,14 @@ beforeAll(async () => {
 });
 afterAll(() => server.stop());
 
+const phaseEnd = (sha256: string, top1: number) =>
+  toDocument({
+    checkpoint: { run: 'one', phase: 'pretrain', step: 10, sha256 },
+    data: 'd',
+    examples: 4,
+    zero_shot: { top1 },
+  });
+
 it('names the evaluations of this very checkpoint, all of those that end at once, and goes with it', async () => {
   const at = { run: 'one', phase: 'pretrain', revision: 0, step: 10 };
   await commitCheckpoint(store, await makeSnapshot({ ...at, attempt: 'a' }));
@@ -43,9 +51,17 @@ it('names the evaluations of this very checkpoint, all of those that end at once
   const document = await read();
   expect(document).toMatchObject({ ...at, sha256: commit.sha256, metrics: commit.metrics });
   expect(document.evaluations.map(({ task }) => task)).toEqual(tasks);
+  expect(document.evaluation).toBeUndefined();
   expect(document.evaluations[0]).toEqual({
     ...{ task: 'task-0', key: 'evaluations/one/pretrain-10/task-0-0/result.json' },
     figures: [{ evaluator: 'knn', view: 'px-8', figures: { k5: { top1: 0.5 } } }],
+  });
+  await store.put('runs/one/pretrain/evaluation-00000000000000aa.json', phaseEnd('f'.repeat(64), 0.5));
+  await store.put('runs/one/pretrain/evaluation-00000000000000bb.json', '{');
+  await store.put('runs/one/pretrain/evaluation-00000000000000cc.json', phaseEnd(commit.sha256, 0.25));
+  await keepMetrics(store, commit);
+  expect((await read()).evaluation).toEqual({
+    ...{ key: 'runs/one/pretrain/evaluation-00000000000000cc.json', data: 'd', examples: 4, zero_shot: { top1: 0.25 } },
   });
   await deleteCheckpoint(store, at);
   await expect(read()).rejects.toThrow();

@@ -1,9 +1,9 @@
 import sharp from 'sharp';
 import { describe, expect, it } from 'vitest';
 import { statsOfData } from '../../src/commands/data-stats.ts';
-import { evenly } from '../../src/commands/evenly.ts';
 import { formatStats } from '../../src/commands/format-stats.ts';
 import { mostPageBytes, statsPage } from '../../src/commands/stats-page.ts';
+import { evenly } from '../../src/runtime/evenly.ts';
 import { img2dataset, picture } from '../data/img2dataset.ts';
 import { MemoryStore } from '../data/memory-store.ts';
 import { type RawMember, tarOf } from '../data/tar-file.ts';

@@ -75,4 +75,17 @@ describe('a result in the form of others', () => {
     expect(text.match(/ type: (image-text-retrieval|image-classification)$/gm)).toHaveLength(2);
     expect(text).toContain('value: 0.375');
   });
+
+  it('is .eval_results where the task names a data set of the hub, and says what is missing where it does not', () => {
+    const told = document([retrieval]);
+    expect(() => foreignText('eval-results', told)).toThrow(
+      'the task pets names no data set of the hub, so there is no .eval_results: put "dataset": {"hub": "OWNER/NAME"',
+    );
+    const on = (dataset: object) => ({ ...told, task: parseTask({ ...told.task, dataset }) });
+    const tasks = { 'retrieval.mean.image_to_text.r1': 'i2t' };
+    expect(foreignText('eval-results', on({ hub: 'a/pets', revision: '0ff', tasks }))).toMatch(
+      /^- dataset:\n {4}id: a\/pets\n {4}task_id: i2t\n {4}revision: '0ff'\n {2}value: 0.375\n {2}notes: retrieval at px-256/,
+    );
+    expect(() => foreignText('eval-results', on({ hub: 'a/pets' }))).toThrow('of none of its figures a task of that');
+  });
 });

@@ -1,4 +1,5 @@
 import { describe, expect, it } from 'vitest';
+import { formatExplained } from '../../src/commands/format-explained.ts';
 import { formatComparison, formatTaskResult } from '../../src/commands/format-task-result.ts';
 import { compare, compareWithIntervals } from '../../src/evaluate/explain.ts';
 import { differencesOf, intervalsOf } from '../../src/evaluate/intervals.ts';
@@ -112,6 +113,38 @@ describe('two results', () => {
     const other = figure({ fingerprint: { ...figure().fingerprint, 'data.pictures': '400, c' } });
     const apart = await compareWithIntervals(result(figure()), result(other), of(outcomes, better));
     expect(apart[0]!.figures[1]!.difference).toBeUndefined();
+  });
+});
+
+describe('what explains a difference', () => {
+  const of = (b: number, difference?: { low: number; high: number; differs: boolean }) => [
+    {
+      ...{ evaluator: 'retrieval', views: ['px-32', 'px-32'] as const, settings: [], same: 3 },
+      figures: [
+        { name: 'images', a: 400, b: 400 },
+        { name: 'text_to_image.r1', a: 0.25, b, ...(difference && { difference }) },
+      ],
+    },
+  ];
+
+  it('is told figure by figure, each switch with its interval, and what none does alone', () => {
+    const text = formatExplained(of(0.2, { low: -0.07, high: -0.03, differs: true }), [
+      { what: 'text', compared: of(0.22, { low: -0.04, high: -0.02, differs: true }) },
+      { what: 'resize', compared: of(0.245, { low: -0.01, high: 0.002, differs: false }) },
+    ]);
+    expect(text.split('\n').slice(3)).toEqual([
+      'retrieval px-32 text_to_image.r1',
+      '   -3.0 points  text  (-4.0 points to -2.0 points)',
+      '   -0.5 points  resize  (-1.0 points to +0.2 points) none beyond the interval',
+      '   -5.0 points  all of it  (-7.0 points to -3.0 points)',
+      '   -1.5 points  not explained by any alone',
+      '',
+    ]);
+  });
+
+  it('is nothing where nothing can be switched, or no figure changes', () => {
+    expect(formatExplained(of(0.2), [])).toContain('nothing can be switched');
+    expect(formatExplained(of(0.25), [{ what: 'text', compared: of(0.25) }])).toContain('no figure changes');
   });
 });
 

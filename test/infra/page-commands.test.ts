@@ -14,9 +14,12 @@ import { workerProgram } from '../../src/worker-program.ts';
 import * as workflows from '../../workflows/index.ts';
 import { wishProblem } from '../../workflows/wishes.ts';
 import { parseArguments } from '../bench/arguments.ts';
+import { composeProgram } from '../compose/arguments.ts';
 import { curationProgram } from '../curation/arguments.ts';
 import { faultsProgram } from '../faults/arguments.ts';
+import { imagesProgram } from '../images/arguments.ts';
 import { type Answer, answerOf } from '../support/answer-of.ts';
+import { dockerLine } from './docker-lines.ts';
 import { commands, jsonBlocks, pages, root, wordsOf } from './page-commands.ts';
 import { typedForReal } from './typed-for-real.ts';
 
@@ -29,6 +32,8 @@ const scriptParsers: Readonly<Record<string, (args: readonly string[]) => unknow
   siglip2: (args) => parse(createProgram(), args),
   demo: (args) => parse(demoProgram(), args),
   faults: (args) => parse(faultsProgram(), args),
+  images: (args) => parse(imagesProgram(), args),
+  compose: (args) => parse(composeProgram(), args),
   curation: (args) => parse(curationProgram(), args),
   worker: (args) =>
     parse(
@@ -134,6 +139,12 @@ const others: Readonly<Record<string, (words: readonly string[]) => void>> = {
     );
   },
   openssl: (words) => expect(words).toEqual(['openssl', 'rand', '-base64', '32']),
+  docker: (words) => {
+    const ours = dockerLine(words);
+    if (ours.length > 0) scriptParsers.siglip2!(ours);
+  },
+  cp: (words) => expect(existsSync(`${root}/${words[1]}`), words[1]).toBe(true),
+  'apt-get': (words) => expect(words[1]).toBe('install'),
 };
 
 describe('the pages', () => {
@@ -165,7 +176,7 @@ describe('commands of the pages', () => {
   it('are lines of programs that the test knows', () => {
     expect(lines.length).toBeGreaterThan(80);
     const known =
-      /^(npm (run|test)|temporal |aws |openssl |eval |export |(UPDATE_(HISTORIES|GOLDEN)|ZOMBIES|PACK_HISTORY)=\d+ npm test|sha256sum )/;
+      /^(npm (run|test)|temporal |aws |openssl |docker |cp |apt-get |eval |export |(UPDATE_(HISTORIES|GOLDEN)|ZOMBIES|PACK_HISTORY)=\d+ npm test|sha256sum )/;
     expect(lines.filter(({ text }) => !known.test(text))).toEqual([]);
     // Those that are typed for real in page-run.test.ts are on the pages as they stand there.
     const texts = lines.map(({ text }) => text);

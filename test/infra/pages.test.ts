@@ -58,8 +58,11 @@ describe('environment variables', () => {
   it('are read through that file, but for what is set for a library and what runs before it can be loaded', () => {
     const read = uses.filter(({ direct }) => direct).map(({ file, name }) => `${file} ${name}`);
     expect([...new Set(read)].sort()).toEqual([
+      'infra/images/health.mjs SIGLIP2_METRICS',
+      'infra/images/prune.mjs SIGLIP2_CACHE',
       'infra/services/versitygw.ts AWS_SDK_JS_NODE_VERSION_SUPPORT_WARNING_DISABLED',
       'infra/setup/bootstrap.mjs SIGLIP2_CACHE',
+      'infra/setup/bootstrap.mjs SIGLIP2_IMAGE',
       'infra/setup/bootstrap.mjs XDG_CACHE_HOME',
       'infra/setup/bootstrap.mjs npm_execpath',
       'src/compile/program-cache.ts TF_XLA_FLAGS',
@@ -72,7 +75,13 @@ describe('environment variables', () => {
 
   it('that are declared as ours are read somewhere', () => {
     const names = new Set(uses.map(({ name }) => name));
-    const indirect = ['SIGLIP2_PAYLOAD_KEY', 'SIGLIP2_TEMPORAL', 'SIGLIP2_VERSITYGW', 'XDG_STATE_HOME'];
+    const indirect = [
+      'SIGLIP2_PAYLOAD_KEY',
+      'SIGLIP2_TEMPORAL',
+      'SIGLIP2_TEMPORAL_SERVER',
+      'SIGLIP2_VERSITYGW',
+      'XDG_STATE_HOME',
+    ];
     const ours = Object.keys(variables).filter((name) => /^(SIGLIP2|XDG)_/.test(name));
     expect(ours.filter((name) => !names.has(name)).sort()).toEqual(indirect);
   });

@@ -66,6 +66,19 @@ export async function madeSheet(
         { text: say('the ground'), box: [0.5, 0, 1, 1] },
       ],
     })),
+    found: [
+      {
+        ...{ id: idOf(0), by: 'referringProbe px-32' },
+        boxes: [
+          { text: text(0), truth: [0.1, 0.2, 0.7, 0.6], found: [0.15, 0.2, 0.75, 0.5] },
+          { text: say('the ground'), truth: [0.5, 0, 1, 1], found: null },
+        ],
+      },
+      {
+        ...{ id: idOf(1), by: 'detection px-32' },
+        boxes: [{ text: say('a disc, 0.91'), truth: null, found: [0.2, 0.2, 0.8, 0.7] }],
+      },
+    ],
     outcomes: numbers.map((i) => {
       const right = i % wrong !== 0;
       return { id: idOf(i), truth: text(i), taken: text(right ? i : i + 1), right };

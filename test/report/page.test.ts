@@ -161,6 +161,23 @@ describe('pictures', () => {
     expect(page.match(/<use href="#p-0000000000000000"/g)!.length).toBeGreaterThan(4);
   });
 
+  it('have true boxes drawn through and found ones with dashes, in the colour of their text, and say where none was said', () => {
+    const [, own] = page.split('<p>referringProbe px-32</p>');
+    const shown = own!.slice(0, own!.indexOf('</div>'));
+    const rects = [...shown.matchAll(/<rect class="([^"]+)" x="([^"]+)" y="([^"]+)"/g)].map((found) => found.slice(1));
+    const { width, height } = {
+      width: Number(/width="(\d+)"/.exec(shown)![1]),
+      height: Number(/height="(\d+)"/.exec(shown)![1]),
+    };
+    const at = (left: number, top: number) => [(left * width).toFixed(1), (top * height).toFixed(1)];
+    expect(rects).toEqual([
+      ['box line c0', ...at(0.2, 0.1)],
+      ['box line c0 dashed', ...at(0.2, 0.15)],
+      ['box line c1', ...at(0, 0.5)],
+    ]);
+    expect(shown).toContain('the ground: no box was said');
+  });
+
   it('that two phases disagree on are those that one is right about and the other is not', () => {
     // Of 24 the first is wrong about multiples of 3 and the second about those of 5: 6 and 3 that are none of 15.
     expect(page).toContain('<h3>Right in distill@600, emoji, wrong in pretrain@300: 6 of 24</h3>');

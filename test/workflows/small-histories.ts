@@ -25,7 +25,7 @@ export function smallHistories({ most, suggested }: { most: number; suggested: n
     for (const began = Date.now(); ; await delay(200)) {
       try {
         const connection = await Connection.connect({ address, connectTimeout: 1000 });
-        await ensureSearchAttributes(connection, 'default').finally(() => connection.close());
+        await ensureSearchAttributes(connection, { namespace: 'default', address }).finally(() => connection.close());
         return;
       } catch (error) {
         if (Date.now() - began > 60_000) throw error;

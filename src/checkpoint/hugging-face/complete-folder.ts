@@ -1,18 +1,19 @@
-import { readFile, writeFile } from 'node:fs/promises';
-import { join } from 'node:path';
+import { mkdir, readFile, writeFile } from 'node:fs/promises';
+import { dirname, join } from 'node:path';
 import { isRunnerError } from '../../runtime/errors.ts';
 import type { ObjectStore } from '../../storage/object-store.ts';
 import { runPrefix } from '../keys.ts';
-import { evaluationsOf, type MetricsDocument } from '../metrics-document.ts';
+import { evaluationsOf, type KeptEvaluation } from '../metrics-document.ts';
 import type { Manifest } from '../types.ts';
 import type { FolderFile } from './config.ts';
+import { evalResultsFiles } from './eval-results.ts';
 import { importPhase } from './import-phase.ts';
 import { modelCard } from './model-card.ts';
 import { readModelConfig } from './read-config.ts';
 import { tokenizerFolderFiles } from './tokenizer.ts';
 
 /**
- * Writes beside a checkpoint that was fetched what an export has and it has not, tokenizer and model card, so that
+ * Writes beside a checkpoint that was fetched what an export has and it has not, tokenizer, model card and figures, so that
  * AutoProcessor loads the folder. The card is that of the export, if there is one of this step: it has the figures.
  */
 export async function completeFolder(store: ObjectStore, folder: string, manifest: Manifest): Promise<void> {
@@ -22,12 +23,14 @@ export async function completeFolder(store: ObjectStore, folder: string, manifes
   const files = await tokenizerFolderFiles(config);
   // What was made elsewhere has a card of its own.
   if (manifest.phase !== importPhase) {
-    const { run, phase, step, dataFingerprint } = manifest;
+    const { run, phase, step, dataFingerprint, sha256 } = manifest;
+    const evaluations = await readable(evaluationsOf(store, manifest));
     files.push(
+      ...evalResultsFiles(evaluations, { model: `${run}/${phase}@${step}`, sha256 }),
       (await exportedCard(store, manifest)) ??
         modelCard(config, {
           ...{ run, phase, step, examples: manifest.examples, evaluation: null },
-          evaluations: await readable(evaluationsOf(store, manifest)),
+          evaluations,
           checkpointUri: `s3://${store.bucket}/${manifest.prefix}`,
           checkpointSha256: manifest.sha256,
           codeVersion: manifest.codeVersion,
@@ -38,12 +41,15 @@ export async function completeFolder(store: ObjectStore, folder: string, manifes
         }),
     );
   }
-  for (const { path, content } of files) await writeFile(join(folder, path), content);
+  for (const { path, content } of files) {
+    await mkdir(dirname(join(folder, path)), { recursive: true });
+    await writeFile(join(folder, path), content);
+  }
 }
 
 /** Whoever may read checkpoints alone gets a card without figures. */
-const readable = (evaluations: Promise<MetricsDocument['evaluations']>) =>
-  evaluations.catch((error) => {
+const readable = (evaluations: Promise<readonly KeptEvaluation[]>) =>
+  evaluations.catch((error): readonly KeptEvaluation[] => {
     if (isRunnerError(error, 'CredentialsRefused')) return [];
     throw error;
   });

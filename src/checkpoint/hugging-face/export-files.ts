@@ -1,5 +1,6 @@
 import type { ModelConfig } from '../../model/sizes.ts';
 import { checkpointSidecars, type FolderFile } from './config.ts';
+import { evalResultsFiles } from './eval-results.ts';
 import { type ModelCardFacts, modelCard } from './model-card.ts';
 import { tokenizerFolderFiles } from './tokenizer.ts';
 
@@ -8,5 +9,11 @@ import { tokenizerFolderFiles } from './tokenizer.ts';
  * `AutoProcessor` and `AutoTokenizer` of transformers load the folder as it is.
  */
 export async function exportFiles(config: ModelConfig, facts: ModelCardFacts): Promise<FolderFile[]> {
-  return [...checkpointSidecars(config), ...(await tokenizerFolderFiles(config)), modelCard(config, facts)];
+  const { run, phase, step, checkpointSha256: sha256, evaluations = [] } = facts;
+  return [
+    ...checkpointSidecars(config),
+    ...(await tokenizerFolderFiles(config)),
+    modelCard(config, facts),
+    ...evalResultsFiles(evaluations, { model: `${run}/${phase}@${step}`, sha256 }),
+  ];
 }

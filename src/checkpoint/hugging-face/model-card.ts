@@ -5,8 +5,9 @@ import { modelIndexYaml } from '../../formats/model-card.ts';
 import type { TaskResult } from '../../formats/result.ts';
 import type { ModelConfig } from '../../model/sizes.ts';
 import type { Resize } from '../../recipe/schema.ts';
-import type { MetricsDocument } from '../metrics-document.ts';
+import type { KeptEvaluation } from '../metrics-document.ts';
 import type { FolderFile } from './config.ts';
+import { datasetOf, evalResultsNote } from './eval-results.ts';
 
 /** What the card can't know by itself. */
 export interface ModelCardFacts {
@@ -37,7 +38,7 @@ export interface ModelCardFacts {
   };
   readonly evaluation: EvaluationReport | null;
   /** By tasks, as metrics.json has them; absent: none. */
-  readonly evaluations?: MetricsDocument['evaluations'];
+  readonly evaluations?: readonly KeptEvaluation[];
 }
 
 export interface SkippedFacts {
@@ -136,15 +137,24 @@ const pipelineLength = 64;
 
 /** What the hub shows of evaluations by tasks, each task a data set of its name; nothing where there are none. */
 function modelIndex({ run, evaluations = [] }: ModelCardFacts): string {
-  const results = evaluations.flatMap(({ task, figures }) =>
+  const results = evaluations.flatMap(({ task, dataset, figures }) =>
     figures.flatMap(({ evaluator, view, figures: own }): TaskResult[] => {
       const known = tasksOfEvaluators[evaluator];
       if (!known) return [];
       const named = flatFigures(own).map(([name, value]) => ({ name: `${evaluator} ${view} ${name}`, value }));
-      return [{ model: run, pretrained: '', dataset: { name: task }, task: known, language: 'en', figures: named }];
+      return [
+        { model: run, pretrained: '', dataset: datasetOf(task, dataset), task: known, language: 'en', figures: named },
+      ];
     }),
   );
   return results.length === 0 ? '' : modelIndexYaml(run, results);
+}
+
+/** Names of tasks are plain by their form. */
+function byTasks({ evaluations = [] }: ModelCardFacts): string {
+  return evaluations.length === 0
+    ? ''
+    : `\n\nBy tasks: what the front matter above has as model-index. ${evalResultsNote(evaluations)}`;
 }
 
 /** `README.md` of an exported folder: what the model is, how to load it, what it can do, and whose data it saw. */
@@ -198,7 +208,7 @@ ${
     : `On ${data.evaluation ?? data.train ?? 'the data'}, zero-shot classification over all classes that have a label in the language:
 
 ${figures(evaluation)}`
-}
+}${byTasks(facts)}
 
 ## Origin
 

@@ -19,6 +19,20 @@ export interface Outcome {
   readonly pictures: Int32Array;
 }
 
+/** [top, left, bottom, right] in shares of the sides. */
+type Box = readonly [number, number, number, number];
+
+/** A picture of the test set with boxes that were found in it beside the true ones, for people. */
+export interface ShownBoxes {
+  readonly shard: string;
+  readonly name: string;
+  /** `truth` null: there is none; `found` null: nothing was found. */
+  readonly boxes: readonly { readonly text: string; readonly truth: Box | null; readonly found: Box | null }[];
+}
+
+/** Of each evaluator that finds boxes. */
+export const mostShown = { pictures: 8, boxes: 8 };
+
 /** What an evaluator found at one view. */
 export interface Found {
   readonly figures: Figures;
@@ -26,6 +40,8 @@ export interface Found {
   readonly notes: readonly string[];
   /** By the path of a figure, its parts joined by a dot. */
   readonly outcomes: Readonly<Record<string, Outcome>>;
+  /** Of an evaluator that finds boxes: of at most 8 pictures. */
+  readonly shown?: readonly ShownBoxes[];
 }
 
 /** What an evaluator is fed. All of it comes from features that are stored: no evaluator sees a picture or a model. */

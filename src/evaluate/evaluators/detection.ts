@@ -1,15 +1,18 @@
 import type { Tensor } from '@tensorflow/tfjs';
 import type { z } from 'zod';
 import { Detection } from '../../metrics/detection.ts';
+import type { FoundBox, TrueBox } from '../../metrics/detection-match.ts';
 import { RunnerError } from '../../runtime/errors.ts';
+import { evenly } from '../../runtime/evenly.ts';
 import { tf } from '../../runtime/tensorflow.ts';
 import { picturesAtOnce } from '../detection/batch.ts';
 import { findBoxes } from '../detection/find.ts';
 import { type Learned, learnHeads } from '../detection/learn.ts';
 import { type DetectionPicture, detectionPictures } from '../detection/pictures.ts';
 import { Categories } from '../detection/truth.ts';
+import type { PartExample } from '../features/part-file.ts';
 import { unitRows } from '../numbers/matrix.ts';
-import type { Evaluator, EvaluatorInput, Found } from './contract.ts';
+import { type Evaluator, type EvaluatorInput, type Found, mostShown, type ShownBoxes } from './contract.ts';
 import type { detectionSettings } from './settings.ts';
 
 type Settings = z.infer<typeof detectionSettings>;
@@ -54,7 +57,7 @@ export const detection: Evaluator<Settings> = {
           ? { rules: 'coco', categories: [...names.keys()] }
           : { rules: 'lvis', categories: new Map(frequencies.entries()) },
       );
-      const truths = await look(input, settings, { learned, queries, categories, counted });
+      const { truths, shown } = await look(input, settings, { learned, queries, categories, counted });
       const { losses, rounds } = learned;
       const figures = {
         ...Object.fromEntries(counted.figures().flatMap(({ name, value }) => (value === null ? [] : [[name, value]]))),
@@ -67,7 +70,7 @@ export const detection: Evaluator<Settings> = {
           ? [`${rare.length} of ${names.length} categories are rare: fewer than 10 pictures of train have them`]
           : [];
       const none = truths === 0 ? ['no picture has a box of these categories: there is nothing to be found'] : [];
-      return { figures, notes: [...none, ...categories.notes(), ...bins], outcomes: {} } satisfies Found;
+      return { figures, notes: [...none, ...categories.notes(), ...bins], outcomes: {}, shown } satisfies Found;
     } finally {
       queries.dispose();
       if (learned) tf.dispose({ ...learned.parameters } as Record<string, Tensor>);
@@ -85,15 +88,18 @@ async function look(
     readonly categories: Categories;
     readonly counted: Detection;
   },
-): Promise<number> {
+): Promise<{ readonly truths: number; readonly shown: readonly ShownBoxes[] }> {
   const { learned, queries, categories, counted } = of;
   const [count, width] = queries.shape as [number, number];
   let truths = 0;
+  const shown: ShownBoxes[] = [];
+  const numbers = new Set(evenly([...test.examples.keys()], mostShown.pictures));
   const lookAt = async (some: readonly DetectionPicture[]) => {
     for (const [i, found] of findBoxes(learned.parameters, queries, some, most).entries()) {
       const image = categories.image(some[i]!.example);
       truths += image.truths.length;
       counted.add({ ...image, found });
+      if (numbers.has(some[i]!.number)) shown.push(shownOf(some[i]!.example, image.truths, found, categories.names));
     }
     await pause();
   };
@@ -105,5 +111,29 @@ async function look(
     waiting = [];
   }
   if (waiting.length > 0) await lookAt(waiting);
-  return truths;
+  return { truths, shown };
+}
+
+/** The true boxes, and as many of those with the highest scores. */
+function shownOf(
+  { shard, name, size }: PartExample,
+  truths: readonly TrueBox[],
+  found: readonly FoundBox[],
+  names: readonly string[],
+): ShownBoxes {
+  const [width, height] = size!;
+  const share = (value: number) => Math.min(1, Math.max(0, value));
+  const within = ([x, y, w, h]: TrueBox['box']) =>
+    [share(y / height), share(x / width), share((y + h) / height), share((x + w) / width)] as const;
+  const real = truths.slice(0, mostShown.boxes / 2);
+  const best = [...found].sort((a, b) => b.score - a.score).slice(0, real.length);
+  return {
+    ...{ shard, name },
+    boxes: [
+      ...real.map(({ category, box }) => ({ text: names[category]!, truth: within(box), found: null })),
+      ...best.map(({ category, box, score }) => ({
+        ...{ text: `${names[category]!}, ${score.toFixed(2)}`, truth: null, found: within(box) },
+      })),
+    ],
+  };
 }

@@ -3,7 +3,7 @@ import type { ClassSpec, ImageSpec } from '../features/spec.ts';
 import type { View } from '../features/view.ts';
 import type { FigureInterval } from '../intervals.ts';
 import type { TrainedOn } from '../trained-on.ts';
-import type { Figures } from './contract.ts';
+import type { Figures, ShownBoxes } from './contract.ts';
 import type { EvaluatorName } from './settings.ts';
 
 /** Every setting that a figure depends on, by name: what differs between two figures is what can explain their difference. */
@@ -43,6 +43,8 @@ export interface Figured {
   /** Of those that are means over pictures, by path; 95 %, clustered by picture. */
   readonly intervals: Readonly<Record<string, FigureInterval>>;
   readonly notes: readonly string[];
+  /** Where an evaluator finds boxes; results of before have none. */
+  readonly shown?: readonly ShownBoxes[];
   /** All that the figures depend on. */
   readonly fingerprint: Fingerprint;
 }

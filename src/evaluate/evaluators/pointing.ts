@@ -1,14 +1,15 @@
 import { boxIou, type Pointing, referring } from '../../metrics/boxes.ts';
 import { figuresOf } from '../../metrics/figure.ts';
+import { evenly } from '../../runtime/evenly.ts';
 import { boxIn } from '../decoder/asking.ts';
-import type { Found } from './contract.ts';
+import { type Found, mostShown, type ShownBoxes } from './contract.ts';
 import type { Answered } from './said-of.ts';
 
 /**
  * The figures of referring expressions that were answered by boxes in words. Boxes count in shares of the sides: an overlap
  * over a union is the same in pixels.
  */
-export function pointingFigures(answered: readonly Answered[]): Pick<Found, 'figures' | 'outcomes'> {
+export function pointingFigures(answered: readonly Answered[]): Pick<Found, 'figures' | 'outcomes' | 'shown'> {
   const pointings = answered.map(({ name, region, answer }): Pointing => {
     const [box, truth] = [boxIn(answer), region.box];
     return { name, predicted: box && cocoBox(box), truth: cocoBox(truth) };
@@ -32,7 +33,23 @@ export function pointingFigures(answered: readonly Answered[]): Pick<Found, 'fig
       },
       IoU: { values: ious, pictures },
     },
+    shown: shownOf(answered),
   };
+}
+
+/** Some pictures, evenly spread over those that have expressions. */
+function shownOf(answered: readonly Answered[]): ShownBoxes[] {
+  const pictures = [...new Set(answered.map(({ picture }) => picture))];
+  return evenly(pictures, mostShown.pictures).map((picture) => {
+    const own = answered.filter((one) => one.picture === picture).slice(0, mostShown.boxes);
+    const { shard, member: name } = own[0]!;
+    const boxes = own.map(({ region, answer }) => ({
+      text: region.caption,
+      truth: region.box,
+      found: boxIn(answer),
+    }));
+    return { shard, name, boxes };
+  });
 }
 
 /** What a fingerprint says of boxes in words. */

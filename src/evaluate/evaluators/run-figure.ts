@@ -32,7 +32,7 @@ export async function runFigure(job: FigureJob, { note, signal }: FigureEvents):
     const { view, languages, seed, settings } = job;
     const learned = job.learned && (await openLearned(job.learned, open));
     const input = { view, test, train, classes, ...(learned && { learned }), languages, seed, device, pause };
-    const { figures, notes, outcomes } = await evaluatorOf(job.evaluator).evaluate(input, settings);
+    const { figures, notes, outcomes, shown } = await evaluatorOf(job.evaluator).evaluate(input, settings);
     await writeOutcomes(job.out, outcomes);
     const fingerprint = await fingerprintOf(
       job,
@@ -42,9 +42,10 @@ export async function runFigure(job: FigureJob, { note, signal }: FigureEvents):
     );
     const { skipped } = test;
     const of = { examples: test.examples.length, ...(skipped && { skipped }) };
-    const told = new Set(flatFigures(figures).map(([name]) => name));
-    const intervals = Object.fromEntries(Object.entries(intervalsOf(outcomes)).filter(([name]) => told.has(name)));
-    return { ...of, figures, intervals, notes: [...loudly(fingerprint), ...notes], fingerprint };
+    const known = new Set(flatFigures(figures).map(([name]) => name));
+    const intervals = Object.fromEntries(Object.entries(intervalsOf(outcomes)).filter(([name]) => known.has(name)));
+    const told = { figures, intervals, notes: [...loudly(fingerprint), ...notes], fingerprint };
+    return { ...of, ...told, ...(shown && { shown }) };
   } catch (error) {
     if (signal.aborted && error === signal.reason) return null;
     throw error;

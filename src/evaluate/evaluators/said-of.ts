@@ -11,6 +11,9 @@ export interface Answered {
   /** Number of the picture. */
   readonly picture: number;
   readonly name: string;
+  /** Key of the shard that the picture lies in, and its name there. */
+  readonly shard: string;
+  readonly member: string;
   readonly region: Region;
   readonly answer: string;
 }
@@ -32,7 +35,10 @@ export function regionsWith(
 ): { readonly answered: Answered[]; readonly without: number } {
   const answered = examples.flatMap(({ shard, name, truth }, picture) =>
     (truth?.regions ?? []).map(
-      (region, i): Answered => ({ picture, name: `${shard} ${name}`, region, answer: said(picture)[i]! }),
+      (region, i): Answered => ({
+        ...{ picture, name: `${shard} ${name}`, shard, member: name },
+        ...{ region, answer: said(picture)[i]! },
+      }),
     ),
   );
   return { answered, without: examples.filter(({ truth }) => (truth?.regions ?? []).length === 0).length };

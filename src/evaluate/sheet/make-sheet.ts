@@ -15,6 +15,7 @@ import type { NamedTexts } from '../labels.ts';
 import { type Matrix, takeRows, unitRows } from '../numbers/matrix.ts';
 import { type Nearest, nearestBothWays, nearestOf } from '../numbers/nearest.ts';
 import { conceptClasses, namedClasses, type SheetClasses, takenFor } from './classes.ts';
+import { foundIn } from './found.ts';
 import type { SheetJob } from './job.ts';
 import { type Looked, lookAt, most, short } from './look.ts';
 import { mapsOf, maskOf } from './maps.ts';
@@ -77,6 +78,7 @@ export async function makeSheet(
       captions.texts.length === 0
         ? { ofA: nothing, ofB: nothing }
         : await nearestBothWays(images, said, { kOfA: shown.nearest, kOfB: shown.nearest }, pause);
+    const boxed = await foundIn(store, index, job.found ?? []);
     const parts = {
       textToImage: textToImage(pictures, captions, ofB),
       imageToText: imageToText(pictures, captions, ofA),
@@ -86,12 +88,13 @@ export async function makeSheet(
         .filter(({ boxes }) => boxes.length > 0)
         .slice(0, most.boxed)
         .map(({ id, boxes }) => ({ id, boxes })),
+      found: boxed.found,
     };
     const sheet: Sheet = {
       version: 1,
       model: { name: job.name, sha256: spec.model.sha256 },
       looked: { pictures: pictures.length, of: spec.sample.of, language, view: viewName(config, view) },
-      pictures: used(pictures, parts),
+      pictures: { ...boxed.pictures, ...used(pictures, parts) },
       ...parts,
     };
     await writeFile(out, `${JSON.stringify(sheet)}\n`);

@@ -18,6 +18,9 @@ const base64 = z
 /** First 16 of the hash of the picture's file: one picture has one name in all sheets. */
 const id = z.string().regex(/^[0-9a-f]{16}$/);
 const share = z.number().min(0).max(1);
+/** [top, left, bottom, right] in shares of the sides. */
+const box = z.tuple([share, share, share, share]);
+const maybeBox = box.nullable();
 
 export const sheetSchema = z.object({
   version: z.literal(1),
@@ -35,10 +38,12 @@ export const sheetSchema = z.object({
   maps: z.array(z.object({ id, patches: base64, attention: base64 })).max(40),
   /** PNG likewise: of which of these texts each patch is nearest, in `maskColours` in their order. */
   masks: z.array(z.object({ id, png: base64, texts: z.array(text).max(5) })).max(40),
-  /** [top, left, bottom, right] in shares of the sides. */
-  boxes: z
-    .array(z.object({ id, boxes: z.array(z.object({ text, box: z.tuple([share, share, share, share]) })).max(20) }))
-    .max(40),
+  boxes: z.array(z.object({ id, boxes: z.array(z.object({ text, box })).max(20) })).max(40),
+  /** Of evaluators, `by`, that find boxes: the true one and what was found; null: there is none. Sheets of before have none. */
+  found: z
+    .array(z.object({ id, by: text, boxes: z.array(z.object({ text, truth: maybeBox, found: maybeBox })).max(20) }))
+    .max(100)
+    .default([]),
   /** Of some pictures what each was taken for. */
   outcomes: z.array(z.object({ id, truth: text, taken: text, right: z.boolean() })).max(400),
 });

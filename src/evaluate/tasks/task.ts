@@ -34,6 +34,33 @@ const setSchema = z.strictObject({
 });
 
 const line = z.string().min(1).max(300);
+const hubName = z.string().regex(/^[A-Za-z0-9][\w.-]{0,95}$/, 'a name of letters, digits, _, . and -');
+
+/** huggingface/hub-docs, eval_results.yaml. */
+export const datasetSchema = z.strictObject({
+  hub: z
+    .string()
+    .regex(
+      /^[A-Za-z0-9][\w.-]{0,95}\/[A-Za-z0-9][\w.-]{0,95}$/,
+      'OWNER/NAME of a data set on the Hugging Face hub, such as "ILSVRC/imagenet-1k"',
+    )
+    .describe('OWNER/NAME of the data set on the Hugging Face hub.'),
+  config: hubName.optional().describe('Its subset.'),
+  split: hubName.optional().describe('Its split, such as validation.'),
+  revision: hubName.optional().describe('Its commit.'),
+  tasks: z
+    .record(z.string().min(1).max(200), hubName)
+    .optional()
+    .describe(
+      'Of a figure, such as zeroShot.top1, the id of its task in the eval.yaml of the data set: these go into .eval_results.',
+    ),
+  source: z
+    .url({ protocol: /^https$/, hostname: z.regexes.domain })
+    .max(500)
+    .optional()
+    .describe('Where others can look at how the figures came about: a link that .eval_results gives.'),
+});
+
 const template = line.regex(
   /^[^{}]*\{c?\}[^{}]*$/,
   'a text with one {} or {c} where the name goes, such as "a photo of a {}"',
@@ -102,6 +129,8 @@ export const taskSchema = z.strictObject({
     )
     .optional()
     .describe('Sizes that pictures are shown at, each with figures of its own; left out: the one of the model.'),
+  // Without a default, so that tasks of before have the ids that they had.
+  dataset: datasetSchema.optional().describe('What the data are elsewhere, for model cards and leaderboards.'),
   published: z
     .record(z.string().min(1).max(200), z.string().min(1).max(200))
     .optional()
@@ -137,12 +166,16 @@ function issueText({ path, message, code, ...issue }: z.core.$ZodIssue, json: un
   const said = path.reduce<unknown>((at, name) => (at as Record<PropertyKey, unknown> | undefined)?.[name], json);
   // Of a union with objects in it the innermost reason helps; where there is one.
   const inner = 'errors' in issue ? (issue.errors as z.core.$ZodIssue[][]).flat()[0]?.message : undefined;
-  const plain = (text: string) => text.replace(/^Invalid input: expected ([^,]+)(, received .*)?$/, '$1');
+  const plain = (text: string) =>
+    text
+      .replace(/^Invalid input: expected ([^,]+)(, received .*)?$/, '$1')
+      .replace(/^Invalid option: expected one of (.+)$/, (_, all: string) => all.replaceAll('|', ', '));
   const got = said === undefined ? 'is missing' : `is ${JSON.stringify(said).slice(0, 80)}`;
   return `${at} ${got}; allowed: ${plain(message === 'Invalid input' && inner ? inner : message)}`;
 }
 
-function meaningless({ evaluators, read, train, data, languages, sample, classes, published }: Task): string[] {
+function meaningless(task: Task): string[] {
+  const { evaluators, read, train, data, languages, sample, classes } = task;
   const problems = [
     ...readProblems(read, 'read').map(({ message }) => message),
     ...readProblems(train?.read, 'train.read').map(({ message }) => message),
@@ -166,11 +199,13 @@ function meaningless({ evaluators, read, train, data, languages, sample, classes
     problems.push(
       `evaluators.depth.least is ${depth.least} and most ${depth.most}: no depth lies between; allowed: a least below ${depth.most}`,
     );
-  const foreign = Object.keys(published ?? {}).find((path) => !names.some((name) => path.startsWith(`${name}.`)));
-  if (foreign !== undefined)
-    problems.push(
-      `published.${foreign} is of no evaluator of this task; allowed: ${names.map((name) => `${name}.<figure>`).join(', ')}`,
-    );
+  for (const [of, named] of Object.entries({ published: task.published, 'dataset.tasks': task.dataset?.tasks })) {
+    const foreign = Object.keys(named ?? {}).find((path) => !names.some((name) => path.startsWith(`${name}.`)));
+    if (foreign !== undefined)
+      problems.push(
+        `${of}.${foreign} is of no evaluator of this task; allowed: ${names.map((name) => `${name}.<figure>`).join(', ')}`,
+      );
+  }
   if (templates !== undefined && named === undefined && read?.classnames === undefined)
     problems.push(
       'classes.templates is given without names: put them into read.templates, which captions that stand for classes are put into',

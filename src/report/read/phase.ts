@@ -6,9 +6,10 @@ import type { ObjectInfo, ObjectStore } from '../../storage/object-store.ts';
 import { curveOf, type Piece } from '../../telemetry/curve.ts';
 import { readJsonLines } from '../../telemetry/json-lines.ts';
 import { parsePieceName } from '../../telemetry/series.ts';
-import { byteText } from '../numbers.ts';
+import { brief, byteText } from '../numbers.ts';
 import type { Fact, PhaseLink, PhaseReport } from '../types.ts';
 import { curvesOf } from './curves.ts';
+import type { TrainedData } from './data-read.ts';
 import { eventsOf, spansOf } from './events.ts';
 import { readHistory } from './history.ts';
 import { type Kept, readKept } from './kept.ts';
@@ -35,6 +36,8 @@ export interface PhaseContext {
   readonly links: readonly PhaseLink[];
   readonly from: string;
   readonly objects: readonly ObjectInfo[];
+  /** By fingerprint. */
+  readonly data: ReadonlyMap<string, TrainedData>;
   readonly problems: string[];
 }
 
@@ -44,7 +47,7 @@ const largestPiece = 64 * 2 ** 20;
 export async function readPhase(
   store: ObjectStore,
   at: PhaseKey,
-  { parent, links, from, objects, problems }: PhaseContext,
+  { parent, links, from, objects, data, problems }: PhaseContext,
 ): Promise<PhaseRead> {
   const end = await readEnd(store, at);
   const kept = await readKept(store, at, problems);
@@ -65,6 +68,7 @@ export async function readPhase(
   const spentFacts: Fact[] = [
     [history.deviceMs === null ? 'training time' : 'device time', `${(deviceMs / 3_600_000).toFixed(2)} h`],
     ['checkpoints', each > 0 ? `${made} of ${byteText(each)}` : String(made)],
+    ...dataFacts(ends, first, last, data),
   ];
   return {
     report: {
@@ -97,6 +101,21 @@ function lastStep(curve: readonly Piece[], ends: Kept | undefined): number | und
   const recorded = piece?.records.at(-1)?.step;
   const counts = ends && (!piece || ends.commit.revision >= piece.revision);
   return counts ? Math.max(ends.commit.step, recorded ?? 0) : recorded;
+}
+
+/** What its steps needed of the shards, each example once for each time that it was looked at: a cache on the disk fetches less. */
+function dataFacts(
+  ends: Kept | undefined,
+  first: number | undefined,
+  last: number | undefined,
+  data: PhaseContext['data'],
+): Fact[] {
+  const own = ends && data.get(ends.manifest.dataFingerprint);
+  const batches = ends?.settings?.batches;
+  if (!own || !batches || own.examples === 0 || first === undefined || last === undefined) return [];
+  const seen = (last - first) * (batches.candidates ?? batches.batch);
+  const bytes = Math.round((seen * own.bytes) / own.examples);
+  return [['bytes read', `about ${byteText(bytes)}, ${brief(seen / own.examples)} times ${byteText(own.bytes)}`]];
 }
 
 const bytesOf = ({ manifest: { state, sidecars } }: Kept) =>

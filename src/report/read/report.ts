@@ -9,6 +9,7 @@ import { byteText } from '../numbers.ts';
 import type { Fact, PhaseLink, RunReport } from '../types.ts';
 import { compared } from './comparisons.ts';
 import { costFacts, costTable } from './costs.ts';
+import { trainedData } from './data-read.ts';
 import { type EvaluationRead, readEvaluations } from './evaluations.ts';
 import { readHistory } from './history.ts';
 import { type PhaseRead, readPhase } from './phase.ts';
@@ -70,6 +71,7 @@ export async function readParts(
     ...names.filter((name) => found.includes(name)),
     ...found.filter((name) => !names.includes(name)).sort(),
   ];
+  const data = await trainedData(store, run, objects);
   const phases: PhaseRead[] = [];
   for (const phase of ordered) {
     const { from, curation } = written.find(({ name }) => name === phase) ?? {};
@@ -79,7 +81,9 @@ export async function readParts(
       ...(isNamed(from) ? [{ from: fromText(from), kind: 'weights' as const }] : []),
       ...(isNamed(teacher) ? [{ from: fromText(teacher), kind: 'teacher' as const }] : []),
     ];
-    phases.push(await readPhase(store, { run, phase }, { parent, links, from: fromText(from), objects, problems }));
+    phases.push(
+      await readPhase(store, { run, phase }, { parent, links, from: fromText(from), objects, data, problems }),
+    );
   }
   const reached = new Map(phases.map(({ report, reached }) => [report.name, reached ?? Number.POSITIVE_INFINITY]));
   if (at?.step !== undefined) reached.set(at.phase, at.step);

@@ -1,5 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { checkpointSidecars } from '../../../src/checkpoint/hugging-face/config.ts';
+import { exportFiles } from '../../../src/checkpoint/hugging-face/export-files.ts';
 import { type ModelCardFacts, modelCard } from '../../../src/checkpoint/hugging-face/model-card.ts';
 import type { EvaluationReport } from '../../../src/evaluate/report.ts';
 import { type ModelConfig, towerSizes } from '../../../src/model/sizes.ts';
@@ -142,6 +143,41 @@ model-index:
       name: knn px-256 k20.top1
 `);
     expect(modelCard(giant, facts).content).not.toContain('model-index');
+  });
+
+  it('writes .eval_results of tasks that name a data set of the hub, and says so of the others', async () => {
+    const figures = [
+      { evaluator: 'zeroShot' as const, view: 'px-256', figures: { top1: 0.75, top5: 0.9 } },
+      { evaluator: 'zeroShot' as const, view: 'px-384', figures: { top1: 0.8 } },
+    ];
+    const dataset = {
+      ...{ hub: 'ILSVRC/imagenet-1k', split: 'validation', source: 'https://example.org/logs' },
+      tasks: { 'zeroShot.top1': 'zero_shot' },
+    };
+    const evaluations = [
+      { task: 'imagenet', key: 'evaluations/r/p-9/imagenet-12ab/result.json', dataset, figures },
+      { task: 'pets', key: 'evaluations/r/p-9/pets-34cd/result.json', figures },
+    ];
+    const files = await exportFiles(giant, { ...facts, evaluations });
+    const [own] = files.filter(({ path }) => path.startsWith('.eval_results'));
+    expect(own!.path).toBe('.eval_results/imagenet-12ab.yaml');
+    const entry = (value: string, view: string) => `- dataset:
+    id: ILSVRC/imagenet-1k
+    task_id: zero_shot
+  value: ${value}
+  source:
+    url: https://example.org/logs
+    name: result.json and its fingerprint
+  notes: zeroShot at ${view} of ${facts.run}/${facts.phase}@${facts.step}, sha256 ${facts.checkpointSha256.slice(0, 12)}, by siglip2-runner
+`;
+    expect(own!.content).toBe(entry('0.75', 'px-256') + entry('0.8', 'px-384'));
+    const card = files.find(({ path }) => path === 'README.md')!.content;
+    expect(card).toContain('`.eval_results` has figures for leaderboards, not verified, of: imagenet.\n');
+    expect(card).toContain('`.eval_results` has nothing of pets: its task names no `dataset` of the hub with `tasks`.');
+    expect(card).toContain(
+      '    dataset:\n      name: imagenet\n      type: ILSVRC/imagenet-1k\n      split: validation\n',
+    );
+    expect(modelCard(giant, facts).content).not.toContain('eval_results');
   });
 
   it('tells what was not used of the data, by reason, as plain text', () => {

@@ -40,7 +40,9 @@ const right = ({ truth, texts }: Placed): Said => ({
 describe('what a decoder says', () => {
   it('is worth all that there is where it is right', async () => {
     const input = inputOf(right);
-    const { figures, outcomes, notes } = await referring.evaluate(input, {});
+    const { figures, outcomes, notes, shown } = await referring.evaluate(input, {});
+    expect(shown).toHaveLength(8);
+    for (const { boxes } of shown!) for (const { truth, found } of boxes) expect(found).toEqual(truth);
     expect(figures).toMatchObject({
       expressions: 120,
       pictures: 60,

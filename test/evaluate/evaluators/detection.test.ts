@@ -92,7 +92,16 @@ it('finds nearly everything where features say what is there and where, the same
   const [train, test] = [await scenes('train', 90, 1, true), await scenes('test', 40, 2, true)];
   let pauses = 0;
   const pause = async () => void pauses++;
-  const { figures, notes, outcomes } = await detection.evaluate(input(train, test, pause), settings());
+  const { figures, notes, outcomes, shown } = await detection.evaluate(input(train, test, pause), settings());
+  expect(shown).toHaveLength(8);
+  // First those that are there, then as many that were found.
+  const seen = shown!.flatMap(({ boxes }) => {
+    const found = boxes.slice(boxes.length / 2).map((one) => one.found!);
+    return boxes.slice(0, boxes.length / 2).map(({ truth }) => {
+      return found.some((box) => box.every((side, k) => Math.abs(side - truth![k]!) < 0.15));
+    });
+  });
+  expect(seen.filter(Boolean).length / seen.length).toBeGreaterThan(0.7);
   expect(figures.AP50).toBeGreaterThan(0.97);
   expect(figures.AP).toBeGreaterThan(0.85);
   expect(figures).toMatchObject({ boxes: 80, train_rounds: 34 });

@@ -126,6 +126,10 @@ beforeAll(async () => {
   await recordEnd(store, await train('pretrain', 1, 50, 120, 12, 0.001));
   await train('distill', 0, 120, 150, 15, 0.001);
   await train('naflex', 0, 120, 150, 18, 0.001);
+  const shards = [3_000_000, 1_000_000].map((bytes, i) => ({ key: `data/${i}.tar`, bytes, etag: 'e' }));
+  const index = { prefix: 'data', fingerprint: sha256('data'), examples: 1280, shards, corrupt: [] };
+  await store.put('runs/run/data/train-index-0123456789abcdef.json', toDocument(index));
+  await store.put('runs/run/data/train-index-ffffffffffffffff.json', '{');
   await evaluate('pretrain', 120, 60);
   await evaluate('naflex', 150, 60, 'held-out', '1f2e', 'patches-16');
   await evaluate('distill', 150, 100);
@@ -160,6 +164,8 @@ it('tells what was run, from the recipe, the settings and the checkpoints', () =
     batch: '128',
     'learning rate': '0.001',
     'image tower': '4 x 128, patch 8, 32 px',
+    // 120 steps of 128 over 1,280 examples in 4 MB.
+    'bytes read': 'about 48.0 MB, 12 times 4.0 MB',
   });
 });
 
