@@ -35,6 +35,7 @@ export function onDevice<I, O extends object>(
     if (input.cost !== undefined && !use.isPriced) throw withoutPrice();
     const shown = labelsOf(input);
     const timeUp = new AbortController();
+    let isTooDear = false;
     const heartbeat = (details: unknown) => {
       const deviceMs = used();
       const metered = use.metered();
@@ -42,7 +43,8 @@ export function onDevice<I, O extends object>(
       if (shown) deps.gauges?.spent(shown, use.own(), false);
       if (input.deviceMs !== undefined && deviceMs >= input.deviceMs && hasStarted(details)) timeUp.abort();
       const { reserve = 0 } = metered.used;
-      if (input.cost !== undefined && limitedCostOf(metered.used) + reserve >= input.cost) timeUp.abort();
+      isTooDear ||= input.cost !== undefined && limitedCostOf(metered.used) + reserve >= input.cost;
+      if (isTooDear) timeUp.abort();
     };
     const signal = AbortSignal.any([attempt.signal, timeUp.signal]);
     const told = () => {
@@ -53,7 +55,9 @@ export function onDevice<I, O extends object>(
       const own = { ...attempt, signal, heartbeat, use };
       return { ...(await countingStore(use.store, () => verb(deps, input, own))), ...told() };
     } catch (error) {
-      throw withTime(error, told());
+      // Cancelled by nobody: Temporal would begin it again.
+      const isLeft = isTooDear && !attempt.signal.aborted && isStop(error);
+      throw withTime(isLeft ? tooDear(error) : error, told());
     }
   };
   return Object.defineProperty(timed, 'name', { value: verb.name });
@@ -77,6 +81,14 @@ function withTime(error: unknown, told: Timed): unknown {
   if (!isRunnerError(error)) return error;
   return new RunnerError(error.code, error.message, { cause: error, details: { ...error.details, ...told } });
 }
+
+const isStop = (error: unknown) =>
+  error instanceof CancelledFailure || (error instanceof Error && error.name === 'AbortError');
+
+const tooDear = (cause: unknown) =>
+  new RunnerError('LimitReached', 'its limit of cost does not reach for another checkpoint; setLimits raises it', {
+    cause,
+  });
 
 const withoutPrice = () =>
   new RunnerError(

@@ -36,6 +36,9 @@ export async function meetFailure(phase: PhaseProgress, error: unknown): Promise
     phase.note(`${failure.message}; goes back to step ${phase.step} and leaves out batch ${batch}`);
     // Batches that were counted anew meanwhile have other numbers.
     if (phase.plan.begins === begins) phase.leaveOut([batch]);
+  } else if (failure?.type === 'LimitReached') {
+    phase.held = 'limit';
+    phase.note(failure.message);
   } else {
     // What a person changes of its teacher is counted from where it stands.
     if (hasCollapsed(failure?.details)) phase.from = await standing(phase, divergenceOf(failure?.details).step);

@@ -38,7 +38,9 @@ function phaseCosts(phase: PhaseEstimate, { flops, recorded }: Speed, prices: Pr
   const larger = recorded ? bytesPerCheckpoint / recorded.bytesPerCheckpoint : 0;
   const known = checkpoints === null ? undefined : checkpoints * bytesPerCheckpoint;
   const writtenBytes = known ?? (before ? before.store.writtenBytes * longer * larger : undefined);
-  const readBytes = data?.shards.reduce((sum, { bytes }) => sum + bytes, 0);
+  const dataBytes = data?.shards.reduce((sum, { bytes }) => sum + bytes, 0);
+  // Evaluations fetch the model and their own data: as much as was read in all, and the data at least.
+  const readBytes = before ? Math.max(before.store.readBytes, dataBytes ?? 0) : dataBytes;
   const store = {
     reads: (before?.store.reads ?? 0) * longer,
     writes: (before?.store.writes ?? 0) * longer,

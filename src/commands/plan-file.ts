@@ -78,6 +78,8 @@ interface Held {
   readonly prices: Prices;
 }
 
+const uncounted = 'reading and decoding of large pictures, evaluation, exports, and what a first step takes to compile';
+
 const withoutPrice =
   'a phase has a limit of cost, and no price of an hour is known here; its workers need SIGLIP2_PRICE or SIGLIP2_PRICES, and refuse the phase without';
 
@@ -146,9 +148,7 @@ function format(
   const kept = found.phases.reduce((sum, { keptBytes }) => sum + keptBytes, 0);
   if (found.phases.length > 1) lines.push(`  ${size(kept)} of checkpoints stay in all`);
   lines.push(`  ${time(found, speed)}`, ...totalCostLines(costs ?? [], kept, prices).map((line) => `  ${line}`));
-  lines.push(
-    '  not counted: reading and decoding of large pictures, evaluation, exports, and what a first step takes to compile',
-  );
+  lines.push(`  not counted: ${speed?.recorded ? 'exports, indexing' : uncounted}`);
   return `${lines.join('\n')}\n`;
 }
 

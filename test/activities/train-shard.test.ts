@@ -305,6 +305,13 @@ describe('the device time of a shard', () => {
     // Less than a beginning costs: it is left before anything is trained, and has not cost more.
     const little = await timed(on.deps(store, { prices }), { ...shard(plan, 60), cost: 0.001 }, on.attempt());
     expect(little.checkpoint.step).toBe(checkpoint.step);
+    // Without a checkpoint to end with it is left without, and says what it has cost and what one would.
+    const other = await planOf(store, runs());
+    const poor = timed(on.deps(store, { trainer, prices }), { ...shard(other, 60), cost: 0.001 }, on.attempt());
+    const { code, details } = await poor.catch((error) => error);
+    expect(code).toBe('LimitReached');
+    expect(details.used.reserve).toBeGreaterThan(1);
+    expect(costOf(details.used)).toBeLessThan(2);
   });
 
   it('and its figures are its own: a fresh phase shows none of the phase before', async () => {

@@ -53,7 +53,7 @@ it('a plan takes over from a phase that was counted what that needed beside its 
   expect(costs!.used.ms).toMatchObject({ preparing: 60_000, committing: 30_000, evaluating: 120_000 });
   expect(costs!.used.ms.repeated).toBeUndefined();
   expect(costs!.used.ms.trained).toBeCloseTo(3_600_000, 3);
-  expect(costs!.used.store).toMatchObject({ reads: 2000, writes: 1000 });
+  expect(costs!.used.store).toMatchObject({ reads: 2000, writes: 1000, readBytes: 5e9 });
   expect(costs!.used.cost.requests).toBeCloseTo(1 + 1, 9);
   expect(costs!.unknown).toEqual([]);
 });

@@ -5,9 +5,11 @@ import { describe, expect, it } from 'vitest';
 import type { Activities } from '../../activities/types/activities.ts';
 import type { ShardInput } from '../../activities/types/shard.ts';
 import { prepare } from '../../infra/setup/prepare.ts';
+import { nothingUsed } from '../../src/costs/used.ts';
+import { RunnerError } from '../../src/runtime/errors.ts';
 import type { RunStatus } from '../../workflows/messages.ts';
 import type { siglip2Recipe } from '../../workflows/recipe.ts';
-import { runPlanOf } from './harness.ts';
+import { resultOf, runPlanOf } from './harness.ts';
 import { slowShard, steering } from './steered.ts';
 
 const { temporal, steered } = steering();
@@ -118,6 +120,29 @@ describe('a run', () => {
       expect(phases[0]).toMatchObject({ checkpoint: { step: 300 }, used: { cost: { trained: 6000 } } });
       expect((await run.status()).used).toMatchObject({ ms: { trained: 6000 } });
       await run.keep('phase-paid.json');
+    });
+  });
+
+  it('waits where what it may cost does not reach for a first checkpoint, and tries no further', async () => {
+    let tries = 0;
+    const trainShard = async (input: ShardInput) => {
+      tries++;
+      if (input.cost !== undefined)
+        throw new RunnerError('LimitReached', 'does not reach', {
+          details: { used: { ...nothingUsed, ms: { preparing: 10 }, cost: { preparing: 10 }, reserve: 50 } },
+        });
+      return resultOf(input, input.toStep);
+    };
+    const plan = async () => {
+      const planned = runPlanOf('poor', 60, 50);
+      return { ...planned, phases: planned.phases.map((phase) => ({ ...phase, limits: { cost: 40 } })) };
+    };
+    await steered('poor', { plan, trainShard }, 60, async (run) => {
+      expect(await run.until('limit')).toMatchObject({ step: 0, used: { cost: { preparing: 10 } } });
+      await delay(300);
+      expect(tries).toBe(1);
+      await run.ask('setLimits', { cost: null });
+      expect((await run.result()).phases[0]!.checkpoint.step).toBe(60);
     });
   });
 
