@@ -2,7 +2,13 @@ import { deviceText, money, spentText } from '../costs/money.ts';
 import { addUsed, costOf, deviceMsIn, isUsed, limitedCostOf, type Used } from '../costs/used.ts';
 import type { RunStatus } from './run-status.ts';
 
-type Line = { readonly step: number; readonly from: number; readonly total: number; readonly used?: Used };
+type Line = {
+  readonly phase: string;
+  readonly step: number;
+  readonly from: number;
+  readonly total: number;
+  readonly used?: Used;
+};
 
 /** What a run has spent, what is being trained just now too, and what it will have when it ends as it goes on. */
 export function costLines({ workflow, result, pending }: RunStatus): string[] {
@@ -26,19 +32,9 @@ function expected(
   pending: RunStatus['pending'],
 ): ((currency?: string) => string) | null {
   if (['done', 'stopped', 'failed'].includes(workflow.state)) return null;
-  const phases = 'phases' in workflow ? (workflow.phases as readonly (Line & { readonly phase: string })[]) : [];
-  const lines: readonly (Line & { readonly phase: string | null })[] =
-    phases.length > 0
-      ? phases
-      : [
-          {
-            phase: workflow.phase,
-            step: workflow.step,
-            from: 0,
-            total: workflow.total,
-            ...(workflow.used && { used: workflow.used }),
-          },
-        ];
+  // A phase alone does not say where it began.
+  if (!('phases' in workflow)) return null;
+  const lines = workflow.phases as readonly Line[];
   let left = 0;
   const unknown: string[] = [];
   for (const { phase, from, total, ...line } of lines) {
@@ -47,7 +43,7 @@ function expected(
     const step = Math.max(line.step, live?.step ?? 0);
     if (step >= total) continue;
     if (used && step > from && costOf(used) > 0) left += ((total - step) * limitedCostOf(used)) / (step - from);
-    else unknown.push(String(phase));
+    else unknown.push(phase);
   }
   if (left === 0) return null;
   const without =
