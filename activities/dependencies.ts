@@ -1,4 +1,5 @@
 import type { CommitPoint } from '../src/checkpoint/commit.ts';
+import type { Prices } from '../src/costs/prices.ts';
 import type { RunLogs } from '../src/run-logs/run-logs.ts';
 import type { DeviceMemory } from '../src/runtime/device-memory.ts';
 import type { ObjectStore } from '../src/storage/object-store.ts';
@@ -7,6 +8,7 @@ import type { Gauges } from '../src/telemetry/gauges.ts';
 import type { TrainerProcess } from '../src/trainer/process.ts';
 import type { FirstStep } from '../src/worker-life/first-step.ts';
 import type { WorkerLife } from '../src/worker-life/life.ts';
+import type { UseMeter } from './use-meter.ts';
 
 export interface ActivityLog {
   info(fields: object, message: string): void;
@@ -20,6 +22,8 @@ export interface Dependencies {
   readonly trainer?: TrainerProcess;
   /** What a step has to fit into, where this worker trains and it is known. */
   readonly memory?: DeviceMemory;
+  /** What this worker's device and store cost; absent: nobody says. */
+  readonly prices?: Prices;
   /** Local folder of this device alone, for snapshots and fetched checkpoints. */
   readonly scratch: string;
   readonly log: ActivityLog;
@@ -54,6 +58,8 @@ export interface Attempt {
   /** Aborted when the activity is cancelled, or its worker wants to end. */
   readonly signal: AbortSignal;
   heartbeat(details?: unknown): void;
+  /** Of device work: told what the device is held for. */
+  readonly use?: UseMeter;
   /** Shows figures of a phase on the worker's metrics endpoint, as long as the attempt lasts. */
   gauge?(of: { readonly run: string; readonly phase: string }, figures: Readonly<Record<string, number>>): void;
   /** Adds to what is counted there of a phase; by nought it is shown from now on. */

@@ -92,6 +92,7 @@ export async function trainFrom(
       trainer.committed(seconds);
       attempt.count?.(input.plan, 'commits', 1);
       attempt.count?.(input.plan, 'commit_seconds', seconds);
+      if (commit.sha256 === snapshot.sha256) attempt.use?.committed(commit.step);
       log(`committed step ${commit.step}`);
       await keepReports(deps.store, commit, snapshot).catch((error) => log(`no report was written: ${error.message}`));
       await keepMetrics(deps.store, commit).catch((error) => log(`metrics.json was not written: ${error.message}`));
@@ -139,6 +140,7 @@ export async function trainFrom(
           progress({ examples: _, records, ...live }) {
             shard.live = live;
             shard.doing = null;
+            attempt.use?.stepped(live.step, stepMs(settings, live));
             series.add(records);
             attempt.gauge?.(input.plan, shownOf(shard));
           },
@@ -159,9 +161,13 @@ export async function trainFrom(
           },
           note(text) {
             shard.doing = text;
+            attempt.use?.at('preparing');
             log(text);
           },
-          snapshot: (snapshot) => commits.add(snapshot),
+          snapshot(snapshot) {
+            attempt.use?.snapshot(snapshot.step);
+            commits.add(snapshot);
+          },
         },
         stop.signal,
       );
@@ -170,6 +176,7 @@ export async function trainFrom(
     attempt.signal.removeEventListener('abort', stopped);
     if (state) await rm(state.folder, { recursive: true, force: true });
     shard.doing ??= 'committing the last snapshot';
+    attempt.use?.at('committing');
     shard.pace = await recorded;
     await commits.drained().catch((error) => {
       if (!giveUp.signal.aborted) throw error;
@@ -206,6 +213,10 @@ function trainedState(
     ...(phase === plan.phase && metrics.since && { since: metrics.since }),
   };
 }
+
+/** How long a step takes at this pace; 0 before it is known. */
+const stepMs = ({ batches }: PhaseSettings, { examplesPerSecond }: { readonly examplesPerSecond: number }) =>
+  examplesPerSecond > 0 ? (1000 * batches.batch) / examplesPerSecond : 0;
 
 /** What the batches of the phase are made from. */
 async function dataOf({ deps, input }: Shard, { batches }: PhaseSettings, indexFile: string) {

@@ -20,7 +20,8 @@ import { readRunStatus } from './commands/run-status.ts';
 import { addSetupNamespaceCommand } from './commands/setup-namespace.ts';
 import { speedHelp } from './commands/speed.ts';
 import { connect } from './commands/temporal-client.ts';
-import { deviceMemory } from './runtime/device-memory.ts';
+import { type Prices, pricedByDevice, pricesFromEnvironment } from './costs/prices.ts';
+import { deviceMemory, deviceName } from './runtime/device-memory.ts';
 import { isRead } from './runtime/end-process.ts';
 import { printEnvironment } from './runtime/environment.ts';
 import { RunnerError } from './runtime/errors.ts';
@@ -63,6 +64,7 @@ A run is started with the Temporal CLI:
     .description('check a recipe against data and checkpoints, and say what it takes: steps, memory, time, storage')
     .option('--gpu-memory <gigabytes>', 'memory of the GPU that will train; by default, what this machine trains on')
     .option('--speed <speed>', speedHelp)
+    .option('--price <amount>', 'what an hour of the device costs; by default as SIGLIP2_PRICE says')
     .option('--json', 'print JSON')
     .addOption(
       new Option(
@@ -77,9 +79,15 @@ A run is started with the Temporal CLI:
     .action(
       async (
         file: string,
-        options: { json?: boolean; kubernetes?: boolean; gpuMemory?: string; speed?: string } & RoundsOptions,
+        options: {
+          json?: boolean;
+          kubernetes?: boolean;
+          gpuMemory?: string;
+          speed?: string;
+          price?: string;
+        } & RoundsOptions,
       ) => {
-        const { json, kubernetes, gpuMemory, speed } = options;
+        const { json, kubernetes, gpuMemory, speed, price } = options;
         const gigabytes = Number(gpuMemory ?? 1);
         if (!(gigabytes > 0))
           throw new RunnerError('RecipeInvalid', `--gpu-memory is ${gpuMemory}; allowed: a number above 0`);
@@ -92,6 +100,7 @@ A run is started with the Temporal CLI:
           kubernetes,
           device,
           speed,
+          prices: await pricesHere(price),
           rounds: roundsWanted(options),
           open: objectStoreFromEnvironment,
         };
@@ -146,6 +155,15 @@ A run is started with the Temporal CLI:
   addCheckStoreCommand(program);
   addDatasetCommand(program);
   return program;
+}
+
+/** The prices of the environment, with that of an hour as an option says it. */
+async function pricesHere(price: string | undefined): Promise<Prices> {
+  const prices = pricesFromEnvironment(pricedByDevice() ? await deviceName(deviceKind()) : null);
+  if (price === undefined) return prices;
+  const hour = Number(price);
+  if (price.trim() !== '' && hour >= 0 && Number.isFinite(hour)) return { ...prices, hour };
+  throw new RunnerError('RecipeInvalid', `--price is ${price}; allowed: what an hour of the device costs, such as 1.5`);
 }
 
 async function readText(file: string): Promise<string> {

@@ -7,10 +7,11 @@ import { endAttempts, leftAttempts } from '../activities/left-attempts.ts';
 import { deviceKind } from '../infra/setup/device.ts';
 import { trainerEnvironment } from '../infra/setup/tensorflow.ts';
 import { annotateQueue, deviceQueue } from '../workflows/policies.ts';
+import { pricedByDevice, pricesFromEnvironment } from './costs/prices.ts';
 import { RunLogs } from './run-logs/run-logs.ts';
 import { connectPatiently } from './runtime/connect.ts';
 import { ownDevice } from './runtime/device.ts';
-import { deviceMemory } from './runtime/device-memory.ts';
+import { deviceMemory, deviceName } from './runtime/device-memory.ts';
 import { endProcess } from './runtime/end-process.ts';
 import { metricsAddress } from './runtime/environment.ts';
 import { isRunnerError } from './runtime/errors.ts';
@@ -70,11 +71,12 @@ async function main({ queues, rules }: WorkerOptions): Promise<void> {
     shutdownSignals: [],
   });
   const gauges = new Gauges();
+  const kind = deviceKind();
+  const prices = pricesFromEnvironment(pricedByDevice() ? await deviceName(kind) : null);
   const watch = queues.includes(lightQueue) ? new TemporalWatch([deviceQueue, annotateQueue]) : null;
   const more = watch && { more: () => watch.text() };
   if (address !== null && temporal !== null) await serveMetrics({ address, gauges, temporal, ...more });
   watchLife(life, rules, log);
-  const kind = deviceKind();
   const device = ownDevice(kind);
   gauges.describe({ version: codeVersion(), device: kind, queues: queues.join(',') });
   const trainer = queues.includes(deviceQueue)
@@ -114,6 +116,7 @@ async function main({ queues, rules }: WorkerOptions): Promise<void> {
     gauges,
     life,
     firstStep,
+    prices,
     codeVersion: codeVersion(),
     ...(trainer ? { trainer } : {}),
     ...(memory ? { memory } : {}),

@@ -41,7 +41,8 @@ export async function lookAtFigure(phase: PhaseProgress, scope: CancellationScop
   await phase.tell(phase.working);
   try {
     await scope.run(async () => {
-      const { key } = await evaluated(from, task, tasks);
+      const { key, used } = await evaluated(from, task, tasks);
+      phase.spend({ ...(used && { used }) });
       phase.watched = await watchFigure({ plan, checkpoint: from, key });
     });
     settle(phase);

@@ -23,8 +23,8 @@ export async function score(phase: PhaseProgress, curation: CurationPlan, byDevi
       ...(sourceLanguages && { sourceLanguages }),
       dtype,
     };
-    await scoreShards(scoring, scored, end, async (count, { deviceMs = 0 }) => {
-      if (byDevice) phase.deviceMs += deviceMs;
+    await scoreShards(scoring, scored, end, async (count, result) => {
+      if (byDevice) phase.spend(result);
       const before = scored + count - 1;
       phase.doing = `scored ${before + 1} of ${curation.shards} shards`;
       const tenths = (done: number) => Math.floor((10 * done) / curation.shards);

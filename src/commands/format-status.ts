@@ -1,5 +1,6 @@
 import type { Status } from '../../workflows/messages.ts';
 import type { FirstStepSeconds } from '../worker-life/first-step.ts';
+import { costLines } from './format-costs.ts';
 import { dataLines, dataState } from './format-data-work.ts';
 import { formatResult } from './format-evaluation.ts';
 import { formatFigures } from './format-figures.ts';
@@ -37,6 +38,7 @@ export function formatStatus(status: RunStatus, now: number = Date.now()): strin
       `  passed over: ${workflow.filtered} draws of examples that a filter leaves out, or without a text in a language that is drawn`,
     );
   if (workflow?.watched) lines.push(`  ${watchedFigure(workflow.watched)}`);
+  lines.push(...costLines(status));
   if (workflow?.doing) lines.push(`  ${workflow.doing}`);
   if (data) lines.push(...dataLines(data));
   const next = workflow && nextCommands[workflow.state];

@@ -1,3 +1,4 @@
+import { addUsed, costOf, nothingUsed, type Used } from '../costs/used.ts';
 import { type Counter, type Counts, counterName, counters, noCounts } from './counters.ts';
 
 interface Labels {
@@ -29,6 +30,8 @@ export interface EvaluationGauges extends Labels {
 /** Tasks of phases of which the last evaluation is shown, and figures of each: what scrapes it keeps every name for long. */
 const mostEvaluations = 50;
 const mostFigures = 200;
+/** Phases of which it is shown what they used here. */
+const mostSpent = 200;
 
 /** The next shard of a phase begins within this, if there is one. */
 const leaveAfterMs = 60_000;
@@ -40,6 +43,7 @@ const leaveAfterMs = 60_000;
 export class Gauges {
   readonly #phases = new Map<string, Shown>();
   readonly #evaluations = new Map<string, EvaluationGauges>();
+  readonly #spent = new Map<string, { labels: Labels; before: Used; now: Used }>();
   readonly #now: () => number;
   #worker = '';
   #started: Readonly<Record<string, number>> = {};
@@ -100,6 +104,19 @@ export class Gauges {
     if (this.#evaluations.size > mostEvaluations) this.#evaluations.delete(oldest!);
   }
 
+  /** What an attempt has used up to now; `ended`: and no more. Shown until the worker ends. */
+  spent(labels: Labels, used: Used, ended: boolean): void {
+    const key = nameOf(labels);
+    const before = this.#spent.get(key)?.before ?? nothingUsed;
+    this.#spent.delete(key);
+    this.#spent.set(
+      key,
+      ended ? { labels, before: addUsed(before, used), now: nothingUsed } : { labels, before, now: used },
+    );
+    const [oldest] = this.#spent.keys();
+    if (this.#spent.size > mostSpent) this.#spent.delete(oldest!);
+  }
+
   /** In Prometheus' text format. */
   text(): string {
     const lines = new Map<string, string[]>();
@@ -123,8 +140,10 @@ export class Gauges {
       ([part, seconds]) => `siglip2_worker_first_step_seconds{part=${quoted(part)}} ${seconds}\n`,
     );
     if (started.length > 0) lines.set('', ['# TYPE siglip2_worker_first_step_seconds gauge\n', ...started]);
+    const spent = [...this.#spent.values()].map(({ labels, before, now }) => ({ labels, used: addUsed(before, now) }));
     const figures = [...lines.values()].flat().join('');
-    return this.#worker + figures + countedText(counted) + evaluationText([...this.#evaluations.values()]);
+    const evaluations = evaluationText([...this.#evaluations.values()]);
+    return this.#worker + figures + countedText(counted) + evaluations + spentText(spent);
   }
 }
 
@@ -142,6 +161,19 @@ function countedText(phases: readonly Shown[]): string {
       return `# HELP ${name} ${counters[counter]}\n# TYPE ${name} counter\n${values.join('')}`;
     })
     .join('');
+}
+
+/** Money is a counter; time by what it was for is none, since what a checkpoint holds at last was called repeated before. */
+function spentText(spent: readonly { readonly labels: Labels; readonly used: Used }[]): string {
+  if (spent.length === 0) return '';
+  const of = ({ run, phase }: Labels) => `phase=${quoted(phase)},run=${quoted(run)}`;
+  const cost = spent.map(({ labels, used }) => `siglip2_cost_total{${of(labels)}} ${costOf(used)}\n`);
+  const time = spent.flatMap(({ labels, used }) =>
+    Object.entries(used.ms).map(
+      ([part, ms]) => `siglip2_device_seconds{${of(labels)},part=${quoted(part)}} ${ms / 1000}\n`,
+    ),
+  );
+  return ['# TYPE siglip2_cost_total counter\n', ...cost, '# TYPE siglip2_device_seconds gauge\n', ...time].join('');
 }
 
 /** Two gauges, whatever tasks and figures are called. */

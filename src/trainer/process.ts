@@ -3,6 +3,7 @@ import { fileURLToPath } from 'node:url';
 import type { PhaseSettings } from '../recipe/phase-settings.ts';
 import { cpuFacts } from '../runtime/cpu.ts';
 import { type ErrorCode, isRunnerError, RunnerError } from '../runtime/errors.ts';
+import { storeUseOfHelper } from '../runtime/store-use.ts';
 import { startTrainer, type TrainerChild, type TrainerLog } from './child.ts';
 import { trainerVariables } from './environment.ts';
 import { type DeviceLock, lockDevice } from './lock.ts';
@@ -143,6 +144,7 @@ export function createTrainerProcess(options: TrainerProcessOptions): TrainerPro
     let newest: string | null = null;
     let watch: NodeJS.Timeout | undefined;
     let stopNow = () => {};
+    const countStoreUse = storeUseOfHelper();
     try {
       return await new Promise((resolve, reject) => {
         const fail = (code: ErrorCode, message: string, details: Record<string, unknown> = {}) =>
@@ -165,6 +167,7 @@ export function createTrainerProcess(options: TrainerProcessOptions): TrainerPro
           if (message.type === 'progress') events.progress?.(message.progress);
           else if (message.type === 'note') events.note?.(message.text);
           else if (message.type === 'begun') events.begun?.(message.start);
+          else if (message.type === 'stored') countStoreUse(message.use);
           else if (message.type === 'pace') events.pace?.(message.pace, message.end);
           else if (message.type === 'failed') fail(message.code as ErrorCode, message.message, message.details);
           else if (message.type === 'finished') resolve({ result: message.result, newest });

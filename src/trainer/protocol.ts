@@ -9,6 +9,7 @@ import type { InformationBound } from '../recipe/information.ts';
 import type { Pace } from '../recipe/pace.ts';
 import type { PhaseSettings } from '../recipe/phase-settings.ts';
 import type { Position } from '../recipe/position.ts';
+import type { StoreUse } from '../runtime/store-use.ts';
 import type { ScoreJob } from '../scoring/job.ts';
 
 /** Messages between the worker and the trainer, its child process that owns TensorFlow. Plain JSON. */
@@ -142,6 +143,8 @@ export type FromTrainer =
   | { readonly type: 'snapshot'; readonly id: number; readonly snapshot: Snapshot }
   /** Of a train job, after its first step: what came before it, in milliseconds. */
   | { readonly type: 'begun'; readonly id: number; readonly start: TrainStart }
+  /** What it has read of the store since it told it before. */
+  | { readonly type: 'stored'; readonly id: number; readonly use: StoreUse }
   /** Under auto: what was found out, and the step at which the job ends now. */
   | { readonly type: 'pace'; readonly id: number; readonly pace: Pace; readonly end: number }
   /** A train job ends at `toStep`, or earlier, with a snapshot, after `stop`. */

@@ -1,6 +1,7 @@
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { expect, it } from 'vitest';
+import { nothingUsed } from '../../src/costs/used.ts';
 import { counters } from '../../src/telemetry/counters.ts';
 import { Gauges } from '../../src/telemetry/gauges.ts';
 import { serveMetrics } from '../../src/telemetry/metrics-server.ts';
@@ -171,4 +172,17 @@ it('shows the last evaluation of each task, under two names whatever figures are
   for (let i = 0; i < 60; i++) gauges.evaluated(of(`task-${i}`, i));
   expect(gauges.text().match(/evaluation_step\{/g)).toHaveLength(50);
   expect(gauges.text()).not.toContain('"pets"');
+});
+
+it('what a phase has cost here counts on over its attempts, by what it was for', () => {
+  const gauges = new Gauges();
+  const used = (ms: number) => ({ ...nothingUsed, ms: { trained: ms }, cost: { trained: ms / 1000 } });
+  gauges.spent(phase('pretrain'), used(2000), false);
+  gauges.spent(phase('pretrain'), used(3000), true);
+  gauges.spent(phase('pretrain'), used(500), false);
+  expect(gauges.text()).toBe(`# TYPE siglip2_cost_total counter
+siglip2_cost_total{phase="pretrain",run="first"} 3.5
+# TYPE siglip2_device_seconds gauge
+siglip2_device_seconds{phase="pretrain",run="first",part="trained"} 3.5
+`);
 });
