@@ -76,7 +76,7 @@ export async function planFile(
   const costs = speed && planCosts(found, speed, prices, (name) => looked.data?.of(of(name)) ?? null);
   if (prices.hour === null && recipe.phases.some(({ limits }) => limits?.cost !== undefined))
     sight.notes.push(withoutPrice);
-  const rounds = roundsOf ? estimateRounds(found, looked, roundsOf) : [];
+  const rounds = roundsOf ? estimateRounds(found, looked, roundsOf, prices) : [];
   const roundsText = roundsLines(rounds).map((line) => `${line}\n`);
   if (!json)
     return {
