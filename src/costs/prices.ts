@@ -47,10 +47,17 @@ export function pricesFromEnvironment(device: string | null, env: NodeJS.Process
   if (currency !== null && !/^\S{1,8}$/.test(currency)) throw wrong('SIGLIP2_PRICE_CURRENCY', currency, 'such as USD');
   return {
     currency,
-    hour: said('SIGLIP2_PRICE', 'what an hour of a device costs', env) ?? hourOf(told, device),
-    egress: said('SIGLIP2_PRICE_EGRESS', 'what reading a GB from the store costs', env) ?? told.egress ?? null,
+    hour:
+      said('SIGLIP2_PRICE', variable('SIGLIP2_PRICE', env), 'what an hour of a device costs') ?? hourOf(told, device),
+    egress:
+      said('SIGLIP2_PRICE_EGRESS', variable('SIGLIP2_PRICE_EGRESS', env), 'what reading a GB from the store costs') ??
+      told.egress ??
+      null,
     ...requestsOf(env, told),
-    storage: said('SIGLIP2_PRICE_STORAGE', 'what keeping a GB for a month costs', env) ?? told.storage ?? null,
+    storage:
+      said('SIGLIP2_PRICE_STORAGE', variable('SIGLIP2_PRICE_STORAGE', env), 'what keeping a GB for a month costs') ??
+      told.storage ??
+      null,
   };
 }
 
@@ -84,12 +91,7 @@ const number = (text: string): number | null => {
   return text.trim() !== '' && Number.isFinite(value) && value >= 0 ? value : null;
 };
 
-function said(
-  name: 'SIGLIP2_PRICE' | 'SIGLIP2_PRICE_EGRESS' | 'SIGLIP2_PRICE_STORAGE',
-  what: string,
-  env: NodeJS.ProcessEnv,
-): number | null {
-  const text = variable(name, env);
+function said(name: string, text: string | undefined, what: string): number | null {
   if (!text) return null;
   const value = number(text);
   if (value === null) throw wrong(name, text, `${what}, a number such as 1.5, or nothing`);

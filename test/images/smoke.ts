@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import getPort from 'get-port';
+import { exitCodes } from '../../src/runtime/exit-codes.ts';
 import type { ImageName } from '../../src/runtime/image.ts';
 import { type Site, startSite, startWorker, until } from '../faults/harness.ts';
 import { answerOf } from '../support/answer-of.ts';
@@ -34,7 +35,7 @@ async function withWorker<T>(opened: Opened, env: Readonly<Record<string, string
   } finally {
     signalContained(worker, 'SIGTERM');
     const { code, out } = await ended;
-    assert.equal(code, 0, out);
+    assert.equal(code, exitCodes.preempted.code, out);
     assert.match(out, /worker ended/);
   }
 }
