@@ -10,6 +10,7 @@ import { afterAll, afterEach, beforeAll, describe, expect, it, vi } from 'vitest
 import { hasPoller } from '../../infra/services/temporal.ts';
 import { connect } from '../../src/commands/temporal-client.ts';
 import { connectPatiently } from '../../src/runtime/connect.ts';
+import { exitCodes } from '../../src/runtime/exit-codes.ts';
 import { watchRefusals } from '../../src/runtime/watch-refusals.ts';
 import { answerOf } from '../support/answer-of.ts';
 import { type Authority, makeAuthority, type Pair } from '../support/certificates.ts';
@@ -112,7 +113,7 @@ describe('who may come in', () => {
     const ended = answerOf(child);
     await vi.waitFor(async () => expect(await hasPoller(address, 'siglip2-annotate', 2)).toBe(true), 30_000);
     child.kill('SIGTERM');
-    expect((await ended).code).toBe(0);
+    expect((await ended).code).toBe(exitCodes.preempted.code);
   }, 60_000);
 
   it('comes by the profile of a configuration file', async () => {
