@@ -20,6 +20,9 @@ export interface PhaseSettings {
   readonly init: { readonly temperature: number; readonly logitBias: number };
   readonly objectives: ObjectiveSettings;
   readonly optimizer: OptimizerSettings;
+  /** What is trained, and what of that is not, as `isMeant` reads it; absent: everything, and nothing. */
+  readonly train?: readonly string[];
+  readonly freeze?: readonly string[];
   /** EMA of the teacher, where an objective has one. */
   readonly teacher: { readonly momentum: number };
   readonly schedule: Schedule;

@@ -50,6 +50,8 @@ export interface MemoryPlan {
   readonly snapshot: number;
   /** What was freed and the process has not given back: in a step, and while a snapshot is taken. */
   readonly unreturned: { readonly step: number; readonly snapshot: number };
+  /** Of gradients: those of micro-batches, which stay between them. */
+  readonly sums: number;
   /** What of a step exists at once: with micro-batches the loss of the whole batch has its time alone. */
   readonly atWork: number;
   /** When most of the memory of the process is taken, where the CPU is the device. */
@@ -88,12 +90,14 @@ export function memoryPlan(settings: PhaseSettings, examples?: number, threads =
   const phase = phaseState(settings);
   const held = hostBytes(settings, examples, threads);
   const parameters = sizeOf(phase.parameters);
+  const trained = sizeOf(phase.parameters.filter(({ name }) => !phase.frozen.has(name)));
   const state = {
     parameters,
-    optimiser: 2 * parameters,
-    teacher: sizeOf(Object.values(phase.pieces)) - 3 * parameters,
+    optimiser: 2 * trained,
+    teacher: sizeOf(Object.values(phase.pieces)) - parameters - 2 * trained,
   };
-  const gradients = parameters * (accumulate > 1 ? 2 : 1);
+  const sums = accumulate > 1 ? trained : 0;
+  const gradients = trained + sums;
   const moments = new PhaseSteps(batches).shapes().map(({ count, length }) => {
     const { contrast, heads, vocabulary } = lossBytes(settings, count);
     const activations = activationBytes(settings, count / accumulate, length);
@@ -113,17 +117,18 @@ export function memoryPlan(settings: PhaseSettings, examples?: number, threads =
   const snapshot = snapshotBytes(phase.pieces);
   const unreturned = {
     // The sums of micro-batches are loaded as zeros.
-    step: unreturnedShare.state * (stateBytes + gradients - parameters),
-    snapshot: unreturnedShare.step * (parameters + atWork),
+    step: unreturnedShare.state * (stateBytes + sums),
+    snapshot: unreturnedShare.step * (trained + atWork),
   };
   const always = stateBytes + device.scorer + sum(host);
   const inStep = always + gradients + atWork + unreturned.step;
-  const inSnapshot = always + (gradients - parameters) + snapshot + unreturned.snapshot;
+  const inSnapshot = always + sums + snapshot + unreturned.snapshot;
   return {
     device,
     host,
     snapshot,
     unreturned,
+    sums,
     atWork,
     peak: inStep >= inSnapshot ? 'step' : 'snapshot',
     gpuBytes: stateBytes + device.scorer + gradients + atWork + workspaceBytes,

@@ -18,6 +18,7 @@ import { checkObjectives, checkTowers, otherShape } from './parent-state.ts';
 import { computedState, type PhaseState, phaseState, teacherCopy } from './phase-state.ts';
 import { type ReadPieces, readInOrder } from './pieces.ts';
 import { modelFile, StateFiles, vocabularyTensor } from './state-files.ts';
+import { rested } from './stored-updates.ts';
 import { heldShape, towerTable, trainedRows } from './token-tables.ts';
 
 const largestTrainingFile = 2 ** 30;
@@ -37,6 +38,7 @@ function completed(settings: PhaseSettings, phase: PhaseState, held: Values): Va
   const values: Record<string, Values[string]> = { ...held };
   for (const spec of phase.parameters) {
     values[spec.name] ??= initialise(settings.seed, spec);
+    if (phase.frozen.has(spec.name)) continue;
     for (const key of [firstMoment(spec.name), secondMoment(spec.name)]) values[key] ??= zeros(spec);
   }
   for (const { name } of phase.taught) values[teacherCopy(name)] ??= values[name]!.slice();
@@ -180,8 +182,8 @@ async function stateIn(files: StateFiles, settings: PhaseSettings): Promise<Valu
     values[name] = spec ? await trainedRows(files, settings, name, spec) : await file.readFloats(name);
   }
   checkObjectives(new Set(training.keys()), phase, folder);
-  const missing = training.size > 0 && alwaysThere(phase, values).find((name) => values[name] === undefined);
-  if (missing) {
+  for (const missing of training.size > 0 ? missingMoments(phase, values) : []) {
+    if (await rested(files, missing)) continue;
     throw new RunnerError(
       'CheckpointDamaged',
       `${folder} holds no training state for ${missing}; fetch the checkpoint again`,
@@ -197,8 +199,10 @@ async function modelBeside(folder: string): Promise<ModelConfig | null> {
   return content === null ? null : readModelConfig(content, file);
 }
 
-/** The moments of the towers, and those of every other parameter that is there. */
-function alwaysThere(phase: PhaseState, held: Values): string[] {
-  const trained = phase.parameters.filter(({ name }) => held[name] !== undefined);
-  return trained.flatMap(({ name }) => [firstMoment(name), secondMoment(name)]);
+/** Parameters that are there, and trained, without their moments. */
+function missingMoments({ parameters, frozen }: PhaseState, held: Values): string[] {
+  return parameters
+    .map(({ name }) => name)
+    .filter((name) => held[name] !== undefined && !frozen.has(name))
+    .filter((name) => [firstMoment(name), secondMoment(name)].some((moment) => held[moment] === undefined));
 }

@@ -42,7 +42,9 @@ export async function readUpdates(
     const moved = !sameTokens(held, wanted);
     const rows = moved ? rowsIn(held, wanted) : null;
     const counts: [string, Int32Array][] = [];
-    for (const { name, shape, byToken } of phaseState(settings).parameters) {
+    const { parameters, frozen } = phaseState(settings);
+    for (const { name, shape, byToken } of parameters) {
+      if (frozen.has(name)) continue;
       const moment = training.get(firstMoment(name))?.info(firstMoment(name));
       const before = await storedCounts(files, name, step);
       const at = (row: number) => before[row] ?? before[0]!;
@@ -60,6 +62,12 @@ export async function readUpdates(
   } finally {
     await files.close();
   }
+}
+
+/** Whether a state says that the moments of a parameter have seen nothing: then they may be missing. */
+export async function rested({ training }: StateFiles, name: string): Promise<boolean> {
+  const file = training.get(tensorOf(name));
+  return file !== undefined && new Int32Array((await file.read(tensorOf(name))).buffer).every((count) => count === 0);
 }
 
 async function storedCounts({ training }: StateFiles, name: string, step: number): Promise<Int32Array> {
