@@ -53,6 +53,21 @@ it('a checkpoint holds no moments of what is frozen; a resume is the same, and a
   expect(whole[firstMoment(inImages)]!.every((value) => value === 0)).toBe(true);
 });
 
+it('scale and bias alone move the same in micro-batches, whose gradients are asked for once', () => {
+  const moved = [1, 3].map((accumulate) => {
+    const settings = { ...tinySettings, train: ['scaleAndBias'], accumulate };
+    const trainer = createTrainer(settings);
+    trainer.program.write(freshState(settings));
+    for (let step = 1; step <= 2; step++) trainer.step(step, noiseBatch(settings, step));
+    const { logit_scale, logit_bias } = trainer.program.read(['logit_scale', 'logit_bias']);
+    trainer.program.dispose();
+    return [logit_scale![0]!, logit_bias![0]!];
+  });
+  expect(moved[1]![0]).toBeCloseTo(moved[0]![0]!, 6);
+  expect(moved[1]![1]).toBeCloseTo(moved[0]![1]!, 6);
+  expect(Math.abs(moved[0]![1]! - tinySettings.init.logitBias)).toBeGreaterThan(1e-2);
+});
+
 it('moments that are lost are damage all the same', async () => {
   const state = freshState(tinySettings);
   const { [firstMoment(inImages)]: _, ...less } = state;
