@@ -8,6 +8,7 @@ import { type DataFacts, phaseSettings, writtenModel } from '../recipe/settings.
 import { cuts } from '../recipe/shards.ts';
 import { phaseSpans } from '../recipe/spans.ts';
 import { PhaseSteps } from '../recipe/steps.ts';
+import { adaptedWeights } from '../train/adapter-state.ts';
 import { type LossChunks, lossChunks } from '../train/chunks.ts';
 import { type MemoryPlan, memoryPlan } from '../train/memory-plan.ts';
 import { phaseState } from '../train/phase-state.ts';
@@ -86,7 +87,8 @@ export function estimate(recipe: Recipe, facts: DataFacts | null, speed: Speed |
       const largest = Math.max(...new PhaseSteps(settings.batches).shapes().map(({ count }) => count));
       const [rows, width] = pieces[tokenTable]!.shape as [number, number];
       // All of the state in f32, and the token table whole; headers are a few kilobytes.
-      const bytesPerCheckpoint = 4 * (total(Object.values(pieces)) + (fullVocabulary - rows) * width);
+      const besideAdapters = total([...adaptedWeights(settings).values()]);
+      const bytesPerCheckpoint = 4 * (total(Object.values(pieces)) + besideAdapters + (fullVocabulary - rows) * width);
       const { from, to, branches } = spans[i]!;
       const cutBy = (size: number) => cuts(from.step, to.step, size, branches);
       const shards = shard === 'auto' ? null : cutBy(shard);
@@ -130,7 +132,7 @@ export function estimate(recipe: Recipe, facts: DataFacts | null, speed: Speed |
 
 /** The same phase with nothing frozen, less what it takes. */
 function spared(settings: PhaseSettings, memory: MemoryPlan, examples: number | undefined): Spared {
-  const { train: _, freeze: __, ...all } = settings;
+  const { train: _, freeze: __, lora: ___, ...all } = settings;
   const kept = Object.entries(settings.optimizer.multipliers).filter(([, rate]) => rate > 0);
   const whole = { ...all, optimizer: { ...all.optimizer, multipliers: Object.fromEntries(kept) } };
   const { gpuBytes, processBytes } = memoryPlan(whole, examples);

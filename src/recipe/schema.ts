@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { adapterTargets } from '../model/adapters.ts';
 import { checkpointOfRunSchema, curationSchema } from './curation.ts';
 import { dataSchema, phaseDataSchema, type resize } from './data-schema.ts';
 import { evaluateSchema } from './evaluate-schema.ts';
@@ -28,6 +29,17 @@ const multipliers = z.record(z.string(), z.number().min(0));
 const layerDecay = z.number().positive().max(1);
 
 const selectors = z.array(z.string().min(1).max(200)).min(1).max(200);
+
+const loraSchema = z.strictObject({
+  rank: z.int().positive().max(1024).default(8).describe('Numbers between the two matrices of an adapter.'),
+  alpha: positive.optional().describe('B A is multiplied by alpha / rank; by default the rank.'),
+  targets: z
+    .array(z.enum(adapterTargets))
+    .min(1)
+    .default([...adapterTargets])
+    .describe('Linear layers of a block that have one: of attention, and of the MLP.'),
+  in: selectors.default(['vision', 'text']).describe('Towers and blocks, as in train: ["vision", "textBlocks.6-11"].'),
+});
 
 const optimizerSchema = z.strictObject({
   learningRate: positive.default(1e-3).describe('At the top of the schedule.'),
@@ -111,6 +123,11 @@ const phaseSchema = z.strictObject({
     .optional()
     .describe(
       'What is trained: towers (vision, text), parts (patchEmbedding, imagePositions, imageBlocks, mapHead, tokenTable, textPositions, textBlocks, textHead, scaleAndBias, decoder, heads), blocks ("imageBlocks.8-11"), parameters by name, or patterns of names ("*.mlp.*"). Absent: everything. What is not trained has no gradient and no moments.',
+    ),
+  lora: loraSchema
+    .optional()
+    .describe(
+      'Adapters of low rank beside the weights of blocks, which are left as they are (arXiv 2106.09685). They alone are trained, and exported in the layout of peft.',
     ),
   freeze: selectors.optional().describe('What is not trained, said in the same way; it counts more than train.'),
   curation: curationSchema

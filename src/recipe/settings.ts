@@ -148,6 +148,7 @@ export function phaseSettings(recipe: Recipe, phase: Phase, facts: DataFacts): P
     optimizer: optimizerOf(recipe, phase),
     ...(phase.train && { train: phase.train }),
     ...(phase.freeze && { freeze: phase.freeze }),
+    ...(phase.lora && { lora: { ...phase.lora, alpha: phase.lora.alpha ?? phase.lora.rank } }),
     teacher: phase.teacher,
     ...(curation && { curation: curationSettings(curation) }),
     ...(recipe.divergence.maxLoss !== undefined && { maxLoss: recipe.divergence.maxLoss }),

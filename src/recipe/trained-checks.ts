@@ -1,3 +1,4 @@
+import { adaptedLayers, adapterSpecs } from '../model/adapters.ts';
 import { decoderSpecs } from '../model/decoder-parameters.ts';
 import { dinoHeadSpecs, headOf, maskToken } from '../model/dino-head-parameters.ts';
 import { isMeant, partNames } from '../model/parameter-parts.ts';
@@ -17,6 +18,7 @@ function parameterNames(recipe: Recipe, phase: Phase): string[] {
     dinoHeadSpecs(headOf[objective], 1, { hidden: 1, bottleneck: 1, prototypes: 1 });
   const specs = [
     ...parameterSpecs(model),
+    ...(phase.lora ? adapterSpecs(model, { ...phase.lora, alpha: 1 }) : []),
     ...(captioning ? decoderSpecs(model, { depth: captioning.depth ?? halfDepth(model.text) }) : []),
     ...(localToGlobal ? head('localToGlobal') : []),
     ...(maskedPrediction ? head('maskedPrediction') : []),
@@ -54,11 +56,48 @@ function ofPhase(recipe: Recipe, phase: Phase, at: string, names: readonly strin
   const choice = {
     ...(phase.train && { train: phase.train }),
     ...(phase.freeze && { freeze: phase.freeze }),
+    ...(phase.lora && { lora: { ...phase.lora, alpha: 1 } }),
     optimizer: optimizerOf(recipe, phase),
   };
+  const adapters = adapterProblems(recipe, phase, at);
+  if (adapters.length > 0) return [...problems, ...adapters];
   if (problems.length > 0 || !names.every((name) => isFrozen(choice, name))) return problems;
   const message = `${at} trains nothing: train, freeze and multipliers of 0 leave no parameter; at least one has to be left`;
   return [{ fields: [`${at}.train`, `${at}.freeze`], message }];
+}
+
+/** What adapters ask for that the towers, or the rest of the phase, can't give. */
+function adapterProblems(recipe: Recipe, phase: Phase, at: string): Problem[] {
+  const { lora, train, freeze, objectives } = phase;
+  if (!lora) return [];
+  const problem = (field: string, message: string, ...more: string[]): Problem[] => [
+    { fields: [`${at}.${field}`, ...more.map((other) => `${at}.${other}`)], message: `${at}.${field} ${message}` },
+  ];
+  const beside = train ? 'train' : freeze ? 'freeze' : null;
+  if (beside)
+    return problem(
+      'lora',
+      `trains adapters alone; no ${beside} beside it is allowed, only lora.in and lora.targets`,
+      beside,
+    );
+  const other = (Object.keys(objectives) as (keyof typeof objectives)[]).find(
+    (name) => name !== 'sigmoid' && objectives[name] !== undefined,
+  );
+  if (other)
+    return problem('lora', `trains adapters of the towers alone; ${other} needs more, and sigmoid alone is allowed`);
+  const model = modelConfig(recipe, null, phase);
+  for (const place of lora.in) {
+    if (adaptedLayers(model, { ...lora, in: [place] }).length > 0) continue;
+    const depths = `imageBlocks.0-${model.vision.depth - 1} and textBlocks.0-${model.text.depth - 1}`;
+    return problem(
+      'lora.in',
+      `names ${JSON.stringify(place)}, where no block has ${lora.targets.join(' or ')}; allowed are vision, text, and blocks of ${depths}`,
+    );
+  }
+  const sides = adaptedLayers(model, lora).map(({ layer, shape }) => [layer, Math.min(...shape)] as const);
+  const [layer, narrowest] = sides.reduce((least, one) => (one[1] < least[1] ? one : least));
+  if (lora.rank <= narrowest) return [];
+  return problem('lora.rank', `is ${lora.rank}, and ${layer} is ${narrowest} wide; at most ${narrowest} is allowed`);
 }
 
 /** Selectors that mean no parameter. `said`: the field of one, and how the sentence about it begins. */

@@ -1,12 +1,16 @@
+import { isAdapter } from '../model/adapters.ts';
 import { blockOf, isMeant, type Stack } from '../model/parameter-parts.ts';
 import type { ParameterSpec } from '../model/parameters.ts';
 import type { PhaseSettings } from './phase-settings.ts';
 import type { OptimizerSettings } from './schema.ts';
 
-type Choice = Pick<PhaseSettings, 'train' | 'freeze'> & { readonly optimizer: Pick<OptimizerSettings, 'multipliers'> };
+type Choice = Pick<PhaseSettings, 'train' | 'freeze' | 'lora'> & {
+  readonly optimizer: Pick<OptimizerSettings, 'multipliers'>;
+};
 
 /** Whether a phase leaves a parameter as it is: it is not among what is trained, or its rate is 0. */
-export function isFrozen({ train, freeze = [], optimizer }: Choice, parameter: string): boolean {
+export function isFrozen({ train, freeze = [], lora, optimizer }: Choice, parameter: string): boolean {
+  if (lora && !isAdapter(parameter)) return true;
   if (train && !train.some((selector) => isMeant(selector, parameter))) return true;
   if (freeze.some((selector) => isMeant(selector, parameter))) return true;
   return rateMultiplier(optimizer, parameter) === 0;

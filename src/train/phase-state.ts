@@ -1,4 +1,5 @@
 import type { TensorSpec } from '../compile/definition.ts';
+import { adapterSpecs } from '../model/adapters.ts';
 import { type ParameterSpec, parameterSpecs } from '../model/parameters.ts';
 import type { StateSpec } from '../objectives/objective.ts';
 import { type ActiveObjective, activeObjectives } from '../objectives/registry.ts';
@@ -16,7 +17,7 @@ export interface PhaseState {
   readonly objectives: readonly ActiveObjective[];
   /** The two towers, what `model.safetensors` holds. */
   readonly towers: readonly ParameterSpec[];
-  /** All parameters: the towers, then what the objectives add. */
+  /** All parameters: the towers, their adapters, then what the objectives add. */
   readonly parameters: readonly ParameterSpec[];
   /** The names of those that the phase leaves as they are: they have no moments. */
   readonly frozen: ReadonlySet<string>;
@@ -35,11 +36,12 @@ export function phaseState(settings: PhaseSettings): PhaseState {
   const objectives = activeObjectives(settings.objectives);
   const towers = parameterSpecs(model, settings.init);
   const own = objectives.map(({ objective, settings }) => objective.parameters(settings, model));
-  const parameters = decayedByLayer([...towers, ...own.flat()], settings.optimizer.layerDecay);
+  const adapters = settings.lora ? adapterSpecs(model, settings.lora) : [];
+  const parameters = decayedByLayer([...towers, ...adapters, ...own.flat()], settings.optimizer.layerDecay);
   const frozen = new Set(parameters.map(({ name }) => name).filter((name) => isFrozen(settings, name)));
   const read = [
     ...towers.map(({ name }) => name).filter((name) => objectives.some(({ objective }) => objective.reads(name))),
-    ...own.flat().map(({ name }) => name),
+    ...[...adapters, ...own.flat()].map(({ name }) => name),
   ];
   const teaching = objectives.flatMap(({ objective }, i) =>
     objective.teaches ? own[i]!.filter(({ name }) => objective.teaches!(name)) : [],

@@ -144,6 +144,36 @@ describe('a recipe with mistakes', () => {
       set('phases.0.freeze', ['*']),
       /^phases.pretrain trains nothing: .* leave no parameter/,
     ],
+    [
+      'a rank above a width',
+      set('phases.0.lora', { rank: 900 }),
+      /^phases.pretrain.lora.rank is 900, and \w+_model\.\S+ is \d+ wide; at most \d+ is allowed$/,
+    ],
+    [
+      'adapters of what is no layer',
+      set('phases.0.lora', { targets: ['query'] }),
+      /lora.targets.0 is "query"; allowed: one of "q_proj", /,
+    ],
+    [
+      'adapters where no block has them',
+      set('phases.0.lora', { in: ['vision', 'mapHead'] }),
+      /^phases.pretrain.lora.in names "mapHead", where no block has q_proj or .*; allowed are vision, text, and blocks of imageBlocks.0-\d+ and/,
+    ],
+    [
+      'adapters of blocks above the last',
+      set('phases.0.lora', { in: ['textBlocks.90'] }),
+      /lora.in names "textBlocks.90", where no/,
+    ],
+    [
+      'adapters beside parts',
+      (r) => Object.assign(r.phases[0], { lora: {}, train: ['text'] }) && r,
+      /lora trains adapters alone; no train beside/,
+    ],
+    [
+      'adapters beside a decoder',
+      (r) => Object.assign(r.phases[0], { lora: {}, objectives: { captioning: {} } }) && r,
+      /lora trains adapters of the towers alone; captioning needs more/,
+    ],
     ['a scale upside down', set('data.augment.scale', [2, 1]), /\[smallest, largest\]/],
     ['a language twice', (r) => r.data.captions.push({ language: 'en', weight: 2 }) && r, /"en" again/],
     ['a window that starts late', set('phases.0.window', { from: { steps: 5 } }), /a phase from scratch starts at 0/],
