@@ -14,6 +14,7 @@ import { isRunnerError, RunnerError } from '../src/runtime/errors.ts';
 import type { ObjectStore } from '../src/storage/object-store.ts';
 import type { Attempt, Dependencies } from './dependencies.ts';
 import { readDocumentAs } from './documents.ts';
+import { exportAdapter } from './export-adapter.ts';
 import { beat } from './heartbeat.ts';
 import type { ExportInput, ExportResult } from './types/phase-end.ts';
 
@@ -58,7 +59,8 @@ export async function exportModel(deps: Dependencies, input: ExportInput, attemp
     const prefix = exportPrefix(plan.run, plan.phase, checkpoint.step);
     await copyModel(store, checkpoint, model, prefix);
     for (const { path, content } of files) await store.put(prefix + path, content);
-    const bytes = files.reduce((sum, { content }) => sum + Buffer.byteLength(content), model.bytes);
+    const adapter = await exportAdapter(deps, settings, checkpoint, prefix, attempt);
+    const bytes = files.reduce((sum, { content }) => sum + Buffer.byteLength(content), model.bytes + adapter);
     return { uri: `s3://${store.bucket}/${prefix}`, prefix, bytes, sha256: model.sha256 };
   } finally {
     heart.stop();

@@ -1,6 +1,7 @@
 import { tokenTable } from '../model/parameters.ts';
 import { epochOf } from '../recipe/durations.ts';
 import { mostOfShard, plannedPace } from '../recipe/pace.ts';
+import type { PhaseSettings } from '../recipe/phase-settings.ts';
 import type { Recipe } from '../recipe/schema.ts';
 import { type DataFacts, phaseSettings, writtenModel } from '../recipe/settings.ts';
 import { cuts } from '../recipe/shards.ts';
@@ -14,6 +15,14 @@ import { workloadOf } from '../train/workload.ts';
 import { type CurationEstimate, curationEstimate } from './curation-estimate.ts';
 import type { Speed } from './speed.ts';
 
+/** What a phase that trains a part does not need, against one that trains all. */
+export interface Spared {
+  readonly gpuBytes: number;
+  readonly processBytes: number;
+  /** Of the operations of an example, a share from 0 to 1. */
+  readonly flops: number;
+}
+
 /** What a recipe will take, as far as it can be known before a step is made. */
 export interface Estimate {
   readonly phases: readonly PhaseEstimate[];
@@ -21,8 +30,11 @@ export interface Estimate {
 
 export interface PhaseEstimate {
   readonly name: string;
-  /** Trained parameters: the towers, and what the objectives add. */
+  /** The towers, and what the objectives add. */
   readonly parameters: number;
+  /** Of these what is trained, and where that is not all, what the rest would take beside it. */
+  readonly trained: number;
+  readonly spared: Spared | null;
   /** Tokens of the table that are trained. */
   readonly tokens: number;
   readonly bytesPerCheckpoint: number;
@@ -67,7 +79,7 @@ export function estimate(recipe: Recipe, facts: DataFacts | null, speed: Speed |
     phases: recipe.phases.flatMap((phase, i): PhaseEstimate[] => {
       if (!writtenModel(recipe, phase)) return [];
       const settings = phaseSettings(recipe, phase, facts ?? { examples: 0, vocabulary: null });
-      const { parameters, pieces } = phaseState(settings);
+      const { parameters, frozen, pieces } = phaseState(settings);
       const { flopsPerExample } = workloadOf(settings);
       const memory = memoryPlan(settings, facts ? facts.examples : undefined);
       const { gpuBytes, hostBytes, processBytes } = memory;
@@ -90,6 +102,8 @@ export function estimate(recipe: Recipe, facts: DataFacts | null, speed: Speed |
       const estimated: PhaseEstimate = {
         name: phase.name,
         parameters: total(parameters),
+        trained: total(parameters.filter(({ name }) => !frozen.has(name))),
+        spared: frozen.size === 0 ? null : spared(settings, memory, facts?.examples),
         tokens: rows,
         bytesPerCheckpoint,
         steps: to.step - from.step,
@@ -110,5 +124,18 @@ export function estimate(recipe: Recipe, facts: DataFacts | null, speed: Speed |
       };
       return [estimated];
     }),
+  };
+}
+
+/** The same phase with nothing frozen, less what it takes. */
+function spared(settings: PhaseSettings, memory: MemoryPlan, examples: number | undefined): Spared {
+  const { train: _, freeze: __, lora: ___, ...all } = settings;
+  const kept = Object.entries(settings.optimizer.multipliers).filter(([, rate]) => rate > 0);
+  const whole = { ...all, optimizer: { ...all.optimizer, multipliers: Object.fromEntries(kept) } };
+  const { gpuBytes, processBytes } = memoryPlan(whole, examples);
+  return {
+    gpuBytes: gpuBytes - memory.gpuBytes,
+    processBytes: processBytes - memory.processBytes,
+    flops: 1 - workloadOf(settings).flopsPerExample / workloadOf(whole).flopsPerExample,
   };
 }

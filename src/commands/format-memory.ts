@@ -61,11 +61,9 @@ function onDevice(memory: MemoryPlan): Partial<Record<Part, number>> {
 }
 
 function ofProcess(memory: MemoryPlan): Partial<Record<Part, number>> {
-  const { host, device, snapshot, peak, unreturned } = memory;
+  const { host, device, snapshot, peak, unreturned, sums } = memory;
   if (peak === 'step') return { ...onDevice(memory), ...host, unreturned: unreturned.step };
-  const { parameters, optimiser, teacher, gradients, scorer } = device;
-  // The sums of micro-batches stay; gradients themselves have gone.
-  const sums = gradients - parameters;
+  const { parameters, optimiser, teacher, scorer } = device;
   return {
     parameters,
     optimiser,

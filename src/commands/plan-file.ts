@@ -163,6 +163,7 @@ function format(
     lines.push(
       `  phase ${name}: ${count(steps)} steps, ${count(examples)} examples${epochs === null ? '' : ` (${epochs.toFixed(1)} epochs)`}`,
       `    ${count(parameters)} parameters with a table of ${count(tokens)} tokens${facts ? '' : ' at most'}, ${size(bytesPerCheckpoint)} a checkpoint`,
+      ...trainedLines(phase, device),
       shards === null || checkpoints === null
         ? '    shards and checkpoints as often as the first steps tell'
         : `    ${shards} shards, at most ${checkpoints} checkpoints`,
@@ -195,6 +196,15 @@ function time({ phases }: Estimate, speed: Speed | null): string {
     return 'how long it takes: --speed measure, --speed RUN/PHASE (as fast as that was), or --speed 2e11 says it';
   const seconds = phases.reduce((sum, phase) => sum + (phase.seconds ?? 0), 0);
   return `about ${duration(seconds)} of training in all, at ${operations(speed.flops)} operations a second, ${speed.said}`;
+}
+
+/** What is trained, where that is not all, and what that spares. */
+function trainedLines({ trained, spared }: PhaseEstimate, device: DeviceMemory | null): string[] {
+  if (!spared) return [];
+  const bytes = device?.kind === 'gpu' ? spared.gpuBytes : spared.processBytes;
+  return [
+    `    ${count(trained)} of them are trained: ${size(Math.max(0, bytes))} of memory and ${(100 * spared.flops).toFixed(0)} % of the operations less than if all were`,
+  ];
 }
 
 function curationLines(curation: PhaseEstimate['curation']): string[] {

@@ -53,7 +53,8 @@ export function estimateRounds(
   return found.phases.flatMap((estimated) => {
     const phase = recipe.phases.find(({ name }) => name === estimated.name)!;
     const settings = phaseSettings(recipe, phase, looked.facts ?? { examples: 0, vocabulary: null });
-    const { parameters } = phaseState(settings);
+    const { parameters: all, frozen } = phaseState(settings);
+    const parameters = all.filter(({ name }) => !frozen.has(name));
     // A softmax over the vocabulary has a gradient for every token.
     const everyRow = new Set(parameters.map(({ name }) => name).filter((name) => /(^|\.)lm_head\./.test(name)));
     if (estimated.steps === 0) return [];

@@ -21,6 +21,7 @@ export interface Program {
   readonly hash: string;
   readonly nodes: number;
   run(signature: string, feeds: Values): Values;
+  has(signature: string): boolean;
   /**
    * Has TensorFlow plan every signature, which takes seconds of a large graph, while the state is not there yet: each is
    * called on zeros, and fails at the first variable that it reads. Nothing is left of it but the plans.
@@ -137,6 +138,7 @@ function program(
         }
       }
     },
+    has: (name) => definition.signatures[name] !== undefined,
     run(name, feeds) {
       const signature = definition.signatures[name];
       if (signature === undefined) {

@@ -1,8 +1,10 @@
 import type { Tensor } from '@tensorflow/tfjs';
 import { geluTanh } from '../compile/ops/gelu.ts';
 import { layerNorm } from '../compile/ops/layer-norm.ts';
+import { type AdaptedRows, lowRankMatMul } from '../compile/ops/low-rank-matmul.ts';
 import { rematerialise } from '../compile/ops/rematerialise.ts';
 import { tf } from '../runtime/tensorflow.ts';
+import { adapterA, adapterB } from './adapters.ts';
 import type { TowerSize } from './sizes.ts';
 
 /**
@@ -23,7 +25,16 @@ export function parameter(parameters: Parameters, name: string): Tensor {
 
 /** (R, in) -> (R, out) */
 export function linear(p: Parameters, name: string, x: Tensor): Tensor {
-  return affine(x, parameter(p, `${name}.weight`), parameter(p, `${name}.bias`));
+  const rows = adaptedRows(p, name);
+  const bias = parameter(p, `${name}.bias`);
+  return rows.a ? lowRankMatMul(x, [rows]).add(bias) : affine(x, rows.weight, bias);
+}
+
+/** The weight of a linear layer, with its adapter where it has one. */
+function adaptedRows(p: Parameters, name: string): AdaptedRows {
+  const weight = parameter(p, `${name}.weight`);
+  const a = p[adapterA(name)];
+  return a ? { weight, a, b: parameter(p, adapterB(name)) } : { weight };
 }
 
 /** x W^T + b: (R, in) x (out, in) x (out) -> (R, out) */
@@ -76,8 +87,13 @@ export function projectHeads(
   batch: number,
   heads: number,
 ): Tensor[] {
-  const size = weight.shape[0]! / parts / heads;
   const projected = bias === null ? tf.matMul(x_BNxD, weight, false, true) : affine(x_BNxD, weight, bias);
+  return splitHeads(projected, parts, batch, heads);
+}
+
+/** (B N, P D) -> P, `parts`, times (B, H, N, D/H). */
+function splitHeads(projected: Tensor, parts: number, batch: number, heads: number): Tensor[] {
+  const size = projected.shape[1]! / parts / heads;
   const split_PBHNd = projected.reshape([batch, -1, parts, heads, size]).transpose([2, 0, 3, 1, 4]);
   // Unstacking into one piece has no gradient in TF.js.
   return parts === 1 ? [split_PBHNd.squeeze([0])] : tf.unstack(split_PBHNd);
@@ -116,10 +132,21 @@ function block(p: Parameters, layer: string, heads: number, x_BNxD: Tensor, batc
       parameter(p, `${layer}.self_attn.k_proj.${kind}`),
       parameter(p, `${layer}.self_attn.v_proj.${kind}`),
     ]);
-  const [q_BHNd, k_BHNd, v_BHNd] = projectHeads(y_BNxD, all('weight'), all('bias'), 3, batch, heads);
+  const adapted = adaptedHeads(p, layer, heads, x_BNxD.shape[1]!);
+  const [q_BHNd, k_BHNd, v_BHNd] = adapted
+    ? splitHeads(lowRankMatMul(y_BNxD, adapted).add(all('bias')), 3, batch, heads)
+    : projectHeads(y_BNxD, all('weight'), all('bias'), 3, batch, heads);
   const attended_BNxD = attend(q_BHNd!, k_BHNd!, v_BHNd!, mask);
   const hidden_BNxD = x_BNxD.add(linear(p, `${layer}.self_attn.out_proj`, attended_BNxD));
   return hidden_BNxD.add(mlp(p, `${layer}.mlp`, norm(p, `${layer}.layer_norm2`, hidden_BNxD)));
+}
+
+/** Queries, keys and values of a block of which some have adapters; null where none has. */
+function adaptedHeads(p: Parameters, layer: string, heads: number, width: number): AdaptedRows[] | null {
+  const [q, k, v] = ['q_proj', 'k_proj', 'v_proj'].map((part) => adaptedRows(p, `${layer}.self_attn.${part}`));
+  if (!(q!.a ?? k!.a ?? v!.a)) return null;
+  const weight = scaled(q!.weight, width, heads);
+  return [q!.a ? { weight, a: q!.a, b: scaled(q!.b!, width, heads) } : { weight }, k!, v!];
 }
 
 /** A block whose activations are computed again in the backward pass. */

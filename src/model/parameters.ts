@@ -20,6 +20,8 @@ export interface ParameterSpec {
   readonly decay: boolean;
   /** Its rows are the tokens of the vocabulary, and rows of no token come after them. */
   readonly byToken?: true;
+  /** Of each update, where layers decay: absent is all of it. */
+  readonly share?: number;
 }
 
 export const tokenTable = 'text_model.embeddings.token_embedding.weight';

@@ -1,10 +1,10 @@
-import { dinoHeadSpecs } from '../model/dino-head.ts';
+import { dinoHeadSpecs, headOf } from '../model/dino-head-parameters.ts';
 import { normalisePixels, visionTower } from '../model/vision-tower.ts';
 import type { LocalToGlobalSettings } from '../recipe/objective-settings.ts';
 import { distil, sayings } from './distillation.ts';
 import type { Objective } from './objective.ts';
 
-const head = 'dino_head';
+const head = headOf.localToGlobal;
 const center = 'dino_center';
 
 // Letters: B images, V local views of one, D width.

@@ -1,6 +1,6 @@
 import type { Tensor } from '@tensorflow/tfjs';
 import { gatherRows } from '../compile/ops/gather-rows.ts';
-import { dinoHeadSpecs } from '../model/dino-head.ts';
+import { dinoHeadSpecs, headOf, maskToken } from '../model/dino-head-parameters.ts';
 import { patchGrid } from '../model/parameters.ts';
 import { normalisePixels, visionTower } from '../model/vision-tower.ts';
 import type { MaskedPredictionSettings } from '../recipe/objective-settings.ts';
@@ -8,9 +8,9 @@ import { tf } from '../runtime/tensorflow.ts';
 import { distil, flatRows, sayings } from './distillation.ts';
 import { isEncoder, type Objective } from './objective.ts';
 
-const head = 'patch_head';
+const head = headOf.maskedPrediction;
 const center = 'patch_center';
-const token = 'mask_token';
+const token = maskToken;
 
 // Letters: B images, N patches of one, M of them masked, D width.
 

@@ -2,6 +2,7 @@ import type { Tensor } from '@tensorflow/tfjs';
 import type { Tensors } from '../compile/definition.ts';
 import type { ParameterSpec } from '../model/parameters.ts';
 import type { OptimizerSettings } from '../recipe/schema.ts';
+import { rateMultiplier } from '../recipe/trained.ts';
 import { tf } from '../runtime/tensorflow.ts';
 
 /** What changes from step to step, computed in double precision on the host: pure functions of the step. */
@@ -29,7 +30,8 @@ export const secondMoment = (name: string) => `v/${name}`;
 /**
  * One update as big_vision chains it (`optax.py` make): clip by the global norm, Adam, times the learning rate,
  * plus weight decay on kernels, times the schedule's factor: p -= schedule (lr adam + wd p). Weight decay is not
- * scaled by the learning rate. Multipliers scale the learning rate of single parameters.
+ * scaled by the learning rate. Multipliers scale the learning rate of single parameters; the share of a parameter scales
+ * the whole of its update, decay included.
  *
  * @param corrected corrections of parameters whose moments have seen fewer updates, by name
  */
@@ -64,7 +66,7 @@ export function optimiserStep(
 
 /** What is taken off a parameter as it was before the step, by the moments as they are after it. */
 function updateOf(
-  { name, decay }: ParameterSpec,
+  { name, decay, share = 1 }: ParameterSpec,
   { learningRate, weightDecay, multipliers, epsilon }: OptimizerSettings,
   parameter: Tensor,
   m: Tensor,
@@ -72,8 +74,8 @@ function updateOf(
   { schedule, correction1, correction2 }: StepScalars<Tensor>,
 ): Tensor {
   const adam = m.mul(correction1).div(v.mul(correction2).sqrt().add(epsilon));
-  const step = adam.mul(learningRate * (multipliers[name] ?? 1));
-  const decayed = decay && weightDecay > 0 ? step.add(parameter.mul(weightDecay)) : step;
+  const step = adam.mul(share * learningRate * rateMultiplier({ multipliers }, name));
+  const decayed = decay && weightDecay > 0 ? step.add(parameter.mul(share * weightDecay)) : step;
   return decayed.mul(schedule);
 }
 
@@ -87,11 +89,11 @@ export function lastUpdateOf(
   state: Tensors,
   scalars: StepScalars<Tensor>,
 ): Tensor {
-  const { name, decay } = spec;
+  const { name, decay, share = 1 } = spec;
   const [m, v] = [state[firstMoment(name)]!, state[secondMoment(name)]!];
   const update = updateOf(spec, settings, state[name]!, m, v, scalars);
   if (!decay || settings.weightDecay === 0) return update;
-  return update.div(tf.scalar(1).sub(scalars.schedule.mul(settings.weightDecay)));
+  return update.div(tf.scalar(1).sub(scalars.schedule.mul(share * settings.weightDecay)));
 }
 
 /** The scalars of step t (1 for the first) at this schedule factor. */

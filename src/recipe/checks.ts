@@ -1,7 +1,5 @@
-import { parameterSpecs } from '../model/parameters.ts';
 import { curations } from './curation-checks.ts';
 import { type EpochFacts, parentOf, recipeLengths } from './durations.ts';
-import { nearestName } from './nearest.ts';
 import { objectivesSchema, squareObjectives } from './objectives.ts';
 import { allowedPlace, isWithin, placesOf } from './places.ts';
 import type { Problem } from './problem.ts';
@@ -11,6 +9,7 @@ import { modelConfig, writtenModel } from './settings.ts';
 import { doubledPlaces, sourceProblems, sourcesOf, trainingPlaces } from './sources.ts';
 import { stepsOf } from './spans.ts';
 import { taskProblems } from './task-checks.ts';
+import { trainedProblems } from './trained-checks.ts';
 
 /** Where fields contradict one another. `epochs`: how many examples there are to train on, when known. */
 export function contradictions(recipe: Recipe, epochs: EpochFacts = {}): Problem[] {
@@ -95,17 +94,7 @@ function models(recipe: Recipe): Problem[] {
   }
   // What a checkpoint's model has is known when it was looked at.
   if (problems.length > 0 || recipe.phases.some((phase) => !writtenModel(recipe, phase))) return problems;
-  const all = [undefined, ...recipe.phases.filter(({ model }) => model)];
-  const known = new Set(
-    all.flatMap((phase) => parameterSpecs(modelConfig(recipe, null, phase)).map(({ name }) => name)),
-  );
-  for (const name of Object.keys(recipe.optimizer.multipliers)) {
-    if (known.has(name)) continue;
-    const near = nearestName(name, [...known]);
-    const message = `optimizer.multipliers names ${JSON.stringify(name)}; a parameter of the model is allowed, such as ${near ?? 'logit_bias'}`;
-    problems.push({ fields: [`optimizer.multipliers.${name}`], message });
-  }
-  return problems;
+  return trainedProblems(recipe);
 }
 
 /** Without a model there are only phases that go on from a checkpoint that has one. */

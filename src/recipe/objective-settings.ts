@@ -1,4 +1,4 @@
-import type { DinoHeadSize } from '../model/dino-head.ts';
+import type { DinoHeadSize } from '../model/dino-head-parameters.ts';
 
 /** What both objectives that learn from the teacher have in common (DINO, arXiv 2104.14294, section 3.1). */
 export interface DistillationSettings extends DinoHeadSize {

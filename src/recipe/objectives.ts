@@ -127,7 +127,8 @@ export function resolveObjectives(
   };
 }
 
-const halfDepth = ({ depth }: ModelConfig['text']) => Math.max(1, Math.floor(depth / 2));
+/** Layers of a decoder where a recipe says none. */
+export const halfDepth = ({ depth }: ModelConfig['text']) => Math.max(1, Math.floor(depth / 2));
 
 /** Three eighths of the image in whole patches. */
 const localResolution = ({ patch, resolution }: ModelConfig['vision']) =>

@@ -1,3 +1,4 @@
+import type { AdapterSize } from '../model/adapters.ts';
 import type { ModelConfig } from '../model/sizes.ts';
 import type { BatchPlan } from './batch-plan.ts';
 import type { CurationRecipe } from './curation.ts';
@@ -20,6 +21,11 @@ export interface PhaseSettings {
   readonly init: { readonly temperature: number; readonly logitBias: number };
   readonly objectives: ObjectiveSettings;
   readonly optimizer: OptimizerSettings;
+  /** What is trained, and what of that is not, as `isMeant` reads it; absent: everything, and nothing. */
+  readonly train?: readonly string[];
+  readonly freeze?: readonly string[];
+  /** Adapters, which alone are trained then. */
+  readonly lora?: AdapterSize;
   /** EMA of the teacher, where an objective has one. */
   readonly teacher: { readonly momentum: number };
   readonly schedule: Schedule;

@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { adapterTargets } from '../model/adapters.ts';
 import { checkpointOfRunSchema, curationSchema } from './curation.ts';
 import { dataSchema, phaseDataSchema, type resize } from './data-schema.ts';
 import { evaluateSchema } from './evaluate-schema.ts';
@@ -25,6 +26,22 @@ export const durationSchema = z.union(
 );
 export type Duration = z.infer<typeof durationSchema>;
 
+const multipliers = z.record(z.string(), z.number().min(0));
+const layerDecay = z.number().positive().max(1);
+
+const selectors = z.array(z.string().min(1).max(200)).min(1).max(200);
+
+const loraSchema = z.strictObject({
+  rank: z.int().positive().max(1024).default(8).describe('Numbers between the two matrices of an adapter.'),
+  alpha: positive.optional().describe('B A is multiplied by alpha / rank; by default the rank.'),
+  targets: z
+    .array(z.enum(adapterTargets))
+    .min(1)
+    .default([...adapterTargets])
+    .describe('Linear layers of a block that have one: of attention, and of the MLP.'),
+  in: selectors.default(['vision', 'text']).describe('Towers and blocks, as in train: ["vision", "textBlocks.6-11"].'),
+});
+
 const optimizerSchema = z.strictObject({
   learningRate: positive.default(1e-3).describe('At the top of the schedule.'),
   weightDecay: z
@@ -36,10 +53,17 @@ const optimizerSchema = z.strictObject({
   beta2: fraction.default(0.95).describe('Of Adam.'),
   epsilon: positive.default(1e-8).describe('Of Adam.'),
   clipNorm: positive.default(1).describe('A gradient whose norm is larger is scaled down to it.'),
-  multipliers: z
-    .record(z.string(), positive)
+  multipliers: multipliers
     .default({})
-    .describe('Learning rate multipliers by parameter name, such as {"logit_bias": 10}.'),
+    .describe(
+      'Learning rate multipliers by parameter, tower, part or pattern, such as {"logit_bias": 10, "textBlocks.0-5": 0.1}. All that mean a parameter are multiplied; 0 freezes it.',
+    ),
+  // Without a default, so that recipes of before are what they were.
+  layerDecay: layerDecay
+    .optional()
+    .describe(
+      'Each layer makes this share of the updates of the layer above it, as in BEiT and timm; the heads above the blocks make whole ones. Weight decay is scaled as well. 0.65 to 0.9 is usual.',
+    ),
 });
 
 const scheduleSchema = z.strictObject({
@@ -91,9 +115,22 @@ const phaseSchema = z.strictObject({
       learningRate: positive.optional().describe('As in optimizer.'),
       weightDecay: z.number().min(0).optional().describe('As in optimizer.'),
       clipNorm: positive.optional().describe('As in optimizer.'),
+      multipliers: multipliers.optional().describe('As in optimizer, in the place of those.'),
+      layerDecay: layerDecay.optional().describe('As in optimizer.'),
     })
     .optional()
     .describe('What this phase alone has otherwise than the recipe.'),
+  train: selectors
+    .optional()
+    .describe(
+      'What is trained: towers (vision, text), parts (patchEmbedding, imagePositions, imageBlocks, mapHead, tokenTable, textPositions, textBlocks, textHead, scaleAndBias, decoder, heads), blocks ("imageBlocks.8-11"), parameters by name, or patterns of names ("*.mlp.*"). Absent: everything. What is not trained has no gradient and no moments.',
+    ),
+  lora: loraSchema
+    .optional()
+    .describe(
+      'Adapters of low rank beside the weights of blocks, which are left as they are (arXiv 2106.09685). They alone are trained, and exported in the layout of peft.',
+    ),
+  freeze: selectors.optional().describe('What is not trained, said in the same way; it counts more than train.'),
   curation: curationSchema
     .optional()
     .describe('Active curation (ACID; arXiv 2502.14786, 2.5): of a super-batch only what a teacher finds learnable.'),

@@ -68,10 +68,13 @@ const filterOf = ({ data }: Recipe, phase: Phase): string | undefined =>
 const regionsOf = ({ data }: Recipe, phase?: Phase): string | undefined =>
   phase?.data?.regions ?? ((phase?.data?.train ?? phase?.data?.mixture) === undefined ? data.regions : undefined);
 
-function optimizerOf({ optimizer }: Recipe, phase: Phase): OptimizerSettings {
-  const { learningRate, weightDecay, clipNorm } = phase.optimizer ?? {};
+/** The optimiser of a phase: what it says itself, else the recipe's. */
+export function optimizerOf({ optimizer }: Recipe, phase: Phase): OptimizerSettings {
+  const { learningRate, weightDecay, clipNorm, multipliers, layerDecay = optimizer.layerDecay } = phase.optimizer ?? {};
   return {
     ...optimizer,
+    ...(multipliers && { multipliers }),
+    ...(layerDecay !== undefined && { layerDecay }),
     learningRate: learningRate ?? optimizer.learningRate,
     weightDecay: weightDecay ?? optimizer.weightDecay,
     clipNorm: clipNorm ?? optimizer.clipNorm,
@@ -143,6 +146,9 @@ export function phaseSettings(recipe: Recipe, phase: Phase, facts: DataFacts): P
     init,
     objectives,
     optimizer: optimizerOf(recipe, phase),
+    ...(phase.train && { train: phase.train }),
+    ...(phase.freeze && { freeze: phase.freeze }),
+    ...(phase.lora && { lora: { ...phase.lora, alpha: phase.lora.alpha ?? phase.lora.rank } }),
     teacher: phase.teacher,
     ...(curation && { curation: curationSettings(curation) }),
     ...(recipe.divergence.maxLoss !== undefined && { maxLoss: recipe.divergence.maxLoss }),

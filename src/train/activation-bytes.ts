@@ -24,17 +24,17 @@ export function activationBytes(settings: PhaseSettings, count: number, patches:
   let kept = 0;
   let most = 0;
   for (const pass of passesOf(settings, patches)) {
-    const { size, sequences, length, patch, memory, trained } = pass;
-    const { width, mlp, heads, depth } = size;
+    const { size, sequences, length, patch, memory, reach } = pass;
+    const { width, mlp, heads } = size;
     const tokens = sequences * length;
     const crossed = memory ? of.crossed * width + of.scores * heads * memory.length : 0;
     const keys = memory ? of.scores * memory.length * width : 0;
     const layer = tokens * (of.width * width + of.mlp * mlp + of.scores * heads * length + crossed) + keys;
     const scores = of.workScores * heads * Math.max(length, memory?.length ?? 0);
     const work = tokens * Math.max(scores, of.workMlp * mlp);
-    most = Math.max(most, work + (again || !trained ? layer : 0));
-    if (!trained) continue;
-    kept += depth * (again ? residual * tokens * width : layer);
+    most = Math.max(most, work + (again || reach.through === 0 ? layer : 0));
+    if (!reach.any) continue;
+    kept += reach.through * (again ? residual * tokens * width : layer);
     kept += tokens * (of.ends * width + (patch ? of.pixel * 3 * patch ** 2 : 0) + positions(settings, pass));
   }
   return count * (kept + most);

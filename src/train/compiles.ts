@@ -3,6 +3,7 @@ import { PhaseSteps } from '../recipe/steps.ts';
 import { graphNodes } from './graph-size.ts';
 import { arrayProblem, gigabytes } from './host-bytes.ts';
 import { phaseState } from './phase-state.ts';
+import { noUpdates, updatedParameters } from './updates.ts';
 
 /**
  * Nodes that a graph may have. A node takes 0.3 ms to record and 6 kB of the heap of JavaScript, measured up to 66,000 of
@@ -14,7 +15,18 @@ const mostArrayBytes = 2 ** 32;
 
 /** Why a step can't be compiled, and what would help; null where it can. */
 export function compileProblem(settings: PhaseSettings): string | null {
-  return arrayProblem(settings) ?? stateProblem(settings) ?? graphProblem(settings);
+  return trainedProblem(settings) ?? arrayProblem(settings) ?? stateProblem(settings) ?? graphProblem(settings);
+}
+
+/** A phase trains something, and something reads it. */
+function trainedProblem(settings: PhaseSettings): string | null {
+  const phase = phaseState(settings);
+  if (updatedParameters(phase, noUpdates).length > 0) return null;
+  const objectives = phase.objectives.map(({ name }) => name).join(' and ');
+  const left = phase.parameters.find(({ name }) => !phase.frozen.has(name));
+  return left
+    ? `phase ${settings.phase} trains nothing: ${objectives} reads neither ${left.name} nor anything else that train and freeze leave`
+    : `phase ${settings.phase} trains nothing: train, freeze and multipliers of 0 leave no parameter`;
 }
 
 /** A piece of state is one array wherever it goes. */

@@ -28,18 +28,20 @@ const nodesOf = {
 /** Nodes of the graph of a step: they grow with parameters, layers, lengths of NaFlex, and chunks of losses. */
 export function graphNodes(settings: PhaseSettings): number {
   const { accumulate, remat, curation, batches, model, objectives } = settings;
-  const { pieces, parameters, taught } = phaseState(settings);
+  const { pieces, parameters, frozen, taught } = phaseState(settings);
   const state = Object.keys(pieces).length;
   const accumulates = accumulate > 1;
-  const sums = accumulates ? parameters.length : 0;
+  const updated = parameters.length - frozen.size;
+  const sums = accumulates ? updated : 0;
   let nodes = nodesOf.piece * (state + sums) + nodesOf.watched * parameters.length;
   for (const { count, length } of new PhaseSteps(batches).shapes()) {
     // Reads, writes and the update; micro-batches read parameters and sums again, and set the sums to zero.
-    nodes += nodesOf.rest + 2 * (state + sums) + nodesOf.update * parameters.length + 3 * taught.length;
-    if (accumulates) nodes += 2 * nodesOf.rest + 6 * parameters.length;
-    for (const { size, trained } of passesOf(settings, length)) {
-      const once = trained ? nodesOf.trained + (remat === 'blocks' ? nodesOf.again : 0) : nodesOf.forward;
-      nodes += size.depth * (once + (accumulates && trained && objectives.sigmoid ? nodesOf.forward : 0));
+    nodes += nodesOf.rest + 2 * (state + sums) + nodesOf.update * updated + 3 * taught.length;
+    if (accumulates) nodes += 2 * nodesOf.rest + 6 * updated;
+    for (const { size, reach } of passesOf(settings, length)) {
+      const once = nodesOf.trained + (remat === 'blocks' ? nodesOf.again : 0);
+      nodes += reach.through * once + (size.depth - reach.through) * nodesOf.forward;
+      nodes += size.depth * (accumulates && reach.any && objectives.sigmoid ? nodesOf.forward : 0);
     }
     for (const { loss, chunks } of lossChunks(settings, count)) nodes += chunks * nodesOf[loss];
   }

@@ -1,5 +1,6 @@
 import type { Tensor } from '@tensorflow/tfjs';
 import type { TensorSpec, Tensors } from '../compile/definition.ts';
+import { adaptedLayers, adapterB, adapterScale } from '../model/adapters.ts';
 import { naflexTower, normalisePatches } from '../model/naflex-tower.ts';
 import { textTower } from '../model/text-tower.ts';
 import { normalisePixels, visionTower } from '../model/vision-tower.ts';
@@ -59,12 +60,13 @@ export function lazyFeatures(
 ): Features {
   const { model } = settings;
   const options = { remat: settings.remat === 'blocks' };
+  const own = once(() => scaledAdapters(p, settings));
   const image = once(() => {
     const { images, patchMask, spatialShapes } = feeds;
-    if (model.vision.kind !== 'naflex') return visionTower(p, model, normalisePixels(images!), options);
-    return naflexTower(p, model, normalisePatches(images!, patchMask!), patchMask!, spatialShapes!, options);
+    if (model.vision.kind !== 'naflex') return visionTower(own(), model, normalisePixels(images!), options);
+    return naflexTower(own(), model, normalisePatches(images!, patchMask!), patchMask!, spatialShapes!, options);
   });
-  const text = once(() => textTower(p, model, feeds.tokens!, options));
+  const text = once(() => textTower(own(), model, feeds.tokens!, options));
   const teacher = once(() => visionTower(teacherOf(phase, state), model, normalisePixels(feeds.globalView!)));
   return {
     get image() {
@@ -77,6 +79,16 @@ export function lazyFeatures(
       return teacher();
     },
   };
+}
+
+/** Parameters as towers take them: B times alpha / rank. */
+function scaledAdapters(p: Tensors, { model, lora }: PhaseSettings): Tensors {
+  if (!lora) return p;
+  const scaled = adaptedLayers(model, lora).map(({ layer }) => {
+    const b = adapterB(layer);
+    return [b, p[b]!.mul(adapterScale(lora))] as const;
+  });
+  return { ...p, ...Object.fromEntries(scaled) };
 }
 
 function once<T>(make: () => T): () => T {

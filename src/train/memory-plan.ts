@@ -5,6 +5,7 @@ import type { PhaseSettings } from '../recipe/phase-settings.ts';
 import { PhaseSteps } from '../recipe/steps.ts';
 import { loaderThreads } from '../runtime/loader-threads.ts';
 import { activationBytes } from './activation-bytes.ts';
+import { adaptedWeights } from './adapter-state.ts';
 import { graphNodes } from './graph-size.ts';
 import { hostBytes } from './host-bytes.ts';
 import { lossBytes } from './loss-bytes.ts';
@@ -50,6 +51,8 @@ export interface MemoryPlan {
   readonly snapshot: number;
   /** What was freed and the process has not given back: in a step, and while a snapshot is taken. */
   readonly unreturned: { readonly step: number; readonly snapshot: number };
+  /** Of gradients: those of micro-batches, which stay between them. */
+  readonly sums: number;
   /** What of a step exists at once: with micro-batches the loss of the whole batch has its time alone. */
   readonly atWork: number;
   /** When most of the memory of the process is taken, where the CPU is the device. */
@@ -91,15 +94,19 @@ export function memoryPlan(settings: PhaseSettings, examples?: number, threads =
   const phase = phaseState(settings);
   const held = hostBytes(settings, examples, threads);
   const parameters = sizeOf(phase.parameters);
+  const trained = sizeOf(phase.parameters.filter(({ name }) => !phase.frozen.has(name)));
   const state = {
     parameters,
-    optimiser: 2 * parameters,
-    teacher: sizeOf(Object.values(phase.pieces)) - 3 * parameters,
+    optimiser: 2 * trained,
+    teacher: sizeOf(Object.values(phase.pieces)) - parameters - 2 * trained,
   };
-  const gradients = parameters * (accumulate > 1 ? 2 : 1);
+  const sums = accumulate > 1 ? trained : 0;
+  const gradients = trained + sums;
+  const added = sizeOf([...adaptedWeights(settings).values()]);
   const moments = new PhaseSteps(batches).shapes().map(({ count, length }) => {
     const { contrast, heads, vocabulary } = lossBytes(settings, count);
-    const activations = activationBytes(settings, count / accumulate, length);
+    // Weights with their adapters added are there from the forward pass to the backward one.
+    const activations = activationBytes(settings, count / accumulate, length) + added;
     const parts = { activations, contrast, heads: heads + vocabulary };
     return { parts, atWork: accumulate > 1 ? Math.max(activations + parts.heads, contrast) : sum(parts) };
   });
@@ -116,17 +123,18 @@ export function memoryPlan(settings: PhaseSettings, examples?: number, threads =
   const snapshot = snapshotBytes(phase.pieces);
   const unreturned = {
     // The sums of micro-batches are loaded as zeros.
-    step: unreturnedShare.state * (stateBytes + gradients - parameters),
-    snapshot: unreturnedShare.step * (parameters + atWork),
+    step: unreturnedShare.state * (stateBytes + sums),
+    snapshot: unreturnedShare.step * (trained + atWork),
   };
   const always = stateBytes + device.scorer + sum(host);
   const inStep = always + gradients + atWork + unreturned.step;
-  const inSnapshot = always + (gradients - parameters) + snapshot + unreturned.snapshot;
+  const inSnapshot = always + sums + snapshot + unreturned.snapshot;
   return {
     device,
     host,
     snapshot,
     unreturned,
+    sums,
     atWork,
     peak: inStep >= inSnapshot ? 'step' : 'snapshot',
     gpuBytes: stateBytes + device.scorer + gradients + atWork + workspaceBytes,

@@ -1,3 +1,4 @@
+import { isAdapter } from '../model/adapters.ts';
 import { modelDifferences } from '../model/compare.ts';
 import { tokenTable } from '../model/parameters.ts';
 import type { ModelConfig, TowerSize } from '../model/sizes.ts';
@@ -51,7 +52,8 @@ export function checkTowers(
 export function checkObjectives(held: ReadonlySet<string>, { objectives, parameters, towers }: PhaseState, of: string) {
   if (objectives.length === 0) return;
   const inTowers = new Set(towers.map(({ name }) => name));
-  const added = parameters.filter(({ name }) => !inTowers.has(name)).map(({ name }) => name);
+  // Adapters of another kind have become part of the towers.
+  const added = parameters.map(({ name }) => name).filter((name) => !inTowers.has(name) && !isAdapter(name));
   const known = new Set(added);
   const parts = new Set(added.map(partOf));
   for (const part of parts) {

@@ -1,9 +1,11 @@
-import type { DinoHeadSize } from '../model/dino-head.ts';
+import type { DinoHeadSize } from '../model/dino-head-parameters.ts';
 import { patchGrid } from '../model/parameters.ts';
 import type { TowerSize } from '../model/sizes.ts';
 import { maskedCount } from '../objectives/masked-prediction.ts';
 import { captionTasks } from '../recipe/caption-tasks.ts';
 import type { PhaseSettings } from '../recipe/phase-settings.ts';
+import { phaseState } from './phase-state.ts';
+import { type Reach, reachOf } from './reach.ts';
 
 /** One run of transformer layers over each example. */
 export interface Pass {
@@ -15,8 +17,8 @@ export interface Pass {
   readonly patch?: number;
   /** Tokens of `width` that every layer attends to beside its own. */
   readonly memory?: { readonly length: number; readonly width: number };
-  /** The teacher's are not differentiated. */
-  readonly trained: boolean;
+  /** What of it is differentiated: nothing of the teacher's, and of what is frozen what lies above something that is not. */
+  readonly reach: Reach;
 }
 
 /** Rows of an example that a head of self-distillation sees. */
@@ -28,25 +30,32 @@ export interface HeadPass {
 }
 
 /** What a step runs over each example, images having so many patches; null: squares. */
-export function passesOf({ model, objectives, batches }: PhaseSettings, patches: number | null): Pass[] {
+export function passesOf(settings: PhaseSettings, patches: number | null): Pass[] {
+  const { model, objectives, batches } = settings;
   const { vision, text } = model;
   const { captioning, localToGlobal, maskedPrediction } = objectives;
   const length = patches ?? patchGrid(model) ** 2;
   const { patch } = vision;
-  const image = { size: vision, sequences: 1, length, patch, trained: true };
-  const words = { size: text, sequences: 1, length: batches.textLength, trained: true };
+  const phase = phaseState(settings);
+  const image = { size: vision, sequences: 1, length, patch, reach: reachOf(phase, 'imageBlocks', vision.depth) };
+  const words = {
+    size: text,
+    sequences: 1,
+    length: batches.textLength,
+    reach: reachOf(phase, 'textBlocks', text.depth),
+  };
   const decoded = captioning && {
     size: { ...text, depth: captioning.depth },
     sequences: captionTasks.length,
     length: text.length,
     memory: { length, width: vision.width },
-    trained: true,
+    reach: reachOf(phase, 'decoder', captioning.depth),
   };
   return [
     ...(objectives.sigmoid || captioning ? [image] : []),
     ...(objectives.sigmoid ? [words] : []),
     ...(decoded ? [decoded] : []),
-    ...(localToGlobal || maskedPrediction ? [{ ...image, trained: false }] : []),
+    ...(localToGlobal || maskedPrediction ? [{ ...image, reach: { through: 0, weights: 0, any: false } }] : []),
     ...(localToGlobal
       ? [{ ...image, sequences: localToGlobal.views, length: Math.floor(localToGlobal.resolution / patch) ** 2 }]
       : []),

@@ -1,9 +1,11 @@
 import type { TensorSpec } from '../compile/definition.ts';
+import { adapterSpecs } from '../model/adapters.ts';
 import { type ParameterSpec, parameterSpecs } from '../model/parameters.ts';
 import type { StateSpec } from '../objectives/objective.ts';
 import { type ActiveObjective, activeObjectives } from '../objectives/registry.ts';
 import { firstMoment, secondMoment } from '../optimiser/optimiser.ts';
 import type { PhaseSettings } from '../recipe/phase-settings.ts';
+import { decayedByLayer, isFrozen } from '../recipe/trained.ts';
 
 /** The EMA copy of a parameter. */
 export const teacherCopy = (name: string) => `teacher/${name}`;
@@ -15,8 +17,10 @@ export interface PhaseState {
   readonly objectives: readonly ActiveObjective[];
   /** The two towers, what `model.safetensors` holds. */
   readonly towers: readonly ParameterSpec[];
-  /** Everything that is trained: the towers, then what the objectives add. */
+  /** All parameters: the towers, their adapters, then what the objectives add. */
   readonly parameters: readonly ParameterSpec[];
+  /** The names of those that the phase leaves as they are: they have no moments. */
+  readonly frozen: ReadonlySet<string>;
   /** The names of those that an objective reads. */
   readonly read: ReadonlySet<string>;
   /** Those of them that the teacher has a copy of. */
@@ -32,10 +36,12 @@ export function phaseState(settings: PhaseSettings): PhaseState {
   const objectives = activeObjectives(settings.objectives);
   const towers = parameterSpecs(model, settings.init);
   const own = objectives.map(({ objective, settings }) => objective.parameters(settings, model));
-  const parameters = [...towers, ...own.flat()];
+  const adapters = settings.lora ? adapterSpecs(model, settings.lora) : [];
+  const parameters = decayedByLayer([...towers, ...adapters, ...own.flat()], settings.optimizer.layerDecay);
+  const frozen = new Set(parameters.map(({ name }) => name).filter((name) => isFrozen(settings, name)));
   const read = [
     ...towers.map(({ name }) => name).filter((name) => objectives.some(({ objective }) => objective.reads(name))),
-    ...own.flat().map(({ name }) => name),
+    ...[...adapters, ...own.flat()].map(({ name }) => name),
   ];
   const teaching = objectives.flatMap(({ objective }, i) =>
     objective.teaches ? own[i]!.filter(({ name }) => objective.teaches!(name)) : [],
@@ -49,9 +55,10 @@ export function phaseState(settings: PhaseSettings): PhaseState {
     pieces[key] = { shape, dtype: 'float32' };
   };
   for (const { name, shape } of parameters) {
-    for (const key of [name, firstMoment(name), secondMoment(name)]) add(key, shape);
+    add(name, shape);
+    if (!frozen.has(name)) for (const key of [firstMoment(name), secondMoment(name)]) add(key, shape);
   }
   for (const { name, shape } of taught) add(teacherCopy(name), shape);
   for (const { name, shape } of computed) add(computedState(name), shape);
-  return { objectives, towers, parameters, read: new Set(read), taught, computed, pieces };
+  return { objectives, towers, parameters, frozen, read: new Set(read), taught, computed, pieces };
 }

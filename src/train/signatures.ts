@@ -2,6 +2,7 @@ import type { Tensor } from '@tensorflow/tfjs';
 import type { Signature, TensorSpec, Tensors } from '../compile/definition.ts';
 import { l2Normalise } from '../compile/ops/l2-normalise.ts';
 import { pulled } from '../compile/ops/pulled.ts';
+import { isMeant } from '../model/parameter-parts.ts';
 import { embeddingWidth } from '../model/sizes.ts';
 import type { TextOutput } from '../model/text-tower.ts';
 import type { VisionOutput } from '../model/vision-tower.ts';
@@ -40,7 +41,7 @@ export function stepSignature(
   shape: ExampleShape = { count: settings.batches.batch, length: null },
   updates: Updates = noUpdates,
 ): Signature {
-  const names = phase.parameters.map(({ name }) => name);
+  const names = differentiated(phase);
   return {
     feeds: { ...exampleFeeds(settings, phase, shape), ...optimiserFeeds(phase, updates) },
     run(state, feeds) {
@@ -61,6 +62,10 @@ export function stepSignature(
     },
   };
 }
+
+/** What gradients are asked for: nothing is computed for what is frozen, nor below the lowest that is not. */
+const differentiated = ({ parameters, frozen }: PhaseState): string[] =>
+  parameters.map(({ name }) => name).filter((name) => !frozen.has(name));
 
 /** The embeddings of candidates as the learner has them now, l2-normalised, with its logit_scale and logit_bias. */
 export function candidatesSignature(settings: PhaseSettings, phase: PhaseState, count: number): Signature {
@@ -90,9 +95,13 @@ export function accumulatedSignatures(
   const rows = (count: number): TensorSpec => ({ shape: [count, width], dtype: 'float32' });
   const whole = phase.objectives.filter(({ objective }) => objective.wholeBatch !== undefined);
   const perExample = phase.objectives.filter(({ objective }) => objective.wholeBatch === undefined);
+  const asked = differentiated(phase);
   const head = whole.flatMap(({ objective }) => objective.wholeBatch!);
+  const trainedHead = head.filter((name) => asked.includes(name));
   const updating = updatedParameters(phase, updates).map(({ name }) => name);
-  const trained = phase.parameters.map(({ name }) => name).filter((name) => !head.includes(name));
+  const trained = asked.filter((name) => !head.includes(name));
+  // A tower that is frozen is not computed a second time.
+  const reaches = { images: trained.some(isMeantBy('vision')), texts: trained.some(isMeantBy('text')) };
 
   const contrast: Record<string, Signature> = {
     embed: {
@@ -107,14 +116,14 @@ export function accumulatedSignatures(
       run(state, feeds) {
         const at: Record<string, Tensor> = { images: feeds.images!, texts: feeds.texts! };
         for (const name of head) at[name] = state[name]!;
-        const { value, gradients, aside } = differentiate(Object.keys(at), at, (p) => {
+        const { value, gradients, aside } = differentiate(['images', 'texts', ...trainedHead], at, (p) => {
           const features = pooledAlone(p.images!, p.texts!);
           const { total, reported } = lossesOf(settings, phase, whole, { p, state, feeds, features });
           return { value: total, aside: reported };
         });
         return {
           outputs: { loss: value, ...aside, images: gradients.images!, texts: gradients.texts! },
-          state: Object.fromEntries(head.map((name) => [microSum(name), gradients[name]!])),
+          state: Object.fromEntries(trainedHead.map((name) => [microSum(name), gradients[name]!])),
         };
       },
     },
@@ -128,7 +137,8 @@ export function accumulatedSignatures(
         const terms: Tensor[] = [];
         if (whole.length > 0) {
           // Its gradient is the chain rule: d loss / d z, times d z / d parameters.
-          terms.push(pulled(features.image.pooled, feeds.dImages!), pulled(features.text.pooled, feeds.dTexts!));
+          if (reaches.images) terms.push(pulled(features.image.pooled, feeds.dImages!));
+          if (reaches.texts) terms.push(pulled(features.text.pooled, feeds.dTexts!));
         }
         if (perExample.length === 0) return { value: sumOf(terms), aside: {} };
         const losses = lossesOf(settings, phase, perExample, { p, state, feeds, features });
@@ -159,8 +169,10 @@ export function accumulatedSignatures(
       return { outputs: { gradientNorm }, state: { ...next, ...computed, ...Object.fromEntries(zeros) } };
     },
   };
-  return { ...(whole.length > 0 && contrast), backward, update };
+  return { ...(whole.length > 0 && contrast), ...(trained.length > 0 && { backward }), update };
 }
+
+const isMeantBy = (tower: 'vision' | 'text') => (name: string) => isMeant(tower, name);
 
 /** What is summed over micro-batches. */
 export function microSums(

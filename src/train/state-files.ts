@@ -1,6 +1,7 @@
 import { readdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { tokenTable } from '../model/parameters.ts';
+import { RunnerError } from '../runtime/errors.ts';
 import { SafetensorsFile } from '../safetensors/safetensors.ts';
 import type { TokenTable } from './token-rows.ts';
 
@@ -9,7 +10,7 @@ import type { TokenTable } from './token-rows.ts';
  * table always of 256,000 rows. `training-*.safetensors` holds what only training needs.
  */
 export const modelFile = 'model.safetensors';
-const trainingFile = /^training-\d{5}\.safetensors$/;
+export const isTrainingFile = (path: string): boolean => /^training-\d{5}\.safetensors$/.test(path);
 
 /** A tensor with the tokens of the compacted tables; there is none where they are whole. */
 export const vocabularyTensor = 'vocabulary';
@@ -18,8 +19,23 @@ export const keptTensor = (name: string) => `kept/${name}`;
 
 /** Paths of the files below `folder` that hold what only training needs. */
 export async function trainingFiles(folder: string): Promise<string[]> {
-  const names = (await readdir(folder)).filter((name) => trainingFile.test(name)).sort();
+  const names = (await readdir(folder)).filter(isTrainingFile).sort();
   return names.map((name) => join(folder, name));
+}
+
+/** The bytes of a tensor of those files, without the model beside them. CheckpointDamaged where none has it. */
+export async function trainingTensor(folder: string, name: string): Promise<Uint8Array<ArrayBuffer>> {
+  const paths = await trainingFiles(folder);
+  for (const [i, path] of paths.entries()) {
+    const file = await SafetensorsFile.open(path);
+    try {
+      // The last one says that it is missing.
+      if (file.tensors.has(name) || i === paths.length - 1) return await file.read(name);
+    } finally {
+      await file.close();
+    }
+  }
+  throw new RunnerError('CheckpointDamaged', `${folder} has no training state; fetch the checkpoint again`);
 }
 
 /** The files of a state, open for reading. */

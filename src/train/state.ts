@@ -4,6 +4,7 @@ import { readModelConfig } from '../checkpoint/hugging-face/read-config.ts';
 import { checkpointSha256 } from '../checkpoint/identity.ts';
 import type { StateFile } from '../checkpoint/types.ts';
 import type { Values } from '../compile/definition.ts';
+import { adapterScale, isAdapter } from '../model/adapters.ts';
 import { initialise } from '../model/initialise.ts';
 import { tokenTable } from '../model/parameters.ts';
 import { fullVocabulary, type ModelConfig } from '../model/sizes.ts';
@@ -13,11 +14,13 @@ import { RunnerError } from '../runtime/errors.ts';
 import { tensorBytes } from '../safetensors/dtypes.ts';
 import { inFileOrder, scatterRows, type TensorToWrite, writeSafetensors } from '../safetensors/safetensors.ts';
 import { adaptInput, storedModel } from './adapt-input.ts';
+import { adaptedWeights, adapterMerge, keepsAdapters, scaleTensor, withoutAdapter } from './adapter-state.ts';
 import type { KeptRows } from './kept-rows.ts';
 import { checkObjectives, checkTowers, otherShape } from './parent-state.ts';
 import { computedState, type PhaseState, phaseState, teacherCopy } from './phase-state.ts';
 import { type ReadPieces, readInOrder } from './pieces.ts';
 import { modelFile, StateFiles, vocabularyTensor } from './state-files.ts';
+import { rested } from './stored-updates.ts';
 import { heldShape, towerTable, trainedRows } from './token-tables.ts';
 
 const largestTrainingFile = 2 ** 30;
@@ -37,6 +40,7 @@ function completed(settings: PhaseSettings, phase: PhaseState, held: Values): Va
   const values: Record<string, Values[string]> = { ...held };
   for (const spec of phase.parameters) {
     values[spec.name] ??= initialise(settings.seed, spec);
+    if (phase.frozen.has(spec.name)) continue;
     for (const key of [firstMoment(spec.name), secondMoment(spec.name)]) values[key] ??= zeros(spec);
   }
   for (const { name } of phase.taught) values[teacherCopy(name)] ??= values[name]!.slice();
@@ -77,6 +81,8 @@ export async function streamState(
   const { towers, pieces } = phaseState(settings);
   const { vocabulary } = settings.batches;
   const inModel = new Set(towers.map(({ name }) => name));
+  const adapted = adaptedWeights(settings);
+  const merged = adapterMerge(settings, read);
   let piece: (name: string) => Values[string];
   const streamed = (name: string, shape: readonly number[]): TensorToWrite => ({
     name,
@@ -85,6 +91,11 @@ export async function streamState(
     data: () => [bytesOf(piece(name))],
   });
   const model = towers.map(({ name, shape }): TensorToWrite => {
+    if (adapted.has(name))
+      return {
+        ...streamed(name, shape),
+        data: () => [bytesOf(merged(name, piece(name) as Float32Array<ArrayBuffer>))],
+      };
     if (name !== tokenTable || vocabulary === null) return streamed(name, shape);
     return {
       name,
@@ -97,6 +108,11 @@ export async function streamState(
   const training = Object.entries(pieces).flatMap(([name, { shape }]) =>
     inModel.has(name) ? [] : [streamed(name, shape)],
   );
+  for (const [name, { shape }] of adapted) training.push(streamed(withoutAdapter(name), shape));
+  if (settings.lora) {
+    const data = bytesOf(Float32Array.of(adapterScale(settings.lora)));
+    training.push({ name: scaleTensor, dtype: 'F32', shape: [1], data });
+  }
   if (vocabulary !== null) {
     const data = bytesOf(Int32Array.from(vocabulary));
     training.push({ name: vocabularyTensor, dtype: 'I32', shape: [vocabulary.length], data });
@@ -109,10 +125,17 @@ export async function streamState(
     ]),
   ];
   const order = files.flatMap(([, tensors]) => inFileOrder(tensors).map(({ name }) => name));
-  const ofState = order.filter((name) => pieces[name] !== undefined);
+  // The same piece under two names is read twice, each time with those beside it.
+  const pieceOf = new Map(Object.keys(pieces).map((name) => [name, name]));
+  for (const name of adapted.keys()) pieceOf.set(withoutAdapter(name), name);
   piece = readInOrder(
-    ofState.map((name) => [name, tensorBytes('F32', pieces[name]!.shape)]),
-    read,
+    order
+      .filter((name) => pieceOf.has(name))
+      .map((name) => [name, tensorBytes('F32', pieces[pieceOf.get(name)!]!.shape)]),
+    (names) => {
+      const found = read(names.map((name) => pieceOf.get(name)!));
+      return Object.fromEntries(names.map((name) => [name, found[pieceOf.get(name)!]!]));
+    },
   );
   const written: StateFile[] = [];
   for (const [path, tensors] of files) {
@@ -160,11 +183,13 @@ async function stateIn(files: StateFiles, settings: PhaseSettings): Promise<Valu
   const stored = { ...settings, model: storedModel(model.tensors, settings.model, model.path) };
   const phase = phaseState(stored);
   checkTowers(model.tensors, phase, settings.model, model.path, await modelBeside(folder));
-  for (const spec of phase.towers)
-    values[spec.name] =
-      spec.name === tokenTable
-        ? await towerTable(files, settings, spec)
-        : await model.readFloats(spec.name, spec.shape);
+  const keeps = await keepsAdapters(files, settings, phase);
+  for (const spec of phase.towers) {
+    const base = withoutAdapter(spec.name);
+    const without = keeps ? training.get(base) : undefined;
+    if (spec.name === tokenTable) values[spec.name] = await towerTable(files, settings, spec);
+    else values[spec.name] = without ? await without.readFloats(base) : await model.readFloats(spec.name, spec.shape);
+  }
   const byToken = new Map(
     phase.parameters
       .filter(({ byToken }) => byToken)
@@ -172,7 +197,7 @@ async function stateIn(files: StateFiles, settings: PhaseSettings): Promise<Valu
   );
   for (const [name, file] of training) {
     const piece = phase.pieces[name];
-    if (piece === undefined) continue;
+    if (piece === undefined || (isAdapter(name) && !keeps)) continue;
     const spec = byToken.get(name);
     const shape = spec ? heldShape(files, settings, spec) : piece.shape;
     const found = file.info(name).shape;
@@ -180,8 +205,8 @@ async function stateIn(files: StateFiles, settings: PhaseSettings): Promise<Valu
     values[name] = spec ? await trainedRows(files, settings, name, spec) : await file.readFloats(name);
   }
   checkObjectives(new Set(training.keys()), phase, folder);
-  const missing = training.size > 0 && alwaysThere(phase, values).find((name) => values[name] === undefined);
-  if (missing) {
+  for (const missing of training.size > 0 ? missingMoments(phase, values) : []) {
+    if (await rested(files, missing)) continue;
     throw new RunnerError(
       'CheckpointDamaged',
       `${folder} holds no training state for ${missing}; fetch the checkpoint again`,
@@ -197,8 +222,10 @@ async function modelBeside(folder: string): Promise<ModelConfig | null> {
   return content === null ? null : readModelConfig(content, file);
 }
 
-/** The moments of the towers, and those of every other parameter that is there. */
-function alwaysThere(phase: PhaseState, held: Values): string[] {
-  const trained = phase.parameters.filter(({ name }) => held[name] !== undefined);
-  return trained.flatMap(({ name }) => [firstMoment(name), secondMoment(name)]);
+/** Parameters that are there, and trained, without their moments. */
+function missingMoments({ parameters, frozen }: PhaseState, held: Values): string[] {
+  return parameters
+    .map(({ name }) => name)
+    .filter((name) => held[name] !== undefined && !frozen.has(name))
+    .filter((name) => [firstMoment(name), secondMoment(name)].some((moment) => held[moment] === undefined));
 }

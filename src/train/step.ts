@@ -240,7 +240,9 @@ function* accumulatedStep(
     for (const [key, values] of Object.entries(reported)) objectives[key] = values[0]!;
     d = { dImages: images!, dTexts: texts! };
   }
-  for (let i = 0; i < accumulate; i++) {
+  // Scale and bias alone have their gradients of the whole batch.
+  const backwards = program.has(of('backward', length)) ? accumulate : 0;
+  for (let i = 0; i < backwards; i++) {
     const part = yield { first: i * count, count, last: true };
     const gradients = rowsOf(d, i * count, count, batch);
     const { value: _, ...reported } = program.run(of('backward', length), { ...part, ...gradients });

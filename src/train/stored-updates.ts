@@ -1,6 +1,8 @@
+import { isAdapter } from '../model/adapters.ts';
 import { firstMoment } from '../optimiser/optimiser.ts';
 import type { PhaseSettings } from '../recipe/phase-settings.ts';
 import type { TensorToWrite } from '../safetensors/safetensors.ts';
+import { keepsAdapters } from './adapter-state.ts';
 import { phaseState } from './phase-state.ts';
 import { StateFiles } from './state-files.ts';
 import { rowsIn, sameTokens } from './token-rows.ts';
@@ -42,7 +44,15 @@ export async function readUpdates(
     const moved = !sameTokens(held, wanted);
     const rows = moved ? rowsIn(held, wanted) : null;
     const counts: [string, Int32Array][] = [];
-    for (const { name, shape, byToken } of phaseState(settings).parameters) {
+    const phase = phaseState(settings);
+    const { parameters, frozen } = phase;
+    const keeps = await keepsAdapters(files, settings, phase);
+    for (const { name, shape, byToken } of parameters) {
+      if (frozen.has(name)) continue;
+      if (isAdapter(name) && !keeps) {
+        counts.push([name, Int32Array.of(0)]);
+        continue;
+      }
       const moment = training.get(firstMoment(name))?.info(firstMoment(name));
       const before = await storedCounts(files, name, step);
       const at = (row: number) => before[row] ?? before[0]!;
@@ -60,6 +70,12 @@ export async function readUpdates(
   } finally {
     await files.close();
   }
+}
+
+/** Whether a state says that the moments of a parameter have seen nothing: then they may be missing. */
+export async function rested({ training }: StateFiles, name: string): Promise<boolean> {
+  const file = training.get(tensorOf(name));
+  return file !== undefined && new Int32Array((await file.read(tensorOf(name))).buffer).every((count) => count === 0);
 }
 
 async function storedCounts({ training }: StateFiles, name: string, step: number): Promise<Int32Array> {

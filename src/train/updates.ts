@@ -21,11 +21,14 @@ export interface Updates {
 /** As a run begins. */
 export const noUpdates: Updates = { step: 0, own: {} };
 
-type Trained = Pick<PhaseState, 'parameters' | 'read'>;
+type Trained = Pick<PhaseState, 'parameters' | 'read'> & Partial<Pick<PhaseState, 'frozen'>>;
 
-/** The parameters that an update of a phase changes: it leaves those that no objective reads as they are. */
-export function updatedParameters({ parameters, read }: Trained, { everything }: Updates): readonly ParameterSpec[] {
-  return everything ? parameters : parameters.filter(({ name }) => read.has(name));
+/** The parameters that an update of a phase changes: it leaves those that are frozen, or that no objective reads, as they are. */
+export function updatedParameters(
+  { parameters, read, frozen }: Trained,
+  { everything }: Updates,
+): readonly ParameterSpec[] {
+  return parameters.filter(({ name }) => (everything || read.has(name)) && !frozen?.has(name));
 }
 
 /** Parameters whose counts are the same and not the step, and the feed of their corrections. */
@@ -103,6 +106,8 @@ export function updatesAfter(phase: Trained, updates: Updates, step: number): Up
   const moving = new Set(updatedParameters(phase, updates).map(({ name }) => name));
   const passed = step - updates.step;
   const own = phase.parameters.map(({ name }): [string, Int32Array] => {
+    // Without moments nothing was seen, which tells a reader that they are not lost.
+    if (phase.frozen?.has(name)) return [name, Int32Array.of(0)];
     const before = updates.own[name] ?? Int32Array.of(updates.step);
     return [name, moving.has(name) ? before.map((count) => count + passed) : before];
   });

@@ -1,11 +1,11 @@
 import type { Tensor } from '@tensorflow/tfjs';
 import type { Signature, TensorSpec, Values } from '../compile/definition.ts';
 import { fusedFrom } from '../compile/trace.ts';
+import { type ParameterPart, partOf } from '../model/parameter-parts.ts';
 import { lastUpdateOf, type StepScalars } from '../optimiser/optimiser.ts';
 import type { PhaseSettings } from '../recipe/phase-settings.ts';
 import { tf } from '../runtime/tensorflow.ts';
 import { exampleFeeds, sayingsOf } from './losses.ts';
-import { type ParameterPart, partOf } from './parameter-parts.ts';
 import type { PhaseState } from './phase-state.ts';
 import { ownCorrections, type Updates, updatedParameters } from './updates.ts';
 

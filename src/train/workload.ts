@@ -19,7 +19,7 @@ export function workloadOf(settings: PhaseSettings): Workload {
 function flopsOf(settings: PhaseSettings, patches: number | null): number {
   const { model, objectives, batches, remat } = settings;
   let flops = 0;
-  for (const { size, sequences, length, patch, memory, trained } of passesOf(settings, patches)) {
+  for (const { size, sequences, length, patch, memory, reach } of passesOf(settings, patches)) {
     const rows = sequences * length;
     const { width, depth } = size;
     let layers = encoderFlops(size, rows, length);
@@ -30,7 +30,9 @@ function flopsOf(settings: PhaseSettings, patches: number | null): number {
     const ends =
       (patch ? 2 * rows * 3 * patch ** 2 * width + mapHeadFlops(size, sequences, length) : 0) +
       (memory ? 2 * rows * width * model.text.vocabulary : 0);
-    flops += (trained ? 3 : 1) * (layers + ends) + (trained && remat === 'blocks' ? layers : 0);
+    // Of a block backward is a forward for what it was given, and one for its weights.
+    const backward = (layers * (reach.through + reach.weights)) / depth + (reach.any ? 2 * ends : 0);
+    flops += layers + ends + backward + (remat === 'blocks' ? (layers * reach.through) / depth : 0);
   }
   for (const { size, student, teacher } of headsOf(settings)) {
     const { hidden, bottleneck, prototypes } = size;

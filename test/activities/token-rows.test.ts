@@ -13,6 +13,7 @@ import type { CheckpointRef } from '../../src/checkpoint/types.ts';
 import { tokenTable } from '../../src/model/parameters.ts';
 import { fullVocabulary } from '../../src/model/sizes.ts';
 import type { PhaseSettings } from '../../src/recipe/phase-settings.ts';
+import { SafetensorsFile } from '../../src/safetensors/safetensors.ts';
 import type { S3ObjectStore } from '../../src/storage/s3.ts';
 import { StateFiles } from '../../src/train/state-files.ts';
 import { createTrainerProcess, type TrainerProcess } from '../../src/trainer/process.ts';
@@ -43,7 +44,7 @@ afterAll(async () => {
 });
 
 /** Two phases whose tables have the tokens of one language alone; the second branches off the first. */
-const recipe = (from: object, language: string, precision: string) => ({
+const recipe = (from: object, language: string, precision: string, more: object = {}) => ({
   version: 1,
   precision,
   model: {
@@ -54,7 +55,7 @@ const recipe = (from: object, language: string, precision: string) => ({
   schedule: { total: { steps: 4 }, warmup: { steps: 1 } },
   optimizer: { learningRate: 0.1, weightDecay: 0.1 },
   phases: [
-    { name: 'tune', from, batch: 8, window: { to: { percent: 50 } } },
+    { name: 'tune', from, batch: 8, window: { to: { percent: 50 } }, ...more },
     { name: 'branch', from: 'tune', batch: 8, window: { from: { percent: 50 } } },
   ],
   checkpoint: { every: { steps: 1 }, shard: { steps: 1 } },
@@ -71,8 +72,14 @@ async function train(plan: PhasePlan, parent: CheckpointRef, by: readonly (0 | 1
   return from!;
 }
 
-async function planned(run: string, { run: other, phase }: CheckpointRef, language: string, precision: string) {
-  const asked = { run, recipe: recipe({ run: other, phase }, language, precision) };
+async function planned(
+  run: string,
+  { run: other, phase }: CheckpointRef,
+  language: string,
+  precision: string,
+  more?: object,
+) {
+  const asked = { run, recipe: recipe({ run: other, phase }, language, precision, more) };
   const [tune, branch] = (await plan(on.deps(store), asked, on.attempt())).phases;
   const { batches } = JSON.parse((await store.get(tune!.settings.key)).toString()) as PhaseSettings;
   return { tune: tune!, branch: branch!, ids: batches.vocabulary! };
@@ -149,3 +156,42 @@ it('all 256,000 rows of the token table are what was imported, but for those tha
   await writeFile(join(folder(), 'model.safetensors'), await store.get(`${prefix}model.safetensors`));
   expect(movedRows(await tableIn(await open(folder())), last)).toEqual([]);
 }, 180_000);
+
+it('a phase of adapters leaves what was imported as it was, goes on in another process, and exports both for peft', async () => {
+  await writeFolder(join(on.folder, 'plain'), tinyTensors());
+  const at = { scratch: on.folder, codeVersion: '0', attempt: 'b' };
+  const base = await importModel(store, join(on.folder, 'plain'), 'plain', at);
+  const { tune } = await planned('adapters', base, 'en', 'f32', {
+    lora: { rank: 1, alpha: 3, targets: ['q_proj', 'fc1'] },
+  });
+  const checkpoint = await train(tune, base, [0, 1]);
+  const [before, after] = [await filesOf(base), await filesOf(checkpoint)];
+  const layer = 'vision_model.encoder.layers.0.mlp.fc1';
+  const moved: string[] = [];
+  for (const name of before.model.tensors.keys()) {
+    const own = Buffer.from(await before.model.read(name));
+    if (!own.equals(await after.model.read(name))) moved.push(name);
+    const without = after.training.get(`base/${name}`);
+    if (without) expect(own.equals(await without.read(`base/${name}`)), name).toBe(true);
+  }
+  expect(moved.every((name) => /(q_proj|fc1)\.weight$/.test(name))).toBe(true);
+  expect(moved).toContain(`${layer}.weight`);
+
+  const { prefix } = await exportModel(on.deps(store), { plan: tune, checkpoint, evaluation: null }, on.attempt());
+  const config = JSON.parse((await store.get(`${prefix}adapter/adapter_config.json`)).toString());
+  expect(config).toMatchObject({ peft_type: 'LORA', r: 1, lora_alpha: 3 });
+  const path = join(on.folder, 'adapter_model.safetensors');
+  await writeFile(path, await store.get(`${prefix}adapter/adapter_model.safetensors`));
+  const adapters = await SafetensorsFile.open(path);
+  expect(adapters.tensors.size).toBe(2 * config.target_modules.length);
+  const [a, b] = await Promise.all(
+    ['A', 'B'].map((which) => adapters.readFloats(`base_model.model.${layer}.lora_${which}.weight`)),
+  );
+  await adapters.close();
+  const [old, now] = [
+    await before.model.readFloats(`${layer}.weight`),
+    await after.model.readFloats(`${layer}.weight`),
+  ];
+  for (const [i, value] of now.entries())
+    expect(value).toBeCloseTo(old[i]! + 3 * b![Math.floor(i / a!.length)]! * a![i % a!.length]!, 5);
+}, 120_000);

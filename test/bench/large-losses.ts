@@ -1,5 +1,5 @@
 import type { ProgramDefinition, Values } from '../../src/compile/definition.ts';
-import { dinoHeadSpecs } from '../../src/model/dino-head.ts';
+import { dinoHeadSpecs } from '../../src/model/dino-head-parameters.ts';
 import { initialise } from '../../src/model/initialise.ts';
 import { distil } from '../../src/objectives/distillation.ts';
 import { differentiate } from '../../src/optimiser/differentiate.ts';

@@ -1,7 +1,8 @@
 import type { Tensor } from '@tensorflow/tfjs';
 import { describe, expect, it } from 'vitest';
 import { compile } from '../../src/compile/program.ts';
-import { dinoHead, dinoHeadSpecs } from '../../src/model/dino-head.ts';
+import { dinoHead } from '../../src/model/dino-head.ts';
+import { dinoHeadSpecs } from '../../src/model/dino-head-parameters.ts';
 import { distil, distillationLoss, headChunk } from '../../src/objectives/distillation.ts';
 import { randomStream } from '../../src/runtime/random.ts';
 import { tf } from '../../src/runtime/tensorflow.ts';

@@ -2,7 +2,7 @@ import { readFileSync } from 'node:fs';
 import { beforeAll, describe, expect, it } from 'vitest';
 import type { Signature } from '../../src/compile/definition.ts';
 import { compile, type Program } from '../../src/compile/program.ts';
-import { dinoHeadSpecs } from '../../src/model/dino-head.ts';
+import { dinoHeadSpecs } from '../../src/model/dino-head-parameters.ts';
 import { distil } from '../../src/objectives/distillation.ts';
 import { differentiate } from '../../src/optimiser/differentiate.ts';
 import type { DistillationSettings } from '../../src/recipe/objective-settings.ts';

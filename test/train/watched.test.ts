@@ -1,7 +1,7 @@
 import { afterAll, describe, expect, it } from 'vitest';
 import type { Values } from '../../src/compile/definition.ts';
+import { partOf } from '../../src/model/parameter-parts.ts';
 import type { PhaseSettings } from '../../src/recipe/phase-settings.ts';
-import { partOf } from '../../src/train/parameter-parts.ts';
 import { phaseState } from '../../src/train/phase-state.ts';
 import { freshState } from '../../src/train/state.ts';
 import { createTrainer } from '../../src/train/step.ts';

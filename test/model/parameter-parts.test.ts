@@ -1,8 +1,8 @@
 import { expect, it } from 'vitest';
-import { partOf } from '../../src/train/parameter-parts.ts';
+import { partOf } from '../../src/model/parameter-parts.ts';
 import { phaseState } from '../../src/train/phase-state.ts';
-import { tinySettings } from './settings.ts';
-import { tinyObjectives } from './tiny-objectives.ts';
+import { tinySettings } from '../train/settings.ts';
+import { tinyObjectives } from '../train/tiny-objectives.ts';
 
 it('every parameter of every objective is in a part of its name, and none is left over', () => {
   const { parameters } = phaseState({ ...tinySettings, objectives: tinyObjectives });

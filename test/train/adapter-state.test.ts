@@ -1,0 +1,118 @@
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterAll, beforeAll, expect, it } from 'vitest';
+import { adapterConfig, writeAdapterFolder } from '../../src/checkpoint/hugging-face/adapter-folder.ts';
+import { adaptedLayers, adapterA, adapterB, adapterTargets } from '../../src/model/adapters.ts';
+import { parameterSpecs, tokenTable } from '../../src/model/parameters.ts';
+import { firstMoment } from '../../src/optimiser/optimiser.ts';
+import type { PhaseSettings } from '../../src/recipe/phase-settings.ts';
+import { SafetensorsFile } from '../../src/safetensors/safetensors.ts';
+import { scaleTensor, withoutAdapter } from '../../src/train/adapter-state.ts';
+import { freshState, readState, writeState } from '../../src/train/state.ts';
+import { trainingTensor } from '../../src/train/state-files.ts';
+import { createTrainer } from '../../src/train/step.ts';
+import { readUpdates, updateTensors } from '../../src/train/stored-updates.ts';
+import { tuning } from '../parity/tuning.ts';
+import { tinySettings } from './settings.ts';
+import { noiseBatch } from './tiny-objectives.ts';
+
+const lora = { rank: 2, alpha: 5, targets: adapterTargets, in: ['vision', 'textBlocks.0'] } as const;
+const settings: PhaseSettings = { ...tinySettings, lora };
+const layer = 'vision_model.encoder.layers.1.mlp.fc1';
+const { width, mlp } = tinySettings.model.vision;
+
+let folder: string;
+let state: Awaited<ReturnType<typeof readState>>;
+
+beforeAll(async () => {
+  folder = await mkdtemp(join(tmpdir(), 'siglip2-adapters-'));
+  const trainer = createTrainer(settings);
+  trainer.program.write(freshState(settings));
+  for (let step = 1; step <= 3; step++) trainer.step(step, noiseBatch(settings, step));
+  state = trainer.program.read(trainer.stateNames);
+  await writeState(folder, settings, state, { tensors: updateTensors(trainer.updatesAfter(3)) });
+  trainer.program.dispose();
+});
+afterAll(() => rm(folder, { recursive: true }));
+
+const weightIn = async (name: string) => {
+  const file = await SafetensorsFile.open(join(folder, 'model.safetensors'));
+  const values = await file.readFloats(name);
+  await file.close();
+  return values;
+};
+
+it('a state with adapters has the model with them added, and beside them the weights as they were, byte for byte', async () => {
+  const start = freshState(settings);
+  for (const { name } of parameterSpecs(settings.model)) expect(state[name], name).toEqual(start[name]);
+  const weight = `${layer}.weight`;
+  const merged = await weightIn(weight);
+  const [a, b] = [state[adapterA(layer)]!, state[adapterB(layer)]!];
+  let moved = 0;
+  for (let i = 0; i < mlp; i++)
+    for (let j = 0; j < width; j++) {
+      let sum = 0;
+      for (let k = 0; k < lora.rank; k++) sum += b[i * lora.rank + k]! * a[k * width + j]!;
+      const expected = start[weight]![i * width + j]! + (lora.alpha / lora.rank) * sum;
+      expect(merged[i * width + j]).toBeCloseTo(expected, 6);
+      moved = Math.max(moved, Math.abs(expected - start[weight]![i * width + j]!));
+    }
+  expect(moved).toBeGreaterThan(1e-3);
+  const without = await trainingTensor(folder, withoutAdapter(weight));
+  expect(new Float32Array(without.buffer)).toEqual(start[weight]);
+  for (const name of [tokenTable, 'vision_model.head.attention.out_proj.weight', `${layer}.bias`])
+    expect(await weightIn(name), name).toEqual(start[name]);
+  await expect(trainingTensor(folder, firstMoment(weight))).rejects.toThrow('no tensor');
+});
+
+it('a resume has the very same state, and goes on with the counts of its moments', async () => {
+  expect(await readState(folder, settings)).toEqual(state);
+  const updates = await readUpdates(folder, settings, { step: 3, within: true });
+  expect(updates).toEqual({ step: 3, own: {} });
+});
+
+it.each([
+  ['another scale', { ...lora, alpha: 2 }],
+  ['another rank', { ...lora, rank: 3 }],
+  ['other layers', { ...lora, in: ['vision'] }],
+  ['no adapters', null],
+] as const)('a phase of %s goes on from the model with them added', async (_, other) => {
+  const next: PhaseSettings = other ? { ...tinySettings, lora: other } : tinySettings;
+  const read = await readState(folder, next);
+  expect(read[`${layer}.weight`]).toEqual(await weightIn(`${layer}.weight`));
+  const { own } = await readUpdates(folder, next, { step: 3, within: false });
+  if (other) {
+    expect(read[adapterB(layer)]!.every((value) => value === 0)).toBe(true);
+    expect(own[adapterB(layer)]).toEqual(Int32Array.of(0));
+  } else {
+    expect(read[adapterB(layer)]).toBeUndefined();
+    expect(own[`${layer}.weight`]).toEqual(Int32Array.of(0));
+  }
+  expect(read[scaleTensor]).toBeUndefined();
+});
+
+it('an export has the layers, names, shapes and settings of what peft wrote itself', async () => {
+  const { rank, alpha, adapterConfig: theirs, adapterShapes } = tuning.lora;
+  const model = {
+    vision: { width: 24, depth: 2, mlp: 40, heads: 3, patch: 4, resolution: 18 },
+    text: { width: 16, depth: 2, mlp: 28, heads: 2, length: 7, vocabulary: 40 },
+  };
+  const size = { rank, alpha, targets: adapterTargets, in: ['vision', 'text'] };
+  const { target_modules: modules, ...config } = adapterConfig(model, size);
+  expect(theirs).toMatchObject(config);
+  const meant = new RegExp(`^(?:${theirs.target_modules})$`);
+  expect(modules.every((module) => meant.test(module))).toBe(true);
+  const shapeOf = new Map(
+    adaptedLayers(model, size).flatMap(({ layer, shape: [output, input] }) => [
+      [adapterA(layer), rank * input],
+      [adapterB(layer), output * rank],
+    ]),
+  );
+  const own = join(folder, 'adapter');
+  await writeAdapterFolder(own, model, size, async (name) => new Uint8Array(4 * shapeOf.get(name)!));
+  const file = await SafetensorsFile.open(join(own, 'adapter_model.safetensors'));
+  await file.close();
+  const shapes = Object.fromEntries([...file.tensors].map(([name, { shape }]) => [name, shape]));
+  expect(shapes).toEqual(adapterShapes);
+});
