@@ -4,6 +4,7 @@ import type { ModelConfig } from '../../src/model/sizes.ts';
 import type { InformationBound } from '../../src/recipe/information.ts';
 import type { Position } from '../../src/recipe/position.ts';
 import type { ReadSettings } from '../../src/recipe/reading.ts';
+import type { Replicas } from '../../src/recipe/replicas.ts';
 import type { Document } from './document.ts';
 
 /** A DataIndex. */
@@ -57,6 +58,8 @@ export interface PhasePlan {
     /** When that figure ends the phase; absent: never. */
     readonly earlyStopping?: EarlyStopping;
   };
+  /** It is trained in rounds, as its settings say too; absent: by one worker at a time. */
+  readonly replicas?: Replicas;
   /** How often a batch at fault is left out before the phase waits; absent in plans of older versions. */
   readonly leaveOut?: number;
 }

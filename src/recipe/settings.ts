@@ -145,6 +145,7 @@ export function phaseSettings(recipe: Recipe, phase: Phase, facts: DataFacts): P
     optimizer: optimizerOf(recipe, phase),
     teacher: phase.teacher,
     ...(curation && { curation: curationSettings(curation) }),
+    ...(phase.replicas && { replicas: phase.replicas }),
     ...(recipe.divergence.maxLoss !== undefined && { maxLoss: recipe.divergence.maxLoss }),
     schedule: schedule(recipe, phase, facts),
     batches: {
