@@ -2,6 +2,7 @@ import { randomBytes } from 'node:crypto';
 import { Context } from '@temporalio/activity';
 import { annotateShard } from './annotate-shard.ts';
 import { beginPhase } from './begin-phase.ts';
+import { beginRounds } from './begin-rounds.ts';
 import type { Attempt, Dependencies } from './dependencies.ts';
 import { onDevice } from './device-time.ts';
 import { drawSheet } from './draw-sheet.ts';
@@ -18,6 +19,7 @@ import { toFailure } from './failures.ts';
 import { filterStep } from './filter-step.ts';
 import { findShards, indexShards } from './index-shards.ts';
 import { noteAttempt } from './left-attempts.ts';
+import { mergeRound } from './merge-round.ts';
 import { beginPack } from './pack-begin.ts';
 import { hashPart } from './pack-hash.ts';
 import { listPack } from './pack-list.ts';
@@ -36,6 +38,7 @@ import { reportFilter } from './report-filter.ts';
 import { scoreShard } from './score-shard.ts';
 import { sealScores } from './seal-scores.ts';
 import { signed } from './signed.ts';
+import { trainReplica } from './train-replica.ts';
 import { trainShard } from './train-shard.ts';
 import type { Activities } from './types/activities.ts';
 import type { PhasePlan } from './types/plan.ts';
@@ -52,6 +55,9 @@ export function createActivities(deps: Dependencies): Activities {
     planPhase: activity(deps, planPhase),
     beginPhase: activity(deps, beginPhase),
     trainShard: activity(deps, onDevice(signed(trainShard))),
+    beginRounds: activity(deps, onDevice(signed(beginRounds))),
+    trainReplica: activity(deps, onDevice(signed(trainReplica))),
+    mergeRound: activity(deps, signed(mergeRound)),
     recoverCheckpoint: activity(deps, recoverCheckpoint),
     pruneCheckpoints: activity(deps, pruneCheckpoints),
     sweep: activity(deps, sweep),

@@ -78,14 +78,14 @@ function liveFrom({ run, phase, step, metrics }: Commit, { live, input: { plan }
   return run === plan.run && phase === plan.phase ? liveOf(step, metrics) : { ...live, step };
 }
 
-function liveOf(
+export function liveOf(
   step: number,
   { loss, objectives = {}, figures = {}, examplesPerSecond, dataWaitShare }: CheckpointMetrics,
 ): Shard['live'] {
   return { step, loss, objectives, figures, examplesPerSecond, dataWaitShare };
 }
 
-function heartbeatOf({ live, doing, newest, cpu, settings }: Shard): ShardHeartbeat {
+export function heartbeatOf({ live, doing, newest, cpu, settings }: Shard): ShardHeartbeat {
   return {
     ...live,
     doing,

@@ -29,6 +29,8 @@ export interface PhaseInput {
   readonly limits?: Limits;
   /** What its shards found out of how often checkpoints are worth it, where the plan says auto. */
   readonly pace?: Pace | null;
+  /** Slots of the next round, where that is left open; absent: as many as there may be. */
+  readonly slots?: number | null;
   /** Milliseconds that its shards had a device for. */
   readonly deviceMs?: number;
   /** When it first began, in milliseconds. */
@@ -71,6 +73,7 @@ export class PhaseProgress {
   last: ShardResult | null;
   limits: Limits;
   pace: Pace | null;
+  slots: number | null;
   deviceMs: number;
   readonly began: number;
   wentBack: WentBack;
@@ -103,6 +106,7 @@ export class PhaseProgress {
     this.last = input.last ?? null;
     this.limits = input.limits ?? {};
     this.pace = input.pace ?? null;
+    this.slots = input.slots ?? null;
     this.deviceMs = input.deviceMs ?? 0;
     this.began = input.began ?? Date.now();
     this.wentBack = input.wentBack ?? { damaged: 0, diverged: 0 };
@@ -138,7 +142,7 @@ export class PhaseProgress {
     const curation = plan.curation && { teacher, scored };
     const counts = { revision, deviceMs, began, wentBack, untold: this.#untold };
     const watches = plan.tasks?.earlyStopping && { watched, due };
-    const stands = { held, failure, broken, ...watches };
+    const stands = { held, failure, broken, ...watches, ...(plan.replicas && { slots: this.slots }) };
     return { plan, parent, ...curation, skip, from, last, limits, pace, ...counts, events, wishes, ...stands };
   }
 

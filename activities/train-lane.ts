@@ -1,0 +1,119 @@
+import { rm } from 'node:fs/promises';
+import { join } from 'node:path';
+import { CancelledFailure } from '@temporalio/common';
+import { readCommit } from '../src/checkpoint/commits.ts';
+import type { Lane } from '../src/recipe/lanes.ts';
+import type { PhaseSettings } from '../src/recipe/phase-settings.ts';
+import type { RoundState } from '../src/rounds/state.ts';
+import { isRunnerError, RunnerError } from '../src/runtime/errors.ts';
+import { MetricSeries } from '../src/telemetry/series.ts';
+import type { Snapshot, TrainerJob, TrainJob } from '../src/trainer/protocol.ts';
+import { fetchRoundState } from './round-state.ts';
+import { settleCpu } from './settle-cpu.ts';
+import type { Shard } from './shard.ts';
+import { dataOf, requireTrainer, settle, withOnlineTeacher } from './train-from.ts';
+import type { ReplicaInput } from './types/rounds.ts';
+
+export interface TrainedLane {
+  /** What the round began with; to be closed. */
+  readonly before: RoundState;
+  /** What the lane ended with. */
+  readonly snapshot: Snapshot;
+}
+
+/** Settings as a trainer has them: no graph depends on how a phase is shared. */
+export const trainedSettings = ({ replicas: _, ...settings }: PhaseSettings): PhaseSettings => settings;
+
+/** Trains a lane to its end. What the trainer holds of the state is not loaded again; its files are fetched all the same. */
+export async function trainLane(
+  shard: Shard,
+  { round, slot }: ReplicaInput,
+  lane: Lane,
+  planned: PhaseSettings,
+  indexFile: string,
+  made: { steps: number },
+): Promise<TrainedLane> {
+  const { deps, input, attempt } = shard;
+  const { plan } = input;
+  const trainer = requireTrainer(deps);
+  const own = trainedSettings(planned);
+  const data = await dataOf(shard, own, indexFile);
+  shard.cpu = await settleCpu(deps.store, plan, trainer);
+  const threads = shard.cpu?.threads;
+  // What the phase begins with was made by no step of it: nothing was settled before.
+  const begun = round.from.step > plan.from.step ? await readCommit(deps.store, round.from) : null;
+  const settled = await withOnlineTeacher(shard, own, (teacher) =>
+    settle(shard, trainer, begun, own, { ...data, ...teacher, ...(threads && { threads }) }),
+  );
+  if (settled === null) throw new CancelledFailure('stopped before its first step');
+  const { settings } = settled;
+  shard.settings = settings;
+  const { step, examples, sha256 } = round.from;
+  const begins = plan.begins ?? plan.from;
+  if (!settings.curation && !trainer.holds(sha256, settings, threads)) {
+    const prepared = { indexFile, skip: data.skip, begins, lane, from: { step, examples } };
+    // What hinders that hinders training too, and is told there.
+    trainer.run({ kind: 'prepare', settings, ...prepared, ...(threads && { threads }) }).catch(() => {});
+  }
+  shard.doing = `fetching the checkpoint of step ${step}`;
+  const { folder, manifest, state } = await fetchRoundState(deps, round.from, attempt.signal);
+  const series = new MetricSeries();
+  const snapshots: Snapshot[] = [];
+  shard.doing = 'starting';
+  const job: TrainerJob & TrainJob = {
+    kind: 'train',
+    ...settled,
+    ...data,
+    lane,
+    skipped: manifest.skipped,
+    ...(manifest.filtered !== undefined && { filtered: manifest.filtered }),
+    ...(threads && { threads }),
+    from: { folder, sha256, step, examples, within: step > plan.from.step, since: manifest.metrics.since },
+    begins,
+    ...(plan.information && { information: plan.information }),
+    toStep: step + lane.steps,
+    // At its end alone: what a replica has not handed in is nobody's.
+    checkpointEvery: step + lane.steps,
+    snapshotFolder: join(shard.folder, 'snapshots'),
+  };
+  try {
+    await withOnlineTeacher(shard, settings, (teacher) =>
+      trainer.run(
+        { ...job, ...teacher },
+        {
+          progress({ examples: _, records, ...live }) {
+            shard.live = live;
+            shard.doing = null;
+            made.steps = Math.ceil(((live.step - lane.from) * lane.steps) / (lane.to - lane.from));
+            series.add(records);
+            const { objectives, figures, ...rest } = live;
+            attempt.gauge?.(plan, { ...rest, ...objectives, ...figures });
+          },
+          note(text) {
+            shard.doing = text;
+          },
+          snapshot: (snapshot) => void snapshots.push(snapshot),
+        },
+        attempt.signal,
+      ),
+    );
+    const snapshot = snapshots.at(-1);
+    if (attempt.signal.aborted) throw new CancelledFailure('stopped before it had handed in');
+    if (!snapshot) throw new RunnerError('TrainerCrashed', 'the trainer ended a lane without what it came to');
+    // Curves are those of one slot: their places in the round are the same.
+    if (slot === 0) await keepCurve(shard, series, lane.to);
+    for (const old of snapshots.slice(0, -1)) await rm(old.folder, { recursive: true, force: true });
+    return { before: state, snapshot };
+  } catch (error) {
+    await state.close();
+    throw error;
+  }
+}
+
+async function keepCurve({ deps, input }: Shard, series: MetricSeries, step: number): Promise<void> {
+  const { run, phase } = input.plan;
+  await series.keep(deps.store, { run, phase, revision: input.revision, step }).catch((error) => {
+    if (isRunnerError(error, 'StorageUnavailable')) throw error;
+    deps.log.info({ run, phase }, `figures were not written: ${error.message}`);
+  });
+}
