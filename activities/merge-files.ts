@@ -8,7 +8,7 @@ import { mergeDeltas } from '../src/rounds/merge.ts';
 import type { Outer } from '../src/rounds/outer.ts';
 import { numbersOf, type RoundParameter } from '../src/rounds/parameters.ts';
 import { DeltaFile } from '../src/rounds/read-delta.ts';
-import { type PlacedTensor, type RoundState, readLayout, writeTensors } from '../src/rounds/state.ts';
+import { chunkBytes, type PlacedTensor, type RoundState, readLayout, writeTensors } from '../src/rounds/state.ts';
 import { RunnerError } from '../src/runtime/errors.ts';
 import { tensorBytes } from '../src/safetensors/dtypes.ts';
 import { SafetensorsFile } from '../src/safetensors/safetensors.ts';
@@ -101,8 +101,6 @@ export async function mergedFiles(deps: Dependencies, input: MergeInput, merging
     await rm(fetched, { recursive: true, force: true });
   }
 }
-
-const chunkBytes = 4 * 1024 * 1024;
 
 function* zeros(bytes: number): Generator<Uint8Array> {
   for (let done = 0; done < bytes; done += chunkBytes) yield new Uint8Array(Math.min(chunkBytes, bytes - done));

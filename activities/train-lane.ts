@@ -1,18 +1,22 @@
-import { rm } from 'node:fs/promises';
+import { mkdir, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { CancelledFailure } from '@temporalio/common';
 import { readCommit } from '../src/checkpoint/commits.ts';
+import { checkpointSha256 } from '../src/checkpoint/identity.ts';
 import type { Lane } from '../src/recipe/lanes.ts';
 import type { PhaseSettings } from '../src/recipe/phase-settings.ts';
-import type { RoundState } from '../src/rounds/state.ts';
+import { chunkBytes, type RoundState, writeTensors } from '../src/rounds/state.ts';
 import { isRunnerError, RunnerError } from '../src/runtime/errors.ts';
+import { SafetensorsFile } from '../src/safetensors/safetensors.ts';
 import { MetricSeries } from '../src/telemetry/series.ts';
 import type { Snapshot, TrainerJob, TrainJob } from '../src/trainer/protocol.ts';
+import { replicaFiles } from './replica-files.ts';
+import { fetchHandedIn, memberOf } from './round-documents.ts';
 import { fetchRoundState } from './round-state.ts';
 import { settleCpu } from './settle-cpu.ts';
 import type { Shard } from './shard.ts';
 import { dataOf, requireTrainer, settle, withOnlineTeacher } from './train-from.ts';
-import type { ReplicaInput } from './types/rounds.ts';
+import type { MemberRef, ReplicaInput } from './types/rounds.ts';
 
 export interface TrainedLane {
   /** What the round began with; to be closed. */
@@ -27,7 +31,7 @@ export const trainedSettings = ({ replicas: _, ...settings }: PhaseSettings): Ph
 /** Trains a lane to its end. What the trainer holds of the state is not loaded again; its files are fetched all the same. */
 export async function trainLane(
   shard: Shard,
-  { round, slot }: ReplicaInput,
+  replica: ReplicaInput,
   lane: Lane,
   planned: PhaseSettings,
   indexFile: string,
@@ -35,15 +39,16 @@ export async function trainLane(
 ): Promise<TrainedLane> {
   const { deps, input, attempt } = shard;
   const { plan } = input;
+  const { round, slot } = replica;
   const trainer = requireTrainer(deps);
-  const own = trainedSettings(planned);
-  const data = await dataOf(shard, own, indexFile);
+  const trained = trainedSettings(planned);
+  const data = await dataOf(shard, trained, indexFile);
   shard.cpu = await settleCpu(deps.store, plan, trainer);
   const threads = shard.cpu?.threads;
   // What the phase begins with was made by no step of it: nothing was settled before.
   const begun = round.from.step > plan.from.step ? await readCommit(deps.store, round.from) : null;
-  const settled = await withOnlineTeacher(shard, own, (teacher) =>
-    settle(shard, trainer, begun, own, { ...data, ...teacher, ...(threads && { threads }) }),
+  const settled = await withOnlineTeacher(shard, trained, (teacher) =>
+    settle(shard, trainer, begun, trained, { ...data, ...teacher, ...(threads && { threads }) }),
   );
   if (settled === null) throw new CancelledFailure('stopped before its first step');
   const { settings } = settled;
@@ -57,6 +62,7 @@ export async function trainLane(
   }
   shard.doing = `fetching the checkpoint of step ${step}`;
   const { folder, manifest, state } = await fetchRoundState(deps, round.from, attempt.signal);
+  const own = replica.moments ? await withOwnMoments(shard, replica, replica.moments, state) : { folder, sha256 };
   const series = new MetricSeries();
   const snapshots: Snapshot[] = [];
   shard.doing = 'starting';
@@ -68,7 +74,7 @@ export async function trainLane(
     skipped: manifest.skipped,
     ...(manifest.filtered !== undefined && { filtered: manifest.filtered }),
     ...(threads && { threads }),
-    from: { folder, sha256, step, examples, within: step > plan.from.step, since: manifest.metrics.since },
+    from: { ...own, step, examples, within: step > plan.from.step, since: manifest.metrics.since },
     begins,
     ...(plan.information && { information: plan.information }),
     toStep: step + lane.steps,
@@ -107,6 +113,29 @@ export async function trainLane(
   } catch (error) {
     await state.close();
     throw error;
+  }
+}
+
+/** The state of a round with the moments that a slot ended its last round with, where each keeps its own. */
+async function withOwnMoments(
+  { deps, folder }: Shard,
+  input: ReplicaInput,
+  moments: MemberRef,
+  state: RoundState,
+): Promise<{ folder: string; sha256: string }> {
+  const target = join(folder, 'own');
+  await mkdir(target, { recursive: true });
+  const document = await memberOf(deps.store, input, moments);
+  const path = await fetchHandedIn(deps.store, input, moments, document, replicaFiles.moments, folder);
+  const file = await SafetensorsFile.open(path);
+  try {
+    const layout = [...state.tensors.values()];
+    const written = await writeTensors(target, layout, ({ name }) =>
+      file.tensors.has(name) ? () => file.chunks(name, chunkBytes) : () => state.chunks(name),
+    );
+    return { folder: target, sha256: checkpointSha256(written) };
+  } finally {
+    await file.close();
   }
 }
 

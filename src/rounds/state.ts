@@ -19,7 +19,7 @@ export interface WrittenFile {
 }
 
 /** Held at once of a tensor that is only copied. */
-const chunkBytes = 4 * 1024 * 1024;
+export const chunkBytes = 4 * 1024 * 1024;
 
 /** The safetensors files of a state, open for reading: which of them holds a tensor is nobody's concern. */
 export class RoundState {

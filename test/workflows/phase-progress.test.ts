@@ -1,4 +1,5 @@
 import { expect, it } from 'vitest';
+import { replicasSchema } from '../../src/recipe/replicas.ts';
 import { type PhaseInput, PhaseProgress } from '../../workflows/phase-progress.ts';
 import { planOf, resultOf } from './harness.ts';
 
@@ -16,7 +17,7 @@ it('a phase that continues as new carries over all that it began with', () => {
   const earlyStopping = { patience: 3, threshold: 0, restoreBest: true };
   const tasks = { documents: [], every: 50, best, earlyStopping };
   const input: Required<PhaseInput> = {
-    plan: { ...plan, curation, tasks },
+    plan: { ...plan, curation, tasks, replicas: replicasSchema.parse({ number: { least: 2, most: 8 }, steps: 10 }) },
     parent: checkpoint,
     teacher: { ...checkpoint, phase: 'curated' },
     scored: 4,
@@ -26,6 +27,7 @@ it('a phase that continues as new carries over all that it began with', () => {
     last,
     limits: { step: 150 },
     pace: { checkpointEvery: 4, shardSteps: 8 },
+    slots: 3,
     deviceMs: 5000,
     began: 1000,
     wentBack: { damaged: 2, diverged: 1 },
