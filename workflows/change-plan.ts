@@ -1,6 +1,7 @@
 import { proxyActivities } from '@temporalio/workflow';
 import type { Activities } from '../activities/types/activities.ts';
 import type { Overrides } from '../src/recipe/overrides.ts';
+import { changedReplicas, type ReplicasChanges } from '../src/recipe/replicas.ts';
 import { indexed } from './index-shards.ts';
 import type { PhaseProgress } from './phase-progress.ts';
 import { lightOptions } from './policies.ts';
@@ -35,6 +36,18 @@ async function indexAnew(phase: PhaseProgress, overrides: Omit<Overrides, 'skip'
     phase.doing = `indexed ${done} of ${of} shards`;
   });
   phase.doing = null;
+}
+
+/** Other replicas from the next round on. */
+export async function changeReplicas(phase: PhaseProgress, changes: ReplicasChanges): Promise<void> {
+  const { plan } = phase;
+  if (!plan.replicas) return;
+  const replicas = changedReplicas(plan.replicas, changes);
+  const { changes: _, skip: __, ...changed } = await replan({ plan, overrides: {}, replicas });
+  phase.plan = changed;
+  phase.slots = null;
+  phase.note(`replicas ${inWords(plan.replicas)} -> ${inWords(replicas)}`);
+  phase.revision += 1;
 }
 
 /** More steps, over which the rest of the schedule is spread. */

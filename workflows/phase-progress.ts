@@ -1,6 +1,7 @@
 import { type CancellationScope, getExternalWorkflowHandle, workflowInfo } from '@temporalio/workflow';
 import type { Watched } from '../activities/types/phase-end.ts';
 import type { PhasePlan } from '../activities/types/plan.ts';
+import type { MemberRef } from '../activities/types/rounds.ts';
 import type { ShardResult } from '../activities/types/shard.ts';
 import type { CheckpointRef } from '../src/checkpoint/types.ts';
 import type { Pace } from '../src/recipe/pace.ts';
@@ -31,6 +32,8 @@ export interface PhaseInput {
   readonly pace?: Pace | null;
   /** Slots of the next round, where that is left open; absent: as many as there may be. */
   readonly slots?: number | null;
+  /** Who was in the last round, where each slot keeps its moments. */
+  readonly members?: readonly MemberRef[];
   /** Milliseconds that its shards had a device for. */
   readonly deviceMs?: number;
   /** When it first began, in milliseconds. */
@@ -74,6 +77,7 @@ export class PhaseProgress {
   limits: Limits;
   pace: Pace | null;
   slots: number | null;
+  members: readonly MemberRef[];
   deviceMs: number;
   readonly began: number;
   wentBack: WentBack;
@@ -107,6 +111,7 @@ export class PhaseProgress {
     this.limits = input.limits ?? {};
     this.pace = input.pace ?? null;
     this.slots = input.slots ?? null;
+    this.members = input.members ?? [];
     this.deviceMs = input.deviceMs ?? 0;
     this.began = input.began ?? Date.now();
     this.wentBack = input.wentBack ?? { damaged: 0, diverged: 0 };
@@ -142,7 +147,13 @@ export class PhaseProgress {
     const curation = plan.curation && { teacher, scored };
     const counts = { revision, deviceMs, began, wentBack, untold: this.#untold };
     const watches = plan.tasks?.earlyStopping && { watched, due };
-    const stands = { held, failure, broken, ...watches, ...(plan.replicas && { slots: this.slots }) };
+    const stands = {
+      held,
+      failure,
+      broken,
+      ...watches,
+      ...(plan.replicas && { slots: this.slots, members: this.members }),
+    };
     return { plan, parent, ...curation, skip, from, last, limits, pace, ...counts, events, wishes, ...stands };
   }
 
@@ -169,11 +180,21 @@ export class PhaseProgress {
   }
 
   standing(): Standing {
-    const { phase, batch, branches, fixedBatches, from, to, begins = from } = this.plan;
+    const { phase, batch, branches, fixedBatches, from, to, replicas, begins = from } = this.plan;
     const { state, step, deviceMs } = this;
     const next = batchAt(step - begins.step, this.skip);
     const span = { from: from.step, total: to.step, step, next };
-    return { phase, state, batch, branches, fixedBatches, ...span, deviceMs, wallMs: Date.now() - this.began };
+    return {
+      phase,
+      state,
+      batch,
+      branches,
+      fixedBatches,
+      replicas,
+      ...span,
+      deviceMs,
+      wallMs: Date.now() - this.began,
+    };
   }
 
   note(what: string): void {

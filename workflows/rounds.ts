@@ -31,7 +31,9 @@ export async function trainRound(phase: PhaseProgress, replicas: Replicas, scope
     const to = roundEnd(from.step, slots * replicas.steps, plan.to.step, plan.branches);
     const input = { plan, revision, parent, skip, round: { from, to, slots } };
     const { members, late } = await gathered(phase, replicas, input);
-    const result = await mergeRound({ ...input, members: members.flatMap(({ member }) => member ?? []), late });
+    const handedIn = members.flatMap(({ member }) => member ?? []);
+    const result = await mergeRound({ ...input, members: handedIn, late });
+    phase.members = replicas.moments === 'kept' ? handedIn : [];
     // As many as came in time, or one more when all did: what `least` and `most` allow.
     phase.slots = late.length > 0 ? members.length : slots + 1;
     if (late.length > 0) phase.note(`the round to step ${to} went on without slot ${late.join(', ')}`);
@@ -56,6 +58,8 @@ interface Gathered {
 async function gathered(phase: PhaseProgress, replicas: Replicas, input: RoundInput): Promise<Gathered> {
   const slots = lanesOf(spanOf(input.round)).map(({ slot }) => slot);
   const quorum = Math.min(slots.length, replicas.quorum ?? slots.length);
+  // A slot that was not in the round before begins with the moments of the checkpoint.
+  const kept = replicas.moments === 'kept' ? phase.members : [];
   const members: ReplicaResult[] = [];
   let failure: { readonly error: unknown } | null = null;
   let isLate = false;
@@ -64,7 +68,8 @@ async function gathered(phase: PhaseProgress, replicas: Replicas, input: RoundIn
     Promise.all(
       slots.map(async (slot) => {
         try {
-          const result = await trainReplica({ ...input, slot });
+          const moments = kept.find((one) => one.slot === slot);
+          const result = await trainReplica({ ...input, slot, ...(moments && { moments }) });
           if (isLate) return;
           phase.deviceMs += result.deviceMs ?? 0;
           members.push(result);

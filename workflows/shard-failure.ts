@@ -59,6 +59,7 @@ async function goBack(phase: PhaseProgress, cause: keyof WentBack, belowStep: nu
   const { plan } = phase;
   phase.from = await standing(phase, belowStep);
   phase.revision += 1;
+  phase.members = [];
   phase.wentBack = { ...phase.wentBack, [cause]: phase.wentBack[cause] + 1 };
   if (plan.begins && phase.step < plan.begins.step) await change(phase, { batch: plan.batch });
 }

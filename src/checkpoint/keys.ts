@@ -11,7 +11,7 @@ import { RunnerError } from '../runtime/errors.ts';
  *     runs/<run>/<phase>/pace-<settings>.json, xla-<settings>.json, precision-<settings>.json, cpu.json
  *     runs/<run>/<phase>/r<revision>/commits/step-00000400.json
  *     runs/<run>/<phase>/r<revision>/step-00000400-<attempt>/manifest.json, model.safetensors, ...
- *     runs/<run>/<phase>/r<revision>/rounds/step-00000400/slot-0003.json, merged.json, <attempt>/changes.safetensors, ...
+ *     runs/<run>/<phase>/r<revision>/rounds/step-00000400/slot-0003.json, <attempt>/changes.safetensors, ...
  *     runs/<run>/<phase>/r<revision>/doomed/step-00000400-<attempt>/<deletion>.json
  *     runs/<run>/<phase>/pins/r<revision>-step-00000400/<who>.json
  *     runs/<run>/<phase>/scores/<scoring>/00000007.safetensors
@@ -151,11 +151,6 @@ export function roundPrefix(at: RoundKey): string {
 /** What the replica of a slot came to: of several attempts the one that counts. */
 export function slotKey(at: RoundKey & { slot: number }): string {
   return `${roundPrefix(at)}slot-${String(whole(at.slot)).padStart(4, '0')}.json`;
-}
-
-/** The change that the merge of a round made, for who holds what the round began from. */
-export function mergedKey(at: RoundKey): string {
-  return `${roundPrefix(at)}merged.json`;
 }
 
 /** The files of one attempt at a slot or at a merge; ends in /. */

@@ -16,7 +16,13 @@ const outerSchema = z.strictObject({
 export const replicasSchema = z.strictObject({
   number: z
     .union(
-      [slots, z.strictObject({ least: slots, most: slots })],
+      [
+        slots,
+        z.strictObject({
+          least: slots.describe('At least so many.'),
+          most: slots.describe('At most so many, as in the first round.'),
+        }),
+      ],
       `how many replicas, 1 to ${mostSlots}, or {"least": 2, "most": 8}`,
     )
     .describe(
@@ -65,4 +71,51 @@ export function replicasProblems({
     add('quorum', `is ${quorum}; it is allowed beside a deadline alone, such as {"minutes": 15}`);
   if (quorum !== undefined && quorum > least) add('quorum', `is ${quorum}; at most the ${least} replicas are allowed`);
   return problems;
+}
+
+/** What `setReplicas` may change of a phase in rounds; null takes a quorum or a deadline away. */
+export const replicasChangesSchema = z.strictObject({
+  number: replicasSchema.shape.number.optional(),
+  steps: replicasSchema.shape.steps.optional(),
+  outer: z
+    .strictObject({
+      rate: outerSchema.shape.rate.unwrap().optional(),
+      momentum: outerSchema.shape.momentum.unwrap().optional(),
+      nesterov: z.boolean().optional(),
+    })
+    .optional(),
+  exchange: replicasSchema.shape.exchange.unwrap().optional(),
+  moments: replicasSchema.shape.moments.unwrap().optional(),
+  quorum: slots.nullable().optional(),
+  deadline: replicasSchema.shape.deadline.nullable(),
+});
+
+export type ReplicasChanges = z.infer<typeof replicasChangesSchema>;
+
+/** Replicas with these changes. */
+export function changedReplicas(before: Replicas, { outer, quorum, deadline, ...changes }: ReplicasChanges): Replicas {
+  const { quorum: quorumBefore, deadline: deadlineBefore, ...kept } = before;
+  const own = {
+    quorum: quorum === undefined ? quorumBefore : quorum,
+    deadline: deadline === undefined ? deadlineBefore : deadline,
+  };
+  const given = Object.entries({ ...changes, ...own }).filter(([, value]) => value !== undefined && value !== null);
+  return replicasSchema.parse({ ...kept, outer: { ...before.outer, ...outer }, ...Object.fromEntries(given) });
+}
+
+/** What is wrong with changes of the replicas of a phase, in one sentence; null when nothing is. */
+export function replicasChangesProblem(value: unknown, before: Replicas): string | null {
+  const known = Object.keys(replicasChangesSchema.shape).join(', ');
+  const parsed = replicasChangesSchema.safeParse(value ?? {});
+  if (!parsed.success)
+    return parsed.error.issues
+      .map((issue) =>
+        issue.code === 'unrecognized_keys'
+          ? `${issue.keys.join(', ')} can't be changed; allowed: ${known}`
+          : `${issue.path.join('.') || 'it'}: ${issue.message}`,
+      )
+      .join('; ');
+  if (Object.keys(parsed.data).length === 0) return `nothing is named; allowed: ${known}, such as {"number": 8}`;
+  const [problem] = replicasProblems(changedReplicas(before, parsed.data));
+  return problem ? `${problem.field} ${problem.message}` : null;
 }

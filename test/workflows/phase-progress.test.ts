@@ -28,6 +28,7 @@ it('a phase that continues as new carries over all that it began with', () => {
     limits: { step: 150 },
     pace: { checkpointEvery: 4, shardSteps: 8 },
     slots: 3,
+    members: [{ slot: 0, key: 'slot-0000.json', sha256: 'f'.repeat(64) }],
     deviceMs: 5000,
     began: 1000,
     wentBack: { damaged: 2, diverged: 1 },
