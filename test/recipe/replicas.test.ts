@@ -37,8 +37,9 @@ describe('"replicas" of a phase', () => {
   it.each([
     [
       { number: 0, steps: 5 },
-      /replicas\.number is 0; allowed: how many replicas, 1 to 1000, or {"least": 2, "most": 8}/,
+      /replicas\.number is 0; allowed: a whole number from 1 to 1000, or an object with least, most/,
     ],
+    [{ number: 'all', steps: 5 }, /number is "all"; allowed: how many replicas, 1 to 1000, or {"least": 2, "most": 8}/],
     [{ number: 2 }, /replicas\.steps is missing; needed: a whole number above 0/],
     [{ number: 2, steps: 5, exchange: 'int2' }, /replicas\.exchange is "int2"; allowed: one of "f32", "bf16", "int8"/],
     [{ number: 2, steps: 5, quorum: 1 }, /replicas\.quorum is 1; it is allowed beside a deadline alone/],
@@ -51,7 +52,7 @@ describe('"replicas" of a phase', () => {
       { number: { least: 2, most: 4 }, steps: 5 },
       /one number is allowed without a deadline, since nobody is late then/,
     ],
-    [{ number: 2, steps: 5, negatives: 'bank' }, /replicas\.negatives is "bank"; allowed: "local"/],
+    [{ number: 2, steps: 5, negatives: 'bank' }, /replicas\.negatives is "bank"; allowed: one of "local"/],
   ])('%j are refused in a sentence', (replicas, sentence) => {
     expect(problemsOf(replicas)).toMatch(sentence);
   });
