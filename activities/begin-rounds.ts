@@ -41,6 +41,7 @@ export async function beginRounds(deps: Dependencies, input: BeginRoundsInput, a
     doing: 'looking for the newest commit',
     cpu: null,
     settings: null,
+    firstStep: null,
   };
   const heart = beat(attempt, () => heartbeatOf(shard));
   try {

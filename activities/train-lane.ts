@@ -15,7 +15,7 @@ import { fetchHandedIn, memberOf } from './round-documents.ts';
 import { fetchRoundState } from './round-state.ts';
 import { settleCpu } from './settle-cpu.ts';
 import type { Shard } from './shard.ts';
-import { dataOf, requireTrainer, settle, withOnlineTeacher } from './train-from.ts';
+import { dataOf, requireTrainer, settle, stepMs, withOnlineTeacher } from './train-from.ts';
 import type { MemberRef, ReplicaInput } from './types/rounds.ts';
 
 export interface TrainedLane {
@@ -66,6 +66,7 @@ export async function trainLane(
   const series = new MetricSeries();
   const snapshots: Snapshot[] = [];
   shard.doing = 'starting';
+  attempt.use?.begins(step, 0);
   const job: TrainerJob & TrainJob = {
     kind: 'train',
     ...settled,
@@ -93,12 +94,17 @@ export async function trainLane(
             made.steps = Math.ceil(((live.step - lane.from) * lane.steps) / (lane.to - lane.from));
             series.add(records);
             const { objectives, figures, ...rest } = live;
+            attempt.use?.stepped(live.step, stepMs(settings, live));
             attempt.gauge?.(plan, { ...rest, ...objectives, ...figures });
           },
           note(text) {
             shard.doing = text;
           },
-          snapshot: (snapshot) => void snapshots.push(snapshot),
+          snapshot(snapshot) {
+            attempt.use?.snapshot(shard.live.step);
+            attempt.use?.at('committing');
+            snapshots.push(snapshot);
+          },
         },
         attempt.signal,
       ),

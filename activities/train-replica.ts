@@ -48,6 +48,7 @@ export async function trainReplica(deps: Dependencies, input: ReplicaInput, atte
     doing: 'looking for what was handed in',
     cpu: null,
     settings: null,
+    firstStep: null,
   };
   const made = { steps: 0 };
   const heart = beat(attempt, (): ReplicaHeartbeat => {
@@ -120,6 +121,7 @@ async function handInLane(
     ...(shard.settings && computedWith(shard.settings)),
   });
   await deps.onPoint?.('commit');
+  if (handedIn.document.attempt === attempt.id) attempt.use?.committed(shard.live.step);
   // Another attempt was first, and no document will ever name these.
   if (handedIn.document.attempt !== attempt.id)
     for (const { path } of files) await deps.store.delete(prefix + path).catch(() => {});

@@ -1,15 +1,15 @@
-import { CancellationScope, condition, isCancellation, proxyActivities, sleep } from '@temporalio/workflow';
-import type { Activities } from '../activities/types/activities.ts';
+import { CancellationScope, condition, isCancellation, sleep } from '@temporalio/workflow';
 import type { ReplicaResult, Round, RoundInput } from '../activities/types/rounds.ts';
 import { lanesOf, roundEnd } from '../src/recipe/lanes.ts';
 import { leastOf, mostOf, type Replicas } from '../src/recipe/replicas.ts';
-import { deviceMsOf } from './failures.ts';
+import { activitiesBy } from './activities-by.ts';
+import { spentOf } from './failures.ts';
 import type { PhaseProgress } from './phase-progress.ts';
 import { mergeOptions, replicaOptions, trainOptions } from './policies.ts';
 
-const { beginRounds } = proxyActivities<Activities>(trainOptions);
-const { trainReplica } = proxyActivities<Activities>(replicaOptions);
-const { mergeRound } = proxyActivities<Activities>(mergeOptions);
+const { beginRounds } = activitiesBy(trainOptions);
+const { trainReplica } = activitiesBy(replicaOptions);
+const { mergeRound } = activitiesBy(mergeOptions);
 
 /**
  * One round of a phase: its replicas train at once, each a lane of its own, and what is in by the end of the round is
@@ -21,7 +21,7 @@ export async function trainRound(phase: PhaseProgress, replicas: Replicas, scope
     const { plan, revision, parent, skip } = phase;
     if (phase.from === null || !isOwn(phase)) {
       const begun = await beginRounds({ plan, revision, parent, skip, from: phase.from });
-      phase.deviceMs += begun.deviceMs ?? 0;
+      phase.spend(begun);
       phase.from = begun.checkpoint;
       phase.last ??= begun.last;
       if (begun.last) return;
@@ -71,10 +71,10 @@ async function gathered(phase: PhaseProgress, replicas: Replicas, input: RoundIn
           const moments = kept.find((one) => one.slot === slot);
           const result = await trainReplica({ ...input, slot, ...(moments && { moments }) });
           if (isLate) return;
-          phase.deviceMs += result.deviceMs ?? 0;
+          phase.spend(result);
           members.push(result);
         } catch (error) {
-          phase.deviceMs += deviceMsOf(error);
+          phase.spend(spentOf(error));
           if (!isLate && !isCancellation(error)) failure ??= { error };
         }
       }),

@@ -1,4 +1,5 @@
 import type { CheckpointRef } from '../../src/checkpoint/types.ts';
+import type { Used } from '../../src/costs/used.ts';
 import type { PhasePlan } from './plan.ts';
 import type { ShardHeartbeat, ShardResult } from './shard.ts';
 
@@ -46,6 +47,8 @@ export interface ReplicaResult {
   readonly bytes: number;
   readonly attempt: string;
   readonly deviceMs?: number;
+  /** As in ShardResult. */
+  readonly used?: Used;
 }
 
 /** Details of a heartbeat of trainReplica. */
@@ -76,4 +79,6 @@ export interface BegunRounds {
   /** The round before, where there was one already. */
   readonly last: ShardResult | null;
   readonly deviceMs?: number;
+  /** As in ShardResult. */
+  readonly used?: Used;
 }

@@ -2,6 +2,7 @@ import { z } from 'zod';
 import { checkpointOfRunSchema, curationSchema } from './curation.ts';
 import { dataSchema, phaseDataSchema, type resize } from './data-schema.ts';
 import { evaluateSchema } from './evaluate-schema.ts';
+import { limitsSchema } from './limits-schema.ts';
 import { modelSchema, patch, resolution } from './model-schema.ts';
 import { fraction, positive } from './number-schemas.ts';
 import { objectivesSchema } from './objectives.ts';
@@ -142,6 +143,7 @@ const phaseSchema = z.strictObject({
     .describe(
       'Training in rounds: replicas on several workers share the steps of the phase, and are merged after each round. A checkpoint is made at the end of a round. Absent: one worker after another.',
     ),
+  limits: limitsSchema.optional().describe('Where the phase stops with a checkpoint and waits. Absent: nowhere.'),
 });
 
 const paced = z

@@ -1,4 +1,5 @@
 import { expect, it } from 'vitest';
+import { nothingUsed } from '../../src/costs/used.ts';
 import { replicasSchema } from '../../src/recipe/replicas.ts';
 import { type PhaseInput, PhaseProgress } from '../../workflows/phase-progress.ts';
 import { planOf, resultOf } from './harness.ts';
@@ -30,6 +31,7 @@ it('a phase that continues as new carries over all that it began with', () => {
     slots: 3,
     members: [{ slot: 0, key: 'slot-0000.json', sha256: 'f'.repeat(64) }],
     deviceMs: 5000,
+    used: { ...nothingUsed, ms: { trained: 4000, preparing: 1000 }, cost: { trained: 8 } },
     began: 1000,
     wentBack: { damaged: 2, diverged: 1 },
     events: [{ at: '2026-01-01T00:00:00Z', step: 90, what: 'training' }],
