@@ -14,9 +14,8 @@ import { tensorBytes } from '../src/safetensors/dtypes.ts';
 import { SafetensorsFile } from '../src/safetensors/safetensors.ts';
 import type { Dependencies } from './dependencies.ts';
 import { type Exchanged, exchangedOf } from './exchanged.ts';
-import type { Member } from './merge-round.ts';
 import { replicaFiles } from './replica-files.ts';
-import { fetchHandedIn } from './round-documents.ts';
+import { type FoundSlot, fetchHandedIn } from './round-documents.ts';
 import { outerFile } from './round-state.ts';
 import type { MergeInput } from './types/rounds.ts';
 
@@ -24,7 +23,7 @@ interface Merging {
   readonly settings: PhaseSettings;
   readonly replicas: Replicas;
   /** By slot. */
-  readonly members: readonly Member[];
+  readonly members: readonly FoundSlot[];
   readonly before: RoundState;
   readonly beforeFolder: string;
   /** Where the files of the checkpoint are written. */
@@ -44,7 +43,7 @@ export async function mergedFiles(deps: Dependencies, input: MergeInput, merging
   const exchanged = exchangedOf(settings, replicas, before);
   const fetched = join(folder, 'fetched');
   await mkdir(fetched, { recursive: true });
-  const fetch = (member: Member, path: string) => {
+  const fetch = (member: FoundSlot, path: string) => {
     say(`fetching ${path} of slot ${member.ref.slot}`);
     return fetchHandedIn(deps.store, input, member.ref, member.document, path, fetched);
   };
@@ -73,7 +72,7 @@ export async function mergedFiles(deps: Dependencies, input: MergeInput, merging
   try {
     const changes = await merged(replicaFiles.changes, exchanged.parameters, replicas.outer);
     const others = exchanged.others.length > 0 ? await merged(replicaFiles.others, exchanged.others, asItIs) : null;
-    const [lowest] = members as [Member];
+    const [lowest] = members as [FoundSlot];
     const beside = await opened(SafetensorsFile.open(await fetch(lowest, replicaFiles.beside)));
     const kept =
       replicas.moments === 'kept'
@@ -133,5 +132,5 @@ const exists = async (path: string) =>
     },
   );
 
-const noLayout = ({ ref }: Member) =>
+const noLayout = ({ ref }: FoundSlot) =>
   new RunnerError('CheckpointDamaged', `${ref.key} does not say how the files of a state are laid out; train it again`);

@@ -18,18 +18,13 @@ import { holdWhatIsDue } from './evaluation-due.ts';
 import { beat } from './heartbeat.ts';
 import { mergedFiles } from './merge-files.ts';
 import { replicaFiles } from './replica-files.ts';
-import { memberOf, type SlotDocument } from './round-documents.ts';
+import { type FoundSlot, memberOf } from './round-documents.ts';
 import { resultOfRound } from './round-result.ts';
 import { fetchRoundState } from './round-state.ts';
 import { inputHash } from './shard-start.ts';
 import { replicasOf } from './train-replica.ts';
-import type { MemberRef, MergeInput } from './types/rounds.ts';
+import type { MergeInput } from './types/rounds.ts';
 import type { ShardResult } from './types/shard.ts';
-
-export interface Member {
-  readonly ref: MemberRef;
-  readonly document: SlotDocument;
-}
 
 /**
  * Merges what the members of a round handed in, and commits what comes of it: the checkpoint of the step that the round
@@ -69,7 +64,7 @@ async function merge(
     throw new RunnerError('RecipeInvalid', `the round from step ${round.from.step} has no member to merge`);
   const settings = await readDocumentAs<PhaseSettings>(store, plan.settings, join(deps.scratch, 'documents'));
   const replicas = replicasOf(settings);
-  const members: Member[] = [];
+  const members: FoundSlot[] = [];
   for (const ref of input.members) members.push({ ref, document: await memberOf(store, input, ref) });
   // Whatever came first.
   members.sort((a, b) => a.document.slot - b.document.slot);
@@ -141,8 +136,8 @@ async function finished(deps: Dependencies, input: MergeInput, commit: Commit): 
 }
 
 /** Means by examples; of one replica what it says. Rates are added: replicas train at once. */
-function metricsOf(members: readonly Member[]): CheckpointMetrics {
-  const [{ document: lowest }] = members as [Member];
+function metricsOf(members: readonly FoundSlot[]): CheckpointMetrics {
+  const [{ document: lowest }] = members as [FoundSlot];
   if (members.length === 1) return lowest.metrics;
   const total = members.reduce((sum, { document }) => sum + document.examples, 0);
   const mean = (of: (metrics: CheckpointMetrics) => number) =>
@@ -166,7 +161,7 @@ function metricsOf(members: readonly Member[]): CheckpointMetrics {
 }
 
 /** Each replica counts on from what was before. */
-function filteredOf(members: readonly Member[], before = 0): { readonly filtered?: number } {
+function filteredOf(members: readonly FoundSlot[], before = 0): { readonly filtered?: number } {
   const counted = members.filter(({ document }) => document.filtered !== undefined);
   if (counted.length === 0) return {};
   return { filtered: counted.reduce((sum, { document }) => sum + document.filtered! - before, before) };
