@@ -3,6 +3,7 @@ import { nameOf } from '../src/checkpoint/damage.ts';
 import { toRef } from '../src/checkpoint/documents.ts';
 import { readManifest } from '../src/checkpoint/manifest.ts';
 import type { Commit, Manifest } from '../src/checkpoint/types.ts';
+import { readHistory } from '../src/report/read/history.ts';
 import type { Attempt, Dependencies } from './dependencies.ts';
 import { beat } from './heartbeat.ts';
 import { otherSettings } from './other-settings.ts';
@@ -24,9 +25,12 @@ export async function beginPhase({ store, log }: Dependencies, input: BeginInput
   const { plan, revision } = input;
   const heart = beat(attempt);
   try {
+    // A run that is begun again has cost already.
+    const { used } = await readHistory(store, plan, []);
+    const before = used && { used };
     const numbers = [...new Set((await findCommits(store, plan)).map((at) => at.revision))].sort((a, b) => b - a);
     const [highest] = numbers;
-    if (highest === undefined || highest < revision) return { revision, from: null, notes: [] };
+    if (highest === undefined || highest < revision) return { revision, from: null, notes: [], ...before };
     const revisions: Revision[] = [];
     for (const number of numbers) {
       const onDamaged = (error: Error) => log.warn({ run: plan.run }, error.message);
@@ -37,7 +41,7 @@ export async function beginPhase({ store, log }: Dependencies, input: BeginInput
     const own = revisions.find(isOwn)?.commit;
     if (!own && revisions.some((one) => one.commit.revision === revision && isOfOtherData(one, input)))
       // The first shard says what is wrong: nothing was changed by a person there.
-      return { revision, from: null, notes: [] };
+      return { revision, from: null, notes: [], ...before };
     const goesOn = own && (own.revision === highest || own.step >= plan.to.step);
     const begun = goesOn
       ? { revision: own.revision, from: null }
@@ -51,7 +55,7 @@ export async function beginPhase({ store, log }: Dependencies, input: BeginInput
       );
     }
     for (const note of notes) log.info({ run: plan.run, phase: plan.phase }, note);
-    return { ...begun, notes: notes.slice(0, 5) };
+    return { ...begun, notes: notes.slice(0, 5), ...before };
   } finally {
     heart.stop();
   }

@@ -1,8 +1,14 @@
 import type { CommitPoint } from '../src/checkpoint/commit.ts';
+import type { Prices } from '../src/costs/prices.ts';
+import type { RunLogs } from '../src/run-logs/run-logs.ts';
 import type { DeviceMemory } from '../src/runtime/device-memory.ts';
 import type { ObjectStore } from '../src/storage/object-store.ts';
+import type { Counter } from '../src/telemetry/counters.ts';
 import type { Gauges } from '../src/telemetry/gauges.ts';
 import type { TrainerProcess } from '../src/trainer/process.ts';
+import type { FirstStep } from '../src/worker-life/first-step.ts';
+import type { WorkerLife } from '../src/worker-life/life.ts';
+import type { UseMeter } from './use-meter.ts';
 
 export interface ActivityLog {
   info(fields: object, message: string): void;
@@ -16,11 +22,19 @@ export interface Dependencies {
   readonly trainer?: TrainerProcess;
   /** What a step has to fit into, where this worker trains and it is known. */
   readonly memory?: DeviceMemory;
+  /** What this worker's device and store cost; absent: nobody says. */
+  readonly prices?: Prices;
   /** Local folder of this device alone, for snapshots and fetched checkpoints. */
   readonly scratch: string;
   readonly log: ActivityLog;
+  /** What attempts say, for those who look at their runs. */
+  readonly runLogs?: Pick<RunLogs, 'at'>;
   /** What the worker's metrics endpoint shows, where it may have one. */
   readonly gauges?: Gauges;
+  /** Of the worker that they run in: when it ends, and what it loses by that. */
+  readonly life?: Pick<WorkerLife, 'interrupt' | 'began'>;
+  /** Measures how long this worker took to its first step. */
+  readonly firstStep?: FirstStep;
   /** Version of this code, for manifests. */
   readonly codeVersion: string;
   /** Tests: points of the commit protocol, of scoring, and of the choice on XLA, where a process may die. */
@@ -44,8 +58,12 @@ export interface Attempt {
   /** Aborted when the activity is cancelled, or its worker wants to end. */
   readonly signal: AbortSignal;
   heartbeat(details?: unknown): void;
+  /** Of device work: told what the device is held for. */
+  readonly use?: UseMeter;
   /** Shows figures of a phase on the worker's metrics endpoint, as long as the attempt lasts. */
   gauge?(of: { readonly run: string; readonly phase: string }, figures: Readonly<Record<string, number>>): void;
+  /** Adds to what is counted there of a phase; by nought it is shown from now on. */
+  count?(of: { readonly run: string; readonly phase: string }, counter: Counter, by: number): void;
   /** Whether the abort is that of `temporal activity pause`: the server makes the next attempt after `unpause`. */
   paused?(): boolean;
 }

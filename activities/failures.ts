@@ -26,6 +26,10 @@ export function toFailure(thrown: unknown, attempt: number): Error {
   return plain({ message: `${name}: ${first}`, type: 'Unexpected', nonRetryable: attempt >= attemptsOfUnexpected });
 }
 
+/** Of an attempt whose worker ended before it had a result: the next one is made at once, wherever there is a worker. */
+export const workerEnded = ({ message }: Error): ApplicationFailure =>
+  plain({ message: `the worker ended: ${message}`, type: 'Unexpected', nextRetryDelay: '100ms' });
+
 function plain(options: Parameters<typeof ApplicationFailure.create>[0]): ApplicationFailure {
   const failure = ApplicationFailure.create(options);
   // Stacks are in the worker's log; whoever reads a failed workflow gets the sentence.

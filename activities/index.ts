@@ -1,5 +1,6 @@
 import { randomBytes } from 'node:crypto';
 import { Context } from '@temporalio/activity';
+import { CancelledFailure } from '@temporalio/common';
 import { annotateShard } from './annotate-shard.ts';
 import { beginPhase } from './begin-phase.ts';
 import type { Attempt, Dependencies } from './dependencies.ts';
@@ -14,9 +15,10 @@ import { evaluatePart } from './evaluation-figure.ts';
 import { planEvaluation } from './evaluation-plan.ts';
 import { bestWatched, watchFigure } from './evaluation-watch.ts';
 import { exportModel } from './export-model.ts';
-import { toFailure } from './failures.ts';
+import { toFailure, workerEnded } from './failures.ts';
 import { filterStep } from './filter-step.ts';
 import { findShards, indexShards } from './index-shards.ts';
+import { interruption } from './interruption.ts';
 import { noteAttempt } from './left-attempts.ts';
 import { beginPack } from './pack-begin.ts';
 import { hashPart } from './pack-hash.ts';
@@ -33,6 +35,7 @@ import { pruneCheckpoints, sweep } from './prune-checkpoints.ts';
 import { recoverCheckpoint } from './recover-checkpoint.ts';
 import { replan } from './replan.ts';
 import { reportFilter } from './report-filter.ts';
+import { loggedAttempt } from './run-log.ts';
 import { scoreShard } from './score-shard.ts';
 import { sealScores } from './seal-scores.ts';
 import { signed } from './signed.ts';
@@ -51,16 +54,16 @@ export function createActivities(deps: Dependencies): Activities {
     plan: activity(deps, plan),
     planPhase: activity(deps, planPhase),
     beginPhase: activity(deps, beginPhase),
-    trainShard: activity(deps, onDevice(signed(trainShard))),
+    trainShard: activity(deps, onDevice(signed(trainShard), 'preparing')),
     recoverCheckpoint: activity(deps, recoverCheckpoint),
     pruneCheckpoints: activity(deps, pruneCheckpoints),
     sweep: activity(deps, sweep),
     replan: activity(deps, replan),
-    evaluate: activity(deps, signed(evaluate)),
+    evaluate: activity(deps, onDevice(signed(evaluate), 'evaluating')),
     planEvaluation: activity(deps, planEvaluation),
-    embedPart: activity(deps, embedPart),
-    evaluatePart: activity(deps, evaluatePart),
-    drawSheet: activity(deps, drawSheet),
+    embedPart: activity(deps, onDevice(embedPart, 'evaluating')),
+    evaluatePart: activity(deps, onDevice(evaluatePart, 'evaluating')),
+    drawSheet: activity(deps, onDevice(drawSheet, 'evaluating')),
     keepBest: activity(deps, keepBest),
     concludeEvaluation: activity(deps, concludeEvaluation),
     leaveEvaluation: activity(deps, leaveEvaluation),
@@ -68,7 +71,7 @@ export function createActivities(deps: Dependencies): Activities {
     bestWatched: activity(deps, bestWatched),
     exportModel: activity(deps, signed(exportModel)),
     writeReport: activity(deps, writeReport),
-    scoreShard: activity(deps, onDevice(signed(scoreShard))),
+    scoreShard: activity(deps, onDevice(signed(scoreShard), 'scoring')),
     sealScores: activity(deps, sealScores),
     planAnnotation: activity(deps, planAnnotation),
     annotateShard: activity(deps, annotateShard),
@@ -91,28 +94,43 @@ function activity<I, O>(deps: Dependencies, verb: Verb<I, O>): (input: I) => Pro
     const context = Context.current();
     const { activityId, activityType, attempt: number, taskQueue, taskToken, workflowExecution } = context.info;
     let shown: Pick<PhasePlan, 'run' | 'phase'> | null = null;
+    const interrupted = interruption(context.cancellationSignal, deps.life?.interrupt);
+    const over = deps.life?.began();
+    let kept = false;
     const attempt: Attempt = {
       // Random, since a run of the same name may have had the same activity before.
       id: `${activityId}-${number}-${randomBytes(4).toString('hex')}`.replaceAll(/[^A-Za-z0-9._-]/g, '-'),
       number,
       earlier: context.info.heartbeatDetails,
-      signal: context.cancellationSignal,
+      signal: interrupted.signal,
       heartbeat: (details) => context.heartbeat(details),
       gauge: (of, figures) => {
         shown = of;
         deps.gauges?.set(of, figures);
       },
+      count: (of, counter, by) => {
+        shown = of;
+        deps.gauges?.count(of, counter, by);
+      },
       paused: () => context.cancellationDetails?.paused === true,
     };
     const token = Buffer.from(taskToken).toString('base64');
     const ended = noteAttempt(deps.scratch, attempt.id, { activity: activityType, taskQueue, token });
+    const logged = loggedAttempt(deps, input, context.info, attempt);
     try {
-      return await verb(deps, input, attempt);
+      const result = await verb(logged.deps, input, attempt);
+      kept = true;
+      return result;
     } catch (error) {
       const fields = { workflow: workflowExecution?.workflowId, activity: verb.name, attempt: number, err: error };
-      deps.log.warn(fields, 'activity failed');
-      throw toFailure(error, number);
+      logged.deps.log.warn(fields, 'activity failed');
+      const failure = toFailure(error, number);
+      // Temporal did not ask for it: an attempt that is cancelled then would not be made again.
+      throw failure instanceof CancelledFailure && interrupted.byWorker() ? workerEnded(failure) : failure;
     } finally {
+      interrupted.forget();
+      over?.(kept);
+      logged.ended();
       ended();
       if (shown) deps.gauges?.ended(shown);
     }

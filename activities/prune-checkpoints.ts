@@ -4,6 +4,8 @@ import { moveHint } from '../src/checkpoint/hint.ts';
 import { pruneCheckpoints as prune } from '../src/checkpoint/retention.ts';
 import { sweepRun } from '../src/checkpoint/sweep.ts';
 import { releaseWatched } from '../src/checkpoint/watched.ts';
+import type { Place } from '../src/run-logs/segment.ts';
+import { tidyLogs } from '../src/run-logs/tidy.ts';
 import { isRunnerError, RunnerError } from '../src/runtime/errors.ts';
 import type { Attempt, Dependencies } from './dependencies.ts';
 import { beat } from './heartbeat.ts';
@@ -15,10 +17,11 @@ import type { PruneInput, SweepInput } from './types/shard.ts';
  * is decided by what lies in the bucket.
  */
 export async function pruneCheckpoints(
-  { store, log }: Dependencies,
+  deps: Dependencies,
   { plan, from, revision }: PruneInput,
   attempt: Attempt,
 ): Promise<{ removed: number }> {
+  const { store, log } = deps;
   const heart = beat(attempt);
   try {
     const steps = [...plan.branches, plan.to.step];
@@ -26,6 +29,7 @@ export async function pruneCheckpoints(
     const removed = await prune(store, plan, keep);
     if (removed.length > 0)
       log.info({ run: plan.run, phase: plan.phase, steps: removed.map(({ step }) => step) }, 'pruned');
+    await tidied(deps, { run: plan.run, phase: plan.phase });
     return { removed: removed.length };
   } finally {
     heart.stop();
@@ -37,10 +41,11 @@ export async function pruneCheckpoints(
  * and removes what attempts left that did not come to a commit.
  */
 export async function sweep(
-  { store, log }: Dependencies,
+  deps: Dependencies,
   { run, plan, ended }: SweepInput,
   attempt: Attempt,
 ): Promise<{ prefixes: number; uploads: number }> {
+  const { store, log } = deps;
   const heart = beat(attempt);
   try {
     if (ended) {
@@ -55,11 +60,16 @@ export async function sweep(
       return sweepRun(store, run, { graceMs: 0, ...(plan ? { phase: plan.phase } : {}) });
     });
     if (prefixes.length + uploads > 0) log.info({ run, prefixes, uploads }, 'swept');
+    await tidied(deps, { run, phase: plan?.phase ?? null });
     return { prefixes: prefixes.length, uploads };
   } finally {
     heart.stop();
   }
 }
+
+/** Logs are for people: no run waits for them. */
+const tidied = ({ store, log }: Dependencies, place: Place) =>
+  tidyLogs(store, place).catch((error) => log.warn(place, `the log was not tidied: ${error.message}`));
 
 /** A phase that was planned alone has found these in the bucket by itself. */
 function borrowedBy({ origin, curation }: PhasePlan) {

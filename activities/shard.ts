@@ -2,6 +2,7 @@ import type { Commit } from '../src/checkpoint/types.ts';
 import type { Pace } from '../src/recipe/pace.ts';
 import type { PhaseSettings } from '../src/recipe/phase-settings.ts';
 import type { Progress } from '../src/trainer/protocol.ts';
+import type { FirstStepSeconds } from '../src/worker-life/first-step.ts';
 import type { Attempt, Dependencies } from './dependencies.ts';
 import type { SettledCpu } from './settle-cpu.ts';
 import type { ShardInput, ShardResult } from './types/shard.ts';
@@ -25,6 +26,8 @@ export interface Shard {
   cpu: SettledCpu | null;
   /** With what was measured; null before that is known. */
   settings: PhaseSettings | null;
+  /** Where the time of its worker went to its first step, where that was one of this shard. */
+  firstStep: FirstStepSeconds | null;
 }
 
 /** What was chosen for the steps, for people. */

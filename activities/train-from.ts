@@ -24,6 +24,7 @@ import { settlePrecision } from './settle-precision.ts';
 import { settleXla } from './settle-xla.ts';
 import { computedWith, type Shard } from './shard.ts';
 import { inputHash } from './shard-start.ts';
+import { shownOf } from './shown.ts';
 import { skippedLog } from './skipped.ts';
 import { withTeacher } from './teacher-folder.ts';
 import type { PhasePlan } from './types/plan.ts';
@@ -46,6 +47,7 @@ export async function trainFrom(
   const log = (message: string) => deps.log.info({ run: input.plan.run, phase: input.plan.phase }, message);
   const data = await dataOf(shard, planned, indexFile);
   shard.cpu = await settleCpu(deps.store, input.plan, trainer);
+  deps.firstStep?.ready();
   const threads = shard.cpu?.threads;
   if (shard.cpu?.remark) log(shard.cpu.remark);
   const settled = await withOnlineTeacher(shard, planned, (teacher) =>
@@ -86,7 +88,11 @@ export async function trainFrom(
       const began = performance.now();
       const commit = await commitSnapshot(shard, snapshot, settings);
       shard.newest = commit;
-      trainer.committed((performance.now() - began) / 1000);
+      const seconds = (performance.now() - began) / 1000;
+      trainer.committed(seconds);
+      attempt.count?.(input.plan, 'commits', 1);
+      attempt.count?.(input.plan, 'commit_seconds', seconds);
+      if (commit.sha256 === snapshot.sha256) attempt.use?.committed(commit.step);
       log(`committed step ${commit.step}`);
       await keepReports(deps.store, commit, snapshot).catch((error) => log(`no report was written: ${error.message}`));
       await keepMetrics(deps.store, commit).catch((error) => log(`metrics.json was not written: ${error.message}`));
@@ -97,6 +103,7 @@ export async function trainFrom(
     },
     onTrouble(message) {
       shard.doing = `a snapshot waits for the store: ${message}`;
+      attempt.count?.(input.plan, 'store_failures', 1);
       deps.log.warn({ run: input.plan.run, phase: input.plan.phase }, message);
     },
     // Nothing that is trained from here on could be kept.
@@ -125,16 +132,24 @@ export async function trainFrom(
       ...(plan.shardSteps !== 'auto' && { shardSteps: plan.shardSteps }),
       snapshotFolder,
     };
-    await withOnlineTeacher(shard, settings, (teacher) =>
-      trainer.run(
+    await withOnlineTeacher(shard, settings, (teacher) => {
+      deps.firstStep?.sent();
+      return trainer.run(
         { ...job, ...teacher },
         {
           progress({ examples: _, records, ...live }) {
             shard.live = live;
             shard.doing = null;
+            attempt.use?.stepped(live.step, stepMs(settings, live));
             series.add(records);
-            const { objectives, figures, ...rest } = live;
-            attempt.gauge?.(input.plan, { ...rest, ...objectives, ...figures });
+            attempt.gauge?.(input.plan, shownOf(shard));
+          },
+          begun(start) {
+            const first = deps.firstStep?.stepped(start) ?? null;
+            if (first === null) return;
+            shard.firstStep = first;
+            deps.gauges?.startedWithin({ ...first });
+            deps.log.info({ run: plan.run, phase: plan.phase, seconds: first }, 'first step of this worker');
           },
           pace(pace, end) {
             const { checkpointEvery, shardSteps } = pace;
@@ -146,17 +161,22 @@ export async function trainFrom(
           },
           note(text) {
             shard.doing = text;
+            attempt.use?.at('preparing');
             log(text);
           },
-          snapshot: (snapshot) => commits.add(snapshot),
+          snapshot(snapshot) {
+            attempt.use?.snapshot(snapshot.step);
+            commits.add(snapshot);
+          },
         },
         stop.signal,
-      ),
-    );
+      );
+    });
   } finally {
     attempt.signal.removeEventListener('abort', stopped);
     if (state) await rm(state.folder, { recursive: true, force: true });
     shard.doing ??= 'committing the last snapshot';
+    attempt.use?.at('committing');
     shard.pace = await recorded;
     await commits.drained().catch((error) => {
       if (!giveUp.signal.aborted) throw error;
@@ -193,6 +213,10 @@ function trainedState(
     ...(phase === plan.phase && metrics.since && { since: metrics.since }),
   };
 }
+
+/** How long a step takes at this pace; 0 before it is known. */
+const stepMs = ({ batches }: PhaseSettings, { examplesPerSecond }: { readonly examplesPerSecond: number }) =>
+  examplesPerSecond > 0 ? (1000 * batches.batch) / examplesPerSecond : 0;
 
 /** What the batches of the phase are made from. */
 async function dataOf({ deps, input }: Shard, { batches }: PhaseSettings, indexFile: string) {

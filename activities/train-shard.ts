@@ -7,6 +7,7 @@ import { keepMetrics } from '../src/checkpoint/metrics-document.ts';
 import type { CheckpointMetrics, Commit } from '../src/checkpoint/types.ts';
 import type { PhaseSettings } from '../src/recipe/phase-settings.ts';
 import { isRunnerError, RunnerError } from '../src/runtime/errors.ts';
+import { checkpointBytes } from '../src/train/checkpoint-bytes.ts';
 import type { Attempt, Dependencies } from './dependencies.ts';
 import { fetchDocument, readDocumentAs } from './documents.ts';
 import { holdWhatIsDue } from './evaluation-due.ts';
@@ -27,6 +28,7 @@ const crashesInARow = 3;
  */
 export async function trainShard(deps: Dependencies, input: ShardInput, attempt: Attempt): Promise<ShardResult> {
   const { plan, toStep } = input;
+  deps.firstStep?.taken();
   const shard: Shard = {
     deps,
     input,
@@ -39,6 +41,7 @@ export async function trainShard(deps: Dependencies, input: ShardInput, attempt:
     doing: 'looking for the newest commit',
     cpu: null,
     settings: null,
+    firstStep: null,
   };
   const heart = beat(attempt, () => heartbeatOf(shard));
   try {
@@ -47,12 +50,17 @@ export async function trainShard(deps: Dependencies, input: ShardInput, attempt:
     const indexFile = await fetchDocument(deps.store, plan.index, documents);
     shard.pace = input.pace ?? (await recordedPace(deps.store, plan));
     shard.end = endOf(input, input.from?.step ?? plan.from.step, shard.pace);
+    attempt.count?.(plan, 'retries', attempt.number > 1 ? 1 : 0);
+    // How far whoever was here before had come.
+    let reached = stepOf(attempt.earlier);
     for (let crashes = 0; ; ) {
       const start = await newestStart(deps.store, input);
       shard.newest = start;
+      attempt.count?.(plan, 'lost_steps', Math.max(0, reached - (start?.step ?? plan.from.step)));
       // Whoever committed it may have died before the figures beside it were written.
       if (start && start.phase === plan.phase && start.run === plan.run) await metricsOf(deps, start);
       if (start) shard.live = liveFrom(start, shard);
+      attempt.use?.begins(start?.step ?? plan.from.step, checkpointBytes(settings));
       if (start && attempt.paused?.() && start.step < shard.end)
         throw new CancelledFailure(`paused with the checkpoint of step ${start.step}`);
       if (start && (start.step >= shard.end || attempt.signal.aborted)) return await finished(shard, start);
@@ -60,11 +68,14 @@ export async function trainShard(deps: Dependencies, input: ShardInput, attempt:
       try {
         await trainFrom(shard, start, settings, indexFile);
       } catch (error) {
+        if (isRunnerError(error, 'NonFinite')) attempt.count?.(plan, 'divergences', 1);
         if (!isRunnerError(error, 'TrainerCrashed') && !isRunnerError(error, 'TrainerStuck')) throw error;
+        attempt.count?.(plan, 'trainer_crashes', 1);
+        reached = shard.live.step;
         crashes = shard.newest?.step === start?.step ? crashes + 1 : 1;
         deps.log.warn({ run: plan.run, phase: plan.phase, crashes }, error.message);
         shard.doing = error.message;
-        if (crashes >= crashesInARow) throw noAccident(error, shard.live.step);
+        if (crashes >= crashesInARow) throw noAccident(error, shard.live.step, plan);
       }
     }
   } finally {
@@ -85,12 +96,19 @@ function liveOf(
   return { step, loss, objectives, figures, examplesPerSecond, dataWaitShare };
 }
 
-function heartbeatOf({ live, doing, newest, cpu, settings }: Shard): ShardHeartbeat {
+/** The step in the details of a heartbeat; 0 where they name none. */
+function stepOf(details: unknown): number {
+  const step = (details as Partial<ShardHeartbeat> | null | undefined)?.step;
+  return Number.isFinite(step) ? step! : 0;
+}
+
+function heartbeatOf({ live, doing, newest, cpu, settings, firstStep }: Shard): ShardHeartbeat {
   return {
     ...live,
     doing,
     ...(cpu?.remark && { remark: cpu.remark }),
     ...(settings && computedWith(settings)),
+    ...(firstStep && { firstStep }),
     lastCommit: newest && { step: newest.step, committed: newest.committed },
   };
 }
@@ -120,10 +138,10 @@ async function finished({ deps, input, pace, cpu }: Shard, commit: Commit): Prom
   };
 }
 
-function noAccident(error: RunnerError, step: number): RunnerError {
+function noAccident(error: RunnerError, step: number, { run, phase }: ShardInput['plan']): RunnerError {
   return new RunnerError(
     error.code,
-    `${crashesInARow} times in a row without a checkpoint in between, at step ${step}: ${error.message}; look into the worker's log, and start the run again under the same --workflow-id when the cause is gone`,
+    `${crashesInARow} times in a row without a checkpoint in between, at step ${step}: ${error.message}; npm run siglip2 -- logs ${run} ${phase} shows what was said before; start the run again under the same --workflow-id when the cause is gone`,
     { details: { final: true, step }, cause: error },
   );
 }

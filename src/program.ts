@@ -1,6 +1,6 @@
 import { readFile } from 'node:fs/promises';
 import { setTimeout as delay } from 'node:timers/promises';
-import { Command } from 'commander';
+import { Command, Option } from 'commander';
 import { addDatasetCommand } from '../infra/emoji/dataset-command.ts';
 import { deviceKind } from '../infra/setup/device.ts';
 import { doctor } from '../infra/setup/doctor.ts';
@@ -10,6 +10,7 @@ import { serveCodec } from './commands/codec-server.ts';
 import { addDataCommands } from './commands/data-commands.ts';
 import { addEvaluateCommands } from './commands/evaluate-commands.ts';
 import { formatStatus } from './commands/format-status.ts';
+import { addLogsCommand } from './commands/logs-command.ts';
 import { addModelCommands } from './commands/model-commands.ts';
 import { print } from './commands/output.ts';
 import { planFile } from './commands/plan-file.ts';
@@ -19,7 +20,8 @@ import { readRunStatus } from './commands/run-status.ts';
 import { addSetupNamespaceCommand } from './commands/setup-namespace.ts';
 import { speedHelp } from './commands/speed.ts';
 import { connect } from './commands/temporal-client.ts';
-import { deviceMemory } from './runtime/device-memory.ts';
+import { type Prices, pricedByDevice, pricesFromEnvironment } from './costs/prices.ts';
+import { deviceMemory, deviceName } from './runtime/device-memory.ts';
 import { isRead } from './runtime/end-process.ts';
 import { printEnvironment } from './runtime/environment.ts';
 import { RunnerError } from './runtime/errors.ts';
@@ -62,29 +64,51 @@ A run is started with the Temporal CLI:
     .description('check a recipe against data and checkpoints, and say what it takes: steps, memory, time, storage')
     .option('--gpu-memory <gigabytes>', 'memory of the GPU that will train; by default, what this machine trains on')
     .option('--speed <speed>', speedHelp)
+    .option('--price <amount>', 'what an hour of the device costs; by default as SIGLIP2_PRICE says')
     .option('--json', 'print JSON')
+    .addOption(
+      new Option(
+        '--kubernetes',
+        'print values for the chart in infra/kubernetes: memory and disk of a worker',
+      ).conflicts(['json', 'link']),
+    )
     .addHelpText(
       'after',
       `\nIt ends with 0 for right, 1 for wrong, ${notWhole} for right as far as it could be looked at.`,
     )
-    .action(async (file: string, options: { json?: boolean; gpuMemory?: string; speed?: string } & RoundsOptions) => {
-      const { json, gpuMemory, speed } = options;
-      const gigabytes = Number(gpuMemory ?? 1);
-      if (!(gigabytes > 0))
-        throw new RunnerError('RecipeInvalid', `--gpu-memory is ${gpuMemory}; allowed: a number above 0`);
-      const device =
-        gpuMemory === undefined ? await deviceMemory(deviceKind()) : ({ kind: 'gpu', bytes: gigabytes * 1e9 } as const);
-      const how = {
-        json: json === true,
-        device,
-        speed,
-        rounds: roundsWanted(options),
-        open: objectStoreFromEnvironment,
-      };
-      const { text, whole } = await planFile(await readText(file), file, how);
-      print(text);
-      if (!whole) process.exitCode = notWhole;
-    });
+    .action(
+      async (
+        file: string,
+        options: {
+          json?: boolean;
+          kubernetes?: boolean;
+          gpuMemory?: string;
+          speed?: string;
+          price?: string;
+        } & RoundsOptions,
+      ) => {
+        const { json, kubernetes, gpuMemory, speed, price } = options;
+        const gigabytes = Number(gpuMemory ?? 1);
+        if (!(gigabytes > 0))
+          throw new RunnerError('RecipeInvalid', `--gpu-memory is ${gpuMemory}; allowed: a number above 0`);
+        const device =
+          gpuMemory === undefined
+            ? await deviceMemory(deviceKind())
+            : ({ kind: 'gpu', bytes: gigabytes * 1e9 } as const);
+        const how = {
+          json: json === true,
+          kubernetes,
+          device,
+          speed,
+          prices: await pricesHere(price),
+          rounds: roundsWanted(options),
+          open: objectStoreFromEnvironment,
+        };
+        const { text, whole } = await planFile(await readText(file), file, how);
+        print(text);
+        if (!whole) process.exitCode = notWhole;
+      },
+    );
 
   program
     .command('status <run>')
@@ -105,6 +129,7 @@ A run is started with the Temporal CLI:
       }
     });
 
+  addLogsCommand(program);
   addReportCommand(program);
   addCheckpointCommands(program);
   addModelCommands(program);
@@ -130,6 +155,15 @@ A run is started with the Temporal CLI:
   addCheckStoreCommand(program);
   addDatasetCommand(program);
   return program;
+}
+
+/** The prices of the environment, with that of an hour as an option says it. */
+async function pricesHere(price: string | undefined): Promise<Prices> {
+  const prices = pricesFromEnvironment(pricedByDevice() ? await deviceName(deviceKind()) : null);
+  if (price === undefined) return prices;
+  const hour = Number(price);
+  if (price.trim() !== '' && hour >= 0 && Number.isFinite(hour)) return { ...prices, hour };
+  throw new RunnerError('RecipeInvalid', `--price is ${price}; allowed: what an hour of the device costs, such as 1.5`);
 }
 
 async function readText(file: string): Promise<string> {

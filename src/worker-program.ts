@@ -1,13 +1,22 @@
 import { Command } from 'commander';
 import { annotateQueue, deviceQueue } from '../workflows/policies.ts';
 import { RunnerError } from './runtime/errors.ts';
+import { type RuleOptions, rulesOf, type WorkerRules } from './worker-life/rules.ts';
 
 /** Task queue of workflows and light activities. */
 export const lightQueue = 'siglip2';
-const allQueues = [lightQueue, deviceQueue, annotateQueue];
+/** Queues of which a worker takes one task at a time, since each takes a whole device or all cores. */
+export const shardQueues: readonly string[] = [deviceQueue, annotateQueue];
+const allQueues = [lightQueue, ...shardQueues];
 
-/** The command line of `npm run worker`; `run` gets the task queues that it serves. */
-export function workerProgram(run: (queues: readonly string[]) => Promise<void>): Command {
+export interface WorkerOptions {
+  /** Task queues that it serves. */
+  readonly queues: readonly string[];
+  readonly rules: WorkerRules;
+}
+
+/** The command line of `npm run worker`. */
+export function workerProgram(run: (options: WorkerOptions) => Promise<void>): Command {
   return new Command('npm run worker --')
     .description('Runs workflows and trains until Ctrl-C, and then ends with a checkpoint.')
     .option(
@@ -15,11 +24,23 @@ export function workerProgram(run: (queues: readonly string[]) => Promise<void>)
       `task queues to serve: ${lightQueue} runs workflows, ${deviceQueue} trains, ${annotateQueue} runs detectors`,
       allQueues.join(','),
     )
-    .action(async ({ queues }: { queues: string }) => {
+    .option('--exit-when-idle <duration>', 'end after so long without work, such as 120s, 10m or 1h')
+    .option('--max-shards <number>', `end after so many shards of ${shardQueues.join(' and ')}`)
+    .option('--max-hours <hours>', 'end with a checkpoint so long after the start, as a platform would without one')
+    .option('--notice-file <path>', 'a file that appears when this machine is to be taken away')
+    .option('--notice-url <address>', 'an address that says so, such as the metadata address of a cloud')
+    .option('--notice-command <command>', 'a command that says so by its exit code 0')
+    .action(async ({ queues, ...options }: { queues: string } & RuleOptions) => {
       const wanted = queues.split(',').map((name) => name.trim());
       const unknown = wanted.find((name) => !allQueues.includes(name));
       if (unknown !== undefined)
         throw new RunnerError('RecipeInvalid', `--queues names ${unknown}; allowed are ${allQueues.join(', ')}`);
-      await run(wanted);
+      const rules = rulesOf(options);
+      if (rules.maxShards !== null && !wanted.some((name) => shardQueues.includes(name)))
+        throw new RunnerError(
+          'RecipeInvalid',
+          `--max-shards counts work of ${shardQueues.join(' and ')}, and --queues ${queues} has none; add one of them, or use --exit-when-idle`,
+        );
+      await run({ queues: wanted, rules });
     });
 }

@@ -1,12 +1,12 @@
-import { patched, proxyActivities, workflowInfo } from '@temporalio/workflow';
-import type { Activities } from '../activities/types/activities.ts';
+import { patched, workflowInfo } from '@temporalio/workflow';
+import { activitiesBy } from './activities-by.ts';
 import { clearFailure, invalid } from './failures.ts';
 import { indexed } from './index-shards.ts';
 import type { PhaseInput } from './phase-progress.ts';
 import { lightOptions } from './policies.ts';
 import { inWords, isObject } from './wishes.ts';
 
-const { planPhase } = proxyActivities<Activities>(lightOptions);
+const { planPhase } = activitiesBy(lightOptions);
 
 /**
  * A phase that a person starts alone. The workflow ID is the name of its run, or RUN/PHASE, as a run names its own: the

@@ -1,20 +1,13 @@
-import {
-  ContinueAsNew,
-  continueAsNew,
-  defineQuery,
-  isCancellation,
-  proxyActivities,
-  setHandler,
-} from '@temporalio/workflow';
-import type { Activities } from '../activities/types/activities.ts';
+import { ContinueAsNew, continueAsNew, defineQuery, isCancellation, setHandler } from '@temporalio/workflow';
 import type { AnnotatePlan, AnnotateShardResult } from '../activities/types/annotation.ts';
+import { activitiesBy, showLog } from './activities-by.ts';
 import { addShard, noTotals } from './annotation-totals.ts';
 import { clearFailure, invalid } from './failures.ts';
 import { annotateOptions, lightOptions, scoresAtOnce, scoresOfOneHistory } from './policies.ts';
 import type { AnnotationResult, AnnotationStatus, AnnotationTotals } from './results.ts';
 
-const { planAnnotation } = proxyActivities<Activities>(lightOptions);
-const { annotateShard } = proxyActivities<Activities>(annotateOptions);
+const { planAnnotation } = activitiesBy(lightOptions);
+const { annotateShard } = activitiesBy(annotateOptions);
 
 export const annotationQuery = defineQuery<AnnotationStatus>('annotation');
 
@@ -30,6 +23,7 @@ interface Carried {
  * there is kept: an annotation that was stopped goes on when it is started again.
  */
 export async function siglip2Annotate(input: unknown, before?: Carried, ...more: unknown[]): Promise<AnnotationResult> {
+  showLog();
   let state: AnnotationStatus['state'] = 'planning';
   let plan = before?.plan;
   let totals = before?.totals ?? noTotals;

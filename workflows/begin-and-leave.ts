@@ -1,12 +1,13 @@
-import { CancellationScope, isCancellation, patched, proxyActivities } from '@temporalio/workflow';
-import type { Activities } from '../activities/types/activities.ts';
+import { CancellationScope, isCancellation, patched } from '@temporalio/workflow';
+import { addUsed } from '../src/costs/used.ts';
+import { activitiesBy } from './activities-by.ts';
 import { sentence } from './failures.ts';
 import type { PhaseProgress } from './phase-progress.ts';
 import { lightOptions, tidyOptions } from './policies.ts';
 
 // What a phase ended with is recorded whatever that takes; what takes room is tried a few times.
-const { beginPhase, sweep: endAndSweep } = proxyActivities<Activities>(lightOptions);
-const { pruneCheckpoints, sweep } = proxyActivities<Activities>(tidyOptions);
+const { beginPhase, sweep: endAndSweep } = activitiesBy(lightOptions);
+const { pruneCheckpoints, sweep } = activitiesBy(tidyOptions);
 
 /** Phases that know where they begin in their bucket: asked once, and not again after the first shard. */
 const begun = new WeakSet<PhaseProgress>();
@@ -16,10 +17,12 @@ export async function begin(phase: PhaseProgress): Promise<void> {
   // Runs of before this was written begin at revision 0.
   if (phase.from !== null || begun.has(phase) || !patched('begins-above')) return;
   const { plan, parent, skip, revision } = phase;
-  const { from, notes, ...where } = await beginPhase({ plan, parent, skip, revision });
+  const { from, notes, used, ...where } = await beginPhase({ plan, parent, skip, revision });
   begun.add(phase);
   phase.revision = where.revision;
   phase.from = from;
+  // Before its first shard, so once, however often a shard is begun before there is a checkpoint.
+  if (used && phase.used.ms.preparing === undefined) phase.used = addUsed(used, phase.used);
   for (const note of notes) phase.note(note);
   if (notes.length === 0) return;
   // Shown by status until the first shard is done.

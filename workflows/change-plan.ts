@@ -1,12 +1,11 @@
-import { proxyActivities } from '@temporalio/workflow';
-import type { Activities } from '../activities/types/activities.ts';
 import type { Overrides } from '../src/recipe/overrides.ts';
+import { activitiesBy } from './activities-by.ts';
 import { indexed } from './index-shards.ts';
 import type { PhaseProgress } from './phase-progress.ts';
 import { lightOptions } from './policies.ts';
 import { inWords } from './wishes.ts';
 
-const { replan } = proxyActivities<Activities>(lightOptions);
+const { replan } = activitiesBy(lightOptions);
 
 /** Other settings for what is left of a phase. They give other bytes, so its revision goes up. */
 export async function change(phase: PhaseProgress, { skip: leftOut, ...overrides }: Overrides): Promise<void> {

@@ -1,12 +1,12 @@
-import { CancellationScope, isCancellation, proxyActivities } from '@temporalio/workflow';
-import type { Activities } from '../activities/types/activities.ts';
+import { CancellationScope, isCancellation } from '@temporalio/workflow';
+import { activitiesBy } from './activities-by.ts';
 import { evaluated, isTime } from './evaluate-tasks.ts';
 import { sentence } from './failures.ts';
 import type { PhaseProgress } from './phase-progress.ts';
 import { lightOptions } from './policies.ts';
 import { cut } from './report-size.ts';
 
-const { watchFigure, bestWatched } = proxyActivities<Activities>(lightOptions);
+const { watchFigure, bestWatched } = activitiesBy(lightOptions);
 
 /** Whether it has come to its end: to its last step, and what is to be looked at there was, or to where it no longer rises. */
 export const isOver = ({ plan, step, due, watched }: PhaseProgress): boolean =>
@@ -41,7 +41,8 @@ export async function lookAtFigure(phase: PhaseProgress, scope: CancellationScop
   await phase.tell(phase.working);
   try {
     await scope.run(async () => {
-      const { key } = await evaluated(from, task, tasks);
+      const { key, used } = await evaluated(from, task, tasks);
+      phase.spend({ ...(used && { used }) });
       phase.watched = await watchFigure({ plan, checkpoint: from, key });
     });
     settle(phase);

@@ -2,6 +2,7 @@ import { executeChild, isCancellation, ParentClosePolicy, sleep, startChild } fr
 import type { EvaluationInput, TaskResult } from '../activities/types/evaluation.ts';
 import type { PhasePlan, TaskDocument } from '../activities/types/plan.ts';
 import type { CheckpointRef } from '../src/checkpoint/types.ts';
+import type { Used } from '../src/costs/used.ts';
 import { isTimeToEvaluate } from '../src/recipe/evaluation-time.ts';
 import { siglip2Evaluate } from './evaluate.ts';
 import { sentence } from './failures.ts';
@@ -26,13 +27,16 @@ function childOf({ run, phase, revision, step }: Step, { name, document }: TaskD
 export async function evaluatedByTasks(
   { tasks }: PhasePlan,
   checkpoint: CheckpointRef,
+  spend: (used?: Used) => void,
 ): Promise<readonly TaskOutcome[] | undefined> {
   if (!tasks) return undefined;
   const outcomes: TaskOutcome[] = [];
   for (const task of tasks.documents) {
     const { name } = task;
     try {
-      outcomes.push({ name, ...(await evaluated(checkpoint, task, tasks)) });
+      const { used, ...result } = await evaluated(checkpoint, task, tasks);
+      spend(used);
+      outcomes.push({ name, ...result });
     } catch (error) {
       if (isCancellation(error)) throw error;
       outcomes.push({ name, failure: sentence(error).slice(0, 300) });
@@ -91,7 +95,10 @@ export async function evaluateOnTheWay(phase: PhaseProgress, before: number): Pr
     try {
       const started = await startChild(siglip2Evaluate, { ...child, parentClosePolicy: ParentClosePolicy.ABANDON });
       // Nobody waits for it, but that it failed is told with what the phase tells next.
-      void started.result().catch((error) => isCancellation(error) || failed(error));
+      void started.result().then(
+        ({ used }) => phase.spend({ ...(used && { used }) }),
+        (error) => isCancellation(error) || failed(error),
+      );
     } catch (error) {
       if (isCancellation(error)) throw error;
       failed(error);

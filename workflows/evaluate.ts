@@ -1,23 +1,16 @@
-import {
-  ContinueAsNew,
-  continueAsNew,
-  defineQuery,
-  isCancellation,
-  patched,
-  proxyActivities,
-  setHandler,
-} from '@temporalio/workflow';
-import type { Activities } from '../activities/types/activities.ts';
+import { ContinueAsNew, continueAsNew, defineQuery, isCancellation, patched, setHandler } from '@temporalio/workflow';
 import type { EvaluationInput, FeatureSetName, PlannedEvaluation, TaskResult } from '../activities/types/evaluation.ts';
+import { addUsed, nothingUsed, type Used } from '../src/costs/used.ts';
+import { activitiesBy, showLog } from './activities-by.ts';
 import { clearFailure, invalid } from './failures.ts';
 import { evaluateOptions, fewTries, lightOptions, scoresAtOnce, scoresOfOneHistory, tidyOptions } from './policies.ts';
 import type { EvaluationStatus } from './results.ts';
 
-const { planEvaluation, keepBest, concludeEvaluation } = proxyActivities<Activities>(lightOptions);
-const { leaveEvaluation } = proxyActivities<Activities>(tidyOptions);
+const { planEvaluation, keepBest, concludeEvaluation } = activitiesBy(lightOptions);
+const { leaveEvaluation } = activitiesBy(tidyOptions);
 // Pictures are for people: figures don't wait for them without end.
-const { drawSheet } = proxyActivities<Activities>({ ...evaluateOptions, ...fewTries, cancellationType: 'TRY_CANCEL' });
-const { embedPart, evaluatePart } = proxyActivities<Activities>({ ...evaluateOptions, cancellationType: 'TRY_CANCEL' });
+const { drawSheet } = activitiesBy({ ...evaluateOptions, ...fewTries, cancellationType: 'TRY_CANCEL' });
+const { embedPart, evaluatePart } = activitiesBy({ ...evaluateOptions, cancellationType: 'TRY_CANCEL' });
 
 export const evaluationQuery = defineQuery<EvaluationStatus>('evaluation');
 
@@ -25,6 +18,8 @@ export const evaluationQuery = defineQuery<EvaluationStatus>('evaluation');
 interface Carried {
   readonly plan: PlannedEvaluation;
   readonly done: number;
+  /** Absent in inputs of older versions. */
+  readonly used?: Used;
 }
 
 const sets: readonly FeatureSetName[] = ['classes', 'test', 'train'];
@@ -34,10 +29,15 @@ const sets: readonly FeatureSetName[] = ['classes', 'test', 'train'];
  * there is kept: an evaluation that was stopped goes on when it is started again, and one that is done answers at once.
  */
 export async function siglip2Evaluate(input: unknown, before?: Carried, ...more: unknown[]): Promise<TaskResult> {
+  showLog();
   let state: EvaluationStatus['state'] = 'planning';
   let plan = before?.plan;
   let done = before?.done ?? 0;
   let figures = 0;
+  let used = before?.used ?? nothingUsed;
+  const spend = (of: { readonly used?: Used }) => {
+    if (of.used) used = addUsed(used, of.used);
+  };
   const all = () => (plan ? sets.reduce((sum, set) => sum + plan!.parts[set], 0) : 0);
   setHandler(evaluationQuery, () => ({
     state,
@@ -54,18 +54,18 @@ export async function siglip2Evaluate(input: unknown, before?: Carried, ...more:
       const own = plan;
       const end = Math.min(all(), done + scoresOfOneHistory);
       await inLanes(done, end, async (number) => {
-        await embedPart({ plan: own, ...partOf(own, number) });
+        spend(await embedPart({ plan: own, ...partOf(own, number) }));
         done += 1;
       });
-      if (done < all()) return await continueAsNew<typeof siglip2Evaluate>(input, { plan, done });
+      if (done < all()) return await continueAsNew<typeof siglip2Evaluate>(input, { plan, done, used });
       state = 'evaluating';
       await inLanes(0, plan.figures, async (figure) => {
-        await evaluatePart({ plan: own, figure });
+        spend(await evaluatePart({ plan: own, figure }));
         figures += 1;
       });
       // A worker logs why there is none.
       if (patched('sheet'))
-        await drawSheet({ plan: own }).catch((error) => {
+        await drawSheet({ plan: own }).then(spend, (error) => {
           if (isCancellation(error)) throw error;
         });
     }
@@ -81,7 +81,7 @@ export async function siglip2Evaluate(input: unknown, before?: Carried, ...more:
     const result = await concludeEvaluation({ plan });
     if (unkept !== null) throw unkept;
     state = 'done';
-    return result;
+    return { ...result, used };
   } catch (error) {
     if (error instanceof ContinueAsNew) throw error;
     state = isCancellation(error) ? 'stopped' : 'failed';

@@ -1,4 +1,5 @@
 import { ActivityFailure, ApplicationFailure, CancelledFailure, ChildWorkflowFailure } from '@temporalio/workflow';
+import { isUsed, nothingUsed, type Used } from '../src/costs/used.ts';
 
 /** The failure at the bottom: what an activity said, without the layers that carried it here. */
 export function rootFailure(error: unknown): ApplicationFailure | null {
@@ -64,12 +65,12 @@ export const invalid = (message: string): ApplicationFailure => {
   return failure;
 };
 
-/** Milliseconds that a shard which did not end well had a device for: none when it never came to one. */
-export function deviceMsOf(error: unknown): number {
+/** Milliseconds that a shard which did not end well had a device for, and what it used: none when it never came to one. */
+export function spentOf(error: unknown): { readonly deviceMs: number; readonly used: Used } {
   const cause = error instanceof ActivityFailure ? error.cause : error;
   const details = cause instanceof ApplicationFailure || cause instanceof CancelledFailure ? cause.details : [];
-  const ms = (details?.[0] as { deviceMs?: unknown } | null | undefined)?.deviceMs;
-  return typeof ms === 'number' ? ms : 0;
+  const { deviceMs: ms, used } = (details?.[0] ?? {}) as { deviceMs?: unknown; used?: unknown };
+  return { deviceMs: typeof ms === 'number' ? ms : 0, used: isUsed(used) ? used : nothingUsed };
 }
 
 /** The step of a checkpoint that is damaged. */

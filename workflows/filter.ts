@@ -1,14 +1,15 @@
-import { continueAsNew, proxyActivities } from '@temporalio/workflow';
+import { continueAsNew } from '@temporalio/workflow';
 import type { Activities } from '../activities/types/activities.ts';
 import type { FilterBegun } from '../activities/types/filter.ts';
+import { activitiesBy, showLog } from './activities-by.ts';
 import { invalid } from './failures.ts';
 import { indexed } from './index-shards.ts';
 import { lightOptions, packOptions, packsAtOnce, packsOfOneHistory, scoreOptions } from './policies.ts';
 import { fanOut, preparing } from './preparing.ts';
 
-const { planFilter } = proxyActivities<Activities>(lightOptions);
-const { filterStep, reportFilter } = proxyActivities<Activities>(packOptions);
-const { embedShard } = proxyActivities<Activities>(scoreOptions);
+const { planFilter } = activitiesBy(lightOptions);
+const { filterStep, reportFilter } = activitiesBy(packOptions);
+const { embedShard } = activitiesBy(scoreOptions);
 
 /** What a history hands to the next: as much for a hundred million examples as for ten. */
 interface FilterCarried {
@@ -23,6 +24,7 @@ interface FilterCarried {
  * result lies in the bucket under a key of its own, so that a start of the same settings goes on where an earlier one was.
  */
 export function siglip2Filter(...given: [unknown?, FilterCarried?]): ReturnType<Activities['reportFilter']> {
+  showLog();
   return preparing(given, 'indexing the shards', async (input, before, say) => {
     if (ArrayBuffer.isView(input))
       throw invalid('siglip2Filter takes one JSON document, without --input-meta; src/filtering/README.md says how');

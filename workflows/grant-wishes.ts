@@ -24,11 +24,11 @@ export async function grantWishes(phase: PhaseProgress): Promise<void> {
     }
     if (wish.kind === 'retryPhase') await tryAgain(phase, wish.overrides);
   }
-  const { limits, step, deviceMs, began, plan } = phase;
+  const { limits, step, deviceMs, began, plan, used } = phase;
   // At its last step there may be something to look at, and nothing to train.
   const trains = step < plan.to.step;
-  if (trains && phase.held === null && phase.broken === null && reached(limits, step, deviceMs, Date.now() - began))
-    phase.held = 'limit';
+  const stands = trains && phase.held === null && phase.broken === null;
+  if (stands && reached(limits, step, deviceMs, Date.now() - began, used)) phase.held = 'limit';
 }
 
 async function tryAgain(phase: PhaseProgress, overrides: Overrides): Promise<void> {

@@ -1,9 +1,9 @@
-import { patched, proxyActivities } from '@temporalio/workflow';
-import type { Activities } from '../activities/types/activities.ts';
+import { patched } from '@temporalio/workflow';
 import type { FindShardsInput } from '../activities/types/indexing.ts';
+import { activitiesBy } from './activities-by.ts';
 import { indexingsAtOnce, indexingsOfOneHistory, lightOptions } from './policies.ts';
 
-const { findShards, indexShards } = proxyActivities<Activities>(lightOptions);
+const { findShards, indexShards } = activitiesBy(lightOptions);
 
 /**
  * Before something is planned the shards that have no index get one, and a set of their tokens where the run needs it, by as

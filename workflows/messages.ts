@@ -2,6 +2,7 @@ import { defineQuery, defineSignal } from '@temporalio/workflow';
 import type { Watched } from '../activities/types/phase-end.ts';
 import type { PhasePlan } from '../activities/types/plan.ts';
 import type { ShardResult, SkippedOf } from '../activities/types/shard.ts';
+import { addUsed, type Used } from '../src/costs/used.ts';
 
 export const phaseStates = [
   'planning',
@@ -54,7 +55,7 @@ export interface PhaseReport {
   /** What it does while no step is made; absent in reports of older versions. */
   readonly doing?: string | null;
   /** What it has used of its limits, and when it began, in milliseconds; absent in reports of older versions. */
-  readonly spent?: { readonly deviceMs: number; readonly began: number };
+  readonly spent?: { readonly deviceMs: number; readonly began: number; readonly used?: Used };
   /** What happened since the report before. */
   readonly notes?: readonly PhaseEvent[];
   /** Of a phase that its figure may end. */
@@ -96,6 +97,8 @@ export interface Status {
   /** What matrices are multiplied in, and whether XLA compiles steps, as it was said or measured; null before a commit. */
   readonly precision?: 'f32' | 'bf16' | null;
   readonly xla?: 'off' | 'on' | null;
+  /** What it has used up to its last shard, a run in all its phases; absent in answers of older versions. */
+  readonly used?: Used;
   /** The figure that may end the phase, as of the last evaluation; absent where none may. */
   readonly watched?: Watched;
 }
@@ -110,6 +113,7 @@ export interface PhaseLine {
   readonly loss: number | null;
   readonly lastCheckpoint: string | null;
   readonly failure: string | null;
+  readonly used?: Used;
 }
 
 /** The status of a run: that of the phase that is training, and a line for each. */
@@ -162,6 +166,7 @@ export function statusOf(
     ...(last?.filtered && { filtered: last.filtered }),
     precision: last?.precision ?? null,
     xla: last?.xla ?? null,
+    ...(report?.spent?.used && { used: report.spent.used }),
     ...(report?.watched && { watched: report.watched }),
   };
 }
@@ -170,14 +175,23 @@ function curationOf({ 'curation/chosen': chosen, 'curation/rejected': rejected }
   return chosen === undefined || rejected === undefined ? null : { chosen, rejected };
 }
 
+/** What a run knows of its phases. */
+interface RunTold {
+  readonly plans: readonly PhasePlan[];
+  readonly reports: readonly PhaseReport[];
+  /** What a phase has used, its evaluations too. */
+  usedOf(phase: string): Used | undefined;
+}
+
 /** @param now real time in milliseconds, for the age alone */
 export function runStatusOf(
   run: string,
   state: PhaseState,
-  { plans, reports }: { readonly plans: readonly PhasePlan[]; readonly reports: readonly PhaseReport[] },
+  told: RunTold,
   failure: string | null,
   now: number,
 ): RunStatus {
+  const { plans, reports } = told;
   const waiting = reports.find((report) => report.state === 'waiting');
   const active = reports.find(({ state }) => state === 'training' || state === 'recovering' || state === 'scoring');
   const current = waiting ?? active ?? reports.find((report) => report.state !== 'done') ?? reports.at(-1) ?? null;
@@ -186,6 +200,7 @@ export function runStatusOf(
   const phases = plans.map(({ phase, from, to }): PhaseLine => {
     const report = reports.find((one) => one.phase === phase);
     const step = report?.last?.checkpoint.step ?? from.step;
+    const used = told.usedOf(phase);
     return {
       phase,
       state: report?.state ?? 'not begun',
@@ -195,9 +210,12 @@ export function runStatusOf(
       loss: report?.last?.metrics.loss ?? null,
       lastCheckpoint: report?.last ? `${run}/${phase}@${step}` : null,
       failure: report?.failure ?? null,
+      ...(used && { used }),
     };
   });
   // One that waits for a person is what a person should see, whatever the others do; then one that trains.
   const shown = ended ? state : ((waiting ?? active)?.state ?? state);
-  return { ...statusOf(run, shown, current, batch, failure ?? current?.failure ?? null, now), phases };
+  const used = phases.flatMap((line) => line.used ?? []);
+  const status = statusOf(run, shown, current, batch, failure ?? current?.failure ?? null, now);
+  return { ...status, ...(used.length > 0 && { used: used.reduce(addUsed) }), phases };
 }

@@ -1,11 +1,12 @@
-import { continueAsNew, proxyActivities } from '@temporalio/workflow';
+import { continueAsNew } from '@temporalio/workflow';
 import type { Activities } from '../activities/types/activities.ts';
 import type { PackInput, PackListed } from '../activities/types/pack.ts';
+import { activitiesBy, showLog } from './activities-by.ts';
 import { lightOptions, packOptions, packsAtOnce, packsOfOneHistory, picturesOfPartition } from './policies.ts';
 import { fanOut, preparing } from './preparing.ts';
 
-const { beginPack } = proxyActivities<Activities>(lightOptions);
-const { listPack, hashPart, mergePart, settlePack, packPart, reportPack } = proxyActivities<Activities>(packOptions);
+const { beginPack } = activitiesBy(lightOptions);
+const { listPack, hashPart, mergePart, settlePack, packPart, reportPack } = activitiesBy(packOptions);
 
 /** What is done for each part or partition, in this order. */
 const stages = ['hash', 'merge', 'settle', 'pack', 'report'] as const;
@@ -27,6 +28,7 @@ interface PackCarried {
  * earlier one was. The answer is what `pack.json` beside the shards says.
  */
 export function siglip2Pack(...given: [unknown?, PackCarried?]): ReturnType<Activities['reportPack']> {
+  showLog();
   return preparing(given, 'listing what is there', async (input, before, say) => {
     return steps(before ?? (await begun()));
 

@@ -1,7 +1,9 @@
 import { condition } from '@temporalio/workflow';
+import type { HistoryInput } from '../activities/types/phase-end.ts';
 import type { PhasePlan } from '../activities/types/plan.ts';
 import type { ShardResult } from '../activities/types/shard.ts';
 import type { CheckpointRef } from '../src/checkpoint/types.ts';
+import { addUsed, limitedCostOf, type Used } from '../src/costs/used.ts';
 import { addEvent, type PhaseEvent, type PhaseReport, type PhaseState } from './messages.ts';
 import { cut } from './report-size.ts';
 import { type Standing, type Wish, wishProblem } from './wishes.ts';
@@ -13,6 +15,8 @@ export interface GraphState {
   readonly checkpoints: readonly (readonly [string, CheckpointRef])[];
   readonly ended: readonly string[];
   readonly last: readonly (readonly [string, CheckpointRef])[];
+  /** What evaluations of phases that ended used; absent in histories of older versions. */
+  readonly evaluated?: readonly (readonly [string, Used])[];
 }
 
 /** What happened to the run itself stands in its history under a name that no phase can have. */
@@ -37,6 +41,7 @@ export class PhaseGraph {
   readonly #ended = new Set<string>();
   /** The last checkpoint of each phase that has ended with one. */
   readonly #last = new Map<string, CheckpointRef>();
+  readonly #evaluated = new Map<string, Used>();
 
   readonly plans: readonly PhasePlan[];
 
@@ -48,6 +53,7 @@ export class PhaseGraph {
     for (const [name, checkpoint] of before.checkpoints) this.#checkpoints.set(name, checkpoint);
     for (const name of before.ended) this.#ended.add(name);
     for (const [name, checkpoint] of before.last) this.#last.set(name, checkpoint);
+    for (const [name, used] of before.evaluated ?? []) this.#evaluated.set(name, used);
   }
 
   /** For the history that comes after this one. Of the checkpoints only those that a phase may still begin at. */
@@ -59,6 +65,7 @@ export class PhaseGraph {
       checkpoints: [...this.#checkpoints].filter(([name]) => wanted.has(name)),
       ended: [...this.#ended],
       last: [...this.#last],
+      ...(this.#evaluated.size > 0 && { evaluated: [...this.#evaluated] }),
     };
   }
 
@@ -82,13 +89,30 @@ export class PhaseGraph {
     return this.#reports.get(phase)?.state ?? 'planning';
   }
 
+  /** The end of a phase was evaluated. */
+  evaluated(phase: string, used: Used | undefined): void {
+    const before = this.#evaluated.get(phase);
+    if (used) this.#evaluated.set(phase, before ? addUsed(before, used) : used);
+  }
+
+  /** What a phase has used, its evaluations too; undefined where nothing tells. */
+  usedOf(phase: string): Used | undefined {
+    const all = [this.#reports.get(phase)?.spent?.used, this.#evaluated.get(phase)].flatMap((used) => used ?? []);
+    return all.length > 0 ? all.reduce(addUsed) : undefined;
+  }
+
   /** As of its last report: what it knows more the phase itself looks at. */
   #standing(plan: PhasePlan): Standing {
     const report = this.#reports.get(plan.phase);
     const { phase, branches, fixedBatches } = plan;
     const step = report?.last?.checkpoint.step ?? plan.from.step;
     const span = { from: plan.from.step, total: report?.total ?? plan.to.step, step };
-    const spent = report?.spent && { deviceMs: report.spent.deviceMs, wallMs: Date.now() - report.spent.began };
+    const used = report?.spent?.used;
+    const spent = report?.spent && {
+      deviceMs: report.spent.deviceMs,
+      wallMs: Date.now() - report.spent.began,
+      ...(used && { cost: limitedCostOf(used) }),
+    };
     const batch = report?.batch ?? plan.batch;
     return { phase, state: this.stateOf(plan), batch, branches, fixedBatches, ...span, ...spent };
   }
@@ -103,13 +127,14 @@ export class PhaseGraph {
   }
 
   /** What is known of a phase, or with null of the run itself, for who keeps it. */
-  told(phase: string | null): {
-    readonly events: readonly PhaseEvent[];
-    readonly spent?: NonNullable<PhaseReport['spent']>;
-  } {
-    const { spent } = (phase === null ? undefined : this.#reports.get(phase)) ?? {};
+  told(phase: string | null): Pick<HistoryInput, 'events' | 'spent'> {
+    const { spent, last, from = 0 } = (phase === null ? undefined : this.#reports.get(phase)) ?? {};
     const events = this.#events.get(phase ?? ofRun) ?? [];
-    return { events: newestLines(events, 1), ...(spent && { spent }) };
+    const used = phase === null ? undefined : this.usedOf(phase);
+    return {
+      events: newestLines(events, 1),
+      ...(spent && { spent: { ...spent, ...(used && { used }), ...(last && { steps: last.checkpoint.step - from }) } }),
+    };
   }
 
   /** The phase that a wish is for: the one that is named, or the only one that is open. */

@@ -3,6 +3,7 @@ import type { Watched } from '../activities/types/phase-end.ts';
 import type { PhasePlan } from '../activities/types/plan.ts';
 import type { ShardResult } from '../activities/types/shard.ts';
 import type { CheckpointRef } from '../src/checkpoint/types.ts';
+import { addUsed, limitedCostOf, nothingUsed, type Used } from '../src/costs/used.ts';
 import type { Pace } from '../src/recipe/pace.ts';
 import type { Position } from '../src/recipe/position.ts';
 import { batchAt } from '../src/recipe/steps.ts';
@@ -31,6 +32,8 @@ export interface PhaseInput {
   readonly pace?: Pace | null;
   /** Milliseconds that its shards had a device for. */
   readonly deviceMs?: number;
+  /** What they had it for, what evaluations used, and what that cost; absent in inputs of older versions. */
+  readonly used?: Used;
   /** When it first began, in milliseconds. */
   readonly began?: number;
   /** How often it went back to a checkpoint by itself; absent in inputs of older versions. */
@@ -72,6 +75,7 @@ export class PhaseProgress {
   limits: Limits;
   pace: Pace | null;
   deviceMs: number;
+  used: Used;
   readonly began: number;
   wentBack: WentBack;
   readonly events: PhaseEvent[];
@@ -101,9 +105,10 @@ export class PhaseProgress {
     this.skip = input.skip ?? [];
     this.from = input.from ?? null;
     this.last = input.last ?? null;
-    this.limits = input.limits ?? {};
+    this.limits = input.limits ?? plan.limits ?? {};
     this.pace = input.pace ?? null;
     this.deviceMs = input.deviceMs ?? 0;
+    this.used = input.used ?? nothingUsed;
     this.began = input.began ?? Date.now();
     this.wentBack = input.wentBack ?? { damaged: 0, diverged: 0 };
     this.events = [...(input.events ?? [])];
@@ -131,12 +136,18 @@ export class PhaseProgress {
     return this.position.step;
   }
 
+  /** What device work of it has used. */
+  spend({ deviceMs = 0, used }: { readonly deviceMs?: number; readonly used?: Used }): void {
+    this.deviceMs += deviceMs;
+    if (used) this.used = addUsed(this.used, used);
+  }
+
   /** For the history that comes after this one. */
   carried(): PhaseInput {
-    const { plan, parent, teacher, scored, revision, skip, from, last, limits, pace, deviceMs, began } = this;
+    const { plan, parent, teacher, scored, revision, skip, from, last, limits, pace, deviceMs, began, used } = this;
     const { wentBack, events, wishes, held, failure, broken, watched, due } = this;
     const curation = plan.curation && { teacher, scored };
-    const counts = { revision, deviceMs, began, wentBack, untold: this.#untold };
+    const counts = { revision, deviceMs, used, began, wentBack, untold: this.#untold };
     const watches = plan.tasks?.earlyStopping && { watched, due };
     const stands = { held, failure, broken, ...watches };
     return { plan, parent, ...curation, skip, from, last, limits, pace, ...counts, events, wishes, ...stands };
@@ -144,10 +155,10 @@ export class PhaseProgress {
 
   /** Small, whatever the phase met: its run keeps every report in its history. */
   report(): PhaseReport {
-    const { plan, state, revision, last, failure, doing, deviceMs, began, watched } = this;
+    const { plan, state, revision, last, failure, doing, deviceMs, began, watched, used } = this;
     const { phase, from, to, batch } = plan;
     const notes = this.#untold > 0 ? this.events.slice(-this.#untold) : [];
-    const spent = { deviceMs, began };
+    const spent = { deviceMs, began, used };
     return brief({
       phase,
       state,
@@ -166,10 +177,11 @@ export class PhaseProgress {
 
   standing(): Standing {
     const { phase, batch, branches, fixedBatches, from, to, begins = from } = this.plan;
-    const { state, step, deviceMs } = this;
+    const { state, step, deviceMs, used } = this;
     const next = batchAt(step - begins.step, this.skip);
     const span = { from: from.step, total: to.step, step, next };
-    return { phase, state, batch, branches, fixedBatches, ...span, deviceMs, wallMs: Date.now() - this.began };
+    const spent = { deviceMs, wallMs: Date.now() - this.began, cost: limitedCostOf(used) };
+    return { phase, state, batch, branches, fixedBatches, ...span, ...spent };
   }
 
   note(what: string): void {

@@ -6,18 +6,17 @@ import {
   continueAsNew,
   isCancellation,
   patched,
-  proxyActivities,
   workflowInfo,
 } from '@temporalio/workflow';
-import type { Activities } from '../activities/types/activities.ts';
 import { nextCut } from '../src/recipe/shards.ts';
+import { activitiesBy, showLog } from './activities-by.ts';
 import { begun, type PhaseAlone } from './alone.ts';
 import { begin, end, leave, prune } from './begin-and-leave.ts';
 import { handOnBest, isOver, lookAtFigure, lookNext } from './early-stopping.ts';
 import { evaluateOnTheWay } from './evaluate-tasks.ts';
-import { clearFailure, deviceMsOf, sentence } from './failures.ts';
+import { clearFailure, sentence, spentOf } from './failures.ts';
 import { grantWishes } from './grant-wishes.ts';
-import { deviceMsLeft, stopInTime } from './limits.ts';
+import { costLeft, deviceMsLeft, stopInTime } from './limits.ts';
 import { addEvent } from './messages.ts';
 import { setHandlers } from './phase-handlers.ts';
 import { type PhaseInput, PhaseProgress } from './phase-progress.ts';
@@ -26,7 +25,7 @@ import type { HandedOver, PhaseEnd } from './results.ts';
 import { score } from './score-teacher.ts';
 import { meetFailure } from './shard-failure.ts';
 
-const { trainShard } = proxyActivities<Activities>(trainOptions);
+const { trainShard } = activitiesBy(trainOptions);
 
 /**
  * One phase: shards one after another, each from the recorded result of the one before. Ends with the last
@@ -34,6 +33,7 @@ const { trainShard } = proxyActivities<Activities>(trainOptions);
  * can't be tried again makes it wait for a person; handlers of updates only note a wish, and the loop below grants it.
  */
 export async function siglip2Phase(...given: [(PhaseInput | PhaseAlone)?]): Promise<PhaseEnd | HandedOver> {
+  showLog();
   const phase = new PhaseProgress(await begun(given));
   setHandlers(phase);
   try {
@@ -82,7 +82,7 @@ export async function siglip2Phase(...given: [(PhaseInput | PhaseAlone)?]): Prom
           lookNext(phase, before);
         }
       } catch (error) {
-        if (byDevice) phase.deviceMs += deviceMsOf(error);
+        if (byDevice) phase.spend(spentOf(error));
         if (!isCancellation(error)) await meetFailure(phase, error);
         // Stopped before its first checkpoint, and not by who wants the phase to end: a wish is looked at next.
         else if (CancellationScope.current().consideredCancelled) throw error;
@@ -124,16 +124,16 @@ async function finishHandlers(): Promise<void> {
 
 /** The next shard, up to its cut, to a limit, or to where it is told to stop. */
 async function train(phase: PhaseProgress, shard: CancellationScope, byDevice: boolean): Promise<void> {
-  const { plan, revision, parent, skip, from, limits, pace, deviceMs, began, step } = phase;
+  const { plan, revision, parent, skip, from, limits, pace, deviceMs, began, step, used } = phase;
   const end = Math.min(plan.to.step, limits.step ?? plan.to.step);
   const size = plan.shardSteps === 'auto' ? (pace?.shardSteps ?? end) : plan.shardSteps;
   const toStep = nextCut(step, size, end, plan.branches);
   const result = await shard.run(() => {
     stopInTime(shard, byDevice ? { ...limits, deviceHours: undefined } : limits, deviceMs, began);
-    const time = byDevice ? deviceMsLeft(limits, deviceMs) : {};
+    const time = byDevice ? { ...deviceMsLeft(limits, deviceMs), ...costLeft(limits, used) } : {};
     return trainShard({ plan, revision, parent, skip, from, toStep, pace, ...time });
   });
-  if (byDevice) phase.deviceMs += result.deviceMs ?? 0;
+  if (byDevice) phase.spend(result);
   const attempts = Number(/^[^-]*-(\d+)-/.exec(result.attempt)?.[1] ?? 1);
   if (attempts > 1)
     phase.note(`the shard to step ${result.checkpoint.step} was ended by attempt ${attempts}: killed, or tried again`);

@@ -6,14 +6,15 @@ import {
   isCancellation,
   ParentClosePolicy,
   patched,
-  proxyActivities,
   setDefaultSignalHandler,
   setHandler,
   sleep,
   workflowInfo,
 } from '@temporalio/workflow';
-import type { Activities } from '../activities/types/activities.ts';
+import type { EvaluationResult } from '../activities/types/phase-end.ts';
 import type { PhasePlan, RunPlan } from '../activities/types/plan.ts';
+import type { Used } from '../src/costs/used.ts';
+import { activitiesBy, showLog } from './activities-by.ts';
 import { evaluatedByTasks } from './evaluate-tasks.ts';
 import { clearFailure, invalid, sentence, wasAbandoned } from './failures.ts';
 import { failureOf, HandOver, type RunCarried, type Stage } from './hand-over.ts';
@@ -31,9 +32,9 @@ import { setSteering } from './steering.ts';
 import { usedOf } from './used-of.ts';
 import { reported } from './write-report.ts';
 
-const { plan, exportModel } = proxyActivities<Activities>(lightOptions);
-const { sweep } = proxyActivities<Activities>(tidyOptions);
-const { evaluate } = proxyActivities<Activities>(evaluateOptions);
+const { plan, exportModel } = activitiesBy(lightOptions);
+const { sweep } = activitiesBy(tidyOptions);
+const { evaluate } = activitiesBy(evaluateOptions);
 
 /**
  * A whole run of a recipe: plan, then each phase as soon as the checkpoint that it goes on from is there, its
@@ -42,6 +43,7 @@ const { evaluate } = proxyActivities<Activities>(evaluateOptions);
  * over: a run of years has several.
  */
 export async function siglip2Recipe(...given: [unknown?, RunCarried?]): Promise<RecipeResult> {
+  showLog();
   const { workflowId: run, continuedFromExecutionRunId } = workflowInfo();
   const [recipe, before] = continuedFromExecutionRunId === undefined ? [given[0]] : given;
   let state: PhaseState = before?.state ?? 'planning';
@@ -200,10 +202,12 @@ export async function siglip2Recipe(...given: [unknown?, RunCarried?]): Promise<
   async function takeStock({ evaluation }: RunPlan, phase: PhasePlan, last: PhaseEnd): Promise<PhaseResult> {
     const { checkpoint, metrics, skipped, filtered, watched } = last;
     become('evaluating', phase.phase);
-    const evaluated = evaluation && (await evaluate({ plan: phase, evaluation, checkpoint }));
-    const tasks = await evaluatedByTasks(phase, checkpoint);
+    const spend = (used?: Used) => graph.evaluated(phase.phase, used);
+    const evaluated = evaluation && figuresOf(await evaluate({ plan: phase, evaluation, checkpoint }), spend);
+    const tasks = await evaluatedByTasks(phase, checkpoint, spend);
     become('exporting', phase.phase);
     const exported = await exportModel({ plan: phase, checkpoint, evaluation: evaluated });
+    const used = graph.usedOf(phase.phase);
     const uri = exported.uri.slice(0, -exported.prefix.length) + checkpoint.prefix;
     return {
       phase: phase.phase,
@@ -213,10 +217,17 @@ export async function siglip2Recipe(...given: [unknown?, RunCarried?]): Promise<
       ...(filtered && { filtered }),
       evaluation: evaluated,
       export: exported,
+      ...(used && { used }),
       ...(watched && { watched }),
       ...(tasks && { tasks }),
     };
   }
+}
+
+/** The evaluation alone: what it used is summed elsewhere. */
+function figuresOf({ key, report, used }: EvaluationResult, spend: (used?: Used) => void): EvaluationResult {
+  spend(used);
+  return { key, report };
 }
 
 /** What can't be a recipe, by its form alone: `plan` looks into it. */

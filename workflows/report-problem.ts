@@ -1,3 +1,4 @@
+import { isUsed } from '../src/costs/used.ts';
 import { type PhaseReport, phaseStates } from './messages.ts';
 import { inWords, isObject } from './wishes.ts';
 
@@ -15,11 +16,15 @@ export function reportProblem(report: unknown, phases: readonly { readonly phase
   const numbers = ['from', 'total', 'revision'].every((name) => Number.isFinite(report[name]));
   const texts = [failure, doing].every((text) => text === null || typeof text === 'string');
   const lines = Array.isArray(notes) && notes.every((note) => isObject(note) && typeof note.what === 'string');
-  const used = spent === undefined || (isObject(spent) && [spent.deviceMs, spent.began].every(Number.isFinite));
+  const used =
+    spent === undefined ||
+    (isObject(spent) && [spent.deviceMs, spent.began].every(Number.isFinite) && isUsedOrNone(spent.used));
   return numbers && texts && lines && used && (last === null || isResult(last))
     ? null
     : `a report of phase ${phase} is ${inWords(report)}, which no phase sends`;
 }
+
+const isUsedOrNone = (used: unknown) => used === undefined || isUsed(used);
 
 function isResult(last: unknown): boolean {
   if (!isObject(last) || !isObject(last.checkpoint) || !isObject(last.metrics)) return false;

@@ -3,6 +3,7 @@ import type { TaskResult } from '../activities/types/evaluation.ts';
 import type { EvaluationResult, ExportResult, Watched } from '../activities/types/phase-end.ts';
 import type { PhasePlan } from '../activities/types/plan.ts';
 import type { ShardResult, SkippedOf } from '../activities/types/shard.ts';
+import type { Used } from '../src/costs/used.ts';
 import type { PhaseInput } from './phase-progress.ts';
 
 /** What a phase ends with, and the plan that it had then; phases of older versions don't say. */
@@ -27,6 +28,8 @@ export interface PhaseResult {
   readonly watched?: Watched;
   /** Of the tasks of the recipe; absent where it has none. */
   readonly tasks?: readonly TaskOutcome[];
+  /** What it used, its evaluation too; absent in results of older versions. */
+  readonly used?: Used;
 }
 
 /** What a phase came to by one task; the failure of an evaluation is no failure of what was trained. */

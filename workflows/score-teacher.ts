@@ -1,12 +1,12 @@
-import { ApplicationFailure, proxyActivities } from '@temporalio/workflow';
-import type { Activities } from '../activities/types/activities.ts';
+import { ApplicationFailure } from '@temporalio/workflow';
 import type { CurationPlan } from '../activities/types/plan.ts';
 import type { ScoreShardResult, Scoring } from '../activities/types/scoring.ts';
+import { activitiesBy } from './activities-by.ts';
 import type { PhaseProgress } from './phase-progress.ts';
 import { lightOptions, scoreOptions, scoresAtOnce, scoresOfOneHistory } from './policies.ts';
 
-const { scoreShard } = proxyActivities<Activities>(scoreOptions);
-const { sealScores } = proxyActivities<Activities>(lightOptions);
+const { scoreShard } = activitiesBy(scoreOptions);
+const { sealScores } = activitiesBy(lightOptions);
 
 /** A part of the shards is scored; when all are, the plan names the teacher and, where they are stored, its scores. */
 export async function score(phase: PhaseProgress, curation: CurationPlan, byDevice: boolean): Promise<void> {
@@ -23,8 +23,8 @@ export async function score(phase: PhaseProgress, curation: CurationPlan, byDevi
       ...(sourceLanguages && { sourceLanguages }),
       dtype,
     };
-    await scoreShards(scoring, scored, end, async (count, { deviceMs = 0 }) => {
-      if (byDevice) phase.deviceMs += deviceMs;
+    await scoreShards(scoring, scored, end, async (count, result) => {
+      if (byDevice) phase.spend(result);
       const before = scored + count - 1;
       phase.doing = `scored ${before + 1} of ${curation.shards} shards`;
       const tenths = (done: number) => Math.floor((10 * done) / curation.shards);

@@ -1,11 +1,12 @@
-import { patched, proxyActivities } from '@temporalio/workflow';
-import type { Activities } from '../activities/types/activities.ts';
+import { patched } from '@temporalio/workflow';
+import { givenUp } from '../src/costs/used.ts';
+import { activitiesBy } from './activities-by.ts';
 import { change } from './change-plan.ts';
 import { brokenBy, damagedStep, divergenceOf, hasCollapsed, rootFailure } from './failures.ts';
 import type { PhaseProgress, WentBack } from './phase-progress.ts';
 import { lightOptions } from './policies.ts';
 
-const { recoverCheckpoint } = proxyActivities<Activities>(lightOptions);
+const { recoverCheckpoint } = activitiesBy(lightOptions);
 
 /** More damage than this in one phase is no accident of a disk. */
 const mostRecoveries = 5;
@@ -35,6 +36,9 @@ export async function meetFailure(phase: PhaseProgress, error: unknown): Promise
     phase.note(`${failure.message}; goes back to step ${phase.step} and leaves out batch ${batch}`);
     // Batches that were counted anew meanwhile have other numbers.
     if (phase.plan.begins === begins) phase.leaveOut([batch]);
+  } else if (failure?.type === 'LimitReached') {
+    phase.held = 'limit';
+    phase.note(failure.message);
   } else {
     // What a person changes of its teacher is counted from where it stands.
     if (hasCollapsed(failure?.details)) phase.from = await standing(phase, divergenceOf(failure?.details).step);
@@ -56,8 +60,10 @@ function timesBack({ wentBack, revision, skip }: PhaseProgress, cause: keyof Wen
 
 /** Back to a checkpoint that still verifies. Steps of before the batch was changed are trained again with the new one. */
 async function goBack(phase: PhaseProgress, cause: keyof WentBack, belowStep: number): Promise<void> {
-  const { plan } = phase;
+  const { plan, step: before } = phase;
   phase.from = await standing(phase, belowStep);
+  // By the mean of its steps: of each single one nobody keeps what it cost.
+  if (phase.step < before) phase.used = givenUp(phase.used, (before - phase.step) / (before - plan.from.step));
   phase.revision += 1;
   phase.wentBack = { ...phase.wentBack, [cause]: phase.wentBack[cause] + 1 };
   if (plan.begins && phase.step < plan.begins.step) await change(phase, { batch: plan.batch });

@@ -8,9 +8,11 @@ export interface Limits {
   readonly deviceHours?: number | undefined;
   /** Hours by the clock from the start of the phase, pauses and outages included. */
   readonly wallHours?: number | undefined;
+  /** Money that its training and scoring may cost, in whatever the prices of its workers are. */
+  readonly cost?: number | undefined;
 }
 
-export const limitNames = ['step', 'deviceHours', 'wallHours'] as const;
+export const limitNames = ['step', 'deviceHours', 'wallHours', 'cost'] as const;
 
 /** What a person asks of a phase. */
 export type Wish =
@@ -45,6 +47,8 @@ export interface Standing extends Changeable {
   /** Milliseconds that it has had a device for, and by the clock; absent where that is not known. */
   readonly deviceMs?: number | undefined;
   readonly wallMs?: number | undefined;
+  /** What it has cost, as far as limits go; likewise. */
+  readonly cost?: number | undefined;
   /** True where what was asked for before it had bounds is granted still. */
   readonly unbounded?: boolean;
 }
@@ -84,7 +88,10 @@ function extensionProblem(steps: unknown, { phase, from, total, unbounded = fals
   return `steps is ${steps}; allowed: at most ${most} at once, for phase ${phase} has ${total - from} now`;
 }
 
-function limitsProblem(limits: Limits, { phase, step, deviceMs, wallMs, unbounded = false }: Standing): string | null {
+function limitsProblem(
+  limits: Limits,
+  { phase, step, deviceMs, wallMs, cost, unbounded = false }: Standing,
+): string | null {
   const known = `allowed: ${limitNames.join(', ')}`;
   if (Object.keys(limits).length === 0 && !unbounded) return `no limit is named; ${known}, such as {"step": 5000}`;
   for (const [name, value] of Object.entries(limits)) {
@@ -92,14 +99,17 @@ function limitsProblem(limits: Limits, { phase, step, deviceMs, wallMs, unbounde
     if (value === null) continue;
     const right = typeof value === 'number' && value > 0 && (name !== 'step' || Number.isSafeInteger(value));
     if (!right) return `${name} is ${inWords(value)}; allowed: a number above 0${name === 'step' ? ', whole' : ''}`;
-    const past = { step, deviceHours: hours(deviceMs), wallHours: hours(wallMs) }[name as keyof Limits];
+    const past = { step, deviceHours: hours(deviceMs), wallHours: hours(wallMs), cost: rounded(cost) }[
+      name as keyof Limits
+    ];
     if (past !== undefined && value <= past && !unbounded)
       return `${name} is ${value}, and phase ${phase} has come to ${past}; allowed: more than that, or pause to stop it now`;
   }
   return null;
 }
 
-const hours = (ms: number | undefined) => (ms === undefined ? undefined : Number((ms / hour).toPrecision(4)));
+const rounded = (value: number | undefined) => (value === undefined ? undefined : Number(value.toPrecision(4)));
+const hours = (ms: number | undefined) => rounded(ms === undefined ? undefined : ms / hour);
 
 /** A value that a person typed, as far as a sentence has room for it. */
 export function inWords(value: unknown): string {

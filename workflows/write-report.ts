@@ -1,11 +1,11 @@
-import { CancellationScope, proxyActivities } from '@temporalio/workflow';
-import type { Activities } from '../activities/types/activities.ts';
+import { CancellationScope } from '@temporalio/workflow';
 import type { WrittenReport } from '../activities/types/phase-end.ts';
+import { activitiesBy } from './activities-by.ts';
 import { sentence } from './failures.ts';
 import type { PhaseGraph } from './phase-graph.ts';
 import { reportOptions } from './policies.ts';
 
-const { writeReport } = proxyActivities<Activities>(reportOptions);
+const { writeReport } = activitiesBy(reportOptions);
 
 /**
  * Has the page of a run written, with what is known of a phase that has ended, or of the run itself. Also of a run that was

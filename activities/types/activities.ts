@@ -1,4 +1,5 @@
 import type { CheckpointRef } from '../../src/checkpoint/types.ts';
+import type { Used } from '../../src/costs/used.ts';
 import type { FilterStep } from '../../src/filtering/plan.ts';
 import type { FilterReport } from '../../src/filtering/report.ts';
 import type { PackReport } from '../../src/packing/report.ts';
@@ -71,8 +72,8 @@ export interface Activities {
   evaluate(input: EvaluateInput): Promise<EvaluationResult>;
   planEvaluation(input: unknown): Promise<PlannedEvaluation>;
   embedPart(input: EmbedPartInput): Promise<EmbedPartResult>;
-  evaluatePart(input: EvaluatePartInput): Promise<{ readonly key: string }>;
-  drawSheet(input: { readonly plan: PlannedEvaluation }): Promise<{ readonly key: string }>;
+  evaluatePart(input: EvaluatePartInput): Promise<{ readonly key: string; readonly used?: Used }>;
+  drawSheet(input: { readonly plan: PlannedEvaluation }): Promise<{ readonly key: string; readonly used?: Used }>;
   keepBest(input: KeepBestInput): Promise<{ readonly step: number; readonly value: number }>;
   concludeEvaluation(input: { readonly plan: PlannedEvaluation }): Promise<TaskResult>;
   leaveEvaluation(input: { readonly plan: PlannedEvaluation }): Promise<void>;

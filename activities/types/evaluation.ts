@@ -1,3 +1,4 @@
+import type { Used } from '../../src/costs/used.ts';
 import type { Document } from './document.ts';
 import type { BestFigure } from './plan.ts';
 
@@ -38,6 +39,8 @@ export interface EmbedPartResult {
   readonly examples: number;
   /** Examples that could not be used. */
   readonly skipped: number;
+  /** What its attempts used; absent in results of older versions. */
+  readonly used?: Used;
 }
 
 export interface EvaluatePartInput {
@@ -57,4 +60,6 @@ export interface TaskResult {
   readonly sha256: string;
   /** Of all evaluators and views, where that is little; else the document has them. */
   readonly figures: Readonly<Record<string, unknown>> | null;
+  /** What this evaluation used, which may have been little: features that are there are not made again. */
+  readonly used?: Used;
 }

@@ -1,4 +1,5 @@
 import type { CheckpointRef } from '../../src/checkpoint/types.ts';
+import type { Used } from '../../src/costs/used.ts';
 import type { EvaluationPlan, PhasePlan } from './plan.ts';
 
 export interface EvaluateInput {
@@ -11,6 +12,8 @@ export interface EvaluateInput {
 export interface EvaluationResult {
   readonly key: string;
   readonly report: Readonly<Record<string, unknown>>;
+  /** What its attempts used; absent in results of older versions. */
+  readonly used?: Used;
 }
 
 export interface ExportInput {
@@ -41,7 +44,13 @@ export interface HistoryInput {
   readonly phase: string | null;
   readonly events: readonly HistoryLine[];
   /** What a phase has used, and when it began, in milliseconds; absent where that is not known. */
-  readonly spent?: { readonly deviceMs: number; readonly began: number };
+  readonly spent?: {
+    readonly deviceMs: number;
+    readonly began: number;
+    readonly used?: Used;
+    /** That it came to from where it began. */
+    readonly steps?: number;
+  };
 }
 
 /** A page in the bucket. */

@@ -2,6 +2,7 @@ import type { CheckpointRef } from '../../src/checkpoint/types.ts';
 import type { ScoreDtype } from '../../src/data/index/score-index.ts';
 import type { ModelConfig } from '../../src/model/sizes.ts';
 import type { InformationBound } from '../../src/recipe/information.ts';
+import type { PhaseLimits } from '../../src/recipe/limits-schema.ts';
 import type { Position } from '../../src/recipe/position.ts';
 import type { ReadSettings } from '../../src/recipe/reading.ts';
 import type { Document } from './document.ts';
@@ -57,6 +58,8 @@ export interface PhasePlan {
     /** When that figure ends the phase; absent: never. */
     readonly earlyStopping?: EarlyStopping;
   };
+  /** Where the recipe says that it stops with a checkpoint and waits; absent: nowhere. */
+  readonly limits?: PhaseLimits;
   /** How often a batch at fault is left out before the phase waits; absent in plans of older versions. */
   readonly leaveOut?: number;
 }

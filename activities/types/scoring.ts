@@ -1,4 +1,5 @@
 import type { CheckpointRef } from '../../src/checkpoint/types.ts';
+import type { Used } from '../../src/costs/used.ts';
 import type { ScoreDtype } from '../../src/data/index/score-index.ts';
 import type { ModelConfig } from '../../src/model/sizes.ts';
 import type { PhasePlan } from './plan.ts';
@@ -34,4 +35,5 @@ export interface ScoreShardResult {
   readonly corrupt: number;
   /** Milliseconds that its attempts had a device for; absent in results of older versions. */
   readonly deviceMs?: number;
+  readonly used?: Used;
 }

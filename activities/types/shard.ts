@@ -1,8 +1,10 @@
 import type { CheckpointMetrics, CheckpointRef } from '../../src/checkpoint/types.ts';
+import type { Used } from '../../src/costs/used.ts';
 import type { SkippedSummary } from '../../src/data/index/types.ts';
 import type { Overrides } from '../../src/recipe/overrides.ts';
 import type { Pace } from '../../src/recipe/pace.ts';
 import type { Position } from '../../src/recipe/position.ts';
+import type { FirstStepSeconds } from '../../src/worker-life/first-step.ts';
 import type { PhasePlan } from './plan.ts';
 
 export interface ShardInput {
@@ -20,6 +22,8 @@ export interface ShardInput {
   readonly pace?: Pace | null;
   /** Milliseconds that it may have a device for; then it ends with a checkpoint. */
   readonly deviceMs?: number;
+  /** What it may cost, its last checkpoint too; then it ends with one. */
+  readonly cost?: number;
 }
 
 /** Members of the data of a phase that it has not used, of so many. */
@@ -38,6 +42,8 @@ export interface ShardResult {
   readonly pace?: Pace;
   /** Milliseconds that its attempts had a device for, those that died too; absent in results of older versions. */
   readonly deviceMs?: number;
+  /** What they had it for, and what that cost; absent in results of older versions. */
+  readonly used?: Used;
   /** Members of its data that the phase has not used; absent where there are none. */
   readonly skipped?: SkippedOf;
   /** How often it has passed over an example that a filter leaves out, or without a text in a language that it draws; absent where it has not. */
@@ -61,8 +67,11 @@ export interface ShardHeartbeat {
   readonly lastCommit: { readonly step: number; readonly committed: string } | null;
   /** What is being done or waited for, when it is not a step. */
   readonly doing: string | null;
+  /** In the first shard of a worker, after its first step: where the time went until then. */
+  readonly firstStep?: FirstStepSeconds;
   /** As in the result, up to now: the next attempt counts on from it. */
   readonly deviceMs?: number;
+  readonly used?: Used;
   /** As in ShardResult. */
   readonly remark?: string;
   readonly precision?: 'f32' | 'bf16' | undefined;
@@ -114,6 +123,8 @@ export interface Begun {
   readonly from: CheckpointRef | null;
   /** What a person should know of what earlier starts of the run left behind. */
   readonly notes: readonly string[];
+  /** What earlier starts of the run used for this phase, as far as they came to say so. */
+  readonly used?: Used;
 }
 
 export interface PruneInput {

@@ -1,5 +1,5 @@
-import { mkdirSync } from 'node:fs';
-import { dirname, join } from 'node:path';
+import { mkdirSync, readlinkSync } from 'node:fs';
+import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { paths } from '../../src/runtime/paths.ts';
 
@@ -24,11 +24,19 @@ if (script === undefined) {
   );
   process.exitCode = 1;
 } else {
-  // Compiled steps are the one part of the cache that grows; the image has a link there to the volume.
-  if (name === 'worker') mkdirSync(join(dirname(paths().state), 'programs'), { recursive: true, mode: 0o700 });
+  if (name === 'worker') makePrograms();
   if (process.pid === 1) endOnSignals();
   process.argv = [process.argv[0]!, process.argv[1]!, '--image', join(root, script), ...args];
   await import('../setup/main.ts');
+}
+
+/** Compiled steps are the one part of the cache that grows: there the image has a link to its volume, which comes empty. */
+function makePrograms(): void {
+  try {
+    mkdirSync(readlinkSync(join(paths().cache, 'programs')), { recursive: true, mode: 0o700 });
+  } catch {
+    // No link, or a volume that takes nothing, of which the worker tells: then each start compiles.
+  }
 }
 
 /** The kernel lets process 1 ignore a signal that it has no handler for: a command without one would outlast `stop`. */

@@ -12,6 +12,8 @@ export const mayImport: Readonly<Record<string, readonly string[]>> = {
   // Of an evaluation its sheet of pictures alone is drawn; the form of that knows nothing else.
   'src/metrics': ['src/runtime'],
   'src/formats': [],
+  // Prices, and what was used at them: workflows sum what activities say.
+  'src/costs': ['src/runtime'],
   'src/safetensors': ['src/runtime'],
   'src/compile': ['src/runtime'],
   'src/storage': ['src/runtime'],
@@ -59,10 +61,12 @@ export const mayImport: Readonly<Record<string, readonly string[]>> = {
     ...['src/formats', 'src/runtime', 'src/storage', 'src/safetensors', 'src/model', 'src/recipe'],
     ...['src/data/example', 'src/evaluate'],
   ],
-  'src/telemetry': ['src/runtime', 'src/storage', 'src/checkpoint'],
+  'src/telemetry': ['src/runtime', 'src/costs', 'src/storage', 'src/checkpoint'],
+  'src/run-logs': ['src/runtime', 'src/storage', 'src/checkpoint'],
   // A report is drawn of plain values; here they are read from the bucket.
   'src/report/read': [
     ...['src/runtime', 'src/storage', 'src/recipe', 'src/evaluate', 'src/checkpoint', 'src/telemetry', 'src/report'],
+    'src/costs',
   ],
   // The trainer never touches the bucket: the worker uploads what it wrote.
   'src/train': [
@@ -86,9 +90,11 @@ export const mayImport: Readonly<Record<string, readonly string[]>> = {
     ...['src/runtime', 'src/compile', 'src/recipe', 'src/checkpoint', 'src/data/index', 'src/data/batches'],
     ...['src/train', 'src/scoring', 'src/evaluate'],
   ],
+  // How a worker ends, and how it began.
+  'src/worker-life': ['src/runtime', 'src/trainer'],
   'src/commands': ['src/', 'activities/types', 'workflows/messages.ts', 'workflows/results.ts'],
   activities: ['src/'],
-  workflows: ['src/recipe', 'activities/types', 'src/checkpoint/types.ts'],
+  workflows: ['src/recipe', 'activities/types', 'src/checkpoint/types.ts', 'src/costs/used.ts'],
   infra: ['src/', 'workflows/recipe.ts', 'workflows/results.ts'],
 };
 

@@ -57,13 +57,13 @@ async function withConnection<T>(address: string, use: (connection: Connection) 
   }
 }
 
-/** True when a worker polls this task queue. */
-export function hasPoller(address: string, taskQueue: string): Promise<boolean> {
+/** True when a worker polls this task queue: for workflows (1), or for activities (2). */
+export function hasPoller(address: string, taskQueue: string, taskQueueType: 1 | 2 = 1): Promise<boolean> {
   return withConnection(address, async (connection) => {
     const { pollers } = await connection.workflowService.describeTaskQueue({
       namespace,
       taskQueue: { name: taskQueue },
-      taskQueueType: 1,
+      taskQueueType,
     });
     const fresh = Date.now() - 120_000;
     return (pollers ?? []).some((poller) => Number(poller.lastAccessTime?.seconds ?? 0) * 1000 > fresh);

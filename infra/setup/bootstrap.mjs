@@ -99,10 +99,12 @@ function isLight(script, args) {
   return args.length === 0 || ['--version', '-V', 'help', 'doctor'].includes(args[0]);
 }
 
-function handOver(args) {
+/** Runs `main.ts` with these arguments as a child that this process stands for: its terminal, its signals, its end. */
+export function handOver(args, env = process.env) {
   const tsx = pathToFileURL(createRequire(import.meta.url).resolve('tsx')).href;
   const child = spawn(process.execPath, ['--import', tsx, join(root, 'infra/setup/main.ts'), ...args], {
     stdio: 'inherit',
+    env,
   });
   // A terminal gives Ctrl-C to both; the child decides what it means. Other signals reach only this process.
   process.on('SIGINT', () => process.stdin.isTTY || child.kill('SIGINT'));

@@ -3,13 +3,13 @@ import { access, chmod, constants, mkdir, readdir, rename, rm } from 'node:fs/pr
 import { basename, delimiter, join } from 'node:path';
 import { RunnerError } from '../../src/runtime/errors.ts';
 import { withLock } from '../../src/runtime/lock.mjs';
-import { variable } from '../../src/runtime/variables.ts';
+import { type VariableName, variable } from '../../src/runtime/variables.ts';
 import { downloadFile } from './download.ts';
 import { type GoProgram, pins } from './pins.ts';
 import type { Progress } from './progress.ts';
 import { runTool } from './run-tool.ts';
 
-export type ProgramName = 'temporal' | 'versitygw' | 'temporal-server';
+export type ProgramName = 'temporal' | 'versitygw' | 'temporal-server' | 'helm' | 'kubeconform';
 
 export interface Program {
   readonly path: string;
@@ -17,16 +17,18 @@ export interface Program {
   readonly source: string;
 }
 
-const variables = {
+const variables: Partial<Record<ProgramName, VariableName>> = {
   temporal: 'SIGLIP2_TEMPORAL',
   versitygw: 'SIGLIP2_VERSITYGW',
   'temporal-server': 'SIGLIP2_TEMPORAL_SERVER',
-} as const;
-const titles = {
+};
+const titles: Readonly<Record<ProgramName, string>> = {
   temporal: 'the Temporal CLI',
   versitygw: 'the S3 server versitygw',
   'temporal-server': 'the Temporal server',
-} as const;
+  helm: 'Helm',
+  kubeconform: 'kubeconform',
+};
 
 /** Where the cache has a program; moved there in one step. The folder can be put on PATH. */
 export function programPath(cache: string, name: ProgramName): string {
@@ -34,8 +36,8 @@ export function programPath(cache: string, name: ProgramName): string {
 }
 
 /** The version that a program reports, or null when it can't be run. */
-export async function programVersion(path: string): Promise<string | null> {
-  const said = await runTool(path, ['--version']).catch(() => null);
+export async function programVersion(path: string, name: ProgramName): Promise<string | null> {
+  const said = await runTool(path, pins[name].versionArguments ?? ['--version']).catch(() => null);
   return said === null ? null : (/\d+\.\d+\.\d+/.exec(said)?.[0] ?? 'unknown');
 }
 
@@ -45,13 +47,14 @@ export async function findProgram(
   name: ProgramName,
   env: NodeJS.ProcessEnv = process.env,
 ): Promise<Program | null> {
-  const own = variable(variables[name], env);
+  const named = variables[name];
+  const own = named && variable(named, env);
   if (own) {
-    const version = await programVersion(own);
-    if (version) return { path: own, version, source: variables[name] };
+    const version = await programVersion(own, name);
+    if (version) return { path: own, version, source: named };
     throw new RunnerError(
       'SetupMissing',
-      `${variables[name]} is ${own}, which can't be run; give the path of ${titles[name]}, or unset it to have it fetched`,
+      `${named} is ${own}, which can't be run; give the path of ${titles[name]}, or unset it to have it fetched`,
     );
   }
   const cached = programPath(cache, name);
@@ -62,7 +65,7 @@ export async function findProgram(
       () => true,
       () => false,
     );
-    const version = runs ? await programVersion(path) : null;
+    const version = runs ? await programVersion(path, name) : null;
     if (version && fits(version, pins[name].version)) return { path, version, source: 'PATH' };
   }
   return null;
@@ -90,7 +93,7 @@ export async function provideProgram(name: ProgramName, progress: Progress, cach
     await mkdir(work, { recursive: true });
     const source =
       (await download(name, pins[name], work, progress)) ?? (await build(name, pins[name], work, progress));
-    const got = await programVersion(join(work, 'bin', name));
+    const got = await programVersion(join(work, 'bin', name), name);
     if (got !== version)
       throw new RunnerError('SetupMissing', `${titles[name]} was fetched but reports version ${got}, not ${version}`);
     await removeTree(join(cache, `${name}-${version}`));
@@ -134,7 +137,7 @@ async function build(name: ProgramName, program: GoProgram, work: string, progre
   await progress.during(`Building ${name} ${program.version} from its Go module (minutes)`, () =>
     runTool('go', ['install', '-ldflags', flags, ...targets], {
       env,
-      install: `install Go 1.25 or newer, or set ${variables[name]} to the program`,
+      install: `install Go 1.25 or newer, or ${variables[name] ? `set ${variables[name]} to the program` : `put ${name} on PATH`}`,
     }),
   );
   // Go names a program after the last part of its path.

@@ -1,6 +1,7 @@
 import { relative, resolve } from 'node:path';
 import { fileURLToPath, pathToFileURL } from 'node:url';
 import { isRunnerError } from '../../src/runtime/errors.ts';
+import { handOver } from './bootstrap.mjs';
 import { type PartName, partNames, prepare } from './prepare.ts';
 import { trainerEnvironment } from './tensorflow.ts';
 
@@ -26,9 +27,15 @@ const path = resolve(script);
 process.argv = [process.argv[0]!, path, ...args];
 try {
   if (mode === '--prepared') await prepare(partsFor(relative(root, path), args[0]));
-  // The trainer is a child of what runs here, and inherits where the CUDA libraries are.
-  if (mode !== '--as-it-is') Object.assign(process.env, await trainerEnvironment());
-  await import(pathToFileURL(path).href);
+  // Where the CUDA libraries are is read when a process starts, and this one has: TensorFlow would abort it.
+  const cuda = mode === '--as-it-is' ? {} : await trainerEnvironment();
+  const env = { ...process.env, ...cuda };
+  if (mode === '--prepared' && Object.keys(cuda).length > 0) handOver(['--as-it-is', path, ...args], env);
+  else {
+    // The first process of a container stays what it is: a worker trains in a child, which inherits it.
+    Object.assign(process.env, cuda);
+    await import(pathToFileURL(path).href);
+  }
 } catch (error) {
   if (!isRunnerError(error)) throw error;
   process.stderr.write(`${error.message}\n`);

@@ -18,6 +18,8 @@ export interface GoProgram {
   readonly beside?: Readonly<Record<string, string>>;
   /** `-X` of the linker, for a program that does not know its version without it. */
   readonly versionVariable?: string;
+  /** What it is asked for its version with; `--version` when absent. */
+  readonly versionArguments?: readonly string[];
   readonly archives: Readonly<Record<string, { readonly url: string; readonly sha256: string }>>;
 }
 
@@ -34,6 +36,9 @@ interface Pins {
   readonly versitygw: GoProgram;
   /** The server alone, as images and clusters run it; the Temporal CLI has one of its own inside. */
   readonly 'temporal-server': GoProgram;
+  /** For tests alone. */
+  readonly helm: GoProgram;
+  readonly kubeconform: GoProgram;
 }
 
 export const pins: Pins = JSON.parse(readFileSync(new URL('pins.json', import.meta.url), 'utf8'));

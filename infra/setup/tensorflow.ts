@@ -17,7 +17,7 @@ export async function provideTensorflow(progress: Progress, cache: string = path
 
 /**
  * What a trainer process needs in its environment beside the worker's own: on a GPU the CUDA libraries that set-up
- * fetched. The dynamic loader reads it when a process starts, so it can't be set later. NOT TESTED on a GPU.
+ * fetched. The dynamic loader reads it when a process starts, so it can't be set later. Seen on an H200 (test/LOG.md).
  */
 export async function trainerEnvironment(env: NodeJS.ProcessEnv = process.env): Promise<Record<string, string>> {
   const library = await findLibTensorflow(paths(env).cache, deviceKind(env), env);

@@ -15,6 +15,7 @@ import { RunnerError } from '../runtime/errors.ts';
  *     runs/<run>/<phase>/pins/r<revision>-step-00000400/<who>.json
  *     runs/<run>/<phase>/scores/<scoring>/00000007.safetensors
  *     evaluations/<run>/<phase>-<step>/<task>-<id>/task-<hash>.json, figures/<evaluator>-<view>.json, result.json
+ *     logs/<run>/<phase>/<time>-<worker>-<number>.jsonl, without <phase> for what is of the run itself
  *
  * What has no name in its key: features that evaluations share, `features/<model>/<hash>/<part>.safetensors`
  * (src/evaluate/features/spec.ts), and indexes of data shards, `indexes/<hash>.index` (src/data/index/index-object.ts). Those
@@ -63,6 +64,11 @@ export function runPrefix(run: string): string {
 
 export function phasePrefix({ run, phase }: PhaseKey): string {
   return `${runPrefix(run)}${name(phase, 'phase')}/`;
+}
+
+/** What workers and trainers said for a phase, or for all of a run; ends in /. */
+export function logsPrefix({ run, phase }: { readonly run: string; readonly phase: string | null }): string {
+  return `logs/${name(run, 'run')}/${phase === null ? '' : `${name(phase, 'phase')}/`}`;
 }
 
 export function latestKey(at: PhaseKey): string {

@@ -1,3 +1,4 @@
+import { money } from '../costs/money.ts';
 import { linkBits } from '../rounds/link.ts';
 import { numbersIn } from '../rounds/parameters.ts';
 import { size } from '../runtime/size-text.ts';
@@ -35,6 +36,7 @@ function linesOf({ phase, plan, time, rounds, seconds, faster, ...of }: RoundsEs
     examplesText(plan, time),
     `    the merger fetches ${size(workers * time.upBytes)} and merges them in ${duration(mergerDown + merge + mergerUp)} at ${megabits(mergerLink.bits)}`,
     `    a round is ${count(of.requests.writes)} writing and ${count(of.requests.reads)} reading requests and ${size(of.egress)} out of the store, without examples; a day ${count(day * (of.requests.writes + of.requests.reads))} and ${size(day * of.egress)}`,
+    ...costText(of.cost),
     `    a round is ${of.events.least} to ${of.events.most} events of Temporal: a history takes ${count(Math.floor(mostEvents / of.events.most))} rounds or more${of.events.most > mostEvents ? '; more workers than one workflow can hold' : ''}`,
     `    a worker that is new to it fetches ${size(4 * numbersIn(plan.parameters))} in ${duration(time.join)}`,
     of.helps.length > 0
@@ -58,6 +60,15 @@ function slowText({ link, up, down }: RoundsEstimate['plan']): string[] {
   return [
     `    loss and latency leave ${megabits(sends)} to ${up.connections} connections up and ${megabits(gets)} to ${down.connections} down, unless the machines send by BBR`,
   ];
+}
+
+/** Nothing where no price is known. */
+function costText({ currency, ...parts }: RoundsEstimate['cost']): string[] {
+  const known = Object.entries(parts).flatMap(([name, cost]) => (cost === null ? [] : [{ name, cost }]));
+  if (known.length === 0) return [];
+  const all = known.reduce((sum, { cost }) => sum + cost, 0);
+  const each = known.map(({ name, cost }) => `${name} ${money(cost)}`).join(', ');
+  return [`    all rounds cost about ${money(all, currency)} (${each}), without examples`];
 }
 
 function examplesText(

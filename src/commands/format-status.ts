@@ -1,4 +1,6 @@
 import type { Status } from '../../workflows/messages.ts';
+import type { FirstStepSeconds } from '../worker-life/first-step.ts';
+import { costLines } from './format-costs.ts';
 import { dataLines, dataState } from './format-data-work.ts';
 import { formatResult } from './format-evaluation.ts';
 import { formatFigures } from './format-figures.ts';
@@ -36,6 +38,7 @@ export function formatStatus(status: RunStatus, now: number = Date.now()): strin
       `  passed over: ${workflow.filtered} draws of examples that a filter leaves out, or without a text in a language that is drawn`,
     );
   if (workflow?.watched) lines.push(`  ${watchedFigure(workflow.watched)}`);
+  lines.push(...costLines(status));
   if (workflow?.doing) lines.push(`  ${workflow.doing}`);
   if (data) lines.push(...dataLines(data));
   const next = workflow && nextCommands[workflow.state];
@@ -43,6 +46,7 @@ export function formatStatus(status: RunStatus, now: number = Date.now()): strin
   for (const work of works) {
     const other = work.phase !== null && work.phase !== phase ? `phase ${work.phase}: ` : '';
     lines.push(`  ${other}${doing(work)}`);
+    if (work.live?.firstStep) lines.push(`  ${other}${firstStepOf(work.live.firstStep)}`);
     if (work.live?.remark) lines.push(`  ${other}${work.live.remark}`);
     if (work.lastFailure) lines.push(`  before that: ${work.lastFailure}`);
   }
@@ -81,6 +85,12 @@ function notUsed({ members, orMore, of, reasons }: NonNullable<Status['skipped']
 /** What its steps are computed with, which may have been measured: ", in bf16 with XLA". */
 function computedWith(of: { readonly precision?: unknown; readonly xla?: unknown } | null): string {
   return of?.precision ? `, in ${String(of.precision)}${of.xla === 'on' ? ' with XLA' : ''}` : '';
+}
+
+/** "its worker made its first step after 21.4 s: load 1.2, connect 0.4, ...". */
+function firstStepOf({ total, ...parts }: FirstStepSeconds): string {
+  const each = Object.entries(parts).map(([part, seconds]) => `${part} ${seconds.toFixed(1)}`);
+  return `its worker made its first step after ${total.toFixed(1)} s: ${each.join(', ')}`;
 }
 
 /** What a phase that stands still goes on with. */

@@ -1,3 +1,4 @@
+import { type Prices, pricesFromEnvironment } from '../costs/prices.ts';
 import { keptOf } from '../data/index/join-filter.ts';
 import { languagesLine } from '../plan/captions.ts';
 import { type Looked, lookAt } from '../plan/look.ts';
@@ -11,6 +12,8 @@ import { type Estimate, estimate, type PhaseEstimate } from './estimate.ts';
 import { memoryLines } from './format-memory.ts';
 import { roundsLines } from './format-rounds.ts';
 import { duration } from './format-status.ts';
+import { kubernetesValues } from './kubernetes-values.ts';
+import { costLinesOf, type PhaseCosts, planCosts, totalCostLines } from './plan-costs.ts';
 import { estimateRounds, roundsJson } from './rounds-estimate.ts';
 import type { RoundsWanted } from './rounds-options.ts';
 import { sayIndexed } from './say-indexed.ts';
@@ -18,12 +21,16 @@ import { readSpeed, type Speed } from './speed.ts';
 
 export interface PlanOptions {
   readonly json: boolean;
+  /** Values for the chart of `infra/kubernetes` instead. */
+  readonly kubernetes?: boolean | undefined;
   /** What will train; null where that is not known. */
   readonly device: DeviceMemory | null;
   /** As `readSpeed` takes it. */
   readonly speed?: string | undefined;
   /** Rounds on several workers that are to be planned too. */
   readonly rounds?: RoundsWanted | null;
+  /** Absent: as the environment says, of a device that nobody names. */
+  readonly prices?: Prices;
   readonly open: () => ObjectStore;
 }
 
@@ -40,7 +47,15 @@ export interface PlanAnswer {
 export async function planFile(
   text: string,
   file: string,
-  { json, device, speed: wanted, rounds: roundsOf, open }: PlanOptions,
+  {
+    json,
+    kubernetes,
+    device,
+    speed: wanted,
+    rounds: roundsOf,
+    open,
+    prices = pricesFromEnvironment(null),
+  }: PlanOptions,
 ): Promise<PlanAnswer> {
   if (roundsOf && wanted === undefined) throw new RunnerError('RecipeInvalid', withoutSpeed);
   const looked = await lookAt(parseJson(text, file), { open, memory: device, onIndexed: sayIndexed() });
@@ -56,9 +71,18 @@ export async function planFile(
   const speed = wanted === undefined ? null : await readSpeed(wanted, recipe.precision, open);
   const found = estimate(recipe, looked.facts, speed);
   const whole = unseen === null;
-  const rounds = roundsOf ? estimateRounds(found, looked, roundsOf) : [];
+  if (kubernetes) return { text: kubernetesValues(found.phases, device?.kind ?? 'cpu', unseen), whole };
+  const of = (name: string) => recipe.phases.find((phase) => phase.name === name)!;
+  const costs = speed && planCosts(found, speed, prices, (name) => looked.data?.of(of(name)) ?? null);
+  if (prices.hour === null && recipe.phases.some(({ limits }) => limits?.cost !== undefined))
+    sight.notes.push(withoutPrice);
+  const rounds = roundsOf ? estimateRounds(found, looked, roundsOf, prices) : [];
   const roundsText = roundsLines(rounds).map((line) => `${line}\n`);
-  if (!json) return { text: format(found, sight, unseen, looked, device, speed) + roundsText.join(''), whole };
+  if (!json)
+    return {
+      text: format(found, sight, unseen, looked, { device, speed, costs, prices }) + roundsText.join(''),
+      whole,
+    };
   const captions = looked.captions.map(({ field, prefix, census }) => ({
     field,
     prefix,
@@ -74,6 +98,7 @@ export async function planFile(
     captions,
     filters,
     speed,
+    costs,
     ...(roundsOf && { rounds: roundsJson(rounds) }),
   };
   return { text: `${JSON.stringify(answer)}\n`, whole };
@@ -81,6 +106,19 @@ export async function planFile(
 
 const withoutSpeed =
   '--link plans rounds, and how long a step takes decides what a round is; add --speed measure, --speed RUN/PHASE or --speed 2e13';
+
+/** What the lines of a plan are made with, beside what was found. */
+interface Held {
+  readonly device: DeviceMemory | null;
+  readonly speed: Speed | null;
+  readonly costs: readonly PhaseCosts[] | null;
+  readonly prices: Prices;
+}
+
+const uncounted = 'reading and decoding of large pictures, evaluation, exports, and what a first step takes to compile';
+
+const withoutPrice =
+  'a phase has a limit of cost, and no price of an hour is known here; its workers need SIGLIP2_PRICE or SIGLIP2_PRICES, and refuse the phase without';
 
 interface FilterLeaves {
   readonly name: string;
@@ -113,8 +151,7 @@ function format(
   { notes }: Sight,
   unseen: string | null,
   looked: Looked,
-  device: DeviceMemory | null,
-  speed: Speed | null,
+  { device, speed, costs, prices }: Held,
 ): string {
   const { resolved, facts, captions } = looked;
   const lines = unseen ? [unseen, 'The recipe is right as far as it could be looked at.'] : ['The recipe is right.'];
@@ -122,6 +159,7 @@ function format(
   for (const phase of found.phases) {
     const { name, parameters, bytesPerCheckpoint, steps, examples, epochs, shards, checkpoints } = phase;
     const { mostBytes, keptBytes, seconds, tokens } = phase;
+    const cost = costs?.find((one) => one.name === name);
     lines.push(
       `  phase ${name}: ${count(steps)} steps, ${count(examples)} examples${epochs === null ? '' : ` (${epochs.toFixed(1)} epochs)`}`,
       `    ${count(parameters)} parameters with a table of ${count(tokens)} tokens${facts ? '' : ' at most'}, ${size(bytesPerCheckpoint)} a checkpoint`,
@@ -132,6 +170,7 @@ function format(
       ...memoryLines(phase, device),
       `    ${operations(phase.flops)} floating-point operations${seconds === null ? '' : `, about ${duration(seconds)}`}`,
       ...curationLines(phase.curation),
+      ...(cost ? costLinesOf(cost, resolved!.phases.find((one) => one.name === name)!, steps) : []),
       `    in the bucket at most ${size(mostBytes)} while it trains, ${size(keptBytes)} when it has ended`,
     );
   }
@@ -146,10 +185,8 @@ function format(
     );
   const kept = found.phases.reduce((sum, { keptBytes }) => sum + keptBytes, 0);
   if (found.phases.length > 1) lines.push(`  ${size(kept)} of checkpoints stay in all`);
-  lines.push(`  ${time(found, speed)}`);
-  lines.push(
-    '  not counted: reading and decoding of large pictures, evaluation, exports, and what a first step takes to compile',
-  );
+  lines.push(`  ${time(found, speed)}`, ...totalCostLines(costs ?? [], kept, prices).map((line) => `  ${line}`));
+  lines.push(`  not counted: ${speed?.recorded ? 'exports, indexing' : uncounted}`);
   return `${lines.join('\n')}\n`;
 }
 

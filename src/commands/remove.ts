@@ -2,7 +2,7 @@ import { holdersOf, releasePhase, releaseRun } from '../checkpoint/borrowed.ts';
 import { findCommits, phasesOf } from '../checkpoint/commits.ts';
 import { nameOf } from '../checkpoint/damage.ts';
 import { forgetEnd } from '../checkpoint/ends.ts';
-import { latestKey, parseAttemptKey, parseCommitKey, runPrefix, scoresPrefix } from '../checkpoint/keys.ts';
+import { latestKey, logsPrefix, parseAttemptKey, parseCommitKey, runPrefix, scoresPrefix } from '../checkpoint/keys.ts';
 import type { CheckpointName } from '../checkpoint/names.ts';
 import { isHeldByRun, type Pin, pinsOf, requireUnpinned, unpin } from '../checkpoint/pins.ts';
 import { deleteCheckpoint } from '../checkpoint/retention.ts';
@@ -24,9 +24,12 @@ export async function* remove(
   const all = await findCommits(store, { run, ...(phase === undefined ? {} : { phase }) });
   const found = all.filter((at) => step === undefined || at.step === step);
   const keys: string[] = [];
-  if (phase === undefined) for await (const { key } of store.list(runPrefix(run))) keys.push(key);
-  else if (step === undefined) for await (const { key } of store.list(scoresPrefix({ run, phase }))) keys.push(key);
-  if (found.length === 0 && keys.length === 0)
+  const logs: string[] = [];
+  if (phase === undefined) {
+    for await (const { key } of store.list(runPrefix(run))) keys.push(key);
+    for await (const { key } of store.list(logsPrefix({ run, phase: null }))) logs.push(key);
+  } else if (step === undefined) for await (const { key } of store.list(scoresPrefix({ run, phase }))) keys.push(key);
+  if (found.length === 0 && keys.length === 0 && logs.length === 0)
     throw new RunnerError(
       'ObjectMissing',
       `bucket ${store.bucket} has no checkpoint ${what}; npm run siglip2 -- ls shows what is there`,
@@ -61,6 +64,8 @@ export async function* remove(
   if (phase === undefined && kept === 0) {
     yield `${runPrefix(run)}  and all that lies there, ${keys.length} objects`;
     kept = yes ? await removeRest(store, run) : 0;
+    if (logs.length > 0) yield `${logsPrefix({ run, phase: null })}  its log, ${logs.length} objects`;
+    if (yes && kept === 0) for (const key of logs) await store.purge(key);
     if (kept > 0) yield `${runPrefix(run)}  ${kept} objects came while it was deleted, and are kept`;
   }
   if (!yes) yield 'nothing is deleted yet: add --yes';

@@ -1,4 +1,6 @@
 import { chunkBytes } from '../checkpoint/download.ts';
+import { usedAt } from '../costs/money.ts';
+import type { Prices } from '../costs/prices.ts';
 import type { DataIndex } from '../data/index/types.ts';
 import type { Looked } from '../plan/look.ts';
 import { phaseSettings } from '../recipe/settings.ts';
@@ -24,14 +26,29 @@ export interface RoundsEstimate {
   readonly events: { readonly least: number; readonly most: number };
   /** Bytes that leave the store in a round, without examples. */
   readonly egress: number;
+  readonly cost: RoundsCost;
   readonly helps: readonly Help[];
+}
+
+/** Money for all rounds of a phase, without examples; null: nobody says the price. */
+export interface RoundsCost {
+  readonly currency: string | null;
+  /** Devices are held from the first round to the last, whether they make steps or wait. */
+  readonly devices: number | null;
+  readonly requests: number | null;
+  readonly egress: number | null;
 }
 
 /** Of a short caption in Gemma's tokens; plans say that it is supposed. */
 const tokensOfText = 12;
 
 /** @param found with a speed, so that each phase has its seconds */
-export function estimateRounds(found: Estimate, looked: Looked, wanted: RoundsWanted): RoundsEstimate[] {
+export function estimateRounds(
+  found: Estimate,
+  looked: Looked,
+  wanted: RoundsWanted,
+  prices: Prices,
+): RoundsEstimate[] {
   const recipe = looked.resolved!;
   return found.phases.flatMap((estimated) => {
     const phase = recipe.phases.find(({ name }) => name === estimated.name)!;
@@ -59,6 +76,8 @@ export function estimateRounds(found: Estimate, looked: Looked, wanted: RoundsWa
     const time = roundTime(plan);
     const rounds = Math.ceil(estimated.steps / (plan.workers * plan.steps));
     const seconds = (estimated.steps / (plan.workers * plan.steps)) * time.wall;
+    const requests = roundRequests(time, plan);
+    const egress = plan.workers * (time.upBytes + time.downBytes);
     return [
       {
         phase: phase.name,
@@ -67,9 +86,10 @@ export function estimateRounds(found: Estimate, looked: Looked, wanted: RoundsWa
         rounds,
         seconds,
         faster: estimated.seconds! / seconds,
-        requests: roundRequests(time, plan),
+        requests,
         events: roundEvents(plan.workers),
-        egress: plan.workers * (time.upBytes + time.downBytes),
+        egress,
+        cost: roundsCost({ rounds, deviceSeconds: plan.workers * seconds, requests, egress }, prices),
         helps: whatHelps(plan),
       },
     ];
@@ -85,6 +105,24 @@ function lengthOfRound({ steps, examples, seconds }: PhaseEstimate, { length, wo
     examples: examples / steps,
     stepSeconds,
   };
+}
+
+function roundsCost(
+  of: Pick<RoundsEstimate, 'rounds' | 'requests' | 'egress'> & { readonly deviceSeconds: number },
+  prices: Prices,
+): RoundsCost {
+  const store = {
+    writes: of.rounds * of.requests.writes,
+    reads: of.rounds * of.requests.reads,
+    readBytes: of.rounds * of.egress,
+    writtenBytes: 0,
+  };
+  const {
+    trained: devices = null,
+    requests = null,
+    egress = null,
+  } = usedAt({ trained: 1000 * of.deviceSeconds }, store, prices).cost;
+  return { currency: prices.currency, devices, requests, egress };
 }
 
 function bytesOfExample({ shards, examples }: Pick<DataIndex, 'shards' | 'examples'>): number | null {

@@ -19,7 +19,7 @@ export function addSetupNamespaceCommand(program: Command): void {
     .action(async () => {
       const environment = temporalEnvironment();
       const { address, namespace } = environment;
-      const client = await connect();
+      const client = await connect({ quiet: true });
       if (!client)
         throw new RunnerError(
           'SetupMissing',

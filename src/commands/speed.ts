@@ -4,15 +4,18 @@ import { runKey } from '../checkpoint/keys.ts';
 import { findNamed } from '../checkpoint/names.ts';
 import type { Signature } from '../compile/definition.ts';
 import { compile } from '../compile/program.ts';
+import type { Used } from '../costs/used.ts';
 import { heldModel } from '../plan/held-model.ts';
 import { withModels } from '../recipe/models.ts';
 import { parseRecipe } from '../recipe/parse.ts';
 import type { Recipe } from '../recipe/schema.ts';
 import { phaseSettings } from '../recipe/settings.ts';
+import { readHistory } from '../report/read/history.ts';
 import { RunnerError } from '../runtime/errors.ts';
 import { randomStream } from '../runtime/random.ts';
 import { tf } from '../runtime/tensorflow.ts';
 import type { ObjectStore } from '../storage/object-store.ts';
+import { checkpointBytes } from '../train/checkpoint-bytes.ts';
 import { workloadOf } from '../train/workload.ts';
 
 /** How fast a phase is taken to go. */
@@ -21,6 +24,8 @@ export interface Speed {
   readonly flops: number;
   /** Where that comes from. */
   readonly said: string;
+  /** What the phase that it is of used in all, and the size of its checkpoints; absent where nobody counted. */
+  readonly recorded?: { readonly used: Used; readonly bytesPerCheckpoint: number };
 }
 
 export const speedHelp =
@@ -85,5 +90,11 @@ async function recorded(store: ObjectStore, what: string): Promise<Speed> {
   if (!phase)
     throw new RunnerError('RecipeInvalid', `--speed is ${what}, and the recipe of ${at.run} has no such phase`);
   const settings = phaseSettings(resolved, phase, { examples: 1e9, vocabulary: held.vocabulary });
-  return { flops: examplesPerSecond * workloadOf(settings).flopsPerExample, said: `as fast as ${name} was` };
+  const { flopsPerExample } = workloadOf(settings);
+  const { used, steps } = await readHistory(store, at, []);
+  const said = `as fast as ${name} was`;
+  if (!used?.ms.trained || !steps) return { flops: examplesPerSecond * flopsPerExample, said };
+  // Over the whole phase, with its pauses for data and for snapshots, where somebody has counted.
+  const flops = (steps * phase.batch * flopsPerExample) / (used.ms.trained / 1000);
+  return { flops, said, recorded: { used, bytesPerCheckpoint: checkpointBytes(settings) } };
 }

@@ -12,8 +12,11 @@ import { say } from './output.ts';
 
 const connectMs = 3000;
 
-/** Null when Temporal does not answer: the bucket still does. SetupMissing when it refuses who asks. */
-export async function connect(): Promise<Client | null> {
+/**
+ * Null when Temporal does not answer, which is told unless `quiet`: the bucket still does. SetupMissing when it refuses who
+ * asks.
+ */
+export async function connect({ quiet = false } = {}): Promise<Client | null> {
   const environment = temporalEnvironment();
   const { connectionOptions, namespace, address } = environment;
   const dataConverter = payloadConverter();
@@ -31,7 +34,7 @@ export async function connect(): Promise<Client | null> {
     const refusal = refusalOf(error, environment);
     if (refusal) throw refusal;
     const why = look?.hint === undefined ? '' : ` (${look.hint})`;
-    say(`Temporal does not answer at ${address}${why}; what follows is from the bucket alone`);
+    if (!quiet) say(`Temporal does not answer at ${address}${why}; what follows is from the bucket alone`);
     return null;
   }
 }

@@ -2,6 +2,7 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { sha256 } from '../runtime/hash.ts';
+import { allowTensorFloat32 } from '../runtime/tensor-float-32.ts';
 import { nodeBackend } from '../runtime/tensorflow.ts';
 import { buildGraph, stateNodesOf } from './build.ts';
 import type { KeptProgram } from './cache-entry.ts';
@@ -46,10 +47,11 @@ const transferBytes = 256 * 2 ** 20;
  */
 export function compile(definition: ProgramDefinition, options: CompileOptions = {}): Program {
   const { device = nodeBackend().isUsingGpuDevice ? 'gpu' : 'cpu', slot = null } = options;
+  const short = device === 'gpu' && options.precision === 'bf16';
   const found = slot?.find();
   if (found) {
     try {
-      return program(openGraph(found.model), found, definition, slot);
+      return program(openGraph(found.model), found, definition, slot, short);
     } catch {
       slot?.drop();
     }
@@ -65,7 +67,7 @@ export function compile(definition: ProgramDefinition, options: CompileOptions =
   }
   // A kill before the first step must not cost the trace again.
   slot?.keep(traced);
-  return program(session, traced, definition, slot);
+  return program(session, traced, definition, slot, short);
 }
 
 function openGraph(model: Uint8Array): number {
@@ -83,6 +85,7 @@ function program(
   traced: Omit<KeptProgram, 'compiled'>,
   definition: ProgramDefinition,
   slot: CacheSlot | null,
+  short: boolean,
 ): Program {
   const { binding } = nodeBackend();
   const { model, nodes, outputs } = traced;
@@ -90,6 +93,8 @@ function program(
   const call = (inputs: [node: string, spec: TensorSpec, values: Values[string]][], wanted: readonly string[]) => {
     const ids = inputs.map(([, spec, values]) => binding.createTensor([...spec.shape], dataTypes[spec.dtype], values));
     try {
+      // Float32 of such a program comes of bfloat16: TF32 holds its bits, and a card multiplies it several times as fast.
+      if (short) allowTensorFloat32(true);
       const names = inputs.map(([name]) => `${name}:0`).join(',');
       const results = binding.runSavedModel(session, ids, names, wanted.map((name) => `${name}:0`).join(','));
       try {
@@ -98,6 +103,7 @@ function program(
         for (const { id } of results) binding.deleteTensor(id);
       }
     } finally {
+      if (short) allowTensorFloat32(false);
       for (const id of ids) binding.deleteTensor(id);
     }
   };

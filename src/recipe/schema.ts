@@ -3,6 +3,7 @@ import { adapterTargets } from '../model/adapters.ts';
 import { checkpointOfRunSchema, curationSchema } from './curation.ts';
 import { dataSchema, phaseDataSchema, type resize } from './data-schema.ts';
 import { evaluateSchema } from './evaluate-schema.ts';
+import { limitsSchema } from './limits-schema.ts';
 import { modelSchema, patch, resolution } from './model-schema.ts';
 import { fraction, positive } from './number-schemas.ts';
 import { objectivesSchema } from './objectives.ts';
@@ -184,6 +185,7 @@ const phaseSchema = z.strictObject({
     .default('none')
     .describe('blocks: compute activations again in the backward pass instead of keeping them.'),
   batch: z.int().min(2).max(1_048_576).describe('Examples of a step.'),
+  limits: limitsSchema.optional().describe('Where the phase stops with a checkpoint and waits. Absent: nowhere.'),
 });
 
 const paced = z

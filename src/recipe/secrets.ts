@@ -1,12 +1,8 @@
 import { RunnerError } from '../runtime/errors.ts';
+import { secretName, secretValue } from '../runtime/secrets.ts';
 import type { Problem } from './problem.ts';
 
 const deepest = 16;
-
-const secretName =
-  /(secret|password|passwd|credential|private.?key|api.?key|access.?key|session.?token|auth.?token|bearer)/i;
-const secretValue =
-  /(AKIA|ASIA)[0-9A-Z]{16}|-----BEGIN [A-Z ]*PRIVATE KEY|^hf_[A-Za-z0-9]{20}|^gh[pousr]_[A-Za-z0-9]{20}/;
 
 /**
  * Fields that look like credentials. A recipe is kept in the bucket and in Temporal's history, where no secret

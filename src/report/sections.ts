@@ -10,8 +10,8 @@ import type { PhaseReport, ReportedEvent, RunReport } from './types.ts';
 
 /** Of each; what is more is counted. */
 const most = { phases: 40, recipe: 60_000, events: 200, curves: 12 };
-/** Bytes of each section, 2.7 MB in all, beside those of pictures. */
-const room = { run: 500_000, time: 900_000, losses: 500_000, figures: 400_000, gains: 400_000 };
+/** Bytes of each section, 2.8 MB in all, beside those of pictures. */
+const room = { run: 500_000, time: 900_000, costs: 100_000, losses: 500_000, figures: 400_000, gains: 400_000 };
 
 export interface Section {
   readonly id: string;
@@ -32,6 +32,7 @@ export function sectionsOf(report: RunReport): Section[] {
       html: inTime(phases, report.events),
       absent: 'No step of this run is recorded.',
     },
+    ...costs(report),
     {
       id: 'losses',
       title: 'Losses and learning rates',
@@ -51,6 +52,16 @@ export function sectionsOf(report: RunReport): Section[] {
       absent: 'No two phases that can be held against one another were evaluated alike.',
     },
   ];
+}
+
+/** Pages of runs that nobody counted for are without. */
+function costs({ costs }: RunReport): Section[] {
+  if (!costs) return [];
+  const key =
+    '<p class="absent">Repeated are steps that were lost, and made again. Preparing is loading and compiling.</p>';
+  const rows = costs.rows.slice(-most.phases - 1);
+  const html = withinRoom([table('Costs', costs.head, rows, { compact: true }), key], room.costs);
+  return [{ id: 'costs', title: 'What it used and cost', html, absent: '' }];
 }
 
 function whatWasRun({ facts, recipe, phases, problems }: RunReport): string {

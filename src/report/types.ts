@@ -15,10 +15,18 @@ export interface RunReport {
   readonly comparisons: readonly Comparison[];
   /** Of each phase and task, in the order of the phases. */
   readonly sheets: readonly ReportedSheet[];
+  /** What its phases used and cost; absent where nothing tells. */
+  readonly costs?: CostTable;
   /** Of phases that choose their examples. */
   readonly curated: readonly CuratedSheet[];
   /** What could not be read, in sentences. */
   readonly problems: readonly string[];
+}
+
+/** As it is shown. */
+export interface CostTable {
+  readonly head: readonly string[];
+  readonly rows: readonly (readonly string[])[];
 }
 
 /** Pictures that show what a checkpoint can do. */

@@ -13,11 +13,20 @@ export interface DeviceMemory {
 
 /** Memory of the first GPU that this process may use, as nvidia-smi says; null when it does not answer. */
 async function gpuMemory(env: NodeJS.ProcessEnv): Promise<DeviceMemory | null> {
-  const [first] = (variable('CUDA_VISIBLE_DEVICES', env) ?? '').split(',');
-  const query = ['--query-gpu=memory.total', '--format=csv,noheader,nounits', ...(first ? ['-i', first] : [])];
-  const answer = await promisify(execFile)('nvidia-smi', query, { timeout: 10_000 }).catch(() => null);
-  const mebibytes = Number.parseInt(answer?.stdout ?? '', 10);
+  const mebibytes = Number.parseInt((await ofFirstGpu('memory.total', env)) ?? '', 10);
   return mebibytes > 0 ? { kind: 'gpu', bytes: mebibytes * 2 ** 20, host: machineMemory() } : null;
+}
+
+async function ofFirstGpu(what: 'memory.total' | 'name', env: NodeJS.ProcessEnv): Promise<string | null> {
+  const [first] = (variable('CUDA_VISIBLE_DEVICES', env) ?? '').split(',');
+  const query = [`--query-gpu=${what}`, '--format=csv,noheader,nounits', ...(first ? ['-i', first] : [])];
+  const answer = await promisify(execFile)('nvidia-smi', query, { timeout: 10_000 }).catch(() => null);
+  return /\S.*/.exec(answer?.stdout ?? '')?.[0].trim() ?? null;
+}
+
+/** What the device that trains here is called: as nvidia-smi says, or `cpu`; null when it does not answer. */
+export async function deviceName(kind: 'cpu' | 'cuda', env = process.env): Promise<string | null> {
+  return kind === 'cuda' ? ofFirstGpu('name', env) : 'cpu';
 }
 
 /** Memory of the device that trains here; of a CPU that of the machine, or of the container. */

@@ -23,6 +23,7 @@ export type ErrorCode =
   | 'DeviceMissing'
   | 'DeviceBusy' // another worker has it, which may be about to end
   | 'NonFinite' // a step that can't be gone on from: what is wrong, the details of one of training say as `kind`
+  | 'LimitReached' // what a shard may cost would be passed before it has a checkpoint
   | 'RunWaits' // a phase failed, and waits for a person
   | 'SetupMissing';
 

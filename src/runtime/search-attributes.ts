@@ -1,6 +1,7 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import type { NativeConnection } from '@temporalio/worker';
 import { RunnerError } from './errors.ts';
+import { mayPass } from './temporal-refusal.ts';
 
 /** What runs and phases are found by in `temporal workflow list`; the numbers are those of Temporal's IndexedValueType. */
 export const searchAttributes = {
@@ -89,10 +90,9 @@ export async function ensureSearchAttributes(
   try {
     await connection.operatorService.addSearchAttributes({ namespace, searchAttributes: wanted });
   } catch (cause) {
-    const { code } = cause as { code?: number };
-    // UNAVAILABLE and DEADLINE_EXCEEDED are for the caller to try again; ALREADY_EXISTS: another one was quicker.
-    if (code === 14 || code === 4) throw cause;
-    if (code !== 6) throw refused(missing, context, cause as Error);
+    if (mayPass(cause)) throw cause;
+    // ALREADY_EXISTS: another one was quicker.
+    if ((cause as { code?: number }).code !== 6) throw refused(missing, context, cause as Error);
   }
   return missing;
 }

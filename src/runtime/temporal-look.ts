@@ -8,13 +8,16 @@ import { alertOf, isUntrusted, speaksNoTls } from './tls-failure.ts';
 
 /** What a look at an address has found: nothing wrong, who will not be waited for, or what passes by itself. */
 export type Look =
-  | { readonly refusal: RunnerError }
+  /** `untrusted` by what Node trusts, which is not the same for each client. */
+  | { readonly refusal: RunnerError; readonly untrusted?: true }
   /** `hint` is for what looks like an outage and may be none. */
   | { readonly away: string; readonly hint?: string }
   | null;
 
 const lookMs = 3_000;
 const closedWithoutAnswer = 'the connection was closed';
+/** A balancer in trouble says so. */
+const passingAlert = /internal error|user cancel|close notify/;
 /** Of what is not gRPC itself: a balancer with no server behind it. */
 const passingStatuses: ReadonlySet<number> = new Set([408, 429, 500, 502, 503, 504]);
 
@@ -23,7 +26,9 @@ const passingStatuses: ReadonlySet<number> = new Set([408, 429, 500, 502, 503, 5
  * as a server that restarts, and their words for it are `deadline exceeded`. Takes 3 s at most. It knows no proxy.
  */
 export async function lookAtTemporal(environment: TemporalEnvironment): Promise<Look> {
-  const { address, connectionOptions } = environment;
+  const { connectionOptions } = environment;
+  // The port that the SDKs take where there is none.
+  const address = /:\d+$/.test(environment.address) ? environment.address : `${environment.address}:7233`;
   const refusal = (message: string, cause?: unknown) => ({
     refusal: new RunnerError('SetupMissing', message, cause === undefined ? {} : { cause }),
   });
@@ -48,8 +53,9 @@ export async function lookAtTemporal(environment: TemporalEnvironment): Promise<
   } catch (error) {
     const { code = '', message } = error as NodeJS.ErrnoException;
     const alert = alertOf(code);
-    if (alert !== undefined) return refusal(refusedTls(address, alert, pair !== undefined), error);
-    if (isUntrusted(code)) return refusal(untrusted(address, code, secure.servername), error);
+    if (alert !== undefined && !passingAlert.test(alert))
+      return refusal(refusedTls(address, alert, pair !== undefined), error);
+    if (isUntrusted(code)) return { ...refusal(untrusted(address, code, secure.servername), error), untrusted: true };
     if (tls && speaksNoTls(error))
       return refusal(
         `Temporal at ${address} does not speak TLS; unset TEMPORAL_TLS* and TEMPORAL_API_KEY, or set TEMPORAL_ADDRESS to its address with TLS`,

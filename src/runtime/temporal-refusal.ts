@@ -6,8 +6,11 @@ const notFound = 5;
 const permissionDenied = 7;
 const unauthenticated = 16;
 
-/** Statuses of gRPC that pass by themselves: cancelled, deadline exceeded, resource exhausted, aborted, unavailable. */
-const passing: ReadonlySet<number> = new Set([1, 4, 8, 10, 14]);
+/**
+ * Statuses of gRPC that pass by themselves: cancelled, unknown, deadline exceeded, resource exhausted, aborted, internal,
+ * unavailable. A server whose database is away says any of them.
+ */
+const passing: ReadonlySet<number> = new Set([1, 2, 4, 8, 10, 13, 14]);
 
 /** Whether a call may be answered otherwise in a while, though nobody does anything. What is no answer of gRPC may. */
 export function mayPass(error: unknown): boolean {
@@ -53,5 +56,6 @@ export function refusalOfStatus(
 export function refusalOf(error: unknown, environment: TemporalEnvironment): RunnerError | null {
   const { code, details, message = '' } = error as { code?: unknown; details?: unknown; message?: string };
   if (typeof code !== 'number') return null;
-  return refusalOfStatus(code, typeof details === 'string' ? details : message, environment, error);
+  const words = typeof details === 'string' && details ? details : message.replace(/^\d+ [A-Z_]+: /, '');
+  return refusalOfStatus(code, words, environment, error);
 }

@@ -133,8 +133,33 @@ export const variables = {
     readBy: ['worker'],
   },
   SIGLIP2_PRICE: {
-    meaning: 'What an hour of a device costs, a number: reports then say what a run has cost.',
-    unset: 'reports say hours alone',
+    meaning: 'What an hour of a device costs, a number: what a run costs is then counted (`src/costs/README.md`).',
+    unset: 'that of `SIGLIP2_PRICES`, else hours alone are counted',
+    readBy: ['commands', 'worker'],
+  },
+  SIGLIP2_PRICE_EGRESS: {
+    meaning: 'What it costs to read a GB from the store.',
+    unset: 'that of `SIGLIP2_PRICES`, else nothing is counted',
+    readBy: ['commands', 'worker'],
+  },
+  SIGLIP2_PRICE_REQUESTS: {
+    meaning: 'What 1,000 requests that write or list cost, and 1,000 that read: `0.005,0.0004`.',
+    unset: 'those of `SIGLIP2_PRICES`, else nothing is counted',
+    readBy: ['commands', 'worker'],
+  },
+  SIGLIP2_PRICE_STORAGE: {
+    meaning: 'What it costs to keep a GB for a month.',
+    unset: 'that of `SIGLIP2_PRICES`, else it is not said',
+    readBy: ['commands', 'worker'],
+  },
+  SIGLIP2_PRICE_CURRENCY: {
+    meaning: 'What the money is called, such as `USD`; 8 letters at most.',
+    unset: 'that of `SIGLIP2_PRICES`, else it has no name',
+    readBy: ['commands', 'worker'],
+  },
+  SIGLIP2_PRICES: {
+    meaning: 'A JSON file of all these prices, with that of an hour by the name of the device.',
+    unset: 'none',
     readBy: ['commands', 'worker'],
   },
   SIGLIP2_LOG: {
@@ -145,6 +170,11 @@ export const variables = {
   SIGLIP2_DEBUG: {
     meaning: 'Any value: errors of commands come with their stack.',
     unset: 'one sentence',
+    readBy: ['commands'],
+  },
+  NO_COLOR: {
+    meaning: 'Any value: `siglip2 logs` prints no colours.',
+    unset: 'colours on a terminal',
     readBy: ['commands'],
   },
   SIGLIP2_CACHE: {

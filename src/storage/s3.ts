@@ -16,6 +16,7 @@ import { storeEnvironment } from '../runtime/environment.ts';
 import { isRunnerError, RunnerError } from '../runtime/errors.ts';
 import { variable } from '../runtime/variables.ts';
 import { copyObject } from './copy.ts';
+import { countRequests } from './count-requests.ts';
 import { type RequestContext, storageError, withoutSecrets } from './errors.ts';
 import { isVersioned, listUploads, listVersions } from './leftovers.ts';
 import { changed, uploadFile, usualPartBytes } from './multipart.ts';
@@ -81,6 +82,7 @@ export class S3ObjectStore implements ObjectStore {
     });
     watchAnswers(this.client, settings.slowMs ?? slowMs);
     askTwiceOfTheMoment(this.client);
+    countRequests(this.client);
   }
 
   /** Ends idle connections; the store can't be used afterwards. */

@@ -45,6 +45,8 @@ export function watchAnswers(client: S3Client, slowMs: number): void {
 function isForeign(command: string, { statusCode, headers }: Response): boolean {
   if (headers.etag !== undefined || passingStatuses.has(statusCode)) return false;
   if (statusCode < 300 && withEtag.has(command)) return true;
+  // An answer without a body is no page, whatever type it claims to be, as moto's to a DELETE.
+  if (statusCode === 204) return false;
   // What a HEAD asks for may be missing on any server.
   if (command.startsWith('Head') || Object.keys(headers).some((name) => name.startsWith('x-amz-'))) return false;
   return /^(text\/html|text\/plain|application\/json)\b/i.test(headers['content-type'] ?? '');

@@ -1,3 +1,6 @@
+import { addUsed, costOf, nothingUsed, type Used } from '../costs/used.ts';
+import { type Counter, type Counts, counterName, counters, noCounts } from './counters.ts';
+
 interface Labels {
   readonly run: string;
   readonly phase: string;
@@ -6,6 +9,8 @@ interface Labels {
 interface Shown {
   readonly labels: Labels;
   figures: Readonly<Record<string, number>>;
+  /** Null until something is counted. */
+  counts: Counts | null;
   /** Since when nobody trains it here; null while it is trained. */
   ended: number | null;
 }
@@ -25,6 +30,8 @@ export interface EvaluationGauges extends Labels {
 /** Tasks of phases of which the last evaluation is shown, and figures of each: what scrapes it keeps every name for long. */
 const mostEvaluations = 50;
 const mostFigures = 200;
+/** Phases of which it is shown what they used here. */
+const mostSpent = 200;
 
 /** The next shard of a phase begins within this, if there is one. */
 const leaveAfterMs = 60_000;
@@ -36,19 +43,55 @@ const leaveAfterMs = 60_000;
 export class Gauges {
   readonly #phases = new Map<string, Shown>();
   readonly #evaluations = new Map<string, EvaluationGauges>();
+  readonly #spent = new Map<string, { labels: Labels; before: Used; now: Used }>();
   readonly #now: () => number;
+  #worker = '';
+  #started: Readonly<Record<string, number>> = {};
 
   constructor(now: () => number = Date.now) {
     this.#now = now;
   }
 
+  /** What this worker is: its version, its device, its queues. */
+  describe(worker: Readonly<Record<string, string>>): void {
+    const labels = Object.entries(worker).map(([name, value]) => `${name}=${quoted(value)}`);
+    this.#worker = `# TYPE siglip2_worker_info gauge\nsiglip2_worker_info{${labels.join(',')}} 1\n`;
+  }
+
   set(labels: Labels, figures: Readonly<Record<string, number>>): void {
-    this.#phases.set(nameOf(labels), { labels, figures, ended: null });
+    const shown = this.#phase(labels);
+    shown.figures = figures;
+    shown.ended = null;
+  }
+
+  /** Adds to what is counted of a phase, or only begins to count. */
+  count(labels: Labels, counter: Counter, by: number): void {
+    const shown = this.#phase(labels);
+    shown.counts ??= noCounts();
+    shown.counts[counter] += by;
+    shown.ended = null;
+  }
+
+  #phase(labels: Labels): Shown {
+    const { run, phase } = labels;
+    const shown = this.#phases.get(nameOf(labels)) ?? {
+      labels: { run, phase },
+      figures: {},
+      counts: null,
+      ended: null,
+    };
+    this.#phases.set(nameOf(labels), shown);
+    return shown;
   }
 
   ended(labels: Labels): void {
     const shown = this.#phases.get(nameOf(labels));
     if (shown) shown.ended ??= this.#now();
+  }
+
+  /** Seconds of each part of the start of this worker, up to its first step; shown until it ends. */
+  startedWithin(seconds: Readonly<Record<string, number>>): void {
+    this.#started = seconds;
   }
 
   /** Shown until the worker ends: an evaluation is over when its figures are there. */
@@ -61,24 +104,76 @@ export class Gauges {
     if (this.#evaluations.size > mostEvaluations) this.#evaluations.delete(oldest!);
   }
 
+  /** What an attempt has used up to now; `ended`: and no more. Shown until the worker ends. */
+  spent(labels: Labels, used: Used, ended: boolean): void {
+    const key = nameOf(labels);
+    const before = this.#spent.get(key)?.before ?? nothingUsed;
+    this.#spent.delete(key);
+    this.#spent.set(
+      key,
+      ended ? { labels, before: addUsed(before, used), now: nothingUsed } : { labels, before, now: used },
+    );
+    const [oldest] = this.#spent.keys();
+    if (this.#spent.size > mostSpent) this.#spent.delete(oldest!);
+  }
+
   /** In Prometheus' text format. */
   text(): string {
     const lines = new Map<string, string[]>();
-    for (const [key, { labels, figures, ended }] of this.#phases) {
+    const counted: Shown[] = [];
+    for (const [key, shown] of this.#phases) {
+      const { labels, figures, ended } = shown;
       if (ended !== null && this.#now() - ended >= leaveAfterMs) {
         this.#phases.delete(key);
         continue;
       }
+      counted.push(shown);
       const { run, phase } = labels;
       for (const [figure, value] of Object.entries(figures)) {
         const { name, label = '' } = seriesOf(figure);
-        const gauge = `siglip2_${name.replaceAll(/[^A-Za-z0-9_]/g, '_')}`;
+        const gauge = `siglip2_${snakeCase(name)}`;
         const of = lines.get(gauge) ?? [`# TYPE ${gauge} gauge\n`];
         lines.set(gauge, [...of, `${gauge}{phase=${quoted(phase)},run=${quoted(run)}${label}} ${value}\n`]);
       }
     }
-    return [...lines.values()].flat().join('') + evaluationText([...this.#evaluations.values()]);
+    const started = Object.entries(this.#started).map(
+      ([part, seconds]) => `siglip2_worker_first_step_seconds{part=${quoted(part)}} ${seconds}\n`,
+    );
+    if (started.length > 0) lines.set('', ['# TYPE siglip2_worker_first_step_seconds gauge\n', ...started]);
+    const spent = [...this.#spent.values()].map(({ labels, before, now }) => ({ labels, used: addUsed(before, now) }));
+    const figures = [...lines.values()].flat().join('');
+    const evaluations = evaluationText([...this.#evaluations.values()]);
+    return this.#worker + figures + countedText(counted) + evaluations + spentText(spent);
   }
+}
+
+function countedText(phases: readonly Shown[]): string {
+  const counted = phases.flatMap(({ labels, counts }) => (counts ? [{ labels, counts }] : []));
+  if (counted.length === 0) return '';
+  const names = Object.keys(counters) as Counter[];
+  return names
+    .map((counter) => {
+      const name = counterName(counter);
+      const values = counted.map(
+        ({ labels: { run, phase }, counts }) =>
+          `${name}{phase=${quoted(phase)},run=${quoted(run)}} ${counts[counter]}\n`,
+      );
+      return `# HELP ${name} ${counters[counter]}\n# TYPE ${name} counter\n${values.join('')}`;
+    })
+    .join('');
+}
+
+/** Money is a counter; time by what it was for is none, since what a checkpoint holds at last was called repeated before. */
+function spentText(spent: readonly { readonly labels: Labels; readonly used: Used }[]): string {
+  if (spent.length === 0) return '';
+  const of = ({ run, phase }: Labels) => `phase=${quoted(phase)},run=${quoted(run)}`;
+  const cost = spent.map(({ labels, used }) => `siglip2_cost_total{${of(labels)}} ${costOf(used)}\n`);
+  const time = spent.flatMap(({ labels, used }) =>
+    Object.entries(used.ms).map(
+      ([part, ms]) => `siglip2_device_seconds{${of(labels)},part=${quoted(part)}} ${ms / 1000}\n`,
+    ),
+  );
+  return ['# TYPE siglip2_cost_total counter\n', ...cost, '# TYPE siglip2_device_seconds gauge\n', ...time].join('');
 }
 
 /** Two gauges, whatever tasks and figures are called. */
@@ -108,6 +203,13 @@ function seriesOf(figure: string): { readonly name: string; readonly label?: str
   const [, norm, part] = /^(norm\/\w+)\/(\w+)$/.exec(figure) ?? [];
   return part === undefined ? { name: figure } : { name: norm!, label: `,part=${quoted(part)}` };
 }
+
+/** As Prometheus has names: examplesPerSecond is examples_per_second. */
+const snakeCase = (name: string) =>
+  name
+    .replaceAll(/([a-z0-9])([A-Z])/g, '$1_$2')
+    .replaceAll(/[^A-Za-z0-9_]/g, '_')
+    .toLowerCase();
 
 const nameOf = ({ run, phase }: Labels) => `${run}/${phase}`;
 const quoted = (text: string) => JSON.stringify(text);

@@ -1,6 +1,5 @@
 import { type ChildProcess, fork } from 'node:child_process';
-import { createInterface } from 'node:readline';
-import type { Readable } from 'node:stream';
+import { readLines } from '../runtime/bounded-lines.ts';
 import { type ErrorCode, RunnerError } from '../runtime/errors.ts';
 import { loaderThreads } from '../runtime/loader-threads.ts';
 import type { FromTrainer, ToTrainer } from './protocol.ts';
@@ -17,8 +16,12 @@ export interface TrainerChild {
   device: 'cpu' | 'gpu';
   /** Takes every message, and the end of the process. One at a time; null between jobs. */
   listener: ((message: FromTrainer | { readonly type: 'ended'; readonly how: string }) => void) | null;
-  /** How it ended, or null while it runs. */
+  /** How it ended, or null while it runs, or while something that it said is still on its way. */
   ended: string | null;
+  /** Resolves when `ended` is known. */
+  readonly gone: Promise<void>;
+  /** Whether the process is no more. */
+  exited(): boolean;
   send(message: ToTrainer): void;
 }
 
@@ -32,6 +35,9 @@ export interface ChildOptions {
 
 /** What libtensorflow prints before anybody can tell it not to. */
 const banner = /absl::InitializeLog|oneDNN custom operations|cpu_feature_guard|TF-TRT|rebuild TensorFlow/;
+
+/** How long what a trainer said last is waited for, once it has ended. */
+const lastWordsMs = 500;
 
 /** Starts a trainer. Errors: what it says itself (SetupMissing, DeviceMissing), TrainerCrashed, TrainerStuck. */
 export async function startTrainer({ script, env, readyWithinMs, log, onPid }: ChildOptions): Promise<TrainerChild> {
@@ -48,11 +54,16 @@ export async function startTrainer({ script, env, readyWithinMs, log, onPid }: C
   const { pid } = spawned;
   if (pid) onPid(pid);
   let lastLine = '';
+  let leave = () => {};
   const child: TrainerChild = {
     process: spawned,
     device: 'cpu',
     listener: null,
     ended: null,
+    gone: new Promise((resolve) => {
+      leave = resolve;
+    }),
+    exited: () => spawned.exitCode !== null || spawned.signalCode !== null,
     send: (message) => {
       // A message that does not arrive needs no report: the end of the process is one.
       if (spawned.connected) spawned.send(message, () => {});
@@ -60,18 +71,34 @@ export async function startTrainer({ script, env, readyWithinMs, log, onPid }: C
   };
   const end = (how: string) => {
     child.ended ??= `the trainer process ended ${how}${lastLine ? `; its last words: ${lastLine.slice(0, 300)}` : ''}`;
+    leave();
     child.listener?.({ type: 'ended', how: child.ended });
   };
-  relay(spawned.stdout!, (line) => log.info({ trainer: pid }, line));
-  relay(spawned.stderr!, (line) => {
-    if (line.trim()) lastLine = line.trim();
-    log.warn({ trainer: pid }, line);
-  });
+  const relay = (to: (line: string) => void) => (line: string) => {
+    if (!banner.test(line)) to(line);
+  };
+  readLines(
+    spawned.stdout!,
+    relay((line) => log.info({ trainer: pid }, line)),
+  );
+  readLines(
+    spawned.stderr!,
+    relay((line) => {
+      if (line.trim()) lastLine = line.trim();
+      log.warn({ trainer: pid }, line);
+    }),
+  );
   spawned.on('message', (message) => child.listener?.(message as FromTrainer));
   spawned.on('error', (error) => end(error.message));
-  spawned.on('exit', (code, by) =>
-    end(by === 'SIGKILL' ? 'by SIGKILL (out of memory, or killed)' : by ? `by ${by}` : `with code ${code}`),
-  );
+  spawned.on('exit', (code, by) => {
+    const how = by === 'SIGKILL' ? 'by SIGKILL (out of memory, or killed)' : by ? `by ${by}` : `with code ${code}`;
+    // What it said last is still in its pipes, which a process of its own could hold open for ever.
+    const late = setTimeout(() => end(how), lastWordsMs);
+    spawned.once('close', () => {
+      clearTimeout(late);
+      end(how);
+    });
+  });
   const ready = await new Promise<Extract<FromTrainer, { type: 'ready' }>>((resolve, reject) => {
     const late = setTimeout(() => {
       spawned.kill('SIGKILL');
@@ -91,10 +118,4 @@ export async function startTrainer({ script, env, readyWithinMs, log, onPid }: C
   child.device = device;
   log.info({ trainer: pid, device, tensorflow, seconds: (Date.now() - begun) / 1000 }, 'trainer ready');
   return child;
-}
-
-function relay(stream: Readable, to: (line: string) => void): void {
-  createInterface({ input: stream }).on('line', (line) => {
-    if (!banner.test(line)) to(line);
-  });
 }

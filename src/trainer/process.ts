@@ -1,20 +1,24 @@
-import { once } from 'node:events';
 import { existsSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import type { PhaseSettings } from '../recipe/phase-settings.ts';
 import { cpuFacts } from '../runtime/cpu.ts';
 import { type ErrorCode, isRunnerError, RunnerError } from '../runtime/errors.ts';
+import { storeUseOfHelper } from '../runtime/store-use.ts';
 import { startTrainer, type TrainerChild, type TrainerLog } from './child.ts';
 import { trainerVariables } from './environment.ts';
 import { type DeviceLock, lockDevice } from './lock.ts';
-import type { FromTrainer, Progress, Snapshot, TrainerJob } from './protocol.ts';
+import type { FromTrainer, Progress, Snapshot, TrainerJob, TrainStart } from './protocol.ts';
 
 export interface TrainerEvents {
   readonly progress?: (progress: Progress) => void;
   readonly snapshot?: (snapshot: Snapshot) => void;
   readonly note?: (text: string) => void;
+  /** Of a train job, after its first step. */
+  readonly begun?: (start: TrainStart) => void;
   /** Of a train job under auto: what it found out, and the step at which it ends now. */
   readonly pace?: (pace: Extract<FromTrainer, { type: 'pace' }>['pace'], end: number) => void;
+  /** Hears what the trainer's process says while it is this job's, from its start on; the worker's log has it too. */
+  readonly log?: TrainerLog;
 }
 
 /** The process that owns a device, as the worker sees it. */
@@ -63,27 +67,40 @@ export function createTrainerProcess(options: TrainerProcessOptions): TrainerPro
   let childThreads = 0;
   /** Content hash of the state that the trainer holds between jobs, and its settings as JSON. */
   let held: { readonly sha256: string; readonly settings: string } | null = null;
+  /** Of the job in progress, or the last one. */
+  let hears: TrainerLog | undefined;
   let lastId = 0;
   let turn: Promise<unknown> = Promise.resolve();
 
+  const heard: TrainerLog = {
+    info: (fields, line) => {
+      log.info(fields, line);
+      hears?.info(fields, line);
+    },
+    warn: (fields, line) => {
+      log.warn(fields, line);
+      hears?.warn(fields, line);
+    },
+  };
   const hasThreads = (threads: number | undefined) => threads === undefined || threads === childThreads;
 
   async function ensureChild(threads?: number): Promise<TrainerChild> {
     lock ??= await lockDevice(options.lockFile);
+    // What has ended may still have last words in its pipes.
+    if (child?.exited()) await child.gone;
     if (child?.ended === null && hasThreads(threads)) return child;
     await endChild();
     held = null;
     // TensorFlow reads it when it begins, and never again.
     childThreads = threads ?? cpuFacts(env).threads;
     const own = { ...env, TF_NUM_INTRAOP_THREADS: String(childThreads) };
-    child = await startTrainer({ script, env: own, readyWithinMs, log, onPid: (pid) => lock?.setTrainer(pid) });
+    child = await startTrainer({ script, env: own, readyWithinMs, log: heard, onPid: (pid) => lock?.setTrainer(pid) });
     return child;
   }
 
   async function endChild(): Promise<void> {
     if (child?.ended !== null) return;
-    const { process: last } = child;
-    const gone = once(last, 'exit');
+    const { process: last, gone } = child;
     // The trainer ends by itself when its channel is closed, after the step in progress.
     if (last.connected) last.disconnect();
     const late = setTimeout(() => last.kill('SIGKILL'), 20_000);
@@ -96,6 +113,7 @@ export function createTrainerProcess(options: TrainerProcessOptions): TrainerPro
 
   async function perform(job: TrainerJob, events: TrainerEvents, signal?: AbortSignal): Promise<unknown> {
     const { threads } = job;
+    hears = events.log;
     const current = await ensureChild(threads);
     if (
       job.kind === 'train' &&
@@ -126,6 +144,7 @@ export function createTrainerProcess(options: TrainerProcessOptions): TrainerPro
     let newest: string | null = null;
     let watch: NodeJS.Timeout | undefined;
     let stopNow = () => {};
+    const countStoreUse = storeUseOfHelper();
     try {
       return await new Promise((resolve, reject) => {
         const fail = (code: ErrorCode, message: string, details: Record<string, unknown> = {}) =>
@@ -147,6 +166,8 @@ export function createTrainerProcess(options: TrainerProcessOptions): TrainerPro
           alive();
           if (message.type === 'progress') events.progress?.(message.progress);
           else if (message.type === 'note') events.note?.(message.text);
+          else if (message.type === 'begun') events.begun?.(message.start);
+          else if (message.type === 'stored') countStoreUse(message.use);
           else if (message.type === 'pace') events.pace?.(message.pace, message.end);
           else if (message.type === 'failed') fail(message.code as ErrorCode, message.message, message.details);
           else if (message.type === 'finished') resolve({ result: message.result, newest });

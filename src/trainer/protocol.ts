@@ -9,6 +9,7 @@ import type { InformationBound } from '../recipe/information.ts';
 import type { Pace } from '../recipe/pace.ts';
 import type { PhaseSettings } from '../recipe/phase-settings.ts';
 import type { Position } from '../recipe/position.ts';
+import type { StoreUse } from '../runtime/store-use.ts';
 import type { ScoreJob } from '../scoring/job.ts';
 
 /** Messages between the worker and the trainer, its child process that owns TensorFlow. Plain JSON. */
@@ -107,6 +108,13 @@ export interface Snapshot extends Position {
   readonly reports: readonly string[];
 }
 
+/** How long a train job took to its first step, in milliseconds: its graph, the state in it, the first batch and step. */
+export interface TrainStart {
+  readonly compile: number;
+  readonly state: number;
+  readonly step: number;
+}
+
 /** Figures of one step, for plots. */
 export interface StepRecord {
   readonly step: number;
@@ -133,6 +141,10 @@ export type FromTrainer =
   | { readonly type: 'progress'; readonly id: number; readonly progress: Progress }
   | { readonly type: 'note'; readonly id: number; readonly text: string }
   | { readonly type: 'snapshot'; readonly id: number; readonly snapshot: Snapshot }
+  /** Of a train job, after its first step: what came before it, in milliseconds. */
+  | { readonly type: 'begun'; readonly id: number; readonly start: TrainStart }
+  /** What it has read of the store since it told it before. */
+  | { readonly type: 'stored'; readonly id: number; readonly use: StoreUse }
   /** Under auto: what was found out, and the step at which the job ends now. */
   | { readonly type: 'pace'; readonly id: number; readonly pace: Pace; readonly end: number }
   /** A train job ends at `toStep`, or earlier, with a snapshot, after `stop`. */

@@ -26,7 +26,7 @@ import { readUpdates, updateTensors } from '../train/stored-updates.ts';
 import { noUpdates } from '../train/updates.ts';
 import { isWatched } from '../train/watched.ts';
 import { Pacing } from './pacing.ts';
-import type { PrepareJob, Progress, Snapshot, TrainJob } from './protocol.ts';
+import type { PrepareJob, Progress, Snapshot, TrainJob, TrainStart } from './protocol.ts';
 import { Rates } from './rates.ts';
 import { StepInputs } from './step-inputs.ts';
 import { type ReportSources, StepReport } from './step-report.ts';
@@ -35,6 +35,7 @@ export interface TrainEvents {
   progress(progress: Progress): void;
   snapshot(snapshot: Snapshot): void;
   note(text: string): void;
+  begun?(start: TrainStart): void;
   pace(pace: Pace, end: number): void;
   /** Seconds of an upload that has ended since it was asked before, or null. */
   uploaded(): number | null;
@@ -86,7 +87,9 @@ export class TrainingSession {
   async train(job: TrainJob, events: TrainEvents): Promise<void> {
     const { settings } = job;
     this.#note = events.note;
+    const jobAt = performance.now();
     const held = await this.#holdGraph(job);
+    const compiled = performance.now();
     checkProgram(held, job, events);
     const from = job.from ?? job.begins;
     const fresh = held.sha256 === null || held.sha256 !== (job.from?.sha256 ?? null);
@@ -99,6 +102,7 @@ export class TrainingSession {
       await load(held.trainer, job);
       collectGarbage();
     }
+    const loaded = performance.now();
     held.sha256 = null; // Until the next snapshot the graph holds a state that has no name.
 
     const steps = new PhaseSteps(settings.batches);
@@ -128,7 +132,10 @@ export class TrainingSession {
       const figures = { ...drawn, ...chosen };
       const waited = { data: inputs.waitedForData - waitedBefore, choice: waitedForChoice };
       if (watched && job.information) checkTeacher(settings, job.information, step, batch, watched);
-      const took = performance.now() - asked;
+      const done = performance.now();
+      if (step === from.step + 1)
+        events.begun?.({ compile: compiled - jobAt, state: loaded - compiled, step: done - loaded });
+      const took = done - asked;
       held.rates.add({ count: seenBefore(step + 1) - seenBefore(step), waited, took }, batch.length ?? null);
       report.stepped(step, { ...stepped, objectives: { ...stepped.objectives, ...fewSources(figures) } }, watched);
       const position = { step, examples: seenBefore(step + 1) };

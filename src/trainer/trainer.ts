@@ -9,6 +9,7 @@ import { deviceProblem, hasNvidiaDriver } from '../runtime/device.ts';
 import { diskError } from '../runtime/disk.ts';
 import { isRunnerError, RunnerError } from '../runtime/errors.ts';
 import { paths } from '../runtime/paths.ts';
+import { listenToThreads, takeRest } from '../runtime/store-use.ts';
 import { nodeBackend, tf } from '../runtime/tensorflow.ts';
 import { variable } from '../runtime/variables.ts';
 import { Scoring } from '../scoring/scoring.ts';
@@ -39,6 +40,14 @@ const stops = new Map<number, AbortController>();
 let uploaded: { readonly id: number; readonly seconds: number } | null = null;
 let queue = Promise.resolve();
 
+// What loaders read ahead counts for the job at hand.
+listenToThreads();
+const storeUseEvery = 1000;
+function tellStoreUse(id: number): void {
+  const use = takeRest();
+  if (use.reads + use.writes > 0) send({ type: 'stored', id, use });
+}
+
 process.on('message', (message: ToTrainer) => {
   if (message.type === 'stop') return stops.get(message.id)?.abort();
   if (message.type === 'committed') {
@@ -51,10 +60,13 @@ process.on('message', (message: ToTrainer) => {
 });
 
 async function run(id: number, job: TrainerJob): Promise<void> {
+  const telling = setInterval(() => tellStoreUse(id), storeUseEvery);
   try {
     const result = await perform(id, job);
+    tellStoreUse(id);
     send({ type: 'finished', id, result });
   } catch (thrown) {
+    tellStoreUse(id);
     const error = diskError(thrown, (thrown as NodeJS.ErrnoException).path ?? 'a snapshot');
     // Half-trained state has no name: the next job loads a checkpoint.
     await session.close().catch(() => {});
@@ -69,6 +81,8 @@ async function run(id: number, job: TrainerJob): Promise<void> {
       const code = /ResourceExhausted|OOM|out of memory/i.test(message) ? 'DeviceMissing' : 'TrainerCrashed';
       send({ type: 'failed', id, code, message: message.split('\n')[0]!, details: {} });
     }
+  } finally {
+    clearInterval(telling);
   }
 }
 
@@ -97,6 +111,7 @@ async function perform(id: number, job: TrainerJob): Promise<unknown> {
     progress: (progress) => send({ type: 'progress', id, progress }),
     snapshot: (snapshot) => send({ type: 'snapshot', id, snapshot }),
     note,
+    begun: (start) => send({ type: 'begun', id, start }),
     pace: (pace, end) => send({ type: 'pace', id, pace, end }),
     stopWanted: () => signal.aborted,
     uploaded() {

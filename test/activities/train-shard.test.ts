@@ -6,12 +6,15 @@ import { pruneCheckpoints, sweep } from '../../activities/prune-checkpoints.ts';
 import { recoverCheckpoint } from '../../activities/recover-checkpoint.ts';
 import { replan } from '../../activities/replan.ts';
 import { trainShard } from '../../activities/train-shard.ts';
+import type { ShardHeartbeat } from '../../activities/types/shard.ts';
+import type { Metered } from '../../activities/use-meter.ts';
 import { findCommits, listCommits, readCommit } from '../../src/checkpoint/commits.ts';
 import { commitKey } from '../../src/checkpoint/keys.ts';
 import { readManifest } from '../../src/checkpoint/manifest.ts';
 import { pinsOf } from '../../src/checkpoint/pins.ts';
 import { findUnreferenced } from '../../src/checkpoint/sweep.ts';
 import type { CheckpointRef } from '../../src/checkpoint/types.ts';
+import { costOf, deviceMsIn, type Used } from '../../src/costs/used.ts';
 import { schedulePosition } from '../../src/recipe/schedule.ts';
 import { RunnerError } from '../../src/runtime/errors.ts';
 import type { S3ObjectStore } from '../../src/storage/s3.ts';
@@ -140,6 +143,20 @@ describe('a shard', () => {
     expect(await steps(plan.run)).toEqual([10, 60]);
   });
 
+  it('counts what it commits, and what an attempt before it had made and not committed', async () => {
+    const plan = await planOf(store, runs());
+    const counts: Record<string, number> = {};
+    const count = (_: object, counter: string, by: number) => {
+      counts[counter] = (counts[counter] ?? 0) + by;
+    };
+    const first = await trainShard(on.deps(store), shard(plan, 10), { ...on.attempt(), count });
+    expect(counts).toEqual({ retries: 0, lost_steps: 0, commits: 1, commit_seconds: expect.any(Number) });
+    expect(counts.commit_seconds).toBeGreaterThan(0);
+    const again = { ...on.attempt(), number: 2, earlier: { step: 17, loss: 1 }, count };
+    await trainShard(on.deps(store), shard(plan, 20, first.checkpoint), again);
+    expect(counts).toMatchObject({ retries: 1, lost_steps: 7, commits: 2 });
+  });
+
   it('trains on while the store is away, and commits when it is back', async () => {
     const plan = await planOf(store, runs());
     let trains = () => {};
@@ -218,7 +235,7 @@ describe('a shard', () => {
 });
 
 describe('the device time of a shard', () => {
-  const timed = onDevice(trainShard);
+  const timed = onDevice(trainShard, 'preparing');
 
   it('counts on over attempts that died, and is told with what failed', async () => {
     const plan = await planOf(store, runs());
@@ -253,6 +270,62 @@ describe('the device time of a shard', () => {
     expect(same.step).toBeLessThan(checkpoint.step + 40);
     const rest = await timed(on.deps(store), shard(plan, 60, same), on.attempt());
     expect(rest.checkpoint.sha256).toBe(expected[60]);
+  });
+
+  it('is counted by what it was for, with what the store was asked, at the price of each worker, kills too', async () => {
+    const plan = await planOf(store, runs());
+    const prices = { currency: 'USD', hour: 3600, egress: 1, writes: 1, reads: 1, storage: null };
+    const trainer = on.trainer({ crash: { step: 25 }, stepMs: 60 });
+    const first = on.attempt();
+    const failed = await timed(on.deps(store, { trainer, prices }), shard(plan, 30), first).catch((error) => error);
+    const { used, deviceMs } = failed.details as { used: Used; deviceMs: number };
+    expect(Math.abs(deviceMsIn(used) - deviceMs)).toBeLessThan(20);
+    // Thrice from step 20 to 24, which no checkpoint holds.
+    expect(used.ms.trained).toBeGreaterThan(15 * 60);
+    expect(used.ms.repeated).toBeGreaterThan(3 * 3 * 60);
+    expect(used.store.writes).toBeGreaterThan(2 * 4);
+    expect(used.store.writtenBytes).toBeGreaterThan(0);
+    const time = Object.values(used.ms).reduce((sum, ms = 0) => sum + ms / 1000, 0);
+    const asked = (used.store.reads + used.store.writes) / 1000 + used.store.readBytes / 1e9;
+    expect(costOf(used)).toBeCloseTo(time + asked, 6);
+    // Killed, it would have told no more than its last beat; a worker that costs ten times as much goes on.
+    const beat = first.beats.at(-1)! as Metered & ShardHeartbeat;
+    const next = { ...on.attempt(), earlier: JSON.parse(JSON.stringify(beat)) };
+    const dear = { ...prices, hour: 36_000 };
+    const rest = await timed(on.deps(store, { prices: dear }), shard(plan, 30), next);
+    expect(rest.checkpoint.sha256).toBe(expected[30]);
+    expect(deviceMsIn(rest.used!)).toBeGreaterThan(deviceMsIn(beat.used));
+    const own = deviceMsIn(rest.used!) - deviceMsIn(beat.used);
+    const store1 = (of: Used) => (of.store.reads + of.store.writes) / 1000 + of.store.readBytes / 1e9;
+    const paid = costOf(rest.used!) - costOf(beat.used) - (store1(rest.used!) - store1(beat.used));
+    expect(paid).toBeCloseTo((own / 1000) * 10, 6);
+  });
+
+  it('ends with a checkpoint before it has cost what it may, and is refused by a worker that knows no price', async () => {
+    const plan = await planOf(store, runs());
+    const prices = { currency: null, hour: 3600, egress: null, writes: null, reads: null, storage: null };
+    const trainer = on.trainer({ stepMs: 100 });
+    const input = { ...shard(plan, 60), cost: 5 };
+    const { checkpoint, used } = await timed(on.deps(store, { trainer, prices }), input, on.attempt());
+    expect(checkpoint.step).toBeGreaterThan(10);
+    expect(checkpoint.step).toBeLessThan(60);
+    expect(costOf(used!)).toBeLessThanOrEqual(5);
+    // What is left would not have paid for another one.
+    expect(costOf(used!) + used!.reserve!).toBeGreaterThanOrEqual(5);
+    expect(used!.ms.repeated ?? 0).toBe(0);
+    await expect(timed(on.deps(store), input, on.attempt())).rejects.toThrow(
+      'the phase has a limit of cost, and this worker knows no price of an hour of its device; set SIGLIP2_PRICE',
+    );
+    // Less than a beginning costs: it is left before anything is trained, and has not cost more.
+    const little = await timed(on.deps(store, { prices }), { ...shard(plan, 60), cost: 0.001 }, on.attempt());
+    expect(little.checkpoint.step).toBe(checkpoint.step);
+    // Without a checkpoint to end with it is left without, and says what it has cost and what one would.
+    const other = await planOf(store, runs());
+    const poor = timed(on.deps(store, { trainer, prices }), { ...shard(other, 60), cost: 0.001 }, on.attempt());
+    const { code, details } = await poor.catch((error) => error);
+    expect(code).toBe('LimitReached');
+    expect(details.used.reserve).toBeGreaterThan(1);
+    expect(costOf(details.used)).toBeLessThan(2);
   });
 
   it('and its figures are its own: a fresh phase shows none of the phase before', async () => {

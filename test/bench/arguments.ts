@@ -14,7 +14,7 @@ export interface BenchOptions {
   /** A Python that has the packages of requirements-profile.txt: steps are profiled, and not timed. */
   readonly profile: string | undefined;
   readonly turns: number;
-  /** Run what has never run on a GPU: on one, or dry, on the CPU. */
+  /** Run what only a GPU can show: on one, or dry, on the CPU. */
   readonly gpu: 'off' | 'on' | 'dry';
 }
 
@@ -50,10 +50,7 @@ export function parseArguments(args: readonly string[], exit?: () => never): Ben
       '--profile <python>',
       'show where the time of steps goes, by kind of op; a Python with test/bench/requirements-profile.txt installed',
     )
-    .option(
-      '--gpu',
-      `everything that has never run on a GPU, unattended, into one JSON file (--json, by default ${defaultFile})`,
-    )
+    .option('--gpu', `what only a GPU can show, unattended, into one JSON file (--json, by default ${defaultFile})`)
     .option('--gpu-dry', 'the same on the CPU and small, to see that it runs')
     .option('--turns <n>', 'turns of each side in a comparison with the peer', count, 10)
     .allowExcessArguments(false)

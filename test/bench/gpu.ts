@@ -40,7 +40,7 @@ export interface GpuContext {
 const limitMs = 20 * 60_000;
 
 /**
- * Everything that has never run on a GPU, one part after another, without asking anybody. The file is written after each
+ * Everything that only a GPU can show, one part after another, without asking anybody. The file is written after each
  * part: what ends the plan leaves what was found. DeviceMissing where there is no GPU.
  */
 export async function benchGpu(options: BenchOptions, out: NodeJS.WritableStream): Promise<GpuReport> {

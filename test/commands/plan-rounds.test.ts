@@ -68,6 +68,25 @@ describe('siglip2 plan with --link', () => {
     expect(JSON.parse((await plan('', true)).text)).not.toHaveProperty('rounds');
   });
 
+  it('prices devices from the first round to the last, requests and what leaves the store', async () => {
+    const prices = { currency: 'EUR', hour: 2, egress: 0.05, writes: 5, reads: 0.4, storage: null };
+    const how = { device: null, speed: '6.56e13', open, rounds: wantedOf('--link 100 --workers 8'), prices };
+    const [of] = JSON.parse(
+      (await planFile(JSON.stringify(recipe), 'recipe.json', { ...how, json: true })).text,
+    ).rounds;
+    // 2 an hour for each of eight; 5 and 0.4 for a thousand requests; 0.05 a GB.
+    expect(of.cost.devices).toBeCloseTo((of.seconds * 8 * 2) / 3600, 6);
+    expect(of.cost.requests).toBeCloseTo((of.rounds * (5 * of.requests.writes + 0.4 * of.requests.reads)) / 1000, 6);
+    expect(of.cost.egress).toBeCloseTo((of.rounds * 8 * 0.05 * (of.time.upBytes + of.time.downBytes)) / 1e9, 6);
+    const { text } = await planFile(JSON.stringify(recipe), 'recipe.json', { ...how, json: false });
+    const [, all, devices, requests, egress] =
+      / {4}all rounds cost about (\S+) EUR \(devices (\S+), requests (\S+), egress (\S+)\), without examples\n/.exec(
+        text,
+      )!;
+    expect(Number(all)).toBeCloseTo(Number(devices) + Number(requests) + Number(egress), 1);
+    expect((await plan('--link 100 --workers 8')).text).not.toContain('all rounds cost');
+  });
+
   it('counts every row of the head that a decoder ends in, and of its table those that texts touch', async () => {
     const phases = [{ name: 'caption', batch: 1000, objectives: { sigmoid: 1, captioning: { weight: 1 } } }];
     const text = JSON.stringify({ ...recipe, phases });

@@ -59,17 +59,20 @@ export async function startPostgresql(folder: string, port: number, password: st
     port,
     password,
     kill() {
-      // A group of its own, so that nothing of it is left to hold the data.
-      process.kill(-child!.pid!, 'SIGKILL');
+      const { pid } = child!;
+      const started = readFileSync(`/proc/${pid}/task/${pid}/children`, 'utf8').split(' ').filter(Boolean);
+      child!.kill('SIGKILL');
+      for (const each of started) endProcess(Number(each));
     },
     async start() {
       const [postgres, ...args] = typed('postgres', ['-D', data, '-h', '127.0.0.1', '-p', `${port}`, '-k', folder]);
-      child = spawn(postgres, args, { detached: true, stdio: ['ignore', 'ignore', 'pipe'] });
+      child = spawn(postgres, args, { stdio: ['ignore', 'ignore', 'pipe'] });
       let said = '';
       child.stderr!.on('data', (text) => {
         said = (said + text).slice(-4000);
       });
       const started = child;
+      process.once('exit', () => started.kill('SIGKILL'));
       await until(() => {
         if (started.exitCode !== null) throw new Error(`PostgreSQL ended with ${started.exitCode}: ${said}`);
         return ready();
@@ -85,4 +88,12 @@ export async function startPostgresql(folder: string, port: number, password: st
   };
   await self.start();
   return self;
+}
+
+function endProcess(pid: number): void {
+  try {
+    process.kill(pid, 'SIGKILL');
+  } catch {
+    // It has seen the end of the first one.
+  }
 }

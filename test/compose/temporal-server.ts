@@ -3,7 +3,7 @@ import { appendFileSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { Connection } from '@temporalio/client';
-import getPort from 'get-port';
+import getPort, { portNumbers } from 'get-port';
 import { runTool } from '../../infra/setup/run-tool.ts';
 import { until } from '../faults/harness.ts';
 import type { Postgresql } from './postgresql.ts';
@@ -18,7 +18,8 @@ export interface TemporalServer {
 
 /** What the server's own image makes of the variables of `infra/compose`, on ports that are free here. */
 async function configuration(postgresql: Postgresql): Promise<{ readonly port: number; readonly written: object }> {
-  const free = () => getPort({ host: '127.0.0.1' });
+  // The table of members keeps a port in a smallint.
+  const free = () => getPort({ host: '127.0.0.1', port: portNumbers(20_000, 32_000) });
   const rpc = async (more: object = {}) => ({
     rpc: { grpcPort: await free(), membershipPort: await free(), bindOnIP: '127.0.0.1', ...more },
   });
@@ -107,6 +108,7 @@ export async function startTemporalServer(
       );
       for (const stream of [child.stdout!, child.stderr!]) stream.on('data', (text) => appendFileSync(log, text));
       const started = child;
+      process.once('exit', () => started.kill('SIGKILL'));
       await until(() => {
         if (started.exitCode !== null)
           throw new Error(`the Temporal server ended: ${readFileSync(log, 'utf8').slice(-2000)}`);

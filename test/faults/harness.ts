@@ -33,8 +33,9 @@ export interface Site {
   process(name: Exclude<Victim, 'trainer'>): ProcessName | null;
   /** How often what was killed was started again. */
   restarts(name: Exclude<Victim, 'trainer'>): number;
-  /** What the worker shows to Prometheus. */
+  /** What the worker shows to Prometheus, and where. */
   metrics(): Promise<string>;
+  readonly metricsAddress: string;
   /** Lines of a service's log so far. */
   log(service: string): string;
   /** Trouble that begins, or ends; only on a site that was started with weather. */
@@ -98,6 +99,7 @@ export async function startSite({ worker = true, weather = false, noisy = false 
     },
     restarts: (name) => own(name).services.restarts(name),
     log: (service) => readFileSync(join(folder, own(service).folder, 'logs', `${service}.log`), 'utf8'),
+    metricsAddress: `127.0.0.1:${metricsPort}`,
     metrics: async () => (await fetch(`http://127.0.0.1:${metricsPort}/metrics`)).text(),
     trouble: (what, on) => air!.trouble(what, on),
     async stop() {
@@ -181,7 +183,7 @@ export async function until(what: () => unknown, patienceMs = 240_000): Promise<
 }
 
 /** Step of the newest commit of a run, 0 before the first. A store that is away is waited for. */
-export async function newestStep({ store }: Site, run: string): Promise<number> {
+export async function newestStep({ store }: Pick<Site, 'store'>, run: string): Promise<number> {
   const found = await findCommits(store, { run }).catch(() => []);
   return Math.max(0, ...found.map(({ step }) => step));
 }

@@ -4,10 +4,12 @@ import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { findCommits } from '../../src/checkpoint/commits.ts';
 import { fetchMetrics } from '../../src/commands/fetch-metrics.ts';
+import { LogReader } from '../../src/run-logs/read.ts';
 import { isAlive } from '../../src/runtime/services-state.ts';
 import type { RecipeResult } from '../../workflows/results.ts';
 import { img2dataset, picture } from '../data/img2dataset.ts';
 import { tarOf } from '../data/tar-file.ts';
+import { linesOf } from '../run-logs/fixture.ts';
 import { type Site, startSite, tinyRecipe, type Victim, Watched } from './harness.ts';
 import { latestStep, verifyCommits } from './verify.ts';
 
@@ -74,6 +76,21 @@ async function expectUndisturbed({ name, result }: Watched): Promise<void> {
   expect(await curveOf(name)).toEqual(curve);
 }
 
+/** Whatever a worker said of a run is in its log in the bucket some seconds later, whoever was killed; returns it. */
+async function expectLogged({ name }: Watched): Promise<string[]> {
+  const said = site
+    .log('worker')
+    .split('\n')
+    .filter((line) => line.includes(`"run":"${name}"`) && line.includes('"phase":"pretrain"'))
+    .map((line) => JSON.parse(line).msg as string);
+  // Of some commits a kill came before the line that tells of them.
+  expect(said.filter((text) => text.startsWith('committed step')).length).toBeGreaterThan(10);
+  const logged = async () =>
+    (await linesOf(new LogReader(site.store, { run: name, phase: 'pretrain' }))).map(({ text }) => text);
+  await expect.poll(logged, { timeout: 60_000 }).toEqual(expect.arrayContaining(said));
+  return logged();
+}
+
 describe('a run ends by itself, with the state of an undisturbed run of another name, after kill -9 of', () => {
   it(
     'its worker, whose trainer ends with it, or is ended before the next begins when it hangs',
@@ -100,6 +117,9 @@ describe('a run ends by itself, with the state of an undisturbed run of another 
 
       await expectUndisturbed(run);
       expect([worker, first, second].filter(isAlive)).toEqual([]);
+      const logged = await expectLogged(run);
+      expect(logged).toContainEqual(expect.stringMatching(/^the worker was killed after this/));
+      expect(logged).toContainEqual(expect.stringMatching(/^begins, attempt \d/));
     },
     patience,
   );
@@ -115,6 +135,7 @@ describe('a run ends by itself, with the state of an undisturbed run of another 
       await expectUndisturbed(run);
       expect(site.trainer()).not.toEqual(trainer);
       expect(site.process('worker')).toEqual(worker);
+      expect(await expectLogged(run)).toContainEqual(expect.stringMatching(/^the trainer process ended by SIGKILL/));
     },
     patience,
   );

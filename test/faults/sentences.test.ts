@@ -235,7 +235,7 @@ it(
   patience,
 );
 
-it('in all of this no history and no log holds a secret, and no history a stack trace', async () => {
+it('in all of this no history, no log and no log of a run holds a secret, and no history a stack trace', async () => {
   const { secretAccessKey, accessKeyId } = site.services.s3!.credentials;
   const secrets = [secretAccessKey, wrongSecret, accessKeyId];
   const texts: Record<string, string> = {};
@@ -250,9 +250,18 @@ it('in all of this no history and no log holds a secret, and no history a stack 
   const asked = ['full-disk', 'full-disk/pretrain', 'mistakes', 'no-bucket', 'refused', 'rotten', 'rotten/pretrain'];
   expect([...new Set(workflows)].sort()).toEqual(asked);
   for (const folder of readdirSync(site.folder, { recursive: true, encoding: 'utf8' }).filter((name) =>
-    name.endsWith('.log'),
+    /\.log$|run-logs\/.*\.(open|jsonl)$/.test(name),
   ))
     texts[folder] = readFileSync(join(site.folder, folder), 'utf8');
+  for await (const { key } of site.store.list('logs/')) texts[key] = (await site.store.get(key)).toString();
+  const logged = Object.entries(texts).filter(([name]) => /^logs\/|run-logs\//.test(name));
+  // A worker whose keys are refused keeps its lines on its disk.
+  const ofRuns = ['full-disk', 'mistakes', 'refused', 'rotten'];
+  for (const run of ofRuns)
+    expect(
+      logged.filter(([, text]) => text.includes(`"run":"${run}"`)),
+      run,
+    ).not.toEqual([]);
   // What is looked through is readable: it does hold the ending of the key id, in a history and in a log.
   expect(texts['history of refused']).toContain(`ending in ${accessKeyId.slice(-4)}`);
   expect(texts['refused/logs/worker.log']).toContain(`ending in ${accessKeyId.slice(-4)}`);

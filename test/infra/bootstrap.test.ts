@@ -137,3 +137,17 @@ test("the count is the last line of .ci/run, whatever npm says after it, and its
   expect(run('echo set-up failed; exit 3')).toEqual({ status: 3, last: '0 passed, 1 failed' });
   expect(run('exit 0')).toEqual({ status: 1, last: '0 passed, 1 failed' });
 });
+
+test('a script that needs another environment from its start gets a process of its own, and its exit code comes back', () => {
+  const script = join(folder, 'asks.ts');
+  writeFileSync(
+    script,
+    "process.stdout.write(process.env.LD_LIBRARY_PATH + ' ' + process.argv[2]); process.exitCode = 7;",
+  );
+  const { href } = new URL('../../infra/setup/bootstrap.mjs', import.meta.url);
+  const own = `import { handOver } from '${href}'; handOver(['--as-it-is', '${script}', 'told'], { ...process.env, LD_LIBRARY_PATH: '/opt/cuda' })`;
+  const run = spawnSync(process.execPath, ['--input-type=module', '-e', own], { encoding: 'utf8' });
+  expect(run.stderr).toBe('');
+  expect(run.stdout).toBe('/opt/cuda told');
+  expect(run.status).toBe(7);
+});

@@ -26,7 +26,20 @@ function type(line: string, ...args: string[]): Promise<Answer> {
 describe('--help', () => {
   it('of every script that a person types says in a sentence what it does, and neither starts nor sets up anything', async () => {
     expect(typed.map(([name]) => name).sort()).toEqual(
-      ['bench', 'compose', 'curation', 'demo', 'faults', 'images', 'setup', 'siglip2', 'test', 'up', 'worker'].sort(),
+      [
+        'bench',
+        'compose',
+        'curation',
+        'demo',
+        'faults',
+        'images',
+        'scaler',
+        'setup',
+        'siglip2',
+        'test',
+        'up',
+        'worker',
+      ].sort(),
     );
     const answers = await Promise.all(typed.map(([, line]) => type(line, '--help')));
     for (const [i, { code, out, said }] of answers.entries()) {

@@ -9,6 +9,7 @@ import { fileURLToPath } from 'node:url';
 import getPort from 'get-port';
 import { afterAll, describe, expect, it } from 'vitest';
 import { doctor } from '../../infra/setup/doctor.ts';
+import { exitCodes } from '../../src/runtime/exit-codes.ts';
 import { images } from '../../src/runtime/image.ts';
 import { variables } from '../../src/runtime/variables.ts';
 import { answerOf } from '../support/answer-of.ts';
@@ -21,7 +22,7 @@ afterAll(() => rmSync(folder, { recursive: true, force: true }));
 const text = (file: string) => readFileSync(join(root, file), 'utf8');
 const version = JSON.parse(text('package.json')).version as string;
 
-/** The stages of the Dockerfile by name, each with its instructions, continued lines joined. */
+/** The stages of the Dockerfile by name, each with its instructions and those of what it begins with, continued lines joined. */
 function stages(): Record<string, string[]> {
   const lines = text('infra/images/Dockerfile')
     .replace(/^#.*\n/gm, '')
@@ -31,8 +32,8 @@ function stages(): Record<string, string[]> {
   const found: Record<string, string[]> = {};
   let at: string[] = [];
   for (const line of lines) {
-    const name = /^FROM .* AS (\S+)$/.exec(line)?.[1];
-    if (name !== undefined) found[name] = at = [];
+    const [, from, name] = /^FROM (\S+) AS (\S+)$/.exec(line) ?? [];
+    if (name !== undefined) found[name] = at = [...(found[from!] ?? [])];
     at.push(line);
   }
   return found;
@@ -186,7 +187,7 @@ describe('the image light', () => {
     }
     worker.kill('SIGTERM');
     const { code, out, said } = await ended;
-    expect([status, code], out + said).toEqual([0, 0]);
+    expect([status, code], out + said).toEqual([0, exitCodes.preempted.code]);
     expect(out).toContain('"msg":"worker ended"');
   });
 });

@@ -1,4 +1,4 @@
-import { spawn } from 'node:child_process';
+import { execFileSync, spawn } from 'node:child_process';
 import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import type { Command } from 'commander';
@@ -18,9 +18,10 @@ import { composeProgram } from '../compose/arguments.ts';
 import { curationProgram } from '../curation/arguments.ts';
 import { faultsProgram } from '../faults/arguments.ts';
 import { imagesProgram } from '../images/arguments.ts';
+import { scalerProgram } from '../scaler/arguments.ts';
 import { type Answer, answerOf } from '../support/answer-of.ts';
 import { dockerLine } from './docker-lines.ts';
-import { commands, jsonBlocks, pages, root, wordsOf } from './page-commands.ts';
+import { commands, jsonBlocks, layoutKeys, pages, root, wordsOf } from './page-commands.ts';
 import { typedForReal } from './typed-for-real.ts';
 
 const queries = ['status', 'plan', 'history', 'annotation'];
@@ -32,6 +33,7 @@ const scriptParsers: Readonly<Record<string, (args: readonly string[]) => unknow
   siglip2: (args) => parse(createProgram(), args),
   demo: (args) => parse(demoProgram(), args),
   faults: (args) => parse(faultsProgram(), args),
+  scaler: (args) => parse(scalerProgram(), args),
   images: (args) => parse(imagesProgram(), args),
   compose: (args) => parse(composeProgram(), args),
   curation: (args) => parse(curationProgram(), args),
@@ -44,6 +46,7 @@ const scriptParsers: Readonly<Record<string, (args: readonly string[]) => unknow
   bench: (args) => parseArguments(args, () => expect.fail(`npm run bench -- ${args.join(' ')}`)),
   up: (args) => expect(args).toEqual([]),
   setup: (args) => expect(args).toEqual([]),
+  dashboards: (args) => expect(args).toEqual([]),
 };
 
 function parse(program: Command, args: readonly string[], { keepAction = false } = {}): void {
@@ -138,6 +141,27 @@ const others: Readonly<Record<string, (words: readonly string[]) => void>> = {
       /^s3:\/\/my-bucket\/(data\/[a-z-]+\/[a-z-]+|runs\/[a-z]+\/(export|pretrain\/r0\/(commits\/|step-).*))$/,
     );
   },
+  helm: (words) => {
+    expect(words.slice(1, 3)).toEqual(['upgrade', '--install']);
+    const files = words.filter((word) => word.startsWith('infra/'));
+    expect(files.filter((file) => !existsSync(`${root}/${file}`))).toEqual([]);
+  },
+  kubectl: (words) => {
+    expect(words.slice(1, 4)).toEqual(['create', 'secret', 'generic']);
+    const templates = readFileSync(`${root}/infra/kubernetes/chart/templates/_helpers.tpl`, 'utf8');
+    for (const word of words.slice(5))
+      expect(templates).toContain(`key: ${/^--from-literal=([a-z-]+)=/.exec(word)![1]} }`);
+  },
+  sudo: (words) => {
+    const [, program, command, ...rest] = words;
+    if (program === 'systemctl') return expect(rest.at(-1)).toBe('siglip2-worker');
+    expect(program).toBe('infra/edge/edge.sh');
+    const usage = execFileSync(`${root}/${program}`, ['help'], { encoding: 'utf8' });
+    for (const said of [`edge.sh ${command} `, ...rest.filter((word) => word.startsWith('--'))])
+      expect(usage).toContain(said);
+  },
+  sudoedit: (words) => expect(words).toEqual(['sudoedit', '/etc/siglip2/worker.env']),
+  journalctl: (words) => expect(words).toContain('siglip2-worker'),
   openssl: (words) => expect(words).toEqual(['openssl', 'rand', '-base64', '32']),
   docker: (words) => {
     const ours = dockerLine(words);
@@ -161,6 +185,15 @@ describe('the pages', () => {
     expect(first.sort()).toEqual(others.sort());
   });
 
+  it('allow on AWS to write whatever lies in the bucket', () => {
+    const policies = jsonBlocks('infra/README.md') as {
+      Statement: { Action: string[]; Resource: string | string[] }[];
+    }[];
+    const writes = policies[0]!.Statement.find(({ Action }) => Action.includes('s3:PutObject'))!;
+    const places = layoutKeys().map((key) => `arn:aws:s3:::my-bucket/${key.split('/')[0]}/*`);
+    expect([...new Set(places)].sort()).toEqual([...writes.Resource].sort());
+  });
+
   it('name every room of the code', () => {
     const page = readFileSync(`${root}/src/README.md`, 'utf8');
     const rooms = readdirSync(`${root}/src`, { withFileTypes: true }).filter((entry) => entry.isDirectory());
@@ -176,7 +209,7 @@ describe('commands of the pages', () => {
   it('are lines of programs that the test knows', () => {
     expect(lines.length).toBeGreaterThan(80);
     const known =
-      /^(npm (run|test)|temporal |aws |openssl |docker |cp |apt-get |eval |export |(UPDATE_(HISTORIES|GOLDEN)|ZOMBIES|PACK_HISTORY)=\d+ npm test|sha256sum )/;
+      /^(npm (run|test)|temporal |aws |openssl |helm |kubectl |sudo |sudoedit |journalctl |docker |cp |apt-get |eval |export |(UPDATE_(HISTORIES|GOLDEN)|ZOMBIES|PACK_HISTORY)=\d+ npm test|sha256sum )/;
     expect(lines.filter(({ text }) => !known.test(text))).toEqual([]);
     // Those that are typed for real in page-run.test.ts are on the pages as they stand there.
     const texts = lines.map(({ text }) => text);

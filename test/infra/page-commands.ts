@@ -35,24 +35,27 @@ export function jsonBlocks(page: string): unknown[] {
   );
 }
 
-/** The layout of the bucket as src/checkpoint/README.md has it: a pattern for each line. */
+/** The layout of the bucket as src/checkpoint/README.md has it. */
+export const layoutKeys = (): string[] =>
+  indentedLines('src/checkpoint/README.md')
+    .filter(({ text }) => /^(runs\/<run>|logs\/<run>|indexes|filters|features|evaluations)\//.test(text))
+    .map(({ text }) => text.split(/ {2}/)[0]!);
+
+/** A pattern for each line of it. */
 export function layout(): RegExp[] {
-  return indentedLines('src/checkpoint/README.md')
-    .filter(({ text }) => /^(runs\/<run>|indexes|filters|features|evaluations)\//.test(text))
-    .map(({ text }) => {
-      const key = text.split(/ {2}/)[0]!;
-      const pattern = key
-        .replace(/[.]/g, '\\.')
-        .replace(/<[a-z]+>/g, '[^/]+')
-        .replace(/\br0\b/g, 'r\\d+')
-        .replace(/0{3,}\d+/g, '\\d+');
-      return new RegExp(`^${pattern}${key.endsWith('/') ? '.+' : '$'}`);
-    });
+  return layoutKeys().map((key) => {
+    const pattern = key
+      .replace(/[.]/g, '\\.')
+      .replace(/<[a-z]+>/g, '[^/]+')
+      .replace(/\br0\b/g, 'r\\d+')
+      .replace(/0{3,}\d+/g, '\\d+');
+    return new RegExp(`^${pattern}${key.endsWith('/') ? '.+' : '$'}`);
+  });
 }
 
 /** What is indented and no command: what one sees, files of the bucket, JSON. */
 const shown =
-  /^(runs\/<run>\/|(indexes|filters|features|evaluations)\/|\{|\d{4}\.(jpg|json)$|Pictures in|zero-shot top|(image|text) to |(checkpoint|sha256|export) {2})/;
+  /^((runs|logs)\/<run>\/|(indexes|filters|features|evaluations)\/|\{|\d{4}\.(jpg|json)$|Pictures in|zero-shot top|(image|text) to |(checkpoint|sha256|export) {2})/;
 
 /** Lines that a person types, of all pages, each once. */
 export function commands(): Line[] {

@@ -7,8 +7,11 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { Runtime } from '@temporalio/worker';
 import { afterAll, afterEach, beforeAll, describe, expect, it, vi } from 'vitest';
+import { hasPoller } from '../../infra/services/temporal.ts';
 import { connect } from '../../src/commands/temporal-client.ts';
 import { connectPatiently } from '../../src/runtime/connect.ts';
+import { exitCodes } from '../../src/runtime/exit-codes.ts';
+import { watchRefusals } from '../../src/runtime/watch-refusals.ts';
 import { answerOf } from '../support/answer-of.ts';
 import { type Authority, makeAuthority, type Pair } from '../support/certificates.ts';
 import { testServices } from '../support/services.ts';
@@ -25,6 +28,8 @@ let mutual: Gate;
 let keyed: Gate;
 const gates: Gate[] = [];
 const key = 'a-key-of-Temporal-Cloud';
+/** Set while that key is revoked. */
+let revoked = false;
 /** What the guard has seen of calls that it let through. */
 const namespaces = new Set<string>();
 
@@ -38,7 +43,7 @@ beforeAll(async () => {
   keyed = await startGuard(
     target,
     (headers) => {
-      if (headers.authorization !== `Bearer ${key}`) return { code: 16, words: 'Request unauthorized.' };
+      if (revoked || headers.authorization !== `Bearer ${key}`) return { code: 16, words: 'Request unauthorized.' };
       if (typeof headers['temporal-namespace'] === 'string') namespaces.add(headers['temporal-namespace']);
       return null;
     },
@@ -100,6 +105,16 @@ describe('who may come in', () => {
     );
     expect(code).toBe(0);
   });
+
+  it('works by mutual TLS: a worker polls its queue, and ends when it is told to', async () => {
+    const { address } = services().temporal!;
+    expect(await hasPoller(address, 'siglip2-annotate')).toBe(false);
+    const child = worker(environment(mutual.port, { ...trusting(), ...withPair(client) }));
+    const ended = answerOf(child);
+    await vi.waitFor(async () => expect(await hasPoller(address, 'siglip2-annotate', 2)).toBe(true), 30_000);
+    child.kill('SIGTERM');
+    expect((await ended).code).toBe(exitCodes.preempted.code);
+  }, 60_000);
 
   it('comes by the profile of a configuration file', async () => {
     const file = join(folder, 'temporal.toml');
@@ -268,6 +283,40 @@ describe('who is refused is told so at once', () => {
   }, 60_000);
 });
 
+describe('a worker whose key is revoked while it works', () => {
+  afterEach(() => {
+    revoked = false;
+  });
+
+  it('is told when it has been said twice', async () => {
+    as(environment(keyed.port, { ...trusting(), TEMPORAL_API_KEY: key }));
+    const connected = await connectPatiently(AbortSignal.timeout(20_000));
+    const watch = watchRefusals(connected!, { everyMs: 100, againMs: 50 });
+    await new Promise((resolve) => setTimeout(resolve, 400));
+    expect(watch.signal.aborted).toBe(false);
+    revoked = true;
+    await vi.waitFor(() => expect(watch.signal.aborted).toBe(true), 5000);
+    expect((watch.signal.reason as Error).message).toMatch(/refused the API key/);
+    watch.stop();
+    await connected?.connection.close();
+  });
+
+  it('goes on when it was said once', async () => {
+    as(environment(keyed.port, { ...trusting(), TEMPORAL_API_KEY: key }));
+    const connected = await connectPatiently(AbortSignal.timeout(20_000));
+    const calls = vi.spyOn(connected!.connection.workflowService, 'describeNamespace');
+    const watch = watchRefusals(connected!, { everyMs: 100, againMs: 50 });
+    revoked = true;
+    await vi.waitFor(() => expect(calls).toHaveBeenCalledTimes(1));
+    await calls.mock.results[0]!.value.catch(() => {});
+    revoked = false;
+    await vi.waitFor(() => expect(calls.mock.calls.length).toBeGreaterThan(3), 5000);
+    expect(watch.signal.aborted).toBe(false);
+    watch.stop();
+    await connected?.connection.close();
+  });
+});
+
 describe('an outage is waited for', () => {
   it('where it may be a refusal, that is told', async () => {
     const said = vi.spyOn(process.stderr, 'write').mockReturnValue(true);
@@ -309,7 +358,7 @@ function command(env: Record<string, string>, ...args: string[]): ChildProcessWi
 
 function worker(env: Record<string, string>): ChildProcessWithoutNullStreams {
   const store = { AWS_ENDPOINT_URL: 'http://127.0.0.1:1', AWS_ACCESS_KEY_ID: 'a', AWS_SECRET_ACCESS_KEY: 'b' };
-  return spawn(process.execPath, ['--import', 'tsx', 'src/worker.ts', '--queues', 'siglip2'], {
+  return spawn(process.execPath, ['--import', 'tsx', 'src/worker.ts', '--queues', 'siglip2-annotate'], {
     cwd: root,
     env: { ...process.env, ...store, ...env, SIGLIP2_STATE: folder },
   });

@@ -1,7 +1,8 @@
+import { readFileSync } from 'node:fs';
 import { CreateMultipartUploadCommand } from '@aws-sdk/client-s3';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { checks } from '../../src/storage/checks/all.ts';
-import { checkPrefix, cleanLeft, runChecks } from '../../src/storage/checks/run.ts';
+import { checkPrefix, clean, cleanLeft, runChecks } from '../../src/storage/checks/run.ts';
 import type { S3ObjectStore } from '../../src/storage/s3.ts';
 import { bentStores } from './bent-stores.ts';
 import { type FaultProxy, startFaultProxy } from './fault-proxy.ts';
@@ -24,6 +25,7 @@ describe('on the store that we bring', () => {
   it('there are 60 checks and more, each with a name of its own', () => {
     expect(checks.length).toBeGreaterThanOrEqual(60);
     expect(new Set(checks.map(({ what }) => what)).size).toBe(checks.length);
+    expect(readFileSync('src/storage/README.md', 'utf8')).toContain(`It tries ${checks.length} things`);
   });
 
   // One by one, so that a failure has a name; they leave nothing behind.
@@ -32,6 +34,10 @@ describe('on the store that we bring', () => {
     for await (const { outcome, found } of runChecks(stores, 'one/', { checks: [checks[index]!] }))
       expect([outcome, found], found).toEqual(['pass', outcome === 'pass' ? found : '']);
     expect(await keys(stores.store, 'one/')).toEqual([]);
+  });
+
+  it.each(['/runs', 'a//b', '../runs', 'a/../b', 'a\nb'])('a prefix %j is refused', (prefix) => {
+    expect(() => checkPrefix(prefix)).toThrow(/^--prefix is ".*"; allowed: where keys begin, such as runs\/ or trial/);
   });
 
   it('what checks left that were killed is cleaned when it is an hour old, and nothing else', async () => {
@@ -92,6 +98,22 @@ describe('a store of which one thing is not so is found out by the check of that
         'deleting what is not there is no error':
           'ENDPOINT refused the credentials for s3://test/wire/11/never (403 AccessDenied: Access Denied, access key id ending in 1234); set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY to a pair that may read and write the bucket',
       });
+    });
+
+    it('one that goes away is told so at once, and not by each check', async () => {
+      const stores = { store: server.store({ endpoint: proxy.endpoint, attempts: 1 }), small: server.store(parts) };
+      const done: string[] = [];
+      const work = async () => {
+        for await (const { what } of runChecks(stores, 'away/')) {
+          done.push(what);
+          const busy = { status: 503, code: 'SlowDown' };
+          if (done.length === 3) proxy.faults = [{ at: () => true, act: busy, times: 1000 }];
+        }
+      };
+      await expect(work()).rejects.toMatchObject({ code: 'StorageUnavailable' });
+      expect(done).toHaveLength(3);
+      proxy.faults = [];
+      await clean(server.store(), 'away/');
     });
 
     it('one that does not list uploads: runs do without, and it is told', async () => {

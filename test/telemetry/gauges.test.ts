@@ -1,6 +1,8 @@
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { expect, it } from 'vitest';
+import { nothingUsed } from '../../src/costs/used.ts';
+import { counters } from '../../src/telemetry/counters.ts';
 import { Gauges } from '../../src/telemetry/gauges.ts';
 import { serveMetrics } from '../../src/telemetry/metrics-server.ts';
 
@@ -59,6 +61,64 @@ siglip2_captioning_referring{phase="p",run="first"} 3
 `);
 });
 
+it('what is counted begins at nought, rises, and leaves with its phase', () => {
+  let now = 0;
+  const gauges = new Gauges(() => now);
+  const counted = () =>
+    Object.fromEntries(
+      [...gauges.text().matchAll(/^siglip2_(\w+)_total\{phase="p",run="first"\} (\S+)$/gm)].map(([, name, value]) => [
+        name,
+        Number(value),
+      ]),
+    );
+  gauges.count(phase('p'), 'retries', 0);
+  expect(Object.keys(counted())).toEqual(Object.keys(counters));
+  expect(Object.values(counted()).every((value) => value === 0)).toBe(true);
+  gauges.count(phase('p'), 'commits', 1);
+  gauges.count(phase('p'), 'commit_seconds', 1.5);
+  gauges.set(phase('p'), { examplesPerSecond: 3 });
+  gauges.count(phase('p'), 'commits', 1);
+  expect(counted()).toMatchObject({ commits: 2, commit_seconds: 1.5, lost_steps: 0 });
+  expect(gauges.text()).toContain('siglip2_examples_per_second{phase="p",run="first"} 3\n');
+  expect(gauges.text()).toContain('# TYPE siglip2_commits_total counter\n');
+  gauges.ended(phase('p'));
+  now = 60_000;
+  expect(gauges.text()).toBe('');
+  gauges.count(phase('p'), 'commits', 1);
+  expect(counted()).toMatchObject({ commits: 1 });
+});
+
+it('a worker is ready from when it serves a queue on, at work too, and lives as long as it answers', async () => {
+  let began = false;
+  const sdk = createServer((_, response) => {
+    // Its one slot is taken: it polls nothing.
+    const started = began ? 'temporal_worker_start{service_name="core",task_queue="q"} 1\n' : '';
+    response.end(`${started}temporal_num_pollers{poller_type="activity_task",task_queue="q"} 0\n`);
+  });
+  await new Promise<void>((listening) => sdk.listen(0, '127.0.0.1', listening));
+  const temporal = `127.0.0.1:${(sdk.address() as AddressInfo).port}`;
+  const more = async () => 'siglip2_temporal_up 1\n';
+  const server = await serveMetrics({ address: '127.0.0.1:0', gauges: new Gauges(), temporal, more });
+  try {
+    const { port } = server.address() as AddressInfo;
+    const ask = async (path: string) => {
+      const answer = await fetch(`http://127.0.0.1:${port}${path}`);
+      return [answer.status, await answer.text()];
+    };
+    expect(await ask('/ready')).toEqual([503, 'serves no queue yet\n']);
+    began = true;
+    expect(await ask('/ready')).toEqual([200, 'ready\n']);
+    const [status, text] = await ask('/metrics');
+    expect([status, text]).toEqual([200, expect.stringMatching(/activity_task.* 0\nsiglip2_temporal_up 1\n$/)]);
+    sdk.closeAllConnections();
+    await new Promise((closed) => sdk.close(closed));
+    expect(await ask('/live')).toEqual([200, 'live\n']);
+    expect(await ask('/ready')).toEqual([503, 'serves no queue yet\n']);
+  } finally {
+    server.close();
+  }
+});
+
 it('the endpoint answers with what the SDK counts and with ours, and without the SDK with ours', async () => {
   const gauges = new Gauges();
   gauges.set(phase('pretrain'), { loss: 2.5 });
@@ -112,4 +172,17 @@ it('shows the last evaluation of each task, under two names whatever figures are
   for (let i = 0; i < 60; i++) gauges.evaluated(of(`task-${i}`, i));
   expect(gauges.text().match(/evaluation_step\{/g)).toHaveLength(50);
   expect(gauges.text()).not.toContain('"pets"');
+});
+
+it('what a phase has cost here counts on over its attempts, by what it was for', () => {
+  const gauges = new Gauges();
+  const used = (ms: number) => ({ ...nothingUsed, ms: { trained: ms }, cost: { trained: ms / 1000 } });
+  gauges.spent(phase('pretrain'), used(2000), false);
+  gauges.spent(phase('pretrain'), used(3000), true);
+  gauges.spent(phase('pretrain'), used(500), false);
+  expect(gauges.text()).toBe(`# TYPE siglip2_cost_total counter
+siglip2_cost_total{phase="pretrain",run="first"} 3.5
+# TYPE siglip2_device_seconds gauge
+siglip2_device_seconds{phase="pretrain",run="first",part="trained"} 3.5
+`);
 });

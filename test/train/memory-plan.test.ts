@@ -20,7 +20,7 @@ describe('the memory of a phase', () => {
     expect(snapshot).toBe(64 * 2 ** 20);
     expect(peak).toBe('step');
     expect(processBytes).toBe(sum(host) + state + device.gradients + atWork + unreturned.step);
-    expect(gpuBytes).toBe(state + device.gradients + atWork + 0.5e9);
+    expect(gpuBytes).toBe(state + device.gradients + atWork + 0.56e9);
     expect(hostBytes).toBe(sum(host) + snapshot);
   });
 

@@ -1,7 +1,7 @@
 // Speaks the trainer's protocol without TensorFlow, to provoke what a real trainer does on rare days.
 // Its state is a number that each step changes by a pure rule, so that equal histories have equal hashes.
 import { createHash } from 'node:crypto';
-import { appendFileSync, existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { appendFileSync, existsSync, mkdirSync, readFileSync, writeFileSync, writeSync } from 'node:fs';
 import { join } from 'node:path';
 
 const fault = process.env.FAKE_FAULT ? JSON.parse(process.env.FAKE_FAULT) : {};
@@ -45,6 +45,8 @@ async function run({ id, job }) {
       send({ type: 'pace', id, pace: { checkpointEvery: 10, shardSteps: 20 }, end });
     };
   for (let step = from.step + 1; step <= end; step++) {
+    // What a library prints just before it ends the process.
+    if (due('says', step)) writeSync(2, fault.says.text);
     if (due('crash', step)) process.kill(process.pid, 'SIGKILL');
     if (due('hang', step)) return;
     if (due('unknown', step))

@@ -94,7 +94,7 @@ describe('a run with a key', () => {
             maxBuffer: 2 ** 26,
           })
         ).stdout;
-      const plainWords = [secret, 'learningRate', '000123', 'manifestSha256', 'settings', 'the disk'];
+      const plainWords = [secret, 'learningRate', '000123', 'manifestSha256', 'settings', 'the disk', 'siglip2 logs'];
       for (const id of ['hidden', 'hidden/pretrain']) {
         const history = await show(id);
         expect(history).toMatch(/EVENT_TYPE_ACTIVITY_TASK_SCHEDULED|EVENT_TYPE_START_CHILD/);
@@ -112,6 +112,8 @@ describe('a run with a key', () => {
         const shown = await show('hidden/pretrain', ...endpoint);
         expect(shown + decoded(shown).join()).toContain(`the disk of ${secret} is full`);
         expect(decoded(shown).join()).toContain('manifestSha256');
+        // What Temporal's page shows of an activity, and how its log is read.
+        expect(shown + decoded(shown).join()).toContain(`to step 10; siglip2 logs ${secret.slice(0, 8)} pretrain`);
         const query = ['workflow', 'query', '--workflow-id', 'hidden', '--type', 'status', ...endpoint];
         expect((await promisify(execFile)(binary!, query, { env })).stdout).toMatch(/"state": ?"done"|state.*done/);
         // What is typed with it is encrypted on its way.

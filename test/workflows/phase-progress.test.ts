@@ -1,4 +1,5 @@
 import { expect, it } from 'vitest';
+import { nothingUsed } from '../../src/costs/used.ts';
 import { type PhaseInput, PhaseProgress } from '../../workflows/phase-progress.ts';
 import { planOf, resultOf } from './harness.ts';
 
@@ -27,6 +28,7 @@ it('a phase that continues as new carries over all that it began with', () => {
     limits: { step: 150 },
     pace: { checkpointEvery: 4, shardSteps: 8 },
     deviceMs: 5000,
+    used: { ...nothingUsed, ms: { trained: 4000, preparing: 1000 }, cost: { trained: 8 } },
     began: 1000,
     wentBack: { damaged: 2, diverged: 1 },
     events: [{ at: '2026-01-01T00:00:00Z', step: 90, what: 'training' }],

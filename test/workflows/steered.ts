@@ -2,22 +2,28 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { Context } from '@temporalio/activity';
 import type { Activities } from '../../activities/types/activities.ts';
 import type { ShardInput } from '../../activities/types/shard.ts';
+import { nothingUsed } from '../../src/costs/used.ts';
 import type { RunStatus } from '../../workflows/messages.ts';
 import type { siglip2Recipe } from '../../workflows/recipe.ts';
 import { resultOf, runPlanOf, testTemporal } from './harness.ts';
 import { keepHistory } from './histories.ts';
 
-/** A shard of a step every 20 ms, which ends at the step that it is at when it is cancelled or its time is up. */
+/** A shard of a step every 20 ms, at a price of 1 a millisecond, with that of a step kept aside, which ends at the step that it is at when it is cancelled or its time is up. */
 export async function slowShard(input: ShardInput) {
   const { cancellationSignal, heartbeat } = Context.current();
-  const { deviceMs: time = Number.POSITIVE_INFINITY } = input;
+  const { deviceMs: time = Number.POSITIVE_INFINITY, cost = Number.POSITIVE_INFINITY } = input;
   let step = input.from?.step ?? input.plan.from.step;
   let deviceMs = 0;
-  for (; step < input.toStep && !cancellationSignal.aborted && deviceMs < time; deviceMs += 20) {
+  for (
+    ;
+    step < input.toStep && !cancellationSignal.aborted && deviceMs < time && deviceMs + 40 <= cost;
+    deviceMs += 20
+  ) {
     await delay(20);
     heartbeat({ step: ++step });
   }
-  return { ...resultOf(input, step), deviceMs };
+  const used = { ...nothingUsed, ms: { trained: deviceMs }, cost: { trained: deviceMs }, reserve: 20 };
+  return { ...resultOf(input, step), deviceMs, used };
 }
 
 interface Steered {

@@ -5,9 +5,11 @@ import { describe, expect, it } from 'vitest';
 import type { Activities } from '../../activities/types/activities.ts';
 import type { ShardInput } from '../../activities/types/shard.ts';
 import { prepare } from '../../infra/setup/prepare.ts';
+import { nothingUsed } from '../../src/costs/used.ts';
+import { RunnerError } from '../../src/runtime/errors.ts';
 import type { RunStatus } from '../../workflows/messages.ts';
 import type { siglip2Recipe } from '../../workflows/recipe.ts';
-import { runPlanOf } from './harness.ts';
+import { resultOf, runPlanOf } from './harness.ts';
 import { slowShard, steering } from './steered.ts';
 
 const { temporal, steered } = steering();
@@ -62,10 +64,10 @@ describe('a run', () => {
       await run.until('training');
       await run.ask('setLimits', { step: 45 });
       expect(await run.refusal('setLimits', { steps: 3 })).toBe(
-        'setLimits is refused: steps is no limit; allowed: step, deviceHours, wallHours',
+        'setLimits is refused: steps is no limit; allowed: step, deviceHours, wallHours, cost',
       );
       expect(await run.refusal('setLimits')).toBe(
-        'setLimits is refused: no limit is named; allowed: step, deviceHours, wallHours, such as {"step": 5000}',
+        'setLimits is refused: no limit is named; allowed: step, deviceHours, wallHours, cost, such as {"step": 5000}',
       );
       expect(await run.refusal('setLimits', { step: -3 })).toMatch(/step is -3; allowed: a number above 0, whole/);
       expect((await run.until('limit')).step).toBe(45);
@@ -96,6 +98,51 @@ describe('a run', () => {
         expect.arrayContaining(['asked for: setLimits {"step":45}', 'limits {} -> {"step":45}', 'limit']),
       );
       await run.keep('phase-timed.json');
+    });
+  });
+
+  it('stops with a checkpoint before it has cost what it may, by its recipe too, and says what it has cost', async () => {
+    const plan = async () => {
+      const planned = runPlanOf('paid', 300, 50);
+      return { ...planned, phases: planned.phases.map((phase) => ({ ...phase, limits: { cost: 900 } })) };
+    };
+    await steered('paid', { plan }, 300, async (run) => {
+      // 20 a step: 44 steps, and with a last one 900.
+      expect(await run.until('limit')).toMatchObject({ step: 44, used: { cost: { trained: 880 } } });
+      expect(await run.refusal('setLimits', { cost: 880 })).toBe(
+        'setLimits is refused: cost is 880, and phase pretrain has come to 880; allowed: more than that, or pause to stop it now',
+      );
+      await run.ask('setLimits', { cost: 1600 });
+      expect((await run.until('limit', ({ step }) => step > 44)).step).toBe(79);
+      expect((await run.status()).phases[0]!.used).toMatchObject({ cost: { trained: 1580 }, reserve: 20 });
+      await run.ask('setLimits', { cost: null });
+      const { phases } = await run.result();
+      expect(phases[0]).toMatchObject({ checkpoint: { step: 300 }, used: { cost: { trained: 6000 } } });
+      expect((await run.status()).used).toMatchObject({ ms: { trained: 6000 } });
+      await run.keep('phase-paid.json');
+    });
+  });
+
+  it('waits where what it may cost does not reach for a first checkpoint, and tries no further', async () => {
+    let tries = 0;
+    const trainShard = async (input: ShardInput) => {
+      tries++;
+      if (input.cost !== undefined)
+        throw new RunnerError('LimitReached', 'does not reach', {
+          details: { used: { ...nothingUsed, ms: { preparing: 10 }, cost: { preparing: 10 }, reserve: 50 } },
+        });
+      return resultOf(input, input.toStep);
+    };
+    const plan = async () => {
+      const planned = runPlanOf('poor', 60, 50);
+      return { ...planned, phases: planned.phases.map((phase) => ({ ...phase, limits: { cost: 40 } })) };
+    };
+    await steered('poor', { plan, trainShard }, 60, async (run) => {
+      expect(await run.until('limit')).toMatchObject({ step: 0, used: { cost: { preparing: 10 } } });
+      await delay(300);
+      expect(tries).toBe(1);
+      await run.ask('setLimits', { cost: null });
+      expect((await run.result()).phases[0]!.checkpoint.step).toBe(60);
     });
   });
 
@@ -172,12 +219,12 @@ describe('a run', () => {
         [
           'setLimits',
           [null],
-          'setLimits is refused: its input is null; allowed: none, or a JSON object of phase, step, deviceHours, wallHours, such as {"phase": "pretrain"}',
+          'setLimits is refused: its input is null; allowed: none, or a JSON object of phase, step, deviceHours, wallHours, cost, such as {"phase": "pretrain"}',
         ],
         [
           'setLimits',
           [{ phase: 'pretrain' }],
-          'setLimits is refused: no limit is named; allowed: step, deviceHours, wallHours, such as {"step": 5000}',
+          'setLimits is refused: no limit is named; allowed: step, deviceHours, wallHours, cost, such as {"step": 5000}',
         ],
       ];
       for (const workflow of ['slips', 'slips/pretrain'])

@@ -1,6 +1,7 @@
 import { z } from 'zod';
 import { parseWith, readDocument } from '../../checkpoint/documents.ts';
 import { historyKey } from '../../checkpoint/keys.ts';
+import { isUsed, type Used } from '../../costs/used.ts';
 import type { ObjectStore } from '../../storage/object-store.ts';
 import type { EventKind, ReportedEvent } from '../types.ts';
 
@@ -9,13 +10,24 @@ export interface HistoryRead {
   readonly events: readonly ReportedEvent[];
   /** Milliseconds that its shards had a device for; null where nothing tells. */
   readonly deviceMs: number | null;
+  /** What it used; null where nothing tells. */
+  readonly used: Used | null;
+  /** That it came to from where it began; null where nothing tells. */
+  readonly steps: number | null;
 }
 
 const line = z.object({ at: z.iso.datetime(), step: z.int().min(0), what: z.string().max(5000) });
 const document = z.object({
   version: z.literal(1),
   events: z.array(line).max(10_000),
-  spent: z.object({ deviceMs: z.number().min(0), began: z.number() }).optional(),
+  spent: z
+    .object({
+      deviceMs: z.number().min(0),
+      began: z.number(),
+      used: z.custom<Used>(isUsed).optional(),
+      steps: z.int().optional(),
+    })
+    .optional(),
 });
 
 export async function readHistory(
@@ -27,9 +39,14 @@ export async function readHistory(
   const found = await readDocument(store, key);
   const parsed = found && 'bytes' in found ? parseWith(document, found.bytes) : found;
   if (parsed && 'value' in parsed && parsed.value)
-    return { events: eventsIn(parsed.value.events), deviceMs: parsed.value.spent?.deviceMs ?? null };
+    return {
+      events: eventsIn(parsed.value.events),
+      deviceMs: parsed.value.spent?.deviceMs ?? null,
+      used: parsed.value.spent?.used ?? null,
+      steps: parsed.value.spent?.steps ?? null,
+    };
   if (parsed && 'problem' in parsed) problems.push(`${key}: ${parsed.problem}`);
-  return { events: [], deviceMs: null };
+  return { events: [], deviceMs: null, used: null, steps: null };
 }
 
 const going = /^(planning|scoring|training|evaluating|exporting|done)$/;

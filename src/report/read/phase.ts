@@ -1,6 +1,7 @@
 import pMap from 'p-map';
 import { readEnd } from '../../checkpoint/ends.ts';
 import { commitKey, metricsPrefix, type PhaseKey } from '../../checkpoint/keys.ts';
+import type { Used } from '../../costs/used.ts';
 import type { ObjectInfo, ObjectStore } from '../../storage/object-store.ts';
 import { curveOf, type Piece } from '../../telemetry/curve.ts';
 import { readJsonLines } from '../../telemetry/json-lines.ts';
@@ -20,6 +21,8 @@ export interface PhaseRead {
   readonly reached: number | null;
   /** Milliseconds that it had a device for, as its workflow tells; else those between its first records and its last. */
   readonly deviceMs: number;
+  /** What it used, its evaluation too; null where nothing tells. */
+  readonly used: Used | null;
   /** Of all checkpoints that it made, as large as the last that is there. */
   readonly uploaded: number;
   /** What tells whether two phases began alike: where, and from scratch with which model. */
@@ -84,6 +87,7 @@ export async function readPhase(
     },
     reached: last ?? null,
     deviceMs,
+    used: history.used,
     uploaded: made * each,
     start: JSON.stringify([from, parent === null ? (ends?.settings?.model ?? null) : null]),
     examples: ends?.commit.examples ?? null,

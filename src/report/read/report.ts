@@ -2,16 +2,17 @@ import pMap from 'p-map';
 import { phasesOf } from '../../checkpoint/commits.ts';
 import { parseRun, readDocument } from '../../checkpoint/documents.ts';
 import { runKey, runPrefix } from '../../checkpoint/keys.ts';
+import { type Prices, pricesFromEnvironment } from '../../costs/prices.ts';
 import { RunnerError } from '../../runtime/errors.ts';
 import type { ObjectInfo, ObjectStore } from '../../storage/object-store.ts';
 import { byteText } from '../numbers.ts';
 import type { Fact, PhaseLink, RunReport } from '../types.ts';
 import { compared } from './comparisons.ts';
+import { costFacts, costTable } from './costs.ts';
 import { trainedData } from './data-read.ts';
 import { type EvaluationRead, readEvaluations } from './evaluations.ts';
 import { readHistory } from './history.ts';
 import { type PhaseRead, readPhase } from './phase.ts';
-import { priceFromEnvironment } from './price.ts';
 import { readCurated, readSheets } from './sheets.ts';
 
 /** As a recipe in run.json, of any release, has them; all of it is looked at before it is believed. */
@@ -35,8 +36,8 @@ export async function readReport(store: ObjectStore, run: string, options: ReadO
 }
 
 export interface ReadOptions {
-  /** Of an hour of a device; null: nobody says it; absent: as SIGLIP2_PRICE says. */
-  readonly price?: number | null;
+  /** What is paid, for what no worker has counted; absent: as the environment says. */
+  readonly prices?: Pick<Prices, 'hour' | 'storage' | 'currency'>;
   /** What is looked at of a run, where that is not how it stands: a phase as it was at a step, one evaluation of it. */
   readonly at?: {
     readonly phase: string;
@@ -49,7 +50,7 @@ export interface ReadOptions {
 export async function readParts(
   store: ObjectStore,
   run: string,
-  { price = priceFromEnvironment(), at }: ReadOptions = {},
+  { prices = pricesFromEnvironment(null), at }: ReadOptions = {},
 ): Promise<{ readonly report: RunReport; readonly evaluations: readonly EvaluationRead[] }> {
   const objects: ObjectInfo[] = [];
   // What comes and goes beside a run, and the page itself, makes no other page of it.
@@ -92,13 +93,14 @@ export async function readParts(
   );
   const versions = [...new Set(phases.flatMap(({ codeVersions }) => codeVersions))].sort();
   const bytes = objects.reduce((sum, info) => sum + info.bytes, 0);
+  const costs = costTable(phases.map(({ report: { name }, used }) => ({ name, used })));
   const report: RunReport = {
     run,
     recipe: recipe === null ? null : JSON.stringify(recipe, null, 2),
     facts: [
       ...facts,
       ...(versions.length > 0 ? [['code version', versions.join(', ')] as const] : []),
-      ...spentFacts(phases, price),
+      ...spentFacts(phases, bytes, prices),
       ['in the bucket', `${objects.length} objects, ${byteText(bytes)}`],
     ],
     events: (await readHistory(store, { run, phase: null }, problems)).events,
@@ -114,17 +116,17 @@ export async function readParts(
     curated: (
       await pMap(ordered, (phase) => readCurated(store, { run, phase }, objects, problems), { concurrency: 4 })
     ).flatMap((one) => one ?? []),
+    ...(costs && { costs }),
     problems,
   };
   return { report, evaluations };
 }
 
-/** @param price of an hour of a device; null: nobody said it */
-function spentFacts(phases: readonly PhaseRead[], price: number | null): Fact[] {
+function spentFacts(phases: readonly PhaseRead[], bytes: number, prices: NonNullable<ReadOptions['prices']>): Fact[] {
   const hours = phases.reduce((sum, { deviceMs }) => sum + deviceMs, 0) / 3_600_000;
   const uploaded = phases.reduce((sum, { uploaded }) => sum + uploaded, 0);
-  const cost: Fact[] =
-    price === null ? [] : [['cost', `${(hours * price).toFixed(2)}, at ${price} an hour of a device`]];
+  const used = phases.map((phase) => phase.used);
+  const cost = costFacts(used, hours, bytes, prices);
   return [['device hours', hours.toFixed(2)], ...cost, ['uploaded', `about ${byteText(uploaded)} of checkpoints`]];
 }
 

@@ -2,7 +2,7 @@ import { isRunnerError } from '../../runtime/errors.ts';
 import { type Bench, type Check, must, mustLose } from './check.ts';
 
 const group = 'conditions';
-const twice = 'two workers could both commit one step, so runs are refused on such a store';
+const twice = 'two workers could both commit one step';
 const lost = 'figures, claims and marks of two workers would overwrite each other';
 
 export const conditionChecks: readonly Check[] = [

@@ -2,7 +2,7 @@ import { randomUUID } from 'node:crypto';
 import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { RunnerError } from '../../runtime/errors.ts';
+import { isRunnerError, RunnerError } from '../../runtime/errors.ts';
 import { answerOf } from '../answer.ts';
 import type { ObjectInfo } from '../object-store.ts';
 import type { S3ObjectStore } from '../s3.ts';
@@ -20,13 +20,19 @@ const name = '.check-store-';
 /** No check takes so long: whoever left one that old was killed over it. */
 const leftMs = 3_600_000;
 
-/** A folder of the bucket that nobody else has. */
-export const checkPrefix = (below: string) =>
-  `${below}${below === '' || below.endsWith('/') ? '' : '/'}${name}${randomUUID()}/`;
+/** A folder of the bucket that nobody else has. RecipeInvalid for what is no place in a bucket. */
+export function checkPrefix(below: string): string {
+  if (/^\/|\/\/|(^|\/)\.\.?(\/|$)|\p{Cc}/u.test(below) || below.length > 200)
+    throw new RunnerError(
+      'RecipeInvalid',
+      `--prefix is ${JSON.stringify(below.slice(0, 200))}; allowed: where keys begin, such as runs/ or trial, without / at its start`,
+    );
+  return `${below}${below === '' || below.endsWith('/') ? '' : '/'}${name}${randomUUID()}/`;
+}
 
 /**
  * Runs checks one after the other, each below a prefix of its own, and leaves nothing behind, also when `signal` ends it
- * after the check that it is at. Most of the time is that of about 900 requests and 120 MiB.
+ * after the check that it is at. StorageUnavailable when the store went away meanwhile. Most of the time is that of about 900 requests and 120 MiB.
  *
  * @param small the same bucket, with parts of 5 MiB above 5 MiB and pages of three keys
  */
@@ -53,7 +59,10 @@ export async function* runChecks(
         const found = await check.run({ ...stores, key: (of) => own + of, file });
         yield { ...common, outcome: 'pass', ...(found === undefined ? {} : { found }), ms: Date.now() - began };
       } catch (error) {
-        yield { ...common, outcome: 'fail', found: sentence(error), ms: Date.now() - began };
+        const found = sentence(error);
+        // A store that is away fails all of them, slowly.
+        if (isRunnerError(error, 'StorageUnavailable')) await stores.store.head(`${prefix}here`);
+        yield { ...common, outcome: 'fail', found, ms: Date.now() - began };
       }
     }
   } finally {

@@ -295,7 +295,7 @@ it('tells what workflows told, without the states that say nothing new, and what
   ];
   const spent = { deviceMs: 5_400_000, began: start };
   await store.put('runs/run/distill/history.json', toDocument({ version: 1, events, spent }));
-  const { phases, facts } = await readReport(store, 'run', { price: 2 });
+  const { phases, facts } = await readReport(store, 'run', { prices: { hour: 2, storage: null, currency: null } });
   expect(phases[1]!.events.map(({ kind, text }) => [kind, text])).toEqual([
     ['changed', 'asked for: pause, at step 60'],
     ['paused', 'paused, at step 60'],

@@ -1,0 +1,12 @@
+import { tokenTable } from '../model/parameters.ts';
+import { fullVocabulary } from '../model/sizes.ts';
+import type { PhaseSettings } from '../recipe/phase-settings.ts';
+import { phaseState } from './phase-state.ts';
+
+/** Bytes of a checkpoint: all of the state in f32, and the token table whole; headers are a few kilobytes. */
+export function checkpointBytes(settings: PhaseSettings): number {
+  const { pieces } = phaseState(settings);
+  const [rows, width] = pieces[tokenTable]!.shape as [number, number];
+  const values = Object.values(pieces).reduce((sum, { shape }) => sum + shape.reduce((a, b) => a * b, 1), 0);
+  return 4 * (values + (fullVocabulary - rows) * width);
+}
