@@ -7,11 +7,7 @@ import { type DataFacts, phaseSettings, writtenModel } from '../recipe/settings.
 import { cuts } from '../recipe/shards.ts';
 import { phaseSpans } from '../recipe/spans.ts';
 import { PhaseSteps } from '../recipe/steps.ts';
-<<<<<<< HEAD
-import { adaptedWeights } from '../train/adapter-state.ts';
-=======
 import { checkpointBytes } from '../train/checkpoint-bytes.ts';
->>>>>>> main
 import { type LossChunks, lossChunks } from '../train/chunks.ts';
 import { type MemoryPlan, memoryPlan } from '../train/memory-plan.ts';
 import { phaseState } from '../train/phase-state.ts';
@@ -88,15 +84,8 @@ export function estimate(recipe: Recipe, facts: DataFacts | null, speed: Speed |
       const memory = memoryPlan(settings, facts ? facts.examples : undefined);
       const { gpuBytes, hostBytes, processBytes } = memory;
       const largest = Math.max(...new PhaseSteps(settings.batches).shapes().map(({ count }) => count));
-<<<<<<< HEAD
-      const [rows, width] = pieces[tokenTable]!.shape as [number, number];
-      // All of the state in f32, and the token table whole; headers are a few kilobytes.
-      const besideAdapters = total([...adaptedWeights(settings).values()]);
-      const bytesPerCheckpoint = 4 * (total(Object.values(pieces)) + besideAdapters + (fullVocabulary - rows) * width);
-=======
       const [rows] = pieces[tokenTable]!.shape as [number, number];
       const bytesPerCheckpoint = checkpointBytes(settings);
->>>>>>> main
       const { from, to, branches } = spans[i]!;
       const cutBy = (size: number) => cuts(from.step, to.step, size, branches);
       const shards = shard === 'auto' ? null : cutBy(shard);

@@ -11,7 +11,7 @@ const example = (text: string, concept: string, shade: number, width = 2) => {
 
 function groupsOf(one: PartExample): number[] {
   const groups = new Int32Array(3);
-  groupsPart.fill(one, {}, {} as BatchPlan, { groups });
+  void groupsPart.fill(one, {}, {} as BatchPlan, { groups });
   return [...groups];
 }
 
