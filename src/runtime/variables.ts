@@ -268,6 +268,11 @@ export const variables = {
     unset: '`true`',
     readBy: ['TensorFlow'],
   },
+  TF_DETERMINISTIC_OPS: {
+    meaning: 'On a GPU: whether sums have one order, so that every attempt ends in the same bytes. `0` promises none.',
+    unset: '`1` where there is a GPU',
+    readBy: ['TensorFlow'],
+  },
   CXX: { meaning: 'C++ compiler for the addon that joins TensorFlow to Node.', unset: '`c++`', readBy: ['set-up'] },
   GOFLAGS: { meaning: 'Flags for building Temporal and versitygw with Go.', unset: 'none', readBy: ['set-up'] },
   npm_execpath: { meaning: 'Set by npm: its own script, for installing packages.', unset: '`npm`', readBy: ['set-up'] },

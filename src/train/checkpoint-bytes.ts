@@ -4,7 +4,7 @@ import type { PhaseSettings } from '../recipe/phase-settings.ts';
 import { adaptedWeights } from './adapter-state.ts';
 import { phaseState } from './phase-state.ts';
 
-/** Bytes of a checkpoint: all of the state in f32, the token table whole, and weights without their adapters. */
+/** Bytes of a checkpoint: all of the state in f32, weights with adapters twice, and the token table whole; headers are a few kilobytes. */
 export function checkpointBytes(settings: PhaseSettings): number {
   const { pieces } = phaseState(settings);
   const [rows, width] = pieces[tokenTable]!.shape as [number, number];

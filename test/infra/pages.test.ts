@@ -68,6 +68,7 @@ describe('environment variables', () => {
       'src/compile/program-cache.ts TF_XLA_FLAGS',
       'src/runtime/tensorflow.ts CUDA_VISIBLE_DEVICES',
       'src/runtime/tensorflow.ts TF_CPP_MIN_LOG_LEVEL',
+      'src/runtime/tensorflow.ts TF_DETERMINISTIC_OPS',
       'src/runtime/tensorflow.ts TF_FORCE_GPU_ALLOW_GROWTH',
       'src/storage/s3.ts AWS_SDK_JS_NODE_VERSION_SUPPORT_WARNING_DISABLED',
     ]);
