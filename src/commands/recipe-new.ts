@@ -38,9 +38,9 @@ export async function newRecipe(wanted: RecipeWanted): Promise<{ recipe: object;
   const { examples } = facts!;
   let batch: number = tasks[task].batch;
   while (batch > smallestBatch && batch * batchesOfEpoch > examples) batch /= 2;
-  const phase = resolved!.phases[0]!;
+  const settings = phaseSettings(resolved!, resolved!.phases[0]!, facts!);
   const bytes = (accumulate: number, remat: 'none' | 'blocks') =>
-    peakBytes(phaseSettings(resolved!, { ...phase, batch, accumulate, remat }, facts!), device!);
+    peakBytes({ ...settings, accumulate, remat, batches: { ...settings.batches, batch } }, device!);
   const ways = (['none', 'blocks'] as const).flatMap((remat) =>
     [1, 2, 4, 8, 16, 32, 64, 128]
       .filter((accumulate) => batch / accumulate >= 2)
