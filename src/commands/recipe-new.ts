@@ -68,7 +68,8 @@ function taskNamed(name: string): TaskName {
 }
 
 function originOf(from: string): CheckpointOfRun {
-  const [, run, phase = 'import', step] = /^([\w.-]+)(?:\/([\w.-]+)(?:@(\d+))?)?$/.exec(from) ?? [];
+  const [, run, phase = 'import', step] =
+    /^([A-Za-z0-9_][\w.-]*)(?:\/([A-Za-z0-9_][\w.-]*)(?:@(\d+))?)?$/.exec(from) ?? [];
   if (run !== undefined) return { run, phase, ...(step !== undefined && { step: Number(step) }) };
   throw new RunnerError(
     'RecipeInvalid',
