@@ -14,6 +14,7 @@ import { addLogsCommand } from './commands/logs-command.ts';
 import { addModelCommands } from './commands/model-commands.ts';
 import { print } from './commands/output.ts';
 import { planFile } from './commands/plan-file.ts';
+import { addRecipeCommand } from './commands/recipe-command.ts';
 import { addReportCommand } from './commands/report-command.ts';
 import { addRoundsOptions, type RoundsOptions, roundsWanted } from './commands/rounds-options.ts';
 import { readRunStatus } from './commands/run-status.ts';
@@ -21,7 +22,7 @@ import { addSetupNamespaceCommand } from './commands/setup-namespace.ts';
 import { speedHelp } from './commands/speed.ts';
 import { connect } from './commands/temporal-client.ts';
 import { type Prices, pricedByDevice, pricesFromEnvironment } from './costs/prices.ts';
-import { deviceMemory, deviceName } from './runtime/device-memory.ts';
+import { type DeviceMemory, deviceMemory, deviceName } from './runtime/device-memory.ts';
 import { isRead } from './runtime/end-process.ts';
 import { printEnvironment } from './runtime/environment.ts';
 import { RunnerError } from './runtime/errors.ts';
@@ -31,6 +32,15 @@ import { codeVersion } from './runtime/version.ts';
 import { objectStoreFromEnvironment } from './storage/s3.ts';
 
 const notWhole = exitCodes.notWhole.code;
+
+/** The device that `--gpu-memory` names, or what this machine trains on. */
+async function deviceOf(gpuMemory?: string): Promise<DeviceMemory | null> {
+  if (gpuMemory === undefined) return deviceMemory(deviceKind());
+  const gigabytes = Number(gpuMemory);
+  if (!(gigabytes > 0))
+    throw new RunnerError('RecipeInvalid', `--gpu-memory is ${gpuMemory}; allowed: a number above 0`);
+  return { kind: 'gpu', bytes: gigabytes * 1e9 };
+}
 
 /** `npm run siglip2 --`: the few things that the Temporal CLI and the AWS CLI do not do. */
 export function createProgram(): Command {
@@ -88,13 +98,7 @@ A run is started with the Temporal CLI:
         } & RoundsOptions,
       ) => {
         const { json, kubernetes, gpuMemory, speed, price } = options;
-        const gigabytes = Number(gpuMemory ?? 1);
-        if (!(gigabytes > 0))
-          throw new RunnerError('RecipeInvalid', `--gpu-memory is ${gpuMemory}; allowed: a number above 0`);
-        const device =
-          gpuMemory === undefined
-            ? await deviceMemory(deviceKind())
-            : ({ kind: 'gpu', bytes: gigabytes * 1e9 } as const);
+        const device = await deviceOf(gpuMemory);
         const how = {
           json: json === true,
           kubernetes,
@@ -129,6 +133,7 @@ A run is started with the Temporal CLI:
       }
     });
 
+  addRecipeCommand(program, deviceOf);
   addLogsCommand(program);
   addReportCommand(program);
   addCheckpointCommands(program);

@@ -31,6 +31,8 @@ export interface Objective<S extends { readonly weight: number }> {
    * parameters alone.
    */
   readonly wholeBatch?: readonly string[];
+  /** Of the arrays of a batch those that such a loss needs of all examples at once: a few numbers of each. */
+  wholeFeeds?(settings: S): readonly string[];
   /** What the teacher says of a batch, where the objective needs one. */
   says?(inputs: Pick<ObjectiveInputs<S>, 'settings' | 'teacher' | 'state' | 'features'>): Sayings;
   /** Not yet weighted. */

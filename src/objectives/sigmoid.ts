@@ -4,7 +4,10 @@ import { l2Normalise, throughUnitRows, unitRows } from '../compile/ops/l2-normal
 import { notBefore } from '../compile/ops/not-before.ts';
 import { rangeOp } from '../compile/ops/range.ts';
 import { type Parameters, parameter } from '../model/layers.ts';
+import { groupsOfExample } from '../recipe/batch-plan.ts';
+import type { SigmoidSettings } from '../recipe/objective-settings.ts';
 import { tf } from '../runtime/tensorflow.ts';
+import { type Kin, type KinTile, kinAt, withKin } from './kin.ts';
 import type { Objective } from './objective.ts';
 
 // Letters: B pairs of a batch, E width of an embedding; of a tile C images and K texts.
@@ -29,24 +32,32 @@ export const sigmoidSide = (batch: number): number => (batch <= largestWhole ? l
  * keep the one that runs of before began with.
  *
  * @param side images, and texts, of a tile
+ * @param kin which pairs of two examples are no negatives
  */
 export function sigmoidLoss(
   p: Parameters,
   images_BE: Tensor,
   texts_BE: Tensor,
   side = sigmoidSide(images_BE.shape[0]!),
+  kin: Kin | null = null,
 ): Tensor {
   const head = [parameter(p, 'logit_scale').exp(), parameter(p, 'logit_bias')] as const;
-  if (images_BE.shape[0]! > side) return tiledLoss(images_BE, texts_BE, ...head, side);
-  return wholeLoss(l2Normalise(images_BE), l2Normalise(texts_BE), ...head);
+  if (images_BE.shape[0]! > side) return tiledLoss(images_BE, texts_BE, ...head, side, kin);
+  return wholeLoss(l2Normalise(images_BE), l2Normalise(texts_BE), ...head, kin);
 }
 
 /** Of unit rows, with all logits at once. `temperature_1` is exp(logit_scale), (1), and so is the bias. */
-function wholeLoss(images_BE: Tensor, texts_BE: Tensor, temperature_1: Tensor, bias_1: Tensor): Tensor {
+function wholeLoss(
+  images_BE: Tensor,
+  texts_BE: Tensor,
+  temperature_1: Tensor,
+  bias_1: Tensor,
+  kin: Kin | null,
+): Tensor {
   const batch = images_BE.shape[0]!;
   const op = tf.customGrad((...args: unknown[]) => {
     const [images, texts, temperature, bias, save] = args as [Tensor, Tensor, Tensor, Tensor, (t: Tensor[]) => void];
-    const tile = tileOf(images, texts, { temperature, bias, batch, diagonal: true });
+    const tile = tileOf(images, texts, { temperature, bias, batch, diagonal: true, kin: kinAt(kin, 0, 0, batch) });
     const dImages = tf.matMul(tile.d_CK, texts);
     const dTexts = tf.matMul(tile.d_CK, images, true, false);
     const dTemperature = images.mul(dImages).sum(0).sum().div(temperature);
@@ -61,7 +72,14 @@ function wholeLoss(images_BE: Tensor, texts_BE: Tensor, temperature_1: Tensor, b
  * they have gone through the normalisation. Tiles are square, so that what is added up over them is as small as can be:
  * rows of all texts would be read and written once for every few images.
  */
-function tiledLoss(images_BE: Tensor, texts_BE: Tensor, temperature_1: Tensor, bias_1: Tensor, side: number): Tensor {
+function tiledLoss(
+  images_BE: Tensor,
+  texts_BE: Tensor,
+  temperature_1: Tensor,
+  bias_1: Tensor,
+  side: number,
+  kin: Kin | null,
+): Tensor {
   const batch = images_BE.shape[0]!;
   const starts = Array.from({ length: Math.ceil(batch / side) }, (_, i) => i * side);
   const rowsAt = (all: Tensor, first: number): Tensor =>
@@ -81,7 +99,8 @@ function tiledLoss(images_BE: Tensor, texts_BE: Tensor, temperature_1: Tensor, b
       for (const column of starts) {
         const own_CE = turn(own.z);
         const texts_KE = textsAt.get(column)!.z;
-        const tile = tileOf(own_CE, texts_KE, { temperature, bias, batch, diagonal: first === column });
+        const of = { temperature, bias, batch, diagonal: first === column };
+        const tile = tileOf(own_CE, texts_KE, { ...of, kin: kinAt(kin, first, column, side) });
         plus(losses, column, tile.losses_K);
         plus(slopes, column, tile.slopes_K);
         plus(dOwn, first, tf.matMul(tile.d_CK, texts_KE));
@@ -109,18 +128,28 @@ function times(dy: Tensor, [dImages, dTexts, dTemperature, dBias]: Tensor[]): Te
 function tileOf(
   images_CE: Tensor,
   texts_KE: Tensor,
-  of: { readonly temperature: Tensor; readonly bias: Tensor; readonly batch: number; readonly diagonal: boolean },
+  of: {
+    readonly temperature: Tensor;
+    readonly bias: Tensor;
+    readonly batch: number;
+    readonly diagonal: boolean;
+    readonly kin: KinTile | null;
+  },
 ) {
-  const { temperature, bias, batch, diagonal } = of;
+  const { temperature, bias, batch, diagonal, kin } = of;
   const factor = temperature.div(batch);
   const logits_CK = float32MatMul(images_CE, texts_KE, false, true).mul(temperature).add(bias) as Tensor;
   // -y of each pair: 1 for a text of another picture and -1 for its own, which only tiles on the diagonal have.
-  const signs_CK = diagonal ? signsOf(logits_CK, images_CE) : null;
+  const own_CK = diagonal ? signsOf(logits_CK, images_CE) : null;
+  const { signs_CK, counts_CK } = kin ? withKin(kin, own_CK) : { signs_CK: own_CK, counts_CK: null };
   const signed_CK = signs_CK ? logits_CK.mul(signs_CK) : logits_CK;
   const sigmoid_CK = signed_CK.sigmoid();
-  const d_CK = (signs_CK ? sigmoid_CK.mul(signs_CK) : sigmoid_CK).mul(factor) as Tensor;
+  const slope_CK = (signs_CK ? sigmoid_CK.mul(signs_CK) : sigmoid_CK).mul(factor) as Tensor;
+  const d_CK = counts_CK ? slope_CK.mul(counts_CK) : slope_CK;
+  const softplus_CK = signed_CK.softplus() as Tensor;
+  const losses_CK = counts_CK ? softplus_CK.mul(counts_CK) : softplus_CK;
   // Columns first: XLA adds one element after another, and only columns side by side.
-  return { losses_K: signed_CK.softplus().sum(0) as Tensor, slopes_K: d_CK.sum(0) as Tensor, d_CK };
+  return { losses_K: losses_CK.sum(0) as Tensor, slopes_K: d_CK.sum(0) as Tensor, d_CK };
 }
 
 /** Without a table of labels. Its numbers are inputs of the loop over a tile, which has no constant as large then. */
@@ -141,10 +170,15 @@ function plus(sums: Sums, at: number, term: Tensor): Tensor {
 }
 
 /** The sigmoid loss as an objective; its parameters are among those of the towers. */
-export const sigmoid: Objective<{ readonly weight: number }> = {
+export const sigmoid: Objective<SigmoidSettings> = {
   parameters: () => [],
   reads: () => true,
-  feeds: () => ({}),
+  feeds: ({ kin }, _, count) => (kin ? { groups: { shape: [count, groupsOfExample], dtype: 'int32' } } : {}),
   wholeBatch: ['logit_scale', 'logit_bias'],
-  loss: ({ p, features }) => ({ loss: sigmoidLoss(p, features.image.pooled, features.text.pooled) }),
+  wholeFeeds: ({ kin }) => (kin ? ['groups'] : []),
+  loss({ settings: { kin }, p, feeds, features }) {
+    const { image, text } = features;
+    const of = kin ? { as: kin, groups_BG: feeds.groups! } : null;
+    return { loss: sigmoidLoss(p, image.pooled, text.pooled, undefined, of) };
+  },
 };

@@ -27,9 +27,14 @@ export interface BatchPartSettings {
   readonly globalView?: Readonly<Record<never, never>>;
   readonly localViews?: LocalViews;
   readonly maskedPatches?: MaskedPatches;
+  /** What examples may have in common. */
+  readonly groups?: Readonly<Record<never, never>>;
   readonly teacherScores?: TeacherScores;
   readonly teacherView?: { readonly resolution: number };
 }
+
+/** Numbers of an example in `groups`: of its text, its class and its picture. */
+export const groupsOfExample = 3;
 
 export interface CaptionTargets {
   /** Share of the captions that are predicted all at once. */

@@ -86,7 +86,16 @@ function rounds({ phases }: Recipe): Problem[] {
 }
 
 function aims({ phases }: Recipe): Problem[] {
-  return phases.flatMap(({ objectives }, i) => {
+  return phases.flatMap(({ objectives, negatives, positives }, i) => {
+    const pairs = positives === 'shared' ? 'positives' : negatives === 'distinct' ? 'negatives' : null;
+    if (pairs && objectives.sigmoid === undefined) {
+      const message = `phases.${i}.${pairs} is about pairs, and the phase has no sigmoid loss; leave it out, or add "sigmoid" to its objectives`;
+      return [{ fields: [`phases.${i}.${pairs}`, `phases.${i}.objectives`], message }];
+    }
+    if (positives === 'shared' && negatives === 'all') {
+      const message = `phases.${i}.negatives is "all", and its positives are "shared": what is shared can't be both; leave negatives out`;
+      return [{ fields: [`phases.${i}.negatives`, `phases.${i}.positives`], message }];
+    }
     if (Object.values(objectives).some((own) => own !== undefined)) return [];
     const known = Object.keys(objectivesSchema.shape).join(', ');
     const message = `phases.${i}.objectives names none; at least one is allowed: ${known}`;

@@ -20,6 +20,12 @@ export interface MaskedPredictionSettings extends DistillationSettings {
   readonly share: number;
 }
 
+export interface SigmoidSettings {
+  readonly weight: number;
+  /** What pairs of two examples are that have their text, class or picture in common; absent: negatives, as all others. */
+  readonly kin?: 'ignored' | 'positive';
+}
+
 export interface CaptioningSettings {
   readonly weight: number;
   /** Layers of the decoder; half of the text tower's in the paper. */
@@ -30,7 +36,7 @@ export interface CaptioningSettings {
 
 /** What a phase trains for: the settings of each objective that is on, every default resolved. */
 export interface ObjectiveSettings {
-  readonly sigmoid?: { readonly weight: number };
+  readonly sigmoid?: SigmoidSettings;
   readonly captioning?: CaptioningSettings;
   readonly localToGlobal?: LocalToGlobalSettings;
   readonly maskedPrediction?: MaskedPredictionSettings;

@@ -1,5 +1,6 @@
 import { z } from 'zod';
 import { type ModelConfig, towerSizes } from '../model/sizes.ts';
+import type { SigmoidSettings } from './objective-settings.ts';
 import type { PhaseSettings } from './phase-settings.ts';
 
 const weight = z.number().positive().optional();
@@ -97,6 +98,7 @@ export function distillationWeight(width: number): number {
 export function resolveObjectives(
   { sigmoid, captioning, localToGlobal, maskedPrediction }: Objectives,
   { vision, text }: ModelConfig,
+  kin?: SigmoidSettings['kin'],
 ): {
   readonly objectives: PhaseSettings['objectives'];
   readonly parts: NonNullable<PhaseSettings['batches']['parts']>;
@@ -111,7 +113,7 @@ export function resolveObjectives(
   const masked = maskedPrediction && { ...maskedPrediction, weight: maskedPrediction.weight ?? 0.25 * own };
   return {
     objectives: {
-      ...(sigmoid !== undefined && { sigmoid: { weight: sigmoid } }),
+      ...(sigmoid !== undefined && { sigmoid: { weight: sigmoid, ...(kin && { kin }) } }),
       ...(captioning && {
         captioning: { weight: captioning.weight, depth: captioning.depth ?? halfDepth(text), chunk: captioning.chunk },
       }),
@@ -119,6 +121,7 @@ export function resolveObjectives(
       ...(masked && { maskedPrediction: masked }),
     },
     parts: {
+      ...(sigmoid !== undefined && kin && { groups: {} }),
       ...(captioning && { captionTargets: { parallel: captioning.parallel, lossOn: captioning.lossOn } }),
       ...((local ?? masked) && { globalView: {} }),
       ...(local && { localViews: { views: local.views, resolution: local.resolution } }),

@@ -161,6 +161,17 @@ const phaseSchema = z.strictObject({
     .default(1)
     .describe('Examples for each example of the window: the schedule runs slower. 3.75 for NaFlex in the paper.'),
   objectives: objectivesSchema.default({ sigmoid: 1 }).describe('What is trained for, by weight; absent is off.'),
+  // Without defaults, so that recipes of before are what they were.
+  negatives: z
+    .enum(['all', 'distinct'])
+    .optional()
+    .describe(
+      'distinct: examples of a batch that share their text, their class (concept) or their picture are no negatives of one another. all, which it is when left out: they are.',
+    ),
+  positives: z
+    .enum(['own', 'shared'])
+    .optional()
+    .describe('shared: such examples are positives of one another, as the own text of a picture is.'),
   teacher: z
     .strictObject({ momentum: fraction.default(0.966).describe('Fixed EMA momentum (SILC).') })
     .prefault({})

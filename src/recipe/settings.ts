@@ -2,6 +2,7 @@ import { fullVocabulary, type ModelConfig, type TowerSize, textSizeFor, towerSiz
 import { RunnerError } from '../runtime/errors.ts';
 import { type CurationRecipe, superBatch } from './curation.ts';
 import { type EpochFacts, naflexOf, parentOf, recipeLengths } from './durations.ts';
+import type { SigmoidSettings } from './objective-settings.ts';
 import { resolveObjectives } from './objectives.ts';
 import type { PhaseSettings } from './phase-settings.ts';
 import type { Position } from './position.ts';
@@ -134,7 +135,7 @@ export function phaseSettings(recipe: Recipe, phase: Phase, facts: DataFacts): P
   const naflex = naflexOf(recipe, phase);
   const { init } = modelOf(recipe, phase);
   const { curation } = phase;
-  const { objectives, parts } = resolveObjectives(phase.objectives, model);
+  const { objectives, parts } = resolveObjectives(phase.objectives, model, kinOf(phase));
   return {
     phase: phase.name,
     seed: recipe.seed,
@@ -168,6 +169,9 @@ export function phaseSettings(recipe: Recipe, phase: Phase, facts: DataFacts): P
     },
   };
 }
+
+const kinOf = ({ negatives, positives }: Phase): SigmoidSettings['kin'] =>
+  positives === 'shared' ? 'positive' : negatives === 'distinct' ? 'ignored' : undefined;
 
 /** Which checkpoint the teacher is will be known when the phase begins. */
 function curationSettings({

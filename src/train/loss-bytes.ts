@@ -15,6 +15,8 @@ export interface LossBytes {
 
 /** Float32 arrays of a chunk of cosines that exist at once, and of the embeddings of a batch. Measured. */
 const cosineArrays = 4;
+/** With pairs that are no negatives: which they are, by each number that they may share, and as factors. */
+const kinArrays = 2;
 const embeddingArrays = 10;
 /** Of the logits over prototypes, of a row of the student and of the teacher; and of the hidden layers. */
 const prototypeArrays = { student: 3, teacher: 2 } as const;
@@ -24,12 +26,16 @@ const wordArrays = { logits: 3, table: 2 } as const;
 
 /** Of a step of `count` examples. */
 export function lossBytes(settings: PhaseSettings, count: number): LossBytes {
-  const { accumulate, model } = settings;
+  const { accumulate, model, objectives } = settings;
   const micro = count / accumulate;
   const at = new Map(lossChunks(settings, count).map(({ loss, atATime }) => [loss, atATime]));
   const images = at.get('sigmoid');
   const contrast =
-    images === undefined ? 0 : 4 * (cosineArrays * images ** 2 + embeddingArrays * count * embeddingWidth(model));
+    images === undefined
+      ? 0
+      : 4 *
+        ((cosineArrays + (objectives.sigmoid?.kin ? kinArrays : 0)) * images ** 2 +
+          embeddingArrays * count * embeddingWidth(model));
   const rows = at.get('captioning');
   const vocabulary =
     rows === undefined

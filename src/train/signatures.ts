@@ -112,7 +112,7 @@ export function accumulatedSignatures(
       },
     },
     contrast: {
-      feeds: { images: rows(batch), texts: rows(batch) },
+      feeds: { images: rows(batch), texts: rows(batch), ...wholeFeeds(settings, phase, { count: batch, length }) },
       run(state, feeds) {
         const at: Record<string, Tensor> = { images: feeds.images!, texts: feeds.texts! };
         for (const name of head) at[name] = state[name]!;
@@ -173,6 +173,17 @@ export function accumulatedSignatures(
 }
 
 const isMeantBy = (tower: 'vision' | 'text') => (name: string) => isMeant(tower, name);
+
+/** The arrays that losses of a whole batch need of all of its examples. */
+export function wholeFeeds(
+  settings: PhaseSettings,
+  phase: PhaseState,
+  shape: ExampleShape,
+): Record<string, TensorSpec> {
+  const names = phase.objectives.flatMap(({ objective, settings }) => objective.wholeFeeds?.(settings) ?? []);
+  const all = exampleFeeds(settings, phase, shape);
+  return Object.fromEntries(names.map((name) => [name, all[name]!]));
+}
 
 /** What is summed over micro-batches. */
 export function microSums(

@@ -11,7 +11,14 @@ import { PhaseSteps } from '../recipe/steps.ts';
 import { hashJson } from '../runtime/hash.ts';
 import { imageFeeds, lossOf } from './losses.ts';
 import { type PhaseState, phaseState } from './phase-state.ts';
-import { accumulatedSignatures, candidatesSignature, microSums, optimiserFeeds, stepSignature } from './signatures.ts';
+import {
+  accumulatedSignatures,
+  candidatesSignature,
+  microSums,
+  optimiserFeeds,
+  stepSignature,
+  wholeFeeds,
+} from './signatures.ts';
 import { correctionValues, countGroups, noUpdates, type Updates, updatedParameters, updatesAfter } from './updates.ts';
 import { normFigures, normsSignature, teacherFigures, teacherSignature } from './watched.ts';
 
@@ -117,7 +124,7 @@ export function stepDefinition(settings: PhaseSettings, updates: Updates = noUpd
       const own = accumulates
         ? accumulatedSignatures(settings, phase, shape, updates)
         : { step: stepSignature(settings, phase, shape, updates) };
-      return Object.entries(own).map(([name, signature]) => [of(name, shape.length), signature]);
+      return Object.entries(own).map(([name, signature]) => [named(name, shape.length), signature]);
     }),
   );
   const pieces = settings.batches.batch / settings.accumulate;
@@ -170,7 +177,7 @@ export function createTrainer(
     if (accumulates)
       return { ...(yield* accumulatedStep(program, settings, phase, count, length, scalars)), learningRate };
     const feeds = yield { first: 0, count, last: true };
-    const { loss, gradientNorm, ...reported } = program.run(of('step', length), { ...feeds, ...scalars });
+    const { loss, gradientNorm, ...reported } = program.run(named('step', length), { ...feeds, ...scalars });
     const objectives = Object.fromEntries(Object.entries(reported).map(([key, value]) => [key, value[0]!]));
     return { loss: loss![0]!, ...clippedBy(settings, gradientNorm![0]!), learningRate, objectives };
   }
@@ -206,7 +213,7 @@ export function createTrainer(
 }
 
 /** The name of a signature for batches of a length in patches. */
-const of = (name: string, length: number | null) => (length === null ? name : `${name}/${length}`);
+const named = (name: string, length: number | null) => (length === null ? name : `${name}/${length}`);
 
 const size = (shape: readonly number[]) => shape.reduce((a, b) => a * b, 1);
 
@@ -228,24 +235,30 @@ function* accumulatedStep(
   if (whole) {
     const size = batch * embeddingWidth(settings.model);
     const z = { images: new Float32Array(size), texts: new Float32Array(size) };
-    const names = ['tokens', ...Object.keys(imageFeeds(settings, count, length))];
+    const shared = wholeFeeds(settings, phase, { count: batch, length });
+    const of: Record<string, Values[string]> = {};
+    const names = ['tokens', ...Object.keys(imageFeeds(settings, count, length)), ...Object.keys(shared)];
     for (let i = 0; i < accumulate; i++) {
       const part = yield { first: i * count, count, names, last: false };
-      const rows = program.run(of('embed', length), part);
+      for (const [name, { shape, dtype }] of Object.entries(shared)) {
+        of[name] ??= new (dtype === 'int32' ? Int32Array : Float32Array)(shape.reduce((a, b) => a * b, 1));
+        of[name].set(part[name]!, (i * of[name].length) / accumulate);
+      }
+      const rows = program.run(named('embed', length), part);
       z.images.set(rows.images!, (i * size) / accumulate);
       z.texts.set(rows.texts!, (i * size) / accumulate);
     }
-    const { loss: value, images, texts, ...reported } = program.run(of('contrast', length), z);
+    const { loss: value, images, texts, ...reported } = program.run(named('contrast', length), { ...z, ...of });
     loss += value![0]!;
     for (const [key, values] of Object.entries(reported)) objectives[key] = values[0]!;
     d = { dImages: images!, dTexts: texts! };
   }
   // Scale and bias alone have their gradients of the whole batch.
-  const backwards = program.has(of('backward', length)) ? accumulate : 0;
+  const backwards = program.has(named('backward', length)) ? accumulate : 0;
   for (let i = 0; i < backwards; i++) {
     const part = yield { first: i * count, count, last: true };
     const gradients = rowsOf(d, i * count, count, batch);
-    const { value: _, ...reported } = program.run(of('backward', length), { ...part, ...gradients });
+    const { value: _, ...reported } = program.run(named('backward', length), { ...part, ...gradients });
     for (const [key, values] of Object.entries(reported)) {
       objectives[key] = (objectives[key] ?? 0) + values[0]! / accumulate;
     }
@@ -253,7 +266,7 @@ function* accumulatedStep(
   for (const { name, objective, settings: own } of phase.objectives) {
     if (objective.wholeBatch === undefined) loss += own.weight * objectives[lossOf(name)]!;
   }
-  const { gradientNorm } = program.run(of('update', length), scalars);
+  const { gradientNorm } = program.run(named('update', length), scalars);
   return { loss, objectives, ...clippedBy(settings, gradientNorm![0]!) };
 }
 

@@ -174,6 +174,16 @@ describe('a recipe with mistakes', () => {
       (r) => Object.assign(r.phases[0], { lora: {}, objectives: { captioning: {} } }) && r,
       /lora trains adapters of the towers alone; captioning needs more/,
     ],
+    [
+      'pairs without a loss of pairs',
+      (r) => Object.assign(r.phases[0], { negatives: 'distinct', objectives: { captioning: {} } }) && r,
+      /^phases.pretrain.negatives is about pairs, and the phase has no sigmoid loss/,
+    ],
+    [
+      'pairs that are both',
+      (r) => Object.assign(r.phases[0], { negatives: 'all', positives: 'shared' }) && r,
+      /negatives is "all", and its positives are "shared"/,
+    ],
     ['a scale upside down', set('data.augment.scale', [2, 1]), /\[smallest, largest\]/],
     ['a language twice', (r) => r.data.captions.push({ language: 'en', weight: 2 }) && r, /"en" again/],
     ['a window that starts late', set('phases.0.window', { from: { steps: 5 } }), /a phase from scratch starts at 0/],

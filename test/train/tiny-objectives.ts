@@ -28,6 +28,8 @@ export const tinyObjectives: Required<ObjectiveSettings> = {
 const drawn: Readonly<Record<string, (size: number, random: RandomStream) => Values[string]>> = {
   tokens: (size, random) => Int32Array.from({ length: size }, () => random.below(tinySettings.model.text.vocabulary)),
   targets: (size, random) => Int32Array.from({ length: size }, () => random.below(tinySettings.model.text.vocabulary)),
+  // Of so few values that many are the same.
+  groups: (size, random) => Int32Array.from({ length: size }, () => random.below(8)),
   parallel: (size, random) => Int32Array.from({ length: size }, () => random.below(2)),
   // Two of the four patches of each image.
   maskedPatches: (size, random) =>

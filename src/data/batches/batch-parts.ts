@@ -1,6 +1,7 @@
 import type { BatchPartSettings } from '../../recipe/batch-plan.ts';
 import type { BatchPart } from './batch-part.ts';
 import { captionTargetsPart } from './caption-targets.ts';
+import { groupsPart } from './groups-part.ts';
 import { teacherScoresPart } from './teacher-scores.ts';
 import { globalViewPart, localViewsPart, maskedPatchesPart, teacherViewPart } from './view-parts.ts';
 
@@ -10,6 +11,7 @@ export const batchParts: { readonly [K in keyof BatchPartSettings]-?: BatchPart<
   globalView: globalViewPart,
   localViews: localViewsPart,
   maskedPatches: maskedPatchesPart,
+  groups: groupsPart,
   teacherScores: teacherScoresPart,
   teacherView: teacherViewPart,
 };
