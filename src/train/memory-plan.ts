@@ -18,6 +18,8 @@ export interface DeviceParts {
   readonly optimiser: number;
   /** The EMA teacher and centres. */
   readonly teacher: number;
+  /** What parameters were at the start, where they are pulled to it. */
+  readonly start: number;
   /** And with micro-batches their sums. */
   readonly gradients: number;
   /** Of the largest micro-batch. */
@@ -98,7 +100,8 @@ export function memoryPlan(settings: PhaseSettings, examples?: number, threads =
   const state = {
     parameters,
     optimiser: 2 * trained,
-    teacher: sizeOf(Object.values(phase.pieces)) - parameters - 2 * trained,
+    teacher: sizeOf(Object.values(phase.pieces)) - parameters - 2 * trained - sizeOf(phase.anchored),
+    start: sizeOf(phase.anchored),
   };
   const sums = accumulate > 1 ? trained : 0;
   const gradients = trained + sums;
