@@ -3,6 +3,7 @@ import { Context } from '@temporalio/activity';
 import { CancelledFailure } from '@temporalio/common';
 import { annotateShard } from './annotate-shard.ts';
 import { beginPhase } from './begin-phase.ts';
+import { beginRounds } from './begin-rounds.ts';
 import type { Attempt, Dependencies } from './dependencies.ts';
 import { onDevice } from './device-time.ts';
 import { drawSheet } from './draw-sheet.ts';
@@ -20,6 +21,7 @@ import { filterStep } from './filter-step.ts';
 import { findShards, indexShards } from './index-shards.ts';
 import { interruption } from './interruption.ts';
 import { noteAttempt } from './left-attempts.ts';
+import { mergeRound } from './merge-round.ts';
 import { beginPack } from './pack-begin.ts';
 import { hashPart } from './pack-hash.ts';
 import { listPack } from './pack-list.ts';
@@ -39,6 +41,7 @@ import { loggedAttempt } from './run-log.ts';
 import { scoreShard } from './score-shard.ts';
 import { sealScores } from './seal-scores.ts';
 import { signed } from './signed.ts';
+import { trainReplica } from './train-replica.ts';
 import { trainShard } from './train-shard.ts';
 import type { Activities } from './types/activities.ts';
 import type { PhasePlan } from './types/plan.ts';
@@ -55,6 +58,9 @@ export function createActivities(deps: Dependencies): Activities {
     planPhase: activity(deps, planPhase),
     beginPhase: activity(deps, beginPhase),
     trainShard: activity(deps, onDevice(signed(trainShard), 'preparing')),
+    beginRounds: activity(deps, onDevice(signed(beginRounds), 'preparing')),
+    trainReplica: activity(deps, onDevice(signed(trainReplica), 'preparing')),
+    mergeRound: activity(deps, signed(mergeRound)),
     recoverCheckpoint: activity(deps, recoverCheckpoint),
     pruneCheckpoints: activity(deps, pruneCheckpoints),
     sweep: activity(deps, sweep),

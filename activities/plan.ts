@@ -141,6 +141,7 @@ async function planPhases(
         }),
         // Of images of any shape the steps depend on which batches there are: none can be left out.
         ...(information && { information }),
+        ...(settings.replicas && { replicas: settings.replicas }),
         ...(phase.limits && { limits: phase.limits }),
         leaveOut: settings.batches.naflex ? 0 : recipe.divergence.leaveOut,
       };

@@ -35,7 +35,7 @@ export async function replan(
 ): Promise<Replanned> {
   const heart = beat(attempt);
   try {
-    const { plan, overrides, extend } = input;
+    const { plan, overrides, extend, replicas } = input;
     const { shardSteps, checkpointEvery, precision, xla, accumulate, remat, batch, data, ...others } = overrides;
     const { read, maxBroken, teacherTemperature, centerMomentum, minInformation, ...rates } = others;
     const before = await readDocumentAs<PhaseSettings>(store, plan.settings, join(scratch, 'documents'));
@@ -50,6 +50,7 @@ export async function replan(
       ...kept,
       ...precisionOf(precision ?? precisionBefore),
       ...xlaOf(xla ?? xlaBefore),
+      ...(replicas && { replicas }),
       schedule: extend ? extended(before, plan, extend) : before.schedule,
       accumulate: accumulate ?? before.accumulate,
       remat: remat ?? before.remat,
@@ -74,6 +75,7 @@ export async function replan(
     return {
       ...plan,
       ...longer,
+      ...(replicas && { replicas }),
       ...(index && {
         index: await keepIndex(store, plan.run, index, { scored: plan.curation !== undefined }),
         dataFingerprint: index.fingerprint,

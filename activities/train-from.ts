@@ -185,7 +185,7 @@ export async function trainFrom(
 }
 
 /** What the recipe leaves to measurement, one after another: XLA at the precision that was chosen. */
-async function settle(
+export async function settle(
   shard: Shard,
   trainer: TrainerProcess,
   start: Commit | null,
@@ -215,18 +215,18 @@ function trainedState(
 }
 
 /** How long a step takes at this pace; 0 before it is known. */
-const stepMs = ({ batches }: PhaseSettings, { examplesPerSecond }: { readonly examplesPerSecond: number }) =>
+export const stepMs = ({ batches }: PhaseSettings, { examplesPerSecond }: { readonly examplesPerSecond: number }) =>
   examplesPerSecond > 0 ? (1000 * batches.batch) / examplesPerSecond : 0;
 
 /** What the batches of the phase are made from. */
-async function dataOf({ deps, input }: Shard, { batches }: PhaseSettings, indexFile: string) {
+export async function dataOf({ deps, input }: Shard, { batches }: PhaseSettings, indexFile: string) {
   const stored = batches.parts?.teacherScores?.scores;
   const scoresFile = stored && (await fetchDocument(deps.store, stored, join(deps.scratch, 'documents')));
   return { indexFile, skip: input.skip ?? [], ...(scoresFile && { scoresFile }) };
 }
 
 /** Where a teacher scores beside the learner, its model is on local disk meanwhile. */
-async function withOnlineTeacher<T>(
+export async function withOnlineTeacher<T>(
   { deps, input, attempt }: Shard,
   settings: PhaseSettings,
   work: (teacher: Pick<TrainJob, 'teacherFolder'>) => Promise<T>,

@@ -89,7 +89,7 @@ function liveFrom({ run, phase, step, metrics }: Commit, { live, input: { plan }
   return run === plan.run && phase === plan.phase ? liveOf(step, metrics) : { ...live, step };
 }
 
-function liveOf(
+export function liveOf(
   step: number,
   { loss, objectives = {}, figures = {}, examplesPerSecond, dataWaitShare }: CheckpointMetrics,
 ): Shard['live'] {
@@ -102,7 +102,7 @@ function stepOf(details: unknown): number {
   return Number.isFinite(step) ? step! : 0;
 }
 
-function heartbeatOf({ live, doing, newest, cpu, settings, firstStep }: Shard): ShardHeartbeat {
+export function heartbeatOf({ live, doing, newest, cpu, settings, firstStep }: Shard): ShardHeartbeat {
   return {
     ...live,
     doing,

@@ -53,6 +53,7 @@ function bucketKeys(): string[] {
     attempt: 'ATTEMPT',
     who: 'WHO',
     shard: 7,
+    slot: 3,
     task: 'TASK',
   };
   const ofRun = ['runKey', 'reportKey', 'runPrefix', 'originsKey'];

@@ -37,6 +37,7 @@ export function summaryOf(input: unknown, workflowId: string): string {
 const parts: Readonly<Record<string, (value: number) => string>> = {
   toStep: (step) => `to step ${step}`,
   shard: (shard) => `shard ${shard}`,
+  slot: (slot) => `slot ${slot}`,
   part: (part) => `part ${part}`,
   partition: (partition) => `partition ${partition}`,
   figure: (figure) => `figure ${figure}`,

@@ -1,4 +1,5 @@
 import type { Overrides } from '../src/recipe/overrides.ts';
+import { changedReplicas, type ReplicasChanges } from '../src/recipe/replicas.ts';
 import { activitiesBy } from './activities-by.ts';
 import { indexed } from './index-shards.ts';
 import type { PhaseProgress } from './phase-progress.ts';
@@ -34,6 +35,18 @@ async function indexAnew(phase: PhaseProgress, overrides: Omit<Overrides, 'skip'
     phase.doing = `indexed ${done} of ${of} shards`;
   });
   phase.doing = null;
+}
+
+/** Other replicas from the next round on. */
+export async function changeReplicas(phase: PhaseProgress, changes: ReplicasChanges): Promise<void> {
+  const { plan } = phase;
+  if (!plan.replicas) return;
+  const replicas = changedReplicas(plan.replicas, changes);
+  const { changes: _, skip: __, ...changed } = await replan({ plan, overrides: {}, replicas });
+  phase.plan = changed;
+  phase.slots = null;
+  phase.note(`replicas ${inWords(plan.replicas)} -> ${inWords(replicas)}`);
+  phase.revision += 1;
 }
 
 /** More steps, over which the rest of the schedule is spread. */

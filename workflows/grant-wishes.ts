@@ -1,6 +1,6 @@
 import { isCancellation } from '@temporalio/workflow';
 import type { Overrides } from '../src/recipe/overrides.ts';
-import { change, extend } from './change-plan.ts';
+import { change, changeReplicas, extend } from './change-plan.ts';
 import { abandoned, type Broken, brokenBy } from './failures.ts';
 import { merged, reached } from './limits.ts';
 import type { PhaseProgress } from './phase-progress.ts';
@@ -21,6 +21,10 @@ export async function grantWishes(phase: PhaseProgress): Promise<void> {
     if (wish.kind === 'extend') {
       const problem = await problemOf(() => extend(phase, wish.steps));
       if (problem !== null) phase.note(`not extended: ${problem.message}`);
+    }
+    if (wish.kind === 'setReplicas') {
+      const problem = await problemOf(() => changeReplicas(phase, wish.replicas));
+      if (problem !== null) phase.note(`replicas are not changed: ${problem.message}`);
     }
     if (wish.kind === 'retryPhase') await tryAgain(phase, wish.overrides);
   }

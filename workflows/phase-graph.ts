@@ -104,7 +104,7 @@ export class PhaseGraph {
   /** As of its last report: what it knows more the phase itself looks at. */
   #standing(plan: PhasePlan): Standing {
     const report = this.#reports.get(plan.phase);
-    const { phase, branches, fixedBatches } = plan;
+    const { phase, branches, fixedBatches, replicas } = plan;
     const step = report?.last?.checkpoint.step ?? plan.from.step;
     const span = { from: plan.from.step, total: report?.total ?? plan.to.step, step };
     const used = report?.spent?.used;
@@ -114,7 +114,7 @@ export class PhaseGraph {
       ...(used && { cost: limitedCostOf(used) }),
     };
     const batch = report?.batch ?? plan.batch;
-    return { phase, state: this.stateOf(plan), batch, branches, fixedBatches, ...span, ...spent };
+    return { phase, state: this.stateOf(plan), batch, branches, fixedBatches, replicas, ...span, ...spent };
   }
 
   /** What the phases told of themselves, by phase. */

@@ -19,8 +19,8 @@ export function setHandlers(phase: PhaseProgress): void {
     // One that was started alone has nobody to go on under.
     if (!workflowInfo().parent) return;
     phase.handingOver = true;
-    // What is being trained ends with a checkpoint.
-    phase.shard?.cancel();
+    // What is being trained ends with a checkpoint; a round does so at its end alone.
+    if (!inRound(phase)) phase.shard?.cancel();
   });
   setHandler(wishSignal, (wish) => {
     // Anybody can send a signal, and a workflow that fails over one would be stuck.
@@ -57,6 +57,10 @@ function take(phase: PhaseProgress, wish: Wish): string {
   phase.wishes.push(wish);
   phase.note(`asked for: ${wish.kind}${detailsOf(wish)}`);
   // What is being trained ends with a checkpoint; the loop sees to the rest.
-  if (wish.kind !== 'resume') phase.shard?.cancel();
+  if (wish.kind !== 'resume' && (wish.kind === 'abandonPhase' || !inRound(phase))) phase.shard?.cancel();
   return 'accepted';
 }
+
+/** Half a round is worth nothing: what is asked of it is done at its end. */
+const inRound = ({ plan, working, due }: PhaseProgress) =>
+  plan.replicas !== undefined && working === 'training' && due === null;

@@ -1,6 +1,7 @@
 import { type CancellationScope, getExternalWorkflowHandle, workflowInfo } from '@temporalio/workflow';
 import type { Watched } from '../activities/types/phase-end.ts';
 import type { PhasePlan } from '../activities/types/plan.ts';
+import type { MemberRef } from '../activities/types/rounds.ts';
 import type { ShardResult } from '../activities/types/shard.ts';
 import type { CheckpointRef } from '../src/checkpoint/types.ts';
 import { addUsed, limitedCostOf, nothingUsed, type Used } from '../src/costs/used.ts';
@@ -30,6 +31,10 @@ export interface PhaseInput {
   readonly limits?: Limits;
   /** What its shards found out of how often checkpoints are worth it, where the plan says auto. */
   readonly pace?: Pace | null;
+  /** Slots of the next round, where that is left open; absent: as many as there may be. */
+  readonly slots?: number | null;
+  /** Who was in the last round, where each slot keeps its moments. */
+  readonly members?: readonly MemberRef[];
   /** Milliseconds that its shards had a device for. */
   readonly deviceMs?: number;
   /** What they had it for, what evaluations used, and what that cost; absent in inputs of older versions. */
@@ -74,6 +79,8 @@ export class PhaseProgress {
   last: ShardResult | null;
   limits: Limits;
   pace: Pace | null;
+  slots: number | null;
+  members: readonly MemberRef[];
   deviceMs: number;
   used: Used;
   readonly began: number;
@@ -107,6 +114,8 @@ export class PhaseProgress {
     this.last = input.last ?? null;
     this.limits = input.limits ?? plan.limits ?? {};
     this.pace = input.pace ?? null;
+    this.slots = input.slots ?? null;
+    this.members = input.members ?? [];
     this.deviceMs = input.deviceMs ?? 0;
     this.used = input.used ?? nothingUsed;
     this.began = input.began ?? Date.now();
@@ -149,7 +158,13 @@ export class PhaseProgress {
     const curation = plan.curation && { teacher, scored };
     const counts = { revision, deviceMs, used, began, wentBack, untold: this.#untold };
     const watches = plan.tasks?.earlyStopping && { watched, due };
-    const stands = { held, failure, broken, ...watches };
+    const stands = {
+      held,
+      failure,
+      broken,
+      ...watches,
+      ...(plan.replicas && { slots: this.slots, members: this.members }),
+    };
     return { plan, parent, ...curation, skip, from, last, limits, pace, ...counts, events, wishes, ...stands };
   }
 
@@ -176,12 +191,12 @@ export class PhaseProgress {
   }
 
   standing(): Standing {
-    const { phase, batch, branches, fixedBatches, from, to, begins = from } = this.plan;
+    const { phase, batch, branches, fixedBatches, from, to, replicas, begins = from } = this.plan;
     const { state, step, deviceMs, used } = this;
     const next = batchAt(step - begins.step, this.skip);
     const span = { from: from.step, total: to.step, step, next };
     const spent = { deviceMs, wallMs: Date.now() - this.began, cost: limitedCostOf(used) };
-    return { phase, state, batch, branches, fixedBatches, ...span, ...spent };
+    return { phase, state, batch, branches, fixedBatches, replicas, ...span, ...spent };
   }
 
   note(what: string): void {

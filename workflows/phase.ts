@@ -8,6 +8,7 @@ import {
   patched,
   workflowInfo,
 } from '@temporalio/workflow';
+import { mostOf } from '../src/recipe/replicas.ts';
 import { nextCut } from '../src/recipe/shards.ts';
 import { activitiesBy, showLog } from './activities-by.ts';
 import { begun, type PhaseAlone } from './alone.ts';
@@ -20,8 +21,9 @@ import { costLeft, deviceMsLeft, stopInTime } from './limits.ts';
 import { addEvent } from './messages.ts';
 import { setHandlers } from './phase-handlers.ts';
 import { type PhaseInput, PhaseProgress } from './phase-progress.ts';
-import { shardsOfOneHistory, trainOptions } from './policies.ts';
+import { shardsOfOneHistory, slotsOfOneHistory, trainOptions } from './policies.ts';
 import type { HandedOver, PhaseEnd } from './results.ts';
+import { trainRound } from './rounds.ts';
 import { score } from './score-teacher.ts';
 import { meetFailure } from './shard-failure.ts';
 
@@ -62,8 +64,9 @@ export async function siglip2Phase(...given: [(PhaseInput | PhaseAlone)?]): Prom
       const [began, before] = [Date.now(), phase.step];
       // Before this was written the time that a shard waited in the queue counted too.
       const byDevice = patched('device-time');
+      const { plan } = phase;
       try {
-        const { curation } = phase.plan;
+        const { curation } = plan;
         const shard = new CancellationScope();
         phase.shard = shard;
         if (curation && phase.working === 'scoring') {
@@ -76,7 +79,8 @@ export async function siglip2Phase(...given: [(PhaseInput | PhaseAlone)?]): Prom
         if (phase.due !== null) await lookAtFigure(phase, shard);
         else {
           await begin(phase);
-          await train(phase, shard, byDevice);
+          if (plan.replicas) await trainRound(phase, plan.replicas, shard);
+          else await train(phase, shard, byDevice);
           await prune(phase);
           await evaluateOnTheWay(phase, before);
           lookNext(phase, before);
@@ -145,7 +149,8 @@ async function train(phase: PhaseProgress, shard: CancellationScope, byDevice: b
 }
 
 /** Whether what comes next belongs in a history of its own: a long one replays slowly. */
-function historyIsFull({ scored, working }: PhaseProgress, shards: number): boolean {
+function historyIsFull({ scored, working, plan: { replicas } }: PhaseProgress, shards: number): boolean {
+  if (replicas && shards * mostOf(replicas) >= slotsOfOneHistory) return true;
   const scores = shards > 0 && scored > 0 && working === 'scoring';
   return scores || shards >= shardsOfOneHistory || workflowInfo().continueAsNewSuggested;
 }

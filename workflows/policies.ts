@@ -58,6 +58,18 @@ export const trainOptions: ActivityOptions = {
   retry: patient,
 };
 
+/** Slots of rounds before a phase continues as new: each is up to six events. */
+export const slotsOfOneHistory = 800;
+
+export const replicaOptions: ActivityOptions = {
+  ...trainOptions,
+  // One that is late is not waited for: what it would hand in is not asked for any more.
+  cancellationType: 'TRY_CANCEL',
+};
+
+/** A merge reads what replicas handed in and writes a checkpoint: minutes on a slow link, hours on a bad one. */
+export const mergeOptions: ActivityOptions = { ...lightOptions, startToCloseTimeout: '1d' };
+
 /** Scoring is spread over all workers; more than these would only wait in the queue. */
 export const scoresAtOnce = 64;
 

@@ -65,6 +65,7 @@ async function goBack(phase: PhaseProgress, cause: keyof WentBack, belowStep: nu
   // By the mean of its steps: of each single one nobody keeps what it cost.
   if (phase.step < before) phase.used = givenUp(phase.used, (before - phase.step) / (before - plan.from.step));
   phase.revision += 1;
+  phase.members = [];
   phase.wentBack = { ...phase.wentBack, [cause]: phase.wentBack[cause] + 1 };
   if (plan.begins && phase.step < plan.begins.step) await change(phase, { batch: plan.batch });
 }

@@ -1,5 +1,6 @@
 import { ApplicationFailure, defineSignal, defineUpdate, setHandler } from '@temporalio/workflow';
 import { type Overrides, overridesSchema } from '../src/recipe/overrides.ts';
+import { type ReplicasChanges, replicasChangesSchema } from '../src/recipe/replicas.ts';
 import { inWords, isObject, type Limits, limitNames, type Wish, type WishKind, wishKinds } from './wishes.ts';
 
 /** The argument of every update; a phase's own workflow needs no name of a phase. */
@@ -16,6 +17,7 @@ const steerUpdates = {
   retryPhase: defineUpdate<string, [(Steer & Overrides)?]>('retryPhase'),
   extend: defineUpdate<string, [(Steer & { readonly steps?: number })?]>('extend'),
   setLimits: defineUpdate<string, [(Steer & Limits)?]>('setLimits'),
+  setReplicas: defineUpdate<string, [(Steer & ReplicasChanges)?]>('setReplicas'),
 } as const;
 
 export interface Steering {
@@ -51,6 +53,7 @@ const fieldsOf: Readonly<Record<WishKind, readonly string[]>> = {
   retryPhase: Object.keys(overridesSchema.shape),
   extend: ['steps'],
   setLimits: limitNames,
+  setReplicas: Object.keys(replicasChangesSchema.shape),
 };
 
 /** What is wrong with what was typed, whatever the phase is at. What only some updates know is said by `wishProblem`. */
@@ -65,7 +68,7 @@ function argumentProblem(kind: WishKind, given: readonly unknown[]): string | nu
   if (phase !== undefined && typeof phase !== 'string')
     return `phase is ${inWords(phase)}; allowed: the name of a phase, such as {"phase": "pretrain"}`;
   const unknown = Object.keys(rest).filter((name) => !fields.includes(name));
-  if (unknown.length === 0 || kind === 'retryPhase' || kind === 'setLimits') return null;
+  if (unknown.length === 0 || kind === 'retryPhase' || kind === 'setLimits' || kind === 'setReplicas') return null;
   return `${unknown.join(', ').slice(0, 200)} is no field of it; allowed: ${fields.join(', ')}`;
 }
 
@@ -74,5 +77,6 @@ function wishOf(kind: WishKind, { phase: _, ...rest }: Steer & Record<string, un
   if (kind === 'retryPhase') return { kind, overrides: rest as Overrides };
   if (kind === 'extend') return { kind, steps: rest.steps as number };
   if (kind === 'setLimits') return { kind, limits: rest as Limits };
+  if (kind === 'setReplicas') return { kind, replicas: rest as ReplicasChanges };
   return { kind };
 }

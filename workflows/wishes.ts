@@ -1,4 +1,5 @@
 import { type Changeable, type Overrides, overridesProblem } from '../src/recipe/overrides.ts';
+import { type Replicas, type ReplicasChanges, replicasChangesProblem } from '../src/recipe/replicas.ts';
 import type { PhaseState } from './messages.ts';
 
 /** Where a phase is to stop with a checkpoint, and wait. */
@@ -22,7 +23,8 @@ export type Wish =
   | { readonly kind: 'abandonPhase' }
   | { readonly kind: 'retryPhase'; readonly overrides: Overrides }
   | { readonly kind: 'extend'; readonly steps: number }
-  | { readonly kind: 'setLimits'; readonly limits: Limits };
+  | { readonly kind: 'setLimits'; readonly limits: Limits }
+  | { readonly kind: 'setReplicas'; readonly replicas: ReplicasChanges };
 export type WishKind = Wish['kind'];
 
 /** When each wish makes sense. A paused phase may be tried again with other settings. */
@@ -34,6 +36,7 @@ const fits: Readonly<Record<WishKind, readonly PhaseState[]>> = {
   retryPhase: ['waiting', 'paused', 'limit'],
   extend: ['training', 'paused', 'limit'],
   setLimits: ['scoring', 'training', 'recovering', 'paused', 'limit', 'waiting'],
+  setReplicas: ['scoring', 'training', 'recovering', 'paused', 'limit', 'waiting'],
 };
 export const wishKinds = Object.keys(fits) as WishKind[];
 
@@ -44,6 +47,8 @@ export interface Standing extends Changeable {
   /** The steps that it begins and ends with. */
   readonly from: number;
   readonly total: number;
+  /** Absent: it is not trained in rounds. */
+  readonly replicas?: Replicas | undefined;
   /** Milliseconds that it has had a device for, and by the clock; absent where that is not known. */
   readonly deviceMs?: number | undefined;
   readonly wallMs?: number | undefined;
@@ -63,8 +68,12 @@ const mostStepsOfShort = 10_000;
 export function wishProblem(wish: Wish, standing: Standing): string | null {
   const { kind } = wish;
   const { phase, state } = standing;
+  if (kind === 'setReplicas' && !standing.replicas)
+    return `setReplicas is refused: phase ${phase} is not trained in rounds; its recipe has no "replicas"`;
   if (!fits[kind].includes(state)) {
-    const possible = wishKinds.filter((other) => fits[other].includes(state));
+    const possible = wishKinds.filter(
+      (other) => fits[other].includes(state) && (other !== 'setReplicas' || standing.replicas),
+    );
     const now =
       possible.length > 0 ? `what goes on now: ${possible.join(', ')}` : 'nothing can be asked of it any more';
     return `${kind} is refused: phase ${phase} is ${state}; ${now}`;
@@ -77,6 +86,7 @@ function detailProblem(wish: Wish, standing: Standing): string | null {
   if (wish.kind === 'retryPhase') return overridesProblem(wish.overrides, standing);
   if (wish.kind === 'setLimits') return limitsProblem(wish.limits, standing);
   if (wish.kind === 'extend') return extensionProblem(wish.steps, standing);
+  if (wish.kind === 'setReplicas') return replicasChangesProblem(wish.replicas, standing.replicas!);
   return null;
 }
 
@@ -127,6 +137,8 @@ export function shapeProblem(wish: unknown): string | null {
     return `a wish has the kind ${inWords(wish.kind)}; allowed: ${wishKinds.join(', ')}`;
   if (wish.kind === 'setLimits' && !isObject(wish.limits))
     return `limits is ${inWords(wish.limits)}; allowed: an object`;
+  if (wish.kind === 'setReplicas' && !isObject(wish.replicas))
+    return `replicas is ${inWords(wish.replicas)}; allowed: an object`;
   if (wish.kind === 'retryPhase' && !isObject(wish.overrides))
     return `overrides is ${inWords(wish.overrides)}; allowed: an object`;
   return null;
@@ -134,13 +146,13 @@ export function shapeProblem(wish: unknown): string | null {
 
 /** What was asked for beside the kind, for people: ` {"learningRate":0.0001}`. */
 export function detailsOf(wish: Wish): string {
-  const details =
-    wish.kind === 'retryPhase'
-      ? wish.overrides
-      : wish.kind === 'setLimits'
-        ? wish.limits
-        : wish.kind === 'extend'
-          ? { steps: wish.steps }
-          : {};
+  const details = askedWith(wish);
   return Object.keys(details).length === 0 ? '' : ` ${inWords(details)}`;
+}
+
+function askedWith(wish: Wish): object {
+  if (wish.kind === 'retryPhase') return wish.overrides;
+  if (wish.kind === 'setLimits') return wish.limits;
+  if (wish.kind === 'setReplicas') return wish.replicas;
+  return wish.kind === 'extend' ? { steps: wish.steps } : {};
 }

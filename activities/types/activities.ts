@@ -39,6 +39,7 @@ import type {
   WrittenReport,
 } from './phase-end.ts';
 import type { PhasePlan, PlanInput, PlanPhaseInput, RunPlan } from './plan.ts';
+import type { BeginRoundsInput, BegunRounds, MergeInput, ReplicaInput, ReplicaResult } from './rounds.ts';
 import type { ScoreShardInput, ScoreShardResult, SealInput } from './scoring.ts';
 import type {
   BeginInput,
@@ -63,6 +64,9 @@ export interface Activities {
   planPhase(input: PlanPhaseInput): Promise<PhasePlan>;
   beginPhase(input: BeginInput): Promise<Begun>;
   trainShard(input: ShardInput): Promise<ShardResult>;
+  beginRounds(input: BeginRoundsInput): Promise<BegunRounds>;
+  trainReplica(input: ReplicaInput): Promise<ReplicaResult>;
+  mergeRound(input: MergeInput): Promise<ShardResult>;
   recoverCheckpoint(input: RecoverInput): Promise<CheckpointRef | null>;
   pruneCheckpoints(input: PruneInput): Promise<{ removed: number }>;
   sweep(input: SweepInput): Promise<{ prefixes: number; uploads: number }>;

@@ -5,6 +5,7 @@ import type { InformationBound } from '../../src/recipe/information.ts';
 import type { PhaseLimits } from '../../src/recipe/limits-schema.ts';
 import type { Position } from '../../src/recipe/position.ts';
 import type { ReadSettings } from '../../src/recipe/reading.ts';
+import type { Replicas } from '../../src/recipe/replicas.ts';
 import type { Document } from './document.ts';
 
 /** A DataIndex. */
@@ -58,6 +59,8 @@ export interface PhasePlan {
     /** When that figure ends the phase; absent: never. */
     readonly earlyStopping?: EarlyStopping;
   };
+  /** It is trained in rounds, as its settings say too; absent: by one worker at a time. */
+  readonly replicas?: Replicas;
   /** Where the recipe says that it stops with a checkpoint and waits; absent: nowhere. */
   readonly limits?: PhaseLimits;
   /** How often a batch at fault is left out before the phase waits; absent in plans of older versions. */

@@ -4,6 +4,7 @@ import type { SkippedSummary } from '../../src/data/index/types.ts';
 import type { Overrides } from '../../src/recipe/overrides.ts';
 import type { Pace } from '../../src/recipe/pace.ts';
 import type { Position } from '../../src/recipe/position.ts';
+import type { Replicas } from '../../src/recipe/replicas.ts';
 import type { FirstStepSeconds } from '../../src/worker-life/first-step.ts';
 import type { PhasePlan } from './plan.ts';
 
@@ -94,6 +95,8 @@ export interface ReplanInput {
   /** Where it stands, and the batches that it leaves out: for other batches. */
   readonly at?: Position;
   readonly skip?: readonly number[];
+  /** Other replicas. */
+  readonly replicas?: Replicas;
   /** So many steps more: what is left of the schedule after `at` is spread over them too. */
   readonly extend?: { readonly steps: number; readonly at: Position };
 }

@@ -52,6 +52,17 @@ const manifestSchema = z.object({
   cpu: z.object({ threads: z.int().min(1), kind: z.string().max(200) }).optional(),
   precision: z.enum(['f32', 'bf16']).optional(),
   xla: z.enum(['off', 'on']).optional(),
+  round: z
+    .object({
+      from: count,
+      slots: z.int().min(1),
+      members: z
+        .array(z.object({ slot: count, examples: count, steps: count, sha256: hash, attempt: name }))
+        .min(1)
+        .max(10_000),
+      late: z.array(count).max(10_000),
+    })
+    .optional(),
   resize: z.enum(['antialias', 'big_vision']).optional(),
   attempt: name,
   created: z.iso.datetime(),

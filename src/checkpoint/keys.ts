@@ -11,6 +11,7 @@ import { RunnerError } from '../runtime/errors.ts';
  *     runs/<run>/<phase>/pace-<settings>.json, xla-<settings>.json, precision-<settings>.json, cpu.json
  *     runs/<run>/<phase>/r<revision>/commits/step-00000400.json
  *     runs/<run>/<phase>/r<revision>/step-00000400-<attempt>/manifest.json, model.safetensors, ...
+ *     runs/<run>/<phase>/r<revision>/rounds/step-00000400/slot-0003.json, <attempt>/changes.safetensors, ...
  *     runs/<run>/<phase>/r<revision>/doomed/step-00000400-<attempt>/<deletion>.json
  *     runs/<run>/<phase>/pins/r<revision>-step-00000400/<who>.json
  *     runs/<run>/<phase>/scores/<scoring>/00000007.safetensors
@@ -143,6 +144,34 @@ export function stepPrefix(at: StepKey): string {
 /** Where marks lie of who is about to delete what an attempt uploaded; ends in /. */
 export function marksPrefix(at: StepKey & { attempt: string }): string {
   return `${phasePrefix(at)}r${whole(at.revision)}/doomed/step-${padded(at.step)}-${name(at.attempt, 'attempt')}/`;
+}
+
+/** A round of a phase, by the step that it ends with. */
+export type RoundKey = StepKey;
+
+/** What the replicas of a round hand in; ends in /. */
+export function roundPrefix(at: RoundKey): string {
+  return `${phasePrefix(at)}r${whole(at.revision)}/rounds/step-${padded(at.step)}/`;
+}
+
+/** What the replica of a slot came to: of several attempts the one that counts. */
+export function slotKey(at: RoundKey & { slot: number }): string {
+  return `${roundPrefix(at)}slot-${String(whole(at.slot)).padStart(4, '0')}.json`;
+}
+
+/** The files of one attempt at a slot or at a merge; ends in /. */
+export function roundAttemptPrefix(at: RoundKey & { attempt: string }): string {
+  return `${roundPrefix(at)}${name(at.attempt, 'attempt')}/`;
+}
+
+const roundPattern = /^runs\/([^/]+)\/([^/]+)\/r(0|[1-9]\d{0,8})\/rounds\/step-(\d{8,15})\//;
+
+/** The round that an object belongs to; null for any other key. */
+export function parseRoundKey(key: string): RoundKey | null {
+  const [, run = '', phase = '', revision, step] = roundPattern.exec(key) ?? [];
+  if (![run, phase].every((one) => namePattern.test(one))) return null;
+  const at = { run, phase, revision: Number(revision), step: Number(step) };
+  return key.startsWith(roundPrefix(at)) ? at : null;
 }
 
 /** Whether a prefix is that of some attempt at this step: nothing else is followed. */

@@ -8,6 +8,7 @@ import {
   parseAttemptPrefix,
   parseCommitKey,
   parsePinKey,
+  parseRoundKey,
   parseScoreKey,
   parseWorkKey,
   runPrefix,
@@ -27,7 +28,7 @@ export interface Swept {
 
 /**
  * Removes what attempts that ended left behind in a run: objects that no commit names, uploads in parts, pins whose
- * time is over, old versions of deleted objects. An attempt whose step another one has committed can't commit any
+ * time is over, what was handed in for rounds, old versions of deleted objects. An attempt whose step another one has committed can't commit any
  * more, so what it left goes at once. Of the others only what is older than `graceMs` goes: younger ones may be at it.
  */
 export async function sweepRun(
@@ -41,6 +42,7 @@ export async function sweepRun(
   const stalePins: string[] = [];
   const oldMarks: string[] = [];
   const signs: string[] = [];
+  const rounds: string[] = [];
   let uploads = 0;
   // Objects before commits: what is committed between the two is then seen as committed.
   for await (const { key, modified } of store.list(within)) {
@@ -49,6 +51,7 @@ export async function sweepRun(
       const newest = Math.max(attempts.get(at.prefix)?.newest ?? 0, modified.getTime());
       attempts.set(at.prefix, { taken: commitKey(at), newest });
     } else if (parsePinKey(key)) stalePins.push(key);
+    else if (parseRoundKey(key) && modified.getTime() <= old) rounds.push(key);
     else if (parseWorkKey(key) && modified.getTime() < Math.max(old, Date.now() - silentMs)) signs.push(key);
     else if (isMarkKey(key) && modified.getTime() < Date.now() - markMs) oldMarks.push(key);
   }
@@ -92,7 +95,7 @@ export async function sweepRun(
       pins++;
     }
   }
-  for (const key of [...signs, ...oldMarks]) await store.purge(key);
+  for (const key of [...signs, ...oldMarks, ...rounds]) await store.purge(key);
   await sweepVersions(store, within);
   return { prefixes, uploads, pins };
 }
@@ -120,7 +123,7 @@ async function isNamed(store: ObjectStore, prefix: string): Promise<boolean> {
 
 /** On a versioned bucket: what deleted objects of ours left. */
 async function sweepVersions(store: ObjectStore, within: string): Promise<void> {
-  const ours = [parseWorkKey, parseAttemptKey, parseCommitKey, parsePinKey, parseScoreKey, isMarkKey];
+  const ours = [parseWorkKey, parseAttemptKey, parseCommitKey, parsePinKey, parseRoundKey, parseScoreKey, isMarkKey];
   for await (const key of store.listVersioned(within))
     if (ours.some((parse) => parse(key)) && !(await store.head(key))) await store.purge(key);
 }

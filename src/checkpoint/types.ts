@@ -30,6 +30,25 @@ export interface StepSums {
   readonly maxLoss: number;
 }
 
+/** Who a round was merged of: given this, what came of it is a pure function of where it began. */
+export interface RoundMembers {
+  /** The step that it began from. */
+  readonly from: number;
+  /** Slots that its steps were shared among. */
+  readonly slots: number;
+  readonly members: readonly {
+    readonly slot: number;
+    /** Its weight in the mean. */
+    readonly examples: number;
+    readonly steps: number;
+    /** Of the changes that it handed in. */
+    readonly sha256: string;
+    readonly attempt: string;
+  }[];
+  /** Slots that came too late: the phase was not trained on their steps. */
+  readonly late: readonly number[];
+}
+
 /** `manifest.json`: every object of a checkpoint, and where it comes from. */
 export interface Manifest extends Position {
   readonly version: 1;
@@ -59,6 +78,8 @@ export interface Manifest extends Position {
   /** Numbers that matrices were multiplied in, and whether XLA compiled the whole step; older manifests don't say. */
   readonly precision?: 'f32' | 'bf16' | undefined;
   readonly xla?: 'off' | 'on' | undefined;
+  /** Where it was merged of replicas: who was in. */
+  readonly round?: RoundMembers | undefined;
   /** How pictures became squares; where it is not said, as big_vision does. */
   readonly resize?: Resize | undefined;
   readonly attempt: string;

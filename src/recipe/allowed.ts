@@ -47,6 +47,7 @@ export function schemaAt(path: readonly PropertyKey[]): JsonSchema | null {
 /** In words, what may stand in a field: "a whole number from 2 to 1048576". */
 export function allowedWords(schema: JsonSchema): string {
   if (schema.const !== undefined) return JSON.stringify(schema.const);
+  if (schema.anyOf) return schema.anyOf.map(allowedWords).join(', or ');
   if (schema.enum) return `one of ${schema.enum.map((value) => JSON.stringify(value)).join(', ')}`;
   switch (schema.type) {
     case 'integer':

@@ -4,6 +4,7 @@ import { objectivesSchema, squareObjectives } from './objectives.ts';
 import { allowedPlace, isWithin, placesOf } from './places.ts';
 import type { Problem } from './problem.ts';
 import { readProblems } from './reading.ts';
+import { replicasProblems } from './replicas.ts';
 import type { Phase, Recipe, RecipeModel } from './schema.ts';
 import { modelConfig, writtenModel } from './settings.ts';
 import { doubledPlaces, sourceProblems, sourcesOf, trainingPlaces } from './sources.ts';
@@ -22,6 +23,7 @@ export function contradictions(recipe: Recipe, epochs: EpochFacts = {}): Problem
     ...microBatches(recipe),
     ...lengths(recipe, epochs),
     ...curations(recipe),
+    ...rounds(recipe),
     ...data(recipe),
     ...taskProblems(recipe),
   ];
@@ -69,6 +71,17 @@ function microBatches(recipe: Recipe): Problem[] {
     if (batch % accumulate === 0 && least % accumulate === 0) return [];
     const message = `phases.${i}.accumulate is ${accumulate}; a divisor of the batch ${batch}${least < batch ? ', and of its half,' : ''} is allowed`;
     return [{ fields: [`phases.${i}.accumulate`, `phases.${i}.batch`], message }];
+  });
+}
+
+/** What phases say of training in rounds. */
+function rounds({ phases }: Recipe): Problem[] {
+  return phases.flatMap(({ replicas }, i) => {
+    if (!replicas) return [];
+    return replicasProblems(replicas).map(({ field, message }) => {
+      const at = `phases.${i}.replicas.${field}`;
+      return { fields: [at], message: `${at} ${message}` };
+    });
   });
 }
 

@@ -3,6 +3,7 @@ import type { ModelConfig } from '../model/sizes.ts';
 import type { BatchPlan } from './batch-plan.ts';
 import type { CurationRecipe } from './curation.ts';
 import type { ObjectiveSettings } from './objective-settings.ts';
+import type { Replicas } from './replicas.ts';
 import type { Schedule } from './schedule.ts';
 import type { OptimizerSettings } from './schema.ts';
 
@@ -31,6 +32,8 @@ export interface PhaseSettings {
   readonly schedule: Schedule;
   /** Which examples of a super-batch are trained on; absent: all as they come. */
   readonly curation?: CurationSettings;
+  /** Absent: the phase is trained by one worker at a time. No graph depends on it. */
+  readonly replicas?: Replicas;
   /** A loss above it has diverged. */
   readonly maxLoss?: number;
   readonly batches: BatchPlan;

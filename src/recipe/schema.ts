@@ -8,6 +8,7 @@ import { modelSchema, patch, resolution } from './model-schema.ts';
 import { fraction, positive } from './number-schemas.ts';
 import { objectivesSchema } from './objectives.ts';
 import { phaseName as name } from './phase-name.ts';
+import { replicasSchema } from './replicas.ts';
 
 /**
  * A run as one JSON document. This file and those that it names are the only description of it: the types, the
@@ -192,6 +193,11 @@ const phaseSchema = z.strictObject({
     .default('none')
     .describe('blocks: compute activations again in the backward pass instead of keeping them.'),
   batch: z.int().min(2).max(1_048_576).describe('Examples of a step.'),
+  replicas: replicasSchema
+    .optional()
+    .describe(
+      'Training in rounds: replicas on several workers share the steps of the phase, and are merged after each round. A checkpoint is made at the end of a round. Absent: one worker after another.',
+    ),
   limits: limitsSchema.optional().describe('Where the phase stops with a checkpoint and waits. Absent: nowhere.'),
 });
 

@@ -154,6 +154,7 @@ export function phaseSettings(recipe: Recipe, phase: Phase, facts: DataFacts): P
     ...(phase.lora && { lora: { ...phase.lora, alpha: phase.lora.alpha ?? phase.lora.rank } }),
     teacher: phase.teacher,
     ...(curation && { curation: curationSettings(curation) }),
+    ...(phase.replicas && { replicas: phase.replicas }),
     ...(recipe.divergence.maxLoss !== undefined && { maxLoss: recipe.divergence.maxLoss }),
     schedule: schedule(recipe, phase, facts),
     batches: {

@@ -114,6 +114,12 @@ export function updatesAfter(phase: Trained, updates: Updates, step: number): Up
   return { ...updates, step, own: ownCounts(step, own) };
 }
 
+/** The same counts of a state that is called by another step. */
+export function countedAt({ parameters }: Trained, updates: Updates, step: number): Updates {
+  const counts = parameters.map(({ name }) => [name, updates.own[name] ?? Int32Array.of(updates.step)] as const);
+  return { ...updates, step, own: ownCounts(step, counts) };
+}
+
 /** Only those that are not the step; one where all rows have the same. */
 export function ownCounts(step: number, counts: readonly (readonly [string, Int32Array])[]): Updates['own'] {
   const own = counts.flatMap(([name, all]) => {

@@ -129,7 +129,8 @@ export function createTrainerProcess(options: TrainerProcessOptions): TrainerPro
       if (isRunnerError(error, 'TrainerCrashed')) await endChild();
       throw error;
     });
-    if (job.kind === 'train' && newest !== null) held = { sha256: newest, settings: JSON.stringify(job.settings) };
+    if ((job.kind === 'train' || job.kind === 'begin') && newest !== null)
+      held = { sha256: newest, settings: JSON.stringify(job.settings) };
     return result;
   }
 

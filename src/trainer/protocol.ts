@@ -6,6 +6,7 @@ import type { EmbedJob } from '../evaluate/features/job.ts';
 import type { EvaluateJob } from '../evaluate/job.ts';
 import type { SheetJob } from '../evaluate/sheet/job.ts';
 import type { InformationBound } from '../recipe/information.ts';
+import type { Lane } from '../recipe/lanes.ts';
 import type { Pace } from '../recipe/pace.ts';
 import type { PhaseSettings } from '../recipe/phase-settings.ts';
 import type { Position } from '../recipe/position.ts';
@@ -35,6 +36,8 @@ export interface TrainJob {
   readonly begins: Position;
   /** Batches of the phase that are left out, ascending. */
   readonly skip: readonly number[];
+  /** What it trains on of a round that began at `from`; absent: all that comes. Then it ends after the lane, with a snapshot. */
+  readonly lane?: Lane;
   /** Members of the data that the phase has not used up to `from`. */
   readonly skipped?: readonly CorruptMember[];
   /** How often it has passed over an example up to `from`, since that has no text in a language that is drawn. */
@@ -62,9 +65,15 @@ export interface MeasureJob extends Pick<TrainJob, 'settings' | 'indexFile' | 's
 }
 
 /** Has the step of a phase and its first batches ready for the train job that follows, whose checkpoint is on its way. */
-export interface PrepareJob extends Pick<TrainJob, 'settings' | 'indexFile' | 'begins' | 'skip'> {
+export interface PrepareJob extends Pick<TrainJob, 'settings' | 'indexFile' | 'begins' | 'skip' | 'lane'> {
   readonly kind: 'prepare';
   readonly from: Position;
+}
+
+/** Takes a snapshot of the state that a phase begins with: of `from` as the phase trains it, or a fresh one. No step is made. */
+export interface BeginJob extends Pick<TrainJob, 'settings' | 'from' | 'teacherFolder' | 'snapshotFolder'> {
+  readonly kind: 'begin';
+  readonly at: Position;
 }
 
 /** What a measure job answers; null when it was stopped. */
@@ -78,6 +87,7 @@ export interface StepTime {
 export type TrainerJob = (
   | TrainJob
   | PrepareJob
+  | BeginJob
   | MeasureJob
   | EvaluateJob
   | EmbedJob

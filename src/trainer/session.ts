@@ -20,16 +20,18 @@ import { fewSources } from '../train/few-sources.ts';
 import { prefetchedBatches } from '../train/host-bytes.ts';
 import { type KeptChoice, keptTensors, readKept } from '../train/kept-choice.ts';
 import { type KeptRows, openKeptRows } from '../train/kept-rows.ts';
+import { phaseState } from '../train/phase-state.ts';
 import { freshState, readState, streamState } from '../train/state.ts';
 import { createTrainer, graphOf, type Trainer } from '../train/step.ts';
 import { readUpdates, updateTensors } from '../train/stored-updates.ts';
-import { noUpdates } from '../train/updates.ts';
+import { countedAt, noUpdates } from '../train/updates.ts';
 import { isWatched } from '../train/watched.ts';
 import { Pacing } from './pacing.ts';
-import type { PrepareJob, Progress, Snapshot, TrainJob, TrainStart } from './protocol.ts';
+import type { BeginJob, PrepareJob, Progress, Snapshot, TrainJob, TrainStart } from './protocol.ts';
 import { Rates } from './rates.ts';
 import { StepInputs } from './step-inputs.ts';
 import { type ReportSources, StepReport } from './step-report.ts';
+import { walkOf } from './walk.ts';
 
 export interface TrainEvents {
   progress(progress: Progress): void;
@@ -45,6 +47,9 @@ export interface TrainEvents {
 
 /** How often progress is told, in milliseconds. */
 const progressEvery = 500;
+
+/** Of a state that no step of its phase has made. */
+const noSteps = { loss: 0, examplesPerSecond: 0, dataWaitShare: 0 } as const;
 
 /** What stays warm between the shards of a phase. */
 interface Held {
@@ -106,7 +111,8 @@ export class TrainingSession {
     held.sha256 = null; // Until the next snapshot the graph holds a state that has no name.
 
     const steps = new PhaseSteps(settings.batches);
-    const seenBefore = (step: number) => job.begins.examples + steps.seenBefore(step - 1 - job.begins.step);
+    const walk = walkOf(job);
+    const seenBefore = (place: number) => job.begins.examples + steps.seenBefore(place - 1 - job.begins.step);
     const skipped = new SkippedMembers([...held.inputs!.corrupt, ...(job.skipped ?? [])]);
     let { filtered } = job;
     const unused = { skipped: () => skipped.size, filtered: () => filtered ?? 0 };
@@ -116,29 +122,30 @@ export class TrainingSession {
       const asked = performance.now();
       const waitedBefore = inputs.waitedForData;
       const { batch, figures: chosen, waitedForChoice } = await inputs.next(step);
-      held.inputs!.next = step - job.begins.step;
+      held.inputs!.next = walk.batch(step) + 1;
+      const place = walk.place(step);
       let drawn: Readonly<Record<string, number>> = {};
       const look = (facts: BatchFacts) => {
         skipped.add(facts.skipped);
         if (facts.filtered !== undefined) filtered = (filtered ?? 0) + facts.filtered;
-        checkBatch(settings, step, facts, batch.count);
+        checkBatch(settings, place, facts, batch.count);
         drawn = drawnFigures(facts, batch.count);
       };
-      const [seen, keep] = [seenBefore(step), isWatched(step)];
+      const [seen, keep] = [seenBefore(place), isWatched(place)];
       const stepped = await firstOf(held, batch, () => held.trainer.stepOn(step, batch, seen, { look, keep }));
-      checkStep(settings, step, batch, stepped);
+      checkStep(settings, place, batch, stepped);
       const watched = keep ? await held.trainer.watchOn(step, batch, seen) : null;
       batch.close();
       const figures = { ...drawn, ...chosen };
       const waited = { data: inputs.waitedForData - waitedBefore, choice: waitedForChoice };
-      if (watched && job.information) checkTeacher(settings, job.information, step, batch, watched);
+      if (watched && job.information) checkTeacher(settings, job.information, place, batch, watched);
       const done = performance.now();
       if (step === from.step + 1)
         events.begun?.({ compile: compiled - jobAt, state: loaded - compiled, step: done - loaded });
       const took = done - asked;
-      held.rates.add({ count: seenBefore(step + 1) - seenBefore(step), waited, took }, batch.length ?? null);
-      report.stepped(step, { ...stepped, objectives: { ...stepped.objectives, ...fewSources(figures) } }, watched);
-      const position = { step, examples: seenBefore(step + 1) };
+      held.rates.add({ count: seenBefore(place + 1) - seen, waited, took }, batch.length ?? null);
+      report.stepped(place, { ...stepped, objectives: { ...stepped.objectives, ...fewSources(figures) } }, watched);
+      const position = { step: place, examples: seenBefore(place + 1) };
       const stop = events.stopWanted();
       pacing.stepped(took, batch.length ?? null);
       const upload = events.uploaded();
@@ -167,6 +174,21 @@ export class TrainingSession {
       // A step blocks the event loop; here messages, the end of the worker and loaders get their turn.
       await yieldToEvents();
     }
+  }
+
+  /** A snapshot of the state that a phase begins with. */
+  async begin({ settings, from, at, teacherFolder, snapshotFolder }: BeginJob, take: (made: Snapshot) => void) {
+    const held = await this.#holdGraph({ settings, from, ...(teacherFolder !== undefined && { teacherFolder }) });
+    await this.#closeInputs();
+    await held.kept?.close();
+    held.kept = from && (await openKeptRows(from.folder, settings));
+    await load(held.trainer, { settings, from });
+    collectGarbage();
+    await rm(snapshotFolder, { recursive: true, force: true });
+    await mkdir(snapshotFolder, { recursive: true });
+    const written = await save(held, { settings }, snapshotFolder, at.step, null);
+    held.sha256 = written.sha256;
+    take({ ...at, folder: snapshotFolder, ...written, metrics: noSteps, skipped: [], reports: [] });
   }
 
   /** Has the step of a phase ready that nothing is chosen for, and its first batches. */
@@ -220,12 +242,12 @@ export class TrainingSession {
   }
 
   async #inputsFrom(
-    job: Pick<TrainJob, 'settings' | 'indexFile' | 'begins' | 'skip' | 'scoresFile' | 'from'>,
+    job: Pick<TrainJob, 'settings' | 'indexFile' | 'begins' | 'skip' | 'scoresFile' | 'from' | 'lane'>,
     { step }: Position,
   ): Promise<StepInputs> {
-    const { skip, settings, begins } = job;
+    const { skip, settings } = job;
     const held = this.#held!;
-    const first = step - begins.step;
+    const first = walkOf(job).batch(step + 1);
     const index = JSON.parse(await readFile(job.indexFile, 'utf8')) as StoredIndex;
     const { fingerprint, corrupt } = index;
     const of = `${fingerprint} without ${skip}`;
@@ -284,7 +306,7 @@ async function firstOf<T>({ ran, trainer: { program } }: Held, batch: BatchRows,
 
 // Functions of their own, so that nothing holds the arrays when they return.
 
-async function load({ program }: Trainer, { from, settings }: TrainJob): Promise<void> {
+async function load({ program }: Trainer, { from, settings }: Pick<TrainJob, 'from' | 'settings'>): Promise<void> {
   program.write(from ? await readState(from.folder, settings) : freshState(settings));
 }
 
@@ -305,12 +327,15 @@ function headScalars({ program }: Trainer) {
 
 function save(
   { trainer, kept }: Held,
-  { settings }: TrainJob,
+  { settings, lane }: Pick<TrainJob, 'settings' | 'lane'>,
   folder: string,
   step: number,
   choice: KeptChoice | null,
 ) {
-  const tensors = [...(choice ? keptTensors(choice) : []), ...updateTensors(trainer.updatesAfter(step))];
+  const after = trainer.updatesAfter(step);
+  // What comes of a round is called by its end, whatever its slots have counted to.
+  const updates = lane ? countedAt(phaseState(settings), after, lane.to) : after;
+  const tensors = [...(choice ? keptTensors(choice) : []), ...updateTensors(updates)];
   return streamState(folder, settings, trainer.program.read, { tensors, kept });
 }
 

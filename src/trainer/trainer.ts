@@ -107,6 +107,10 @@ async function perform(id: number, job: TrainerJob): Promise<unknown> {
     return measureStep(job, { note, stopWanted: () => signal.aborted });
   }
   if (job.kind === 'prepare') return session.prepare(job, note);
+  if (job.kind === 'begin') {
+    await session.begin(job, (snapshot) => send({ type: 'snapshot', id, snapshot }));
+    return null;
+  }
   await session.train(job, {
     progress: (progress) => send({ type: 'progress', id, progress }),
     snapshot: (snapshot) => send({ type: 'snapshot', id, snapshot }),

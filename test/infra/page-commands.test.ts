@@ -9,6 +9,7 @@ import { parseFilter } from '../../src/filtering/settings.ts';
 import { parsePack } from '../../src/packing/settings.ts';
 import { createProgram } from '../../src/program.ts';
 import { parseRecipe } from '../../src/recipe/parse.ts';
+import { replicasSchema } from '../../src/recipe/replicas.ts';
 import { searchAttributes } from '../../src/runtime/search-attributes.ts';
 import { workerProgram } from '../../src/worker-program.ts';
 import * as workflows from '../../workflows/index.ts';
@@ -121,10 +122,12 @@ async function temporal(words: readonly string[]): Promise<void> {
 
 /** As the workflow judges it, of a phase that is at the place that the page speaks of. */
 function update(kind: string, { phase: _, ...given }: Record<string, unknown>): void {
-  const details = kind === 'setLimits' ? { limits: given } : kind === 'retryPhase' ? { overrides: given } : given;
+  const within: Record<string, string> = { setLimits: 'limits', retryPhase: 'overrides', setReplicas: 'replicas' };
+  const details = within[kind] ? { [within[kind]]: given } : given;
+  const replicas = kind === 'setReplicas' && { replicas: replicasSchema.parse({ number: 2, steps: 100 }) };
   const state = kind === 'retryPhase' || kind === 'resume' ? 'paused' : 'training';
   const standing = { phase: 'pretrain', state, batch: 256, step: 100, from: 0, total: 9000, next: 100, branches: [] };
-  expect(wishProblem({ kind, ...details } as never, standing as never)).toBe(null);
+  expect(wishProblem({ kind, ...details } as never, { ...standing, ...replicas } as never)).toBe(null);
 }
 
 function answer(program: string, args: readonly string[]): Promise<Answer> {

@@ -1,5 +1,6 @@
 import { expect, it } from 'vitest';
 import { nothingUsed } from '../../src/costs/used.ts';
+import { replicasSchema } from '../../src/recipe/replicas.ts';
 import { type PhaseInput, PhaseProgress } from '../../workflows/phase-progress.ts';
 import { planOf, resultOf } from './harness.ts';
 
@@ -17,7 +18,7 @@ it('a phase that continues as new carries over all that it began with', () => {
   const earlyStopping = { patience: 3, threshold: 0, restoreBest: true };
   const tasks = { documents: [], every: 50, best, earlyStopping };
   const input: Required<PhaseInput> = {
-    plan: { ...plan, curation, tasks },
+    plan: { ...plan, curation, tasks, replicas: replicasSchema.parse({ number: { least: 2, most: 8 }, steps: 10 }) },
     parent: checkpoint,
     teacher: { ...checkpoint, phase: 'curated' },
     scored: 4,
@@ -27,6 +28,8 @@ it('a phase that continues as new carries over all that it began with', () => {
     last,
     limits: { step: 150 },
     pace: { checkpointEvery: 4, shardSteps: 8 },
+    slots: 3,
+    members: [{ slot: 0, key: 'slot-0000.json', sha256: 'f'.repeat(64) }],
     deviceMs: 5000,
     used: { ...nothingUsed, ms: { trained: 4000, preparing: 1000 }, cost: { trained: 8 } },
     began: 1000,

@@ -26,6 +26,7 @@ describe('a run that began under this code', () => {
     ['phase-cut-short.json', 'cut-short/acid'],
     ['phase-timed.json', 'limited/pretrain'],
     ['phase-paid.json', 'paid/pretrain'],
+    ['phase-rounds.json', 'rounds/pretrain'],
     // Of a run that had several histories.
     ['recipe-first-of-many.json', 'long'],
     ['recipe-next-of-many.json', 'long'],

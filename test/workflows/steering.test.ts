@@ -268,7 +268,7 @@ describe('a run', () => {
       expect((await run.result()).phases[0]!.checkpoint.step).toBe(60);
       const ofPhase = (await run.ofPhase()).map(({ what }) => what);
       expect(ofPhase).toContain(
-        'a signal was dropped: a wish has the kind "Pause"; allowed: pause, resume, checkpointNow, abandonPhase, retryPhase, extend, setLimits',
+        'a signal was dropped: a wish has the kind "Pause"; allowed: pause, resume, checkpointNow, abandonPhase, retryPhase, extend, setLimits, setReplicas',
       );
       expect(ofPhase.filter((what) => /dropped|too late/.test(what))).toHaveLength(6);
     });

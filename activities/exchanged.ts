@@ -1,0 +1,52 @@
+import { firstMoment, secondMoment } from '../src/optimiser/optimiser.ts';
+import type { PhaseSettings } from '../src/recipe/phase-settings.ts';
+import type { Replicas } from '../src/recipe/replicas.ts';
+import { type RoundParameter, roundParameters } from '../src/rounds/parameters.ts';
+import type { PlacedTensor, RoundState } from '../src/rounds/state.ts';
+import { phaseState } from '../src/train/phase-state.ts';
+
+/** What becomes of each tensor of a state in a round. */
+export interface Exchanged {
+  /** Trained parameters: their changes go by the outer step. */
+  readonly parameters: readonly RoundParameter[];
+  /** What is averaged as it is: moments where these are, teachers and what objectives compute. */
+  readonly others: readonly RoundParameter[];
+  /** Of parameters whose moments are not averaged. */
+  readonly moments: readonly RoundParameter[];
+  /** Goes along as one replica has it: counts of updates, a choice that waits for its step, the tokens of the tables. */
+  isBeside(name: string): boolean;
+}
+
+/** Rows of tokens that the phase does not train: they stay as they are. */
+const isKept = ({ name }: Pick<PlacedTensor, 'name'>) => name.startsWith('kept/');
+
+/** @param state of the phase: its files say the shapes, in which a table has the rows of tokens that are not trained too */
+export function exchangedOf(
+  settings: PhaseSettings,
+  { moments }: Pick<Replicas, 'moments'>,
+  state: RoundState,
+): Exchanged {
+  const { parameters, pieces } = phaseState(settings);
+  const shapeOf = (name: string) => state.tensors.get(name)?.shape ?? pieces[name]!.shape;
+  const byToken = new Set(parameters.filter((one) => one.byToken).map(({ name }) => name));
+  const trained = new Set(parameters.map(({ name }) => name));
+  const momentsOf = new Map(
+    parameters.flatMap(({ name }) => [firstMoment(name), secondMoment(name)].map((moment) => [moment, name] as const)),
+  );
+  const rounds = (names: readonly string[]) =>
+    roundParameters(
+      names.map((name) => ({
+        name,
+        shape: shapeOf(name),
+        ...(byToken.has(momentsOf.get(name) ?? name) && { byToken: true as const }),
+      })),
+    );
+  const rest = Object.keys(pieces).filter((name) => !trained.has(name));
+  const averaged = moments === 'averaged' ? rest : rest.filter((name) => !momentsOf.has(name));
+  return {
+    parameters: rounds([...trained]),
+    others: rounds(averaged),
+    moments: moments === 'averaged' ? [] : rounds([...momentsOf.keys()]),
+    isBeside: (name) => pieces[name] === undefined && !isKept({ name }),
+  };
+}

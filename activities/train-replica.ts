@@ -1,0 +1,153 @@
+import { mkdir, rm } from 'node:fs/promises';
+import { join } from 'node:path';
+import { commitKey } from '../src/checkpoint/keys.ts';
+import { SkippedMembers } from '../src/data/index/skipped-members.ts';
+import { lanesOf } from '../src/recipe/lanes.ts';
+import type { PhaseSettings } from '../src/recipe/phase-settings.ts';
+import { type Replicas, replicasSchema } from '../src/recipe/replicas.ts';
+import { PhaseSteps } from '../src/recipe/steps.ts';
+import { RoundState } from '../src/rounds/state.ts';
+import { RunnerError } from '../src/runtime/errors.ts';
+import type { Snapshot } from '../src/trainer/protocol.ts';
+import type { Attempt, Dependencies } from './dependencies.ts';
+import { fetchDocument, readDocumentAs } from './documents.ts';
+import { exchangedOf } from './exchanged.ts';
+import { beat } from './heartbeat.ts';
+import { writeReplica } from './replica-files.ts';
+import { type FoundSlot, filesPrefix, findSlot, handIn } from './round-documents.ts';
+import { computedWith, type Shard } from './shard.ts';
+import { trainLane } from './train-lane.ts';
+import { heartbeatOf, liveOf } from './train-shard.ts';
+import type { ReplicaHeartbeat, ReplicaInput, ReplicaResult } from './types/rounds.ts';
+
+/**
+ * Trains the lane of a slot, from the checkpoint that its round begins with and from nothing else, and hands in what
+ * changed. Of two attempts at a slot the one that hands in first counts. Killed at any point it is made again, by any
+ * worker; after it has handed in, it answers at once. When cancelled it hands in nothing.
+ */
+export async function trainReplica(deps: Dependencies, input: ReplicaInput, attempt: Attempt): Promise<ReplicaResult> {
+  const { plan, round, slot } = input;
+  const lane = lanesOf({ from: round.from.step, to: round.to, slots: round.slots })[slot];
+  if (!lane) throw new RunnerError('RecipeInvalid', `a round of ${round.slots} slots has no slot ${slot}`);
+  const shard: Shard = {
+    deps,
+    input: {
+      plan,
+      revision: input.revision,
+      parent: input.parent,
+      skip: input.skip,
+      from: round.from,
+      toStep: round.to,
+    },
+    attempt,
+    folder: join(deps.scratch, plan.run, plan.phase, attempt.id),
+    newest: null,
+    pace: null,
+    end: round.from.step + lane.steps,
+    live: liveOf(round.from.step, { loss: 0, examplesPerSecond: 0, dataWaitShare: 0 }),
+    doing: 'looking for what was handed in',
+    cpu: null,
+    settings: null,
+    firstStep: null,
+  };
+  const made = { steps: 0 };
+  const heart = beat(attempt, (): ReplicaHeartbeat => {
+    return { ...heartbeatOf(shard), slot, done: made.steps, of: lane.steps, to: round.to };
+  });
+  try {
+    const found = await findSlot(deps.store, input, slot);
+    if (found) return resultOf(found);
+    if (await isOver(deps, input)) return over(slot, attempt);
+    const documents = join(deps.scratch, 'documents');
+    const settings = await readDocumentAs<PhaseSettings>(deps.store, plan.settings, documents);
+    const indexFile = await fetchDocument(deps.store, plan.index, documents);
+    const trained = await trainLane(shard, input, lane, settings, indexFile, made);
+    try {
+      // The round went on without it: what it made changes nothing any more.
+      if (await isOver(deps, input)) return over(slot, attempt);
+      return resultOf(await handInLane(shard, input, trained.before, trained.snapshot, settings));
+    } finally {
+      await trained.before.close();
+    }
+  } finally {
+    heart.stop();
+    await rm(shard.folder, { recursive: true, force: true }).catch(() => {});
+  }
+}
+
+async function handInLane(
+  shard: Shard,
+  input: ReplicaInput,
+  before: RoundState,
+  snapshot: Snapshot,
+  settings: PhaseSettings,
+): Promise<FoundSlot> {
+  const { deps, attempt, cpu } = shard;
+  const { round, slot } = input;
+  const replicas = replicasOf(settings);
+  const lane = lanesOf({ from: round.from.step, to: round.to, slots: round.slots })[slot]!;
+  const steps = new PhaseSteps(settings.batches);
+  const { begins = input.plan.from } = input.plan;
+  const at = lane.first - 1 - begins.step;
+  const examples = steps.seenBefore(at + lane.steps) - steps.seenBefore(at);
+  shard.doing = 'writing what changed';
+  const folder = join(shard.folder, 'handed-in');
+  await mkdir(folder, { recursive: true });
+  const after = await RoundState.open(
+    snapshot.folder,
+    snapshot.state.map(({ path }) => path),
+  );
+  const head = { seed: settings.seed, round: round.from.step, from: slot, examples };
+  const exchanged = exchangedOf(settings, replicas, before);
+  const files = await writeReplica(folder, replicas, head, exchanged, before, after).finally(() => after.close());
+  shard.doing = 'handing in what changed';
+  const prefix = filesPrefix(input, attempt.id);
+  for (const { path, sha256 } of files)
+    await deps.store.putFile(prefix + path, join(folder, path), { sha256, signal: attempt.signal });
+  await deps.onPoint?.('objects');
+  attempt.signal.throwIfAborted();
+  const { metrics, skipped, filtered } = snapshot;
+  const handedIn = await handIn(deps.store, input, {
+    version: 1,
+    slot,
+    examples,
+    steps: lane.steps,
+    attempt: attempt.id,
+    files: [...files],
+    metrics: metrics as FoundSlot['document']['metrics'],
+    skipped: new SkippedMembers(skipped).list,
+    ...(filtered !== undefined && { filtered }),
+    ...(cpu && { cpu: { threads: cpu.threads, kind: cpu.kind } }),
+    ...(shard.settings && computedWith(shard.settings)),
+  });
+  await deps.onPoint?.('commit');
+  if (handedIn.document.attempt === attempt.id) attempt.use?.committed(shard.live.step);
+  // Another attempt was first, and no document will ever name these.
+  if (handedIn.document.attempt !== attempt.id)
+    for (const { path } of files) await deps.store.delete(prefix + path).catch(() => {});
+  return handedIn;
+}
+
+/** What a phase says of its rounds, as its settings have it. */
+export function replicasOf({ phase, replicas }: PhaseSettings): Replicas {
+  if (replicas) return replicasSchema.parse(replicas);
+  throw new RunnerError('RecipeInvalid', `phase ${phase} is not trained in rounds: its settings have no "replicas"`);
+}
+
+const isOver = async ({ store }: Dependencies, { plan, revision, round }: ReplicaInput): Promise<boolean> =>
+  (await store.head(commitKey({ run: plan.run, phase: plan.phase, revision, step: round.to }))) !== null;
+
+const over = (slot: number, { id }: Attempt): ReplicaResult => ({
+  slot,
+  member: null,
+  loss: 0,
+  examplesPerSecond: 0,
+  bytes: 0,
+  attempt: id,
+});
+
+function resultOf({ ref, document: { slot, metrics, files, attempt } }: FoundSlot): ReplicaResult {
+  const { loss, examplesPerSecond } = metrics;
+  const bytes = files.reduce((sum, file) => sum + file.bytes, 0);
+  return { slot, member: ref, loss, examplesPerSecond, bytes, attempt };
+}

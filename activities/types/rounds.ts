@@ -1,0 +1,84 @@
+import type { CheckpointRef } from '../../src/checkpoint/types.ts';
+import type { Used } from '../../src/costs/used.ts';
+import type { PhasePlan } from './plan.ts';
+import type { ShardHeartbeat, ShardResult } from './shard.ts';
+
+/** A round of a phase: what it begins from, and the steps of the phase that its slots share. */
+export interface Round {
+  /** A checkpoint of the phase itself. */
+  readonly from: CheckpointRef;
+  /** The step that it ends with. */
+  readonly to: number;
+  readonly slots: number;
+}
+
+/** What the activities of a round are told alike. */
+export interface RoundInput {
+  readonly plan: PhasePlan;
+  readonly revision: number;
+  /** The checkpoint that the phase started from; null from scratch. */
+  readonly parent: CheckpointRef | null;
+  /** Batches of the phase that are left out, ascending. */
+  readonly skip: readonly number[];
+  readonly round: Round;
+}
+
+/** What a replica handed in, where it lies. */
+export interface MemberRef {
+  readonly slot: number;
+  readonly key: string;
+  /** Of the document under that key. */
+  readonly sha256: string;
+}
+
+export interface ReplicaInput extends RoundInput {
+  readonly slot: number;
+  /** Where the moments of the slot are from, where each keeps its own: the last round that it was in. */
+  readonly moments?: MemberRef;
+}
+
+export interface ReplicaResult {
+  readonly slot: number;
+  /** Null where the round was over already: a checkpoint stands at its end. */
+  readonly member: MemberRef | null;
+  readonly loss: number;
+  readonly examplesPerSecond: number;
+  /** What it uploaded. */
+  readonly bytes: number;
+  readonly attempt: string;
+  readonly deviceMs?: number;
+  /** As in ShardResult. */
+  readonly used?: Used;
+}
+
+/** Details of a heartbeat of trainReplica. */
+export interface ReplicaHeartbeat extends ShardHeartbeat {
+  readonly slot: number;
+  /** Steps of its lane that are made, of so many. */
+  readonly done: number;
+  readonly of: number;
+  /** Of the round. */
+  readonly to: number;
+}
+
+export interface MergeInput extends RoundInput {
+  /** Who is in; none where all slots said that the round is over. */
+  readonly members: readonly MemberRef[];
+  /** Slots that are not. */
+  readonly late: readonly number[];
+}
+
+export interface BeginRoundsInput extends Omit<RoundInput, 'round'> {
+  /** A checkpoint of another revision that the phase goes on from; null: what lies in its own, or its start. */
+  readonly from: CheckpointRef | null;
+}
+
+/** Where the first round of a history begins. */
+export interface BegunRounds {
+  readonly checkpoint: CheckpointRef;
+  /** The round before, where there was one already. */
+  readonly last: ShardResult | null;
+  readonly deviceMs?: number;
+  /** As in ShardResult. */
+  readonly used?: Used;
+}

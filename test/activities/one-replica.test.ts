@@ -1,0 +1,110 @@
+import { join } from 'node:path';
+import { afterAll, beforeAll, expect, it } from 'vitest';
+import { plan } from '../../activities/plan.ts';
+import { trainShard } from '../../activities/train-shard.ts';
+import type { PhasePlan } from '../../activities/types/plan.ts';
+import type { ShardInput } from '../../activities/types/shard.ts';
+import { makeEmojiDataset } from '../../infra/emoji/make.ts';
+import { readCommit } from '../../src/checkpoint/commits.ts';
+import { readManifest } from '../../src/checkpoint/manifest.ts';
+import type { CheckpointRef } from '../../src/checkpoint/types.ts';
+import type { S3ObjectStore } from '../../src/storage/s3.ts';
+import { createTrainerProcess, type TrainerProcess } from '../../src/trainer/process.ts';
+import { startServer, type TestServer } from '../storage/versitygw.ts';
+import { type Hands, hands } from './fixture.ts';
+import { driveRounds } from './round-driver.ts';
+
+let server: TestServer;
+let store: S3ObjectStore;
+let on: Hands;
+let trainer: TrainerProcess;
+
+beforeAll(async () => {
+  server = await startServer();
+  store = server.store();
+  on = hands();
+  await makeEmojiDataset(store, { concepts: 6 });
+  const env = { ...process.env, ...server.environment };
+  trainer = createTrainerProcess({ lockFile: join(on.folder, 'real.lock'), log: { info() {}, warn() {} }, env });
+});
+afterAll(async () => {
+  await trainer.close();
+  await on.close();
+  await server.stop();
+});
+
+const head = { weight: 1, hidden: 8, bottleneck: 4, prototypes: 6 };
+
+/** A phase of contrast, and one that goes on from it with every other objective: teachers, centres, a decoder with tables. */
+const recipe = (replicas: object | undefined) => ({
+  version: 1,
+  model: {
+    vision: { size: { width: 8, depth: 1, mlp: 8, heads: 2 }, patch: 4, resolution: 16 },
+    text: { size: { width: 8, depth: 1, mlp: 8, heads: 2 }, length: 6, vocabulary: 'compact' },
+  },
+  data: { train: 'data/emoji/train' },
+  schedule: { total: { steps: 12 }, warmup: { steps: 2 } },
+  optimizer: { learningRate: 0.05, weightDecay: 0.1 },
+  phases: [
+    { name: 'pretrain', batch: 8, window: { to: { percent: 50 } }, replicas },
+    {
+      name: 'rest',
+      from: 'pretrain',
+      batch: 4,
+      window: { to: { percent: 75 } },
+      objectives: { sigmoid: 1, captioning: { weight: 1, depth: 1 }, localToGlobal: head, maskedPrediction: head },
+      replicas,
+    },
+  ],
+  checkpoint: { every: { steps: 2 }, shard: { steps: 2 } },
+});
+
+const planned = async (run: string, replicas?: object) =>
+  (await plan(on.deps(store, { trainer }), { run, recipe: recipe(replicas) }, on.attempt())).phases;
+
+async function plain(phase: PhasePlan, parent: CheckpointRef | null): Promise<CheckpointRef> {
+  let from: CheckpointRef | null = null;
+  for (let step = phase.from.step + 2; step <= phase.to.step; step += 2) {
+    const input: ShardInput = { plan: phase, revision: 0, parent, from, toStep: step };
+    from = (await trainShard(on.deps(store, { trainer }), input, on.attempt())).checkpoint;
+  }
+  return from!;
+}
+
+const figuresOf = async (ref: CheckpointRef) => {
+  const { metrics } = await readCommit(store, ref);
+  const { skipped, settingsSha256: _, examples } = (await readManifest(store, ref)).manifest;
+  return { loss: metrics.loss, since: metrics.since, skipped, examples };
+};
+
+const one = { number: 1, steps: 2, outer: { rate: 1, momentum: 0 }, exchange: 'f32' };
+
+/** Trains a phase without replicas and with one, and expects the same of both; gives what the two end with. */
+async function expectSame(
+  [without, withOne]: readonly [PhasePlan, PhasePlan],
+  parents: readonly [CheckpointRef, CheckpointRef] | readonly [null, null],
+): Promise<[CheckpointRef, CheckpointRef]> {
+  const expected = await plain(without, parents[0]);
+  const end = await driveRounds(on, [on.deps(store, { trainer })], withOne, parents[1]);
+  expect(end).toMatchObject({ step: expected.step, examples: expected.examples });
+  const [one, other] = [await readManifest(store, end), await readManifest(store, expected)];
+  expect(one.manifest.state).toEqual(other.manifest.state);
+  expect(end.sha256).toBe(expected.sha256);
+  expect(await figuresOf(end)).toEqual(await figuresOf(expected));
+  return [expected, end];
+}
+
+it('a phase with one replica has the bytes of one without, with every objective and after a phase before it', async () => {
+  const [first, second] = await planned('plain');
+  const [pretrain, rest] = await planned('rounds', { ...one, moments: 'averaged' });
+  expect(first!.replicas).toBe(undefined);
+  expect(pretrain!.replicas).toMatchObject({ number: 1, negatives: 'local' });
+  const ends = await expectSame([first!, pretrain!], [null, null]);
+  await expectSame([second!, rest!], ends);
+});
+
+it('so has one whose slots keep their moments', async () => {
+  const [first] = await planned('plain-again');
+  const [pretrain] = await planned('rounds-kept', { ...one, moments: 'kept' });
+  await expectSame([first!, pretrain!], [null, null]);
+});

@@ -1,0 +1,200 @@
+import { readdirSync } from 'node:fs';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
+import { beginRounds } from '../../activities/begin-rounds.ts';
+import type { Dependencies } from '../../activities/dependencies.ts';
+import { mergeRound } from '../../activities/merge-round.ts';
+import { trainReplica } from '../../activities/train-replica.ts';
+import type { PhasePlan } from '../../activities/types/plan.ts';
+import type { MemberRef, RoundInput } from '../../activities/types/rounds.ts';
+import { listCommits } from '../../src/checkpoint/commits.ts';
+import { readManifest } from '../../src/checkpoint/manifest.ts';
+import type { CheckpointRef } from '../../src/checkpoint/types.ts';
+import { type Replicas, replicasSchema } from '../../src/recipe/replicas.ts';
+import { randomStream } from '../../src/runtime/random.ts';
+import type { S3ObjectStore } from '../../src/storage/s3.ts';
+import { createTrainerProcess, type TrainerProcess } from '../../src/trainer/process.ts';
+import { startServer, type TestServer } from '../storage/versitygw.ts';
+import { tinySettings } from '../train/settings.ts';
+import { type Hands, hands, planOf } from './fixture.ts';
+import { driveRounds } from './round-driver.ts';
+import { slowRounds } from './slow-rounds.ts';
+
+const script = fileURLToPath(new URL('../trainer/fake-rounds-trainer.ts', import.meta.url));
+let server: TestServer;
+let store: S3ObjectStore;
+let on: Hands;
+const trainers: TrainerProcess[] = [];
+let shared: TrainerProcess;
+
+beforeAll(async () => {
+  server = await startServer();
+  store = server.store({ attempts: 1 });
+  const all = hands();
+  shared = trainerOf(all);
+});
+afterAll(async () => {
+  for (const trainer of trainers) await trainer.close();
+  await server.stop();
+});
+beforeEach(() => {
+  on = hands();
+});
+afterEach(() => on.close());
+
+function trainerOf({ folder }: Hands, fault: object = {}): TrainerProcess {
+  const env = { ...process.env, FAKE_FAULT: JSON.stringify(fault) };
+  const lockFile = join(folder, `device-${trainers.length}.lock`);
+  const trainer = createTrainerProcess({ lockFile, log: { info() {}, warn() {} }, script, env });
+  trainers.push(trainer);
+  return trainer;
+}
+
+const four = replicasSchema.parse({ number: 4, steps: 5, outer: { rate: 1, momentum: 0 }, exchange: 'f32' });
+let runs = 0;
+/** A phase of 60 steps in rounds: three of 20, where nothing else is said. */
+async function planned(replicas: Replicas = four, changes: Partial<PhasePlan> = {}): Promise<PhasePlan> {
+  const plan = await planOf(store, `run-${++runs}`, { replicas });
+  return { ...plan, replicas, ...changes };
+}
+const worker = (changes: Partial<Dependencies> = {}) =>
+  on.deps(store, { trainer: shared, scratch: join(on.folder, `scratch-${Math.random()}`), ...changes });
+
+const whole = { steps: 20, slots: 4, members: [0, 1, 2, 3] };
+const shaOf = async (run: string, steps: number[]) => {
+  const commits = await listCommits(store, { run, phase: 'pretrain' }, 0);
+  return steps.map((step) => commits.find((commit) => commit.step === step)!.sha256);
+};
+
+describe('a phase in rounds', () => {
+  it('is what plain loops in one process make of it, whoever trains which slot and in whatever order', async () => {
+    const plan = await planned();
+    const end = await driveRounds(on, [worker(), worker(), worker()], plan, null, {
+      order: (slots) => [...slots].sort((a, b) => ((a * 7 + 3) % 4) - ((b * 7 + 3) % 4)),
+    });
+    const expected = await slowRounds(tinySettings, [whole, whole, whole]);
+    expect(await shaOf(plan.run, [20, 40, 60])).toEqual(expected);
+    expect(end).toMatchObject({ step: 60, examples: 360, sha256: expected[2] });
+    const { manifest } = await readManifest(store, end);
+    expect(manifest.round).toMatchObject({ from: 40, slots: 4, late: [] });
+    expect(manifest.round!.members.map(({ slot, steps, examples }) => [slot, steps, examples])).toEqual(
+      [0, 1, 2, 3].map((slot) => [slot, 5, 30]),
+    );
+    expect(manifest.parent).toMatchObject({ step: 40, sha256: expected[1] });
+    // Of the last round what was handed in is there still, and of the one before.
+    const left = new Set<string>();
+    for await (const { key } of store.list(`runs/${plan.run}/pretrain/r0/rounds/`)) left.add(key.split('/')[5]!);
+    expect([...left].sort()).toEqual(['step-00000040', 'step-00000060']);
+  });
+
+  it('is cut at branches and at its end, into lanes that differ by a step, and goes on from who came in', async () => {
+    const plan = await planned(four, { branches: [6] });
+    await driveRounds(on, [worker()], plan, null, { to: 26 });
+    const cut = { steps: 6, slots: 4, members: [0, 1, 2, 3] };
+    expect(await shaOf(plan.run, [6, 26])).toEqual(await slowRounds(tinySettings, [cut, whole]));
+  });
+});
+
+/** The first round, of which slots 0 and 2 are trained by a worker that dies at every point, and so is the merge. */
+describe('a round with a fixed membership ends in the same bytes', () => {
+  async function begun(plan: PhasePlan) {
+    const base = { plan, revision: 0, parent: null, skip: [] };
+    const { checkpoint } = await beginRounds(worker(), { ...base, from: null }, on.attempt());
+    return { ...base, round: { from: checkpoint, to: 20, slots: 4 } } satisfies RoundInput;
+  }
+  /** Tries again until it works, as Temporal does. */
+  async function insist<T>(work: () => Promise<T>): Promise<{ result: T; failures: string[] }> {
+    for (const failures: string[] = []; ; ) {
+      try {
+        return { result: await work(), failures };
+      } catch (error) {
+        failures.push((error as Error).message);
+        if (failures.length > 20) throw error;
+      }
+    }
+  }
+
+  it('when its workers and who merges die between any two writes, twenty times over', async () => {
+    const [expected] = await slowRounds(tinySettings, [whole]);
+    const random = randomStream(5, 'deaths');
+    const deaths: string[] = [];
+    for (let round = 0; round < 5; round++) {
+      const input = await begun(await planned());
+      /** Dies at each point with some chance, at most four times a round. */
+      let left = 4;
+      const mortal = () =>
+        worker({
+          onPoint: (point) => {
+            if (left === 0 || random.next() < 0.5) return;
+            left--;
+            deaths.push(point);
+            throw new Error(`died after ${point}`);
+          },
+        });
+      const members: MemberRef[] = [];
+      for (const slot of [2, 0, 3, 1])
+        members.push((await insist(() => trainReplica(mortal(), { ...input, slot }, on.attempt()))).result.member!);
+      left += 4;
+      const merged = await insist(() => mergeRound(mortal(), { ...input, members, late: [] }, on.attempt()));
+      expect(merged.result.checkpoint).toMatchObject({ step: 20, sha256: expected });
+    }
+    expect(deaths.length).toBeGreaterThanOrEqual(20);
+    expect(new Set(deaths)).toEqual(new Set(['objects', 'commit', 'manifest', 'hint']));
+  });
+
+  it('when a trainer is killed in a lane, when two attempts race for a slot, and when two merge at once', async () => {
+    const [expected] = await slowRounds(tinySettings, [whole]);
+    const input = await begun(await planned());
+    const crashing = trainerOf(on, { crash: { batch: 7, once: join(on.folder, 'crashed') } });
+    const slot1 = await insist(() => trainReplica(worker({ trainer: crashing }), { ...input, slot: 1 }, on.attempt()));
+    expect(slot1.failures).toHaveLength(1);
+    const others = [trainerOf(on), trainerOf(on, { stepMs: 2 })];
+    const raced = others.map((trainer) => trainReplica(worker({ trainer }), { ...input, slot: 0 }, on.attempt()));
+    const [one, other] = await Promise.all(raced);
+    expect(one).toEqual(other);
+    const members = [slot1.result.member!, one!.member!];
+    for (const slot of [2, 3]) members.push((await trainReplica(worker(), { ...input, slot }, on.attempt())).member!);
+    const merges = [1, 2].map(() => mergeRound(worker(), { ...input, members, late: [] }, on.attempt()));
+    for (const { checkpoint } of await Promise.all(merges)) expect(checkpoint).toMatchObject({ sha256: expected });
+    for (const trainer of others) await trainer.close();
+  });
+
+  it('whatever a replica hands in that comes after the merge', async () => {
+    const expected = await slowRounds(tinySettings, [
+      { ...whole, members: [0, 1, 3] },
+      { ...whole, members: [0, 1, 2, 3] },
+    ]);
+    const plan = await planned();
+    const input = await begun(plan);
+    const slow = trainerOf(on, { stepMs: 150 });
+    const frozen = trainReplica(worker({ trainer: slow }), { ...input, slot: 2 }, on.attempt());
+    const members: MemberRef[] = [];
+    for (const slot of [0, 1, 3])
+      members.push((await trainReplica(worker(), { ...input, slot }, on.attempt())).member!);
+    const { checkpoint } = await mergeRound(worker(), { ...input, members, late: [2] }, on.attempt());
+    expect(checkpoint.sha256).toBe(expected[0]);
+    expect((await readManifest(store, checkpoint)).manifest.round!.late).toEqual([2]);
+    expect(await frozen).toMatchObject({ slot: 2, member: null });
+    expect((await driveFrom(plan, checkpoint)).sha256).toBe(expected[1]);
+    await slow.close();
+  });
+
+  async function driveFrom(plan: PhasePlan, checkpoint: CheckpointRef): Promise<CheckpointRef> {
+    const input = { plan, revision: 0, parent: null, skip: [], round: { from: checkpoint, to: 40, slots: 4 } };
+    const members: MemberRef[] = [];
+    for (const slot of [0, 1, 2, 3])
+      members.push((await trainReplica(worker(), { ...input, slot }, on.attempt())).member!);
+    return (await mergeRound(worker(), { ...input, members, late: [] }, on.attempt())).checkpoint;
+  }
+});
+
+describe('what a round leaves', () => {
+  it('on a worker is the state that it began with, and nothing of its attempts', async () => {
+    const deps = worker();
+    const plan = await planned();
+    await driveRounds(on, [deps], plan, null, { to: 40 });
+    expect(readdirSync(join(deps.scratch, plan.run, 'pretrain'))).toEqual([]);
+    expect(readdirSync(join(deps.scratch, 'rounds', plan.run, 'pretrain'))).toEqual(await shaOf(plan.run, [20]));
+  });
+});

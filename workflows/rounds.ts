@@ -1,0 +1,109 @@
+import { CancellationScope, condition, isCancellation, sleep } from '@temporalio/workflow';
+import type { ReplicaResult, Round, RoundInput } from '../activities/types/rounds.ts';
+import { lanesOf, roundEnd } from '../src/recipe/lanes.ts';
+import { leastOf, mostOf, type Replicas } from '../src/recipe/replicas.ts';
+import { activitiesBy } from './activities-by.ts';
+import { spentOf } from './failures.ts';
+import type { PhaseProgress } from './phase-progress.ts';
+import { mergeOptions, replicaOptions, trainOptions } from './policies.ts';
+
+const { beginRounds } = activitiesBy(trainOptions);
+const { trainReplica } = activitiesBy(replicaOptions);
+const { mergeRound } = activitiesBy(mergeOptions);
+
+/**
+ * One round of a phase: its replicas train at once, each a lane of its own, and what is in by the end of the round is
+ * merged into the next checkpoint. Who was in is recorded by what `mergeRound` is given, so that a replay, a retry and a
+ * person who computes it again all merge the same. A round is whole or nothing: it can't be stopped half way and kept.
+ */
+export async function trainRound(phase: PhaseProgress, replicas: Replicas, scope: CancellationScope): Promise<void> {
+  await scope.run(async () => {
+    const { plan, revision, parent, skip } = phase;
+    if (phase.from === null || !isOwn(phase)) {
+      const begun = await beginRounds({ plan, revision, parent, skip, from: phase.from });
+      phase.spend(begun);
+      phase.from = begun.checkpoint;
+      phase.last ??= begun.last;
+      if (begun.last) return;
+    }
+    const slots = Math.min(mostOf(replicas), Math.max(leastOf(replicas), phase.slots ?? mostOf(replicas)));
+    const from = phase.from!;
+    const to = roundEnd(from.step, slots * replicas.steps, plan.to.step, plan.branches);
+    const input = { plan, revision, parent, skip, round: { from, to, slots } };
+    const { members, late } = await gathered(phase, replicas, input);
+    const handedIn = members.flatMap(({ member }) => member ?? []);
+    const result = await mergeRound({ ...input, members: handedIn, late });
+    phase.members = replicas.moments === 'kept' ? handedIn : [];
+    // As many as came in time, or one more when all did: what `least` and `most` allow.
+    phase.slots = late.length > 0 ? members.length : slots + 1;
+    if (late.length > 0) phase.note(`the round to step ${to} went on without slot ${late.join(', ')}`);
+    phase.last = result;
+    phase.from = result.checkpoint;
+  });
+}
+
+/** Whether what the phase goes on from is a checkpoint of its own, which a round can begin with. */
+const isOwn = ({ plan, from }: PhaseProgress) => from?.run === plan.run && from.phase === plan.phase;
+
+interface Gathered {
+  readonly members: readonly ReplicaResult[];
+  /** Slots that are not in. */
+  readonly late: readonly number[];
+}
+
+/**
+ * Starts a replica for each lane and waits: for all of them, or after the deadline for a quorum. Those that are late are
+ * asked to stop, and not waited for. The first that fails for good ends the round.
+ */
+async function gathered(phase: PhaseProgress, replicas: Replicas, input: RoundInput): Promise<Gathered> {
+  const slots = lanesOf(spanOf(input.round)).map(({ slot }) => slot);
+  const quorum = Math.min(slots.length, replicas.quorum ?? slots.length);
+  // A slot that was not in the round before begins with the moments of the checkpoint.
+  const kept = replicas.moments === 'kept' ? phase.members : [];
+  const members: ReplicaResult[] = [];
+  let failure: { readonly error: unknown } | null = null;
+  let isLate = false;
+  const all = new CancellationScope();
+  const running = all.run(() =>
+    Promise.all(
+      slots.map(async (slot) => {
+        try {
+          const moments = kept.find((one) => one.slot === slot);
+          const result = await trainReplica({ ...input, slot, ...(moments && { moments }) });
+          if (isLate) return;
+          phase.spend(result);
+          members.push(result);
+        } catch (error) {
+          phase.spend(spentOf(error));
+          if (!isLate && !isCancellation(error)) failure ??= { error };
+        }
+      }),
+    ),
+  );
+  const { deadline } = replicas;
+  const timer = new CancellationScope();
+  let isOver = false;
+  if (deadline)
+    void timer
+      .run(() => sleep(deadline.minutes * 60_000))
+      .then(
+        () => {
+          isOver = true;
+        },
+        () => {},
+      );
+  try {
+    await condition(() => failure !== null || members.length === slots.length || (isOver && members.length >= quorum));
+    if (failure !== null) throw (failure as { readonly error: unknown }).error;
+  } finally {
+    isLate = true;
+    timer.cancel();
+    all.cancel();
+    void running.catch(() => {});
+  }
+  members.sort((a, b) => a.slot - b.slot);
+  const present = new Set(members.map(({ slot }) => slot));
+  return { members, late: slots.filter((slot) => !present.has(slot)) };
+}
+
+const spanOf = ({ from, to, slots }: Round) => ({ from: from.step, to, slots });
