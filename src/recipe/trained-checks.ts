@@ -85,6 +85,7 @@ function adapterProblems(recipe: Recipe, phase: Phase, at: string): Problem[] {
   );
   if (other)
     return problem('lora', `trains adapters of the towers alone; ${other} needs more, and sigmoid alone is allowed`);
+  if (phase.replicas) return problem('lora', 'is trained by one worker; no replicas beside it are allowed', 'replicas');
   if (optimizerOf(recipe, phase).startDecay !== undefined)
     return problem(
       'lora',

@@ -170,6 +170,11 @@ describe('a recipe with mistakes', () => {
       /lora leaves the weights as they are, so that startDecay has nothing/,
     ],
     [
+      'adapters in rounds',
+      (r) => Object.assign(r.phases[0], { lora: {}, replicas: { number: 2, steps: 4 } }) && r,
+      /lora is trained by one worker; no replicas/,
+    ],
+    [
       'adapters beside parts',
       (r) => Object.assign(r.phases[0], { lora: {}, train: ['text'] }) && r,
       /lora trains adapters alone; no train beside/,
