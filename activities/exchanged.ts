@@ -1,4 +1,4 @@
-import { firstMoment, secondMoment } from '../src/optimiser/optimiser.ts';
+import { firstMoment, secondMoment, startCopy } from '../src/optimiser/optimiser.ts';
 import type { PhaseSettings } from '../src/recipe/phase-settings.ts';
 import type { Replicas } from '../src/recipe/replicas.ts';
 import { type RoundParameter, roundParameters } from '../src/rounds/parameters.ts';
@@ -26,7 +26,10 @@ export function exchangedOf(
   { moments }: Pick<Replicas, 'moments'>,
   state: RoundState,
 ): Exchanged {
-  const { parameters, pieces } = phaseState(settings);
+  const { parameters: all, frozen, anchored, pieces } = phaseState(settings);
+  const parameters = all.filter(({ name }) => !frozen.has(name));
+  // What no replica changes is not sent: it is taken from the state before.
+  const unchanged = new Set([...frozen, ...anchored.map(({ name }) => startCopy(name))]);
   const shapeOf = (name: string) => state.tensors.get(name)?.shape ?? pieces[name]!.shape;
   const byToken = new Set(parameters.filter((one) => one.byToken).map(({ name }) => name));
   const trained = new Set(parameters.map(({ name }) => name));
@@ -41,7 +44,7 @@ export function exchangedOf(
         ...(byToken.has(momentsOf.get(name) ?? name) && { byToken: true as const }),
       })),
     );
-  const rest = Object.keys(pieces).filter((name) => !trained.has(name));
+  const rest = Object.keys(pieces).filter((name) => !trained.has(name) && !unchanged.has(name));
   const averaged = moments === 'averaged' ? rest : rest.filter((name) => !momentsOf.has(name));
   return {
     parameters: rounds([...trained]),

@@ -9,6 +9,7 @@ const names = {
   parameters: 'parameters',
   optimiser: 'moments of the optimiser',
   teacher: 'EMA teacher',
+  start: 'weights of the start',
   gradients: 'gradients',
   activations: 'activations',
   contrast: 'pairs of the whole batch',
@@ -56,18 +57,19 @@ function atWork({ device: { activations, contrast, heads }, atWork }: MemoryPlan
 }
 
 function onDevice(memory: MemoryPlan): Partial<Record<Part, number>> {
-  const { parameters, optimiser, teacher, gradients, scorer } = memory.device;
-  return { parameters, optimiser, teacher, gradients, ...atWork(memory), scorer };
+  const { parameters, optimiser, teacher, start, gradients, scorer } = memory.device;
+  return { parameters, optimiser, teacher, start, gradients, ...atWork(memory), scorer };
 }
 
 function ofProcess(memory: MemoryPlan): Partial<Record<Part, number>> {
   const { host, device, snapshot, peak, unreturned, sums } = memory;
   if (peak === 'step') return { ...onDevice(memory), ...host, unreturned: unreturned.step };
-  const { parameters, optimiser, teacher, scorer } = device;
+  const { parameters, optimiser, teacher, start, scorer } = device;
   return {
     parameters,
     optimiser,
     teacher,
+    start,
     gradients: sums,
     scorer,
     ...host,

@@ -26,12 +26,15 @@ export interface OptimiserResult {
 
 export const firstMoment = (name: string) => `m/${name}`;
 export const secondMoment = (name: string) => `v/${name}`;
+/** What a parameter was when the pull towards it began. */
+export const startCopy = (name: string) => `start/${name}`;
 
 /**
  * One update as big_vision chains it (`optax.py` make): clip by the global norm, Adam, times the learning rate,
  * plus weight decay on kernels, times the schedule's factor: p -= schedule (lr adam + wd p). Weight decay is not
  * scaled by the learning rate. Multipliers scale the learning rate of single parameters; the share of a parameter scales
- * the whole of its update, decay included.
+ * the whole of its update, decay included. Where the state has what a parameter was at the start, it is pulled to it as decay
+ * pulls to zero: + startDecay (p - start), decoupled, as weights are held in L2-SP (arXiv 1802.01483).
  *
  * @param corrected corrections of parameters whose moments have seen fewer updates, by name
  */
@@ -57,7 +60,8 @@ export function optimiserStep(
     const m = state[firstMoment(name)]!.mul(beta1).add(gradient.mul(1 - beta1)) as Tensor;
     const v = state[secondMoment(name)]!.mul(beta2).add(gradient.square().mul(1 - beta2)) as Tensor;
     const own = { ...scalars, ...corrected.get(name) };
-    next[name] = parameter.sub(updateOf(spec, settings, parameter, m, v, own)) as Tensor;
+    const start = settings.startDecay === undefined ? undefined : state[startCopy(name)];
+    next[name] = parameter.sub(updateOf(spec, settings, parameter, { m, v, start }, own)) as Tensor;
     next[firstMoment(name)] = m;
     next[secondMoment(name)] = v;
   }
@@ -67,21 +71,21 @@ export function optimiserStep(
 /** What is taken off a parameter as it was before the step, by the moments as they are after it. */
 function updateOf(
   { name, decay, share = 1 }: ParameterSpec,
-  { learningRate, weightDecay, multipliers, epsilon }: OptimizerSettings,
+  { learningRate, weightDecay, startDecay = 0, multipliers, epsilon }: OptimizerSettings,
   parameter: Tensor,
-  m: Tensor,
-  v: Tensor,
+  { m, v, start }: { readonly m: Tensor; readonly v: Tensor; readonly start: Tensor | undefined },
   { schedule, correction1, correction2 }: StepScalars<Tensor>,
 ): Tensor {
   const adam = m.mul(correction1).div(v.mul(correction2).sqrt().add(epsilon));
   const step = adam.mul(share * learningRate * rateMultiplier({ multipliers }, name));
   const decayed = decay && weightDecay > 0 ? step.add(parameter.mul(share * weightDecay)) : step;
-  return decayed.mul(schedule);
+  const pulled = start ? decayed.add(parameter.sub(start).mul(share * startDecay)) : decayed;
+  return pulled.mul(schedule);
 }
 
 /**
  * What the last step took off a parameter, told from the state after it: with q = p - u and u = s (lr adam + wd p) it is
- * s (lr adam + wd q) / (1 - s wd), so that nothing has to be kept of before.
+ * s (lr adam + wd q) / (1 - s wd), so that nothing has to be kept of before. The pull to the start is one more decay.
  */
 export function lastUpdateOf(
   spec: ParameterSpec,
@@ -90,10 +94,12 @@ export function lastUpdateOf(
   scalars: StepScalars<Tensor>,
 ): Tensor {
   const { name, decay, share = 1 } = spec;
+  const { weightDecay, startDecay } = settings;
+  const start = startDecay === undefined ? undefined : state[startCopy(name)];
   const [m, v] = [state[firstMoment(name)]!, state[secondMoment(name)]!];
-  const update = updateOf(spec, settings, state[name]!, m, v, scalars);
-  if (!decay || settings.weightDecay === 0) return update;
-  return update.div(tf.scalar(1).sub(scalars.schedule.mul(share * settings.weightDecay)));
+  const update = updateOf(spec, settings, state[name]!, { m, v, start }, scalars);
+  const pull = (decay ? weightDecay : 0) + (start ? startDecay! : 0);
+  return pull === 0 ? update : update.div(tf.scalar(1).sub(scalars.schedule.mul(share * pull)));
 }
 
 /** The scalars of step t (1 for the first) at this schedule factor. */

@@ -28,6 +28,7 @@ export const durationSchema = z.union(
 export type Duration = z.infer<typeof durationSchema>;
 
 const multipliers = z.record(z.string(), z.number().min(0));
+const startDecay = z.number().positive();
 const layerDecay = z.number().positive().max(1);
 
 const selectors = z.array(z.string().min(1).max(200)).min(1).max(200);
@@ -60,6 +61,11 @@ const optimizerSchema = z.strictObject({
       'Learning rate multipliers by parameter, tower, part or pattern, such as {"logit_bias": 10, "textBlocks.0-5": 0.1}. All that mean a parameter are multiplied; 0 freezes it.',
     ),
   // Without a default, so that recipes of before are what they were.
+  startDecay: startDecay
+    .optional()
+    .describe(
+      'Weights are pulled to what they were when this began, as weightDecay pulls kernels to zero, so that a model keeps what it knew (L2-SP, arXiv 1802.01483). Tables of tokens are not.',
+    ),
   layerDecay: layerDecay
     .optional()
     .describe(
@@ -117,6 +123,7 @@ const phaseSchema = z.strictObject({
       weightDecay: z.number().min(0).optional().describe('As in optimizer.'),
       clipNorm: positive.optional().describe('As in optimizer.'),
       multipliers: multipliers.optional().describe('As in optimizer, in the place of those.'),
+      startDecay: startDecay.optional().describe('As in optimizer.'),
       layerDecay: layerDecay.optional().describe('As in optimizer.'),
     })
     .optional()

@@ -71,10 +71,12 @@ const regionsOf = ({ data }: Recipe, phase?: Phase): string | undefined =>
 
 /** The optimiser of a phase: what it says itself, else the recipe's. */
 export function optimizerOf({ optimizer }: Recipe, phase: Phase): OptimizerSettings {
-  const { learningRate, weightDecay, clipNorm, multipliers, layerDecay = optimizer.layerDecay } = phase.optimizer ?? {};
+  const { learningRate, weightDecay, clipNorm, multipliers } = phase.optimizer ?? {};
+  const { startDecay = optimizer.startDecay, layerDecay = optimizer.layerDecay } = phase.optimizer ?? {};
   return {
     ...optimizer,
     ...(multipliers && { multipliers }),
+    ...(startDecay !== undefined && { startDecay }),
     ...(layerDecay !== undefined && { layerDecay }),
     learningRate: learningRate ?? optimizer.learningRate,
     weightDecay: weightDecay ?? optimizer.weightDecay,

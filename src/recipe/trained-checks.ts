@@ -85,6 +85,13 @@ function adapterProblems(recipe: Recipe, phase: Phase, at: string): Problem[] {
   );
   if (other)
     return problem('lora', `trains adapters of the towers alone; ${other} needs more, and sigmoid alone is allowed`);
+  if (phase.replicas) return problem('lora', 'is trained by one worker; no replicas beside it are allowed', 'replicas');
+  if (optimizerOf(recipe, phase).startDecay !== undefined)
+    return problem(
+      'lora',
+      'leaves the weights as they are, so that startDecay has nothing to pull back; leave one of them out',
+      'optimizer.startDecay',
+    );
   const model = modelConfig(recipe, null, phase);
   for (const place of lora.in) {
     if (adaptedLayers(model, { ...lora, in: [place] }).length > 0) continue;

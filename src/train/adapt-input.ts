@@ -1,7 +1,7 @@
 import type { Values } from '../compile/definition.ts';
 import { resampleParameters } from '../model/resample.ts';
 import type { ModelConfig } from '../model/sizes.ts';
-import { firstMoment, secondMoment } from '../optimiser/optimiser.ts';
+import { firstMoment, secondMoment, startCopy } from '../optimiser/optimiser.ts';
 import { RunnerError } from '../runtime/errors.ts';
 import { teacherCopy } from './phase-state.ts';
 
@@ -33,11 +33,11 @@ export function storedModel(tensors: Shapes, model: ModelConfig, file: string): 
 
 /**
  * State for another resolution, patch size or kind of tower (spec 4.2): positions and patch embedding resampled, of the
- * student and of the EMA teacher; Adam's moments of what was resampled start from zero again. Everything else stays.
+ * student, of the EMA teacher and of the start; Adam's moments of what was resampled start from zero again. Everything else stays.
  */
 export function adaptInput(values: Values, from: ModelConfig, to: ModelConfig): Values {
   const adapted: Record<string, Values[string]> = { ...values };
-  for (const key of [(name: string) => name, teacherCopy]) {
+  for (const key of [(name: string) => name, teacherCopy, startCopy]) {
     if (values[key(patchEmbedding)] === undefined) continue;
     const changed = resampleParameters((name) => values[key(name)] as Float32Array, from, to);
     for (const [name, resampled] of Object.entries(changed)) {

@@ -5,7 +5,6 @@ import type { PhaseSettings } from '../recipe/phase-settings.ts';
 import { PhaseSteps } from '../recipe/steps.ts';
 import { loaderThreads } from '../runtime/loader-threads.ts';
 import { activationBytes } from './activation-bytes.ts';
-import { adaptedWeights } from './adapter-state.ts';
 import { graphNodes } from './graph-size.ts';
 import { hostBytes } from './host-bytes.ts';
 import { lossBytes } from './loss-bytes.ts';
@@ -18,6 +17,8 @@ export interface DeviceParts {
   readonly optimiser: number;
   /** The EMA teacher and centres. */
   readonly teacher: number;
+  /** What parameters were at the start, where they are pulled to it. */
+  readonly start: number;
   /** And with micro-batches their sums. */
   readonly gradients: number;
   /** Of the largest micro-batch. */
@@ -98,15 +99,14 @@ export function memoryPlan(settings: PhaseSettings, examples?: number, threads =
   const state = {
     parameters,
     optimiser: 2 * trained,
-    teacher: sizeOf(Object.values(phase.pieces)) - parameters - 2 * trained,
+    teacher: sizeOf(Object.values(phase.pieces)) - parameters - 2 * trained - sizeOf(phase.anchored),
+    start: sizeOf(phase.anchored),
   };
   const sums = accumulate > 1 ? trained : 0;
   const gradients = trained + sums;
-  const added = sizeOf([...adaptedWeights(settings).values()]);
   const moments = new PhaseSteps(batches).shapes().map(({ count, length }) => {
     const { contrast, heads, vocabulary } = lossBytes(settings, count);
-    // Weights with their adapters added are there from the forward pass to the backward one.
-    const activations = activationBytes(settings, count / accumulate, length) + added;
+    const activations = activationBytes(settings, count / accumulate, length);
     const parts = { activations, contrast, heads: heads + vocabulary };
     return { parts, atWork: accumulate > 1 ? Math.max(activations + parts.heads, contrast) : sum(parts) };
   });

@@ -1,9 +1,9 @@
 import type { TensorSpec } from '../compile/definition.ts';
-import { adapterSpecs } from '../model/adapters.ts';
+import { adapterSpecs, isAdapter } from '../model/adapters.ts';
 import { type ParameterSpec, parameterSpecs } from '../model/parameters.ts';
 import type { StateSpec } from '../objectives/objective.ts';
 import { type ActiveObjective, activeObjectives } from '../objectives/registry.ts';
-import { firstMoment, secondMoment } from '../optimiser/optimiser.ts';
+import { firstMoment, secondMoment, startCopy } from '../optimiser/optimiser.ts';
 import type { PhaseSettings } from '../recipe/phase-settings.ts';
 import { decayedByLayer, isFrozen } from '../recipe/trained.ts';
 
@@ -21,6 +21,8 @@ export interface PhaseState {
   readonly parameters: readonly ParameterSpec[];
   /** The names of those that the phase leaves as they are: they have no moments. */
   readonly frozen: ReadonlySet<string>;
+  /** Those that are pulled to what they were at the start, of which the state has copies. */
+  readonly anchored: readonly ParameterSpec[];
   /** The names of those that an objective reads. */
   readonly read: ReadonlySet<string>;
   /** Those of them that the teacher has a copy of. */
@@ -58,7 +60,13 @@ export function phaseState(settings: PhaseSettings): PhaseState {
     add(name, shape);
     if (!frozen.has(name)) for (const key of [firstMoment(name), secondMoment(name)]) add(key, shape);
   }
+  // Rows of tables of tokens come and go with the data.
+  const anchored =
+    settings.optimizer.startDecay === undefined
+      ? []
+      : parameters.filter(({ name, byToken }) => !byToken && !frozen.has(name) && !isAdapter(name));
+  for (const { name, shape } of anchored) add(startCopy(name), shape);
   for (const { name, shape } of taught) add(teacherCopy(name), shape);
   for (const { name, shape } of computed) add(computedState(name), shape);
-  return { objectives, towers, parameters, frozen, read: new Set(read), taught, computed, pieces };
+  return { objectives, towers, parameters, frozen, anchored, read: new Set(read), taught, computed, pieces };
 }

@@ -8,7 +8,7 @@ import { adapterScale, isAdapter } from '../model/adapters.ts';
 import { initialise } from '../model/initialise.ts';
 import { tokenTable } from '../model/parameters.ts';
 import { fullVocabulary, type ModelConfig } from '../model/sizes.ts';
-import { firstMoment, secondMoment } from '../optimiser/optimiser.ts';
+import { firstMoment, secondMoment, startCopy } from '../optimiser/optimiser.ts';
 import type { PhaseSettings } from '../recipe/phase-settings.ts';
 import { RunnerError } from '../runtime/errors.ts';
 import { tensorBytes } from '../safetensors/dtypes.ts';
@@ -34,7 +34,7 @@ export function freshState(settings: PhaseSettings): Values {
 
 /**
  * What a state lacks, fresh: a pure function of the seed and the name. A teacher that is new copies the student as it
- * now is (spec 3.5).
+ * now is (spec 3.5), and so does a start that parameters are pulled to.
  */
 function completed(settings: PhaseSettings, phase: PhaseState, held: Values): Values {
   const values: Record<string, Values[string]> = { ...held };
@@ -43,6 +43,7 @@ function completed(settings: PhaseSettings, phase: PhaseState, held: Values): Va
     if (phase.frozen.has(spec.name)) continue;
     for (const key of [firstMoment(spec.name), secondMoment(spec.name)]) values[key] ??= zeros(spec);
   }
+  for (const { name } of phase.anchored) values[startCopy(name)] ??= values[name]!.slice();
   for (const { name } of phase.taught) values[teacherCopy(name)] ??= values[name]!.slice();
   for (const spec of phase.computed) values[computedState(spec.name)] ??= zeros(spec).fill(spec.value);
   return values;

@@ -34,6 +34,7 @@ VISION, TEXT = FACTS["model"]["vision"], FACTS["model"]["text"]
 OPTIMIZER = dict(learningRate=4e-3, weightDecay=2e-4, beta1=0.9, beta2=0.95, epsilon=1e-8, clipNorm=8.0)
 SCHEDULE = dict(total=BATCH * 24, warmup=BATCH * 2)
 LORA = dict(rank=3, alpha=6)
+START_DECAY = 0.05
 
 
 def tower(size):
@@ -85,7 +86,7 @@ def factor_at(examples):
     return min(examples / warmup, 1) * (1 + math.cos(math.pi * progress)) / 2
 
 
-def train(model, shares=None):
+def train(model, shares=None, start_decay=0.0):
     """Losses of the steps, and the norm of each gradient. Decay is not scaled by the rate in big_vision: weightDecay / learningRate
     is what AdamW, which scales it, has to be given."""
     o = OPTIMIZER
@@ -100,6 +101,8 @@ def train(model, shares=None):
     ]
     optimizer = torch.optim.AdamW(groups, lr=o["learningRate"], betas=(o["beta1"], o["beta2"]), eps=o["epsilon"])
     losses, norms = [], []
+    trained = [p for n, p in model.named_parameters() if p.requires_grad and "token_embedding" not in n]
+    start = [p.detach().clone() for p in trained]
     for step in range(STEPS):
         optimizer.zero_grad()
         loss = model(**inputs(step), return_loss=True).loss
@@ -108,7 +111,12 @@ def train(model, shares=None):
         norms.append(torch.nn.utils.clip_grad_norm_(parameters, o["clipNorm"]).item())
         for group in optimizer.param_groups:
             group["lr"] = o["learningRate"] * factor_at(step * BATCH) * group["share"]
+        # Decoupled, by what parameters are before the step, as AdamW takes its own decay.
+        pull = [factor_at(step * BATCH) * start_decay * (p.detach() - s) for p, s in zip(trained, start)]
         optimizer.step()
+        with torch.no_grad():
+            for parameter, by in zip(trained, pull):
+                parameter.sub_(by)
         losses.append(loss.item())
     return dict(losses=losses, gradientNorms=norms)
 
@@ -192,7 +200,8 @@ facts = dict(
     # The last block and the head of the images, all texts but their table; no biases of texts.
     top=frozen(r"^vision_model\.(encoder\.layers\.1|post_layernorm|head)|^text_model\.(?!.*(bias|token_embedding))"),
     layerDecay=layer_decay(0.6),
+    startDecay=dict(decay=START_DECAY, **train(build(), start_decay=START_DECAY)),
     lora=lora(),
 )
 (FOLDER / "tuning.json").write_text(json.dumps(facts, indent=2) + "\n")
-print({name: facts[name]["losses"][::5] for name in ("texts", "top", "layerDecay", "lora")})
+print({name: facts[name]["losses"][::5] for name in ("texts", "top", "layerDecay", "startDecay", "lora")})

@@ -31,3 +31,9 @@ it('rates that decay by layer are those of timm, and their twenty steps those of
   for (const { name, share = 1 } of phaseState(settings).parameters) expect(share, name).toBeCloseTo(shares[name]!, 12);
   follow(settings, given, tuning.layerDecay);
 });
+
+it('a pull to the start has the losses of PyTorch where AdamW is followed by one', async () => {
+  const { settings: whole, ...given } = await tuningOf();
+  const settings = { ...whole, optimizer: { ...whole.optimizer, startDecay: tuning.startDecay.decay } };
+  follow(settings, given, tuning.startDecay);
+});

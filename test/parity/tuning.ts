@@ -1,6 +1,6 @@
 import { readFileSync } from 'node:fs';
 import { expect } from 'vitest';
-import { firstMoment, secondMoment } from '../../src/optimiser/optimiser.ts';
+import { firstMoment, secondMoment, startCopy } from '../../src/optimiser/optimiser.ts';
 import type { PhaseSettings } from '../../src/recipe/phase-settings.ts';
 import type { OptimizerSettings } from '../../src/recipe/schema.ts';
 import { phaseState } from '../../src/train/phase-state.ts';
@@ -22,6 +22,7 @@ export const tuning = JSON.parse(readFileSync(new URL('fixtures/tuning.json', im
   readonly texts: Run & { readonly names: readonly string[] };
   readonly top: Run & { readonly names: readonly string[] };
   readonly layerDecay: Run & { readonly decay: number; readonly shares: Readonly<Record<string, number>> };
+  readonly startDecay: Run & { readonly decay: number };
   readonly lora: Run & {
     readonly rank: number;
     readonly alpha: number;
@@ -58,7 +59,7 @@ export function follow(
   expected: Run,
   look: (trainer: Trainer) => void = () => {},
 ): void {
-  const { parameters, frozen } = phaseState(settings);
+  const { parameters, frozen, anchored } = phaseState(settings);
   const trainer = createTrainer(settings);
   const state = parameters.flatMap(({ name }) => {
     const values = start(name);
@@ -66,6 +67,7 @@ export function follow(
     return [[name, values] as const, ...moments.map((key) => [key, new Float32Array(values.length)] as const)];
   });
   trainer.program.write(Object.fromEntries(state));
+  trainer.program.write(Object.fromEntries(anchored.map(({ name }) => [startCopy(name), start(name)])));
   for (const [step, loss] of expected.losses.entries()) {
     const found = trainer.step(step + 1, batchOf(step));
     expect(Math.abs(found.loss / loss - 1), `loss of step ${step + 1}`).toBeLessThan(1e-5);

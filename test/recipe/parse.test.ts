@@ -165,6 +165,16 @@ describe('a recipe with mistakes', () => {
       /lora.in names "textBlocks.90", where no/,
     ],
     [
+      'adapters and a pull of weights',
+      (r) => Object.assign(r.phases[0], { lora: {}, optimizer: { startDecay: 0.1 } }) && r,
+      /lora leaves the weights as they are, so that startDecay has nothing/,
+    ],
+    [
+      'adapters in rounds',
+      (r) => Object.assign(r.phases[0], { lora: {}, replicas: { number: 2, steps: 4 } }) && r,
+      /lora is trained by one worker; no replicas/,
+    ],
+    [
       'adapters beside parts',
       (r) => Object.assign(r.phases[0], { lora: {}, train: ['text'] }) && r,
       /lora trains adapters alone; no train beside/,

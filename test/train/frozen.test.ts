@@ -2,7 +2,8 @@ import { mkdir, mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, expect, it } from 'vitest';
-import { firstMoment } from '../../src/optimiser/optimiser.ts';
+import { tokenTable } from '../../src/model/parameters.ts';
+import { firstMoment, startCopy } from '../../src/optimiser/optimiser.ts';
 import type { PhaseSettings } from '../../src/recipe/phase-settings.ts';
 import { compileProblem } from '../../src/train/compiles.ts';
 import { memoryPlan } from '../../src/train/memory-plan.ts';
@@ -51,6 +52,30 @@ it('a checkpoint holds no moments of what is frozen; a resume is the same, and a
   const whole = await readState(folder, tinySettings);
   expect(whole[firstMoment(inTexts)]).toEqual(state[firstMoment(inTexts)]);
   expect(whole[firstMoment(inImages)]!.every((value) => value === 0)).toBe(true);
+});
+
+it('what weights are pulled to is what they were at first, in a resume and in a phase that goes on from it, and no table of tokens', async () => {
+  const held: PhaseSettings = { ...texts, optimizer: { ...texts.optimizer, startDecay: 0.01 } };
+  const trainer = createTrainer(held);
+  const first = freshState(held);
+  trainer.program.write(first);
+  for (let step = 1; step <= 2; step++) trainer.step(step, noiseBatch(held, step));
+  const state = trainer.program.read(trainer.stateNames);
+  trainer.program.dispose();
+  const starts = Object.keys(state).filter((name) => name.startsWith('start/'));
+  expect(starts).toContain(startCopy(inTexts));
+  expect(starts).not.toContain(startCopy(inImages));
+  expect(starts).not.toContain(startCopy(tokenTable));
+  for (const name of starts) expect(state[name], name).toEqual(first[name.slice('start/'.length)]);
+  expect(state[inTexts]).not.toEqual(first[inTexts]);
+  const at = join(folder, 'held');
+  await mkdir(at);
+  await writeState(at, held, state, { tensors: updateTensors(trainer.updatesAfter(2)) });
+  expect(await readState(at, held)).toEqual(state);
+  const next = await readState(at, { ...held, train: ['vision', 'text'] });
+  expect(next[startCopy(inTexts)]).toEqual(first[inTexts]);
+  // What is trained for the first time now is held where it is.
+  expect(next[startCopy(inImages)]).toEqual(state[inImages]);
 });
 
 it('scale and bias alone move the same in micro-batches, whose gradients are asked for once', () => {

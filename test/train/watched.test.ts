@@ -9,7 +9,9 @@ import { isWatched, teacherFigures } from '../../src/train/watched.ts';
 import { tinySettings } from './settings.ts';
 import { noiseBatch, tinyObjectives } from './tiny-objectives.ts';
 
-const settings: PhaseSettings = { ...tinySettings, objectives: tinyObjectives };
+// Held to the start, so that what pulls weights there is among what a step changed of them.
+const optimizer = { ...tinySettings.optimizer, startDecay: 0.05 };
+const settings: PhaseSettings = { ...tinySettings, optimizer, objectives: tinyObjectives };
 const phase = phaseState(settings);
 
 const batchAt = (step: number) => noiseBatch(settings, step);

@@ -1,5 +1,6 @@
 import type { Tensor } from '@tensorflow/tfjs';
 import { tf } from '../../runtime/tensorflow.ts';
+import { notBefore } from './not-before.ts';
 
 /** Rows of a weight (out, in), to which B A is added, (out, r) x (r, in), where there are such. */
 export interface AdaptedRows {
@@ -9,22 +10,21 @@ export interface AdaptedRows {
 }
 
 /**
- * x (W + B A)^T with the rows of W, one part below another: (R, in) -> (R, out). The sum is made once in a step, so that forward
- * and the gradient of x are the matmuls of W alone, and A and B get their gradients through the r numbers between them: the
- * gradient of W itself, as large as W, is never made unless somebody asks for it (LoRA, arXiv 2106.09685).
+ * x (W + B A)^T with the rows of W, one part below another: (R, in) -> (R, out). The sum is made, so that forward and the gradient
+ * of x are the matmuls of W alone, and A and B get their gradients through the r numbers between them: the gradient of W itself,
+ * as large as W, is never made unless somebody asks for it (LoRA, arXiv 2106.09685). In the backward pass the sum is made again,
+ * which is quick: kept, those of all layers would be as large as the model.
  */
 export function lowRankMatMul(x: Tensor, rows: readonly AdaptedRows[]): Tensor {
   const adapted = rows.map(({ a, b }) => a !== undefined && b !== undefined);
   const op = tf.customGrad((...args: unknown[]) => {
     const [own, ...rest] = args.slice(0, -1) as Tensor[];
     const save = args.at(-1) as (tensors: Tensor[]) => void;
-    const parts = partsOf(rest, adapted);
-    const sums = parts.map(({ weight, a, b }) => (a && b ? weight.add(tf.matMul(b, a)) : weight));
-    const sum = sums.length === 1 ? sums[0]! : tf.concat(sums);
-    save([own!, sum as Tensor, ...rest]);
-    const gradFunc = (dy: Tensor, [x, sum, ...rest]: Tensor[]) => {
+    save([own!, ...rest]);
+    const gradFunc = (dy: Tensor, [x, ...rest]: Tensor[]) => {
       let first = 0;
-      const gradients = partsOf(rest, adapted).flatMap(({ weight, a, b }) => {
+      const parts = partsOf(rest, adapted);
+      const gradients = parts.flatMap(({ weight, a, b }) => {
         const count = weight.shape[0]!;
         const own = rows.length === 1 ? dy : dy.slice([0, first], [dy.shape[0]!, count]);
         first += count;
@@ -37,12 +37,18 @@ export function lowRankMatMul(x: Tensor, rows: readonly AdaptedRows[]): Tensor {
           tf.matMul(own, tf.matMul(x!, a, false, true), true, false),
         ];
       });
-      return [tf.matMul(dy, sum!), ...gradients];
+      const again = parts.map((part) => (part.a ? { ...part, a: notBefore(part.a, dy) } : part));
+      return [tf.matMul(dy, sumOf(again)), ...gradients];
     };
-    return { value: tf.matMul(own!, sum, false, true), gradFunc };
+    return { value: tf.matMul(own!, sumOf(partsOf(rest, adapted)), false, true), gradFunc };
   });
   const inputs = rows.flatMap(({ weight, a, b }) => (a && b ? [weight, a, b] : [weight]));
   return op(x, ...inputs);
+}
+
+function sumOf(parts: readonly AdaptedRows[]): Tensor {
+  const sums = parts.map(({ weight, a, b }): Tensor => (a && b ? weight.add(tf.matMul(b, a)) : weight));
+  return sums.length === 1 ? sums[0]! : tf.concat(sums);
 }
 
 function partsOf(inputs: readonly Tensor[], adapted: readonly boolean[]): AdaptedRows[] {
