@@ -1,10 +1,8 @@
 import { rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { CancelledFailure } from '@temporalio/common';
-import { commitCheckpoint } from '../src/checkpoint/commit.ts';
 import { readCommit } from '../src/checkpoint/commits.ts';
 import { toRef } from '../src/checkpoint/documents.ts';
-import { checkpointSidecars } from '../src/checkpoint/hugging-face/config.ts';
 import { restoreCheckpoint } from '../src/checkpoint/restore.ts';
 import type { Commit } from '../src/checkpoint/types.ts';
 import type { PhaseSettings } from '../src/recipe/phase-settings.ts';
@@ -15,11 +13,10 @@ import { fetchDocument, readDocumentAs } from './documents.ts';
 import { beat } from './heartbeat.ts';
 import { resultOfRound } from './round-result.ts';
 import { settleCpu } from './settle-cpu.ts';
-import { computedWith, type Shard } from './shard.ts';
-import { inputHash, newestStart } from './shard-start.ts';
-import { dataOf, requireTrainer, settle, withOnlineTeacher } from './train-from.ts';
+import { heartbeatOf, newShard, type Shard } from './shard.ts';
+import { newestStart } from './shard-start.ts';
+import { commitSnapshot, dataOf, requireTrainer, settle, withOnlineTeacher } from './train-from.ts';
 import { trainedSettings } from './train-lane.ts';
-import { heartbeatOf, liveOf } from './train-shard.ts';
 import type { BeginRoundsInput, BegunRounds } from './types/rounds.ts';
 
 /**
@@ -29,20 +26,9 @@ import type { BeginRoundsInput, BegunRounds } from './types/rounds.ts';
  */
 export async function beginRounds(deps: Dependencies, input: BeginRoundsInput, attempt: Attempt): Promise<BegunRounds> {
   const { plan } = input;
-  const shard: Shard = {
-    deps,
-    input: { ...input, toStep: plan.to.step },
-    attempt,
-    folder: join(deps.scratch, plan.run, plan.phase, attempt.id),
-    newest: null,
-    pace: null,
-    end: plan.to.step,
-    live: liveOf(plan.from.step, { loss: 0, examplesPerSecond: 0, dataWaitShare: 0 }),
-    doing: 'looking for the newest commit',
-    cpu: null,
-    settings: null,
-    firstStep: null,
-  };
+  const whole = { ...input, toStep: plan.to.step };
+  const [from, end] = [plan.from.step, plan.to.step];
+  const shard = newShard(deps, whole, attempt, { from, end, doing: 'looking for the newest commit' });
   const heart = beat(attempt, () => heartbeatOf(shard));
   try {
     const start = await newestStart(deps.store, shard.input);
@@ -100,25 +86,8 @@ async function commitBeginning(shard: Shard, parent: Commit | null): Promise<Com
   const [snapshot] = made;
   if (!snapshot) throw new RunnerError('TrainerCrashed', 'the trainer made no state to begin with');
   shard.doing = 'committing what the first round begins with';
-  const { cpu } = shard;
-  const { resize } = settings.batches.data;
-  const { commit } = await commitCheckpoint(
-    deps.store,
-    {
-      ...{ run: plan.run, phase: plan.phase, revision: input.revision, step, examples },
-      ...{ folder: snapshot.folder, state: snapshot.state, metrics: parent?.metrics ?? snapshot.metrics },
-      ...{ recipeHash: plan.recipeHash, dataFingerprint: plan.dataFingerprint, settingsSha256: plan.settings.sha256 },
-      parent: parent && toRef(parent),
-      codeVersion: deps.codeVersion,
-      skipped: [],
-      ...(cpu && { cpu: { threads: cpu.threads, kind: cpu.kind } }),
-      ...computedWith(settings),
-      ...(resize && { resize }),
-      attempt: attempt.id,
-      sidecars: checkpointSidecars(settings.model),
-      inputHash: inputHash(input, step),
-    },
-    { signal: attempt.signal, ...(deps.onPoint && { onPoint: deps.onPoint }) },
-  );
-  return readCommit(deps.store, commit);
+  // It is the parent's, figures too, and no example of this phase was looked at.
+  const metrics = parent?.metrics ?? snapshot.metrics;
+  const { filtered: _, ...begun } = { ...snapshot, step, examples, metrics, skipped: [] };
+  return readCommit(deps.store, await commitSnapshot({ ...shard, newest: parent }, begun, settings, attempt.signal));
 }

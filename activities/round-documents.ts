@@ -1,7 +1,7 @@
 import { join } from 'node:path';
 import { z } from 'zod';
 import { checkpointDamaged } from '../src/checkpoint/damage.ts';
-import { parseWith, readDocument, toDocument } from '../src/checkpoint/documents.ts';
+import { parseWith, readDocument, toDocument, trainedShape } from '../src/checkpoint/documents.ts';
 import { downloadFile } from '../src/checkpoint/download.ts';
 import { namePattern, parseRoundKey, roundAttemptPrefix, slotKey } from '../src/checkpoint/keys.ts';
 import type { RunnerError } from '../src/runtime/errors.ts';
@@ -11,7 +11,6 @@ import { putOnce } from './put-once.ts';
 import type { MemberRef, RoundInput } from './types/rounds.ts';
 
 const count = z.int().min(0);
-const figures = z.record(z.string(), z.number());
 const file = z.object({
   path: z.string().regex(/^[a-z]+\.safetensors$/),
   bytes: count,
@@ -26,19 +25,7 @@ const slotSchema = z.object({
   steps: z.int().min(1),
   attempt: z.string().regex(namePattern),
   files: z.array(file).min(1).max(10),
-  metrics: z.object({
-    loss: z.number(),
-    objectives: figures.optional(),
-    figures: figures.optional(),
-    since: z.object({ steps: z.int().min(1), sums: figures, maxLoss: z.number() }).optional(),
-    examplesPerSecond: z.number(),
-    dataWaitShare: z.number(),
-  }),
-  skipped: z.array(z.object({ shard: z.string(), name: z.string(), reason: z.string() })),
-  filtered: count.optional(),
-  cpu: z.object({ threads: z.int().min(1), kind: z.string().max(200) }).optional(),
-  precision: z.enum(['f32', 'bf16']).optional(),
-  xla: z.enum(['off', 'on']).optional(),
+  ...trainedShape,
 });
 
 /** What the replica of a slot came to in a round: `slot-0003.json`. */

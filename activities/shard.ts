@@ -1,11 +1,12 @@
-import type { Commit } from '../src/checkpoint/types.ts';
+import { join } from 'node:path';
+import type { CheckpointMetrics, Commit } from '../src/checkpoint/types.ts';
 import type { Pace } from '../src/recipe/pace.ts';
 import type { PhaseSettings } from '../src/recipe/phase-settings.ts';
 import type { Progress } from '../src/trainer/protocol.ts';
 import type { FirstStepSeconds } from '../src/worker-life/first-step.ts';
 import type { Attempt, Dependencies } from './dependencies.ts';
 import type { SettledCpu } from './settle-cpu.ts';
-import type { ShardInput, ShardResult } from './types/shard.ts';
+import type { ShardHeartbeat, ShardInput, ShardResult } from './types/shard.ts';
 
 /** One attempt at a shard, and what it tells of itself. */
 export interface Shard {
@@ -28,6 +29,39 @@ export interface Shard {
   settings: PhaseSettings | null;
   /** Where the time of its worker went to its first step, where that was one of this shard. */
   firstStep: FirstStepSeconds | null;
+}
+
+/** An attempt of which nothing is known yet but where it starts and ends, and what it does first. */
+export function newShard(
+  deps: Dependencies,
+  input: ShardInput,
+  attempt: Attempt,
+  { from, end, doing }: { readonly from: number; readonly end: number; readonly doing: string },
+): Shard {
+  return {
+    ...{ deps, input, attempt, end, doing },
+    folder: join(deps.scratch, input.plan.run, input.plan.phase, attempt.id),
+    live: liveOf(from, { loss: 0, examplesPerSecond: 0, dataWaitShare: 0 }),
+    ...{ newest: null, pace: null, cpu: null, settings: null, firstStep: null },
+  };
+}
+
+export function liveOf(
+  step: number,
+  { loss, objectives = {}, figures = {}, examplesPerSecond, dataWaitShare }: CheckpointMetrics,
+): Shard['live'] {
+  return { step, loss, objectives, figures, examplesPerSecond, dataWaitShare };
+}
+
+export function heartbeatOf({ live, doing, newest, cpu, settings, firstStep }: Shard): ShardHeartbeat {
+  return {
+    ...live,
+    doing,
+    ...(cpu?.remark && { remark: cpu.remark }),
+    ...(settings && computedWith(settings)),
+    ...(firstStep && { firstStep }),
+    lastCommit: newest && { step: newest.step, committed: newest.committed },
+  };
 }
 
 /** What was chosen for the steps, for people. */

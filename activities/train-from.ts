@@ -265,10 +265,12 @@ async function ensureState(
   return { folder, manifest };
 }
 
-async function commitSnapshot(
+/** Commits what a trainer wrote; what it went on from is `newest`. Without a signal nothing ends it but its store. */
+export async function commitSnapshot(
   { deps, input, attempt, newest, cpu }: Shard,
   { step, examples, state, metrics, folder, skipped, filtered }: Snapshot,
   settings: PhaseSettings,
+  signal?: AbortSignal,
 ): Promise<Commit> {
   const { run, phase, recipeHash, dataFingerprint } = input.plan;
   const { resize } = settings.batches.data;
@@ -289,7 +291,7 @@ async function commitSnapshot(
       sidecars: checkpointSidecars(settings.model),
       inputHash: inputHash(input, step),
     },
-    deps.onPoint ? { onPoint: deps.onPoint } : {},
+    { ...(signal && { signal }), ...(deps.onPoint && { onPoint: deps.onPoint }) },
   );
   return commit;
 }

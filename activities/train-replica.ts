@@ -2,7 +2,7 @@ import { mkdir, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { commitKey } from '../src/checkpoint/keys.ts';
 import { SkippedMembers } from '../src/data/index/skipped-members.ts';
-import { lanesOf } from '../src/recipe/lanes.ts';
+import { type Lane, lanesOf } from '../src/recipe/lanes.ts';
 import type { PhaseSettings } from '../src/recipe/phase-settings.ts';
 import { type Replicas, replicasSchema } from '../src/recipe/replicas.ts';
 import { PhaseSteps } from '../src/recipe/steps.ts';
@@ -15,9 +15,8 @@ import { exchangedOf } from './exchanged.ts';
 import { beat } from './heartbeat.ts';
 import { writeReplica } from './replica-files.ts';
 import { type FoundSlot, filesPrefix, findSlot, handIn } from './round-documents.ts';
-import { computedWith, type Shard } from './shard.ts';
+import { computedWith, heartbeatOf, newShard, type Shard } from './shard.ts';
 import { trainLane } from './train-lane.ts';
-import { heartbeatOf, liveOf } from './train-shard.ts';
 import type { ReplicaHeartbeat, ReplicaInput, ReplicaResult } from './types/rounds.ts';
 
 /**
@@ -29,27 +28,13 @@ export async function trainReplica(deps: Dependencies, input: ReplicaInput, atte
   const { plan, round, slot } = input;
   const lane = lanesOf({ from: round.from.step, to: round.to, slots: round.slots })[slot];
   if (!lane) throw new RunnerError('RecipeInvalid', `a round of ${round.slots} slots has no slot ${slot}`);
-  const shard: Shard = {
-    deps,
-    input: {
-      plan,
-      revision: input.revision,
-      parent: input.parent,
-      skip: input.skip,
-      from: round.from,
-      toStep: round.to,
-    },
-    attempt,
-    folder: join(deps.scratch, plan.run, plan.phase, attempt.id),
-    newest: null,
-    pace: null,
+  const { revision, parent, skip } = input;
+  const whole = { plan, revision, parent, skip, from: round.from, toStep: round.to };
+  const shard = newShard(deps, whole, attempt, {
+    from: round.from.step,
     end: round.from.step + lane.steps,
-    live: liveOf(round.from.step, { loss: 0, examplesPerSecond: 0, dataWaitShare: 0 }),
     doing: 'looking for what was handed in',
-    cpu: null,
-    settings: null,
-    firstStep: null,
-  };
+  });
   const made = { steps: 0 };
   const heart = beat(attempt, (): ReplicaHeartbeat => {
     return { ...heartbeatOf(shard), slot, done: made.steps, of: lane.steps, to: round.to };
@@ -65,7 +50,7 @@ export async function trainReplica(deps: Dependencies, input: ReplicaInput, atte
     try {
       // The round went on without it: what it made changes nothing any more.
       if (await isOver(deps, input)) return over(slot, attempt);
-      return resultOf(await handInLane(shard, input, trained.before, trained.snapshot, settings));
+      return resultOf(await handInLane(shard, input, lane, trained.before, trained.snapshot, settings));
     } finally {
       await trained.before.close();
     }
@@ -78,6 +63,7 @@ export async function trainReplica(deps: Dependencies, input: ReplicaInput, atte
 async function handInLane(
   shard: Shard,
   input: ReplicaInput,
+  lane: Lane,
   before: RoundState,
   snapshot: Snapshot,
   settings: PhaseSettings,
@@ -85,7 +71,6 @@ async function handInLane(
   const { deps, attempt, cpu } = shard;
   const { round, slot } = input;
   const replicas = replicasOf(settings);
-  const lane = lanesOf({ from: round.from.step, to: round.to, slots: round.slots })[slot]!;
   const steps = new PhaseSteps(settings.batches);
   const { begins = input.plan.from } = input.plan;
   const at = lane.first - 1 - begins.step;

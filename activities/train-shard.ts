@@ -4,7 +4,7 @@ import { CancelledFailure } from '@temporalio/common';
 import { toRef } from '../src/checkpoint/documents.ts';
 import { repairHint } from '../src/checkpoint/hint.ts';
 import { keepMetrics } from '../src/checkpoint/metrics-document.ts';
-import type { CheckpointMetrics, Commit } from '../src/checkpoint/types.ts';
+import type { Commit } from '../src/checkpoint/types.ts';
 import type { PhaseSettings } from '../src/recipe/phase-settings.ts';
 import { isRunnerError, RunnerError } from '../src/runtime/errors.ts';
 import { checkpointBytes } from '../src/train/checkpoint-bytes.ts';
@@ -13,7 +13,7 @@ import { fetchDocument, readDocumentAs } from './documents.ts';
 import { holdWhatIsDue } from './evaluation-due.ts';
 import { beat } from './heartbeat.ts';
 import { endOf, recordedPace } from './pace.ts';
-import { computedWith, type Shard } from './shard.ts';
+import { heartbeatOf, liveOf, newShard, type Shard } from './shard.ts';
 import { newestStart } from './shard-start.ts';
 import { toldBy } from './told-by.ts';
 import { trainFrom } from './train-from.ts';
@@ -29,20 +29,11 @@ const crashesInARow = 3;
 export async function trainShard(deps: Dependencies, input: ShardInput, attempt: Attempt): Promise<ShardResult> {
   const { plan, toStep } = input;
   deps.firstStep?.taken();
-  const shard: Shard = {
-    deps,
-    input,
-    attempt,
-    folder: join(deps.scratch, plan.run, plan.phase, attempt.id),
-    newest: null,
-    pace: null,
+  const shard = newShard(deps, input, attempt, {
+    from: plan.from.step,
     end: toStep,
-    live: liveOf(plan.from.step, { loss: 0, examplesPerSecond: 0, dataWaitShare: 0 }),
     doing: 'looking for the newest commit',
-    cpu: null,
-    settings: null,
-    firstStep: null,
-  };
+  });
   const heart = beat(attempt, () => heartbeatOf(shard));
   try {
     const documents = join(deps.scratch, 'documents');
@@ -89,28 +80,10 @@ function liveFrom({ run, phase, step, metrics }: Commit, { live, input: { plan }
   return run === plan.run && phase === plan.phase ? liveOf(step, metrics) : { ...live, step };
 }
 
-export function liveOf(
-  step: number,
-  { loss, objectives = {}, figures = {}, examplesPerSecond, dataWaitShare }: CheckpointMetrics,
-): Shard['live'] {
-  return { step, loss, objectives, figures, examplesPerSecond, dataWaitShare };
-}
-
 /** The step in the details of a heartbeat; 0 where they name none. */
 function stepOf(details: unknown): number {
   const step = (details as Partial<ShardHeartbeat> | null | undefined)?.step;
   return Number.isFinite(step) ? step! : 0;
-}
-
-export function heartbeatOf({ live, doing, newest, cpu, settings, firstStep }: Shard): ShardHeartbeat {
-  return {
-    ...live,
-    doing,
-    ...(cpu?.remark && { remark: cpu.remark }),
-    ...(settings && computedWith(settings)),
-    ...(firstStep && { firstStep }),
-    lastCommit: newest && { step: newest.step, committed: newest.committed },
-  };
 }
 
 /** For people too: no run fails for it. */

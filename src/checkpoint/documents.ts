@@ -30,6 +30,16 @@ const metrics = z.object({
   dataWaitShare: z.number(),
 });
 
+/** What is told of steps, in a manifest and in what a replica hands in. */
+export const trainedShape = {
+  skipped: z.array(z.object({ shard: z.string(), name: z.string(), reason: z.string() })),
+  filtered: count.optional(),
+  metrics,
+  cpu: z.object({ threads: z.int().min(1), kind: z.string().max(200) }).optional(),
+  precision: z.enum(['f32', 'bf16']).optional(),
+  xla: z.enum(['off', 'on']).optional(),
+};
+
 const position = { step: count, examples: count };
 const place = { ...position, run: name, phase: name, revision: count };
 const referenceSchema = z.object({ ...place, prefix: z.string(), manifestSha256: hash, sha256: hash });
@@ -46,12 +56,7 @@ const manifestSchema = z.object({
   codeVersion: z.string().max(200),
   dataFingerprint: z.string().max(200),
   settingsSha256: hash.optional(),
-  skipped: z.array(z.object({ shard: z.string(), name: z.string(), reason: z.string() })),
-  filtered: count.optional(),
-  metrics,
-  cpu: z.object({ threads: z.int().min(1), kind: z.string().max(200) }).optional(),
-  precision: z.enum(['f32', 'bf16']).optional(),
-  xla: z.enum(['off', 'on']).optional(),
+  ...trainedShape,
   round: z
     .object({
       from: count,
