@@ -12,7 +12,10 @@ const mostEvents = 10_000;
 export function roundsLines(estimates: readonly RoundsEstimate[]): string[] {
   const lines = estimates.flatMap(linesOf);
   if (lines.length === 0) return [];
-  return ['  training in rounds is not built yet; this is what it would take, and says nothing of the loss:', ...lines];
+  return [
+    '  what rounds by these options would take, not those of the recipe; it says nothing of the loss, and a worker fetches a whole checkpoint, more than is counted down:',
+    ...lines,
+  ];
 }
 
 function linesOf({ phase, plan, time, rounds, seconds, faster, ...of }: RoundsEstimate): string[] {
