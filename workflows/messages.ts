@@ -3,6 +3,7 @@ import type { Watched } from '../activities/types/phase-end.ts';
 import type { PhasePlan } from '../activities/types/plan.ts';
 import type { ShardResult, SkippedOf } from '../activities/types/shard.ts';
 import { addUsed, type Used } from '../src/costs/used.ts';
+import type { RoundStatus } from './round-status.ts';
 
 export const phaseStates = [
   'planning',
@@ -60,6 +61,8 @@ export interface PhaseReport {
   readonly notes?: readonly PhaseEvent[];
   /** Of a phase that its figure may end. */
   readonly watched?: Watched;
+  /** Of a phase in rounds that trains: the one that comes next. */
+  readonly round?: RoundStatus;
 }
 
 /** Where a run stands as of its last recorded commit; live figures are in `siglip2 status`. */
@@ -101,6 +104,8 @@ export interface Status {
   readonly used?: Used;
   /** The figure that may end the phase, as of the last evaluation; absent where none may. */
   readonly watched?: Watched;
+  /** Of a phase in rounds that trains. A run knows which round it is, and the phase itself who is in. */
+  readonly round?: RoundStatus;
 }
 
 /** One line of a run's status for each phase. */
@@ -168,6 +173,7 @@ export function statusOf(
     xla: last?.xla ?? null,
     ...(report?.spent?.used && { used: report.spent.used }),
     ...(report?.watched && { watched: report.watched }),
+    ...(report?.round && { round: report.round }),
   };
 }
 
