@@ -9,9 +9,17 @@ import type { Pace } from '../src/recipe/pace.ts';
 import type { Position } from '../src/recipe/position.ts';
 import { batchAt } from '../src/recipe/steps.ts';
 import type { Broken } from './failures.ts';
-import { addEvent, type PhaseEvent, type PhaseReport, type PhaseState, phaseReportSignal } from './messages.ts';
+import {
+  addEvent,
+  type MergedRound,
+  type PhaseEvent,
+  type PhaseReport,
+  type PhaseState,
+  phaseReportSignal,
+  type RoundStatus,
+} from './messages.ts';
 import { brief } from './report-size.ts';
-import { type MergedRound, type RoundStatus, roundAhead } from './round-status.ts';
+import { roundAhead } from './round-status.ts';
 import { showIn } from './search-attributes.ts';
 import type { Limits, Standing, Wish } from './wishes.ts';
 

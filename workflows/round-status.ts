@@ -1,51 +1,8 @@
 import type { ReplicaResult } from '../activities/types/rounds.ts';
 import { lanesOf, roundEnd } from '../src/recipe/lanes.ts';
 import { leastOf, mostOf } from '../src/recipe/replicas.ts';
+import type { MergedRound, RoundStatus, SlotIn } from './messages.ts';
 import type { PhaseProgress } from './phase-progress.ts';
-
-/** What a replica has handed in, as the status of its round shows it. */
-export interface SlotIn extends Pick<ReplicaResult, 'slot' | 'loss' | 'examplesPerSecond' | 'attempt'> {
-  /** Bytes that it uploaded, and fetched to begin with; of before that was counted there are none of the latter. */
-  readonly up: number;
-  readonly down?: number;
-  /** From the start of the round. */
-  readonly seconds: number;
-}
-
-/** A round that was merged. */
-export interface MergedRound {
-  readonly number: number;
-  readonly from: number;
-  readonly to: number;
-  readonly slots: number;
-  /** How many of them are in it, and which are not. */
-  readonly members: number;
-  readonly late: readonly number[];
-  /** Bytes of all members. */
-  readonly up: number;
-  readonly down: number;
-  /** From its start until it was merged. */
-  readonly seconds: number;
-}
-
-/** The round that is under way, or the next one. */
-export interface RoundStatus {
-  /** From 1, of the phase. */
-  readonly number: number;
-  /** Steps of the phase that its slots share: those after `from` up to `to`. */
-  readonly from: number;
-  readonly to: number;
-  readonly slots: number;
-  /** How many are waited for when the deadline is over; all without one. */
-  readonly quorum: number;
-  /** ISO times: of its start, null before that, and of the deadline, where there is one. */
-  readonly began: string | null;
-  readonly deadline: string | null;
-  readonly merging: boolean;
-  /** Who is in, in the order in which they came. A run shows none: its phase does. */
-  readonly in: readonly SlotIn[];
-  readonly last: MergedRound | null;
-}
 
 /** Slots of a report: its run keeps it in its history. */
 const mostLate = 32;

@@ -1,4 +1,4 @@
-import type { RoundStatus, SlotIn } from '../../workflows/round-status.ts';
+import type { RoundStatus, SlotIn } from '../../workflows/messages.ts';
 import { size } from '../runtime/size-text.ts';
 import { duration } from './format-status.ts';
 import type { PendingWork } from './run-status.ts';
