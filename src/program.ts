@@ -18,6 +18,7 @@ import { addRecipeCommand } from './commands/recipe-command.ts';
 import { addReportCommand } from './commands/report-command.ts';
 import { addRoundsOptions, type RoundsOptions, roundsWanted } from './commands/rounds-options.ts';
 import { readRunStatus } from './commands/run-status.ts';
+import { addSearchCommand } from './commands/search-command.ts';
 import { addSetupNamespaceCommand } from './commands/setup-namespace.ts';
 import { speedHelp } from './commands/speed.ts';
 import { connect } from './commands/temporal-client.ts';
@@ -140,6 +141,7 @@ A run is started with the Temporal CLI:
   addModelCommands(program);
   addEvaluateCommands(program);
   addDataCommands(program);
+  addSearchCommand(program);
 
   program
     .command('codec')
