@@ -19,6 +19,7 @@ import { addRecipeCommand } from './commands/recipe-command.ts';
 import { addReportCommand } from './commands/report-command.ts';
 import { addRoundsOptions, type RoundsOptions, roundsWanted } from './commands/rounds-options.ts';
 import { readRunStatus } from './commands/run-status.ts';
+import { addSearchCommand } from './commands/search-command.ts';
 import { addSetupNamespaceCommand } from './commands/setup-namespace.ts';
 import { speedHelp } from './commands/speed.ts';
 import { connect } from './commands/temporal-client.ts';
@@ -142,6 +143,7 @@ A run is started with the Temporal CLI:
   addOnnxCommand(program);
   addEvaluateCommands(program);
   addDataCommands(program);
+  addSearchCommand(program);
 
   program
     .command('codec')
