@@ -142,7 +142,12 @@ function sizeOf(
 ): { rank: number; scale: number } {
   const of = (field: string, pattern: string) => {
     const patterns = (config[pattern] ?? {}) as Config;
-    const key = Object.keys(patterns).find((one) => endsWithPattern(layer, one));
+    const key = Object.keys(patterns).find((one) => {
+      const ends = endsWithPattern(layer, one);
+      if (ends === null)
+        throw refuse(`${pattern} has the pattern ${shown(one)}; names of layers and simple patterns are allowed`);
+      return ends;
+    });
     const value = key === undefined ? config[field] : patterns[key];
     if (typeof value === 'number' && value > 0) return value;
     throw refuse(`${key === undefined ? field : `${pattern}.${key}`} is ${shown(value)}; a number above 0 is allowed`);
@@ -151,14 +156,16 @@ function sizeOf(
   return { rank, scale: config.use_rslora === true ? alpha / Math.sqrt(rank) : alpha / rank };
 }
 
-function endsWithPattern(layer: string, pattern: string): boolean {
+/** Null for a pattern that is not followed: then no layer can be told what it has. */
+function endsWithPattern(layer: string, pattern: string): boolean | null {
   // A pattern is a regular expression of Python's; names and endings, which they nearly always are, mean the same here.
   if (layer === pattern || layer.endsWith(`.${pattern}`)) return true;
-  if (pattern.length > 200) return false;
+  // Text of a stranger, and an engine that goes back: few repetitions, and none of a group, end at once.
+  if (pattern.length > 200 || /\)[*+?{]/.test(pattern) || (pattern.match(/[*+{]/g)?.length ?? 0) > 3) return null;
   try {
     return new RegExp(`^(?:.*\\.)?(?:${pattern})$`).test(layer);
   } catch {
-    return false;
+    return null;
   }
 }
 

@@ -130,6 +130,18 @@ describe('an adapter of peft', () => {
     ],
     ['of another rank than it says', 'blocks', { config: { r: 4 } }, /lora_A.weight has the shape \[2,.*\[4,/],
     [
+      'with a pattern that would take for ever',
+      'blocks',
+      { config: { alpha_pattern: { '(([a-z_.0-9]+)+)+!': 2 } } },
+      /alpha_pattern has the pattern "\(\(.*; names of layers and simple patterns are allowed$/,
+    ],
+    [
+      'with a pattern that is none',
+      'blocks',
+      { config: { rank_pattern: { '[': 2 } } },
+      /rank_pattern has the pattern "\["/,
+    ],
+    [
       'without a half',
       'blocks',
       { tensors: (all) => all.filter(({ name }) => name !== `${layer}.lora_B.weight`) },
