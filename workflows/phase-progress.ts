@@ -175,7 +175,7 @@ export class PhaseProgress {
     const { wentBack, events, wishes, held, failure, broken, watched, due } = this;
     const curation = plan.curation && { teacher, scored };
     const counts = { revision, deviceMs, used, began, wentBack, untold: this.#untold };
-    const watches = plan.tasks?.earlyStopping && { watched, due };
+    const watches = (plan.tasks?.earlyStopping ?? plan.tasks?.guard) && { watched, due };
     const stands = {
       held,
       failure,
