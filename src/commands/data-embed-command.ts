@@ -1,14 +1,16 @@
-import type { Command } from 'commander';
+import { type Command, Option } from 'commander';
 import type { EmbeddingsReport } from '../../activities/types/embeddings.ts';
 import { readEmbeddings } from '../embeddings/manifest.ts';
+import { type PullForm, pullEmbeddings, pullForms } from '../embeddings/pull.ts';
 import { type EmbeddingSettings, parseEmbedding } from '../embeddings/settings.ts';
 import { RunnerError } from '../runtime/errors.ts';
 import { objectStoreFromEnvironment } from '../storage/s3.ts';
 import { followToReport, startOrJoin } from './follow-workflow.ts';
 import { formatEmbeddings, formatStored } from './format-embeddings.ts';
 import { modelInBucket } from './model-in-bucket.ts';
+import { nowAndThen } from './now-and-then.ts';
 import { openStore } from './open-store.ts';
-import { print } from './output.ts';
+import { print, say } from './output.ts';
 import { settingsInput } from './settings-input.ts';
 import { connect } from './temporal-client.ts';
 
@@ -21,6 +23,8 @@ interface EmbedFlags {
   readonly patches?: boolean;
   readonly maxNumPatches?: string;
   readonly settings?: string;
+  readonly pull?: string;
+  readonly form: PullForm;
   readonly detach?: boolean;
   readonly json?: boolean;
 }
@@ -41,6 +45,10 @@ export function addDataEmbedCommand(data: Command): void {
     .option('--patches', 'keep the last hidden state of every patch, too')
     .option('--max-num-patches <count>', 'patches of a picture, for NaFlex models')
     .option('--settings <file>', 'a JSON file with these and all other settings')
+    .option('--pull <folder>', 'write embeddings that are there into a folder')
+    .addOption(
+      new Option('--form <form>', 'of the files that are pulled').choices([...pullForms]).default('safetensors'),
+    )
     .option('--detach', 'start it and leave')
     .option('--json', 'print JSON')
     .addHelpText(
@@ -50,7 +58,16 @@ export function addDataEmbedCommand(data: Command): void {
     .action(async (name: string, prefixes: string[], flags: EmbedFlags) => {
       if (prefixes.length === 0 && flags.settings === undefined) {
         const found = await readEmbeddings(objectStoreFromEnvironment(), name);
-        print(flags.json ? `${JSON.stringify(found)}\n` : formatStored(found));
+        const { pull: folder, form, json } = flags;
+        if (folder !== undefined) {
+          const files = await pullEmbeddings(objectStoreFromEnvironment(), found, folder, {
+            form,
+            say: nowAndThen(say),
+          });
+          print(`${folder} holds embeddings ${name} in ${files.length} files: ${files.slice(0, 6).join(', ')}\n`);
+          return;
+        }
+        print(json ? `${JSON.stringify(found)}\n` : formatStored(found));
         return;
       }
       const report = await made(await settingsOf(name, prefixes, flags), flags.detach === true);

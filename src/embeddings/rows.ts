@@ -15,6 +15,8 @@ export interface RowKey {
 
 /** Some rows one after another. */
 export interface RowBlock extends Matrix {
+  /** Of a row: its width, of patches their number and their width. */
+  readonly shape: readonly number[];
   /** 0 <= i < rows of the block. */
   keyOf(i: number): RowKey;
 }
@@ -51,7 +53,7 @@ async function* blocks(part: StoredPart, tensor: string, keyOf: (row: number) =>
   const block = Math.max(1, Math.floor(blockBytes / bytes));
   for (let from = 0; from < all; from += block) {
     const matrix = await part.rows(tensor, from, Math.min(all, from + block));
-    yield { ...matrix, keyOf: (i) => keyOf(from + i) };
+    yield { ...matrix, shape, keyOf: (i) => keyOf(from + i) };
   }
 }
 

@@ -1,6 +1,7 @@
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { asyncBufferFromFile, parquetReadObjects } from 'hyparquet';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import type { Dependencies } from '../../activities/dependencies.ts';
 import { embedPart } from '../../activities/evaluation-embed.ts';
@@ -14,6 +15,7 @@ import { removeEmbeddings } from '../../src/commands/remove-embeddings.ts';
 import { searchEmbeddings } from '../../src/commands/search.ts';
 import { each } from '../../src/data/index/open-index.ts';
 import { type EmbeddingPart, partsOf, readEmbeddings } from '../../src/embeddings/manifest.ts';
+import { pullEmbeddings } from '../../src/embeddings/pull.ts';
 import { blocksOf, type RowKey, type RowKind } from '../../src/embeddings/rows.ts';
 import { fullVocabulary } from '../../src/model/sizes.ts';
 import { sha256 } from '../../src/runtime/hash.ts';
@@ -223,6 +225,49 @@ describe('embeddings of a data set', () => {
     expect(patch!.row).toHaveLength(vision.width * Math.floor(vision.resolution / vision.patch) ** 2);
     const { report } = await embed(input({ name: 'alone', of: ['images'] }), depsOf({ examplesOfPart: 1000 }));
     expect(report).toMatchObject({ texts: {}, parts: 1 });
+  });
+
+  it('are written to a folder as their parts, as NumPy files and as Parquet, with the same rows and keys', async () => {
+    const folder = mkdtempSync(join(tmpdir(), 'siglip2-pull-'));
+    try {
+      const embeddings = await readEmbeddings(data.store, 'raw');
+      const pulled = (form: 'npy' | 'parquet' | 'safetensors') =>
+        pullEmbeddings(data.store, embeddings, folder, { form, say: () => {} });
+      expect(await pulled('npy')).toEqual([
+        ...['images', 'patches', 'texts'].flatMap((kind) => [`${kind}.npy`, `${kind}.keys.jsonl`]),
+        'embeddings.json',
+      ]);
+      const parquet = await pulled('parquet');
+      expect(parquet).toEqual([
+        'images-000000.parquet',
+        'patches-000000.parquet',
+        'texts-000000.parquet',
+        'embeddings.json',
+      ]);
+      for (const kind of ['images', 'patches', 'texts'] as const) {
+        const rows = await rowsOf('raw', kind);
+        const numbers = Buffer.concat(rows.map(({ row }) => Buffer.from(row.buffer, row.byteOffset, row.byteLength)));
+        const npy = readFileSync(join(folder, `${kind}.npy`));
+        expect(npy.subarray(npy.length - numbers.length).equals(numbers)).toBe(true);
+        const { width, resolution, patch } = data.model.vision;
+        const inner = kind === 'patches' ? `${(resolution / patch) ** 2}, ${width}` : `${width}`;
+        expect(npy.subarray(0, npy.length - numbers.length).toString('latin1')).toContain(`(${rows.length}, ${inner})`);
+        const keys = readFileSync(join(folder, `${kind}.keys.jsonl`), 'utf8')
+          .trimEnd()
+          .split('\n');
+        expect(keys.map((line) => JSON.parse(line))).toEqual(rows.map(({ key }) => key));
+        const file = await asyncBufferFromFile(join(folder, `${kind}-000000.parquet`));
+        const read = (await parquetReadObjects({ file })) as (RowKey & { embedding: Iterable<number> })[];
+        expect(read.map(({ embedding: _, ...key }) => key)).toEqual(rows.map(({ key }) => key));
+        expect(Float32Array.from(read[5]!.embedding)).toEqual(rows[5]!.row);
+      }
+      const parts = (await pulled('safetensors')).slice(0, -1);
+      const committed: string[] = [];
+      for await (const { key } of partsOf(data.store, embeddings)) committed.push(sha256(await data.store.get(key)));
+      expect(parts.map((name) => sha256(readFileSync(join(folder, name))))).toEqual(committed);
+    } finally {
+      rmSync(folder, { recursive: true });
+    }
   });
 
   it('are refused before anything is made, in one sentence each', async () => {

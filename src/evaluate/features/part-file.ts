@@ -86,6 +86,14 @@ export async function writePart(
   return writeSafetensors(file, all, { metadata, sync: false });
 }
 
+/** sha256 of the tensors of a part, one after another. */
+export async function dataHash(file: SafetensorsFile): Promise<string> {
+  const hash = createHash('sha256');
+  const inOrder = [...file.tensors].sort(([, a], [, b]) => a.offset - b.offset);
+  for (const [name] of inOrder) for await (const chunk of file.chunks(name, 8 * 1024 ** 2)) hash.update(chunk);
+  return hash.digest('hex');
+}
+
 /** A part on the local disk. */
 export class PartFile {
   readonly facts: PartFacts;
@@ -110,10 +118,7 @@ export class PartFile {
     try {
       const facts = JSON.parse(file.metadata.facts ?? 'null') as PartFacts | null;
       if (facts?.spec !== of.spec || facts.part !== of.part) throw fail('are of another evaluation');
-      const hash = createHash('sha256');
-      const inOrder = [...file.tensors].sort(([, a], [, b]) => a.offset - b.offset);
-      for (const [name] of inOrder) for await (const chunk of file.chunks(name, 8 * 1024 ** 2)) hash.update(chunk);
-      if (hash.digest('hex') !== file.metadata.data) throw fail('have other bytes than were written');
+      if ((await dataHash(file)) !== file.metadata.data) throw fail('have other bytes than were written');
       return new PartFile(file, facts);
     } catch (error) {
       await file.close();
