@@ -40,6 +40,15 @@ export const tasks = {
     epochs: 5,
     phase: { lora: { rank: 16, alpha: 32 } },
   },
+  long: {
+    what: 'positions and blocks of the texts, which become 256 tokens long, with the head, the table of tokens and the images as they are',
+    source:
+      'so400m-long made the texts of So400m 256 tokens long at 4e-4 and a batch of 256, over 10 M examples (model card of fancyfeast/so400m-long)',
+    learningRate: 4e-4,
+    batch: 256,
+    epochs: 5,
+    phase: { text: { length: 256 }, train: ['text'], freeze: ['tokenTable', 'textHead'] },
+  },
 } as const satisfies Readonly<Record<string, Task>>;
 export type TaskName = keyof typeof tasks;
 

@@ -98,6 +98,7 @@ describe('siglip2 plan', () => {
       ['finetune', {}],
       ['lit', { train: ['text'], freeze: ['tokenTable'] }],
       ['lora', { lora: { rank: 16, alpha: 32 } }],
+      ['long', { text: { length: 256 }, train: ['text'], freeze: ['tokenTable', 'textHead'] }],
     ] as const) {
       const { recipe, notes } = await of(task);
       // Of five examples a batch has the fewest that are allowed.
@@ -113,7 +114,7 @@ describe('siglip2 plan', () => {
     await expect(of('finetune', { device: gpu(0.7) })).rejects.toThrow(
       /^finetune of before\/pretrain takes 0\.\d GB at least, and the device has 0.7 GB; allowed: .*--task lora$/,
     );
-    await expect(of('tune')).rejects.toThrow('--task is tune; allowed: finetune, lit, lora');
+    await expect(of('tune')).rejects.toThrow('--task is tune; allowed: finetune, lit, lora, long');
     await expect(of('lit', { from: './folder' })).rejects.toThrow('--from is ./folder; allowed: a run, RUN/PHASE');
     await expect(of('lit', { from: 'nobody' })).rejects.toThrow(/nobody\/import/);
   });
