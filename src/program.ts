@@ -12,12 +12,14 @@ import { addEvaluateCommands } from './commands/evaluate-commands.ts';
 import { formatStatus } from './commands/format-status.ts';
 import { addLogsCommand } from './commands/logs-command.ts';
 import { addModelCommands } from './commands/model-commands.ts';
+import { addOnnxCommand } from './commands/onnx-command.ts';
 import { print } from './commands/output.ts';
 import { planFile } from './commands/plan-file.ts';
 import { addRecipeCommand } from './commands/recipe-command.ts';
 import { addReportCommand } from './commands/report-command.ts';
 import { addRoundsOptions, type RoundsOptions, roundsWanted } from './commands/rounds-options.ts';
 import { readRunStatus } from './commands/run-status.ts';
+import { addSearchCommand } from './commands/search-command.ts';
 import { addSetupNamespaceCommand } from './commands/setup-namespace.ts';
 import { speedHelp } from './commands/speed.ts';
 import { connect } from './commands/temporal-client.ts';
@@ -138,8 +140,10 @@ A run is started with the Temporal CLI:
   addReportCommand(program);
   addCheckpointCommands(program);
   addModelCommands(program);
+  addOnnxCommand(program);
   addEvaluateCommands(program);
   addDataCommands(program);
+  addSearchCommand(program);
 
   program
     .command('codec')

@@ -61,6 +61,7 @@ export const mayImport: Readonly<Record<string, readonly string[]>> = {
     ...['src/formats', 'src/runtime', 'src/storage', 'src/safetensors', 'src/model', 'src/recipe'],
     ...['src/data/example', 'src/evaluate'],
   ],
+  'src/onnx': ['src/runtime', 'src/safetensors', 'src/model', 'src/data/example', 'src/checkpoint'],
   'src/telemetry': ['src/runtime', 'src/costs', 'src/storage', 'src/checkpoint'],
   'src/run-logs': ['src/runtime', 'src/storage', 'src/checkpoint'],
   // A report is drawn of plain values; here they are read from the bucket.
@@ -77,6 +78,11 @@ export const mayImport: Readonly<Record<string, readonly string[]>> = {
   'src/filtering': [
     ...['src/runtime', 'src/storage', 'src/safetensors', 'src/model', 'src/recipe', 'src/checkpoint', 'src/packing'],
     ...['src/data/index', 'src/data/example', 'src/data/near'],
+  ],
+  // Rows of pictures and texts as they were made for an evaluation, found and handed on.
+  'src/embeddings': [
+    ...['src/runtime', 'src/storage', 'src/safetensors', 'src/model', 'src/recipe', 'src/checkpoint', 'src/evaluate'],
+    ...['src/data/index', 'src/data/example', 'src/data/views'],
   ],
   'src/plan': [
     ...['src/runtime', 'src/storage', 'src/safetensors', 'src/model', 'src/recipe'],
