@@ -3,20 +3,18 @@ import { join } from 'node:path';
 import type { StateFile } from '../src/checkpoint/types.ts';
 import type { PhaseSettings } from '../src/recipe/phase-settings.ts';
 import type { Replicas } from '../src/recipe/replicas.ts';
-import { applied } from '../src/rounds/apply.ts';
 import { mergeDeltas } from '../src/rounds/merge.ts';
 import type { Outer } from '../src/rounds/outer.ts';
 import { numbersOf, type RoundParameter } from '../src/rounds/parameters.ts';
 import { DeltaFile } from '../src/rounds/read-delta.ts';
-import { chunkBytes, type PlacedTensor, type RoundState, readLayout, writeTensors } from '../src/rounds/state.ts';
-import { RunnerError } from '../src/runtime/errors.ts';
-import { tensorBytes } from '../src/safetensors/dtypes.ts';
+import type { RoundState } from '../src/rounds/state.ts';
 import { SafetensorsFile } from '../src/safetensors/safetensors.ts';
-import type { Dependencies } from './dependencies.ts';
-import { type Exchanged, exchangedOf } from './exchanged.ts';
-import { replicaFiles } from './replica-files.ts';
-import { type FoundSlot, fetchHandedIn } from './round-documents.ts';
-import { outerFile } from './round-state.ts';
+import { exchangedOf } from '../src/train/exchanged.ts';
+import type { Attempt, Dependencies } from './dependencies.ts';
+import { mergedName, replicaFiles } from './replica-files.ts';
+import { type FoundSlot, fetchHandedIn, filesPrefix } from './round-documents.ts';
+import { writeStateAfter } from './state-after.ts';
+import { outerFile } from './state-files.ts';
 import type { MergeInput } from './types/rounds.ts';
 
 interface Merging {
@@ -26,9 +24,17 @@ interface Merging {
   readonly members: readonly FoundSlot[];
   readonly before: RoundState;
   readonly beforeFolder: string;
+  /** Names what is handed in. */
+  readonly attempt: Attempt;
   /** Where the files of the checkpoint are written. */
   readonly folder: string;
   say(doing: string): void;
+}
+
+/** What a merge has written: the state, and what leads to it from the state before, in the bucket. */
+export interface MergedFiles {
+  readonly state: StateFile[];
+  readonly merged: readonly (StateFile & { readonly attempt: string })[];
 }
 
 /** Where they are on average, as it is. */
@@ -38,7 +44,7 @@ const asItIs: Outer = { rate: 1, momentum: 0 };
  * Writes the state that a round ends with: parameters after the outer step, means of what is averaged, and the rest as the
  * lowest slot of the round has it. A pure function of the state before and of what members handed in.
  */
-export async function mergedFiles(deps: Dependencies, input: MergeInput, merging: Merging): Promise<StateFile[]> {
+export async function mergedFiles(deps: Dependencies, input: MergeInput, merging: Merging): Promise<MergedFiles> {
   const { settings, replicas, members, before, beforeFolder, folder, say } = merging;
   const exchanged = exchangedOf(settings, replicas, before);
   const fetched = join(folder, 'fetched');
@@ -59,7 +65,7 @@ export async function mergedFiles(deps: Dependencies, input: MergeInput, merging
     say(`merging ${path} of ${members.length} replicas`);
     const has = outer.momentum !== 0 && (await exists(join(beforeFolder, outerFile)));
     const buffers = has ? numbersOf(await opened(SafetensorsFile.open(join(beforeFolder, outerFile)))) : null;
-    const paths = { delta: join(fetched, `merged-${path}`), momentum: join(folder, outerFile) };
+    const paths = { delta: join(fetched, mergedName(path)), momentum: join(folder, outerFile) };
     const made = await mergeDeltas(paths, {
       parameters,
       before: before.numbers,
@@ -67,7 +73,9 @@ export async function mergedFiles(deps: Dependencies, input: MergeInput, merging
       outer,
       momentum: buffers,
     });
-    return { delta: await opened(DeltaFile.open(paths.delta, parameters)), momentum: made.momentum };
+    const { bytes, sha256 } = made.delta;
+    const file = { path: mergedName(path), bytes, sha256 };
+    return { delta: await opened(DeltaFile.open(paths.delta, parameters)), file, momentum: made.momentum };
   };
   try {
     const changes = await merged(replicaFiles.changes, exchanged.parameters, replicas.outer);
@@ -78,46 +86,37 @@ export async function mergedFiles(deps: Dependencies, input: MergeInput, merging
       replicas.moments === 'kept'
         ? await opened(SafetensorsFile.open(await fetch(lowest, replicaFiles.moments)))
         : null;
-    const layout = readLayout(beside.metadata.layout);
-    if (!layout) throw noLayout(lowest);
     say('writing the checkpoint');
-    const reset = replicas.moments === 'reset' ? resetLayout(layout, exchanged) : null;
-    const written = await writeTensors(folder, reset ?? layout, (tensor) => {
-      const { name, dtype, shape } = tensor;
-      const parameter = exchanged.parameters.find((one) => one.name === name);
-      if (parameter) return () => applied(parameter, before.numbers, changes.delta);
-      const other = exchanged.others.find((one) => one.name === name);
-      if (other) return () => applied(other, before.numbers, others!.delta);
-      if (reset && (isCount(name) || exchanged.moments.some((one) => one.name === name)))
-        return () => zeros(tensorBytes(dtype, shape));
-      const file = kept?.tensors.has(name) ? kept : beside.tensors.has(name) ? beside : null;
-      return file ? () => file.chunks(name, chunkBytes) : () => before.chunks(name);
-    });
-    if (!changes.momentum) return written;
-    return [...written, { path: outerFile, ...changes.momentum }];
+    const parts = { changes: changes.delta, others: others?.delta ?? null, beside, kept };
+    const written = await writeStateAfter(folder, parts, { moments: replicas.moments, exchanged, before });
+    say('handing in the merged change');
+    const handedIn = await handInMerged(deps, input, merging, [changes, ...(others ? [others] : [])]);
+    const buffers = changes.momentum ? [{ path: outerFile, ...changes.momentum }] : [];
+    return { state: [...written, ...buffers], merged: handedIn };
   } finally {
     for (const file of open) await file.close();
     await rm(fetched, { recursive: true, force: true });
   }
 }
 
-function* zeros(bytes: number): Generator<Uint8Array> {
-  for (let done = 0; done < bytes; done += chunkBytes) yield new Uint8Array(Math.min(chunkBytes, bytes - done));
-}
-
-/** How many updates moments have seen, as src/train/stored-updates.ts writes it. */
-const countOf = (name: string) => `updates/${name}`;
-const isCount = (name: string) => name.startsWith(countOf(''));
-
-/** Where moments begin at zero, they have seen no update. */
-function resetLayout(layout: readonly PlacedTensor[], { parameters }: Exchanged): PlacedTensor[] {
-  const others = layout.filter(({ name }) => !isCount(name));
-  const last = others
-    .map(({ file }) => file)
-    .sort()
-    .at(-1)!;
-  const counts = parameters.map(({ name }) => ({ name: countOf(name), file: last, dtype: 'I32' as const, shape: [1] }));
-  return [...others, ...counts];
+/** Uploads what a worker that holds the state before needs beyond what the lowest slot handed in, and names all of it. */
+async function handInMerged(
+  { store }: Dependencies,
+  input: MergeInput,
+  { members, replicas, folder, attempt }: Merging,
+  deltas: readonly { readonly file: StateFile }[],
+): Promise<MergedFiles['merged']> {
+  const merged: MergedFiles['merged'][number][] = [];
+  for (const { file } of deltas) {
+    const { path, sha256 } = file;
+    const local = join(folder, 'fetched', path);
+    await store.putFile(filesPrefix(input, attempt.id) + path, local, { sha256, signal: attempt.signal });
+    merged.push({ ...file, attempt: attempt.id });
+  }
+  const [{ document: lowest }] = members as [FoundSlot];
+  const { beside, moments } = replicaFiles;
+  const own = lowest.files.filter(({ path }) => path === beside || (replicas.moments === 'kept' && path === moments));
+  return [...merged, ...own.map((file) => ({ ...file, attempt: lowest.attempt }))];
 }
 
 const exists = async (path: string) =>
@@ -131,6 +130,3 @@ const exists = async (path: string) =>
       throw error;
     },
   );
-
-const noLayout = ({ ref }: FoundSlot) =>
-  new RunnerError('CheckpointDamaged', `${ref.key} does not say how the files of a state are laid out; train it again`);

@@ -18,12 +18,12 @@ import { holdWhatIsDue } from './evaluation-due.ts';
 import { beat } from './heartbeat.ts';
 import { mergedFiles } from './merge-files.ts';
 import { replicaFiles } from './replica-files.ts';
+import { replicasOf } from './replicas-of.ts';
 import { type FoundSlot, memberOf } from './round-documents.ts';
 import { figuresOfRound, keepFiguresOfRound } from './round-figures.ts';
 import { resultOfRound } from './round-result.ts';
 import { fetchRoundState } from './round-state.ts';
 import { inputHash } from './shard-start.ts';
-import { replicasOf } from './train-replica.ts';
 import type { MergeInput } from './types/rounds.ts';
 import type { ShardResult } from './types/shard.ts';
 
@@ -77,9 +77,19 @@ async function merge(
     folder: beforeFolder,
   } = await fetchRoundState(deps, round.from, attempt.signal, {
     outer: true,
+    settings,
   });
   try {
-    const files = await mergedFiles(deps, input, { settings, replicas, members, before, beforeFolder, folder, say });
+    const files = await mergedFiles(deps, input, {
+      settings,
+      replicas,
+      members,
+      before,
+      beforeFolder,
+      folder,
+      attempt,
+      say,
+    });
     say('committing');
     const [lowest] = members;
     const { begins = plan.from } = plan;
@@ -102,7 +112,7 @@ async function merge(
       {
         ...{ run: plan.run, phase: plan.phase, revision, step: round.to },
         examples: begins.examples + steps.seenBefore(round.to - begins.step),
-        ...{ folder, state: files, metrics: { ...metrics, figures: { ...metrics.figures, ...figures } } },
+        ...{ folder, state: files.state, metrics: { ...metrics, figures: { ...metrics.figures, ...figures } } },
         ...{ recipeHash: plan.recipeHash, dataFingerprint: plan.dataFingerprint, settingsSha256: plan.settings.sha256 },
         parent: round.from,
         codeVersion: deps.codeVersion,
@@ -119,6 +129,7 @@ async function merge(
             return { slot, examples, steps, sha256, attempt };
           }),
           late: [...input.late],
+          merged: files.merged,
         },
         ...(resize && { resize }),
         attempt: attempt.id,

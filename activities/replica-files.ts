@@ -5,7 +5,7 @@ import type { DeltaHead } from '../src/rounds/layout.ts';
 import { layoutText, type PlacedTensor, type RoundState } from '../src/rounds/state.ts';
 import { writeDelta } from '../src/rounds/write-delta.ts';
 import { writeSafetensors } from '../src/safetensors/safetensors.ts';
-import type { Exchanged } from './exchanged.ts';
+import type { Exchanged } from '../src/train/exchanged.ts';
 
 /** The files that a replica hands in. */
 export const replicaFiles = {
@@ -17,6 +17,9 @@ export const replicaFiles = {
   /** Of a slot that keeps its own. */
   moments: 'moments.safetensors',
 } as const;
+
+/** What is merged of such a file. */
+export const mergedName = (path: string) => `merged-${path}`;
 
 /**
  * Writes what a replica hands in below `folder`, of the state that the round began with and the one that the replica ended

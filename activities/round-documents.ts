@@ -2,7 +2,7 @@ import { join } from 'node:path';
 import { z } from 'zod';
 import { checkpointDamaged } from '../src/checkpoint/damage.ts';
 import { parseWith, readDocument, toDocument, trainedShape } from '../src/checkpoint/documents.ts';
-import { downloadFile } from '../src/checkpoint/download.ts';
+import { downloadFile, rangesAtOnce } from '../src/checkpoint/download.ts';
 import { namePattern, parseRoundKey, roundAttemptPrefix, slotKey } from '../src/checkpoint/keys.ts';
 import type { RunnerError } from '../src/runtime/errors.ts';
 import { sha256 } from '../src/runtime/hash.ts';
@@ -88,7 +88,15 @@ export async function fetchHandedIn(
   if (!at || !file) throw damaged(input, key, `names no ${path}`);
   const target = join(folder, `slot-${slot}-${path}`);
   const object = roundAttemptPrefix({ ...at, attempt }) + path;
-  await downloadFile(store, object, file, target, (problem, cause) => damaged(input, object, problem, cause));
+  await downloadFile(
+    store,
+    object,
+    file,
+    target,
+    (problem, cause) => damaged(input, object, problem, cause),
+    undefined,
+    rangesAtOnce,
+  );
   return target;
 }
 

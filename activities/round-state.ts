@@ -1,16 +1,13 @@
 import { mkdir, readdir, rm } from 'node:fs/promises';
 import { join } from 'node:path';
+import { rangesAtOnce } from '../src/checkpoint/download.ts';
 import { restoreCheckpoint } from '../src/checkpoint/restore.ts';
 import type { CheckpointRef, Manifest } from '../src/checkpoint/types.ts';
+import type { PhaseSettings } from '../src/recipe/phase-settings.ts';
 import { RoundState } from '../src/rounds/state.ts';
 import type { Dependencies } from './dependencies.ts';
-
-/** The buffers of the outer step, beside the state that replicas begin with. */
-export const outerFile = 'outer.safetensors';
-
-/** Files of a checkpoint that hold what is trained. */
-export const stateFiles = ({ state }: Pick<Manifest, 'state'>): string[] =>
-  state.map(({ path }) => path).filter((path) => path !== outerFile);
+import { outerFile, stateFiles } from './state-files.ts';
+import { stateFromChange } from './state-from-change.ts';
 
 export interface FetchedState {
   readonly folder: string;
@@ -18,28 +15,45 @@ export interface FetchedState {
   readonly state: RoundState;
 }
 
+export interface FetchOptions {
+  /** Of the phase. */
+  readonly settings: PhaseSettings;
+  /** With the buffers of the outer step. */
+  readonly outer?: boolean;
+  onBytes?(bytes: number): void;
+}
+
 /** Fetches into the folder of a phase, one after another: a worker may train a slot and merge at once. */
 const turns = new Map<string, Promise<unknown>>();
 
 /**
- * The state that a round begins with, verified, in a folder of this worker that stays for its next slot: a worker that
- * was in a round before has what that began with, and fetches what is missing. Of others the folders go.
+ * The state that a round begins with, verified, in a folder of this worker that stays for its next slot. A worker that has what
+ * the round before began with fetches the merged change of that alone, and makes the rest; where that comes to other bytes, or
+ * can't be had, it fetches the checkpoint. Of other states the folders go.
  */
 export async function fetchRoundState(
-  { store, scratch }: Dependencies,
+  deps: Dependencies,
   from: CheckpointRef,
   signal: AbortSignal,
-  { outer = false, onBytes = () => {} }: { readonly outer?: boolean; onBytes?(bytes: number): void } = {},
+  { settings, outer = false, onBytes = () => {} }: FetchOptions,
 ): Promise<FetchedState> {
+  const { store, scratch } = deps;
   const all = join(scratch, 'rounds', from.run, from.phase);
   const folder = join(all, from.sha256);
   const fetched = (turns.get(all) ?? Promise.resolve()).then(async () => {
     await mkdir(all, { recursive: true });
+    if (!(await readdir(all)).includes(from.sha256))
+      await stateFromChange(deps, from, { all, folder, settings, signal, onBytes }).catch((error) => {
+        signal.throwIfAborted();
+        const { run, phase } = from;
+        deps.log.info({ run, phase }, `the checkpoint of step ${from.step} is fetched whole: ${error.message}`);
+      });
     for (const name of await readdir(all))
       if (name !== from.sha256) await rm(join(all, name), { recursive: true, force: true });
     const { manifest } = await restoreCheckpoint(store, from, folder, {
       files: ({ path }) => (path.endsWith('.safetensors') && (outer || path !== outerFile)) || path === 'config.json',
       signal,
+      ranges: rangesAtOnce,
       onFile: ({ bytes }) => onBytes(bytes),
     });
     return { folder, manifest, state: await RoundState.open(folder, stateFiles(manifest)) };

@@ -70,6 +70,7 @@ export async function trainLane(
   }
   shard.doing = `fetching the checkpoint of step ${step}`;
   const { folder, manifest, state } = await fetchRoundState(deps, round.from, attempt.signal, {
+    settings: planned,
     onBytes: (bytes) => (made.down += bytes),
   });
   const own = replica.moments ? await withOwnMoments(shard, replica, replica.moments, state, made) : { folder, sha256 };

@@ -4,15 +4,15 @@ import { commitKey } from '../src/checkpoint/keys.ts';
 import { SkippedMembers } from '../src/data/index/skipped-members.ts';
 import { type Lane, lanesOf } from '../src/recipe/lanes.ts';
 import type { PhaseSettings } from '../src/recipe/phase-settings.ts';
-import { type Replicas, replicasSchema } from '../src/recipe/replicas.ts';
 import { PhaseSteps } from '../src/recipe/steps.ts';
 import { RoundState } from '../src/rounds/state.ts';
 import { RunnerError } from '../src/runtime/errors.ts';
+import { exchangedOf } from '../src/train/exchanged.ts';
 import type { Attempt, Dependencies } from './dependencies.ts';
 import { fetchDocument, readDocumentAs } from './documents.ts';
-import { exchangedOf } from './exchanged.ts';
 import { beat } from './heartbeat.ts';
 import { writeReplica } from './replica-files.ts';
+import { replicasOf } from './replicas-of.ts';
 import { type FoundSlot, filesPrefix, findSlot, handIn } from './round-documents.ts';
 import { computedWith, heartbeatOf, newShard, type Shard } from './shard.ts';
 import { type LaneProgress, type TrainedLane, trainLane } from './train-lane.ts';
@@ -114,12 +114,6 @@ async function handInLane(
   if (handedIn.document.attempt !== attempt.id)
     for (const { path } of files) await deps.store.delete(prefix + path).catch(() => {});
   return handedIn;
-}
-
-/** What a phase says of its rounds, as its settings have it. */
-export function replicasOf({ phase, replicas }: PhaseSettings): Replicas {
-  if (replicas) return replicasSchema.parse(replicas);
-  throw new RunnerError('RecipeInvalid', `phase ${phase} is not trained in rounds: its settings have no "replicas"`);
 }
 
 const isOver = async ({ store }: Dependencies, { plan, revision, round }: ReplicaInput): Promise<boolean> =>

@@ -72,7 +72,7 @@ export const mayImport: Readonly<Record<string, readonly string[]>> = {
   // The trainer never touches the bucket: the worker uploads what it wrote.
   'src/train': [
     ...['src/runtime', 'src/compile', 'src/safetensors', 'src/model', 'src/recipe', 'src/objectives', 'src/curation'],
-    ...['src/optimiser'],
+    ...['src/optimiser', 'src/rounds'],
     ...['src/data/batches', 'src/checkpoint', 'src/report'],
   ],
   'src/filtering': [

@@ -66,6 +66,12 @@ const manifestSchema = z.object({
         .min(1)
         .max(10_000),
       late: z.array(count).max(10_000),
+      merged: z
+        .array(
+          z.object({ path: z.string().regex(/^[a-z-]+\.safetensors$/), bytes: count, sha256: hash, attempt: name }),
+        )
+        .max(10)
+        .optional(),
     })
     .optional(),
   resize: z.enum(['antialias', 'big_vision']).optional(),

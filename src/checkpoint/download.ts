@@ -8,8 +8,10 @@ import { lookAgain } from '../storage/look-again.ts';
 import type { ObjectStore } from '../storage/object-store.ts';
 import type { StateFile } from './types.ts';
 
-/** Of a request; they follow one another. */
+/** Of a request. */
 export const chunkBytes = 8 * 1024 * 1024;
+/** Requests on their way at once for those who wait for nothing else: on a link with loss one connection alone is slow. */
+export const rangesAtOnce = 4;
 
 /** What is wrong with the object, as the rest of a sentence that begins with its key. */
 export type Damaged = (problem: string, cause?: unknown) => RunnerError;
@@ -18,6 +20,8 @@ export type Damaged = (problem: string, cause?: unknown) => RunnerError;
  * Downloads an object to `target`, whose name appears when size and sha256 are right. What a broken download left in
  * its .part file is gone on from. Bytes that are wrong are fetched anew, once: they may be what was left, or one bad
  * answer.
+ *
+ * @param ranges of it that are asked for at once, each held in memory; one comes while the one before it is written
  */
 export async function downloadFile(
   store: ObjectStore,
@@ -26,8 +30,9 @@ export async function downloadFile(
   target: string,
   damaged: Damaged,
   signal?: AbortSignal,
+  ranges = 1,
 ): Promise<void> {
-  await lookAgain(() => download(store, key, file, target, damaged, signal));
+  await lookAgain(() => download(store, key, file, target, damaged, signal, ranges));
   await removeParts(target);
 }
 
@@ -38,6 +43,7 @@ async function download(
   target: string,
   damaged: Damaged,
   signal?: AbortSignal,
+  ranges = 1,
 ): Promise<void> {
   const info = await store.head(key);
   if (!info) throw damaged('is missing');
@@ -46,7 +52,7 @@ async function download(
   const part = `${target}.${file.sha256.slice(0, 16)}.part`;
   await mkdir(dirname(target), { recursive: true });
   try {
-    const hash = await fetchInto(store, key, info.etag, file.bytes, part, signal);
+    const hash = await fetchInto(store, key, info.etag, file.bytes, part, signal, ranges);
     if (hash !== file.sha256) {
       await rm(part);
       throw damaged(`has the sha256 ${hash}, and ${file.sha256} was committed`);
@@ -67,6 +73,7 @@ async function fetchInto(
   bytes: number,
   part: string,
   signal: AbortSignal | undefined,
+  atOnce: number,
 ): Promise<string> {
   const hash = createHash('sha256');
   const output: FileHandle = await open(part, 'a');
@@ -78,18 +85,29 @@ async function fetchInto(
     }
     if (offset > 0)
       for await (const chunk of createReadStream(part, { highWaterMark: 1024 * 1024 })) hash.update(chunk);
-    const fetch = (from: number) =>
-      from < bytes ? store.get(key, { offset: from, size: Math.min(chunkBytes, bytes - from), etag }) : null;
-    // One chunk is on its way while the one before it is hashed and written.
-    let next = fetch(offset);
-    while (next) {
-      const chunk = await next;
+    const ranges: { readonly size: number; readonly got: Promise<Buffer> }[] = [];
+    let asked = offset;
+    const ask = () => {
+      for (; ranges.length < atOnce && asked < bytes; asked += ranges.at(-1)!.size) {
+        const size = Math.min(chunkBytes, bytes - asked);
+        const got = store.get(key, { offset: asked, size, etag });
+        // If it fails while the loop waits for another, the loop meets it; until then it is not unhandled.
+        got.catch(() => {});
+        ranges.push({ size, got });
+      }
+    };
+    ask();
+    while (ranges.length > 0) {
+      const { size, got } = ranges.shift()!;
+      const chunk = await got;
       signal?.throwIfAborted();
       // The hash will tell that bytes are missing.
       if (chunk.length === 0) break;
-      next = fetch(offset + chunk.length);
-      // If this one fails while the loop writes, the await above meets it; until then it is not unhandled.
-      next?.catch(() => {});
+      if (chunk.length < size) {
+        ranges.length = 0;
+        asked = offset + chunk.length;
+      }
+      ask();
       hash.update(chunk);
       await output.appendFile(chunk);
       offset += chunk.length;

@@ -12,6 +12,8 @@ export interface RestoreOptions {
   /** Which files are wanted, all by default. */
   readonly files?: (file: StateFile) => boolean;
   readonly signal?: AbortSignal;
+  /** As downloadFile takes it. */
+  readonly ranges?: number;
   /** Called for each file that had to be downloaded, when it is there. */
   readonly onFile?: (file: StateFile) => void;
 }
@@ -40,7 +42,7 @@ export async function restoreCheckpoint(
     options.signal?.throwIfAborted();
     const key = manifest.prefix + file.path;
     const damaged = (problem: string, cause?: unknown) => checkpointDamaged(ref, key, problem, cause);
-    await downloadFile(store, key, file, join(folder, file.path), damaged, options.signal);
+    await downloadFile(store, key, file, join(folder, file.path), damaged, options.signal, options.ranges);
     options.onFile?.(file);
   }
   return { manifest, manifestBytes };

@@ -47,6 +47,8 @@ export interface RoundMembers {
   }[];
   /** Slots that came too late: the phase was not trained on their steps. */
   readonly late: readonly number[];
+  /** What leads here from its parent, among what was handed in, as long as that is kept; older manifests don't say. */
+  readonly merged?: readonly (StateFile & { readonly attempt: string })[] | undefined;
 }
 
 /** `manifest.json`: every object of a checkpoint, and where it comes from. */

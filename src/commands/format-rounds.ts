@@ -1,6 +1,5 @@
 import { money } from '../costs/money.ts';
 import { linkBits } from '../rounds/link.ts';
-import { numbersIn } from '../rounds/parameters.ts';
 import { size } from '../runtime/size-text.ts';
 import { duration } from './format-duration.ts';
 import type { RoundsEstimate } from './rounds-estimate.ts';
@@ -13,10 +12,18 @@ export function roundsLines(estimates: readonly RoundsEstimate[]): string[] {
   const lines = estimates.flatMap(linesOf);
   if (lines.length === 0) return [];
   return [
-    '  what rounds by these options would take, not those of the recipe; it says nothing of the loss, and a worker fetches a whole checkpoint, more than is counted down:',
+    '  what rounds would take, by these options and else as the recipe has them; it says nothing of the loss:',
     ...lines,
   ];
 }
+
+/** Rounds of a recipe, as far as they are known without a link and a speed. */
+export const ownRoundsLines = (estimates: readonly RoundsEstimate[]): string[] =>
+  estimates.flatMap(({ phase, plan, time, rounds, requests, events, moments }) => [
+    `  phase ${phase} in ${count(rounds)} rounds: ${count(plan.workers)} replicas, ${count(plan.steps)} steps each, ${plan.exchange}, moments ${moments}`,
+    `    a round is up ${size(time.upBytes)} and down ${size(time.downBytes)} a worker${rowsText(plan, time)}, and ${count(requests.writes)} writing and ${count(requests.reads)} reading requests, without examples`,
+    `    a round is ${events.least} to ${events.most} events of Temporal; --link MBIT and --speed say how long it takes`,
+  ]);
 
 function linesOf({ phase, plan, time, rounds, seconds, faster, ...of }: RoundsEstimate): string[] {
   const { link, mergerLink, workers, steps } = plan;
@@ -31,17 +38,17 @@ function linesOf({ phase, plan, time, rounds, seconds, faster, ...of }: RoundsEs
   ];
   const day = 86_400 / wall;
   return [
-    `  phase ${phase} in rounds: ${count(workers)} workers, ${count(steps)} steps each, ${plan.exchange}, ${linkText(link)}`,
+    `  phase ${phase} in rounds: ${count(workers)} workers, ${count(steps)} steps each, ${plan.exchange}, moments ${of.moments}, ${linkText(link)}`,
     `    up ${size(time.upBytes)} a worker in ${duration(up)}, down ${size(time.downBytes)} in ${duration(down)}${rowsText(plan, time)}`,
     `    devices are busy ${percent(time.utilisation)} of ${duration(wall)} a round: ${parts.join(', ')}`,
     `    ${count(rounds)} rounds, about ${duration(seconds)} in all: ${faster < 1 ? 'longer than one worker takes' : `${faster.toFixed(1)} times as fast as one worker`}`,
     ...slowText(plan),
     examplesText(plan, time),
-    `    the merger fetches ${size(workers * time.upBytes)} and merges them in ${duration(mergerDown + merge + mergerUp)} at ${megabits(mergerLink.bits)}`,
+    `    the merger fetches ${size(workers * time.upBytes + (plan.outer ?? 0))} and merges them into ${size((plan.state ?? 0) + (plan.outer ?? 0))} in ${duration(mergerDown + merge + mergerUp)} at ${megabits(mergerLink.bits)}`,
     `    a round is ${count(of.requests.writes)} writing and ${count(of.requests.reads)} reading requests and ${size(of.egress)} out of the store, without examples; a day ${count(day * (of.requests.writes + of.requests.reads))} and ${size(day * of.egress)}`,
     ...costText(of.cost),
     `    a round is ${of.events.least} to ${of.events.most} events of Temporal: a history takes ${count(Math.floor(mostEvents / of.events.most))} rounds or more${of.events.most > mostEvents ? '; more workers than one workflow can hold' : ''}`,
-    `    a worker that is new to it fetches ${size(4 * numbersIn(plan.parameters))} in ${duration(time.join)}`,
+    `    a worker that is new to it fetches ${size(plan.state ?? 0)} in ${duration(time.join)}`,
     of.helps.length > 0
       ? `    would help, each by itself: ${of.helps.map(({ what, utilisation }) => `${what} ${percent(utilisation)}`).join(', ')}`
       : '    nothing that is known here would help',

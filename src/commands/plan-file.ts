@@ -11,7 +11,7 @@ import type { ObjectStore } from '../storage/object-store.ts';
 import { type Estimate, estimate, type PhaseEstimate } from './estimate.ts';
 import { duration } from './format-duration.ts';
 import { memoryLines } from './format-memory.ts';
-import { roundsLines } from './format-rounds.ts';
+import { ownRoundsLines, roundsLines } from './format-rounds.ts';
 import { kubernetesValues } from './kubernetes-values.ts';
 import { costLinesOf, type PhaseCosts, planCosts, totalCostLines } from './plan-costs.ts';
 import { estimateRounds, roundsJson } from './rounds-estimate.ts';
@@ -77,7 +77,8 @@ export async function planFile(
   if (prices.hour === null && recipe.phases.some(({ limits }) => limits?.cost !== undefined))
     sight.notes.push(withoutPrice);
   const rounds = roundsOf ? estimateRounds(found, looked, roundsOf, prices) : [];
-  const roundsText = roundsLines(rounds).map((line) => `${line}\n`);
+  const own = roundsOf ? [] : ownRoundsLines(estimateRounds(found, looked, null, prices));
+  const roundsText = [...own, ...roundsLines(rounds)].map((line) => `${line}\n`);
   if (!json)
     return {
       text: format(found, sight, unseen, looked, { device, speed, costs, prices }) + roundsText.join(''),

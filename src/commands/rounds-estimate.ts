@@ -1,15 +1,18 @@
-import { chunkBytes } from '../checkpoint/download.ts';
+import { chunkBytes, rangesAtOnce } from '../checkpoint/download.ts';
 import { usedAt } from '../costs/money.ts';
 import type { Prices } from '../costs/prices.ts';
 import type { DataIndex } from '../data/index/types.ts';
 import type { Looked } from '../plan/look.ts';
+import { mostOf, type Replicas } from '../recipe/replicas.ts';
 import { phaseSettings } from '../recipe/settings.ts';
 import { type Help, whatHelps } from '../rounds/helps.ts';
 import { workPerNumber } from '../rounds/measured.ts';
-import { roundParameters } from '../rounds/parameters.ts';
+import { numbersIn } from '../rounds/parameters.ts';
 import { type RoundPlan, type RoundTime, roundEvents, roundRequests, roundTime } from '../rounds/time.ts';
+import { RunnerError } from '../runtime/errors.ts';
 import { partsInFlight, usualPartBytes } from '../storage/multipart.ts';
-import { phaseState } from '../train/phase-state.ts';
+import { checkpointBytes } from '../train/checkpoint-bytes.ts';
+import { exchangedOf } from '../train/exchanged.ts';
 import type { Estimate, PhaseEstimate } from './estimate.ts';
 import type { RoundsWanted } from './rounds-options.ts';
 
@@ -17,6 +20,7 @@ import type { RoundsWanted } from './rounds-options.ts';
 export interface RoundsEstimate {
   readonly phase: string;
   readonly plan: RoundPlan;
+  readonly moments: Replicas['moments'];
   readonly time: RoundTime;
   /** At the examples of the phase: how many there are, and how much sooner it ends than on one worker. */
   readonly rounds: number;
@@ -39,42 +43,81 @@ export interface RoundsCost {
   readonly egress: number | null;
 }
 
+/** A phase as its rounds are planned. */
+interface PhaseRounds extends Pick<Replicas, 'exchange' | 'moments'> {
+  readonly workers: number;
+  readonly length: NonNullable<RoundsWanted['length']>;
+  /** Of the outer step. */
+  readonly momentum: number;
+}
+
+/** As options say, else as the recipe; null where neither says how many workers. */
+function roundsOf(replicas: Replicas | undefined, wanted: RoundsWanted | null): PhaseRounds | null {
+  const workers = wanted?.workers ?? (replicas && mostOf(replicas));
+  if (workers === undefined) return null;
+  return {
+    workers,
+    length: wanted?.length ?? (replicas ? { steps: replicas.steps } : { minutes: usualMinutes }),
+    exchange: wanted?.exchange ?? replicas?.exchange ?? 'int8',
+    moments: wanted?.moments ?? replicas?.moments ?? 'averaged',
+    momentum: replicas?.outer.momentum ?? usualMomentum,
+  };
+}
+
+const anyLink = { bits: 1e9, latency: 0, loss: 0 };
+const usualMinutes = 10;
+const usualMomentum = 0.9;
+
 /** Of a short caption in Gemma's tokens; plans say that it is supposed. */
 const tokensOfText = 12;
 
-/** @param found with a speed, so that each phase has its seconds */
+/**
+ * @param found with a speed, so that each phase has its seconds
+ * @param wanted null: those of the recipe alone, of which times mean nothing
+ */
 export function estimateRounds(
   found: Estimate,
   looked: Looked,
-  wanted: RoundsWanted,
+  wanted: RoundsWanted | null,
   prices: Prices,
 ): RoundsEstimate[] {
   const recipe = looked.resolved!;
+  if (wanted && wanted.workers === null && recipe.phases.every(({ replicas }) => replicas === undefined))
+    throw new RunnerError('RecipeInvalid', '--link plans rounds on several workers; say how many by --workers N');
+  const { link, mergerLink } = wanted ?? { link: anyLink, mergerLink: anyLink };
   return found.phases.flatMap((estimated) => {
     const phase = recipe.phases.find(({ name }) => name === estimated.name)!;
     const settings = phaseSettings(recipe, phase, looked.facts ?? { examples: 0, vocabulary: null });
-    const { parameters: all, frozen } = phaseState(settings);
-    const parameters = all.filter(({ name }) => !frozen.has(name));
+    const rounds = roundsOf(settings.replicas as Replicas | undefined, wanted);
+    if (!rounds) return [];
+    const noState = { tensors: new Map() };
+    const { parameters, others, moments } = exchangedOf(settings, rounds, noState);
+    const outer = rounds.momentum > 0 ? 4 * numbersIn(parameters) : 0;
     // A softmax over the vocabulary has a gradient for every token.
     const everyRow = new Set(parameters.map(({ name }) => name).filter((name) => /(^|\.)lm_head\./.test(name)));
     if (estimated.steps === 0) return [];
     const plan: RoundPlan = {
-      parameters: roundParameters(parameters),
+      parameters,
+      others,
+      besideMoments: exchangedOf(settings, { moments: 'reset' }, noState).others,
+      kept: rounds.moments === 'kept' ? 4 * numbersIn(moments) : 0,
+      state: checkpointBytes(settings),
+      outer,
       everyRow,
-      exchange: wanted.exchange,
-      workers: wanted.workers,
-      ...lengthOfRound(estimated, wanted),
+      exchange: rounds.exchange,
+      workers: rounds.workers,
+      ...lengthOfRound(estimated, rounds),
       tokens: Math.min(tokensOfText, settings.model.text.length),
       dataBytes: looked.data ? bytesOfExample(looked.data.of(phase)) : null,
-      link: wanted.link,
-      mergerLink: wanted.mergerLink,
+      link,
+      mergerLink,
       // As checkpoints go up and come down.
       up: { connections: partsInFlight, part: usualPartBytes },
-      down: { connections: 1, part: chunkBytes },
+      down: { connections: rangesAtOnce, part: chunkBytes },
       work: workPerNumber,
     };
     const time = roundTime(plan);
-    const rounds = Math.ceil(estimated.steps / (plan.workers * plan.steps));
+    const count = Math.ceil(estimated.steps / (plan.workers * plan.steps));
     const seconds = (estimated.steps / (plan.workers * plan.steps)) * time.wall;
     const requests = roundRequests(time, plan);
     const egress = plan.workers * (time.upBytes + time.downBytes);
@@ -82,14 +125,15 @@ export function estimateRounds(
       {
         phase: phase.name,
         plan,
+        moments: rounds.moments,
         time,
-        rounds,
+        rounds: count,
         seconds,
         faster: estimated.seconds! / seconds,
         requests,
         events: roundEvents(plan.workers),
         egress,
-        cost: roundsCost({ rounds, deviceSeconds: plan.workers * seconds, requests, egress }, prices),
+        cost: roundsCost({ rounds: count, deviceSeconds: plan.workers * seconds, requests, egress }, prices),
         helps: whatHelps(plan),
       },
     ];
@@ -97,7 +141,7 @@ export function estimateRounds(
 }
 
 /** A round is no longer than what there is of the phase for each worker. */
-function lengthOfRound({ steps, examples, seconds }: PhaseEstimate, { length, workers }: RoundsWanted) {
+function lengthOfRound({ steps, examples, seconds }: PhaseEstimate, { length, workers }: PhaseRounds) {
   const stepSeconds = seconds! / steps;
   const wanted = 'steps' in length ? length.steps : Math.round((60 * length.minutes) / stepSeconds);
   return {
@@ -132,4 +176,9 @@ function bytesOfExample({ shards, examples }: Pick<DataIndex, 'shards' | 'exampl
 
 /** The same for programs, without the list of parameters. */
 export const roundsJson = (estimates: readonly RoundsEstimate[]) =>
-  estimates.map(({ plan: { parameters: _, everyRow: _rows, ...plan }, ...of }) => ({ ...of, plan }));
+  estimates.map(
+    ({ plan: { parameters: _, others: _others, besideMoments: _beside, everyRow: _rows, ...plan }, ...of }) => ({
+      ...of,
+      plan,
+    }),
+  );

@@ -12,6 +12,9 @@ const outerSchema = z.strictObject({
   nesterov: z.boolean().default(true).describe("Whether that is Nesterov's, as in PyTorch's SGD."),
 });
 
+/** Where the moments of Adam begin in a round. */
+export const momentsKinds = ['averaged', 'reset', 'kept'] as const;
+
 /** Training in rounds: several replicas of a phase, each by itself for some steps, then merged. */
 export const replicasSchema = z.strictObject({
   number: z
@@ -35,7 +38,7 @@ export const replicasSchema = z.strictObject({
     .default('int8')
     .describe('How changes of parameters are written. Moments, teachers and centres go in f32.'),
   moments: z
-    .enum(['averaged', 'reset', 'kept'])
+    .enum(momentsKinds)
     .default('averaged')
     .describe(
       'Where the moments of Adam begin in a round. averaged: at the mean of the replicas, which is sent with them; reset: at zero; kept: where the replica of the same slot ended, which is stored and not merged.',

@@ -17,12 +17,21 @@ export function whatHelps(plan: RoundPlan, most = 4): Help[] {
     utilisation: roundTime({ ...plan, ...of }).utilisation,
   });
   const fewer = exchanges.slice(exchanges.indexOf(plan.exchange) + 1);
+  const { others = [], kept = 0 } = plan;
   const frozen = plan.parameters.filter(({ byRow }) => !byRow);
   const found = [
     ...fewer.map((exchange) => with_(`exchange ${exchange}`, { exchange })),
+    ...(others.length + kept > 0
+      ? [with_('moments that begin at zero', { others: plan.besideMoments ?? [], kept: 0 })]
+      : []),
     with_('rounds twice as long', { steps: 2 * plan.steps }),
     ...(frozen.length < plan.parameters.length
-      ? [with_('tables of tokens that are not trained', { parameters: frozen })]
+      ? [
+          with_('tables of tokens that are not trained', {
+            parameters: frozen,
+            others: others.filter(({ byRow }) => !byRow),
+          }),
+        ]
       : []),
     ...(now.starved > 0 ? [with_('examples that lie on the workers', { dataBytes: 0 })] : []),
     with_('16 connections at once each way', {

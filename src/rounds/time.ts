@@ -2,11 +2,21 @@ import type { Exchange } from './exchange.ts';
 import { deltaSize } from './layout.ts';
 import { type Link, linkBits, type Transfer, transferSeconds } from './link.ts';
 import { numbersIn, type RoundParameter, rowsOf } from './parameters.ts';
+import type { Rounder } from './rounding.ts';
 import { expectedTokens } from './zipf.ts';
 
 /** What a round consists of. */
 export interface RoundPlan {
   readonly parameters: readonly RoundParameter[];
+  /** What is averaged as it is, in f32 both ways: moments where these are, teachers. */
+  readonly others?: readonly RoundParameter[];
+  /** Of these what would be left if moments began at zero. */
+  readonly besideMoments?: readonly RoundParameter[];
+  /** Bytes of the moments of a slot that keeps its own: sent, fetched again, and part of the state. */
+  readonly kept?: number;
+  /** Bytes of the state, which who merges commits and a newcomer fetches; and of the buffers of the outer step. */
+  readonly state?: number;
+  readonly outer?: number;
   /** Tables of which every row changes, since a softmax goes over all of them. */
   readonly everyRow: ReadonlySet<string>;
   readonly exchange: Exchange;
@@ -58,15 +68,21 @@ export interface RoundTime {
   readonly join: number;
 }
 
-/** What a round takes. Nothing is overlapped: that is how it is to be built first. */
+/** What a round takes, as it is built: nothing is overlapped. */
 export function roundTime(plan: RoundPlan): RoundTime {
   const { parameters, workers, link, mergerLink, work } = plan;
   const numbers = numbersIn(parameters);
   const own = touchedRows(plan, plan.steps * plan.examples);
   const all = touchedRows(plan, workers * plan.steps * plan.examples);
   const head = { exchange: plan.exchange, seed: 1, round: 1, examples: plan.steps * plan.examples };
-  const upBytes = deltaSize({ ...head, from: 0 }, parameters, own);
-  const downBytes = deltaSize({ ...head, from: 'merged' }, parameters, all);
+  const { others = [], kept = 0, outer = 0 } = plan;
+  const state = plan.state ?? 4 * numbers;
+  const averaged = (rows: ReadonlyMap<string, number>, from: Rounder) =>
+    others.length > 0 ? deltaSize({ ...head, exchange: 'f32', from }, others, rows) : 0;
+  const upBytes = deltaSize({ ...head, from: 0 }, parameters, own) + averaged(own, 0) + kept;
+  const change = deltaSize({ ...head, from: 'merged' }, parameters, all) + averaged(all, 'merged');
+  // A change that is more than the state is not fetched; moments that are kept are those of the lowest slot, and one's own.
+  const downBytes = Math.min(change + kept, state) + kept;
   const train = plan.steps * plan.stepSeconds;
   const dataRate = plan.dataBytes === null ? null : (plan.dataBytes * plan.examples) / plan.stepSeconds;
   const dataSeconds = (train * 8 * (dataRate ?? 0)) / linkBits(link, plan.down);
@@ -80,14 +96,14 @@ export function roundTime(plan: RoundPlan): RoundTime {
     starved: Math.max(0, dataSeconds - train),
     write: numbers * work.write,
     up: transferSeconds(upBytes, link, plan.up),
-    mergerDown: transferSeconds(share * workers * upBytes, way, plan.down),
+    mergerDown: transferSeconds(share * workers * upBytes + outer, way, plan.down),
     merge: share * merging,
-    mergerUp: transferSeconds(share * downBytes, way, plan.up),
+    mergerUp: transferSeconds(share * change + (plan.state ?? 0) + outer, way, plan.up),
   };
   const wall = Object.values(parts).reduce((a, b) => a + b, 0);
-  const join = transferSeconds(4 * numbers, link, plan.down);
+  const join = transferSeconds(state, link, plan.down);
   return {
-    rows: Object.fromEntries(own),
+    rows: Object.fromEntries([...own].filter(([name]) => parameters.some((one) => one.name === name))),
     upBytes,
     downBytes,
     dataRate,
@@ -99,10 +115,10 @@ export function roundTime(plan: RoundPlan): RoundTime {
 }
 
 function touchedRows(
-  { parameters, everyRow, tokens }: Pick<RoundPlan, 'parameters' | 'everyRow' | 'tokens'>,
+  { parameters, others = [], everyRow, tokens }: Pick<RoundPlan, 'parameters' | 'others' | 'everyRow' | 'tokens'>,
   texts: number,
 ): Map<string, number> {
-  const tables = parameters.filter(({ byRow }) => byRow);
+  const tables = [...parameters, ...others].filter(({ byRow }) => byRow);
   return new Map(
     tables.map((table) => [
       table.name,
@@ -112,13 +128,13 @@ function touchedRows(
 }
 
 /** Requests of a round to the store that are not for examples. */
-export function roundRequests({ upBytes, downBytes }: RoundTime, { workers, up, down }: RoundPlan) {
+export function roundRequests({ upBytes, downBytes }: RoundTime, { workers, up, down, state, outer = 0 }: RoundPlan) {
   const parts = (bytes: number, { part }: Transfer) => Math.ceil(bytes / part);
   // Several parts are begun and joined; each file is looked for, and named by a small object.
   const writes = (bytes: number) => (bytes > up.part ? parts(bytes, up) + 2 : 1) + 1;
   const reads = (bytes: number) => parts(bytes, down) + 2;
   return {
-    writes: workers * writes(upBytes) + writes(downBytes),
+    writes: workers * writes(upBytes) + writes(downBytes) + (state ? writes(state + outer) : 0),
     reads: workers * reads(downBytes) + workers * reads(upBytes),
   };
 }

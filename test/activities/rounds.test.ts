@@ -103,7 +103,10 @@ describe('a phase in rounds', () => {
     const sum = (name: string) => slots.reduce((total, slot) => total + last[`slot/${slot}/${name}`]!, 0);
     expect(last['round/loss']).toBeCloseTo(sum('loss') / 4, 6);
     expect([last['round/upBytes'], last['round/downBytes']]).toEqual([sum('upBytes'), sum('downBytes')]);
-    const handedIn = await sizeOf(`runs/${plan.run}/pretrain/r0/rounds/step-00000060/`, /\.safetensors$/);
+    const handedIn = await sizeOf(
+      `runs/${plan.run}/pretrain/r0/rounds/step-00000060/`,
+      /\/(?!merged-)\w+\.safetensors$/,
+    );
     expect(last['round/upBytes']).toBe(handedIn);
     // Of the last round what was handed in is there still, and of the one before.
     const left = new Set<string>();
@@ -117,6 +120,51 @@ describe('a phase in rounds', () => {
     const cut = { steps: 6, slots: 4, members: [0, 1, 2, 3] };
     expect(await shaOf(plan.run, [6, 26])).toEqual(await slowRounds(tinySettings, [cut, whole]));
   });
+});
+
+describe('a worker that has what the round before began with', () => {
+  const small = replicasSchema.parse({ ...four, exchange: 'int8', moments: 'reset' });
+  const trainedOn = async (deps: Dependencies, plan: PhasePlan, from: CheckpointRef) => {
+    const round = { from, to: from.step + 20, slots: 4 };
+    const input = { plan, revision: 0, parent: null, skip: [], round };
+    return trainReplica(deps, { ...input, slot: 1 }, on.attempt());
+  };
+
+  it('fetches the merged change alone, and hands in the same as one that fetches the checkpoint', async () => {
+    const plan = await planned(small);
+    const [stays, comes] = [worker(), worker()];
+    const from = await driveRounds(on, [stays], plan, null, { to: 20 });
+    const { manifest } = await readManifest(store, from);
+    const sum = (files: readonly { readonly bytes: number }[]) => files.reduce((all, { bytes }) => all + bytes, 0);
+    const config = sum(manifest.sidecars.filter(({ path }) => path === 'config.json'));
+    const one = await trainedOn(stays, plan, from);
+    expect(one.down).toBe(sum(manifest.round!.merged!) + config);
+    expect(one.down).toBeLessThan((sum(manifest.state) + config) / 2);
+    const handedIn = await filesOf(plan.run);
+    // As if nobody had: of two attempts the first counts.
+    await store.delete(one.member!.key);
+    const other = await trainedOn(comes, plan, from);
+    expect(other.down).toBe(sum(manifest.state) + config);
+    expect(await filesOf(plan.run)).toEqual(handedIn);
+  });
+
+  it('fetches the checkpoint where the change is gone, or leads elsewhere', async () => {
+    const plan = await planned(small);
+    const deps = worker();
+    const from = await driveRounds(on, [deps], plan, null, { to: 20 });
+    const { manifest } = await readManifest(store, from);
+    const { path, attempt } = manifest.round!.merged![0]!;
+    await store.delete(`runs/${plan.run}/pretrain/r0/rounds/step-00000020/${attempt}/${path}`);
+    const { down } = await trainedOn(deps, plan, from);
+    expect(down).toBeGreaterThan(manifest.state.reduce((all, { bytes }) => all + bytes, 0));
+  });
+
+  async function filesOf(run: string): Promise<string[]> {
+    const files: string[] = [];
+    for await (const { key, etag } of store.list(`runs/${run}/pretrain/r0/rounds/step-00000040/`))
+      if (/\.safetensors$/.test(key)) files.push(`${key.split('/').at(-1)} ${etag}`);
+    return [...new Set(files)].sort();
+  }
 });
 
 /** The first round, of which slots 0 and 2 are trained by a worker that dies at every point, and so is the merge. */
@@ -190,7 +238,7 @@ describe('a round with a fixed membership ends in the same bytes', () => {
     ]);
     const plan = await planned();
     const input = await begun(plan);
-    const slow = trainerOf(on, { stepMs: 150 });
+    const slow = trainerOf(on, { stepMs: 1000 });
     const frozen = trainReplica(worker({ trainer: slow }), { ...input, slot: 2 }, on.attempt());
     const members: MemberRef[] = [];
     for (const slot of [0, 1, 3])

@@ -176,6 +176,10 @@ export function tinyRecipe(changes: object = {}): object {
   };
 }
 
+/** The same in rounds of four replicas: eight of them, of 25 steps each. */
+export const roundsRecipe = (changes: object = {}): object =>
+  tinyRecipe({ phases: [{ name: 'pretrain', batch: 32, replicas: { number: 4, steps: 25 } }], ...changes });
+
 /** Looks again and again until it is so. The patience is for loaded machines, and no measure of anything. */
 export async function until(what: () => unknown, patienceMs = 240_000): Promise<void> {
   for (const end = Date.now() + patienceMs; !(await what()); await delay(20))

@@ -1,8 +1,11 @@
 import { findUnreferenced, sweepRun } from '../../src/checkpoint/sweep.ts';
 import { endProcess } from '../../src/runtime/end-process.ts';
 import { type FaultOptions, faultsProgram } from './arguments.ts';
-import { acidRecipe, graphRecipe, type Run, type Site, startSite, tinyRecipe, until } from './harness.ts';
+import { type CrewMember, startCrew, stopCrew } from './crew.ts';
+import { acidRecipe, graphRecipe, type Run, roundsRecipe, type Site, startSite, tinyRecipe, until } from './harness.ts';
 import { insist, Killer } from './killer.ts';
+import { RoundsKiller } from './rounds-killer.ts';
+import { roundsSchedule } from './rounds-schedule.ts';
 import { killSchedule } from './schedule.ts';
 import { verifyCommits } from './verify.ts';
 
@@ -25,6 +28,29 @@ async function removeRun({ store }: Site, run: string): Promise<void> {
   for await (const { key } of store.list(`runs/${run}/`)) await store.delete(key);
 }
 
+/** The same for rounds: workers of which each may be killed, frozen or cut off, and who merges. */
+async function rounds({ kills, seed, workers }: FaultOptions): Promise<void> {
+  const schedule = roundsSchedule(kills, seed, workers);
+  say(`${kills} faults over ${workers} workers with seed ${seed}`);
+  const site = await startSite({ worker: false });
+  let crew: CrewMember[] = [];
+  try {
+    crew = await startCrew(site, workers);
+    say(`${workers} workers are there`);
+    const killer = new RoundsKiller(site, crew, schedule, say);
+    const failed = Promise.race([site.services.failed, ...crew.map(({ services }) => services.failed)]);
+    await Promise.race([haunted(site, killer, roundsRecipe()), failed]);
+    say(
+      `done: ${Object.entries(killer.done)
+        .map(([what, count]) => `${what} ${count}`)
+        .join(', ')}`,
+    );
+  } finally {
+    await stopCrew(crew);
+    await site.stop();
+  }
+}
+
 async function main({ kills, seed, graph, acid, weather }: FaultOptions): Promise<void> {
   const recipe = acid ? acidRecipe() : graph ? graphRecipe() : tinyRecipe();
   const schedule = killSchedule(kills, seed, { weather });
@@ -44,7 +70,11 @@ async function main({ kills, seed, graph, acid, weather }: FaultOptions): Promis
   }
 }
 
-async function haunted(site: Site, killer: Killer, recipe: object): Promise<void> {
+async function haunted(
+  site: Site,
+  killer: Pick<Killer, 'left' | 'haunt' | 'survivors'>,
+  recipe: object,
+): Promise<void> {
   const expected = await shaOf(await site.start('undisturbed', recipe));
   say(`undisturbed: ${expected}`);
   for (let count = 1; killer.left > 0; count++) {
@@ -70,12 +100,15 @@ async function haunted(site: Site, killer: Killer, recipe: object): Promise<void
 }
 
 const program = faultsProgram();
-const { kills, seed, graph, acid, weather } = program.parse().opts<FaultOptions>();
+const options = program.parse().opts<FaultOptions>();
+const { kills, seed, workers } = options;
 if (!Number.isInteger(kills) || kills < 1 || !Number.isInteger(seed) || seed < 0)
   program.error('--kills is a whole number from 1, --seed one from 0');
+if (!Number.isInteger(workers) || workers < 1 || workers > 64)
+  program.error('--workers is a whole number from 1 to 64');
 for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => process.exit(1));
 try {
-  await main({ kills, seed, graph, acid, weather });
+  await (options.rounds ? rounds(options) : main(options));
 } catch (error) {
   say((error as Error).message);
   process.exitCode = 1;

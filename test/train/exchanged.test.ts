@@ -1,9 +1,9 @@
 import { expect, it } from 'vitest';
-import { exchangedOf } from '../../activities/exchanged.ts';
 import { firstMoment, startCopy } from '../../src/optimiser/optimiser.ts';
 import type { RoundState } from '../../src/rounds/state.ts';
+import { exchangedOf } from '../../src/train/exchanged.ts';
 import { phaseState } from '../../src/train/phase-state.ts';
-import { tinySettings } from '../train/settings.ts';
+import { tinySettings } from './settings.ts';
 
 it.each(['averaged', 'kept', 'reset'] as const)(
   'nothing of what is frozen is sent in a round, nor where weights are pulled to: moments %s',

@@ -1,9 +1,9 @@
-import { firstMoment, secondMoment, startCopy } from '../src/optimiser/optimiser.ts';
-import type { PhaseSettings } from '../src/recipe/phase-settings.ts';
-import type { Replicas } from '../src/recipe/replicas.ts';
-import { type RoundParameter, roundParameters } from '../src/rounds/parameters.ts';
-import type { PlacedTensor, RoundState } from '../src/rounds/state.ts';
-import { phaseState } from '../src/train/phase-state.ts';
+import { firstMoment, secondMoment, startCopy } from '../optimiser/optimiser.ts';
+import type { PhaseSettings } from '../recipe/phase-settings.ts';
+import type { Replicas } from '../recipe/replicas.ts';
+import { type RoundParameter, roundParameters } from '../rounds/parameters.ts';
+import type { PlacedTensor } from '../rounds/state.ts';
+import { phaseState } from './phase-state.ts';
 
 /** What becomes of each tensor of a state in a round. */
 export interface Exchanged {
@@ -20,11 +20,14 @@ export interface Exchanged {
 /** Rows of tokens that the phase does not train: they stay as they are. */
 const isKept = ({ name }: Pick<PlacedTensor, 'name'>) => name.startsWith('kept/');
 
-/** @param state of the phase: its files say the shapes, in which a table has the rows of tokens that are not trained too */
+/**
+ * @param state of the phase: its files say the shapes, in which a table has the rows of tokens that are not trained too; none
+ * before there is one
+ */
 export function exchangedOf(
   settings: PhaseSettings,
   { moments }: Pick<Replicas, 'moments'>,
-  state: RoundState,
+  state: { readonly tensors: ReadonlyMap<string, Pick<PlacedTensor, 'shape'>> },
 ): Exchanged {
   const { parameters: all, frozen, anchored, pieces } = phaseState(settings);
   const parameters = all.filter(({ name }) => !frozen.has(name));

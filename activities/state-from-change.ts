@@ -1,0 +1,90 @@
+import { mkdir, rename, rm, stat } from 'node:fs/promises';
+import { join } from 'node:path';
+import { checkpointDamaged } from '../src/checkpoint/damage.ts';
+import { downloadFile, rangesAtOnce } from '../src/checkpoint/download.ts';
+import { roundAttemptPrefix } from '../src/checkpoint/keys.ts';
+import { readManifest } from '../src/checkpoint/manifest.ts';
+import type { CheckpointRef, Manifest } from '../src/checkpoint/types.ts';
+import type { PhaseSettings } from '../src/recipe/phase-settings.ts';
+import { DeltaFile } from '../src/rounds/read-delta.ts';
+import { RoundState } from '../src/rounds/state.ts';
+import { SafetensorsFile } from '../src/safetensors/safetensors.ts';
+import { exchangedOf } from '../src/train/exchanged.ts';
+import type { Dependencies } from './dependencies.ts';
+import { mergedName, replicaFiles } from './replica-files.ts';
+import { replicasOf } from './replicas-of.ts';
+import { writeStateAfter } from './state-after.ts';
+import { stateFiles } from './state-files.ts';
+
+interface Wanted {
+  /** The states of the phase that this worker has, in folders by their hashes. */
+  readonly all: string;
+  /** Where this one is to be. */
+  readonly folder: string;
+  readonly settings: PhaseSettings;
+  readonly signal: AbortSignal;
+  onBytes(bytes: number): void;
+}
+
+/**
+ * Makes the state after a round of the state before, which lies here, and of the merged change, which is fetched. Nothing is
+ * there where that can't be, or would be more to fetch than the checkpoint. The bytes are for the caller to verify.
+ */
+export async function stateFromChange(
+  { store }: Dependencies,
+  from: CheckpointRef,
+  { all, folder, settings, signal, onBytes }: Wanted,
+): Promise<void> {
+  const { manifest } = await readManifest(store, from);
+  const { parent, round } = manifest;
+  const parts = round?.merged ?? [];
+  const has = parent && (await stat(join(all, parent.sha256)).catch(() => null));
+  if (!has || !isLess(manifest, parts)) return;
+  const before = await RoundState.open(
+    join(all, parent.sha256),
+    stateFiles((await readManifest(store, parent)).manifest),
+  );
+  const [fetched, made] = [join(all, 'change'), join(all, 'made')];
+  const open: { close(): Promise<void> }[] = [before];
+  const opened = async <T extends { close(): Promise<void> }>(opening: Promise<T>): Promise<T> => {
+    const file = await opening;
+    open.push(file);
+    return file;
+  };
+  try {
+    await mkdir(made, { recursive: true });
+    for (const { path, attempt, ...file } of parts) {
+      const key = roundAttemptPrefix({ ...from, attempt }) + path;
+      const damaged = (problem: string, cause?: unknown) => checkpointDamaged(from, key, problem, cause);
+      await downloadFile(store, key, { path, ...file }, join(fetched, path), damaged, signal, rangesAtOnce);
+      onBytes(file.bytes);
+    }
+    const replicas = replicasOf(settings);
+    const exchanged = exchangedOf(settings, replicas, before);
+    const at = (path: string) => join(fetched, path);
+    const { changes, others, beside, moments } = replicaFiles;
+    const named = (path: string) => parts.some((one) => one.path === path);
+    await writeStateAfter(
+      made,
+      {
+        changes: await opened(DeltaFile.open(at(mergedName(changes)), exchanged.parameters)),
+        others: named(mergedName(others))
+          ? await opened(DeltaFile.open(at(mergedName(others)), exchanged.others))
+          : null,
+        beside: await opened(SafetensorsFile.open(at(beside))),
+        kept: named(moments) ? await opened(SafetensorsFile.open(at(moments))) : null,
+      },
+      { moments: replicas.moments, exchanged, before },
+    );
+    await rename(made, folder);
+  } finally {
+    for (const file of open) await file.close();
+    for (const left of [fetched, made]) await rm(left, { recursive: true, force: true });
+  }
+}
+
+/** Whether the change is less to fetch than the state. */
+function isLess({ state }: Manifest, parts: readonly { readonly bytes: number }[]): boolean {
+  const sum = (files: readonly { readonly bytes: number }[]) => files.reduce((total, { bytes }) => total + bytes, 0);
+  return parts.length > 0 && sum(parts) < sum(state);
+}
