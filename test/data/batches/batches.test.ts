@@ -280,16 +280,28 @@ test('a data set of which nothing can be used ends in one sentence', async () =>
   });
 });
 
-test('a batch of 256 from decoded images takes less than 25 ms of one core', async () => {
+test('a batch of 256 from decoded images takes no more than twelve scalar passes over its pixels', async () => {
   const large = maker(index, { ...plan, batch: 256 });
   for (let k = 0; k < 6; k++) await large.make(k);
-  const times: number[] = [];
-  for (let k = 6; k < 16; k++) {
+  const millisecondsOf = async (work: () => unknown) => {
     const before = process.cpuUsage();
-    await large.make(k);
+    await work();
     const { user, system } = process.cpuUsage(before);
-    times.push((user + system) / 1000);
+    return (user + system) / 1000;
+  };
+  // What a machine can do differs; what it takes here is held against a loop of the same length on the same one.
+  const bytes = new Uint8Array(256 * 32 * 32 * 3);
+  const values = new Float32Array(bytes.length);
+  const times: number[] = [];
+  const passes: number[] = [];
+  for (let k = 6; k < 16; k++) {
+    times.push(await millisecondsOf(() => large.make(k)));
+    passes.push(
+      await millisecondsOf(() => {
+        for (let i = 0; i < bytes.length; i++) values[i] = bytes[i]! / 127.5 - 1;
+      }),
+    );
   }
   // The least: the machine may do other things too.
-  expect(Math.min(...times)).toBeLessThan(25);
+  expect(Math.min(...times)).toBeLessThan(12 * Math.min(...passes));
 });
