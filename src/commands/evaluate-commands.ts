@@ -102,6 +102,18 @@ export function addEvaluateCommands(program: Command): void {
     });
 }
 
+/** What a task file finds of a checkpoint or of a folder here. */
+export async function evaluateByFile(model: string, file: string): Promise<EvaluationDocument> {
+  const task = parseTask(await jsonIn(file, 'name a task file, as src/evaluate/README.md has it'));
+  const store = await openStore();
+  const name = await checkpointOf(store, model);
+  let key = '';
+  await withTemporal(async (client) => {
+    ({ key } = await evaluate(client, { model: name, task }, say));
+  });
+  return readEvaluation(store, key);
+}
+
 /** What is a folder here goes into the bucket first: workers may be elsewhere. */
 async function checkpointOf(store: ObjectStore, model: string): Promise<string> {
   const local = await stat(model).catch(() => null);
