@@ -11,7 +11,7 @@ import { specOf, storedPart } from './evaluation-features.ts';
 import { beat } from './heartbeat.ts';
 import { putOnce } from './put-once.ts';
 import { withTeacher } from './teacher-folder.ts';
-import type { EmbedPartInput, EmbedPartResult } from './types/evaluation.ts';
+import type { EmbedInput, EmbedPartResult } from './types/evaluation.ts';
 
 /**
  * Makes one part of the features of an evaluation and keeps it in the bucket. Its key is a pure function of what it is made
@@ -19,7 +19,7 @@ import type { EmbedPartInput, EmbedPartResult } from './types/evaluation.ts';
  */
 export async function embedPart(
   deps: Dependencies,
-  { plan: { document }, set, part }: EmbedPartInput,
+  { plan: { document }, set, part }: EmbedInput,
   attempt: Attempt,
 ): Promise<EmbedPartResult> {
   const { store, scratch } = deps;
@@ -33,8 +33,9 @@ export async function embedPart(
     const documents = join(scratch, 'documents');
     const plan = await readDocumentAs<TaskPlan<CheckpointRef>>(store, document, documents);
     const spec = specOf(plan, set);
+    const key = featureKey(spec, part, set === 'classes' ? undefined : plan[set]?.at);
     const there = async () => {
-      const facts = await storedPart(store, folder, spec, part);
+      const facts = await storedPart(store, folder, spec, part, key);
       return facts && { examples: facts.examples.length, skipped: facts.skipped.length };
     };
     const before = await there();
@@ -58,7 +59,7 @@ export async function embedPart(
     doing = 'uploading the features';
     return await putOnce(async () => {
       const { sha256, examples, skipped } = made;
-      await store.putFile(featureKey(spec, part), out, { ifAbsent: true, sha256, signal: attempt.signal });
+      await store.putFile(key, out, { ifAbsent: true, sha256, signal: attempt.signal });
       await deps.onPoint?.('stored');
       return { examples, skipped };
     }, there);

@@ -74,8 +74,8 @@ export async function storedPart(
   folder: string,
   spec: ImageSpec | ClassSpec,
   part: number,
+  key = featureKey(spec, part),
 ): Promise<PartFacts | null> {
-  const key = featureKey(spec, part);
   if (!(await store.head(key))) return null;
   const file = join(folder, 'stored.safetensors');
   await mkdir(folder, { recursive: true });

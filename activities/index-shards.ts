@@ -9,6 +9,8 @@ import { findIndex, indexShard } from '../src/data/index/index-shard.ts';
 import { regionsOfShard } from '../src/data/index/join-regions.ts';
 import { openIndex } from '../src/data/index/open-index.ts';
 import type { IndexedShard } from '../src/data/index/types.ts';
+import { embeddingPrefix } from '../src/embeddings/keys.ts';
+import { parseEmbedding } from '../src/embeddings/settings.ts';
 import { filterPrefix } from '../src/filtering/keys.ts';
 import { parseFilter } from '../src/filtering/settings.ts';
 import type { ObjectStore } from '../src/storage/object-store.ts';
@@ -39,13 +41,20 @@ export async function findShards(
     const { shards, texts } = await missingShards(store, join(scratch, 'documents'), input);
     const bytes = shards.reduce((sum, shard) => sum + shard.bytes, 0);
     if (shards.length <= fewShards && bytes <= fewBytes) return { document: null, shards: 0 };
-    const below = 'filter' in input ? filterPrefix(parseFilter(input.filter).name) : `${runPrefix(input.run)}data/`;
+    const below = placeOf(input);
     const document = await keepDocumentBelow(store, below, 'unindexed', shards);
     if (texts.length === 0) return { document, shards: shards.length };
     return { document, texts: await keepDocumentBelow(store, below, 'texts', texts), shards: shards.length };
   } finally {
     heart.stop();
   }
+}
+
+/** Where the lists of these shards lie. */
+function placeOf(input: FindShardsInput): string {
+  if ('filter' in input) return filterPrefix(parseFilter(input.filter).name);
+  if ('embedding' in input) return embeddingPrefix(parseEmbedding(input.embedding).name);
+  return `${runPrefix(input.run)}data/`;
 }
 
 /** Makes the indexes of some of those shards, and their token sets. Doing it again makes the same ones. */

@@ -31,6 +31,7 @@ import { reportPack } from './pack-report.ts';
 import { settlePack } from './pack-settle.ts';
 import { plan } from './plan.ts';
 import { planAnnotation } from './plan-annotation.ts';
+import { planEmbeddings } from './plan-embeddings.ts';
 import { planFilter } from './plan-filter.ts';
 import { planPhase } from './plan-phase.ts';
 import { pruneCheckpoints, sweep } from './prune-checkpoints.ts';
@@ -39,6 +40,7 @@ import { replan } from './replan.ts';
 import { reportFilter } from './report-filter.ts';
 import { loggedAttempt } from './run-log.ts';
 import { scoreShard } from './score-shard.ts';
+import { sealEmbeddings } from './seal-embeddings.ts';
 import { sealScores } from './seal-scores.ts';
 import { signed } from './signed.ts';
 import { trainReplica } from './train-replica.ts';
@@ -91,6 +93,8 @@ export function createActivities(deps: Dependencies): Activities {
     planFilter: activity(deps, planFilter),
     filterStep: activity(deps, filterStep),
     embedShard: activity(deps, embedShard),
+    planEmbeddings: activity(deps, planEmbeddings),
+    sealEmbeddings: activity(deps, sealEmbeddings),
     reportFilter: activity(deps, reportFilter),
   };
 }

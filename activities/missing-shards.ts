@@ -6,6 +6,7 @@ import { shardsOf } from '../src/data/index/index-data.ts';
 import { indexKey, memberKinds } from '../src/data/index/index-object.ts';
 import { regionKey } from '../src/data/index/region-file.ts';
 import type { IndexedShard, Mapping, MemberMapping } from '../src/data/index/types.ts';
+import { parseEmbedding } from '../src/embeddings/settings.ts';
 import { parseFilter } from '../src/filtering/settings.ts';
 import { readRecipe } from '../src/recipe/parse.ts';
 import type { PhaseSettings } from '../src/recipe/phase-settings.ts';
@@ -104,6 +105,10 @@ async function placesOf(store: ObjectStore, documents: string, input: FindShards
   const nothing = { places: [], spoken: [], listed: [] };
   if ('filter' in input) {
     const { data, read } = parseFilter(input.filter);
+    return { ...nothing, places: [{ train: data, read: foreign(read) }] };
+  }
+  if ('embedding' in input) {
+    const { data, read } = parseEmbedding(input.embedding);
     return { ...nothing, places: [{ train: data, read: foreign(read) }] };
   }
   if ('recipe' in input) {

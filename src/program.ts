@@ -20,6 +20,7 @@ import { addRecipeCommand } from './commands/recipe-command.ts';
 import { addReportCommand } from './commands/report-command.ts';
 import { addRoundsOptions, type RoundsOptions, roundsWanted } from './commands/rounds-options.ts';
 import { readRunStatus } from './commands/run-status.ts';
+import { addSearchCommand } from './commands/search-command.ts';
 import { addSetupNamespaceCommand } from './commands/setup-namespace.ts';
 import { speedHelp } from './commands/speed.ts';
 import { connect } from './commands/temporal-client.ts';
@@ -144,6 +145,7 @@ A run is started with the Temporal CLI:
   addAverageCommand(program);
   addEvaluateCommands(program);
   addDataCommands(program);
+  addSearchCommand(program);
 
   program
     .command('codec')

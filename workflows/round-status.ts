@@ -1,14 +1,23 @@
+import type { PhasePlan } from '../activities/types/plan.ts';
 import type { ReplicaResult } from '../activities/types/rounds.ts';
 import { lanesOf, roundEnd } from '../src/recipe/lanes.ts';
 import { leastOf, mostOf } from '../src/recipe/replicas.ts';
 import type { MergedRound, RoundStatus, SlotIn } from './messages.ts';
-import type { PhaseProgress } from './phase-progress.ts';
 
 /** Slots of a report: its run keeps it in its history. */
 const mostLate = 32;
 
+/** What a phase knows of its rounds. */
+interface InRounds {
+  readonly plan: PhasePlan;
+  readonly step: number;
+  readonly slots: number | null;
+  readonly rounds: number;
+  readonly merged: MergedRound | null;
+}
+
 /** The round that a phase begins next; null where it is not trained in rounds, or is at its end. */
-export function roundAhead(phase: PhaseProgress): RoundStatus | null {
+export function roundAhead(phase: InRounds): RoundStatus | null {
   const { plan, step } = phase;
   const { replicas } = plan;
   if (!replicas || step >= plan.to.step) return null;

@@ -4,8 +4,9 @@ import type { FilterStep } from '../../src/filtering/plan.ts';
 import type { FilterReport } from '../../src/filtering/report.ts';
 import type { PackReport } from '../../src/packing/report.ts';
 import type { AnnotatePlan, AnnotateShardInput, AnnotateShardResult } from './annotation.ts';
+import type { EmbeddingsBegun, EmbeddingsReport } from './embeddings.ts';
 import type {
-  EmbedPartInput,
+  EmbedInput,
   EmbedPartResult,
   EvaluatePartInput,
   KeepBestInput,
@@ -75,7 +76,7 @@ export interface Activities {
   sealScores(input: SealInput): Promise<PhasePlan>;
   evaluate(input: EvaluateInput): Promise<EvaluationResult>;
   planEvaluation(input: unknown): Promise<PlannedEvaluation>;
-  embedPart(input: EmbedPartInput): Promise<EmbedPartResult>;
+  embedPart(input: EmbedInput): Promise<EmbedPartResult>;
   evaluatePart(input: EvaluatePartInput): Promise<{ readonly key: string; readonly used?: Used }>;
   drawSheet(input: { readonly plan: PlannedEvaluation }): Promise<{ readonly key: string; readonly used?: Used }>;
   keepBest(input: KeepBestInput): Promise<{ readonly step: number; readonly value: number }>;
@@ -97,5 +98,7 @@ export interface Activities {
   planFilter(input: unknown): Promise<FilterBegun>;
   filterStep(input: FilterStepInput<Exclude<FilterStep, 'embed'>>): Promise<{ readonly step: FilterStep }>;
   embedShard(input: FilterStepInput<'embed'>): Promise<{ readonly step: 'embed' }>;
+  planEmbeddings(input: unknown): Promise<EmbeddingsBegun>;
+  sealEmbeddings(input: Pick<EmbeddingsBegun, 'document'>): Promise<EmbeddingsReport>;
   reportFilter(input: Omit<FilterBegun, 'stages'>): Promise<FilterReport>;
 }

@@ -35,6 +35,9 @@ export interface EmbedPartInput {
   readonly part: number;
 }
 
+/** All that a part is made by: embeddings have no more. */
+export type EmbedInput = Omit<EmbedPartInput, 'plan'> & { readonly plan: Pick<PlannedEvaluation, 'document'> };
+
 export interface EmbedPartResult {
   readonly examples: number;
   /** Examples that could not be used. */

@@ -2,11 +2,12 @@ import type { Document } from './document.ts';
 import type { PlanInput } from './plan.ts';
 import type { ReplanInput } from './shard.ts';
 
-/** What is to be planned: a run, a phase anew, or a filter. */
+/** What is to be planned: a run, a phase anew, a filter, or embeddings. */
 export type FindShardsInput =
   | PlanInput
   | (Pick<ReplanInput, 'plan' | 'overrides'> & { readonly run: string })
-  | { readonly filter: unknown };
+  | { readonly filter: unknown }
+  | { readonly embedding: unknown };
 
 /** Shards that have no index yet, or no token set; null where they are few, which planning reads itself. */
 export interface UnindexedShards {

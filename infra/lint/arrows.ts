@@ -80,6 +80,11 @@ export const mayImport: Readonly<Record<string, readonly string[]>> = {
     ...['src/runtime', 'src/storage', 'src/safetensors', 'src/model', 'src/recipe', 'src/checkpoint', 'src/packing'],
     ...['src/data/index', 'src/data/example', 'src/data/near'],
   ],
+  // Rows of pictures and texts as they were made for an evaluation, found and handed on.
+  'src/embeddings': [
+    ...['src/runtime', 'src/storage', 'src/safetensors', 'src/model', 'src/recipe', 'src/checkpoint', 'src/evaluate'],
+    ...['src/data/index', 'src/data/example', 'src/data/views'],
+  ],
   'src/plan': [
     ...['src/runtime', 'src/storage', 'src/safetensors', 'src/model', 'src/recipe'],
     ...['src/data/index', 'src/data/example', 'src/evaluate', 'src/checkpoint', 'src/train'],

@@ -5,7 +5,7 @@ import { type AverageDocument, averageFolder } from '../averaging/average-folder
 import { flatFigures } from '../evaluate/result.ts';
 import { RunnerError } from '../runtime/errors.ts';
 import { makeFolder } from '../runtime/make-folder.ts';
-import { evaluateByFile } from './evaluate-commands.ts';
+import { evaluateModel, readTask } from './evaluate-commands.ts';
 import { withModels } from './model-source.ts';
 import { print } from './output.ts';
 
@@ -31,8 +31,9 @@ export function addAverageCommand(program: Command): void {
 A model before fine-tuning and the same one after it: between them lies one that keeps what the first knew (WiSE-FT, arXiv
 2109.01903). src/averaging/README.md says more.`,
     )
-    .action(async (models: string[], { weights, ratios, task, out }: AverageOptions) => {
+    .action(async (models: string[], { weights, ratios, task: file, out }: AverageOptions) => {
       const wanted = plannedShares(models.length, weights, ratios);
+      const task = file === undefined ? undefined : await readTask(file);
       await withModels(models, async (folders) => {
         const sources = models.map((name, i) => ({ name, path: folders[i]! }));
         const made: { readonly label: string; readonly folder: string }[] = [];
@@ -45,7 +46,7 @@ A model before fine-tuning and the same one after it: between them lies one that
         if (task === undefined) return;
         const columns: { readonly label: string; readonly figures: ReadonlyMap<string, number> }[] = [];
         for (const { label, folder } of made) {
-          const { figures } = await evaluateByFile(folder, task);
+          const { figures } = await evaluateModel(folder, task);
           const named = figures.flatMap(({ evaluator, view, figures: own }) =>
             flatFigures(own).map(([name, value]) => [`${evaluator}.${name}, ${view}`, value] as const),
           );

@@ -5,13 +5,16 @@ import { findNamed, parseName } from '../checkpoint/names.ts';
 import { pin, unpin } from '../checkpoint/pins.ts';
 import { pullCheckpoint } from '../checkpoint/pull.ts';
 import { sweepRun } from '../checkpoint/sweep.ts';
+import { embeddingIn } from '../embeddings/keys.ts';
 import { objectStoreFromEnvironment } from '../storage/s3.ts';
+import { embeddingsWorkflow } from './data-embed-command.ts';
 import { fetchMetrics } from './fetch-metrics.ts';
 import { listRuns } from './list-runs.ts';
 import { openStore } from './open-store.ts';
 import { print, say } from './output.ts';
 import { remove } from './remove.ts';
-import { connect, requireEnded } from './temporal-client.ts';
+import { isRun, removeEmbeddings } from './remove-embeddings.ts';
+import { connect, requireEnded, requireNotAtWork } from './temporal-client.ts';
 
 /** What is in the bucket: looking at it, fetching it, holding it, deleting it. */
 export function addCheckpointCommands(program: Command): void {
@@ -69,11 +72,19 @@ export function addCheckpointCommands(program: Command): void {
 
   program
     .command('rm <what>')
-    .description('delete RUN, the checkpoints of RUN/PHASE, or RUN/PHASE@STEP, unless something holds them')
+    .description(
+      'delete RUN, the checkpoints of RUN/PHASE, or RUN/PHASE@STEP, unless something holds them; or embeddings/NAME',
+    )
     .option('--yes', 'delete; without it the command only says what it would delete')
     .action(async (what: string, { yes }: { yes?: boolean }) => {
+      const embeddings = embeddingIn(what);
       const name = parseName(what);
       const store = await openStore();
+      if (embeddings !== null && !(await isRun(store, name.run))) {
+        await requireNotAtWork(await connect(), embeddingsWorkflow(embeddings), `rm ${what}`);
+        for await (const line of removeEmbeddings(store, embeddings, yes === true)) print(`${line}\n`);
+        return;
+      }
       await requireEnded(await connect(), store, name.run, `rm ${what}`);
       for await (const line of remove(store, what, name, yes === true)) print(`${line}\n`);
     });

@@ -7,6 +7,7 @@ import { RunnerError } from '../runtime/errors.ts';
 import { objectStoreFromEnvironment } from '../storage/s3.ts';
 import { addAnnotateCommand } from './annotate-command.ts';
 import { addBenchmarkCommand } from './benchmark-command.ts';
+import { addDataEmbedCommand } from './data-embed-command.ts';
 import { statsOfData } from './data-stats.ts';
 import { addFilterCommand } from './filter-command.ts';
 import { formatStats } from './format-stats.ts';
@@ -38,6 +39,7 @@ export function addDataCommands(program: Command): void {
   addBenchmarkCommand(data);
   addAnnotateCommand(data);
   addFilterCommand(data);
+  addDataEmbedCommand(data);
   data
     .command('stats <prefix>')
     .description('count sizes, languages, lengths and copies of the examples below a prefix, of some or of all')

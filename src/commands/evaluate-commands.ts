@@ -1,26 +1,22 @@
-import { randomBytes } from 'node:crypto';
 import { readFile, stat } from 'node:fs/promises';
 import type { Client } from '@temporalio/client';
 import { type Command, Option } from 'commander';
-import { nameOf } from '../checkpoint/damage.ts';
-import { importByContent } from '../checkpoint/hugging-face/import-by-content.ts';
 import { outcomesIn } from '../evaluate/evaluators/outcomes.ts';
 import { compareWithIntervals, switchedOne } from '../evaluate/explain.ts';
 import { type EvaluationDocument, type FigureDocument, resultIn } from '../evaluate/result.ts';
 import { elsewhere } from '../evaluate/tasks/elsewhere.ts';
-import { parseTask } from '../evaluate/tasks/task.ts';
+import { parseTask, type Task } from '../evaluate/tasks/task.ts';
 import { temporalEnvironment } from '../runtime/environment.ts';
 import { isRunnerError, RunnerError } from '../runtime/errors.ts';
 import { sha256 } from '../runtime/hash.ts';
 import { readJsonText } from '../runtime/json-text.ts';
 import { makeOwnFolder } from '../runtime/make-folder.ts';
 import { paths } from '../runtime/paths.ts';
-import { codeVersion } from '../runtime/version.ts';
-import type { ObjectStore } from '../storage/object-store.ts';
 import { evaluate, readEvaluation, startEvaluation } from './evaluate.ts';
 import { type ForeignForm, foreignForms, foreignText } from './foreign-result.ts';
 import { type Explained, formatExplained } from './format-explained.ts';
 import { formatComparison, formatTaskResult } from './format-task-result.ts';
+import { modelInBucket } from './model-in-bucket.ts';
 import { openStore } from './open-store.ts';
 import { print, say } from './output.ts';
 import { requirePublished } from './published-lines.ts';
@@ -53,7 +49,7 @@ export function addEvaluateCommands(program: Command): void {
       const task = parseTask(data === undefined ? said : elsewhere(said, data));
       requirePublished(task);
       const store = await openStore();
-      const name = await checkpointOf(store, model);
+      const name = await modelInBucket(store, model);
       await withTemporal(async (client) => {
         if (detach) {
           const { workflowId } = await startEvaluation(client, { model: name, task });
@@ -102,27 +98,19 @@ export function addEvaluateCommands(program: Command): void {
     });
 }
 
-/** What a task file finds of a checkpoint or of a folder here. */
-export async function evaluateByFile(model: string, file: string): Promise<EvaluationDocument> {
-  const task = parseTask(await jsonIn(file, 'name a task file, as src/evaluate/README.md has it'));
+export async function readTask(file: string): Promise<Task> {
+  return parseTask(await jsonIn(file, 'name a task file, as src/evaluate/README.md has it'));
+}
+
+/** What a task finds of a checkpoint or of a folder here, followed to its end. */
+export async function evaluateModel(model: string, task: Task): Promise<EvaluationDocument> {
   const store = await openStore();
-  const name = await checkpointOf(store, model);
+  const name = await modelInBucket(store, model);
   let key = '';
   await withTemporal(async (client) => {
     ({ key } = await evaluate(client, { model: name, task }, say));
   });
   return readEvaluation(store, key);
-}
-
-/** What is a folder here goes into the bucket first: workers may be elsewhere. */
-async function checkpointOf(store: ObjectStore, model: string): Promise<string> {
-  const local = await stat(model).catch(() => null);
-  if (!local) return model;
-  const made = { scratch: paths().scratch, codeVersion: codeVersion(), attempt: randomBytes(4).toString('hex') };
-  makeOwnFolder(made.scratch, 'SIGLIP2_SCRATCH');
-  const name = nameOf(await importByContent(store, model, made));
-  say(`${model} is ${name} in the bucket`);
-  return name;
 }
 
 async function withTemporal(work: (client: Client) => Promise<void>): Promise<void> {

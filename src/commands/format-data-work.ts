@@ -1,11 +1,13 @@
+import type { EmbeddingsReport } from '../../activities/types/embeddings.ts';
 import type { Status } from '../../workflows/messages.ts';
 import type { AnnotationResult } from '../../workflows/results.ts';
 import { type FilterReport, formatFilter } from '../filtering/report.ts';
 import { formatPack, type PackReport } from '../packing/report.ts';
 import { formatAnnotation } from './annotate.ts';
+import { formatEmbeddings } from './format-embeddings.ts';
 import type { DataWork } from './run-status.ts';
 
-/** The state of a pack, a filter or an annotation in one word; undefined where no worker told it. */
+/** The state of a pack, a filter, embeddings or an annotation in one word; undefined where no worker told it. */
 export function dataState(data: DataWork, workflow: Status | null): string | undefined {
   const state = data.type === 'siglip2Annotate' ? data.annotation?.state : workflow?.state;
   // They share their states with phases, and plan nothing for long.
@@ -24,5 +26,6 @@ export function dataLines(data: DataWork): string[] {
 
 function reportOf({ type, report }: DataWork): string {
   if (type === 'siglip2Pack') return formatPack(report as PackReport);
+  if (type === 'siglip2Embed') return formatEmbeddings(report as EmbeddingsReport);
   return type === 'siglip2Filter' ? formatFilter(report as FilterReport) : formatAnnotation(report as AnnotationResult);
 }

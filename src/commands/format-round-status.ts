@@ -1,6 +1,6 @@
 import type { RoundStatus, SlotIn } from '../../workflows/messages.ts';
 import { size } from '../runtime/size-text.ts';
-import { duration } from './format-status.ts';
+import { duration } from './format-duration.ts';
 import type { PendingWork } from './run-status.ts';
 
 /** Slots that have a line of their own. */

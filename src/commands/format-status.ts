@@ -2,6 +2,7 @@ import type { Status } from '../../workflows/messages.ts';
 import type { FirstStepSeconds } from '../worker-life/first-step.ts';
 import { costLines } from './format-costs.ts';
 import { dataLines, dataState } from './format-data-work.ts';
+import { duration } from './format-duration.ts';
 import { formatResult } from './format-evaluation.ts';
 import { formatFigures } from './format-figures.ts';
 import { liveOfRound, roundLines, slotsOf } from './format-round-status.ts';
@@ -174,13 +175,4 @@ function doing({ activity, attempt, waiting, nextAttemptSeconds, live, beatSecon
   // A beat comes every second; an old one is a worker that is gone.
   if (!waiting && beatSecondsAgo !== null && beatSecondsAgo > 5) parts.push(`last heard of ${beatSecondsAgo} s ago`);
   return parts.join(': ');
-}
-
-/** Seconds in words of at most two units. */
-export function duration(seconds: number): string {
-  const whole = Math.max(0, Math.round(seconds));
-  if (whole < 60) return `${whole} s`;
-  if (whole < 3600) return `${Math.floor(whole / 60)} min ${whole % 60} s`;
-  if (whole < 86_400) return `${Math.floor(whole / 3600)} h ${Math.floor((whole % 3600) / 60)} min`;
-  return `${Math.floor(whole / 86_400)} d ${Math.floor((whole % 86_400) / 3600)} h`;
 }

@@ -3,13 +3,16 @@ import { nameOf } from '../checkpoint/damage.ts';
 import { ordered, readEnd } from '../checkpoint/ends.ts';
 import { commitKey, type PhaseKey, parseScoreKey, runPrefix, type StepKey } from '../checkpoint/keys.ts';
 import { pinsOf } from '../checkpoint/pins.ts';
+import { embeddingNameOf } from '../embeddings/keys.ts';
+import { findEmbeddings } from '../embeddings/manifest.ts';
 import { isRunnerError, RunnerError } from '../runtime/errors.ts';
 import type { ObjectStore } from '../storage/object-store.ts';
 
-/** What lies in the bucket, a line each: the checkpoint that stands for every phase, or all of one run, and stored scores. */
+/** What lies in the bucket, a line each: the checkpoint that stands for every phase and embeddings, or all of one run and stored scores. */
 export async function* listRuns(store: ObjectStore, run?: string): AsyncIterable<string> {
   const found = await findCommits(store, run === undefined ? {} : { run });
-  if (found.length === 0)
+  const embeddings = run === undefined ? await listEmbeddings(store) : [];
+  if (found.length === 0 && embeddings.length === 0)
     throw new RunnerError(
       'ObjectMissing',
       `bucket ${store.bucket} holds no checkpoint${run === undefined ? '' : ` of ${run}`}; a run writes its first one after checkpoint.every steps`,
@@ -29,6 +32,29 @@ export async function* listRuns(store: ObjectStore, run?: string): AsyncIterable
     }
   }
   if (run !== undefined) yield* listScores(store, run);
+  yield* embeddings;
+}
+
+/** A line for each name of embeddings: what they are, or that they are not whole yet. */
+async function listEmbeddings(store: ObjectStore): Promise<string[]> {
+  const names = new Set<string>();
+  for await (const { key } of store.list('embeddings/')) names.add(embeddingNameOf(key));
+  const lines: string[] = [];
+  for (const name of [...names].sort())
+    lines.push(`${`embeddings/${name}`.padEnd(40)}  ${await embeddingLine(store, name)}`);
+  return lines;
+}
+
+async function embeddingLine(store: ObjectStore, name: string): Promise<string> {
+  try {
+    const found = await findEmbeddings(store, name);
+    if (!found) return 'begun';
+    const { examples, data, model, bytes } = found;
+    return `${examples} examples of ${data.prefix} by ${model.name}, ${(bytes / 1e6).toFixed(1)} MB`;
+  } catch (error) {
+    if (isRunnerError(error, 'DataContract')) return 'damaged';
+    throw error;
+  }
 }
 
 /** A line for each scoring of a run: what a teacher made of the training data. */

@@ -37,7 +37,7 @@ export interface PendingWork {
 
 /** A workflow that prepares data: what it is at, and what it ended with. */
 export type DataWork = { readonly report: unknown } & (
-  | { readonly type: 'siglip2Pack' | 'siglip2Filter' }
+  | { readonly type: 'siglip2Pack' | 'siglip2Filter' | 'siglip2Embed' }
   | { readonly type: 'siglip2Annotate'; readonly annotation: AnnotationStatus | null }
 );
 
@@ -127,7 +127,8 @@ async function readTemporal(
   const found = { temporal: described.status.name, workflow: shown, workerSecondsAgo, result: ofRun, pending };
   if (isAnnotation) return { ...found, data: { type: 'siglip2Annotate', annotation, report: result } };
   const { type } = described;
-  return type === 'siglip2Pack' || type === 'siglip2Filter' ? { ...found, data: { type, report: result } } : found;
+  const prepares = type === 'siglip2Pack' || type === 'siglip2Filter' || type === 'siglip2Embed';
+  return prepares ? { ...found, data: { type, report: result } } : found;
 }
 
 /** Seconds since a worker last asked for workflows; null when it is long ago, or there was none. */

@@ -73,6 +73,18 @@ export async function requireEnded(
     );
 }
 
+/** Refuses what would take away from under a workflow that is open, or may be. */
+export async function requireNotAtWork(client: Client | null, workflowId: string, command: string): Promise<void> {
+  const refused = (why: string) => new RunnerError('StorageRefused', `${command} is refused${why}`);
+  if (!client) throw refused(' while Temporal does not answer: its workflow may be open');
+  try {
+    if (await isOpen(client, workflowId))
+      throw refused(`: ${workflowId} is open; end it first, temporal workflow cancel --workflow-id ${workflowId}`);
+  } finally {
+    await client.connection.close();
+  }
+}
+
 /** Open workflows of a run: its own, those of its phases, and whatever else says that it belongs to it. */
 async function openWorkflows(client: Client, store: ObjectStore, run: string): Promise<string[]> {
   const open = new Set<string>();

@@ -14,6 +14,8 @@ export interface DocumentRef {
 export interface SetPlan {
   readonly spec: ImageSpec;
   readonly index: DocumentRef;
+  /** Where its parts lie, ending in /; absent: with those of all evaluations. */
+  readonly at?: string;
 }
 
 /** An evaluator at a view. */

@@ -30,7 +30,7 @@ export interface FeatureModel {
   squares(resolution: number, pixels: Uint8Array): ImageFeatures;
   /** A NaFlex model: each picture padded to a length that is one of `sizes`. */
   lengths(length: number, images: readonly PatchedImage[]): ImageFeatures;
-  /** (n, L) ids -> (n, E) rows of length 1. */
+  /** (n, L) ids -> (n, E) rows of length 1, or as the model makes them where it was opened so. */
   texts(tokens: Int32Array): Float32Array;
   dispose(): void;
 }
@@ -41,6 +41,8 @@ export interface FeatureOptions {
   /** Whether each patch is told too: 196 times as much as the pooled feature at 224 pixels and patches of 16. */
   readonly patches: boolean;
   readonly aligned?: boolean;
+  /** Whether texts are as the model makes them, and not of length 1. */
+  readonly rawTexts?: boolean;
 }
 
 /** Patches of a square picture at a resolution; what does not fill a patch is cut off. */
@@ -48,7 +50,10 @@ export const patchesAt = ({ vision: { patch } }: ModelConfig, resolution: number
   Math.floor(resolution / patch) ** 2;
 
 /** What is compiled: a signature for each size, and one for texts. */
-export function featureDefinition(config: ModelConfig, { sizes, patches, aligned }: FeatureOptions): ProgramDefinition {
+export function featureDefinition(
+  config: ModelConfig,
+  { sizes, patches, aligned, rawTexts }: FeatureOptions,
+): ProgramDefinition {
   const { patch, width, kind } = config.vision;
   const naflex = kind === 'naflex';
   const signatures: Record<string, Signature> = {};
@@ -86,7 +91,10 @@ export function featureDefinition(config: ModelConfig, { sizes, patches, aligned
       ...signatures,
       texts: {
         feeds: { tokens: { shape: [textsAtOnce, config.text.length], dtype: 'int32' } },
-        run: (p, { tokens }) => ({ outputs: { rows: l2Normalise(textTower(p, config, tokens!).pooled) } }),
+        run: (p, { tokens }) => {
+          const { pooled } = textTower(p, config, tokens!);
+          return { outputs: { rows: rawTexts ? pooled : l2Normalise(pooled) } };
+        },
       },
     },
   };

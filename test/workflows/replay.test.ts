@@ -53,6 +53,8 @@ describe('a run that began under this code', () => {
     ['annotation-next-of-many.json', 'next'],
     ['filter.json', 'small-filter'],
     ['filter-next-of-many.json', 'large-filter'],
+    ['embed.json', 'embed-emoji'],
+    ['embed-next-of-many.json', 'embed-large'],
   ])('is still understood: %s', async (file, workflowId) => {
     const history = JSON.parse(readFileSync(new URL(file, histories), 'utf8'));
     await Worker.runReplayHistory({ workflowBundle }, history, workflowId);

@@ -153,7 +153,11 @@ describe('a phase in rounds', () => {
 
   it('pauses and changes its replicas between rounds, and refuses what can not be', async () => {
     const fake = new FakeRounds();
-    fake.meanwhile = () => delay(300);
+    let goOn = () => {};
+    const asked = new Promise<void>((resolve) => {
+      goOn = resolve;
+    });
+    fake.meanwhile = () => asked;
     const replan: Activities['replan'] = async ({ plan, replicas }) => ({ ...plan, ...(replicas && { replicas }) });
     await temporal.serving({ ...fake.activities, replan }, async (client) => {
       const handle = await started(client, inRounds('steered', { number: 2 }, 60));
@@ -173,6 +177,7 @@ describe('a phase in rounds', () => {
       );
       expect(await refusal({})).toMatch(/^setReplicas is refused: nothing is named; allowed: number/);
       await ask('pause');
+      goOn();
       await until(async () => (await handle.query<Status>('status')).state === 'paused');
       // The round that was under way is whole.
       expect(fake.merged).toEqual([[0, 10, '0 1', '', 0]]);

@@ -12,7 +12,7 @@ import { readHead } from '../../model/head-scalars.ts';
 import { sha256 } from '../../runtime/hash.ts';
 import type { Saying } from '../decoder/saying.ts';
 import { ImageCaptions } from '../image-captions.ts';
-import { joinedRows } from '../numbers/matrix.ts';
+import { joinedRows, unitRows } from '../numbers/matrix.ts';
 import { type Pause, tellingPause } from '../numbers/pause.ts';
 import { sampled } from '../tasks/sample.ts';
 import { embedNamed, requireFinite } from './embed-named.ts';
@@ -182,7 +182,8 @@ function imageTensors(job: EmbedJob, spec: ImageSpec, gathered: Gathered): PartT
   };
   for (const [v, view] of spec.views.entries()) {
     const name = viewName(job.model, view);
-    const pooled = joinedRows(gathered.pooled[v]!);
+    const made = joinedRows(gathered.pooled[v]!);
+    const pooled = spec.rows === 'unit' ? unitRows({ width, rows: made }).rows : made;
     requireFinite(pooled, width, (i) => `the picture ${examples[i]!.name} of ${examples[i]!.shard}`);
     tensors[`pooled/${name}`] = { shape: [examples.length, width], data: pooled };
     for (const [kind, asked] of [

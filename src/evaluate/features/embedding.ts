@@ -50,6 +50,7 @@ export class Embedding {
       sizes: 'images' in of ? of.images.views : [],
       patches: 'images' in of && (of.images.patches || said !== undefined),
       aligned: 'images' in of && of.images.aligned === true,
+      ...('images' in of && of.images.rows === 'raw' && { rawTexts: true }),
     };
     const key = hashJson({ sha256: spec.model.sha256, model, options, said: said ?? null });
     if (this.#held?.of !== key) {

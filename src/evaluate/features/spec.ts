@@ -29,6 +29,11 @@ export interface ImageSpec {
   readonly aligned?: true;
   /** Whether parts say scale and bias of the model's logits; absent: they do not. */
   readonly head?: true;
+  /**
+   * Whether rows of pictures and of texts both have length 1, or both are as the model makes them; absent: pooled features as it
+   * makes them, texts of length 1.
+   */
+  readonly rows?: 'unit' | 'raw';
   /** Pictures of a part. */
   readonly perPart: number;
   /** Captions of these languages, so many of a picture, put into the templates that its reading names. */
@@ -103,6 +108,9 @@ export const classParts = (spec: ClassSpec): number => Math.ceil(spec.names.leng
 /** sha256 that names all parts of a spec. */
 export const specHash = (spec: ImageSpec | ClassSpec): string => hashJson({ version, spec });
 
-/** Where a part lies: by what it was made of, for every evaluation that needs it. */
-export const featureKey = (spec: ImageSpec | ClassSpec, part: number): string =>
-  `features/${spec.model.sha256.slice(0, 16)}/${specHash(spec).slice(0, 16)}/${String(part).padStart(8, '0')}.safetensors`;
+/** Where a part lies: by what it was made of, for every evaluation that needs it; or below a prefix of its own, which ends in /. */
+export const featureKey = (
+  spec: ImageSpec | ClassSpec,
+  part: number,
+  at = `features/${spec.model.sha256.slice(0, 16)}/`,
+): string => `${at}${specHash(spec).slice(0, 16)}/${String(part).padStart(8, '0')}.safetensors`;
