@@ -62,6 +62,7 @@ export const mayImport: Readonly<Record<string, readonly string[]>> = {
     ...['src/data/example', 'src/evaluate'],
   ],
   'src/onnx': ['src/runtime', 'src/safetensors', 'src/model', 'src/data/example', 'src/checkpoint'],
+  'src/averaging': ['src/runtime', 'src/safetensors', 'src/model', 'src/checkpoint'],
   'src/telemetry': ['src/runtime', 'src/costs', 'src/storage', 'src/checkpoint'],
   'src/run-logs': ['src/runtime', 'src/storage', 'src/checkpoint'],
   // A report is drawn of plain values; here they are read from the bucket.

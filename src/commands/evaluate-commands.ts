@@ -5,7 +5,7 @@ import { outcomesIn } from '../evaluate/evaluators/outcomes.ts';
 import { compareWithIntervals, switchedOne } from '../evaluate/explain.ts';
 import { type EvaluationDocument, type FigureDocument, resultIn } from '../evaluate/result.ts';
 import { elsewhere } from '../evaluate/tasks/elsewhere.ts';
-import { parseTask } from '../evaluate/tasks/task.ts';
+import { parseTask, type Task } from '../evaluate/tasks/task.ts';
 import { temporalEnvironment } from '../runtime/environment.ts';
 import { isRunnerError, RunnerError } from '../runtime/errors.ts';
 import { sha256 } from '../runtime/hash.ts';
@@ -96,6 +96,21 @@ export function addEvaluateCommands(program: Command): void {
       const text = `${formatComparison(compared)}${formatExplained(compared, explained)}`;
       print(json ? `${JSON.stringify({ compared, explained })}\n` : text);
     });
+}
+
+export async function readTask(file: string): Promise<Task> {
+  return parseTask(await jsonIn(file, 'name a task file, as src/evaluate/README.md has it'));
+}
+
+/** What a task finds of a checkpoint or of a folder here, followed to its end. */
+export async function evaluateModel(model: string, task: Task): Promise<EvaluationDocument> {
+  const store = await openStore();
+  const name = await modelInBucket(store, model);
+  let key = '';
+  await withTemporal(async (client) => {
+    ({ key } = await evaluate(client, { model: name, task }, say));
+  });
+  return readEvaluation(store, key);
 }
 
 async function withTemporal(work: (client: Client) => Promise<void>): Promise<void> {

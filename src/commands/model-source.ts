@@ -7,24 +7,27 @@ import { ownScratch } from '../runtime/scratch.ts';
 import { openStore } from './open-store.ts';
 import { say } from './output.ts';
 
-/** A model that a command was told of, as a folder. */
-export interface ModelPlace {
-  readonly folder: string;
-  /** A folder for the command itself. */
-  readonly scratch: string;
-}
-
 /**
- * Does `use` with a folder of the model that `source` names: a folder or file, or RUN, RUN/PHASE or RUN/PHASE@STEP, which
- * is fetched and verified, and taken away afterwards.
+ * Does `use` with folders of the models that `sources` name: a folder or file each, or RUN, RUN/PHASE or RUN/PHASE@STEP, which
+ * is fetched and verified, once if it is named twice, and taken away afterwards. `scratch`: a folder for the command itself.
  */
-export async function withModel<T>(source: string, use: (place: ModelPlace) => Promise<T>): Promise<T> {
+export async function withModels<T>(
+  sources: readonly string[],
+  use: (folders: readonly string[], scratch: string) => Promise<T>,
+): Promise<T> {
   const scratch = ownScratch(paths().scratch);
   try {
-    if (!(await isCheckpointName(source))) return await use({ folder: source, scratch });
-    const folder = join(scratch, 'model');
-    await pullCheckpoint(await openStore({ reads: true }), source, folder, { log: say });
-    return await use({ folder, scratch });
+    const places = new Map<string, string>();
+    for (const source of sources) {
+      if (places.has(source)) continue;
+      const fetched = await isCheckpointName(source);
+      places.set(source, fetched ? join(scratch, `model-${places.size}`) : source);
+      if (fetched) await pullCheckpoint(await openStore({ reads: true }), source, places.get(source)!, { log: say });
+    }
+    return await use(
+      sources.map((source) => places.get(source)!),
+      scratch,
+    );
   } finally {
     await rm(scratch, { recursive: true, force: true });
   }

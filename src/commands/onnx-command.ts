@@ -3,7 +3,7 @@ import type { FloatKind } from '../onnx/graph.ts';
 import type { Part } from '../onnx/models.ts';
 import { size } from '../runtime/size-text.ts';
 import { codeVersion } from '../runtime/version.ts';
-import { withModel } from './model-source.ts';
+import { withModels } from './model-source.ts';
 import { print } from './output.ts';
 
 /** Models for ONNX Runtime and transformers.js. */
@@ -25,8 +25,8 @@ export function addOnnxCommand(program: Command): void {
     .addHelpText('after', '\nThe folder must not be there. src/onnx/README.md has the inputs, and how to use it.')
     .action(async (model: string, out: string, options: { part: Part[]; dtype: FloatKind[]; opset: string }) => {
       const { exportOnnx } = await import('../onnx/export-folder.ts');
-      await withModel(model, ({ folder, scratch }) =>
-        exportOnnx(folder, out, {
+      await withModels([model], ([folder], scratch) =>
+        exportOnnx(folder!, out, {
           ...{ parts: [...new Set(options.part)], dtypes: [...new Set(options.dtype)] },
           ...{ opset: Number(options.opset), scratch, producer: codeVersion() },
           onCost: (tower, { cosine, inputs }) =>

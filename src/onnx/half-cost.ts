@@ -2,11 +2,11 @@ import { join } from 'node:path';
 import { tokenTable } from '../model/parameters.ts';
 import { embeddingWidth, type ModelConfig } from '../model/sizes.ts';
 import { RunnerError } from '../runtime/errors.ts';
-import type { TensorToWrite } from '../safetensors/safetensors.ts';
+import { chunksOf, type TensorToWrite } from '../safetensors/safetensors.ts';
 import { drawnTokens, type Feeds, imageFeeds, textFeeds } from './cost-inputs.ts';
 import type { FloatKind } from './graph.ts';
 import { graphOf, type Part } from './models.ts';
-import { chunksOf, Weights } from './weights.ts';
+import { Weights } from './weights.ts';
 import { writeModel } from './write-model.ts';
 
 /** What a tower in float16 says beside the same one in float32. */
@@ -86,7 +86,7 @@ async function withRows(tensors: readonly TensorToWrite[], ids: readonly number[
   const width = table.shape[1]! * 4;
   const rows = new Uint8Array(ids.length * width);
   let passed = 0;
-  for await (const chunk of chunksOf(table)) {
+  for await (const chunk of chunksOf(table.data)) {
     for (const [row, id] of ids.entries()) {
       const [first, end] = [Math.max(id * width, passed), Math.min((id + 1) * width, passed + chunk.length)];
       if (first < end) rows.set(chunk.subarray(first - passed, end - passed), row * width + first - id * width);

@@ -1,6 +1,6 @@
 import { RunnerError } from '../runtime/errors.ts';
 import { largestFloat16, toFloat16 } from '../safetensors/float-bytes.ts';
-import type { TensorToWrite } from '../safetensors/safetensors.ts';
+import { chunksOf, type TensorToWrite } from '../safetensors/safetensors.ts';
 import type { FloatKind, GraphBuilder, Weight } from './graph.ts';
 
 /**
@@ -17,7 +17,7 @@ export class Weights {
   /** A tensor as it is. */
   plain(g: GraphBuilder, name: string, type: FloatKind = g.float): string {
     const tensor = this.#named(name);
-    return g.weight({ name, type, shape: tensor.shape, data: () => asType(name, chunksOf(tensor), type) });
+    return g.weight({ name, type, shape: tensor.shape, data: () => asType(name, chunksOf(tensor.data), type) });
   }
 
   /** (out, in) as (in, out), or `count` of its rows from `first` on. */
@@ -68,16 +68,11 @@ const partOf = (rows: Rows | undefined) => (rows ? `[${rows.first}:${rows.first 
 const cut = (values: Float32Array, rows: Rows | undefined, width: number) =>
   rows ? values.slice(rows.first * width, (rows.first + rows.count) * width) : values;
 
-export async function* chunksOf({ data }: TensorToWrite): AsyncGenerator<Uint8Array> {
-  if (data instanceof Uint8Array) yield data;
-  else yield* data();
-}
-
 async function valuesOf(tensor: TensorToWrite): Promise<Float32Array> {
   const values = new Float32Array(tensor.shape.reduce((a, b) => a * b, 1));
   const bytes = new Uint8Array(values.buffer);
   let done = 0;
-  for await (const chunk of chunksOf(tensor)) {
+  for await (const chunk of chunksOf(tensor.data)) {
     bytes.set(chunk, done);
     done += chunk.length;
   }
@@ -95,7 +90,11 @@ function turned(values: Float32Array, rows: number, columns: number): Float32Arr
   return out;
 }
 
-async function* asType(name: string, chunks: AsyncIterable<Uint8Array>, type: FloatKind): AsyncGenerator<Uint8Array> {
+async function* asType(
+  name: string,
+  chunks: AsyncIterable<Uint8Array> | Iterable<Uint8Array>,
+  type: FloatKind,
+): AsyncGenerator<Uint8Array> {
   for await (const chunk of chunks) {
     if (type === 'f32') {
       yield chunk;

@@ -34,8 +34,7 @@ export async function writeSafetensors(
   const output = await SafetensorsOutput.open(path, tensors, metadata);
   try {
     for (const { name, data } of inFileOrder(tensors)) {
-      if (data instanceof Uint8Array) await output.write(name, data);
-      else for await (const chunk of data()) await output.write(name, chunk);
+      for await (const chunk of chunksOf(data)) await output.write(name, chunk);
     }
     return await output.finish(sync);
   } catch (error) {
@@ -43,6 +42,9 @@ export async function writeSafetensors(
     throw error;
   }
 }
+
+/** The bytes of a tensor, in one piece or in many. */
+export const chunksOf = (data: TensorToWrite['data']): Chunks => (data instanceof Uint8Array ? [data] : data());
 
 type TensorForm = Pick<TensorToWrite, 'name' | 'dtype' | 'shape'>;
 

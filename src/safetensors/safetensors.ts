@@ -9,6 +9,7 @@ export { type Dtype, dtypeBytes } from './dtypes.ts';
 export { openRanged, type ReadRange, readingAhead, type TensorParts } from './ranged.ts';
 export { replaceRows, scatterRows } from './rows.ts';
 export {
+  chunksOf,
   inFileOrder,
   SafetensorsOutput,
   safetensorsSize,
