@@ -105,17 +105,18 @@ function stoppingOf({ tasks }: PhasePlan) {
 }
 
 /** The figures of an evaluator at the largest view. */
-async function figuresAt(store: ObjectStore, key: string, evaluator: string) {
+export async function figuresAt(store: ObjectStore, key: string, evaluator: string) {
   const result = resultIn(JSON.parse((await store.get(key)).toString('utf8')));
   const document = result?.figures.filter((one) => one.evaluator === evaluator).at(-1);
   if (!document) throw new RunnerError('DataContract', `${key} has no figures of ${evaluator}`);
   return { document, key: document.outcomes.key.replace(/\.safetensors$/, '.json') };
 }
 
-function valueIn({ figures, evaluator }: FigureDocument, name: string): number {
+/** @param field of the recipe that names it */
+export function valueIn({ figures, evaluator }: FigureDocument, name: string, field = 'evaluate.best'): number {
   const value = flatFigures(figures).find(([one]) => one === name)?.[1];
   if (value !== undefined) return value;
-  throw new RunnerError('DataContract', `evaluate.best: there is no figure ${evaluator} ${name}`);
+  throw new RunnerError('DataContract', `${field}: there is no figure ${evaluator} ${name}`);
 }
 
 /** On the same pictures; a figure of which nothing came of single examples has no interval to be beyond. */

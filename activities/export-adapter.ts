@@ -1,8 +1,11 @@
 import { rm, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { adapterFolder, writeAdapterFolder } from '../src/checkpoint/hugging-face/adapter-folder.ts';
+import { baseFingerprint } from '../src/checkpoint/hugging-face/read-adapter.ts';
 import { restoreCheckpoint } from '../src/checkpoint/restore.ts';
+import { withoutAdapter } from '../src/checkpoint/training-tensors.ts';
 import type { CheckpointRef } from '../src/checkpoint/types.ts';
+import { adaptedLayers } from '../src/model/adapters.ts';
 import type { PhaseSettings } from '../src/recipe/phase-settings.ts';
 import { isTrainingFile, trainingTensor } from '../src/train/state-files.ts';
 import type { Attempt, Dependencies } from './dependencies.ts';
@@ -21,7 +24,11 @@ export async function exportAdapter(
     const files = ({ path }: { path: string }) => isTrainingFile(path);
     await restoreCheckpoint(store, checkpoint, folder, { files, signal: attempt.signal });
     const own = join(folder, adapterFolder);
-    const names = await writeAdapterFolder(own, model, lora, (name) => trainingTensor(folder, name));
+    const weights = adaptedLayers(model, lora).map(({ layer }) => `${layer}.weight`);
+    const base = await baseFingerprint(weights, async function* (weight) {
+      yield await trainingTensor(folder, withoutAdapter(weight));
+    });
+    const names = await writeAdapterFolder(own, model, lora, (name) => trainingTensor(folder, name), base);
     let bytes = 0;
     for (const name of names) {
       await store.putFile(`${prefix}${adapterFolder}/${name}`, join(own, name), { signal: attempt.signal });

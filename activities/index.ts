@@ -13,6 +13,7 @@ import { keepBest } from './evaluation-best.ts';
 import { concludeEvaluation, leaveEvaluation } from './evaluation-conclude.ts';
 import { embedPart } from './evaluation-embed.ts';
 import { evaluatePart } from './evaluation-figure.ts';
+import { guardFigure } from './evaluation-guard.ts';
 import { planEvaluation } from './evaluation-plan.ts';
 import { bestWatched, watchFigure } from './evaluation-watch.ts';
 import { exportModel } from './export-model.ts';
@@ -76,6 +77,7 @@ export function createActivities(deps: Dependencies): Activities {
     concludeEvaluation: activity(deps, concludeEvaluation),
     leaveEvaluation: activity(deps, leaveEvaluation),
     watchFigure: activity(deps, watchFigure),
+    guardFigure: activity(deps, guardFigure),
     bestWatched: activity(deps, bestWatched),
     exportModel: activity(deps, signed(exportModel)),
     writeReport: activity(deps, writeReport),

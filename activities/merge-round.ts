@@ -11,7 +11,7 @@ import type { CheckpointMetrics, Commit } from '../src/checkpoint/types.ts';
 import { SkippedMembers } from '../src/data/index/skipped-members.ts';
 import type { PhaseSettings } from '../src/recipe/phase-settings.ts';
 import { PhaseSteps } from '../src/recipe/steps.ts';
-import { RunnerError } from '../src/runtime/errors.ts';
+import { isRunnerError, RunnerError } from '../src/runtime/errors.ts';
 import type { Attempt, Dependencies } from './dependencies.ts';
 import { readDocumentAs } from './documents.ts';
 import { holdWhatIsDue } from './evaluation-due.ts';
@@ -19,6 +19,7 @@ import { beat } from './heartbeat.ts';
 import { mergedFiles } from './merge-files.ts';
 import { replicaFiles } from './replica-files.ts';
 import { type FoundSlot, memberOf } from './round-documents.ts';
+import { figuresOfRound, keepFiguresOfRound } from './round-figures.ts';
 import { resultOfRound } from './round-result.ts';
 import { fetchRoundState } from './round-state.ts';
 import { inputHash } from './shard-start.ts';
@@ -87,12 +88,21 @@ async function merge(
     const { resize } = settings.batches.data;
     const skipped = new SkippedMembers(manifest.skipped);
     for (const { document } of members) skipped.add(document.skipped);
+    const metrics = metricsOf(members);
+    const figures = figuresOfRound(members, input.late, metrics.loss);
+    // Before the commit, as those of steps: for people alone, so that nothing fails over them but an absent store.
+    await keepFiguresOfRound(store, { run: plan.run, phase: plan.phase, revision, step: round.to }, figures).catch(
+      (error) => {
+        if (isRunnerError(error, 'StorageUnavailable')) throw error;
+        deps.log.info({ run: plan.run, phase: plan.phase }, `figures were not written: ${error.message}`);
+      },
+    );
     const { commit } = await commitCheckpoint(
       store,
       {
         ...{ run: plan.run, phase: plan.phase, revision, step: round.to },
         examples: begins.examples + steps.seenBefore(round.to - begins.step),
-        ...{ folder, state: files, metrics: metricsOf(members) },
+        ...{ folder, state: files, metrics: { ...metrics, figures: { ...metrics.figures, ...figures } } },
         ...{ recipeHash: plan.recipeHash, dataFingerprint: plan.dataFingerprint, settingsSha256: plan.settings.sha256 },
         parent: round.from,
         codeVersion: deps.codeVersion,
@@ -117,6 +127,8 @@ async function merge(
       },
       { signal: attempt.signal, ...(deps.onPoint && { onPoint: deps.onPoint }) },
     );
+    const { loss, examplesPerSecond } = metrics;
+    attempt.gauge?.(plan, { step: round.to, loss, examplesPerSecond, ...figures });
     return commit;
   } finally {
     await before.close();

@@ -151,26 +151,33 @@ async function planPhases(
 
 /** Histories hold where a task lies, however long it is. */
 async function planTasks(store: ObjectStore, run: string, { evaluate }: Recipe): Promise<PhasePlan['tasks'] | null> {
-  const { tasks, every, best, earlyStopping } = evaluate;
+  const { tasks, every, best, earlyStopping, guard } = evaluate;
   if (!tasks) return null;
   const documents = await Promise.all(
     tasks.map(async (task) => ({ name: task.name, document: await keepDocument(store, run, 'task', task) })),
   );
   const stopping = best && earlyStopping && { earlyStopping };
-  return { documents, every: every?.steps ?? null, ...(best && { best }), ...stopping };
+  return { documents, every: every?.steps ?? null, ...(best && { best }), ...stopping, ...(guard && { guard }) };
 }
 
 /** Without those that are for other phases alone; a figure of a task that is not done keeps no checkpoint and ends nothing. */
 function tasksOf(
-  { best, earlyStopping, ...tasks }: NonNullable<PhasePlan['tasks']>,
+  { best, earlyStopping, guard, ...tasks }: NonNullable<PhasePlan['tasks']>,
   { evaluate: { only = {} } }: Recipe,
-  { name: phase }: Phase,
+  { name: phase, from }: Phase,
 ): Pick<PhasePlan, 'tasks'> {
   const documents = tasks.documents.filter(({ name }) => own(only, name)?.includes(phase) ?? true);
   if (documents.length === 0) return {};
   const watched = documents.some(({ name }) => name === best?.task);
+  // From scratch nothing was known before.
+  const guarded = from !== undefined && documents.some(({ name }) => name === guard?.task);
   return {
-    tasks: { ...tasks, documents, ...(watched && { ...(best && { best }), ...(earlyStopping && { earlyStopping }) }) },
+    tasks: {
+      ...tasks,
+      documents,
+      ...(guarded && guard && { guard }),
+      ...(watched && { ...(best && { best }), ...(earlyStopping && { earlyStopping }) }),
+    },
   };
 }
 

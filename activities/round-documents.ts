@@ -25,6 +25,8 @@ const slotSchema = z.object({
   steps: z.int().min(1),
   attempt: z.string().regex(namePattern),
   files: z.array(file).min(1).max(10),
+  /** Bytes that it fetched to begin with; documents of older versions don't say. */
+  fetched: count.optional(),
   ...trainedShape,
 });
 

@@ -29,7 +29,7 @@ export async function fetchRoundState(
   { store, scratch }: Dependencies,
   from: CheckpointRef,
   signal: AbortSignal,
-  { outer = false }: { readonly outer?: boolean } = {},
+  { outer = false, onBytes = () => {} }: { readonly outer?: boolean; onBytes?(bytes: number): void } = {},
 ): Promise<FetchedState> {
   const all = join(scratch, 'rounds', from.run, from.phase);
   const folder = join(all, from.sha256);
@@ -40,6 +40,7 @@ export async function fetchRoundState(
     const { manifest } = await restoreCheckpoint(store, from, folder, {
       files: ({ path }) => (path.endsWith('.safetensors') && (outer || path !== outerFile)) || path === 'config.json',
       signal,
+      onFile: ({ bytes }) => onBytes(bytes),
     });
     return { folder, manifest, state: await RoundState.open(folder, stateFiles(manifest)) };
   });

@@ -25,6 +25,14 @@ export interface TrainedLane {
   readonly snapshot: Snapshot;
 }
 
+/** What a lane has come to, for those who look at its round. */
+export interface LaneProgress {
+  steps: number;
+  /** Bytes that were fetched to begin with, and that were handed in. */
+  down: number;
+  up: number;
+}
+
 /** Settings as a trainer has them: no graph depends on how a phase is shared. */
 export const trainedSettings = ({ replicas: _, ...settings }: PhaseSettings): PhaseSettings => settings;
 
@@ -35,7 +43,7 @@ export async function trainLane(
   lane: Lane,
   planned: PhaseSettings,
   indexFile: string,
-  made: { steps: number },
+  made: LaneProgress,
 ): Promise<TrainedLane> {
   const { deps, input, attempt } = shard;
   const { plan } = input;
@@ -61,8 +69,10 @@ export async function trainLane(
     trainer.run({ kind: 'prepare', settings, ...prepared, ...(threads && { threads }) }).catch(() => {});
   }
   shard.doing = `fetching the checkpoint of step ${step}`;
-  const { folder, manifest, state } = await fetchRoundState(deps, round.from, attempt.signal);
-  const own = replica.moments ? await withOwnMoments(shard, replica, replica.moments, state) : { folder, sha256 };
+  const { folder, manifest, state } = await fetchRoundState(deps, round.from, attempt.signal, {
+    onBytes: (bytes) => (made.down += bytes),
+  });
+  const own = replica.moments ? await withOwnMoments(shard, replica, replica.moments, state, made) : { folder, sha256 };
   const series = new MetricSeries();
   const snapshots: Snapshot[] = [];
   shard.doing = 'starting';
@@ -94,8 +104,9 @@ export async function trainLane(
             made.steps = Math.ceil(((live.step - lane.from) * lane.steps) / (lane.to - lane.from));
             series.add(records);
             const { objectives, figures, ...rest } = live;
+            const ofRound = { 'round/slot': slot, 'round/done': made.steps, 'round/downBytes': made.down };
             attempt.use?.stepped(live.step, stepMs(settings, live));
-            attempt.gauge?.(plan, { ...rest, ...objectives, ...figures });
+            attempt.gauge?.(plan, { ...rest, ...objectives, ...figures, ...ofRound });
           },
           note(text) {
             shard.doing = text;
@@ -128,11 +139,13 @@ async function withOwnMoments(
   input: ReplicaInput,
   moments: MemberRef,
   state: RoundState,
+  made: LaneProgress,
 ): Promise<{ folder: string; sha256: string }> {
   const target = join(folder, 'own');
   await mkdir(target, { recursive: true });
   const document = await memberOf(deps.store, input, moments);
   const path = await fetchHandedIn(deps.store, input, moments, document, replicaFiles.moments, folder);
+  made.down += document.files.find((one) => one.path === replicaFiles.moments)!.bytes;
   const file = await SafetensorsFile.open(path);
   try {
     const layout = [...state.tensors.values()];

@@ -8,7 +8,6 @@ import { type Replicas, replicasSchema } from '../src/recipe/replicas.ts';
 import { PhaseSteps } from '../src/recipe/steps.ts';
 import { RoundState } from '../src/rounds/state.ts';
 import { RunnerError } from '../src/runtime/errors.ts';
-import type { Snapshot } from '../src/trainer/protocol.ts';
 import type { Attempt, Dependencies } from './dependencies.ts';
 import { fetchDocument, readDocumentAs } from './documents.ts';
 import { exchangedOf } from './exchanged.ts';
@@ -16,7 +15,7 @@ import { beat } from './heartbeat.ts';
 import { writeReplica } from './replica-files.ts';
 import { type FoundSlot, filesPrefix, findSlot, handIn } from './round-documents.ts';
 import { computedWith, heartbeatOf, newShard, type Shard } from './shard.ts';
-import { trainLane } from './train-lane.ts';
+import { type LaneProgress, type TrainedLane, trainLane } from './train-lane.ts';
 import type { ReplicaHeartbeat, ReplicaInput, ReplicaResult } from './types/rounds.ts';
 
 /**
@@ -35,9 +34,10 @@ export async function trainReplica(deps: Dependencies, input: ReplicaInput, atte
     end: round.from.step + lane.steps,
     doing: 'looking for what was handed in',
   });
-  const made = { steps: 0 };
+  const made: LaneProgress = { steps: 0, down: 0, up: 0 };
   const heart = beat(attempt, (): ReplicaHeartbeat => {
-    return { ...heartbeatOf(shard), slot, done: made.steps, of: lane.steps, to: round.to };
+    const { steps: done, up, down } = made;
+    return { ...heartbeatOf(shard), slot, done, of: lane.steps, to: round.to, up, down };
   });
   try {
     const found = await findSlot(deps.store, input, slot);
@@ -50,7 +50,7 @@ export async function trainReplica(deps: Dependencies, input: ReplicaInput, atte
     try {
       // The round went on without it: what it made changes nothing any more.
       if (await isOver(deps, input)) return over(slot, attempt);
-      return resultOf(await handInLane(shard, input, lane, trained.before, trained.snapshot, settings));
+      return resultOf(await handInLane(shard, input, lane, trained, settings, made));
     } finally {
       await trained.before.close();
     }
@@ -64,9 +64,9 @@ async function handInLane(
   shard: Shard,
   input: ReplicaInput,
   lane: Lane,
-  before: RoundState,
-  snapshot: Snapshot,
+  { before, snapshot }: TrainedLane,
   settings: PhaseSettings,
+  made: LaneProgress,
 ): Promise<FoundSlot> {
   const { deps, attempt, cpu } = shard;
   const { round, slot } = input;
@@ -87,8 +87,10 @@ async function handInLane(
   const files = await writeReplica(folder, replicas, head, exchanged, before, after).finally(() => after.close());
   shard.doing = 'handing in what changed';
   const prefix = filesPrefix(input, attempt.id);
-  for (const { path, sha256 } of files)
+  for (const { path, sha256, bytes } of files) {
     await deps.store.putFile(prefix + path, join(folder, path), { sha256, signal: attempt.signal });
+    made.up += bytes;
+  }
   await deps.onPoint?.('objects');
   attempt.signal.throwIfAborted();
   const { metrics, skipped, filtered } = snapshot;
@@ -99,6 +101,7 @@ async function handInLane(
     steps: lane.steps,
     attempt: attempt.id,
     files: [...files],
+    fetched: made.down,
     metrics: metrics as FoundSlot['document']['metrics'],
     skipped: new SkippedMembers(skipped).list,
     ...(filtered !== undefined && { filtered }),
@@ -131,8 +134,9 @@ const over = (slot: number, { id }: Attempt): ReplicaResult => ({
   attempt: id,
 });
 
-function resultOf({ ref, document: { slot, metrics, files, attempt } }: FoundSlot): ReplicaResult {
+function resultOf({ ref, document: { slot, metrics, files, attempt, fetched } }: FoundSlot): ReplicaResult {
   const { loss, examplesPerSecond } = metrics;
   const bytes = files.reduce((sum, file) => sum + file.bytes, 0);
-  return { slot, member: ref, loss, examplesPerSecond, bytes, attempt };
+  const down = fetched !== undefined && { down: fetched };
+  return { slot, member: ref, loss, examplesPerSecond, bytes, ...down, attempt };
 }

@@ -13,6 +13,7 @@ import { addEvaluateCommands } from './commands/evaluate-commands.ts';
 import { formatStatus } from './commands/format-status.ts';
 import { addLogsCommand } from './commands/logs-command.ts';
 import { addModelCommands } from './commands/model-commands.ts';
+import { addOnnxCommand } from './commands/onnx-command.ts';
 import { print } from './commands/output.ts';
 import { planFile } from './commands/plan-file.ts';
 import { addRecipeCommand } from './commands/recipe-command.ts';
@@ -140,6 +141,7 @@ A run is started with the Temporal CLI:
   addReportCommand(program);
   addCheckpointCommands(program);
   addModelCommands(program);
+  addOnnxCommand(program);
   addEvaluateCommands(program);
   addDataCommands(program);
   addSearchCommand(program);

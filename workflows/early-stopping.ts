@@ -2,6 +2,7 @@ import { CancellationScope, isCancellation } from '@temporalio/workflow';
 import { activitiesBy } from './activities-by.ts';
 import { evaluated, isTime } from './evaluate-tasks.ts';
 import { sentence } from './failures.ts';
+import { guardOf, lookAtGuard } from './guard.ts';
 import type { PhaseProgress } from './phase-progress.ts';
 import { lightOptions } from './policies.ts';
 import { cut } from './report-size.ts';
@@ -9,8 +10,11 @@ import { cut } from './report-size.ts';
 const { watchFigure, bestWatched } = activitiesBy(lightOptions);
 
 /** Whether it has come to its end: to its last step, and what is to be looked at there was, or to where it no longer rises. */
-export const isOver = ({ plan, step, due, watched }: PhaseProgress): boolean =>
-  watched?.stopped === true || (step >= plan.to.step && due === null);
+export const isOver = (phase: PhaseProgress): boolean => {
+  const { plan, step, due, watched, held } = phase;
+  if (watched?.stopped === true) return true;
+  return step >= plan.to.step && due === null && !(held === 'waiting' && guardOf(phase));
+};
 
 /** Other phases go on from its last step: it is trained to there, and ends with that. */
 const isGoneOnFrom = ({ plan }: PhaseProgress) => plan.branches.includes(plan.to.step);
@@ -18,9 +22,42 @@ const isGoneOnFrom = ({ plan }: PhaseProgress) => plan.branches.includes(plan.to
 /** After a shard: whether its figure is looked at before it goes on. At the last step that only says which was the best. */
 export function lookNext(phase: PhaseProgress, before: number): void {
   const { tasks, to } = phase.plan;
-  if (!tasks?.earlyStopping) return;
-  const atEnd = tasks.earlyStopping.restoreBest && !isGoneOnFrom(phase);
+  const guard = guardOf(phase);
+  if (!tasks?.earlyStopping && !guard) return;
+  const atEnd = guard !== undefined || isLookedAtLast(phase);
   if (phase.step === to.step ? atEnd : isTime(phase, before)) phase.due = phase.step;
+}
+
+const isLookedAtLast = (phase: PhaseProgress): boolean =>
+  phase.plan.tasks?.earlyStopping?.restoreBest === true && !isGoneOnFrom(phase);
+
+/** What is due of a phase, while nothing is trained: first whether it keeps what it knew, then whether it goes on. */
+export async function look(phase: PhaseProgress, scope: CancellationScope): Promise<void> {
+  const { plan, step, due } = phase;
+  const stops = plan.tasks?.earlyStopping && (step !== plan.to.step || isLookedAtLast(phase));
+  if (due === step && guardOf(phase))
+    await unlessItFails(phase, scope, 'whether it keeps what it knew', () => lookAtGuard(phase, scope));
+  // A person who lets it go on has this one looked at no more.
+  if (stops && phase.held === null) await lookAtFigure(phase, scope);
+  phase.due = null;
+}
+
+/** An evaluation that fails of itself just then is noted like any other: a phase does not wait for a person over it. */
+async function unlessItFails(
+  phase: PhaseProgress,
+  scope: CancellationScope,
+  whether: string,
+  look: () => Promise<void>,
+): Promise<void> {
+  try {
+    await look();
+  } catch (error) {
+    if (isCancellation(error) && (scope.consideredCancelled || CancellationScope.current().consideredCancelled))
+      throw error;
+    phase.note(`not looked at ${whether} at ${phase.step}: ${sentence(error).slice(0, 300)}`);
+  } finally {
+    phase.doing = null;
+  }
 }
 
 /**
@@ -28,7 +65,7 @@ export function lookNext(phase: PhaseProgress, before: number): void {
  * checkpoint whatever was killed, and trains no step in vain. What is asked of it meanwhile cuts this short, and it is looked
  * at again when it goes on.
  */
-export async function lookAtFigure(phase: PhaseProgress, scope: CancellationScope): Promise<void> {
+async function lookAtFigure(phase: PhaseProgress, scope: CancellationScope): Promise<void> {
   const { plan, step, from } = phase;
   const { tasks } = plan;
   const task = tasks?.documents.find(({ name }) => name === tasks.best?.task);
@@ -39,7 +76,7 @@ export async function lookAtFigure(phase: PhaseProgress, scope: CancellationScop
   }
   phase.doing = `${task.name} says of step ${step} whether it goes on`;
   await phase.tell(phase.working);
-  try {
+  await unlessItFails(phase, scope, 'whether it still rises', async () => {
     await scope.run(async () => {
       const { key, used } = await evaluated(from, task, tasks);
       phase.spend({ ...(used && { used }) });
@@ -47,15 +84,7 @@ export async function lookAtFigure(phase: PhaseProgress, scope: CancellationScop
     });
     settle(phase);
     phase.due = null;
-  } catch (error) {
-    // An evaluation that fails of itself just then is noted like any other: a phase does not wait for a person over it.
-    if (isCancellation(error) && (scope.consideredCancelled || CancellationScope.current().consideredCancelled))
-      throw error;
-    phase.due = null;
-    phase.note(`not looked at whether it still rises at ${step}: ${sentence(error).slice(0, 300)}`);
-  } finally {
-    phase.doing = null;
-  }
+  });
 }
 
 /** Where its patience is over it ends, but not before the last step at which another phase begins. */

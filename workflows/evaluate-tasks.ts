@@ -81,7 +81,7 @@ export const isTime = ({ plan: { tasks, to }, step }: PhaseProgress, before: num
 
 /**
  * Has the checkpoint of a shard evaluated, where it is time: beside training, which waits for none of it. The task that may
- * end the phase is for early-stopping.ts.
+ * end the phase is for early-stopping.ts, and the one that guards it for guard.ts.
  */
 export async function evaluateOnTheWay(phase: PhaseProgress, before: number): Promise<void> {
   const { tasks, run, phase: name } = phase.plan;
@@ -89,6 +89,7 @@ export async function evaluateOnTheWay(phase: PhaseProgress, before: number): Pr
   if (!tasks || !isTime(phase, before)) return;
   for (const task of tasks.documents) {
     if (tasks.earlyStopping && task.name === tasks.best?.task) continue;
+    if (task.name === tasks.guard?.task && phase.parent) continue;
     const child = childOf({ run, phase: name, revision: from?.revision ?? phase.revision, step }, task, tasks);
     const failed = (error: unknown) =>
       phase.note(`not evaluated by ${task.name} at ${step}: ${sentence(error).slice(0, 300)}`);

@@ -1,6 +1,7 @@
 import { defineQuery, defineSignal } from '@temporalio/workflow';
 import type { Watched } from '../activities/types/phase-end.ts';
 import type { PhasePlan } from '../activities/types/plan.ts';
+import type { ReplicaResult } from '../activities/types/rounds.ts';
 import type { ShardResult, SkippedOf } from '../activities/types/shard.ts';
 import { addUsed, type Used } from '../src/costs/used.ts';
 
@@ -39,6 +40,50 @@ export function addEvent(events: PhaseEvent[], step: number, what: string, at = 
   if (events.length > mostEvents) events.shift();
 }
 
+/** What a replica has handed in, as the status of its round shows it. */
+export interface SlotIn extends Pick<ReplicaResult, 'slot' | 'loss' | 'examplesPerSecond' | 'attempt'> {
+  /** Bytes that it uploaded, and fetched to begin with; of before that was counted there are none of the latter. */
+  readonly up: number;
+  readonly down?: number;
+  /** From the start of the round. */
+  readonly seconds: number;
+}
+
+/** A round that was merged. */
+export interface MergedRound {
+  readonly number: number;
+  readonly from: number;
+  readonly to: number;
+  readonly slots: number;
+  /** How many of them are in it, and which are not. */
+  readonly members: number;
+  readonly late: readonly number[];
+  /** Bytes of all members. */
+  readonly up: number;
+  readonly down: number;
+  /** From its start until it was merged. */
+  readonly seconds: number;
+}
+
+/** The round that is under way, or the next one. */
+export interface RoundStatus {
+  /** From 1, of the phase. */
+  readonly number: number;
+  /** Steps of the phase that its slots share: those after `from` up to `to`. */
+  readonly from: number;
+  readonly to: number;
+  readonly slots: number;
+  /** How many are waited for when the deadline is over; all without one. */
+  readonly quorum: number;
+  /** ISO times: of its start, null before that, and of the deadline, where there is one. */
+  readonly began: string | null;
+  readonly deadline: string | null;
+  readonly merging: boolean;
+  /** Who is in, in the order in which they came. A run shows none: its phase does. */
+  readonly in: readonly SlotIn[];
+  readonly last: MergedRound | null;
+}
+
 /** What a phase tells the recipe that started it, at the end of a shard and when its state changes: 3 KB at most. */
 export interface PhaseReport {
   readonly phase: string;
@@ -60,6 +105,8 @@ export interface PhaseReport {
   readonly notes?: readonly PhaseEvent[];
   /** Of a phase that its figure may end. */
   readonly watched?: Watched;
+  /** Of a phase in rounds that trains: the one that comes next. */
+  readonly round?: RoundStatus;
 }
 
 /** Where a run stands as of its last recorded commit; live figures are in `siglip2 status`. */
@@ -101,6 +148,8 @@ export interface Status {
   readonly used?: Used;
   /** The figure that may end the phase, as of the last evaluation; absent where none may. */
   readonly watched?: Watched;
+  /** Of a phase in rounds that trains. A run knows which round it is, and the phase itself who is in. */
+  readonly round?: RoundStatus;
 }
 
 /** One line of a run's status for each phase. */
@@ -168,6 +217,7 @@ export function statusOf(
     xla: last?.xla ?? null,
     ...(report?.spent?.used && { used: report.spent.used }),
     ...(report?.watched && { watched: report.watched }),
+    ...(report?.round && { round: report.round }),
   };
 }
 

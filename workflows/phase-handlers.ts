@@ -10,8 +10,9 @@ export const handOverSignal = defineSignal('handOver');
 /** What a phase answers to who asks. Of a wish it only takes note: the loop of `phase.ts` grants it. */
 export function setHandlers(phase: PhaseProgress): void {
   setHandler(statusQuery, () => {
-    const { plan, state, failure } = phase;
-    return statusOf(plan.run, state, phase.report(), plan.batch, failure, workflowInfo().unsafe.now());
+    const { plan, state, failure, roundNow } = phase;
+    const status = statusOf(plan.run, state, phase.report(), plan.batch, failure, workflowInfo().unsafe.now());
+    return roundNow ? { ...status, round: roundNow } : status;
   });
   setHandler(planQuery, () => [{ ...phase.plan, ...phase.pace }]);
   setHandler(historyQuery, () => ({ [phase.plan.phase]: phase.events }));

@@ -9,8 +9,17 @@ import type { Pace } from '../src/recipe/pace.ts';
 import type { Position } from '../src/recipe/position.ts';
 import { batchAt } from '../src/recipe/steps.ts';
 import type { Broken } from './failures.ts';
-import { addEvent, type PhaseEvent, type PhaseReport, type PhaseState, phaseReportSignal } from './messages.ts';
+import {
+  addEvent,
+  type MergedRound,
+  type PhaseEvent,
+  type PhaseReport,
+  type PhaseState,
+  phaseReportSignal,
+  type RoundStatus,
+} from './messages.ts';
 import { brief } from './report-size.ts';
+import { roundAhead } from './round-status.ts';
 import { showIn } from './search-attributes.ts';
 import type { Limits, Standing, Wish } from './wishes.ts';
 
@@ -35,6 +44,9 @@ export interface PhaseInput {
   readonly slots?: number | null;
   /** Who was in the last round, where each slot keeps its moments. */
   readonly members?: readonly MemberRef[];
+  /** How many rounds it has had, and the last one. */
+  readonly rounds?: number;
+  readonly merged?: MergedRound | null;
   /** Milliseconds that its shards had a device for. */
   readonly deviceMs?: number;
   /** What they had it for, what evaluations used, and what that cost; absent in inputs of older versions. */
@@ -81,6 +93,8 @@ export class PhaseProgress {
   pace: Pace | null;
   slots: number | null;
   members: readonly MemberRef[];
+  rounds: number;
+  merged: MergedRound | null;
   deviceMs: number;
   used: Used;
   readonly began: number;
@@ -98,6 +112,8 @@ export class PhaseProgress {
   // Nothing is in progress when a history ends, so what follows is not carried over.
   state: PhaseState;
   doing: string | null = null;
+  /** The round that is under way. */
+  round: RoundStatus | null = null;
   /** What is scored or trained just now. */
   shard: CancellationScope | null = null;
   /** Its run wants to begin a new history, and needs it back for that. */
@@ -116,6 +132,8 @@ export class PhaseProgress {
     this.pace = input.pace ?? null;
     this.slots = input.slots ?? null;
     this.members = input.members ?? [];
+    this.rounds = input.rounds ?? 0;
+    this.merged = input.merged ?? null;
     this.deviceMs = input.deviceMs ?? 0;
     this.used = input.used ?? nothingUsed;
     this.began = input.began ?? Date.now();
@@ -157,13 +175,13 @@ export class PhaseProgress {
     const { wentBack, events, wishes, held, failure, broken, watched, due } = this;
     const curation = plan.curation && { teacher, scored };
     const counts = { revision, deviceMs, used, began, wentBack, untold: this.#untold };
-    const watches = plan.tasks?.earlyStopping && { watched, due };
+    const watches = (plan.tasks?.earlyStopping ?? plan.tasks?.guard) && { watched, due };
     const stands = {
       held,
       failure,
       broken,
       ...watches,
-      ...(plan.replicas && { slots: this.slots, members: this.members }),
+      ...(plan.replicas && { slots: this.slots, members: this.members, rounds: this.rounds, merged: this.merged }),
     };
     return { plan, parent, ...curation, skip, from, last, limits, pace, ...counts, events, wishes, ...stands };
   }
@@ -174,6 +192,7 @@ export class PhaseProgress {
     const { phase, from, to, batch } = plan;
     const notes = this.#untold > 0 ? this.events.slice(-this.#untold) : [];
     const spent = { deviceMs, began, used };
+    const round = this.roundNow;
     return brief({
       phase,
       state,
@@ -187,7 +206,13 @@ export class PhaseProgress {
       spent,
       notes,
       ...(watched && { watched }),
+      ...(round && { round }),
     });
+  }
+
+  /** The round that is under way, or that comes next when nothing holds it. */
+  get roundNow(): RoundStatus | null {
+    return this.round ?? (this.state === 'training' ? roundAhead(this) : null);
   }
 
   standing(): Standing {

@@ -13,7 +13,7 @@ import { nextCut } from '../src/recipe/shards.ts';
 import { activitiesBy, showLog } from './activities-by.ts';
 import { begun, type PhaseAlone } from './alone.ts';
 import { begin, end, leave, prune } from './begin-and-leave.ts';
-import { handOnBest, isOver, lookAtFigure, lookNext } from './early-stopping.ts';
+import { handOnBest, isOver, look, lookNext } from './early-stopping.ts';
 import { evaluateOnTheWay } from './evaluate-tasks.ts';
 import { clearFailure, sentence, spentOf } from './failures.ts';
 import { grantWishes } from './grant-wishes.ts';
@@ -76,7 +76,7 @@ export async function siglip2Phase(...given: [(PhaseInput | PhaseAlone)?]): Prom
           await phase.tell(phase.working);
           continue;
         }
-        if (phase.due !== null) await lookAtFigure(phase, shard);
+        if (phase.due !== null) await look(phase, shard);
         else {
           await begin(phase);
           if (plan.replicas) await trainRound(phase, plan.replicas, shard);

@@ -8,7 +8,7 @@ import { inWords, isObject } from './wishes.ts';
  */
 export function reportProblem(report: unknown, phases: readonly { readonly phase: string }[]): string | null {
   if (!isObject(report)) return `a report is ${inWords(report)}; allowed: an object`;
-  const { phase, state, last, failure = null, doing = null, spent, notes = [] } = report as Partial<PhaseReport>;
+  const { phase, state, last, failure = null, doing = null, spent, notes = [], round } = report as Partial<PhaseReport>;
   // After a reset a phase that is still open reports before the run is planned again.
   const known = phases.length === 0 ? typeof phase === 'string' : phases.some((one) => one.phase === phase);
   if (!known) return `a report names the phase ${inWords(phase)}`;
@@ -19,12 +19,18 @@ export function reportProblem(report: unknown, phases: readonly { readonly phase
   const used =
     spent === undefined ||
     (isObject(spent) && [spent.deviceMs, spent.began].every(Number.isFinite) && isUsedOrNone(spent.used));
-  return numbers && texts && lines && used && (last === null || isResult(last))
+  const rounds = round === undefined || isRound(round);
+  return numbers && texts && lines && used && rounds && (last === null || isResult(last))
     ? null
     : `a report of phase ${phase} is ${inWords(report)}, which no phase sends`;
 }
 
 const isUsedOrNone = (used: unknown) => used === undefined || isUsed(used);
+
+const isRound = (round: unknown) =>
+  isObject(round) &&
+  ['number', 'from', 'to', 'slots', 'quorum'].every((name) => Number.isInteger(round[name])) &&
+  Array.isArray(round.in);
 
 function isResult(last: unknown): boolean {
   if (!isObject(last) || !isObject(last.checkpoint) || !isObject(last.metrics)) return false;

@@ -1,5 +1,6 @@
 import type { ShardResult, SkippedOf } from '../activities/types/shard.ts';
 import type { PhaseReport } from './messages.ts';
+import { briefRound } from './round-status.ts';
 
 /** A history holds thousands of reports, so each is 1 KB, and 3 KB at most: the figures that a run shows, and short lines. */
 const mostNotes = 5;
@@ -13,13 +14,14 @@ const shown = ['curation/chosen', 'curation/rejected'];
 export const cut = (text: string, most: number) => (text.length <= most ? text : `${text.slice(0, most - 3)}...`);
 
 /** A report without what only the phase itself, its checkpoint or its figures in the bucket have to tell. */
-export function brief({ last, failure, doing, watched, notes = [], ...report }: PhaseReport): PhaseReport {
+export function brief({ last, failure, doing, watched, round, notes = [], ...report }: PhaseReport): PhaseReport {
   return {
     ...report,
     last: last && briefResult(last),
     ...(failure !== undefined && { failure: failure && cut(failure, mostOfFailure) }),
     ...(doing !== undefined && { doing: doing && cut(doing, mostCharacters) }),
     ...(watched && { watched: { ...watched, figure: cut(watched.figure, mostCharacters) } }),
+    ...(round && { round: briefRound(round) }),
     ...(notes.length > 0 && {
       notes: notes.slice(-mostNotes).map((note) => ({ ...note, what: cut(note.what, mostCharacters) })),
     }),

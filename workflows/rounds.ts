@@ -1,11 +1,12 @@
 import { CancellationScope, condition, isCancellation, sleep } from '@temporalio/workflow';
 import type { ReplicaResult, Round, RoundInput } from '../activities/types/rounds.ts';
-import { lanesOf, roundEnd } from '../src/recipe/lanes.ts';
-import { leastOf, mostOf, type Replicas } from '../src/recipe/replicas.ts';
+import { lanesOf } from '../src/recipe/lanes.ts';
+import type { Replicas } from '../src/recipe/replicas.ts';
 import { activitiesBy } from './activities-by.ts';
 import { spentOf } from './failures.ts';
 import type { PhaseProgress } from './phase-progress.ts';
 import { mergeOptions, replicaOptions, trainOptions } from './policies.ts';
+import { begunRound, mergedRound, roundAhead, withSlot } from './round-status.ts';
 
 const { beginRounds } = activitiesBy(trainOptions);
 const { trainReplica } = activitiesBy(replicaOptions);
@@ -26,20 +27,32 @@ export async function trainRound(phase: PhaseProgress, replicas: Replicas, scope
       phase.last ??= begun.last;
       if (begun.last) return;
     }
-    const slots = Math.min(mostOf(replicas), Math.max(leastOf(replicas), phase.slots ?? mostOf(replicas)));
-    const from = phase.from!;
-    const to = roundEnd(from.step, slots * replicas.steps, plan.to.step, plan.branches);
-    const input = { plan, revision, parent, skip, round: { from, to, slots } };
-    const { members, late } = await gathered(phase, replicas, input);
-    const handedIn = members.flatMap(({ member }) => member ?? []);
-    const result = await mergeRound({ ...input, members: handedIn, late });
-    phase.members = replicas.moments === 'kept' ? handedIn : [];
-    // As many as came in time, or one more when all did: what `least` and `most` allow.
-    phase.slots = late.length > 0 ? members.length : slots + 1;
-    if (late.length > 0) phase.note(`the round to step ${to} went on without slot ${late.join(', ')}`);
-    phase.last = result;
-    phase.from = result.checkpoint;
+    const ahead = roundAhead(phase)!;
+    const { to, slots } = ahead;
+    const input = { plan, revision, parent, skip, round: { from: phase.from!, to, slots } };
+    phase.round = begunRound(ahead, replicas.deadline?.minutes, Date.now());
+    try {
+      await merged(phase, replicas, input);
+    } finally {
+      phase.round = null;
+    }
   });
+}
+
+async function merged(phase: PhaseProgress, replicas: Replicas, input: RoundInput): Promise<void> {
+  const { to, slots } = input.round;
+  const { members, late } = await gathered(phase, replicas, input);
+  const handedIn = members.flatMap(({ member }) => member ?? []);
+  phase.round = { ...phase.round!, merging: true };
+  const result = await mergeRound({ ...input, members: handedIn, late });
+  phase.merged = mergedRound(phase.round, late, Date.now());
+  phase.rounds = phase.merged.number;
+  phase.members = replicas.moments === 'kept' ? handedIn : [];
+  // As many as came in time, or one more when all did: what `least` and `most` allow.
+  phase.slots = late.length > 0 ? members.length : slots + 1;
+  if (late.length > 0) phase.note(`the round to step ${to} went on without slot ${late.join(', ')}`);
+  phase.last = result;
+  phase.from = result.checkpoint;
 }
 
 /** Whether what the phase goes on from is a checkpoint of its own, which a round can begin with. */
@@ -73,6 +86,7 @@ async function gathered(phase: PhaseProgress, replicas: Replicas, input: RoundIn
           if (isLate) return;
           phase.spend(result);
           members.push(result);
+          if (phase.round && result.member) phase.round = withSlot(phase.round, result, Date.now());
         } catch (error) {
           phase.spend(spentOf(error));
           if (!isLate && !isCancellation(error)) failure ??= { error };

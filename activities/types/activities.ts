@@ -34,6 +34,8 @@ import type {
   EvaluationResult,
   ExportInput,
   ExportResult,
+  Guarded,
+  GuardInput,
   HistoryInput,
   Watched,
   WatchInput,
@@ -83,6 +85,7 @@ export interface Activities {
   concludeEvaluation(input: { readonly plan: PlannedEvaluation }): Promise<TaskResult>;
   leaveEvaluation(input: { readonly plan: PlannedEvaluation }): Promise<void>;
   watchFigure(input: WatchInput): Promise<Watched>;
+  guardFigure(input: GuardInput): Promise<Guarded>;
   bestWatched(input: BestInput): Promise<ShardResult | null>;
   exportModel(input: ExportInput): Promise<ExportResult>;
   writeReport(input: HistoryInput): Promise<WrittenReport>;

@@ -69,6 +69,19 @@ export interface WatchInput {
   readonly key: string;
 }
 
+/** It is to be said how a figure was before a phase, and how it is now. */
+export interface GuardInput {
+  readonly plan: PhasePlan;
+  /** Of the `result.json` of both evaluations. */
+  readonly before: string;
+  readonly key: string;
+}
+
+export interface Guarded {
+  readonly before: number;
+  readonly value: number;
+}
+
 /** A phase ends, and is to end with its best. */
 export interface BestInput {
   readonly plan: PhasePlan;

@@ -58,6 +58,8 @@ export interface PhasePlan {
     readonly best?: { readonly task: string } & BestFigure;
     /** When that figure ends the phase; absent: never. */
     readonly earlyStopping?: EarlyStopping;
+    /** What may not fall, of phases that go on from a checkpoint; absent: nothing. */
+    readonly guard?: Guard;
   };
   /** It is trained in rounds, as its settings say too; absent: by one worker at a time. */
   readonly replicas?: Replicas;
@@ -128,6 +130,12 @@ export interface EarlyStopping {
   readonly patience: number;
   readonly threshold: number;
   readonly restoreBest: boolean;
+}
+
+/** As evaluate.guard of a recipe. */
+export interface Guard extends BestFigure {
+  readonly task: string;
+  readonly fall: number;
 }
 
 /** A figure of an evaluator, by its path: `mean.text_to_image.r1`. */

@@ -45,6 +45,8 @@ export interface ReplicaResult {
   readonly examplesPerSecond: number;
   /** What it uploaded. */
   readonly bytes: number;
+  /** What it fetched to begin with, less what its worker had; absent in results of older versions. */
+  readonly down?: number;
   readonly attempt: string;
   readonly deviceMs?: number;
   /** As in ShardResult. */
@@ -59,6 +61,9 @@ export interface ReplicaHeartbeat extends ShardHeartbeat {
   readonly of: number;
   /** Of the round. */
   readonly to: number;
+  /** Bytes that it has uploaded, and fetched to begin with. */
+  readonly up: number;
+  readonly down: number;
 }
 
 export interface MergeInput extends RoundInput {

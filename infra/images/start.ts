@@ -2,6 +2,7 @@ import { mkdirSync, readlinkSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { paths } from '../../src/runtime/paths.ts';
+import { buildFolder } from '../setup/build.mjs';
 
 /**
  * What a container starts, as process 1: `worker`, `siglip2 COMMAND`, or `prepare`. It goes on in this very process, so
@@ -26,6 +27,7 @@ if (script === undefined) {
 } else {
   if (name === 'worker') makePrograms();
   if (process.pid === 1) endOnSignals();
+  process.env.SIGLIP2_BUILD = (await buildFolder()) ?? '';
   process.argv = [process.argv[0]!, process.argv[1]!, '--image', join(root, script), ...args];
   await import('../setup/main.ts');
 }

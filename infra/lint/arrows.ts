@@ -61,6 +61,7 @@ export const mayImport: Readonly<Record<string, readonly string[]>> = {
     ...['src/formats', 'src/runtime', 'src/storage', 'src/safetensors', 'src/model', 'src/recipe'],
     ...['src/data/example', 'src/evaluate'],
   ],
+  'src/onnx': ['src/runtime', 'src/safetensors', 'src/model', 'src/data/example', 'src/checkpoint'],
   'src/telemetry': ['src/runtime', 'src/costs', 'src/storage', 'src/checkpoint'],
   'src/run-logs': ['src/runtime', 'src/storage', 'src/checkpoint'],
   // A report is drawn of plain values; here they are read from the bucket.

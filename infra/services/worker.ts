@@ -1,6 +1,6 @@
-import { createRequire } from 'node:module';
 import { join } from 'node:path';
-import { fileURLToPath, pathToFileURL } from 'node:url';
+import { fileURLToPath } from 'node:url';
+import { startOf } from '../../src/runtime/built.mjs';
 import { logFile } from './logs.ts';
 import type { ServiceCommand } from './service.ts';
 import { hasPoller } from './temporal.ts';
@@ -13,11 +13,11 @@ export function workerCommand(options: {
   readonly address: string;
   readonly environment: Readonly<Record<string, string>>;
 }): ServiceCommand {
-  const tsx = pathToFileURL(createRequire(import.meta.url).resolve('tsx')).href;
+  const { flags, file } = startOf(join(root, 'src', 'worker.ts'));
   return {
     name: 'worker',
     file: process.execPath,
-    args: () => ['--import', tsx, join(root, 'src', 'worker.ts')],
+    args: () => [...flags, file],
     env: { ...process.env, ...options.environment },
     log: logFile(options.folder, 'worker'),
     startMs: 120_000,

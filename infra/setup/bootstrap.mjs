@@ -1,16 +1,16 @@
 import { spawn } from 'node:child_process';
 import { createHash } from 'node:crypto';
 import { existsSync, lstatSync, readFileSync } from 'node:fs';
-import { createRequire } from 'node:module';
 import { homedir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { fileURLToPath, pathToFileURL } from 'node:url';
+import { builtOf, sourceOf, startOf } from '../../src/runtime/built.mjs';
 import { withLock } from '../../src/runtime/lock.mjs';
 
 /**
  * What every command of package.json begins with. Plain JavaScript without dependencies, since it runs on a bare
- * clone: checks Node, installs the npm packages if they are not those of package-lock.json, and hands over to
- * `main.ts`. Everything it says goes to stderr.
+ * clone: checks Node, installs the npm packages if they are not those of package-lock.json, compiles our code and hands
+ * over to `main.ts`. Everything it says goes to stderr.
  */
 const root = fileURLToPath(new URL('../..', import.meta.url));
 
@@ -101,8 +101,9 @@ function isLight(script, args) {
 
 /** Runs `main.ts` with these arguments as a child that this process stands for: its terminal, its signals, its end. */
 export function handOver(args, env = process.env) {
-  const tsx = pathToFileURL(createRequire(import.meta.url).resolve('tsx')).href;
-  const child = spawn(process.execPath, ['--import', tsx, join(root, 'infra/setup/main.ts'), ...args], {
+  const main = join(root, 'infra/setup/main.ts');
+  const { flags, file } = builtOf(pathToFileURL(args[1]).href) ? startOf(main) : sourceOf(main);
+  const child = spawn(process.execPath, [...flags, file, ...args], {
     stdio: 'inherit',
     env,
   });
@@ -124,5 +125,7 @@ if (process.argv[1] && resolve(process.argv[1]) === fileURLToPath(import.meta.ur
   // An image has the packages that it needs, and takes no others.
   const light = process.env.SIGLIP2_IMAGE || (isLight(script, args) && existsSync(join(root, 'node_modules')));
   if (!light) await installPackages();
+  const { buildFolder } = await import('./build.mjs');
+  process.env.SIGLIP2_BUILD = (await buildFolder()) ?? '';
   handOver([light ? '--as-it-is' : '--prepared', resolve(script), ...args]);
 }

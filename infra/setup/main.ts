@@ -1,5 +1,6 @@
 import { relative, resolve } from 'node:path';
 import { fileURLToPath, pathToFileURL } from 'node:url';
+import { builtOf } from '../../src/runtime/built.mjs';
 import { isRunnerError } from '../../src/runtime/errors.ts';
 import { handOver } from './bootstrap.mjs';
 import { type PartName, partNames, prepare } from './prepare.ts';
@@ -34,7 +35,8 @@ try {
   else {
     // The first process of a container stays what it is: a worker trains in a child, which inherits it.
     Object.assign(process.env, cuda);
-    await import(pathToFileURL(path).href);
+    const { href } = pathToFileURL(path);
+    await import(builtOf(href) ?? href);
   }
 } catch (error) {
   if (!isRunnerError(error)) throw error;

@@ -7,6 +7,9 @@ import { type ModelFolder, openModelFolder } from './hugging-face/model-folder.t
 
 /** RUN, RUN/PHASE or RUN/PHASE@STEP, as `pull` takes it. */
 const checkpointName = /^[A-Za-z0-9_][\w.-]*(?:\/[A-Za-z0-9_][\w.-]*(?:@\d+)?)?$/;
+/** Whether a name is that of a checkpoint of the bucket, and no file or folder here has it. */
+export const isCheckpointName = async (path: string): Promise<boolean> =>
+  checkpointName.test(path) && !(await exists(path));
 const exists = (path: string) =>
   stat(path).then(
     () => true,
@@ -18,7 +21,7 @@ const exists = (path: string) =>
  * weight that is no number is found when it is read.
  */
 export async function openModel(path: string): Promise<ModelFolder> {
-  if (checkpointName.test(path) && !(await exists(path)))
+  if (await isCheckpointName(path))
     throw new RunnerError(
       'RecipeInvalid',
       `there is no folder ${path}; for a checkpoint of the bucket type npm run siglip2 -- pull ${path} DIR, and then DIR in its place`,

@@ -8,12 +8,12 @@ import type { ObjectStore } from '../storage/object-store.ts';
 import { curveOf, type Piece } from '../telemetry/curve.ts';
 import { eventFile } from '../telemetry/event-file.ts';
 import { jsonLines, readJsonLines } from '../telemetry/json-lines.ts';
-import { parsePieceName } from '../telemetry/series.ts';
+import { parsePieceName, roundsName } from '../telemetry/series.ts';
 import { fetchEvaluations } from './fetch-evaluations.ts';
 
 /**
  * Fetches the figures of a run: `folder/<phase>/events.out.tfevents.*` for TensorBoard, `folder/<phase>.jsonl` for
- * everything else, each step once. What is there already is written anew. Returns the number of pieces.
+ * everything else, each step once; of a phase in rounds `folder/<phase>-rounds.jsonl` too. What is there already is written anew. Returns the number of pieces.
  */
 export async function fetchMetrics(store: ObjectStore, run: string, folder: string): Promise<number> {
   const prefix = runPrefix(run);
@@ -52,20 +52,25 @@ async function fetchPhase(
 ): Promise<number> {
   await mkdir(into, { recursive: true });
   const pieces: Piece[] = [];
+  const rounds: Piece[] = [];
   for (const key of keys) {
     const name = basename(key);
-    const at = parsePieceName(name);
-    if (at && name.endsWith('.jsonl'))
-      pieces.push({ ...at, name: basename(name, '.jsonl'), records: readJsonLines(await store.get(key)) });
-    else if (!name.startsWith(eventFile.fileName(''))) await writeFile(join(into, name), await store.get(key));
+    const ofRound = name.startsWith(roundsName);
+    const at = parsePieceName(ofRound ? name.slice(roundsName.length) : name);
+    if (at && name.endsWith('.jsonl')) {
+      const records = readJsonLines(await store.get(key));
+      (ofRound ? rounds : pieces).push({ ...at, name: basename(name, '.jsonl'), records });
+    } else if (!name.startsWith(eventFile.fileName(''))) await writeFile(join(into, name), await store.get(key));
   }
-  const curve = curveOf(pieces.filter((piece) => piece.revision <= revision));
+  const counted = (all: readonly Piece[]) => curveOf(all.filter((piece) => piece.revision <= revision));
+  const [curve, ofRounds] = [counted(pieces), counted(rounds)];
   // TensorBoard would show what no longer counts.
   for (const name of await readdir(into))
     if (name.startsWith(eventFile.fileName(''))) await rm(join(into, name), { force: true });
-  for (const { name, records } of curve)
+  for (const { name, records } of [...curve, ...ofRounds])
     await writeFile(join(into, eventFile.fileName(name)), eventFile.encode(records));
-  if (curve.length > 0)
-    await writeFile(`${into}.jsonl`, Buffer.concat(curve.map(({ records }) => jsonLines.encode(records))));
+  const lines = (of: readonly Piece[]) => Buffer.concat(of.map(({ records }) => jsonLines.encode(records)));
+  if (curve.length > 0) await writeFile(`${into}.jsonl`, lines(curve));
+  if (ofRounds.length > 0) await writeFile(`${into}-rounds.jsonl`, lines(ofRounds));
   return keys.length;
 }

@@ -2,7 +2,7 @@ import { money } from '../costs/money.ts';
 import { linkBits } from '../rounds/link.ts';
 import { numbersIn } from '../rounds/parameters.ts';
 import { size } from '../runtime/size-text.ts';
-import { duration } from './format-status.ts';
+import { duration } from './format-duration.ts';
 import type { RoundsEstimate } from './rounds-estimate.ts';
 
 /** Events after which a workflow is to go on as a new one; Temporal warns at 10,240. */

@@ -2,8 +2,10 @@ import type { Status } from '../../workflows/messages.ts';
 import type { FirstStepSeconds } from '../worker-life/first-step.ts';
 import { costLines } from './format-costs.ts';
 import { dataLines, dataState } from './format-data-work.ts';
+import { duration } from './format-duration.ts';
 import { formatResult } from './format-evaluation.ts';
 import { formatFigures } from './format-figures.ts';
+import { liveOfRound, roundLines, slotsOf } from './format-round-status.ts';
 import type { PendingWork, RunStatus } from './run-status.ts';
 
 /** A run's status for a person: what it is, where it is, what it does now, what is safe. */
@@ -13,7 +15,14 @@ export function formatStatus(status: RunStatus, now: number = Date.now()): strin
   const phase = workflow?.phase ?? works.find((work) => work.phase !== null)?.phase ?? newest?.phase ?? null;
   // Branches run side by side: steps and figures of one say nothing of another.
   const ofPhase = works.find((work) => work.phase === phase) ?? works.find((work) => work.phase === null);
-  const live = ofPhase?.live ?? null;
+  const round = workflow?.state === 'training' && workflow.round;
+  const slots = round
+    ? slotsOf(
+        round,
+        pending.filter((work) => work.phase === phase || work.phase === null),
+      )
+    : [];
+  const live = round ? liveOfRound(round, slots) : (ofPhase?.live ?? null);
   const commit = newest?.phase === phase ? newest : null;
   const lines: string[] = [];
   const told = data ? dataState(data, workflow) : workflow?.state;
@@ -37,6 +46,7 @@ export function formatStatus(status: RunStatus, now: number = Date.now()): strin
     lines.push(
       `  passed over: ${workflow.filtered} draws of examples that a filter leaves out, or without a text in a language that is drawn`,
     );
+  if (round) lines.push(...roundLines(round, slots, now));
   if (workflow?.watched) lines.push(`  ${watchedFigure(workflow.watched)}`);
   lines.push(...costLines(status));
   if (workflow?.doing) lines.push(`  ${workflow.doing}`);
@@ -44,6 +54,8 @@ export function formatStatus(status: RunStatus, now: number = Date.now()): strin
   const next = workflow && nextCommands[workflow.state];
   if (next) lines.push(`  go on with: temporal workflow update execute --workflow-id ${run} --name ${next}`);
   for (const work of works) {
+    // Each slot has its line.
+    if (round && work === ofPhase && work.activity === 'trainReplica') continue;
     const other = work.phase !== null && work.phase !== phase ? `phase ${work.phase}: ` : '';
     lines.push(`  ${other}${doing(work)}`);
     if (work.live?.firstStep) lines.push(`  ${other}${firstStepOf(work.live.firstStep)}`);
@@ -163,13 +175,4 @@ function doing({ activity, attempt, waiting, nextAttemptSeconds, live, beatSecon
   // A beat comes every second; an old one is a worker that is gone.
   if (!waiting && beatSecondsAgo !== null && beatSecondsAgo > 5) parts.push(`last heard of ${beatSecondsAgo} s ago`);
   return parts.join(': ');
-}
-
-/** Seconds in words of at most two units. */
-export function duration(seconds: number): string {
-  const whole = Math.max(0, Math.round(seconds));
-  if (whole < 60) return `${whole} s`;
-  if (whole < 3600) return `${Math.floor(whole / 60)} min ${whole % 60} s`;
-  if (whole < 86_400) return `${Math.floor(whole / 3600)} h ${Math.floor((whole % 3600) / 60)} min`;
-  return `${Math.floor(whole / 86_400)} d ${Math.floor((whole % 86_400) / 3600)} h`;
 }

@@ -2,6 +2,7 @@ import { randomBytes } from 'node:crypto';
 import type { Command } from 'commander';
 import { importModel } from '../checkpoint/hugging-face/import-model.ts';
 import { importPhase } from '../checkpoint/hugging-face/import-phase.ts';
+import type { Adapter } from '../checkpoint/hugging-face/read-adapter.ts';
 import { writeModelFolder } from '../checkpoint/hugging-face/write-folder.ts';
 import { runNameProblem } from '../checkpoint/names.ts';
 import { openModel } from '../checkpoint/open-model.ts';
@@ -20,15 +21,23 @@ export function addModelCommands(program: Command): void {
     .description(
       'put a Hugging Face folder or a big_vision .npz into the bucket, as a checkpoint that phases start from',
     )
-    .action(async (source: string, run: string) => {
+    .option('--adapter <folder>', 'a LoRA adapter as peft saves it: it is added to the model, and kept beside it')
+    .action(async (source: string, run: string, { adapter: folder }: { adapter?: string }) => {
       const problem = runNameProblem(run);
       if (problem !== null) throw new RunnerError('RecipeInvalid', problem);
       const attempt = `import-${randomBytes(4).toString('hex')}`;
       const made = { scratch: paths().scratch, codeVersion: codeVersion(), attempt };
+      let next = '';
+      const found = ({ lora }: Adapter) => {
+        next = lora
+          ? `and with the adapters where it has "lora": ${JSON.stringify(lora)}\n`
+          : 'the adapters have become part of the model: no "lora" of a phase says such\n';
+      };
       makeOwnFolder(made.scratch, 'SIGLIP2_SCRATCH');
-      const { sha256 } = await importModel(await openStore(), source, run, made);
+      const added = folder === undefined ? {} : { adapter: { folder, found } };
+      const { sha256 } = await importModel(await openStore(), source, run, { ...made, ...added });
       const from = JSON.stringify({ run, phase: importPhase });
-      print(`${run}/${importPhase}@0, sha256 ${sha256}\na phase goes on from it with "from": ${from}\n`);
+      print(`${run}/${importPhase}@0, sha256 ${sha256}\na phase goes on from it with "from": ${from}\n${next}`);
     });
 
   program

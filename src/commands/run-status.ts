@@ -3,7 +3,7 @@ import {
   decodeArrayFromPayloads,
   decodeOptionalFailureToOptionalError,
 } from '@temporalio/common/lib/internal-non-workflow/index.js';
-import type { ShardHeartbeat } from '../../activities/types/shard.ts';
+import type { ReplicaHeartbeat } from '../../activities/types/rounds.ts';
 import type { Status } from '../../workflows/messages.ts';
 import type { AnnotationStatus, RecipeResult } from '../../workflows/results.ts';
 import { findCommits, firstReadable } from '../checkpoint/commits.ts';
@@ -28,9 +28,11 @@ export interface PendingWork {
   readonly nextAttemptSeconds: number | null;
   /** What the attempt before ended with. */
   readonly lastFailure: string | null;
-  readonly live: Partial<ShardHeartbeat> | null;
+  readonly live: Partial<ReplicaHeartbeat> | null;
   /** How old `live` is. */
   readonly beatSecondsAgo: number | null;
+  /** Who has it, or had it last. */
+  readonly worker?: string;
 }
 
 /** A workflow that prepares data: what it is at, and what it ended with. */
@@ -113,11 +115,16 @@ async function readTemporal(
       return pendingOf(client, raw.pendingActivities, id, id.slice(run.length + 1));
     }),
   ]);
+  // Its run knows which round it is, and it alone who is in.
+  const inRounds = workflow?.round ? children.find((id) => id === `${run}/${workflow.phase}`) : undefined;
+  const ofPhase =
+    inRounds === undefined ? null : await soon(() => client.workflow.getHandle(inRounds).query<Status>('status'));
   const workerSecondsAgo = workflow === null && annotation === null ? await soon(() => lastPoll(client)) : null;
   const pending = [own, ...theirs].flat();
   // A phase alone ends with a checkpoint, and is not evaluated.
   const ofRun = result && typeof result === 'object' && 'phases' in result ? (result as RecipeResult) : null;
-  const found = { temporal: described.status.name, workflow, workerSecondsAgo, result: ofRun, pending };
+  const shown = workflow && ofPhase?.round ? { ...workflow, round: ofPhase.round } : workflow;
+  const found = { temporal: described.status.name, workflow: shown, workerSecondsAgo, result: ofRun, pending };
   if (isAnnotation) return { ...found, data: { type: 'siglip2Annotate', annotation, report: result } };
   const { type } = described;
   const prepares = type === 'siglip2Pack' || type === 'siglip2Filter' || type === 'siglip2Embed';
@@ -161,8 +168,9 @@ async function pendingOf(
       waiting: activity.state === 1,
       nextAttemptSeconds: activity.state === 1 && next > 0 ? Math.ceil(next / 1000) : null,
       lastFailure: failure?.message ?? null,
-      live: (live as Partial<ShardHeartbeat> | undefined) ?? null,
+      live: (live as Partial<ReplicaHeartbeat> | undefined) ?? null,
       beatSecondsAgo: beat ? Math.max(0, Math.round((Date.now() - beat) / 1000)) : null,
+      ...(activity.lastWorkerIdentity && { worker: activity.lastWorkerIdentity }),
     };
   });
   return Promise.all(pending);

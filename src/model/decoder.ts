@@ -5,17 +5,8 @@ import { layerNorm } from '../compile/ops/layer-norm.ts';
 import { rematerialise } from '../compile/ops/rematerialise.ts';
 import { tf } from '../runtime/tensorflow.ts';
 import type { DecoderSize } from './decoder-parameters.ts';
-import {
-  attend,
-  norm,
-  normEpsilon,
-  type Parameters,
-  parameter,
-  projectHeads,
-  scaled,
-  type TowerOptions,
-} from './layers.ts';
-import type { ModelConfig } from './sizes.ts';
+import { attend, norm, type Parameters, parameter, projectHeads, scaled, type TowerOptions } from './layers.ts';
+import { type ModelConfig, normEpsilon } from './sizes.ts';
 
 // Letters: B images, N patches of one, T = 3 targets of one, R = B T of all, L tokens of a target, D width, H heads, d = D/H.
 

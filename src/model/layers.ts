@@ -5,7 +5,7 @@ import { type AdaptedRows, lowRankMatMul } from '../compile/ops/low-rank-matmul.
 import { rematerialise } from '../compile/ops/rematerialise.ts';
 import { tf } from '../runtime/tensorflow.ts';
 import { adapterA, adapterB } from './adapters.ts';
-import type { TowerSize } from './sizes.ts';
+import { normEpsilon, type TowerSize } from './sizes.ts';
 
 /**
  * The blocks that both towers share: big_vision `models/vit.py` (Encoder1DBlock, MlpBlock), with the parameter
@@ -13,8 +13,6 @@ import type { TowerSize } from './sizes.ts';
  * BNxD for (B N, D), as activations are between ops: one large matmul per layer.
  */
 export type Parameters = Readonly<Record<string, Tensor>>;
-
-export const normEpsilon = 1e-6;
 
 /** A parameter by name; a missing one is a mistake of the caller, named in the error. */
 export function parameter(parameters: Parameters, name: string): Tensor {

@@ -49,6 +49,9 @@ export interface ModelConfig {
 
 export const fullVocabulary = 256_000;
 
+/** Of every layer norm. */
+export const normEpsilon = 1e-6;
+
 /** Width of the shared embedding space: the vision tower's (there is no image projection). */
 export function embeddingWidth(config: ModelConfig): number {
   return config.vision.width;

@@ -17,7 +17,7 @@ export function notesOf(
   memory: DeviceMemory | null,
 ): string[] {
   const notes: string[] = [];
-  const short = new Set<number>();
+  const others = new Set<number>();
   const spans = recipe.evaluate.earlyStopping ? phaseSpans(recipe, facts ?? {}) : [];
   for (const phase of recipe.phases) {
     const examples = data?.of(phase).examples ?? Number.POSITIVE_INFINITY;
@@ -33,7 +33,7 @@ export function notesOf(
     if (!writtenModel(recipe, phase)) continue;
     const { vision, text } = modelConfig(recipe, null, phase);
     const { patch, resolution, kind } = vision;
-    if (text.length < pipelineLength) short.add(text.length);
+    if (text.length !== pipelineLength) others.add(text.length);
     if (kind !== 'naflex' && resolution % patch !== 0)
       notes.push(
         `phase ${phase.name}: a resolution of ${resolution} is no multiple of the patch ${patch}, so ${resolution % patch} pixels at the right and at the bottom are not seen`,
@@ -41,7 +41,7 @@ export function notesOf(
     const tight = facts && memory && memoryNote(phaseSettings(recipe, phase, facts), memory);
     if (tight) notes.push(tight);
   }
-  for (const length of short)
+  for (const length of others)
     notes.push(
       `texts are ${length} tokens long: pipelines of transformers pad to ${pipelineLength}, so what is exported is used with max_length=${length}, as its card says`,
     );

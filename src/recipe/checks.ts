@@ -155,7 +155,16 @@ function inputs(recipe: Recipe): Problem[] {
   return recipe.phases.flatMap((phase, i) => {
     const written = writtenModel(recipe, phase);
     if (!written || !isSized(written)) return [];
-    const { patch, resolution, kind } = modelConfig(recipe, null, phase).vision;
+    const { vision, text } = modelConfig(recipe, null, phase);
+    const { patch, resolution, kind } = vision;
+    if (phase.text && phase.from === undefined)
+      return textProblem(
+        i,
+        'is of a phase that goes on from another; model.text.length is allowed in one from scratch',
+      );
+    const before = modelConfig(recipe, null, { ...phase, text: undefined }).text.length;
+    if (text.length < before)
+      return textProblem(i, `has a length of ${text.length}, and it was ${before} before; at least that is allowed`);
     const problem = (field: string, said: unknown, allowed: string): Problem[] => {
       const at = `phases.${i}.objectives.${field}`;
       return [{ fields: [at], message: `${at} is ${JSON.stringify(said)}; ${allowed}` }];
@@ -175,6 +184,10 @@ function inputs(recipe: Recipe): Problem[] {
     return [{ fields: [`phases.${i}.vision`], message }];
   });
 }
+
+const textProblem = (i: number, problem: string): Problem[] => [
+  { fields: [`phases.${i}.text`], message: `phases.${i}.text ${problem}` },
+];
 
 function lengths(recipe: Recipe, epochs: EpochFacts): Problem[] {
   const first = recipe.phases[0]!;

@@ -3,7 +3,7 @@ import { naflexOf } from './durations.ts';
 import type { Problem } from './problem.ts';
 import { drawOf, templatesOf } from './reading.ts';
 import type { DataSettings, Phase, Recipe } from './schema.ts';
-import { dataOf, writtenModel } from './settings.ts';
+import { dataOf, modelConfig, writtenModel } from './settings.ts';
 import { dataOfSource } from './sources.ts';
 
 /** Where a phase of active curation asks for what can't be had together. */
@@ -54,11 +54,18 @@ function ofPhase(recipe: Recipe, phase: Phase, curation: Phase['curation'] & {},
     }
   } else if (typeof teacher === 'string') {
     const large = recipe.phases.find(({ name }) => name === teacher);
-    const [own, its] = [phase, large].map((one) => writtenModel(recipe, one)?.text.length);
+    const [own, its] = [phase, large].map((one) => lengthOf(recipe, one));
     if (own !== undefined && its !== undefined && own !== its)
       add('curation.scoring', '"online"', `texts of ${own} tokens, as the teacher's ${its}, or "stored" is allowed`);
   }
   return problems;
+}
+
+/** Of the texts that a phase reads, as far as the recipe says it. */
+function lengthOf(recipe: Recipe, phase: Phase | undefined): number | undefined {
+  const written = writtenModel(recipe, phase);
+  const sized = written && (typeof written.vision.size === 'string' || written.text.size !== undefined);
+  return sized ? modelConfig(recipe, null, phase).text.length : written?.text.length;
 }
 
 /** What is embedded once must be what is trained on. */

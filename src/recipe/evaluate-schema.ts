@@ -42,6 +42,17 @@ export const evaluateSchema = z.strictObject({
     .describe(
       'Of the checkpoints of a phase that are evaluated the one with the highest figure is kept, and best.json names it.',
     ),
+  guard: z
+    .strictObject({
+      task: z.string().describe('Name of one of the tasks: of what the model could before, such as a reference set.'),
+      evaluator: z.string().describe('One of its evaluators, such as retrieval.'),
+      figure: z.string().describe('Path of one of its figures, such as mean.text_to_image.r1.'),
+      fall: z.number().min(0).describe('The figure may be so much lower than it was before the phase.'),
+    })
+    .optional()
+    .describe(
+      'What a model knew is kept: the figure is taken of the checkpoint that a phase goes on from, at each evaluation of evaluate.every and at its end, which are waited for. Where it has fallen by more than is allowed the phase waits for a person.',
+    ),
   earlyStopping: z
     .strictObject({
       patience: z.int().min(1).max(1000).describe('Evaluations without a rise after which the phase ends.'),

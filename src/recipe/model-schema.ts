@@ -18,6 +18,7 @@ const size = z.union(
 
 export const patch = z.int().positive().max(256);
 export const resolution = z.int().positive().max(4096);
+export const textLength = z.int().min(2).max(256);
 
 export const modelSchema = z.strictObject({
   vision: z.strictObject({
@@ -27,7 +28,7 @@ export const modelSchema = z.strictObject({
   }),
   text: z.strictObject({
     size: size.optional().describe('By default the one that goes with the vision tower.'),
-    length: z.int().min(2).max(64).default(64).describe('Tokens of a text; 64 in the paper.'),
+    length: textLength.default(64).describe('Tokens of a text, to which each is cut and padded; 64 in the paper.'),
     vocabulary: z
       .enum(['full', 'compact'])
       .default('full')

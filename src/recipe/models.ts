@@ -56,7 +56,7 @@ function ofPhase(recipe: Recipe, phase: Phase, i: number, found: HeldModel): Pro
   const where = `${name}, which phase ${phase.name} goes on from,`;
   const written = writtenModel(recipe, phase);
   const kind = naflexOf(recipe, phase) ? ('naflex' as const) : ('fixed' as const);
-  const said = written ? modelConfig(recipe, null, { ...phase, vision: {} }) : held;
+  const said = written ? modelConfig(recipe, null, { ...phase, vision: {}, text: undefined }) : held;
   const differences = modelDifferences(held, { ...said, vision: { ...said.vision, kind } });
   const problems: Problem[] = [];
   const add = (field: string, message: string) =>
@@ -76,6 +76,12 @@ function ofPhase(recipe: Recipe, phase: Phase, i: number, found: HeldModel): Pro
           `${at}.${field}`,
           `${at}.${field} is ${wanted}, and ${where} has ${has}; ${has} is allowed, or "vision": {"${short}": ${wanted}} in the phase, which resamples it`,
         );
+    } else if (field === 'text.length' && wanted > has) {
+      if (phase.text === undefined)
+        add(
+          `${at}.${field}`,
+          `${at}.${field} is ${wanted}, and ${where} has ${has}; ${has} is allowed, or "text": {"length": ${wanted}} in the phase, which stretches its positions`,
+        );
     } else add(`${at}.${field}`, `${at}.${field} is ${wanted}, and ${where} has ${has}; ${has} is allowed`);
   }
   return problems;
@@ -84,7 +90,7 @@ function ofPhase(recipe: Recipe, phase: Phase, i: number, found: HeldModel): Pro
 /** Where the model that scores can't read what the phase trains on. */
 export function teacherProblems(recipe: Recipe, phase: Phase, teacher: ModelConfig): Problem[] {
   const i = recipe.phases.indexOf(phase);
-  const length = writtenModel(recipe, phase)?.text.length;
+  const length = writtenModel(recipe, phase) && modelConfig(recipe, null, phase).text.length;
   if (phase.curation?.scoring !== 'online' || length === undefined) return [];
   const fields = [`phases.${i}.curation.scoring`];
   if (teacher.text.length !== length)

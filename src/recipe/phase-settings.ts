@@ -1,5 +1,6 @@
 import type { AdapterSize } from '../model/adapters.ts';
 import type { ModelConfig } from '../model/sizes.ts';
+import type { PositionStretch } from '../model/stretch-positions.ts';
 import type { BatchPlan } from './batch-plan.ts';
 import type { CurationRecipe } from './curation.ts';
 import type { ObjectiveSettings } from './objective-settings.ts';
@@ -25,6 +26,8 @@ export interface PhaseSettings {
   /** What is trained, and what of that is not, as `isMeant` reads it; absent: everything, and nothing. */
   readonly train?: readonly string[];
   readonly freeze?: readonly string[];
+  /** How positions of texts become more at its start, where it asks for longer ones. */
+  readonly textPositions?: PositionStretch;
   /** Adapters, which alone are trained then. */
   readonly lora?: AdapterSize;
   /** EMA of the teacher, where an objective has one. */

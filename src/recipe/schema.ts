@@ -1,10 +1,11 @@
 import { z } from 'zod';
 import { adapterTargets } from '../model/adapters.ts';
+import { positionStretches } from '../model/stretch-positions.ts';
 import { checkpointOfRunSchema, curationSchema } from './curation.ts';
 import { dataSchema, phaseDataSchema, type resize } from './data-schema.ts';
 import { evaluateSchema } from './evaluate-schema.ts';
 import { limitsSchema } from './limits-schema.ts';
-import { modelSchema, patch, resolution } from './model-schema.ts';
+import { modelSchema, patch, resolution, textLength } from './model-schema.ts';
 import { fraction, positive } from './number-schemas.ts';
 import { objectivesSchema } from './objectives.ts';
 import { phaseName as name } from './phase-name.ts';
@@ -164,6 +165,19 @@ const phaseSchema = z.strictObject({
     })
     .prefault({})
     .describe('Another input than before: positions and patch embedding are resampled at the start of the phase.'),
+  // Without a default, so that recipes of before are what they were.
+  text: z
+    .strictObject({
+      length: textLength.describe('Tokens of a text, to which each is cut and padded.'),
+      positions: z
+        .enum(positionStretches)
+        .default('beginning')
+        .describe(
+          'How positions become more. beginning: the first 20 and the last stay, those between are spread; longClip: as in Long-CLIP, beyond the last too; even: all are spread.',
+        ),
+    })
+    .optional()
+    .describe('Longer texts than before: their positions are stretched at the start of the phase.'),
   stretch: positive
     .default(1)
     .describe('Examples for each example of the window: the schedule runs slower. 3.75 for NaFlex in the paper.'),

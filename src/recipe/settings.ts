@@ -98,6 +98,12 @@ function visionInput(recipe: Recipe, phase: Phase | undefined): { patch: number;
   return { patch: phase.vision.patch ?? before.patch, resolution: phase.vision.resolution ?? before.resolution };
 }
 
+/** How long texts are in a phase: as it says itself, else as in the phase that it goes on from. */
+function textLengthOf(recipe: Recipe, phase: Phase | undefined): number {
+  const parent = phase && !phase.model ? parentOf(recipe, phase) : undefined;
+  return phase?.text?.length ?? (parent ? textLengthOf(recipe, parent) : modelOf(recipe, phase).text.length);
+}
+
 /** The shapes of the towers, of a phase or as the recipe begins. Without ids the token table is full. */
 export function modelConfig(recipe: Recipe, vocabulary: readonly number[] | null, phase?: Phase): ModelConfig {
   const { vision, text } = modelOf(recipe, phase);
@@ -106,7 +112,11 @@ export function modelConfig(recipe: Recipe, vocabulary: readonly number[] | null
   const naflex = phase && naflexOf(recipe, phase);
   return {
     vision: { ...numbers(vision.size), ...visionInput(recipe, phase), ...(naflex && { kind: 'naflex' as const }) },
-    text: { ...numbers(textSize), length: text.length, vocabulary: vocabulary?.length ?? fullVocabulary },
+    text: {
+      ...numbers(textSize),
+      length: textLengthOf(recipe, phase),
+      vocabulary: vocabulary?.length ?? fullVocabulary,
+    },
   };
 }
 
@@ -151,6 +161,7 @@ export function phaseSettings(recipe: Recipe, phase: Phase, facts: DataFacts): P
     optimizer: optimizerOf(recipe, phase),
     ...(phase.train && { train: phase.train }),
     ...(phase.freeze && { freeze: phase.freeze }),
+    ...(phase.text && { textPositions: phase.text.positions }),
     ...(phase.lora && { lora: { ...phase.lora, alpha: phase.lora.alpha ?? phase.lora.rank } }),
     teacher: phase.teacher,
     ...(curation && { curation: curationSettings(curation) }),

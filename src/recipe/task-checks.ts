@@ -2,8 +2,9 @@ import type { Problem } from './problem.ts';
 import type { Recipe } from './schema.ts';
 
 /** Tasks by themselves are checked where evaluators are known; here only how they stand in a recipe. */
-export function taskProblems({ evaluate: { tasks, only, every, best, earlyStopping }, phases }: Recipe): Problem[] {
-  const problems: Problem[] = onlyProblems(only ?? {}, tasks ?? [], phases);
+export function taskProblems({ evaluate, phases }: Recipe): Problem[] {
+  const { tasks, only, every, best, earlyStopping } = evaluate;
+  const problems: Problem[] = [...onlyProblems(only ?? {}, tasks ?? [], phases), ...guardProblems(evaluate, phases)];
   if (every && !tasks)
     problems.push({
       fields: ['evaluate.every', 'evaluate.tasks'],
@@ -28,6 +29,36 @@ export function taskProblems({ evaluate: { tasks, only, every, best, earlyStoppi
         message: `evaluate.tasks.${i}.name is "${name.slice(0, 60)}" again; each name once is allowed`,
       });
   return problems;
+}
+
+function guardProblems({ guard, every, tasks }: Recipe['evaluate'], phases: Recipe['phases']): Problem[] {
+  if (!guard) return [];
+  const problem = (field: string, message: string): Problem => ({
+    fields: [`evaluate.guard${field}`],
+    message: `evaluate.guard${field} ${message}`,
+  });
+  const names = tasks?.map(({ name }) => name) ?? [];
+  return [
+    ...(names.includes(guard.task)
+      ? []
+      : [
+          problem(
+            '.task',
+            `is "${guard.task.slice(0, 60)}"; allowed: ${names.join(', ') || 'the name of a task in evaluate.tasks, which is missing'}`,
+          ),
+        ]),
+    ...(every
+      ? []
+      : [problem('', 'is given without evaluate.every, which says when is looked; {"steps": 2000} is allowed')]),
+    ...(phases.some(({ from }) => from !== undefined)
+      ? []
+      : [
+          problem(
+            '',
+            'is given where every phase starts from scratch and nothing is known before; a phase with "from" is allowed',
+          ),
+        ]),
+  ];
 }
 
 type Named = readonly { readonly name: string }[];

@@ -23,12 +23,13 @@ export const tasks = {
     phase: {},
   },
   lit: {
-    what: 'the texts, with the image tower as it is (LiT, arXiv 2111.07991)',
+    what: 'the blocks and the head of the texts, with the image tower and the table of tokens as they are (LiT, arXiv 2111.07991)',
     source: 'so400m-long trained the texts of So400m at 4e-4 and a batch of 256 (model card of fancyfeast/so400m-long)',
     learningRate: 4e-4,
     batch: 256,
     epochs: 5,
-    phase: { train: ['text'] },
+    // With its moments and its gradient the table of tokens takes as much as all the rest of a B/16, three times over.
+    phase: { train: ['text'], freeze: ['tokenTable'] },
   },
   lora: {
     what: 'adapters of low rank on every layer of both towers (LoRA, arXiv 2106.09685)',

@@ -214,6 +214,11 @@ export const variables = {
     unset: 'no image',
     readBy: ['commands', 'set-up', 'trainer'],
   },
+  SIGLIP2_BUILD: {
+    meaning: 'Folder of our code as it was compiled for this start. Commands set it for what they start.',
+    unset: 'everything runs from its source, and starts later',
+    readBy: ['commands', 'worker', 'trainer'],
+  },
   SIGLIP2_LIBTENSORFLOW: {
     meaning: 'Folder of a libtensorflow of your own.',
     unset: 'the cache, else the PyPI wheel',

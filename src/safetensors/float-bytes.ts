@@ -36,3 +36,32 @@ export function toBfloat16(bytes: Uint8Array): Uint8Array {
   }
   return new Uint8Array(out.buffer);
 }
+
+/** The largest number that float16 holds. */
+export const largestFloat16 = 65_504;
+
+/**
+ * F32 bytes as float16, rounded to the nearest, to even when two are as near; what is no number stays none. Null where a
+ * finite number is beyond `largestFloat16`.
+ */
+export function toFloat16(bytes: Uint8Array): Uint8Array | null {
+  const { buffer, byteOffset, byteLength } = bytes.byteOffset % 4 === 0 ? bytes : new Uint8Array(bytes);
+  const floats = new Uint32Array(buffer, byteOffset, byteLength / 4);
+  const out = new Uint16Array(floats.length);
+  for (let i = 0; i < floats.length; i++) {
+    const bits = floats[i]!;
+    const sign = (bits >>> 16) & 0x8000;
+    const size = bits & 0x7fffffff;
+    if (size >= 0x7f800000) out[i] = sign | 0x7c00 | (size > 0x7f800000 ? 0x200 : 0);
+    else if (size >= 0x477ff000) return null;
+    else if (size >= 0x38800000) out[i] = sign | ((size - 0x38000000 + 0xfff + ((size >>> 13) & 1)) >>> 13);
+    else if (size < 0x33000000) out[i] = sign;
+    else {
+      // Subnormal: as many bits are cut as its exponent is below the smallest.
+      const cut = 126 - (size >>> 23);
+      const fraction = (size & 0x7fffff) | 0x800000;
+      out[i] = sign | ((fraction + (1 << (cut - 1)) - 1 + ((fraction >>> cut) & 1)) >>> cut);
+    }
+  }
+  return new Uint8Array(out.buffer);
+}

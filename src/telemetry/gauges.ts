@@ -194,12 +194,14 @@ function evaluationText(evaluations: readonly EvaluationGauges[]): string {
 }
 
 /**
- * One gauge for all sources, languages and parts of the model, with a label that says which: data may name them as it
+ * One gauge for all sources, languages, slots of a round and parts of the model, with a label that says which: data may name them as it
  * likes, and a name of a gauge has no room for that.
  */
 function seriesOf(figure: string): { readonly name: string; readonly label?: string } {
   const [, kind, named, of] = /^(source|language)\/(.*)\/((?:candidates|chosen|drawn)(?:\/mean)?)$/s.exec(figure) ?? [];
   if (named !== undefined) return { name: `${kind}/${of}`, label: `,${kind}=${quoted(named)}` };
+  const [, slot, ofSlot] = /^slot\/(\d+)\/(\w+)$/.exec(figure) ?? [];
+  if (slot !== undefined) return { name: `slot/${ofSlot}`, label: `,slot=${quoted(slot)}` };
   const [, norm, part] = /^(norm\/\w+)\/(\w+)$/.exec(figure) ?? [];
   return part === undefined ? { name: figure } : { name: norm!, label: `,part=${quoted(part)}` };
 }

@@ -22,10 +22,23 @@ export class MetricSeries {
   async keep(store: ObjectStore, at: PhaseKey & { revision: number; step: number }): Promise<void> {
     const piece = this.#records.filter(({ step }) => step <= at.step);
     if (piece.length === 0) return;
-    const name = pieceName(at);
-    for (const format of formats) await store.put(metricsPrefix(at) + format.fileName(name), format.encode(piece));
+    await put(store, at, pieceName(at), piece);
     this.#records = this.#records.filter(({ step }) => step > at.step);
   }
+}
+
+/** Of a round there is one record, of the step that it ends with, in a file of its own: steps have theirs already. */
+export const keepRound = (
+  store: ObjectStore,
+  at: PhaseKey & { readonly revision: number; readonly step: number },
+  records: readonly MetricRecord[],
+): Promise<void> => put(store, at, roundsName + pieceName(at), records);
+
+/** What names of pieces of rounds begin with. */
+export const roundsName = 'rounds-';
+
+async function put(store: ObjectStore, at: PhaseKey, name: string, records: readonly MetricRecord[]): Promise<void> {
+  for (const format of formats) await store.put(metricsPrefix(at) + format.fileName(name), format.encode(records));
 }
 
 /** What a commit adds to the figures is named after it. */

@@ -1,18 +1,20 @@
 import type { Values } from '../compile/definition.ts';
 import { resampleParameters } from '../model/resample.ts';
 import type { ModelConfig } from '../model/sizes.ts';
+import { type PositionStretch, stretchPositions } from '../model/stretch-positions.ts';
 import { firstMoment, secondMoment, startCopy } from '../optimiser/optimiser.ts';
 import { RunnerError } from '../runtime/errors.ts';
 import { teacherCopy } from './phase-state.ts';
 
 const embeddings = 'vision_model.embeddings';
 const patchEmbedding = `${embeddings}.patch_embedding.weight`;
+const textPositions = 'text_model.embeddings.position_embedding.weight';
 const positionEmbedding = `${embeddings}.position_embedding.weight`;
 
 type Shapes = ReadonlyMap<string, { readonly shape: readonly number[] }>;
 
 /**
- * What the towers of a file are to be resampled from: `model`, with the grid, patch size and kind of tower that the
+ * What the towers of a file are to be resampled from: `model`, with the grid, patch size, kind of tower and length of texts that the
  * file's own tensors tell. CheckpointDamaged where they tell of none.
  */
 export function storedModel(tensors: Shapes, model: ModelConfig, file: string): ModelConfig {
@@ -28,18 +30,27 @@ export function storedModel(tensors: Shapes, model: ModelConfig, file: string): 
   const { kind: _, ...vision } = model.vision;
   const kind = weight.length === 4 ? {} : { kind: 'naflex' as const };
   const same = grid === Math.floor(vision.resolution / vision.patch) && patch === vision.patch;
-  return { ...model, vision: { ...vision, patch, resolution: same ? vision.resolution : grid * patch, ...kind } };
+  const [length = model.text.length] = tensors.get(textPositions)?.shape ?? [];
+  const text = { ...model.text, length };
+  return { ...model, text, vision: { ...vision, patch, resolution: same ? vision.resolution : grid * patch, ...kind } };
 }
 
 /**
  * State for another resolution, patch size or kind of tower (spec 4.2): positions and patch embedding resampled, of the
- * student, of the EMA teacher and of the start; Adam's moments of what was resampled start from zero again. Everything else stays.
+ * student, of the EMA teacher and of the start; and positions of longer texts stretched. Adam's moments of what was resampled start
+ * from zero again. Everything else stays.
  */
-export function adaptInput(values: Values, from: ModelConfig, to: ModelConfig): Values {
+export function adaptInput(
+  values: Values,
+  from: ModelConfig,
+  to: ModelConfig,
+  stretch: PositionStretch = 'beginning',
+): Values {
   const adapted: Record<string, Values[string]> = { ...values };
   for (const key of [(name: string) => name, teacherCopy, startCopy]) {
     if (values[key(patchEmbedding)] === undefined) continue;
-    const changed = resampleParameters((name) => values[key(name)] as Float32Array, from, to);
+    const held = (name: string) => values[key(name)] as Float32Array;
+    const changed = { ...resampleParameters(held, from, to), ...stretched(held, from, to, stretch) };
     for (const [name, resampled] of Object.entries(changed)) {
       adapted[key(name)] = resampled as Float32Array<ArrayBuffer>;
       for (const moment of [firstMoment(name), secondMoment(name)]) {
@@ -48,4 +59,16 @@ export function adaptInput(values: Values, from: ModelConfig, to: ModelConfig): 
     }
   }
   return adapted;
+}
+
+/** The teacher has no texts. */
+function stretched(
+  held: (name: string) => Float32Array | undefined,
+  { text: from }: ModelConfig,
+  { text: to }: ModelConfig,
+  how: PositionStretch,
+): Record<string, Float32Array> {
+  const table = held(textPositions);
+  if (table === undefined || from.length === to.length) return {};
+  return { [textPositions]: stretchPositions(table, from.length, to.length, how) };
 }

@@ -1,3 +1,4 @@
+import { scaleTensor } from '../checkpoint/training-tensors.ts';
 import { type AdaptedLayer, adaptedLayers, adapterA, adapterB, adapterScale, isAdapter } from '../model/adapters.ts';
 import type { PhaseSettings } from '../recipe/phase-settings.ts';
 import { tf } from '../runtime/tensorflow.ts';
@@ -6,13 +7,10 @@ import type { ReadPieces } from './pieces.ts';
 import type { StateFiles } from './state-files.ts';
 
 /**
- * A state with adapters holds in `model.safetensors` the model with them added, which whoever reads it needs to know nothing
- * of; and beside the adapters the weights as they are without them, byte for byte, and what B A is multiplied by.
+ * Weights with adapters, by their names. A state with adapters holds in `model.safetensors` the model with them added, which
+ * whoever reads it needs to know nothing of; and beside the adapters the weights as they are without them, byte for byte, and
+ * what B A is multiplied by.
  */
-export const withoutAdapter = (weight: string) => `base/${weight}`;
-export const scaleTensor = 'lora/scale';
-
-/** Weights with adapters, by their names. */
 export function adaptedWeights({ model, lora }: PhaseSettings): ReadonlyMap<string, AdaptedLayer> {
   const layers = lora ? adaptedLayers(model, lora) : [];
   return new Map(layers.map((one) => [`${one.layer}.weight`, one]));

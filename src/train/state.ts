@@ -2,6 +2,7 @@ import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { readModelConfig } from '../checkpoint/hugging-face/read-config.ts';
 import { checkpointSha256 } from '../checkpoint/identity.ts';
+import { scaleTensor, withoutAdapter } from '../checkpoint/training-tensors.ts';
 import type { StateFile } from '../checkpoint/types.ts';
 import type { Values } from '../compile/definition.ts';
 import { adapterScale, isAdapter } from '../model/adapters.ts';
@@ -14,7 +15,7 @@ import { RunnerError } from '../runtime/errors.ts';
 import { tensorBytes } from '../safetensors/dtypes.ts';
 import { inFileOrder, scatterRows, type TensorToWrite, writeSafetensors } from '../safetensors/safetensors.ts';
 import { adaptInput, storedModel } from './adapt-input.ts';
-import { adaptedWeights, adapterMerge, keepsAdapters, scaleTensor, withoutAdapter } from './adapter-state.ts';
+import { adaptedWeights, adapterMerge, keepsAdapters } from './adapter-state.ts';
 import type { KeptRows } from './kept-rows.ts';
 import { checkObjectives, checkTowers, otherShape } from './parent-state.ts';
 import { computedState, type PhaseState, phaseState, teacherCopy } from './phase-state.ts';
@@ -183,7 +184,10 @@ async function stateIn(files: StateFiles, settings: PhaseSettings): Promise<Valu
   const values: Record<string, Values[string]> = {};
   const stored = { ...settings, model: storedModel(model.tensors, settings.model, model.path) };
   const phase = phaseState(stored);
-  checkTowers(model.tensors, phase, settings.model, model.path, await modelBeside(folder));
+  const { textPositions } = settings;
+  // A phase that asks for longer texts, and no other, may begin with shorter ones.
+  const text = textPositions ? stored.model.text : settings.model.text;
+  checkTowers(model.tensors, phase, { ...settings.model, text }, model.path, await modelBeside(folder));
   const keeps = await keepsAdapters(files, settings, phase);
   for (const spec of phase.towers) {
     const base = withoutAdapter(spec.name);
@@ -213,7 +217,7 @@ async function stateIn(files: StateFiles, settings: PhaseSettings): Promise<Valu
       `${folder} holds no training state for ${missing}; fetch the checkpoint again`,
     );
   }
-  return completed(settings, phaseState(settings), adaptInput(values, stored.model, settings.model));
+  return completed(settings, phaseState(settings), adaptInput(values, stored.model, settings.model, textPositions));
 }
 
 /** What the config.json of a checkpoint says, or null where it was not fetched. */

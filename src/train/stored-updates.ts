@@ -1,3 +1,4 @@
+import { updatesTensor } from '../checkpoint/training-tensors.ts';
 import { isAdapter } from '../model/adapters.ts';
 import { firstMoment } from '../optimiser/optimiser.ts';
 import type { PhaseSettings } from '../recipe/phase-settings.ts';
@@ -9,12 +10,10 @@ import { rowsIn, sameTokens } from './token-rows.ts';
 import { trainedTokens } from './token-tables.ts';
 import { ownCounts, type Updates } from './updates.ts';
 
-const tensorOf = (name: string) => `updates/${name}`;
-
 /** Counts as pieces of training state: none where every count is the step, as in older checkpoints. */
 export function updateTensors({ own }: Updates): TensorToWrite[] {
   return Object.entries(own).map(([name, counts]) => ({
-    name: tensorOf(name),
+    name: updatesTensor(name),
     dtype: 'I32',
     shape: [counts.length],
     data: new Uint8Array(counts.buffer, counts.byteOffset, counts.byteLength),
@@ -37,7 +36,7 @@ export async function readUpdates(
   const files = await StateFiles.open(folder);
   try {
     const { training, held } = files;
-    if (within && ![...training.keys()].some((name) => name.startsWith(tensorOf('')))) {
+    if (within && ![...training.keys()].some((name) => name.startsWith(updatesTensor('')))) {
       return { step, own: {}, everything: true };
     }
     const wanted = trainedTokens(settings);
@@ -74,11 +73,13 @@ export async function readUpdates(
 
 /** Whether a state says that the moments of a parameter have seen nothing: then they may be missing. */
 export async function rested({ training }: StateFiles, name: string): Promise<boolean> {
-  const file = training.get(tensorOf(name));
-  return file !== undefined && new Int32Array((await file.read(tensorOf(name))).buffer).every((count) => count === 0);
+  const file = training.get(updatesTensor(name));
+  return (
+    file !== undefined && new Int32Array((await file.read(updatesTensor(name))).buffer).every((count) => count === 0)
+  );
 }
 
 async function storedCounts({ training }: StateFiles, name: string, step: number): Promise<Int32Array> {
-  const file = training.get(tensorOf(name));
-  return file ? new Int32Array((await file.read(tensorOf(name))).buffer) : Int32Array.of(step);
+  const file = training.get(updatesTensor(name));
+  return file ? new Int32Array((await file.read(updatesTensor(name))).buffer) : Int32Array.of(step);
 }

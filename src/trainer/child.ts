@@ -1,5 +1,6 @@
 import { type ChildProcess, fork } from 'node:child_process';
 import { readLines } from '../runtime/bounded-lines.ts';
+import { startOf } from '../runtime/built.mjs';
 import { type ErrorCode, RunnerError } from '../runtime/errors.ts';
 import { loaderThreads } from '../runtime/loader-threads.ts';
 import type { FromTrainer, ToTrainer } from './protocol.ts';
@@ -45,8 +46,9 @@ export async function startTrainer({ script, env, readyWithinMs, log, onPid }: C
   // A group of its own: Ctrl-C in a terminal reaches the worker alone, which ends the job with a checkpoint.
   // Pictures are decoded in the threads of libuv, of which there are four unless something says so before it starts.
   const decoding = String(Math.max(4, loaderThreads(env)));
-  const spawned = fork(script, [], {
-    execArgv: script.endsWith('.ts') ? ['--import', 'tsx'] : [],
+  const { flags, file } = startOf(script);
+  const spawned = fork(file, [], {
+    execArgv: [...flags],
     env: { UV_THREADPOOL_SIZE: decoding, ...env },
     detached: true,
     stdio: ['ignore', 'pipe', 'pipe', 'ipc'],

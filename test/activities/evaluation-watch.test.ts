@@ -2,6 +2,7 @@ import { mkdtemp, readFile, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, expect, it } from 'vitest';
+import { guardFigure } from '../../activities/evaluation-guard.ts';
 import { bestWatched, watchFigure } from '../../activities/evaluation-watch.ts';
 import type { PhasePlan } from '../../activities/types/plan.ts';
 import { commitCheckpoint } from '../../src/checkpoint/commit.ts';
@@ -135,4 +136,17 @@ it('a phase that went back goes by checkpoints that are there, and ends with non
     step: 200,
     revision: 1,
   });
+});
+
+it('a figure that may not fall is read of both evaluations, and one that is not there is named by its field', async () => {
+  const plan = planOf('guarded', 1000, 100);
+  const guard = { task: 'pets', evaluator: 'knn', figure: 'k5.top1', fall: 0.1 };
+  const guarded = { ...plan, tasks: { documents: [], every: 100, guard } };
+  const { key: before } = await evaluated('guarded', 0, 100);
+  const { key } = await evaluated('guarded', 100, 80);
+  expect(await guardFigure(on.deps(store), { plan: guarded, before, key })).toEqual({ before: 0.25, value: 0.2 });
+  const other = { ...guarded, tasks: { ...guarded.tasks, guard: { ...guard, figure: 'k9.top1' } } };
+  await expect(guardFigure(on.deps(store), { plan: other, before, key })).rejects.toThrow(
+    'evaluate.guard: there is no figure knn k9.top1',
+  );
 });

@@ -1,4 +1,4 @@
-import { readdirSync } from 'node:fs';
+import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
@@ -8,9 +8,10 @@ import { mergeRound } from '../../activities/merge-round.ts';
 import { trainReplica } from '../../activities/train-replica.ts';
 import type { PhasePlan } from '../../activities/types/plan.ts';
 import type { MemberRef, RoundInput } from '../../activities/types/rounds.ts';
-import { listCommits } from '../../src/checkpoint/commits.ts';
+import { listCommits, readCommit } from '../../src/checkpoint/commits.ts';
 import { readManifest } from '../../src/checkpoint/manifest.ts';
 import type { CheckpointRef } from '../../src/checkpoint/types.ts';
+import { fetchMetrics } from '../../src/commands/fetch-metrics.ts';
 import { type Replicas, replicasSchema } from '../../src/recipe/replicas.ts';
 import { randomStream } from '../../src/runtime/random.ts';
 import type { S3ObjectStore } from '../../src/storage/s3.ts';
@@ -67,6 +68,12 @@ const shaOf = async (run: string, steps: number[]) => {
   return steps.map((step) => commits.find((commit) => commit.step === step)!.sha256);
 };
 
+const sizeOf = async (prefix: string, names: RegExp) => {
+  let bytes = 0;
+  for await (const object of store.list(prefix)) if (names.test(object.key)) bytes += object.bytes;
+  return bytes;
+};
+
 describe('a phase in rounds', () => {
   it('is what plain loops in one process make of it, whoever trains which slot and in whatever order', async () => {
     const plan = await planned();
@@ -82,6 +89,22 @@ describe('a phase in rounds', () => {
       [0, 1, 2, 3].map((slot) => [slot, 5, 30]),
     );
     expect(manifest.parent).toMatchObject({ step: 40, sha256: expected[1] });
+    // Its figures, and those of each slot: beside those of the steps, and with the checkpoint.
+    const folder = join(on.folder, 'figures');
+    await fetchMetrics(store, plan.run, folder);
+    const lines = readFileSync(join(folder, 'pretrain-rounds.jsonl'), 'utf8').trim().split('\n');
+    const records = lines.map((line) => JSON.parse(line) as Record<string, number>);
+    expect(records.map(({ step }) => step)).toEqual([20, 40, 60]);
+    const figures = (await readCommit(store, end)).metrics.figures!;
+    const { step: _, time: __, ...last } = records.at(-1)!;
+    expect(figures).toMatchObject(last);
+    expect(last).toMatchObject({ 'round/members': 4, 'round/late': 0 });
+    const slots = [0, 1, 2, 3];
+    const sum = (name: string) => slots.reduce((total, slot) => total + last[`slot/${slot}/${name}`]!, 0);
+    expect(last['round/loss']).toBeCloseTo(sum('loss') / 4, 6);
+    expect([last['round/upBytes'], last['round/downBytes']]).toEqual([sum('upBytes'), sum('downBytes')]);
+    const handedIn = await sizeOf(`runs/${plan.run}/pretrain/r0/rounds/step-00000060/`, /\.safetensors$/);
+    expect(last['round/upBytes']).toBe(handedIn);
     // Of the last round what was handed in is there still, and of the one before.
     const left = new Set<string>();
     for await (const { key } of store.list(`runs/${plan.run}/pretrain/r0/rounds/`)) left.add(key.split('/')[5]!);

@@ -194,4 +194,29 @@ it('a phase of adapters leaves what was imported as it was, goes on in another p
   ];
   for (const [i, value] of now.entries())
     expect(value).toBeCloseTo(old[i]! + 3 * b![Math.floor(i / a!.length)]! * a![i % a!.length]!, 5);
+
+  // The same folder, imported beside what it is of: the same model, and a phase goes on with the adapters.
+  await writeFile(join(on.folder, 'adapter_config.json'), JSON.stringify(config));
+  const adapter = { folder: on.folder };
+  const again = await importModel(store, join(on.folder, 'plain'), 'adapted', { ...at, adapter });
+  const read = await filesOf(again);
+  for (const name of read.model.tensors.keys()) {
+    const ended = await after.model.readFloats(name);
+    const differs = (await read.model.readFloats(name)).some((value, i) => !(Math.abs(value - ended[i]!) < 1e-6));
+    expect(differs, name).toBe(false);
+  }
+  const { tune: next } = await planned('onward', again, 'en', 'f32', {
+    lora: { rank: 1, alpha: 3, targets: ['q_proj', 'fc1'] },
+  });
+  const further = await filesOf(await train(next, again, [0, 1]));
+  expect(await further.training.get(`base/${layer}.weight`)!.readFloats(`base/${layer}.weight`)).toEqual(old);
+  const restored = further.training.get(`${layer}.lora_B.weight`)!;
+  const b2 = await restored.readFloats(`${layer}.lora_B.weight`);
+  expect(Math.hypot(...b2.map((value, i) => value - b![i]!))).toBeLessThan(Math.hypot(...b!));
+  const other = tinyTensors();
+  for (const { data } of other) data[data.length - 1]! ^= 1;
+  await writeFolder(join(on.folder, 'other'), other);
+  await expect(importModel(store, join(on.folder, 'other'), 'other', { ...at, adapter })).rejects.toThrow(
+    /trained on other weights/,
+  );
 }, 120_000);

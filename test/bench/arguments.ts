@@ -34,7 +34,7 @@ export function parseArguments(args: readonly string[], exit?: () => never): Ben
     )
     .option(
       '--only <prefix>',
-      'only what begins with it: step, step/s16, step/s16/bf16, trace, selection, retrieval, host, index, loader, checkpoint, durability, resume, plan',
+      'only what begins with it: step, step/s16, step/s16/bf16, tune, trace, selection, retrieval, host, index, loader, checkpoint, durability, resume, plan',
       '',
     )
     .option('--runs <n>', 'timed runs of each variant (with --peer: steps of a turn)', count)
@@ -44,7 +44,7 @@ export function parseArguments(args: readonly string[], exit?: () => never): Ben
     )
     .option(
       '--peer <python>',
-      'compare with PyTorch, in turns: steps in a Python with test/bench/requirements.txt installed, --only loader with test/bench/loader-peer/requirements.txt',
+      'compare with PyTorch, in turns: steps in a Python with test/bench/requirements.txt installed, --only loader with test/bench/loader-peer/requirements.txt, --only tune with test/parity/requirements-tuning.txt',
     )
     .option(
       '--profile <python>',
@@ -59,6 +59,7 @@ export function parseArguments(args: readonly string[], exit?: () => never): Ben
       `
 Names and variants:
   step/vit-w256-d4, step/s16, step/emoji   eager, f32, bf16: forward, backward, clip and Adam
+  tune/b16                                 lora, lit, finetune: steps of 8 from an imported model; 1.5 GB of disk
   matmul/square                            f32, bf16: the machine's matmul peak, which shares refer to
   trace/b16                                f32, bf16: a large step with the decoder, traced and loaded
   selection/768                            16k-of-32k, 32k-of-64k: of learner and teacher, 768 wide

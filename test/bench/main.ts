@@ -19,6 +19,7 @@ import { benchStarts } from './start.ts';
 import { benchSteps } from './step.ts';
 import { heading, row } from './table.ts';
 import { benchTraces } from './trace.ts';
+import { benchTunes, requireTunePeer } from './tune.ts';
 
 /** `npm run bench`: see arguments.ts. */
 const options = parseArguments(process.argv.slice(2));
@@ -42,6 +43,7 @@ let described = '';
 async function measure(): Promise<void> {
   if (options.peer !== undefined) {
     if (options.only.startsWith('loader')) await requireLoaderPeer(options.peer);
+    else if (options.only.startsWith('tune')) await requireTunePeer(options.peer);
     else await requirePeer(options.peer, options.gpu === 'on' ? 'cuda' : 'cpu');
   }
   if (options.gpu !== 'off') return measureGpu();
@@ -55,6 +57,7 @@ async function measure(): Promise<void> {
     await benchSteps(options, peak, report);
     await benchLargeLosses(options, report, false, peak);
   }
+  await benchTunes(options, report);
   await benchTraces(options, report);
   await benchStarts(options, report);
   await benchSelections(options, report);

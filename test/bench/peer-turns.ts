@@ -13,7 +13,7 @@ import { type Compiled, recordOf, startOurs } from './step-runs.ts';
 import { withFolder } from './temporary-folder.ts';
 
 /** One of those that take turns. */
-interface Side {
+export interface Side {
   readonly variant: string;
   readonly process: LineProcess;
   readonly turns: Turn[];
@@ -27,14 +27,19 @@ const layouts = ['merged', 'separate'];
 const warmUp = 3;
 
 /** Asks before minutes are spent. SetupMissing when this Python can't run the peer, saying what to type. */
-export async function requirePeer(python: string, device: PeerDevice = 'cpu'): Promise<void> {
+export async function requirePeer(
+  python: string,
+  device: PeerDevice = 'cpu',
+  packages = 'safetensors.torch, torch',
+  requirements = 'test/bench/requirements.txt',
+): Promise<void> {
   const sees = device === 'cuda' ? '; assert torch.cuda.is_available(), "its torch sees no GPU"' : '';
   try {
-    await promisify(execFile)(python, ['-c', `import safetensors.torch, torch${sees}`]);
+    await promisify(execFile)(python, ['-c', `import ${packages}${sees}`]);
   } catch (cause) {
     const { stderr = '', message } = cause as Error & { stderr?: string };
     const said = stderr.trim().split('\n').at(-1) || message;
-    const install = `${python} -m pip install -r test/bench/requirements.txt`;
+    const install = `${python} -m pip install -r ${requirements}`;
     throw new RunnerError('SetupMissing', `--peer ${python} can't run the peer (${said}); type ${install}`, { cause });
   }
 }
@@ -90,7 +95,13 @@ export async function benchInTurns(
   for (const record of records.slice(1)) report(record);
 }
 
-function comparison(ours: Side, record: BenchRecord, theirs: Side, peerRecord: BenchRecord): Partial<BenchRecord> {
+/** Ours beside theirs, from turns that were made one after another. */
+export function comparison(
+  ours: Side,
+  record: BenchRecord,
+  theirs: Side,
+  peerRecord: BenchRecord,
+): Partial<BenchRecord> {
   const times = ({ turns }: Side) => turns.map(({ ms }) => ms);
   const { ofMedians, pairs } = compareTurns(times(ours), times(theirs));
   const quotient = (a?: number | null, b?: number | null) => (a && b ? a / b : null);

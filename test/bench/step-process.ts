@@ -1,4 +1,3 @@
-import { createInterface } from 'node:readline';
 import type { Tensor } from '@tensorflow/tfjs';
 import { dataTypes } from '../../src/compile/graph.ts';
 import { rawOp } from '../../src/compile/trace.ts';
@@ -13,7 +12,8 @@ import { phaseState } from '../../src/train/phase-state.ts';
 import { stepSignature } from '../../src/train/signatures.ts';
 import { freshState } from '../../src/train/state.ts';
 import { createTrainer } from '../../src/train/step.ts';
-import { forgetPeak, memoryOf } from './memory.ts';
+import { answerTurns } from './answer-turns.ts';
+import { memoryOf } from './memory.ts';
 import type { benchmarks, StepName } from './names.ts';
 import { noiseBatch } from './noise-batch.ts';
 import { precisionOf, type ShapeName, stepSettings } from './shapes.ts';
@@ -99,7 +99,6 @@ async function writeWeights(path: string, settings: PhaseSettings, batch: Batch)
 }
 
 const job = JSON.parse(process.argv[2]!) as StepJob;
-const say = (message: object) => process.stdout.write(`${JSON.stringify(message)}\n`);
 const base = memoryOf('VmRSS');
 const settings: PhaseSettings = {
   ...stepSettings(job.name, precisionOf(job.variant)),
@@ -110,34 +109,9 @@ if (job.weights !== undefined) await writeWeights(job.weights, settings, batch);
 const began = performance.now();
 const step = (job.variant === 'eager' ? eagerStep : compiledStep)(settings);
 let count = 0;
-const next = () => {
-  const loss = step(++count, batch);
-  if (!Number.isFinite(loss)) throw new Error(`the loss of step ${count} is ${loss}`);
-  return loss;
-};
-const losses = Array.from({ length: job.warmUp }, next);
-const warmUpMs = performance.now() - began;
-const peakBefore = memoryOf('VmHWM');
-const forgot = forgetPeak();
-say({ ready: true, losses, warmUpMs, base, peak: peakBefore, version: tf.version['tfjs-core'] });
-for await (const line of createInterface({ input: process.stdin })) {
-  const ms: number[] = [];
-  const cpuMs: number[] = [];
-  const turnLosses: number[] = [];
-  for (let i = 0; i < Number(line); i++) {
-    const [start, cpuStart] = [performance.now(), process.cpuUsage()];
-    turnLosses.push(next());
-    ms.push(performance.now() - start);
-    const { user, system } = process.cpuUsage(cpuStart);
-    cpuMs.push((user + system) / 1000);
-  }
-  const peak = memoryOf('VmHWM');
-  say({
-    ms,
-    cpuMs,
-    losses: turnLosses,
-    peak: peak && Math.max(peak, peakBefore ?? 0),
-    stepsPeak: forgot ? peak : null,
-  });
-}
-process.exit(0);
+await answerTurns(() => step(++count, batch), {
+  warmUp: job.warmUp,
+  base,
+  began,
+  version: tf.version['tfjs-core'],
+});

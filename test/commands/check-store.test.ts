@@ -8,6 +8,7 @@ import { formatResult, formatSummary } from '../../src/commands/check-store.ts';
 import { startFaultProxy } from '../storage/fault-proxy.ts';
 import { startServer, type TestServer } from '../storage/versitygw.ts';
 import { answerOf } from '../support/answer-of.ts';
+import { cliStart } from '../support/start.ts';
 
 const root = fileURLToPath(new URL('../..', import.meta.url));
 const folder = mkdtempSync(join(tmpdir(), 'siglip2-check-store-command-'));
@@ -21,7 +22,7 @@ afterAll(async () => {
 });
 
 function command(endpoint: string, ...args: string[]) {
-  return spawn(process.execPath, ['--import', 'tsx', 'src/cli.ts', 'check-store', ...args], {
+  return spawn(process.execPath, [...cliStart, 'check-store', ...args], {
     cwd: root,
     env: { ...process.env, ...server.environment, AWS_ENDPOINT_URL: endpoint, SIGLIP2_STATE: folder },
   });

@@ -10,6 +10,7 @@ import { type Hands, hands, planOf, shard } from '../activities/fixture.ts';
 import { startFaultProxy } from '../storage/fault-proxy.ts';
 import { startServer, type TestServer } from '../storage/versitygw.ts';
 import { type Answer, answerOf } from '../support/answer-of.ts';
+import { cliStart } from '../support/start.ts';
 
 const root = fileURLToPath(new URL('../..', import.meta.url));
 let server: TestServer;
@@ -43,7 +44,7 @@ async function typeAt(endpoint: string, ...args: string[]): Promise<Answer> {
     bucket: string;
     credentials: { accessKeyId: string; secretAccessKey: string };
   };
-  const child = spawn(process.execPath, ['--import', 'tsx', 'src/cli.ts', ...args], {
+  const child = spawn(process.execPath, [...cliStart, ...args], {
     cwd: root,
     env: {
       ...process.env,

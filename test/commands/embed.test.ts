@@ -9,6 +9,7 @@ import sharp from 'sharp';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { embed } from '../../src/commands/embed.ts';
 import { type ExportedModel, texts, writeExport } from '../parity/export-folder.ts';
+import { cliStart } from '../support/start.ts';
 
 /** What transformers answered to the same folder, pictures and texts: test/parity/check_export.py. */
 const answer = JSON.parse(readFileSync(new URL('../parity/fixtures/export.json', import.meta.url), 'utf8')) as {
@@ -38,7 +39,7 @@ describe('siglip2 embed', () => {
     const many = Array.from({ length: 420 }, (_, i) => `text ${i}`);
     const image = many.map((_, i) => pictures[i % pictures.length]!);
     const args = ['embed', '--model', folder, '--json', '--image', ...image, '--text', ...many];
-    const child = spawn(process.execPath, ['--import', 'tsx', 'src/cli.ts', ...args], {
+    const child = spawn(process.execPath, [...cliStart, ...args], {
       cwd: fileURLToPath(new URL('../..', import.meta.url)),
       stdio: ['ignore', 'pipe', 'inherit'],
     });

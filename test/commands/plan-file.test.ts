@@ -96,7 +96,7 @@ describe('siglip2 plan', () => {
       });
     for (const [task, own] of [
       ['finetune', {}],
-      ['lit', { train: ['text'] }],
+      ['lit', { train: ['text'], freeze: ['tokenTable'] }],
       ['lora', { lora: { rank: 16, alpha: 32 } }],
     ] as const) {
       const { recipe, notes } = await of(task);

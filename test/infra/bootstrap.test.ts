@@ -78,7 +78,7 @@ test('packages behind a link are left as they are, and what to do is said', () =
   const clone = join(folder, 'linked');
   mkdirSync(join(clone, 'infra/setup'), { recursive: true });
   mkdirSync(join(clone, 'src/runtime'), { recursive: true });
-  for (const file of ['infra/setup/bootstrap.mjs', 'src/runtime/lock.mjs'])
+  for (const file of ['infra/setup/bootstrap.mjs', 'src/runtime/built.mjs', 'src/runtime/lock.mjs'])
     copyFileSync(join(root, file), join(clone, file));
   const behind = join(folder, 'behind');
   mkdirSync(join(behind, 'kept'), { recursive: true });

@@ -4,6 +4,7 @@ import { dirname, join } from 'node:path';
 import type { Command } from 'commander';
 import { describe, expect, it } from 'vitest';
 import { demoProgram } from '../../infra/demo/arguments.ts';
+import { parseEmbedding } from '../../src/embeddings/settings.ts';
 import { parseTask } from '../../src/evaluate/tasks/task.ts';
 import { parseFilter } from '../../src/filtering/settings.ts';
 import { parsePack } from '../../src/packing/settings.ts';
@@ -100,6 +101,7 @@ async function temporal(words: readonly string[]): Promise<void> {
     const alone = value('--input') && JSON.parse(value('--input')!);
     if (alone && value('--type') === 'siglip2Filter') expect(parseFilter(alone)).toMatchObject(alone);
     else if (alone && value('--type') === 'siglip2Evaluate') expect(parseTask(alone.task).version).toBe(1);
+    else if (alone && value('--type') === 'siglip2Embed') expect(parseEmbedding(alone)).toMatchObject(alone);
     else if (alone && value('--type') === 'siglip2Pack') expect(parsePack(alone).from).toBe(alone.from);
     else if (alone) {
       const names = alone.recipe.phases.map(({ name }: { name: string }) => name);

@@ -38,7 +38,7 @@ export function jsonBlocks(page: string): unknown[] {
 /** The layout of the bucket as src/checkpoint/README.md has it. */
 export const layoutKeys = (): string[] =>
   indentedLines('src/checkpoint/README.md')
-    .filter(({ text }) => /^(runs\/<run>|logs\/<run>|indexes|filters|features|evaluations)\//.test(text))
+    .filter(({ text }) => /^(runs\/<run>|logs\/<run>|indexes|filters|features|evaluations|embeddings)\//.test(text))
     .map(({ text }) => text.split(/ {2}/)[0]!);
 
 /** A pattern for each line of it. */
@@ -55,7 +55,7 @@ export function layout(): RegExp[] {
 
 /** What is indented and no command: what one sees, files of the bucket, JSON. */
 const shown =
-  /^((runs|logs)\/<run>\/|(indexes|filters|features|evaluations)\/|\{|\d{4}\.(jpg|json)$|Pictures in|zero-shot top|(image|text) to |(checkpoint|sha256|export) {2})/;
+  /^((runs|logs)\/<run>\/|(indexes|filters|features|evaluations|embeddings)\/|round \d|slot \d|\{|\d{4}\.(jpg|json)$|Pictures in|zero-shot top|(image|text) to |(checkpoint|sha256|export) {2})/;
 
 /** Lines that a person types, of all pages, each once. */
 export function commands(): Line[] {

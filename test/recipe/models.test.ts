@@ -68,6 +68,27 @@ describe('a phase that goes on from a checkpoint of another run', () => {
     expect(messages(tuned(said({}, {})))).toEqual([]);
   });
 
+  it('may read longer texts by its text, and goes on so', () => {
+    const text = { length: 248 };
+    const recipe = withModels(tuned(undefined, { text }), held);
+    const settings = phaseSettings(recipe, recipe.phases[0]!, { examples: 100, vocabulary: null });
+    expect(settings).toMatchObject({ textPositions: 'beginning', batches: { textLength: 248 } });
+    const next = { ...recipe.phases[0]!, name: 'next', from: 'tune', text: undefined, model: undefined };
+    const two = { ...recipe, phases: [...recipe.phases, next] };
+    const after = phaseSettings(two, next, { examples: 100, vocabulary: null });
+    expect(after.model.text.length).toBe(248);
+    expect(after.textPositions).toBeUndefined();
+    const long = { ...said({}, {}), text: { size: tower, length: 248 } };
+    expect(messages(tuned(long))).toEqual([
+      expect.stringMatching(/^model.text.length is 248, .* has 64; 64 is allowed, or "text": \{"length": 248\} in the/),
+    ]);
+    expect(messages(tuned(long, { text }))).toEqual([]);
+    const shorter = withModels(tuned(undefined, { text: { length: 32 } }), held);
+    expect(problemsWith(shorter, { examples: 100 }).map(({ message }) => message)).toEqual([
+      'phases.tune.text has a length of 32, and it was 64 before; at least that is allowed',
+    ]);
+  });
+
   it('may resample by its vision, and turn to NaFlex but not back', () => {
     const resized = said({}, {}, { resolution: 256 });
     expect(messages(tuned(resized))).toEqual([

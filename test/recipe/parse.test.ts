@@ -106,7 +106,12 @@ describe('a recipe with mistakes', () => {
     ['a total in percent', set('schedule.total', { percent: 50 }), /schedule.total is in percent/],
     ['a total below one step', set('schedule.total', { examples: 255 }), /at least one step of 256/],
     ['a patch above the resolution', set('model.vision.patch', 33), /patch is 33; at most the resolution 32/],
-    ['text longer than the table', set('model.text.length', 65), /length is 65; allowed: .* from 2 to 64/],
+    ['text longer than any', set('model.text.length', 257), /length is 257; allowed: .* from 2 to 256/],
+    [
+      'longer texts from scratch',
+      set('phases.0.text', { length: 90 }),
+      /^phases.pretrain.text is of a phase that goes/,
+    ],
     ['a prefix with a slash at its end', set('data.train', 'data/x/'), /^data.train is "data\/x\/"; .* "data\/x"$/],
     ['an address', set('data.evaluation', 's3://b/data/x/'), /the part within the bucket, .*: "data\/x"$/],
     [

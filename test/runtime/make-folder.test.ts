@@ -5,6 +5,7 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { afterAll, expect, it } from 'vitest';
 import { makeOwnFolder } from '../../src/runtime/make-folder.ts';
+import { workerStart } from '../support/start.ts';
 
 const root = fileURLToPath(new URL('../..', import.meta.url));
 const folder = mkdtempSync(join(tmpdir(), 'siglip2-make-'));
@@ -32,7 +33,7 @@ it('names the variable of a folder that can not be written to, where Node itself
 });
 
 it('ends a worker at its start with that sentence', () => {
-  const { status, stderr } = spawnSync(process.execPath, ['--import', 'tsx', 'src/worker.ts'], {
+  const { status, stderr } = spawnSync(process.execPath, workerStart, {
     cwd: root,
     env: { ...process.env, SIGLIP2_STATE: join(folder, 'state'), SIGLIP2_SCRATCH: '/proc/siglip2' },
     timeout: 60_000,

@@ -9,6 +9,7 @@ import {
 } from '../../src/runtime/search-attributes.ts';
 import { answerOf } from '../support/answer-of.ts';
 import { testServices } from '../support/services.ts';
+import { cliStart } from '../support/start.ts';
 import { type Gate, startGuard } from '../support/temporal-gate.ts';
 
 const services = testServices({ only: ['temporal'] });
@@ -71,7 +72,7 @@ it('one of another type is told, with what to do', async () => {
 it('setup-namespace makes those that are missing, and says which there were', async () => {
   const setUp = () =>
     answerOf(
-      spawn(process.execPath, ['--import', 'tsx', 'src/cli.ts', 'setup-namespace'], {
+      spawn(process.execPath, [...cliStart, 'setup-namespace'], {
         env: { ...process.env, TEMPORAL_ADDRESS: services().temporal!.address, TEMPORAL_NAMESPACE: 'bare' },
       }),
     );

@@ -15,6 +15,7 @@ import { watchRefusals } from '../../src/runtime/watch-refusals.ts';
 import { answerOf } from '../support/answer-of.ts';
 import { type Authority, makeAuthority, type Pair } from '../support/certificates.ts';
 import { testServices } from '../support/services.ts';
+import { cliStart, workerStart } from '../support/start.ts';
 import { type Gate, startGuard, startStrictGate, startTlsGate } from '../support/temporal-gate.ts';
 
 const root = fileURLToPath(new URL('../..', import.meta.url));
@@ -350,7 +351,7 @@ describe('an outage is waited for', () => {
 });
 
 function command(env: Record<string, string>, ...args: string[]): ChildProcessWithoutNullStreams {
-  return spawn(process.execPath, ['--import', 'tsx', 'src/cli.ts', ...args], {
+  return spawn(process.execPath, [...cliStart, ...args], {
     cwd: root,
     env: { ...process.env, ...env, SIGLIP2_STATE: folder },
   });
@@ -358,7 +359,7 @@ function command(env: Record<string, string>, ...args: string[]): ChildProcessWi
 
 function worker(env: Record<string, string>): ChildProcessWithoutNullStreams {
   const store = { AWS_ENDPOINT_URL: 'http://127.0.0.1:1', AWS_ACCESS_KEY_ID: 'a', AWS_SECRET_ACCESS_KEY: 'b' };
-  return spawn(process.execPath, ['--import', 'tsx', 'src/worker.ts', '--queues', 'siglip2-annotate'], {
+  return spawn(process.execPath, [...workerStart, '--queues', 'siglip2-annotate'], {
     cwd: root,
     env: { ...process.env, ...store, ...env, SIGLIP2_STATE: folder },
   });

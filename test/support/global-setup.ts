@@ -1,3 +1,4 @@
+import { buildFolder } from '../../infra/setup/build.mjs';
 import { prepare } from '../../infra/setup/prepare.ts';
 import { trainerEnvironment } from '../../infra/setup/tensorflow.ts';
 
@@ -7,4 +8,6 @@ export async function setup(): Promise<void> {
   process.env.SIGLIP2_VERSITYGW ??= programs.versitygw;
   process.env.SIGLIP2_TEMPORAL ??= programs.temporal;
   Object.assign(process.env, await trainerEnvironment());
+  // Workers, trainers and commands are started as `npm run` starts them.
+  process.env.SIGLIP2_BUILD ??= (await buildFolder()) ?? '';
 }

@@ -1,8 +1,7 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { mkdirSync } from 'node:fs';
-import { createRequire } from 'node:module';
 import { join } from 'node:path';
-import { fileURLToPath, pathToFileURL } from 'node:url';
+import { workerStart } from './start.ts';
 
 /** What `npm run worker` runs, without npm; it is killed when this process ends. */
 export interface WorkerProcess {
@@ -29,10 +28,8 @@ export function startWorkerProcess(options: {
 }): WorkerProcess {
   const { folder, environment, args = [] } = options;
   mkdirSync(folder, { recursive: true });
-  const tsx = pathToFileURL(createRequire(import.meta.url).resolve('tsx')).href;
-  const script = fileURLToPath(new URL('../../src/worker.ts', import.meta.url));
   const own = { SIGLIP2_STATE: folder, SIGLIP2_SCRATCH: join(folder, 'scratch'), SIGLIP2_METRICS: '' };
-  const child = spawn(process.execPath, ['--import', tsx, script, ...args], {
+  const child = spawn(process.execPath, [...workerStart, ...args], {
     env: { ...process.env, ...environment, ...own },
     stdio: ['ignore', 'pipe', 'pipe'],
   });

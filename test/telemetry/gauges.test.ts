@@ -50,6 +50,7 @@ it('sources, languages and parts of the model are labels, whatever they are call
     'language/zh-CN/chosen': 1,
     'norm/updates/mapHead': 0.125,
     'captioning/referring': 3,
+    'slot/12/upBytes': 5,
   });
   expect(
     gauges.text().replaceAll(/# TYPE .*\n/g, ''),
@@ -58,6 +59,7 @@ siglip2_source_drawn_mean{phase="p",run="first",source="a_b"} 0.25
 siglip2_language_chosen{phase="p",run="first",language="zh-CN"} 1
 siglip2_norm_updates{phase="p",run="first",part="mapHead"} 0.125
 siglip2_captioning_referring{phase="p",run="first"} 3
+siglip2_slot_up_bytes{phase="p",run="first",slot="12"} 5
 `);
 });
 

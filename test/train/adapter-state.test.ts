@@ -3,12 +3,12 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, expect, it } from 'vitest';
 import { adapterConfig, writeAdapterFolder } from '../../src/checkpoint/hugging-face/adapter-folder.ts';
+import { scaleTensor, withoutAdapter } from '../../src/checkpoint/training-tensors.ts';
 import { adaptedLayers, adapterA, adapterB, adapterTargets } from '../../src/model/adapters.ts';
 import { parameterSpecs, tokenTable } from '../../src/model/parameters.ts';
 import { firstMoment } from '../../src/optimiser/optimiser.ts';
 import type { PhaseSettings } from '../../src/recipe/phase-settings.ts';
 import { SafetensorsFile } from '../../src/safetensors/safetensors.ts';
-import { scaleTensor, withoutAdapter } from '../../src/train/adapter-state.ts';
 import { freshState, readState, writeState } from '../../src/train/state.ts';
 import { trainingTensor } from '../../src/train/state-files.ts';
 import { createTrainer } from '../../src/train/step.ts';
@@ -110,7 +110,7 @@ it('an export has the layers, names, shapes and settings of what peft wrote itse
     ]),
   );
   const own = join(folder, 'adapter');
-  await writeAdapterFolder(own, model, size, async (name) => new Uint8Array(4 * shapeOf.get(name)!));
+  await writeAdapterFolder(own, model, size, async (name) => new Uint8Array(4 * shapeOf.get(name)!), 'base');
   const file = await SafetensorsFile.open(join(own, 'adapter_model.safetensors'));
   await file.close();
   const shapes = Object.fromEntries([...file.tensors].map(([name, { shape }]) => [name, shape]));

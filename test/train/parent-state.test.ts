@@ -2,8 +2,11 @@ import { mkdir, mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, expect, it } from 'vitest';
+import { stretchPositions } from '../../src/model/stretch-positions.ts';
+import { firstMoment } from '../../src/optimiser/optimiser.ts';
 import type { PhaseSettings } from '../../src/recipe/phase-settings.ts';
 import { freshState, readState, writeState } from '../../src/train/state.ts';
+import { readUpdates } from '../../src/train/stored-updates.ts';
 import { tinySettings } from './settings.ts';
 
 let folder: string;
@@ -53,3 +56,32 @@ it.each([
     expect(Object.keys(await readState(path, tinySettings))).not.toContain('decoder.lm_head.weight');
   },
 );
+
+it('a phase of longer texts has the positions stretched and their moments anew, and one that asks for none is refused', async () => {
+  const path = join(folder, 'longer');
+  await mkdir(path);
+  const before = freshState(tinySettings);
+  const positions = 'text_model.embeddings.position_embedding.weight';
+  const moved = { ...before, [firstMoment(positions)]: before[firstMoment(positions)]!.map(() => 1) };
+  await writeState(path, tinySettings, moved);
+  const { length } = tinySettings.model.text;
+  const text = { ...tinySettings.model.text, length: 3 * length };
+  const longer: PhaseSettings = {
+    ...tinySettings,
+    model: { ...tinySettings.model, text },
+    batches: { ...tinySettings.batches, textLength: 3 * length },
+    textPositions: 'even',
+  };
+  const state = await readState(path, longer);
+  expect(state).toEqual({
+    ...before,
+    [positions]: stretchPositions(before[positions] as Float32Array, length, 3 * length, 'even'),
+    ...Object.fromEntries(['m', 'v'].map((of) => [`${of}/${positions}`, new Float32Array(3 * length * text.width)])),
+  });
+  const { own } = await readUpdates(path, longer, { step: 5, within: false });
+  expect(own).toEqual({ [positions]: Int32Array.of(0) });
+  const { textPositions: _, ...unsaid } = longer;
+  await expect(readState(path, unsaid)).rejects.toThrow(
+    `model.text.length is ${3 * length}, and the checkpoint has ${length}`,
+  );
+});

@@ -15,6 +15,7 @@ import { shardOf } from '../filtering/shard.ts';
 import { scene } from '../packing/pictures.ts';
 import { type Answer, answerOf } from '../support/answer-of.ts';
 import { testServices } from '../support/services.ts';
+import { cliStart } from '../support/start.ts';
 import { start, until } from './runs.ts';
 
 const services = testServices({ worker: true });
@@ -63,7 +64,7 @@ async function contents(name: string): Promise<Record<string, string>> {
 /** Types a command of siglip2, as a person does. */
 async function type(...args: string[]): Promise<Answer> {
   const env = { ...process.env, ...services().environment };
-  return answerOf(spawn(process.execPath, ['--import', 'tsx', 'src/cli.ts', ...args], { env }));
+  return answerOf(spawn(process.execPath, [...cliStart, ...args], { env }));
 }
 
 const recipe = (filter: string) =>

@@ -113,6 +113,7 @@ export function activities(changes: Partial<Activities> = {}): Activities {
     keepBest: () => unused('keepBest'),
     concludeEvaluation: () => unused('concludeEvaluation'),
     watchFigure: () => unused('watchFigure'),
+    guardFigure: () => unused('guardFigure'),
     bestWatched: async () => null,
     leaveEvaluation: () => unused('leaveEvaluation'),
     annotateShard: () => unused('annotateShard'),

@@ -7,6 +7,7 @@ import { S3ObjectStore } from '../../src/storage/s3.ts';
 import { scene } from '../packing/pictures.ts';
 import { type Answer, answerOf } from '../support/answer-of.ts';
 import { testServices } from '../support/services.ts';
+import { cliStart } from '../support/start.ts';
 import { until } from './runs.ts';
 
 const services = testServices({ worker: true });
@@ -48,7 +49,7 @@ async function contents(to: string): Promise<Record<string, string>> {
 /** Types a command of siglip2, as a person does. */
 async function type(...args: string[]): Promise<Answer> {
   const env = { ...process.env, ...services().environment };
-  const child = spawn(process.execPath, ['--import', 'tsx', 'src/cli.ts', ...args], { env });
+  const child = spawn(process.execPath, [...cliStart, ...args], { env });
   return answerOf(child);
 }
 

@@ -30,6 +30,8 @@ it('a phase that continues as new carries over all that it began with', () => {
     pace: { checkpointEvery: 4, shardSteps: 8 },
     slots: 3,
     members: [{ slot: 0, key: 'slot-0000.json', sha256: 'f'.repeat(64) }],
+    rounds: 5,
+    merged: { number: 5, from: 60, to: 90, slots: 3, members: 2, late: [1], up: 9, down: 8, seconds: 1.5 },
     deviceMs: 5000,
     used: { ...nothingUsed, ms: { trained: 4000, preparing: 1000 }, cost: { trained: 8 } },
     began: 1000,
@@ -47,7 +49,10 @@ it('a phase that continues as new carries over all that it began with', () => {
 });
 
 it('a phase reports some KB at most, whatever it met', () => {
-  const plan = planOf('long-name-of-a-run', 200_000, 1);
+  const plan = {
+    ...planOf('long-name-of-a-run', 200_000, 1),
+    replicas: replicasSchema.parse({ number: 1000, steps: 10 }),
+  };
   const last = resultOf({ plan, revision: 3, parent: null, from: null, toStep: 100_000 }, 100_000);
   const sources = Array.from({ length: 1000 }, (_, i) => [`source/www.some-domain-${i}.example.org/candidates`, 0.001]);
   const objectives = { 'curation/chosen': 1.25, 'curation/rejected': -0.5, ...Object.fromEntries(sources) };
@@ -61,6 +66,8 @@ it('a phase reports some KB at most, whatever it met', () => {
     last: { ...last, metrics: { ...last.metrics, objectives }, skipped: { members: 900, of: 1000, reasons } },
     failure: 'x'.repeat(5000),
   });
+  const late = Array.from({ length: 900 }, (_, slot) => slot);
+  phase.merged = { number: 5, from: 60, to: 90, slots: 1000, members: 100, late, up: 9e9, down: 8e9, seconds: 1000 };
   for (let line = 0; line < 20; line++) phase.note(`${line} ${'y'.repeat(1000)}`);
   const report = phase.report();
   expect(JSON.stringify(report).length).toBeLessThan(3400);

@@ -1,15 +1,19 @@
 import { setTimeout as delay } from 'node:timers/promises';
+import { Context } from '@temporalio/activity';
 import type { Client } from '@temporalio/client';
 import { describe, expect, it } from 'vitest';
 import type { Activities } from '../../activities/types/activities.ts';
 import type { PhasePlan } from '../../activities/types/plan.ts';
 import type { MergeInput, ReplicaInput, ReplicaResult } from '../../activities/types/rounds.ts';
 import type { ShardResult } from '../../activities/types/shard.ts';
+import { formatStatus } from '../../src/commands/format-status.ts';
+import { readRunStatus } from '../../src/commands/run-status.ts';
 import { type Replicas, replicasSchema } from '../../src/recipe/replicas.ts';
 import { RunnerError } from '../../src/runtime/errors.ts';
 import type { PhaseEvent, Status } from '../../workflows/messages.ts';
 import type { siglip2Phase } from '../../workflows/phase.ts';
 import { slotsOfOneHistory } from '../../workflows/policies.ts';
+import { MemoryStore } from '../data/memory-store.ts';
 import { planOf, resultOf, testTemporal } from './harness.ts';
 import { keepHistory } from './histories.ts';
 import { checkpointOf, until } from './runs.ts';
@@ -34,7 +38,7 @@ class FakeRounds {
       this.trained.push(`${slot} of ${round.from.step} to ${round.to}`);
       await this.meanwhile(input);
       const member = { slot, key: `r${round.to}-${slot}`, sha256: hash };
-      return { slot, member, loss: 1, examplesPerSecond: 10, bytes: 100, attempt: '1-1-a', deviceMs: 1000 };
+      return { slot, member, loss: 1, examplesPerSecond: 10, bytes: 100, down: 300, attempt: '1-1-a', deviceMs: 1000 };
     },
     mergeRound: async ({ round, members, late, plan, revision }: MergeInput): Promise<ShardResult> => {
       const slots = members.map(({ slot }) => slot).join(' ');
@@ -79,6 +83,43 @@ describe('a phase in rounds', () => {
     });
   });
 
+  it('shows the round under way: who is in, who has which slot, who is late, and the round before', async () => {
+    const fake = new FakeRounds();
+    let goOn = () => {};
+    const held = new Promise<void>((resolve) => {
+      goOn = resolve;
+    });
+    fake.meanwhile = async ({ slot, round }) => {
+      const beat = { step: 13, slot, done: 3, of: 5, to: round.to, loss: 2, examplesPerSecond: 40, up: 0, down: 7000 };
+      if (round.from.step === 0 || slot === 0) return;
+      const { heartbeat } = Context.current();
+      for (let i = 0; i < 2; i++) heartbeat({ ...beat, doing: null });
+      await held;
+    };
+    const work = async (client: Client) => {
+      const plan = inRounds('shown', { number: 3, quorum: 2, deadline: { minutes: 0.05 } }, 30);
+      const handle = await started(client, plan);
+      const text = async () => formatStatus(await readRunStatus(client, new MemoryStore(), 'shown/pretrain'));
+      await expect.poll(text, { timeout: 20_000 }).toMatch(/, late\n/);
+      const shown = await text();
+      expect(shown).toMatch(/ {2}phase pretrain, step 26 of 30 .*, loss 1\.667, 90 examples\/s/);
+      expect(shown).toMatch(
+        / {2}round 2, steps 15 to 30: 3 slots, 1 in, begun \d+ s ago; its deadline is over, and 1 more are waited for\n/,
+      );
+      expect(shown).toMatch(/ {4}slot 0: in after \d s, loss 1\.000, 10 examples\/s, 100 bytes up, 300 bytes down\n/);
+      expect(shown).toMatch(
+        / {4}slot 2: .*\d+@.*, step 3 of 5, loss 2\.000, 40 examples\/s, 7\.0 kB down(, last heard of \d s ago)?, late\n/,
+      );
+      expect(shown).toMatch(/ {2}round 1 before it: 3 of 3 slots merged, 300 bytes up, 900 bytes down, \d+ s\n/);
+      const { round } = await handle.query<Status>('status');
+      expect(round).toMatchObject({ number: 2, from: 15, to: 30, slots: 3, quorum: 2, merging: false });
+      expect(round!.in.map(({ slot }) => slot)).toEqual([0]);
+      goOn();
+      await checkpointOf(handle);
+    };
+    await temporal.serving(fake.activities, (client) => work(client).finally(goOn));
+  });
+
   it('goes on after its deadline with a quorum, and has as many slots as came in time where that is left open', async () => {
     const fake = new FakeRounds();
     fake.meanwhile = async ({ slot, round }) => {
@@ -112,7 +153,11 @@ describe('a phase in rounds', () => {
 
   it('pauses and changes its replicas between rounds, and refuses what can not be', async () => {
     const fake = new FakeRounds();
-    fake.meanwhile = () => delay(300);
+    let goOn = () => {};
+    const asked = new Promise<void>((resolve) => {
+      goOn = resolve;
+    });
+    fake.meanwhile = () => asked;
     const replan: Activities['replan'] = async ({ plan, replicas }) => ({ ...plan, ...(replicas && { replicas }) });
     await temporal.serving({ ...fake.activities, replan }, async (client) => {
       const handle = await started(client, inRounds('steered', { number: 2 }, 60));
@@ -132,6 +177,7 @@ describe('a phase in rounds', () => {
       );
       expect(await refusal({})).toMatch(/^setReplicas is refused: nothing is named; allowed: number/);
       await ask('pause');
+      goOn();
       await until(async () => (await handle.query<Status>('status')).state === 'paused');
       // The round that was under way is whole.
       expect(fake.merged).toEqual([[0, 10, '0 1', '', 0]]);

@@ -7,6 +7,9 @@ import { type TensorToWrite, writeSafetensors } from '../../safetensors/safetens
 /** Where an export has its adapters: beside the model with them added, and not where transformers would add them again. */
 export const adapterFolder = 'adapter';
 
+/** Where the file of adapters says which weights they are of: a `baseFingerprint`. */
+export const baseMetadata = 'siglip2_base';
+
 /** What peft's `adapter_config.json` has to say; what it leaves out has peft's defaults. */
 export function adapterConfig(model: ModelConfig, lora: AdapterSize) {
   return {
@@ -29,13 +32,14 @@ export function adapterConfig(model: ModelConfig, lora: AdapterSize) {
 
 /**
  * Writes the adapters of a model below `folder` as peft's `PeftModel.from_pretrained` reads them. `read` gives the bytes of an
- * adapter by its name. Returns the names of the files.
+ * adapter by its name, `base` is a `baseFingerprint` of the weights that they were trained on. Returns the names of the files.
  */
 export async function writeAdapterFolder(
   folder: string,
   model: ModelConfig,
   lora: AdapterSize,
   read: (name: string) => Promise<Uint8Array>,
+  base: string,
 ): Promise<string[]> {
   const tensors: TensorToWrite[] = [];
   for (const { layer, shape } of adaptedLayers(model, lora)) {
@@ -47,7 +51,9 @@ export async function writeAdapterFolder(
       tensors.push({ name: `base_model.model.${name}`, dtype: 'F32', shape: own, data: await read(name) });
   }
   await mkdir(folder, { recursive: true });
-  await writeSafetensors(join(folder, 'adapter_model.safetensors'), tensors, { metadata: { format: 'pt' } });
+  await writeSafetensors(join(folder, 'adapter_model.safetensors'), tensors, {
+    metadata: { format: 'pt', [baseMetadata]: base },
+  });
   await writeFile(join(folder, 'adapter_config.json'), `${JSON.stringify(adapterConfig(model, lora), null, 2)}\n`);
   return ['adapter_config.json', 'adapter_model.safetensors'];
 }

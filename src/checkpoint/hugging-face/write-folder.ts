@@ -1,5 +1,6 @@
 import { readFile, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
+import type { ModelConfig } from '../../model/sizes.ts';
 import { RunnerError } from '../../runtime/errors.ts';
 import { foreignKind } from '../../runtime/file-kind.ts';
 import { makeFolder } from '../../runtime/make-folder.ts';
@@ -40,22 +41,11 @@ export async function writeModelFolder(
   { dtype, shardBytes, from }: FolderOptions,
 ): Promise<void> {
   makeFolder(folder, 'name');
-  const kept = new Map<string, Buffer>();
-  for (const path of from === undefined ? [] : [...processors, ...tokenizers]) {
-    const bytes = await readFile(join(from!, path)).catch(() => null);
-    const kind = bytes && foreignKind(bytes);
-    if (kind) throw new RunnerError('RecipeInvalid', `${join(from!, path)} is ${kind}`);
-    if (bytes) kept.set(path, bytes);
-  }
+  const files = await processorAndTokenizer(config, from);
   // What the folder was before is no part of the model: transformers would read it first.
   for (const path of [...processors, ...tokenizers]) if (from !== folder) await rm(join(folder, path), { force: true });
   await writeFile(join(folder, 'config.json'), modelConfigFile(config, dtype).content);
-  for (const [path, bytes] of kept) await writeFile(join(folder, path), bytes);
-  const made = [
-    ...(from !== undefined && (await hasProcessor(from)) ? [] : [preprocessorFile(config)]),
-    ...(kept.has('tokenizer.json') || kept.has('tokenizer.model') ? [] : await tokenizerFolderFiles(config)),
-  ];
-  for (const { path, content } of made) await writeFile(join(folder, path), content);
+  for (const { path, content } of files) await writeFile(join(folder, path), content);
   const shards = inShards(dtype === 'bf16' ? tensors.map(halved) : tensors, shardBytes);
   if (shards.length === 1) {
     await writeSafetensors(join(folder, 'model.safetensors'), shards[0]!);
@@ -74,6 +64,26 @@ export async function writeModelFolder(
     join(folder, 'model.safetensors.index.json'),
     `${JSON.stringify({ metadata: { total_size }, weight_map }, null, 2)}\n`,
   );
+}
+
+/** How pictures and texts are shown to a model: the files of the folder `from` as they are, and ours for what it has none of. */
+export async function processorAndTokenizer(
+  config: ModelConfig,
+  from: string | undefined,
+): Promise<{ readonly path: string; readonly content: string | Buffer }[]> {
+  const kept: { path: string; content: Buffer }[] = [];
+  for (const path of from === undefined ? [] : [...processors, ...tokenizers]) {
+    const content = await readFile(join(from!, path)).catch(() => null);
+    const kind = content && foreignKind(content);
+    if (kind) throw new RunnerError('RecipeInvalid', `${join(from!, path)} is ${kind}`);
+    if (content) kept.push({ path, content });
+  }
+  const has = (name: string) => kept.some(({ path }) => path === name);
+  return [
+    ...kept,
+    ...(from !== undefined && (await hasProcessor(from)) ? [] : [preprocessorFile(config)]),
+    ...(has('tokenizer.json') || has('tokenizer.model') ? [] : await tokenizerFolderFiles(config)),
+  ];
 }
 
 const sizeOf = ({ dtype, shape }: TensorToWrite) => tensorBytes(dtype, shape);

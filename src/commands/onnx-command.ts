@@ -1,0 +1,42 @@
+import { type Command, Option } from 'commander';
+import type { FloatKind } from '../onnx/graph.ts';
+import type { Part } from '../onnx/models.ts';
+import { size } from '../runtime/size-text.ts';
+import { codeVersion } from '../runtime/version.ts';
+import { withModel } from './model-source.ts';
+import { print } from './output.ts';
+
+/** Models for ONNX Runtime and transformers.js. */
+export function addOnnxCommand(program: Command): void {
+  program
+    .command('export-onnx <model> <folder>')
+    .description(
+      'write a model folder, RUN, RUN/PHASE or RUN/PHASE@STEP as ONNX, as transformers.js and optimum load it',
+    )
+    .addOption(
+      new Option('--part <parts...>', 'what to write: model.onnx, vision_model.onnx, text_model.onnx')
+        .choices(['both', 'image', 'text'])
+        .default(['both', 'image', 'text']),
+    )
+    .addOption(
+      new Option('--dtype <types...>', 'number types; f16 says what it costs').choices(['f32', 'f16']).default(['f32']),
+    )
+    .option('--opset <version>', 'version of the operators', '20')
+    .addHelpText('after', '\nThe folder must not be there. src/onnx/README.md has the inputs, and how to use it.')
+    .action(async (model: string, out: string, options: { part: Part[]; dtype: FloatKind[]; opset: string }) => {
+      const { exportOnnx } = await import('../onnx/export-folder.ts');
+      await withModel(model, ({ folder, scratch }) =>
+        exportOnnx(folder, out, {
+          ...{ parts: [...new Set(options.part)], dtypes: [...new Set(options.dtype)] },
+          ...{ opset: Number(options.opset), scratch, producer: codeVersion() },
+          onCost: (tower, { cosine, inputs }) =>
+            print(
+              `float16, ${tower} tower: the cosine to float32 is at most ${Math.max(0, 1 - cosine).toExponential(1)} below 1, of ${inputs} ${tower}s\n`,
+            ),
+          onWritten: ({ file, bytes, data }) =>
+            print(`onnx/${file}, ${size(bytes)}${data.length > 0 ? `, weights in ${data.join(', ')}` : ''}\n`),
+        }),
+      );
+      print(`${out} holds the model as ONNX\n`);
+    });
+}

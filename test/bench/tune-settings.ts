@@ -1,0 +1,24 @@
+import { fullVocabulary, type ModelConfig, towerSizes } from '../../src/model/sizes.ts';
+import { parseRecipe } from '../../src/recipe/parse.ts';
+import type { PhaseSettings } from '../../src/recipe/phase-settings.ts';
+import { phaseSettings } from '../../src/recipe/settings.ts';
+import { type TaskName, taskRecipe } from '../../src/recipe/tasks.ts';
+
+/** B/16 as released, with its whole table of tokens. */
+export const tunedModel: ModelConfig = {
+  vision: { ...towerSizes.B, patch: 16, resolution: 256 },
+  text: { ...towerSizes.B, length: 64, vocabulary: fullVocabulary },
+};
+
+/** What `recipe new` writes for a task, at batch 8 in f32. The rate is constant, so that a peer needs no schedule. */
+export function tuneSettings(task: TaskName): PhaseSettings {
+  const from = { run: 'base', phase: 'import' };
+  const model = { vision: { size: 'B', patch: 16, resolution: 256 }, text: { length: 64 } };
+  const recipe = parseRecipe({ ...taskRecipe({ task, from, train: 'data', batch: 8 }), model, precision: 'f32' });
+  const facts = { examples: 1_000_000, vocabulary: null, origins: { [task]: { step: 0, examples: 0 } } };
+  return {
+    ...phaseSettings(recipe, recipe.phases[0]!, facts),
+    xla: 'off',
+    schedule: { total: 2 ** 50, warmup: 0 },
+  };
+}

@@ -1,0 +1,95 @@
+import { mkdir, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { checkpointSidecars } from '../../src/checkpoint/hugging-face/config.ts';
+import { initialise } from '../../src/model/initialise.ts';
+import { parameterSpecs } from '../../src/model/parameters.ts';
+import { writeSafetensors } from '../../src/safetensors/safetensors.ts';
+import { memoryPlan } from '../../src/train/memory-plan.ts';
+import type { BenchOptions } from './arguments.ts';
+import { LineProcess, type Turn } from './line-process.ts';
+import { benchmarks, isWanted } from './names.ts';
+import { ourProcess } from './our-process.ts';
+import { comparison, requirePeer, type Side } from './peer-turns.ts';
+import type { BenchRecord, Report } from './record.ts';
+import { spread } from './statistics.ts';
+import { withFolder } from './temporary-folder.ts';
+import { tunedModel, tuneSettings } from './tune-settings.ts';
+
+const name = 'tune/b16';
+const warmUp = 2;
+const peerFile = fileURLToPath(new URL('tune_peer.py', import.meta.url));
+
+/** Asks before minutes are spent. SetupMissing when this Python can't run the peer. */
+export const requireTunePeer = (python: string) =>
+  requirePeer(python, 'cpu', 'torch, transformers, peft, safetensors', 'test/parity/requirements-tuning.txt');
+
+/**
+ * Steps as the tasks of `recipe new` make them, from the file that `import` leaves of random weights of B/16: alone, or in turns
+ * with PyTorch, transformers and peft from the same weights on the same batch.
+ */
+export async function benchTunes(options: BenchOptions, report: Report): Promise<void> {
+  const wanted = benchmarks[name].filter((variant) => isWanted(options.only, name, variant));
+  if (wanted.length === 0) return;
+  await withFolder(async (folder) => {
+    await writeModel(folder);
+    for (const variant of wanted) await benchTune(variant, folder, options, report);
+  });
+}
+
+async function benchTune(
+  variant: (typeof benchmarks)[typeof name][number],
+  folder: string,
+  { runs = 2, turns, peer }: BenchOptions,
+  report: Report,
+): Promise<void> {
+  const sides: Side[] = [];
+  const enter = async (label: string, process: Promise<LineProcess>) => {
+    sides.push({ variant: label, process: await process, turns: [] });
+  };
+  try {
+    await enter(variant, LineProcess.start(variant, ...ourProcess('tune-process.ts', variant, folder, String(warmUp))));
+    const args = [peerFile, '--folder', folder, '--task', variant, '--warm-up', String(warmUp)];
+    if (peer) await enter(`peer-${variant}`, LineProcess.start(`the peer (${peer})`, peer, args));
+    for (let turn = 0; turn < (peer ? turns : 1); turn++)
+      for (const side of sides) side.turns.push(await side.process.ask(String(runs)));
+  } finally {
+    for (const { process } of sides) await process.close();
+  }
+  const [ours, theirs] = sides.map(recordOf);
+  const planned = memoryPlan(tuneSettings(variant));
+  const said = { planned_bytes: planned.processBytes };
+  report({ ...ours!, ...said, ...(theirs && comparison(sides[0]!, ours!, sides[1]!, theirs)) });
+  if (theirs) report(theirs);
+}
+
+function recordOf({ variant, turns, process }: Side): BenchRecord {
+  const all = (of: (turn: Turn) => readonly number[]) => turns.flatMap(of);
+  const { min, median } = spread(all(({ ms }) => ms));
+  const last = turns.at(-1)!;
+  return {
+    name,
+    variant,
+    ms_min: min,
+    ms_median: median,
+    runs: all(({ ms }) => ms).length,
+    cpu_ms_median: spread(all(({ cpuMs }) => cpuMs)).median,
+    warm_up_ms: process.ready.warmUpMs,
+    peak_bytes: last.peak,
+    steps_peak_bytes: last.stepsPeak,
+    base_bytes: process.ready.base,
+  };
+}
+
+/** Random weights of the shape of the release, in the one file that an import is, and what transformers reads beside it. */
+async function writeModel(folder: string): Promise<void> {
+  await mkdir(folder, { recursive: true });
+  for (const { path, content } of checkpointSidecars(tunedModel)) await writeFile(join(folder, path), content);
+  const tensors = parameterSpecs(tunedModel).map((spec) => ({
+    name: spec.name,
+    dtype: 'F32' as const,
+    shape: spec.shape,
+    data: () => [new Uint8Array(initialise(1, spec).buffer)],
+  }));
+  await writeSafetensors(join(folder, 'model.safetensors'), tensors, { sync: false });
+}
