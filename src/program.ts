@@ -5,6 +5,7 @@ import { addDatasetCommand } from '../infra/emoji/dataset-command.ts';
 import { deviceKind } from '../infra/setup/device.ts';
 import { doctor } from '../infra/setup/doctor.ts';
 import { addAverageCommand } from './commands/average-command.ts';
+import { addCalibrateCommand } from './commands/calibrate-command.ts';
 import { addCheckStoreCommand } from './commands/check-store.ts';
 import { addCheckpointCommands } from './commands/checkpoint-commands.ts';
 import { serveCodec } from './commands/codec-server.ts';
@@ -146,6 +147,7 @@ A run is started with the Temporal CLI:
   addEvaluateCommands(program);
   addDataCommands(program);
   addSearchCommand(program);
+  addCalibrateCommand(program);
 
   program
     .command('codec')

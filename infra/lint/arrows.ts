@@ -83,7 +83,7 @@ export const mayImport: Readonly<Record<string, readonly string[]>> = {
   // Rows of pictures and texts as they were made for an evaluation, found and handed on.
   'src/embeddings': [
     ...['src/runtime', 'src/storage', 'src/safetensors', 'src/model', 'src/recipe', 'src/checkpoint', 'src/evaluate'],
-    ...['src/data/index', 'src/data/example', 'src/data/views'],
+    ...['src/data/index', 'src/data/example', 'src/data/views', 'src/metrics'],
   ],
   'src/plan': [
     ...['src/runtime', 'src/storage', 'src/safetensors', 'src/model', 'src/recipe'],
