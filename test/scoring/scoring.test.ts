@@ -87,7 +87,11 @@ describe('the scores of real emoji by a real teacher', () => {
               dtype === 'f32'
                 ? new Float32Array(own.buffer)
                 : new Float32Array(Uint32Array.from(new Uint16Array(own.buffer), (half) => half << 16).buffer);
-            expect([...read]).toEqual(wanted);
+            if (!all) expect([...read]).toEqual(wanted);
+            // A matmul of many rows may add in another order than one of a row: on a CPU with AVX2 alone it does.
+            const within = (value: number) => (dtype === 'f32' ? 5e-7 : 2 ** -8 * Math.abs(value));
+            const far = wanted.filter((value, k) => !(Math.abs(read[k]! - value) <= within(value)));
+            expect(far).toEqual([]);
           }
           expect(filled).toBe(name === 'texts.tlh' ? 0 : shape[0]! - corrupt.length);
         }
