@@ -346,7 +346,7 @@ describe('a phase that goes on from a checkpoint in the bucket', () => {
     expect(await problems((r) => tuned(r, other))).toEqual([
       'model.vision.depth is 2, and base/import@0, which phase tune goes on from, has 1; 1 is allowed',
       'model.vision.heads is 3, and base/import@0, which phase tune goes on from, has 2; 2 is allowed',
-      'model.text.length is 8, and base/import@0, which phase tune goes on from, has 4; 4 is allowed',
+      'model.text.length is 8, and base/import@0, which phase tune goes on from, has 4; 4 is allowed, or "text": {"length": 8} in the phase, which stretches its positions',
     ]);
   });
 
