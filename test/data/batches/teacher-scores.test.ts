@@ -104,6 +104,10 @@ const picture = ({ images }: Batch, i: number) => {
 };
 const row = (values: Batch['parts'][string], i: number) => [...values.subarray(i * width, (i + 1) * width)];
 
+/** A matmul of many rows may add in another order than one of a row: on a CPU with AVX2 alone it does. */
+const farthest = (a: readonly number[], b: ArrayLike<number>) =>
+  Math.max(...a.map((value, k) => Math.abs(value - b[k]!)));
+
 test('a batch holds what the teacher made of each picture and of the very text beside it, also where an example was replaced', async () => {
   const known = await examplesByPicture();
   // Few emoji look the same in two styles, or the pictures would name no example.
@@ -121,7 +125,7 @@ test('a batch holds what the teacher made of each picture and of the very text b
         expect(batch.skipped.map(({ name }) => name)).toContain((await entryOf(data.index, ordered)).entry.name);
         replaced++;
       }
-      expect(row(batch.parts.teacherImages!, i)).toEqual([...image]);
+      expect(farthest(row(batch.parts.teacherImages!, i), image!)).toBeLessThan(5e-7);
       const tokens = [...batch.tokens.subarray(i * 12, (i + 1) * 12)].join();
       const { shard, entry } = await entryOf(data.index, at);
       const { captions } = JSON.parse(
@@ -132,7 +136,7 @@ test('a batch holds what the teacher made of each picture and of the very text b
       );
       seen.add(own.join());
       const text = row(batch.parts.teacherTexts!, i);
-      expect(own.map((language) => [...texts[language]!])).toContainEqual(text);
+      expect(Math.min(...own.map((language) => farthest(text, texts[language]!)))).toBeLessThan(5e-7);
       const near = row(rounded.parts.teacherTexts!, i);
       for (const [e, value] of near.entries()) {
         expect(Math.abs(value - text[e]!)).toBeLessThanOrEqual(Math.abs(text[e]!) * 2 ** -8);
