@@ -85,20 +85,16 @@ async function partOf(store: ObjectStore, { test: { spec, at }, settings }: Embe
     );
   if (!info) throw missing('is missing');
   const { bytes, etag } = info;
-  const { facts, data, ...opened } = await openedPart(store, { key, bytes, etag });
+  const stored = await StoredPart.open(store, { key, bytes, etag });
+  const { facts, data } = stored;
   if (facts.spec !== specHash(spec) || facts.part !== part) throw missing('was made by other settings: delete it');
   const texts = Object.fromEntries(
-    (spec.captions?.languages ?? []).map((language) => [language, opened.shape(`captions/${language}`)[0]!]),
+    (spec.captions?.languages ?? []).map((language) => [language, stored.shape(`captions/${language}`)[0]!]),
   );
   const entry: EmbeddingPart = {
     ...{ key, bytes, etag, examples: facts.examples.length, skipped: facts.skipped.length, texts, data },
   };
   return { entry, head: facts.head! };
-}
-
-async function openedPart(store: ObjectStore, at: { key: string; bytes: number; etag: string }) {
-  const part = await StoredPart.open(store, at);
-  return { facts: part.facts, data: part.data, shape: (name: string) => part.shape(name) };
 }
 
 function addTo(

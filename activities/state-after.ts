@@ -1,3 +1,4 @@
+import { updatesTensor } from '../src/checkpoint/training-tensors.ts';
 import type { Replicas } from '../src/recipe/replicas.ts';
 import { applied } from '../src/rounds/apply.ts';
 import type { DeltaFile } from '../src/rounds/read-delta.ts';
@@ -58,9 +59,7 @@ function* zeros(bytes: number): Generator<Uint8Array> {
   for (let done = 0; done < bytes; done += chunkBytes) yield new Uint8Array(Math.min(chunkBytes, bytes - done));
 }
 
-/** How many updates moments have seen, as src/train/stored-updates.ts writes it. */
-const countOf = (name: string) => `updates/${name}`;
-const isCount = (name: string) => name.startsWith(countOf(''));
+const isCount = (name: string) => name.startsWith(updatesTensor(''));
 
 /** Where moments begin at zero, they have seen no update. */
 function resetLayout(layout: readonly PlacedTensor[], { parameters }: Exchanged): PlacedTensor[] {
@@ -69,7 +68,9 @@ function resetLayout(layout: readonly PlacedTensor[], { parameters }: Exchanged)
     .map(({ file }) => file)
     .sort()
     .at(-1)!;
-  const counts = parameters.map(({ name }) => ({ name: countOf(name), file: last, dtype: 'I32' as const, shape: [1] }));
+  const counts = parameters.map(({ name }) => {
+    return { name: updatesTensor(name), file: last, dtype: 'I32' as const, shape: [1] };
+  });
   return [...others, ...counts];
 }
 

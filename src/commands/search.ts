@@ -10,6 +10,7 @@ import { squarePixels } from '../data/views/preprocess.ts';
 import { type Embeddings, readEmbeddings } from '../embeddings/manifest.ts';
 import { blocksOf, type RowKind } from '../embeddings/rows.ts';
 import { type Found, nearestRows } from '../embeddings/search.ts';
+import { rowCount } from '../evaluate/numbers/matrix.ts';
 import { tellingPause } from '../evaluate/numbers/pause.ts';
 import { openEmbedder } from '../model/embed.ts';
 import { heldModel } from '../plan/held-model.ts';
@@ -49,7 +50,7 @@ export async function searchEmbeddings(
   async function* counted() {
     for await (const block of blocksOf(store, embeddings, among)) {
       yield block;
-      looked += block.rows.length / block.width;
+      looked += rowCount(block);
     }
   }
   return nearestRows(counted(), { width: embeddings.width, rows: row }, { top, device, pause });

@@ -6,7 +6,7 @@ import { fitLogit, type PrecisionThreshold, thresholdOfPrecision } from '../metr
 import { RunnerError } from '../runtime/errors.ts';
 import type { ObjectStore } from '../storage/object-store.ts';
 import type { Embeddings } from './manifest.ts';
-import { blocksOf, type RowKey } from './rows.ts';
+import { blocksOf, keysOf, type RowKey } from './rows.ts';
 
 /** Scale and bias that a model's pairs have, and the mean sigmoid loss by them. */
 export interface Head {
@@ -129,7 +129,7 @@ async function gathered(store: ObjectStore, embeddings: Embeddings, kind: 'image
   for await (const block of blocksOf(store, embeddings, kind)) {
     const unit = unitRows(block);
     blocks.push(unit.rows);
-    for (let i = 0; i * block.width < block.rows.length; i++) keys.push(block.keyOf(i));
+    for (const key of keysOf(block)) keys.push(key);
   }
   const matrix: Matrix = { width: embeddings.width, rows: joinedRows(blocks) };
   return { keys, matrix };

@@ -1,6 +1,6 @@
 import type { FileHandle } from 'node:fs/promises';
 import { ByteWriter, ParquetWriter, type SchemaElement } from 'hyparquet-writer';
-import type { RowBlock } from './rows.ts';
+import { keysOf, type RowBlock } from './rows.ts';
 
 /** A row: its key and a list of float32, as pyarrow, DuckDB and `datasets` read it. */
 const schemaOf = (texts: boolean): SchemaElement[] => {
@@ -47,7 +47,7 @@ export class ParquetFile {
 
   async add(block: RowBlock): Promise<void> {
     const { rows, width } = block;
-    const keys = Array.from({ length: rows.length / width }, (_, i) => block.keyOf(i));
+    const keys = keysOf(block);
     const own = this.#texts
       ? [
           { name: 'language', data: keys.map(({ language }) => language!) },

@@ -1,13 +1,14 @@
 import { type FileHandle, mkdir, open, rename, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { dataHash } from '../evaluate/features/part-file.ts';
+import { rowCount } from '../evaluate/numbers/matrix.ts';
 import { RunnerError } from '../runtime/errors.ts';
 import { SafetensorsFile } from '../safetensors/safetensors.ts';
 import type { ObjectStore } from '../storage/object-store.ts';
 import { type Embeddings, manifestBytes, partsOf } from './manifest.ts';
 import { NpyFile } from './npy.ts';
 import { ParquetFile } from './parquet.ts';
-import { blocksOf, type RowBlock, type RowKey, type RowKind } from './rows.ts';
+import { blocksOf, keysOf, type RowKey, type RowKind } from './rows.ts';
 
 export const pullForms = ['safetensors', 'npy', 'parquet'] as const;
 export type PullForm = (typeof pullForms)[number];
@@ -17,7 +18,7 @@ const rowsOfFile = 500_000;
 
 /**
  * Writes embeddings to a folder: their parts as they are, or each kind of rows as NumPy files with keys beside, or as Parquet. A
- * block of 8 MB is in memory. A file has its name when it is whole; begun again, it is written anew.
+ * block of 8 MB is in memory, of parts as they are a whole one. A file has its name when it is whole; begun again, it is written anew.
  *
  * @returns the names of the files
  */
@@ -94,7 +95,7 @@ async function pullNpy({ store, embeddings, folder, kind, say }: Pull): Promise<
       file ??= await NpyFile.begin(numbers!, [rows, ...block.shape]);
       await file.add(block.rows);
       await keys!.write(keysOf(block).map(keyLine).join(''));
-      done += block.rows.length / block.width;
+      done += rowCount(block);
       say(`${done} of ${rows} rows of ${kind}`);
     }
     file ??= await NpyFile.begin(numbers!, [rows, width]);
@@ -134,8 +135,8 @@ async function pullParquet({ store, embeddings, folder, kind, say }: Pull): Prom
         rows = 0;
       }
       await current.parquet.add(block);
-      rows += block.rows.length / block.width;
-      done += block.rows.length / block.width;
+      rows += rowCount(block);
+      done += rowCount(block);
       say(`${done} rows of ${kind}`);
       if (rows >= rowsOfFile) await end();
     }
@@ -145,6 +146,3 @@ async function pullParquet({ store, embeddings, folder, kind, say }: Pull): Prom
   }
   return names;
 }
-
-const keysOf = (block: RowBlock): RowKey[] =>
-  Array.from({ length: block.rows.length / block.width }, (_, i) => block.keyOf(i));

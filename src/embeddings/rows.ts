@@ -1,4 +1,4 @@
-import type { Matrix } from '../evaluate/numbers/matrix.ts';
+import { type Matrix, rowCount } from '../evaluate/numbers/matrix.ts';
 import type { ObjectStore } from '../storage/object-store.ts';
 import { type Embeddings, partsOf } from './manifest.ts';
 import { StoredPart } from './stored-part.ts';
@@ -20,6 +20,9 @@ export interface RowBlock extends Matrix {
   /** 0 <= i < rows of the block. */
   keyOf(i: number): RowKey;
 }
+
+/** Of all rows of a block. */
+export const keysOf = (block: RowBlock): RowKey[] => Array.from({ length: rowCount(block) }, (_, i) => block.keyOf(i));
 
 /** Bytes of a block of rows: 8 MB whatever the whole is, and at least one row. */
 const blockBytes = 8 * 1024 ** 2;

@@ -38,10 +38,6 @@ export class StoredPart {
     return this.facts.examples;
   }
 
-  has(name: string): boolean {
-    return this.#file.tensors.has(name);
-  }
-
   shape(name: string): readonly number[] {
     return this.#file.info(name).shape;
   }

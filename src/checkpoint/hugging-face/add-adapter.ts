@@ -1,4 +1,4 @@
-import type { TensorToWrite } from '../../safetensors/safetensors.ts';
+import { chunksOf, type TensorToWrite } from '../../safetensors/safetensors.ts';
 import type { LayerAdapter } from './read-adapter.ts';
 
 /** Weights with adapters added, W + scale B A, a few rows at a time; sums are made in double precision, as no order is then seen. */
@@ -16,7 +16,7 @@ async function* added({ data, shape }: TensorToWrite, adapter: LayerAdapter): As
   const width = shape[1]!;
   const sum = new Float64Array(width);
   let at = 0;
-  for await (const chunk of data instanceof Uint8Array ? [data] : data()) {
+  for await (const chunk of chunksOf(data)) {
     const values = new Float32Array(chunk.slice().buffer);
     // A chunk may begin and end within a row.
     for (let i = 0; i < values.length; i++, at++) {

@@ -4,7 +4,7 @@ import { adapterA, adapterB, adapterTargets } from '../../model/adapters.ts';
 import { blockOf } from '../../model/parameter-parts.ts';
 import { RunnerError } from '../../runtime/errors.ts';
 import { isFloatType, toBfloat16, toFloat32 } from '../../safetensors/float-bytes.ts';
-import { SafetensorsFile, type TensorToWrite } from '../../safetensors/safetensors.ts';
+import { chunksOf, SafetensorsFile } from '../../safetensors/safetensors.ts';
 import { finite } from '../finite.ts';
 import { baseMetadata } from './adapter-folder.ts';
 import { isFile, readJsonFile } from './folder-json.ts';
@@ -92,7 +92,7 @@ export async function readAdapter(folder: string, source: string, model: ModelFo
  */
 export async function baseFingerprint(
   weights: readonly string[],
-  read: (weight: string) => AsyncIterable<Uint8Array>,
+  read: (weight: string) => Iterable<Uint8Array> | AsyncIterable<Uint8Array>,
 ): Promise<string> {
   const hash = createHash('sha256');
   for (const name of [...weights].sort()) for await (const chunk of read(name)) hash.update(toBfloat16(chunk));
@@ -185,19 +185,14 @@ async function floats(
     yield toFloat32(await file.read(name), dtype);
   };
   const parts: Uint8Array[] = [];
-  for await (const part of chunksOf(finite(file.path, { name, dtype: 'F32', shape, data }))) parts.push(part);
+  for await (const part of chunksOf(finite(file.path, { name, dtype: 'F32', shape, data }).data)) parts.push(part);
   return new Float32Array(Uint8Array.from(Buffer.concat(parts)).buffer);
-}
-
-async function* chunksOf({ data }: TensorToWrite): AsyncGenerator<Uint8Array> {
-  if (data instanceof Uint8Array) yield data;
-  else yield* data();
 }
 
 const bytesIn =
   ({ tensors }: ModelFolder) =>
   (weight: string) =>
-    chunksOf(tensors.find(({ name }) => name === weight)!);
+    chunksOf(tensors.find(({ name }) => name === weight)!.data);
 
 /** What `lora` of a phase says of adapters; null where none can. */
 function asWritten(layers: readonly LayerAdapter[]): LoraAsWritten | null {
