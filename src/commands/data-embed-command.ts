@@ -3,16 +3,14 @@ import type { EmbeddingsReport } from '../../activities/types/embeddings.ts';
 import { readEmbeddings } from '../embeddings/manifest.ts';
 import { type PullForm, pullEmbeddings, pullForms } from '../embeddings/pull.ts';
 import { type EmbeddingSettings, parseEmbedding } from '../embeddings/settings.ts';
-import { RunnerError } from '../runtime/errors.ts';
 import { objectStoreFromEnvironment } from '../storage/s3.ts';
-import { followToReport, startOrJoin } from './follow-workflow.ts';
+import { madeBy } from './follow-workflow.ts';
 import { formatEmbeddings, formatStored } from './format-embeddings.ts';
 import { modelInBucket } from './model-in-bucket.ts';
 import { nowAndThen } from './now-and-then.ts';
 import { openStore } from './open-store.ts';
 import { print, say } from './output.ts';
 import { settingsInput } from './settings-input.ts';
-import { connect } from './temporal-client.ts';
 
 interface EmbedFlags {
   readonly model?: string;
@@ -87,18 +85,9 @@ async function settingsOf(name: string, prefixes: readonly string[], flags: Embe
 }
 
 /** What embeddings came to once they are made; null where nobody waits for it. */
-async function made(settings: EmbeddingSettings, detach: boolean): Promise<EmbeddingsReport | null> {
-  const client = await connect();
-  if (!client)
-    throw new RunnerError('SetupMissing', 'embedding is a workflow and needs Temporal: npm run up starts it here');
+function made(settings: EmbeddingSettings, detach: boolean): Promise<EmbeddingsReport | null> {
   const id = embeddingsWorkflow(settings.name);
-  try {
-    const other = `wait for its end, or temporal workflow cancel --workflow-id ${id}`;
-    await startOrJoin(client, 'siglip2Embed', id, settings, { memo: 'embeddings', what: 'embedding', other });
-    if (!detach) return await followToReport<EmbeddingsReport>(client, id);
-    print(`${id} runs; the same line again follows it\n`);
-    return null;
-  } finally {
-    await client.connection.close();
-  }
+  const other = `wait for its end, or temporal workflow cancel --workflow-id ${id}`;
+  const known = { memo: 'embeddings', what: 'embedding', other };
+  return madeBy('siglip2Embed', id, settings, { ...known, named: 'embedding', detach });
 }

@@ -2,12 +2,10 @@ import type { Command } from 'commander';
 import { readFilter } from '../data/index/filter-document.ts';
 import { type FilterReport, formatFilter, reportOf } from '../filtering/report.ts';
 import { type FilterSettings, parseFilter } from '../filtering/settings.ts';
-import { RunnerError } from '../runtime/errors.ts';
 import { objectStoreFromEnvironment } from '../storage/s3.ts';
-import { followToReport, startOrJoin } from './follow-workflow.ts';
+import { madeBy } from './follow-workflow.ts';
 import { print } from './output.ts';
 import { settingsInput } from './settings-input.ts';
-import { connect } from './temporal-client.ts';
 
 interface FilterFlags {
   readonly read?: string;
@@ -47,18 +45,8 @@ export function addFilterCommand(data: Command): void {
 }
 
 /** The report of a filter once it is made; null where nobody waits for it. */
-async function made(settings: FilterSettings, detach: boolean): Promise<FilterReport | null> {
-  const client = await connect();
-  if (!client)
-    throw new RunnerError('SetupMissing', 'a filter is a workflow and needs Temporal: npm run up starts it here');
+function made(settings: FilterSettings, detach: boolean): Promise<FilterReport | null> {
   const id = filterId(settings.name);
-  try {
-    const other = `wait for its end, or temporal workflow cancel --workflow-id ${id}`;
-    await startOrJoin(client, 'siglip2Filter', id, settings, { memo: 'filter', what: 'filter', other });
-    if (!detach) return await followToReport<FilterReport>(client, id);
-    print(`${id} runs; the same line again follows it\n`);
-    return null;
-  } finally {
-    await client.connection.close();
-  }
+  const other = `wait for its end, or temporal workflow cancel --workflow-id ${id}`;
+  return madeBy('siglip2Filter', id, settings, { memo: 'filter', what: 'filter', other, named: 'a filter', detach });
 }

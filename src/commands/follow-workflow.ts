@@ -3,8 +3,9 @@ import { type Client, WorkflowExecutionAlreadyStartedError, WorkflowFailedError 
 import type { Status } from '../../workflows/messages.ts';
 import { RunnerError } from '../runtime/errors.ts';
 import { canonicalJson } from '../runtime/hash.ts';
-import { say } from './output.ts';
+import { print, say } from './output.ts';
 import { patientResult } from './patient-result.ts';
+import { connect } from './temporal-client.ts';
 
 interface Known {
   /** Under which its settings are kept with the workflow, and what it is called. */
@@ -14,8 +15,32 @@ interface Known {
   readonly other: string;
 }
 
+/**
+ * Starts a workflow of these settings, or joins it, and follows it to its report; null where nobody waits for that.
+ *
+ * @param named what the workflow does, as a sentence begins with it
+ */
+export async function madeBy<T>(
+  type: string,
+  name: string,
+  settings: object,
+  { named, detach, ...known }: Known & { readonly named: string; readonly detach: boolean },
+): Promise<T | null> {
+  const client = await connect();
+  if (!client)
+    throw new RunnerError('SetupMissing', `${named} is a workflow and needs Temporal: npm run up starts it here`);
+  try {
+    await startOrJoin(client, type, name, settings, known);
+    if (!detach) return await followToReport<T>(client, name);
+    print(`${name} runs; the same line again follows it\n`);
+    return null;
+  } finally {
+    await client.connection.close();
+  }
+}
+
 /** Starts a workflow of these settings; one that is open under the name is joined, when it is the same one. */
-export async function startOrJoin(
+async function startOrJoin(
   client: Client,
   type: string,
   name: string,
@@ -36,7 +61,7 @@ export async function startOrJoin(
 }
 
 /** Says what a workflow does whenever that changes, until it has ended with a report. */
-export async function followToReport<T>(client: Client, name: string): Promise<T> {
+async function followToReport<T>(client: Client, name: string): Promise<T> {
   const handle = client.workflow.getHandle(name);
   let ended = false;
   const result = patientResult(handle).finally(() => {

@@ -1,10 +1,8 @@
 import type { Command } from 'commander';
 import { formatPack, type PackReport } from '../packing/report.ts';
 import { layouts, type PackSettings, parsePack } from '../packing/settings.ts';
-import { RunnerError } from '../runtime/errors.ts';
-import { followToReport, startOrJoin } from './follow-workflow.ts';
+import { madeBy } from './follow-workflow.ts';
 import { print } from './output.ts';
-import { connect } from './temporal-client.ts';
 
 interface PackFlags {
   readonly name?: string;
@@ -53,24 +51,10 @@ export function addPackCommand(data: Command): void {
     .action(async (from: string, to: string, flags: PackFlags) => {
       const settings = settingsOf(from, to, flags);
       const name = flags.name ?? `pack-${to.replaceAll('/', '-')}`;
-      const client = await connect();
-      if (!client)
-        throw new RunnerError('SetupMissing', 'a pack is a workflow and needs Temporal: npm run up starts it here');
-      try {
-        await startOrJoin(client, 'siglip2Pack', name, settings, {
-          memo: 'pack',
-          what: 'pack',
-          other: 'name this one with --name',
-        });
-        if (flags.detach) {
-          print(`${name} runs; the same line again follows it\n`);
-          return;
-        }
-        const report = await followToReport<PackReport>(client, name);
-        print(flags.json ? `${JSON.stringify(report)}\n` : formatPack(report));
-      } finally {
-        await client.connection.close();
-      }
+      const other = 'name this one with --name';
+      const known = { memo: 'pack', what: 'pack', other, named: 'a pack', detach: flags.detach === true };
+      const report = await madeBy<PackReport>('siglip2Pack', name, settings, known);
+      if (report) print(flags.json ? `${JSON.stringify(report)}\n` : formatPack(report));
     });
 }
 
