@@ -1,4 +1,4 @@
-import { readdir, rename, rm, stat, writeFile } from 'node:fs/promises';
+import { readdir, stat, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { ModelFolder } from '../checkpoint/hugging-face/model-folder.ts';
 import { writeModelFolder } from '../checkpoint/hugging-face/write-folder.ts';
@@ -8,6 +8,7 @@ import { processingOf } from '../checkpoint/processing.ts';
 import { modelDifferences } from '../model/compare.ts';
 import { RunnerError } from '../runtime/errors.ts';
 import { hashFile } from '../runtime/hash.ts';
+import { wholeFolder } from '../runtime/whole-folder.ts';
 import { averaged } from './average.ts';
 
 /** A model that goes into a mean: what a person calls it, and where it lies. */
@@ -39,7 +40,6 @@ export async function averageFolder(
   const info = await stat(out).catch(() => null);
   if (info !== null)
     throw new RunnerError('RecipeInvalid', `${out} is there already; name a folder that is not, or delete it`);
-  const part = `${out.replace(/\/+$/, '')}.part`;
   const models: ModelFolder[] = [];
   try {
     for (const { path } of sources) models.push(await openModel(path));
@@ -52,27 +52,25 @@ export async function averageFolder(
         shares,
       ),
     );
-    // What was killed has left it.
-    await rm(part, { recursive: true, force: true });
     const from = sources[0]!.path;
-    await writeModelFolder(
-      part,
-      { config: first!.config, tensors },
-      {
-        ...{ dtype: 'f32', shardBytes: largestShard },
-        ...(!from.endsWith('.npz') && { from }),
-      },
-    );
-    const of: AverageDocument['of'][number][] = [];
-    for (const [i, { name, path }] of sources.entries())
-      of.push({ model: name, share: shares[i]!, sha256: await weightsHash(path) });
-    const document: AverageDocument = { version: 1, of, sha256: await weightsHash(part) };
-    await writeFile(join(part, 'average.json'), `${JSON.stringify(document, null, 2)}\n`);
-    await rename(part, out);
-    return document;
+    return await wholeFolder(out, async (part) => {
+      await writeModelFolder(
+        part,
+        { config: first!.config, tensors },
+        {
+          ...{ dtype: 'f32', shardBytes: largestShard },
+          ...(!from.endsWith('.npz') && { from }),
+        },
+      );
+      const of: AverageDocument['of'][number][] = [];
+      for (const [i, { name, path }] of sources.entries())
+        of.push({ model: name, share: shares[i]!, sha256: await weightsHash(path) });
+      const document: AverageDocument = { version: 1, of, sha256: await weightsHash(part) };
+      await writeFile(join(part, 'average.json'), `${JSON.stringify(document, null, 2)}\n`);
+      return document;
+    });
   } finally {
     for (const model of models) await model.close();
-    await rm(part, { recursive: true, force: true });
   }
 }
 

@@ -2,7 +2,7 @@ import { joinedRows, type Matrix, unitRows } from '../evaluate/numbers/matrix.ts
 import type { Pause } from '../evaluate/numbers/pause.ts';
 import { eachProduct } from '../evaluate/numbers/products.ts';
 import { PairHistogram } from '../metrics/calibration.ts';
-import { fitLogit, type PrecisionThreshold, thresholdOfPrecision } from '../metrics/pair-fit.ts';
+import { fitLogit, type PrecisionThreshold, pairLoss, thresholdOfPrecision } from '../metrics/pair-fit.ts';
 import { RunnerError } from '../runtime/errors.ts';
 import type { ObjectStore } from '../storage/object-store.ts';
 import type { Embeddings } from './manifest.ts';
@@ -97,7 +97,7 @@ export async function calibrate(
     ...{ version: 1, embeddings: name, model: { name: model.name, sha256: model.checkpoint.sha256 }, data },
     ...{ images: pictures.keys.length, texts: captions.keys.length, pairs: { right, wrong } },
     share: share ?? right / (right + wrong),
-    before: { ...before, loss: lossOf(pairs, Math.exp(before.logitScale), before.logitBias, weight) },
+    before: { ...before, loss: pairLoss(pairs, Math.exp(before.logitScale), before.logitBias, weight) },
     after: { logitScale: Math.log(fitted.scale), logitBias: fitted.bias, loss: fitted.loss },
     thresholds: found.flatMap(({ wanted, found }) =>
       found
@@ -111,17 +111,6 @@ export async function calibrate(
 const bins = 65_536;
 
 const keyOf = ({ shard, name }: RowKey) => JSON.stringify([shard, name]);
-
-function lossOf(pairs: ReturnType<PairHistogram['pairs']>, scale: number, bias: number, wrongWeight: number): number {
-  let [sum, all] = [0, 0];
-  const softplus = (z: number) => Math.max(z, 0) + Math.log1p(Math.exp(-Math.abs(z)));
-  for (const { score, right, wrong } of pairs) {
-    const z = scale * score + bias;
-    sum += right * softplus(-z) + wrongWeight * wrong * softplus(z);
-    all += right + wrongWeight * wrong;
-  }
-  return sum / all;
-}
 
 async function gathered(store: ObjectStore, embeddings: Embeddings, kind: 'images' | 'texts') {
   const keys: RowKey[] = [];

@@ -20,18 +20,13 @@ const steps = 200;
  * @param wrongWeight what a wrong pair counts, against 1 of a right one
  */
 export function fitLogit(pairs: readonly ScoredPairs[], wrongWeight = 1): LogitFit | null {
-  const right = pairs.reduce((sum, one) => sum + one.right, 0);
-  const wrong = wrongWeight * pairs.reduce((sum, one) => sum + one.wrong, 0);
+  const { right, wrong } = weighed(pairs, wrongWeight);
   if (right === 0 || wrong === 0 || isTold(pairs)) return null;
   const all = right + wrong;
   // Around the mean, so that scale and bias hardly depend on one another.
   const middle = pairs.reduce((sum, one) => sum + one.score * (one.right + wrongWeight * one.wrong), 0) / all;
   let [scale, bias] = [0, Math.log(right / wrong)];
-  const lossAt = (a: number, b: number) =>
-    pairs.reduce((sum, { score, right, wrong }) => {
-      const z = a * (score - middle) + b;
-      return sum + right * softplus(-z) + wrongWeight * wrong * softplus(z);
-    }, 0) / all;
+  const lossAt = (a: number, b: number) => pairLoss(pairs, a, b, wrongWeight, middle);
   let loss = lossAt(scale, bias);
   let largest = Number.POSITIVE_INFINITY;
   for (let step = 0; step < steps; step++) {
@@ -63,6 +58,28 @@ export function fitLogit(pairs: readonly ScoredPairs[], wrongWeight = 1): LogitF
   }
   return { scale, bias: bias - scale * middle, loss, gradient: largest };
 }
+
+/** Mean of the sigmoid loss of pairs of the logit scale * (score - middle) + bias, each with its weight. */
+export function pairLoss(
+  pairs: readonly ScoredPairs[],
+  scale: number,
+  bias: number,
+  wrongWeight: number,
+  middle = 0,
+): number {
+  const { right, wrong } = weighed(pairs, wrongWeight);
+  const sum = pairs.reduce((sum, { score, right, wrong }) => {
+    const z = scale * (score - middle) + bias;
+    return sum + right * softplus(-z) + wrongWeight * wrong * softplus(z);
+  }, 0);
+  return sum / (right + wrong);
+}
+
+/** What right and wrong pairs count in all. */
+const weighed = (pairs: readonly ScoredPairs[], wrongWeight: number) => ({
+  right: pairs.reduce((sum, one) => sum + one.right, 0),
+  wrong: wrongWeight * pairs.reduce((sum, one) => sum + one.wrong, 0),
+});
 
 /** Whether some score parts all right pairs from all wrong ones, either way round. */
 function isTold(pairs: readonly ScoredPairs[]): boolean {

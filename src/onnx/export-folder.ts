@@ -1,4 +1,4 @@
-import { mkdir, readdir, rename, rm, stat, writeFile } from 'node:fs/promises';
+import { mkdir, readdir, stat, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { modelConfigFile } from '../checkpoint/hugging-face/config.ts';
 import { tokenizerFolderFiles } from '../checkpoint/hugging-face/tokenizer.ts';
@@ -9,6 +9,7 @@ import type { ModelConfig } from '../model/sizes.ts';
 import { requireSpace } from '../runtime/disk.ts';
 import { RunnerError } from '../runtime/errors.ts';
 import { makeFolder } from '../runtime/make-folder.ts';
+import { wholeFolder } from '../runtime/whole-folder.ts';
 import { type FloatKind, weightBytes } from './graph.ts';
 import { type HalfCost, halfCost } from './half-cost.ts';
 import { graphOf, type Part, parts } from './models.ts';
@@ -43,7 +44,6 @@ export async function exportOnnx(source: string, out: string, options: OnnxOptio
     throw new RunnerError('RecipeInvalid', `--opset is ${opset}; allowed: ${opsets.join(', ')}`);
   await requireNothingAt(out);
   const model = await openModel(source);
-  const part = `${out.replace(/\/+$/, '')}.part`;
   try {
     const { config, tensors } = model;
     const files = await folderFiles(source, config);
@@ -59,30 +59,28 @@ export async function exportOnnx(source: string, out: string, options: OnnxOptio
         graph: graphOf(one, weights, config, dtype, opset),
       })),
     );
-    // What was killed has left it.
-    await rm(part, { recursive: true, force: true });
-    makeFolder(part, 'name');
-    const needed = graphs
-      .flatMap(({ graph }) => [...graph.weights.values()])
-      .reduce((sum, w) => sum + weightBytes(w), 0);
-    await requireSpace(part, needed);
-    await mkdir(join(part, 'onnx'));
-    const apart: Record<string, number> = {};
-    for (const { file, graph } of graphs) {
-      const { largest } = options;
-      const written = await writeModel(join(part, 'onnx'), file, graph, {
-        producer,
-        ...(largest !== undefined && { largest }),
-      });
-      if (written.data.length > 0) apart[file] = written.data.length;
-      options.onWritten?.(written);
-    }
-    for (const { path, content } of files) await writeFile(join(part, path), content);
-    await writeFile(join(part, 'config.json'), configWith(config, apart));
-    await rename(part, out);
+    await wholeFolder(out, async (part) => {
+      makeFolder(part, 'name');
+      const needed = graphs
+        .flatMap(({ graph }) => [...graph.weights.values()])
+        .reduce((sum, w) => sum + weightBytes(w), 0);
+      await requireSpace(part, needed);
+      await mkdir(join(part, 'onnx'));
+      const apart: Record<string, number> = {};
+      for (const { file, graph } of graphs) {
+        const { largest } = options;
+        const written = await writeModel(join(part, 'onnx'), file, graph, {
+          producer,
+          ...(largest !== undefined && { largest }),
+        });
+        if (written.data.length > 0) apart[file] = written.data.length;
+        options.onWritten?.(written);
+      }
+      for (const { path, content } of files) await writeFile(join(part, path), content);
+      await writeFile(join(part, 'config.json'), configWith(config, apart));
+    });
   } finally {
     await model.close();
-    await rm(part, { recursive: true, force: true });
   }
 }
 
