@@ -1,4 +1,4 @@
-import { mkdir, writeFile } from 'node:fs/promises';
+import { mkdir, readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { afterAll, beforeAll, expect, it } from 'vitest';
 import { exportModel } from '../../activities/export-model.ts';
@@ -193,6 +193,8 @@ it('a phase of adapters leaves what was imported as it was, goes on in another p
   const { prefix } = await exportModel(on.deps(store), { plan: tune, checkpoint, evaluation: null }, on.attempt());
   const config = JSON.parse((await store.get(`${prefix}adapter/adapter_config.json`)).toString());
   expect(config).toMatchObject({ peft_type: 'LORA', r: 1, lora_alpha: 3 });
+  const whole = await readFile(join(after.folder, 'model.safetensors'));
+  expect(whole.equals(await store.get(`${prefix}model.safetensors`))).toBe(true);
   const path = join(on.folder, 'adapter_model.safetensors');
   await writeFile(path, await store.get(`${prefix}adapter/adapter_model.safetensors`));
   const adapters = await SafetensorsFile.open(path);
@@ -232,6 +234,8 @@ it('a phase of adapters leaves what was imported as it was, goes on in another p
   await expect(importModel(store, join(on.folder, 'other'), 'other', { ...at, adapter })).rejects.toThrow(
     /trained on other weights/,
   );
-  for await (const line of remove(store, 'adapters/tune', { run: 'adapters', phase: 'tune' }, true)) expect(line).toContain('adapters/tune');
+  const said: string[] = [];
+  for await (const line of remove(store, 'adapters/tune', { run: 'adapters', phase: 'tune' }, true)) said.push(line);
+  expect(said).toContain('adapters/tune@2');
   expect(await store.head(bases[0]![0])).toBeNull();
 }, 120_000);
