@@ -24,6 +24,8 @@ export interface SigmoidSettings {
   readonly weight: number;
   /** What pairs of two examples are that have their text, class or picture in common; absent: negatives, as all others. */
   readonly kin?: 'ignored' | 'positive';
+  /** Pairs of two examples weigh as in a batch of so many of these; absent: of one. */
+  readonly batches?: number;
 }
 
 export interface CaptioningSettings {
