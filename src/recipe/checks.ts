@@ -76,8 +76,13 @@ function microBatches(recipe: Recipe): Problem[] {
 
 /** What phases say of training in rounds. */
 function rounds({ phases }: Recipe): Problem[] {
-  return phases.flatMap(({ replicas }, i) => {
+  return phases.flatMap(({ replicas, objectives }, i) => {
     if (!replicas) return [];
+    if (replicas.negatives === 'reweighted' && objectives.sigmoid === undefined) {
+      const field = `phases.${i}.replicas.negatives`;
+      const message = `${field} is about pairs, and the phase has no sigmoid loss; leave it out, or add "sigmoid" to its objectives`;
+      return [{ fields: [field, `phases.${i}.objectives`], message }];
+    }
     return replicasProblems(replicas).map(({ field, message }) => {
       const at = `phases.${i}.replicas.${field}`;
       return { fields: [at], message: `${at} ${message}` };
