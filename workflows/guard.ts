@@ -12,7 +12,7 @@ export const guardOf = ({ plan, parent }: PhaseProgress) => (parent ? plan.tasks
 
 /**
  * Has the checkpoint that the phase went on from and the one where it stands evaluated, while nothing is trained, and lets the
- * phase wait for a person where the figure has fallen too far. An evaluation that was done answers at once, so that doing it
+ * phase wait for a person where the figure has fallen too far, or end there where that is wished and no phase begins later. An evaluation that was done answers at once, so that doing it
  * again after a kill or a pause changes nothing.
  */
 export async function lookAtGuard(phase: PhaseProgress, scope: CancellationScope): Promise<void> {
@@ -32,7 +32,14 @@ export async function lookAtGuard(phase: PhaseProgress, scope: CancellationScope
   const shown = (number: number) => String(Number(number.toPrecision(4)));
   phase.note(`${figure} is ${shown(value)} at step ${step}, and was ${shown(before)} before the phase`);
   if (before - value <= guard.fall) return;
-  const message = `${figure} fell from ${shown(before)} to ${shown(value)} at step ${step}, and a fall of ${guard.fall} is allowed; retryPhase goes on all the same, with overrides such as a smaller learningRate, and abandonPhase ends it`;
+  const fell = `${figure} fell from ${shown(before)} to ${shown(value)} at step ${step}, and a fall of ${guard.fall} is allowed`;
+  if (guard.action === 'end' && plan.branches.every((branch) => branch <= step)) {
+    const best = { step: plan.from.step, value: before };
+    phase.watched = { figure, step, value, best, without: 1, patience: 1, stopped: true };
+    phase.note(step < plan.to.step ? `ends at step ${step}, not ${plan.to.step}: ${fell}` : fell);
+    return;
+  }
+  const message = `${fell}; retryPhase goes on all the same, with overrides such as a smaller learningRate, and abandonPhase ends it`;
   phase.broken = { message, type: 'GuardFell' };
   phase.failure = message;
   phase.held = 'waiting';

@@ -136,6 +136,7 @@ export interface EarlyStopping {
 export interface Guard extends BestFigure {
   readonly task: string;
   readonly fall: number;
+  readonly action?: 'wait' | 'end' | undefined;
 }
 
 /** A figure of an evaluator, by its path: `mean.text_to_image.r1`. */

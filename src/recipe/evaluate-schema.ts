@@ -48,10 +48,17 @@ export const evaluateSchema = z.strictObject({
       evaluator: z.string().describe('One of its evaluators, such as retrieval.'),
       figure: z.string().describe('Path of one of its figures, such as mean.text_to_image.r1.'),
       fall: z.number().min(0).describe('The figure may be so much lower than it was before the phase.'),
+      // Without a default, so that recipes of before are what they were.
+      action: z
+        .enum(['wait', 'end'])
+        .optional()
+        .describe(
+          'Where it has fallen further: wait, as it does when left out, for a person; end the phase with the checkpoint that was looked at, unless another phase begins later.',
+        ),
     })
     .optional()
     .describe(
-      'What a model knew is kept: the figure is taken of the checkpoint that a phase goes on from, at each evaluation of evaluate.every and at its end, which are waited for. Where it has fallen by more than is allowed the phase waits for a person.',
+      'What a model knew is kept: the figure is taken of the checkpoint that a phase goes on from, at each evaluation of evaluate.every and at its end, which are waited for. Where it has fallen by more than is allowed the phase waits for a person, or ends.',
     ),
   earlyStopping: z
     .strictObject({

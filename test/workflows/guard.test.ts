@@ -10,15 +10,18 @@ import { start, status, until, waiting } from './runs.ts';
 const temporal = testTemporal();
 
 /** A run of five shards that goes on from `base/import@0`; figures by step, and where there is none the evaluation fails. */
-function guarded(values: Readonly<Record<number, number>>) {
+function guarded(values: Readonly<Record<number, number>>, action?: 'end', branches: readonly number[] = []) {
   const seen = { shards: [] as number[], compared: [] as string[] };
   const plan = async ({ run }: { run: string }) => {
     const planned = runPlanOf(run, 100, 20);
     const document = { key: `runs/${run}/data/pets.json`, sha256: 'f'.repeat(64) };
-    const guard = { task: 'pets', evaluator: 'knn', figure: 'k5.top1', fall: 0.1 };
+    const guard = { task: 'pets', evaluator: 'knn', figure: 'k5.top1', fall: 0.1, ...(action && { action }) };
     const tasks = { documents: [{ name: 'pets', document }], every: 20, guard };
     const { checkpoint } = resultOf({ plan: { run: 'base', phase: 'import' }, revision: 0 } as ShardInput, 0);
-    return { ...planned, phases: planned.phases.map((phase) => ({ ...phase, tasks, origin: { checkpoint } })) };
+    return {
+      ...planned,
+      phases: planned.phases.map((phase) => ({ ...phase, tasks, branches, origin: { checkpoint } })),
+    };
   };
   const stepIn = (key: string) => Number(/@(\d+)/.exec(key)![1]);
   const of: Partial<Activities> = {
@@ -63,5 +66,24 @@ it('a phase waits where the figure has fallen further than is allowed, at its en
     expect(lines).toContain('pets knn k5.top1 is 0.6 at step 80, and was 0.7 before the phase');
     expect(lines).toContain('not looked at whether it keeps what it knew at 60: data: there is none');
     await keepHistory(client, 'keeps/pretrain', 'phase-guard.json');
+  });
+});
+
+it('where the recipe says so it ends at that checkpoint, though not before a step at which another phase begins', async () => {
+  const { of, seen } = guarded({ 0: 0.7, 20: 0.68, 40: 0.5 }, 'end');
+  await temporal.serving(of, async (client) => {
+    const run = await start(client, 'ends');
+    const { phases } = await run.result();
+    expect([seen.shards, phases[0]!.checkpoint.step]).toEqual([[20, 40], 40]);
+    const { pretrain } = await run.query<Record<string, { what: string }[]>>('history');
+    expect(pretrain!.map(({ what }) => what)).toContain(
+      'ends at step 40, not 100: pets knn k5.top1 fell from 0.7 to 0.5 at step 40, and a fall of 0.1 is allowed',
+    );
+  });
+  const later = guarded({ 0: 0.7, 20: 0.5 }, 'end', [60]);
+  await temporal.serving(later.of, async (client) => {
+    const run = await start(client, 'branched');
+    expect((await waiting(run)).phases[0]!.failure).toMatch(/fell from 0.7 to 0.5 at step 20/);
+    await run.terminate();
   });
 });
