@@ -55,7 +55,7 @@ export async function exportAdapter(
   }
 }
 
-/** The bytes of a weight as it is without its adapter; up to release 0.3.0 it lay beside the model. */
+/** The bytes of a weight as it is without its adapter; up to release 0.2.0 it lay beside the model. */
 async function weightWithout(folder: string, weight: string): Promise<Uint8Array> {
   const path = join(folder, baseFile);
   if (!existsSync(path)) return trainingTensor(folder, withoutAdapter(weight));

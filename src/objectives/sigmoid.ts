@@ -4,7 +4,7 @@ import { l2Normalise, throughUnitRows, unitRows } from '../compile/ops/l2-normal
 import { notBefore } from '../compile/ops/not-before.ts';
 import { rangeOp } from '../compile/ops/range.ts';
 import { type Parameters, parameter } from '../model/layers.ts';
-import { groupsOfExample } from '../recipe/batch-plan.ts';
+import { groupsWidth } from '../recipe/batch-plan.ts';
 import type { SigmoidSettings } from '../recipe/objective-settings.ts';
 import { tf } from '../runtime/tensorflow.ts';
 import { type Kin, type KinTile, kinAt, withKin } from './kin.ts';
@@ -206,7 +206,7 @@ function plus(sums: Sums, at: number, term: Tensor): Tensor {
 export const sigmoid: Objective<SigmoidSettings> = {
   parameters: () => [],
   reads: () => true,
-  feeds: ({ kin }, _, count) => (kin ? { groups: { shape: [count, groupsOfExample], dtype: 'int32' } } : {}),
+  feeds: (of, _, count) => (of.kin ? { groups: { shape: [count, groupsWidth(of)], dtype: 'int32' } } : {}),
   wholeBatch: ['logit_scale', 'logit_bias'],
   wholeFeeds: ({ kin }) => (kin ? ['groups'] : []),
   loss({ settings: { kin, batches }, p, feeds, features }) {

@@ -26,6 +26,8 @@ export interface SigmoidSettings {
   readonly kin?: 'ignored' | 'positive';
   /** Pairs of two examples weigh as in a batch of so many of these; absent: of one. */
   readonly batches?: number;
+  /** Whether a text is a positive of every picture that has it among its texts. */
+  readonly anyText?: true;
 }
 
 export interface CaptioningSettings {

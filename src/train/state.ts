@@ -193,7 +193,7 @@ async function stateIn(files: StateFiles, settings: PhaseSettings): Promise<Valu
   if (model === base && !keeps)
     throw new RunnerError('CheckpointDamaged', `${folder} has no ${modelFile}; fetch the checkpoint again`);
   for (const spec of phase.towers) {
-    // Up to release 0.3.0 weights without adapters lay beside the model.
+    // Up to release 0.2.0 weights without adapters lay beside the model.
     const beside = withoutAdapter(spec.name);
     const without = keeps ? training.get(beside) : undefined;
     if (spec.name === tokenTable) values[spec.name] = await towerTable(files, settings, spec);

@@ -100,7 +100,7 @@ it('a later snapshot of a phase links what it has in common with one before, and
   expect((await stat(join(again, 'base.safetensors'))).ino).toBe((await stat(base.path)).ino);
 });
 
-it('a state of release 0.3.0, which has the weights without adapters beside the model, is read as it was', async () => {
+it('a state of release 0.2.0, which has the weights without adapters beside the model, is read as it was', async () => {
   const old = join(folder, 'old');
   await mkdir(old);
   await link(join(folder, 'model.safetensors'), join(old, 'model.safetensors'));
