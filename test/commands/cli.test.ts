@@ -6,6 +6,8 @@ import { fileURLToPath } from 'node:url';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { trainShard } from '../../activities/train-shard.ts';
 import type { CheckpointRef } from '../../src/checkpoint/types.ts';
+import { RunLogs } from '../../src/run-logs/run-logs.ts';
+import { redactor } from '../../src/runtime/secrets.ts';
 import { type Hands, hands, planOf, shard } from '../activities/fixture.ts';
 import { startFaultProxy } from '../storage/fault-proxy.ts';
 import { startServer, type TestServer } from '../storage/versitygw.ts';
@@ -131,6 +133,37 @@ describe('siglip2', () => {
       expect(said).toMatch(cases[i]![1]);
       expect(said).not.toMatch(/^ {4}at /m);
     }
+  });
+
+  it('logs prints what was said for a run, for a phase or for an attempt, and says where that is nothing', async () => {
+    const store = server.store();
+    const logs = (await RunLogs.open({
+      store,
+      folder: join(folder, 'said'),
+      code: '1.2.3',
+      redact: redactor([]),
+      say() {},
+    }))!;
+    const told = (phase: string, number: number) =>
+      logs
+        .at({ run: 'told', phase }, { activity: 'trainShard', attempt: `3-${number}-ab`, number })
+        .say('info', { number }, `${phase} begins`);
+    told('pretrain', 1);
+    told('pretrain', 2);
+    told('distill', 1);
+    await logs.close(5000);
+    const [whole, second, none, wrong] = await Promise.all([
+      type('logs', 'told'),
+      type('logs', 'told', 'pretrain', '--attempt', '2'),
+      type('logs', 'told', 'distill', '--attempt', '9'),
+      type('logs', 'told', 'pretrian'),
+    ]);
+    expect(whole.out.match(/(pretrain|distill) begins {2}number=\d/g)).toHaveLength(3);
+    expect(second.out).toMatch(/^[^\n]* trainShard \(attempt 2\) {2}pretrain begins {2}number=2\n$/);
+    expect([none.code, none.out]).toEqual([0, '']);
+    expect(none.said).toMatch(/^the log of told\/distill has no line of --attempt 9;/);
+    expect(wrong.code).toBe(1);
+    expect(wrong.said).toMatch(/no log of told\/pretrian; npm run siglip2 -- logs told prints that of all its phases/);
   });
 
   it('import, pull, rm and sweep try the store as a run does, and end with its words', async () => {
