@@ -3,12 +3,6 @@ import { tokenizerFiles } from '../../data/example/tokenizer.ts';
 import type { ModelConfig } from '../../model/sizes.ts';
 import { type FolderFile, processorClass } from './config.ts';
 
-interface TokenizerJson {
-  normalizer: unknown;
-  post_processor: unknown;
-  [part: string]: unknown;
-}
-
 const specialTokens = { pad_token: '<pad>', eos_token: '<eos>', bos_token: '<bos>', unk_token: '<unk>' };
 
 /**
@@ -17,12 +11,6 @@ const specialTokens = { pad_token: '<pad>', eos_token: '<eos>', bos_token: '<bos
  * the ids are those of training.
  */
 export async function tokenizerFolderFiles(model: ModelConfig): Promise<FolderFile[]> {
-  const gemma = JSON.parse(await readFile(tokenizerFiles().tokenizer, 'utf8')) as TokenizerJson;
-  const tokenizer = {
-    ...gemma,
-    normalizer: { type: 'Sequence', normalizers: [{ type: 'Lowercase' }, gemma.normalizer] },
-    post_processor: endOfText,
-  };
   const config = {
     // The general class takes tokenizer.json as it is, in every version of transformers.
     tokenizer_class: 'PreTrainedTokenizerFast',
@@ -35,10 +23,52 @@ export async function tokenizerFolderFiles(model: ModelConfig): Promise<FolderFi
     clean_up_tokenization_spaces: false,
   };
   return [
-    { path: 'tokenizer.json', content: JSON.stringify(tokenizer) },
+    { path: 'tokenizer.json', content: await tokenizerJson() },
     { path: 'tokenizer_config.json', content: `${JSON.stringify(config, null, 2)}\n` },
     { path: 'special_tokens_map.json', content: `${JSON.stringify(specialTokens, null, 2)}\n` },
   ];
+}
+
+/**
+ * Gemma's file with our normaliser and end. Vocabulary and merges go through as they are written: read and written again as
+ * objects they would take most of the time of exporting a small model.
+ */
+async function tokenizerJson(): Promise<string> {
+  const gemma = withoutSpace(await readFile(tokenizerFiles().tokenizer)).toString('utf8');
+  const large = gemma.indexOf('"vocab":{');
+  const head = JSON.parse(`${gemma.slice(0, large)}"":0}}`) as Readonly<Record<string, unknown>>;
+  const ours = {
+    ...head,
+    normalizer: { type: 'Sequence', normalizers: [{ type: 'Lowercase' }, head.normalizer] },
+    post_processor: endOfText,
+  };
+  return JSON.stringify(ours).slice(0, -'"":0}}'.length) + digitsFirst(gemma.slice(large));
+}
+
+/** As an object of JavaScript has its fields, which exports were written from: their bytes stay what they were. */
+function digitsFirst(vocabulary: string): string {
+  const digits: string[] = [];
+  const others = vocabulary.replaceAll(/(?<=[{,])"\d":\d+,/g, (field) => {
+    digits.push(field);
+    return '';
+  });
+  return others.replace('{', () => `{${digits.sort().join('')}`);
+}
+
+const [space, quote, backslash] = [0x20, 0x22, 0x5c];
+
+/** JSON without the white space between its parts. */
+function withoutSpace(json: Buffer): Buffer {
+  const kept = Buffer.allocUnsafe(json.length);
+  let [size, within] = [0, false];
+  for (let i = 0; i < json.length; i++) {
+    const byte = json[i]!;
+    if (!within && byte <= space) continue;
+    kept[size++] = byte;
+    if (byte === quote) within = !within;
+    else if (byte === backslash) kept[size++] = json[++i]!;
+  }
+  return kept.subarray(0, size);
 }
 
 const eos = (type_id: number) => ({ SpecialToken: { id: '<eos>', type_id } });
