@@ -17,7 +17,6 @@ import { numbersIn } from '../../src/rounds/parameters.ts';
 import { type RoundTime, roundTime } from '../../src/rounds/time.ts';
 import { partsInFlight, usualPartBytes } from '../../src/storage/multipart.ts';
 import { S3ObjectStore } from '../../src/storage/s3.ts';
-import { checkpointBytes } from '../../src/train/checkpoint-bytes.ts';
 import { exchangedOf } from '../../src/train/exchanged.ts';
 import type { siglip2Phase } from '../../workflows/phase.ts';
 import { tinySettings } from '../train/settings.ts';
@@ -148,7 +147,7 @@ function planOf(megabits: number): RoundTime {
   const { parameters, others } = exchangedOf(settings, replicas, { tensors: new Map() });
   return roundTime({
     ...{ parameters, others, besideMoments: others, exchange: replicas.exchange, workers, steps },
-    ...{ outer: 4 * numbersIn(parameters), state: checkpointBytes(settings), everyRow: new Set<string>() },
+    ...{ outer: 4 * numbersIn(parameters), state: 12 * numbersIn(parameters), everyRow: new Set<string>() },
     ...{ examples: settings.batches.batch, stepSeconds: stepMs / 1000, tokens: 1, dataBytes: 0, work: workPerNumber },
     link: { bits: megabits * 1e6, latency: 0, loss: 0 },
     mergerLink: { bits: 1e10, latency: 0, loss: 0 },
