@@ -14,6 +14,7 @@ import { profileSteps } from './profile.ts';
 import type { BenchRecord, Report } from './record.ts';
 import { benchRetrieval } from './retrieval.ts';
 import { benchRoundsHistory } from './rounds-history.ts';
+import { benchRoundsLink } from './rounds-link.ts';
 import { benchSelections } from './selection.ts';
 import { benchServices } from './services.ts';
 import { benchStarts } from './start.ts';
@@ -64,6 +65,7 @@ async function measure(): Promise<void> {
   await benchSelections(options, report);
   await benchRetrieval(options, report);
   await benchRoundsHistory(options, report);
+  await benchRoundsLink(options, report);
   await benchServices(options, report);
 }
 

@@ -43,6 +43,8 @@ export interface BenchRecord {
   readonly loss_difference?: number;
   /** Of a run in rounds: each history of Temporal that it and its phases went on in. */
   readonly histories?: readonly HistorySize[];
+  /** Share of the time in which devices make steps, and what a plan says of it and of a round. */
+  readonly busy?: { readonly measured: number; readonly planned: number; readonly plannedMs: number };
   /** What was measured on, in words. */
   readonly machine?: string;
 }

@@ -41,8 +41,14 @@ function historiesText(histories: NonNullable<BenchRecord['histories']>): string
   return `events of ${histories.length} histories: ${histories.map(of).join(', ')}`;
 }
 
+function busyText({ measured, planned, plannedMs }: NonNullable<BenchRecord['busy']>): string {
+  const percent = (share: number) => `${(100 * share).toFixed(1)} %`;
+  return `devices were busy ${percent(measured)}; planned ${percent(planned)} of rounds of ${milliseconds(plannedMs)} ms`;
+}
+
 function comparison(record: BenchRecord): string {
   if (record.histories) return historiesText(record.histories);
+  if (record.busy) return busyText(record.busy);
   const { beyond_bytes: beyond, bytes, planned_bytes: planned, planned_ratio, peak_bytes, base_bytes } = record;
   if (planned && planned_ratio)
     return `planned ${gigabytes(planned)}, measured ${gigabytes(peak_bytes)}: ${planned_ratio.toFixed(2)} of what it takes beyond ${gigabytes(base_bytes)} of libraries`;

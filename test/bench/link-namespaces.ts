@@ -1,0 +1,57 @@
+import { execFileSync } from 'node:child_process';
+import { RunnerError } from '../../src/runtime/errors.ts';
+
+/** A network namespace of this machine with one way out. */
+export interface SlowPlace {
+  /** What goes before a command that is to run there. */
+  readonly enter: readonly string[];
+  /** Of this machine, as it is seen from there. */
+  readonly host: string;
+  /** From now on so many Mbit/s each way. */
+  slow(megabits: number): void;
+  remove(): void;
+}
+
+const run = (...command: string[]) =>
+  execFileSync(command[0]!, command.slice(1), { stdio: ['ignore', 'pipe', 'pipe'] });
+
+/** SetupMissing where this machine can't make one: it takes root, iproute2 and the kernel's token bucket. */
+export function slowPlace(index: number): SlowPlace {
+  const name = `siglip2-bench-${process.pid}-${index}`;
+  const [outer, inner] = [`sb${process.pid % 100_000}o${index}`, `sb${process.pid % 100_000}i${index}`];
+  // Of the block that is set aside for measuring (RFC 2544).
+  const net = `198.18.${index}`;
+  const remove = () => {
+    try {
+      run('ip', 'netns', 'del', name);
+    } catch {
+      // It is gone, or was never made.
+    }
+  };
+  const within = ['ip', 'netns', 'exec', name];
+  try {
+    run('ip', 'netns', 'add', name);
+    run('ip', 'link', 'add', outer, 'type', 'veth', 'peer', 'name', inner, 'netns', name);
+    run('ip', 'addr', 'add', `${net}.1/24`, 'dev', outer);
+    run('ip', 'link', 'set', outer, 'up');
+    run(...within, 'ip', 'addr', 'add', `${net}.2/24`, 'dev', inner);
+    run(...within, 'ip', 'link', 'set', inner, 'up');
+    run(...within, 'ip', 'link', 'set', 'lo', 'up');
+  } catch (error) {
+    remove();
+    const { message } = error as Error;
+    throw new RunnerError(
+      'SetupMissing',
+      `a network namespace with a slow link can't be made: ${message.trim()}; it takes root and iproute2 (apt-get install iproute2)`,
+    );
+  }
+  process.once('exit', remove);
+  const slow = (megabits: number) => {
+    // A bucket of 4 ms, and no less than a packet that the card would have cut.
+    const burst = `${Math.max(64, Math.round((megabits * 1000) / 8 / 250))}kb`;
+    const bucket = ['root', 'tbf', 'rate', `${megabits}mbit`, 'burst', burst, 'latency', '50ms'];
+    run('tc', 'qdisc', 'add', 'dev', outer, ...bucket);
+    run(...within, 'tc', 'qdisc', 'add', 'dev', inner, ...bucket);
+  };
+  return { enter: within, host: `${net}.1`, slow, remove };
+}
