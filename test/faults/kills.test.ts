@@ -202,7 +202,7 @@ describe('a run on a mixture of three sources, each in a layout of its own, with
         curation: { teacher: 'pretrain', filterRatio: 0.5, chunks: 2, scoring: 'online' },
       },
     ],
-    checkpoint: { every: { steps: 10 }, shard: { steps: 100 } },
+    checkpoint: { every: { steps: 10 }, shard: { steps: 40 } },
   });
 
   it(

@@ -10,8 +10,7 @@ import { lastRelease, layOut } from './last-release.ts';
 import { verifyCommits } from './verify.ts';
 
 const patience = 600_000;
-const total = 400;
-const recipe = tinyRecipe({ schedule: { total: { steps: total }, warmup: { steps: 20 } } });
+const total = 800;
 const release = await lastRelease();
 const code = { now: fileURLToPath(new URL('../..', import.meta.url)), before: '' };
 type Code = keyof typeof code;
@@ -24,7 +23,7 @@ beforeAll(async () => {
   site = await startSite({ worker: false });
   code.before = join(site.folder, 'before');
   await layOut(release, code.before);
-  const run = new Watched(site, await site.start('undisturbed', recipe));
+  const run = new Watched(site, await site.start('undisturbed', tinyRecipe()));
   const worker = startWorkerOf('now');
   expected = (await run.result).phases[0]!.checkpoint.sha256;
   await ended(worker, 'SIGTERM');
@@ -58,10 +57,10 @@ describe.skipIf(release === null)('a phase that workers of the last release and 
   ])(
     'ends in the bytes of one that nobody disturbed: begun by the code of %s, which %s ends, it is ended by that of %s',
     async (first, signal, second) => {
-      const run = new Watched(site, await site.start(`first-${first}`, recipe));
+      const run = new Watched(site, await site.start(`first-${first}`, tinyRecipe()));
       let worker = startWorkerOf(first);
       try {
-        await run.reach(120);
+        await run.reach(280);
         await ended(worker, signal);
         expect(await newestStep(site, run.name)).toBeLessThan(total);
         worker = startWorkerOf(second);

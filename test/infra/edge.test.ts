@@ -92,7 +92,6 @@ describe('on a machine without systemd, whose part a script takes,', () => {
       box.systemctl('start');
       const total = 4000;
       const recipe = tinyRecipe({
-        data: { train: 'data/emoji/train' },
         schedule: { total: { steps: total }, warmup: { steps: 20 } },
         checkpoint: { every: { steps: 400 }, shard: { steps: total } },
       });

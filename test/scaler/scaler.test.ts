@@ -11,7 +11,6 @@ import { simulate } from './simulate.ts';
 const patience = 600_000;
 const total = 600;
 const recipe = tinyRecipe({
-  data: { train: 'data/emoji/train' },
   schedule: { total: { steps: total }, warmup: { steps: 20 } },
   checkpoint: { every: { steps: 50 }, shard: { steps: 200 } },
 });

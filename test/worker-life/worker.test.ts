@@ -10,7 +10,7 @@ import { verifyCommits } from '../faults/verify.ts';
 import { startWorkerProcess, type WorkerProcess } from '../support/worker-process.ts';
 
 const patience = 600_000;
-const total = 1500;
+const total = 2000;
 let site: Site;
 let run: Run;
 let light: WorkerProcess;
@@ -34,7 +34,6 @@ beforeAll(async () => {
   site = await startSite({ worker: false });
   light = worker('light', ['--queues', 'siglip2', '--exit-when-idle', '5s']);
   const recipe = tinyRecipe({
-    data: { train: 'data/emoji/train' },
     schedule: { total: { steps: total }, warmup: { steps: 20 } },
     checkpoint: { every: { steps: 50 }, shard: { steps: 500 } },
   });
