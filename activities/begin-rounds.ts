@@ -16,7 +16,7 @@ import { settleCpu } from './settle-cpu.ts';
 import { heartbeatOf, newShard, type Shard } from './shard.ts';
 import { newestStart } from './shard-start.ts';
 import { commitSnapshot, dataOf, requireTrainer, settle, withOnlineTeacher } from './train-from.ts';
-import { trainedSettings } from './train-lane.ts';
+import { trainedSettings } from './trained-settings.ts';
 import type { BeginRoundsInput, BegunRounds } from './types/rounds.ts';
 
 /**

@@ -1,5 +1,7 @@
 import { createHash } from 'node:crypto';
 import { join } from 'node:path';
+import { baseFile } from '../src/checkpoint/base-files.ts';
+import { modelFile } from '../src/checkpoint/compose-model.ts';
 import { checkpointDamaged } from '../src/checkpoint/damage.ts';
 import { exportPrefix } from '../src/checkpoint/hugging-face/complete-folder.ts';
 import { exportFiles } from '../src/checkpoint/hugging-face/export-files.ts';
@@ -18,8 +20,6 @@ import { exportAdapter } from './export-adapter.ts';
 import { beat } from './heartbeat.ts';
 import type { ExportInput, ExportResult } from './types/phase-end.ts';
 
-const modelFile = 'model.safetensors';
-
 /** Lays a checkpoint out as a folder of the bucket that Hugging Face transformers loads. Doing it again changes nothing. */
 export async function exportModel(deps: Dependencies, input: ExportInput, attempt: Attempt): Promise<ExportResult> {
   const { store, scratch, codeVersion } = deps;
@@ -32,8 +32,9 @@ export async function exportModel(deps: Dependencies, input: ExportInput, attemp
     const { evaluation: evaluated = null } = data;
     const places = [...new Set(trainingPlaces(data))];
     const { manifest } = await readManifest(store, checkpoint);
-    const model = manifest.state.find(({ path }) => path === modelFile);
-    if (!model) throw checkpointDamaged(checkpoint, manifest.prefix + modelFile, 'is not in its manifest');
+    const stored = manifest.state.find(({ path }) => path === modelFile);
+    if (!stored && !manifest.state.some(({ path }) => path === baseFile))
+      throw checkpointDamaged(checkpoint, manifest.prefix + modelFile, 'is not in its manifest');
     const files = await exportFiles(settings.model, {
       run: plan.run,
       phase: plan.phase,
@@ -57,10 +58,11 @@ export async function exportModel(deps: Dependencies, input: ExportInput, attemp
       evaluation: evaluation && (evaluation.report as unknown as EvaluationReport),
     });
     const prefix = exportPrefix(plan.run, plan.phase, checkpoint.step);
-    await copyModel(store, checkpoint, model, prefix);
+    if (stored) await copyModel(store, checkpoint, stored, prefix);
     for (const { path, content } of files) await store.put(prefix + path, content);
-    const adapter = await exportAdapter(deps, settings, checkpoint, prefix, attempt);
-    const bytes = files.reduce((sum, { content }) => sum + Buffer.byteLength(content), model.bytes + adapter);
+    const adapted = await exportAdapter(deps, settings, checkpoint, prefix, attempt);
+    const model = (stored ?? adapted.model)!;
+    const bytes = files.reduce((sum, { content }) => sum + Buffer.byteLength(content), model.bytes + adapted.bytes);
     return { uri: `s3://${store.bucket}/${prefix}`, prefix, bytes, sha256: model.sha256 };
   } finally {
     heart.stop();

@@ -16,6 +16,7 @@ import { fetchRoundState } from './round-state.ts';
 import { settleCpu } from './settle-cpu.ts';
 import type { Shard } from './shard.ts';
 import { dataOf, requireTrainer, settle, stepMs, withOnlineTeacher } from './train-from.ts';
+import { trainedSettings } from './trained-settings.ts';
 import type { MemberRef, ReplicaInput } from './types/rounds.ts';
 
 export interface TrainedLane {
@@ -32,9 +33,6 @@ export interface LaneProgress {
   down: number;
   up: number;
 }
-
-/** Settings as a trainer has them: no graph depends on how a phase is shared. */
-export const trainedSettings = ({ replicas: _, ...settings }: PhaseSettings): PhaseSettings => settings;
 
 /** Trains a lane to its end. What the trainer holds of the state is not loaded again; its files are fetched all the same. */
 export async function trainLane(

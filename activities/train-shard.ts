@@ -7,7 +7,7 @@ import { keepMetrics } from '../src/checkpoint/metrics-document.ts';
 import type { Commit } from '../src/checkpoint/types.ts';
 import type { PhaseSettings } from '../src/recipe/phase-settings.ts';
 import { isRunnerError, RunnerError } from '../src/runtime/errors.ts';
-import { checkpointBytes } from '../src/train/checkpoint-bytes.ts';
+import { wholeBytes } from '../src/train/checkpoint-bytes.ts';
 import type { Attempt, Dependencies } from './dependencies.ts';
 import { fetchDocument, readDocumentAs } from './documents.ts';
 import { holdWhatIsDue } from './evaluation-due.ts';
@@ -51,7 +51,7 @@ export async function trainShard(deps: Dependencies, input: ShardInput, attempt:
       // Whoever committed it may have died before the figures beside it were written.
       if (start && start.phase === plan.phase && start.run === plan.run) await metricsOf(deps, start);
       if (start) shard.live = liveFrom(start, shard);
-      attempt.use?.begins(start?.step ?? plan.from.step, checkpointBytes(settings));
+      attempt.use?.begins(start?.step ?? plan.from.step, wholeBytes(settings));
       if (start && attempt.paused?.() && start.step < shard.end)
         throw new CancelledFailure(`paused with the checkpoint of step ${start.step}`);
       if (start && (start.step >= shard.end || attempt.signal.aborted)) return await finished(shard, start);

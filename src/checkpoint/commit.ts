@@ -3,6 +3,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { isRunnerError, RunnerError } from '../runtime/errors.ts';
 import { hashJson, sha256 } from '../runtime/hash.ts';
 import type { ObjectStore } from '../storage/object-store.ts';
+import { baseFile, stateKey } from './base-files.ts';
 import { readCommit } from './commits.ts';
 import { isCheckpointDamaged, nameOf } from './damage.ts';
 import { parseCommit, parseManifest, readDocument, toDocument, toRef } from './documents.ts';
@@ -86,9 +87,13 @@ async function uploadAndCommit(
   const prefix = attemptPrefix(checkpoint);
   const uploaded: string[] = [];
   const manifest = manifestOf(checkpoint, prefix);
-  for (const { path, sha256 } of checkpoint.state) {
-    await store.putFile(prefix + path, join(checkpoint.folder, path), { sha256, ...(signal ? { signal } : {}) });
-    uploaded.push(prefix + path);
+  for (const file of checkpoint.state) {
+    const { path, sha256, bytes } = file;
+    const key = stateKey(manifest, file);
+    // What other checkpoints name too is there already, and stays when this one is taken back.
+    if (path === baseFile && (await store.head(key))?.bytes === bytes) continue;
+    await store.putFile(key, join(checkpoint.folder, path), { sha256, ...(signal ? { signal } : {}) });
+    if (path !== baseFile) uploaded.push(key);
   }
   for (const { path, content } of checkpoint.sidecars) {
     await store.put(prefix + path, content);

@@ -3,6 +3,7 @@ import { z } from 'zod';
 import { isRunnerError, RunnerError } from '../runtime/errors.ts';
 import { lookAgain } from '../storage/look-again.ts';
 import type { ObjectStore } from '../storage/object-store.ts';
+import { type BaseKey, baseFile, baseMarksPrefix, stateKey } from './base-files.ts';
 import { checkpointDamaged } from './damage.ts';
 import { parseWith, readDocument, toDocument } from './documents.ts';
 import { marksPrefix, parseAttemptPrefix } from './keys.ts';
@@ -38,7 +39,16 @@ export interface Mark {
 export async function markDoomed(store: ObjectStore, prefix: string): Promise<Mark> {
   const at = parseAttemptPrefix(prefix);
   if (!at) throw new RunnerError('StorageRefused', `${prefix} is no attempt's, so it is not deleted`);
-  const key = `${marksPrefix(at)}${randomBytes(6).toString('hex')}.json`;
+  return markIn(store, marksPrefix(at));
+}
+
+/** Says that what the checkpoints of a phase have in common is about to be deleted. */
+export function markBaseDoomed(store: ObjectStore, at: BaseKey): Promise<Mark> {
+  return markIn(store, baseMarksPrefix(at));
+}
+
+async function markIn(store: ObjectStore, folder: string): Promise<Mark> {
+  const key = `${folder}${randomBytes(6).toString('hex')}.json`;
   const { etag } = await store.put(key, bodyOf('looks'), json);
   return {
     decide: () => swap(store, key, 'deletes', etag),
@@ -52,9 +62,12 @@ export async function markDoomed(store: ObjectStore, prefix: string): Promise<Ma
  */
 export async function requireHeld(store: ObjectStore, ref: CheckpointRef): Promise<Manifest> {
   const at = parseAttemptPrefix(ref.prefix);
-  if (at)
-    for await (const { key } of store.list(marksPrefix(at)))
-      if (!(await revoke(store, key))) throw checkpointDamaged(ref, ref.prefix, 'is being deleted');
+  if (at) await revokeAll(store, marksPrefix(at), checkpointDamaged(ref, ref.prefix, 'is being deleted'));
+  const { manifest } = await readManifest(store, ref);
+  for (const file of manifest.state.filter(({ path }) => path === baseFile)) {
+    const gone = checkpointDamaged(ref, stateKey(manifest, file), 'is being deleted');
+    await revokeAll(store, baseMarksPrefix({ ...manifest, sha256: file.sha256 }), gone);
+  }
   // After the marks: a deletion that ended meanwhile took its mark away last.
   return requireWhole(store, ref);
 }
@@ -64,12 +77,16 @@ export async function requireWhole(store: ObjectStore, ref: CheckpointRef): Prom
   const { manifest } = await readManifest(store, ref);
   for (const file of [...manifest.state, ...manifest.sidecars])
     await lookAgain(async () => {
-      const found = await store.head(manifest.prefix + file.path);
+      const found = await store.head(stateKey(manifest, file));
       if (found?.bytes === file.bytes) return;
       const problem = found ? `has ${found.bytes} bytes, and ${file.bytes} were committed` : 'is missing';
-      throw checkpointDamaged(ref, manifest.prefix + file.path, problem);
+      throw checkpointDamaged(ref, stateKey(manifest, file), problem);
     });
   return manifest;
+}
+
+async function revokeAll(store: ObjectStore, marks: string, deleted: Error): Promise<void> {
+  for await (const { key } of store.list(marks)) if (!(await revoke(store, key))) throw deleted;
 }
 
 /** Takes the right to delete from a mark; false when it is used already. */

@@ -1,8 +1,10 @@
-import { mkdir } from 'node:fs/promises';
+import { mkdir, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { requireSpace } from '../runtime/disk.ts';
 import { hashFile } from '../runtime/hash.ts';
 import type { ObjectStore } from '../storage/object-store.ts';
+import { baseFile, stateKey } from './base-files.ts';
+import { composeModel, modelFile } from './compose-model.ts';
 import { checkpointDamaged } from './damage.ts';
 import { downloadFile } from './download.ts';
 import { readManifest } from './manifest.ts';
@@ -21,7 +23,7 @@ export interface RestoreOptions {
 /**
  * Brings a checkpoint to a local folder and verifies every wanted file of it. Files that are there and verify are
  * kept; a broken download is resumed. `CheckpointDamaged` names the object that is missing or wrong. One caller at a
- * time for a folder.
+ * time for a folder. Where a checkpoint holds adapters beside what they are of, its `model.safetensors` is made of both.
  */
 export async function restoreCheckpoint(
   store: ObjectStore,
@@ -30,20 +32,29 @@ export async function restoreCheckpoint(
   options: RestoreOptions = {},
 ): Promise<{ manifest: Manifest; manifestBytes: Buffer }> {
   const { manifest, bytes: manifestBytes } = await readManifest(store, ref);
-  const wanted = [...manifest.state, ...manifest.sidecars].filter(options.files ?? (() => true));
+  const takes = options.files ?? (() => true);
+  const base = manifest.state.find(({ path }) => path === baseFile);
+  const composes = base !== undefined && takes({ ...base, path: modelFile });
+  const wanted = [...manifest.state, ...manifest.sidecars].filter(
+    (file) => takes(file) || (composes && manifest.state.includes(file)),
+  );
   await mkdir(folder, { recursive: true });
   const missing: StateFile[] = [];
   for (const file of wanted) if (!(await verifies(join(folder, file.path), file))) missing.push(file);
   await requireSpace(
     folder,
-    missing.reduce((sum, file) => sum + file.bytes, 0),
+    missing.reduce((sum, file) => sum + file.bytes, composes ? base.bytes : 0),
   );
   for (const file of missing) {
     options.signal?.throwIfAborted();
-    const key = manifest.prefix + file.path;
+    const key = stateKey(manifest, file);
     const damaged = (problem: string, cause?: unknown) => checkpointDamaged(ref, key, problem, cause);
     await downloadFile(store, key, file, join(folder, file.path), damaged, options.signal, options.ranges);
     options.onFile?.(file);
+  }
+  if (composes) {
+    await composeModel(folder, manifest.state);
+    for (const file of manifest.state) if (!takes(file)) await rm(join(folder, file.path));
   }
   return { manifest, manifestBytes };
 }

@@ -1,4 +1,5 @@
 import type { ObjectStore } from '../storage/object-store.ts';
+import { type BaseKey, baseKey, parseBaseKey, stateKey } from './base-files.ts';
 import { findCommits, readCommit } from './commits.ts';
 import { isCheckpointDamaged } from './damage.ts';
 import {
@@ -14,7 +15,7 @@ import {
   runPrefix,
 } from './keys.ts';
 import { readManifest } from './manifest.ts';
-import { markDoomed, markMs } from './marks.ts';
+import { markBaseDoomed, markDoomed, markMs } from './marks.ts';
 import { pinsOf } from './pins.ts';
 import { deletePrefix } from './retention.ts';
 import { silentMs } from './work.ts';
@@ -43,6 +44,7 @@ export async function sweepRun(
   const oldMarks: string[] = [];
   const signs: string[] = [];
   const rounds: string[] = [];
+  const bases: BaseKey[] = [];
   let uploads = 0;
   // Objects before commits: what is committed between the two is then seen as committed.
   for await (const { key, modified } of store.list(within)) {
@@ -52,6 +54,7 @@ export async function sweepRun(
       attempts.set(at.prefix, { taken: commitKey(at), newest });
     } else if (parsePinKey(key)) stalePins.push(key);
     else if (parseRoundKey(key) && modified.getTime() <= old) rounds.push(key);
+    else if (parseBaseKey(key) && modified.getTime() <= old) bases.push(parseBaseKey(key)!);
     else if (parseWorkKey(key) && modified.getTime() < Math.max(old, Date.now() - silentMs)) signs.push(key);
     else if (isMarkKey(key) && modified.getTime() < Date.now() - markMs) oldMarks.push(key);
   }
@@ -77,6 +80,7 @@ export async function sweepRun(
     if (named.has(prefix) || (!commits.has(taken) && newest > old)) continue;
     if (await sweepAttempt(store, prefix)) prefixes.push(prefix);
   }
+  for (const base of bases) await sweepBase(store, base);
   for (const upload of unfinished) {
     const at = parseAttemptKey(upload.key);
     const over = at ? commits.has(commitKey(at)) && !named.has(at.prefix) : false;
@@ -109,6 +113,33 @@ async function sweepAttempt(store: ObjectStore, prefix: string): Promise<boolean
   return gone;
 }
 
+/** Takes away what checkpoints of a revision had in common, when none of them is left; false where one is. */
+export async function sweepBase(store: ObjectStore, base: BaseKey): Promise<boolean> {
+  if (await namesBase(store, base)) return false;
+  const mark = await markBaseDoomed(store, base);
+  const gone = !(await namesBase(store, base)) && (await mark.decide());
+  if (gone) await store.purge(baseKey(base));
+  await mark.lift();
+  return gone;
+}
+
+/** Whether a commit names it, or may do so and can't be read. */
+async function namesBase(store: ObjectStore, base: BaseKey): Promise<boolean> {
+  const { run, phase, revision } = base;
+  for (const at of await findCommits(store, { run, phase })) {
+    if (at.revision !== revision) continue;
+    try {
+      const { manifest } = await readManifest(store, await readCommit(store, at));
+      if (manifest.state.some((file) => stateKey(manifest, file) === baseKey(base))) return true;
+    } catch (error) {
+      if (!isCheckpointDamaged(error)) throw error;
+      // Deleted meanwhile, it names nothing.
+      if (await store.head(commitKey(at))) return true;
+    }
+  }
+  return false;
+}
+
 /** Whether the commit of an attempt's step names it, or may do so and can't be read. */
 async function isNamed(store: ObjectStore, prefix: string): Promise<boolean> {
   const at = parseAttemptPrefix(prefix)!;
@@ -123,7 +154,8 @@ async function isNamed(store: ObjectStore, prefix: string): Promise<boolean> {
 
 /** On a versioned bucket: what deleted objects of ours left. */
 async function sweepVersions(store: ObjectStore, within: string): Promise<void> {
-  const ours = [parseWorkKey, parseAttemptKey, parseCommitKey, parsePinKey, parseRoundKey, parseScoreKey, isMarkKey];
+  const attempts = [parseWorkKey, parseAttemptKey, parseCommitKey, parseBaseKey];
+  const ours = [...attempts, parsePinKey, parseRoundKey, parseScoreKey, isMarkKey];
   for await (const key of store.listVersioned(within))
     if (ours.some((parse) => parse(key)) && !(await store.head(key))) await store.purge(key);
 }
@@ -136,13 +168,8 @@ export async function findUnreferenced(store: ObjectStore, run: string): Promise
   const referenced = new Set<string>();
   for (const at of await findCommits(store, { run })) {
     const { manifest } = await readManifest(store, await readCommit(store, at));
-    for (const { path } of [
-      ...manifest.state,
-      ...manifest.sidecars,
-      { path: 'manifest.json' },
-      { path: 'metrics.json' },
-    ])
-      referenced.add(manifest.prefix + path);
+    for (const file of [...manifest.state, ...manifest.sidecars]) referenced.add(stateKey(manifest, file));
+    for (const path of ['manifest.json', 'metrics.json']) referenced.add(manifest.prefix + path);
   }
   const found: string[] = [];
   for await (const { key } of store.list(runPrefix(run)))

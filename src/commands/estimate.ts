@@ -38,6 +38,8 @@ export interface PhaseEstimate {
   /** Tokens of the table that are trained. */
   readonly tokens: number;
   readonly bytesPerCheckpoint: number;
+  /** Of what all checkpoints have in common, beside them: the model that adapters are of. */
+  readonly sharedBytes: number;
   readonly steps: number;
   readonly examples: number;
   readonly epochs: number | null;
@@ -85,7 +87,7 @@ export function estimate(recipe: Recipe, facts: DataFacts | null, speed: Speed |
       const { gpuBytes, hostBytes, processBytes } = memory;
       const largest = Math.max(...new PhaseSteps(settings.batches).shapes().map(({ count }) => count));
       const [rows] = pieces[tokenTable]!.shape as [number, number];
-      const bytesPerCheckpoint = checkpointBytes(settings);
+      const { each: bytesPerCheckpoint, shared } = checkpointBytes(settings);
       const { from, to, branches } = spans[i]!;
       const cutBy = (size: number) => cuts(from.step, to.step, size, branches);
       const shards = shard === 'auto' ? null : cutBy(shard);
@@ -106,13 +108,14 @@ export function estimate(recipe: Recipe, facts: DataFacts | null, speed: Speed |
         spared: frozen.size === 0 ? null : spared(settings, memory, facts?.examples),
         tokens: rows,
         bytesPerCheckpoint,
+        sharedBytes: shared,
         steps: to.step - from.step,
         examples,
         epochs: facts ? examples / (epochOf(facts, phase) ?? facts.examples) : null,
         shards: shards?.length ?? null,
         checkpoints,
-        mostBytes: most * bytesPerCheckpoint,
-        keptBytes: Math.min(kept, most) * bytesPerCheckpoint,
+        mostBytes: most * bytesPerCheckpoint + shared,
+        keptBytes: Math.min(kept, most) * bytesPerCheckpoint + shared,
         gpuBytes,
         hostBytes,
         processBytes,

@@ -21,6 +21,7 @@ const names = {
   batches: 'batches made ahead and kept',
   selection: 'selection',
   snapshot: 'copy for a snapshot',
+  copies: 'bf16 in float32, since this CPU lacks it',
   unreturned: 'freed and not yet given back',
 } as const;
 type Part = keyof typeof names;
@@ -62,8 +63,8 @@ function onDevice(memory: MemoryPlan): Partial<Record<Part, number>> {
 }
 
 function ofProcess(memory: MemoryPlan): Partial<Record<Part, number>> {
-  const { host, device, snapshot, peak, unreturned, sums } = memory;
-  if (peak === 'step') return { ...onDevice(memory), ...host, unreturned: unreturned.step };
+  const { host, device, snapshot, peak, unreturned, sums, copies } = memory;
+  if (peak === 'step') return { ...onDevice(memory), copies, ...host, unreturned: unreturned.step };
   const { parameters, optimiser, teacher, start, scorer } = device;
   return {
     parameters,

@@ -1,5 +1,6 @@
 import { money } from '../costs/money.ts';
 import { linkBits } from '../rounds/link.ts';
+import { roundTime } from '../rounds/time.ts';
 import { size } from '../runtime/size-text.ts';
 import { duration } from './format-duration.ts';
 import type { RoundsEstimate } from './rounds-estimate.ts';
@@ -22,8 +23,18 @@ export const ownRoundsLines = (estimates: readonly RoundsEstimate[]): string[] =
   estimates.flatMap(({ phase, plan, time, rounds, requests, events, moments }) => [
     `  phase ${phase} in ${count(rounds)} rounds: ${count(plan.workers)} replicas, ${count(plan.steps)} steps each, ${plan.exchange}, moments ${moments}`,
     `    a round is up ${size(time.upBytes)} and down ${size(time.downBytes)} a worker${rowsText(plan, time)}, and ${count(requests.writes)} writing and ${count(requests.reads)} reading requests, without examples`,
+    ...momentsText(plan, moments),
     `    a round is ${events.least} to ${events.most} events of Temporal; --link MBIT and --speed say how long it takes`,
   ]);
+
+/** Where moments go over the wire they are most of it. */
+function momentsText(plan: RoundsEstimate['plan'], moments: RoundsEstimate['moments']): string[] {
+  if (moments === 'reset') return [];
+  const { upBytes, downBytes } = roundTime({ ...plan, others: plan.besideMoments ?? [], kept: 0 });
+  return [
+    `    most of it may be moments: with "moments": "reset" it is up ${size(upBytes)} and down ${size(downBytes)}; how the loss fares by that is to be tried`,
+  ];
+}
 
 function linesOf({ phase, plan, time, rounds, seconds, faster, ...of }: RoundsEstimate): string[] {
   const { link, mergerLink, workers, steps } = plan;

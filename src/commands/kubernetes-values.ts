@@ -9,7 +9,10 @@ const margin = 1.25;
 const dataBytes = 8e9;
 const ownBytes = 3e9;
 
-type Of = Pick<PhaseEstimate, 'name' | 'gpuBytes' | 'hostBytes' | 'processBytes' | 'bytesPerCheckpoint'> & {
+type Of = Pick<
+  PhaseEstimate,
+  'name' | 'gpuBytes' | 'hostBytes' | 'processBytes' | 'bytesPerCheckpoint' | 'sharedBytes'
+> & {
   readonly memory: Pick<PhaseEstimate['memory'], 'diskBytes'>;
 };
 
@@ -20,7 +23,7 @@ type Of = Pick<PhaseEstimate, 'name' | 'gpuBytes' | 'hostBytes' | 'processBytes'
 export function kubernetesValues(phases: readonly Of[], kind: 'gpu' | 'cpu', unseen: string | null): string {
   const most = (of: (phase: Of) => number) => Math.max(0, ...phases.map(of));
   const memory = workerBytes + most(({ hostBytes, processBytes }) => (kind === 'gpu' ? hostBytes : processBytes));
-  const checkpoint = most(({ bytesPerCheckpoint }) => bytesPerCheckpoint);
+  const checkpoint = most(({ bytesPerCheckpoint, sharedBytes }) => bytesPerCheckpoint + sharedBytes);
   const disk = 2 * checkpoint + dataBytes + ownBytes + most((phase) => phase.memory.diskBytes);
   const remarks = [
     ...(unseen === null ? [] : [unseen]),

@@ -28,7 +28,7 @@ export function planCosts(
 }
 
 function phaseCosts(phase: PhaseEstimate, { flops, recorded }: Speed, prices: Prices, data: DataIndex | null) {
-  const { curation, seconds, checkpoints, bytesPerCheckpoint } = phase;
+  const { curation, seconds, checkpoints, bytesPerCheckpoint, sharedBytes } = phase;
   const scoring = (1000 * (curation?.scoringFlops ?? 0)) / flops;
   const trained = 1000 * seconds! - scoring;
   const before = recorded?.used;
@@ -36,7 +36,7 @@ function phaseCosts(phase: PhaseEstimate, { flops, recorded }: Speed, prices: Pr
   // Checkpoints are made by the clock unless the recipe says when.
   const longer = before?.ms.trained ? trained / before.ms.trained : 0;
   const larger = recorded ? bytesPerCheckpoint / recorded.bytesPerCheckpoint : 0;
-  const known = checkpoints === null ? undefined : checkpoints * bytesPerCheckpoint;
+  const known = checkpoints === null ? undefined : checkpoints * bytesPerCheckpoint + sharedBytes;
   const writtenBytes = known ?? (before ? before.store.writtenBytes * longer * larger : undefined);
   const dataBytes = data?.shards.reduce((sum, { bytes }) => sum + bytes, 0);
   // Evaluations fetch the model and their own data: as much as was read in all, and the data at least.

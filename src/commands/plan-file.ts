@@ -159,11 +159,12 @@ function format(
   lines.push(...notes.map((note) => `  look at this: ${note}`));
   for (const phase of found.phases) {
     const { name, parameters, bytesPerCheckpoint, steps, examples, epochs, shards, checkpoints } = phase;
-    const { mostBytes, keptBytes, seconds, tokens } = phase;
+    const { mostBytes, keptBytes, sharedBytes, seconds, tokens } = phase;
+    const shared = sharedBytes > 0 ? `, and ${size(sharedBytes)} once for all of them` : '';
     const cost = costs?.find((one) => one.name === name);
     lines.push(
       `  phase ${name}: ${count(steps)} steps, ${count(examples)} examples${epochs === null ? '' : ` (${epochs.toFixed(1)} epochs)`}`,
-      `    ${count(parameters)} parameters with a table of ${count(tokens)} tokens${facts ? '' : ' at most'}, ${size(bytesPerCheckpoint)} a checkpoint`,
+      `    ${count(parameters)} parameters with a table of ${count(tokens)} tokens${facts ? '' : ' at most'}, ${size(bytesPerCheckpoint)} a checkpoint${shared}`,
       ...trainedLines(phase, device),
       shards === null || checkpoints === null
         ? '    shards and checkpoints as often as the first steps tell'

@@ -11,7 +11,7 @@ import { numbersIn } from '../rounds/parameters.ts';
 import { type RoundPlan, type RoundTime, roundEvents, roundRequests, roundTime } from '../rounds/time.ts';
 import { RunnerError } from '../runtime/errors.ts';
 import { partsInFlight, usualPartBytes } from '../storage/multipart.ts';
-import { checkpointBytes } from '../train/checkpoint-bytes.ts';
+import { wholeBytes } from '../train/checkpoint-bytes.ts';
 import { exchangedOf } from '../train/exchanged.ts';
 import type { Estimate, PhaseEstimate } from './estimate.ts';
 import type { RoundsWanted } from './rounds-options.ts';
@@ -101,7 +101,7 @@ export function estimateRounds(
       others,
       besideMoments: exchangedOf(settings, { moments: 'reset' }, noState).others,
       kept: rounds.moments === 'kept' ? 4 * numbersIn(moments) : 0,
-      state: checkpointBytes(settings),
+      state: wholeBytes(settings),
       outer,
       everyRow,
       exchange: rounds.exchange,

@@ -96,5 +96,5 @@ async function recorded(store: ObjectStore, what: string): Promise<Speed> {
   if (!used?.ms.trained || !steps) return { flops: examplesPerSecond * flopsPerExample, said };
   // Over the whole phase, with its pauses for data and for snapshots, where somebody has counted.
   const flops = (steps * phase.batch * flopsPerExample) / (used.ms.trained / 1000);
-  return { flops, said, recorded: { used, bytesPerCheckpoint: checkpointBytes(settings) } };
+  return { flops, said, recorded: { used, bytesPerCheckpoint: checkpointBytes(settings).each } };
 }

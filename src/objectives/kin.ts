@@ -1,9 +1,13 @@
 import type { Tensor } from '@tensorflow/tfjs';
+import { groupsOfExample } from '../recipe/batch-plan.ts';
 import { tf } from '../runtime/tensorflow.ts';
 
 /** Which pairs of two examples of a batch are no negatives, and what they are then. */
 export interface Kin {
-  /** (B, G) int32: two examples with the same number in any column are kin. */
+  /**
+   * (B, G) int32: two examples with the same number in any of three columns are kin. Further columns, where there are any: the
+   * text of an example, and the texts that it has; a text and a picture are kin where the picture has that text.
+   */
   readonly groups_BG: Tensor;
   /** Their pairs are left out of the loss, or are positives, as an example's own pair is. */
   readonly as: 'ignored' | 'positive';
@@ -44,8 +48,10 @@ export function withKin(
 function kinOf(images_CG: Tensor, texts_KG: Tensor): Tensor {
   const [count, columns] = images_CG.shape as [number, number];
   const rows = texts_KG.shape[0]!;
-  const each = Array.from({ length: columns }, (_, g) =>
-    tf.equal(images_CG.slice([0, g], [count, 1]), texts_KG.slice([0, g], [rows, 1]).reshape([1, rows])),
-  );
+  const equal = (image: number, text: number) =>
+    tf.equal(images_CG.slice([0, image], [count, 1]), texts_KG.slice([0, text], [rows, 1]).reshape([1, rows]));
+  const each = Array.from({ length: columns }, (_, g) => g)
+    .filter((g) => g !== groupsOfExample)
+    .map((g) => equal(g, Math.min(g, groupsOfExample)));
   return each.reduce((any, one) => tf.logicalOr(any, one)).cast('float32');
 }

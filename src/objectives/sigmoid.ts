@@ -4,7 +4,7 @@ import { l2Normalise, throughUnitRows, unitRows } from '../compile/ops/l2-normal
 import { notBefore } from '../compile/ops/not-before.ts';
 import { rangeOp } from '../compile/ops/range.ts';
 import { type Parameters, parameter } from '../model/layers.ts';
-import { groupsOfExample } from '../recipe/batch-plan.ts';
+import { groupsWidth } from '../recipe/batch-plan.ts';
 import type { SigmoidSettings } from '../recipe/objective-settings.ts';
 import { tf } from '../runtime/tensorflow.ts';
 import { type Kin, type KinTile, kinAt, withKin } from './kin.ts';
@@ -31,6 +31,9 @@ export const sigmoidSide = (batch: number): number => (batch <= largestWhole ? l
  * batch that is larger than a tile is computed a tile at a time. Both ways are the same but for rounding; small batches
  * keep the one that runs of before began with.
  *
+ * With `batches` the batch stands for one of so many times as many pairs, of which it is drawn: negatives are weighed by
+ * (batches B - 1) / (B - 1), and loss and gradient are on the mean those of the large one, since they are sums over pairs.
+ *
  * @param side images, and texts, of a tile
  * @param kin which pairs of two examples are no negatives
  */
@@ -40,10 +43,20 @@ export function sigmoidLoss(
   texts_BE: Tensor,
   side = sigmoidSide(images_BE.shape[0]!),
   kin: Kin | null = null,
+  batches = 1,
 ): Tensor {
   const head = [parameter(p, 'logit_scale').exp(), parameter(p, 'logit_bias')] as const;
-  if (images_BE.shape[0]! > side) return tiledLoss(images_BE, texts_BE, ...head, side, kin);
-  return wholeLoss(l2Normalise(images_BE), l2Normalise(texts_BE), ...head, kin);
+  const count = images_BE.shape[0]!;
+  const of = { kin, negatives: count > 1 ? (batches * count - 1) / (count - 1) : 1 };
+  if (count > side) return tiledLoss(images_BE, texts_BE, ...head, side, of);
+  return wholeLoss(l2Normalise(images_BE), l2Normalise(texts_BE), ...head, of);
+}
+
+/** Which pairs count, and how much. */
+interface PairsOf {
+  readonly kin: Kin | null;
+  /** What a negative weighs. */
+  readonly negatives: number;
 }
 
 /** Of unit rows, with all logits at once. `temperature_1` is exp(logit_scale), (1), and so is the bias. */
@@ -52,12 +65,19 @@ function wholeLoss(
   texts_BE: Tensor,
   temperature_1: Tensor,
   bias_1: Tensor,
-  kin: Kin | null,
+  { kin, negatives }: PairsOf,
 ): Tensor {
   const batch = images_BE.shape[0]!;
   const op = tf.customGrad((...args: unknown[]) => {
     const [images, texts, temperature, bias, save] = args as [Tensor, Tensor, Tensor, Tensor, (t: Tensor[]) => void];
-    const tile = tileOf(images, texts, { temperature, bias, batch, diagonal: true, kin: kinAt(kin, 0, 0, batch) });
+    const tile = tileOf(images, texts, {
+      temperature,
+      bias,
+      batch,
+      diagonal: true,
+      negatives,
+      kin: kinAt(kin, 0, 0, batch),
+    });
     const dImages = tf.matMul(tile.d_CK, texts);
     const dTexts = tf.matMul(tile.d_CK, images, true, false);
     const dTemperature = images.mul(dImages).sum(0).sum().div(temperature);
@@ -78,7 +98,7 @@ function tiledLoss(
   temperature_1: Tensor,
   bias_1: Tensor,
   side: number,
-  kin: Kin | null,
+  { kin, negatives }: PairsOf,
 ): Tensor {
   const batch = images_BE.shape[0]!;
   const starts = Array.from({ length: Math.ceil(batch / side) }, (_, i) => i * side);
@@ -99,7 +119,7 @@ function tiledLoss(
       for (const column of starts) {
         const own_CE = turn(own.z);
         const texts_KE = textsAt.get(column)!.z;
-        const of = { temperature, bias, batch, diagonal: first === column };
+        const of = { temperature, bias, batch, negatives, diagonal: first === column };
         const tile = tileOf(own_CE, texts_KE, { ...of, kin: kinAt(kin, first, column, side) });
         plus(losses, column, tile.losses_K);
         plus(slopes, column, tile.slopes_K);
@@ -133,15 +153,17 @@ function tileOf(
     readonly bias: Tensor;
     readonly batch: number;
     readonly diagonal: boolean;
+    readonly negatives: number;
     readonly kin: KinTile | null;
   },
 ) {
-  const { temperature, bias, batch, diagonal, kin } = of;
+  const { temperature, bias, batch, diagonal, negatives, kin } = of;
   const factor = temperature.div(batch);
   const logits_CK = float32MatMul(images_CE, texts_KE, false, true).mul(temperature).add(bias) as Tensor;
   // -y of each pair: 1 for a text of another picture and -1 for its own, which only tiles on the diagonal have.
   const own_CK = diagonal ? signsOf(logits_CK, images_CE) : null;
-  const { signs_CK, counts_CK } = kin ? withKin(kin, own_CK) : { signs_CK: own_CK, counts_CK: null };
+  const { signs_CK, counts_CK: kept_CK } = kin ? withKin(kin, own_CK) : { signs_CK: own_CK, counts_CK: null };
+  const counts_CK = negatives === 1 ? kept_CK : weighed(kept_CK, signs_CK, negatives);
   const signed_CK = signs_CK ? logits_CK.mul(signs_CK) : logits_CK;
   const sigmoid_CK = signed_CK.sigmoid();
   const slope_CK = (signs_CK ? sigmoid_CK.mul(signs_CK) : sigmoid_CK).mul(factor) as Tensor;
@@ -150,6 +172,17 @@ function tileOf(
   const losses_CK = counts_CK ? softplus_CK.mul(counts_CK) : softplus_CK;
   // Columns first: XLA adds one element after another, and only columns side by side.
   return { losses_K: losses_CK.sum(0) as Tensor, slopes_K: d_CK.sum(0) as Tensor, d_CK };
+}
+
+/** How much each pair counts, where a negative weighs so much and a positive 1. */
+function weighed(kept_CK: Tensor | null, signs_CK: Tensor | null, negatives: number): Tensor {
+  const weights = signs_CK
+    ? signs_CK
+        .add(1)
+        .mul((negatives - 1) / 2)
+        .add(1)
+    : tf.scalar(negatives);
+  return (kept_CK ? kept_CK.mul(weights) : weights) as Tensor;
 }
 
 /** Without a table of labels. Its numbers are inputs of the loop over a tile, which has no constant as large then. */
@@ -173,12 +206,12 @@ function plus(sums: Sums, at: number, term: Tensor): Tensor {
 export const sigmoid: Objective<SigmoidSettings> = {
   parameters: () => [],
   reads: () => true,
-  feeds: ({ kin }, _, count) => (kin ? { groups: { shape: [count, groupsOfExample], dtype: 'int32' } } : {}),
+  feeds: (of, _, count) => (of.kin ? { groups: { shape: [count, groupsWidth(of)], dtype: 'int32' } } : {}),
   wholeBatch: ['logit_scale', 'logit_bias'],
   wholeFeeds: ({ kin }) => (kin ? ['groups'] : []),
-  loss({ settings: { kin }, p, feeds, features }) {
+  loss({ settings: { kin, batches }, p, feeds, features }) {
     const { image, text } = features;
     const of = kin ? { as: kin, groups_BG: feeds.groups! } : null;
-    return { loss: sigmoidLoss(p, image.pooled, text.pooled, undefined, of) };
+    return { loss: sigmoidLoss(p, image.pooled, text.pooled, undefined, of, batches) };
   },
 };

@@ -28,13 +28,19 @@ export interface BatchPartSettings {
   readonly localViews?: LocalViews;
   readonly maskedPatches?: MaskedPatches;
   /** What examples may have in common. */
-  readonly groups?: Readonly<Record<never, never>>;
+  readonly groups?: { readonly anyText?: true };
   readonly teacherScores?: TeacherScores;
   readonly teacherView?: { readonly resolution: number };
 }
 
 /** Numbers of an example in `groups`: of its text, its class and its picture. */
 export const groupsOfExample = 3;
+/** Texts of an example that those of others may be. */
+export const textsOfExample = 16;
+
+/** Numbers of an example: where any of its texts counts, also of the text as its data has it, and of each of its first texts. */
+export const groupsWidth = ({ anyText }: { readonly anyText?: true | undefined }): number =>
+  groupsOfExample + (anyText ? 1 + textsOfExample : 0);
 
 export interface CaptionTargets {
   /** Share of the captions that are predicted all at once. */

@@ -3,10 +3,10 @@ import { type EpochFacts, parentOf, recipeLengths } from './durations.ts';
 import { objectivesSchema, squareObjectives } from './objectives.ts';
 import { allowedPlace, isWithin, placesOf } from './places.ts';
 import type { Problem } from './problem.ts';
-import { readProblems } from './reading.ts';
+import { drawOf, readProblems } from './reading.ts';
 import { replicasProblems } from './replicas.ts';
 import type { Phase, Recipe, RecipeModel } from './schema.ts';
-import { modelConfig, writtenModel } from './settings.ts';
+import { dataOf, modelConfig, writtenModel } from './settings.ts';
 import { doubledPlaces, sourceProblems, sourcesOf, trainingPlaces } from './sources.ts';
 import { stepsOf } from './spans.ts';
 import { taskProblems } from './task-checks.ts';
@@ -76,8 +76,13 @@ function microBatches(recipe: Recipe): Problem[] {
 
 /** What phases say of training in rounds. */
 function rounds({ phases }: Recipe): Problem[] {
-  return phases.flatMap(({ replicas }, i) => {
+  return phases.flatMap(({ replicas, objectives }, i) => {
     if (!replicas) return [];
+    if (replicas.negatives === 'reweighted' && objectives.sigmoid === undefined) {
+      const field = `phases.${i}.replicas.negatives`;
+      const message = `${field} is about pairs, and the phase has no sigmoid loss; leave it out, or add "sigmoid" to its objectives`;
+      return [{ fields: [field, `phases.${i}.objectives`], message }];
+    }
     return replicasProblems(replicas).map(({ field, message }) => {
       const at = `phases.${i}.replicas.${field}`;
       return { fields: [at], message: `${at} ${message}` };
@@ -85,16 +90,23 @@ function rounds({ phases }: Recipe): Problem[] {
   });
 }
 
-function aims({ phases }: Recipe): Problem[] {
-  return phases.flatMap(({ objectives, negatives, positives }, i) => {
-    const pairs = positives === 'shared' ? 'positives' : negatives === 'distinct' ? 'negatives' : null;
+function aims(recipe: Recipe): Problem[] {
+  return recipe.phases.flatMap((phase, i) => {
+    const { objectives, negatives, positives } = phase;
+    const pairs =
+      positives === 'shared' || positives === 'any' ? 'positives' : negatives === 'distinct' ? 'negatives' : null;
     if (pairs && objectives.sigmoid === undefined) {
       const message = `phases.${i}.${pairs} is about pairs, and the phase has no sigmoid loss; leave it out, or add "sigmoid" to its objectives`;
       return [{ fields: [`phases.${i}.${pairs}`, `phases.${i}.objectives`], message }];
     }
-    if (positives === 'shared' && negatives === 'all') {
-      const message = `phases.${i}.negatives is "all", and its positives are "shared": what is shared can't be both; leave negatives out`;
+    if (pairs === 'positives' && negatives === 'all') {
+      const message = `phases.${i}.negatives is "all", and its positives are "${positives}": what is shared can't be both; leave negatives out`;
       return [{ fields: [`phases.${i}.negatives`, `phases.${i}.positives`], message }];
+    }
+    const data = dataOf(recipe, phase);
+    if (positives === 'any' && !data.mixture && drawOf(data.read) === 'joined' && data.labelShare !== 1) {
+      const message = `phases.${i}.positives is "any", and the texts of an example are joined to one, which is no text of another; allowed: "shared", "draw": "one" in data.read, or labelShare 1`;
+      return [{ fields: [`phases.${i}.positives`, 'data.read', 'data.labelShare'], message }];
     }
     if (Object.values(objectives).some((own) => own !== undefined)) return [];
     const known = Object.keys(objectivesSchema.shape).join(', ');

@@ -24,6 +24,10 @@ export interface SigmoidSettings {
   readonly weight: number;
   /** What pairs of two examples are that have their text, class or picture in common; absent: negatives, as all others. */
   readonly kin?: 'ignored' | 'positive';
+  /** Pairs of two examples weigh as in a batch of so many of these; absent: of one. */
+  readonly batches?: number;
+  /** Whether a text is a positive of every picture that has it among its texts. */
+  readonly anyText?: true;
 }
 
 export interface CaptioningSettings {

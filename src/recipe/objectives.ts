@@ -98,7 +98,7 @@ export function distillationWeight(width: number): number {
 export function resolveObjectives(
   { sigmoid, captioning, localToGlobal, maskedPrediction }: Objectives,
   { vision, text }: ModelConfig,
-  kin?: SigmoidSettings['kin'],
+  pairs: Pick<SigmoidSettings, 'kin' | 'anyText'> = {},
 ): {
   readonly objectives: PhaseSettings['objectives'];
   readonly parts: NonNullable<PhaseSettings['batches']['parts']>;
@@ -113,7 +113,7 @@ export function resolveObjectives(
   const masked = maskedPrediction && { ...maskedPrediction, weight: maskedPrediction.weight ?? 0.25 * own };
   return {
     objectives: {
-      ...(sigmoid !== undefined && { sigmoid: { weight: sigmoid, ...(kin && { kin }) } }),
+      ...(sigmoid !== undefined && { sigmoid: { weight: sigmoid, ...pairs } }),
       ...(captioning && {
         captioning: { weight: captioning.weight, depth: captioning.depth ?? halfDepth(text), chunk: captioning.chunk },
       }),
@@ -121,7 +121,7 @@ export function resolveObjectives(
       ...(masked && { maskedPrediction: masked }),
     },
     parts: {
-      ...(sigmoid !== undefined && kin && { groups: {} }),
+      ...(sigmoid !== undefined && pairs.kin && { groups: { ...(pairs.anyText && { anyText: true as const }) } }),
       ...(captioning && { captionTargets: { parallel: captioning.parallel, lossOn: captioning.lossOn } }),
       ...((local ?? masked) && { globalView: {} }),
       ...(local && { localViews: { views: local.views, resolution: local.resolution } }),

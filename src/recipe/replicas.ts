@@ -43,7 +43,12 @@ export const replicasSchema = z.strictObject({
     .describe(
       'Where the moments of Adam begin in a round. averaged: at the mean of the replicas, which is sent with them; reset: at zero; kept: where the replica of the same slot ended, which is stored and not merged.',
     ),
-  negatives: z.enum(['local']).default('local').describe('Pairs of the sigmoid loss: those of the batch of a replica.'),
+  negatives: z
+    .enum(['local', 'reweighted'])
+    .default('local')
+    .describe(
+      'Pairs of the sigmoid loss are those of the batch of a replica. reweighted: pairs of two examples weigh as many times as the batches of all replicas together would have of them, so that loss and gradient are on the mean those of that batch.',
+    ),
   quorum: slots
     .optional()
     .describe('With a deadline: so many replicas are waited for, however long it takes. All where it is left out.'),
@@ -63,13 +68,22 @@ export function replicasProblems({
   number,
   quorum,
   deadline,
-}: Pick<Replicas, 'number' | 'quorum' | 'deadline'>): { readonly field: string; readonly message: string }[] {
+  negatives,
+}: Pick<Replicas, 'number' | 'quorum' | 'deadline' | 'negatives'>): {
+  readonly field: string;
+  readonly message: string;
+}[] {
   const problems: { field: string; message: string }[] = [];
   const add = (field: string, message: string) => problems.push({ field, message });
   const [least, most] = [leastOf({ number }), mostOf({ number })];
   if (least > most) add('number', `is ${JSON.stringify(number)}; a least of at most the most is allowed`);
   if (least < most && !deadline)
     add('number', `is ${JSON.stringify(number)}; one number is allowed without a deadline, since nobody is late then`);
+  if (least < most && negatives === 'reweighted')
+    add(
+      'number',
+      `is ${JSON.stringify(number)}; one number is allowed with reweighted negatives, which are of so many`,
+    );
   if (quorum !== undefined && !deadline)
     add('quorum', `is ${quorum}; it is allowed beside a deadline alone, such as {"minutes": 15}`);
   if (quorum !== undefined && quorum > least) add('quorum', `is ${quorum}; at most the ${least} replicas are allowed`);

@@ -190,9 +190,11 @@ const phaseSchema = z.strictObject({
       'distinct: examples of a batch that share their text, their class (concept) or their picture are no negatives of one another. all, which it is when left out: they are.',
     ),
   positives: z
-    .enum(['own', 'shared'])
+    .enum(['own', 'shared', 'any'])
     .optional()
-    .describe('shared: such examples are positives of one another, as the own text of a picture is.'),
+    .describe(
+      'shared: such examples are positives of one another, as the own text of a picture is. any: and a text is a positive of every picture that has it among its first 16 texts, such as one of several captions or attributes.',
+    ),
   teacher: z
     .strictObject({ momentum: fraction.default(0.966).describe('Fixed EMA momentum (SILC).') })
     .prefault({})

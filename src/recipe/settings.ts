@@ -183,8 +183,10 @@ export function phaseSettings(recipe: Recipe, phase: Phase, facts: DataFacts): P
   };
 }
 
-const kinOf = ({ negatives, positives }: Phase): SigmoidSettings['kin'] =>
-  positives === 'shared' ? 'positive' : negatives === 'distinct' ? 'ignored' : undefined;
+const kinOf = ({ negatives, positives }: Phase): Pick<SigmoidSettings, 'kin' | 'anyText'> => {
+  if (positives === 'any') return { kin: 'positive', anyText: true };
+  return positives === 'shared' ? { kin: 'positive' } : negatives === 'distinct' ? { kin: 'ignored' } : {};
+};
 
 /** Which checkpoint the teacher is will be known when the phase begins. */
 function curationSettings({

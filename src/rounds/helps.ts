@@ -22,7 +22,7 @@ export function whatHelps(plan: RoundPlan, most = 4): Help[] {
   const found = [
     ...fewer.map((exchange) => with_(`exchange ${exchange}`, { exchange })),
     ...(others.length + kept > 0
-      ? [with_('moments that begin at zero', { others: plan.besideMoments ?? [], kept: 0 })]
+      ? [with_('moments that begin at zero ("moments": "reset")', { others: plan.besideMoments ?? [], kept: 0 })]
       : []),
     with_('rounds twice as long', { steps: 2 * plan.steps }),
     ...(frozen.length < plan.parameters.length

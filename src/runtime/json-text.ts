@@ -66,26 +66,18 @@ function notUtf8(bytes: Buffer): string {
 /** Python writes NaN and Infinity, which JSON has no way to say: which one, and behind which key. */
 function notANumber(text: string): string | null {
   let key = '';
-  const other = /[^"NI]+/y;
-  for (let at = 0; at < text.length; ) {
-    if (text[at] === '"') {
+  const next = /"|(?:NaN|Infinity)(?![A-Za-z])/g;
+  for (let found = next.exec(text); found; found = next.exec(text)) {
+    const [sign] = found;
+    const at = found.index;
+    if (sign === '"') {
       const end = endOfString(text, at);
       if (/^\s*:/.test(text.slice(end + 1, end + 20))) key = text.slice(at + 1, Math.min(end, at + 41));
-      at = end + 1;
+      next.lastIndex = end + 1;
       continue;
     }
-    other.lastIndex = at;
-    const skipped = other.exec(text)?.[0].length ?? 0;
-    if (skipped > 0) {
-      at += skipped;
-      continue;
-    }
-    const found = /^(NaN|Infinity)(?![A-Za-z])/.exec(text.slice(at, at + 9))?.[0];
-    if (found) {
-      const name = text[at - 1] === '-' ? `-${found}` : found;
-      return `it has ${name}, which is not JSON: ${key === '' ? '' : `behind "${key}", `}character ${at + 1}; write null`;
-    }
-    at++;
+    const name = text[at - 1] === '-' ? `-${sign}` : sign;
+    return `it has ${name}, which is not JSON: ${key === '' ? '' : `behind "${key}", `}character ${at + 1}; write null`;
   }
   return null;
 }

@@ -267,6 +267,11 @@ export const variables = {
     unset: 'those that the CPU has',
     readBy: ['worker', 'TensorFlow'],
   },
+  MALLOC_ARENA_MAX: {
+    meaning: 'Arenas from which glibc gives the threads of a trainer memory. More of them keep more of what was freed.',
+    unset: '1',
+    readBy: ['trainer', 'TensorFlow'],
+  },
   TF_CPP_MIN_LOG_LEVEL: { meaning: 'What TensorFlow says on stderr.', unset: '3, errors', readBy: ['TensorFlow'] },
   TF_FORCE_GPU_ALLOW_GROWTH: {
     meaning: 'Whether TensorFlow takes memory of a GPU as it needs it.',

@@ -1,14 +1,22 @@
 import { tokenTable } from '../model/parameters.ts';
 import { fullVocabulary } from '../model/sizes.ts';
 import type { PhaseSettings } from '../recipe/phase-settings.ts';
-import { adaptedWeights } from './adapter-state.ts';
 import { phaseState } from './phase-state.ts';
 
-/** Bytes of a checkpoint: all of the state in f32, weights with adapters twice, and the token table whole; headers are a few kilobytes. */
-export function checkpointBytes(settings: PhaseSettings): number {
-  const { pieces } = phaseState(settings);
+/** Bytes of a checkpoint: all of the state in f32, and the token table whole; headers are a few kilobytes. */
+export function checkpointBytes(settings: PhaseSettings): { readonly each: number; readonly shared: number } {
+  const { pieces, towers } = phaseState(settings);
   const [rows, width] = pieces[tokenTable]!.shape as [number, number];
-  const held = [...Object.values(pieces), ...adaptedWeights(settings).values()];
-  const values = held.reduce((sum, { shape }) => sum + shape.reduce((a, b) => a * b, 1), 0);
-  return 4 * (values + (fullVocabulary - rows) * width);
+  const bytes = (of: readonly { readonly shape: readonly number[] }[]) =>
+    4 * of.reduce((sum, { shape }) => sum + shape.reduce((a, b) => a * b, 1), 0);
+  const all = bytes(Object.values(pieces)) + 4 * (fullVocabulary - rows) * width;
+  // What adapters are of lies once for all checkpoints of a phase.
+  const shared = settings.lora ? bytes(towers) + 4 * (fullVocabulary - rows) * width : 0;
+  return { each: all - shared, shared };
+}
+
+/** Of one checkpoint with all that it names: what a first one uploads, and who goes on from it fetches. */
+export function wholeBytes(settings: PhaseSettings): number {
+  const { each, shared } = checkpointBytes(settings);
+  return each + shared;
 }

@@ -3,6 +3,7 @@ import { parameterSpecs } from '../model/parameters.ts';
 import { embeddingWidth } from '../model/sizes.ts';
 import type { PhaseSettings } from '../recipe/phase-settings.ts';
 import { PhaseSteps } from '../recipe/steps.ts';
+import { cpuFacts } from '../runtime/cpu.ts';
 import { loaderThreads } from '../runtime/loader-threads.ts';
 import { activationBytes } from './activation-bytes.ts';
 import { graphNodes } from './graph-size.ts';
@@ -54,6 +55,8 @@ export interface MemoryPlan {
   readonly unreturned: { readonly step: number; readonly snapshot: number };
   /** Of gradients: those of micro-batches, which stay between them. */
   readonly sums: number;
+  /** On a CPU that has no bf16: what its matmuls read and write, in float32. A step in bf16 takes as much there as in f32. */
+  readonly copies: number;
   /** What of a step exists at once: with micro-batches the loss of the whole batch has its time alone. */
   readonly atWork: number;
   /** When most of the memory of the process is taken, where the CPU is the device. */
@@ -89,8 +92,14 @@ const sum = (parts: object) => Object.values(parts).reduce((a, b) => a + b, 0);
  *
  * @param examples of the data, where they are known: of few, few decoded pictures are kept
  * @param threads of its loader: those of this machine
+ * @param cpu the kernels of the CPU that trains (`cpu.ts`): of this one
  */
-export function memoryPlan(settings: PhaseSettings, examples?: number, threads = loaderThreads()): MemoryPlan {
+export function memoryPlan(
+  settings: PhaseSettings,
+  examples?: number,
+  threads = loaderThreads(),
+  cpu = cpuFacts().kind,
+): MemoryPlan {
   const { accumulate, batches } = settings;
   const phase = phaseState(settings);
   const held = hostBytes(settings, examples, threads);
@@ -108,9 +117,14 @@ export function memoryPlan(settings: PhaseSettings, examples?: number, threads =
     const { contrast, heads, vocabulary } = lossBytes(settings, count);
     const activations = activationBytes(settings, count / accumulate, length);
     const parts = { activations, contrast, heads: heads + vocabulary };
-    return { parts, atWork: accumulate > 1 ? Math.max(activations + parts.heads, contrast) : sum(parts) };
+    const inFloats = activationBytes({ ...settings, precision: 'f32' }, count / accumulate, length);
+    return {
+      parts,
+      copies: inFloats - activations,
+      atWork: accumulate > 1 ? Math.max(activations + parts.heads, contrast) : sum(parts),
+    };
   });
-  const { parts, atWork } = moments.reduce((a, b) => (b.atWork > a.atWork ? b : a));
+  const { parts, atWork, copies } = moments.reduce((a, b) => (b.atWork > a.atWork ? b : a));
   const device = { ...state, gradients, ...parts, scorer: scorerBytes(settings) };
   const host = {
     libraries: libraryBytes,
@@ -127,7 +141,8 @@ export function memoryPlan(settings: PhaseSettings, examples?: number, threads =
     snapshot: unreturnedShare.step * (trained + atWork),
   };
   const always = stateBytes + device.scorer + sum(host);
-  const inStep = always + gradients + atWork + unreturned.step;
+  const copied = settings.precision === 'bf16' && !/^(avx512|amx)/.test(cpu) ? copies : 0;
+  const inStep = always + gradients + atWork + copied + unreturned.step;
   const inSnapshot = always + sums + snapshot + unreturned.snapshot;
   return {
     device,
@@ -135,6 +150,7 @@ export function memoryPlan(settings: PhaseSettings, examples?: number, threads =
     snapshot,
     unreturned,
     sums,
+    copies: copied,
     atWork,
     peak: inStep >= inSnapshot ? 'step' : 'snapshot',
     gpuBytes: stateBytes + device.scorer + gradients + atWork + workspaceBytes,

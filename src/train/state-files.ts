@@ -1,5 +1,8 @@
+import { existsSync } from 'node:fs';
 import { readdir } from 'node:fs/promises';
 import { join } from 'node:path';
+import { baseFile } from '../checkpoint/base-files.ts';
+import { modelFile } from '../checkpoint/compose-model.ts';
 import { tokenTable } from '../model/parameters.ts';
 import { RunnerError } from '../runtime/errors.ts';
 import { SafetensorsFile } from '../safetensors/safetensors.ts';
@@ -7,9 +10,9 @@ import type { TokenTable } from './token-rows.ts';
 
 /**
  * The state of training as files. `model.safetensors` is what Hugging Face loads: the two towers, with the token
- * table always of 256,000 rows. `training-*.safetensors` holds what only training needs.
+ * table always of 256,000 rows. `training-*.safetensors` holds what only training needs. Of a phase with adapters
+ * `base.safetensors` are the towers without them.
  */
-export const modelFile = 'model.safetensors';
 export const isTrainingFile = (path: string): boolean => /^training-\d{5}\.safetensors$/.test(path);
 
 /** A tensor with the tokens of the compacted tables; there is none where they are whole. */
@@ -41,7 +44,9 @@ export async function trainingTensor(folder: string, name: string): Promise<Uint
 /** The files of a state, open for reading. */
 export class StateFiles {
   readonly folder: string;
+  /** The towers; where only the phase itself goes on, they may be those without its adapters. */
   readonly model: SafetensorsFile;
+  readonly base: SafetensorsFile | null;
   /** By the names of the tensors that they hold; empty for an imported model. */
   readonly training: ReadonlyMap<string, SafetensorsFile>;
   /** The tokens that were trained. */
@@ -51,11 +56,14 @@ export class StateFiles {
   readonly #files: readonly SafetensorsFile[];
 
   private constructor(folder: string, files: readonly SafetensorsFile[], tokens: number[] | null, kept: number[]) {
-    const [model, ...training] = files;
+    const named = (name: string) => files.find(({ path }) => path === join(folder, name)) ?? null;
+    const [model, base] = [named(modelFile), named(baseFile)];
+    const training = files.filter((file) => file !== model && file !== base);
     this.folder = folder;
-    this.model = model!;
+    this.model = (model ?? base)!;
+    this.base = base;
     this.training = new Map(training.flatMap((file) => [...file.tensors.keys()].map((name) => [name, file] as const)));
-    this.held = { ids: tokens, tokens: tokens?.length ?? model!.tensors.get(tokenTable)?.shape[0] ?? 0 };
+    this.held = { ids: tokens, tokens: tokens?.length ?? this.model.tensors.get(tokenTable)?.shape[0] ?? 0 };
     this.kept = { ids: kept, tokens: kept.length };
     this.#files = files;
   }
@@ -64,8 +72,10 @@ export class StateFiles {
   static async open(folder: string): Promise<StateFiles> {
     const files: SafetensorsFile[] = [];
     try {
-      for (const path of [join(folder, modelFile), ...(await trainingFiles(folder))])
-        files.push(await SafetensorsFile.open(path));
+      const towers = [modelFile, baseFile].filter((path) => existsSync(join(folder, path)));
+      // The one that every other state has is said to be missing.
+      const own = (towers.length > 0 ? towers : [modelFile]).map((path) => join(folder, path));
+      for (const path of [...own, ...(await trainingFiles(folder))]) files.push(await SafetensorsFile.open(path));
       const tokens = await idsIn(files, vocabularyTensor);
       return new StateFiles(folder, files, tokens, (await idsIn(files, keptTensor(vocabularyTensor))) ?? []);
     } catch (error) {
@@ -83,7 +93,7 @@ async function closeAll(files: readonly SafetensorsFile[]): Promise<void> {
   for (const file of files) await file.close();
 }
 
-async function idsIn([, ...training]: readonly SafetensorsFile[], name: string): Promise<number[] | null> {
-  const file = training.find(({ tensors }) => tensors.has(name));
+async function idsIn(files: readonly SafetensorsFile[], name: string): Promise<number[] | null> {
+  const file = files.find(({ tensors }) => tensors.has(name));
   return file ? [...new Int32Array((await file.read(name)).buffer)] : null;
 }

@@ -1,5 +1,7 @@
-import { readFile } from 'node:fs/promises';
+import { link, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
+import { baseFile } from '../checkpoint/base-files.ts';
+import { modelFile } from '../checkpoint/compose-model.ts';
 import { readModelConfig } from '../checkpoint/hugging-face/read-config.ts';
 import { checkpointSha256 } from '../checkpoint/identity.ts';
 import { scaleTensor, withoutAdapter } from '../checkpoint/training-tensors.ts';
@@ -15,12 +17,12 @@ import { RunnerError } from '../runtime/errors.ts';
 import { tensorBytes } from '../safetensors/dtypes.ts';
 import { inFileOrder, scatterRows, type TensorToWrite, writeSafetensors } from '../safetensors/safetensors.ts';
 import { adaptInput, storedModel } from './adapt-input.ts';
-import { adaptedWeights, adapterMerge, keepsAdapters } from './adapter-state.ts';
+import { keepsAdapters } from './adapter-state.ts';
 import type { KeptRows } from './kept-rows.ts';
 import { checkObjectives, checkTowers, otherShape } from './parent-state.ts';
 import { computedState, type PhaseState, phaseState, teacherCopy } from './phase-state.ts';
 import { type ReadPieces, readInOrder } from './pieces.ts';
-import { modelFile, StateFiles, vocabularyTensor } from './state-files.ts';
+import { StateFiles, vocabularyTensor } from './state-files.ts';
 import { rested } from './stored-updates.ts';
 import { heldShape, towerTable, trainedRows } from './token-tables.ts';
 
@@ -57,6 +59,14 @@ export interface Beside {
   readonly tensors?: readonly TensorToWrite[];
   /** Rows of tokens that are not trained; without them the table of the towers has zeros there. */
   readonly kept?: KeptRows | null;
+  /** The same `base.safetensors`, where this phase has written it before: it is linked. */
+  readonly base?: WrittenBase | null;
+}
+
+/** What all snapshots of a phase with adapters have in common, as a file of local disk. */
+export interface WrittenBase {
+  readonly file: StateFile;
+  readonly path: string;
 }
 
 /** Writes a state that is in memory below `folder`, as `streamState` does. */
@@ -72,19 +82,18 @@ export function writeState(
 
 /**
  * Writes the state below `folder`, piece by piece: see `pieces.ts` for what is in memory meanwhile. Equal state gives
- * equal bytes, and so an equal sha256.
+ * equal bytes, and so an equal sha256. The towers of a phase with adapters, which it leaves as they are, are
+ * `base.safetensors`; `composeModel` makes `model.safetensors` of both.
  */
 export async function streamState(
   folder: string,
   settings: PhaseSettings,
   read: ReadPieces,
-  { tensors = [], kept = null }: Beside = {},
+  { tensors = [], kept = null, base = null }: Beside = {},
 ): Promise<{ state: StateFile[]; sha256: string }> {
   const { towers, pieces } = phaseState(settings);
   const { vocabulary } = settings.batches;
   const inModel = new Set(towers.map(({ name }) => name));
-  const adapted = adaptedWeights(settings);
-  const merged = adapterMerge(settings, read);
   let piece: (name: string) => Values[string];
   const streamed = (name: string, shape: readonly number[]): TensorToWrite => ({
     name,
@@ -93,11 +102,6 @@ export async function streamState(
     data: () => [bytesOf(piece(name))],
   });
   const model = towers.map(({ name, shape }): TensorToWrite => {
-    if (adapted.has(name))
-      return {
-        ...streamed(name, shape),
-        data: () => [bytesOf(merged(name, piece(name) as Float32Array<ArrayBuffer>))],
-      };
     if (name !== tokenTable || vocabulary === null) return streamed(name, shape);
     return {
       name,
@@ -110,7 +114,6 @@ export async function streamState(
   const training = Object.entries(pieces).flatMap(([name, { shape }]) =>
     inModel.has(name) ? [] : [streamed(name, shape)],
   );
-  for (const [name, { shape }] of adapted) training.push(streamed(withoutAdapter(name), shape));
   if (settings.lora) {
     const data = bytesOf(Float32Array.of(adapterScale(settings.lora)));
     training.push({ name: scaleTensor, dtype: 'F32', shape: [1], data });
@@ -120,27 +123,25 @@ export async function streamState(
     training.push({ name: vocabularyTensor, dtype: 'I32', shape: [vocabulary.length], data });
   }
   const files: [string, TensorToWrite[]][] = [
-    [modelFile, model],
+    [settings.lora ? baseFile : modelFile, model],
     ...inFiles([...training, ...tensors, ...(kept?.tensors ?? [])]).map((tensors, i): [string, TensorToWrite[]] => [
       `training-${String(i + 1).padStart(5, '0')}.safetensors`,
       tensors,
     ]),
   ];
-  const order = files.flatMap(([, tensors]) => inFileOrder(tensors).map(({ name }) => name));
-  // The same piece under two names is read twice, each time with those beside it.
-  const pieceOf = new Map(Object.keys(pieces).map((name) => [name, name]));
-  for (const name of adapted.keys()) pieceOf.set(withoutAdapter(name), name);
+  const isHere = (path: string) => base?.file.path === path;
+  const order = files.flatMap(([path, tensors]) => (isHere(path) ? [] : inFileOrder(tensors).map(({ name }) => name)));
   piece = readInOrder(
-    order
-      .filter((name) => pieceOf.has(name))
-      .map((name) => [name, tensorBytes('F32', pieces[pieceOf.get(name)!]!.shape)]),
-    (names) => {
-      const found = read(names.map((name) => pieceOf.get(name)!));
-      return Object.fromEntries(names.map((name) => [name, found[pieceOf.get(name)!]!]));
-    },
+    order.filter((name) => Object.hasOwn(pieces, name)).map((name) => [name, tensorBytes('F32', pieces[name]!.shape)]),
+    read,
   );
   const written: StateFile[] = [];
   for (const [path, tensors] of files) {
+    if (base && isHere(path)) {
+      await link(base.path, join(folder, path));
+      written.push(base.file);
+      continue;
+    }
     // A snapshot lives until it is uploaded; after a power loss nobody looks for it.
     written.push({ path, ...(await writeSafetensors(join(folder, path), tensors, { sync: false })) });
   }
@@ -180,7 +181,7 @@ export async function readState(folder: string, settings: PhaseSettings): Promis
 }
 
 async function stateIn(files: StateFiles, settings: PhaseSettings): Promise<Values> {
-  const { folder, model, training } = files;
+  const { folder, model, base, training } = files;
   const values: Record<string, Values[string]> = {};
   const stored = { ...settings, model: storedModel(model.tensors, settings.model, model.path) };
   const phase = phaseState(stored);
@@ -189,11 +190,15 @@ async function stateIn(files: StateFiles, settings: PhaseSettings): Promise<Valu
   const text = textPositions ? stored.model.text : settings.model.text;
   checkTowers(model.tensors, phase, { ...settings.model, text }, model.path, await modelBeside(folder));
   const keeps = await keepsAdapters(files, settings, phase);
+  if (model === base && !keeps)
+    throw new RunnerError('CheckpointDamaged', `${folder} has no ${modelFile}; fetch the checkpoint again`);
   for (const spec of phase.towers) {
-    const base = withoutAdapter(spec.name);
-    const without = keeps ? training.get(base) : undefined;
+    // Up to release 0.2.0 weights without adapters lay beside the model.
+    const beside = withoutAdapter(spec.name);
+    const without = keeps ? training.get(beside) : undefined;
     if (spec.name === tokenTable) values[spec.name] = await towerTable(files, settings, spec);
-    else values[spec.name] = without ? await without.readFloats(base) : await model.readFloats(spec.name, spec.shape);
+    else if (without) values[spec.name] = await without.readFloats(beside);
+    else values[spec.name] = await ((keeps && base) || model).readFloats(spec.name, spec.shape);
   }
   const byToken = new Map(
     phase.parameters

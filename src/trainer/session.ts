@@ -21,11 +21,12 @@ import { prefetchedBatches } from '../train/host-bytes.ts';
 import { type KeptChoice, keptTensors, readKept } from '../train/kept-choice.ts';
 import { type KeptRows, openKeptRows } from '../train/kept-rows.ts';
 import { phaseState } from '../train/phase-state.ts';
-import { freshState, readState, streamState } from '../train/state.ts';
+import { freshState, readState, streamState, type WrittenBase } from '../train/state.ts';
 import { createTrainer, graphOf, type Trainer } from '../train/step.ts';
 import { readUpdates, updateTensors } from '../train/stored-updates.ts';
 import { countedAt, noUpdates } from '../train/updates.ts';
 import { isWatched } from '../train/watched.ts';
+import { keepBase } from './kept-base.ts';
 import { Pacing } from './pacing.ts';
 import type { BeginJob, PrepareJob, Progress, Snapshot, TrainJob, TrainStart } from './protocol.ts';
 import { Rates } from './rates.ts';
@@ -118,6 +119,7 @@ export class TrainingSession {
     const unused = { skipped: () => skipped.size, filtered: () => filtered ?? 0 };
     const report = new StepReport({ ...sourcesOf(held, settings), ...unused }, job.from?.since);
     const pacing = new Pacing(job);
+    let base: WrittenBase | null = null;
     for (let step = from.step + 1; step <= pacing.end; step++) {
       const asked = performance.now();
       const waitedBefore = inputs.waitedForData;
@@ -161,7 +163,8 @@ export class TrainingSession {
         const folder = join(job.snapshotFolder, `step-${String(step).padStart(8, '0')}`);
         await rm(folder, { recursive: true, force: true });
         await mkdir(folder, { recursive: true });
-        const written = await save(held, job, folder, step, waiting);
+        const written = await save(held, job, folder, step, waiting, base);
+        base ??= await keepBase(written.state, folder, job.snapshotFolder);
         collectGarbage();
         pacing.taken(performance.now() - began);
         held.sha256 = last ? written.sha256 : null;
@@ -331,12 +334,13 @@ function save(
   folder: string,
   step: number,
   choice: KeptChoice | null,
+  base: WrittenBase | null = null,
 ) {
   const after = trainer.updatesAfter(step);
   // What comes of a round is called by its end, whatever its slots have counted to.
   const updates = lane ? countedAt(phaseState(settings), after, lane.to) : after;
   const tensors = [...(choice ? keptTensors(choice) : []), ...updateTensors(updates)];
-  return streamState(folder, settings, trainer.program.read, { tensors, kept });
+  return streamState(folder, settings, trainer.program.read, { tensors, kept, base });
 }
 
 const keptBy = async ({ from, settings }: Pick<TrainJob, 'from' | 'settings'>): Promise<KeptChoice | null> =>

@@ -9,16 +9,21 @@ import { lanesOf, roundEnd } from '../../src/recipe/lanes.ts';
 import { mostOf } from '../../src/recipe/replicas.ts';
 import type { Hands } from './fixture.ts';
 
-/** What stands in for the workflow: rounds of a phase one after another, each slot by the next of these workers. */
+/**
+ * What stands in for the workflow: rounds of a phase one after another, each slot by the next of these workers.
+ *
+ * @param late by the step that a round begins with: slots that are not in
+ */
 export async function driveRounds(
   on: Pick<Hands, 'attempt'>,
   workers: readonly Dependencies[],
   plan: PhasePlan,
   parent: CheckpointRef | null = null,
-  { order = (slots: number[]) => slots, to = plan.to.step } = {},
+  { order = (slots: number[]) => slots, to = plan.to.step, late = (_from: number): number[] => [] } = {},
 ): Promise<CheckpointRef> {
   const replicas = plan.replicas!;
   let turn = 0;
+  let before: MemberRef[] = [];
   const next = () => workers[turn++ % workers.length]!;
   const base = { plan, revision: 0, parent, skip: [] };
   let { checkpoint } = await beginRounds(next(), { ...base, from: null }, on.attempt());
@@ -28,9 +33,17 @@ export async function driveRounds(
     const round = { from: checkpoint, to: end, slots };
     const input: RoundInput = { ...base, round };
     const members: MemberRef[] = [];
-    for (const slot of order(lanesOf({ ...round, from: round.from.step }).map(({ slot }) => slot)))
-      members.push((await trainReplica(next(), { ...input, slot }, on.attempt())).member!);
-    ({ checkpoint } = await mergeRound(next(), { ...input, members, late: [] }, on.attempt()));
+    const missing = late(checkpoint.step);
+    const present = lanesOf({ ...round, from: round.from.step })
+      .map(({ slot }) => slot)
+      .filter((slot) => !missing.includes(slot));
+    for (const slot of order(present)) {
+      const moments = replicas.moments === 'kept' && before.find((one) => one.slot === slot);
+      const lane = { ...input, slot, ...(moments && { moments }) };
+      members.push((await trainReplica(next(), lane, on.attempt())).member!);
+    }
+    ({ checkpoint } = await mergeRound(next(), { ...input, members, late: missing }, on.attempt()));
+    before = members;
   }
   return checkpoint;
 }

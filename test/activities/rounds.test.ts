@@ -122,6 +122,32 @@ describe('a phase in rounds', () => {
   });
 });
 
+describe('each exchange, each kind of moments and each outer step', () => {
+  const outer = { rate: 0.7, momentum: 0.9, nesterov: true };
+  it.each([
+    { exchange: 'bf16', moments: 'averaged', outer },
+    { exchange: 'int8', moments: 'reset', outer: { ...outer, rate: 0.5 } },
+    { exchange: 'int4', moments: 'kept', outer: { ...outer, nesterov: false } },
+    { exchange: 'f32', moments: 'kept', outer },
+    { exchange: 'int8', moments: 'averaged', outer: { ...outer, momentum: 0 } },
+  ] as const)(
+    'come in $exchange, with moments $moments, rate $outer.rate and momentum $outer.momentum, to the bytes of the slow loops, with slots that are late',
+    async (of) => {
+      const replicas = replicasSchema.parse({ number: 3, steps: 3, ...of });
+      const plan = await planned(replicas, { branches: [7] });
+      const rounds = [
+        { steps: 7, slots: 3, members: [0, 1, 2] },
+        { steps: 9, slots: 3, members: [0, 2] },
+        // Slot 1 was not in the round before, and slot 0, which stands for all, is not in this one.
+        { steps: 9, slots: 3, members: [1, 2] },
+      ];
+      const late = (from: number) => (from === 7 ? [1] : from === 16 ? [0] : []);
+      await driveRounds(on, [worker(), worker()], plan, null, { to: 25, order: (slots) => slots.reverse(), late });
+      expect(await shaOf(plan.run, [7, 16, 25])).toEqual(await slowRounds(tinySettings, rounds, of));
+    },
+  );
+});
+
 describe('a worker that has what the round before began with', () => {
   const small = replicasSchema.parse({ ...four, exchange: 'int8', moments: 'reset' });
   const trainedOn = async (deps: Dependencies, plan: PhasePlan, from: CheckpointRef) => {

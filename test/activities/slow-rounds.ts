@@ -1,61 +1,87 @@
 import { createHash } from 'node:crypto';
-import { mkdtemp, rm } from 'node:fs/promises';
+import { mkdtemp, readFile, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { Values } from '../../src/compile/definition.ts';
 import type { PhaseSettings } from '../../src/recipe/phase-settings.ts';
+import { writeSafetensors } from '../../src/safetensors/safetensors.ts';
 import { freshState, writeState } from '../../src/train/state.ts';
+import { type SlowExchange, slowlyRounded } from './slow-rounding.ts';
+
+/** Of one round its steps, its slots, and which of these are in. */
+export interface SlowRound {
+  readonly steps: number;
+  readonly slots: number;
+  readonly members: readonly number[];
+}
+
+/** What a recipe says of how replicas are merged. */
+export interface SlowReplicas {
+  readonly exchange: SlowExchange;
+  readonly moments: 'averaged' | 'reset' | 'kept';
+  readonly outer: { readonly rate: number; readonly momentum: number; readonly nesterov: boolean };
+}
+
+const plainMean: SlowReplicas = {
+  exchange: 'f32',
+  moments: 'averaged',
+  outer: { rate: 1, momentum: 0, nesterov: true },
+};
+
+type State = Record<string, number[]>;
+const isMoment = (name: string) => /^[mv]\//.test(name);
+/** Its rows are tokens: how many numbers each has. */
+const widthOf = (name: string, { model: { text } }: PhaseSettings) =>
+  name.endsWith('token_embedding.weight') ? text.width : null;
 
 /**
- * A phase in rounds as the fake trainer makes its steps, in one process, in memory, by plain loops: what every run must come
- * to that exchanges f32 with an outer rate of 1 and no momentum. It shares no line with what trains, writes and merges.
+ * A phase in rounds as the fake trainer makes its steps, in one process, in memory, by plain loops over single numbers: what
+ * every run must come to, given who was in each round. It shares no line with what trains, writes, reads and merges.
  *
- * @param rounds of each round its steps, its slots, and which of these are in
- * @returns the checkpoint's sha256 after each round, in the bytes of a plain phase
+ * @returns the checkpoint's sha256 after each round
  */
 export async function slowRounds(
   settings: PhaseSettings,
-  rounds: readonly { readonly steps: number; readonly slots: number; readonly members: readonly number[] }[],
+  rounds: readonly SlowRound[],
+  replicas = plainMean,
 ): Promise<string[]> {
   const folder = await mkdtemp(join(tmpdir(), 'slow-rounds-'));
-  let state = freshState(settings);
+  let state: State = Object.fromEntries(
+    Object.entries(freshState(settings)).map(([name, values]) => [name, [...values]]),
+  );
+  const buffers: State = {};
+  let ownMoments = new Map<number, State>();
   let began = 0;
   const hashes: string[] = [];
   try {
-    for (const { steps, slots, members } of rounds) {
-      const lanes: number[][] = Array.from({ length: slots }, () => []);
-      // Dealt one by one to know how many each has, then in one piece after the other.
-      for (let i = 0; i < steps; i++) lanes[i % slots]!.push(0);
-      let next = began;
-      for (const lane of lanes) for (let i = 0; i < lane.length; i++) lane[i] = next++;
-      const ends = members.map((slot) => {
-        const own = Object.fromEntries(Object.entries(state).map(([name, values]) => [name, values.slice()]));
+    for (const round of rounds) {
+      const lanes = lanesOf(began, round);
+      const ends = round.members.map((slot) => {
+        const own: State = Object.fromEntries(Object.entries(state).map(([name, values]) => [name, [...values]]));
+        const kept = ownMoments.get(slot) ?? {};
+        for (const [name, values] of Object.entries(kept)) own[name] = [...values];
         for (const [i, batch] of lanes[slot]!.entries())
-          step(own, batch, began + 1 + Math.floor((i * steps) / lanes[slot]!.length));
-        return { own, weight: lanes[slot]!.length };
+          step(own, settings, batch, began + 1 + Math.floor((i * round.steps) / lanes[slot]!.length));
+        return { slot, own, examples: lanes[slot]!.length * settings.batches.batch };
       });
-      const total = ends.reduce((sum, { weight }) => sum + weight, 0);
-      state = Object.fromEntries(
-        Object.entries(state).map(([name, values]) => {
-          const mean = new Float32Array(values.length);
-          for (let i = 0; i < mean.length; i++) {
-            // No member changed it: it is what it was. Where one did, all did: a step moves every number.
-            let sum: number | null = null;
-            for (const { own, weight } of ends) {
-              const part = (weight / total) * own[name]![i]!;
-              sum = sum === null ? part : sum + part;
-            }
-            mean[i] = sum!;
-          }
-          return [name, mean];
-        }),
-      ) as Values;
-      began += steps;
-      const { state: files } = await writeState(folder, settings, state);
-      const lines = files
-        .map(({ path, sha256 }) => `${sha256}  ${path}\n`)
-        .sort((a, b) => (a.slice(66) < b.slice(66) ? -1 : 1));
-      hashes.push(createHash('sha256').update(lines.join('')).digest('hex'));
+      const names = Object.keys(state);
+      const next: State = {};
+      for (const name of names) {
+        if (!isMoment(name)) next[name] = merged(name, settings, began, replicas, state[name]!, ends, buffers);
+        else if (replicas.moments === 'reset') next[name] = state[name]!.map(() => 0);
+        else if (replicas.moments === 'kept') next[name] = ends[0]!.own[name]!;
+        else next[name] = merged(name, settings, began, plainMean, state[name]!, ends, buffers);
+      }
+      if (replicas.moments === 'kept')
+        ownMoments = new Map(
+          ends.map(({ slot, own }) => [
+            slot,
+            Object.fromEntries(names.filter(isMoment).map((name) => [name, own[name]!])),
+          ]),
+        );
+      state = next;
+      began += round.steps;
+      hashes.push(await hashOf(folder, settings, replicas, state, buffers));
     }
     return hashes;
   } finally {
@@ -63,8 +89,121 @@ export async function slowRounds(
   }
 }
 
-function step(state: Values, batch: number, place: number): void {
-  for (const values of Object.values(state))
+/** Batches of each slot: dealt one by one to know how many each has, then in one piece after the other. */
+function lanesOf(began: number, { steps, slots }: SlowRound): number[][] {
+  const lanes: number[][] = Array.from({ length: slots }, () => []);
+  for (let i = 0; i < steps; i++) lanes[i % slots]!.push(0);
+  let next = began;
+  for (const lane of lanes) for (let i = 0; i < lane.length; i++) lane[i] = next++;
+  return lanes;
+}
+
+interface End {
+  readonly slot: number;
+  readonly own: State;
+  readonly examples: number;
+}
+
+/** One tensor after a round: the mean by examples of what came over the wire, the outer step, and one more rounding. */
+function merged(
+  name: string,
+  settings: PhaseSettings,
+  round: number,
+  { exchange, outer: { rate, momentum, nesterov } }: SlowReplicas,
+  before: readonly number[],
+  ends: readonly End[],
+  buffers: State,
+): number[] {
+  const { seed } = settings;
+  const width = widthOf(name, settings);
+  const block = width ?? 4096;
+  if (momentum > 0) buffers[name] ??= before.map(() => 0);
+  const after = [...before];
+  for (let from = 0; from < before.length; from += block) {
+    const places = before.slice(from, from + block).map((_, i) => from + i);
+    // A row of a table is sent by those that changed it, and where none did it stays.
+    const there = ends.filter(({ own }) => width === null || places.some((i) => !Object.is(own[name]![i], before[i])));
+    if (there.length === 0) continue;
+    const values = exchange === 'f32';
+    const sent = there.map(({ slot, own }) =>
+      slowlyRounded(
+        exchange,
+        places.map((i) => (values ? own[name]![i]! : own[name]![i]! - before[i]!)),
+        block,
+        from,
+        { seed, round, who: slot, parameter: name },
+      ),
+    );
+    let total = 0;
+    for (const { examples } of there) total += examples;
+    const led = places.map((i, at) => {
+      let mean: number | null = null;
+      for (const [k, { examples }] of there.entries()) {
+        const part = (examples / total) * sent[k]![at]!;
+        mean = mean === null ? part : mean + part;
+      }
+      const change = values ? mean! - before[i]! : mean!;
+      let v = 0;
+      if (momentum > 0) {
+        v = Math.fround(momentum * buffers[name]![i]! - change);
+        buffers[name]![i] = v;
+      }
+      if (!values) return nesterov || momentum === 0 ? rate * (change - momentum * v) : -rate * v;
+      if (momentum === 0 && rate === 1) return mean!;
+      if (momentum > 0 && !nesterov) return before[i]! - rate * v;
+      return (1 - rate) * before[i]! + rate * mean! - (momentum > 0 ? rate * momentum * v : 0);
+    });
+    const moved = slowlyRounded(exchange, led, block, from, { seed, round, who: 'merged', parameter: name });
+    for (const [at, i] of places.entries()) after[i] = Math.fround(values ? moved[at]! : before[i]! + moved[at]!);
+  }
+  return after;
+}
+
+/** Of a checkpoint with this state, by its files. */
+async function hashOf(
+  folder: string,
+  settings: PhaseSettings,
+  { moments, outer }: SlowReplicas,
+  state: State,
+  buffers: State,
+): Promise<string> {
+  const values = Object.fromEntries(Object.entries(state).map(([name, of]) => [name, Float32Array.from(of)]));
+  // Moments that begin at zero have seen no update.
+  const zero = { dtype: 'I32', shape: [1], data: new Uint8Array(4) } as const;
+  const parameters = Object.keys(state).filter((name) => !isMoment(name));
+  const tensors = moments === 'reset' ? parameters.map((name) => ({ name: `updates/${name}`, ...zero })) : [];
+  const { state: files } = await writeState(folder, settings, values as Values, { tensors });
+  const lines = files.map(({ path, sha256 }) => `${sha256}  ${path}\n`);
+  if (outer.momentum > 0) {
+    const path = join(folder, 'outer.safetensors');
+    const shapes = await shapesIn(join(folder, 'model.safetensors'));
+    await writeSafetensors(
+      path,
+      parameters.map((name) => {
+        const data = new Uint8Array(Float32Array.from(buffers[name]!).buffer);
+        return { name, dtype: 'F32', shape: shapes[name]!.shape, data } as const;
+      }),
+    );
+    lines.push(
+      `${createHash('sha256')
+        .update(await readFile(path))
+        .digest('hex')}  outer.safetensors\n`,
+    );
+  }
+  lines.sort((a, b) => (a.slice(66) < b.slice(66) ? -1 : 1));
+  return createHash('sha256').update(lines.join('')).digest('hex');
+}
+
+async function shapesIn(path: string): Promise<Record<string, { readonly shape: number[] }>> {
+  const bytes = await readFile(path);
+  return JSON.parse(bytes.subarray(8, 8 + Number(bytes.readBigUInt64LE(0))).toString());
+}
+
+function step(state: State, settings: PhaseSettings, batch: number, place: number): void {
+  for (const [name, values] of Object.entries(state)) {
+    const width = widthOf(name, settings);
     for (let i = 0; i < values.length; i++)
-      values[i] = Math.fround(0.9 * values[i]! + Math.sin(values[i]! + batch + 1) / (10 + place) + i * 1e-6);
+      if (width === null || Math.floor(i / width) === batch % 7)
+        values[i] = Math.fround(0.9 * values[i]! + Math.sin(values[i]! + batch + 1) / (10 + place) + i * 1e-6);
+  }
 }

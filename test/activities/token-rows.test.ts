@@ -1,4 +1,4 @@
-import { mkdir, writeFile } from 'node:fs/promises';
+import { mkdir, readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { afterAll, beforeAll, expect, it } from 'vitest';
 import { exportModel } from '../../activities/export-model.ts';
@@ -8,7 +8,9 @@ import type { PhasePlan } from '../../activities/types/plan.ts';
 import type { ShardInput } from '../../activities/types/shard.ts';
 import { importModel } from '../../src/checkpoint/hugging-face/import-model.ts';
 import { restoreCheckpoint } from '../../src/checkpoint/restore.ts';
+import { findUnreferenced, sweepRun } from '../../src/checkpoint/sweep.ts';
 import type { CheckpointRef } from '../../src/checkpoint/types.ts';
+import { remove } from '../../src/commands/remove.ts';
 import { tokenTable } from '../../src/model/parameters.ts';
 import { fullVocabulary } from '../../src/model/sizes.ts';
 import type { PhaseSettings } from '../../src/recipe/phase-settings.ts';
@@ -171,15 +173,28 @@ it('a phase of adapters leaves what was imported as it was, goes on in another p
   for (const name of before.model.tensors.keys()) {
     const own = Buffer.from(await before.model.read(name));
     if (!own.equals(await after.model.read(name))) moved.push(name);
-    const without = after.training.get(`base/${name}`);
-    if (without) expect(own.equals(await without.read(`base/${name}`)), name).toBe(true);
+    expect(own.equals(await after.base!.read(name)), name).toBe(true);
   }
+  // Of two checkpoints what they are of lies once, and each has what is trained: it goes when nothing names it.
+  const sizes = new Map<string, number>();
+  for await (const { key, bytes } of store.list('runs/adapters/tune/r0/')) sizes.set(key, bytes);
+  const bases = [...sizes].filter(([key]) => key.includes('/base/'));
+  expect(bases).toHaveLength(1);
+  expect(bases[0]![1]).toBeGreaterThan(2e6);
+  const own = [...sizes].filter(([key]) => key.includes('/step-') && !key.includes('/commits/'));
+  expect(own.filter(([key]) => key.endsWith('manifest.json'))).toHaveLength(2);
+  expect(own.reduce((sum, [, bytes]) => sum + bytes, 0)).toBeLessThan(40_000);
+  expect(await findUnreferenced(store, 'adapters')).toEqual([]);
+  await sweepRun(store, 'adapters', { graceMs: 0 });
+  expect(await store.head(bases[0]![0])).not.toBeNull();
   expect(moved.every((name) => /(q_proj|fc1)\.weight$/.test(name))).toBe(true);
   expect(moved).toContain(`${layer}.weight`);
 
   const { prefix } = await exportModel(on.deps(store), { plan: tune, checkpoint, evaluation: null }, on.attempt());
   const config = JSON.parse((await store.get(`${prefix}adapter/adapter_config.json`)).toString());
   expect(config).toMatchObject({ peft_type: 'LORA', r: 1, lora_alpha: 3 });
+  const whole = await readFile(join(after.folder, 'model.safetensors'));
+  expect(whole.equals(await store.get(`${prefix}model.safetensors`))).toBe(true);
   const path = join(on.folder, 'adapter_model.safetensors');
   await writeFile(path, await store.get(`${prefix}adapter/adapter_model.safetensors`));
   const adapters = await SafetensorsFile.open(path);
@@ -209,7 +224,7 @@ it('a phase of adapters leaves what was imported as it was, goes on in another p
     lora: { rank: 1, alpha: 3, targets: ['q_proj', 'fc1'] },
   });
   const further = await filesOf(await train(next, again, [0, 1]));
-  expect(await further.training.get(`base/${layer}.weight`)!.readFloats(`base/${layer}.weight`)).toEqual(old);
+  expect(await further.base!.readFloats(`${layer}.weight`)).toEqual(old);
   const restored = further.training.get(`${layer}.lora_B.weight`)!;
   const b2 = await restored.readFloats(`${layer}.lora_B.weight`);
   expect(Math.hypot(...b2.map((value, i) => value - b![i]!))).toBeLessThan(Math.hypot(...b!));
@@ -219,4 +234,8 @@ it('a phase of adapters leaves what was imported as it was, goes on in another p
   await expect(importModel(store, join(on.folder, 'other'), 'other', { ...at, adapter })).rejects.toThrow(
     /trained on other weights/,
   );
+  const said: string[] = [];
+  for await (const line of remove(store, 'adapters/tune', { run: 'adapters', phase: 'tune' }, true)) said.push(line);
+  expect(said).toContain('adapters/tune@2');
+  expect(await store.head(bases[0]![0])).toBeNull();
 }, 120_000);

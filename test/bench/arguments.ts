@@ -34,7 +34,7 @@ export function parseArguments(args: readonly string[], exit?: () => never): Ben
     )
     .option(
       '--only <prefix>',
-      'only what begins with it: step, step/s16, step/s16/bf16, tune, trace, selection, retrieval, host, index, loader, checkpoint, durability, resume, plan',
+      'only what begins with it: step, step/s16, step/s16/bf16, tune, trace, selection, retrieval, host, index, loader, checkpoint, durability, resume, rounds, plan',
       '',
     )
     .option('--runs <n>', 'timed runs of each variant (with --peer: steps of a turn)', count)
@@ -69,6 +69,7 @@ Names and variants:
   loader/jpeg                              plain, views (with --peer), memory: JPEG of 512 pixels to batches of 256
   checkpoint/save, checkpoint/load         commit, restore, and the raw PUT or GET of the same bytes
   resume/emoji                             kill-9: from the kill of the worker to the next finished step
+  rounds/history                           64x50: slots by rounds, whose trainers answer at once: events of Temporal
   plan/loader                              1, 2, 4, 8: planned against what a loader of so many threads takes
   plan/memory                              shapes up to batch 32,768: planned against what a trainer takes
 Parts of --gpu, for --only: gpu/placement, gpu/memory, gpu/bytes, gpu/steps, gpu/large.

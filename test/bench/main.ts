@@ -13,6 +13,7 @@ import { requirePeer } from './peer-turns.ts';
 import { profileSteps } from './profile.ts';
 import type { BenchRecord, Report } from './record.ts';
 import { benchRetrieval } from './retrieval.ts';
+import { benchRoundsHistory } from './rounds-history.ts';
 import { benchSelections } from './selection.ts';
 import { benchServices } from './services.ts';
 import { benchStarts } from './start.ts';
@@ -62,6 +63,7 @@ async function measure(): Promise<void> {
   await benchStarts(options, report);
   await benchSelections(options, report);
   await benchRetrieval(options, report);
+  await benchRoundsHistory(options, report);
   await benchServices(options, report);
 }
 

@@ -47,6 +47,8 @@ export const benchmarks = {
   'durability/emoji': ['without', 'with'],
   'durability/s16': ['without', 'with'],
   'resume/emoji': ['taken-up', 'kill-9'],
+  /** Slots by rounds. */
+  'rounds/history': ['64x50'],
   'plan/memory': planNames,
   /** By the threads of a loader. */
   'plan/loader': ['1', '2', '4', '8'],

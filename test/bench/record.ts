@@ -1,3 +1,5 @@
+import type { HistorySize } from '../workflows/wide-rounds.ts';
+
 /** One line of the table and of `--json`. Fields that a benchmark does not have are left out. */
 export interface BenchRecord {
   readonly name: string;
@@ -39,6 +41,8 @@ export interface BenchRecord {
   readonly steps_peak_ratio?: number | null;
   /** Relative difference of the losses of the first steps from those of the peer: it is the same model. */
   readonly loss_difference?: number;
+  /** Of a run in rounds: each history of Temporal that it and its phases went on in. */
+  readonly histories?: readonly HistorySize[];
   /** What was measured on, in words. */
   readonly machine?: string;
 }

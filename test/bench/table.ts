@@ -35,7 +35,14 @@ export function row(record: BenchRecord): string {
   return compared === '' ? cells : `${cells}\n  ${compared}`;
 }
 
+function historiesText(histories: NonNullable<BenchRecord['histories']>): string {
+  const of = ({ workflow, events, bytes }: (typeof histories)[number]) =>
+    `${workflow} ${events.toLocaleString('en-US')} (${(bytes / 1e6).toFixed(1)} MB)`;
+  return `events of ${histories.length} histories: ${histories.map(of).join(', ')}`;
+}
+
 function comparison(record: BenchRecord): string {
+  if (record.histories) return historiesText(record.histories);
   const { beyond_bytes: beyond, bytes, planned_bytes: planned, planned_ratio, peak_bytes, base_bytes } = record;
   if (planned && planned_ratio)
     return `planned ${gigabytes(planned)}, measured ${gigabytes(peak_bytes)}: ${planned_ratio.toFixed(2)} of what it takes beyond ${gigabytes(base_bytes)} of libraries`;

@@ -1,10 +1,12 @@
+import { copyFile } from 'node:fs/promises';
+import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
 import { type CheckpointToCommit, commitCheckpoint } from '../../src/checkpoint/commit.ts';
 import { readCommit } from '../../src/checkpoint/commits.ts';
 import { requireWhole } from '../../src/checkpoint/marks.ts';
 import { pin } from '../../src/checkpoint/pins.ts';
 import { deleteCheckpoint } from '../../src/checkpoint/retention.ts';
-import { sweepRun } from '../../src/checkpoint/sweep.ts';
+import { sweepBase, sweepRun } from '../../src/checkpoint/sweep.ts';
 import type { Commit } from '../../src/checkpoint/types.ts';
 import type { ObjectStore } from '../../src/storage/object-store.ts';
 import { MemoryStore } from '../data/memory-store.ts';
@@ -35,12 +37,16 @@ vi.mock('node:crypto', async (original) => {
 const run = 'met';
 const at = { run, phase: 'pretrain', revision: 0, step: 10 };
 let snapshot: CheckpointToCommit;
+/** Of a phase with adapters: its only file is one that others have too. */
+let adapted: CheckpointToCommit;
 /** Times are in documents, and times that differ would be states that differ. */
 const stopTime = () => void vi.useFakeTimers({ toFake: ['Date'], now: new Date('2026-01-01T00:00:00Z') });
 beforeAll(async () => {
   stopTime();
   const whole = await makeSnapshot({ run, step: 10, attempt: 'a' }, { floats: 4 });
   snapshot = { ...whole, state: whole.state.slice(0, 1), sidecars: [] };
+  await copyFile(join(whole.folder, 'model.safetensors'), join(whole.folder, 'base.safetensors'));
+  adapted = { ...snapshot, state: [{ ...snapshot.state[0]!, path: 'base.safetensors' }] };
 });
 afterAll(() => {
   vi.useRealTimers();
@@ -49,8 +55,13 @@ afterAll(() => {
 type Told = { readonly held: Commit } | { readonly gone: boolean };
 
 const committer: Actor<Told> = async (store) => ({ held: (await commitCheckpoint(store, snapshot)).commit });
+const adapter: Actor<Told> = async (store) => ({ held: (await commitCheckpoint(store, adapted)).commit });
 const sweeper: Actor<Told> = async (store) => {
   return { gone: (await sweepRun(store, run, { graceMs: 0 })).prefixes.length > 0 };
+};
+const baseSweeper: Actor<Told> = async (store) => {
+  const { run, phase, revision } = adapted;
+  return { gone: await sweepBase(store, { run, phase, revision, sha256: adapted.state[0]!.sha256 }) };
 };
 const pinner: Actor<Told> = async (store) => ({ held: await pin(store, at, 'borrower') });
 const deleter: Actor<Told> = async (store) => ({ gone: await deleteCheckpoint(store, at) });
@@ -82,12 +93,14 @@ async function heldIsThere({ outcomes, world: { store } }: Parameters<Exploratio
   }
 }
 
-const uploaded = async (store: ObjectStore) => {
+const uploaded = (store: ObjectStore) => cutOff(store, snapshot);
+const uploadedBase = (store: ObjectStore) => cutOff(store, adapted);
+const cutOff = async (store: ObjectStore, checkpoint: CheckpointToCommit) => {
   // What an attempt has left that was cut off before its commit, and comes back.
   const dies = (point: string) => {
     if (point === 'manifest') throw new Error('cut off');
   };
-  await commitCheckpoint(store, snapshot, { onPoint: dies }).catch(() => {});
+  await commitCheckpoint(store, checkpoint, { onPoint: dies }).catch(() => {});
 };
 const committed = (store: ObjectStore) => commitCheckpoint(store, snapshot);
 const nothing = async () => {};
@@ -107,6 +120,11 @@ const cases: [string, Exploration<Told>, { states: number; both: boolean }][] = 
     'a deletion that may die and a pin',
     { world: inMemory(committed), actors: [pinner, deleter], mortal: [1], check: heldIsThere },
     { states: 300, both: true },
+  ],
+  [
+    'a sweep of what adapters are of, which may die, and the commit of an attempt that was cut off before',
+    { world: inMemory(uploadedBase), actors: [adapter, baseSweeper], mortal: [1], check: heldIsThere },
+    { states: 200, both: true },
   ],
 ];
 
@@ -140,7 +158,7 @@ describe('a real store', () => {
     vi.useRealTimers();
     const server = await startServer();
     const store = server.store();
-    const prepare = [nothing, uploaded, committed];
+    const prepare = [nothing, uploaded, committed, uploadedBase];
     try {
       for (const [i, [, of]] of cases.entries()) {
         stopTime();

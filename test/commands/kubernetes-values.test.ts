@@ -8,6 +8,7 @@ const phase = (name: string, gigabytes: Record<'gpu' | 'host' | 'process' | 'che
   hostBytes: gigabytes.host * 1e9,
   processBytes: gigabytes.process * 1e9,
   bytesPerCheckpoint: gigabytes.checkpoint * 1e9,
+  sharedBytes: 0,
   memory: { diskBytes: gigabytes.batches * 1e9 },
 });
 const phases = [

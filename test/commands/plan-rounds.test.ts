@@ -55,7 +55,9 @@ describe('siglip2 plan with --link', () => {
     expect(text).toMatch(
       /leave 2\.1 Mbit\/s to 3 connections up and 2\.8 Mbit\/s to 4 down, unless the machines send by BBR/,
     );
-    expect(text).toMatch(/would help, each by itself: moments that begin at zero .*, 16 connections at once each way/);
+    expect(text).toMatch(
+      /would help, each by itself: moments that begin at zero \("moments": "reset"\) .*, 16 connections at once each way/,
+    );
   });
 
   it('takes the replicas of the recipe, and says of them without a link what is known', async () => {
@@ -66,6 +68,9 @@ describe('siglip2 plan with --link', () => {
     const { text } = await planOwn('');
     expect(text).toMatch(
       / {2}phase pretrain in 100 rounds: 4 replicas, 250 steps each, int4, moments averaged\n {4}a round is up 2\.\d+ GB and down [23]\.\d+ GB a worker, with about/,
+    );
+    expect(text).toMatch(
+      / {4}most of it may be moments: with "moments": "reset" it is up 1\d\d\.\d MB and down 1\d\d\.\d MB;/,
     );
     expect((await planOwn('--link 100')).text).toContain(
       ': 4 workers, 250 steps each, int4, moments averaged, 100 Mbit',

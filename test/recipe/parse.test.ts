@@ -199,6 +199,11 @@ describe('a recipe with mistakes', () => {
       (r) => Object.assign(r.phases[0], { negatives: 'all', positives: 'shared' }) && r,
       /negatives is "all", and its positives are "shared"/,
     ],
+    [
+      'positives by texts that are joined',
+      (r) => Object.assign(r.phases[0], { positives: 'any' }) && r,
+      /positives is "any", and the texts of an example are joined to one, .* allowed: "shared", "draw": "one"/,
+    ],
     ['a scale upside down', set('data.augment.scale', [2, 1]), /\[smallest, largest\]/],
     ['a language twice', (r) => r.data.captions.push({ language: 'en', weight: 2 }) && r, /"en" again/],
     ['a window that starts late', set('phases.0.window', { from: { steps: 5 } }), /a phase from scratch starts at 0/],

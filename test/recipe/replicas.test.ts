@@ -52,7 +52,14 @@ describe('"replicas" of a phase', () => {
       { number: { least: 2, most: 4 }, steps: 5 },
       /one number is allowed without a deadline, since nobody is late then/,
     ],
-    [{ number: 2, steps: 5, negatives: 'bank' }, /replicas\.negatives is "bank"; allowed: one of "local"/],
+    [
+      { number: 2, steps: 5, negatives: 'bank' },
+      /replicas\.negatives is "bank"; allowed: one of "local", "reweighted"/,
+    ],
+    [
+      { number: { least: 2, most: 4 }, steps: 5, deadline: { minutes: 1 }, negatives: 'reweighted' },
+      /replicas\.number is {"least":2,"most":4}; one number is allowed with reweighted negatives/,
+    ],
   ])('%j are refused in a sentence', (replicas, sentence) => {
     expect(problemsOf(replicas)).toMatch(sentence);
   });

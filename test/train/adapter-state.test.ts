@@ -1,16 +1,18 @@
-import { mkdtemp, rm } from 'node:fs/promises';
+import { link, mkdir, mkdtemp, rm, stat } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, expect, it } from 'vitest';
+import { composeModel } from '../../src/checkpoint/compose-model.ts';
 import { adapterConfig, writeAdapterFolder } from '../../src/checkpoint/hugging-face/adapter-folder.ts';
 import { scaleTensor, withoutAdapter } from '../../src/checkpoint/training-tensors.ts';
+import type { StateFile } from '../../src/checkpoint/types.ts';
 import { adaptedLayers, adapterA, adapterB, adapterTargets } from '../../src/model/adapters.ts';
 import { parameterSpecs, tokenTable } from '../../src/model/parameters.ts';
 import { firstMoment } from '../../src/optimiser/optimiser.ts';
 import type { PhaseSettings } from '../../src/recipe/phase-settings.ts';
-import { SafetensorsFile } from '../../src/safetensors/safetensors.ts';
+import { SafetensorsFile, writeSafetensors } from '../../src/safetensors/safetensors.ts';
 import { freshState, readState, writeState } from '../../src/train/state.ts';
-import { trainingTensor } from '../../src/train/state-files.ts';
+import { StateFiles } from '../../src/train/state-files.ts';
 import { createTrainer } from '../../src/train/step.ts';
 import { readUpdates, updateTensors } from '../../src/train/stored-updates.ts';
 import { tuning } from '../parity/tuning.ts';
@@ -24,6 +26,7 @@ const { width, mlp } = tinySettings.model.vision;
 
 let folder: string;
 let state: Awaited<ReturnType<typeof readState>>;
+let files: StateFile[];
 
 beforeAll(async () => {
   folder = await mkdtemp(join(tmpdir(), 'siglip2-adapters-'));
@@ -31,19 +34,22 @@ beforeAll(async () => {
   trainer.program.write(freshState(settings));
   for (let step = 1; step <= 3; step++) trainer.step(step, noiseBatch(settings, step));
   state = trainer.program.read(trainer.stateNames);
-  await writeState(folder, settings, state, { tensors: updateTensors(trainer.updatesAfter(3)) });
+  const counts = updateTensors(trainer.updatesAfter(3));
+  ({ state: files } = await writeState(folder, settings, state, { tensors: counts }));
+  await composeModel(folder, files);
   trainer.program.dispose();
 });
 afterAll(() => rm(folder, { recursive: true }));
 
-const weightIn = async (name: string) => {
-  const file = await SafetensorsFile.open(join(folder, 'model.safetensors'));
+const weightIn = async (name: string, path = 'model.safetensors') => {
+  const file = await SafetensorsFile.open(join(folder, path));
   const values = await file.readFloats(name);
   await file.close();
   return values;
 };
 
-it('a state with adapters has the model with them added, and beside them the weights as they were, byte for byte', async () => {
+it('a state with adapters has the weights as they were, byte for byte, and the model is made of both', async () => {
+  expect(files.map(({ path }) => path)).toEqual(['base.safetensors', 'training-00001.safetensors']);
   const start = freshState(settings);
   for (const { name } of parameterSpecs(settings.model)) expect(state[name], name).toEqual(start[name]);
   const weight = `${layer}.weight`;
@@ -59,17 +65,58 @@ it('a state with adapters has the model with them added, and beside them the wei
       moved = Math.max(moved, Math.abs(expected - start[weight]![i * width + j]!));
     }
   expect(moved).toBeGreaterThan(1e-3);
-  const without = await trainingTensor(folder, withoutAdapter(weight));
-  expect(new Float32Array(without.buffer)).toEqual(start[weight]);
+  expect(await weightIn(weight, 'base.safetensors')).toEqual(start[weight]);
   for (const name of [tokenTable, 'vision_model.head.attention.out_proj.weight', `${layer}.bias`])
     expect(await weightIn(name), name).toEqual(start[name]);
-  await expect(trainingTensor(folder, firstMoment(weight))).rejects.toThrow('no tensor');
+  const all = await StateFiles.open(folder);
+  await all.close();
+  expect(all.training.has(firstMoment(weight))).toBe(false);
 });
 
 it('a resume has the very same state, and goes on with the counts of its moments', async () => {
   expect(await readState(folder, settings)).toEqual(state);
   const updates = await readUpdates(folder, settings, { step: 3, within: true });
   expect(updates).toEqual({ step: 3, own: {} });
+});
+
+it('the phase itself goes on without the model, and any other says that it is missing', async () => {
+  const own = join(folder, 'fetched-in-part');
+  await mkdir(own);
+  for (const { path } of files) await link(join(folder, path), join(own, path));
+  expect(await readState(own, settings)).toEqual(state);
+  await expect(readState(own, tinySettings)).rejects.toMatchObject({
+    code: 'CheckpointDamaged',
+    message: expect.stringContaining('has no model.safetensors'),
+  });
+});
+
+it('a later snapshot of a phase links what it has in common with one before, and is the same', async () => {
+  const again = join(folder, 'again');
+  await mkdir(again);
+  const base = { file: files[0]!, path: join(folder, 'base.safetensors') };
+  const { state: linked } = await writeState(again, settings, state, { base });
+  await mkdir(join(again, 'whole'));
+  expect(linked).toEqual((await writeState(join(again, 'whole'), settings, state)).state);
+  expect((await stat(join(again, 'base.safetensors'))).ino).toBe((await stat(base.path)).ino);
+});
+
+it('a state of release 0.2.0, which has the weights without adapters beside the model, is read as it was', async () => {
+  const old = join(folder, 'old');
+  await mkdir(old);
+  await link(join(folder, 'model.safetensors'), join(old, 'model.safetensors'));
+  const [base, training] = await Promise.all(files.map(({ path }) => SafetensorsFile.open(join(folder, path))));
+  const copied = (file: SafetensorsFile, name: string, as = name) => ({
+    ...{ name: as, dtype: file.info(name).dtype, shape: file.info(name).shape },
+    data: () => file.chunks(name, 2 ** 20),
+  });
+  await writeSafetensors(join(old, 'training-00001.safetensors'), [
+    ...[...training!.tensors.keys()].map((name) => copied(training!, name)),
+    ...adaptedLayers(settings.model, lora).map(({ layer }) =>
+      copied(base!, `${layer}.weight`, withoutAdapter(`${layer}.weight`)),
+    ),
+  ]);
+  for (const file of [base!, training!]) await file.close();
+  expect(await readState(old, settings)).toEqual(state);
 });
 
 it.each([

@@ -1,6 +1,7 @@
 import { execFileSync } from 'node:child_process';
 import { describe, expect, it } from 'vitest';
 import { memoryPlan } from '../../src/train/memory-plan.ts';
+import { trainerVariables } from '../../src/trainer/environment.ts';
 import { memoryOf } from '../bench/memory.ts';
 import { planSettings } from '../bench/plan-shapes.ts';
 import { stepSettings } from '../bench/shapes.ts';
@@ -50,20 +51,32 @@ describe('the memory of a phase', () => {
     expect(memoryPlan(plain)).toMatchObject({ host: { selection: 0 }, device: { scorer: 0 } });
   });
 
+  it('in bf16 is that of f32 where the CPU has no bf16', () => {
+    const { settings } = planSettings('4k-whole', data);
+    const on = (precision: 'bf16' | 'f32', cpu: string) => memoryPlan({ ...settings, precision }, 1e6, 1, cpu);
+    const [plain, fast] = [on('bf16', 'avx2'), on('bf16', 'avx512_bf16')];
+    const { activations } = on('f32', 'avx2').device;
+    expect(plain.device.activations + plain.copies).toBe(activations);
+    expect(fast.copies).toBe(0);
+    expect(plain.processBytes - fast.processBytes).toBe(plain.copies);
+    expect(plain.gpuBytes).toBe(fast.gpuBytes);
+    expect(on('f32', 'avx2').copies).toBe(0);
+  });
+
   // Linux alone tells a process its peak.
   it.skipIf(memoryOf('VmHWM') === null).each(['demo', 'wide', 'all'] as const)(
     'of %s is estimated within 15 percent of the measured peak',
     (name) => {
       const child = new URL('peak-child.ts', import.meta.url).pathname;
       const stdio: ['ignore', 'pipe', 'ignore'] = ['ignore', 'pipe', 'ignore'];
-      const { device, host, atWork, unreturned } = memoryPlan(peakSettings(name));
+      const { device, host, atWork, copies, unreturned } = memoryPlan(peakSettings(name));
       const state = device.parameters + device.optimiser + device.teacher;
       // No loader runs there, and no snapshot is taken.
-      const planned = host.graph + state + device.gradients + atWork + unreturned.step;
+      const planned = host.graph + state + device.gradients + atWork + copies + unreturned.step;
       // A plan is of the worst run: one whose threads meet kindly, 15 percent below others, says little, and goes on for a while.
       const enough = `${planned / 1.15}`;
       const args = ['--import', 'tsx', child, name, enough];
-      const peak = Number(execFileSync(process.execPath, args, { encoding: 'utf8', stdio }));
+      const peak = Number(execFileSync(process.execPath, args, { encoding: 'utf8', stdio, env: trainerVariables() }));
       expect(planned / peak).toBeGreaterThan(0.85);
       expect(planned / peak).toBeLessThan(1.15);
     },

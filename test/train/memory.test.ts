@@ -1,5 +1,6 @@
 import { execFileSync } from 'node:child_process';
 import { describe, expect, it } from 'vitest';
+import { trainerVariables } from '../../src/trainer/environment.ts';
 import { memoryOf } from '../bench/memory.ts';
 
 /** Bytes that the steps of a process of its own need beyond what it held before them. */
@@ -8,6 +9,7 @@ function rise(options: { accumulate?: number; remat?: 'none' | 'blocks'; steps?:
   const child = new URL('memory-child.ts', import.meta.url).pathname;
   const out = execFileSync(process.execPath, ['--import', 'tsx', child, job], {
     encoding: 'utf8',
+    env: trainerVariables(),
     stdio: ['ignore', 'pipe', 'ignore'],
   });
   const { before, peak } = JSON.parse(out) as { before: number; peak: number };

@@ -1,5 +1,6 @@
 import { appendFileSync, existsSync, mkdirSync, writeFileSync } from 'node:fs';
 import type { Values } from '../../src/compile/definition.ts';
+import type { PhaseSettings } from '../../src/recipe/phase-settings.ts';
 import { freshState, readState, writeState } from '../../src/train/state.ts';
 import type { FromTrainer, ToTrainer, TrainJob } from '../../src/trainer/protocol.ts';
 import { walkOf } from '../../src/trainer/walk.ts';
@@ -55,7 +56,7 @@ async function run(id: number, job: FakeJob): Promise<void> {
       return send({ type: 'failed', id, code: 'NonFinite', message: 'the loss is NaN', details });
     }
     if (fault.stepMs) await new Promise((done) => setTimeout(done, fault.stepMs));
-    moved(state, batch + skipped, place);
+    moved(state, settings, batch + skipped, place);
     const examples = place * settings.batches.batch;
     const values = { ...metrics, loss: 10 / place };
     const records = [{ step: place, time: Date.now(), values }];
@@ -72,10 +73,14 @@ async function run(id: number, job: FakeJob): Promise<void> {
   send({ type: 'finished', id, result: null });
 }
 
-function moved(state: Values, batch: number, place: number): void {
-  for (const values of Object.values(state))
-    for (let i = 0; i < values.length; i++)
+/** Of a table of tokens a batch moves one row: most rows are touched by some replicas alone, some by none. */
+function moved(state: Values, { model: { text } }: PhaseSettings, batch: number, place: number): void {
+  for (const [name, values] of Object.entries(state)) {
+    const byToken = name.endsWith('token_embedding.weight');
+    const from = byToken ? (batch % 7) * text.width : 0;
+    for (let i = from; i < (byToken ? from + text.width : values.length); i++)
       values[i] = Math.fround(0.9 * values[i]! + Math.sin(values[i]! + batch + 1) / (10 + place) + i * 1e-6);
+  }
 }
 
 send({ type: 'ready', device: 'cpu', tensorflow: 'none' });

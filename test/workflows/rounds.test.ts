@@ -17,6 +17,7 @@ import { MemoryStore } from '../data/memory-store.ts';
 import { planOf, resultOf, testTemporal } from './harness.ts';
 import { keepHistory } from './histories.ts';
 import { checkpointOf, until } from './runs.ts';
+import { runWideRounds, wideRounds } from './wide-rounds.ts';
 
 const temporal = testTemporal();
 const hash = 'a'.repeat(64);
@@ -232,15 +233,16 @@ describe('a phase in rounds', () => {
     });
   });
 
+  // The long form is `npm run bench -- --only rounds/history`.
   it('of 64 slots begins a new history before that has 10,000 events', async () => {
-    const fake = new FakeRounds();
-    await temporal.serving(fake.activities, async (client) => {
-      const handle = await started(client, inRounds('wide', { number: 64, steps: 1 }, 128));
-      await checkpointOf(handle);
-      expect(fake.merged).toHaveLength(2);
-      const { events } = await handle.fetchHistory();
+    const { activities, counted } = wideRounds(64, 2);
+    await temporal.serving(activities, async (client) => {
+      const histories = await runWideRounds(client, 'wide');
+      expect(counted).toEqual({ trained: 128, merged: 2 });
+      const [phase] = histories.filter(({ workflow }) => workflow === 'pretrain');
       // A round more than there may be slots of in a history, if the last one began just below.
-      expect((events!.length / 128) * (slotsOfOneHistory + 64)).toBeLessThan(10_000);
+      expect((phase!.events / 128) * (slotsOfOneHistory + 64)).toBeLessThan(10_000);
+      expect(histories).toHaveLength(2);
     });
   });
 });

@@ -9,6 +9,8 @@ export interface Caption {
   readonly language: string;
   /** Whether it is the first caption alone, as it is written. */
   readonly plain: boolean;
+  /** As the data has it, where `text` is a template with it. */
+  readonly said?: string;
 }
 
 /**
@@ -30,7 +32,12 @@ export function chooseCaption(
   const plain = drawn.plain && texts[0] === meta.captions[language]![0];
   const templates = templatesOf(read, field);
   if (!templates) return { text: drawn.text, language, plain };
-  return { text: filled(templates[random.below(templates.length)]!, drawn.text), language, plain: false };
+  return {
+    text: filled(templates[random.below(templates.length)]!, drawn.text),
+    language,
+    plain: false,
+    said: drawn.text,
+  };
 }
 
 /** Where the mapping names one field, or none, nothing is drawn. */

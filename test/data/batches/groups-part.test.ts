@@ -15,6 +15,24 @@ function groupsOf(one: PartExample): number[] {
   return [...groups];
 }
 
+it('where any text of an example counts, what was drawn of one is found among the first sixteen of another', () => {
+  const of = (said: string, ...texts: string[]) => {
+    const one = { ...example(`a photo of ${said}`, said, 7), said };
+    const groups = new Int32Array(20);
+    const meta = { ...one.meta, captions: { en: texts.slice(0, 1), de: texts.slice(1) } };
+    void groupsPart.fill({ ...one, meta }, { anyText: true }, {} as BatchPlan, { groups });
+    return { whole: groups[0], drawn: groups[3], own: new Set(groups.subarray(4)) };
+  };
+  const [red, round] = [of('Red', 'red', 'round'), of('round', 'round', 'wooden')];
+  expect(red.own.has(round.drawn!)).toBe(true);
+  expect(round.own.has(red.drawn!)).toBe(false);
+  expect(red.own.has(red.drawn!)).toBe(true);
+  expect(red.own.size).toBe(2);
+  expect(red.whole).not.toBe(red.drawn);
+  const many = Array.from({ length: 20 }, (_, i) => `text ${i}`);
+  expect(of('text 0', ...many).own.size).toBe(16);
+});
+
 it('examples have a number in common where they have their text, their class or their picture in common, and only there', () => {
   const [text, concept, picture] = groupsOf(example('a cat', 'cat', 7));
   expect(groupsOf(example('A CAT ', 'cat', 7))).toEqual([text, concept, picture]);
