@@ -52,11 +52,13 @@ export function createProgram(): Command {
     .description('Checks recipes, shows runs, and looks after checkpoints and models.')
     .version(codeVersion())
     .showSuggestionAfterError()
+    .showHelpAfterError('(the same line with --help says what is allowed)')
     .addHelpText(
       'after',
       `
 A run is started with the Temporal CLI:
   eval "$(npm run -s siglip2 -- env)"
+  npm run siglip2 -- dataset emoji
   temporal workflow start --type siglip2Recipe --task-queue siglip2 --workflow-id NAME --input-file infra/recipes/emoji.json`,
     );
 

@@ -20,6 +20,7 @@ function banner(services: Services, outside: { readonly temporal?: string; reado
     '',
     'In another terminal:',
     '  eval "$(npm run -s siglip2 -- env)"',
+    '  npm run siglip2 -- dataset emoji',
     '  temporal workflow start --type siglip2Recipe --task-queue siglip2 --workflow-id first --input-file infra/recipes/emoji.json',
     '',
     'Ctrl-C stops everything.',

@@ -1,4 +1,4 @@
-import { readdir, stat, writeFile } from 'node:fs/promises';
+import { readdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { ModelFolder } from '../checkpoint/hugging-face/model-folder.ts';
 import { writeModelFolder } from '../checkpoint/hugging-face/write-folder.ts';
@@ -8,7 +8,7 @@ import { processingOf } from '../checkpoint/processing.ts';
 import { modelDifferences } from '../model/compare.ts';
 import { RunnerError } from '../runtime/errors.ts';
 import { hashFile } from '../runtime/hash.ts';
-import { wholeFolder } from '../runtime/whole-folder.ts';
+import { requireNothingAt, wholeFolder } from '../runtime/whole-folder.ts';
 import { averaged } from './average.ts';
 
 /** A model that goes into a mean: what a person calls it, and where it lies. */
@@ -37,9 +37,7 @@ export async function averageFolder(
   shares: readonly number[],
   out: string,
 ): Promise<AverageDocument> {
-  const info = await stat(out).catch(() => null);
-  if (info !== null)
-    throw new RunnerError('RecipeInvalid', `${out} is there already; name a folder that is not, or delete it`);
+  await requireNothingAt(out);
   const models: ModelFolder[] = [];
   try {
     for (const { path } of sources) models.push(await openModel(path));

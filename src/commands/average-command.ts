@@ -5,6 +5,7 @@ import { type AverageDocument, averageFolder } from '../averaging/average-folder
 import { flatFigures } from '../evaluate/result.ts';
 import { RunnerError } from '../runtime/errors.ts';
 import { makeFolder } from '../runtime/make-folder.ts';
+import { requireNothingAt } from '../runtime/whole-folder.ts';
 import { evaluateModel, readTask } from './evaluate-commands.ts';
 import { withModels } from './model-source.ts';
 import { print } from './output.ts';
@@ -34,6 +35,7 @@ A model before fine-tuning and the same one after it: between them lies one that
     .action(async (models: string[], { weights, ratios, task: file, out }: AverageOptions) => {
       const wanted = plannedShares(models.length, weights, ratios);
       const task = file === undefined ? undefined : await readTask(file);
+      for (const { label } of wanted) await requireNothingAt(ratios === undefined ? out : join(out, label));
       await withModels(models, async (folders) => {
         const sources = models.map((name, i) => ({ name, path: folders[i]! }));
         const made: { readonly label: string; readonly folder: string }[] = [];

@@ -28,12 +28,28 @@ export function addCalibrateCommand(program: Command): void {
       const wanted = { precisions, share: share === undefined ? null : shareOf('--share', share) };
       // It computes: TensorFlow is loaded here.
       const { calibrate } = await import('../embeddings/calibrate.ts');
-      const { calibrationSection, writeCalibration } = await import('../embeddings/calibrated-folder.ts');
+      const { calibratedPlaces, calibrationSection, writeCalibration } = await import(
+        '../embeddings/calibrated-folder.ts'
+      );
       const { readEmbeddings } = await import('../embeddings/manifest.ts');
       const { tellingPause } = await import('../evaluate/numbers/pause.ts');
+      // A minute of comparing is not thrown away for a folder that takes no calibration.
+      if (write !== undefined) await calibratedPlaces(write);
       const store = await openStore({ reads: true });
-      const pause = tellingPause(() => say('comparing all pairs'), new AbortController().signal);
-      const found = await calibrate(store, await readEmbeddings(store, name), { ...wanted, pause });
+      const embeddings = await readEmbeddings(store, name);
+      const texts = Object.values(embeddings.texts).reduce((sum, count) => sum + count, 0);
+      const pairs = `${embeddings.examples * texts} pairs of ${embeddings.examples} pictures and ${texts} texts`;
+      let done = 0;
+      const tell = () =>
+        say(`compared ${Math.floor(done / 1e6)} of ${Math.ceil((embeddings.examples * texts) / 1e6)} million pairs`);
+      say(`comparing all ${pairs}`);
+      const found = await calibrate(store, embeddings, {
+        ...wanted,
+        pause: tellingPause(tell, new AbortController().signal),
+        onCompared: (count) => {
+          done += count;
+        },
+      });
       if (write !== undefined) await writeCalibration(write, found);
       print(json ? `${JSON.stringify(found)}\n` : calibrationSection(found));
       for (const one of found.without) say(`no cosine has a precision of ${one}`);

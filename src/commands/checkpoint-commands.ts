@@ -6,6 +6,7 @@ import { pin, unpin } from '../checkpoint/pins.ts';
 import { pullCheckpoint } from '../checkpoint/pull.ts';
 import { sweepRun } from '../checkpoint/sweep.ts';
 import { embeddingIn } from '../embeddings/keys.ts';
+import { RunnerError } from '../runtime/errors.ts';
 import { objectStoreFromEnvironment } from '../storage/s3.ts';
 import { embeddingsWorkflow } from './data-embed-command.ts';
 import { fetchMetrics } from './fetch-metrics.ts';
@@ -103,6 +104,11 @@ export function addCheckpointCommands(program: Command): void {
       }
       const graceMs = now ? 0 : 24 * 3_600_000;
       const { prefixes, uploads, pins } = await sweepRun(store, run, { graceMs });
+      if (prefixes.length + uploads + pins === 0 && !(await isRun(store, run)))
+        throw new RunnerError(
+          'ObjectMissing',
+          `bucket ${store.bucket} has nothing of run ${run}; npm run siglip2 -- ls lists runs`,
+        );
       print(`${prefixes.length} attempts without a commit, ${uploads} unfinished uploads, ${pins} old pins deleted\n`);
     });
 }

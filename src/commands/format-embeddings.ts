@@ -11,7 +11,7 @@ export function formatEmbeddings(
   const said = Object.entries(texts).map(([language, count]) => `${number(count)} texts in ${language}`);
   const lines = [
     `embeddings ${name}: ${[`${number(examples)} examples`, ...said].join(', ')}, of width ${width}, by ${model}`,
-    `  ${number(parts)} parts, ${(bytes / 1e6).toFixed(1)} MB`,
+    `  ${number(parts)} ${parts === 1 ? 'part' : 'parts'}, ${(bytes / 1e6).toFixed(1)} MB`,
     ...(skipped > 0 ? [`  ${number(skipped)} members could not be used`] : []),
     `look into them: npm run siglip2 -- search ${name} "a red car"`,
   ];

@@ -18,10 +18,15 @@ export function formatLogLine(line: ReadLine, { colours, phases }: { colours: bo
     ...(activity === undefined ? [] : [`${printable(activity)}${number > 1 ? ` (attempt ${number})` : ''}`]),
     ...(from === undefined ? [] : [from]),
   ];
-  const more = Object.entries(fields ?? {}).map(([name, value]) => `${printable(name)}=${printable(inWords(value))}`);
+  const more = Object.entries(fields ?? {}).map(
+    ([name, value]) => `${printable(name)}=${printableUpTo(longestValue, inWords(value))}`,
+  );
   const said = [printableUpTo(longestText + 200, text), ...more].join('  ');
   const head = `${time.slice(0, 10)} ${time.slice(11, 23)}  ${who.join(' ')}`;
   return `${paint('dim', printable(head))}  ${style ? paint(style, `${level} ${said}`) : said}`;
 }
+
+/** What a worker says of its first step in parts is longer than a name may be. */
+const longestValue = 400;
 
 const inWords = (value: unknown) => (typeof value === 'string' ? value : JSON.stringify(value));

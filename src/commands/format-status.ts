@@ -99,10 +99,10 @@ function computedWith(of: { readonly precision?: unknown; readonly xla?: unknown
   return of?.precision ? `, in ${String(of.precision)}${of.xla === 'on' ? ' with XLA' : ''}` : '';
 }
 
-/** "its worker made its first step after 21.4 s: load 1.2, connect 0.4, ...". */
-function firstStepOf({ total, ...parts }: FirstStepSeconds): string {
+/** "its worker made its first step after 21.4 s, and had waited 900.0 s for work: load 1.2, connect 0.4, ...". */
+function firstStepOf({ total, wait, ...parts }: FirstStepSeconds): string {
   const each = Object.entries(parts).map(([part, seconds]) => `${part} ${seconds.toFixed(1)}`);
-  return `its worker made its first step after ${total.toFixed(1)} s: ${each.join(', ')}`;
+  return `its worker made its first step after ${(total - wait).toFixed(1)} s, and had waited ${wait.toFixed(1)} s for work: ${each.join(', ')}`;
 }
 
 /** What a phase that stands still goes on with. */

@@ -3,7 +3,7 @@ import { namePattern } from '../checkpoint/keys.ts';
 import { type LogOf, LogReader, type ReadLine } from '../run-logs/read.ts';
 import { isRead } from '../runtime/end-process.ts';
 import { RunnerError } from '../runtime/errors.ts';
-import { unprintable } from '../runtime/printable.ts';
+import { printable, unprintable } from '../runtime/printable.ts';
 import { variable } from '../runtime/variables.ts';
 import type { ObjectStore } from '../storage/object-store.ts';
 import { objectStoreFromEnvironment } from '../storage/s3.ts';
@@ -32,13 +32,14 @@ export function addLogsCommand(program: Command): void {
       const store = objectStoreFromEnvironment();
       const since = options.since === undefined ? undefined : sinceOf(options.since);
       const reader = new LogReader(store, of);
-      const show = printer(of, options);
+      const { show, shown } = printer(of, options);
       for await (const line of reader.look(since)) {
         if (!isRead()) return;
         show(line);
       }
       if (options.follow) await follow(reader, of, show, since);
       if (!reader.found) throw unknown(store, of);
+      if (shown() === 0) say(noneOf(what(of), options));
     });
 }
 
@@ -70,14 +71,32 @@ export function sinceOf(text: string, now = Date.now()): number {
   );
 }
 
-function printer({ phase }: LogOf, { attempt, json }: LogsOptions): (line: ReadLine) => void {
+function printer(
+  { phase }: LogOf,
+  { attempt, json }: LogsOptions,
+): { readonly show: (line: ReadLine) => void; readonly shown: () => number } {
+  let shown = 0;
   const how = { colours: process.stdout.isTTY === true && !variable('NO_COLOR'), phases: phase === undefined };
   const wanted = (line: ReadLine) =>
     attempt === undefined ||
     (/^\d{1,6}$/.test(attempt) ? line.number === Number(attempt) : line.attempt?.startsWith(attempt));
-  return (line) => {
-    if (wanted(line)) print(`${json ? asJson(line) : formatLogLine(line, how)}\n`);
+  const show = (line: ReadLine) => {
+    if (!wanted(line)) return;
+    shown++;
+    print(`${json ? asJson(line) : formatLogLine(line, how)}\n`);
   };
+  return { show, shown: () => shown };
+}
+
+const what = ({ run, phase }: LogOf) => (phase === undefined ? run : `${run}/${phase}`);
+
+/** What there is to say where a log has lines, and none that was asked for. */
+export function noneOf(log: string, { attempt, since }: Pick<LogsOptions, 'attempt' | 'since'>): string {
+  const asked = [
+    ...(attempt === undefined ? [] : [`of --attempt ${printable(attempt)}`]),
+    ...(since === undefined ? [] : [`of --since ${printable(since)}`]),
+  ];
+  return `the log of ${log} has no line ${asked.join(' ')}; without ${asked.length > 1 ? 'them' : 'that'} it is printed whole`;
 }
 
 /** JSON that steers no terminal either: what JSON itself would leave as it is, is escaped. */
@@ -102,10 +121,10 @@ async function follow(
   }
 }
 
-function unknown(store: Pick<ObjectStore, 'bucket'>, { run, phase }: LogOf): RunnerError {
-  const what = phase === undefined ? run : `${run}/${phase}`;
+function unknown(store: Pick<ObjectStore, 'bucket'>, of: LogOf): RunnerError {
+  const whole = of.phase === undefined ? '' : `npm run siglip2 -- logs ${of.run} prints that of all its phases, `;
   return new RunnerError(
     'ObjectMissing',
-    `bucket ${store.bucket} has no log of ${what}; npm run siglip2 -- ls lists runs, and those of before logs were kept have none`,
+    `bucket ${store.bucket} has no log of ${what(of)}; ${whole}npm run siglip2 -- ls lists runs, and those of before logs were kept have none`,
   );
 }

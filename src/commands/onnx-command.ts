@@ -24,7 +24,8 @@ export function addOnnxCommand(program: Command): void {
     .option('--opset <version>', 'version of the operators', '20')
     .addHelpText('after', '\nThe folder must not be there. src/onnx/README.md has the inputs, and how to use it.')
     .action(async (model: string, out: string, options: { part: Part[]; dtype: FloatKind[]; opset: string }) => {
-      const { exportOnnx } = await import('../onnx/export-folder.ts');
+      const { exportOnnx, requireWritable } = await import('../onnx/export-folder.ts');
+      await requireWritable(out, Number(options.opset));
       await withModels([model], ([folder], scratch) =>
         exportOnnx(folder!, out, {
           ...{ parts: [...new Set(options.part)], dtypes: [...new Set(options.dtype)] },

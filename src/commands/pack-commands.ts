@@ -1,6 +1,10 @@
+import { stat } from 'node:fs/promises';
+import { basename, resolve } from 'node:path';
 import type { Command } from 'commander';
 import { formatPack, type PackReport } from '../packing/report.ts';
 import { layouts, type PackSettings, parsePack } from '../packing/settings.ts';
+import { placePattern } from '../recipe/places.ts';
+import { RunnerError } from '../runtime/errors.ts';
 import { madeBy } from './follow-workflow.ts';
 import { print } from './output.ts';
 
@@ -27,7 +31,7 @@ export function addPackCommand(data: Command): void {
   data
     .command('pack <from> <to>')
     .description(
-      'write pictures and texts of other layouts below FROM as WebDataset shards below TO, each picture once',
+      'write pictures and texts of other layouts below FROM as WebDataset shards below TO, each picture once; both are prefixes of the bucket',
     )
     .option('--layout <layout>', `one of ${layouts.join(', ')}; by default guessed`)
     .option('--texts <where>', 'of a folder: txt beside each picture, class by folder, or name of the file')
@@ -49,6 +53,7 @@ export function addPackCommand(data: Command): void {
     .option('--detach', 'start it and do not wait for it')
     .option('--json', 'print the report as JSON')
     .action(async (from: string, to: string, flags: PackFlags) => {
+      await requireInBucket(from, to);
       const settings = settingsOf(from, to, flags);
       const name = flags.name ?? `pack-${to.replaceAll('/', '-')}`;
       const other = 'name this one with --name';
@@ -56,6 +61,16 @@ export function addPackCommand(data: Command): void {
       const report = await madeBy<PackReport>('siglip2Pack', name, settings, known);
       if (report) print(flags.json ? `${JSON.stringify(report)}\n` : formatPack(report));
     });
+}
+
+/** RecipeInvalid for a folder of this machine, which workers elsewhere do not see. */
+export async function requireInBucket(from: string, to: string): Promise<void> {
+  if (placePattern.test(from) || !(await stat(from).catch(() => null))) return;
+  const place = `raw/${basename(resolve(from)).replaceAll(/[^A-Za-z0-9_-]+/g, '-')}`;
+  throw new RunnerError(
+    'RecipeInvalid',
+    `${from} lies on this machine, and data pack reads from the bucket; type aws s3 cp --recursive ${from} "s3://$SIGLIP2_BUCKET/${place}", and then npm run siglip2 -- data pack ${place} ${to}`,
+  );
 }
 
 function settingsOf(from: string, to: string, flags: PackFlags): PackSettings {

@@ -1,4 +1,4 @@
-import type { Command } from 'commander';
+import { type Command, Option } from 'commander';
 import { tasks } from '../recipe/tasks.ts';
 import type { DeviceMemory } from '../runtime/device-memory.ts';
 import { objectStoreFromEnvironment } from '../storage/s3.ts';
@@ -24,7 +24,9 @@ export function addRecipeCommand(
     .description(
       'print a recipe for a task that fits a model, its data and a device; why it is so goes to standard error',
     )
-    .requiredOption('--task <task>', Object.keys(tasks).join(', '))
+    .addOption(
+      new Option('--task <task>', 'what is done with the model').choices(Object.keys(tasks)).makeOptionMandatory(),
+    )
     .requiredOption('--from <run>', 'what import made: RUN, or any RUN/PHASE or RUN/PHASE@STEP')
     .requiredOption('--data <prefix>', 'where the shards to train on lie in the bucket')
     .option('--evaluation <prefix>', 'shards that are never trained on')

@@ -54,7 +54,14 @@ export async function calibrate(
     precisions,
     share,
     pause,
-  }: { readonly precisions: readonly number[]; readonly share: number | null; readonly pause: Pause },
+    onCompared,
+  }: {
+    readonly precisions: readonly number[];
+    readonly share: number | null;
+    readonly pause: Pause;
+    /** Told how many pairs a block had, before the pause after it. */
+    readonly onCompared?: (pairs: number) => void;
+  },
 ): Promise<Calibration> {
   const { name, model, data } = embeddings;
   const fail = (problem: string) => new RunnerError('RecipeInvalid', `embeddings ${name} can't calibrate: ${problem}`);
@@ -76,6 +83,7 @@ export async function calibrate(
     captions.matrix,
     (products, { i, j, n, m }) => {
       for (let at = 0; at < n * m; at++) histogram.add(products[at]!, of[j + (at % m)] === i + Math.floor(at / m));
+      onCompared?.(n * m);
     },
     pause,
   );

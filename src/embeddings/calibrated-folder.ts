@@ -7,6 +7,7 @@ import type { Calibration } from './calibrate.ts';
 
 const begin = '<!-- calibration -->';
 const end = '<!-- /calibration -->';
+const weightsFile = 'model.safetensors';
 
 /**
  * Writes a calibration into a model folder: `logit_scale` and `logit_bias` of its model.safetensors, `calibration.json`,
@@ -14,7 +15,34 @@ const end = '<!-- /calibration -->';
  * and mends what a kill left half. RecipeInvalid where the folder can't be written so.
  */
 export async function writeCalibration(folder: string, calibration: Calibration): Promise<void> {
-  const path = join(folder, 'model.safetensors');
+  const places = await calibratedPlaces(folder);
+  await replace(join(folder, 'calibration.json'), `${JSON.stringify(calibration, null, 2)}\n`);
+  const weights = await open(join(folder, weightsFile), 'r+');
+  try {
+    const { logitScale, logitBias } = calibration.after;
+    for (const [i, value] of [logitScale, logitBias].entries()) {
+      const bytes = Buffer.alloc(4);
+      bytes.writeFloatLE(value);
+      await weights.write(bytes, 0, 4, places[i]!);
+    }
+    await weights.sync();
+  } finally {
+    await weights.close();
+  }
+  const metrics = join(folder, 'metrics.json');
+  const figures = readJsonText(Buffer.from((await textOf(metrics)) ?? '')).value;
+  // Where the folder has figures, those that it was calibrated to are among them.
+  if (isRecord(figures)) await replace(metrics, `${JSON.stringify({ ...figures, calibration }, null, 2)}\n`);
+  const card = join(folder, 'README.md');
+  await replace(card, withSection((await textOf(card)) ?? '', calibrationSection(calibration)));
+}
+
+/**
+ * Where scale and bias stand in the weights of a model folder, in bytes. RecipeInvalid where a calibration can't be written
+ * into it: whoever is going to compute one asks this first.
+ */
+export async function calibratedPlaces(folder: string): Promise<number[]> {
+  const path = join(folder, weightsFile);
   const fail = (problem: string, cause?: unknown) =>
     new RunnerError('RecipeInvalid', `${folder} can't be calibrated: ${problem}`, { cause });
   const file = await SafetensorsFile.open(path).catch((cause) => {
@@ -36,25 +64,7 @@ export async function writeCalibration(folder: string, calibration: Calibration)
   } finally {
     await file.close();
   }
-  await replace(join(folder, 'calibration.json'), `${JSON.stringify(calibration, null, 2)}\n`);
-  const weights = await open(path, 'r+');
-  try {
-    const { logitScale, logitBias } = calibration.after;
-    for (const [i, value] of [logitScale, logitBias].entries()) {
-      const bytes = Buffer.alloc(4);
-      bytes.writeFloatLE(value);
-      await weights.write(bytes, 0, 4, places[i]!);
-    }
-    await weights.sync();
-  } finally {
-    await weights.close();
-  }
-  const metrics = join(folder, 'metrics.json');
-  const figures = readJsonText(Buffer.from((await textOf(metrics)) ?? '')).value;
-  // Where the folder has figures, those that it was calibrated to are among them.
-  if (isRecord(figures)) await replace(metrics, `${JSON.stringify({ ...figures, calibration }, null, 2)}\n`);
-  const card = join(folder, 'README.md');
-  await replace(card, withSection((await textOf(card)) ?? '', calibrationSection(calibration)));
+  return places;
 }
 
 const textOf = (path: string): Promise<string | null> =>

@@ -1,4 +1,4 @@
-import { mkdir, readdir, stat, writeFile } from 'node:fs/promises';
+import { mkdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { modelConfigFile } from '../checkpoint/hugging-face/config.ts';
 import { tokenizerFolderFiles } from '../checkpoint/hugging-face/tokenizer.ts';
@@ -9,7 +9,7 @@ import type { ModelConfig } from '../model/sizes.ts';
 import { requireSpace } from '../runtime/disk.ts';
 import { RunnerError } from '../runtime/errors.ts';
 import { makeFolder } from '../runtime/make-folder.ts';
-import { wholeFolder } from '../runtime/whole-folder.ts';
+import { requireNothingAt, wholeFolder } from '../runtime/whole-folder.ts';
 import { type FloatKind, weightBytes } from './graph.ts';
 import { type HalfCost, halfCost } from './half-cost.ts';
 import { graphOf, type Part, parts } from './models.ts';
@@ -40,9 +40,7 @@ export interface OnnxOptions {
  */
 export async function exportOnnx(source: string, out: string, options: OnnxOptions): Promise<void> {
   const { opset, dtypes, producer, scratch } = options;
-  if (!opsets.includes(opset))
-    throw new RunnerError('RecipeInvalid', `--opset is ${opset}; allowed: ${opsets.join(', ')}`);
-  await requireNothingAt(out);
+  await requireWritable(out, opset);
   const model = await openModel(source);
   try {
     const { config, tensors } = model;
@@ -84,10 +82,11 @@ export async function exportOnnx(source: string, out: string, options: OnnxOptio
   }
 }
 
-async function requireNothingAt(out: string): Promise<void> {
-  const info = await stat(out).catch(() => null);
-  if (info === null || (info.isDirectory() && (await readdir(out)).length === 0)) return;
-  throw new RunnerError('RecipeInvalid', `${out} is there already; name a folder that is not, or delete it`);
+/** RecipeInvalid for what can't be, whatever the model: asked before one is fetched as well. */
+export async function requireWritable(out: string, opset: number): Promise<void> {
+  if (!opsets.includes(opset))
+    throw new RunnerError('RecipeInvalid', `--opset is ${opset}; allowed: ${opsets.join(', ')}`);
+  await requireNothingAt(out);
 }
 
 /**

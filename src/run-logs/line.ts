@@ -44,7 +44,7 @@ export function cutText(text: string, longest: number): string {
 /** A text as it may be kept: harmless on a terminal, without what a person should not see, and short. */
 export function cleaned(text: string, redact: Redact, longest = longestText): string {
   // Redacted first as it came: what hides between letters of a secret would hide it.
-  const plain = stripVTControlCharacters(cutText(text, 2 * longest)).replaceAll('\t', ' ');
+  const plain = stripVTControlCharacters(cutText(text, 2 * longest)).replace(/\s*[\r\n]\s*|\t/g, ' ');
   return cutText(redact(plain.replace(unprintable, '?')), longest);
 }
 

@@ -115,7 +115,15 @@ describe('siglip2', () => {
       [['plan', '/no/such/file.json'], /^\/no\/such\/file.json can't be read \(ENOENT\);/],
       [['dataset', 'imagenet'], /^data set imagenet is not known; allowed: emoji/],
       [['dataset', 'emoji', '--noise', '2'], /^a share of noise of 2 is not possible; allowed: above 0, up to 0.75/],
-      [['stauts', 'there'], /Did you mean status\?/],
+      [['stauts', 'there'], /Did you mean status\?\)\n\(the same line with --help says what is allowed\)/],
+      // Said before a model is fetched, pairs are compared or a workflow is started.
+      [['export-onnx', 'there', root], /^\S+ is there already; name a folder that is not, or delete it\n$/],
+      [['average', 'there', 'there', '--out', root], /^\S+ is there already; name a folder that is not/],
+      [['export-onnx', join(root, 'README.md'), join(folder, 'x')], /README.md is a file; name a folder that/],
+      [['calibrate', 'held', '--write', '/no/such'], /^\/no\/such can't be calibrated: it has no model.safetensors/],
+      [['data', 'pack', root, 'data/x'], /lies on this machine, .* type aws s3 cp --recursive .*, and then npm run/],
+      [['sweep', 'nowhere'], /^bucket test has nothing of run nowhere; npm run siglip2 -- ls lists runs/],
+      [['recipe', 'new', '--task', 'lift'], /'lift' is invalid. Allowed choices are finetune, lit, lora, long/],
     ];
     const answers = await Promise.all(cases.map(([args]) => type(...args)));
     for (const [i, { code, said }] of answers.entries()) {

@@ -51,7 +51,7 @@ it('tells the mean loss since the last record where that is more than one step, 
   expect(computed({ precision: 'f32', xla: 'on' })).toContain('100 examples/s, in f32 with XLA\n');
   const parts = { load: 1.84, connect: 0.1, wait: 0.72, trainer: 2, fetch: 0.1, compile: 1.32, state: 0.4, step: 0.85 };
   expect(computed({ firstStep: { ...parts, total: 7.22 } })).toContain(
-    '\n  its worker made its first step after 7.2 s: load 1.8, connect 0.1, wait 0.7, trainer 2.0, fetch 0.1, compile 1.3, state 0.4, step 0.8\n',
+    '\n  its worker made its first step after 6.5 s, and had waited 0.7 s for work: load 1.8, connect 0.1, trainer 2.0, fetch 0.1, compile 1.3, state 0.4, step 0.8\n',
   );
   const text = formatStatus({ ...withMean(4.61), pending: [work] });
   expect(text).toContain('step 41, loss 4.250, mean loss 4.750, 100 examples/s');

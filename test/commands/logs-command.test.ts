@@ -1,6 +1,6 @@
 import { expect, it } from 'vitest';
 import { formatLogLine } from '../../src/commands/format-log-line.ts';
-import { logOf, sinceOf } from '../../src/commands/logs-command.ts';
+import { logOf, noneOf, sinceOf } from '../../src/commands/logs-command.ts';
 import type { ReadLine } from '../../src/run-logs/read.ts';
 
 const line: ReadLine = {
@@ -27,6 +27,26 @@ it('a line says when, where, by whom and what', () => {
   expect(formatLogLine({ ...line, level: 'error' }, { ...plain, colours: true })).toContain(
     '\u001b[31merror committed',
   );
+});
+
+it('what a worker says of its first step stands in the line to its end', () => {
+  const seconds = {
+    load: 4.367,
+    connect: 2.242,
+    wait: 979.714,
+    trainer: 5.636,
+    fetch: 0.006,
+    compile: 4.211,
+    step: 17.4,
+  };
+  expect(formatLogLine({ ...line, fields: { seconds } }, plain)).toContain(`seconds=${JSON.stringify(seconds)}`);
+});
+
+it('an answer without a line says what was asked for', () => {
+  expect(noneOf('pets/pretrain', { attempt: '9' })).toBe(
+    'the log of pets/pretrain has no line of --attempt 9; without that it is printed whole',
+  );
+  expect(noneOf('pets', { attempt: '9', since: '1m' })).toMatch(/no line of --attempt 9 of --since 1m; without them/);
 });
 
 it('a line that someone else put there steers no terminal', () => {

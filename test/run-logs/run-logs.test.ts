@@ -186,14 +186,17 @@ it('what comes from outside stands in it as harmless text, and short', async () 
   const logs = await here.open();
   const log = logs.at(place, speaker);
   log.hear('warn', {}, '\u001b[2J\u001b[31mred\u001b[0m \u202ereversed\u0007 Grüße 日本 🙂\tend');
+  log.hear('warn', {}, 'It has 2 problems:\n- one\r\n  - two\n');
   log.hear('warn', {}, `long ${'ä'.repeat(100_000)}`);
   const circle: Record<string, unknown> = { name: 'circle' };
   circle.self = circle;
   log.say('info', { circle }, 'is no JSON');
   log.say('info', { big: 'b '.repeat(5000), number: 12n }, 'large fields');
   await logs.close(1000);
-  const [first, second, third] = await here.read();
+  const [first, lines, second, third] = await here.read();
   expect(first!.text).toBe('red ?reversed? Grüße 日本 🙂 end');
+  // A recipe's mistakes come as a list: they are read in one line.
+  expect(lines!.text.trim()).toBe('It has 2 problems: - one - two');
   expect(second!.text).toMatch(/^long .*\(\d+ characters\)$/);
   expect(third).toMatchObject({
     text: 'large fields',

@@ -128,7 +128,7 @@ export async function shardsBelow(store: ObjectStore, prefix: string): Promise<O
     : packed !== null
       ? `${printable(packed)} is compressed: unpack it`
       : seen.words === null
-        ? `look with aws s3 ls s3://${store.bucket}/${prefix}/`
+        ? `look with aws s3 ls s3://${store.bucket}/${prefix}/${/^data\/emoji(\/|$)/.test(prefix) ? ', or have them made: npm run siglip2 -- dataset emoji' : ''}`
         : `what lies there is ${seen.words}; needed: WebDataset shards, tar files of pictures and their texts, as img2dataset writes them with --output_format webdataset`;
   throw new RunnerError('DataContract', `data: no .tar shards below ${prefix}/ in bucket ${store.bucket}; ${hint}`);
 }
