@@ -13,7 +13,6 @@ import { evaluatePart } from '../../activities/evaluation-figure.ts';
 import { planEvaluation } from '../../activities/evaluation-plan.ts';
 import type { FeatureSetName, TaskResult } from '../../activities/types/evaluation.ts';
 import { makeAskedEmojiDataset } from '../../infra/emoji/asked.ts';
-import { makeEmojiDataset } from '../../infra/emoji/make.ts';
 import { makeMaskedScenes } from '../../infra/emoji/masks.ts';
 import { localFiles } from '../../src/benchmarks/files.ts';
 import { packBenchmark } from '../../src/benchmarks/pack.ts';
@@ -44,6 +43,7 @@ import { createTrainerProcess, type TrainerProcess } from '../../src/trainer/pro
 import type { TrainerJob } from '../../src/trainer/protocol.ts';
 import { writeExport } from '../parity/export-folder.ts';
 import { startServer, type TestServer } from '../storage/versitygw.ts';
+import { drawnEmoji } from '../support/drawn-emoji.ts';
 import { testTemporal } from '../workflows/harness.ts';
 import { keepHistory } from '../workflows/histories.ts';
 import { type Hands, hands } from './fixture.ts';
@@ -82,7 +82,7 @@ beforeAll(async () => {
   store = server.store();
   on = hands();
   folder = await mkdtemp(join(tmpdir(), 'siglip2-evaluation-'));
-  const dataset = await makeEmojiDataset(store, { concepts: 24 });
+  const dataset = await drawnEmoji(store, { concepts: 24 });
   index = await indexData(store, dataset.heldOut);
   const labels: string[] = [];
   for await (const { meta } of readExamples(store, index)) labels.push(meta.captions.en![0]!, meta.captions.de![0]!);

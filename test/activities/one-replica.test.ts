@@ -4,13 +4,13 @@ import { plan } from '../../activities/plan.ts';
 import { trainShard } from '../../activities/train-shard.ts';
 import type { PhasePlan } from '../../activities/types/plan.ts';
 import type { ShardInput } from '../../activities/types/shard.ts';
-import { makeEmojiDataset } from '../../infra/emoji/make.ts';
 import { readCommit } from '../../src/checkpoint/commits.ts';
 import { readManifest } from '../../src/checkpoint/manifest.ts';
 import type { CheckpointRef } from '../../src/checkpoint/types.ts';
 import type { S3ObjectStore } from '../../src/storage/s3.ts';
 import { createTrainerProcess, type TrainerProcess } from '../../src/trainer/process.ts';
 import { startServer, type TestServer } from '../storage/versitygw.ts';
+import { drawnEmoji } from '../support/drawn-emoji.ts';
 import { type Hands, hands } from './fixture.ts';
 import { driveRounds } from './round-driver.ts';
 
@@ -23,7 +23,7 @@ beforeAll(async () => {
   server = await startServer();
   store = server.store();
   on = hands();
-  await makeEmojiDataset(store, { concepts: 6 });
+  await drawnEmoji(store, { concepts: 6 });
   const env = { ...process.env, ...server.environment };
   trainer = createTrainerProcess({ lockFile: join(on.folder, 'real.lock'), log: { info() {}, warn() {} }, env });
 });

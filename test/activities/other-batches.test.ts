@@ -6,7 +6,6 @@ import { replan } from '../../activities/replan.ts';
 import { trainShard } from '../../activities/train-shard.ts';
 import type { PhasePlan } from '../../activities/types/plan.ts';
 import type { ReplanInput } from '../../activities/types/shard.ts';
-import { makeEmojiDataset } from '../../infra/emoji/make.ts';
 import { listCommits } from '../../src/checkpoint/commits.ts';
 import { readManifest } from '../../src/checkpoint/manifest.ts';
 import type { CheckpointRef } from '../../src/checkpoint/types.ts';
@@ -14,6 +13,7 @@ import type { PhaseSettings } from '../../src/recipe/phase-settings.ts';
 import type { S3ObjectStore } from '../../src/storage/s3.ts';
 import { createTrainerProcess, type TrainerProcess } from '../../src/trainer/process.ts';
 import { startServer, type TestServer } from '../storage/versitygw.ts';
+import { drawnEmoji } from '../support/drawn-emoji.ts';
 import { type Hands, hands } from './fixture.ts';
 
 const smoke = () => JSON.parse(readFileSync(new URL('../../infra/recipes/smoke.json', import.meta.url), 'utf8'));
@@ -28,7 +28,7 @@ beforeAll(async () => {
   server = await startServer();
   store = server.store();
   on = hands();
-  await makeEmojiDataset(store, { concepts: 12 });
+  await drawnEmoji(store, { concepts: 12 });
   const env = { ...process.env, ...server.environment };
   for (const i of [0, 1]) {
     const lockFile = join(on.folder, `real-${i}.lock`);
@@ -114,7 +114,7 @@ describe('a phase that is tried again', () => {
     expect(await refused({ data: 'data/nowhere' })).toMatch(/^data: no .tar shards below data\/nowhere\//);
     expect(await refused({ batch: 2048 })).toBe('phase pretrain has 1248 examples left, less than a batch of 2048');
     expect(await refused({ batch: 50, accumulate: 4 })).toBe('accumulate is 4; a divisor of the batch 50 is allowed');
-    await makeEmojiDataset(store, { concepts: 24, prefix: 'data/more' });
+    await drawnEmoji(store, { concepts: 24, prefix: 'data/more' });
     expect(await refused({ data: 'data/more/train' })).toMatch(
       /^[1-9]\d* tokens of the data are not among the \d+ of the compacted table that phase pretrain began with; start a run/,
     );

@@ -4,7 +4,6 @@ import { plan } from '../../activities/plan.ts';
 import { settleCpu } from '../../activities/settle-cpu.ts';
 import { trainShard } from '../../activities/train-shard.ts';
 import type { PhasePlan } from '../../activities/types/plan.ts';
-import { makeEmojiDataset } from '../../infra/emoji/make.ts';
 import { newestCommit } from '../../src/checkpoint/commits.ts';
 import { readManifest } from '../../src/checkpoint/manifest.ts';
 import type { CheckpointRef } from '../../src/checkpoint/types.ts';
@@ -12,6 +11,7 @@ import { cpuFacts } from '../../src/runtime/cpu.ts';
 import type { S3ObjectStore } from '../../src/storage/s3.ts';
 import { createTrainerProcess } from '../../src/trainer/process.ts';
 import { startServer, type TestServer } from '../storage/versitygw.ts';
+import { drawnEmoji } from '../support/drawn-emoji.ts';
 import { type Hands, hands } from './fixture.ts';
 
 // Wide enough that TensorFlow splits its matmuls.
@@ -35,7 +35,7 @@ beforeAll(async () => {
   server = await startServer();
   store = server.store();
   on = hands();
-  await makeEmojiDataset(store, { concepts: 16 });
+  await drawnEmoji(store, { concepts: 16 });
 });
 afterAll(async () => {
   await on.close();

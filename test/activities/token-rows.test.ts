@@ -6,7 +6,6 @@ import { plan } from '../../activities/plan.ts';
 import { trainShard } from '../../activities/train-shard.ts';
 import type { PhasePlan } from '../../activities/types/plan.ts';
 import type { ShardInput } from '../../activities/types/shard.ts';
-import { makeEmojiDataset } from '../../infra/emoji/make.ts';
 import { importModel } from '../../src/checkpoint/hugging-face/import-model.ts';
 import { restoreCheckpoint } from '../../src/checkpoint/restore.ts';
 import { findUnreferenced, sweepRun } from '../../src/checkpoint/sweep.ts';
@@ -21,6 +20,7 @@ import { StateFiles } from '../../src/train/state-files.ts';
 import { createTrainerProcess, type TrainerProcess } from '../../src/trainer/process.ts';
 import { asBfloat16, tinyTensors, writeFolder } from '../checkpoint/hugging-face/tiny-folder.ts';
 import { startServer, type TestServer } from '../storage/versitygw.ts';
+import { drawnEmoji } from '../support/drawn-emoji.ts';
 import { type Hands, hands } from './fixture.ts';
 
 let server: TestServer;
@@ -32,7 +32,7 @@ beforeAll(async () => {
   server = await startServer();
   store = server.store();
   on = hands();
-  await makeEmojiDataset(store, { concepts: 6 });
+  await drawnEmoji(store, { concepts: 6 });
   const env = { ...process.env, ...server.environment };
   for (const i of [0, 1]) {
     const lockFile = join(on.folder, `real-${i}.lock`);

@@ -9,7 +9,6 @@ import { planPhase } from '../../activities/plan-phase.ts';
 import { sweep } from '../../activities/prune-checkpoints.ts';
 import { trainShard } from '../../activities/train-shard.ts';
 import type { PhasePlan, RunPlan } from '../../activities/types/plan.ts';
-import { makeEmojiDataset } from '../../infra/emoji/make.ts';
 import { claimRun } from '../../src/checkpoint/claim.ts';
 import { importModel } from '../../src/checkpoint/hugging-face/import-model.ts';
 import type { MetricsDocument } from '../../src/checkpoint/metrics-document.ts';
@@ -24,6 +23,7 @@ import type { S3ObjectStore } from '../../src/storage/s3.ts';
 import { createTrainerProcess } from '../../src/trainer/process.ts';
 import { tinyModel, tinyTensors, writeFolder } from '../checkpoint/hugging-face/tiny-folder.ts';
 import { startServer, type TestServer } from '../storage/versitygw.ts';
+import { drawnEmoji } from '../support/drawn-emoji.ts';
 import { type Hands, hands } from './fixture.ts';
 
 const smoke = () => JSON.parse(readFileSync(new URL('../../infra/recipes/smoke.json', import.meta.url), 'utf8'));
@@ -35,7 +35,7 @@ beforeAll(async () => {
   server = await startServer();
   store = server.store();
   on = hands();
-  await makeEmojiDataset(store, { concepts: 12 });
+  await drawnEmoji(store, { concepts: 12 });
 });
 afterAll(async () => {
   await on.close();

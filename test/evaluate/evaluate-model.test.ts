@@ -3,7 +3,6 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import sharp from 'sharp';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { makeEmojiDataset } from '../../infra/emoji/make.ts';
 import type { Pixels } from '../../src/data/example/pixels.ts';
 import { readExamples } from '../../src/data/example/read-examples.ts';
 import { collectTokenIds } from '../../src/data/example/token-ids.ts';
@@ -23,6 +22,7 @@ import type { S3ObjectStore } from '../../src/storage/s3.ts';
 import { type RawMember, tarOf } from '../data/tar-file.ts';
 import { writeExport } from '../parity/export-folder.ts';
 import { startServer, type TestServer } from '../storage/versitygw.ts';
+import { drawnEmoji } from '../support/drawn-emoji.ts';
 
 let server: TestServer;
 let store: S3ObjectStore;
@@ -44,7 +44,7 @@ beforeAll(async () => {
   server = await startServer();
   store = server.store();
   folder = await mkdtemp(join(tmpdir(), 'siglip2-evaluate-'));
-  const dataset = await makeEmojiDataset(store, { concepts: 24 });
+  const dataset = await drawnEmoji(store, { concepts: 24 });
   index = await indexData(store, dataset.heldOut);
   await writeFile(job().indexFile, JSON.stringify(index.document));
   const labels: string[] = [];

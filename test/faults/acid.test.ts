@@ -14,6 +14,9 @@ import { acidRecipe, type Site, startSite, type Victim, Watched } from './harnes
 import { verifyCommits } from './verify.ts';
 
 const patience = 600_000;
+/** Each phase is one shard. Killed runs are not evaluated: what that makes of them graph and weather show. */
+const recipe = { ...acidRecipe(), checkpoint: { every: { steps: 10 }, shard: { steps: 40 } } };
+const unevaluated = { ...recipe, data: { ...recipe.data, evaluation: undefined } };
 let site: Site;
 let calm: RecipeResult;
 
@@ -33,7 +36,7 @@ describe('a run with a phase of active curation, on noisy pictures', () => {
   it(
     'trains a teacher, lets it score every shard once, and the student on half of each super-batch',
     async () => {
-      calm = await (await site.start('calm', acidRecipe())).result();
+      calm = await (await site.start('calm', recipe)).result();
       expect(calm.phases.map(({ phase, checkpoint }) => [phase, checkpoint.step, checkpoint.examples])).toEqual([
         ['pretrain', 40, 40 * 32],
         ['teacher', 40, 40 * 32],
@@ -67,11 +70,7 @@ describe('a run with a phase of active curation, on noisy pictures', () => {
   it('is planned alone from the checkpoints that are there, of its origin and of its teacher', async () => {
     const on = hands();
     try {
-      const alone = await planPhase(
-        on.deps(site.store),
-        { run: 'calm', recipe: acidRecipe(), phase: 'acid' },
-        on.attempt(),
-      );
+      const alone = await planPhase(on.deps(site.store), { run: 'calm', recipe, phase: 'acid' }, on.attempt());
       const at = (name: string) => calm.phases.find(({ phase }) => phase === name)!.checkpoint;
       expect(alone.origin).toMatchObject({ checkpoint: { prefix: at('pretrain').prefix } });
       expect(alone.curation!.teacher).toMatchObject({ checkpoint: { prefix: at('curated').prefix, step: 60 } });
@@ -84,7 +83,7 @@ describe('a run with a phase of active curation, on noisy pictures', () => {
   it(
     'ends in the same bytes when worker and trainer are killed while it scores and while it trains',
     async () => {
-      const watched = new Watched(site, await site.start('killed', acidRecipe()));
+      const watched = new Watched(site, await site.start('killed', unevaluated));
       // What is on its way back can't be killed yet.
       const kill = (victim: Victim) =>
         watched.until(() => {
@@ -119,10 +118,10 @@ describe('a run with a phase of active curation, on noisy pictures', () => {
   it(
     'chooses the same when the teacher scores at every step, and then stores nothing',
     async () => {
-      const acid = acidRecipe().phases.find(({ name }) => name === 'acid')!;
+      const acid = recipe.phases.find(({ name }) => name === 'acid')!;
       const curation = { ...acid.curation, teacher: { run: 'calm', phase: 'curated' }, scoring: 'online' };
       const phases = [{ ...acid, from: { run: 'calm', phase: 'pretrain' }, curation }];
-      const online = await (await site.start('online', { ...acidRecipe(), phases })).result();
+      const online = await (await site.start('online', { ...unevaluated, phases })).result();
       expect(acidOf(online).checkpoint.sha256).toBe(acidOf(calm).checkpoint.sha256);
       expect(await scores('online')).toEqual([]);
     },

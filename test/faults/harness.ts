@@ -4,8 +4,6 @@ import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { Client, Connection, type WorkflowHandleWithFirstExecutionRunId } from '@temporalio/client';
 import getPort from 'get-port';
-import { makeEmojiDataset } from '../../infra/emoji/make.ts';
-import { makeNoisyEmojiDatasets } from '../../infra/emoji/noisy.ts';
 import { type Services, startServices } from '../../infra/services/start.ts';
 import { silent } from '../../infra/setup/progress.ts';
 import { findCommits } from '../../src/checkpoint/commits.ts';
@@ -13,6 +11,7 @@ import { isAlive, type ProcessName } from '../../src/runtime/services-state.ts';
 import { S3ObjectStore } from '../../src/storage/s3.ts';
 import type { siglip2Recipe } from '../../workflows/recipe.ts';
 import type { RecipeResult } from '../../workflows/results.ts';
+import { drawnEmoji, drawnNoisyEmoji } from '../support/drawn-emoji.ts';
 import type { Trouble } from './schedule.ts';
 import { startWeather, type Weather } from './weather.ts';
 
@@ -63,8 +62,8 @@ export async function startSite({ worker = true, weather = false, noisy = false 
   const store = new S3ObjectStore(services.s3!);
   const connection = await Connection.connect({ address: services.temporal!.address });
   const client = new Client({ connection });
-  await makeEmojiDataset(store, { concepts: 64, scenes: 64 });
-  if (noisy) await makeNoisyEmojiDatasets(store, { concepts: 64, noise: 0.4 });
+  await drawnEmoji(store, { concepts: 64, scenes: 64 });
+  if (noisy) await drawnNoisyEmoji(store, { concepts: 64, noise: 0.4 });
   const air = weather ? await startTroubled(folder, services) : null;
   const read = (file: string) => JSON.parse(readFileSync(join(folder, file), 'utf8'));
   // Behind weather the worker has a supervisor and a folder of its own.
@@ -228,6 +227,7 @@ export class Watched {
 }
 
 interface Written {
+  readonly data: object;
   readonly phases: readonly { readonly name: string; readonly curation?: object }[];
 }
 

@@ -14,7 +14,12 @@ import { type Site, startSite, tinyRecipe, type Victim, Watched } from './harnes
 import { latestStep, verifyCommits } from './verify.ts';
 
 const patience = 600_000;
-const total = 800;
+const total = 400;
+/** Two shards, of five commits each. What evaluation makes of a run that was disturbed, graph and acid show. */
+const recipe = tinyRecipe({
+  data: { train: 'data/emoji/train' },
+  schedule: { total: { steps: total }, warmup: { steps: 20 } },
+});
 let site: Site;
 /** What the undisturbed run ends with, and the curve that it draws. */
 let expected: string;
@@ -22,7 +27,7 @@ let curve: readonly object[];
 
 beforeAll(async () => {
   site = await startSite();
-  const run = await site.start('undisturbed', tinyRecipe());
+  const run = await site.start('undisturbed', recipe);
   expected = (await run.result()).phases[0]!.checkpoint.sha256;
   curve = await curveOf('undisturbed');
   expect(curve).toHaveLength(total);
@@ -37,7 +42,7 @@ beforeAll(async () => {
 }, patience);
 afterAll(() => site?.stop(), patience);
 
-const start = async (run: string) => new Watched(site, await site.start(run, tinyRecipe()));
+const start = async (run: string) => new Watched(site, await site.start(run, recipe));
 
 /** Of a worker's environment its trainer has what it needs. Linux alone shows it. */
 function expectFewVariables(trainer: number, worker: number): void {
@@ -84,7 +89,7 @@ async function expectLogged({ name }: Watched): Promise<string[]> {
     .filter((line) => line.includes(`"run":"${name}"`) && line.includes('"phase":"pretrain"'))
     .map((line) => JSON.parse(line).msg as string);
   // Of some commits a kill came before the line that tells of them.
-  expect(said.filter((text) => text.startsWith('committed step')).length).toBeGreaterThan(10);
+  expect(said.filter((text) => text.startsWith('committed step')).length).toBeGreaterThan(5);
   const logged = async () =>
     (await linesOf(new LogReader(site.store, { run: name, phase: 'pretrain' }))).map(({ text }) => text);
   await expect.poll(logged, { timeout: 60_000 }).toEqual(expect.arrayContaining(said));
@@ -96,7 +101,7 @@ describe('a run ends by itself, with the state of an undisturbed run of another 
     'its worker, whose trainer ends with it, or is ended before the next begins when it hangs',
     async () => {
       const run = await start('worker-killed');
-      expect(await run.reach(200)).toBeLessThan(total);
+      expect(await run.reach(80)).toBeLessThan(total);
       const first = site.trainer()!;
       expect(isAlive(first)).toBe(true);
       expectFewVariables(first.pid, site.process('worker')!.pid);
@@ -107,7 +112,7 @@ describe('a run ends by itself, with the state of an undisturbed run of another 
       await verifyCommits(site.store, run.name);
 
       await run.until(() => site.trainer()!.pid !== first.pid);
-      expect(await run.reach(480)).toBeLessThan(total);
+      expect(await run.reach(240)).toBeLessThan(total);
       const second = site.trainer()!;
       // In the middle of a step that takes for ever.
       process.kill(second.pid, 'SIGSTOP');
@@ -128,7 +133,7 @@ describe('a run ends by itself, with the state of an undisturbed run of another 
     'its trainer, which the same worker starts again',
     async () => {
       const run = await start('trainer-killed');
-      expect(await run.reach(280)).toBeLessThan(total);
+      expect(await run.reach(120)).toBeLessThan(total);
       const worker = site.process('worker');
       const trainer = site.kill('trainer');
       await verifyCommits(site.store, run.name);
@@ -140,16 +145,22 @@ describe('a run ends by itself, with the state of an undisturbed run of another 
     patience,
   );
 
-  it.each(['s3', 'temporal'] as const)(
-    'the server %s, while worker and trainer live on',
-    async (server) => {
-      const run = await start(`${server}-killed`);
-      expect(await run.reach(280)).toBeLessThan(total);
-      const before = [site.process('worker'), site.trainer()];
-      const killed = site.kill(server);
+  it(
+    'the S3 server and then the Temporal server, while worker and trainer live on',
+    async () => {
+      const run = await start('servers-killed');
+      const before: unknown[] = [];
+      const killed: unknown[] = [];
+      const servers = ['s3', 'temporal'] as const;
+      for (const [i, server] of servers.entries()) {
+        expect(await run.reach([80, 240][i]!)).toBeLessThan(total);
+        before.push([site.process('worker'), site.trainer()]);
+        killed.push(site.kill(server));
+      }
       await expectUndisturbed(run);
-      expect([site.process('worker'), site.trainer()]).toEqual(before);
-      expect(site.process(server)).not.toEqual(killed);
+      const alive = [site.process('worker'), site.trainer()];
+      expect(before).toEqual([alive, alive]);
+      servers.forEach((server, i) => void expect(site.process(server)).not.toEqual(killed[i]));
     },
     patience,
   );
@@ -174,8 +185,8 @@ describe('a run on a mixture of three sources, each in a layout of its own, with
       read: { captions: 'json', fields: [{ field: 'alt' }, { field: 'captions', weight: 3, templates: ['a {}.'] }] },
     },
   ];
-  const recipe = tinyRecipe({
-    data: { mixture, evaluation: 'data/emoji/held-out', resize: 'antialias' },
+  const mixed = tinyRecipe({
+    data: { mixture, resize: 'antialias' },
     schedule: { total: { steps: 80 }, warmup: { steps: 10 } },
     phases: [
       { name: 'pretrain', batch: 32 },
@@ -204,8 +215,8 @@ describe('a run on a mixture of three sources, each in a layout of its own, with
         { name: `${i}.json`, body: JSON.stringify({ alt: words[i % 5], captions: ['heart', words[(i + 1) % 5]] }) },
       ]);
       await site.store.put('data/many/0.tar', tarOf((await Promise.all(many)).flat()));
-      const calm = await (await site.start('mixed', recipe)).result();
-      const run = new Watched(site, await site.start('mixed-killed', recipe));
+      const calm = await (await site.start('mixed', mixed)).result();
+      const run = new Watched(site, await site.start('mixed-killed', mixed));
       const kill = (victim: Victim) =>
         run.until(() => {
           try {

@@ -5,8 +5,8 @@ import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import sharp from 'sharp';
 import { afterAll, beforeAll, expect, it } from 'vitest';
-import { makeEmojiDataset } from '../../infra/emoji/make.ts';
 import { objectStoreFromEnvironment } from '../../src/storage/s3.ts';
+import { drawnEmoji } from '../support/drawn-emoji.ts';
 import { jsonBlocks, layout, root } from './page-commands.ts';
 import { typedForReal } from './typed-for-real.ts';
 
@@ -88,7 +88,7 @@ it('the first half hour goes as the README says', async () => {
 
   // Pictures of one's own: emoji here. What `aws` would copy is copied by the store, since not every machine has it.
   const store = objectStoreFromEnvironment(env);
-  await makeEmojiDataset(store, { concepts: 24 });
+  await drawnEmoji(store, { concepts: 24 });
   for (const [local, made, target] of [
     ['shards', 'data/emoji/train/', 'data/pets/train'],
     ['held-out', 'data/emoji/held-out/', 'data/pets/held-out'],

@@ -1,7 +1,6 @@
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { makeEmojiDataset } from '../../infra/emoji/make.ts';
 import type { StateFile } from '../../src/checkpoint/types.ts';
 import { CorruptExample } from '../../src/data/example/corrupt-example.ts';
 import { decodeImage } from '../../src/data/example/decode.ts';
@@ -20,6 +19,7 @@ import { randomStream } from '../../src/runtime/random.ts';
 import type { S3ObjectStore } from '../../src/storage/s3.ts';
 import { writeState } from '../../src/train/state.ts';
 import { startServer, type TestServer } from '../storage/versitygw.ts';
+import { drawnEmoji } from '../support/drawn-emoji.ts';
 import { tinySettings } from '../train/settings.ts';
 
 /** Of these the emoji have captions, but for the last. */
@@ -46,7 +46,7 @@ export async function taughtData(): Promise<TaughtData> {
   const server = await startServer();
   const store = server.store();
   const folder = await mkdtemp(join(tmpdir(), 'siglip2-teacher-'));
-  const { train } = await makeEmojiDataset(store, { concepts: 110 });
+  const { train } = await drawnEmoji(store, { concepts: 110 });
   const whole = await indexData(store, train);
   const [first] = whole.shards;
   const entries = await whole.entriesOf(0);

@@ -2,7 +2,6 @@ import { mkdtemp, readFile, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { makeEmojiDataset } from '../../infra/emoji/make.ts';
 import { BatchMaker } from '../../src/data/batches/batch-maker.ts';
 import type { Batch } from '../../src/data/batches/types.ts';
 import { collectTokenIds } from '../../src/data/example/token-ids.ts';
@@ -16,6 +15,7 @@ import { phaseSettings } from '../../src/recipe/settings.ts';
 import { freshState } from '../../src/train/state.ts';
 import { createTrainer } from '../../src/train/step.ts';
 import { MemoryStore } from '../data/memory-store.ts';
+import { drawnEmoji } from '../support/drawn-emoji.ts';
 
 const store = new MemoryStore();
 let folder: string;
@@ -26,7 +26,7 @@ let written: { phases: { objectives: Objectives }[] };
 let batches: Batch[];
 beforeAll(async () => {
   folder = await mkdtemp(join(tmpdir(), 'siglip2-objectives-'));
-  await makeEmojiDataset(store, { concepts: 32, scenes: 64 });
+  await drawnEmoji(store, { concepts: 32, scenes: 64 });
   const file = await readFile(new URL('../../infra/recipes/graph.json', import.meta.url), 'utf8');
   written = JSON.parse(file);
   const recipe = parseRecipe(JSON.parse(file));

@@ -1,7 +1,6 @@
 import { readFileSync } from 'node:fs';
 import { mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
-import { makeEmojiDataset } from '../../infra/emoji/make.ts';
 import type { Values } from '../../src/compile/definition.ts';
 import { BatchMaker } from '../../src/data/batches/batch-maker.ts';
 import { collectTokenIds } from '../../src/data/example/token-ids.ts';
@@ -17,6 +16,7 @@ import { freshState, readState, writeState } from '../../src/train/state.ts';
 import { createTrainer } from '../../src/train/step.ts';
 import { inRows } from '../data/batches/whole.ts';
 import { MemoryStore } from '../data/memory-store.ts';
+import { drawnEmoji } from '../support/drawn-emoji.ts';
 
 /** What steps reported, a number a step. */
 export type Series = Readonly<Record<string, readonly number[]>>;
@@ -70,7 +70,7 @@ export class GoldenData {
 
   static async make(folder: string): Promise<GoldenData> {
     const data = new GoldenData(folder);
-    await makeEmojiDataset(data.#store, { concepts: 32, scenes: 64 });
+    await drawnEmoji(data.#store, { concepts: 32, scenes: 64 });
     data.#index = await indexData(data.#store, placesOf(parseRecipe(graph).data.train));
     data.#vocabulary = await collectTokenIds(data.#store, data.#index, ['en'], { captioning: true });
     return data;

@@ -6,7 +6,6 @@ import { precisionQuestion, recordedChoice, xlaQuestion } from '../../activities
 import { plan } from '../../activities/plan.ts';
 import { trainShard } from '../../activities/train-shard.ts';
 import type { PhasePlan } from '../../activities/types/plan.ts';
-import { makeEmojiDataset } from '../../infra/emoji/make.ts';
 import { toDocument } from '../../src/checkpoint/documents.ts';
 import { xlaKey } from '../../src/checkpoint/keys.ts';
 import type { PhaseSettings } from '../../src/recipe/phase-settings.ts';
@@ -15,6 +14,7 @@ import { createTrainerProcess, type TrainerProcess } from '../../src/trainer/pro
 import type { StepTime } from '../../src/trainer/protocol.ts';
 import { type Hands, hands } from '../activities/fixture.ts';
 import { startServer, type TestServer } from '../storage/versitygw.ts';
+import { drawnEmoji } from '../support/drawn-emoji.ts';
 
 let server: TestServer;
 let store: S3ObjectStore;
@@ -26,7 +26,7 @@ beforeAll(async () => {
   server = await startServer();
   store = server.store();
   on = hands();
-  await makeEmojiDataset(store, { concepts: 12 });
+  await drawnEmoji(store, { concepts: 12 });
   const env = { ...process.env, ...server.environment };
   const lockFile = join(on.folder, 'real.lock');
   trainer = createTrainerProcess({ lockFile, log: { info() {}, warn() {} }, env });

@@ -2,7 +2,6 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { createActivities } from '../../activities/index.ts';
 import { plan } from '../../activities/plan.ts';
 import { trainShard } from '../../activities/train-shard.ts';
-import { makeEmojiDataset } from '../../infra/emoji/make.ts';
 import { readCommit } from '../../src/checkpoint/commits.ts';
 import { ExampleOrder } from '../../src/data/batches/order.ts';
 import { indexData } from '../../src/data/index/index-data.ts';
@@ -14,6 +13,7 @@ import { type Hands, hands } from '../activities/fixture.ts';
 import { copyWithBlanks } from '../data/blank-copies.ts';
 import { tinyRecipe } from '../faults/harness.ts';
 import { startServer, type TestServer } from '../storage/versitygw.ts';
+import { drawnEmoji } from '../support/drawn-emoji.ts';
 import { testTemporal } from './harness.ts';
 
 // Real pictures of which some have become blank, a real trainer, S3 and Temporal.
@@ -32,7 +32,7 @@ beforeAll(async () => {
   on = hands();
   const env = { ...process.env, ...server.environment };
   trainer = createTrainerProcess({ lockFile: `${on.folder}/real.lock`, log: { info() {}, warn() {} }, env });
-  await makeEmojiDataset(store, { concepts: 24 });
+  await drawnEmoji(store, { concepts: 24 });
   const index = await indexData(store, 'data/emoji/train');
   const order = new ExampleOrder(index, seed, phase);
   const members = Array.from({ length: batch }, (_, i) => order.at(blankBatch * batch + i));

@@ -2,8 +2,6 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { makeEmojiDataset } from '../../../infra/emoji/make.ts';
-import { makeNoisyEmojiDatasets } from '../../../infra/emoji/noisy.ts';
 import { AlikeRows, AlikeSoFar, sameTokens } from '../../../src/data/batches/alike.ts';
 import { BatchMaker } from '../../../src/data/batches/batch-maker.ts';
 import type { ExampleMeta } from '../../../src/data/example/types.ts';
@@ -12,6 +10,7 @@ import { ShardCache } from '../../../src/data/index/shard-cache.ts';
 import type { BatchPlan } from '../../../src/recipe/batch-plan.ts';
 import type { S3ObjectStore } from '../../../src/storage/s3.ts';
 import { startServer, type TestServer } from '../../storage/versitygw.ts';
+import { drawnEmoji, drawnNoisyEmoji } from '../../support/drawn-emoji.ts';
 import { type Blank, copyWithBlanks } from '../blank-copies.ts';
 
 let server: TestServer;
@@ -22,8 +21,8 @@ beforeAll(async () => {
   server = await startServer();
   store = server.store();
   scratch = await mkdtemp(join(tmpdir(), 'siglip2-alike-'));
-  await makeEmojiDataset(store, { concepts: 24 });
-  await makeNoisyEmojiDatasets(store, { concepts: 24, noise: 0.75 });
+  await drawnEmoji(store, { concepts: 24 });
+  await drawnNoisyEmoji(store, { concepts: 24, noise: 0.75 });
 });
 afterAll(async () => {
   await server.stop();

@@ -5,7 +5,6 @@ import { join } from 'node:path';
 import sharp from 'sharp';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { tarShard } from '../../../infra/emoji/draw.ts';
-import { makeEmojiDataset } from '../../../infra/emoji/make.ts';
 import { BatchMaker } from '../../../src/data/batches/batch-maker.ts';
 import { type BatchOptions, openBatches } from '../../../src/data/batches/batches.ts';
 import { entryOf, exampleAt } from '../../../src/data/batches/order.ts';
@@ -23,6 +22,7 @@ import { resizeBilinear } from '../../../src/data/views/resize.ts';
 import type { BatchPlan } from '../../../src/recipe/batch-plan.ts';
 import type { S3ObjectStore } from '../../../src/storage/s3.ts';
 import { startServer, type TestServer } from '../../storage/versitygw.ts';
+import { drawnEmoji } from '../../support/drawn-emoji.ts';
 import { taken, whole } from './whole.ts';
 
 // 120 concepts in five styles, in two shards of a real S3 server.
@@ -56,7 +56,7 @@ beforeAll(async () => {
   store = server.store();
   scratch = await mkdtemp(join(tmpdir(), 'siglip2-batches-'));
   env = { ...process.env, ...server.environment, SIGLIP2_SCRATCH: scratch };
-  await makeEmojiDataset(store, { concepts: 120 });
+  await drawnEmoji(store, { concepts: 120 });
   index = await indexData(store, data.train);
 });
 afterAll(async () => {

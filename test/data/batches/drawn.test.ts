@@ -2,18 +2,18 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { expect, it } from 'vitest';
-import { makeNoisyEmojiDatasets } from '../../../infra/emoji/noisy.ts';
 import { BatchMaker } from '../../../src/data/batches/batch-maker.ts';
 import { ExampleOrder, entryOf } from '../../../src/data/batches/order.ts';
 import { indexData } from '../../../src/data/index/index-data.ts';
 import { ShardCache } from '../../../src/data/index/shard-cache.ts';
 import type { BatchPlan } from '../../../src/recipe/batch-plan.ts';
 import { drawnFigures } from '../../../src/train/drawn-figures.ts';
+import { drawnNoisyEmoji } from '../../support/drawn-emoji.ts';
 import { MemoryStore } from '../memory-store.ts';
 
 it('a batch says how many of its examples come from each source, and have their text in each language', async () => {
   const store = new MemoryStore();
-  const { noisy } = await makeNoisyEmojiDatasets(store, { noise: 0.4, concepts: 24 });
+  const { noisy } = await drawnNoisyEmoji(store, { noise: 0.4, concepts: 24 });
   const index = await indexData(store, noisy.train);
   const folder = await mkdtemp(join(tmpdir(), 'siglip2-drawn-'));
   const captions = [

@@ -4,7 +4,6 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { Worker } from 'node:worker_threads';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { makeEmojiDataset } from '../../../infra/emoji/make.ts';
 import { type BatchOptions, openBatches } from '../../../src/data/batches/batches.ts';
 import { makerOf } from '../../../src/data/batches/loader-maker.ts';
 import { textsInThread } from '../../../src/data/batches/texts.ts';
@@ -17,6 +16,7 @@ import type { BatchPlan } from '../../../src/recipe/batch-plan.ts';
 import { loaderThreads } from '../../../src/runtime/loader-threads.ts';
 import type { S3ObjectStore } from '../../../src/storage/s3.ts';
 import { startServer, type TestServer } from '../../storage/versitygw.ts';
+import { drawnEmoji } from '../../support/drawn-emoji.ts';
 import { taken } from './whole.ts';
 
 // 40 concepts in five styles on a real S3 server; 5 pictures are no pictures any more, and 3 texts no texts.
@@ -44,7 +44,7 @@ beforeAll(async () => {
   store = server.store();
   scratch = await mkdtemp(join(tmpdir(), 'siglip2-threads-'));
   env = { ...process.env, ...server.environment, SIGLIP2_SCRATCH: scratch };
-  await makeEmojiDataset(store, { concepts: 40 });
+  await drawnEmoji(store, { concepts: 40 });
   const { key } = (await indexData(store, plan.data.train as string)).shards[0]!;
   const body = await store.get(key);
   const entries = await (await indexData(store, plan.data.train as string)).entriesOf(0);
