@@ -50,7 +50,7 @@ export const benchmarks = {
   /** Slots by rounds. */
   'rounds/history': ['64x50'],
   /** Mbit/s of each worker; as root alone, and only where asked for. */
-  'rounds/link': ['20', '100', '1000'],
+  'rounds/link': ['20-mbit', '100-mbit', '1000-mbit'],
   'plan/memory': planNames,
   /** By the threads of a loader. */
   'plan/loader': ['1', '2', '4', '8'],

@@ -55,8 +55,8 @@ export async function benchRoundsLink({ only }: BenchOptions, report: Report): P
     await withFolder(async (folder) => {
       const services = await startServices({ folder, ports: 'free', progress: createProgress() });
       try {
-        const seconds = await measure(folder, services, Number(variant));
-        const planned = planOf(Number(variant));
+        const seconds = await measure(folder, services, Number.parseInt(variant, 10));
+        const planned = planOf(Number.parseInt(variant, 10));
         const ms = 1000 * seconds;
         const busy = { measured: (steps * stepMs) / ms, planned: planned.utilisation, plannedMs: 1000 * planned.wall };
         report({ name, variant, ms_min: ms, ms_median: ms, runs: rounds - 1, busy });
