@@ -36,10 +36,10 @@ function start(line: string): ChildProcess {
   return spawn('bash', ['-c', line], { cwd: folder, env, stdio: ['ignore', 'pipe', 'pipe'] });
 }
 
-/** Types the next line of the list in a shell, and gives what it answers. */
-async function type(text: string, then = ''): Promise<string> {
+/** Types the next line of the list in a shell, with the names that there are here, and gives what it answers. */
+async function type(text: string, then = '', names: Readonly<Record<string, string>> = {}): Promise<string> {
   expect(left.shift()).toBe(text);
-  const child = start(text + then);
+  const child = start(Object.entries(names).reduce((line, [from, to]) => line.replace(from, to), text) + then);
   let [out, said] = ['', ''];
   child.stdout!.on('data', (data) => {
     out += data;
@@ -68,7 +68,7 @@ async function state(): Promise<string> {
   return /"state": *"(\w+)"/.exec(out)?.[1] ?? '';
 }
 
-it('the first half hour goes as the README says', async () => {
+it('the first half hour goes as the README says, and so does what a model is then good for', async () => {
   // npm run up
   expect(left.shift()).toBe('npm run up');
   up = start('exec npm run up');
@@ -148,6 +148,37 @@ it('the first half hour goes as the README says', async () => {
   );
   symlinkSync(join(folder, 'pets'), join(folder, 'siglip2-base-patch16-256'));
   expect(await type('npm run siglip2 -- import ./siglip2-base-patch16-256 base')).toMatch(/^base\/import@0, sha256 /m);
+
+  expect(await type('npm run siglip2 -- logs pets')).toMatch(/pretrain .*trainShard/);
+  await type('npm run siglip2 -- export-onnx pets ./pets-onnx');
+  expect(readdirSync(join(folder, 'pets-onnx/onnx')).sort()).toEqual([
+    'model.onnx',
+    'text_model.onnx',
+    'vision_model.onnx',
+  ]);
+  // What was imported is what was pulled: between the two lies the same.
+  const weights = (of: string) => readFileSync(join(folder, of, 'model.safetensors'));
+  await type('npm run siglip2 -- average base tuned/finetune --weights 0.4 0.6 --out ./between', '', {
+    'tuned/finetune': './pets',
+    '0.4 0.6': '0.5 0.5',
+  });
+  expect(weights('between').equals(weights('pets'))).toBe(true);
+  const here = { '@900': '', 'data/held-out': 'data/pets/held-out', web: 'held-out' };
+  const embedded = await type(
+    'npm run siglip2 -- data embed held-out data/held-out --model pets/pretrain@900',
+    '',
+    here,
+  );
+  const [, rows] = /^embeddings held-out: (\d+) examples, .* of width 32, by pets\/pretrain@\d+$/m.exec(embedded) ?? [];
+  expect(Number(rows)).toBeGreaterThan(20);
+  const found = await type('npm run siglip2 -- search web "a red car" --top 20', '', here);
+  expect(found.match(/^ *-?0?\.\d+ /gm)).toHaveLength(20);
+  await type('npm run siglip2 -- data embed web --pull ./web --form npy', '', here);
+  // Rows of 32 numbers behind a header.
+  expect(readFileSync(join(folder, 'web/images.npy')).length % (4 * 32)).toBe(0);
+  const before = weights('pets');
+  expect(await type('npm run siglip2 -- calibrate held-out --precision 0.95 --write ./pets')).toMatch(/scale/);
+  expect(weights('pets').equals(before)).toBe(false);
   expect(left).toEqual([]);
 
   const patterns = layout();
@@ -165,4 +196,4 @@ it('the first half hour goes as the README says', async () => {
   await new Promise((resolve) => up!.on('close', resolve));
   expect(readFileSync(join(folder, 'state/logs/worker.log'), 'utf8')).toContain('"worker ended"');
   store.close();
-}, 400_000);
+}, 600_000);

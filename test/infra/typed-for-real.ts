@@ -1,4 +1,4 @@
-/** The commands of the first half hour that page-run.test.ts types, in this order; all others are parsed alone. */
+/** The commands of the first half hour, and of what a model is then good for, that page-run.test.ts types, in this order; all others are parsed alone. */
 export const typedForReal = [
   'npm run up',
   'eval "$(npm run -s siglip2 -- env)"',
@@ -17,4 +17,11 @@ export const typedForReal = [
   'npm run siglip2 -- pull pets ./pets',
   'npm run siglip2 -- embed --model ./pets --image cat.jpg --text "a cat" "a dog"',
   'npm run siglip2 -- import ./siglip2-base-patch16-256 base',
+  'npm run siglip2 -- logs pets',
+  'npm run siglip2 -- export-onnx pets ./pets-onnx',
+  'npm run siglip2 -- average base tuned/finetune --weights 0.4 0.6 --out ./between',
+  'npm run siglip2 -- data embed held-out data/held-out --model pets/pretrain@900',
+  'npm run siglip2 -- search web "a red car" --top 20',
+  'npm run siglip2 -- data embed web --pull ./web --form npy',
+  'npm run siglip2 -- calibrate held-out --precision 0.95 --write ./pets',
 ];
