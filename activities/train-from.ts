@@ -17,6 +17,7 @@ import type { Snapshot, TrainedState, TrainerJob, TrainJob } from '../src/traine
 import { commitInBackground } from './background-commits.ts';
 import type { Dependencies } from './dependencies.ts';
 import { fetchDocument } from './documents.ts';
+import { sayFirstStep } from './first-step.ts';
 import type { Settled, StepInputs } from './measure-both.ts';
 import { recordPace } from './pace.ts';
 import { settleCpu } from './settle-cpu.ts';
@@ -144,13 +145,7 @@ export async function trainFrom(
             series.add(records);
             attempt.gauge?.(input.plan, shownOf(shard));
           },
-          begun(start) {
-            const first = deps.firstStep?.stepped(start) ?? null;
-            if (first === null) return;
-            shard.firstStep = first;
-            deps.gauges?.startedWithin({ ...first });
-            deps.log.info({ run: plan.run, phase: plan.phase, seconds: first }, 'first step of this worker');
-          },
+          begun: (start) => sayFirstStep(shard, start),
           pace(pace, end) {
             const { checkpointEvery, shardSteps } = pace;
             log(`a checkpoint every ${checkpointEvery} steps from now on, and ${shardSteps} steps in a shard`);

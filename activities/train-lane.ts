@@ -10,6 +10,7 @@ import { isRunnerError, RunnerError } from '../src/runtime/errors.ts';
 import { SafetensorsFile } from '../src/safetensors/safetensors.ts';
 import { MetricSeries } from '../src/telemetry/series.ts';
 import type { Snapshot, TrainerJob, TrainJob } from '../src/trainer/protocol.ts';
+import { sayFirstStep } from './first-step.ts';
 import { replicaFiles } from './replica-files.ts';
 import { fetchHandedIn, memberOf } from './round-documents.ts';
 import { fetchRoundState } from './round-state.ts';
@@ -46,10 +47,13 @@ export async function trainLane(
   const { deps, input, attempt } = shard;
   const { plan } = input;
   const { round, slot } = replica;
+  const began = performance.now();
   const trainer = requireTrainer(deps);
   const trained = trainedSettings(planned);
   const data = await dataOf(shard, trained, indexFile);
   shard.cpu = await settleCpu(deps.store, plan, trainer);
+  deps.firstStep?.ready();
+  const ready = performance.now();
   const threads = shard.cpu?.threads;
   // What the phase begins with was made by no step of it: nothing was settled before.
   const begun = round.from.step > plan.from.step ? await readCommit(deps.store, round.from) : null;
@@ -93,10 +97,18 @@ export async function trainLane(
     snapshotFolder: join(shard.folder, 'snapshots'),
   };
   try {
-    await withOnlineTeacher(shard, settings, (teacher) =>
-      trainer.run(
+    await withOnlineTeacher(shard, settings, (teacher) => {
+      deps.firstStep?.sent();
+      const sent = performance.now();
+      return trainer.run(
         { ...job, ...teacher },
         {
+          begun(start) {
+            sayFirstStep(shard, start);
+            const own = { trainer: ready - began, fetch: sent - ready, state: start.state };
+            const seconds = inSeconds({ ...own, total: performance.now() - began });
+            deps.log.info({ run: plan.run, phase: plan.phase, step: round.to, slot, seconds }, 'first step of a lane');
+          },
           progress({ examples: _, records, ...live }) {
             shard.live = live;
             shard.doing = null;
@@ -117,8 +129,8 @@ export async function trainLane(
           },
         },
         attempt.signal,
-      ),
-    );
+      );
+    });
     const snapshot = snapshots.at(-1);
     if (attempt.signal.aborted) throw new CancelledFailure('stopped before it had handed in');
     if (!snapshot) throw new RunnerError('TrainerCrashed', 'the trainer ended a lane without what it came to');
@@ -131,6 +143,9 @@ export async function trainLane(
     throw error;
   }
 }
+
+const inSeconds = (ms: Readonly<Record<string, number>>) =>
+  Object.fromEntries(Object.entries(ms).map(([part, value]) => [part, Math.round(value) / 1000]));
 
 /** The state of a round with the moments that a slot ended its last round with, where each keeps its own. */
 async function withOwnMoments(

@@ -27,6 +27,7 @@ export async function trainReplica(deps: Dependencies, input: ReplicaInput, atte
   const { plan, round, slot } = input;
   const lane = lanesOf({ from: round.from.step, to: round.to, slots: round.slots })[slot];
   if (!lane) throw new RunnerError('RecipeInvalid', `a round of ${round.slots} slots has no slot ${slot}`);
+  deps.firstStep?.taken();
   const { revision, parent, skip } = input;
   const whole = { plan, revision, parent, skip, from: round.from, toStep: round.to };
   const shard = newShard(deps, whole, attempt, {

@@ -1,5 +1,8 @@
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { afterAll, beforeAll, expect, it } from 'vitest';
 import { findUnreferenced, sweepRun } from '../../src/checkpoint/sweep.ts';
+import { spread } from '../bench/statistics.ts';
 import { type CrewMember, startCrew, stopCrew } from './crew.ts';
 import { type Run, roundsRecipe, type Site, startSite, until } from './harness.ts';
 import { RoundsKiller } from './rounds-killer.ts';
@@ -22,11 +25,38 @@ afterAll(async () => {
 const recipe = roundsRecipe({ schedule: { total: { steps: 200 }, warmup: { steps: 20 } } });
 const shaOf = async (run: Run) => (await run.result()).phases[0]!.checkpoint.sha256;
 
+interface LaneStart {
+  readonly trainer: number;
+  readonly fetch: number;
+  readonly state: number;
+  readonly total: number;
+}
+
+/** What each worker has said of the first steps of its lanes, in their order. */
+const laneStarts = () =>
+  crew.map(({ name }) =>
+    readFileSync(join(site.folder, name, 'logs/worker.log'), 'utf8')
+      .split('\n')
+      .filter((line) => line.includes('"first step of a lane"'))
+      .map((line) => (JSON.parse(line) as { seconds: LaneStart }).seconds),
+  );
+
+/** Seconds beside what is there to be loaded: the checkpoint, and the state into the trainer. */
+const withoutLoad = ({ fetch, state, total }: LaneStart) => total - fetch - state;
+
 // The long form is `npm run faults -- --rounds`.
 it(
   'a run in rounds ends with the bytes of one that nobody disturbed when who merges, a worker and a trainer are killed, one is frozen, and the store is away',
   async () => {
     const expected = await shaOf(await site.start('calm', recipe));
+    const starts = laneStarts();
+    expect(starts.flat()).toHaveLength(8);
+    for (const [first, ...later] of starts) {
+      // One that never saw the phase has to start a trainer and to compile, both of them at once here: 20 s where it is alone.
+      expect(withoutLoad(first!)).toBeLessThan(40);
+      const { median } = spread(later.map(withoutLoad));
+      expect(median).toBeLessThan(5);
+    }
     const faults: readonly RoundsFault[] = [
       { what: 'kill trainer', worker: 0, after: 1 },
       { what: 'kill merger', worker: 0, after: 0 },
