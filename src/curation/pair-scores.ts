@@ -1,3 +1,5 @@
+import { softplus } from '../runtime/softplus.ts';
+
 /** What one model makes of B candidates, and with which temperature and bias. */
 export interface Embeddings {
   /** (B, E), rows of length one. */
@@ -45,6 +47,3 @@ export function ownScores(kind: ScoreKind, candidates: number, models: ScoredBy)
   }
   return scores;
 }
-
-/** log(1 + e^x), exact where either end of it would overflow or vanish. */
-const softplus = (x: number) => Math.max(x, 0) + Math.log1p(Math.exp(-Math.abs(x)));

@@ -1,3 +1,4 @@
+import { softplus } from '../runtime/softplus.ts';
 import type { ScoredPairs } from './calibration.ts';
 
 /** Scale and bias of a logit: scale * score + bias. */
@@ -88,8 +89,6 @@ function isTold(pairs: readonly ScoredPairs[]): boolean {
   const [[lowestRight, highestRight], [lowestWrong, highestWrong]] = [ends(rights), ends(wrongs)];
   return lowestRight > highestWrong || highestRight < lowestWrong;
 }
-
-const softplus = (z: number) => (z > 0 ? z + Math.log1p(Math.exp(-z)) : Math.log1p(Math.exp(z)));
 
 /** A score from which on so large a share of pairs is right. */
 export interface PrecisionThreshold {

@@ -1,4 +1,5 @@
 import { RunnerError } from '../../runtime/errors.ts';
+import { softplus } from '../../runtime/softplus.ts';
 import { assignment } from './assignment.ts';
 
 /** Of focal loss, as OWL-ViT has them (scenic `owl_vit/configs/clip_b16.py`). */
@@ -50,8 +51,6 @@ function classCost(logit: number): number {
   const right = alpha * (1 - p) ** gamma * softplus(-logit);
   return right - (1 - alpha) * p ** gamma * softplus(logit);
 }
-
-const softplus = (x: number) => Math.max(x, 0) + Math.log1p(Math.exp(-Math.abs(x)));
 
 function boxCost(a: Float32Array, at: number, b: Float32Array, of: number): number {
   let apart = 0;
