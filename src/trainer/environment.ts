@@ -11,14 +11,19 @@ const general = [
 ];
 
 /**
+ * glibc gives all threads of a process that trains memory from one arena: of several, each keeps what was freed in it from
+ * the others, and a step took up to 1.4 times what it needs.
+ */
+export const oneArena = { MALLOC_ARENA_MAX: '1' } as const;
+
+/**
  * What a trainer may have of its worker's environment. Keys of Temporal and of payloads are for the worker alone, and
- * what else there is for nobody. glibc gives all of its threads memory from one arena: of several, each keeps what was
- * freed in it from the others, and a step took up to 1.4 times what it needs.
+ * what else there is for nobody.
  */
 export function trainerVariables(env: NodeJS.ProcessEnv = process.env): NodeJS.ProcessEnv {
   const own = Object.entries<Variable>(variables).flatMap(([name, { readBy }]) =>
     readBy.includes('trainer') ? [name] : [],
   );
   const needed = (name: string) => own.includes(name) || general.some((pattern) => pattern.test(name));
-  return { MALLOC_ARENA_MAX: '1', ...Object.fromEntries(Object.entries(env).filter(([name]) => needed(name))) };
+  return { ...oneArena, ...Object.fromEntries(Object.entries(env).filter(([name]) => needed(name))) };
 }

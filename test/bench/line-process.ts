@@ -1,6 +1,7 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { createInterface } from 'node:readline';
 import { RunnerError } from '../../src/runtime/errors.ts';
+import { oneArena } from '../../src/trainer/environment.ts';
 
 /** What a process of steps says when it is warm. Bytes are null where the system does not tell. */
 export interface Ready {
@@ -39,7 +40,9 @@ export class LineProcess<R = Ready, A = Turn> {
 
   private constructor(label: string, command: string, args: readonly string[], env: NodeJS.ProcessEnv) {
     this.#label = label;
-    this.#child = spawn(command, args, { stdio: ['pipe', 'pipe', 'pipe'], env });
+    // Ours are as a trainer is.
+    const own = command === process.execPath ? { ...oneArena, ...env } : env;
+    this.#child = spawn(command, args, { stdio: ['pipe', 'pipe', 'pipe'], env: own });
     this.#child.stderr!.setEncoding('utf8').on('data', (text: string) => {
       this.#errors = (this.#errors + text).slice(-4000);
     });

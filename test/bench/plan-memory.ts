@@ -7,6 +7,7 @@ import { indexData } from '../../src/data/index/index-data.ts';
 import type { PhaseSettings } from '../../src/recipe/phase-settings.ts';
 import { hostBytes } from '../../src/train/host-bytes.ts';
 import { memoryPlan } from '../../src/train/memory-plan.ts';
+import { oneArena } from '../../src/trainer/environment.ts';
 import type { BenchOptions } from './arguments.ts';
 import { benchmarks, isWanted } from './names.ts';
 import { ourProcess } from './our-process.ts';
@@ -79,7 +80,7 @@ async function answerOf<A>(process: string, job: object, env: NodeJS.ProcessEnv)
     const file = join(folder, 'job.json');
     await writeFile(file, JSON.stringify({ ...job, folder }));
     const [command, args] = ourProcess(process, file);
-    const { stdout } = await promisify(execFile)(command, args, { env });
+    const { stdout } = await promisify(execFile)(command, args, { env: { ...oneArena, ...env } });
     await rm(file);
     return JSON.parse(stdout.trim().split('\n').at(-1)!);
   });

@@ -10,6 +10,12 @@ import { phases } from './programs.ts';
 
 const { sigmoid } = phases as Record<string, PhaseSettings>;
 
+/** With one block a tower: what the blocks beyond it cost XLA, the cases that have two pay once. */
+const shallow = (settings: PhaseSettings): PhaseSettings => {
+  const { model } = settings;
+  return { ...settings, model: { ...model, vision: { ...model.vision, depth: 1 } } };
+};
+
 /** Steps from a fresh state; XLA takes its time to compile them. */
 function train(settings: PhaseSettings, steps: number) {
   const trainer = createTrainer(settings);
@@ -66,8 +72,9 @@ describe('a whole step under XLA', { timeout: 600_000 }, () => {
   });
 
   it('in bfloat16 is as near to float32 as the ordinary graph in bfloat16, and ends in the same bytes in every run', () => {
-    const half = { ...sigmoid!, precision: 'bf16' } as const;
-    const exact = gradient(sigmoid!);
+    const single = shallow(sigmoid!);
+    const half = { ...single, precision: 'bf16' } as const;
+    const exact = gradient(single);
     const ordinary = apart(gradient(half), exact);
     expect(ordinary).toBeGreaterThan(1e-3);
     expect(apart(gradient({ ...half, xla: 'on' }), exact)).toBeLessThan(1.5 * ordinary);
@@ -78,7 +85,7 @@ describe('a whole step under XLA', { timeout: 600_000 }, () => {
 
   it.each([
     ['in micro-batches with activations computed again', { ...sigmoid!, accumulate: 3, remat: 'blocks' as const }],
-    ['on images of any shape', phases['images of any shape']!],
+    ['on images of any shape', shallow(phases['images of any shape']!)],
     ['with every objective', phases['every objective']!],
   ])('%s gives the losses and the state of the ordinary graph', (_, settings) => {
     const [under, ordinary] = [train({ ...settings, xla: 'on' }, 6), train(settings, 6)];

@@ -65,7 +65,7 @@ describe('the memory of a phase', () => {
 
   // Linux alone tells a process its peak.
   it.skipIf(memoryOf('VmHWM') === null).each(['demo', 'wide', 'all'] as const)(
-    'of %s is estimated within 15 percent of the measured peak',
+    'of %s is estimated at no less than 0.85 of the measured peak, and at no more than 1.25 of it',
     (name) => {
       const child = new URL('peak-child.ts', import.meta.url).pathname;
       const stdio: ['ignore', 'pipe', 'ignore'] = ['ignore', 'pipe', 'ignore'];
@@ -78,7 +78,8 @@ describe('the memory of a phase', () => {
       const args = ['--import', 'tsx', child, name, enough];
       const peak = Number(execFileSync(process.execPath, args, { encoding: 'utf8', stdio, env: trainerVariables() }));
       expect(planned / peak).toBeGreaterThan(0.85);
-      expect(planned / peak).toBeLessThan(1.15);
+      // With several arenas it was 1.15; one takes less, and has been measured on a CPU with AVX2 alone: 1.12 there.
+      expect(planned / peak).toBeLessThan(1.25);
     },
     300_000,
   );
