@@ -56,7 +56,8 @@ async function haltAt(name: string, step: number): Promise<{ trainer: ProcessNam
   await until(async () => {
     const before = newest;
     newest = await newestStep(site, 'alone');
-    await delay(500);
+    // Longer than a commit takes between two of its requests on a loaded machine.
+    await delay(2000);
     return newest === before;
   });
   return { trainer, newest };
