@@ -10,6 +10,7 @@ import { isRunnerError, RunnerError } from '../src/runtime/errors.ts';
 import { SafetensorsFile } from '../src/safetensors/safetensors.ts';
 import { MetricSeries } from '../src/telemetry/series.ts';
 import type { Snapshot, TrainerJob, TrainJob } from '../src/trainer/protocol.ts';
+import { inSeconds } from '../src/worker-life/first-step.ts';
 import { sayFirstStep } from './first-step.ts';
 import { replicaFiles } from './replica-files.ts';
 import { fetchHandedIn, memberOf } from './round-documents.ts';
@@ -143,9 +144,6 @@ export async function trainLane(
     throw error;
   }
 }
-
-const inSeconds = (ms: Readonly<Record<string, number>>) =>
-  Object.fromEntries(Object.entries(ms).map(([part, value]) => [part, Math.round(value) / 1000]));
 
 /** The state of a round with the moments that a slot ended its last round with, where each keeps its own. */
 async function withOwnMoments(

@@ -75,9 +75,14 @@ export class FirstStep {
       step,
       total: end,
     };
-    this.#seconds = Object.fromEntries(
-      Object.entries(ms).map(([part, value]) => [part, Math.round(value) / 1000]),
-    ) as unknown as FirstStepSeconds;
+    this.#seconds = inSeconds(ms);
     return this.#seconds;
   }
 }
+
+/** Milliseconds by part as seconds with three digits, as a log shows them. */
+export const inSeconds = <Part extends string>(ms: Readonly<Record<Part, number>>): Record<Part, number> =>
+  Object.fromEntries(Object.entries<number>(ms).map(([part, value]) => [part, Math.round(value) / 1000])) as Record<
+    Part,
+    number
+  >;
