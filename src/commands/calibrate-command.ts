@@ -38,11 +38,10 @@ export function addCalibrateCommand(program: Command): void {
       const store = await openStore({ reads: true });
       const embeddings = await readEmbeddings(store, name);
       const texts = Object.values(embeddings.texts).reduce((sum, count) => sum + count, 0);
-      const pairs = `${embeddings.examples * texts} pairs of ${embeddings.examples} pictures and ${texts} texts`;
+      const pairs = embeddings.examples * texts;
       let done = 0;
-      const tell = () =>
-        say(`compared ${Math.floor(done / 1e6)} of ${Math.ceil((embeddings.examples * texts) / 1e6)} million pairs`);
-      say(`comparing all ${pairs}`);
+      const tell = () => say(`compared ${Math.floor(done / 1e6)} of ${Math.ceil(pairs / 1e6)} million pairs`);
+      say(`comparing all ${pairs} pairs of ${embeddings.examples} pictures and ${texts} texts`);
       const found = await calibrate(store, embeddings, {
         ...wanted,
         pause: tellingPause(tell, new AbortController().signal),
