@@ -15,7 +15,7 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { afterAll, expect, test } from 'vitest';
 import { linkProblem, nodeProblem, packagesFit } from '../../infra/setup/bootstrap.mjs';
-import { countTests, summary } from '../../infra/setup/test.ts';
+import { countTests, filesAgain, summary, unsteadyTests } from '../../infra/setup/test.ts';
 
 const root = fileURLToPath(new URL('../..', import.meta.url));
 const bootstrap = join(root, 'infra/setup/bootstrap.mjs');
@@ -108,13 +108,37 @@ test('package-lock.json has the packages of every platform, as npm ci wants it',
 test('a test file that cannot be loaded and an error outside of tests count as failures', () => {
   const report = { numPassedTests: 5, numFailedTests: 1, numPendingTests: 1, numTodoTests: 1 };
   const files = [
-    { status: 'failed', assertionResults: [{ status: 'failed' }, { status: 'passed' }] },
-    { status: 'failed', assertionResults: [] },
+    {
+      name: 'a.test.ts',
+      status: 'failed',
+      assertionResults: [
+        { status: 'failed', fullName: 'one' },
+        { status: 'passed', fullName: 'two' },
+      ],
+    },
+    { name: 'b.test.ts', status: 'failed', assertionResults: [] },
   ];
   expect(summary(countTests({ ...report, testResults: files }, false))).toBe('5 passed, 2 failed, 2 skipped');
   const clean = { numPassedTests: 5, numFailedTests: 0, numPendingTests: 0, numTodoTests: 0, testResults: [] };
   expect(summary(countTests(clean, true))).toBe('5 passed, 0 failed');
   expect(summary(countTests(clean, false))).toBe('5 passed, 1 failed');
+  expect(filesAgain({ ...report, testResults: files })).toEqual([]);
+});
+
+test('a few files whose tests failed run once more, and only a test that passes then is unsteady', () => {
+  const counts = { numPassedTests: 0, numFailedTests: 0, numPendingTests: 0, numTodoTests: 0 };
+  const file = (name: string, ...statuses: string[]) => ({
+    name,
+    status: statuses.includes('failed') ? 'failed' : 'passed',
+    assertionResults: statuses.map((status, at) => ({ status, fullName: `test ${at}` })),
+  });
+  const reportOf = (...testResults: ReturnType<typeof file>[]) => ({ ...counts, testResults });
+  const first = reportOf(file('a', 'failed', 'failed', 'passed', 'failed'), file('b', 'passed'));
+  expect(filesAgain(first)).toEqual(['a']);
+  expect(unsteadyTests(first, reportOf(file('a', 'passed', 'failed', 'passed')))).toEqual(['a: test 0']);
+  const many = ['a', 'b', 'c', 'd', 'e'].map((name) => file(name, 'failed'));
+  expect(filesAgain(reportOf(...many))).toEqual([]);
+  expect(filesAgain(reportOf(...many.slice(1)))).toHaveLength(4);
 });
 
 test("the count is the last line of .ci/run, whatever npm says after it, and its status is npm's", () => {
