@@ -1,5 +1,6 @@
-/** The commands of the first half hour, and of what a model is then good for, that page-run.test.ts types, in this order; all others are parsed alone. */
-export const typedForReal = [
+/** Lines of the pages that page-run.test.ts types, in this order; all others are parsed alone. The first half hour, and what a model is then good for: */
+const firstHalfHour = [
+  'export SIGLIP2_PRICE=1.2',
   'npm run up',
   'eval "$(npm run -s siglip2 -- env)"',
   'aws s3 cp --recursive ./shards "s3://$SIGLIP2_BUCKET/data/pets/train"',
@@ -25,3 +26,24 @@ export const typedForReal = [
   'npm run siglip2 -- data embed web --pull ./web --form npy',
   'npm run siglip2 -- calibrate held-out --precision 0.95 --write ./pets',
 ];
+
+/** Of workflows/README.md, on a run `first`. */
+const steering = [
+  'npm run siglip2 -- setup-namespace',
+  'temporal workflow start --type siglip2Recipe --task-queue siglip2 --workflow-id first --input-file infra/recipes/emoji.json',
+  'temporal workflow query --type status --workflow-id first',
+  'temporal workflow query --type plan --workflow-id first',
+  'temporal workflow update execute --workflow-id first --name retryPhase --input \'{"learningRate": 0.0001}\'',
+  'temporal workflow update execute --workflow-id first --name retryPhase --input \'{"batch": 512, "learningRate": 0.0005}\'',
+  'temporal workflow update execute --workflow-id first --name retryPhase --input \'{"data": ["data/emoji/train", "data/more"]}\'',
+  'temporal workflow update execute --workflow-id first --name retryPhase --input \'{"skip": {"from": 1200, "to": 1209}}\'',
+  'temporal workflow update execute --workflow-id first --name setReplicas --input \'{"number": 8, "steps": 250}\'',
+  'temporal workflow update execute --workflow-id first --name extend --input \'{"phase": "pretrain", "steps": 1000}\'',
+  'temporal workflow update execute --workflow-id first --name setLimits --input \'{"step": 5000, "deviceHours": 12, "wallHours": 24, "cost": 25}\'',
+  'temporal workflow update execute --workflow-id first --name setLimits --input \'{"wallHours": null}\'',
+  'temporal workflow query --type history --workflow-id first',
+  'temporal workflow cancel --workflow-id first',
+  'npm run siglip2 -- status first --watch',
+];
+
+export const typedForReal = [...firstHalfHour, ...steering];
