@@ -1,15 +1,18 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import { Client, Connection } from '@temporalio/client';
 import { describe, expect, it } from 'vitest';
+import type { ShardInput } from '../../activities/types/shard.ts';
 import { noCounts } from '../../src/annotation/counts.ts';
+import { costLines } from '../../src/commands/format-costs.ts';
 import { formatStatus } from '../../src/commands/format-status.ts';
 import { readRunStatus } from '../../src/commands/run-status.ts';
+import { nothingUsed } from '../../src/costs/used.ts';
 import type { PackReport } from '../../src/packing/report.ts';
 import { parsePack } from '../../src/packing/settings.ts';
 import { RunnerError } from '../../src/runtime/errors.ts';
 import { annotateQueue } from '../../workflows/policies.ts';
 import { MemoryStore } from '../data/memory-store.ts';
-import { testTemporal } from '../workflows/harness.ts';
+import { resultOf, testTemporal } from '../workflows/harness.ts';
 import { keepHistory } from '../workflows/histories.ts';
 
 const temporal = testTemporal();
@@ -69,7 +72,7 @@ describe('the status of a run', () => {
       const annotation = await start('siglip2Annotate', 'annotate-x');
       await expect.poll(() => text('pack-out'), { timeout: 20_000 }).toContain('packed 1 of 2 parts');
       const running = await text('pack-out');
-      expect(running).toMatch(/^pack-out: running\n {2}packed 1 of 2 parts, 1 pictures\n {2}packPart/);
+      expect(running).toMatch(/^pack-out: running\n {2}packed 1 of 2 parts, 1 picture\n {2}packPart/);
       expect(running).not.toMatch(/checkpoint|worker|phase/);
       await expect.poll(() => text('annotate-x'), { timeout: 20_000 }).toContain('annotated 1 of 2 shards');
       const annotating = await text('annotate-x');
@@ -90,6 +93,42 @@ describe('the status of a run', () => {
     // Without a worker what it ended with is there still.
     const alone = formatStatus(await readRunStatus(temporal.client(), new MemoryStore(), 'pack-out'));
     expect(alone).toMatch(/^pack-out: completed\n {2}out: 2 pictures in 2 shards/);
+  });
+
+  it('counts a shard that has ended while its phase has not told the run of it', async () => {
+    let goOn: () => void = () => {};
+    const held = new Promise<void>((resolve) => {
+      goOn = resolve;
+    });
+    const trainShard = async (input: ShardInput) => {
+      const used = { ...nothingUsed, ms: { trained: 36_000 }, unpricedMs: 36_000 };
+      return { ...resultOf(input, input.toStep), deviceMs: 36_000, used };
+    };
+    const pruneCheckpoints = async () => {
+      await held;
+      return { removed: 0 };
+    };
+    const work = async (client: Client) => {
+      const run = await client.workflow.start('siglip2Recipe', {
+        taskQueue: 'siglip2',
+        workflowId: 'counted',
+        args: [{}],
+      });
+      const status = async () => {
+        const { pending, ...of } = await readRunStatus(client, new MemoryStore(), 'counted');
+        return { at: pending.map(({ activity }) => activity), ...of, pending };
+      };
+      await expect.poll(async () => (await status()).at, { timeout: 20_000 }).toEqual(['pruneCheckpoints']);
+      // The run itself has heard of no shard.
+      expect(await run.query('status')).toMatchObject({ step: 0, used: nothingUsed });
+      const found = await status();
+      expect(found.workflow).toMatchObject({ phases: [{ phase: 'pretrain', step: 10 }] });
+      expect(costLines(found)).toEqual(['  0.0100 h of a device (trained 100.0 %)']);
+      goOn();
+      await run.result();
+      expect(costLines(await status())).toEqual(['  0.0300 h of a device (trained 100.0 %)']);
+    };
+    await temporal.serving({ trainShard, pruneCheckpoints }, (client) => work(client).finally(goOn));
   });
 
   it('whose worker was just lost comes within seconds, and leaves nothing behind on its connection', async () => {
