@@ -91,7 +91,7 @@ describe('what data are', () => {
     const text = formatStats(found);
     expect(text).toContain('copies:             25.0 % are a copy of another, byte for byte (1 of 4)');
     expect(text).toContain('texts that are cut: 16.7 % at 16, 16.7 % at 24, 16.7 % at 32, 16.7 % at 64');
-    expect(text).toContain('1 times: no JSON member, such as data/x/0.tar, f');
+    expect(text).toContain('1 time: no JSON member, such as data/x/0.tar, f');
   });
 
   it('is shown on a page on which the data are text and nothing else, the same each time', async () => {
