@@ -4,6 +4,7 @@ import { commitCheckpoint } from '../src/checkpoint/commit.ts';
 import { readCommit } from '../src/checkpoint/commits.ts';
 import { repairHint } from '../src/checkpoint/hint.ts';
 import { checkpointSidecars } from '../src/checkpoint/hugging-face/config.ts';
+import { checkpointSha256 } from '../src/checkpoint/identity.ts';
 import { commitKey } from '../src/checkpoint/keys.ts';
 import { keepMetrics } from '../src/checkpoint/metrics-document.ts';
 import { removeRounds } from '../src/checkpoint/rounds.ts';
@@ -22,7 +23,7 @@ import { replicasOf } from './replicas-of.ts';
 import { type FoundSlot, memberOf } from './round-documents.ts';
 import { figuresOfRound, keepFiguresOfRound } from './round-figures.ts';
 import { resultOfRound } from './round-result.ts';
-import { fetchRoundState } from './round-state.ts';
+import { fetchRoundState, keepRoundState } from './round-state.ts';
 import { inputHash } from './shard-start.ts';
 import type { MergeInput } from './types/rounds.ts';
 import type { ShardResult } from './types/shard.ts';
@@ -138,6 +139,11 @@ async function merge(
       },
       { signal: attempt.signal, ...(deps.onPoint && { onPoint: deps.onPoint }) },
     );
+    // What another attempt committed may differ, and with the end of the phase its rounds end.
+    if (commit.sha256 === checkpointSha256(files.state) && round.to < plan.to.step)
+      await keepRoundState(deps, commit, folder).catch((error) =>
+        deps.log.info({ run: plan.run, phase: plan.phase }, `what was merged is not kept here: ${error.message}`),
+      );
     const { loss, examplesPerSecond } = metrics;
     attempt.gauge?.(plan, { step: round.to, loss, examplesPerSecond, ...figures });
     return commit;

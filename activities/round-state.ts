@@ -1,4 +1,4 @@
-import { mkdir, readdir, rm } from 'node:fs/promises';
+import { mkdir, readdir, rename, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { rangesAtOnce } from '../src/checkpoint/download.ts';
 import { restoreCheckpoint } from '../src/checkpoint/restore.ts';
@@ -23,8 +23,21 @@ export interface FetchOptions {
   onBytes?(bytes: number): void;
 }
 
-/** Fetches into the folder of a phase, one after another: a worker may train a slot and merge at once. */
+/** The states of a phase that this worker has, in folders by their hashes. */
+const statesOf = ({ scratch }: Pick<Dependencies, 'scratch'>, { run, phase }: Pick<CheckpointRef, 'run' | 'phase'>) =>
+  join(scratch, 'rounds', run, phase);
+
+/** What changes the states of a phase, one after another: a worker may train a slot and merge at once. */
 const turns = new Map<string, Promise<unknown>>();
+
+function inTurn<T>(all: string, work: () => Promise<T>): Promise<T> {
+  const done = (turns.get(all) ?? Promise.resolve()).then(work);
+  turns.set(
+    all,
+    done.catch(() => {}),
+  );
+  return done;
+}
 
 /**
  * The state that a round begins with, verified, in a folder of this worker that stays for its next slot. A worker that has what
@@ -37,10 +50,10 @@ export async function fetchRoundState(
   signal: AbortSignal,
   { settings, outer = false, onBytes = () => {} }: FetchOptions,
 ): Promise<FetchedState> {
-  const { store, scratch } = deps;
-  const all = join(scratch, 'rounds', from.run, from.phase);
+  const { store } = deps;
+  const all = statesOf(deps, from);
   const folder = join(all, from.sha256);
-  const fetched = (turns.get(all) ?? Promise.resolve()).then(async () => {
+  return inTurn(all, async () => {
     await mkdir(all, { recursive: true });
     if (!(await readdir(all)).includes(from.sha256))
       await stateFromChange(deps, from, { all, folder, settings, signal, onBytes }).catch((error) => {
@@ -58,9 +71,23 @@ export async function fetchRoundState(
     });
     return { folder, manifest, state: await RoundState.open(folder, stateFiles(manifest)) };
   });
-  turns.set(
-    all,
-    fetched.catch(() => {}),
-  );
-  return fetched;
+}
+
+/**
+ * Keeps the files of a state that this worker wrote and committed, so that its next round fetches none of them: `written`, which
+ * holds nothing else, becomes the folder of that state by one rename. The state before stays, since a slot that is late may read
+ * it; the next `fetchRoundState` removes it, and verifies this one as any other. Where the state is there already that counts.
+ */
+export function keepRoundState(
+  deps: Pick<Dependencies, 'scratch'>,
+  committed: Pick<CheckpointRef, 'run' | 'phase' | 'sha256'>,
+  written: string,
+): Promise<void> {
+  const all = statesOf(deps, committed);
+  return inTurn(all, async () => {
+    await mkdir(all, { recursive: true });
+    await rename(written, join(all, committed.sha256)).catch((error: NodeJS.ErrnoException) => {
+      if (error.code !== 'ENOTEMPTY' && error.code !== 'EEXIST') throw error;
+    });
+  });
 }

@@ -46,6 +46,7 @@ export async function evaluateModel(
 ): Promise<ModelEvaluation> {
   const store = patientReads(source, note);
   const index = openIndex(JSON.parse(await readFile(job.indexFile, 'utf8')) as StoredIndex, store);
+  note('reading captions');
   const tokenizer = loadTokenizer();
   const ids = await collectTokenIds(store, index, job.languages, { read: job.read });
   const embedder = await openEmbedder(job.folder, job.model, ids, { patches: storedPatches(job.model) });

@@ -1,4 +1,4 @@
-import { readdirSync, readFileSync } from 'node:fs';
+import { readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
@@ -67,6 +67,20 @@ const shaOf = async (run: string, steps: number[]) => {
   const commits = await listCommits(store, { run, phase: 'pretrain' }, 0);
   return steps.map((step) => commits.find((commit) => commit.step === step)!.sha256);
 };
+
+/** One more round of 20 steps, each slot by a worker that is new to it. */
+async function roundFrom(
+  plan: PhasePlan,
+  from: CheckpointRef,
+  slots: number[],
+  merges = worker(),
+): Promise<CheckpointRef> {
+  const round = { from, to: from.step + 20, slots: slots.length };
+  const input = { plan, revision: 0, parent: null, skip: [], round };
+  const members: MemberRef[] = [];
+  for (const slot of slots) members.push((await trainReplica(worker(), { ...input, slot }, on.attempt())).member!);
+  return (await mergeRound(merges, { ...input, members, late: [] }, on.attempt())).checkpoint;
+}
 
 const sizeOf = async (prefix: string, names: RegExp) => {
   let bytes = 0;
@@ -158,8 +172,8 @@ describe('a worker that has what the round before began with', () => {
 
   it('fetches the merged change alone, and hands in the same as one that fetches the checkpoint', async () => {
     const plan = await planned(small);
-    const [stays, comes] = [worker(), worker()];
-    const from = await driveRounds(on, [stays], plan, null, { to: 20 });
+    const [stays, merges, comes] = [worker(), worker(), worker()];
+    const from = await driveRounds(on, [stays, merges], plan, null, { to: 20 });
     const { manifest } = await readManifest(store, from);
     const sum = (files: readonly { readonly bytes: number }[]) => files.reduce((all, { bytes }) => all + bytes, 0);
     const config = sum(manifest.sidecars.filter(({ path }) => path === 'config.json'));
@@ -176,8 +190,8 @@ describe('a worker that has what the round before began with', () => {
 
   it('fetches the checkpoint where the change is gone, or leads elsewhere', async () => {
     const plan = await planned(small);
-    const deps = worker();
-    const from = await driveRounds(on, [deps], plan, null, { to: 20 });
+    const [deps, merges] = [worker(), worker()];
+    const from = await driveRounds(on, [deps, merges], plan, null, { to: 20 });
     const { manifest } = await readManifest(store, from);
     const { path, attempt } = manifest.round!.merged![0]!;
     await store.delete(`runs/${plan.run}/pretrain/r0/rounds/step-00000020/${attempt}/${path}`);
@@ -191,6 +205,54 @@ describe('a worker that has what the round before began with', () => {
       if (/\.safetensors$/.test(key)) files.push(`${key.split('/').at(-1)} ${etag}`);
     return [...new Set(files)].sort();
   }
+});
+
+describe('a worker that merged', () => {
+  const outer = { rate: 0.7, momentum: 0.9, nesterov: true };
+  const replicas = replicasSchema.parse({ number: 2, steps: 10, exchange: 'int8', moments: 'reset', outer });
+  const state = /\/(model|training-[\w-]+|outer)\.safetensors$/;
+  /** A worker, and the keys that it asked the store for the bytes of. */
+  const watched = () => {
+    const asked: string[] = [];
+    const watching = new Proxy(store, {
+      get(target, name) {
+        const value = Reflect.get(target, name, target);
+        if (typeof value !== 'function') return value;
+        return (...args: unknown[]) => {
+          if (name === 'get') asked.push(args[0] as string);
+          return value.apply(target, args);
+        };
+      },
+    });
+    return { asked, deps: worker({ store: watching }) };
+  };
+
+  it('fetches no file of the state that it committed, and of one that is damaged there that alone', async () => {
+    const plan = await planned(replicas);
+    const { asked, deps } = watched();
+    const second = await driveRounds(on, [deps, worker(), worker()], plan, null, { to: 40 });
+    const { manifest } = await readManifest(store, second);
+    const began = (await listCommits(store, { run: plan.run, phase: 'pretrain' }, 0))[0]!;
+    // Two of three train, so that the first merges every round: all that it fetched is what the phase begins with.
+    const first = asked.filter((key) => state.test(key));
+    expect(first.length).toBeGreaterThan(0);
+    for (const key of first) expect(key.startsWith(began.prefix)).toBe(true);
+    const folder = join(deps.scratch, 'rounds', plan.run, 'pretrain', second.sha256);
+    expect(readdirSync(folder).sort()).toEqual(manifest.state.map(({ path }) => path).sort());
+    const damaged = join(folder, 'model.safetensors');
+    const bytes = readFileSync(damaged);
+    bytes[bytes.length - 1]! ^= 1;
+    writeFileSync(damaged, bytes);
+    asked.length = 0;
+    await roundFrom(plan, second, [0, 1], deps);
+    expect(asked.filter((key) => state.test(key))).toEqual([`${manifest.prefix}model.safetensors`]);
+    const round = { steps: 20, slots: 2, members: [0, 1] };
+    expect(await shaOf(plan.run, [20, 40, 60])).toEqual(
+      await slowRounds(tinySettings, [round, round, round], replicas),
+    );
+    // With the phase its rounds end.
+    expect(readdirSync(join(deps.scratch, 'rounds', plan.run, 'pretrain'))).toEqual([second.sha256]);
+  });
 });
 
 /** The first round, of which slots 0 and 2 are trained by a worker that dies at every point, and so is the merge. */
@@ -252,8 +314,12 @@ describe('a round with a fixed membership ends in the same bytes', () => {
     expect(one).toEqual(other);
     const members = [slot1.result.member!, one!.member!];
     for (const slot of [2, 3]) members.push((await trainReplica(worker(), { ...input, slot }, on.attempt())).member!);
-    const merges = [1, 2].map(() => mergeRound(worker(), { ...input, members, late: [] }, on.attempt()));
+    const merging = worker();
+    const merges = [1, 2].map(() => mergeRound(merging, { ...input, members, late: [] }, on.attempt()));
     for (const { checkpoint } of await Promise.all(merges)) expect(checkpoint).toMatchObject({ sha256: expected });
+    // Both keep what they wrote, where one of them is before the other.
+    const kept = readdirSync(join(merging.scratch, 'rounds', input.plan.run, 'pretrain'));
+    expect(kept.sort()).toEqual([input.round.from.sha256, expected].sort());
     for (const trainer of others) await trainer.close();
   });
 
@@ -273,25 +339,19 @@ describe('a round with a fixed membership ends in the same bytes', () => {
     expect(checkpoint.sha256).toBe(expected[0]);
     expect((await readManifest(store, checkpoint)).manifest.round!.late).toEqual([2]);
     expect(await frozen).toMatchObject({ slot: 2, member: null });
-    expect((await driveFrom(plan, checkpoint)).sha256).toBe(expected[1]);
+    expect((await roundFrom(plan, checkpoint, [0, 1, 2, 3])).sha256).toBe(expected[1]);
     await slow.close();
   });
-
-  async function driveFrom(plan: PhasePlan, checkpoint: CheckpointRef): Promise<CheckpointRef> {
-    const input = { plan, revision: 0, parent: null, skip: [], round: { from: checkpoint, to: 40, slots: 4 } };
-    const members: MemberRef[] = [];
-    for (const slot of [0, 1, 2, 3])
-      members.push((await trainReplica(worker(), { ...input, slot }, on.attempt())).member!);
-    return (await mergeRound(worker(), { ...input, members, late: [] }, on.attempt())).checkpoint;
-  }
 });
 
 describe('what a round leaves', () => {
-  it('on a worker is the state that it began with, and nothing of its attempts', async () => {
+  it('on a worker is the state that it began with and the one that it merged, and nothing of its attempts', async () => {
     const deps = worker();
     const plan = await planned();
     await driveRounds(on, [deps], plan, null, { to: 40 });
     expect(readdirSync(join(deps.scratch, plan.run, 'pretrain'))).toEqual([]);
-    expect(readdirSync(join(deps.scratch, 'rounds', plan.run, 'pretrain'))).toEqual(await shaOf(plan.run, [20]));
+    expect(readdirSync(join(deps.scratch, 'rounds', plan.run, 'pretrain'))).toEqual(
+      (await shaOf(plan.run, [20, 40])).sort(),
+    );
   });
 });
