@@ -43,8 +43,12 @@ const parts: Readonly<Record<string, (value: number) => string>> = {
   figure: (figure) => `figure ${figure}`,
 };
 
-/** Shows on Temporal's page of a workflow how to read its log: small, and the same for its whole life. */
-export const showLog = (): void =>
-  setCurrentDetails(
-    `Logs: \`npm run siglip2 -- logs ${workflowInfo().workflowId.split('/').slice(0, 2).join(' ')} --follow\``,
-  );
+/**
+ * Shows on Temporal's page of a workflow where it is, if that is told, and how to read its log. It is asked for, and is no
+ * part of a history.
+ */
+export function showLog(at?: string): void {
+  const [run, phase] = workflowInfo().workflowId.split('/');
+  const log = `Logs: \`npm run siglip2 -- logs ${phase === undefined ? run : `${run} ${phase}`} --follow\``;
+  setCurrentDetails(at === undefined ? log : `${at}\n\nStatus: \`npm run siglip2 -- status ${run}\`\n\n${log}`);
+}

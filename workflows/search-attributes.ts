@@ -1,8 +1,9 @@
 import { defineSearchAttributeKey, SearchAttributeType } from '@temporalio/common';
 import { upsertSearchAttributes } from '@temporalio/workflow';
+import { showLog } from './activities-by.ts';
 import type { PhaseState } from './messages.ts';
 
-/** What `temporal workflow list --query` finds runs and phases by. */
+/** What `temporal workflow list --query` finds runs and phases by, and their pages say. */
 const run = defineSearchAttributeKey('SiglipRun', SearchAttributeType.KEYWORD);
 const phase = defineSearchAttributeKey('SiglipPhase', SearchAttributeType.KEYWORD);
 const state = defineSearchAttributeKey('SiglipState', SearchAttributeType.KEYWORD);
@@ -15,4 +16,5 @@ export function showIn(found: { run: string; phase?: string; state: PhaseState; 
     { key: state, value: found.state },
     { key: step, value: found.step },
   ]);
+  showLog([found.phase, found.state, `step ${found.step}`].filter((part) => part !== undefined).join(', '));
 }

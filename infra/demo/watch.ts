@@ -51,7 +51,10 @@ function describe({ workflow, pending }: RunStatus): string {
   const live = work?.live;
   if (!workflow) return live?.doing ?? 'waiting for a worker';
   // A phase may be scored or evaluated while others are trained.
-  if (workflow.state !== 'training' && !work) return workflow.state;
+  if (workflow.state !== 'training' && !work) {
+    const other = pending.find(({ live }) => live?.doing);
+    return [workflow.state, other?.live?.doing ?? ''].filter(Boolean).join('  ');
+  }
   const rate = live?.examplesPerSecond || workflow.examplesPerSecond;
   const figures = rate
     ? [`loss ${(live?.loss || workflow.loss || 0).toFixed(3)}`, `${rate.toFixed(0)} examples/s`]

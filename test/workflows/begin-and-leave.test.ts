@@ -88,6 +88,17 @@ describe('a phase', () => {
         .getHandle('begins/pretrain')
         .query<Record<string, { what: string }[]>>('history');
       expect(pretrain!.map(({ what }) => what)).toContain('rev/pretrain@20 (revision 1) was trained with another rate');
+      // What Temporal's pages show of a workflow.
+      const details = async (workflow: string) =>
+        (await client.workflow.getHandle(workflow).query<{ currentDetails: string }>('__temporal_workflow_metadata'))
+          .currentDetails;
+      const status = 'Status: `npm run siglip2 -- status begins`';
+      expect(await details('begins')).toBe(
+        `done, step 30\n\n${status}\n\nLogs: \`npm run siglip2 -- logs begins --follow\``,
+      );
+      expect(await details('begins/pretrain')).toBe(
+        `pretrain, done, step 30\n\n${status}\n\nLogs: \`npm run siglip2 -- logs begins pretrain --follow\``,
+      );
       await keepHistory(client, 'begins/pretrain', 'phase-begins-above.json');
       await keepHistory(client, 'begins', 'recipe-begins-above.json');
     });
