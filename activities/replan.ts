@@ -16,7 +16,6 @@ import { foreign } from '../src/recipe/reading.ts';
 import { respan } from '../src/recipe/respan.ts';
 import { type Schedule, schedulePosition } from '../src/recipe/schedule.ts';
 import { precisionOf, xlaOf } from '../src/recipe/settings.ts';
-import { counted } from '../src/runtime/count-text.ts';
 import { RunnerError } from '../src/runtime/errors.ts';
 import type { ObjectStore } from '../src/storage/object-store.ts';
 import { changesOf } from './changes.ts';
@@ -101,9 +100,7 @@ function spannedAnew({ plan, at = plan.from, skip = [] }: ReplanInput, { batches
   const span = { begins, offset: batches.offset ?? 0, batch: plan.batch, to, skip };
   const spanned = respan(span, at, batch);
   if (spanned) return spanned;
-  throw refused(
-    `phase ${plan.phase} has ${counted(to.examples - at.examples, 'example')} left, less than a batch of ${batch}`,
-  );
+  throw refused(`phase ${plan.phase} has ${to.examples - at.examples} examples left, less than a batch of ${batch}`);
 }
 
 /** The objectives of a phase with another teacher. */
