@@ -1,7 +1,8 @@
-import { patched, workflowInfo } from '@temporalio/workflow';
+import { patched, setHandler, workflowInfo } from '@temporalio/workflow';
 import { activitiesBy } from './activities-by.ts';
-import { clearFailure, invalid } from './failures.ts';
+import { clearFailure, invalid, sentence } from './failures.ts';
 import { indexed } from './index-shards.ts';
+import { historyQuery, planQuery, statusOf, statusQuery } from './messages.ts';
 import type { PhaseInput } from './phase-progress.ts';
 import { lightOptions } from './policies.ts';
 import { inWords, isObject } from './wishes.ts';
@@ -30,10 +31,20 @@ export async function begun(given: readonly unknown[]): Promise<PhaseInput> {
 async function planned({ recipe, phase }: PhaseAlone): Promise<PhaseInput> {
   const id = workflowInfo().workflowId;
   const run = phase !== undefined && id.endsWith(`/${phase}`) ? id.slice(0, -phase.length - 1) : id;
+  let failure: string | null = null;
+  // Until there is a plan, and after there could be none, for who asks.
+  const state = () => (failure === null ? 'planning' : 'failed');
+  setHandler(statusQuery, () => ({
+    ...statusOf(run, state(), null, 1, failure, workflowInfo().unsafe.now()),
+    phase: phase ?? null,
+  }));
+  setHandler(planQuery, () => []);
+  setHandler(historyQuery, () => ({}));
   try {
     await indexed({ run, recipe });
     return { plan: await planPhase({ run, recipe, ...(phase !== undefined && { phase }) }) };
   } catch (error) {
+    failure = sentence(error);
     throw clearFailure(error);
   }
 }

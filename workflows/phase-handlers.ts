@@ -33,7 +33,11 @@ export function setHandlers(phase: PhaseProgress): void {
   });
   setDefaultSignalHandler((name) => phase.note(unknownSignal(name)));
   setSteering({
-    problem: (wish) => wishProblem(wish, phase.standing()),
+    problem: (wish, named) => {
+      const { phase: own } = phase.plan;
+      if (named === undefined || named === own) return wishProblem(wish, phase.standing());
+      return `${wish.kind} is refused: no open phase is named ${named.slice(0, 60)}; open: ${own}`;
+    },
     take: (wish) => take(phase, wish),
   });
 }

@@ -16,6 +16,8 @@ const mostRecoveries = 5;
  * diverge from one before that, as often as the plan allows; all else waits for a person.
  */
 export async function meetFailure(phase: PhaseProgress, error: unknown): Promise<void> {
+  // Paused by Temporal's own command its attempt had ended well, when what was asked of the phase ended the activity itself.
+  if (/^Activity(Pause|Reset)$/.test(rootFailure(error)?.type ?? '') && patched('activity-paused')) return;
   // What the teacher lacks is not mended by training again from an older checkpoint.
   const failure = phase.working === 'training' ? rootFailure(error) : null;
   if (failure?.type === 'CheckpointDamaged' && timesBack(phase, 'damaged') < mostRecoveries) {

@@ -110,7 +110,8 @@ function firstStepOf({ total, wait, ...parts }: FirstStepSeconds): string {
 const nextCommands: Readonly<Record<string, string>> = {
   waiting: 'retryPhase, or --name abandonPhase',
   paused: 'resume, or --name retryPhase to go on with other settings, or --name abandonPhase',
-  limit: 'setLimits, or --name retryPhase to go on with other settings, or --name abandonPhase',
+  // Tried again it stands at the same limit.
+  limit: 'setLimits with a higher one, or with null for none, or --name abandonPhase',
 };
 
 /** One of each phase, and one of the run itself: its training, or else what it does first. */

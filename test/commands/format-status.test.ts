@@ -183,7 +183,10 @@ describe('what a person goes by', () => {
     const update = '  go on with: temporal workflow update execute --workflow-id first --name ';
     const other = 'or --name retryPhase to go on with other settings, or --name abandonPhase';
     expect(lines({ workflow: at('paused') })[2]).toBe(`${update}resume, ${other}`);
-    expect(lines({ workflow: at('limit') })[2]).toBe(`${update}setLimits, ${other}`);
+    // Tried again with other settings it stands at the same limit.
+    expect(lines({ workflow: at('limit') })[2]).toBe(
+      `${update}setLimits with a higher one, or with null for none, or --name abandonPhase`,
+    );
     expect(lines({ workflow: at('waiting') })[2]).toBe(`${update}retryPhase, or --name abandonPhase`);
   });
 

@@ -8,7 +8,8 @@ import { CreateBucketCommand, PutBucketVersioningCommand } from '@aws-sdk/client
 import getPort from 'get-port';
 import { boundCommand } from '../../infra/services/bound.ts';
 import { prepare } from '../../infra/setup/prepare.ts';
-import { S3ObjectStore, type S3Settings } from '../../src/storage/s3.ts';
+import { S3ObjectStore } from '../../src/storage/s3.ts';
+import type { S3Settings } from '../../src/storage/s3-client.ts';
 import '../support/ends-with-vitest.ts';
 
 const credentials = { accessKeyId: 'TESTACCESSKEY1234', secretAccessKey: 'not-a-secret-of-anyone' };

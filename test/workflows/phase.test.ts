@@ -82,7 +82,13 @@ describe('a phase', () => {
       expect(own).toMatchObject({ run: 'alone', phase: 'finer', step: 30 });
       const other = await checkpointOf(await alone('alone-again', { recipe }));
       expect(other).toMatchObject({ run: 'alone-again', phase: 'pretrain' });
-      const failure = await failureOf((await alone('alone-nowhere', { recipe, phase: 'nowhere' })).result());
+      const nowhere = await alone('alone-nowhere', { recipe, phase: 'nowhere' });
+      const failure = await failureOf(nowhere.result());
+      expect(await nowhere.query('status')).toMatchObject({
+        state: 'failed',
+        phase: 'nowhere',
+        failure: failure?.message,
+      });
       expect(failure).toEqual({ message: 'phase is "nowhere"; allowed: pretrain', type: 'RecipeInvalid', stack: '' });
       expect(asked).toEqual([
         { run: 'alone', recipe, phase: 'finer' },

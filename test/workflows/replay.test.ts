@@ -44,6 +44,7 @@ describe('a run that began under this code', () => {
     ['phase-left-tidy.json', 'cancelled/pretrain'],
     ['phase-counted-revisions.json', 'patient/pretrain'],
     ['phase-told-of-training.json', 'cut-short/acid'],
+    ['phase-activity-paused.json', 'asked/pretrain'],
     ['annotation.json', 'squares'],
     ['recipe-with-tasks.json', 'tasks'],
     ['phase-with-tasks.json', 'tasks/pretrain'],

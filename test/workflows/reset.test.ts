@@ -10,6 +10,7 @@ import { prepare } from '../../infra/setup/prepare.ts';
 import type { RunStatus } from '../../workflows/messages.ts';
 import type { siglip2Recipe } from '../../workflows/recipe.ts';
 import { resultOf, runPlanOf, testTemporal } from './harness.ts';
+import { keepHistory } from './histories.ts';
 
 /** `temporal workflow reset` and `temporal activity pause`, as a person types them, on the pinned server. */
 const temporal = testTemporal();
@@ -42,8 +43,8 @@ interface Shards {
   readonly activities: Partial<Activities>;
 }
 
-/** Shards of 20 ms a step, which end at the step that they are at when they are cancelled. */
-function shards(run: string, steps: number, shard: number): Shards {
+/** Shards of 20 ms a step, which end at the step that they are at when they are cancelled; a paused one when `pausedBy` is over. */
+function shards(run: string, steps: number, shard: number, pausedBy: () => Promise<void>): Shards {
   const asked: string[] = [];
   return {
     asked,
@@ -57,7 +58,10 @@ function shards(run: string, steps: number, shard: number): Shards {
           await delay(20);
           heartbeat({ step: ++step });
         }
-        if (Context.current().cancellationDetails?.paused && step < input.toStep) throw new CancelledFailure('paused');
+        if (Context.current().cancellationDetails?.paused && step < input.toStep) {
+          await pausedBy();
+          throw new CancelledFailure('paused');
+        }
         return resultOf(input, step);
       },
     },
@@ -68,8 +72,9 @@ async function running(
   name: string,
   [steps, shard]: [number, number],
   work: (client: Client, asked: string[], status: () => Promise<RunStatus>) => Promise<void>,
+  pausedBy = async () => {},
 ): Promise<void> {
-  const { asked, activities } = shards(name, steps, shard);
+  const { asked, activities } = shards(name, steps, shard, pausedBy);
   await temporal.serving(activities, async (client) => {
     await client.workflow.start<typeof siglip2Recipe>('siglip2Recipe', {
       taskQueue: 'siglip2',
@@ -178,5 +183,34 @@ describe('temporal activity pause', () => {
       expect(await stepOf(client, 'held')).toBe(150);
       expect(asked).toHaveLength(2);
     });
+  }, 60_000);
+
+  it('is no failure of the phase where something is asked of it while the shard ends', async () => {
+    let [ending, end] = [false, () => {}];
+    const pausedBy = () => {
+      ending = true;
+      return new Promise<void>((resolve) => {
+        end = resolve;
+      });
+    };
+    const work = async (client: Client, asked: string[], status: () => Promise<RunStatus>) => {
+      const phase = client.workflow.getHandle('asked/pretrain');
+      const scheduled = async () =>
+        (await phase.describe()).raw.pendingActivities?.find(({ activityType }) => activityType?.name === 'trainShard');
+      await expect.poll(() => asked.length, { timeout: 20_000 }).toBe(1);
+      const { activityId } = (await scheduled())!;
+      await type('activity', 'pause', '--workflow-id', 'asked/pretrain', '--activity-id', activityId!);
+      await expect.poll(() => ending, { timeout: 20_000 }).toBe(true);
+      await client.workflow.getHandle('asked').executeUpdate('pause');
+      // 3 is that its end was asked for: it is not tried again then.
+      await expect.poll(async () => (await scheduled())?.state, { timeout: 20_000 }).toBe(3);
+      end();
+      await expect.poll(async () => (await status()).state, { timeout: 20_000 }).toBe('paused');
+      expect((await status()).failure).toBe(null);
+      await client.workflow.getHandle('asked').executeUpdate('resume');
+      expect(await stepOf(client, 'asked')).toBe(150);
+      await keepHistory(client, 'asked/pretrain', 'phase-activity-paused.json');
+    };
+    await running('asked', [150, 150], work, pausedBy);
   }, 60_000);
 });
