@@ -1,5 +1,6 @@
 import { RunnerError } from '../runtime/errors.ts';
 import type { ObjectStore } from '../storage/object-store.ts';
+import { phasesOf } from './commits.ts';
 import { standingFor } from './ends.ts';
 import { namePattern, type StepKey } from './keys.ts';
 
@@ -30,11 +31,13 @@ export function parseName(what: string): CheckpointName {
 /** The one checkpoint that stands for RUN/PHASE@STEP, or for RUN/PHASE. */
 export async function findNamed(store: ObjectStore, what: string): Promise<StepKey> {
   const { run, phase, step } = parseName(what);
-  if (phase === undefined)
+  if (phase === undefined) {
+    const [first = 'pretrain'] = await phasesOf(store, run);
     throw new RunnerError(
       'RecipeInvalid',
-      `${what} is a run; type RUN/PHASE or RUN/PHASE@STEP, such as ${what}/pretrain`,
+      `${what} is a run; type RUN/PHASE or RUN/PHASE@STEP, such as ${what}/${first}`,
     );
+  }
   const [first] = await standingFor(store, { run, phase }, step);
   if (first) return first;
   throw new RunnerError(

@@ -2,7 +2,7 @@ import type { Command } from 'commander';
 import { releaseRun } from '../checkpoint/borrowed.ts';
 import { nameOf } from '../checkpoint/damage.ts';
 import { findNamed, parseName } from '../checkpoint/names.ts';
-import { pin, unpin } from '../checkpoint/pins.ts';
+import { type Pin, pin, pinsOf, unpin } from '../checkpoint/pins.ts';
 import { pullCheckpoint } from '../checkpoint/pull.ts';
 import { sweepRun } from '../checkpoint/sweep.ts';
 import { embeddingIn } from '../embeddings/keys.ts';
@@ -70,8 +70,9 @@ export function addCheckpointCommands(program: Command): void {
     .action(async (what: string, { as: who }: { as: string }) => {
       const store = objectStoreFromEnvironment();
       const at = await findNamed(store, what);
+      const pins = (await pinsOf(store, at)).filter((one) => nameOf(one) === nameOf(at));
       await unpin(store, at, who);
-      print(`${nameOf(at)} is no longer pinned by ${who}\n`);
+      print(`${unpinned(nameOf(at), who, pins)}\n`);
     });
 
   program
@@ -116,4 +117,11 @@ export function addCheckpointCommands(program: Command): void {
         `${counted(prefixes.length, 'attempt')} without a commit, ${counted(uploads, 'unfinished upload')}, ${counted(pins, 'old pin')} deleted\n`,
       );
     });
+}
+
+/** What became of it, and who holds the checkpoint still: a name that nobody pinned it by is a slip. */
+function unpinned(name: string, who: string, pins: readonly Pin[]): string {
+  const others = pins.filter((one) => one.who !== who).map((one) => one.who);
+  const done = pins.some((one) => one.who === who) ? 'is no longer pinned by' : 'was not pinned by';
+  return `${name} ${done} ${who}${others.length > 0 ? `; it is by ${others.join(', ')}: --as takes one of these` : ''}`;
 }

@@ -16,7 +16,7 @@ export async function modelInBucket(store: ObjectStore, model: string): Promise<
   if (!local && !(await isCheckpointName(model)))
     throw new RunnerError(
       'RecipeInvalid',
-      `there is no folder ${model}; name one that is, or RUN, RUN/PHASE or RUN/PHASE@STEP of the bucket, as npm run siglip2 -- ls lists them`,
+      `there is no folder ${model}; name one that is, or RUN/PHASE or RUN/PHASE@STEP of the bucket, as npm run siglip2 -- ls lists them`,
     );
   if (!local) return model;
   const made = { scratch: paths().scratch, codeVersion: codeVersion(), attempt: randomBytes(4).toString('hex') };
