@@ -12,10 +12,11 @@ import type { Attempt, Dependencies } from './dependencies.ts';
 import { fetchDocument, readDocumentAs } from './documents.ts';
 import { beat } from './heartbeat.ts';
 import { resultOfRound } from './round-result.ts';
+import { dataOf, settle, withOnlineTeacher } from './settle.ts';
 import { settleCpu } from './settle-cpu.ts';
 import { heartbeatOf, newShard, type Shard } from './shard.ts';
 import { newestStart } from './shard-start.ts';
-import { commitSnapshot, dataOf, requireTrainer, settle, withOnlineTeacher } from './train-from.ts';
+import { commitSnapshot, requireTrainer } from './train-from.ts';
 import { trainedSettings } from './trained-settings.ts';
 import type { BeginRoundsInput, BegunRounds } from './types/rounds.ts';
 
@@ -52,12 +53,9 @@ async function commitBeginning(shard: Shard, parent: Commit | null): Promise<Com
   const data = await dataOf(shard, planned, await fetchDocument(deps.store, plan.index, documents));
   shard.cpu = await settleCpu(deps.store, plan, trainer);
   const threads = shard.cpu?.threads;
-  const settled = await withOnlineTeacher(shard, planned, (teacher) =>
-    settle(shard, trainer, null, planned, { ...data, ...teacher, ...(threads && { threads }) }),
-  );
+  const settled = await settle(shard, trainer, null, planned, data);
   if (settled === null) throw new CancelledFailure('stopped before the first round');
   const { settings } = settled;
-  shard.settings = settings;
   const folder = join(shard.folder, 'parent');
   shard.doing = 'fetching what the phase goes on from';
   if (parent)

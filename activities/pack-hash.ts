@@ -10,6 +10,7 @@ import { readPart } from '../src/packing/read-part.ts';
 import type { RowItem } from '../src/packing/row-item.ts';
 import { textsFile } from '../src/packing/texts-file.ts';
 import type { Found, PackedMeta } from '../src/packing/types.ts';
+import { counted } from '../src/runtime/count-text.ts';
 import { canonicalJson, sha256 } from '../src/runtime/hash.ts';
 import type { Attempt, Dependencies } from './dependencies.ts';
 import { beat } from './heartbeat.ts';
@@ -60,7 +61,7 @@ export async function hashPart(deps: Dependencies, input: HashPartInput, attempt
         hashed.push({ ...one.print, id: first + metas.length, text });
         metas.push(one.meta);
       }
-      doing = `looked at ${metas.length} pictures of part ${number}`;
+      doing = `looked at ${counted(metas.length, 'picture')} of part ${number}`;
     }
     await store.put(keys.texts(number), textsFile(metas));
     await store.put(keys.hashes(number), hashFile(hashed, partitions, settings.duplicates === 'near'));

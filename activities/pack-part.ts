@@ -15,6 +15,7 @@ import type { PackSettings } from '../src/packing/settings.ts';
 import { membersBytes, ShardFile } from '../src/packing/shard-file.ts';
 import { textIn, textOfItem } from '../src/packing/texts-file.ts';
 import type { Captions, Found, Packed, PackedMeta, PackedShard } from '../src/packing/types.ts';
+import { counted } from '../src/runtime/count-text.ts';
 import { isRunnerError, RunnerError } from '../src/runtime/errors.ts';
 import { sha256 } from '../src/runtime/hash.ts';
 import type { ObjectStore } from '../src/storage/object-store.ts';
@@ -99,7 +100,7 @@ export async function packPart(deps: Dependencies, input: PackPartInput, attempt
         await shard.add(members);
         examples++;
       }
-      doing = `packed ${examples} pictures of part ${number}`;
+      doing = `packed ${counted(examples, 'picture')} of part ${number}`;
     }
     await close();
     const packed: Packed = { shards, examples, joined: from, dropped: dropped.all };

@@ -1,6 +1,7 @@
 import { join } from 'node:path';
 import { settleDuplicates } from '../src/packing/compare.ts';
 import { packKeys } from '../src/packing/keys.ts';
+import { counted } from '../src/runtime/count-text.ts';
 import type { Attempt, Dependencies } from './dependencies.ts';
 import { beat } from './heartbeat.ts';
 import { readListing, readPackJson } from './pack-documents.ts';
@@ -22,7 +23,7 @@ export async function settlePack(
     const folder = join(scratch, `pack-${attempt.id}`);
     const resolved = await settleDuplicates(store, keys, counts, partitions, folder, (key) => {
       attempt.signal.throwIfAborted();
-      doing = `joining duplicates: ${key.slice(key.lastIndexOf('/') + 1)} of ${counts.length} parts`;
+      doing = `joining duplicates: ${key.slice(key.lastIndexOf('/') + 1)} of ${counted(counts.length, 'part')}`;
     });
     await store.put(keys.resolved, JSON.stringify(resolved), { contentType: 'application/json' });
     return resolved;

@@ -55,18 +55,22 @@ export async function fetchRoundState(
   const folder = join(all, from.sha256);
   return inTurn(all, async () => {
     await mkdir(all, { recursive: true });
-    if (!(await readdir(all)).includes(from.sha256))
-      await stateFromChange(deps, from, { all, folder, settings, signal, onBytes }).catch((error) => {
-        signal.throwIfAborted();
-        const { run, phase } = from;
-        deps.log.info({ run, phase }, `the checkpoint of step ${from.step} is fetched whole: ${error.message}`);
-      });
+    const has = (await readdir(all)).includes(from.sha256);
+    const written = has
+      ? []
+      : await stateFromChange(deps, from, { all, folder, settings, signal, onBytes }).catch((error) => {
+          signal.throwIfAborted();
+          const { run, phase } = from;
+          deps.log.info({ run, phase }, `the checkpoint of step ${from.step} is fetched whole: ${error.message}`);
+          return [];
+        });
     for (const name of await readdir(all))
       if (name !== from.sha256) await rm(join(all, name), { recursive: true, force: true });
     const { manifest } = await restoreCheckpoint(store, from, folder, {
       files: ({ path }) => (path.endsWith('.safetensors') && (outer || path !== outerFile)) || path === 'config.json',
       signal,
       ranges: rangesAtOnce,
+      written,
       onFile: ({ bytes }) => onBytes(bytes),
     });
     return { folder, manifest, state: await RoundState.open(folder, stateFiles(manifest)) };

@@ -1,6 +1,6 @@
 import { updatesTensor } from '../src/checkpoint/training-tensors.ts';
 import type { Replicas } from '../src/recipe/replicas.ts';
-import { applied } from '../src/rounds/apply.ts';
+import { applied, appliedRooms } from '../src/rounds/apply.ts';
 import type { DeltaFile } from '../src/rounds/read-delta.ts';
 import {
   chunkBytes,
@@ -42,12 +42,14 @@ export function writeStateAfter(
   const layout = readLayout(beside.metadata.layout);
   if (!layout) throw noLayout(beside.path);
   const reset = moments === 'reset' ? resetLayout(layout, exchanged) : null;
+  // Tensors are written one after another.
+  const rooms = appliedRooms();
   return writeTensors(folder, reset ?? layout, (tensor) => {
     const { name, dtype, shape } = tensor;
     const parameter = exchanged.parameters.find((one) => one.name === name);
-    if (parameter) return () => applied(parameter, before.numbers, changes);
+    if (parameter) return () => applied(parameter, before.numbers, changes, rooms);
     const other = exchanged.others.find((one) => one.name === name);
-    if (other) return () => applied(other, before.numbers, others!);
+    if (other) return () => applied(other, before.numbers, others!, rooms);
     if (reset && (isCount(name) || exchanged.moments.some((one) => one.name === name)))
       return () => zeros(tensorBytes(dtype, shape));
     const file = kept?.tensors.has(name) ? kept : beside.tensors.has(name) ? beside : null;
@@ -56,7 +58,8 @@ export function writeStateAfter(
 }
 
 function* zeros(bytes: number): Generator<Uint8Array> {
-  for (let done = 0; done < bytes; done += chunkBytes) yield new Uint8Array(Math.min(chunkBytes, bytes - done));
+  const chunk = new Uint8Array(Math.min(chunkBytes, bytes));
+  for (let done = 0; done < bytes; done += chunkBytes) yield chunk.subarray(0, bytes - done);
 }
 
 const isCount = (name: string) => name.startsWith(updatesTensor(''));

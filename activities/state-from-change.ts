@@ -7,7 +7,7 @@ import { readManifest } from '../src/checkpoint/manifest.ts';
 import type { CheckpointRef, Manifest } from '../src/checkpoint/types.ts';
 import type { PhaseSettings } from '../src/recipe/phase-settings.ts';
 import { DeltaFile } from '../src/rounds/read-delta.ts';
-import { RoundState } from '../src/rounds/state.ts';
+import { RoundState, type WrittenFile } from '../src/rounds/state.ts';
 import { SafetensorsFile } from '../src/safetensors/safetensors.ts';
 import { exchangedOf } from '../src/train/exchanged.ts';
 import type { Dependencies } from './dependencies.ts';
@@ -28,18 +28,20 @@ interface Wanted {
 
 /**
  * Makes the state after a round of the state before, which lies here, and of the merged change, which is fetched. Nothing is
- * there where that can't be, or would be more to fetch than the checkpoint. The bytes are for the caller to verify.
+ * there where that can't be, or would be more to fetch than the checkpoint.
+ *
+ * @returns the files, which are for the caller to hold against the manifest
  */
 export async function stateFromChange(
   { store }: Dependencies,
   from: CheckpointRef,
   { all, folder, settings, signal, onBytes }: Wanted,
-): Promise<void> {
+): Promise<WrittenFile[]> {
   const { manifest } = await readManifest(store, from);
   const { parent, round } = manifest;
   const parts = round?.merged ?? [];
   const has = parent && (await stat(join(all, parent.sha256)).catch(() => null));
-  if (!has || !isLess(manifest, parts)) return;
+  if (!has || !isLess(manifest, parts)) return [];
   const before = await RoundState.open(
     join(all, parent.sha256),
     stateFiles((await readManifest(store, parent)).manifest),
@@ -64,7 +66,7 @@ export async function stateFromChange(
     const at = (path: string) => join(fetched, path);
     const { changes, others, beside, moments } = replicaFiles;
     const named = (path: string) => parts.some((one) => one.path === path);
-    await writeStateAfter(
+    const written = await writeStateAfter(
       made,
       {
         changes: await opened(DeltaFile.open(at(mergedName(changes)), exchanged.parameters)),
@@ -77,6 +79,7 @@ export async function stateFromChange(
       { moments: replicas.moments, exchanged, before },
     );
     await rename(made, folder);
+    return written;
   } finally {
     for (const file of open) await file.close();
     for (const left of [fetched, made]) await rm(left, { recursive: true, force: true });

@@ -9,6 +9,7 @@ import { restoreCheckpoint } from '../src/checkpoint/restore.ts';
 import type { Commit, Manifest } from '../src/checkpoint/types.ts';
 import { SkippedMembers } from '../src/data/index/skipped-members.ts';
 import type { PhaseSettings } from '../src/recipe/phase-settings.ts';
+import { counted } from '../src/runtime/count-text.ts';
 import { isRunnerError, RunnerError } from '../src/runtime/errors.ts';
 import { keepReports } from '../src/telemetry/reports.ts';
 import { MetricSeries } from '../src/telemetry/series.ts';
@@ -16,18 +17,14 @@ import type { TrainerProcess } from '../src/trainer/process.ts';
 import type { Snapshot, TrainedState, TrainerJob, TrainJob } from '../src/trainer/protocol.ts';
 import { commitInBackground } from './background-commits.ts';
 import type { Dependencies } from './dependencies.ts';
-import { fetchDocument } from './documents.ts';
 import { sayFirstStep } from './first-step.ts';
-import type { Settled, StepInputs } from './measure-both.ts';
 import { recordPace } from './pace.ts';
+import { dataOf, settle, withOnlineTeacher } from './settle.ts';
 import { settleCpu } from './settle-cpu.ts';
-import { settlePrecision } from './settle-precision.ts';
-import { settleXla } from './settle-xla.ts';
 import { computedWith, type Shard } from './shard.ts';
 import { inputHash } from './shard-start.ts';
 import { shownOf } from './shown.ts';
 import { skippedLog } from './skipped.ts';
-import { withTeacher } from './teacher-folder.ts';
 import type { PhasePlan } from './types/plan.ts';
 
 /** After a wish to stop, how long a store that is away is waited for. */
@@ -51,12 +48,9 @@ export async function trainFrom(
   deps.firstStep?.ready();
   const threads = shard.cpu?.threads;
   if (shard.cpu?.remark) log(shard.cpu.remark);
-  const settled = await withOnlineTeacher(shard, planned, (teacher) =>
-    settle(shard, trainer, start, planned, { ...data, ...teacher, ...(threads && { threads }) }),
-  );
+  const settled = await settle(shard, trainer, start, planned, data);
   if (settled === null) return;
   const { settings } = settled;
-  shard.settings = settings;
   const state = start && (await ensureState(shard, trainer, start, settings, data));
   const stop = new AbortController();
   const giveUp = new AbortController();
@@ -148,7 +142,9 @@ export async function trainFrom(
           begun: (start) => sayFirstStep(shard, start),
           pace(pace, end) {
             const { checkpointEvery, shardSteps } = pace;
-            log(`a checkpoint every ${checkpointEvery} steps from now on, and ${shardSteps} steps in a shard`);
+            log(
+              `a checkpoint every ${counted(checkpointEvery, 'step')} from now on, and ${counted(shardSteps, 'step')} in a shard`,
+            );
             shard.pace = pace;
             shard.end = end;
             // If it can't be written, it is in the shard's result all the same.
@@ -179,19 +175,6 @@ export async function trainFrom(
   }
 }
 
-/** What the recipe leaves to measurement, one after another: XLA at the precision that was chosen. */
-export async function settle(
-  shard: Shard,
-  trainer: TrainerProcess,
-  start: Commit | null,
-  planned: PhaseSettings,
-  inputs: StepInputs,
-): Promise<Settled | null> {
-  const precise = await settlePrecision(shard, trainer, start, planned, inputs);
-  const settled = precise && (await settleXla(shard, trainer, start, precise.settings, inputs));
-  return settled && { ...precise, ...settled };
-}
-
 /** The records of a phase begin with it, and so does what it knows of updates. */
 function trainedState(
   { sha256, step, examples, run, phase, metrics }: Commit,
@@ -212,24 +195,6 @@ function trainedState(
 /** How long a step takes at this pace; 0 before it is known. */
 export const stepMs = ({ batches }: PhaseSettings, { examplesPerSecond }: { readonly examplesPerSecond: number }) =>
   examplesPerSecond > 0 ? (1000 * batches.batch) / examplesPerSecond : 0;
-
-/** What the batches of the phase are made from. */
-export async function dataOf({ deps, input }: Shard, { batches }: PhaseSettings, indexFile: string) {
-  const stored = batches.parts?.teacherScores?.scores;
-  const scoresFile = stored && (await fetchDocument(deps.store, stored, join(deps.scratch, 'documents')));
-  return { indexFile, skip: input.skip ?? [], ...(scoresFile && { scoresFile }) };
-}
-
-/** Where a teacher scores beside the learner, its model is on local disk meanwhile. */
-export async function withOnlineTeacher<T>(
-  { deps, input, attempt }: Shard,
-  settings: PhaseSettings,
-  work: (teacher: Pick<TrainJob, 'teacherFolder'>) => Promise<T>,
-): Promise<T> {
-  const { curation } = input.plan;
-  if (!curation?.sealed || curation.stored || !settings.curation?.teacher) return work({});
-  return withTeacher(deps, curation.sealed, attempt.signal, (teacherFolder) => work({ teacherFolder }));
-}
 
 /** Local files of a commit, unless the trainer holds its state already; and its manifest. */
 async function ensureState(

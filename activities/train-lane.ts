@@ -15,9 +15,10 @@ import { sayFirstStep } from './first-step.ts';
 import { replicaFiles } from './replica-files.ts';
 import { fetchHandedIn, memberOf } from './round-documents.ts';
 import { fetchRoundState } from './round-state.ts';
+import { dataOf, settle, withOnlineTeacher } from './settle.ts';
 import { settleCpu } from './settle-cpu.ts';
 import type { Shard } from './shard.ts';
-import { dataOf, requireTrainer, settle, stepMs, withOnlineTeacher } from './train-from.ts';
+import { requireTrainer, stepMs } from './train-from.ts';
 import { trainedSettings } from './trained-settings.ts';
 import type { MemberRef, ReplicaInput } from './types/rounds.ts';
 
@@ -58,12 +59,9 @@ export async function trainLane(
   const threads = shard.cpu?.threads;
   // What the phase begins with was made by no step of it: nothing was settled before.
   const begun = round.from.step > plan.from.step ? await readCommit(deps.store, round.from) : null;
-  const settled = await withOnlineTeacher(shard, trained, (teacher) =>
-    settle(shard, trainer, begun, trained, { ...data, ...teacher, ...(threads && { threads }) }),
-  );
+  const settled = await settle(shard, trainer, begun, trained, data);
   if (settled === null) throw new CancelledFailure('stopped before its first step');
   const { settings } = settled;
-  shard.settings = settings;
   const { step, examples, sha256 } = round.from;
   const begins = plan.begins ?? plan.from;
   if (!settings.curation && !trainer.holds(sha256, settings, threads)) {

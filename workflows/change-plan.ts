@@ -1,5 +1,6 @@
 import type { Overrides } from '../src/recipe/overrides.ts';
 import { changedReplicas, type ReplicasChanges } from '../src/recipe/replicas.ts';
+import { counted } from '../src/runtime/count-text.ts';
 import { activitiesBy } from './activities-by.ts';
 import { indexed } from './index-shards.ts';
 import type { PhaseProgress } from './phase-progress.ts';
@@ -32,7 +33,7 @@ export async function change(phase: PhaseProgress, { skip: leftOut, ...overrides
 async function indexAnew(phase: PhaseProgress, overrides: Omit<Overrides, 'skip'>): Promise<void> {
   const { plan } = phase;
   await indexed({ run: plan.run, plan, overrides }, (done, of) => {
-    phase.doing = `indexed ${done} of ${of} shards`;
+    phase.doing = `indexed ${done} of ${counted(of, 'shard')}`;
   });
   phase.doing = null;
 }
@@ -57,6 +58,6 @@ export async function extend(phase: PhaseProgress, steps: number): Promise<void>
     extend: { steps, at: phase.position },
   });
   phase.plan = longer;
-  phase.note(`extended by ${steps} steps: ends at step ${longer.to.step}, not ${step}`);
+  phase.note(`extended by ${counted(steps, 'step')}: ends at step ${longer.to.step}, not ${step}`);
   phase.revision += 1;
 }

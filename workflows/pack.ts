@@ -1,6 +1,7 @@
 import { continueAsNew } from '@temporalio/workflow';
 import type { Activities } from '../activities/types/activities.ts';
 import type { PackInput, PackListed } from '../activities/types/pack.ts';
+import { counted } from '../src/runtime/count-text.ts';
 import { activitiesBy, showLog } from './activities-by.ts';
 import { lightOptions, packOptions, packsAtOnce, packsOfOneHistory, picturesOfPartition } from './policies.ts';
 import { fanOut, preparing } from './preparing.ts';
@@ -64,9 +65,9 @@ export function siglip2Pack(...given: [unknown?, PackCarried?]): ReturnType<Acti
             done++;
             say(
               {
-                hash: `looked at ${done} of ${count} parts, ${usable} pictures can be used`,
-                merge: `compared ${done} of ${count} partitions of ${usable} pictures`,
-                pack: `packed ${done} of ${count} parts, ${packed} pictures`,
+                hash: `looked at ${done} of ${counted(count, 'part')}, ${counted(usable, 'picture')} can be used`,
+                merge: `compared ${done} of ${counted(count, 'partition')} of ${counted(usable, 'picture')}`,
+                pack: `packed ${done} of ${counted(count, 'part')}, ${counted(packed, 'picture')}`,
               }[stage as 'hash'],
             );
           });

@@ -101,7 +101,9 @@ export const mayImport: Readonly<Record<string, readonly string[]>> = {
   'src/worker-life': ['src/runtime', 'src/trainer'],
   'src/commands': ['src/', 'activities/types', 'workflows/messages.ts', 'workflows/results.ts'],
   activities: ['src/'],
-  workflows: ['src/recipe', 'activities/types', 'src/checkpoint/types.ts', 'src/costs/used.ts'],
+  workflows: [
+    ...['src/recipe', 'activities/types', 'src/checkpoint/types.ts', 'src/costs/used.ts', 'src/runtime/count-text.ts'],
+  ],
   infra: ['src/', 'workflows/recipe.ts', 'workflows/results.ts'],
 };
 

@@ -5,6 +5,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { RunnerError } from '../../src/runtime/errors.ts';
 import { processStart } from '../../src/runtime/lock.mjs';
 import type { ProcessName } from '../../src/runtime/services-state.ts';
+import { boundCommand } from './bound.ts';
 import { endGroup } from './processes.ts';
 
 export interface ServiceCommand {
@@ -36,6 +37,7 @@ export class Service {
   /** Settles only with the error of a service that can't be kept alive. */
   readonly failed: Promise<never>;
   readonly #onChange: () => void;
+  readonly #bound: boolean;
   #child: ChildProcess | undefined;
   #readying: Promise<void> | undefined;
   #stopping = false;
@@ -43,8 +45,10 @@ export class Service {
   #fail!: (error: RunnerError) => void;
   #exited: Promise<void> = Promise.resolve();
 
-  constructor(command: ServiceCommand, onChange: () => void) {
+  /** @param bound it ends with this process, however that ends */
+  constructor(command: ServiceCommand, onChange: () => void, bound = false) {
     this.command = command;
+    this.#bound = bound;
     this.#onChange = onChange;
     this.failed = new Promise((_, reject) => {
       this.#fail = reject;
@@ -80,9 +84,11 @@ export class Service {
   }
 
   #spawn(): void {
-    const { file, env, log } = this.command;
+    const { env, log } = this.command;
+    const [own, given] = [this.command.file, this.command.args()];
+    const [file, args] = this.#bound ? boundCommand(own, given) : [own, given];
     const output = openLog(log);
-    const child = spawn(file, this.command.args(), { env, detached: true, stdio: ['ignore', output, output] });
+    const child = spawn(file, args, { env, detached: true, stdio: ['ignore', output, output] });
     closeSync(output);
     this.#child = child;
     this.#exited = new Promise((resolve) => {

@@ -36,6 +36,11 @@ export interface StartOptions {
   /** Given to the worker beside this process's own environment, such as the addresses of services elsewhere. */
   readonly environment?: Readonly<Record<string, string>>;
   readonly progress?: Progress;
+  /**
+   * They end with this process even if that is killed, for who comes back to no folder. By default they live on until the next
+   * start in it, which ends them.
+   */
+  readonly bound?: boolean;
 }
 
 export interface Services {
@@ -98,7 +103,7 @@ export async function startServices(options: StartOptions): Promise<Services> {
     const record = () =>
       writeState(folder, { started, services, ports, ...(temporal && { temporal }), ...(s3 && { s3 }) });
     const start = async (command: Service['command']) => {
-      const service = new Service(command, record);
+      const service = new Service(command, record, options.bound);
       services.push(service);
       await service.start();
     };

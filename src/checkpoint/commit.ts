@@ -1,5 +1,6 @@
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
+import { counted } from '../runtime/count-text.ts';
 import { isRunnerError, RunnerError } from '../runtime/errors.ts';
 import { hashJson, sha256 } from '../runtime/hash.ts';
 import type { ObjectStore } from '../storage/object-store.ts';
@@ -74,7 +75,7 @@ export async function commitCheckpoint(
   }
   throw new RunnerError(
     'StorageUnavailable',
-    `${nameOf(checkpoint)} was swept ${rounds} times before it was committed; it is uploaded again`,
+    `${nameOf(checkpoint)} was swept ${counted(rounds, 'time')} before it was committed; it is uploaded again`,
   );
 }
 

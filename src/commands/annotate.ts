@@ -4,6 +4,7 @@ import { WorkflowExecutionAlreadyStartedError } from '@temporalio/common';
 import { decodeArrayFromPayloads } from '@temporalio/common/lib/internal-non-workflow/index.js';
 import type { AnnotationResult, AnnotationStatus } from '../../workflows/results.ts';
 import type { AnnotationSettings } from '../annotation/settings.ts';
+import { counted, number } from '../runtime/count-text.ts';
 import { RunnerError } from '../runtime/errors.ts';
 import { hashJson } from '../runtime/hash.ts';
 import { patientResult } from './patient-result.ts';
@@ -80,7 +81,7 @@ async function progress(client: Client, workflowId: string): Promise<string> {
     delay(lookMs, null, { ref: false }),
   ]);
   const where = status
-    ? `${number(status.shards.done)} of ${number(status.shards.all)} shards, ${number(status.counts?.pictures ?? 0)} pictures`
+    ? `${number(status.shards.done)} of ${counted(status.shards.all, 'shard')}, ${counted(status.counts?.pictures ?? 0, 'picture')}`
     : 'no worker answers: npm run worker starts one';
   const { raw } = await handle.describe();
   const beats = await Promise.all(
@@ -88,7 +89,7 @@ async function progress(client: Client, workflowId: string): Promise<string> {
       const [live] = await decodeArrayFromPayloads(client.options.loadedDataConverter, heartbeatDetails?.payloads);
       const { shard, doing, pictures } = (live ?? {}) as Partial<Record<'shard' | 'doing' | 'pictures', unknown>>;
       if (lastFailure?.message) return `tried again: ${lastFailure.message}`;
-      return doing === undefined ? [] : `shard ${shard}: ${doing}, ${number(Number(pictures))} pictures`;
+      return doing === undefined ? [] : `shard ${shard}: ${doing}, ${counted(Number(pictures), 'picture')}`;
     }),
   );
   const [first, ...others] = beats.flat();
@@ -99,22 +100,20 @@ async function progress(client: Client, workflowId: string): Promise<string> {
   ].join('; ');
 }
 
-const number = (value: number) => value.toLocaleString('en-US');
-
 /** What an annotation came to, and the line for the recipe. */
 export function formatAnnotation({ shards, out, counts, broken }: AnnotationResult): string {
   if (!counts) return `no shard was annotated\n`;
   const { pictures, unasked, withRegions, queries, boxes } = counts;
   const { proposed, kept, belowThreshold, outside, overlapping, beyondMost, unsure } = boxes;
   const lines = [
-    `${number(kept)} regions in ${number(withRegions)} of ${number(pictures)} pictures of ${number(shards.all)} shards, below ${out}/`,
-    `asked: ${number(queries.ngrams)} queries of captions, ${number(queries.categories)} of categories; nothing to ask of ${number(unasked)} pictures`,
-    `of ${number(proposed)} boxes dropped: ${number(belowThreshold)} with low scores, ${number(outside)} outside of their picture, ${number(overlapping)} under better ones, ${number(beyondMost)} beyond the most, ${number(unsure)} in pictures without one good box`,
+    `${counted(kept, 'region')} in ${number(withRegions)} of ${counted(pictures, 'picture')} of ${counted(shards.all, 'shard')}, below ${out}/`,
+    `asked: ${counted(queries.ngrams, 'query', 'queries')} of captions, ${number(queries.categories)} of categories; nothing to ask of ${counted(unasked, 'picture')}`,
+    `of ${counted(proposed, 'box', 'boxes')} dropped: ${number(belowThreshold)} with low scores, ${number(outside)} outside of their picture, ${number(overlapping)} under better ones, ${number(beyondMost)} beyond the most, ${number(unsure)} in pictures without one good box`,
   ];
   if (broken) {
     lines.push(`${number(broken.members)}${broken.orMore ? ' or more' : ''} members could not be used:`);
     for (const { reason, members, example } of broken.reasons)
-      lines.push(`  ${number(members)} times: ${reason}${example === '' ? '' : ` (${example})`}`);
+      lines.push(`  ${counted(members, 'time')}: ${reason}${example === '' ? '' : ` (${example})`}`);
   }
   lines.push('Put this into the data of the recipe:', `  "regions": ${JSON.stringify(out)}`);
   return `${lines.join('\n')}\n`;

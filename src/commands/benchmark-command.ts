@@ -5,6 +5,7 @@ import { type Kind, kinds } from '../benchmarks/open.ts';
 import { packBenchmark } from '../benchmarks/pack.ts';
 import type { BenchmarkReport, PackedSettings } from '../benchmarks/pack-progress.ts';
 import { allowedPlace, isWithin, placePattern } from '../recipe/places.ts';
+import { counted, number } from '../runtime/count-text.ts';
 import { RunnerError } from '../runtime/errors.ts';
 import { sha256 } from '../runtime/hash.ts';
 import { paths } from '../runtime/paths.ts';
@@ -97,15 +98,15 @@ async function linesOf(file: string | undefined): Promise<string[] | null> {
   return linesIn(text).map((line) => line.trim());
 }
 
-const number = (value: number) => value.toLocaleString('en-US');
-
 /** For people: what was written, what was left out and why, and what to put into a task. */
 function formatBenchmark(to: string, report: BenchmarkReport): string {
   const { settings, examples, shards, bytes, classes, templates, captions, leftOut, notes } = report;
   const texts = Object.entries(captions);
-  const lines = [`${to}: ${number(examples)} pictures in ${number(shards)} shards, ${size(bytes)} (${settings.kind})`];
-  if (classes !== null) lines.push(`  ${number(classes)} classes in ${to}/classes.txt`);
-  if (templates !== null) lines.push(`  ${number(templates)} templates in ${to}/templates.txt`);
+  const lines = [
+    `${to}: ${counted(examples, 'picture')} in ${counted(shards, 'shard')}, ${size(bytes)} (${settings.kind})`,
+  ];
+  if (classes !== null) lines.push(`  ${counted(classes, 'class', 'classes')} in ${to}/classes.txt`);
+  if (templates !== null) lines.push(`  ${counted(templates, 'template')} in ${to}/templates.txt`);
   if (texts.length > 0) lines.push(`  captions: ${texts.map(([tag, count]) => `${tag} ${number(count)}`).join(', ')}`);
   for (const [reason, { pictures, names }] of Object.entries(leftOut))
     lines.push(`  left out: ${number(pictures)}, ${reason}, such as ${names[0] ?? ''}`);

@@ -6,6 +6,7 @@ import { type Pin, pin, pinsOf, unpin } from '../checkpoint/pins.ts';
 import { pullCheckpoint } from '../checkpoint/pull.ts';
 import { sweepRun } from '../checkpoint/sweep.ts';
 import { embeddingIn } from '../embeddings/keys.ts';
+import { counted } from '../runtime/count-text.ts';
 import { RunnerError } from '../runtime/errors.ts';
 import { objectStoreFromEnvironment } from '../storage/s3.ts';
 import { embeddingsWorkflow } from './data-embed-command.ts';
@@ -46,7 +47,9 @@ export function addCheckpointCommands(program: Command): void {
     .description('fetch the figures of a run: event files for TensorBoard, and one .jsonl for each phase')
     .action(async (run: string, folder: string) => {
       const pieces = await fetchMetrics(objectStoreFromEnvironment(), run, folder);
-      print(`${folder} holds ${pieces} pieces; tensorboard --logdir ${folder} shows them\n`);
+      print(
+        `${folder} holds ${counted(pieces, 'piece')}; tensorboard --logdir ${folder} shows ${pieces === 1 ? 'it' : 'them'}\n`,
+      );
     });
 
   program
@@ -110,7 +113,9 @@ export function addCheckpointCommands(program: Command): void {
           'ObjectMissing',
           `bucket ${store.bucket} has nothing of run ${run}; npm run siglip2 -- ls lists runs`,
         );
-      print(`${prefixes.length} attempts without a commit, ${uploads} unfinished uploads, ${pins} old pins deleted\n`);
+      print(
+        `${counted(prefixes.length, 'attempt')} without a commit, ${counted(uploads, 'unfinished upload')}, ${counted(pins, 'old pin')} deleted\n`,
+      );
     });
 }
 

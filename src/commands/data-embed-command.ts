@@ -3,6 +3,7 @@ import type { EmbeddingsReport } from '../../activities/types/embeddings.ts';
 import { readEmbeddings } from '../embeddings/manifest.ts';
 import { type PullForm, pullEmbeddings, pullForms } from '../embeddings/pull.ts';
 import { type EmbeddingSettings, parseEmbedding } from '../embeddings/settings.ts';
+import { counted } from '../runtime/count-text.ts';
 import { objectStoreFromEnvironment } from '../storage/s3.ts';
 import { madeBy } from './follow-workflow.ts';
 import { formatEmbeddings, formatStored } from './format-embeddings.ts';
@@ -62,7 +63,9 @@ export function addDataEmbedCommand(data: Command): void {
             form,
             say: nowAndThen(say),
           });
-          print(`${folder} holds embeddings ${name} in ${files.length} files: ${files.slice(0, 6).join(', ')}\n`);
+          print(
+            `${folder} holds embeddings ${name} in ${counted(files.length, 'file')}: ${files.slice(0, 6).join(', ')}\n`,
+          );
           return;
         }
         print(json ? `${JSON.stringify(found)}\n` : formatStored(found));

@@ -1,18 +1,17 @@
 import type { EmbeddingsReport } from '../../activities/types/embeddings.ts';
 import type { Embeddings } from '../embeddings/manifest.ts';
-
-const number = (value: number) => value.toLocaleString('en-US');
+import { counted } from '../runtime/count-text.ts';
 
 /** What embeddings came to, and the line that asks them. */
 export function formatEmbeddings(
   found: Pick<EmbeddingsReport, 'name' | 'model' | 'examples' | 'skipped' | 'texts' | 'width' | 'parts' | 'bytes'>,
 ): string {
   const { name, model, examples, skipped, texts, width, parts, bytes } = found;
-  const said = Object.entries(texts).map(([language, count]) => `${number(count)} texts in ${language}`);
+  const said = Object.entries(texts).map(([language, count]) => `${counted(count, 'text')} in ${language}`);
   const lines = [
-    `embeddings ${name}: ${[`${number(examples)} examples`, ...said].join(', ')}, of width ${width}, by ${model}`,
-    `  ${number(parts)} ${parts === 1 ? 'part' : 'parts'}, ${(bytes / 1e6).toFixed(1)} MB`,
-    ...(skipped > 0 ? [`  ${number(skipped)} members could not be used`] : []),
+    `embeddings ${name}: ${[counted(examples, 'example'), ...said].join(', ')}, of width ${width}, by ${model}`,
+    `  ${counted(parts, 'part')}, ${(bytes / 1e6).toFixed(1)} MB`,
+    ...(skipped > 0 ? [`  ${counted(skipped, 'member')} could not be used`] : []),
     `look into them: npm run siglip2 -- search ${name} "a red car"`,
   ];
   return `${lines.join('\n')}\n`;

@@ -1,5 +1,6 @@
 import type { PhaseResult } from '../../workflows/results.ts';
 import type { EvaluationReport } from '../evaluate/report.ts';
+import { counted } from '../runtime/count-text.ts';
 
 const percent = (share: number) => `${(100 * share).toFixed(1)} %`;
 
@@ -21,7 +22,7 @@ function figuresOf(report: Readonly<Record<string, unknown>>): string {
     const times = zero.times_chance === undefined ? '' : ` (${zero.times_chance.toFixed(0)} times chance)`;
     parts.push(`zero-shot top-1 ${percent(zero.top1)}${times}`);
     if (zero.top5 !== undefined) parts.push(`top-5 ${percent(zero.top5)}`);
-    if (zero.classes !== undefined) parts.push(`${zero.classes} classes`);
+    if (zero.classes !== undefined) parts.push(counted(zero.classes, 'class', 'classes'));
   }
   if (retrieval?.image_to_text) parts.push(`image to text R@1 ${percent(retrieval.image_to_text.r1)}`);
   if (retrieval?.text_to_image) parts.push(`text to image R@1 ${percent(retrieval.text_to_image.r1)}`);

@@ -1,6 +1,7 @@
 import { money } from '../costs/money.ts';
 import { linkBits } from '../rounds/link.ts';
 import { roundTime } from '../rounds/time.ts';
+import { counted } from '../runtime/count-text.ts';
 import { size } from '../runtime/size-text.ts';
 import { duration } from './format-duration.ts';
 import type { RoundsEstimate } from './rounds-estimate.ts';
@@ -21,7 +22,7 @@ export function roundsLines(estimates: readonly RoundsEstimate[]): string[] {
 /** Rounds of a recipe, as far as they are known without a link and a speed. */
 export const ownRoundsLines = (estimates: readonly RoundsEstimate[]): string[] =>
   estimates.flatMap(({ phase, plan, time, rounds, requests, events, moments }) => [
-    `  phase ${phase} in ${count(rounds)} rounds: ${count(plan.workers)} replicas, ${count(plan.steps)} steps each, ${plan.exchange}, moments ${moments}`,
+    `  phase ${phase} in ${counted(rounds, 'round')}: ${counted(plan.workers, 'replica')}, ${counted(plan.steps, 'step')} each, ${plan.exchange}, moments ${moments}`,
     `    a round is up ${size(time.upBytes)} and down ${size(time.downBytes)} a worker${rowsText(plan, time)}, and ${count(requests.writes)} writing and ${count(requests.reads)} reading requests, without examples`,
     ...momentsText(plan, moments),
     `    a round is ${events.least} to ${events.most} events of Temporal; --link MBIT and --speed say how long it takes`,
@@ -38,7 +39,7 @@ function momentsText(plan: RoundsEstimate['plan'], moments: RoundsEstimate['mome
 
 function linesOf({ phase, plan, time, rounds, seconds, faster, ...of }: RoundsEstimate): string[] {
   const { link, mergerLink, workers, steps } = plan;
-  const { down, apply, train, starved, write, up, mergerDown, merge, mergerUp, wall } = time;
+  const { down, apply, state, train, starved, write, up, mergerDown, merge, mergerUp, wall } = time;
   const parts = [
     `steps ${duration(train)}`,
     ...part('waiting for examples', starved),
@@ -46,13 +47,14 @@ function linesOf({ phase, plan, time, rounds, seconds, faster, ...of }: RoundsEs
     ...part('merging', mergerDown + merge + mergerUp),
     ...part('fetching', down),
     ...part('writing and adding', write + apply),
+    ...part('loading and saving', state),
   ];
   const day = 86_400 / wall;
   return [
-    `  phase ${phase} in rounds: ${count(workers)} workers, ${count(steps)} steps each, ${plan.exchange}, moments ${of.moments}, ${linkText(link)}`,
+    `  phase ${phase} in rounds: ${counted(workers, 'worker')}, ${counted(steps, 'step')} each, ${plan.exchange}, moments ${of.moments}, ${linkText(link)}`,
     `    up ${size(time.upBytes)} a worker in ${duration(up)}, down ${size(time.downBytes)} in ${duration(down)}${rowsText(plan, time)}`,
     `    devices are busy ${percent(time.utilisation)} of ${duration(wall)} a round: ${parts.join(', ')}`,
-    `    ${count(rounds)} rounds, about ${duration(seconds)} in all: ${faster < 1 ? 'longer than one worker takes' : `${faster.toFixed(1)} times as fast as one worker`}`,
+    `    ${counted(rounds, 'round')}, about ${duration(seconds)} in all: ${faster < 1 ? 'longer than one worker takes' : `${faster.toFixed(1)} times as fast as one worker`}`,
     ...slowText(plan),
     examplesText(plan, time),
     `    the merger fetches ${size(workers * time.upBytes + (plan.outer ?? 0))} and merges them into ${size((plan.state ?? 0) + (plan.outer ?? 0))} in ${duration(mergerDown + merge + mergerUp)} at ${megabits(mergerLink.bits)}`,

@@ -1,9 +1,9 @@
 import type { Spread } from '../data/stats/spread.ts';
+import { counted, number } from '../runtime/count-text.ts';
 import { printable } from '../runtime/printable.ts';
 import { size } from '../runtime/size-text.ts';
 import type { DataStats } from './data-stats.ts';
 
-const number = (value: number) => value.toLocaleString('en-US');
 const share = (part: number, of: number) => (of === 0 ? '-' : `${((100 * part) / of).toFixed(1)} %`);
 const mostNamed = 20;
 
@@ -25,7 +25,7 @@ export function statsLines(stats: DataStats): readonly (readonly [name: string, 
     ['shards', `${number(stats.shards)}, ${size(stats.shardBytes)}`],
     [
       'looked at',
-      `${number(looked.shards)} shards with ${number(looked.examples)} examples, of which ${number(looked.read)} were read${whole ? ': all there are' : ', evenly spread'}`,
+      `${counted(looked.shards, 'shard')} with ${counted(looked.examples, 'example')}, of which ${counted(looked.read, 'was', 'were')} read${whole ? ': all there are' : ', evenly spread'}`,
     ],
     ['usable', `${number(examples)} of those that were read`],
     ['pictures', list(stats.formats)],
@@ -39,7 +39,7 @@ export function statsLines(stats: DataStats): readonly (readonly [name: string, 
     ['texts that are cut', cut.join(', ')],
     ...(Object.keys(stats.sources).length > 0 ? ([['sources', list(stats.sources)]] as const) : []),
     ...(regions.regions > 0
-      ? ([['regions', `${number(regions.regions)} in ${number(regions.examples)} examples`]] as const)
+      ? ([['regions', `${number(regions.regions)} in ${counted(regions.examples, 'example')}`]] as const)
       : []),
     [
       'copies',
@@ -66,7 +66,7 @@ export function formatStats(stats: DataStats): string {
 export function brokenLines({ broken, list }: Pick<DataStats, 'broken' | 'list'>): string[] {
   const reasons = broken.reasons.map(({ reason, members, example }) => {
     const such = example === null ? '' : `, such as ${example.shard}, ${printable(example.name)}`;
-    return `  ${number(members)} times: ${printable(reason)}${such}`;
+    return `  ${counted(members, 'time')}: ${printable(reason)}${such}`;
   });
   const named = list
     .slice(0, mostNamed)

@@ -1,6 +1,7 @@
 import type { Compared } from '../evaluate/explain.ts';
 import { isCount, isShare } from '../evaluate/figure-kind.ts';
 import { type EvaluationDocument, flatFigures } from '../evaluate/result.ts';
+import { counted } from '../runtime/count-text.ts';
 import { printableUpTo } from '../runtime/printable.ts';
 import { publishedLines } from './published-lines.ts';
 
@@ -12,7 +13,7 @@ const figureText = (name: string, value: number): string =>
 export function formatTaskResult({ task, model, figures }: EvaluationDocument): string {
   const lines = [`${task.name}: ${model.name}, sha256 ${model.sha256.slice(0, 12)}`];
   for (const { evaluator, view, examples, skipped, figures: found, intervals, notes } of figures) {
-    lines.push('', `${evaluator}, ${view}, ${examples} pictures`);
+    lines.push('', `${evaluator}, ${view}, ${counted(examples, 'picture')}`);
     for (const [name, value] of flatFigures(found)) {
       const own = intervals[name];
       const between = own ? `  ${figureText(name, own.low).trim()} to ${figureText(name, own.high).trim()}` : '';
@@ -20,7 +21,9 @@ export function formatTaskResult({ task, model, figures }: EvaluationDocument): 
       for (const line of publishedLines(task, `${evaluator}.${name}`, view)) lines.push(`            ${line}`);
     }
     if (skipped)
-      lines.push(`  ${skipped.members} examples could not be used, such as: ${skipped.reasons[0]?.reason ?? ''}`);
+      lines.push(
+        `  ${counted(skipped.members, 'example')} could not be used, such as: ${skipped.reasons[0]?.reason ?? ''}`,
+      );
     for (const note of notes) lines.push(`  ${note}`);
   }
   lines.push(...curveLines(figures));
@@ -59,7 +62,10 @@ export function formatComparison(compared: readonly Compared[]): string {
       lines.push(`  ${figureText(name, a)} ${figureText(name, b)}  ${pointsOf(name, b - a)}  ${name}${none}`);
     }
     if (settings.length === 0) lines.push(`  all ${same} settings are the same`);
-    else lines.push(`  ${settings.length} settings differ, ${same} are the same:`);
+    else
+      lines.push(
+        `  ${counted(settings.length, 'setting differs', 'settings differ')}, ${same} ${same === 1 ? 'is' : 'are'} the same:`,
+      );
     for (const { name, a, b } of settings) lines.push(`    ${name}: ${said(a)} -> ${said(b)}`);
   }
   return `${lines.map(harmless).join('\n')}\n`;

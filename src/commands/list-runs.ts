@@ -5,6 +5,7 @@ import { commitKey, type PhaseKey, parseScoreKey, runPrefix, type StepKey } from
 import { pinsOf } from '../checkpoint/pins.ts';
 import { embeddingNameOf } from '../embeddings/keys.ts';
 import { findEmbeddings } from '../embeddings/manifest.ts';
+import { counted } from '../runtime/count-text.ts';
 import { isRunnerError, RunnerError } from '../runtime/errors.ts';
 import type { ObjectStore } from '../storage/object-store.ts';
 
@@ -50,7 +51,7 @@ async function embeddingLine(store: ObjectStore, name: string): Promise<string> 
     const found = await findEmbeddings(store, name);
     if (!found) return 'begun';
     const { examples, data, model, bytes } = found;
-    return `${examples} examples of ${data.prefix} by ${model.name}, ${(bytes / 1e6).toFixed(1)} MB`;
+    return `${counted(examples, 'example')} of ${data.prefix} by ${model.name}, ${(bytes / 1e6).toFixed(1)} MB`;
   } catch (error) {
     if (isRunnerError(error, 'DataContract')) return 'damaged';
     throw error;
@@ -68,7 +69,7 @@ async function* listScores(store: ObjectStore, run: string): AsyncIterable<strin
     found.set(name, { files: files + 1, bytes: before + bytes });
   }
   for (const [name, { files, bytes }] of found)
-    yield `${name.padEnd(40)}  ${files} files, ${(bytes / 1e6).toFixed(1)} MB`;
+    yield `${name.padEnd(40)}  ${counted(files, 'file')}, ${(bytes / 1e6).toFixed(1)} MB`;
 }
 
 function uniquePhases(found: readonly StepKey[]): PhaseKey[] {

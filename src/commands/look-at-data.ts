@@ -10,6 +10,7 @@ import { type ReasonCount, ReasonCounts } from '../data/index/reason-counts.ts';
 import { SkippedMembers } from '../data/index/skipped-members.ts';
 import type { CorruptMember, DataIndex, Mapping } from '../data/index/types.ts';
 import { foreign, type ReadSettings } from '../recipe/reading.ts';
+import { counted, number } from '../runtime/count-text.ts';
 import { RunnerError } from '../runtime/errors.ts';
 import { printable } from '../runtime/printable.ts';
 import { size } from '../runtime/size-text.ts';
@@ -169,8 +170,8 @@ export function formatLook(look: DataLook): string {
   const { prefix, shards, bytes, looked, read, examples, languages, shown, broken, list } = look;
   const kinds = Object.entries(look.members).map(([kind, files]) => `${number(files)} ${kind}`);
   const lines = [
-    `${prefix}: ${number(shards)} shards, ${size(bytes)}; the first has ${kinds.join(', ')}`,
-    `${looked.shards === shards ? '' : 'Of the first: '}${number(examples)} examples; of ${number(looked.examples)} the texts and pictures were read: ${Object.entries(
+    `${prefix}: ${counted(shards, 'shard')}, ${size(bytes)}; the first has ${kinds.join(', ')}`,
+    `${looked.shards === shards ? '' : 'Of the first: '}${counted(examples, 'example')}; of ${number(looked.examples)} the texts and pictures were read: ${Object.entries(
       languages,
     )
       .map(([language, count]) => `${printable(language)} ${number(count)}`)
@@ -195,7 +196,6 @@ export function formatLook(look: DataLook): string {
 }
 
 const mostTexts = 3;
-const number = (value: number) => value.toLocaleString('en-US');
 
 /** What of `data` a recipe needs; languages where they are not the default. */
 function recipeLines({ prefix, read, languages }: DataLook) {

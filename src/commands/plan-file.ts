@@ -4,6 +4,7 @@ import { languagesLine } from '../plan/captions.ts';
 import { type Looked, lookAt } from '../plan/look.ts';
 import type { Sight } from '../plan/sight.ts';
 import { problemsError } from '../recipe/problem.ts';
+import { counted, number } from '../runtime/count-text.ts';
 import type { DeviceMemory } from '../runtime/device-memory.ts';
 import { RunnerError } from '../runtime/errors.ts';
 import { size } from '../runtime/size-text.ts';
@@ -163,12 +164,12 @@ function format(
     const shared = sharedBytes > 0 ? `, and ${size(sharedBytes)} once for all of them` : '';
     const cost = costs?.find((one) => one.name === name);
     lines.push(
-      `  phase ${name}: ${count(steps)} steps, ${count(examples)} examples${epochs === null ? '' : ` (${epochs.toFixed(1)} epochs)`}`,
-      `    ${count(parameters)} parameters with a table of ${count(tokens)} tokens${facts ? '' : ' at most'}, ${size(bytesPerCheckpoint)} a checkpoint${shared}`,
+      `  phase ${name}: ${counted(steps, 'step')}, ${counted(examples, 'example')}${epochs === null ? '' : ` (${epochs.toFixed(1)} epochs)`}`,
+      `    ${number(parameters)} parameters with a table of ${number(tokens)} tokens${facts ? '' : ' at most'}, ${size(bytesPerCheckpoint)} a checkpoint${shared}`,
       ...trainedLines(phase, device),
       shards === null || checkpoints === null
         ? '    shards and checkpoints as often as the first steps tell'
-        : `    ${shards} shards, at most ${checkpoints} checkpoints`,
+        : `    ${counted(shards, 'shard')}, at most ${counted(checkpoints, 'checkpoint')}`,
       ...memoryLines(phase, device),
       `    ${operations(phase.flops)} floating-point operations${seconds === null ? '' : `, about ${duration(seconds)}`}`,
       ...curationLines(phase.curation),
@@ -183,7 +184,7 @@ function format(
     lines.push(`  captions below ${prefix}/ (${field}): ${languagesLine(census)}`);
   for (const { name, examples, kept } of filtersOf(looked))
     lines.push(
-      `  filter ${name}: ${kept === Math.floor(kept) ? '' : 'about '}${count(Math.round(kept))} of ${count(examples)} examples remain`,
+      `  filter ${name}: ${kept === Math.floor(kept) ? '' : 'about '}${number(Math.round(kept))} of ${counted(examples, 'example remains', 'examples remain')}`,
     );
   const kept = found.phases.reduce((sum, { keptBytes }) => sum + keptBytes, 0);
   if (found.phases.length > 1) lines.push(`  ${size(kept)} of checkpoints stay in all`);
@@ -205,7 +206,7 @@ function trainedLines({ trained, spared }: PhaseEstimate, device: DeviceMemory |
   if (!spared) return [];
   const bytes = device?.kind === 'gpu' ? spared.gpuBytes : spared.processBytes;
   return [
-    `    ${count(trained)} of them are trained: ${size(Math.max(0, bytes))} of memory and ${(100 * spared.flops).toFixed(0)} % of the operations less than if all were`,
+    `    ${number(trained)} of them are trained: ${size(Math.max(0, bytes))} of memory and ${(100 * spared.flops).toFixed(0)} % of the operations less than if all were`,
   ];
 }
 
@@ -218,7 +219,7 @@ function curationLines(curation: PhaseEstimate['curation']): string[] {
       ? 'the teacher scores as often as the data and its size say'
       : scoringLine(scoringFlops, storedBytes);
   return [
-    `    ${ratio} candidates for each example that is trained on: ${operations(choosingFlops)} operations to choose`,
+    `    ${ratio} ${ratio === '1' ? 'candidate' : 'candidates'} for each example that is trained on: ${operations(choosingFlops)} operations to choose`,
     `    ${scoring}`,
   ];
 }
@@ -230,4 +231,3 @@ function scoringLine(flops: number, stored: number | null): string {
 
 /** 3.2e17, as papers say it. */
 const operations = (flops: number) => flops.toExponential(1).replace('e+', 'e');
-const count = (value: number) => value.toLocaleString('en-US');

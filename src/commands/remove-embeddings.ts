@@ -2,6 +2,7 @@ import { runPrefix } from '../checkpoint/keys.ts';
 import { unpin } from '../checkpoint/pins.ts';
 import { embeddingHolder, embeddingKey, embeddingPrefix } from '../embeddings/keys.ts';
 import type { EmbeddingPlan } from '../embeddings/plan.ts';
+import { counted } from '../runtime/count-text.ts';
 import { RunnerError } from '../runtime/errors.ts';
 import { jsonAt } from '../storage/json-at.ts';
 import type { ObjectStore } from '../storage/object-store.ts';
@@ -31,7 +32,7 @@ export async function* removeEmbeddings(store: ObjectStore, name: string, yes: b
     if (plan?.model) await unpin(store, plan.model.checkpoint, embeddingHolder(name));
     await store.purge(key);
   }
-  yield `${embeddingPrefix(name)}  ${objects} objects, ${(bytes / 1e6).toFixed(1)} MB`;
+  yield `${embeddingPrefix(name)}  ${counted(objects, 'object')}, ${(bytes / 1e6).toFixed(1)} MB`;
   yield yes ? 'deleted' : 'nothing is deleted yet: add --yes';
 }
 

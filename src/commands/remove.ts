@@ -7,6 +7,7 @@ import type { CheckpointName } from '../checkpoint/names.ts';
 import { isHeldByRun, type Pin, pinsOf, requireUnpinned, unpin } from '../checkpoint/pins.ts';
 import { deleteCheckpoint } from '../checkpoint/retention.ts';
 import { sweepRun } from '../checkpoint/sweep.ts';
+import { counted } from '../runtime/count-text.ts';
 import { RunnerError } from '../runtime/errors.ts';
 import type { ObjectStore } from '../storage/object-store.ts';
 
@@ -58,15 +59,16 @@ export async function* remove(
   if (yes) await sweepRun(store, run, { graceMs: 0, ...(phase === undefined ? {} : { phase }) });
   if (phase !== undefined && step === undefined && yes && kept === 0) await store.purge(latestKey({ run, phase }));
   if (phase !== undefined && keys.length > 0) {
-    yield `${scoresPrefix({ run, phase })}  ${keys.length} files of stored scores`;
+    yield `${scoresPrefix({ run, phase })}  ${counted(keys.length, 'file')} of stored scores`;
     if (yes) for (const key of keys) await store.purge(key);
   }
   if (phase === undefined && kept === 0) {
-    yield `${runPrefix(run)}  and all that lies there, ${keys.length} objects`;
+    yield `${runPrefix(run)}  and all that lies there, ${counted(keys.length, 'object')}`;
     kept = yes ? await removeRest(store, run) : 0;
-    if (logs.length > 0) yield `${logsPrefix({ run, phase: null })}  its log, ${logs.length} objects`;
+    if (logs.length > 0) yield `${logsPrefix({ run, phase: null })}  its log, ${counted(logs.length, 'object')}`;
     if (yes && kept === 0) for (const key of logs) await store.purge(key);
-    if (kept > 0) yield `${runPrefix(run)}  ${kept} objects came while it was deleted, and are kept`;
+    if (kept > 0)
+      yield `${runPrefix(run)}  ${counted(kept, 'object')} came while it was deleted, and ${kept === 1 ? 'is' : 'are'} kept`;
   }
   if (!yes) yield 'nothing is deleted yet: add --yes';
   else yield kept === 0 ? 'deleted' : `not all is deleted: type rm ${what} --yes again`;

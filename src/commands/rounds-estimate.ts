@@ -6,7 +6,7 @@ import type { Looked } from '../plan/look.ts';
 import { mostOf, type Replicas } from '../recipe/replicas.ts';
 import { phaseSettings } from '../recipe/settings.ts';
 import { type Help, whatHelps } from '../rounds/helps.ts';
-import { workPerNumber } from '../rounds/measured.ts';
+import { workPerByte, workPerNumber } from '../rounds/measured.ts';
 import { numbersIn } from '../rounds/parameters.ts';
 import { type RoundPlan, type RoundTime, roundEvents, roundRequests, roundTime } from '../rounds/time.ts';
 import { RunnerError } from '../runtime/errors.ts';
@@ -115,6 +115,7 @@ export function estimateRounds(
       up: { connections: partsInFlight, part: usualPartBytes },
       down: { connections: rangesAtOnce, part: chunkBytes },
       work: workPerNumber,
+      passes: workPerByte,
     };
     const time = roundTime(plan);
     const count = Math.ceil(estimated.steps / (plan.workers * plan.steps));

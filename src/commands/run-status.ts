@@ -4,12 +4,14 @@ import {
   decodeOptionalFailureToOptionalError,
 } from '@temporalio/common/lib/internal-non-workflow/index.js';
 import type { ReplicaHeartbeat } from '../../activities/types/rounds.ts';
-import type { Status } from '../../workflows/messages.ts';
+import type { Status, RunStatus as ToldByRun } from '../../workflows/messages.ts';
 import type { AnnotationStatus, RecipeResult } from '../../workflows/results.ts';
 import { findCommits, firstReadable } from '../checkpoint/commits.ts';
 import { ordered, readEnd } from '../checkpoint/ends.ts';
 import type { Commit } from '../checkpoint/types.ts';
+import { addUsed, deviceMsIn } from '../costs/used.ts';
 import { RunnerError } from '../runtime/errors.ts';
+import { grpcStatus } from '../runtime/grpc-status.ts';
 import type { ObjectStore } from '../storage/object-store.ts';
 
 /** Something that an activity of the run does now, or waits to do. */
@@ -96,39 +98,88 @@ async function readTemporal(
 ): Promise<Omit<RunStatus, 'run' | 'newest' | 'problems'> | null> {
   const handle = client.workflow.getHandle(run);
   const described = await handle.describe().catch((error) => {
-    if (error instanceof WorkflowNotFoundError || (isGrpcServiceError(error) && error.code === 5)) return null;
+    if (error instanceof WorkflowNotFoundError || (isGrpcServiceError(error) && error.code === grpcStatus.notFound))
+      return null;
     throw error;
   });
   if (!described) return null;
-  const children = (described.raw.pendingChildren ?? []).map(({ workflowId }) => workflowId!);
+  const ids = (described.raw.pendingChildren ?? []).map(({ workflowId }) => workflowId!);
   const done = described.status.name === 'COMPLETED';
   // Waited for to its end: a call that is tried again on a connection that was closed meanwhile ends the process.
   const soon = <T>(call: () => Promise<T>) => client.withDeadline(Date.now() + queryMs, call).catch(() => null);
   const isAnnotation = described.type === 'siglip2Annotate';
-  const [workflow, annotation, result, own, ...theirs] = await Promise.all([
+  const [workflow, annotation, result, own, ...children] = await Promise.all([
     isAnnotation ? null : soon(() => handle.query<Status>('status')),
     isAnnotation ? soon(() => handle.query<AnnotationStatus>('annotation')) : null,
     done ? soon(() => handle.result()) : null,
     pendingOf(client, described.raw.pendingActivities, run, phaseOf(run)),
-    ...children.map(async (id) => {
-      const { raw } = await client.workflow.getHandle(id).describe();
-      return pendingOf(client, raw.pendingActivities, id, id.slice(run.length + 1));
-    }),
+    ...ids.map((id) => readChild(client, id, id.slice(run.length + 1), soon)),
   ]);
-  // Its run knows which round it is, and it alone who is in.
-  const inRounds = workflow?.round ? children.find((id) => id === `${run}/${workflow.phase}`) : undefined;
-  const ofPhase =
-    inRounds === undefined ? null : await soon(() => client.workflow.getHandle(inRounds).query<Status>('status'));
   const workerSecondsAgo = workflow === null && annotation === null ? await soon(() => lastPoll(client)) : null;
-  const pending = [own, ...theirs].flat();
+  const pending = [own, ...children.map((child) => child.pending)].flat();
   // A phase alone ends with a checkpoint, and is not evaluated.
   const ofRun = result && typeof result === 'object' && 'phases' in result ? (result as RecipeResult) : null;
-  const shown = workflow && ofPhase?.round ? { ...workflow, round: ofPhase.round } : workflow;
+  const shown = workflow && withPhases(workflow, children);
   const found = { temporal: described.status.name, workflow: shown, workerSecondsAgo, result: ofRun, pending };
   if (isAnnotation) return { ...found, data: { type: 'siglip2Annotate', annotation, report: result } };
   const { type } = described;
   const prepares = type === 'siglip2Pack' || type === 'siglip2Filter' || type === 'siglip2Embed';
   return prepares ? { ...found, data: { type, report: result } } : found;
+}
+
+interface Child {
+  readonly phase: string;
+  /** Its own answer; null where it gives none, as evaluations do. */
+  readonly told: Status | null;
+  readonly pending: readonly PendingWork[];
+}
+
+/** How often a child is looked at until nothing began or ended meanwhile: what ends counts twice then, or not at all. */
+const mostLooks = 3;
+
+async function readChild(
+  client: Client,
+  id: string,
+  phase: string,
+  soon: <T>(call: () => Promise<T>) => Promise<T | null>,
+): Promise<Child> {
+  const handle = client.workflow.getHandle(id);
+  const look = async () => (await handle.describe()).raw.pendingActivities;
+  let activities = await look();
+  let told: Status | null = null;
+  // Only phases of the run have the query.
+  for (let looks = 0; looks < mostLooks && !phase.includes('/'); looks++) {
+    const before = activities;
+    told = await soon(() => handle.query<Status>('status'));
+    activities = await look();
+    if (told === null || namesIn(before) === namesIn(activities)) break;
+  }
+  return { phase, told, pending: await pendingOf(client, activities, id, phase) };
+}
+
+const namesIn = (activities: Raw['pendingActivities']) =>
+  (activities ?? [])
+    .map(({ activityId }) => activityId)
+    .sort()
+    .join();
+
+/**
+ * A run hears of a shard when its checkpoints are pruned and evaluated, and of a round when that is merged. What was used,
+ * and who is in, its phases know at once.
+ */
+function withPhases(workflow: Status, children: readonly Child[]): Status {
+  const toldBy = (phase: string | null) => children.find((child) => child.phase === phase)?.told;
+  const round = workflow.round && toldBy(workflow.phase)?.round;
+  const shown = round ? { ...workflow, round } : workflow;
+  if (!('phases' in shown)) return shown;
+  const phases = (shown as ToldByRun).phases.map((line) => {
+    const told = toldBy(line.phase);
+    if (!told?.used || (line.used && deviceMsIn(told.used) <= deviceMsIn(line.used))) return line;
+    const { step, loss, lastCheckpoint, used } = told;
+    return { ...line, step, loss, lastCheckpoint, used };
+  });
+  const used = phases.flatMap((line) => line.used ?? []);
+  return { ...shown, ...(used.length > 0 && { used: used.reduce(addUsed) }), phases } as ToldByRun;
 }
 
 /** Seconds since a worker last asked for workflows; null when it is long ago, or there was none. */

@@ -4,6 +4,7 @@ import { phasesOf } from '../checkpoint/commits.ts';
 import { silentMs, whoIsAtWork } from '../checkpoint/work.ts';
 import { temporalEnvironment } from '../runtime/environment.ts';
 import { RunnerError } from '../runtime/errors.ts';
+import { grpcStatus } from '../runtime/grpc-status.ts';
 import { payloadConverter } from '../runtime/payload-codec.ts';
 import { lookAtTemporal } from '../runtime/temporal-look.ts';
 import { refusalOf } from '../runtime/temporal-refusal.ts';
@@ -98,8 +99,8 @@ async function openWorkflows(client: Client, store: ObjectStore, run: string): P
         open.add(workflowId);
       break;
     } catch (error) {
-      // INVALID_ARGUMENT: no worker has registered the search attribute here yet.
-      if (!isGrpcServiceError(error) || error.code !== 3) throw error;
+      // No worker has registered the search attribute here yet.
+      if (!isGrpcServiceError(error) || error.code !== grpcStatus.invalidArgument) throw error;
     }
   }
   return [...open];

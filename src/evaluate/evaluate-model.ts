@@ -11,6 +11,7 @@ import type { CorruptMember, DataIndex, SkippedSummary, StoredIndex } from '../d
 import { resizeOf } from '../data/views/preprocess.ts';
 import { type Embedder, openEmbedder } from '../model/embed.ts';
 import { embeddingWidth } from '../model/sizes.ts';
+import { counted } from '../runtime/count-text.ts';
 import { RunnerError } from '../runtime/errors.ts';
 import { objectStoreFromEnvironment } from '../storage/s3.ts';
 import type { Embeddings } from './concept-places.ts';
@@ -45,7 +46,7 @@ export async function evaluateModel(
 ): Promise<ModelEvaluation> {
   const store = patientReads(source, note);
   const index = openIndex(JSON.parse(await readFile(job.indexFile, 'utf8')) as StoredIndex, store);
-  note('evaluate: reading captions');
+  note('reading captions');
   const tokenizer = loadTokenizer();
   const ids = await collectTokenIds(store, index, job.languages, { read: job.read });
   const embedder = await openEmbedder(job.folder, job.model, ids, { patches: storedPatches(job.model) });
@@ -55,7 +56,7 @@ export async function evaluateModel(
     const captions = most === null ? null : new ImageCaptions(job.languages, most);
     const corrupt: CorruptMember[] = [];
     const images = await embedImages(job, index, store, embedder, { labels, captions }, corrupt, note);
-    const pause = pauses(() => note('evaluate: comparing images and texts'));
+    const pause = pauses(() => note('comparing images and texts'));
     const embedded = (texts: NamedTexts) => embedTexts(texts, embedder, tokenizer, job.model, job.read, pause);
     const [texts, ofImages]: [Record<string, Embeddings>, Record<string, Embeddings>] = [{}, {}];
     for (const language of labels.languages) {
@@ -121,13 +122,13 @@ async function embedImages(
     concepts.push(labels.add(meta));
     if (held.length < chunk) continue;
     flush();
-    note(`evaluate: ${concepts.length} of ${total} images embedded`);
+    note(`${concepts.length} of ${counted(total, 'image')} embedded`);
   }
   flush();
   if (concepts.length === 0) {
     throw new RunnerError(
       'DataContract',
-      `data.evaluation: none of the ${index.examples} examples below ${index.prefix}/ can be used, the first because: ` +
+      `data.evaluation: none of the ${counted(index.examples, 'example')} below ${index.prefix}/ can be used, the first because: ` +
         `${corrupt[0]?.reason ?? index.corrupt[0]?.reason ?? 'evaluate.maxExamples is 0'}`,
     );
   }

@@ -1,6 +1,7 @@
 import { pMapIterable } from 'p-map';
 import { weightsIn } from '../data/index/weight-file.ts';
 import { comparePartition } from '../packing/compare.ts';
+import { counted } from '../runtime/count-text.ts';
 import { turns } from '../runtime/turns.ts';
 import { toFloat32 } from '../safetensors/float-bytes.ts';
 import { type Clusters, clusterOf, learnClusters, projected, projectedWidth } from './clusters.ts';
@@ -17,7 +18,7 @@ export async function centroids({ store, plan, keys, doing }: StepOf): Promise<v
   const read = pMapIterable(plan.index.shards.keys(), (n) => store.get(keys.sample(n)), { concurrency: readAtOnce });
   for await (const bytes of read) {
     samples.push(weightsIn(bytes));
-    doing(`reading rows of ${samples.length} shards to learn clusters from`);
+    doing(`reading rows of ${counted(samples.length, 'shard')} to learn clusters from`);
   }
   const rows = new Float32Array(samples.reduce((sum, { length }) => sum + length, 0));
   let at = 0;
@@ -73,7 +74,7 @@ export async function compareEmbeddings({ store, plan, keys, part, doing }: Step
     doing(`comparing embeddings, partition ${part}`);
   });
   await comparePartition(store, keys.embeddings, counts, part, partition, (shards) =>
-    doing(`read embeddings of ${shards} of ${counts.length} shards, partition ${part}`),
+    doing(`read embeddings of ${shards} of ${counted(counts.length, 'shard')}, partition ${part}`),
   );
   await putJson(store, keys.embeddings.compared(part), { crowded: partition.crowded });
 }

@@ -1,4 +1,5 @@
 import type { FilterDocument } from '../data/index/filter-document.ts';
+import { counted } from '../runtime/count-text.ts';
 
 /** What a filter answers, and `data filter --show` prints: its document without the shards. Below some 10 KB. */
 export type FilterReport = Omit<FilterDocument, 'shards' | 'version'> & {
@@ -15,7 +16,7 @@ const number = (value: number) => value.toLocaleString('en-US', { maximumFractio
 export function formatFilter({ name, examples, kept, masked, broken, notes, shards }: FilterReport): string {
   const share = (part: number) => `${((100 * part) / Math.max(1, examples)).toFixed(1)} %`;
   const lines = [
-    `filter ${name}: ${number(kept)} of ${number(examples)} examples remain (${share(kept)}), in ${number(shards)} shards`,
+    `filter ${name}: ${number(kept)} of ${counted(examples, 'example remains', 'examples remain')} (${share(kept)}), in ${counted(shards, 'shard')}`,
   ];
   const left = Object.entries(masked).sort(([a, one], [b, two]) => two - one || (a < b ? -1 : 1));
   for (const [reason, count] of left) lines.push(`  left out: ${number(count)} (${share(count)}), ${reason}`);

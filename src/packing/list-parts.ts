@@ -1,5 +1,6 @@
 import { createHash } from 'node:crypto';
 import type { ShardStore } from '../data/index/part-reader.ts';
+import { counted } from '../runtime/count-text.ts';
 import { RunnerError } from '../runtime/errors.ts';
 import { canonicalJson } from '../runtime/hash.ts';
 import type { ObjectStore } from '../storage/object-store.ts';
@@ -31,7 +32,7 @@ export async function listParts(
   write: (number: number, bytes: Buffer) => Promise<void>,
   note: (doing: string) => void = () => {},
 ): Promise<Listing> {
-  const found = await survey(store, settings.from, (keys) => note(`listing: ${keys} names`));
+  const found = await survey(store, settings.from, (keys) => note(`listing: ${counted(keys, 'name')}`));
   const layout = layoutFrom(found, settings);
   const counts: number[] = [];
   const hash = createHash('sha256');
@@ -45,7 +46,7 @@ export async function listParts(
     total += count;
     if (total > mostItems)
       throw new RunnerError('DataContract', `there are more than ${mostItems} pictures: pack folders one by one`);
-    note(`listing: ${total} pictures`);
+    note(`listing: ${counted(total, 'picture')}`);
   };
   const tables = found.tables[layout];
   let [items, bytes, pictureBytes]: [Item[], number, number] = [[], 0, 0];

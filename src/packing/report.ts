@@ -1,3 +1,4 @@
+import { counted, number } from '../runtime/count-text.ts';
 import { size } from '../runtime/size-text.ts';
 import type { PackSettings } from './settings.ts';
 import type { Dropped } from './types.ts';
@@ -25,24 +26,22 @@ export interface PackReport {
   readonly unnamed: number;
 }
 
-const number = (value: number) => value.toLocaleString('en-US');
-
 /** For people: what was packed, and what was left out and why. */
 export function formatPack(report: PackReport): string {
   const { settings, layout, read, examples, shards, bytes, duplicates, dropped, otherSplits, unnamed } = report;
   const { exact, near, texts, crowded } = duplicates;
   const each = examples > 0 ? `, ${size(bytes / examples)} a picture` : '';
   const lines = [
-    `${settings.to}: ${number(examples)} pictures in ${number(shards)} shards, ${size(bytes)}${each}`,
+    `${settings.to}: ${counted(examples, 'picture')} in ${counted(shards, 'shard')}, ${size(bytes)}${each}`,
     `  of ${number(read)} in ${settings.from} (${layout})`,
   ];
   if (exact + near > 0)
     lines.push(
-      `  once each: ${number(exact)} had the pixels of another, ${number(near)} were near one; ${number(texts)} texts of them were kept`,
+      `  once each: ${number(exact)} had the pixels of another, ${number(near)} were near one; ${counted(texts, 'text of them was', 'texts of them were')} kept`,
     );
   if (crowded > 0)
     lines.push(
-      `  ${number(crowded)} times a picture was not compared with all that look alike, since those are too many`,
+      `  ${counted(crowded, 'time')} a picture was not compared with all that look alike, since those are too many`,
     );
   for (const [reason, { pictures, names }] of Object.entries(dropped)) {
     lines.push(`  left out: ${number(pictures)}, ${reason}`);
@@ -52,8 +51,8 @@ export function formatPack(report: PackReport): string {
         `    and ${number(pictures - 3)} more${names.length > 3 ? `, of which pack.json names ${names.length - 3}` : ''}`,
       );
   }
-  if (otherSplits > 0) lines.push(`  ${number(otherSplits)} rows are of other splits`);
-  if (unnamed > 0) lines.push(`  about ${number(unnamed)} pictures are named by no row`);
+  if (otherSplits > 0) lines.push(`  ${counted(otherSplits, 'row is', 'rows are')} of other splits`);
+  if (unnamed > 0) lines.push(`  about ${counted(unnamed, 'picture is', 'pictures are')} named by no row`);
   lines.push('', 'Put this into the recipe:', `  "data": {"train": "${settings.to}", "read": {"captions": "json"}}`);
   return `${lines.join('\n')}\n`;
 }

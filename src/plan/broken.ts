@@ -2,6 +2,7 @@ import type { Census } from '../data/example/census.ts';
 import type { DataIndex } from '../data/index/types.ts';
 import type { Problem } from '../recipe/problem.ts';
 import { mostBroken, percent } from '../recipe/reading.ts';
+import { counted, number } from '../runtime/count-text.ts';
 
 /** Shards that a run must not be trained on: where more is broken than the recipe allows. */
 export function brokenProblems(
@@ -23,7 +24,7 @@ export function brokenProblems(
     'as some of others';
   const unusable = [...broken.values()].reduce((sum, count) => sum + count, 0);
   const found = worst
-    ? `${number(worst.broken)} of the ${number(worst.of)} examples of ${worst.key} can't be used (${reasonIn(worst.key)})${bad.length > 1 ? `, and too many of ${number(bad.length - 1)} other shards` : ''}`
+    ? `${number(worst.broken)} of the ${number(worst.of)} examples of ${worst.key} can't be used (${reasonIn(worst.key)})${bad.length > 1 ? `, and too many of ${counted(bad.length - 1, 'other shard')}` : ''}`
     : !whole && unusable > most * looked
       ? `${number(unusable)} of ${number(looked)} examples that were looked at below ${index.prefix}/ can't be used`
       : null;
@@ -33,5 +34,3 @@ export function brokenProblems(
   const message = `${places}: ${found}, and data.maxBroken allows ${percent(most)}; npm run siglip2 -- data look ${place} --all names them: mend them, or allow more`;
   return [{ fields: [places, 'data.maxBroken'], message, code: 'DataContract', mild: true }];
 }
-
-const number = (value: number) => value.toLocaleString('en-US');

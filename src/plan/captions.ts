@@ -2,6 +2,7 @@ import type { Census } from '../data/example/census.ts';
 import { howToLook } from '../data/index/index-data.ts';
 import { nearestLanguage } from '../recipe/languages.ts';
 import type { Problem } from '../recipe/problem.ts';
+import { counted, number } from '../runtime/count-text.ts';
 import { printable } from '../runtime/printable.ts';
 
 const mostNamed = 12;
@@ -23,7 +24,7 @@ export function captionProblems({ places, field, prefix, census, languages }: Ca
   const lost = sum([...unusable.values()].map(({ count }) => count));
   if (looked > 0 && lost === looked) {
     const [reason, { first }] = [...unusable][0]!;
-    const message = `${places}: none of the ${number(looked)} examples ${whole ? '' : 'that were looked at '}below ${prefix}/ can be used: ${reason} (${first}); ${howToLook(prefix.split(', ')[0]!)}`;
+    const message = `${places}: none of the ${counted(looked, 'example')} ${whole ? '' : 'that were looked at '}below ${prefix}/ can be used: ${reason} (${first}); ${howToLook(prefix.split(', ')[0]!)}`;
     return [{ fields: [places], message, code: 'DataContract' }];
   }
   // What a few have may be missing from those that were looked at.
@@ -72,9 +73,8 @@ const byCount = (counts: Census['languages']) =>
 export function languagesLine({ languages, looked, whole }: Census): string {
   const named = byCount(languages);
   const shown = named.slice(0, mostNamed).map((key) => `${printable(key.slice(0, 30))} ${number(languages.get(key)!)}`);
-  if (named.length > mostNamed) shown.push(`${named.length - mostNamed} others`);
-  return `${shown.join(', ') || 'none'} of ${number(looked)} examples${whole ? '' : ' that were looked at'}`;
+  if (named.length > mostNamed) shown.push(counted(named.length - mostNamed, 'other'));
+  return `${shown.join(', ') || 'none'} of ${counted(looked, 'example')}${whole ? '' : ' that were looked at'}`;
 }
 
 const sum = (numbers: readonly number[]) => numbers.reduce((a, b) => a + b, 0);
-const number = (value: number) => value.toLocaleString('en-US');

@@ -3,6 +3,7 @@ import type { Recipe } from '../recipe/schema.ts';
 import { type DataFacts, modelConfig, phaseSettings, writtenModel } from '../recipe/settings.ts';
 import { phaseSpans } from '../recipe/spans.ts';
 import { cpuHasBfloat16 } from '../runtime/bfloat16.ts';
+import { counted } from '../runtime/count-text.ts';
 import type { DeviceMemory } from '../runtime/device-memory.ts';
 import { memoryNote } from '../train/fits.ts';
 
@@ -23,7 +24,7 @@ export function notesOf(
     const examples = data?.of(phase).examples ?? Number.POSITIVE_INFINITY;
     if (phase.batch > examples)
       notes.push(
-        `phase ${phase.name}: a batch of ${phase.batch} holds each of its ${examples} examples ${(phase.batch / examples).toFixed(1)} times`,
+        `phase ${phase.name}: a batch of ${phase.batch} holds each of its ${counted(examples, 'example')} ${(phase.batch / examples).toFixed(1)} times`,
       );
     const { branches = [], to } = spans[recipe.phases.indexOf(phase)] ?? {};
     if (to && branches.includes(to.step))

@@ -1,3 +1,4 @@
+import { counted } from '../runtime/count-text.ts';
 import { escaped } from './escape.ts';
 import { gainTables } from './evaluation.ts';
 import { type ChartLine, lineChart } from './line-chart.ts';
@@ -50,11 +51,12 @@ function recipeTable({ a, b, fields }: ComparisonReport): string[] {
   return [
     '<p class="absent">Fields that are not the same; all others are.</p>',
     table('Recipes', ['field', a.name, b.name], rows, { wrap: true }),
-    left > 0 ? `<p>${left} more fields differ.</p>` : '',
+    left > 0 ? `<p>${counted(left, 'more field differs', 'more fields differ')}.</p>` : '',
   ];
 }
 
-function whatWasRun({ a, b, pairs, problems }: ComparisonReport): string[] {
+function whatWasRun(report: ComparisonReport): string[] {
+  const { a, b, pairs, problems } = report;
   const side = (
     label: string,
     [one, other]: readonly [string, string],
@@ -74,7 +76,7 @@ function whatWasRun({ a, b, pairs, problems }: ComparisonReport): string[] {
       .slice(0, most.pairs)
       .flatMap((pair) => [
         `<h3>${escaped(pairName(pair))}</h3>`,
-        side(pairName(pair), [nameIn(a, pair.a), nameIn(b, pair.b)], [pair.a.facts, pair.b.facts]),
+        side(pairName(pair), namesIn(report, pair), [pair.a.facts, pair.b.facts]),
       ]),
     problemList(problems),
   ];
@@ -82,22 +84,29 @@ function whatWasRun({ a, b, pairs, problems }: ComparisonReport): string[] {
 
 type Pair = ComparisonReport['pairs'][number];
 const pairName = ({ a, b }: Pair) => (a.name === b.name ? a.name : `${a.name} and ${b.name}`);
-const nameIn = ({ run }: ComparedSide, { name }: PhaseReport) => `${run}/${name}`;
+
+/** What the sides of a pair are called: RUN/PHASE, or as they were typed where both are one phase, at two checkpoints of it. */
+function namesIn({ a, b }: ComparisonReport, pair: Pair): readonly [string, string] {
+  const [one, other] = [`${a.run}/${pair.a.name}`, `${b.run}/${pair.b.name}`];
+  const typed = ({ run, name }: ComparedSide) => (name === run ? one : name);
+  return one === other ? [typed(a), typed(b)] : [one, other];
+}
 
 /** A chart for each curve that both phases of a pair have; the first is blue, the second orange. */
-function losses({ a, b, pairs }: ComparisonReport): string {
-  const charts = pairs.slice(0, most.pairs).flatMap((pair) => {
+function losses(report: ComparisonReport): string {
+  const charts = report.pairs.slice(0, most.pairs).flatMap((pair) => {
+    const [one, other] = namesIn(report, pair);
     const names = [
       'loss',
       'learningRate',
       ...pair.a.curves.map(({ name }) => name).filter((name) => /^loss\//.test(name)),
     ];
     return names.slice(0, most.curves).map((name) => {
-      const line = (side: ComparedSide, phase: PhaseReport, colour: number): ChartLine[] => {
-        const curve = phase.curves.find((one) => one.name === name);
-        return curve ? [{ label: nameIn(side, phase), points: curve.points, colour }] : [];
+      const line = (label: string, phase: PhaseReport, colour: number): ChartLine[] => {
+        const curve = phase.curves.find((own) => own.name === name);
+        return curve ? [{ label, points: curve.points, colour }] : [];
       };
-      const lines = [...line(a, pair.a, 0), ...line(b, pair.b, 1)];
+      const lines = [...line(one, pair.a, 0), ...line(other, pair.b, 1)];
       const title = name === 'learningRate' ? 'learning rate' : name;
       return lines.length < 2 && name.startsWith('loss/')
         ? ''

@@ -1,4 +1,5 @@
 import { maskColours } from '../evaluate/sheet/sheet.ts';
+import { counted } from '../runtime/count-text.ts';
 import { Album, joined, type Pictured, wrapped } from './album.ts';
 import { boxed, foundBoxes } from './boxes.ts';
 import { escaped } from './escape.ts';
@@ -53,7 +54,7 @@ const quoted = (text: string) => `<q>${escaped(text, 160)}</q>`;
 function sheetPieces(reported: ReportedSheet, album: Album, open: boolean): Pictured[] {
   const { sheet } = reported;
   const { pictures, of, language } = sheet.looked;
-  const looked = `${pictures} of ${of} pictures were looked at${language === null ? '' : `, with texts in ${escaped(language, 40)}`}.`;
+  const looked = `${pictures} of ${counted(of, 'picture was', 'pictures were')} looked at${language === null ? '' : `, with texts in ${escaped(language, 40)}`}.`;
   const folded = (title: string, intro: string, pieces: readonly Pictured[]): Pictured =>
     pieces.length === 0
       ? { html: '', ids: [] }
@@ -92,7 +93,7 @@ function sheetPieces(reported: ReportedSheet, album: Album, open: boolean): Pict
     folded('Confusions', `${looked} The pairs of classes that were mixed up most.`, [
       ...sheet.confusions.map(({ truth, taken, times, ids }) =>
         wrapped(
-          `<div class="found"><p>${quoted(truth)} taken for ${quoted(taken)}, ${times} time${times === 1 ? '' : 's'}</p>`,
+          `<div class="found"><p>${quoted(truth)} taken for ${quoted(taken)}, ${counted(times, 'time')}</p>`,
           row(ids.map((id) => album.show(id, truth))),
           '</div>',
         ),

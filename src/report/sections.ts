@@ -1,3 +1,4 @@
+import { counted } from '../runtime/count-text.ts';
 import { escaped, escapedLines } from './escape.ts';
 import { evaluationTables, gainTables } from './evaluation.ts';
 import { type ChartLine, lineChart } from './line-chart.ts';
@@ -72,7 +73,8 @@ function whatWasRun({ facts, recipe, phases, problems }: RunReport): string {
     .map((phase) => [phase.name, ...names.map((name) => phase.facts.find(([own]) => own === name)?.[1] ?? '')]);
   parts.push(phaseGraph(phases.slice(0, most.phases)));
   if (rows.length > 0) parts.push('<h3>Phases</h3>', table('Phases', ['phase', ...names], rows, { compact: true }));
-  if (phases.length > rows.length) parts.push(`<p>${phases.length - rows.length} more phases are not shown.</p>`);
+  if (phases.length > rows.length)
+    parts.push(`<p>${counted(phases.length - rows.length, 'more phase is', 'more phases are')} not shown.</p>`);
   if (recipe !== null && recipe.length <= most.recipe)
     parts.push(`<details><summary>The recipe</summary>\n<pre tabindex="0">${escapedLines(recipe)}</pre></details>`);
   else if (recipe !== null)
@@ -100,7 +102,10 @@ function inTime(phases: readonly PhaseReport[], ofRun: readonly ReportedEvent[])
     rows.length > 0
       ? table('Events', ['time (UTC)', 'phase', 'kind', 'what happened'], rows)
       : '<p class="absent">No gap, no retry and no way back is seen in the documents of the bucket.</p>';
-  const left = events.length > rows.length ? `<p>${events.length - rows.length} earlier events are not shown.</p>` : '';
+  const left =
+    events.length > rows.length
+      ? `<p>${counted(events.length - rows.length, 'earlier event is', 'earlier events are')} not shown.</p>`
+      : '';
   const key =
     '<p class="absent">Light ticks are checkpoints. A worker that is killed can not say why: its phase is trained on by the next attempt.</p>';
   return withinRoom([drawn, markKey(phases), key, said, left], room.time);

@@ -1,5 +1,6 @@
 import type { SafetensorsFile } from '../safetensors/safetensors.ts';
 import { blockSize } from './exchange.ts';
+import { Room } from './room.ts';
 
 /** A parameter as a round exchanges it. */
 export interface RoundParameter {
@@ -11,16 +12,20 @@ export interface RoundParameter {
 
 /** Where the numbers of parameters lie, in f32. */
 export interface Numbers {
-  /** `count` of them from place `first` on; the array is the caller's. */
-  part(name: string, first: number, count: number): Promise<Float32Array>;
+  /** `count` of them from place `first` on; the array is the caller's, or lies in `room`. */
+  part(name: string, first: number, count: number, room?: Room): Promise<Float32Array<ArrayBuffer>>;
 }
 
 /** The numbers of a safetensors file. */
-export function numbersOf(file: SafetensorsFile): Numbers {
-  return {
-    part: async (name, first, count) => new Float32Array((await file.readPart(name, 4 * first, 4 * count)).buffer),
-  };
-}
+export const numbersOf = (file: SafetensorsFile): Numbers => numbersFrom(() => file);
+
+/** Those of several, of which each tensor lies in one. */
+export const numbersFrom = (fileOf: (name: string) => SafetensorsFile): Numbers => ({
+  async part(name, first, count, room = new Room()) {
+    const { buffer } = await fileOf(name).readPart(name, 4 * first, 4 * count, room.bytes(4 * count));
+    return new Float32Array(buffer, 0, count);
+  },
+});
 
 export const lengthOf = ({ shape }: RoundParameter) => shape.reduce((a, b) => a * b, 1);
 /** Numbers of all of them. */

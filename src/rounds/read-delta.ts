@@ -4,6 +4,7 @@ import { blockBytes, isCoded } from './exchange.ts';
 import { type DeltaHead, deltaTensors, readHead, rowsTensor } from './layout.ts';
 import { unpackBfloat16, unpackBlock, unpackFloat32 } from './pack.ts';
 import { blockOf, lengthOf, type RoundParameter, rowsOf } from './parameters.ts';
+import { Room } from './room.ts';
 import { RowSet } from './rows.ts';
 
 /** A file of changes, open for reading in pieces. */
@@ -13,6 +14,7 @@ export class DeltaFile {
   /** Of each table the rows that are there. */
   readonly rows: ReadonlyMap<string, RowSet>;
   readonly #file: TensorParts;
+  readonly #packed = new Room();
 
   private constructor(path: string, head: DeltaHead, rows: ReadonlyMap<string, RowSet>, file: TensorParts) {
     this.path = path;
@@ -59,7 +61,7 @@ export class DeltaFile {
 
   /**
    * A piece of whole blocks into `out`, from its start: differences, or in f32 values. Of a table only the rows that are
-   * there; what is at the places of others stays.
+   * there; what is at the places of others stays. One at a time of a file.
    */
   async read(parameter: RoundParameter, first: number, count: number, out: Float64Array): Promise<void> {
     const { exchange } = this.head;
@@ -71,7 +73,7 @@ export class DeltaFile {
     let bytes = 0;
     for (let i = first; i < end; i += block)
       if (!rows || rows.has(i / block)) bytes += blockBytes(exchange, Math.min(block, end - i));
-    const packed = await this.#file.readPart(parameter.name, offset, bytes);
+    const packed = await this.#file.readPart(parameter.name, offset, bytes, this.#packed.bytes(bytes));
     const view = new DataView(packed.buffer);
     let at = 0;
     for (let i = first; i < end; i += block) {

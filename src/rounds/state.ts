@@ -2,7 +2,7 @@ import { basename, join } from 'node:path';
 import { RunnerError } from '../runtime/errors.ts';
 import type { Dtype } from '../safetensors/dtypes.ts';
 import { SafetensorsFile, type TensorToWrite, writeSafetensors } from '../safetensors/safetensors.ts';
-import type { Numbers } from './parameters.ts';
+import { type Numbers, numbersFrom } from './parameters.ts';
 
 /** A tensor of a state, and the file of it that holds it. */
 export interface PlacedTensor {
@@ -52,12 +52,9 @@ export class RoundState {
     throw new RunnerError('CheckpointDamaged', `no file of the state has a tensor ${name}; fetch the checkpoint again`);
   }
 
-  readonly numbers: Numbers = {
-    part: async (name, first, count) =>
-      new Float32Array((await this.#fileOf(name).readPart(name, 4 * first, 4 * count)).buffer),
-  };
+  readonly numbers: Numbers = numbersFrom((name) => this.#fileOf(name));
 
-  /** All bytes of a tensor, in chunks. */
+  /** All bytes of a tensor, in chunks, each written over by the next. */
   chunks(name: string): AsyncGenerator<Uint8Array> {
     return this.#fileOf(name).chunks(name, chunkBytes);
   }

@@ -37,6 +37,8 @@ export interface RoundPlan {
   readonly down: Transfer;
   /** Seconds a number on one core: to write a change, to apply the merged one, to add that of a member, and to merge. */
   readonly work: { readonly write: number; readonly apply: number; readonly member: number; readonly merge: number };
+  /** Seconds a byte of a state on one core: to copy it into the next, to verify it, to load and save it in the trainer, to commit it. */
+  readonly passes: Readonly<Record<'copy' | 'verify' | 'load' | 'save' | 'commit', number>>;
   /** Whether each worker merges its share of the parameters, over its own link, in the place of one that merges all. */
   readonly shared?: boolean;
 }
@@ -49,15 +51,17 @@ export interface RoundTime {
   readonly downBytes: number;
   /** Bytes a second that examples take while steps are made. */
   readonly dataRate: number | null;
-  /** The merged change comes, and is applied. */
+  /** The merged change comes, and the state is made by it. */
   readonly down: number;
   readonly apply: number;
+  /** The trainer loads the state, and in the end saves its own. */
+  readonly state: number;
   /** On the device, and how much longer since examples don't come as fast. */
   readonly train: number;
   readonly starved: number;
   readonly write: number;
   readonly up: number;
-  /** The merger fetches what the workers sent, merges, and hands in the result. */
+  /** The merger fetches what the workers sent, merges it into the state that it verified before, and hands in the result. */
   readonly mergerDown: number;
   readonly merge: number;
   readonly mergerUp: number;
@@ -70,7 +74,7 @@ export interface RoundTime {
 
 /** What a round takes, as it is built: nothing is overlapped. */
 export function roundTime(plan: RoundPlan): RoundTime {
-  const { parameters, workers, link, mergerLink, work } = plan;
+  const { parameters, workers, link, mergerLink, work, passes } = plan;
   const numbers = numbersIn(parameters);
   const own = touchedRows(plan, plan.steps * plan.examples);
   const all = touchedRows(plan, workers * plan.steps * plan.examples);
@@ -86,19 +90,24 @@ export function roundTime(plan: RoundPlan): RoundTime {
   const train = plan.steps * plan.stepSeconds;
   const dataRate = plan.dataBytes === null ? null : (plan.dataBytes * plan.examples) / plan.stepSeconds;
   const dataSeconds = (train * 8 * (dataRate ?? 0)) / linkBits(link, plan.down);
-  const merging = numbers * (workers * work.member + work.merge);
+  // What is no parameter is copied, or set to zero.
+  const made = numbers * work.apply + Math.max(0, state - 4 * numbers) * passes.copy;
+  const merging = numbers * (workers * work.member + work.merge) + passes.verify * (state + outer) + made;
   const share = plan.shared ? 1 / workers : 1;
+  const handedIn = share * change + (plan.state ?? 0) + outer;
   const way = plan.shared ? link : mergerLink;
   const parts = {
     down: transferSeconds(downBytes, link, plan.down),
-    apply: numbers * work.apply,
+    apply: made,
+    state: state * (passes.load + passes.save),
     train,
     starved: Math.max(0, dataSeconds - train),
     write: numbers * work.write,
     up: transferSeconds(upBytes, link, plan.up),
     mergerDown: transferSeconds(share * workers * upBytes + outer, way, plan.down),
     merge: share * merging,
-    mergerUp: transferSeconds(share * change + (plan.state ?? 0) + outer, way, plan.up),
+    // A fast link waits for the hashes.
+    mergerUp: Math.max(transferSeconds(handedIn, way, plan.up), handedIn * passes.commit),
   };
   const wall = Object.values(parts).reduce((a, b) => a + b, 0);
   const join = transferSeconds(state, link, plan.down);

@@ -4,6 +4,7 @@ import { blockBytes, isCoded, packedBytes } from './exchange.ts';
 import { type DeltaHead, deltaMetadata, deltaTensors, rowsTensor } from './layout.ts';
 import { packBfloat16, packBlock, packFloat32 } from './pack.ts';
 import { blockOf, type Numbers, piecesOf, type RoundParameter, rowsOf } from './parameters.ts';
+import { Room } from './room.ts';
 import { roundingKeys } from './rounding.ts';
 import { RowSet } from './rows.ts';
 
@@ -23,6 +24,7 @@ export class DeltaWriter {
   readonly #output: SafetensorsOutput;
   /** Tensors of row bits that are still to come, by what must come before them. */
   readonly #order: string[];
+  readonly #packed = new Room();
 
   private constructor(
     head: DeltaHead,
@@ -62,7 +64,7 @@ export class DeltaWriter {
     const block = blockOf(parameter);
     const rows = parameter.byRow ? this.#rows.get(name)! : null;
     const here = rows ? rows.count((first + values.length) / block) - rows.count(first / block) : 0;
-    const out = new Uint8Array(packedBytes(exchange, rows ? here * block : values.length, block));
+    const out = this.#packed.bytes(packedBytes(exchange, rows ? here * block : values.length, block));
     const view = new DataView(out.buffer);
     let at = 0;
     for (let i = 0; i < values.length; i += block) {
@@ -132,13 +134,16 @@ export async function writeDelta(
   for (const table of parameters.filter(({ byRow }) => byRow))
     rows.set(table.name, touched?.get(table.name) ?? (await changedRows(table, before, after)));
   const writer = await DeltaWriter.open(path, head, parameters, rows);
+  const [old, now, difference] = [new Room(), new Room(), new Room()];
   try {
     for (const parameter of writer.parameters)
       for (const { first, count } of piecesOf(parameter)) {
-        const values = Float64Array.from(await after.part(parameter.name, first, count));
-        if (head.exchange !== 'f32') {
-          const began = await before.part(parameter.name, first, count);
-          for (let i = 0; i < count; i++) values[i]! -= began[i]!;
+        const values = difference.doubles(count);
+        const ended = await after.part(parameter.name, first, count, now);
+        if (head.exchange === 'f32') values.set(ended);
+        else {
+          const began = await before.part(parameter.name, first, count, old);
+          for (let i = 0; i < count; i++) values[i] = ended[i]! - began[i]!;
         }
         await writer.write(parameter, first, values);
       }
@@ -153,9 +158,10 @@ export async function writeDelta(
 async function changedRows(table: RoundParameter, before: Numbers, after: Numbers): Promise<RowSet> {
   const rows = new RowSet(rowsOf(table));
   const width = blockOf(table);
+  const rooms = [new Room(), new Room()] as const;
   for (const { first, count } of piecesOf(table)) {
-    const [a, b] = [await before.part(table.name, first, count), await after.part(table.name, first, count)];
-    const [old, now] = [bitsOf(a), bitsOf(b)];
+    const old = bitsOf(await before.part(table.name, first, count, rooms[0]));
+    const now = bitsOf(await after.part(table.name, first, count, rooms[1]));
     for (let i = 0; i < count; i++) {
       if (old[i] === now[i]) continue;
       const row = Math.floor(i / width);

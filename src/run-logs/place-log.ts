@@ -1,3 +1,4 @@
+import { counted } from '../runtime/count-text.ts';
 import { Budget } from './budget.ts';
 import type { LogLimits } from './limits.ts';
 import type { SegmentHeader } from './segment.ts';
@@ -105,7 +106,10 @@ export class PlaceLog {
     const { burst, bytesPerSecond } = limits[source];
     const why = `more than ${burst / 1000} kB at once or ${bytesPerSecond / 1000} kB a second`;
     if (lines > 0)
-      this.#write(remark(new Date(now).toISOString(), `${lines} lines of the ${source} left out: ${why}`), now);
+      this.#write(
+        remark(new Date(now).toISOString(), `${counted(lines, 'line')} of the ${source} left out: ${why}`),
+        now,
+      );
   }
 
   #write(line: string, now: number): void {
@@ -119,7 +123,7 @@ export class PlaceLog {
       this.#open ??= new SegmentFile(folder, header(), now);
       if (this.#lost > 0)
         this.#open.write(
-          remark(new Date(now).toISOString(), `${this.#lost} lines left out: bucket and disk took no more`),
+          remark(new Date(now).toISOString(), `${counted(this.#lost, 'line')} left out: bucket and disk took no more`),
         );
       this.#lost = 0;
       this.#open.write(line);

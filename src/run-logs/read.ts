@@ -1,5 +1,6 @@
 import pMap from 'p-map';
 import { logsPrefix } from '../checkpoint/keys.ts';
+import { counted } from '../runtime/count-text.ts';
 import { isRunnerError } from '../runtime/errors.ts';
 import type { ObjectStore } from '../storage/object-store.ts';
 import { type LogLine, parseLine } from './line.ts';
@@ -58,7 +59,14 @@ export function segmentsOf(body: string): { readonly header: SegmentHeader; read
     const last = lines.at(-1);
     if (unread === 0 || !last) return { header, lines };
     const { run, phase, time, worker } = last;
-    const remark = { time, level: 'warn', text: `${unread} lines here can't be read`, run, phase, worker } as const;
+    const remark = {
+      time,
+      level: 'warn',
+      text: `${counted(unread, 'line')} here can't be read`,
+      run,
+      phase,
+      worker,
+    } as const;
     return { header, lines: [...lines, remark] };
   });
 }

@@ -2,6 +2,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { NativeConnection } from '@temporalio/worker';
 import { temporalEnvironment } from './environment.ts';
 import { isRunnerError, type RunnerError } from './errors.ts';
+import { grpcStatus } from './grpc-status.ts';
 import { log } from './log.ts';
 import { ensureSearchAttributes } from './search-attributes.ts';
 import { type Look, lookAtTemporal } from './temporal-look.ts';
@@ -15,7 +16,6 @@ const believedAfter = 2;
 const refusedPauseMs = 1_000;
 /** A namespace that was just made is known everywhere after ten seconds. */
 const namespaceMs = 12_000;
-const notFound = 5;
 
 /** The SDK of workers trusts what the system does, and Node its own list: who is not trusted here is so for both. */
 function refusalSeen(look: Look, { message }: Error): RunnerError | null {
@@ -51,7 +51,7 @@ export async function connectPatiently(
       if (isRunnerError(error)) throw error;
       const refusal = refusalOf(error, environment) ?? refusalSeen(look, error as Error);
       refusals = refusal ? refusals + 1 : 0;
-      const young = (error as { code?: unknown }).code === notFound && Date.now() - began < newNamespaceMs;
+      const young = (error as { code?: unknown }).code === grpcStatus.notFound && Date.now() - began < newNamespaceMs;
       if (refusal && refusals >= believedAfter && !young) throw refusal;
       const away = look && 'away' in look ? look.away : (error as Error).message;
       const what = refusal

@@ -1,6 +1,7 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import type { NativeConnection } from '@temporalio/worker';
 import { RunnerError } from './errors.ts';
+import { grpcStatus } from './grpc-status.ts';
 import { mayPass } from './temporal-refusal.ts';
 
 /** What runs and phases are found by in `temporal workflow list`; the numbers are those of Temporal's IndexedValueType. */
@@ -22,9 +23,10 @@ export type AttributesConnection = Pick<NativeConnection, 'operatorService' | 'w
 export type AttributeState = 'there' | 'missing' | { readonly type: string };
 export type AttributeStates = Readonly<Record<AttributeName, AttributeState>>;
 
-/** gRPC: a query that names what there is not; who may not ask; what a server does not know. */
-const invalidArgument = 3;
-const closed: ReadonlySet<unknown> = new Set([7, 12, 16]);
+/** Who may not ask, and what a server does not know. */
+const closed: ReadonlySet<unknown> = new Set([
+  ...[grpcStatus.permissionDenied, grpcStatus.unimplemented, grpcStatus.unauthenticated],
+]);
 /** A server reads the attributes of a namespace anew every so often. */
 const seenMs = 15_000;
 
@@ -60,7 +62,7 @@ async function canBeAsked(
     await workflowService.countWorkflowExecutions({ namespace, query: `${name} = ${value}` });
     return true;
   } catch (error) {
-    if ((error as { code?: unknown }).code === invalidArgument) return false;
+    if ((error as { code?: unknown }).code === grpcStatus.invalidArgument) return false;
     throw error;
   }
 }

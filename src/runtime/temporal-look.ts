@@ -3,6 +3,7 @@ import { type ClientHttp2Session, connect } from 'node:http2';
 import { connect as connectTls, type SecureContextOptions } from 'node:tls';
 import type { TemporalEnvironment } from './environment.ts';
 import { RunnerError } from './errors.ts';
+import { grpcStatus } from './grpc-status.ts';
 import { refusalOfStatus } from './temporal-refusal.ts';
 import { alertOf, isUntrusted, speaksNoTls } from './tls-failure.ts';
 
@@ -84,9 +85,11 @@ export async function lookAtTemporal(environment: TemporalEnvironment): Promise<
     if (status !== 401 && status !== 403) return refusal(notTemporal(address, `it answered HTTP ${status}`));
   }
   if (status === 200 && grpc === null) return refusal(notTemporal(address, 'its answer is not gRPC'));
-  const code = status === 401 ? 16 : status === 403 ? 7 : grpc!;
+  const { ok, unimplemented, unauthenticated, permissionDenied } = grpcStatus;
+  const code = status === 401 ? unauthenticated : status === 403 ? permissionDenied : grpc!;
   const refused = refusalOfStatus(code, words, environment);
-  return refused ? { refusal: refused } : code === 0 || code === 12 ? null : { away: `gRPC status ${code}` };
+  if (refused) return { refusal: refused };
+  return code === ok || code === unimplemented ? null : { away: `gRPC status ${code}` };
 }
 
 interface Answer {

@@ -1,16 +1,12 @@
 import type { TemporalEnvironment } from './environment.ts';
 import { RunnerError } from './errors.ts';
+import { grpcStatus } from './grpc-status.ts';
 
-/** Numbers of gRPC for what a server says no to. */
-const notFound = 5;
-const permissionDenied = 7;
-const unauthenticated = 16;
-
-/**
- * Statuses of gRPC that pass by themselves: cancelled, unknown, deadline exceeded, resource exhausted, aborted, internal,
- * unavailable. A server whose database is away says any of them.
- */
-const passing: ReadonlySet<number> = new Set([1, 2, 4, 8, 10, 13, 14]);
+/** What passes by itself. A server whose database is away says any of them. */
+const passing: ReadonlySet<number> = new Set([
+  ...[grpcStatus.cancelled, grpcStatus.unknown, grpcStatus.deadlineExceeded, grpcStatus.resourceExhausted],
+  ...[grpcStatus.aborted, grpcStatus.internal, grpcStatus.unavailable],
+]);
 
 /** Whether a call may be answered otherwise in a while, though nobody does anything. What is no answer of gRPC may. */
 export function mayPass(error: unknown): boolean {
@@ -35,17 +31,17 @@ export function refusalOfStatus(
   const said = secret ? words.replaceAll(secret, 'the key') : words;
   const told = said ? ` (${said.split('\n', 1)[0]!.slice(0, 200).replace(/\.$/, '')})` : '';
   const make = (message: string) => new RunnerError('SetupMissing', message, cause === undefined ? {} : { cause });
-  if (code === unauthenticated)
+  if (code === grpcStatus.unauthenticated)
     return make(
       secret
         ? `Temporal at ${address} refused the API key${told}; set TEMPORAL_API_KEY to one that is valid, and TEMPORAL_NAMESPACE to a namespace that it is for`
         : `Temporal at ${address} wants to know who asks${told}; set TEMPORAL_API_KEY, or TEMPORAL_TLS_CLIENT_CERT_PATH and TEMPORAL_TLS_CLIENT_KEY_PATH`,
     );
-  if (code === permissionDenied)
+  if (code === grpcStatus.permissionDenied)
     return make(
       `Temporal at ${address} does not let this ${secret ? 'API key' : 'client'} into namespace ${namespace}${told}; set TEMPORAL_NAMESPACE (in Temporal Cloud NAME.ACCOUNT) and ${secret ? 'TEMPORAL_API_KEY' : 'the credentials'} to what belongs together`,
     );
-  if (code === notFound)
+  if (code === grpcStatus.notFound)
     return make(
       `namespace ${namespace} does not exist at Temporal at ${address}; set TEMPORAL_NAMESPACE to one that does, or make it: temporal operator namespace create --namespace ${namespace} (in Temporal Cloud: temporal cloud namespace create)`,
     );

@@ -10,8 +10,8 @@ export interface TensorParts {
   readonly tensors: ReadonlyMap<string, TensorInfo>;
   readonly metadata: Readonly<Record<string, string>>;
   info(name: string): TensorInfo;
-  /** Some bytes of a tensor, from `from` on, at the start of a buffer of their own. */
-  readPart(name: string, from: number, size: number): Promise<Uint8Array<ArrayBuffer>>;
+  /** Some bytes of a tensor, from `from` on, at the start of a buffer of their own, or in `into`, which has their size. */
+  readPart(name: string, from: number, size: number, into?: Uint8Array<ArrayBuffer>): Promise<Uint8Array<ArrayBuffer>>;
   close(): Promise<void>;
 }
 
@@ -51,9 +51,10 @@ export async function openRanged(
     tensors,
     metadata,
     info,
-    async readPart(name, from, size) {
+    async readPart(name, from, size, into = new Uint8Array(size)) {
       const place = placeOfPart(info(name), name, from, size, fail);
-      return size === 0 ? new Uint8Array() : new Uint8Array(await read(place, size));
+      if (size > 0) into.set(await read(place, size));
+      return into;
     },
     close: async () => undefined,
   };

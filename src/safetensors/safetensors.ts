@@ -70,22 +70,27 @@ export class SafetensorsFile {
     return target;
   }
 
-  /** The bytes of a tensor, at most `size` at a time. */
+  /** The bytes of a tensor, at most `size` at a time, each written over by the next. */
   async *chunks(name: string, size: number): AsyncGenerator<Uint8Array> {
     const { offset, bytes } = this.info(name);
+    const memory = new Uint8Array(Math.min(size, bytes));
     for (let done = 0; done < bytes; done += size) {
-      const chunk = new Uint8Array(Math.min(size, bytes - done));
+      const chunk = memory.subarray(0, bytes - done);
       await readInto(this.#file, chunk, offset + done, (problem) => this.#fail(`${problem} in tensor ${name}`));
       yield chunk;
     }
   }
 
-  /** Some bytes of a tensor, from `from` on, at the start of a buffer of their own. */
-  async readPart(name: string, from: number, size: number): Promise<Uint8Array<ArrayBuffer>> {
+  /** Some bytes of a tensor, from `from` on, at the start of a buffer of their own, or in `into`, which has their size. */
+  async readPart(
+    name: string,
+    from: number,
+    size: number,
+    into: Uint8Array<ArrayBuffer> = new Uint8Array(size),
+  ): Promise<Uint8Array<ArrayBuffer>> {
     const place = placeOfPart(this.info(name), name, from, size, (problem) => this.#fail(problem));
-    const target = new Uint8Array(size);
-    await readInto(this.#file, target, place, (problem) => this.#fail(`${problem} in tensor ${name}`));
-    return target;
+    await readInto(this.#file, into, place, (problem) => this.#fail(`${problem} in tensor ${name}`));
+    return into;
   }
 
   /** A tensor that must be F32, and of this shape if one is given. */

@@ -9,45 +9,19 @@ import {
   HeadObjectCommand,
   ListObjectsV2Command,
   PutObjectCommand,
-  S3Client,
-  type S3ClientConfig,
+  type S3Client,
 } from '@aws-sdk/client-s3';
 import { storeEnvironment } from '../runtime/environment.ts';
 import { isRunnerError, RunnerError } from '../runtime/errors.ts';
 import { variable } from '../runtime/variables.ts';
 import { copyObject } from './copy.ts';
-import { countRequests } from './count-requests.ts';
 import { type RequestContext, storageError, withoutSecrets } from './errors.ts';
 import { isVersioned, listUploads, listVersions } from './leftovers.ts';
 import { changed, uploadFile, usualPartBytes } from './multipart.ts';
 import type { ObjectInfo, ObjectStore, PutFileOptions, PutOptions, UnfinishedUpload } from './object-store.ts';
-import { answerMs, connectMs, sendingMs, silenceMs, slowMs } from './patience.ts';
-import { askTwiceOfTheMoment, retryBroken, retryConflict } from './retry.ts';
-import { watchAnswers } from './watch-answers.ts';
-
-export interface S3Settings {
-  /** Without one it is AWS itself. */
-  readonly endpoint?: string | undefined;
-  readonly region: string;
-  readonly bucket: string;
-  /** Bucket in the path, as most servers but AWS want it. */
-  readonly forcePathStyle?: boolean | undefined;
-  /** Without them the SDK's standard chain is asked. */
-  readonly credentials?: S3ClientConfig['credentials'];
-  /** Attempts of one request, 3. */
-  readonly attempts?: number;
-  /** Files above this many bytes go in parts, 64 MiB. */
-  readonly multipartAbove?: number;
-  /** Bytes of a part, 16 MiB; raised where 10,000 of them would not do. */
-  readonly partBytes?: number;
-  /** Keys of a page of a list, as many as the server gives. */
-  readonly pageKeys?: number;
-  /** Time within which an answer must bring 512 bytes a second, 15 s. */
-  readonly slowMs?: number;
-}
-
-// The SDK is pinned to a version that runs on every Node that this project takes; the warning would be noise.
-process.env.AWS_SDK_JS_NODE_VERSION_SUPPORT_WARNING_DISABLED ??= 'true';
+import { sendingMs } from './patience.ts';
+import { retryBroken, retryConflict } from './retry.ts';
+import { type S3Settings, s3Client } from './s3-client.ts';
 
 const streamBytes = 8 * 1024 * 1024;
 
@@ -63,26 +37,7 @@ export class S3ObjectStore implements ObjectStore {
   constructor(settings: S3Settings) {
     this.bucket = settings.bucket;
     this.#settings = settings;
-    this.client = new S3Client({
-      region: settings.region,
-      ...(settings.endpoint === undefined ? {} : { endpoint: settings.endpoint }),
-      ...(settings.credentials === undefined ? {} : { credentials: settings.credentials }),
-      forcePathStyle: settings.forcePathStyle ?? settings.endpoint !== undefined,
-      // A token that was replaced in its file is looked for there: the SDK would know the file from its first look. It
-      // hands this on to the chain of credentials, though the type does not say so.
-      ...({ ignoreCache: true } as object),
-      retryMode: 'standard',
-      maxAttempts: settings.attempts ?? 3,
-      requestHandler: {
-        connectionTimeout: connectMs,
-        requestTimeout: answerMs,
-        throwOnRequestTimeout: true,
-        socketTimeout: silenceMs,
-      },
-    });
-    watchAnswers(this.client, settings.slowMs ?? slowMs);
-    askTwiceOfTheMoment(this.client);
-    countRequests(this.client);
+    this.client = s3Client(settings);
   }
 
   /** Ends idle connections; the store can't be used afterwards. */

@@ -3,11 +3,10 @@ import { join } from 'node:path';
 import { setImmediate as yieldToEvents } from 'node:timers/promises';
 import type { ProgramCache } from '../compile/program-cache.ts';
 import { openBatches } from '../data/batches/batches.ts';
-import type { BatchFacts, BatchRows } from '../data/batches/types.ts';
+import type { BatchFacts } from '../data/batches/types.ts';
 import { SkippedMembers } from '../data/index/skipped-members.ts';
-import type { CorruptMember, StoredIndex } from '../data/index/types.ts';
+import type { StoredIndex } from '../data/index/types.ts';
 import type { Pace } from '../recipe/pace.ts';
-import type { PhaseSettings } from '../recipe/phase-settings.ts';
 import type { Position } from '../recipe/position.ts';
 import { PhaseSteps } from '../recipe/steps.ts';
 import { collectGarbage } from '../runtime/collect-garbage.ts';
@@ -18,20 +17,19 @@ import { checkBatch, checkStep, checkTeacher } from '../train/divergence.ts';
 import { drawnFigures } from '../train/drawn-figures.ts';
 import { fewSources } from '../train/few-sources.ts';
 import { prefetchedBatches } from '../train/host-bytes.ts';
-import { type KeptChoice, keptTensors, readKept } from '../train/kept-choice.ts';
-import { type KeptRows, openKeptRows } from '../train/kept-rows.ts';
-import { phaseState } from '../train/phase-state.ts';
-import { freshState, readState, streamState, type WrittenBase } from '../train/state.ts';
-import { createTrainer, graphOf, type Trainer } from '../train/step.ts';
-import { readUpdates, updateTensors } from '../train/stored-updates.ts';
-import { countedAt, noUpdates } from '../train/updates.ts';
+import { openKeptRows } from '../train/kept-rows.ts';
+import type { WrittenBase } from '../train/state.ts';
+import { createTrainer, graphOf } from '../train/step.ts';
+import { readUpdates } from '../train/stored-updates.ts';
+import { noUpdates } from '../train/updates.ts';
 import { isWatched } from '../train/watched.ts';
+import { checkProgram, firstOf, type Held, keptBy, load, save, sourcesOf } from './held.ts';
 import { keepBase } from './kept-base.ts';
 import { Pacing } from './pacing.ts';
 import type { BeginJob, PrepareJob, Progress, Snapshot, TrainJob, TrainStart } from './protocol.ts';
 import { Rates } from './rates.ts';
 import { StepInputs } from './step-inputs.ts';
-import { type ReportSources, StepReport } from './step-report.ts';
+import { StepReport } from './step-report.ts';
 import { walkOf } from './walk.ts';
 
 export interface TrainEvents {
@@ -51,32 +49,6 @@ const progressEvery = 500;
 
 /** Of a state that no step of its phase has made. */
 const noSteps = { loss: 0, examplesPerSecond: 0, dataWaitShare: 0 } as const;
-
-/** What stays warm between the shards of a phase. */
-interface Held {
-  readonly settings: string;
-  /** What the graph depends on. */
-  readonly graph: string;
-  readonly trainer: Trainer;
-  /** Chooses what is trained on, in a phase of curation. */
-  readonly curator: Curator | null;
-  readonly rates: Rates;
-  /** Rows of the state that was loaded which the phase does not train. */
-  kept: KeptRows | null;
-  /** Whether it was said that the program is not the one that was measured, or can't be: that had no counts of its own. */
-  checked: boolean;
-  /** Shapes that have run, by their length. */
-  readonly ran: Set<number | null>;
-  /** Content hash of the state in the graph, or null when no snapshot was taken of it. */
-  sha256: string | null;
-  /** `index`: of which data, and without which batches. `corrupt`: what it could not use. `next`: the batch of the step after. */
-  inputs: {
-    readonly of: StepInputs;
-    readonly index: string;
-    readonly corrupt: readonly CorruptMember[];
-    next: number;
-  } | null;
-}
 
 /** Trains shards one after another, keeping graph, state and batches while the next shard goes on from them. */
 export class TrainingSession {
@@ -280,68 +252,3 @@ export class TrainingSession {
     if (this.#held) this.#held.inputs = null;
   }
 }
-
-/** Another version of the code may record another graph. What a phase began with holds to its end; it is said once. */
-function checkProgram(held: Held, { measured, settings }: TrainJob, { note }: TrainEvents): void {
-  const { hash } = held.trainer.program;
-  if (held.checked || measured === undefined || measured === hash) return;
-  held.checked = true;
-  note(
-    `it stays in ${settings.precision} with XLA ${settings.xla ?? 'off'} as the phase began, though the step is no ` +
-      `longer the program that was measured then (${measured.slice(0, 12)}, now ${hash.slice(0, 12)})`,
-  );
-}
-
-/** The first step of a shape compiles it, and shows whether what a cache had is any good. */
-async function firstOf<T>({ ran, trainer: { program } }: Held, batch: BatchRows, step: () => Promise<T>): Promise<T> {
-  const length = batch.length ?? null;
-  if (ran.has(length)) return step();
-  try {
-    const stepped = await step();
-    ran.add(length);
-    program.keep();
-    return stepped;
-  } catch (error) {
-    program.forget();
-    throw error;
-  }
-}
-
-// Functions of their own, so that nothing holds the arrays when they return.
-
-async function load({ program }: Trainer, { from, settings }: Pick<TrainJob, 'from' | 'settings'>): Promise<void> {
-  program.write(from ? await readState(from.folder, settings) : freshState(settings));
-}
-
-const sourcesOf = (
-  { trainer, curator, rates }: Held,
-  { objectives }: PhaseSettings,
-): Omit<ReportSources, 'skipped' | 'filtered'> => ({
-  rates,
-  chooses: curator !== null,
-  // No step of the others moves them.
-  scalars: () => (objectives.sigmoid ? headScalars(trainer) : {}),
-});
-
-function headScalars({ program }: Trainer) {
-  const { logit_scale, logit_bias } = program.read(['logit_scale', 'logit_bias']);
-  return { temperature: Math.exp(logit_scale![0]!), logitBias: logit_bias![0]! };
-}
-
-function save(
-  { trainer, kept }: Held,
-  { settings, lane }: Pick<TrainJob, 'settings' | 'lane'>,
-  folder: string,
-  step: number,
-  choice: KeptChoice | null,
-  base: WrittenBase | null = null,
-) {
-  const after = trainer.updatesAfter(step);
-  // What comes of a round is called by its end, whatever its slots have counted to.
-  const updates = lane ? countedAt(phaseState(settings), after, lane.to) : after;
-  const tensors = [...(choice ? keptTensors(choice) : []), ...updateTensors(updates)];
-  return streamState(folder, settings, trainer.program.read, { tensors, kept, base });
-}
-
-const keptBy = async ({ from, settings }: Pick<TrainJob, 'from' | 'settings'>): Promise<KeptChoice | null> =>
-  from && settings.curation?.overlap ? readKept(from.folder) : null;

@@ -101,7 +101,7 @@ it('a phase with one replica has the bytes of one without, with every objective 
   expect(pretrain!.replicas).toMatchObject({ number: 1, negatives: 'local' });
   const ends = await expectSame([first!, pretrain!], [null, null]);
   await expectSame([second!, rest!], ends);
-});
+}, 400_000);
 
 it('so has one whose slots keep their moments', async () => {
   const [first] = await planned('plain-again');

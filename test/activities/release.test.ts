@@ -76,7 +76,7 @@ describe('what a run has borrowed, origin and teacher', () => {
       'held are lender/large@10 by three.acid.teacher, lender/pretrain@10 by three.acid.acid, lender/pretrain@10 by three.acid;',
     );
     expect(await removed('three', { run: 'three' })).toEqual([
-      'runs/three/  and all that lies there, 1 objects',
+      'runs/three/  and all that lies there, 1 object',
       'deleted',
     ]);
     expect(await holders()).toEqual(['three.acid.acid']);

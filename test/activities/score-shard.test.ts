@@ -238,7 +238,7 @@ describe('scores in the bucket', () => {
     await data.store.delete(stray);
     const lines: string[] = [];
     for await (const line of remove(data.store, 'kept/acid', { run: 'kept', phase: 'acid' }, false)) lines.push(line);
-    expect(lines[0]).toBe('runs/kept/acid/scores/  1 files of stored scores');
+    expect(lines[0]).toBe('runs/kept/acid/scores/  1 file of stored scores');
     expect(await keysOf('kept')).toHaveLength(1);
     for await (const _ of remove(data.store, 'kept/acid', { run: 'kept', phase: 'acid' }, true));
     expect(await keysOf('kept')).toEqual([]);
@@ -250,7 +250,7 @@ describe('scores in the bucket', () => {
     const lines: string[] = [];
     for await (const line of listRuns(data.store, 'first')) lines.push(line);
     expect(lines[0]).toMatch(/^first\/curated@40 /);
-    expect(lines[1]).toMatch(/^first\/acid scores [0-9a-f]{16} +1 files, 0\.\d MB$/);
+    expect(lines[1]).toMatch(/^first\/acid scores [0-9a-f]{16} +1 file, 0\.\d MB$/);
   });
 
   it('that were damaged are told as such when they are scored again', async () => {

@@ -70,6 +70,7 @@ Names and variants:
   checkpoint/save, checkpoint/load         commit, restore, and the raw PUT or GET of the same bytes
   resume/emoji                             kill-9: from the kill of the worker to the next finished step
   rounds/history                           64x50: slots by rounds, whose trainers answer at once: events of Temporal
+  rounds/work                              write, apply, merge, merge-3, copy, verify, load, save, commit: CPU of a round
   rounds/link                              20-mbit, 100-mbit, 1000-mbit a worker, in network namespaces: root and iproute2
   plan/loader                              1, 2, 4, 8: planned against what a loader of so many threads takes
   plan/memory                              shapes up to batch 32,768: planned against what a trainer takes

@@ -15,6 +15,7 @@ import type { BenchRecord, Report } from './record.ts';
 import { benchRetrieval } from './retrieval.ts';
 import { benchRoundsHistory } from './rounds-history.ts';
 import { benchRoundsLink } from './rounds-link.ts';
+import { benchRoundsWork } from './rounds-work.ts';
 import { benchSelections } from './selection.ts';
 import { benchServices } from './services.ts';
 import { benchStarts } from './start.ts';
@@ -65,6 +66,7 @@ async function measure(): Promise<void> {
   await benchSelections(options, report);
   await benchRetrieval(options, report);
   await benchRoundsHistory(options, report);
+  await benchRoundsWork(options, report);
   await benchRoundsLink(options, report);
   await benchServices(options, report);
 }

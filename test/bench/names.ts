@@ -49,6 +49,8 @@ export const benchmarks = {
   'resume/emoji': ['taken-up', 'kill-9'],
   /** Slots by rounds. */
   'rounds/history': ['64x50'],
+  /** Of changes a number, with one member merged and with three; of the state a byte. */
+  'rounds/work': ['write', 'apply', 'merge', 'merge-3', 'copy', 'verify', 'load', 'save', 'commit'],
   /** Mbit/s of each worker; as root alone, and only where asked for. */
   'rounds/link': ['20-mbit', '100-mbit', '1000-mbit'],
   'plan/memory': planNames,

@@ -45,6 +45,8 @@ export interface BenchRecord {
   readonly histories?: readonly HistorySize[];
   /** Share of the time in which devices make steps, and what a plan says of it and of a round. */
   readonly busy?: { readonly measured: number; readonly planned: number; readonly plannedMs: number };
+  /** The least CPU time of each number or byte. */
+  readonly nanoseconds?: { readonly cpu: number; readonly unit: 'number' | 'byte' };
   /** What was measured on, in words. */
   readonly machine?: string;
 }

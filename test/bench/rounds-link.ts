@@ -12,7 +12,7 @@ import { listCommits } from '../../src/checkpoint/commits.ts';
 import { chunkBytes, rangesAtOnce } from '../../src/checkpoint/download.ts';
 import type { PhaseSettings } from '../../src/recipe/phase-settings.ts';
 import { replicasSchema } from '../../src/recipe/replicas.ts';
-import { workPerNumber } from '../../src/rounds/measured.ts';
+import { workPerByte, workPerNumber } from '../../src/rounds/measured.ts';
 import { numbersIn } from '../../src/rounds/parameters.ts';
 import { type RoundTime, roundTime } from '../../src/rounds/time.ts';
 import { partsInFlight, usualPartBytes } from '../../src/storage/multipart.ts';
@@ -148,7 +148,8 @@ function planOf(megabits: number): RoundTime {
   return roundTime({
     ...{ parameters, others, besideMoments: others, exchange: replicas.exchange, workers, steps },
     ...{ outer: 4 * numbersIn(parameters), state: 12 * numbersIn(parameters), everyRow: new Set<string>() },
-    ...{ examples: settings.batches.batch, stepSeconds: stepMs / 1000, tokens: 1, dataBytes: 0, work: workPerNumber },
+    ...{ examples: settings.batches.batch, stepSeconds: stepMs / 1000, tokens: 1, dataBytes: 0 },
+    ...{ work: workPerNumber, passes: workPerByte },
     link: { bits: megabits * 1e6, latency: 0, loss: 0 },
     mergerLink: { bits: 1e10, latency: 0, loss: 0 },
     up: { connections: partsInFlight, part: usualPartBytes },

@@ -48,6 +48,7 @@ function busyText({ measured, planned, plannedMs }: NonNullable<BenchRecord['bus
 
 function comparison(record: BenchRecord): string {
   if (record.histories) return historiesText(record.histories);
+  if (record.nanoseconds) return `${record.nanoseconds.cpu.toFixed(2)} ns of CPU a ${record.nanoseconds.unit}`;
   if (record.busy) return busyText(record.busy);
   const { beyond_bytes: beyond, bytes, planned_bytes: planned, planned_ratio, peak_bytes, base_bytes } = record;
   if (planned && planned_ratio)

@@ -1,5 +1,6 @@
 import { type CheckpointToCommit, commitCheckpoint } from '../../src/checkpoint/commit.ts';
-import { S3ObjectStore, type S3Settings } from '../../src/storage/s3.ts';
+import { S3ObjectStore } from '../../src/storage/s3.ts';
+import type { S3Settings } from '../../src/storage/s3-client.ts';
 
 /** A worker of its own that commits a snapshot and is killed, as by kill -9, at a named point of the protocol. */
 export interface DyingOrder {

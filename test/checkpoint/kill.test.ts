@@ -6,7 +6,7 @@ import { commitCheckpoint } from '../../src/checkpoint/commit.ts';
 import { listCommits, newestCommit } from '../../src/checkpoint/commits.ts';
 import { parseLatest } from '../../src/checkpoint/documents.ts';
 import { readManifest } from '../../src/checkpoint/manifest.ts';
-import type { S3Settings } from '../../src/storage/s3.ts';
+import type { S3Settings } from '../../src/storage/s3-client.ts';
 import { startServer, type TestServer } from '../storage/versitygw.ts';
 import type { DyingOrder } from './dying-worker.ts';
 import { byAnother, makeSnapshot } from './snapshot.ts';

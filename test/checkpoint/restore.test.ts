@@ -67,6 +67,18 @@ describe('restoring', () => {
     await model.close();
   });
 
+  test('what the caller wrote is not read again where its hashes are right, and else as what lay there', async () => {
+    const { ref } = await committed();
+    const { manifest } = await restoreCheckpoint(store, ref, folder);
+    const [model, moments] = ['model', 'training-moments'].map((name) => `${name}.safetensors`) as [string, string];
+    for (const path of [model, moments]) await writeFile(join(folder, path), 'other bytes');
+    const written = manifest.state.map((file) => (file.path === moments ? { ...file, sha256: 'f'.repeat(64) } : file));
+    const fetched: string[] = [];
+    await restoreCheckpoint(store, ref, folder, { written, onFile: ({ path }) => void fetched.push(path) });
+    expect(fetched).toEqual([moments]);
+    expect(await readFile(join(folder, model), 'utf8')).toBe('other bytes');
+  });
+
   test('a folder that verifies is used as it is, and only the wanted files are fetched', async () => {
     const { ref } = await committed();
     const first = counting();

@@ -91,7 +91,7 @@ describe('what data are', () => {
     const text = formatStats(found);
     expect(text).toContain('copies:             25.0 % are a copy of another, byte for byte (1 of 4)');
     expect(text).toContain('texts that are cut: 16.7 % at 16, 16.7 % at 24, 16.7 % at 32, 16.7 % at 64');
-    expect(text).toContain('1 times: no JSON member, such as data/x/0.tar, f');
+    expect(text).toContain('1 time: no JSON member, such as data/x/0.tar, f');
   });
 
   it('is shown on a page on which the data are text and nothing else, the same each time', async () => {
@@ -125,7 +125,7 @@ describe('what data are', () => {
     const shards = Array.from({ length: 20 }, (_, i) => [`data/x/${String(i).padStart(2, '0')}.tar`, body] as const);
     const { stats: found, notes } = await stats(Object.fromEntries(shards), { all: false });
     expect(found).toMatchObject({ shards: 20, looked: { shards: 16, examples: 16 * 130, read: 2000 }, examples: 2000 });
-    expect(notes.at(-1)).toBe('15 of 16 shards and 2000 examples looked at');
+    expect(notes.at(-1)).toBe('15 of 16 shards and 2,000 examples looked at');
     expect(formatStats(found)).toContain('16 shards with 2,080 examples, of which 2,000 were read, evenly spread');
     expect(evenly([0, 1, 2, 3, 4, 5, 6, 7, 8], 3)).toEqual([0, 4, 8]);
     expect([evenly([1, 2], 1), evenly([1, 2], 5)]).toEqual([[1], [1, 2]]);

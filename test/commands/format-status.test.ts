@@ -205,7 +205,7 @@ describe('what a person goes by', () => {
     } as unknown as PhaseResult;
     const result = { run: 'first', data: { examples: 9, corrupt: 0 }, phases: [phase, { ...phase, evaluation: null }] };
     expect(lines({ temporal: 'COMPLETED', result }).slice(1, 6)).toEqual([
-      '  pretrain@240: zero-shot top-1 11.2 % (179 times chance), top-5 30.9 %, 1594 classes, image to text R@1 11.8 %, text to image R@1 12.0 %, texts in en',
+      '  pretrain@240: zero-shot top-1 11.2 % (179 times chance), top-5 30.9 %, 1,594 classes, image to text R@1 11.8 %, text to image R@1 12.0 %, texts in en',
       '    other languages, top-1: de 2.8 %',
       '    export s3://siglip2/runs/first/export/pretrain-240/',
       '  pretrain@240',

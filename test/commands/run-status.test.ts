@@ -1,15 +1,18 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import { Client, Connection } from '@temporalio/client';
 import { describe, expect, it } from 'vitest';
+import type { ShardInput } from '../../activities/types/shard.ts';
 import { noCounts } from '../../src/annotation/counts.ts';
+import { costLines } from '../../src/commands/format-costs.ts';
 import { formatStatus } from '../../src/commands/format-status.ts';
-import { readRunStatus } from '../../src/commands/run-status.ts';
+import { type RunStatus, readRunStatus } from '../../src/commands/run-status.ts';
+import { nothingUsed } from '../../src/costs/used.ts';
 import type { PackReport } from '../../src/packing/report.ts';
 import { parsePack } from '../../src/packing/settings.ts';
 import { RunnerError } from '../../src/runtime/errors.ts';
 import { annotateQueue } from '../../workflows/policies.ts';
 import { MemoryStore } from '../data/memory-store.ts';
-import { testTemporal } from '../workflows/harness.ts';
+import { resultOf, runPlanOf, testTemporal } from '../workflows/harness.ts';
 import { keepHistory } from '../workflows/histories.ts';
 
 const temporal = testTemporal();
@@ -18,8 +21,13 @@ describe('the status of a run', () => {
   it('that is done shows what it ended with, also when no worker is there', async () => {
     await temporal.serving({}, async (client) => {
       await client.workflow.execute('siglip2Recipe', { taskQueue: 'siglip2', workflowId: 'ended', args: [{}] });
-      const status = await readRunStatus(client, new MemoryStore(), 'ended');
-      expect(status.workflow).toMatchObject({ state: 'done' });
+      // An answer that comes late is none.
+      let status!: RunStatus;
+      const look = async () => {
+        status = await readRunStatus(client, new MemoryStore(), 'ended');
+        return status.workflow;
+      };
+      await expect.poll(look, { timeout: 60_000 }).toMatchObject({ state: 'done' });
       expect(status.result!.phases).toMatchObject([
         { phase: 'pretrain', checkpoint: { step: 30 }, evaluation: { report: { zero_shot: { top1: 0.5 } } } },
       ]);
@@ -69,7 +77,7 @@ describe('the status of a run', () => {
       const annotation = await start('siglip2Annotate', 'annotate-x');
       await expect.poll(() => text('pack-out'), { timeout: 20_000 }).toContain('packed 1 of 2 parts');
       const running = await text('pack-out');
-      expect(running).toMatch(/^pack-out: running\n {2}packed 1 of 2 parts, 1 pictures\n {2}packPart/);
+      expect(running).toMatch(/^pack-out: running\n {2}packed 1 of 2 parts, 1 picture\n {2}packPart/);
       expect(running).not.toMatch(/checkpoint|worker|phase/);
       await expect.poll(() => text('annotate-x'), { timeout: 20_000 }).toContain('annotated 1 of 2 shards');
       const annotating = await text('annotate-x');
@@ -90,6 +98,48 @@ describe('the status of a run', () => {
     // Without a worker what it ended with is there still.
     const alone = formatStatus(await readRunStatus(temporal.client(), new MemoryStore(), 'pack-out'));
     expect(alone).toMatch(/^pack-out: completed\n {2}out: 2 pictures in 2 shards/);
+  });
+
+  it('counts a shard that has ended while its phase has not told the run of it', async () => {
+    let goOn: () => void = () => {};
+    const held = new Promise<void>((resolve) => {
+      goOn = resolve;
+    });
+    const trainShard = async (input: ShardInput) => {
+      const used = { ...nothingUsed, ms: { trained: 36_000 }, unpricedMs: 36_000 };
+      return { ...resultOf(input, input.toStep), deviceMs: 36_000, used };
+    };
+    const plan = async ({ run }: { run: string }) => {
+      const planned = runPlanOf(run);
+      return { ...planned, phases: planned.phases.map((phase) => ({ ...phase, keep: 2 })) };
+    };
+    const pruneCheckpoints = async () => {
+      await held;
+      return { removed: 0 };
+    };
+    const work = async (client: Client) => {
+      const run = await client.workflow.start('siglip2Recipe', {
+        taskQueue: 'siglip2',
+        workflowId: 'counted',
+        args: [{}],
+      });
+      const status = async () => {
+        const { pending, ...of } = await readRunStatus(client, new MemoryStore(), 'counted');
+        return { at: pending.map(({ activity }) => activity), ...of, pending };
+      };
+      await expect.poll(async () => (await status()).at, { timeout: 60_000 }).toEqual(['pruneCheckpoints']);
+      // The run itself has heard of no shard.
+      expect(await run.query('status')).toMatchObject({ step: 0, used: nothingUsed });
+      // An answer that comes late is none.
+      const told = { timeout: 60_000 };
+      await expect.poll(async () => (await status()).workflow, told).toMatchObject({ phases: [{ step: 10 }] });
+      const costs = async () => costLines(await status());
+      await expect.poll(costs, told).toEqual(['  0.0100 h of a device (trained 100.0 %)']);
+      goOn();
+      await run.result();
+      await expect.poll(costs, told).toEqual(['  0.0300 h of a device (trained 100.0 %)']);
+    };
+    await temporal.serving({ plan, trainShard, pruneCheckpoints }, (client) => work(client).finally(goOn));
   });
 
   it('whose worker was just lost comes within seconds, and leaves nothing behind on its connection', async () => {

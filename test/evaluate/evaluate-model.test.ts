@@ -215,7 +215,7 @@ describe('the evaluation of a model on real emoji in a real S3 server', () => {
     await server.kill();
     const running = evaluateModel(job(), (note) => notes.push(note), server.store({ attempts: 1 }));
     while (notes.length < 2) await new Promise((resolve) => setTimeout(resolve, 50));
-    expect(notes[0]).toBe('evaluate: reading captions');
+    expect(notes[0]).toBe('reading captions');
     expect(notes[1]).toMatch(/waiting for the store/);
     await server.restart();
     expect(await running).toEqual(report);

@@ -11,7 +11,7 @@ import { type Prometheus, startPrometheus } from '../support/prometheus.ts';
 import { graphRecipe, type Site, startSite, until } from './harness.ts';
 import { verifyCommits } from './verify.ts';
 
-const patience = 600_000;
+const patience = 900_000;
 let site: Site;
 
 const rules = fileURLToPath(new URL('../../infra/dashboards/alerts.yaml', import.meta.url));
@@ -37,7 +37,7 @@ it(
       shown = await site.metrics();
       // Counters are there before the first step.
       return /siglip2_loss\{[^}]*phase="distill"/.test(shown);
-    });
+    }, patience);
     const { phases } = await run.result();
     expect(phases.map(({ phase, checkpoint }) => [phase, checkpoint.step, checkpoint.examples])).toEqual([
       ['pretrain', 80, 80 * 32],

@@ -12,6 +12,7 @@ import { S3ObjectStore } from '../../src/storage/s3.ts';
 import type { siglip2Recipe } from '../../workflows/recipe.ts';
 import type { RecipeResult } from '../../workflows/results.ts';
 import { drawnEmoji, drawnNoisyEmoji } from '../support/drawn-emoji.ts';
+import '../support/ends-with-vitest.ts';
 import type { Trouble } from './schedule.ts';
 import { startWeather, type Weather } from './weather.ts';
 
@@ -58,6 +59,7 @@ export async function startSite({ worker = true, weather = false, noisy = false 
     ports: 'free',
     progress: silent,
     environment,
+    bound: true,
   });
   const store = new S3ObjectStore(services.s3!);
   const connection = await Connection.connect({ address: services.temporal!.address });
@@ -153,7 +155,7 @@ export function startWorker(
 ): Promise<Services> {
   const own = join(folder, name);
   const environment = { ...services.environment, SIGLIP2_METRICS: '', SIGLIP2_STATE: own, ...changes };
-  return startServices({ folder: own, only: [], worker: true, progress: silent, environment });
+  return startServices({ folder: own, only: [], worker: true, progress: silent, environment, bound: true });
 }
 
 /** Small enough for seconds, and long enough to be hit in the middle. */

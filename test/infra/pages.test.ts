@@ -73,7 +73,7 @@ describe('environment variables', () => {
       'src/runtime/tensorflow.ts TF_CPP_MIN_LOG_LEVEL',
       'src/runtime/tensorflow.ts TF_DETERMINISTIC_OPS',
       'src/runtime/tensorflow.ts TF_FORCE_GPU_ALLOW_GROWTH',
-      'src/storage/s3.ts AWS_SDK_JS_NODE_VERSION_SUPPORT_WARNING_DISABLED',
+      'src/storage/s3-client.ts AWS_SDK_JS_NODE_VERSION_SUPPORT_WARNING_DISABLED',
     ]);
   });
 

@@ -111,6 +111,21 @@ test('what a killed npm run up left is ended, its ports and data are taken over,
   expect(running.map(isAlive)).toEqual([false, false]);
 }, 60_000);
 
+test('bound services end with who started them, also when that is killed', async () => {
+  const folder = join(scratch, 'bound');
+  const script = `
+    import { startServices } from ${JSON.stringify(new URL('../../infra/services/start.ts', import.meta.url).href)};
+    await startServices({ folder: process.argv[1], only: ['s3'], bound: true });
+    console.log('started');
+  `;
+  const child = spawn(process.execPath, ['--import', 'tsx', '--input-type=module', '-e', script, folder]);
+  await new Promise((resolve) => child.stdout.once('data', resolve));
+  const { children } = readState(folder)!;
+  expect(Object.values(children).map(isAlive)).toEqual([true]);
+  child.kill('SIGKILL');
+  await until(() => !isAlive(children.s3!));
+});
+
 test('a service that ends again and again is given up with the name of its log', async () => {
   const log = join(scratch, 'logs', 'broken.log');
   const service = new Service(

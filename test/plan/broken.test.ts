@@ -34,7 +34,7 @@ it('a shard may have 5 % that is broken and no more, what the index lacks and wh
     "data.train: 6 of the 100 examples of d/b/0.tar can't be used (no txt member)",
   ]);
   expect(said(data, census(), 0.01)).toEqual([
-    "data.train: 5 of the 100 examples of d/a/0.tar can't be used (no txt member), and too many of 1 other shards",
+    "data.train: 5 of the 100 examples of d/a/0.tar can't be used (no txt member), and too many of 1 other shard",
   ]);
   const [only] = brokenProblems('data.train', index({ 'd/a/0.tar': [93, 7] }), census(), { maxBroken: 0.067 });
   expect(only).toMatchObject({ code: 'DataContract', mild: true });

@@ -1,3 +1,4 @@
+import { readFileSync } from 'node:fs';
 import { describe, expect, test } from 'vitest';
 import { parameterSpecs } from '../../src/model/parameters.ts';
 import { parseRecipe } from '../../src/recipe/parse.ts';
@@ -5,9 +6,11 @@ import { modelConfig } from '../../src/recipe/settings.ts';
 import type { Exchange } from '../../src/rounds/exchange.ts';
 import { whatHelps } from '../../src/rounds/helps.ts';
 import { connectionBits, type Link, linkBits, transferSeconds } from '../../src/rounds/link.ts';
-import { lengthOf, roundParameters } from '../../src/rounds/parameters.ts';
+import { workPerByte, workPerNumber } from '../../src/rounds/measured.ts';
+import { lengthOf, numbersIn, roundParameters } from '../../src/rounds/parameters.ts';
 import { type RoundPlan, roundEvents, roundRequests, roundTime } from '../../src/rounds/time.ts';
 import { expectedTokens } from '../../src/rounds/zipf.ts';
+import { size } from '../../src/runtime/size-text.ts';
 
 const recipe = parseRecipe({
   version: 1,
@@ -19,6 +22,7 @@ const recipe = parseRecipe({
 const config = modelConfig(recipe, null);
 const parameters = roundParameters(parameterSpecs(config, recipe.model!.init));
 const link = (megabits: number, of: Partial<Link> = {}): Link => ({ bits: megabits * 1e6, latency: 0, loss: 0, ...of });
+const noPasses = { copy: 0, verify: 0, load: 0, save: 0, commit: 0 };
 const one = { connections: 1, part: 2 ** 50 };
 /** Rounds of ten minutes of a card that makes 390 examples a second, with a merger that takes no time. */
 const plan = (of: Partial<RoundPlan> = {}): RoundPlan => ({
@@ -36,6 +40,7 @@ const plan = (of: Partial<RoundPlan> = {}): RoundPlan => ({
   up: one,
   down: one,
   work: { write: 0, apply: 0, member: 0, merge: 0 },
+  passes: noPasses,
   ...of,
 });
 
@@ -120,10 +125,52 @@ describe('a round of ViT-B/16 at 256 pixels', () => {
     );
     expect(time.mergerDown).toBeGreaterThan(160);
     expect(time.mergerDown).toBeLessThan(175);
-    expect(time.merge).toBeCloseTo(64 * 0.37523, 2);
-    const { down, apply, train, starved, write, up, mergerDown, merge, mergerUp, wall, utilisation } = time;
-    expect(down + apply + train + starved + write + up + mergerDown + merge + mergerUp).toBeCloseTo(wall, 9);
+    // And applies it to the state before.
+    expect(time.merge).toBeCloseTo((64 + 10) * 0.37523, 2);
+    const { down, apply, state, train, starved, write, up, mergerDown, merge, mergerUp, wall, utilisation } = time;
+    expect(down + apply + state + train + starved + write + up + mergerDown + merge + mergerUp).toBeCloseTo(wall, 9);
     expect(utilisation).toBeCloseTo(600 / wall, 9);
+  });
+});
+
+describe('a state', () => {
+  const state = 12 * numbersIn(parameters);
+  const passes = { copy: 1e-9, verify: 2e-9, load: 4e-9, save: 8e-9, commit: 1e-7 };
+
+  test('is made, loaded and saved by each worker, and verified, made and committed by the merger, by its bytes', () => {
+    const of = { state, outer: state / 3, passes, work: { write: 0, apply: 1e-8, member: 0, merge: 0 } };
+    const time = roundTime(plan(of));
+    // 1.5 GB are parameters, and as much are buffers; 3 GB are copied.
+    const made = 0.37523e9 * 1e-8 + 3.00184e9 * 1e-9;
+    expect(time.apply).toBeCloseTo(made, 3);
+    expect(time.state).toBeCloseTo(4.50276 * 12, 2);
+    expect(time.merge).toBeCloseTo(made + 6.00368 * 2, 2);
+    // At 100 ns a byte hashes are slower than the merger's link, at 1 ns they are not.
+    expect(time.mergerUp).toBeCloseTo((6.00368e9 + time.downBytes) * 1e-7, 0);
+    const slow = plan({ ...of, passes: { ...passes, commit: 1e-9 }, mergerLink: link(100) });
+    expect(roundTime(slow).mergerUp).toBeCloseTo((8 * (6.00368e9 + time.downBytes)) / 1e8, 0);
+  });
+});
+
+describe('the README', () => {
+  const rows = readFileSync(new URL('../../src/rounds/README.md', import.meta.url), 'utf8').split('\n');
+  const moments = parameters.flatMap((one) => ['m/', 'v/'].map((of) => ({ ...one, name: of + one.name })));
+  const outer = 4 * numbersIn(parameters);
+  const whole = { workers: 8, mergerLink: link(1000), state: 3 * outer, outer };
+  const measured = { work: workPerNumber, passes: workPerByte };
+
+  test('has what the model says of rounds of ten minutes', () => {
+    const told = rows.filter((row) => /^\| `\w+` \| `(reset|averaged)` \| /.test(row));
+    const said = (['f32', 'bf16', 'int8', 'int4', 'int8'] as const).map((exchange, i) => {
+      const others = i === 4 ? moments : [];
+      const times = [20, 100, 1000].map((megabits) =>
+        roundTime(plan({ ...whole, ...measured, exchange, others, link: link(megabits) })),
+      );
+      const bytes = `${size(times[0]!.upBytes)}, ${size(times[0]!.downBytes)}`;
+      const busy = times.map(({ utilisation }) => `${(100 * utilisation).toFixed(1)} %`);
+      return `| \`${exchange}\` | \`${i === 4 ? 'averaged' : 'reset'}\` | ${[bytes, ...busy].join(' | ')} |`;
+    });
+    expect(told).toEqual(said);
   });
 });
 

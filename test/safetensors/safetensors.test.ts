@@ -52,6 +52,15 @@ describe('writing', () => {
     expect(new Int32Array((await file.read('10')).buffer)).toEqual(Int32Array.from([7, -7]));
     expect(await file.readFloats('scalar')).toEqual(Float32Array.from([2.5]));
     expect(await file.read('empty')).toHaveLength(0);
+    const weight = Buffer.from(text.buffer);
+    const into = new Uint8Array(8);
+    expect(await file.readPart('text.weight', 12, 8, into)).toBe(into);
+    expect(weight.subarray(12, 20).equals(into)).toBe(true);
+    const chunks: Buffer[] = [];
+    // Copied, since each lies where the one before did.
+    for await (const chunk of file.chunks('text.weight', 16)) chunks.push(Buffer.from(chunk));
+    expect(chunks.map(({ length }) => length)).toEqual([16, 8]);
+    expect(Buffer.concat(chunks).equals(weight)).toBe(true);
     await expect(file.readFloats('10')).rejects.toThrow('tensor 10 is I32, and F32 is wanted');
     await expect(file.readFloats('text.weight', [3, 2])).rejects.toThrow('has the shape [2,3], and [3,2] is wanted');
     await expect(file.read('nothing')).rejects.toMatchObject({ code: 'CheckpointDamaged' });

@@ -6,8 +6,11 @@ import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { CreateBucketCommand, PutBucketVersioningCommand } from '@aws-sdk/client-s3';
 import getPort from 'get-port';
+import { boundCommand } from '../../infra/services/bound.ts';
 import { prepare } from '../../infra/setup/prepare.ts';
-import { S3ObjectStore, type S3Settings } from '../../src/storage/s3.ts';
+import { S3ObjectStore } from '../../src/storage/s3.ts';
+import type { S3Settings } from '../../src/storage/s3-client.ts';
+import '../support/ends-with-vitest.ts';
 
 const credentials = { accessKeyId: 'TESTACCESSKEY1234', secretAccessKey: 'not-a-secret-of-anyone' };
 
@@ -41,7 +44,8 @@ export async function startServer({ versions = false } = {}): Promise<TestServer
   let child: ChildProcess | undefined;
   const start = async () => {
     const options = ['--port', `127.0.0.1:${port}`, '--quiet', '--iam-dir', join(folder, 'iam')];
-    child = spawn(versitygw!, [...options, 'posix', ...versioning, join(folder, 'root')], {
+    const [file, args] = boundCommand(versitygw!, [...options, 'posix', ...versioning, join(folder, 'root')]);
+    child = spawn(file, args, {
       stdio: 'ignore',
       env: { ROOT_ACCESS_KEY: credentials.accessKeyId, ROOT_SECRET_KEY: credentials.secretAccessKey },
     });

@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import { beforeAll } from 'vitest';
 import { type Services, type StartOptions, startServices } from '../../infra/services/start.ts';
 import { silent } from '../../infra/setup/progress.ts';
+import './ends-with-vitest.ts';
 
 export type TestServices = Services & { readonly folder: string };
 
@@ -19,7 +20,14 @@ export function testServices(options: Partial<StartOptions> = {}): () => TestSer
     // A worker has the lock of its device and its scratch here too: with those of the machine's own worker, or of one of another
     // file, its runs would wait until that one ends.
     const environment = { SIGLIP2_STATE: folder, SIGLIP2_SCRATCH: join(folder, 'scratch') };
-    const started = await startServices({ folder, ports: 'free', progress: silent, environment, ...options });
+    const started = await startServices({
+      folder,
+      ports: 'free',
+      progress: silent,
+      environment,
+      bound: true,
+      ...options,
+    });
     services = { ...started, folder };
     return async () => {
       await started.stop();

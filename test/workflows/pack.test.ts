@@ -102,7 +102,7 @@ it('is started by a command, which follows it to its report', async () => {
       '',
     ],
   ]);
-  expect(packed.out).toMatch(/^data\/packed: 36 pictures in 1 shards, \d+\.\d [kM]B, [\d.]+ (kB|bytes) a picture\n/);
+  expect(packed.out).toMatch(/^data\/packed: 36 pictures in 1 shard, \d+\.\d [kM]B, [\d.]+ (kB|bytes) a picture\n/);
   expect(packed.said).toMatch(/^pack-data-packed is started; Ctrl-C leaves it running/);
   expect([refused.code, refused.out]).toEqual([1, '']);
   expect(refused.said).toMatch(/calm\/ holds a pack of other settings \(side 64, now 32; .*\): name another prefix/);

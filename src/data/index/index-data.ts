@@ -1,5 +1,6 @@
 import { createHash } from 'node:crypto';
 import pMap from 'p-map';
+import { counted } from '../../runtime/count-text.ts';
 import { RunnerError } from '../../runtime/errors.ts';
 import { printable } from '../../runtime/printable.ts';
 import type { ObjectInfo, ObjectStore } from '../../storage/object-store.ts';
@@ -67,7 +68,7 @@ export async function indexData(
     const named = `an example is an image and a ${memberName(metaExtension(read))} member of one name`;
     throw new RunnerError(
       'DataContract',
-      `data: no example in the ${shards.length} shards below ${prefix}/: ${named}` +
+      `data: no example in the ${counted(shards.length, 'shard')} below ${prefix}/: ${named}` +
         (first ? ` (${first.shard}, ${first.name}: ${first.reason})` : '') +
         (seen.words === null ? '' : `; they have ${seen.words}; ${howToLook(prefixes[0]!)}`),
     );

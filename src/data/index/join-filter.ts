@@ -1,3 +1,4 @@
+import { counted } from '../../runtime/count-text.ts';
 import { RunnerError } from '../../runtime/errors.ts';
 import { canonicalJson, hashJson } from '../../runtime/hash.ts';
 import type { ObjectStore } from '../../storage/object-store.ts';
@@ -21,7 +22,7 @@ export async function joinFilter(store: ObjectStore, index: DataIndex, name: str
     const found = known.get(key);
     if (!found)
       throw fail(
-        `was made of other data: of the ${document.shards.length} shards that it has weights for none is ${key}`,
+        `was made of other data: of the ${counted(document.shards.length, 'shard')} that it has weights for none is ${key}`,
       );
     if (found.etag !== etag || found.examples !== examples)
       throw fail(`was made of other bytes than ${key} has now (ETag ${found.etag}, and it has ${etag})`);

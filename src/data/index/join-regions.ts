@@ -1,4 +1,5 @@
 import pMap from 'p-map';
+import { counted } from '../../runtime/count-text.ts';
 import { RunnerError } from '../../runtime/errors.ts';
 import { hashJson } from '../../runtime/hash.ts';
 import type { ObjectInfo, ObjectStore } from '../../storage/object-store.ts';
@@ -17,7 +18,7 @@ export async function joinRegions(store: ObjectStore, index: DataIndex, prefix: 
   const lacking = index.shards.filter(({ key }) => !found.has(regionKey(prefix, key)));
   if (lacking.length > 0)
     throw fail(
-      `of the ${index.shards.length} shards ${lacking.length} have no regions below ${prefix}/: ${lacking[0]!.key} needs ${regionKey(prefix, lacking[0]!.key)}`,
+      `of the ${counted(index.shards.length, 'shard')} ${lacking.length} ${lacking.length === 1 ? 'has' : 'have'} no regions below ${prefix}/: ${lacking[0]!.key} needs ${regionKey(prefix, lacking[0]!.key)}`,
     );
   const regions = await pMap(
     index.shards,

@@ -69,7 +69,7 @@ export class Learning {
       held.step = step;
       if (performance.now() - notedAt > 5000) {
         notedAt = performance.now();
-        note(`evaluate: a decoder learns, step ${step} of ${lesson.steps}, loss ${loss.toFixed(3)}`);
+        note(`a decoder learns, step ${step} of ${lesson.steps}, loss ${loss.toFixed(3)}`);
       }
       await yieldToEvents();
       if (performance.now() > until) break;

@@ -1,3 +1,4 @@
+import { counted } from '../../runtime/count-text.ts';
 /** Pictures whose truth can't be used: counted, and the first of them named with what is wrong. */
 export class LeftOut {
   #first: { readonly name: string; readonly reason: string } | null = null;
@@ -12,6 +13,8 @@ export class LeftOut {
   notes(set = ''): string[] {
     if (!this.#first) return [];
     const { name, reason } = this.#first;
-    return [`${set}${this.pictures} pictures left out, the first ${JSON.stringify(name.slice(0, 80))}: ${reason}`];
+    return [
+      `${set}${counted(this.pictures, 'picture')} left out, the first ${JSON.stringify(name.slice(0, 80))}: ${reason}`,
+    ];
   }
 }

@@ -1,5 +1,6 @@
 import type { Frequency } from '../../metrics/detection.ts';
 import type { TrueBox } from '../../metrics/detection-match.ts';
+import { counted } from '../../runtime/count-text.ts';
 import type { FeatureSet } from '../features/feature-set.ts';
 import type { PartExample } from '../features/part-file.ts';
 import type { Lesson } from './batch.ts';
@@ -103,7 +104,7 @@ export class Categories {
     const boxes = [...this.#unknown.values()].reduce((sum, count) => sum + count, 0);
     const some = [...this.#unknown.keys()].slice(0, shown).map((name) => JSON.stringify(name.slice(0, 60)));
     return [
-      `${boxes} boxes of ${this.#unknown.size} categories that classes.names does not have, such as ${some.join(', ')}: left out`,
+      `${counted(boxes, 'box', 'boxes')} of ${counted(this.#unknown.size, 'category', 'categories')} that classes.names does not have, such as ${some.join(', ')}: left out`,
     ];
   }
 }

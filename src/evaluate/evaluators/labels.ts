@@ -1,3 +1,4 @@
+import { counted } from '../../runtime/count-text.ts';
 /** The classes of examples, by number. */
 export interface Labelled {
   /** Of each example its classes; none where it has no label, or none that is known. */
@@ -26,12 +27,13 @@ export function labelled(
     return known;
   });
   const notes: string[] = [];
-  if (unlabelled > 0) notes.push(`${unlabelled} pictures have no label: left out`);
+  if (unlabelled > 0) notes.push(`${counted(unlabelled, 'picture has', 'pictures have')} no label: left out`);
   const leftOut = labels.filter((own) => own.length === 0).length;
   if (unknown.size > 0) {
     const some = [...unknown.keys()].slice(0, 3).map((name) => JSON.stringify(name.slice(0, 60)));
-    const of = `${leftOut - unlabelled} pictures of ${unknown.size} classes`;
-    notes.push(`${of} have ${what}, such as ${some.join(', ')}: left out`);
+    const without = leftOut - unlabelled;
+    const of = `${counted(without, 'picture')} of ${counted(unknown.size, 'class', 'classes')}`;
+    notes.push(`${of} ${without === 1 ? 'has' : 'have'} ${what}, such as ${some.join(', ')}: left out`);
   }
   return { labels, leftOut, notes };
 }

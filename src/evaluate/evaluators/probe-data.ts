@@ -1,3 +1,4 @@
+import { counted } from '../../runtime/count-text.ts';
 import { RunnerError } from '../../runtime/errors.ts';
 import type { FeatureSet } from '../features/feature-set.ts';
 import { sortedConcepts } from './labels.ts';
@@ -16,12 +17,15 @@ export function trained(concepts: FeatureSet['concepts']): Trained {
   if (classes.length < 2)
     throw new RunnerError(
       'DataContract',
-      `train: its ${concepts.length} pictures have ${classes.length} classes, and at least 2 are needed to tell apart; name data with classes, and in read the member that has them`,
+      `train: its ${counted(concepts.length, 'picture has', 'pictures have')} ${counted(classes.length, 'class', 'classes')}, and at least 2 are needed to tell apart; name data with classes, and in read the member that has them`,
     );
   const numbers = numberIn(classes);
   const labels = Int32Array.from(concepts, ([first]) => (first === undefined ? -1 : numbers(first)!));
   const unlabelled = labels.reduce((sum, label) => sum + (label < 0 ? 1 : 0), 0);
-  const notes = unlabelled === 0 ? [] : [`train: ${unlabelled} pictures have no label: not learned from`];
+  const notes =
+    unlabelled === 0
+      ? []
+      : [`train: ${counted(unlabelled, 'picture has', 'pictures have')} no label: not learned from`];
   return { classes, labels, notes };
 }
 

@@ -28,7 +28,7 @@ export async function runFigure(job: FigureJob, { note, signal }: FigureEvents):
     const train = job.train && (await setOf(job.train));
     const classes = job.classes && (await classRows(job.classes, open));
     const device = nodeBackend().isUsingGpuDevice ? ('gpu' as const) : ('cpu' as const);
-    const pause = tellingPause(() => note(`evaluate: ${job.evaluator} at ${job.view}`), signal);
+    const pause = tellingPause(() => note(`${job.evaluator} at ${job.view}`), signal);
     const { view, languages, seed, settings } = job;
     const learned = job.learned && (await openLearned(job.learned, open));
     const input = { view, test, train, classes, ...(learned && { learned }), languages, seed, device, pause };

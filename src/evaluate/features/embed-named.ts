@@ -18,7 +18,7 @@ export async function embedNamed(
   { note, signal }: EmbedEvents,
 ): Promise<Float32Array> {
   const tokenizer = loadTokenizer({ lowerCase: text.case === 'lower' });
-  const pause = tellingPause(() => note(`evaluate: texts of part ${job.part}`), signal);
+  const pause = tellingPause(() => note(`texts of part ${job.part}`), signal);
   const { rows, width } = await embedTexts(
     named,
     model,

@@ -1,4 +1,5 @@
 import { briefJson, settingDifferences } from '../../recipe/setting-differences.ts';
+import { counted } from '../../runtime/count-text.ts';
 import type { Piece } from '../../telemetry/curve.ts';
 import { spanText } from '../numbers.ts';
 import type { PhaseReport, ReportedEvent } from '../types.ts';
@@ -84,7 +85,8 @@ function revisionsOf(pieces: readonly Piece[], kept: readonly Kept[]): ReportedE
     if (!first) return [];
     const lost = before.filter(({ step }) => step >= first.step).length;
     const reached = before.reduce((most, { step }) => Math.max(most, step), 0);
-    const given = lost > 0 ? `, back from step ${reached}; ${lost} records were given up` : '';
+    const given =
+      lost > 0 ? `, back from step ${reached}; ${counted(lost, 'record was', 'records were')} given up` : '';
     return [
       {
         kind: 'back',

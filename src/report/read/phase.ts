@@ -2,6 +2,7 @@ import pMap from 'p-map';
 import { readEnd } from '../../checkpoint/ends.ts';
 import { commitKey, metricsPrefix, type PhaseKey } from '../../checkpoint/keys.ts';
 import type { Used } from '../../costs/used.ts';
+import { counted } from '../../runtime/count-text.ts';
 import type { ObjectInfo, ObjectStore } from '../../storage/object-store.ts';
 import { curveOf, type Piece } from '../../telemetry/curve.ts';
 import { readJsonLines } from '../../telemetry/json-lines.ts';
@@ -136,7 +137,7 @@ function factsOf(from: string, ends: Kept | undefined, last: number | undefined)
     ['image tower', model && `${tower(model.vision)}, patch ${model.vision.patch}, ${model.vision.resolution} px`],
     ['text tower', model && `${tower(model.text)}, ${model.text.length} tokens of ${model.text.vocabulary}`],
     ['precision', manifest?.precision],
-    ['not used', manifest && `${manifest.skipped.length} members`],
+    ['not used', manifest && counted(manifest.skipped.length, 'member')],
     ['sha256', commit?.sha256.slice(0, 12)],
   ];
   return said.flatMap(([name, value]): Fact[] => (value === undefined ? [] : [[name, String(value)]]));

@@ -3,6 +3,7 @@ import { phasesOf } from '../../checkpoint/commits.ts';
 import { parseRun, readDocument } from '../../checkpoint/documents.ts';
 import { runKey, runPrefix } from '../../checkpoint/keys.ts';
 import { type Prices, pricesFromEnvironment } from '../../costs/prices.ts';
+import { counted } from '../../runtime/count-text.ts';
 import { RunnerError } from '../../runtime/errors.ts';
 import type { ObjectInfo, ObjectStore } from '../../storage/object-store.ts';
 import { byteText } from '../numbers.ts';
@@ -101,7 +102,7 @@ export async function readParts(
       ...facts,
       ...(versions.length > 0 ? [['code version', versions.join(', ')] as const] : []),
       ...spentFacts(phases, bytes, prices),
-      ['in the bucket', `${objects.length} objects, ${byteText(bytes)}`],
+      ['in the bucket', `${counted(objects.length, 'object')}, ${byteText(bytes)}`],
     ],
     events: (await readHistory(store, { run, phase: null }, problems)).events,
     phases: phases.map(({ report }) => report),

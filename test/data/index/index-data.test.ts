@@ -156,7 +156,7 @@ test('what stands in for a shard is named, counted, and not searched for headers
     'd/5.tar: broken tar header',
   ]);
   await expect(indexData(await storeOf({ 'd/1.tar': Buffer.from(pointer) }), 'd')).rejects.toThrow(
-    /no example in the 1 shards below d\/.*a Git LFS pointer: git lfs pull fetches the file itself/,
+    /no example in the 1 shard below d\/.*a Git LFS pointer: git lfs pull fetches the file itself/,
   );
 });
 
@@ -199,7 +199,7 @@ test('an empty prefix, and shards without examples, are told with the prefix', a
   });
   await expect(indexData(store, 'data')).rejects.toMatchObject({
     code: 'DataContract',
-    message: expect.stringContaining('no example in the 1 shards below data/') as string,
+    message: expect.stringContaining('no example in the 1 shard below data/') as string,
   });
   await store.put('packed/1.tar.gz', 'gzip');
   await expect(indexData(store, 'packed')).rejects.toThrow(

@@ -250,7 +250,7 @@ describe('evaluators of patches', () => {
       knnSegmentationSettings.parse({ classes: 3 }),
     );
     expect(beyond.notes).toEqual([
-      '1 pictures left out, the first "0": mask: it has class 9, and there are 3, from 0 on',
+      '1 picture left out, the first "0": mask: it has class 9, and there are 3, from 0 on',
     ]);
     const far = await depth.evaluate(
       input({ train: learned, test: learned }),
@@ -264,7 +264,7 @@ describe('evaluators of patches', () => {
     await expect(
       segmentation.evaluate(input({ train: none, test: seen }), segmentationSettings.parse({ classes: 3 })),
     ).rejects.toThrow(
-      /^train: there is no pixel to learn from: 1 pictures left out, .*; needed: a member such as NAME.mask.png/,
+      /^train: there is no pixel to learn from: 1 picture left out, .*; needed: a member such as NAME.mask.png/,
     );
   });
 });

@@ -130,7 +130,7 @@ it('counts as LVIS does what was looked for, and names what has no query', async
   expect(figures).not.toHaveProperty('APr');
   expect(figures.APc).toBe(figures.AP);
   expect(notes).toEqual([
-    '20 boxes of 1 categories that classes.names does not have, such as "cloud": left out',
+    '20 boxes of 1 category that classes.names does not have, such as "cloud": left out',
     '1 of 4 categories are rare: fewer than 10 pictures of train have them',
   ]);
   const nothing = await scenes('nothing', 3, 1, true, () => ({}));

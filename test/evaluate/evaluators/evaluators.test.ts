@@ -78,7 +78,7 @@ describe('zero-shot classification', () => {
     expect(fewer).toMatchObject({ examples: 115, left_out: 5 });
     expect(notes).toEqual([
       '2 pictures have no label: left out',
-      '3 pictures of 1 classes have no text, such as "a gnu": left out',
+      '3 pictures of 1 class have no text, such as "a gnu": left out',
     ]);
   });
 

@@ -8,6 +8,6 @@ it('a class is found by its name or its number, and the name of an example is no
   expect(labelled([['1'], ['00000001'], []], numberOf)).toEqual({
     labels: [[1], [], []],
     leftOut: 2,
-    notes: ['1 pictures have no label: left out', '1 pictures of 1 classes have no text, such as "00000001": left out'],
+    notes: ['1 picture has no label: left out', '1 picture of 1 class has no text, such as "00000001": left out'],
   });
 });

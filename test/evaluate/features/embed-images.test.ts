@@ -122,7 +122,7 @@ it('a figure of masks says at which size it is told, how its scores got there, a
     'train.overlap': 4,
   });
   expect(notes.at(-1)).toBe(
-    '1 pictures left out, the first "wide": mask: there is no mask.png member beside the picture',
+    '1 picture left out, the first "wide": mask: there is no mask.png member beside the picture',
   );
   expect(Object.keys(intervals)).toEqual(['aAcc', 'mIoU']);
 });

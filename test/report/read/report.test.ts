@@ -322,6 +322,13 @@ describe('two side by side', () => {
     expect(comparisonPage(await readComparison(store, 'run/pretrain@120', 'run/distill'))).toBe(page);
   });
 
+  it('calls two checkpoints of one phase by their steps', async () => {
+    const page = comparisonPage(await readComparison(store, 'run/pretrain@60', 'run/pretrain@120'));
+    const heads = [...page.matchAll(/<thead>.*?<\/thead>/gs)].map(([head]) => head);
+    expect(heads.find((head) => head.includes('run/pretrain@60'))).toContain('run/pretrain@120');
+    expect(page).not.toMatch(/run\/pretrain(?!@)/);
+  });
+
   it('tells phases of two runs by their names, and the fields of their recipes that are not the same', async () => {
     const other = {
       seed: 4,

@@ -1,0 +1,6 @@
+/** A number for people, with commas: 12,345. */
+export const number = (value: number): string => value.toLocaleString('en-US');
+
+/** A count with what is counted: 1 shard, 12,345 shards. `many` where an s does not make it. */
+export const counted = (count: number, one: string, many = `${one}s`): string =>
+  `${number(count)} ${count === 1 ? one : many}`;
