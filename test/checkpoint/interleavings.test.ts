@@ -21,6 +21,9 @@ import {
 } from './interleavings.ts';
 import { makeSnapshot } from './snapshot.ts';
 
+/** Also what is written while a sweep is under way, by the clock of a store that tells whole seconds. */
+const allIsOld = -60_000;
+
 // What is looked at once more is waited for between the two looks: here nothing changes by itself meanwhile.
 vi.mock('node:timers/promises', async (original) => {
   const real = await original<typeof import('node:timers/promises')>();
@@ -57,7 +60,7 @@ type Told = { readonly held: Commit } | { readonly gone: boolean };
 const committer: Actor<Told> = async (store) => ({ held: (await commitCheckpoint(store, snapshot)).commit });
 const adapter: Actor<Told> = async (store) => ({ held: (await commitCheckpoint(store, adapted)).commit });
 const sweeper: Actor<Told> = async (store) => {
-  return { gone: (await sweepRun(store, run, { graceMs: 0 })).prefixes.length > 0 };
+  return { gone: (await sweepRun(store, run, { graceMs: allIsOld })).prefixes.length > 0 };
 };
 const baseSweeper: Actor<Told> = async (store) => {
   const { run, phase, revision } = adapted;
@@ -84,7 +87,7 @@ function inMemory(prepare: (store: ObjectStore) => Promise<unknown>) {
 
 /** Whoever was told that it holds a checkpoint finds it readable, also after everybody has tidied up. */
 async function heldIsThere({ outcomes, world: { store } }: Parameters<Exploration<Told>['check']>[0]): Promise<void> {
-  await sweepRun(store, run, { graceMs: 0 });
+  await sweepRun(store, run, { graceMs: allIsOld });
   for (const outcome of outcomes) {
     if (!('value' in outcome) || !('held' in outcome.value)) continue;
     const commit = await readCommit(store, at);
