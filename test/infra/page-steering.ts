@@ -52,7 +52,12 @@ export async function steerByThePage(site: PageSite, store: ObjectStore): Promis
   await site.untilState('first', 'training');
 
   const history = await site.type('temporal workflow query --type history --workflow-id first');
-  for (const told of ['learningRate 0.0015 ', 'batch 16 ', 'leaves out batches 1200 to 1209', 'extended by 1,000 steps'])
+  for (const told of [
+    'learningRate 0.0015 ',
+    'batch 16 ',
+    'leaves out batches 1200 to 1209',
+    'extended by 1,000 steps',
+  ])
     expect(history).toContain(told);
   await site.type('temporal workflow cancel --workflow-id first');
   expect(await site.type('npm run siglip2 -- status first --watch')).toMatch(/^first: stopped/m);
