@@ -8,6 +8,7 @@ import type { Outer } from '../src/rounds/outer.ts';
 import { numbersOf, type RoundParameter } from '../src/rounds/parameters.ts';
 import { DeltaFile } from '../src/rounds/read-delta.ts';
 import type { RoundState } from '../src/rounds/state.ts';
+import { Opened } from '../src/runtime/opened.ts';
 import { SafetensorsFile } from '../src/safetensors/safetensors.ts';
 import { exchangedOf } from '../src/train/exchanged.ts';
 import type { Attempt, Dependencies } from './dependencies.ts';
@@ -53,18 +54,13 @@ export async function mergedFiles(deps: Dependencies, input: MergeInput, merging
     say(`fetching ${path} of slot ${member.ref.slot}`);
     return fetchHandedIn(deps.store, input, member.ref, member.document, path, fetched);
   };
-  const open: { close(): Promise<void> }[] = [];
-  const opened = async <T extends { close(): Promise<void> }>(opening: Promise<T>): Promise<T> => {
-    const file = await opening;
-    open.push(file);
-    return file;
-  };
+  const opened = new Opened();
   const merged = async (path: string, parameters: readonly RoundParameter[], outer: Outer) => {
     const deltas: DeltaFile[] = [];
-    for (const member of members) deltas.push(await opened(DeltaFile.open(await fetch(member, path), parameters)));
+    for (const member of members) deltas.push(await opened.of(DeltaFile.open(await fetch(member, path), parameters)));
     say(`merging ${path} of ${members.length} replicas`);
     const has = outer.momentum !== 0 && (await exists(join(beforeFolder, outerFile)));
-    const buffers = has ? numbersOf(await opened(SafetensorsFile.open(join(beforeFolder, outerFile)))) : null;
+    const buffers = has ? numbersOf(await opened.of(SafetensorsFile.open(join(beforeFolder, outerFile)))) : null;
     const paths = { delta: join(fetched, mergedName(path)), momentum: join(folder, outerFile) };
     const made = await mergeDeltas(paths, {
       parameters,
@@ -75,16 +71,16 @@ export async function mergedFiles(deps: Dependencies, input: MergeInput, merging
     });
     const { bytes, sha256 } = made.delta;
     const file = { path: mergedName(path), bytes, sha256 };
-    return { delta: await opened(DeltaFile.open(paths.delta, parameters)), file, momentum: made.momentum };
+    return { delta: await opened.of(DeltaFile.open(paths.delta, parameters)), file, momentum: made.momentum };
   };
   try {
     const changes = await merged(replicaFiles.changes, exchanged.parameters, replicas.outer);
     const others = exchanged.others.length > 0 ? await merged(replicaFiles.others, exchanged.others, asItIs) : null;
     const [lowest] = members as [FoundSlot];
-    const beside = await opened(SafetensorsFile.open(await fetch(lowest, replicaFiles.beside)));
+    const beside = await opened.of(SafetensorsFile.open(await fetch(lowest, replicaFiles.beside)));
     const kept =
       replicas.moments === 'kept'
-        ? await opened(SafetensorsFile.open(await fetch(lowest, replicaFiles.moments)))
+        ? await opened.of(SafetensorsFile.open(await fetch(lowest, replicaFiles.moments)))
         : null;
     say('writing the checkpoint');
     const parts = { changes: changes.delta, others: others?.delta ?? null, beside, kept };
@@ -94,7 +90,7 @@ export async function mergedFiles(deps: Dependencies, input: MergeInput, merging
     const buffers = changes.momentum ? [{ path: outerFile, ...changes.momentum }] : [];
     return { state: [...written, ...buffers], merged: handedIn };
   } finally {
-    for (const file of open) await file.close();
+    await opened.close();
     await rm(fetched, { recursive: true, force: true });
   }
 }

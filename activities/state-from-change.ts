@@ -8,6 +8,7 @@ import type { CheckpointRef, Manifest } from '../src/checkpoint/types.ts';
 import type { PhaseSettings } from '../src/recipe/phase-settings.ts';
 import { DeltaFile } from '../src/rounds/read-delta.ts';
 import { RoundState, type WrittenFile } from '../src/rounds/state.ts';
+import { Opened } from '../src/runtime/opened.ts';
 import { SafetensorsFile } from '../src/safetensors/safetensors.ts';
 import { exchangedOf } from '../src/train/exchanged.ts';
 import type { Dependencies } from './dependencies.ts';
@@ -42,18 +43,11 @@ export async function stateFromChange(
   const parts = round?.merged ?? [];
   const has = parent && (await stat(join(all, parent.sha256)).catch(() => null));
   if (!has || !isLess(manifest, parts)) return [];
-  const before = await RoundState.open(
-    join(all, parent.sha256),
-    stateFiles((await readManifest(store, parent)).manifest),
-  );
+  const files = stateFiles((await readManifest(store, parent)).manifest);
   const [fetched, made] = [join(all, 'change'), join(all, 'made')];
-  const open: { close(): Promise<void> }[] = [before];
-  const opened = async <T extends { close(): Promise<void> }>(opening: Promise<T>): Promise<T> => {
-    const file = await opening;
-    open.push(file);
-    return file;
-  };
+  const opened = new Opened();
   try {
+    const before = await opened.of(RoundState.open(join(all, parent.sha256), files));
     await mkdir(made, { recursive: true });
     for (const { path, attempt, ...file } of parts) {
       const key = roundAttemptPrefix({ ...from, attempt }) + path;
@@ -69,19 +63,19 @@ export async function stateFromChange(
     const written = await writeStateAfter(
       made,
       {
-        changes: await opened(DeltaFile.open(at(mergedName(changes)), exchanged.parameters)),
+        changes: await opened.of(DeltaFile.open(at(mergedName(changes)), exchanged.parameters)),
         others: named(mergedName(others))
-          ? await opened(DeltaFile.open(at(mergedName(others)), exchanged.others))
+          ? await opened.of(DeltaFile.open(at(mergedName(others)), exchanged.others))
           : null,
-        beside: await opened(SafetensorsFile.open(at(beside))),
-        kept: named(moments) ? await opened(SafetensorsFile.open(at(moments))) : null,
+        beside: await opened.of(SafetensorsFile.open(at(beside))),
+        kept: named(moments) ? await opened.of(SafetensorsFile.open(at(moments))) : null,
       },
       { moments: replicas.moments, exchanged, before },
     );
     await rename(made, folder);
     return written;
   } finally {
-    for (const file of open) await file.close();
+    await opened.close();
     for (const left of [fetched, made]) await rm(left, { recursive: true, force: true });
   }
 }

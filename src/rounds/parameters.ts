@@ -22,8 +22,9 @@ export const numbersOf = (file: SafetensorsFile): Numbers => numbersFrom(() => f
 /** Those of several, of which each tensor lies in one. */
 export const numbersFrom = (fileOf: (name: string) => SafetensorsFile): Numbers => ({
   async part(name, first, count, room = new Room()) {
-    const { buffer } = await fileOf(name).readPart(name, 4 * first, 4 * count, room.bytes(4 * count));
-    return new Float32Array(buffer, 0, count);
+    const numbers = room.floats(count);
+    await fileOf(name).readPart(name, 4 * first, 4 * count, new Uint8Array(numbers.buffer, 0, 4 * count));
+    return numbers;
   },
 });
 

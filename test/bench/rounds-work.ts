@@ -8,6 +8,7 @@ import { DeltaFile } from '../../src/rounds/read-delta.ts';
 import { RoundState, writeTensors } from '../../src/rounds/state.ts';
 import { writeDelta } from '../../src/rounds/write-delta.ts';
 import { hashFile } from '../../src/runtime/hash.ts';
+import { Opened } from '../../src/runtime/opened.ts';
 import { SafetensorsFile, writeSafetensors } from '../../src/safetensors/safetensors.ts';
 import { startServer } from '../storage/versitygw.ts';
 import type { BenchOptions } from './arguments.ts';
@@ -38,23 +39,18 @@ export async function benchRoundsWork({ only, runs = 40 }: BenchOptions, report:
   if (!anyWanted(only, name)) return;
   await withFolder(async (folder) => {
     const server = await startServer();
-    const closing: { close(): Promise<void> }[] = [];
-    const opened = async <T extends { close(): Promise<void> }>(opening: Promise<T>): Promise<T> => {
-      const file = await opening;
-      closing.push(file);
-      return file;
-    };
+    const opened = new Opened();
     try {
       const store = server.store();
       const at = (file: string) => join(folder, file);
       const [began, ended] = [await stateAt(folder, 'began', true), await stateAt(folder, 'ended', false)];
-      const file = await opened(SafetensorsFile.open(began.path));
-      const [before, after] = [numbersOf(file), numbersOf(await opened(SafetensorsFile.open(ended.path)))];
+      const file = await opened.of(SafetensorsFile.open(began.path));
+      const [before, after] = [numbersOf(file), numbersOf(await opened.of(SafetensorsFile.open(ended.path)))];
       const write = (path: string, from: number) => writeDelta(path, { ...head, from }, parameters, { before, after });
       const members: DeltaFile[] = [];
       for (const slot of [0, 1, 2]) {
         await write(at(`slot-${slot}`), slot);
-        members.push(await opened(DeltaFile.open(at(`slot-${slot}`), parameters)));
+        members.push(await opened.of(DeltaFile.open(at(`slot-${slot}`), parameters)));
       }
       const merge = (made: string, of: readonly DeltaFile[], momentum: SafetensorsFile | null) => {
         const paths = { delta: at(`${made}-delta`), momentum: at(`${made}-outer`) };
@@ -67,9 +63,9 @@ export async function benchRoundsWork({ only, runs = 40 }: BenchOptions, report:
         });
       };
       await merge('first', members, null);
-      const buffers = await opened(SafetensorsFile.open(at('first-outer')));
-      const delta = await opened(DeltaFile.open(at('first-delta'), parameters));
-      const state = await opened(RoundState.open(folder, ['began']));
+      const buffers = await opened.of(SafetensorsFile.open(at('first-outer')));
+      const delta = await opened.of(DeltaFile.open(at('first-delta'), parameters));
+      const state = await opened.of(RoundState.open(folder, ['began']));
       const layout = [...state.tensors.values()];
       await mkdir(at('copied'));
       const tensors = await Promise.all(
@@ -97,7 +93,7 @@ export async function benchRoundsWork({ only, runs = 40 }: BenchOptions, report:
         report({ name, variant, ...times, nanoseconds: { cpu: (1e6 * cpu.min) / many, unit } });
       }
     } finally {
-      for (const one of closing) await one.close();
+      await opened.close();
       await server.stop();
     }
   });
