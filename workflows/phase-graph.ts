@@ -6,7 +6,7 @@ import type { CheckpointRef } from '../src/checkpoint/types.ts';
 import { addUsed, limitedCostOf, type Used } from '../src/costs/used.ts';
 import { addEvent, type PhaseEvent, type PhaseReport, type PhaseState } from './messages.ts';
 import { cut } from './report-size.ts';
-import { type Standing, type Wish, wishProblem } from './wishes.ts';
+import { notOpen, type Standing, type Wish, type WishKind, wishProblem } from './wishes.ts';
 
 /** What a graph is made of again in the run's next history. Names come in pairs, since a phase may have any. */
 export interface GraphState {
@@ -138,7 +138,7 @@ export class PhaseGraph {
   }
 
   /** The phase that a wish is for: the one that is named, or the only one that is open. */
-  open(wish: string, named?: string): { readonly plan?: PhasePlan; readonly problem?: string } {
+  open(wish: WishKind, named?: string): { readonly plan?: PhasePlan; readonly problem?: string } {
     const over = ['planning', 'done', 'failed', 'stopped'];
     const open = this.plans.filter((plan) => !over.includes(this.stateOf(plan)) && !this.#ended.has(plan.phase));
     const names = open.map(({ phase }) => phase).join(', ');
@@ -146,9 +146,7 @@ export class PhaseGraph {
     if (named === undefined && open.length > 1)
       return { problem: `${wish} is refused: several phases are open; name one, {"phase": ...}: ${names}` };
     const plan = named === undefined ? open[0] : open.find(({ phase }) => phase === named);
-    return plan
-      ? { plan }
-      : { problem: `${wish} is refused: no open phase is named ${String(named).slice(0, 60)}; open: ${names}` };
+    return plan ? { plan } : { problem: notOpen(wish, named, names) };
   }
 
   /** Why a wish is refused, as far as the run knows; null when it isn't. */

@@ -2,7 +2,7 @@ import { defineSignal, patched, setDefaultSignalHandler, setHandler, workflowInf
 import { historyQuery, planQuery, statusOf, statusQuery } from './messages.ts';
 import type { PhaseProgress } from './phase-progress.ts';
 import { setSteering, wishSignal } from './steering.ts';
-import { detailsOf, type Standing, shapeProblem, type Wish, wishKinds, wishProblem } from './wishes.ts';
+import { detailsOf, notOpen, type Standing, shapeProblem, type Wish, wishKinds, wishProblem } from './wishes.ts';
 
 /** How a run asks its phase for what it carries over, since the run begins a new history: the phase then ends with it. */
 export const handOverSignal = defineSignal('handOver');
@@ -36,7 +36,7 @@ export function setHandlers(phase: PhaseProgress): void {
     problem: (wish, named) => {
       const { phase: own } = phase.plan;
       if (named === undefined || named === own) return wishProblem(wish, phase.standing());
-      return `${wish.kind} is refused: no open phase is named ${named.slice(0, 60)}; open: ${own}`;
+      return notOpen(wish.kind, named, own);
     },
     take: (wish) => take(phase, wish),
   });

@@ -64,6 +64,10 @@ const hour = 3_600_000;
 const mostTimesLonger = 10;
 const mostStepsOfShort = 10_000;
 
+/** That an update names a phase which is not among the open ones; what is typed may be of any kind and length. */
+export const notOpen = (kind: WishKind, named: unknown, open: string): string =>
+  `${kind} is refused: no open phase is named ${String(named).slice(0, 60)}; open: ${open}`;
+
 /** Why a wish can't be granted to a phase in this state, in one sentence; null when it can. */
 export function wishProblem(wish: Wish, standing: Standing): string | null {
   const { kind } = wish;

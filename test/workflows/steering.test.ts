@@ -214,6 +214,7 @@ describe('a run', () => {
           [{ phase: 7 }],
           'resume is refused: phase is 7; allowed: the name of a phase, such as {"phase": "pretrain"}',
         ],
+        ['pause', [{ phase: 'naflex' }], 'pause is refused: no open phase is named naflex; open: pretrain'],
         ['pause', [{}, {}], 'pause is refused: it has 2 inputs; allowed: one, a JSON object of phase'],
         ['extend', [{ steps: 5, stepz: 1 }], 'extend is refused: stepz is no field of it; allowed: phase, steps'],
         [
