@@ -1,4 +1,5 @@
 import { existsSync, mkdirSync, writeFileSync } from 'node:fs';
+import { fileURLToPath } from 'node:url';
 import type { Client } from '@temporalio/client';
 import { historyToJSON } from '@temporalio/common/lib/proto-utils.js';
 
@@ -12,8 +13,10 @@ export const histories = new URL('histories/', import.meta.url);
 export async function keepHistory(client: Client, workflowId: string, file: string, runId?: string): Promise<void> {
   if (!process.env.UPDATE_HISTORIES) return;
   const history = await client.workflow.getHandle(workflowId, runId).fetchHistory();
-  // Whose machine it was is nobody's business.
-  const text = historyToJSON(history).replaceAll(/"(?:\d+@[^"]*)"/g, '"worker"');
+  // Whose machine it was is nobody's business, nor where the project lies on it.
+  const text = historyToJSON(history)
+    .replaceAll(/"(?:\d+@[^"]*)"/g, '"worker"')
+    .replaceAll(fileURLToPath(new URL('../..', import.meta.url)), '');
   mkdirSync(histories, { recursive: true });
   const path = new URL(file, histories);
   if (!existsSync(path)) writeFileSync(path, text);
