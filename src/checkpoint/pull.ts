@@ -2,6 +2,7 @@ import { randomBytes } from 'node:crypto';
 import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import pMap from 'p-map';
+import { number } from '../runtime/count-text.ts';
 import { isRunnerError, RunnerError } from '../runtime/errors.ts';
 import { withLock } from '../runtime/lock.mjs';
 import { makeFolder } from '../runtime/make-folder.ts';
@@ -77,7 +78,7 @@ async function fetchFirstWhole(
       log(`fetching ${nameOf(commit)} of ${commit.committed}${next.why} into ${folder}`);
       const { manifest, manifestBytes } = await restoreCheckpoint(store, commit, folder, {
         files: (file) => options.training || !file.path.startsWith('training-'),
-        onFile: (file) => log(`  ${file.path}, ${file.bytes.toLocaleString('en-US')} bytes, verified`),
+        onFile: (file) => log(`  ${file.path}, ${number(file.bytes)} bytes, verified`),
         ...(options.signal ? { signal: options.signal } : {}),
       });
       await writeFile(join(folder, 'manifest.json'), manifestBytes);

@@ -1,3 +1,4 @@
+import { number } from '../runtime/count-text.ts';
 import type { DeviceMemory } from '../runtime/device-memory.ts';
 import { size } from '../runtime/size-text.ts';
 import type { LossChunks } from '../train/chunks.ts';
@@ -92,4 +93,4 @@ const rowsOf = {
   maskedPrediction: 'images',
 } as const;
 const chunkText = ({ loss, rows, atATime }: LossChunks) =>
-  `${loss} ${atATime.toLocaleString('en-US')} of ${rows.toLocaleString('en-US')} ${rowsOf[loss]}`;
+  `${loss} ${number(atATime)} of ${number(rows)} ${rowsOf[loss]}`;

@@ -1,7 +1,7 @@
 import { money } from '../costs/money.ts';
 import { linkBits } from '../rounds/link.ts';
 import { roundTime } from '../rounds/time.ts';
-import { counted } from '../runtime/count-text.ts';
+import { counted, number } from '../runtime/count-text.ts';
 import { size } from '../runtime/size-text.ts';
 import { duration } from './format-duration.ts';
 import type { RoundsEstimate } from './rounds-estimate.ts';
@@ -114,4 +114,4 @@ function megabits(bits: number): string {
   return `${value >= 100 ? count(value) : Number(value.toPrecision(2))} Mbit/s`;
 }
 const percent = (share: number) => `${(100 * share).toFixed(1)} %`;
-const count = (value: number) => Math.round(value).toLocaleString('en-US');
+const count = (value: number) => number(Math.round(value));

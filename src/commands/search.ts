@@ -14,6 +14,7 @@ import { rowCount } from '../evaluate/numbers/matrix.ts';
 import { tellingPause } from '../evaluate/numbers/pause.ts';
 import { openEmbedder } from '../model/embed.ts';
 import { heldModel } from '../plan/held-model.ts';
+import { number } from '../runtime/count-text.ts';
 import { RunnerError } from '../runtime/errors.ts';
 import { makeOwnFolder } from '../runtime/make-folder.ts';
 import { paths } from '../runtime/paths.ts';
@@ -43,10 +44,7 @@ export async function searchEmbeddings(
   const row = await embedded(store, embeddings, query);
   const device = nodeBackend().isUsingGpuDevice ? 'gpu' : 'cpu';
   let looked = 0;
-  const pause = tellingPause(
-    () => say(`${looked.toLocaleString('en-US')} rows compared`),
-    new AbortController().signal,
-  );
+  const pause = tellingPause(() => say(`${number(looked)} rows compared`), new AbortController().signal);
   async function* counted() {
     for await (const block of blocksOf(store, embeddings, among)) {
       yield block;

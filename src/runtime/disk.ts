@@ -1,4 +1,5 @@
 import { statfs } from 'node:fs/promises';
+import { number } from './count-text.ts';
 import { RunnerError } from './errors.ts';
 
 const full = new Set(['ENOSPC', 'EDQUOT']);
@@ -28,5 +29,5 @@ export async function requireSpace(folder: string, bytes: number): Promise<void>
 }
 
 function megabytes(bytes: number): string {
-  return `${Math.ceil(bytes / 1e6).toLocaleString('en-US')} MB`;
+  return `${number(Math.ceil(bytes / 1e6))} MB`;
 }

@@ -1,5 +1,6 @@
 import type { PhaseSettings } from '../recipe/phase-settings.ts';
 import { PhaseSteps } from '../recipe/steps.ts';
+import { number } from '../runtime/count-text.ts';
 import { graphNodes } from './graph-size.ts';
 import { arrayProblem, gigabytes } from './host-bytes.ts';
 import { phaseState } from './phase-state.ts';
@@ -43,8 +44,7 @@ function graphProblem(settings: PhaseSettings): string | null {
   if (nodes <= mostNodes) return null;
   const helps = changesOf(settings);
   const said = helps.length > 0 ? `what would help: ${helps.join(', ')}` : 'only a smaller model would do';
-  const count = (value: number) => value.toLocaleString('en-US');
-  return `phase ${settings.phase} would need a graph of about ${count(nodes)} nodes (at most ${count(mostNodes)}), mostly chunks of its losses; ${said}`;
+  return `phase ${settings.phase} would need a graph of about ${number(nodes)} nodes (at most ${number(mostNodes)}), mostly chunks of its losses; ${said}`;
 }
 
 /** The least change of each kind after which a graph is small enough. */

@@ -1,3 +1,4 @@
+import { number } from '../../runtime/count-text.ts';
 import { printable, unprintable } from '../../runtime/printable.ts';
 import { turns } from '../../runtime/turns.ts';
 import type { TarFault, TarMember } from './tar.ts';
@@ -114,7 +115,7 @@ export class KindsSeen {
 
   /** Null where nothing was seen. */
   get words(): string | null {
-    const shown = this.counts.slice(0, 8).map(([kind, files]) => `${files.toLocaleString('en-US')} ${kind}`);
+    const shown = this.counts.slice(0, 8).map(([kind, files]) => `${number(files)} ${kind}`);
     const left = this.counts.length - shown.length;
     return shown.length === 0 ? null : shown.join(', ') + (left > 0 ? ` and ${left} other kinds` : '');
   }

@@ -1,4 +1,5 @@
 import { counted } from '../../runtime/count-text.ts';
+
 /** Pictures whose truth can't be used: counted, and the first of them named with what is wrong. */
 export class LeftOut {
   #first: { readonly name: string; readonly reason: string } | null = null;

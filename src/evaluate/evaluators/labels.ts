@@ -1,4 +1,5 @@
 import { counted } from '../../runtime/count-text.ts';
+
 /** The classes of examples, by number. */
 export interface Labelled {
   /** Of each example its classes; none where it has no label, or none that is known. */
