@@ -1,7 +1,7 @@
 import { comparePartition } from '../src/packing/compare.ts';
 import { packKeys } from '../src/packing/keys.ts';
 import { Partition } from '../src/packing/partition.ts';
-import { counted } from '../src/runtime/count-text.ts';
+import { outOf } from '../src/runtime/count-text.ts';
 import type { Attempt, Dependencies } from './dependencies.ts';
 import { beat } from './heartbeat.ts';
 import { readListing, readPackJson } from './pack-documents.ts';
@@ -28,7 +28,7 @@ export async function mergePart(
     const partition = new Partition();
     await comparePartition(store, keys, counts, k, partition, (parts) => {
       attempt.signal.throwIfAborted();
-      doing = `comparing, partition ${k}: ${parts} of ${counted(counts.length, 'part')}`;
+      doing = `comparing, partition ${k}: ${outOf(parts, counts.length, 'part')}`;
     });
     const result = { edges: partition.edges.length, crowded: partition.crowded };
     await store.put(keys.merged(k), JSON.stringify(result), { contentType: 'application/json' });

@@ -1,6 +1,6 @@
 import type { Overrides } from '../src/recipe/overrides.ts';
 import { changedReplicas, type ReplicasChanges } from '../src/recipe/replicas.ts';
-import { counted } from '../src/runtime/count-text.ts';
+import { counted, outOf } from '../src/runtime/count-text.ts';
 import { activitiesBy } from './activities-by.ts';
 import { indexed } from './index-shards.ts';
 import type { PhaseProgress } from './phase-progress.ts';
@@ -33,7 +33,7 @@ export async function change(phase: PhaseProgress, { skip: leftOut, ...overrides
 async function indexAnew(phase: PhaseProgress, overrides: Omit<Overrides, 'skip'>): Promise<void> {
   const { plan } = phase;
   await indexed({ run: plan.run, plan, overrides }, (done, of) => {
-    phase.doing = `indexed ${done} of ${counted(of, 'shard')}`;
+    phase.doing = `indexed ${outOf(done, of, 'shard')}`;
   });
   phase.doing = null;
 }

@@ -1,7 +1,7 @@
 import { continueAsNew } from '@temporalio/workflow';
 import type { EmbeddingsBegun, EmbeddingsReport } from '../activities/types/embeddings.ts';
 import { addUsed, nothingUsed, type Used } from '../src/costs/used.ts';
-import { counted } from '../src/runtime/count-text.ts';
+import { outOf } from '../src/runtime/count-text.ts';
 import { activitiesBy, showLog } from './activities-by.ts';
 import { invalid } from './failures.ts';
 import { indexed } from './index-shards.ts';
@@ -36,7 +36,7 @@ export function siglip2Embed(...given: [unknown?, EmbedCarried?]): Promise<Embed
       await fanOut(next, end, scoresAtOnce, async (part) => {
         const { used: own } = await embedPart({ plan: { document: begun.document }, set: 'test', part });
         if (own) used = addUsed(used, own);
-        say(`${++next} of ${counted(begun.parts, 'part')}`);
+        say(outOf(++next, begun.parts, 'part'));
       });
       if (end < begun.parts) await continueAsNew<typeof siglip2Embed>(input, { begun, next: end, used });
     }
@@ -45,7 +45,7 @@ export function siglip2Embed(...given: [unknown?, EmbedCarried?]): Promise<Embed
 
     async function begin(): Promise<EmbeddingsBegun> {
       await indexed({ embedding: input }, (done, of) => {
-        say(`indexed ${done} of ${counted(of, 'shard')}`);
+        say(`indexed ${outOf(done, of, 'shard')}`);
       });
       return planEmbeddings(input);
     }

@@ -1,7 +1,7 @@
 import { continueAsNew } from '@temporalio/workflow';
 import type { Activities } from '../activities/types/activities.ts';
 import type { FilterBegun } from '../activities/types/filter.ts';
-import { counted } from '../src/runtime/count-text.ts';
+import { outOf } from '../src/runtime/count-text.ts';
 import { activitiesBy, showLog } from './activities-by.ts';
 import { invalid } from './failures.ts';
 import { indexed } from './index-shards.ts';
@@ -33,7 +33,7 @@ export function siglip2Filter(...given: [unknown?, FilterCarried?]): ReturnType<
 
     async function begin(): Promise<FilterCarried> {
       await indexed({ filter: input }, (done, of) => {
-        say(`indexed ${done} of ${counted(of, 'shard')}`);
+        say(`indexed ${outOf(done, of, 'shard')}`);
       });
       return { begun: await planFilter(input), stage: 0, next: 0 };
     }

@@ -1,7 +1,7 @@
 import { continueAsNew } from '@temporalio/workflow';
 import type { Activities } from '../activities/types/activities.ts';
 import type { PackInput, PackListed } from '../activities/types/pack.ts';
-import { counted } from '../src/runtime/count-text.ts';
+import { counted, outOf } from '../src/runtime/count-text.ts';
 import { activitiesBy, showLog } from './activities-by.ts';
 import { lightOptions, packOptions, packsAtOnce, packsOfOneHistory, picturesOfPartition } from './policies.ts';
 import { fanOut, preparing } from './preparing.ts';
@@ -65,9 +65,9 @@ export function siglip2Pack(...given: [unknown?, PackCarried?]): ReturnType<Acti
             done++;
             say(
               {
-                hash: `looked at ${done} of ${counted(count, 'part')}, ${counted(usable, 'picture')} can be used`,
-                merge: `compared ${done} of ${counted(count, 'partition')} of ${counted(usable, 'picture')}`,
-                pack: `packed ${done} of ${counted(count, 'part')}, ${counted(packed, 'picture')}`,
+                hash: `looked at ${outOf(done, count, 'part')}, ${counted(usable, 'picture')} can be used`,
+                merge: `compared ${outOf(done, count, 'partition')} of ${counted(usable, 'picture')}`,
+                pack: `packed ${outOf(done, count, 'part')}, ${counted(packed, 'picture')}`,
               }[stage as 'hash'],
             );
           });

@@ -1,7 +1,7 @@
 import { ApplicationFailure } from '@temporalio/workflow';
 import type { CurationPlan } from '../activities/types/plan.ts';
 import type { ScoreShardResult, Scoring } from '../activities/types/scoring.ts';
-import { counted } from '../src/runtime/count-text.ts';
+import { outOf } from '../src/runtime/count-text.ts';
 import { activitiesBy } from './activities-by.ts';
 import type { PhaseProgress } from './phase-progress.ts';
 import { lightOptions, scoreOptions, scoresAtOnce, scoresOfOneHistory } from './policies.ts';
@@ -27,7 +27,7 @@ export async function score(phase: PhaseProgress, curation: CurationPlan, byDevi
     await scoreShards(scoring, scored, end, async (count, result) => {
       if (byDevice) phase.spend(result);
       const before = scored + count - 1;
-      phase.doing = `scored ${before + 1} of ${counted(curation.shards, 'shard')}`;
+      phase.doing = `scored ${outOf(before + 1, curation.shards, 'shard')}`;
       const tenths = (done: number) => Math.floor((10 * done) / curation.shards);
       if (tenths(before) < tenths(before + 1)) await phase.tell('scoring');
     });

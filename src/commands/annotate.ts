@@ -4,7 +4,7 @@ import { WorkflowExecutionAlreadyStartedError } from '@temporalio/common';
 import { decodeArrayFromPayloads } from '@temporalio/common/lib/internal-non-workflow/index.js';
 import type { AnnotationResult, AnnotationStatus } from '../../workflows/results.ts';
 import type { AnnotationSettings } from '../annotation/settings.ts';
-import { counted, number } from '../runtime/count-text.ts';
+import { counted, number, outOf } from '../runtime/count-text.ts';
 import { RunnerError } from '../runtime/errors.ts';
 import { hashJson } from '../runtime/hash.ts';
 import { patientResult } from './patient-result.ts';
@@ -81,7 +81,7 @@ async function progress(client: Client, workflowId: string): Promise<string> {
     delay(lookMs, null, { ref: false }),
   ]);
   const where = status
-    ? `${number(status.shards.done)} of ${counted(status.shards.all, 'shard')}, ${counted(status.counts?.pictures ?? 0, 'picture')}`
+    ? `${outOf(status.shards.done, status.shards.all, 'shard')}, ${counted(status.counts?.pictures ?? 0, 'picture')}`
     : 'no worker answers: npm run worker starts one';
   const { raw } = await handle.describe();
   const beats = await Promise.all(
@@ -106,7 +106,7 @@ export function formatAnnotation({ shards, out, counts, broken }: AnnotationResu
   const { pictures, unasked, withRegions, queries, boxes } = counts;
   const { proposed, kept, belowThreshold, outside, overlapping, beyondMost, unsure } = boxes;
   const lines = [
-    `${counted(kept, 'region')} in ${number(withRegions)} of ${counted(pictures, 'picture')} of ${counted(shards.all, 'shard')}, below ${out}/`,
+    `${counted(kept, 'region')} in ${outOf(withRegions, pictures, 'picture')} of ${counted(shards.all, 'shard')}, below ${out}/`,
     `asked: ${counted(queries.ngrams, 'query', 'queries')} of captions, ${number(queries.categories)} of categories; nothing to ask of ${counted(unasked, 'picture')}`,
     `of ${counted(proposed, 'box', 'boxes')} dropped: ${number(belowThreshold)} with low scores, ${number(outside)} outside of their picture, ${number(overlapping)} under better ones, ${number(beyondMost)} beyond the most, ${number(unsure)} in pictures without one good box`,
   ];

@@ -6,7 +6,7 @@ import type { ShownPicture } from '../data/stats/shown-pictures.ts';
 import { Tally } from '../data/stats/tally.ts';
 import type { StatsOfExamples } from '../data/stats/types.ts';
 import type { ReadSettings } from '../recipe/reading.ts';
-import { counted } from '../runtime/count-text.ts';
+import { counted, outOf } from '../runtime/count-text.ts';
 import { evenly } from '../runtime/evenly.ts';
 import type { ObjectStore } from '../storage/object-store.ts';
 import { firstOf } from './look-at-data.ts';
@@ -56,7 +56,7 @@ export async function statsOfData(
     const entries = all ? examples : evenly(examples, Math.ceil(someExamples / chosen.length));
     await lookAtShard(store, info, entries, mapping, tally, (count) => {
       looked.read += count;
-      note(`${looked.shards} of ${counted(chosen.length, 'shard')} and ${counted(looked.read, 'example')} looked at`);
+      note(`${outOf(looked.shards, chosen.length, 'shard')} and ${counted(looked.read, 'example')} looked at`);
     });
     looked.shards++;
     looked.examples += examples.length + corrupt.length;

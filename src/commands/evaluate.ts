@@ -4,7 +4,7 @@ import type { TaskResult } from '../../activities/types/evaluation.ts';
 import type { EvaluationStatus } from '../../workflows/results.ts';
 import type { EvaluationDocument } from '../evaluate/result.ts';
 import type { Task } from '../evaluate/tasks/task.ts';
-import { counted } from '../runtime/count-text.ts';
+import { outOf } from '../runtime/count-text.ts';
 import { RunnerError } from '../runtime/errors.ts';
 import { hashJson } from '../runtime/hash.ts';
 import type { ObjectStore } from '../storage/object-store.ts';
@@ -61,9 +61,9 @@ async function progress(client: Client, workflowId: string): Promise<string> {
   const { state, parts, figures } = status;
   const where =
     state === 'embedding'
-      ? `${parts.done} of ${counted(parts.all, 'part')} of features`
+      ? `${outOf(parts.done, parts.all, 'part')} of features`
       : state === 'evaluating'
-        ? `${figures.done} of ${counted(figures.all, 'figure')}`
+        ? outOf(figures.done, figures.all, 'figure')
         : state;
   return failed ? `${where}; tried again: ${failed.lastFailure!.message}` : where;
 }

@@ -3,7 +3,7 @@ import type { Status } from '../../workflows/messages.ts';
 import type { AnnotationResult } from '../../workflows/results.ts';
 import { type FilterReport, formatFilter } from '../filtering/report.ts';
 import { formatPack, type PackReport } from '../packing/report.ts';
-import { counted } from '../runtime/count-text.ts';
+import { counted, outOf } from '../runtime/count-text.ts';
 import { formatAnnotation } from './annotate.ts';
 import { formatEmbeddings } from './format-embeddings.ts';
 import type { DataWork } from './run-status.ts';
@@ -22,9 +22,9 @@ export function dataLines(data: DataWork): string[] {
   if (data.type !== 'siglip2Annotate' || !data.annotation || report !== '') return lines;
   const { shards, counts } = data.annotation;
   const found = counts
-    ? `: ${counted(counts.boxes.kept, 'region')} in ${counts.withRegions} of ${counted(counts.pictures, 'picture')}`
+    ? `: ${counted(counts.boxes.kept, 'region')} in ${outOf(counts.withRegions, counts.pictures, 'picture')}`
     : '';
-  return [`  annotated ${shards.done} of ${counted(shards.all, 'shard')}${found}`];
+  return [`  annotated ${outOf(shards.done, shards.all, 'shard')}${found}`];
 }
 
 function reportOf({ type, report }: DataWork): string {

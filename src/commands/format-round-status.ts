@@ -1,5 +1,5 @@
 import type { RoundStatus, SlotIn } from '../../workflows/messages.ts';
-import { counted } from '../runtime/count-text.ts';
+import { outOf } from '../runtime/count-text.ts';
 import { size } from '../runtime/size-text.ts';
 import { duration } from './format-duration.ts';
 import type { PendingWork } from './run-status.ts';
@@ -63,7 +63,7 @@ export function roundLines(round: RoundStatus, slots: readonly SlotStatus[], now
   const missing = late.length > 0 ? `, without slot ${late.slice(0, mostLines).join(', ')}` : '';
   return [
     ...lines,
-    `  round ${last.number} before it: ${members} of ${counted(members + late.length, 'slot')} merged${missing}, ${size(last.up)} up, ${size(last.down)} down, ${duration(last.seconds)}`,
+    `  round ${last.number} before it: ${outOf(members, members + late.length, 'slot')} merged${missing}, ${size(last.up)} up, ${size(last.down)} down, ${duration(last.seconds)}`,
   ];
 }
 

@@ -1,5 +1,5 @@
 import type { Status } from '../../workflows/messages.ts';
-import { counted } from '../runtime/count-text.ts';
+import { counted, outOf } from '../runtime/count-text.ts';
 import type { FirstStepSeconds } from '../worker-life/first-step.ts';
 import { costLines } from './format-costs.ts';
 import { dataLines, dataState } from './format-data-work.ts';
@@ -84,7 +84,7 @@ export function formatStatus(status: RunStatus, now: number = Date.now()): strin
 /** "pets retrieval mean.text_to_image.r1: 0.41 at step 800, best 0.43 at step 600; not risen for 2 of 5 evaluations". */
 function watchedFigure({ figure, step, value, best, without, patience, stopped }: NonNullable<Status['watched']>) {
   const [now, top] = [value, best.value].map((one) => Number(one.toPrecision(4)));
-  const risen = without === 0 ? 'risen' : `not risen for ${without} of ${counted(patience, 'evaluation')}`;
+  const risen = without === 0 ? 'risen' : `not risen for ${outOf(without, patience, 'evaluation')}`;
   return `${figure}: ${now} at step ${step}, best ${top} at step ${best.step}; ${risen}${stopped ? ', so the phase has ended' : ''}`;
 }
 

@@ -4,7 +4,7 @@ import { languagesLine } from '../plan/captions.ts';
 import { type Looked, lookAt } from '../plan/look.ts';
 import type { Sight } from '../plan/sight.ts';
 import { problemsError } from '../recipe/problem.ts';
-import { counted, number } from '../runtime/count-text.ts';
+import { counted, number, outOf } from '../runtime/count-text.ts';
 import type { DeviceMemory } from '../runtime/device-memory.ts';
 import { RunnerError } from '../runtime/errors.ts';
 import { size } from '../runtime/size-text.ts';
@@ -184,7 +184,7 @@ function format(
     lines.push(`  captions below ${prefix}/ (${field}): ${languagesLine(census)}`);
   for (const { name, examples, kept } of filtersOf(looked))
     lines.push(
-      `  filter ${name}: ${kept === Math.floor(kept) ? '' : 'about '}${number(Math.round(kept))} of ${counted(examples, 'example remains', 'examples remain')}`,
+      `  filter ${name}: ${kept === Math.floor(kept) ? '' : 'about '}${outOf(Math.round(kept), examples, 'example remains', 'examples remain')}`,
     );
   const kept = found.phases.reduce((sum, { keptBytes }) => sum + keptBytes, 0);
   if (found.phases.length > 1) lines.push(`  ${size(kept)} of checkpoints stay in all`);

@@ -1,5 +1,5 @@
 import type { IndexOptions } from '../data/index/index-data.ts';
-import { counted, number } from '../runtime/count-text.ts';
+import { outOf } from '../runtime/count-text.ts';
 import { say } from './output.ts';
 
 const everyMs = 5000;
@@ -10,6 +10,6 @@ export function sayIndexed(): NonNullable<IndexOptions['onIndexed']> {
   return (shards, of) => {
     if (performance.now() - told < everyMs) return;
     told = performance.now();
-    say(`indexed ${number(shards)} of ${counted(of, 'shard')}`);
+    say(`indexed ${outOf(shards, of, 'shard')}`);
   };
 }

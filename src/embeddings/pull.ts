@@ -2,7 +2,7 @@ import { type FileHandle, mkdir, open, rename, writeFile } from 'node:fs/promise
 import { join } from 'node:path';
 import { dataHash } from '../evaluate/features/part-file.ts';
 import { rowCount } from '../evaluate/numbers/matrix.ts';
-import { counted } from '../runtime/count-text.ts';
+import { counted, outOf } from '../runtime/count-text.ts';
 import { RunnerError } from '../runtime/errors.ts';
 import { SafetensorsFile } from '../safetensors/safetensors.ts';
 import type { ObjectStore } from '../storage/object-store.ts';
@@ -67,7 +67,7 @@ async function pullParts(
       );
     await rename(`${file}.part`, file);
     written.push(name);
-    say(`${written.length} of ${counted(embeddings.parts, 'part')}`);
+    say(outOf(written.length, embeddings.parts, 'part'));
   }
   return written;
 }
@@ -97,7 +97,7 @@ async function pullNpy({ store, embeddings, folder, kind, say }: Pull): Promise<
       await file.add(block.rows);
       await keys!.write(keysOf(block).map(keyLine).join(''));
       done += rowCount(block);
-      say(`${done} of ${counted(rows, 'row')} of ${kind}`);
+      say(`${outOf(done, rows, 'row')} of ${kind}`);
     }
     file ??= await NpyFile.begin(numbers!, [rows, width]);
     file.end();

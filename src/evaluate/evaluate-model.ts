@@ -11,7 +11,7 @@ import type { CorruptMember, DataIndex, SkippedSummary, StoredIndex } from '../d
 import { resizeOf } from '../data/views/preprocess.ts';
 import { type Embedder, openEmbedder } from '../model/embed.ts';
 import { embeddingWidth } from '../model/sizes.ts';
-import { counted } from '../runtime/count-text.ts';
+import { counted, outOf } from '../runtime/count-text.ts';
 import { RunnerError } from '../runtime/errors.ts';
 import { objectStoreFromEnvironment } from '../storage/s3.ts';
 import type { Embeddings } from './concept-places.ts';
@@ -122,7 +122,7 @@ async function embedImages(
     concepts.push(labels.add(meta));
     if (held.length < chunk) continue;
     flush();
-    note(`${concepts.length} of ${counted(total, 'image')} embedded`);
+    note(`${outOf(concepts.length, total, 'image')} embedded`);
   }
   flush();
   if (concepts.length === 0) {

@@ -1,5 +1,5 @@
 import { pMapIterable } from 'p-map';
-import { counted } from '../runtime/count-text.ts';
+import { outOf } from '../runtime/count-text.ts';
 import { isRunnerError } from '../runtime/errors.ts';
 import { Balance, type BalanceState, weightOf } from './balance.ts';
 import type { Attributes } from './balance-settings.ts';
@@ -46,7 +46,7 @@ export async function balance(of: StepOf): Promise<void> {
     for await (const { attributes } of all) {
       made.addShard(attributes);
       const all = settings.passes + settings.lastPasses;
-      doing(`balancing: pass ${passes + 1} of ${all}, ${++done} of ${counted(shards, 'shard')}`);
+      doing(`balancing: pass ${passes + 1} of ${all}, ${outOf(++done, shards, 'shard')}`);
     }
     if (end === shards) made.endPass();
     // Whoever writes it: a state is a pure function of what was gone through, and is gone on from as it was written.

@@ -1,7 +1,7 @@
 import { pMapIterable } from 'p-map';
 import { weightsIn } from '../data/index/weight-file.ts';
 import { comparePartition } from '../packing/compare.ts';
-import { counted } from '../runtime/count-text.ts';
+import { counted, outOf } from '../runtime/count-text.ts';
 import { turns } from '../runtime/turns.ts';
 import { toFloat32 } from '../safetensors/float-bytes.ts';
 import { type Clusters, clusterOf, learnClusters, projected, projectedWidth } from './clusters.ts';
@@ -74,7 +74,7 @@ export async function compareEmbeddings({ store, plan, keys, part, doing }: Step
     doing(`comparing embeddings, partition ${part}`);
   });
   await comparePartition(store, keys.embeddings, counts, part, partition, (shards) =>
-    doing(`read embeddings of ${shards} of ${counted(counts.length, 'shard')}, partition ${part}`),
+    doing(`read embeddings of ${outOf(shards, counts.length, 'shard')}, partition ${part}`),
   );
   await putJson(store, keys.embeddings.compared(part), { crowded: partition.crowded });
 }

@@ -5,7 +5,7 @@ import { encodeWeights, weightsIn } from '../data/index/weight-file.ts';
 import { comparePartition, settleDuplicates } from '../packing/compare.ts';
 import { hashFile } from '../packing/hash-file.ts';
 import { Partition } from '../packing/partition.ts';
-import { counted } from '../runtime/count-text.ts';
+import { counted, outOf } from '../runtime/count-text.ts';
 import { putSame } from '../storage/put-kept.ts';
 import { CosineSpread, unseen } from './agreement.ts';
 import { balance, type StoredAttributes, weighBalanced } from './balance-step.ts';
@@ -60,7 +60,7 @@ async function bound({ store, plan, keys, doing }: StepOf): Promise<void> {
   let done = 0;
   for await (const cosines of read) {
     spread.add(weightsIn(cosines));
-    doing(`read the agreement of ${++done} of ${counted(shards.length, 'shard')}`);
+    doing(`read the agreement of ${outOf(++done, shards.length, 'shard')}`);
   }
   const quantiles = spread.total === 0 ? [] : told.map((percent) => [`${percent} %`, spread.below(percent / 100)]);
   await putJson(store, keys.bound, {
@@ -99,7 +99,7 @@ async function look(of: StepOf): Promise<void> {
     let read = 0;
     const onRead = (more: number) => {
       read += more;
-      doing(`looked at ${read} of ${counted(entries.length, 'example')} of ${shard.key}`);
+      doing(`looked at ${outOf(read, entries.length, 'example')} of ${shard.key}`);
     };
     const hashed = await lookAtShard(store, of, verdicts, say, onRead);
     const near = settings.duplicates?.bounds === 'near';
@@ -130,7 +130,7 @@ async function compare({ store, plan, keys, part, doing }: StepOf): Promise<void
   const counts = countsOf(plan);
   const partition = new Partition({ pairs: plan.settings.duplicates!.of === 'pair' });
   await comparePartition(store, keys.pictures, counts, part, partition, (shards) =>
-    doing(`compared pictures of ${shards} of ${counted(counts.length, 'shard')}, partition ${part}`),
+    doing(`compared pictures of ${outOf(shards, counts.length, 'shard')}, partition ${part}`),
   );
   await putJson(store, keys.pictures.compared(part), { crowded: partition.crowded });
 }

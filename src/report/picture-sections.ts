@@ -1,5 +1,5 @@
 import { maskColours } from '../evaluate/sheet/sheet.ts';
-import { counted } from '../runtime/count-text.ts';
+import { counted, outOf } from '../runtime/count-text.ts';
 import { Album, joined, type Pictured, wrapped } from './album.ts';
 import { boxed, foundBoxes } from './boxes.ts';
 import { escaped } from './escape.ts';
@@ -54,7 +54,7 @@ const quoted = (text: string) => `<q>${escaped(text, 160)}</q>`;
 function sheetPieces(reported: ReportedSheet, album: Album, open: boolean): Pictured[] {
   const { sheet } = reported;
   const { pictures, of, language } = sheet.looked;
-  const looked = `${pictures} of ${counted(of, 'picture was', 'pictures were')} looked at${language === null ? '' : `, with texts in ${escaped(language, 40)}`}.`;
+  const looked = `${outOf(pictures, of, 'picture was', 'pictures were')} looked at${language === null ? '' : `, with texts in ${escaped(language, 40)}`}.`;
   const folded = (title: string, intro: string, pieces: readonly Pictured[]): Pictured =>
     pieces.length === 0
       ? { html: '', ids: [] }

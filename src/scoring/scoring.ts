@@ -3,7 +3,7 @@ import { resizeOf } from '../data/views/preprocess.ts';
 import { imageInput, storedPatches } from '../evaluate/image-input.ts';
 import { type Embedder, openEmbedder } from '../model/embed.ts';
 import { fullVocabulary } from '../model/sizes.ts';
-import { counted } from '../runtime/count-text.ts';
+import { outOf } from '../runtime/count-text.ts';
 import { RunnerError } from '../runtime/errors.ts';
 import { hashJson } from '../runtime/hash.ts';
 import { openProducer, type Producer } from '../runtime/producer.ts';
@@ -110,7 +110,7 @@ export class Scoring {
       if (done === total && texts.length > 0) embedTexts(texts.length);
       if (performance.now() - told > noteEveryMs) {
         told = performance.now();
-        note(`${done} of ${counted(total, 'example')} of ${shard.key}`);
+        note(`${outOf(done, total, 'example')} of ${shard.key}`);
       }
       // The device blocks the event loop; here messages and the loader get their turn.
       await yieldToEvents();

@@ -9,7 +9,7 @@ import { SkippedMembers } from '../../data/index/skipped-members.ts';
 import type { DataIndex } from '../../data/index/types.ts';
 import type { FeatureModel } from '../../model/features.ts';
 import { readHead } from '../../model/head-scalars.ts';
-import { counted } from '../../runtime/count-text.ts';
+import { outOf } from '../../runtime/count-text.ts';
 import { sha256 } from '../../runtime/hash.ts';
 import type { Saying } from '../decoder/saying.ts';
 import { ImageCaptions } from '../image-captions.ts';
@@ -72,12 +72,12 @@ export async function embedImages(
   };
   const waiting: SelectedExample[] = [];
   const pause = tellingPause(
-    () => note(`texts of ${gathered.examples.length} of ${counted(to - from, 'picture')} of part ${job.part}`),
+    () => note(`texts of ${outOf(gathered.examples.length, to - from, 'picture')} of part ${job.part}`),
     signal,
   );
   const flush = async () => {
     await take(waiting.splice(0), shown, models, gathered, { spec, model: job.model, pause });
-    note(`${gathered.examples.length} of ${counted(to - from, 'picture')} of part ${job.part}`);
+    note(`${outOf(gathered.examples.length, to - from, 'picture')} of part ${job.part}`);
     // The device blocks the event loop; here messages get their turn.
     await yieldToEvents();
   };

@@ -8,7 +8,7 @@ import type { ShardStore } from '../../data/index/part-reader.ts';
 import type { DataIndex } from '../../data/index/types.ts';
 import type { NaflexImage } from '../../data/views/naflex-resize.ts';
 import type { FeatureModel } from '../../model/features.ts';
-import { counted } from '../../runtime/count-text.ts';
+import { outOf } from '../../runtime/count-text.ts';
 import { sha256 } from '../../runtime/hash.ts';
 import { shownAt } from '../features/view.ts';
 import { joinedRows } from '../numbers/matrix.ts';
@@ -76,7 +76,7 @@ export async function lookAt(
       const maps = { patches: of(found.patches!), aligned: of(found.aligned!) };
       mapped.push({ id: looked.id, place: pictures.length - 1, grid, ...maps });
     }
-    note(`looked at ${pictures.length} of ${counted(numbers.length, 'picture')} for the sheet`);
+    note(`looked at ${outOf(pictures.length, numbers.length, 'picture')} for the sheet`);
   };
   for await (const one of readSelected(store, index, numbers, () => {})) {
     waiting.push(one);
