@@ -26,7 +26,7 @@ export async function watchRun(
     asking = true;
     // A server or a worker that is away is no reason to stop watching: the run waits for it too.
     const status = await readRunStatus(client, store, handle.workflowId).catch(() => null);
-    if (status) line = describe(status);
+    if (status) line = runLine(status);
     // Nobody stands by to mend it and to say retryPhase.
     if (status?.workflow?.state === 'waiting') {
       giveUp(new RunnerError('RunWaits', `the run waits, since a phase failed: ${status.workflow.failure}`));
@@ -44,7 +44,8 @@ export async function watchRun(
   }
 }
 
-function describe({ workflow, pending }: RunStatus): string {
+/** A run in a line: what it is at, how far, how fast, and what it waits for. */
+export function runLine({ workflow, pending }: Pick<RunStatus, 'workflow' | 'pending'>): string {
   // Of phases side by side the one that has the device: the others wait for it.
   const shards = pending.filter(({ activity, waiting }) => activity === 'trainShard' && !waiting);
   const work = shards.find(({ live }) => live?.examplesPerSecond) ?? shards[0];
@@ -59,8 +60,11 @@ function describe({ workflow, pending }: RunStatus): string {
   const figures = rate
     ? [`loss ${(live?.loss || workflow.loss || 0).toFixed(3)}`, `${rate.toFixed(0)} examples/s`]
     : [];
+  // A run that was left has the device first: without a word this one would stand at 0 for as long as that takes.
+  const queued = !work && pending.some((of) => of.activity === 'trainShard' && of.nextAttemptSeconds === null);
+  const doing = live?.doing ?? (queued ? 'waiting for a device: another run may have it' : '');
   const isTold = !work || work.phase === workflow.phase;
   const step = Math.max(live?.step ?? 0, isTold ? workflow.step : 0);
   const where = isTold ? `${workflow.phase} ${step} of ${workflow.total}` : `${work.phase} ${step}`;
-  return [where, ...figures, live?.doing ?? ''].filter(Boolean).join('  ');
+  return [where, ...figures, doing].filter(Boolean).join('  ');
 }
