@@ -1,9 +1,12 @@
 import type { Tensor } from '@tensorflow/tfjs';
+import { cpuFacts } from '../runtime/cpu.ts';
 import { tf } from '../runtime/tensorflow.ts';
 import type { CompileOptions, ProgramDefinition, Signature, TensorSpec, Tensors } from './definition.ts';
 import { dataTypes, Graph, type OutputSpec } from './graph.ts';
+import { batchedMatmuls } from './passes/batched-matmuls.ts';
 import { bfloat16Matmuls } from './passes/bfloat16.ts';
-import { fuseElementwise } from './passes/fuse-elementwise.ts';
+import { elementwiseParts } from './passes/elementwise-parts.ts';
+import { fuseParts } from './passes/fuse-parts.ts';
 import { orderGradients } from './passes/order-gradients.ts';
 import { pairwiseSums } from './passes/pairwise-sums.ts';
 import { plainMatmuls } from './passes/plain-matmul.ts';
@@ -27,7 +30,7 @@ export const stateNodesOf = ({ state }: ProgramDefinition): ReadonlyMap<string, 
 /** Traces every signature once and rewrites what was recorded. Errors: TraceError, shape mismatches. */
 export function buildGraph(
   definition: ProgramDefinition,
-  { precision = 'f32', fuseFrom = 16_384, xla = false, device = 'cpu' }: CompileOptions,
+  { precision = 'f32', fuseFrom = 16_384, xla = false, device = 'cpu', batchedXla }: CompileOptions,
 ): BuiltGraph {
   const graph = new Graph();
   const stateNames = Object.keys(definition.state);
@@ -70,7 +73,9 @@ export function buildGraph(
   const finished = (of: Graph): BuiltGraph => ({ graph: pairwiseSums(waitForSignals(of)), outputs });
   if (xla) return finished(wholeStepXla(typed, [...outputs.keys()]));
   const lean = prune(recomputeChains(typed, fuseFrom), roots);
-  const fused = orderGradients(fuseElementwise(lean, fuseFrom, device), lean);
+  const isBatchedXla = batchedXla ?? (device === 'cpu' && cpuFacts().kind === 'avx2');
+  const parts = [...elementwiseParts(lean, fuseFrom), ...(isBatchedXla ? batchedMatmuls(lean, fuseFrom) : [])];
+  const fused = orderGradients(fuseParts(lean, parts, device), lean);
   return finished(fused);
 }
 

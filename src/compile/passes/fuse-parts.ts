@@ -1,18 +1,17 @@
-import { Graph } from '../graph.ts';
+import { Graph, type GraphNode } from '../graph.ts';
 import type { DeviceKind } from '../placement.ts';
-import { elementwiseParts, producersOf, readersOf } from './elementwise-parts.ts';
+import { producersOf, readersOf } from './elementwise-parts.ts';
 import { callAttrs, outline } from './outline.ts';
 import { vectorLoops } from './vector-loops.ts';
 
 /**
- * Chains of elementwise ops become functions that XLA compiles into one loop each: an op by itself reads and writes
- * every element from memory, a chain does so once. Large matmuls stay outside, where oneDNN and cuBLAS are at home.
+ * Makes functions of parts of a graph, which XLA compiles: of chains of elementwise ops into one loop each, since an op by
+ * itself reads and writes every element from memory and a chain does so once. Large matmuls stay outside, where oneDNN and
+ * cuBLAS are at home. Parts must be disjoint, and none may wait for itself by way of what lies outside.
  */
-
-export function fuseElementwise(graph: Graph, fuseFrom: number, device: DeviceKind): Graph {
+export function fuseParts(graph: Graph, parts: readonly (readonly GraphNode[])[], device: DeviceKind): Graph {
   const result = new Graph();
   const producers = producersOf(graph);
-  const parts = elementwiseParts(graph, fuseFrom);
   const partOf = new Map(parts.flatMap((part) => part.map((node) => [node.name, part] as const)));
   const readers = readersOf(graph);
   const renamed = new Map<string, string>();
