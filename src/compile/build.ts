@@ -5,8 +5,7 @@ import type { CompileOptions, ProgramDefinition, Signature, TensorSpec, Tensors 
 import { dataTypes, Graph, type OutputSpec } from './graph.ts';
 import { batchedMatmuls } from './passes/batched-matmuls.ts';
 import { bfloat16Matmuls } from './passes/bfloat16.ts';
-import { elementwiseParts } from './passes/elementwise-parts.ts';
-import { fuseParts } from './passes/fuse-parts.ts';
+import { fuseElementwise } from './passes/fuse-elementwise.ts';
 import { orderGradients } from './passes/order-gradients.ts';
 import { pairwiseSums } from './passes/pairwise-sums.ts';
 import { plainMatmuls } from './passes/plain-matmul.ts';
@@ -73,10 +72,9 @@ export function buildGraph(
   const finished = (of: Graph): BuiltGraph => ({ graph: pairwiseSums(waitForSignals(of)), outputs });
   if (xla) return finished(wholeStepXla(typed, [...outputs.keys()]));
   const lean = prune(recomputeChains(typed, fuseFrom), roots);
+  const fused = orderGradients(fuseElementwise(lean, fuseFrom, device), lean);
   const isBatchedXla = batchedXla ?? (device === 'cpu' && cpuFacts().kind === 'avx2');
-  const parts = [...elementwiseParts(lean, fuseFrom), ...(isBatchedXla ? batchedMatmuls(lean, fuseFrom) : [])];
-  const fused = orderGradients(fuseParts(lean, parts, device), lean);
-  return finished(fused);
+  return finished(isBatchedXla ? batchedMatmuls(fused, fuseFrom) : fused);
 }
 
 function traceSignature(

@@ -1,6 +1,8 @@
 import { describe, expect, it } from 'vitest';
 import { buildGraph } from '../../src/compile/build.ts';
 import type { ProgramDefinition } from '../../src/compile/definition.ts';
+import { dataTypes, Graph } from '../../src/compile/graph.ts';
+import { batchedMatmuls } from '../../src/compile/passes/batched-matmuls.ts';
 import { compile } from '../../src/compile/program.ts';
 import { randomStream } from '../../src/runtime/random.ts';
 import { tf } from '../../src/runtime/tensorflow.ts';
@@ -75,5 +77,19 @@ describe('batched products that XLA compiles', () => {
     expect(batchedOps({ fuseFrom: Math.floor(products / 256), batchedXla: true })).toBe(0);
     expect(batchedOps({ fuseFrom: Math.floor(products / 256) + 1, batchedXla: true })).toBe(1);
     expect(batchedOps({ fuseFrom: Number.POSITIVE_INFINITY, batchedXla: true })).toBe(1);
+  });
+
+  it('wait for what they waited for, and keep their name for those who wait for them', () => {
+    const graph = new Graph();
+    const [shape, dtype] = [[2, 4, 4], dataTypes.float32];
+    for (const name of ['x', 'y', 'before']) graph.add('Input', [], {}, name, [{ dtype, shape }]);
+    const attrs = { T: { type: dtype }, adj_x: { b: false }, adj_y: { b: false } };
+    graph.add('BatchMatMulV2', ['x:0', 'y:0', '^before'], attrs, 'z', [{ dtype, shape }]);
+    graph.add('Identity', ['z:0', '^z'], { T: { type: dtype } }, 'after');
+    const { nodes, functions } = batchedMatmuls(graph, 0);
+    const z = nodes.find(({ name }) => name === 'z');
+    expect(z).toMatchObject({ op: 'PartitionedCall', inputs: ['x:0', 'y:0', '^before'], outputs: [{ dtype, shape }] });
+    expect(nodes.at(-1)).toMatchObject({ name: 'after', inputs: ['z:0', '^z'] });
+    expect([...functions.values()].map(({ body }) => body.map(({ op }) => op))).toEqual([['BatchMatMulV2']]);
   });
 });

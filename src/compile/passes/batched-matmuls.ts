@@ -1,25 +1,39 @@
-import { dataTypes, type Graph, type GraphNode } from '../graph.ts';
+import { dataTypes, Graph, type GraphNode } from '../graph.ts';
+import { producerOf, producersOf } from './elementwise-parts.ts';
+import { callAttrs, outline } from './outline.ts';
 
 /** Multiply-adds that are worth a call of a function, for each element from which a chain is worth one. */
 const productsForElement = 256;
 
 /**
- * The batched products of float32, such as those of attention, that are large enough to be functions which XLA compiles.
- * On a CPU without AVX-512 oneDNN takes about twice as long for them, while it is as good as XLA at plain matmuls
- * (measured in the README of this folder).
+ * Batched products of float32, such as those of attention, become functions that XLA compiles where they are large. On a CPU
+ * without AVX-512 oneDNN takes about twice as long for them, while it is as good as XLA at plain matmuls (measured in the
+ * README of this folder). After the passes that order matmuls, which know them by their op.
  */
-export function batchedMatmuls(graph: Graph, fuseFrom: number): GraphNode[][] {
-  const shapes = new Map<string, readonly number[]>(
-    graph.nodes.flatMap(({ name, outputs }) => outputs.map(({ shape }, i) => [`${name}:${i}`, shape] as const)),
-  );
-  const isLarge = ({ inputs, outputs, attrs }: GraphNode) => {
-    const left = shapes.get(inputs[0]!)!;
-    const adjoint = 'b' in attrs.adj_x! && attrs.adj_x.b;
-    const products = outputs[0]!.shape.reduce((a, b) => a * b, left.at(adjoint ? -2 : -1)!);
-    return products >= productsForElement * fuseFrom;
-  };
-  const isFloat32 = ({ T }: GraphNode['attrs']) => T !== undefined && 'type' in T && T.type === dataTypes.float32;
-  return graph.nodes
-    .filter((node) => node.op === 'BatchMatMulV2' && isFloat32(node.attrs) && isLarge(node))
-    .map((node) => [node]);
+export function batchedMatmuls(graph: Graph, fuseFrom: number): Graph {
+  const producers = producersOf(graph);
+  const result = new Graph();
+  for (const [name, body] of graph.functions) result.functions.set(name, body);
+  for (const node of graph.nodes) {
+    if (!isBatchedFloat32(node) || multiplyAdds(node, producers) < productsForElement * fuseFrom) {
+      result.add(node.op, node.inputs, node.attrs, node.name, node.outputs);
+      continue;
+    }
+    const { body, inputs } = outline('product', [node], producers, () => true);
+    result.functions.set(body.name, body);
+    const waits = node.inputs.filter((input) => input.startsWith('^'));
+    result.add('PartitionedCall', [...inputs, ...waits], callAttrs(body), node.name, node.outputs);
+  }
+  return result;
+}
+
+function isBatchedFloat32({ op, attrs: { T } }: GraphNode): boolean {
+  return op === 'BatchMatMulV2' && T !== undefined && 'type' in T && T.type === dataTypes.float32;
+}
+
+function multiplyAdds({ inputs, outputs, attrs }: GraphNode, producers: ReadonlyMap<string, GraphNode>): number {
+  const [left] = inputs as [string];
+  const { shape } = producers.get(producerOf(left))!.outputs[Number(left.split(':')[1])]!;
+  const isAdjoint = 'b' in attrs.adj_x! && attrs.adj_x.b;
+  return outputs[0]!.shape.reduce((a, b) => a * b, shape.at(isAdjoint ? -2 : -1)!);
 }

@@ -1,17 +1,18 @@
-import { Graph, type GraphNode } from '../graph.ts';
+import { Graph } from '../graph.ts';
 import type { DeviceKind } from '../placement.ts';
-import { producersOf, readersOf } from './elementwise-parts.ts';
+import { elementwiseParts, producerOf, producersOf, readersOf } from './elementwise-parts.ts';
 import { callAttrs, outline } from './outline.ts';
 import { vectorLoops } from './vector-loops.ts';
 
 /**
- * Makes functions of parts of a graph, which XLA compiles: of chains of elementwise ops into one loop each, since an op by
- * itself reads and writes every element from memory and a chain does so once. Large matmuls stay outside, where oneDNN and
- * cuBLAS are at home. Parts must be disjoint, and none may wait for itself by way of what lies outside.
+ * Chains of elementwise ops become functions that XLA compiles into one loop each: an op by itself reads and writes
+ * every element from memory, a chain does so once. Large matmuls stay outside, where oneDNN and cuBLAS are at home.
  */
-export function fuseParts(graph: Graph, parts: readonly (readonly GraphNode[])[], device: DeviceKind): Graph {
+
+export function fuseElementwise(graph: Graph, fuseFrom: number, device: DeviceKind): Graph {
   const result = new Graph();
   const producers = producersOf(graph);
+  const parts = elementwiseParts(graph, fuseFrom);
   const partOf = new Map(parts.flatMap((part) => part.map((node) => [node.name, part] as const)));
   const readers = readersOf(graph);
   const renamed = new Map<string, string>();
@@ -22,14 +23,15 @@ export function fuseParts(graph: Graph, parts: readonly (readonly GraphNode[])[]
     const loops = device === 'cpu' ? vectorLoops(part, producers) : part;
     const { body, inputs, outputs } = outline('fused', loops, producers, isRead);
     result.functions.set(body.name, body);
-    return { body, inputs, outputs };
+    const specs = outputs.map((output) => producers.get(producerOf(output))!.outputs[Number(output.split(':')[1])]!);
+    return { body, inputs, outputs, specs };
   });
   for (const [i, { outputs }] of calls.entries()) {
     for (const [k, output] of outputs.entries()) renamed.set(output, `fused_${i}:${k}`);
   }
   const rename = (input: string) => renamed.get(input) ?? input;
-  for (const [i, { body, inputs }] of calls.entries()) {
-    result.add('PartitionedCall', inputs.map(rename), callAttrs(body), `fused_${i}`);
+  for (const [i, { body, inputs, specs }] of calls.entries()) {
+    result.add('PartitionedCall', inputs.map(rename), callAttrs(body), `fused_${i}`, specs);
   }
   for (const node of graph.nodes) {
     if (!partOf.has(node.name)) result.add(node.op, node.inputs.map(rename), node.attrs, node.name, node.outputs);
