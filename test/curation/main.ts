@@ -1,12 +1,6 @@
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
-import { Client, Connection } from '@temporalio/client';
-import { watchRun } from '../../infra/demo/watch.ts';
+import { readFileSync, writeFileSync } from 'node:fs';
 import { makeEmojiDataset } from '../../infra/emoji/make.ts';
 import { makeNoisyEmojiDatasets } from '../../infra/emoji/noisy.ts';
-import { startServices } from '../../infra/services/start.ts';
-import { createProgress } from '../../infra/setup/progress.ts';
 import { metricsPrefix } from '../../src/checkpoint/keys.ts';
 import { indexData } from '../../src/data/index/index-data.ts';
 import { joinFilter } from '../../src/data/index/join-filter.ts';
@@ -15,9 +9,9 @@ import type { EvaluationReport } from '../../src/evaluate/report.ts';
 import { type FilterReport, formatFilter } from '../../src/filtering/report.ts';
 import { endProcess } from '../../src/runtime/end-process.ts';
 import { sha256 } from '../../src/runtime/hash.ts';
-import { S3ObjectStore } from '../../src/storage/s3.ts';
-import type { siglip2Recipe } from '../../workflows/recipe.ts';
+import type { ObjectStore } from '../../src/storage/object-store.ts';
 import type { RecipeResult } from '../../workflows/results.ts';
+import { withRecipeRuns } from '../support/recipe-runs.ts';
 import { type CurationOptions, curationProgram } from './arguments.ts';
 import { margin, type Outcome, table } from './outcome.ts';
 
@@ -33,24 +27,9 @@ interface Written {
 }
 
 async function main({ seeds, noise, recipe, filter, json }: CurationOptions): Promise<void> {
-  const folder = mkdtempSync(join(tmpdir(), 'siglip2-curation-'));
-  const progress = createProgress();
-  const environment = { SIGLIP2_STATE: folder };
-  const services = await startServices({ folder, worker: true, ports: 'free', progress, environment });
-  const connection = await Connection.connect({ address: services.temporal!.address });
-  const client = new Client({ connection });
-  const store = new S3ObjectStore(services.s3!);
-  const run = async (name: string, document: object): Promise<RecipeResult> => {
-    const handle = await client.workflow.start<typeof siglip2Recipe>('siglip2Recipe', {
-      taskQueue: 'siglip2',
-      workflowId: name,
-      args: [document],
-    });
-    return Promise.race([watchRun(client, store, handle, progress), services.failed]);
-  };
-  try {
-    await makeEmojiDataset(store, { log: progress.say });
-    await makeNoisyEmojiDatasets(store, { log: progress.say, noise });
+  await withRecipeRuns('curation', async ({ store, client, say, orFailed, run }) => {
+    await makeEmojiDataset(store, { log: say });
+    await makeNoisyEmojiDatasets(store, { log: say, noise });
     const written: Written = JSON.parse(readFileSync(recipe, 'utf8'));
     const only = (names: readonly string[], change: Partial<Written> = {}) => {
       const phases = written.phases.filter(({ name }) => names.includes(name));
@@ -71,8 +50,8 @@ async function main({ seeds, noise, recipe, filter, json }: CurationOptions): Pr
       const input = { name: 'noisy', data: 'data/emoji-noisy/train', ...JSON.parse(filter) };
       const of = { taskQueue: 'siglip2', workflowId: 'filter-noisy', args: [input] };
       const handle = await client.workflow.start('siglip2Filter', of);
-      const report = (await Promise.race([handle.result(), services.failed])) as FilterReport;
-      progress.say(`${formatFilter(report)}\nleft of each kind of noise: ${await leftOf(store)}\n`);
+      const report = (await orFailed(handle.result())) as FilterReport;
+      say(`${formatFilter(report)}\nleft of each kind of noise: ${await leftOf(store)}\n`);
       written.data = { ...written.data, filter: 'noisy' };
     }
     const outcomes: Outcome[] = [];
@@ -81,7 +60,7 @@ async function main({ seeds, noise, recipe, filter, json }: CurationOptions): Pr
       const result = await run(name, only(students, { seed }));
       for (const phase of students)
         outcomes.push({ seed, phase, top1: top1(result, phase), noise: await noiseOf(store, name, phase) });
-      progress.say(`${table(teachers, outcomes)}\n`);
+      say(`${table(teachers, outcomes)}\n`);
     }
     process.stdout.write(`\n${table(teachers, outcomes)}\n`);
     for (const better of students.slice(1))
@@ -89,16 +68,11 @@ async function main({ seeds, noise, recipe, filter, json }: CurationOptions): Pr
         `worst of ${better} less best of ${students[0]}: ${(100 * margin(outcomes, better, students[0]!)).toFixed(2)} points\n`,
       );
     if (json) writeFileSync(json, `${JSON.stringify({ recipe: written, noise, teachers, outcomes }, null, 2)}\n`);
-  } finally {
-    await connection.close();
-    store.close();
-    await services.stop();
-    rmSync(folder, { recursive: true, force: true });
-  }
+  });
 }
 
 /** How many examples of each kind of noise a filter has left, of how many. */
-async function leftOf(store: S3ObjectStore): Promise<string> {
+async function leftOf(store: ObjectStore): Promise<string> {
   const index = await joinFilter(store, await indexData(store, 'data/emoji-noisy/train'), 'noisy');
   const counts: Record<string, { left: number; all: number }> = {};
   // Of the copies that are left, by their bytes: is what they copy left too?
@@ -128,7 +102,7 @@ async function leftOf(store: S3ObjectStore): Promise<string> {
 }
 
 /** Mean shares of each kind of planted noise among the candidates and the chosen, over all figures of the phase. */
-async function noiseOf(store: S3ObjectStore, run: string, phase: string): Promise<Outcome['noise']> {
+async function noiseOf(store: ObjectStore, run: string, phase: string): Promise<Outcome['noise']> {
   const sums: Record<string, { candidates: number; chosen: number }> = {};
   let records = 0;
   for await (const { key } of store.list(metricsPrefix({ run, phase }))) {

@@ -33,6 +33,7 @@ describe('--help', () => {
         'demo',
         'faults',
         'images',
+        'rounds',
         'scaler',
         'setup',
         'siglip2',
