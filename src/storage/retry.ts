@@ -22,13 +22,21 @@ export async function retryBroken<T>(read: () => Promise<T>, attempts: number): 
   }
 }
 
+/**
+ * What a store on a file system answers where the folder of a key is removed at this moment, with the last object in it.
+ * Of a key that is a folder it answers so again, and that is a refusal.
+ */
+const folderInTheWay = 'ExistingObjectIsDirectory';
+
 /** Conditional writes that met another one in flight (409) have no winner yet: they are asked again. */
 export async function retryConflict<T>(write: () => Promise<T>): Promise<T> {
   for (let attempt = 1; ; attempt++) {
     try {
       return await write();
     } catch (error) {
-      if (!isConflict(answerOf(error)) || attempt >= 5) throw error;
+      const answer = answerOf(error);
+      const mayPass = isConflict(answer) || answer.code === folderInTheWay;
+      if (!mayPass || attempt >= 5) throw error;
       await delay(50 * 2 ** attempt * (0.5 + Math.random()));
     }
   }

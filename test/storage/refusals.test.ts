@@ -365,4 +365,15 @@ describe('answers that trickle', () => {
     expect(content.equals(await hasty.get('t/steady'))).toBe(true);
     expect(proxy.lines).toHaveLength(2);
   });
+
+  it('409 of a folder is asked again, since it may be one that is being removed, and is a refusal when it stays', async () => {
+    const act = { status: 409, code: 'ExistingObjectIsDirectory', message: 'Existing Object is a directory.' };
+    proxy.faults = [{ at: on('PUT'), act, times: 2 }];
+    await store.put('m/folder', 'text', { ifAbsent: true });
+    expect((await store.get('m/folder')).toString()).toBe('text');
+    proxy.faults = [{ at: on('PUT'), act, times: often }];
+    const put = store.put('m/other', 'text', { ifAbsent: true });
+    await expect(put).rejects.toMatchObject({ code: 'StorageRefused' });
+    await expect(put).rejects.toThrow('409 ExistingObjectIsDirectory: Existing Object is a directory');
+  });
 });
