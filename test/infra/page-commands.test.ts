@@ -20,6 +20,7 @@ import { composeProgram } from '../compose/arguments.ts';
 import { curationProgram } from '../curation/arguments.ts';
 import { faultsProgram } from '../faults/arguments.ts';
 import { imagesProgram } from '../images/arguments.ts';
+import { roundsProgram } from '../rounds/arguments.ts';
 import { scalerProgram } from '../scaler/arguments.ts';
 import { type Answer, answerOf } from '../support/answer-of.ts';
 import { dockerLine } from './docker-lines.ts';
@@ -39,6 +40,7 @@ const scriptParsers: Readonly<Record<string, (args: readonly string[]) => unknow
   images: (args) => parse(imagesProgram(), args),
   compose: (args) => parse(composeProgram(), args),
   curation: (args) => parse(curationProgram(), args),
+  rounds: (args) => parse(roundsProgram(), args),
   worker: (args) =>
     parse(
       workerProgram(async () => {}),
