@@ -32,7 +32,7 @@ export interface CompileOptions {
    * since a shorter chain takes longer to call and to compile than it saves. Infinity leaves every op as recorded.
    */
   readonly fuseFrom?: number;
-  /** XLA compiles batched products of float32 (`passes/batched-matmuls.ts`): where a CPU has no AVX-512, if not given. */
+  /** XLA compiles batched products of float32 (`passes/batched-matmuls.ts`): on a CPU with AVX2 alone, if not given. */
   readonly batchedXla?: boolean;
   /** XLA compiles each signature as one function (`passes/whole-step-xla.ts`), instead of chains: false if not given. */
   readonly xla?: boolean;

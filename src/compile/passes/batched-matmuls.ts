@@ -1,5 +1,6 @@
-import { dataTypes, Graph, type GraphNode } from '../graph.ts';
-import { producerOf, producersOf } from './elementwise-parts.ts';
+import { isFloat32, isSet } from '../attributes.ts';
+import { Graph, type GraphNode } from '../graph.ts';
+import { producersOf, specOf } from './elementwise-parts.ts';
 import { callAttrs, outline } from './outline.ts';
 
 /** Multiply-adds that are worth a call of a function, for each element from which a chain is worth one. */
@@ -7,7 +8,7 @@ const productsForElement = 256;
 
 /**
  * Batched products of float32, such as those of attention, become functions that XLA compiles where they are large. On a CPU
- * without AVX-512 oneDNN takes about twice as long for them, while it is as good as XLA at plain matmuls (measured in the
+ * with AVX2 alone oneDNN takes about twice as long for them, while it is as good as XLA at plain matmuls (measured in the
  * README of this folder). After the passes that order matmuls, which know them by their op.
  */
 export function batchedMatmuls(graph: Graph, fuseFrom: number): Graph {
@@ -15,7 +16,8 @@ export function batchedMatmuls(graph: Graph, fuseFrom: number): Graph {
   const result = new Graph();
   for (const [name, body] of graph.functions) result.functions.set(name, body);
   for (const node of graph.nodes) {
-    if (!isBatchedFloat32(node) || multiplyAdds(node, producers) < productsForElement * fuseFrom) {
+    const isBatched = node.op === 'BatchMatMulV2' && isFloat32(node);
+    if (!isBatched || multiplyAdds(node, producers) < productsForElement * fuseFrom) {
       result.add(node.op, node.inputs, node.attrs, node.name, node.outputs);
       continue;
     }
@@ -27,13 +29,7 @@ export function batchedMatmuls(graph: Graph, fuseFrom: number): Graph {
   return result;
 }
 
-function isBatchedFloat32({ op, attrs: { T } }: GraphNode): boolean {
-  return op === 'BatchMatMulV2' && T !== undefined && 'type' in T && T.type === dataTypes.float32;
-}
-
-function multiplyAdds({ inputs, outputs, attrs }: GraphNode, producers: ReadonlyMap<string, GraphNode>): number {
-  const [left] = inputs as [string];
-  const { shape } = producers.get(producerOf(left))!.outputs[Number(left.split(':')[1])]!;
-  const isAdjoint = 'b' in attrs.adj_x! && attrs.adj_x.b;
-  return outputs[0]!.shape.reduce((a, b) => a * b, shape.at(isAdjoint ? -2 : -1)!);
+function multiplyAdds(node: GraphNode, producers: ReadonlyMap<string, GraphNode>): number {
+  const { shape } = specOf(node.inputs[0]!, producers);
+  return node.outputs[0]!.shape.reduce((a, b) => a * b, shape.at(isSet(node, 'adj_x') ? -2 : -1)!);
 }

@@ -1,3 +1,4 @@
+import { isFloat32 } from '../attributes.ts';
 import { dataTypes, Graph, type GraphNode } from '../graph.ts';
 import { staysFloat32 } from '../trace.ts';
 
@@ -84,12 +85,11 @@ function wantedHalves(graph: Graph): ReadonlySet<string> {
   return wanted;
 }
 
-const isFloat = ({ attrs: { T } }: GraphNode) => T !== undefined && 'type' in T && T.type === dataTypes.float32;
 const isFloatMatmul = (node: GraphNode) =>
-  (node.op === 'BatchMatMulV2' || node.op === 'MatMul') && isFloat(node) && !(staysFloat32 in node.attrs);
+  (node.op === 'BatchMatMulV2' || node.op === 'MatMul') && isFloat32(node) && !(staysFloat32 in node.attrs);
 /** The inputs that a float op only moves about; the others are shapes and axes. None for an op that computes. */
 function dataInputs(node: GraphNode): readonly string[] {
-  if (!isFloat(node)) return [];
+  if (!isFloat32(node)) return [];
   if (node.op === 'Reshape' || node.op === 'Transpose' || node.op === 'Unpack') return node.inputs.slice(0, 1);
   return node.op === 'Pack' ? node.inputs : [];
 }

@@ -1,4 +1,4 @@
-import type { Graph, GraphNode } from '../graph.ts';
+import type { Graph, GraphNode, OutputSpec } from '../graph.ts';
 import { fusesFrom } from '../trace.ts';
 
 /**
@@ -43,6 +43,10 @@ function runsOf(graph: Graph): GraphNode[][] {
 
 /** The node that an input comes from. */
 export const producerOf = (input: string) => input.replace(/^\^/, '').split(':')[0]!;
+
+/** Type and shape of an output, `node:index`. */
+export const specOf = (output: string, producers: ReadonlyMap<string, GraphNode>): OutputSpec =>
+  producers.get(producerOf(output))!.outputs[Number(output.split(':')[1])]!;
 
 /**
  * The parts of a run that hang together by more than scalars. A scalar such as the clipping factor of the gradients

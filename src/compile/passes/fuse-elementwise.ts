@@ -1,6 +1,6 @@
 import { Graph } from '../graph.ts';
 import type { DeviceKind } from '../placement.ts';
-import { elementwiseParts, producerOf, producersOf, readersOf } from './elementwise-parts.ts';
+import { elementwiseParts, producersOf, readersOf, specOf } from './elementwise-parts.ts';
 import { callAttrs, outline } from './outline.ts';
 import { vectorLoops } from './vector-loops.ts';
 
@@ -23,7 +23,7 @@ export function fuseElementwise(graph: Graph, fuseFrom: number, device: DeviceKi
     const loops = device === 'cpu' ? vectorLoops(part, producers) : part;
     const { body, inputs, outputs } = outline('fused', loops, producers, isRead);
     result.functions.set(body.name, body);
-    const specs = outputs.map((output) => producers.get(producerOf(output))!.outputs[Number(output.split(':')[1])]!);
+    const specs = outputs.map((output) => specOf(output, producers));
     return { body, inputs, outputs, specs };
   });
   for (const [i, { outputs }] of calls.entries()) {

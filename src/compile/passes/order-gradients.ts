@@ -1,3 +1,4 @@
+import { isSet } from '../attributes.ts';
 import { Graph, type GraphNode } from '../graph.ts';
 import { producerOf } from './elementwise-parts.ts';
 
@@ -29,18 +30,14 @@ export function orderGradients(graph: Graph, order: Graph): Graph {
   return result;
 }
 
-const flag = ({ attrs }: GraphNode, name: string) => {
-  const value = attrs[name];
-  return value !== undefined && 'b' in value && value.b;
-};
 const isMatmul = ({ op }: GraphNode) => op === 'MatMul' || op === 'BatchMatMulV2';
 
 /** dW = dy^T x: rows against rows. */
-const isWeightGradient = (node: GraphNode) => node.op === 'MatMul' && flag(node, 'transpose_a');
+const isWeightGradient = (node: GraphNode) => node.op === 'MatMul' && isSet(node, 'transpose_a');
 
 /** dx = dy W of the same dy. */
 const passesOn = (reader: GraphNode, { inputs: [dy] }: GraphNode) =>
-  reader.op === 'MatMul' && !flag(reader, 'transpose_a') && reader.inputs[0] === dy;
+  reader.op === 'MatMul' && !isSet(reader, 'transpose_a') && reader.inputs[0] === dy;
 
 /** The first matmuls on every way down from some nodes that are not weight gradients themselves. */
 function nextMatmuls(from: readonly GraphNode[], readers: ReadonlyMap<string, readonly GraphNode[]>): GraphNode[] {

@@ -2,7 +2,7 @@ import { createHash } from 'node:crypto';
 import { canonicalJson } from '../../runtime/hash.ts';
 import type { AttrValue, GraphFunction, GraphNode } from '../graph.ts';
 import { outputArgument } from '../output-arguments.ts';
-import { producerOf } from './elementwise-parts.ts';
+import { producerOf, specOf } from './elementwise-parts.ts';
 
 /** A part of a graph as a function, with the graph outputs that it reads and those that it stands for. */
 export interface Outlined {
@@ -55,10 +55,13 @@ export function outline(
     body.push({ name: `n${i}`, op, inputs: [...data, ...waits.map((name) => `^${name}`)], attrs });
   }
   const outputs = part.flatMap(({ name, outputs }) => outputs.map((_, k) => `${name}:${k}`)).filter(isRead);
-  const dtypeOf = (output: string) => producers.get(producerOf(output))!.outputs[Number(output.split(':')[1])]!.dtype;
   const content = {
-    inputs: inputs.map((input, i) => ({ name: `x${i}`, dtype: dtypeOf(input) })),
-    outputs: outputs.map((output, i) => ({ name: `y${i}`, dtype: dtypeOf(output), value: inside.get(output)! })),
+    inputs: inputs.map((input, i) => ({ name: `x${i}`, dtype: specOf(input, producers).dtype })),
+    outputs: outputs.map((output, i) => ({
+      name: `y${i}`,
+      dtype: specOf(output, producers).dtype,
+      value: inside.get(output)!,
+    })),
     body,
   };
   const effects = part.flatMap(({ op }, i) => (op === 'AssignVariableOp' ? [`n${i}`] : []));

@@ -1,5 +1,5 @@
 import { dataTypes, Graph, type GraphNode, type OutputSpec } from '../graph.ts';
-import { elementwiseParts, producerOf, producersOf, readersOf } from './elementwise-parts.ts';
+import { elementwiseParts, producerOf, producersOf, readersOf, specOf } from './elementwise-parts.ts';
 
 /**
  * What one elementwise chain keeps for another (the GELU of the forward pass for its gradient) is computed again by
@@ -57,7 +57,7 @@ function chainOf(
     for (const input of node.inputs) {
       const producer = producers.get(producerOf(input))!;
       if (inside.has(producer.name)) wanted.add(producer.name);
-      else if (producer.op !== 'Const') inputs.set(input, producer.outputs[Number(input.split(':')[1])]!);
+      else if (producer.op !== 'Const') inputs.set(input, specOf(input, producers));
     }
   }
   return { nodes, inputs };
