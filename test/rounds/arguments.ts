@@ -17,12 +17,12 @@ export interface RoundsOptions {
   readonly json?: string;
 }
 
-function wholes(text: string): number[] {
-  const numbers = text.split(',').map(Number);
-  if (numbers.some((number) => !Number.isInteger(number) || number < 1))
-    throw new InvalidArgumentError('It is whole numbers from 1, with commas between them.');
-  return numbers;
+function whole(text: string): number {
+  const number = Number(text);
+  if (!Number.isInteger(number) || number < 1) throw new InvalidArgumentError(`${text} is no whole number from 1.`);
+  return number;
 }
+const wholes = (text: string) => text.split(',').map(whole);
 
 const oneOf = (allowed: readonly string[]) => (text: string) => {
   const words = text.split(',');
@@ -42,12 +42,12 @@ export const roundsProgram = () =>
     .option('--exchange <kinds>', 'how changes are written', oneOf(['f32', 'bf16', 'int8', 'int4']), ['int8'])
     .option('--moments <kinds>', 'where moments begin in a round', oneOf(momentsKinds), ['averaged'])
     .option('--negatives <kinds>', 'pairs of the loss', oneOf(['local', 'reweighted']), ['local'])
-    .option('--seeds <number>', 'of each combination', (text) => Number(text), 1)
+    .option('--seeds <number>', 'of each combination', whole, 1)
     .addOption(
       new Option('--batch <how>', "each: a replica has the recipe's batch; shared: its part of it")
         .choices(['each', 'shared'])
         .default('each'),
     )
     .option('--recipe <file>', 'recipe of one phase for the emoji data', 'infra/recipes/emoji.json')
-    .option('--steps <number>', 'steps of the recipe, in place of its own', (text) => Number(text))
+    .option('--steps <number>', 'steps of the recipe, in place of its own', whole)
     .option('--json <file>', 'also write the figures to a file');

@@ -36,14 +36,8 @@ async function main({ seeds, batch, recipe, steps, json, ...lists }: RoundsOptio
   });
 }
 
-const program = roundsProgram();
-const options = program.parse().opts<RoundsOptions>();
-for (const name of ['seeds', 'steps'] as const) {
-  const { [name]: value = 1 } = options;
-  if (!Number.isInteger(value) || value < 1) program.error(`--${name} is a whole number from 1`);
-}
 try {
-  await main(options);
+  await main(roundsProgram().parse().opts<RoundsOptions>());
 } catch (error) {
   process.stderr.write(`${(error as Error).message}\n`);
   process.exitCode = 1;

@@ -21,17 +21,11 @@ type Lists = Pick<RoundsOptions, 'replicas' | 'roundSteps' | 'exchange' | 'momen
 
 /** Every combination, those of fewer replicas first; the phase without rounds once. */
 export function variantsOf({ replicas, roundSteps, exchange, moments, negatives }: Lists): Variant[] {
-  const all = replicas.flatMap((number) =>
-    roundSteps.flatMap((steps) =>
-      exchange.flatMap((of) =>
-        moments.flatMap((begin) =>
-          negatives.map((pairs) => ({
-            ...{ replicas: number, roundSteps: steps, exchange: of, moments: begin, negatives: pairs },
-          })),
-        ),
-      ),
-    ),
-  );
+  const lists = { replicas, roundSteps, exchange, moments, negatives };
+  const all = Object.entries<readonly (number | string)[]>(lists).reduce<object[]>(
+    (some, [name, values]) => some.flatMap((one) => values.map((value) => ({ ...one, [name]: value }))),
+    [{}],
+  ) as Variant[];
   return all.filter(({ replicas: number }, i) => number > 1 || all.findIndex((one) => one.replicas === 1) === i);
 }
 

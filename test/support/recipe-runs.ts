@@ -5,13 +5,14 @@ import { Client, Connection } from '@temporalio/client';
 import { watchRun } from '../../infra/demo/watch.ts';
 import { startServices } from '../../infra/services/start.ts';
 import { createProgress } from '../../infra/setup/progress.ts';
+import type { ObjectStore } from '../../src/storage/object-store.ts';
 import { S3ObjectStore } from '../../src/storage/s3.ts';
 import type { siglip2Recipe } from '../../workflows/recipe.ts';
 import type { RecipeResult } from '../../workflows/results.ts';
 
 /** Services and a worker of their own, for trainings that are compared. */
 export interface RecipeRuns {
-  readonly store: S3ObjectStore;
+  readonly store: ObjectStore;
   readonly client: Client;
   say(line: string): void;
   /** What is waited for, or why the services ended before. */
