@@ -336,6 +336,17 @@ describe('what is said once and passes', () => {
     await expect(keepDocument(store, 'conflict', 'settings', {})).rejects.toMatchObject({ code: 'StorageUnavailable' });
     expect(await keys('runs/conflict/')).toEqual([]);
   });
+
+  it('409 of a folder is asked again, since it may be one that is being removed, and is a refusal when it stays', async () => {
+    const act = { status: 409, code: 'ExistingObjectIsDirectory', message: 'Existing Object is a directory.' };
+    proxy.faults = [{ at: on('PUT'), act, times: 2 }];
+    await store.put('m/folder', 'text', { ifAbsent: true });
+    expect((await store.get('m/folder')).toString()).toBe('text');
+    proxy.faults = [{ at: on('PUT'), act, times: often }];
+    const put = store.put('m/other', 'text', { ifAbsent: true });
+    await expect(put).rejects.toMatchObject({ code: 'StorageRefused' });
+    await expect(put).rejects.toThrow('409 ExistingObjectIsDirectory: Existing Object is a directory');
+  });
 });
 
 describe('answers that trickle', () => {
@@ -364,16 +375,5 @@ describe('answers that trickle', () => {
     const hasty = server.store({ endpoint: proxy.endpoint, slowMs: 500 });
     expect(content.equals(await hasty.get('t/steady'))).toBe(true);
     expect(proxy.lines).toHaveLength(2);
-  });
-
-  it('409 of a folder is asked again, since it may be one that is being removed, and is a refusal when it stays', async () => {
-    const act = { status: 409, code: 'ExistingObjectIsDirectory', message: 'Existing Object is a directory.' };
-    proxy.faults = [{ at: on('PUT'), act, times: 2 }];
-    await store.put('m/folder', 'text', { ifAbsent: true });
-    expect((await store.get('m/folder')).toString()).toBe('text');
-    proxy.faults = [{ at: on('PUT'), act, times: often }];
-    const put = store.put('m/other', 'text', { ifAbsent: true });
-    await expect(put).rejects.toMatchObject({ code: 'StorageRefused' });
-    await expect(put).rejects.toThrow('409 ExistingObjectIsDirectory: Existing Object is a directory');
   });
 });
