@@ -50,4 +50,4 @@ export const roundsProgram = () =>
     )
     .option('--recipe <file>', 'recipe of one phase for the emoji data', 'infra/recipes/emoji.json')
     .option('--steps <number>', 'steps of the recipe, in place of its own', whole)
-    .option('--json <file>', 'also write the figures to a file');
+    .option('--json <file>', 'also write the figures to a file, and train what it has none of');

@@ -25,6 +25,9 @@ describe('rounds that are compared', () => {
       return schedule.total.steps * phases[0]!.batch;
     });
     expect(examples).toEqual([1600 * 256, 1600 * 256, 1600 * 256]);
+    const looks = variantsOf({ ...lists, replicas: [1, 8] }).map((of) => recipeOf(emoji, of, batch).phases[1]);
+    expect(looks).toEqual([looks[0], looks[0]]);
+    expect(looks[0]).toMatchObject({ name: 'look', from: 'pretrain', batch: 256 });
     const { replicas, ...phase } = parseRecipe(recipeOf(emoji, four, batch)).phases[0]!;
     expect(replicas).toMatchObject({ number: 4, steps: 50, exchange: 'int8' });
     expect(phase.batch).toBe(batch === 'each' ? 256 : 64);

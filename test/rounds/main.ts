@@ -1,11 +1,18 @@
-import { readFileSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { isDeepStrictEqual } from 'node:util';
 import { makeRecipeData } from '../../infra/demo/data.ts';
+import { fetchMetrics } from '../../src/commands/fetch-metrics.ts';
 import type { EvaluationReport } from '../../src/evaluate/report.ts';
 import { endProcess } from '../../src/runtime/end-process.ts';
+import { RunnerError } from '../../src/runtime/errors.ts';
+import type { ObjectStore } from '../../src/storage/object-store.ts';
+import { readJsonLines } from '../../src/telemetry/json-lines.ts';
 import { withRecipeRuns } from '../support/recipe-runs.ts';
 import { type RoundsOptions, roundsProgram } from './arguments.ts';
-import { type Outcome, table } from './outcome.ts';
-import { type ComparedRecipe, recipeOf, shortened, variantsOf } from './variants.ts';
+import { nameOf, type Outcome, table } from './outcome.ts';
+import { type ComparedRecipe, look, recipeOf, shortened, type Variant, variantsOf } from './variants.ts';
 
 /**
  * `npm run rounds`: what do rounds cost in loss? The same recipe on as many examples, by one replica and by several, in every
@@ -17,23 +24,45 @@ async function main({ seeds, batch, recipe, steps, json, ...lists }: RoundsOptio
   const variants = variantsOf(lists);
   // What can't be is said before anything is trained.
   const recipes = variants.map((of) => recipeOf(written, of, batch));
+  const before = json ? outcomesOf(json, { recipe: written, batch }) : [];
   await withRecipeRuns('rounds', async ({ store, say, run }) => {
     await makeRecipeData(store, recipes[0]!, say);
-    const outcomes: Outcome[] = [];
+    const outcomes = [...before];
+    const isThere = (of: Variant, seed: number) =>
+      outcomes.some((one) => one.seed === seed && nameOf(one) === nameOf(of));
     for (let seed = 1; seed <= seeds; seed++)
       for (const [i, of] of variants.entries()) {
+        if (isThere(of, seed)) continue;
         const began = performance.now();
-        const [phase] = (await run(`${i}-seed-${seed}`, { ...recipes[i]!, seed })).phases;
-        const { metrics, evaluation } = phase!;
-        const { zero_shot, retrieval } = evaluation!.report as unknown as EvaluationReport;
-        const loss = metrics.figures?.['loss/mean'] ?? metrics.loss;
-        const figures = { loss, top1: zero_shot.top1, recall: retrieval.image_to_text.r1 };
+        const name = `${i}-seed-${seed}`;
+        const [phase] = (await run(name, { ...recipes[i]!, seed })).phases;
+        const { zero_shot, retrieval } = phase!.evaluation!.report as unknown as EvaluationReport;
+        const figures = { loss: await lossOf(store, name), top1: zero_shot.top1, recall: retrieval.image_to_text.r1 };
         outcomes.push({ ...of, seed, ...figures, seconds: Math.round((performance.now() - began) / 1000) });
         say(`${table(outcomes)}\n`);
         if (json) writeFileSync(json, `${JSON.stringify({ recipe: written, batch, outcomes }, null, 2)}\n`);
       }
     process.stdout.write(`\n${table(outcomes)}\n`);
   });
+}
+
+/** What an earlier call wrote, of the same recipe: it is not trained again. */
+function outcomesOf(file: string, how: object): readonly Outcome[] {
+  if (!existsSync(file)) return [];
+  const { outcomes, ...rest } = JSON.parse(readFileSync(file, 'utf8')) as { readonly outcomes: readonly Outcome[] };
+  if (isDeepStrictEqual(rest, JSON.parse(JSON.stringify(how)))) return outcomes;
+  throw new RunnerError('RecipeInvalid', `${file} holds figures of another recipe or batch; name another file`);
+}
+
+async function lossOf(store: ObjectStore, run: string): Promise<number> {
+  const folder = mkdtempSync(join(tmpdir(), 'figures-'));
+  try {
+    await fetchMetrics(store, run, folder);
+    const losses = readJsonLines(readFileSync(join(folder, `${look}.jsonl`))).map(({ values }) => values['loss/mean']!);
+    return losses.reduce((a, b) => a + b, 0) / losses.length;
+  } finally {
+    rmSync(folder, { recursive: true });
+  }
 }
 
 try {

@@ -3,7 +3,7 @@ import type { Variant } from './variants.ts';
 /** What a run of a variant came to. */
 export interface Outcome extends Variant {
   readonly seed: number;
-  /** Mean of the last steps that were told, of all replicas. */
+  /** Of what came of it, on pictures that it was trained on, as they are: the mean over 16 batches of the recipe. */
   readonly loss: number;
   /** Held-out zero-shot top-1, and recall at 1 of captions by pictures. */
   readonly top1: number;
@@ -12,14 +12,15 @@ export interface Outcome extends Variant {
 }
 
 const mean = (values: readonly number[]) => values.reduce((a, b) => a + b, 0) / values.length;
-const key = ({ replicas, roundSteps, exchange, moments, negatives }: Variant) =>
+/** What a variant is called; of one replica nothing else is said. */
+export const nameOf = ({ replicas, roundSteps, exchange, moments, negatives }: Variant) =>
   replicas === 1 ? '1' : [replicas, roundSteps, exchange, moments, negatives].join(' | ');
 
 /** As a table in Markdown: means over seeds, and the loss beside that of one replica. */
 export function table(outcomes: readonly Outcome[]): string {
-  const groups = [...new Set(outcomes.map(key))].map((name) => ({
+  const groups = [...new Set(outcomes.map(nameOf))].map((name) => ({
     name,
-    own: outcomes.filter((one) => key(one) === name),
+    own: outcomes.filter((one) => nameOf(one) === name),
   }));
   const alone = groups.find(({ name }) => name === '1')?.own;
   const rows = groups.map(({ name, own }) => {

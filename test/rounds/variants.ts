@@ -12,10 +12,15 @@ export interface Variant {
 
 /** As much of a recipe as is changed. */
 export interface ComparedRecipe {
+  readonly precision?: string;
   readonly schedule: { readonly total: { readonly steps: number }; readonly warmup: { readonly steps: number } };
   readonly checkpoint: object;
-  readonly phases: readonly { readonly batch: number }[];
+  readonly phases: readonly { readonly name: string; readonly batch: number }[];
 }
+
+/** The phase that follows: it changes no bit of an f32, and its losses are those of the model, at one batch for all variants. */
+export const look = 'look';
+const looks = 16;
 
 type Lists = Pick<RoundsOptions, 'replicas' | 'roundSteps' | 'exchange' | 'moments' | 'negatives'>;
 
@@ -48,10 +53,20 @@ export function recipeOf<R extends ComparedRecipe>(recipe: R, of: Variant, batch
   const rounds = number === 1 ? {} : { replicas: { number, steps, exchange, moments, negatives } };
   return {
     ...recipe,
+    // What is measured on the way could come out otherwise for one of them.
+    precision: recipe.precision === 'bf16' ? 'bf16' : 'f32',
     schedule: { ...recipe.schedule, total: times(total), warmup: times(warmup) },
     // Checkpoints are compared at the end alone: a round makes its own.
     checkpoint: { every: times({ steps: total.steps / 4 }), shard: times({ steps: total.steps / 4 }) },
-    phases: [{ ...phase, batch: phase.batch / parts, ...rounds }],
+    phases: [
+      { ...phase, batch: phase.batch / parts, ...rounds },
+      {
+        ...{ ...phase, name: look, from: phase.name },
+        data: { augment: { scale: [1, 1], shift: 0 } },
+        optimizer: { learningRate: 1e-12, weightDecay: 0 },
+        schedule: { total: { steps: looks }, shape: 'constant' },
+      },
+    ],
   };
 }
 

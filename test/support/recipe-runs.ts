@@ -5,6 +5,7 @@ import { Client, Connection } from '@temporalio/client';
 import { watchRun } from '../../infra/demo/watch.ts';
 import { startServices } from '../../infra/services/start.ts';
 import { createProgress } from '../../infra/setup/progress.ts';
+import { exitCodes } from '../../src/runtime/exit-codes.ts';
 import type { ObjectStore } from '../../src/storage/object-store.ts';
 import { S3ObjectStore } from '../../src/storage/s3.ts';
 import type { siglip2Recipe } from '../../workflows/recipe.ts';
@@ -23,10 +24,15 @@ export interface RecipeRuns {
 
 /** Starts them in a folder of their own, and takes all away when `use` has ended. */
 export async function withRecipeRuns(name: string, use: (runs: RecipeRuns) => Promise<void>): Promise<void> {
+  // Without this a signal would leave services, a worker that trains on, and the folder behind.
+  for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const)
+    process.once(signal, () => process.exit(exitCodes.interrupted.code));
   const folder = mkdtempSync(join(tmpdir(), `siglip2-${name}-`));
   const progress = createProgress();
   const environment = { SIGLIP2_STATE: folder };
   const services = await startServices({ folder, worker: true, ports: 'free', progress, environment });
+  // After what ends the services.
+  process.once('exit', () => rmSync(folder, { recursive: true, force: true, maxRetries: 3 }));
   const connection = await Connection.connect({ address: services.temporal!.address });
   const client = new Client({ connection });
   const store = new S3ObjectStore(services.s3!);
@@ -42,6 +48,5 @@ export async function withRecipeRuns(name: string, use: (runs: RecipeRuns) => Pr
     await connection.close();
     store.close();
     await services.stop();
-    rmSync(folder, { recursive: true, force: true });
   }
 }
