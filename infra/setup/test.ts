@@ -80,7 +80,8 @@ export function unsteadyTests(first: VitestReport, again: VitestReport): string[
 function vitest(args: readonly string[]): { report: VitestReport; ended: boolean } {
   const folder = mkdtempSync(join(tmpdir(), 'siglip2-test-'));
   const file = join(folder, 'report.json');
-  const reporters = ['--reporter=default', '--reporter=json', `--outputFile.json=${file}`];
+  const slowest = join(root, 'test/support/slowest-files.ts');
+  const reporters = ['--reporter=default', '--reporter=json', `--reporter=${slowest}`, `--outputFile.json=${file}`];
   try {
     const ended = run('vitest', ['run', ...reporters, ...args]);
     return { report: JSON.parse(readFileSync(file, 'utf8')), ended };

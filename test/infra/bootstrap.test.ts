@@ -16,6 +16,7 @@ import { fileURLToPath } from 'node:url';
 import { afterAll, expect, test } from 'vitest';
 import { linkProblem, nodeProblem, packagesFit } from '../../infra/setup/bootstrap.mjs';
 import { countTests, filesAgain, summary, unsteadyTests } from '../../infra/setup/test.ts';
+import { slowestFiles } from '../support/slowest-files.ts';
 
 const root = fileURLToPath(new URL('../..', import.meta.url));
 const bootstrap = join(root, 'infra/setup/bootstrap.mjs');
@@ -139,6 +140,14 @@ test('a few files whose tests failed run once more, and only a test that passes 
   const many = ['a', 'b', 'c', 'd', 'e'].map((name) => file(name, 'failed'));
   expect(filesAgain(reportOf(...many))).toEqual([]);
   expect(filesAgain(reportOf(...many.slice(1)))).toHaveLength(4);
+});
+
+test('of a whole run the files that took longest are named, the longest first, and of a few files none', () => {
+  const files = Array.from({ length: 50 }, (_, i) => ({ file: `${i}.test.ts`, seconds: (i * 7) % 50 }));
+  const lines = slowestFiles(files);
+  expect(lines).toHaveLength(40);
+  expect(lines.slice(0, 2)).toEqual(['   49 s  7.test.ts', '   48 s  14.test.ts']);
+  expect(slowestFiles(files.slice(0, 40))).toEqual([]);
 });
 
 test("the count is the last line of .ci/run, whatever npm says after it, and its status is npm's", () => {
