@@ -51,7 +51,7 @@ async function commitBeginning(shard: Shard, parent: Commit | null): Promise<Com
   const documents = join(deps.scratch, 'documents');
   const planned = trainedSettings(await readDocumentAs<PhaseSettings>(deps.store, plan.settings, documents));
   const data = await dataOf(shard, planned, await fetchDocument(deps.store, plan.index, documents));
-  shard.cpu = await settleCpu(deps.store, plan, trainer);
+  shard.cpu = await settleCpu(deps.store, plan, trainer, deps.cpu);
   const threads = shard.cpu?.threads;
   const settled = await settle(shard, trainer, null, planned, data);
   if (settled === null) throw new CancelledFailure('stopped before the first round');

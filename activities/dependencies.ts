@@ -1,10 +1,12 @@
 import type { CommitPoint } from '../src/checkpoint/commit.ts';
 import type { Prices } from '../src/costs/prices.ts';
 import type { RunLogs } from '../src/run-logs/run-logs.ts';
+import type { CpuFacts } from '../src/runtime/cpu.ts';
 import type { DeviceMemory } from '../src/runtime/device-memory.ts';
 import type { ObjectStore } from '../src/storage/object-store.ts';
 import type { Counter } from '../src/telemetry/counters.ts';
 import type { Gauges } from '../src/telemetry/gauges.ts';
+import type { PooledTrainer, TrainerPool } from '../src/trainer/pool.ts';
 import type { TrainerProcess } from '../src/trainer/process.ts';
 import type { FirstStep } from '../src/worker-life/first-step.ts';
 import type { WorkerLife } from '../src/worker-life/life.ts';
@@ -15,16 +17,31 @@ export interface ActivityLog {
   warn(fields: object, message: string): void;
 }
 
+/** One device of several, with what an attempt touches the world through that has it. */
+export interface LeasedDevice extends PooledTrainer {
+  readonly trainer: TrainerProcess;
+  readonly firstStep: FirstStep;
+  readonly memory?: DeviceMemory;
+  readonly prices?: Prices;
+  readonly cpu?: CpuFacts;
+}
+
 /** What activities touch the world through: the worker wires it, tests replace parts of it. */
 export interface Dependencies {
   readonly store: ObjectStore;
-  /** Absent in a worker that takes no device work. */
+  /** Absent in a worker that takes no device work; where it has several devices, that of the attempt's own. */
   readonly trainer?: TrainerProcess;
+  /** Of a worker that has several: an attempt that needs one leases it. */
+  readonly devices?: Pick<TrainerPool<LeasedDevice>, 'lease'>;
+  /** The name of the one that was leased. */
+  readonly device?: string;
+  /** What a phase is trained on that begins here, where trainers share the CPU; absent: the machine's. */
+  readonly cpu?: CpuFacts;
   /** What a step has to fit into, where this worker trains and it is known. */
   readonly memory?: DeviceMemory;
   /** What this worker's device and store cost; absent: nobody says. */
   readonly prices?: Prices;
-  /** Local folder of this device alone, for snapshots and fetched checkpoints. */
+  /** Local folder of this worker alone, for snapshots and fetched checkpoints. */
   readonly scratch: string;
   readonly log: ActivityLog;
   /** What attempts say, for those who look at their runs. */

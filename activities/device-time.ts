@@ -33,7 +33,7 @@ export function onDevice<I, O extends object>(
     const used = () => Math.round(before + performance.now() - began);
     const use = new UseMeter(part, deps.prices, isUsed(earlier.used) ? (earlier as Metered) : null);
     if (input.cost !== undefined && !use.isPriced) throw withoutPrice();
-    const shown = labelsOf(input);
+    const shown = labelsOf(input, deps.device);
     const timeUp = new AbortController();
     let isTooDear = false;
     const heartbeat = (details: unknown) => {
@@ -64,9 +64,12 @@ export function onDevice<I, O extends object>(
 }
 
 /** Whose work it is, where its input says so: that of an evaluation by a task says it to nobody but itself. */
-function labelsOf(input: unknown): { readonly run: string; readonly phase: string } | null {
+function labelsOf(
+  input: unknown,
+  device?: string,
+): { readonly run: string; readonly phase: string; readonly device?: string } | null {
   const { run, phase } = (input as { plan?: { run?: unknown; phase?: unknown } }).plan ?? {};
-  return typeof run === 'string' && typeof phase === 'string' ? { run, phase } : null;
+  return typeof run === 'string' && typeof phase === 'string' ? { run, phase, ...(device && { device }) } : null;
 }
 
 /** Whether a shard has a checkpoint to end with, or can make one. */

@@ -47,7 +47,7 @@ export async function embedShard(
     const out = join(folder, 'embeddings.safetensors');
     doing = `fetching the model ${name}`;
     await withTeacher(deps, checkpoint, attempt.signal, async (local) => {
-      const cpu = await settleCpuAt(store, keys.cpu, requireTrainer(deps));
+      const cpu = await settleCpuAt(store, keys.cpu, requireTrainer(deps), deps.cpu);
       const job = {
         kind: 'score',
         folder: local,

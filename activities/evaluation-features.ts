@@ -26,7 +26,7 @@ const folderOf = (scratch: string, spec: ImageSpec | ClassSpec) =>
 
 /**
  * The parts of these specs as local files, fetched once for all evaluators of a task; those of other tasks go. One caller at a
- * time in a scratch folder: a device does one thing at a time.
+ * time in a folder: a device does one thing at a time, and each of several has a folder of its own.
  */
 export async function fetchFeatures(
   store: ObjectStore,

@@ -85,7 +85,7 @@ async function withLearned(
 }
 
 async function jobOf(
-  { store, scratch }: Dependencies,
+  { store, scratch, device }: Dependencies,
   plan: TaskPlan,
   { evaluator, view }: PlannedFigure,
   out: string,
@@ -94,7 +94,7 @@ async function jobOf(
   const { task, codeVersion } = plan;
   const needs = evaluatorOf(evaluator).needs(plan.classes !== null, task.evaluators[evaluator]);
   const specs = [plan.test.spec, ...(plan.train ? [plan.train.spec] : []), ...(plan.classes ? [plan.classes] : [])];
-  const files = await fetchFeatures(store, scratch, specs, signal);
+  const files = await fetchFeatures(store, device ? join(scratch, 'devices', device) : scratch, specs, signal);
   const filesOf = <Spec extends ImageSpec | ClassSpec>(spec: Spec): Files<Spec> => ({ spec, files: files.get(spec)! });
   return {
     kind: 'figure',

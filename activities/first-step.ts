@@ -7,6 +7,6 @@ export function sayFirstStep(shard: Shard, start: TrainStart): void {
   const seconds = deps.firstStep?.stepped(start) ?? null;
   if (seconds === null) return;
   shard.firstStep = seconds;
-  deps.gauges?.startedWithin({ ...seconds });
+  deps.gauges?.startedWithin({ ...seconds }, deps.device);
   deps.log.info({ run: input.plan.run, phase: input.plan.phase, seconds }, 'first step of this worker');
 }

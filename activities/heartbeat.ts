@@ -4,7 +4,7 @@ import type { Attempt } from './dependencies.ts';
 const interval = 1000;
 
 /** Beats until it is stopped, whatever the activity waits for. `details` is asked each time. */
-export function beat(attempt: Attempt, details: () => unknown = () => undefined): { stop(): void } {
+export function beat(attempt: Pick<Attempt, 'heartbeat'>, details: () => unknown = () => undefined): { stop(): void } {
   attempt.heartbeat(details());
   const timer = setInterval(() => attempt.heartbeat(details()), interval);
   return { stop: () => clearInterval(timer) };

@@ -21,6 +21,7 @@ import { toFailure, workerEnded } from './failures.ts';
 import { filterStep } from './filter-step.ts';
 import { findShards, indexShards } from './index-shards.ts';
 import { interruption } from './interruption.ts';
+import { type DeviceLease, type Leasing, leaseDevice, nothingLeased } from './lease-device.ts';
 import { noteAttempt } from './left-attempts.ts';
 import { mergeRound } from './merge-round.ts';
 import { beginPack } from './pack-begin.ts';
@@ -60,19 +61,19 @@ export function createActivities(deps: Dependencies): Activities {
     plan: activity(deps, plan),
     planPhase: activity(deps, planPhase),
     beginPhase: activity(deps, beginPhase),
-    trainShard: activity(deps, onDevice(signed(trainShard), 'preparing')),
-    beginRounds: activity(deps, onDevice(signed(beginRounds), 'preparing')),
-    trainReplica: activity(deps, onDevice(signed(trainReplica), 'preparing')),
+    trainShard: activity(deps, onDevice(signed(trainShard), 'preparing'), leaseDevice),
+    beginRounds: activity(deps, onDevice(signed(beginRounds), 'preparing'), leaseDevice),
+    trainReplica: activity(deps, onDevice(signed(trainReplica), 'preparing'), leaseDevice),
     mergeRound: activity(deps, signed(mergeRound)),
     recoverCheckpoint: activity(deps, recoverCheckpoint),
     pruneCheckpoints: activity(deps, pruneCheckpoints),
     sweep: activity(deps, sweep),
     replan: activity(deps, replan),
-    evaluate: activity(deps, onDevice(signed(evaluate), 'evaluating')),
+    evaluate: activity(deps, onDevice(signed(evaluate), 'evaluating'), leaseDevice),
     planEvaluation: activity(deps, planEvaluation),
-    embedPart: activity(deps, onDevice(embedPart, 'evaluating')),
-    evaluatePart: activity(deps, onDevice(evaluatePart, 'evaluating')),
-    drawSheet: activity(deps, onDevice(drawSheet, 'evaluating')),
+    embedPart: activity(deps, onDevice(embedPart, 'evaluating'), leaseDevice),
+    evaluatePart: activity(deps, onDevice(evaluatePart, 'evaluating'), leaseDevice),
+    drawSheet: activity(deps, onDevice(drawSheet, 'evaluating'), leaseDevice),
     keepBest: activity(deps, keepBest),
     concludeEvaluation: activity(deps, concludeEvaluation),
     leaveEvaluation: activity(deps, leaveEvaluation),
@@ -81,7 +82,7 @@ export function createActivities(deps: Dependencies): Activities {
     bestWatched: activity(deps, bestWatched),
     exportModel: activity(deps, signed(exportModel)),
     writeReport: activity(deps, writeReport),
-    scoreShard: activity(deps, onDevice(signed(scoreShard), 'scoring')),
+    scoreShard: activity(deps, onDevice(signed(scoreShard), 'scoring'), leaseDevice),
     sealScores: activity(deps, sealScores),
     planAnnotation: activity(deps, planAnnotation),
     annotateShard: activity(deps, annotateShard),
@@ -94,14 +95,14 @@ export function createActivities(deps: Dependencies): Activities {
     reportPack: activity(deps, reportPack),
     planFilter: activity(deps, planFilter),
     filterStep: activity(deps, filterStep),
-    embedShard: activity(deps, embedShard),
+    embedShard: activity(deps, embedShard, leaseDevice),
     planEmbeddings: activity(deps, planEmbeddings),
     sealEmbeddings: activity(deps, sealEmbeddings),
     reportFilter: activity(deps, reportFilter),
   };
 }
 
-function activity<I, O>(deps: Dependencies, verb: Verb<I, O>): (input: I) => Promise<O> {
+function activity<I, O>(deps: Dependencies, verb: Verb<I, O>, leasing?: Leasing): (input: I) => Promise<O> {
   return async (input) => {
     const context = Context.current();
     const { activityId, activityType, attempt: number, taskQueue, taskToken, workflowExecution } = context.info;
@@ -109,40 +110,46 @@ function activity<I, O>(deps: Dependencies, verb: Verb<I, O>): (input: I) => Pro
     const interrupted = interruption(context.cancellationSignal, deps.life?.interrupt);
     const over = deps.life?.began();
     let kept = false;
+    let lease: DeviceLease = nothingLeased(deps);
+    const named = <T extends object | undefined>(of: T): T =>
+      lease.deps.device === undefined ? of : { ...of, device: lease.deps.device };
     const attempt: Attempt = {
       // Random, since a run of the same name may have had the same activity before.
       id: `${activityId}-${number}-${randomBytes(4).toString('hex')}`.replaceAll(/[^A-Za-z0-9._-]/g, '-'),
       number,
       earlier: context.info.heartbeatDetails,
       signal: interrupted.signal,
-      heartbeat: (details) => context.heartbeat(details),
+      heartbeat: (details) => context.heartbeat(named(details as object | undefined)),
       gauge: (of, figures) => {
-        shown = of;
-        deps.gauges?.set(of, figures);
+        shown = named(of);
+        deps.gauges?.set(shown, figures);
       },
       count: (of, counter, by) => {
-        shown = of;
-        deps.gauges?.count(of, counter, by);
+        shown = named(of);
+        deps.gauges?.count(shown, counter, by);
       },
       paused: () => context.cancellationDetails?.paused === true,
     };
     const token = Buffer.from(taskToken).toString('base64');
     const ended = noteAttempt(deps.scratch, attempt.id, { activity: activityType, taskQueue, token });
-    const logged = loggedAttempt(deps, input, context.info, attempt);
+    let logged: ReturnType<typeof loggedAttempt> | null = null;
     try {
+      if (leasing) lease = await leasing(deps, input, workflowExecution?.workflowId ?? '', attempt);
+      logged = loggedAttempt(lease.deps, input, context.info, attempt);
       const result = await verb(logged.deps, input, attempt);
       kept = true;
       return result;
     } catch (error) {
       const fields = { workflow: workflowExecution?.workflowId, activity: verb.name, attempt: number, err: error };
-      logged.deps.log.warn(fields, 'activity failed');
+      (logged ?? lease).deps.log.warn(fields, 'activity failed');
       const failure = toFailure(error, number);
       // Temporal did not ask for it: an attempt that is cancelled then would not be made again.
       throw failure instanceof CancelledFailure && interrupted.byWorker() ? workerEnded(failure) : failure;
     } finally {
       interrupted.forget();
       over?.(kept);
-      logged.ended();
+      logged?.ended();
+      lease.release();
       ended();
       if (shown) deps.gauges?.ended(shown);
     }

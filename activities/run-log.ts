@@ -24,12 +24,13 @@ export function loggedAttempt(
   const place = placeOf(input, workflowExecution?.workflowId ?? '');
   const own = place && deps.runLogs?.at(place, { activity: activityType, attempt: id, number });
   if (!own) return { deps, ended() {} };
-  own.say('info', {}, `begins${number > 1 ? `, attempt ${number}` : ''}`);
+  const on = deps.device === undefined ? {} : { on: deps.device };
+  own.say('info', on, `begins${number > 1 ? `, attempt ${number}` : ''}`);
   const began = performance.now();
   const { log, trainer } = deps;
   const both = (level: 'info' | 'warn') => (fields: object, message: string) => {
     // First where a kill between the two takes nothing from those who look later.
-    own.say(level, fields, message);
+    own.say(level, { ...fields, ...on }, message);
     log[level](fields, message);
   };
   return {

@@ -57,7 +57,7 @@ export async function scoreShard(
     await mkdir(folder, { recursive: true });
     doing = `fetching the teacher ${facts.teacher.name}`;
     const scored = await withTeacher(deps, teacher.checkpoint, attempt.signal, async (local) => {
-      const cpu = await settleCpu(store, plan, requireTrainer(deps));
+      const cpu = await settleCpu(store, plan, requireTrainer(deps), deps.cpu);
       const threads = cpu && { threads: cpu.threads };
       const job = {
         kind: 'score',

@@ -44,7 +44,7 @@ export async function trainFrom(
   const trainer = requireTrainer(deps);
   const log = (message: string) => deps.log.info({ run: input.plan.run, phase: input.plan.phase }, message);
   const data = await dataOf(shard, planned, indexFile);
-  shard.cpu = await settleCpu(deps.store, input.plan, trainer);
+  shard.cpu = await settleCpu(deps.store, input.plan, trainer, deps.cpu);
   deps.firstStep?.ready();
   const threads = shard.cpu?.threads;
   if (shard.cpu?.remark) log(shard.cpu.remark);

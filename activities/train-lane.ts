@@ -53,7 +53,7 @@ export async function trainLane(
   const trainer = requireTrainer(deps);
   const trained = trainedSettings(planned);
   const data = await dataOf(shard, trained, indexFile);
-  shard.cpu = await settleCpu(deps.store, plan, trainer);
+  shard.cpu = await settleCpu(deps.store, plan, trainer, deps.cpu);
   deps.firstStep?.ready();
   const ready = performance.now();
   const threads = shard.cpu?.threads;

@@ -36,14 +36,15 @@ export interface Serving {
   readonly graceMs: number;
   readonly idleMs: number | null;
   readonly shards: ShardCount;
-  readonly firstStep: FirstStep;
+  /** Of each device. */
+  readonly firstSteps: readonly Pick<FirstStep, 'connected'>[];
   /** Aborted when Temporal does not let this worker in any more: what was taken commits first. */
   readonly refused: AbortSignal;
 }
 
 /** Runs a worker for each queue until the life drains, or until one of them fails; then what the others have is interrupted. */
 export async function serveQueues(common: Common, queues: readonly string[], serving: Serving): Promise<void> {
-  const { life, shards, firstStep, idleMs, refused } = serving;
+  const { life, shards, firstSteps, idleMs, refused } = serving;
   const over = new AbortController();
   const clock = idleMs === null ? null : new IdleClock(idleMs);
   const workers: Worker[] = [];
@@ -61,7 +62,7 @@ export async function serveQueues(common: Common, queues: readonly string[], ser
     const running = worker.run();
     running.catch(() => {});
     runs.push(running);
-    if (own.taskQueue === deviceQueue) firstStep.connected();
+    if (own.taskQueue === deviceQueue) for (const firstStep of firstSteps) firstStep.connected();
     for (const signal of [life.draining, refused, ...(isOfShards ? [shards.full] : [])]) {
       const end = () => shutdown(worker);
       if (signal.aborted) end();
@@ -73,10 +74,10 @@ export async function serveQueues(common: Common, queues: readonly string[], ser
   refused.addEventListener('abort', interrupt, { once: true, signal: over.signal });
   try {
     const started = await allOf([
-      // One device, one slot: what waits is taken by whichever worker is free first. A detector takes all cores.
+      // A slot for each device: what waits is taken by whichever worker is free first. A detector takes all cores.
       ...queues
         .filter((queue) => shardQueues.includes(queue))
-        .map((taskQueue) => run({ taskQueue, maxConcurrentActivityTaskExecutions: 1 })),
+        .map((taskQueue) => run({ taskQueue, maxConcurrentActivityTaskExecutions: slotsOf(taskQueue, serving) })),
       // A device need not wait until the workflows are bundled.
       ...queues
         .filter((queue) => !shardQueues.includes(queue))
@@ -101,6 +102,10 @@ export async function serveQueues(common: Common, queues: readonly string[], ser
     over.abort();
   }
 }
+
+/** Devices, but no more than the shards that may be taken. */
+const slotsOf = (queue: string, { firstSteps, shards: { most } }: Serving): number =>
+  queue === deviceQueue ? Math.max(1, Math.min(firstSteps.length, most ?? firstSteps.length)) : 1;
 
 /** All that began, also when one of them fails: what began late would be left running. */
 async function allOf<T>(starts: readonly Promise<T>[]): Promise<T[]> {

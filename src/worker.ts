@@ -12,6 +12,7 @@ import { RunLogs } from './run-logs/run-logs.ts';
 import { connectPatiently } from './runtime/connect.ts';
 import { ownDevice } from './runtime/device.ts';
 import { deviceMemory, deviceName } from './runtime/device-memory.ts';
+import { chooseDevices, findGpus } from './runtime/devices.ts';
 import { endProcess } from './runtime/end-process.ts';
 import { metricsAddress } from './runtime/environment.ts';
 import { isRunnerError } from './runtime/errors.ts';
@@ -32,7 +33,9 @@ import { Gauges } from './telemetry/gauges.ts';
 import { serveMetrics } from './telemetry/metrics-server.ts';
 import { TemporalWatch } from './telemetry/temporal-watch.ts';
 import { trainerVariables } from './trainer/environment.ts';
+import { TrainerPool } from './trainer/pool.ts';
 import { createTrainerProcess } from './trainer/process.ts';
+import { openDevices, smallestMemory } from './worker-devices.ts';
 import { FirstStep } from './worker-life/first-step.ts';
 import { WorkerLife } from './worker-life/life.ts';
 import { ShardCount } from './worker-life/shard-count.ts';
@@ -46,12 +49,13 @@ const graceMs = 1000 * (Number(variable('SIGLIP2_GRACE')) || 50);
 const sendLogsMs = 3000;
 
 /**
- * The Temporal worker: workflows and light activities on `siglip2`, device work on `siglip2-gpu`, one at a time, and
- * detectors on `siglip2-annotate`, one at a time too.
+ * The Temporal worker: workflows and light activities on `siglip2`, device work on `siglip2-gpu`, one at a time for each
+ * device, and detectors on `siglip2-annotate`, one at a time too.
  * It survives an outage of Temporal and of the store, and ends on SIGTERM with a checkpoint, or by its rules.
  */
-async function main({ queues, rules }: WorkerOptions): Promise<void> {
+async function main({ queues, rules, devices: wish }: WorkerOptions): Promise<void> {
   const firstStep = new FirstStep();
+  const chosen = wish && chooseDevices(wish, deviceKind(), await findGpus());
   const life = new WorkerLife(graceMs);
   makeOwnFolder(paths().state, 'SIGLIP2_STATE');
   const left = leftAttempts(paths().scratch);
@@ -71,27 +75,31 @@ async function main({ queues, rules }: WorkerOptions): Promise<void> {
     shutdownSignals: [],
   });
   const gauges = new Gauges();
-  const kind = deviceKind();
+  const kind = chosen?.[0]?.kind ?? deviceKind();
   const prices = pricesFromEnvironment(pricedByDevice() ? await deviceName(kind) : null);
   const watch = queues.includes(lightQueue) ? new TemporalWatch([deviceQueue, annotateQueue]) : null;
   const more = watch && { more: () => watch.text() };
   if (address !== null && temporal !== null) await serveMetrics({ address, gauges, temporal, ...more });
   watchLife(life, rules, log);
+  const several = chosen && (await openDevices(chosen, await trainerEnvironment()));
   const device = ownDevice(kind);
-  gauges.describe({ version: codeVersion(), device: kind, queues: queues.join(',') });
-  const trainer = queues.includes(deviceQueue)
-    ? createTrainerProcess({
-        lockFile: join(paths().state, `${device.name}.lock`),
-        log,
-        env: { ...trainerVariables(), ...device.env, ...(await trainerEnvironment()) },
-      })
-    : undefined;
+  const described = several && { devices: several.map(({ name }) => name).join(',') };
+  gauges.describe({ version: codeVersion(), device: kind, ...described, queues: queues.join(',') });
+  const trainer =
+    queues.includes(deviceQueue) && !several
+      ? createTrainerProcess({
+          lockFile: join(paths().state, `${device.name}.lock`),
+          log,
+          env: { ...trainerVariables(), ...device.env, ...(await trainerEnvironment()) },
+        })
+      : undefined;
   // A worker that ends without work was started for some, and what was cut off here is tried again soon: TensorFlow loads while
   // Temporal is connected. What hinders it is told when a shard wants it.
   const isWanted = rules.idleMs !== null || left.some(({ taskQueue }) => taskQueue === deviceQueue);
-  if (isWanted) void trainer?.device().catch(() => {});
+  const trainers = several ? several.map((one) => one.trainer) : trainer ? [trainer] : [];
+  if (isWanted) for (const one of trainers) void one.device().catch(() => {});
   // Only who trains here knows into what a step has to fit.
-  const memory = trainer && (await deviceMemory(kind));
+  const memory = several ? smallestMemory(several) : trainer && (await deviceMemory(kind));
   const store = objectStoreFromEnvironment();
   const dataConverter = payloadConverter();
   const runLogs = await RunLogs.open({
@@ -119,11 +127,13 @@ async function main({ queues, rules }: WorkerOptions): Promise<void> {
     prices,
     codeVersion: codeVersion(),
     ...(trainer ? { trainer } : {}),
+    ...(several ? { devices: new TrainerPool(several) } : {}),
     ...(memory ? { memory } : {}),
     ...(runLogs ? { runLogs } : {}),
   });
   const shards = new ShardCount(rules.maxShards);
-  const serving = { life, graceMs, idleMs: rules.idleMs, shards, firstStep };
+  const firstSteps = several ? several.map((one) => one.firstStep) : [firstStep];
+  const serving = { life, graceMs, idleMs: rules.idleMs, shards, firstSteps };
   const serve = async () => {
     try {
       while (!life.draining.aborted) {
@@ -132,7 +142,7 @@ async function main({ queues, rules }: WorkerOptions): Promise<void> {
         const { connection, namespace, address } = connected;
         const refused = watchRefusals(connected);
         try {
-          log.info({ address, namespace, bucket: store.bucket, queues }, 'worker starts');
+          log.info({ address, namespace, bucket: store.bucket, queues, ...described }, 'worker starts');
           watch?.use(connection, namespace);
           const client = { connection, namespace, ...(dataConverter && { dataConverter }) };
           void endAttempts(left.splice(0), client, log);
@@ -151,7 +161,7 @@ async function main({ queues, rules }: WorkerOptions): Promise<void> {
         }
       }
     } finally {
-      await trainer?.close();
+      await Promise.all(trainers.map((one) => one.close()));
       await runLogs?.close(sendLogsMs);
       store.close();
     }

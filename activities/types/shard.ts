@@ -68,6 +68,8 @@ export interface ShardHeartbeat {
   readonly lastCommit: { readonly step: number; readonly committed: string } | null;
   /** What is being done or waited for, when it is not a step. */
   readonly doing: string | null;
+  /** Where its worker has several. */
+  readonly device?: string;
   /** In the first shard of a worker, after its first step: where the time went until then. */
   readonly firstStep?: FirstStepSeconds;
   /** As in the result, up to now: the next attempt counts on from it. */

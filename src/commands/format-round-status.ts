@@ -87,7 +87,7 @@ function slotLine(round: RoundStatus, { slot, in: own, work }: SlotStatus, now: 
   const parts: string[] = [attempt > 1 ? `attempt ${attempt}` : ''];
   if (waiting) parts.push(nextAttemptSeconds === null ? 'queued' : `tried again in ${duration(nextAttemptSeconds)}`);
   else {
-    if (worker) parts.push(worker);
+    if (worker) parts.push(live?.device ? `${worker} ${live.device}` : worker);
     if (live?.doing) parts.push(live.doing);
     if (live?.of) parts.push(`step ${live.done ?? 0} of ${live.of}`);
     if (live?.loss) parts.push(`loss ${live.loss.toFixed(3)}`);

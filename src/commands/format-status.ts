@@ -173,7 +173,10 @@ function doing({ activity, attempt, waiting, nextAttemptSeconds, live, beatSecon
     );
   else if (waiting)
     parts.push(nextAttemptSeconds === null ? 'queued' : `tried again in ${duration(nextAttemptSeconds)}`);
-  else if (live?.doing) parts.push(live.doing);
+  else {
+    if (live?.device) parts.push(`on ${live.device}`);
+    if (live?.doing) parts.push(live.doing);
+  }
   // A beat comes every second; an old one is a worker that is gone.
   if (!waiting && beatSecondsAgo !== null && beatSecondsAgo > 5) parts.push(`last heard of ${beatSecondsAgo} s ago`);
   return parts.join(': ');

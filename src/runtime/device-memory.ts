@@ -9,6 +9,8 @@ export interface DeviceMemory {
   readonly bytes: number;
   /** Of the machine round a GPU. */
   readonly host?: number;
+  /** Of this worker, where there are several: they share the memory of the machine. */
+  readonly trainers?: number;
 }
 
 /** Memory of the first GPU that this process may use, as nvidia-smi says; null when it does not answer. */

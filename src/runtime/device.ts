@@ -26,7 +26,7 @@ export interface OwnDevice {
 
 /**
  * One process has one device. TensorFlow would take memory on every GPU that it sees, so a trainer sees one: the first
- * of `CUDA_VISIBLE_DEVICES`, or 0. More GPUs are for more workers.
+ * of `CUDA_VISIBLE_DEVICES`, or 0. More GPUs are for more trainers (`devices.ts`), or for more workers.
  */
 export function ownDevice(kind: 'cpu' | 'cuda', env: NodeJS.ProcessEnv = process.env): OwnDevice {
   if (kind === 'cpu') return { name: 'device', env: {} };

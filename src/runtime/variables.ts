@@ -118,7 +118,7 @@ export const variables = {
     readBy: ['worker', 'trainer', 'set-up'],
   },
   CUDA_VISIBLE_DEVICES: {
-    meaning: 'GPUs that may be used. A worker takes the first.',
+    meaning: 'GPUs that may be used. A worker takes the first; with `--devices all` each of them.',
     unset: 'GPU 0',
     readBy: ['worker', 'TensorFlow'],
   },

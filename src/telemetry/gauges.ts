@@ -4,6 +4,8 @@ import { type Counter, type Counts, counterName, counters, noCounts } from './co
 interface Labels {
   readonly run: string;
   readonly phase: string;
+  /** Where the worker has several: they may work for one phase at once. */
+  readonly device?: string;
 }
 
 interface Shown {
@@ -46,7 +48,8 @@ export class Gauges {
   readonly #spent = new Map<string, { labels: Labels; before: Used; now: Used }>();
   readonly #now: () => number;
   #worker = '';
-  #started: Readonly<Record<string, number>> = {};
+  /** By device; '' where there is one. */
+  readonly #started = new Map<string, Readonly<Record<string, number>>>();
 
   constructor(now: () => number = Date.now) {
     this.#now = now;
@@ -73,9 +76,9 @@ export class Gauges {
   }
 
   #phase(labels: Labels): Shown {
-    const { run, phase } = labels;
+    const { run, phase, device } = labels;
     const shown = this.#phases.get(nameOf(labels)) ?? {
-      labels: { run, phase },
+      labels: { run, phase, ...(device !== undefined && { device }) },
       figures: {},
       counts: null,
       ended: null,
@@ -90,8 +93,8 @@ export class Gauges {
   }
 
   /** Seconds of each part of the start of this worker, up to its first step; shown until it ends. */
-  startedWithin(seconds: Readonly<Record<string, number>>): void {
-    this.#started = seconds;
+  startedWithin(seconds: Readonly<Record<string, number>>, device = ''): void {
+    this.#started.set(device, seconds);
   }
 
   /** Shown until the worker ends: an evaluation is over when its figures are there. */
@@ -128,16 +131,18 @@ export class Gauges {
         continue;
       }
       counted.push(shown);
-      const { run, phase } = labels;
       for (const [figure, value] of Object.entries(figures)) {
         const { name, label = '' } = seriesOf(figure);
         const gauge = `siglip2_${snakeCase(name)}`;
         const of = lines.get(gauge) ?? [`# TYPE ${gauge} gauge\n`];
-        lines.set(gauge, [...of, `${gauge}{phase=${quoted(phase)},run=${quoted(run)}${label}} ${value}\n`]);
+        lines.set(gauge, [...of, `${gauge}{${namesOf(labels)}${label}} ${value}\n`]);
       }
     }
-    const started = Object.entries(this.#started).map(
-      ([part, seconds]) => `siglip2_worker_first_step_seconds{part=${quoted(part)}} ${seconds}\n`,
+    const started = [...this.#started].flatMap(([device, parts]) =>
+      Object.entries(parts).map(
+        ([part, seconds]) =>
+          `siglip2_worker_first_step_seconds{${device && `device=${quoted(device)},`}part=${quoted(part)}} ${seconds}\n`,
+      ),
     );
     if (started.length > 0) lines.set('', ['# TYPE siglip2_worker_first_step_seconds gauge\n', ...started]);
     const spent = [...this.#spent.values()].map(({ labels, before, now }) => ({ labels, used: addUsed(before, now) }));
@@ -154,10 +159,7 @@ function countedText(phases: readonly Shown[]): string {
   return names
     .map((counter) => {
       const name = counterName(counter);
-      const values = counted.map(
-        ({ labels: { run, phase }, counts }) =>
-          `${name}{phase=${quoted(phase)},run=${quoted(run)}} ${counts[counter]}\n`,
-      );
+      const values = counted.map(({ labels, counts }) => `${name}{${namesOf(labels)}} ${counts[counter]}\n`);
       return `# HELP ${name} ${counters[counter]}\n# TYPE ${name} counter\n${values.join('')}`;
     })
     .join('');
@@ -166,11 +168,10 @@ function countedText(phases: readonly Shown[]): string {
 /** Money is a counter; time by what it was for is none, since what a checkpoint holds at last was called repeated before. */
 function spentText(spent: readonly { readonly labels: Labels; readonly used: Used }[]): string {
   if (spent.length === 0) return '';
-  const of = ({ run, phase }: Labels) => `phase=${quoted(phase)},run=${quoted(run)}`;
-  const cost = spent.map(({ labels, used }) => `siglip2_cost_total{${of(labels)}} ${costOf(used)}\n`);
+  const cost = spent.map(({ labels, used }) => `siglip2_cost_total{${namesOf(labels)}} ${costOf(used)}\n`);
   const time = spent.flatMap(({ labels, used }) =>
     Object.entries(used.ms).map(
-      ([part, ms]) => `siglip2_device_seconds{${of(labels)},part=${quoted(part)}} ${ms / 1000}\n`,
+      ([part, ms]) => `siglip2_device_seconds{${namesOf(labels)},part=${quoted(part)}} ${ms / 1000}\n`,
     ),
   );
   return ['# TYPE siglip2_cost_total counter\n', ...cost, '# TYPE siglip2_device_seconds gauge\n', ...time].join('');
@@ -213,5 +214,7 @@ const snakeCase = (name: string) =>
     .replaceAll(/[^A-Za-z0-9_]/g, '_')
     .toLowerCase();
 
-const nameOf = ({ run, phase }: Labels) => `${run}/${phase}`;
+const nameOf = ({ run, phase, device }: Labels) => `${run}/${phase}${device === undefined ? '' : ` on ${device}`}`;
+const namesOf = ({ run, phase, device }: Labels) =>
+  `${device === undefined ? '' : `device=${quoted(device)},`}phase=${quoted(phase)},run=${quoted(run)}`;
 const quoted = (text: string) => JSON.stringify(text);

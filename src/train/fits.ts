@@ -8,6 +8,9 @@ import { memoryPlan } from './memory-plan.ts';
 /** Estimates are that far off; what does not fit by more is not begun. */
 const doubt = 0.85;
 
+/** Bytes of the machine that one of its trainers may have; of a GPU all that it has are its trainer's. */
+const roomOf = ({ kind, bytes, trainers = 1 }: DeviceMemory): number => (kind === 'cpu' ? bytes / trainers : bytes);
+
 /** Bytes that the peak of a step takes on a device. */
 export function peakBytes(settings: PhaseSettings, { kind }: DeviceMemory): number {
   const { gpuBytes, processBytes } = memoryPlan(settings);
@@ -43,7 +46,7 @@ export function memoryProblem(
   device: DeviceMemory,
   compactRows?: number | undefined,
 ): string | null {
-  if (doubt * peakBytes(settings, device) <= device.bytes) return hostProblem(settings, device);
+  if (doubt * peakBytes(settings, device) <= roomOf(device)) return hostProblem(settings, device);
   const said = changesOf(settings, device, compactRows)
     .map(([what, changed]) => `${what} (${gigabytes(peakBytes(changed, device))})`)
     .join(', ');
@@ -51,29 +54,31 @@ export function memoryProblem(
 }
 
 /** A GPU has a machine round it, which holds batches, graphs and snapshots. */
-function hostProblem(settings: PhaseSettings, { kind, host }: DeviceMemory): string | null {
+function hostProblem(settings: PhaseSettings, { kind, host, trainers = 1 }: DeviceMemory): string | null {
   if (kind !== 'gpu' || host === undefined) return null;
   const { hostBytes } = memoryPlan(settings);
-  if (doubt * hostBytes <= host) return null;
-  return `phase ${settings.phase} needs about ${gigabytes(hostBytes)} of the machine beside its GPU, which has ${gigabytes(host)}; a smaller batch or model would need less`;
+  if (doubt * hostBytes * trainers <= host) return null;
+  const beside = trainers > 1 ? `beside each of ${trainers} GPUs` : 'beside its GPU';
+  return `phase ${settings.phase} needs about ${gigabytes(hostBytes)} of the machine ${beside}, which has ${gigabytes(host)}; a smaller batch or model would need less`;
 }
 
 /** That a phase is begun though the estimate is above what there is; null where it is not. */
 export function memoryNote(settings: PhaseSettings, device: DeviceMemory): string | null {
   const peak = peakBytes(settings, device);
-  if (peak <= device.bytes || doubt * peak > device.bytes) return null;
+  if (peak <= roomOf(device) || doubt * peak > roomOf(device)) return null;
   const percent = Math.round(100 * (1 - doubt));
   return `${needs(settings, device)}: it is begun all the same, since estimates may be ${percent} % too high`;
 }
 
 function needs(settings: PhaseSettings, device: DeviceMemory): string {
   const owner = device.kind === 'gpu' ? 'the GPU' : 'the machine';
-  return `phase ${settings.phase} needs about ${gigabytes(peakBytes(settings, device))} at the peak of a step, and ${owner} has ${gigabytes(device.bytes)}`;
+  const each = device.kind === 'cpu' && (device.trainers ?? 1) > 1 ? ` in each of ${device.trainers} trainers` : '';
+  return `phase ${settings.phase} needs about ${gigabytes(peakBytes(settings, device))} at the peak of a step${each}, and ${owner} has ${gigabytes(device.bytes)}`;
 }
 
 /** The changes after which a phase fits, by the estimate as it is: nothing is proposed that might not do. */
 function changesOf(settings: PhaseSettings, device: DeviceMemory, compactRows: number | undefined): Change[] {
-  const fits = ([, changed]: Change) => peakBytes(changed, device) <= device.bytes;
+  const fits = ([, changed]: Change) => peakBytes(changed, device) <= roomOf(device);
   const { batch } = settings.batches;
   const divisors = Array.from({ length: batch }, (_, i) => i + 1).filter((n) => batch % n === 0 && batch / n >= 2);
   const lean: Change = ['"remat": "blocks"', { ...settings, remat: 'blocks' }];

@@ -34,9 +34,9 @@ export interface TrainerProcess {
   committed(seconds: number): void;
   /**
    * Whether the trainer holds this state in the graph of these settings, and has so many threads, so that its files
-   * need not be fetched.
+   * need not be fetched. Without settings: whether it holds it in any graph.
    */
-  holds(sha256: string, settings: PhaseSettings, threads?: number): boolean;
+  holds(sha256: string, settings?: PhaseSettings, threads?: number): boolean;
   close(): Promise<void>;
 }
 
@@ -108,8 +108,10 @@ export function createTrainerProcess(options: TrainerProcessOptions): TrainerPro
     clearTimeout(late);
   }
 
-  const holds = (sha256: string, settings: PhaseSettings, threads?: number) =>
-    held?.sha256 === sha256 && held.settings === JSON.stringify(settings) && hasThreads(threads);
+  const holds = (sha256: string, settings?: PhaseSettings, threads?: number) =>
+    held?.sha256 === sha256 &&
+    (settings === undefined || held.settings === JSON.stringify(settings)) &&
+    hasThreads(threads);
 
   async function perform(job: TrainerJob, events: TrainerEvents, signal?: AbortSignal): Promise<unknown> {
     const { threads } = job;

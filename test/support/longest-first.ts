@@ -8,6 +8,7 @@ const longest = [
   'train/memory-plan',
   'compile/whole-step-xla',
   'worker-life/worker',
+  'worker-life/devices',
   'scaler/scaler',
   'faults/weather',
   'infra/edge',

@@ -188,3 +188,14 @@ siglip2_cost_total{phase="pretrain",run="first"} 3.5
 siglip2_device_seconds{phase="pretrain",run="first",part="trained"} 3.5
 `);
 });
+
+it('two devices that work for one phase at once are told apart', () => {
+  const gauges = new Gauges();
+  gauges.set({ ...phase('p'), device: 'gpu-0' }, { 'round/slot': 0 });
+  gauges.set({ ...phase('p'), device: 'gpu-1' }, { 'round/slot': 1 });
+  gauges.startedWithin({ total: 4 }, 'gpu-1');
+  expect(gauges.text().replaceAll(/# TYPE .*\n/g, '')).toBe(`siglip2_round_slot{device="gpu-0",phase="p",run="first"} 0
+siglip2_round_slot{device="gpu-1",phase="p",run="first"} 1
+siglip2_worker_first_step_seconds{device="gpu-1",part="total"} 4
+`);
+});

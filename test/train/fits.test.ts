@@ -25,6 +25,19 @@ describe('whether a phase fits a device', () => {
     expect(memoryProblem({ ...large, precision: 'bf16' }, gpu(12))).not.toBe(null);
   });
 
+  it('on the machine is held against what each of several trainers may have', () => {
+    const cpu = (trainers?: number) => ({ kind: 'cpu' as const, bytes: 8e9, ...(trainers && { trainers }) });
+    expect(memoryProblem(s16, cpu())).toBe(null);
+    expect(memoryProblem(s16, cpu(1))).toBe(null);
+    expect(memoryProblem(s16, cpu(8))).toMatch(
+      /^phase pretrain needs about [\d.]+ GB at the peak of a step in each of 8 trainers, and the machine has 8.0 GB; /,
+    );
+    expect(memoryProblem(s16, { ...gpu(80), host: 16e9, trainers: 1 })).toBe(null);
+    expect(memoryProblem(s16, { ...gpu(80), host: 16e9, trainers: 64 })).toMatch(
+      /^phase pretrain needs about [\d.]+ GB of the machine beside each of 64 GPUs, which has 16 GB; /,
+    );
+  });
+
   it('is a matter of the model alone where its state is too large', () => {
     expect(memoryProblem(s16, { kind: 'cpu', bytes: 1e9 })).toMatch(/and the machine has 1.0 GB; only a smaller model/);
   });
