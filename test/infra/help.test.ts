@@ -51,12 +51,12 @@ describe('--help', () => {
       );
     }
     expect([existsSync(join(folder, 'cache')), existsSync(join(folder, 'state'))]).toEqual([false, false]);
-  }, 60_000);
+  }, 180_000);
 
   it('is what siglip2 says without a command', async () => {
     const [bare, help] = await Promise.all([type(scripts.siglip2!), type(scripts.siglip2!, '--help')]);
     expect(bare).toEqual({ code: 0, out: help.out, said: '' });
-  }, 60_000);
+  }, 180_000);
 
   it('of every command of siglip2 and of its options is one line', () => {
     const { commands } = createProgram();
