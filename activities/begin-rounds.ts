@@ -6,6 +6,7 @@ import { toRef } from '../src/checkpoint/documents.ts';
 import { restoreCheckpoint } from '../src/checkpoint/restore.ts';
 import type { Commit } from '../src/checkpoint/types.ts';
 import type { PhaseSettings } from '../src/recipe/phase-settings.ts';
+import { trainedSettings } from '../src/recipe/trained-settings.ts';
 import { RunnerError } from '../src/runtime/errors.ts';
 import type { Snapshot } from '../src/trainer/protocol.ts';
 import type { Attempt, Dependencies } from './dependencies.ts';
@@ -17,7 +18,6 @@ import { settleCpu } from './settle-cpu.ts';
 import { heartbeatOf, newShard, type Shard } from './shard.ts';
 import { newestStart } from './shard-start.ts';
 import { commitSnapshot, requireTrainer } from './train-from.ts';
-import { trainedSettings } from './trained-settings.ts';
 import type { BeginRoundsInput, BegunRounds } from './types/rounds.ts';
 
 /**

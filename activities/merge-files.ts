@@ -10,7 +10,7 @@ import { DeltaFile } from '../src/rounds/read-delta.ts';
 import type { RoundState } from '../src/rounds/state.ts';
 import { Opened } from '../src/runtime/opened.ts';
 import { SafetensorsFile } from '../src/safetensors/safetensors.ts';
-import { exchangedOf } from '../src/train/exchanged.ts';
+import { exchangedOf, numbersBefore } from '../src/train/exchanged.ts';
 import type { Attempt, Dependencies } from './dependencies.ts';
 import { mergedName, replicaFiles } from './replica-files.ts';
 import { type FoundSlot, fetchHandedIn, filesPrefix } from './round-documents.ts';
@@ -64,7 +64,7 @@ export async function mergedFiles(deps: Dependencies, input: MergeInput, merging
     const paths = { delta: join(fetched, mergedName(path)), momentum: join(folder, outerFile) };
     const made = await mergeDeltas(paths, {
       parameters,
-      before: before.numbers,
+      before: numbersBefore(before),
       members: deltas,
       outer,
       momentum: buffers,

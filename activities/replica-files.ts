@@ -5,7 +5,7 @@ import type { DeltaHead } from '../src/rounds/layout.ts';
 import { layoutText, type PlacedTensor, type RoundState } from '../src/rounds/state.ts';
 import { writeDelta } from '../src/rounds/write-delta.ts';
 import { writeSafetensors } from '../src/safetensors/safetensors.ts';
-import type { Exchanged } from '../src/train/exchanged.ts';
+import { type Exchanged, numbersBefore } from '../src/train/exchanged.ts';
 
 /** The files that a replica hands in. */
 export const replicaFiles = {
@@ -33,7 +33,7 @@ export async function writeReplica(
   before: RoundState,
   after: RoundState,
 ): Promise<StateFile[]> {
-  const ends = { before: before.numbers, after: after.numbers };
+  const ends = { before: numbersBefore(before), after: after.numbers };
   const files: StateFile[] = [];
   const add = (path: string, { bytes, sha256 }: { bytes: number; sha256: string }) =>
     files.push({ path, bytes, sha256 });

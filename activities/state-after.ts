@@ -13,7 +13,7 @@ import {
 import { RunnerError } from '../src/runtime/errors.ts';
 import { tensorBytes } from '../src/safetensors/dtypes.ts';
 import type { SafetensorsFile } from '../src/safetensors/safetensors.ts';
-import type { Exchanged } from '../src/train/exchanged.ts';
+import { type Exchanged, numbersBefore } from '../src/train/exchanged.ts';
 
 /** What leads from the state that a round began with to the one that it ended with. */
 export interface RoundParts {
@@ -42,14 +42,15 @@ export function writeStateAfter(
   const layout = readLayout(beside.metadata.layout);
   if (!layout) throw noLayout(beside.path);
   const reset = moments === 'reset' ? resetLayout(layout, exchanged) : null;
+  const began = numbersBefore(before);
   // Tensors are written one after another.
   const rooms = appliedRooms();
   return writeTensors(folder, reset ?? layout, (tensor) => {
     const { name, dtype, shape } = tensor;
     const parameter = exchanged.parameters.find((one) => one.name === name);
-    if (parameter) return () => applied(parameter, before.numbers, changes, rooms);
+    if (parameter) return () => applied(parameter, began, changes, rooms);
     const other = exchanged.others.find((one) => one.name === name);
-    if (other) return () => applied(other, before.numbers, others!, rooms);
+    if (other) return () => applied(other, began, others!, rooms);
     if (reset && (isCount(name) || exchanged.moments.some((one) => one.name === name)))
       return () => zeros(tensorBytes(dtype, shape));
     const file = kept?.tensors.has(name) ? kept : beside.tensors.has(name) ? beside : null;

@@ -5,6 +5,7 @@ import { readCommit } from '../src/checkpoint/commits.ts';
 import { checkpointSha256 } from '../src/checkpoint/identity.ts';
 import type { Lane } from '../src/recipe/lanes.ts';
 import type { PhaseSettings } from '../src/recipe/phase-settings.ts';
+import { trainedSettings } from '../src/recipe/trained-settings.ts';
 import { chunkBytes, type RoundState, writeTensors } from '../src/rounds/state.ts';
 import { isRunnerError, RunnerError } from '../src/runtime/errors.ts';
 import { SafetensorsFile } from '../src/safetensors/safetensors.ts';
@@ -19,7 +20,6 @@ import { dataOf, settle, withOnlineTeacher } from './settle.ts';
 import { settleCpu } from './settle-cpu.ts';
 import type { Shard } from './shard.ts';
 import { requireTrainer, stepMs } from './train-from.ts';
-import { trainedSettings } from './trained-settings.ts';
 import type { MemberRef, ReplicaInput } from './types/rounds.ts';
 
 export interface TrainedLane {

@@ -7,6 +7,7 @@ import { type DataFacts, phaseSettings, writtenModel } from '../recipe/settings.
 import { cuts } from '../recipe/shards.ts';
 import { phaseSpans } from '../recipe/spans.ts';
 import { PhaseSteps } from '../recipe/steps.ts';
+import { trainedSettings } from '../recipe/trained-settings.ts';
 import { checkpointBytes } from '../train/checkpoint-bytes.ts';
 import { type LossChunks, lossChunks } from '../train/chunks.ts';
 import { type MemoryPlan, memoryPlan } from '../train/memory-plan.ts';
@@ -80,7 +81,7 @@ export function estimate(recipe: Recipe, facts: DataFacts | null, speed: Speed |
   return {
     phases: recipe.phases.flatMap((phase, i): PhaseEstimate[] => {
       if (!writtenModel(recipe, phase)) return [];
-      const settings = phaseSettings(recipe, phase, facts ?? { examples: 0, vocabulary: null });
+      const settings = trainedSettings(phaseSettings(recipe, phase, facts ?? { examples: 0, vocabulary: null }));
       const { parameters, frozen, pieces } = phaseState(settings);
       const { flopsPerExample } = workloadOf(settings);
       const memory = memoryPlan(settings, facts ? facts.examples : undefined);

@@ -2,9 +2,11 @@ import { chunkBytes, rangesAtOnce } from '../checkpoint/download.ts';
 import { usedAt } from '../costs/money.ts';
 import type { Prices } from '../costs/prices.ts';
 import type { DataIndex } from '../data/index/types.ts';
+import { textBank } from '../objectives/text-bank.ts';
 import type { Looked } from '../plan/look.ts';
 import { mostOf, type Replicas } from '../recipe/replicas.ts';
 import { phaseSettings } from '../recipe/settings.ts';
+import { trainedSettings } from '../recipe/trained-settings.ts';
 import { type Help, whatHelps } from '../rounds/helps.ts';
 import { workPerByte, workPerNumber } from '../rounds/measured.ts';
 import { numbersIn } from '../rounds/parameters.ts';
@@ -13,6 +15,7 @@ import { RunnerError } from '../runtime/errors.ts';
 import { partsInFlight, usualPartBytes } from '../storage/multipart.ts';
 import { wholeBytes } from '../train/checkpoint-bytes.ts';
 import { exchangedOf } from '../train/exchanged.ts';
+import { computedState } from '../train/phase-state.ts';
 import type { Estimate, PhaseEstimate } from './estimate.ts';
 import type { RoundsWanted } from './rounds-options.ts';
 
@@ -87,26 +90,34 @@ export function estimateRounds(
   const { link, mergerLink } = wanted ?? { link: anyLink, mergerLink: anyLink };
   return found.phases.flatMap((estimated) => {
     const phase = recipe.phases.find(({ name }) => name === estimated.name)!;
-    const settings = phaseSettings(recipe, phase, looked.facts ?? { examples: 0, vocabulary: null });
-    const rounds = roundsOf(settings.replicas as Replicas | undefined, wanted);
+    if (estimated.steps === 0) return [];
+    const written = phaseSettings(recipe, phase, looked.facts ?? { examples: 0, vocabulary: null });
+    const rounds = roundsOf(written.replicas as Replicas | undefined, wanted);
     if (!rounds) return [];
+    const { workers } = rounds;
+    const length = lengthOfRound(estimated, rounds);
+    // A bank is of as many replicas as are planned.
+    const replicas = written.replicas && { ...written.replicas, number: workers, steps: length.steps };
+    const settings = { ...written, ...(replicas && { replicas }) };
+    const trained = trainedSettings(settings);
+    const { bank } = trained.objectives.sigmoid ?? {};
     const noState = { tensors: new Map() };
     const { parameters, others, moments } = exchangedOf(settings, rounds, noState);
     const outer = rounds.momentum > 0 ? 4 * numbersIn(parameters) : 0;
     // A softmax over the vocabulary has a gradient for every token.
     const everyRow = new Set(parameters.map(({ name }) => name).filter((name) => /(^|\.)lm_head\./.test(name)));
-    if (estimated.steps === 0) return [];
     const plan: RoundPlan = {
       parameters,
       others,
       besideMoments: exchangedOf(settings, { moments: 'reset' }, noState).others,
       kept: rounds.moments === 'kept' ? 4 * numbersIn(moments) : 0,
-      state: wholeBytes(settings),
+      ...(bank && { bank: { name: computedState(textBank), rows: bank.rows } }),
+      state: wholeBytes(trained),
       outer,
       everyRow,
       exchange: rounds.exchange,
-      workers: rounds.workers,
-      ...lengthOfRound(estimated, rounds),
+      workers,
+      ...length,
       tokens: Math.min(tokensOfText, settings.model.text.length),
       dataBytes: looked.data ? bytesOfExample(looked.data.of(phase)) : null,
       link,

@@ -44,6 +44,8 @@ export interface StateSpec {
   readonly name: string;
   readonly shape: readonly number[];
   readonly value: number;
+  /** Each slot of a round has rows of it, which it writes when its lane ends. No step moves it. */
+  readonly bySlot?: true;
 }
 
 export interface ObjectiveInputs<S> {
@@ -76,7 +78,9 @@ export interface ObjectiveResult {
   readonly loss: Scalar | Tensor;
   /** Scalars to report; means over examples. */
   readonly metrics?: Tensors;
-  /** New values of all of its state, each affine in a mean over the examples: micro-batches are averaged. */
+  /** Arrays with a row for each example, for who trains. */
+  readonly rows?: Tensors;
+  /** New values of all of its state that steps move, each affine in a mean over the examples: micro-batches are averaged. */
   readonly state?: Tensors;
 }
 

@@ -4,11 +4,14 @@ import { l2Normalise, throughUnitRows, unitRows } from '../compile/ops/l2-normal
 import { notBefore } from '../compile/ops/not-before.ts';
 import { rangeOp } from '../compile/ops/range.ts';
 import { type Parameters, parameter } from '../model/layers.ts';
+import { embeddingWidth } from '../model/sizes.ts';
 import { groupsWidth } from '../recipe/batch-plan.ts';
 import type { SigmoidSettings } from '../recipe/objective-settings.ts';
+import { bankRows } from '../recipe/text-bank.ts';
 import { tf } from '../runtime/tensorflow.ts';
 import { type Kin, type KinTile, kinAt, withKin } from './kin.ts';
 import type { Objective } from './objective.ts';
+import { bankLoss, textBank, unitTexts } from './text-bank.ts';
 
 // Letters: B pairs of a batch, E width of an embedding; of a tile C images and K texts.
 
@@ -206,12 +209,19 @@ function plus(sums: Sums, at: number, term: Tensor): Tensor {
 export const sigmoid: Objective<SigmoidSettings> = {
   parameters: () => [],
   reads: () => true,
+  state: ({ bank }, model) =>
+    bank ? [{ name: textBank, shape: [bankRows, embeddingWidth(model)], value: 0, bySlot: true }] : [],
   feeds: (of, _, count) => (of.kin ? { groups: { shape: [count, groupsWidth(of)], dtype: 'int32' } } : {}),
   wholeBatch: ['logit_scale', 'logit_bias'],
   wholeFeeds: ({ kin }) => (kin ? ['groups'] : []),
-  loss({ settings: { kin, batches }, p, feeds, features }) {
+  loss({ settings: { kin, batches, bank }, p, state, feeds, features }) {
     const { image, text } = features;
     const of = kin ? { as: kin, groups_BG: feeds.groups! } : null;
-    return { loss: sigmoidLoss(p, image.pooled, text.pooled, undefined, of, batches) };
+    const loss = sigmoidLoss(p, image.pooled, text.pooled, undefined, of, batches);
+    if (!bank) return { loss };
+    const side = sigmoidSide(image.pooled.shape[0]!);
+    const others = bankLoss(p, image.pooled, state[textBank]!, { replicas: bank.replicas, side, after: loss });
+    const rows = { [unitTexts]: l2Normalise(text.pooled) };
+    return { loss: loss.add(others), metrics: { bank: others }, rows };
   },
 };

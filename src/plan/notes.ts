@@ -2,6 +2,7 @@ import type { RecipeData } from '../data/example/recipe-data.ts';
 import type { Recipe } from '../recipe/schema.ts';
 import { type DataFacts, modelConfig, phaseSettings, writtenModel } from '../recipe/settings.ts';
 import { phaseSpans } from '../recipe/spans.ts';
+import { trainedSettings } from '../recipe/trained-settings.ts';
 import { cpuHasBfloat16 } from '../runtime/bfloat16.ts';
 import { counted } from '../runtime/count-text.ts';
 import type { DeviceMemory } from '../runtime/device-memory.ts';
@@ -39,7 +40,7 @@ export function notesOf(
       notes.push(
         `phase ${phase.name}: a resolution of ${resolution} is no multiple of the patch ${patch}, so ${resolution % patch} pixels at the right and at the bottom are not seen`,
       );
-    const tight = facts && memory && memoryNote(phaseSettings(recipe, phase, facts), memory);
+    const tight = facts && memory && memoryNote(trainedSettings(phaseSettings(recipe, phase, facts)), memory);
     if (tight) notes.push(tight);
   }
   for (const length of others)

@@ -77,12 +77,17 @@ function microBatches(recipe: Recipe): Problem[] {
 
 /** What phases say of training in rounds. */
 function rounds({ phases }: Recipe): Problem[] {
-  return phases.flatMap(({ replicas, objectives }, i) => {
+  return phases.flatMap(({ replicas, objectives, negatives, positives }, i) => {
     if (!replicas) return [];
-    if (replicas.negatives === 'reweighted' && objectives.sigmoid === undefined) {
-      const field = `phases.${i}.replicas.negatives`;
+    const field = `phases.${i}.replicas.negatives`;
+    if (replicas.negatives !== 'local' && objectives.sigmoid === undefined) {
       const message = `${field} is about pairs, and the phase has no sigmoid loss; leave it out, or add "sigmoid" to its objectives`;
       return [{ fields: [field, `phases.${i}.objectives`], message }];
+    }
+    const shares = positives === 'shared' || positives === 'any' ? 'positives' : 'negatives';
+    if (replicas.negatives === 'bank' && (shares === 'positives' || negatives === 'distinct')) {
+      const message = `${field} is "bank", whose texts are all negatives, and ${shares} of the phase is ${JSON.stringify({ positives, negatives }[shares])}; allowed: "reweighted" or "local", or leave ${shares} out`;
+      return [{ fields: [field, `phases.${i}.${shares}`], message }];
     }
     return replicasProblems(replicas).map(({ field, message }) => {
       const at = `phases.${i}.replicas.${field}`;

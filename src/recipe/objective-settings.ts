@@ -1,4 +1,5 @@
 import type { DinoHeadSize } from '../model/dino-head-parameters.ts';
+import type { TextBankSettings } from './text-bank.ts';
 
 /** What both objectives that learn from the teacher have in common (DINO, arXiv 2104.14294, section 3.1). */
 export interface DistillationSettings extends DinoHeadSize {
@@ -26,6 +27,8 @@ export interface SigmoidSettings {
   readonly kin?: 'ignored' | 'positive';
   /** Pairs of two examples weigh as in a batch of so many of these; absent: of one. */
   readonly batches?: number;
+  /** Texts of other replicas that images meet too; absent: none. */
+  readonly bank?: TextBankSettings;
   /** Whether a text is a positive of every picture that has it among its texts. */
   readonly anyText?: true;
 }

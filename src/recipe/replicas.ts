@@ -15,6 +15,9 @@ const outerSchema = z.strictObject({
 /** Where the moments of Adam begin in a round. */
 export const momentsKinds = ['averaged', 'reset', 'kept'] as const;
 
+/** Which pairs of two examples the sigmoid loss of a replica has. */
+export const negativesKinds = ['local', 'reweighted', 'bank'] as const;
+
 /** Training in rounds: several replicas of a phase, each by itself for some steps, then merged. */
 export const replicasSchema = z.strictObject({
   number: z
@@ -44,10 +47,10 @@ export const replicasSchema = z.strictObject({
       'Where the moments of Adam begin in a round. averaged: at the mean of the replicas, which is sent with them; reset: at zero; kept: where the replica of the same slot ended, which is stored and not merged.',
     ),
   negatives: z
-    .enum(['local', 'reweighted'])
+    .enum(negativesKinds)
     .default('local')
     .describe(
-      'Pairs of the sigmoid loss are those of the batch of a replica. reweighted: pairs of two examples weigh as many times as the batches of all replicas together would have of them, so that loss and gradient are on the mean those of that batch.',
+      'Pairs of the sigmoid loss are those of the batch of a replica. reweighted: pairs of two examples weigh as many times as the batches of all replicas together would have of them, so that loss and gradient are on the mean those of that batch. bank: beside them images meet texts that the other replicas had in the round before, which weigh as many as the batches of those replicas have; the first round is local.',
     ),
   quorum: slots
     .optional()
@@ -62,6 +65,8 @@ export type Replicas = z.infer<typeof replicasSchema>;
 
 export const leastOf = ({ number }: Pick<Replicas, 'number'>) => (typeof number === 'number' ? number : number.least);
 export const mostOf = ({ number }: Pick<Replicas, 'number'>) => (typeof number === 'number' ? number : number.most);
+
+const ofSoMany = { reweighted: 'reweighted negatives', bank: 'negatives of a bank' } as const;
 
 /** What contradicts itself in a phase's replicas, each with the field that is wrong, below `replicas`. */
 export function replicasProblems({
@@ -79,10 +84,10 @@ export function replicasProblems({
   if (least > most) add('number', `is ${JSON.stringify(number)}; a least of at most the most is allowed`);
   if (least < most && !deadline)
     add('number', `is ${JSON.stringify(number)}; one number is allowed without a deadline, since nobody is late then`);
-  if (least < most && negatives === 'reweighted')
+  if (least < most && negatives !== 'local')
     add(
       'number',
-      `is ${JSON.stringify(number)}; one number is allowed with reweighted negatives, which are of so many`,
+      `is ${JSON.stringify(number)}; one number is allowed with ${ofSoMany[negatives]}, which are of so many`,
     );
   if (quorum !== undefined && !deadline)
     add('quorum', `is ${quorum}; it is allowed beside a deadline alone, such as {"minutes": 15}`);

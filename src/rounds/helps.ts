@@ -29,7 +29,7 @@ export function whatHelps(plan: RoundPlan, most = 4): Help[] {
       ? [
           with_('tables of tokens that are not trained', {
             parameters: frozen,
-            others: others.filter(({ byRow }) => !byRow),
+            others: others.filter(({ byRow, name }) => !byRow || name === plan.bank?.name),
           }),
         ]
       : []),

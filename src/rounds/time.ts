@@ -12,6 +12,8 @@ export interface RoundPlan {
   readonly others?: readonly RoundParameter[];
   /** Of these what would be left if moments began at zero. */
   readonly besideMoments?: readonly RoundParameter[];
+  /** Of these the one whose rows are written by slots, and how many of them each writes. */
+  readonly bank?: { readonly name: string; readonly rows: number };
   /** Bytes of the moments of a slot that keeps its own: sent, fetched again, and part of the state. */
   readonly kept?: number;
   /** Bytes of the state, which who merges commits and a newcomer fetches; and of the buffers of the outer step. */
@@ -76,8 +78,8 @@ export interface RoundTime {
 export function roundTime(plan: RoundPlan): RoundTime {
   const { parameters, workers, link, mergerLink, work, passes } = plan;
   const numbers = numbersIn(parameters);
-  const own = touchedRows(plan, plan.steps * plan.examples);
-  const all = touchedRows(plan, workers * plan.steps * plan.examples);
+  const own = touchedRows(plan, 1);
+  const all = touchedRows(plan, workers);
   const head = { exchange: plan.exchange, seed: 1, round: 1, examples: plan.steps * plan.examples };
   const { others = [], kept = 0, outer = 0 } = plan;
   const state = plan.state ?? 4 * numbers;
@@ -124,15 +126,18 @@ export function roundTime(plan: RoundPlan): RoundTime {
 }
 
 function touchedRows(
-  { parameters, others = [], everyRow, tokens }: Pick<RoundPlan, 'parameters' | 'others' | 'everyRow' | 'tokens'>,
-  texts: number,
+  { parameters, others = [], everyRow, tokens, bank, steps, examples }: RoundPlan,
+  replicas: number,
 ): Map<string, number> {
+  const texts = replicas * steps * examples;
   const tables = [...parameters, ...others].filter(({ byRow }) => byRow);
   return new Map(
-    tables.map((table) => [
-      table.name,
-      everyRow.has(table.name) ? rowsOf(table) : Math.round(expectedTokens(rowsOf(table), texts * tokens)),
-    ]),
+    tables.map((table) => {
+      const { name } = table;
+      const all = rowsOf(table);
+      if (name === bank?.name) return [name, Math.min(all, replicas * bank.rows)];
+      return [name, everyRow.has(name) ? all : Math.round(expectedTokens(all, texts * tokens))];
+    }),
   );
 }
 

@@ -2,11 +2,12 @@ import { headChunk } from '../objectives/distillation.ts';
 import { sigmoidSide } from '../objectives/sigmoid.ts';
 import { captionTasks } from '../recipe/caption-tasks.ts';
 import type { PhaseSettings } from '../recipe/phase-settings.ts';
+import { bankRows } from '../recipe/text-bank.ts';
 import { headsOf } from './passes.ts';
 
 /** A loss whose large arrays exist for some rows at a time. */
 export interface LossChunks {
-  readonly loss: 'sigmoid' | 'captioning' | 'localToGlobal' | 'maskedPrediction';
+  readonly loss: 'sigmoid' | 'bank' | 'captioning' | 'localToGlobal' | 'maskedPrediction';
   /** Pairs, rows of text, or images; and how many of them at a time. */
   readonly rows: number;
   readonly atATime: number;
@@ -29,9 +30,15 @@ export function lossChunks(settings: PhaseSettings, count: number): LossChunks[]
     const { atATime, chunks } = of('sigmoid', pairs, side);
     return { loss: 'sigmoid', rows: pairs, atATime, chunks: chunks ** 2 };
   };
+  // Images of a batch, with texts of a bank.
+  const bank = (images: number, side: number): LossChunks => {
+    const { atATime, chunks } = of('bank', images, side);
+    return { loss: 'bank', rows: images, atATime, chunks: chunks * Math.ceil(bankRows / side) };
+  };
   const { sigmoid, captioning } = objectives;
   return [
     ...(sigmoid ? [tiles(count, sigmoidSide(count))] : []),
+    ...(sigmoid?.bank ? [bank(count, sigmoidSide(count))] : []),
     ...(captioning ? [of('captioning', micro * captionTasks.length * model.text.length, captioning.chunk)] : []),
     ...headsOf(settings).map(({ name, size, student, teacher }) =>
       of(name, micro, headChunk(micro, student + teacher, size.prototypes)),

@@ -1,9 +1,12 @@
+import { textBank } from '../objectives/text-bank.ts';
 import { firstMoment, secondMoment, startCopy } from '../optimiser/optimiser.ts';
 import type { PhaseSettings } from '../recipe/phase-settings.ts';
 import type { Replicas } from '../recipe/replicas.ts';
-import { type RoundParameter, roundParameters } from '../rounds/parameters.ts';
-import type { PlacedTensor } from '../rounds/state.ts';
-import { phaseState } from './phase-state.ts';
+import { trainedSettings } from '../recipe/trained-settings.ts';
+import { type Numbers, type RoundParameter, roundParameters } from '../rounds/parameters.ts';
+import { Room } from '../rounds/room.ts';
+import type { PlacedTensor, RoundState } from '../rounds/state.ts';
+import { computedState, phaseState } from './phase-state.ts';
 
 /** What becomes of each tensor of a state in a round. */
 export interface Exchanged {
@@ -29,12 +32,14 @@ export function exchangedOf(
   { moments }: Pick<Replicas, 'moments'>,
   state: { readonly tensors: ReadonlyMap<string, Pick<PlacedTensor, 'shape'>> },
 ): Exchanged {
-  const { parameters: all, frozen, anchored, pieces } = phaseState(settings);
+  const { parameters: all, frozen, anchored, computed, pieces } = phaseState(trainedSettings(settings));
   const parameters = all.filter(({ name }) => !frozen.has(name));
   // What no replica changes is not sent: it is taken from the state before.
   const unchanged = new Set([...frozen, ...anchored.map(({ name }) => startCopy(name))]);
   const shapeOf = (name: string) => state.tensors.get(name)?.shape ?? pieces[name]!.shape;
-  const byToken = new Set(parameters.filter((one) => one.byToken).map(({ name }) => name));
+  const byRow = new Set(parameters.filter((one) => one.byToken).map(({ name }) => name));
+  // Of rows that one slot wrote the mean is what that wrote, and those of a slot that is late stay.
+  for (const { name, bySlot } of computed) if (bySlot) byRow.add(computedState(name));
   const trained = new Set(parameters.map(({ name }) => name));
   const momentsOf = new Map(
     parameters.flatMap(({ name }) => [firstMoment(name), secondMoment(name)].map((moment) => [moment, name] as const)),
@@ -44,7 +49,7 @@ export function exchangedOf(
       names.map((name) => ({
         name,
         shape: shapeOf(name),
-        ...(byToken.has(momentsOf.get(name) ?? name) && { byToken: true as const }),
+        ...(byRow.has(momentsOf.get(name) ?? name) && { byToken: true as const }),
       })),
     );
   const rest = Object.keys(pieces).filter((name) => !trained.has(name) && !unchanged.has(name));
@@ -56,3 +61,11 @@ export function exchangedOf(
     isBeside: (name) => pieces[name] === undefined && !isKept({ name }),
   };
 }
+
+/** Of the state that a round begins with. A bank that there was none of, since there was one replica, is empty. */
+export const numbersBefore = ({ tensors, numbers }: RoundState): Numbers => ({
+  part: async (name, first, count, room = new Room()) =>
+    name === computedState(textBank) && !tensors.has(name)
+      ? room.floats(count).fill(0)
+      : numbers.part(name, first, count, room),
+});

@@ -1,6 +1,7 @@
 import type { PhaseSettings } from '../recipe/phase-settings.ts';
 import type { Recipe } from '../recipe/schema.ts';
 import { type DataFacts, phaseSettings } from '../recipe/settings.ts';
+import { trainedSettings } from '../recipe/trained-settings.ts';
 import type { DeviceMemory } from '../runtime/device-memory.ts';
 import { compileProblem } from './compiles.ts';
 import { memoryPlan } from './memory-plan.ts';
@@ -19,7 +20,7 @@ export function peakBytes(settings: PhaseSettings, { kind }: DeviceMemory): numb
 
 /** What compileProblem says of the phases of a recipe. */
 export const compileProblems = (recipe: Recipe, facts: DataFacts): string[] =>
-  recipe.phases.flatMap((phase) => compileProblem(phaseSettings(recipe, phase, facts)) ?? []);
+  recipe.phases.flatMap((phase) => compileProblem(trainedSettings(phaseSettings(recipe, phase, facts))) ?? []);
 
 /** What memoryProblem says of the phases of a recipe. */
 export function memoryProblems(
@@ -29,7 +30,7 @@ export function memoryProblems(
   compactRows?: number | undefined,
 ): string[] {
   return recipe.phases.flatMap(
-    (phase) => memoryProblem(phaseSettings(recipe, phase, facts), device, compactRows) ?? [],
+    (phase) => memoryProblem(trainedSettings(phaseSettings(recipe, phase, facts)), device, compactRows) ?? [],
   );
 }
 

@@ -20,6 +20,7 @@ const nodesOf = {
   rest: 60,
   /** A chunk of a loss. */
   sigmoid: 11,
+  bank: 11,
   captioning: 22,
   localToGlobal: 80,
   maskedPrediction: 80,

@@ -1,5 +1,7 @@
 import { embeddingWidth } from '../model/sizes.ts';
+import { sigmoidSide } from '../objectives/sigmoid.ts';
 import type { PhaseSettings } from '../recipe/phase-settings.ts';
+import { bankRows } from '../recipe/text-bank.ts';
 import { lossChunks } from './chunks.ts';
 import { headsOf } from './passes.ts';
 
@@ -18,6 +20,8 @@ const cosineArrays = 4;
 /** With pairs that are no negatives: which they are, by each number that they may share, and as factors. */
 const kinArrays = 2;
 const embeddingArrays = 10;
+/** With a bank: images and texts of length one, and the gradient of the images. */
+const bankArrays = 3;
 /** Of the logits over prototypes, of a row of the student and of the teacher; and of the hidden layers. */
 const prototypeArrays = { student: 3, teacher: 2 } as const;
 const hiddenArrays = { student: 8, teacher: 4 } as const;
@@ -30,12 +34,11 @@ export function lossBytes(settings: PhaseSettings, count: number): LossBytes {
   const micro = count / accumulate;
   const at = new Map(lossChunks(settings, count).map(({ loss, atATime }) => [loss, atATime]));
   const images = at.get('sigmoid');
-  const contrast =
-    images === undefined
-      ? 0
-      : 4 *
-        ((cosineArrays + (objectives.sigmoid?.kin ? kinArrays : 0)) * images ** 2 +
-          embeddingArrays * count * embeddingWidth(model));
+  // Tiles of a bank come after those of the batch.
+  const own = (cosineArrays + (objectives.sigmoid?.kin ? kinArrays : 0)) * (images ?? 0) ** 2;
+  const bank = at.has('bank') ? cosineArrays * at.get('bank')! * Math.min(bankRows, sigmoidSide(count)) : 0;
+  const arrays = embeddingArrays + (bank > 0 ? bankArrays : 0);
+  const contrast = images === undefined ? 0 : 4 * (Math.max(own, bank) + arrays * count * embeddingWidth(model));
   const rows = at.get('captioning');
   const vocabulary =
     rows === undefined

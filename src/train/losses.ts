@@ -104,6 +104,8 @@ export interface Losses {
   readonly total: Tensor;
   /** `loss/<objective>`, not weighted, and `<objective>/<metric>`: scalars. */
   readonly reported: Tensors;
+  /** Arrays with a row for each example. */
+  readonly rows: Tensors;
   /** New pieces of state, by their keys. */
   readonly state: Tensors;
 }
@@ -121,15 +123,17 @@ export function lossesOf(
   const terms: Tensor[] = [];
   const reported: Record<string, Tensor> = {};
   const next: Record<string, Tensor> = {};
+  const beside: Tensors[] = [];
   for (const { name, objective, settings: own } of chosen) {
     const inputs = { settings: own, model: settings.model, tower, p, teacher, state: computed, feeds, features };
-    const { loss, metrics = {}, state: moved = {} } = objective.loss(inputs);
+    const { loss, metrics = {}, rows = {}, state: moved = {} } = objective.loss(inputs);
+    beside.push(rows);
     terms.push(loss.mul(own.weight));
     reported[lossOf(name)] = loss;
     for (const [metric, value] of Object.entries(metrics)) reported[`${name}/${metric}`] = value;
     for (const [piece, value] of Object.entries(moved)) next[computedState(piece)] = value;
   }
-  return { total: sumOf(terms), reported, state: next };
+  return { total: sumOf(terms), reported, rows: Object.assign({}, ...beside), state: next };
 }
 
 /** What the teacher says of a batch of global views, by the objective that learns from it. */

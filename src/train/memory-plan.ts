@@ -18,6 +18,8 @@ export interface DeviceParts {
   readonly optimiser: number;
   /** The EMA teacher and centres. */
   readonly teacher: number;
+  /** Texts of other replicas. */
+  readonly bank: number;
   /** What parameters were at the start, where they are pulled to it. */
   readonly start: number;
   /** And with micro-batches their sums. */
@@ -105,10 +107,12 @@ export function memoryPlan(
   const held = hostBytes(settings, examples, threads);
   const parameters = sizeOf(phase.parameters);
   const trained = sizeOf(phase.parameters.filter(({ name }) => !phase.frozen.has(name)));
+  const bank = sizeOf(phase.computed.filter(({ bySlot }) => bySlot));
   const state = {
     parameters,
     optimiser: 2 * trained,
-    teacher: sizeOf(Object.values(phase.pieces)) - parameters - 2 * trained - sizeOf(phase.anchored),
+    teacher: sizeOf(Object.values(phase.pieces)) - parameters - 2 * trained - sizeOf(phase.anchored) - bank,
+    bank,
     start: sizeOf(phase.anchored),
   };
   const sums = accumulate > 1 ? trained : 0;
@@ -130,7 +134,8 @@ export function memoryPlan(
     libraries: libraryBytes,
     graph: graphBytes.all + graphBytes.node * graphNodes(settings),
     loader: held.parts.loader,
-    batches: held.parts.batches + held.parts.embeddings,
+    // Of a bank what a lane began with, and what it leaves.
+    batches: held.parts.batches + held.parts.embeddings + bank,
     selection: selectionOf(settings, held.parts.choice),
   };
   const stateBytes = sum(state);

@@ -49,8 +49,9 @@ export function stepSignature(
       const { value, gradients, aside, read } = differentiate(names, state, (p) => {
         const features = lazyFeatures(settings, phase, p, state, feeds);
         const losses = lossesOf(settings, phase, phase.objectives, { p, state, feeds, features });
-        reported = Object.keys(losses.reported);
-        return { value: losses.total, aside: { ...losses.reported, ...losses.state } };
+        const told = { ...losses.reported, ...losses.rows };
+        reported = Object.keys(told);
+        return { value: losses.total, aside: { ...told, ...losses.state } };
       });
       requireRead(phase, names, read);
       const { outputs, rest } = split(aside, reported);
@@ -118,8 +119,8 @@ export function accumulatedSignatures(
         for (const name of head) at[name] = state[name]!;
         const { value, gradients, aside } = differentiate(['images', 'texts', ...trainedHead], at, (p) => {
           const features = pooledAlone(p.images!, p.texts!);
-          const { total, reported } = lossesOf(settings, phase, whole, { p, state, feeds, features });
-          return { value: total, aside: reported };
+          const { total, reported, rows } = lossesOf(settings, phase, whole, { p, state, feeds, features });
+          return { value: total, aside: { ...reported, ...rows } };
         });
         return {
           outputs: { loss: value, ...aside, images: gradients.images!, texts: gradients.texts! },
@@ -163,7 +164,7 @@ export function accumulatedSignatures(
       const sum = (name: string) => [name, state[microSum(name)]!] as const;
       const gradients = Object.fromEntries(updating.map(sum));
       const { gradientNorm, state: next } = updated(settings, phase, updates, state, gradients, feeds);
-      const computed = Object.fromEntries(phase.computed.map(({ name }) => sum(computedState(name))));
+      const computed = Object.fromEntries(movedBySteps(phase).map(({ name }) => sum(computedState(name))));
       // tf.zeros would be constants of the graph, as large as all parameters.
       const zeros = microSums(phase, updates).map(({ name, shape }) => [name, tf.fill(shape as number[], 0)]);
       return { outputs: { gradientNorm }, state: { ...next, ...computed, ...Object.fromEntries(zeros) } };
@@ -185,6 +186,9 @@ export function wholeFeeds(
   return Object.fromEntries(names.map((name) => [name, all[name]!]));
 }
 
+/** Computed state, but for what slots write between rounds. */
+const movedBySteps = ({ computed }: PhaseState) => computed.filter(({ bySlot }) => !bySlot);
+
 /** What is summed over micro-batches. */
 export function microSums(
   phase: PhaseState,
@@ -192,7 +196,7 @@ export function microSums(
 ): { name: string; shape: readonly number[] }[] {
   return [
     ...updatedParameters(phase, updates).map(({ name, shape }) => ({ name: microSum(name), shape })),
-    ...phase.computed.map(({ name, shape }) => ({ name: microSum(computedState(name)), shape })),
+    ...movedBySteps(phase).map(({ name, shape }) => ({ name: microSum(computedState(name)), shape })),
   ];
 }
 

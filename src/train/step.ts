@@ -4,6 +4,7 @@ import { compile, type Program } from '../compile/program.ts';
 import type { ProgramCache } from '../compile/program-cache.ts';
 import type { Arrays, Batch, BatchFacts, BatchRows } from '../data/batches/types.ts';
 import { embeddingWidth } from '../model/sizes.ts';
+import { unitTexts } from '../objectives/text-bank.ts';
 import { stepScalars } from '../optimiser/optimiser.ts';
 import type { PhaseSettings } from '../recipe/phase-settings.ts';
 import { scheduleFactor } from '../recipe/schedule.ts';
@@ -36,15 +37,21 @@ export interface StepMetrics {
   readonly objectives: Readonly<Record<string, number>>;
 }
 
+/** What a step hands to who trains. */
+export interface Stepped extends StepMetrics {
+  /** The texts of the batch as rows of length one, where there is a bank to take them. */
+  readonly texts?: Float32Array;
+}
+
 /** A training step: everything between a batch and the next state, as one graph. */
 export interface Trainer {
   readonly program: Program;
   /** Every piece of state that a checkpoint holds: see `phase-state.ts`. */
   readonly stateNames: readonly string[];
   /** Trains on a batch in memory. `step` counts from 1; `seen` are the examples that the run saw before it. */
-  step(step: number, batch: Batch, seen?: number): StepMetrics;
+  step(step: number, batch: Batch, seen?: number): Stepped;
   /** The same on a batch of which no more than a micro-batch is in memory for it. The event loop gets its turn in between. */
-  stepOn(step: number, batch: BatchRows, seen?: number, options?: StepOnOptions): Promise<StepMetrics>;
+  stepOn(step: number, batch: BatchRows, seen?: number, options?: StepOnOptions): Promise<Stepped>;
   /** Says what the moments of a state have seen that is written now. Its graph must be the one of what was there. */
   begin(updates: Updates): void;
   /** What the moments have seen after a step. */
@@ -171,15 +178,22 @@ export function createTrainer(
     };
     return { factor, scalars };
   };
-  function* stepping(step: number, count: number, length: number | null, seen?: number): Asking<StepMetrics> {
+  function* stepping(step: number, count: number, length: number | null, seen?: number): Asking<Stepped> {
     const { factor, scalars } = scalarsAt(step, seen);
     const learningRate = settings.optimizer.learningRate * factor;
     if (accumulates)
       return { ...(yield* accumulatedStep(program, settings, phase, count, length, scalars)), learningRate };
     const feeds = yield { first: 0, count, last: true };
-    const { loss, gradientNorm, ...reported } = program.run(named('step', length), { ...feeds, ...scalars });
+    const outputs = program.run(named('step', length), { ...feeds, ...scalars });
+    const { loss, gradientNorm, [unitTexts]: texts, ...reported } = outputs;
     const objectives = Object.fromEntries(Object.entries(reported).map(([key, value]) => [key, value[0]!]));
-    return { loss: loss![0]!, ...clippedBy(settings, gradientNorm![0]!), learningRate, objectives };
+    return {
+      loss: loss![0]!,
+      ...clippedBy(settings, gradientNorm![0]!),
+      learningRate,
+      objectives,
+      ...(texts && { texts: texts as Float32Array }),
+    };
   }
   function* watching(step: number, batch: number, seen?: number): Asking<Readonly<Record<string, number>>> {
     const norms = normFigures(phase, program.run('norms', scalarsAt(step, seen).scalars));
@@ -225,13 +239,14 @@ function* accumulatedStep(
   batch: number,
   length: number | null,
   scalars: Values,
-): Asking<Omit<StepMetrics, 'learningRate'>> {
+): Asking<Omit<Stepped, 'learningRate'>> {
   const { accumulate } = settings;
   const count = batch / accumulate;
   const whole = phase.objectives.some(({ objective }) => objective.wholeBatch !== undefined);
   let loss = 0;
   const objectives: Record<string, number> = {};
   let d: Values = {};
+  let texts: Float32Array | undefined;
   if (whole) {
     const size = batch * embeddingWidth(settings.model);
     const z = { images: new Float32Array(size), texts: new Float32Array(size) };
@@ -248,10 +263,12 @@ function* accumulatedStep(
       z.images.set(rows.images!, (i * size) / accumulate);
       z.texts.set(rows.texts!, (i * size) / accumulate);
     }
-    const { loss: value, images, texts, ...reported } = program.run(named('contrast', length), { ...z, ...of });
+    const outputs = program.run(named('contrast', length), { ...z, ...of });
+    const { loss: value, images, texts: dTexts, [unitTexts]: unit, ...reported } = outputs;
+    texts = unit as Float32Array | undefined;
     loss += value![0]!;
     for (const [key, values] of Object.entries(reported)) objectives[key] = values[0]!;
-    d = { dImages: images!, dTexts: texts! };
+    d = { dImages: images!, dTexts: dTexts! };
   }
   // Scale and bias alone have their gradients of the whole batch.
   const backwards = program.has(named('backward', length)) ? accumulate : 0;
@@ -267,7 +284,7 @@ function* accumulatedStep(
     if (objective.wholeBatch === undefined) loss += own.weight * objectives[lossOf(name)]!;
   }
   const { gradientNorm } = program.run(named('update', length), scalars);
-  return { loss, objectives, ...clippedBy(settings, gradientNorm![0]!) };
+  return { loss, objectives, ...clippedBy(settings, gradientNorm![0]!), ...(texts && { texts }) };
 }
 
 const clippedBy = ({ optimizer }: PhaseSettings, gradientNorm: number) => ({

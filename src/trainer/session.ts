@@ -18,6 +18,7 @@ import { drawnFigures } from '../train/drawn-figures.ts';
 import { fewSources } from '../train/few-sources.ts';
 import { prefetchedBatches } from '../train/host-bytes.ts';
 import { openKeptRows } from '../train/kept-rows.ts';
+import { laneTexts } from '../train/lane-texts.ts';
 import type { WrittenBase } from '../train/state.ts';
 import { createTrainer, graphOf } from '../train/step.ts';
 import { readUpdates } from '../train/stored-updates.ts';
@@ -90,6 +91,7 @@ export class TrainingSession {
     let { filtered } = job;
     const unused = { skipped: () => skipped.size, filtered: () => filtered ?? 0 };
     const report = new StepReport({ ...sourcesOf(held, settings), ...unused }, job.from?.since);
+    const bank = job.lane ? laneTexts(held.trainer.program, settings, job.lane.slot) : null;
     const pacing = new Pacing(job);
     let base: WrittenBase | null = null;
     for (let step = from.step + 1; step <= pacing.end; step++) {
@@ -106,8 +108,11 @@ export class TrainingSession {
         drawn = drawnFigures(facts, batch.count);
       };
       const [seen, keep] = [seenBefore(place), isWatched(place)];
-      const stepped = await firstOf(held, batch, () => held.trainer.stepOn(step, batch, seen, { look, keep }));
+      const { texts, ...stepped } = await firstOf(held, batch, () =>
+        held.trainer.stepOn(step, batch, seen, { look, keep }),
+      );
       checkStep(settings, place, batch, stepped);
+      if (texts) bank?.add(texts);
       const watched = keep ? await held.trainer.watchOn(step, batch, seen) : null;
       batch.close();
       const figures = { ...drawn, ...chosen };
@@ -128,6 +133,7 @@ export class TrainingSession {
       const last = step === pacing.end || stop;
       if (pacing.snapshotDue(step) || last) {
         const waiting = await inputs.waiting(step + 1);
+        if (last) bank?.leave();
         const began = performance.now();
         const metrics = report.metrics();
         // Records come before the checkpoint that they are kept with.

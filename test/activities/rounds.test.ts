@@ -162,6 +162,74 @@ describe('each exchange, each kind of moments and each outer step', () => {
   );
 });
 
+describe('a bank of texts', () => {
+  const banked = (number: number, rows: number) => ({
+    ...tinySettings,
+    objectives: { sigmoid: { weight: 1, bank: { replicas: number, rows } } },
+  });
+
+  it('has of each slot what that wrote in the last round that it was in, beside whatever else is merged', async () => {
+    const outer = { rate: 0.7, momentum: 0.9, nesterov: true };
+    const of = { exchange: 'int8', moments: 'reset', outer } as const;
+    const replicas = replicasSchema.parse({ number: 3, steps: 3, negatives: 'bank', ...of });
+    const plan = await planned(replicas, { branches: [2] });
+    const rounds = [
+      // Two steps are of two slots.
+      { steps: 2, slots: 2, members: [0, 1] },
+      { steps: 9, slots: 3, members: [0, 2] },
+      { steps: 9, slots: 3, members: [1, 2] },
+    ];
+    const late = (from: number) => (from === 2 ? [1] : from === 11 ? [0] : []);
+    // One has what each round began with, and makes the next of the change alone.
+    const end = await driveRounds(on, [worker(), worker()], plan, null, { to: 20, late });
+    expect(await shaOf(plan.run, [2, 11, 20])).toEqual(await slowRounds(banked(3, 18), rounds, of));
+    const { manifest } = await readManifest(store, end);
+    const others = manifest.round!.merged!.find(({ path }) => path === 'merged-others.safetensors')!;
+    // Rows of two slots went up and came down, of 4,096, and a bit for each.
+    expect(others.bytes - 2 * 18 * 16 * 4).toBeGreaterThan(512);
+    expect(others.bytes - 2 * 18 * 16 * 4).toBeLessThan(1200);
+  });
+
+  it('is empty where there was one replica before, and grows with them; with one again there is none', async () => {
+    const replicas = (number: number) =>
+      replicasSchema.parse({ number, steps: 4, negatives: 'bank', outer: { rate: 1, momentum: 0 }, exchange: 'f32' });
+    const first = await planned(replicas(1));
+    let from = await driveRounds(on, [worker()], first, null, { to: 4 });
+    const hashes = [from.sha256];
+    const deps = worker();
+    for (const number of [3, 1]) {
+      const { settings } = await planOf(store, first.run, { replicas: replicas(number) });
+      const plan = { ...first, settings, replicas: replicas(number) };
+      const round = { from, to: from.step + 4 * number, slots: number };
+      const input = { plan, revision: 0, parent: null, skip: [], round };
+      const members: MemberRef[] = [];
+      for (let slot = 0; slot < number; slot++)
+        members.push((await trainReplica(deps, { ...input, slot }, on.attempt())).member!);
+      from = (await mergeRound(deps, { ...input, members, late: [] }, on.attempt())).checkpoint;
+      hashes.push(from.sha256);
+      const names = await tensorsOf(from);
+      expect(names.includes('state/textBank')).toBe(number > 1);
+    }
+    const rounds = [
+      { steps: 4, slots: 1, members: [0] },
+      { steps: 12, slots: 3, members: [0, 1, 2] },
+    ];
+    // The first round of the slow loops has a bank too, that nobody writes.
+    expect(hashes[1]).toBe((await slowRounds(banked(3, 24), rounds, undefined, { bankFrom: 1 }))[1]);
+  });
+
+  async function tensorsOf(ref: CheckpointRef): Promise<string[]> {
+    const { manifest } = await readManifest(store, ref);
+    const names: string[] = [];
+    for (const { path } of manifest.state.filter(({ path }) => path.startsWith('training'))) {
+      const bytes = await store.get(manifest.prefix + path);
+      const head = Buffer.from(bytes);
+      names.push(...Object.keys(JSON.parse(head.subarray(8, 8 + Number(head.readBigUInt64LE(0))).toString())));
+    }
+    return names;
+  }
+});
+
 describe('a worker that has what the round before began with', () => {
   const small = replicasSchema.parse({ ...four, exchange: 'int8', moments: 'reset' });
   const trainedOn = async (deps: Dependencies, plan: PhasePlan, from: CheckpointRef) => {

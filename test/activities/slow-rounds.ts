@@ -30,9 +30,11 @@ const plainMean: SlowReplicas = {
 
 type State = Record<string, number[]>;
 const isMoment = (name: string) => /^[mv]\//.test(name);
-/** Its rows are tokens: how many numbers each has. */
-const widthOf = (name: string, { model: { text } }: PhaseSettings) =>
-  name.endsWith('token_embedding.weight') ? text.width : null;
+/** Texts of each slot, in a phase that has a bank of them. */
+const isBank = (name: string) => name === 'state/textBank';
+/** Its rows are tokens, or texts: how many numbers each has. */
+const widthOf = (name: string, { model: { text, vision } }: PhaseSettings) =>
+  name.endsWith('token_embedding.weight') ? text.width : isBank(name) ? vision.width : null;
 
 /**
  * A phase in rounds as the fake trainer makes its steps, in one process, in memory, by plain loops over single numbers: what
@@ -44,6 +46,8 @@ export async function slowRounds(
   settings: PhaseSettings,
   rounds: readonly SlowRound[],
   replicas = plainMean,
+  /** The first round whose slots write into a bank. */
+  { bankFrom = 0 } = {},
 ): Promise<string[]> {
   const folder = await mkdtemp(join(tmpdir(), 'slow-rounds-'));
   let state: State = Object.fromEntries(
@@ -54,20 +58,27 @@ export async function slowRounds(
   let began = 0;
   const hashes: string[] = [];
   try {
-    for (const round of rounds) {
+    for (const [i, round] of rounds.entries()) {
       const lanes = lanesOf(began, round);
       const ends = round.members.map((slot) => {
         const own: State = Object.fromEntries(Object.entries(state).map(([name, values]) => [name, [...values]]));
         const kept = ownMoments.get(slot) ?? {};
         for (const [name, values] of Object.entries(kept)) own[name] = [...values];
-        for (const [i, batch] of lanes[slot]!.entries())
-          step(own, settings, batch, began + 1 + Math.floor((i * round.steps) / lanes[slot]!.length));
+        for (const [k, batch] of lanes[slot]!.entries())
+          step(
+            own,
+            settings,
+            i < bankFrom ? null : slot,
+            batch,
+            began + 1 + Math.floor((k * round.steps) / lanes[slot]!.length),
+          );
         return { slot, own, examples: lanes[slot]!.length * settings.batches.batch };
       });
       const names = Object.keys(state);
       const next: State = {};
       for (const name of names) {
-        if (!isMoment(name)) next[name] = merged(name, settings, began, replicas, state[name]!, ends, buffers);
+        if (isBank(name)) next[name] = merged(name, settings, began, plainMean, state[name]!, ends, buffers);
+        else if (!isMoment(name)) next[name] = merged(name, settings, began, replicas, state[name]!, ends, buffers);
         else if (replicas.moments === 'reset') next[name] = state[name]!.map(() => 0);
         else if (replicas.moments === 'kept') next[name] = ends[0]!.own[name]!;
         else next[name] = merged(name, settings, began, plainMean, state[name]!, ends, buffers);
@@ -170,7 +181,7 @@ async function hashOf(
   const values = Object.fromEntries(Object.entries(state).map(([name, of]) => [name, Float32Array.from(of)]));
   // Moments that begin at zero have seen no update.
   const zero = { dtype: 'I32', shape: [1], data: new Uint8Array(4) } as const;
-  const parameters = Object.keys(state).filter((name) => !isMoment(name));
+  const parameters = Object.keys(state).filter((name) => !isMoment(name) && !isBank(name));
   const tensors = moments === 'reset' ? parameters.map((name) => ({ name: `updates/${name}`, ...zero })) : [];
   const { state: files } = await writeState(folder, settings, values as Values, { tensors });
   const lines = files.map(({ path, sha256 }) => `${sha256}  ${path}\n`);
@@ -199,11 +210,16 @@ async function shapesIn(path: string): Promise<Record<string, { readonly shape: 
   return JSON.parse(bytes.subarray(8, 8 + Number(bytes.readBigUInt64LE(0))).toString());
 }
 
-function step(state: State, settings: PhaseSettings, batch: number, place: number): void {
+function step(state: State, settings: PhaseSettings, slot: number | null, batch: number, place: number): void {
+  const bank = settings.objectives.sigmoid?.bank;
   for (const [name, values] of Object.entries(state)) {
     const width = widthOf(name, settings);
+    // Of 4,096 rows each slot has as many; it fills so many of them as a lane has texts.
+    const ownRow = bank && slot !== null ? slot * Math.floor(4096 / bank.replicas) : 0;
+    const isOwn = (row: number) =>
+      isBank(name) ? slot !== null && row >= ownRow && row < ownRow + bank!.rows : row === batch % 7;
     for (let i = 0; i < values.length; i++)
-      if (width === null || Math.floor(i / width) === batch % 7)
+      if (width === null || isOwn(Math.floor(i / width)))
         values[i] = Math.fround(0.9 * values[i]! + Math.sin(values[i]! + batch + 1) / (10 + place) + i * 1e-6);
   }
 }

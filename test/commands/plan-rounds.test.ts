@@ -81,6 +81,29 @@ describe('siglip2 plan with --link', () => {
     );
   });
 
+  it('counts the texts of a bank: what a slot leaves goes up, and those of all come down', async () => {
+    const planOf = async (negatives: string, options = '--link 100') => {
+      const replicas = { number: 4, steps: 250, exchange: 'int8', moments: 'reset', negatives };
+      const own = JSON.stringify({ ...recipe, phases: [{ ...recipe.phases[0], replicas }] });
+      const how = { json: true, device: null, speed: '6.56e13', open, rounds: wantedOf(options) };
+      return JSON.parse((await planFile(own, 'recipe.json', how)).text);
+    };
+    const [local, bank] = [await planOf('local'), await planOf('bank')];
+    const row = 4 * 768;
+    const more = (of: 'upBytes' | 'downBytes', [one, other] = [bank, local]) =>
+      one.rounds[0].time[of] - other.rounds[0].time[of];
+    // A kilobyte says what the file is, and which rows are there.
+    expect(more('upBytes') - 1024 * row).toBeGreaterThan(512);
+    expect(more('upBytes') - 1024 * row).toBeLessThan(1200);
+    expect(more('downBytes') - 4096 * row).toBeGreaterThan(512);
+    expect(more('downBytes') - 4096 * row).toBeLessThan(1200);
+    const of = (plan: { phases: { memory: { device: { bank: number } } }[] }) => plan.phases[0]!.memory.device.bank;
+    expect([of(local), of(bank)]).toEqual([0, 4096 * row]);
+    // Planned on other workers it is of as many.
+    const wider = [await planOf('bank', '--link 100 --workers 16'), await planOf('local', '--link 100 --workers 16')];
+    expect(more('upBytes', wider as never) - 256 * row).toBeLessThan(1200);
+  });
+
   it('gives the same to programs', async () => {
     const { rounds } = JSON.parse((await plan('--link 100 --workers 8', true)).text);
     expect(rounds).toHaveLength(1);

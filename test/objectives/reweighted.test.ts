@@ -1,8 +1,8 @@
 import { describe, expect, it } from 'vitest';
-import { trainedSettings } from '../../activities/trained-settings.ts';
 import { sigmoidLoss } from '../../src/objectives/sigmoid.ts';
 import { differentiate } from '../../src/optimiser/differentiate.ts';
 import { replicasSchema } from '../../src/recipe/replicas.ts';
+import { trainedSettings } from '../../src/recipe/trained-settings.ts';
 import { randomStream } from '../../src/runtime/random.ts';
 import { tf } from '../../src/runtime/tensorflow.ts';
 import { tinySettings } from '../train/settings.ts';

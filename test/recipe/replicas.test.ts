@@ -6,11 +6,14 @@ import { phaseSettings } from '../../src/recipe/settings.ts';
 import { isRunnerError } from '../../src/runtime/errors.ts';
 
 const emoji = JSON.parse(readFileSync(new URL('../../infra/recipes/emoji.json', import.meta.url), 'utf8'));
-const written = (replicas: object) => ({ ...emoji, phases: [{ ...emoji.phases[0], replicas }] });
+const written = (replicas: object, phase: object = {}) => ({
+  ...emoji,
+  phases: [{ ...emoji.phases[0], replicas, ...phase }],
+});
 
-function problemsOf(replicas: object): string {
+function problemsOf(replicas: object, phase: object = {}): string {
   try {
-    parseRecipe(written(replicas));
+    parseRecipe(written(replicas, phase));
     return 'none';
   } catch (error) {
     if (isRunnerError(error)) return error.message;
@@ -53,15 +56,34 @@ describe('"replicas" of a phase', () => {
       /one number is allowed without a deadline, since nobody is late then/,
     ],
     [
-      { number: 2, steps: 5, negatives: 'bank' },
-      /replicas\.negatives is "bank"; allowed: one of "local", "reweighted"/,
+      { number: 2, steps: 5, negatives: 'queue' },
+      /replicas\.negatives is "queue"; allowed: one of "local", "reweighted", "bank"/,
     ],
     [
       { number: { least: 2, most: 4 }, steps: 5, deadline: { minutes: 1 }, negatives: 'reweighted' },
       /replicas\.number is {"least":2,"most":4}; one number is allowed with reweighted negatives/,
     ],
+    [
+      { number: { least: 2, most: 4 }, steps: 5, deadline: { minutes: 1 }, negatives: 'bank' },
+      /replicas\.number is {"least":2,"most":4}; one number is allowed with negatives of a bank/,
+    ],
   ])('%j are refused in a sentence', (replicas, sentence) => {
     expect(problemsOf(replicas)).toMatch(sentence);
+  });
+
+  it.each([
+    [
+      { objectives: { captioning: { weight: 1 } } },
+      /replicas\.negatives is about pairs, and the phase has no sigmoid loss; leave it/,
+    ],
+    [
+      { negatives: 'distinct' },
+      /replicas\.negatives is "bank", whose texts are all negatives, and negatives of the phase is "distinct"; allowed: "reweighted" or "local", or leave negatives out/,
+    ],
+    [{ positives: 'shared' }, /whose texts are all negatives, and positives of the phase is "shared"; allowed: "rew/],
+  ])('with a bank are refused in a sentence in a phase of %j', (phase, sentence) => {
+    expect(problemsOf({ number: 2, steps: 5, negatives: 'bank' })).toBe('none');
+    expect(problemsOf({ number: 2, steps: 5, negatives: 'bank' }, phase)).toMatch(sentence);
   });
 });
 

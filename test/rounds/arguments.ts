@@ -1,5 +1,5 @@
 import { Command, InvalidArgumentError, Option } from 'commander';
-import { momentsKinds } from '../../src/recipe/replicas.ts';
+import { momentsKinds, negativesKinds } from '../../src/recipe/replicas.ts';
 
 /** A run is made of every combination. */
 export interface RoundsOptions {
@@ -41,7 +41,7 @@ export const roundsProgram = () =>
     .option('--round-steps <numbers>', 'steps of a replica in a round', wholes, [50])
     .option('--exchange <kinds>', 'how changes are written', oneOf(['f32', 'bf16', 'int8', 'int4']), ['int8'])
     .option('--moments <kinds>', 'where moments begin in a round', oneOf(momentsKinds), ['averaged'])
-    .option('--negatives <kinds>', 'pairs of the loss', oneOf(['local', 'reweighted']), ['local'])
+    .option('--negatives <kinds>', 'pairs of the loss', oneOf(negativesKinds), ['local'])
     .option('--seeds <number>', 'of each combination', whole, 1)
     .addOption(
       new Option('--batch <how>', "each: a replica has the recipe's batch; shared: its part of it")

@@ -1,5 +1,6 @@
 import { expect, it } from 'vitest';
 import { firstMoment, startCopy } from '../../src/optimiser/optimiser.ts';
+import { replicasSchema } from '../../src/recipe/replicas.ts';
 import type { RoundState } from '../../src/rounds/state.ts';
 import { exchangedOf } from '../../src/train/exchanged.ts';
 import { phaseState } from '../../src/train/phase-state.ts';
@@ -28,3 +29,16 @@ it.each(['averaged', 'kept', 'reset'] as const)(
     }
   },
 );
+
+it('a bank of texts goes by rows, whatever becomes of moments, and without one nothing else is sent', () => {
+  const state = { tensors: new Map() } as unknown as RoundState;
+  const othersOf = (negatives: 'local' | 'bank', number = 4) => {
+    const replicas = replicasSchema.parse({ number, steps: 5, negatives });
+    return exchangedOf({ ...tinySettings, replicas }, { moments: 'reset' }, state);
+  };
+  const { others, isBeside } = othersOf('bank');
+  expect(others).toEqual([{ name: 'state/textBank', shape: [4096, 16], byRow: true }]);
+  expect(isBeside('state/textBank')).toBe(false);
+  expect(othersOf('local').others).toEqual([]);
+  expect(othersOf('bank', 1).others).toEqual([]);
+});

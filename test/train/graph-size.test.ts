@@ -30,7 +30,12 @@ describe('the graph of a step', () => {
     expect(large.constants).toBeLessThan(small.constants + 64);
   });
 
-  const others = { 'every objective, in micro-batches': { ...all, accumulate: 4 }, 'three lengths of NaFlex': naflex };
+  const banked = batchOf({ ...emoji, objectives: { sigmoid: { weight: 1, bank: { replicas: 4, rows: 1024 } } } }, 8192);
+  const others = {
+    'every objective, in micro-batches': { ...all, accumulate: 4 },
+    'three lengths of NaFlex': naflex,
+    'a bank of texts, in tiles': banked,
+  };
 
   it.each(Object.keys(others) as (keyof typeof others)[])('is counted with %s, and has no large constant', (name) => {
     const settings = others[name];

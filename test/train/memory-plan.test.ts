@@ -39,6 +39,22 @@ describe('the memory of a phase', () => {
     expect(memoryPlan(large).device.contrast).toBe(4 * (4 * 2048 ** 2 + 10 * 128 * 32_768));
   });
 
+  it('has a bank of texts, the cosines of images with it where they are more, and what images have for it', () => {
+    const { settings } = planSettings('4k-whole', data);
+    const of = (batch: number, bank?: object) => {
+      const sigmoid = { weight: 1, ...(bank && { bank: { replicas: 4, rows: 1024 } }) };
+      return memoryPlan({ ...settings, objectives: { sigmoid }, batches: { ...settings.batches, batch } }).device;
+    };
+    expect(of(256).bank).toBe(0);
+    expect(of(256, {})).toMatchObject({
+      ...of(256),
+      bank: 4 * 4096 * 128,
+      contrast: 4 * (4 * 256 * 4096 + 13 * 128 * 256),
+    });
+    // The cosines of the batch with itself are as many, and not there at once.
+    expect(of(4096, {}).contrast - of(4096).contrast).toBe(4 * 3 * 128 * 4096);
+  });
+
   it('names a teacher, the selection, and a thread where choices overlap steps', () => {
     const { settings } = planSettings('acid', data);
     const apart = { ...settings, curation: { ...settings.curation!, overlap: false } };

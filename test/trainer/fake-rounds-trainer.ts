@@ -1,6 +1,7 @@
 import { appendFileSync, existsSync, mkdirSync, writeFileSync } from 'node:fs';
 import type { Values } from '../../src/compile/definition.ts';
 import type { PhaseSettings } from '../../src/recipe/phase-settings.ts';
+import { rowsOfSlot } from '../../src/recipe/text-bank.ts';
 import { freshState, readState, writeState } from '../../src/train/state.ts';
 import type { FromTrainer, ToTrainer, TrainJob } from '../../src/trainer/protocol.ts';
 import { walkOf } from '../../src/trainer/walk.ts';
@@ -58,7 +59,7 @@ async function run(id: number, job: FakeJob): Promise<void> {
       return send({ type: 'failed', id, code: 'NonFinite', message: 'the loss is NaN', details });
     }
     if (fault.stepMs) await new Promise((done) => setTimeout(done, fault.stepMs));
-    moved(state, settings, batch + skipped, place);
+    moved(state, settings, job.lane?.slot ?? 0, batch + skipped, place);
     const examples = place * settings.batches.batch;
     const values = { ...metrics, loss: 10 / place };
     const records = [{ step: place, time: Date.now(), values }];
@@ -75,12 +76,19 @@ async function run(id: number, job: FakeJob): Promise<void> {
   send({ type: 'finished', id, result: null });
 }
 
-/** Of a table of tokens a batch moves one row: most rows are touched by some replicas alone, some by none. */
-function moved(state: Values, { model: { text } }: PhaseSettings, batch: number, place: number): void {
+/**
+ * Of a table of tokens a batch moves one row: most rows are touched by some replicas alone, some by none. Of a bank of texts a
+ * slot moves its own.
+ */
+function moved(state: Values, settings: PhaseSettings, slot: number, batch: number, place: number): void {
+  const { text, vision } = settings.model;
+  const { bank } = settings.objectives.sigmoid ?? {};
   for (const [name, values] of Object.entries(state)) {
-    const byToken = name.endsWith('token_embedding.weight');
-    const from = byToken ? (batch % 7) * text.width : 0;
-    const count = fault.still ? 1 : byToken ? text.width : values.length;
+    let [from, numbers] = [0, values.length];
+    if (name.endsWith('token_embedding.weight')) [from, numbers] = [(batch % 7) * text.width, text.width];
+    if (bank && name === 'state/textBank')
+      [from, numbers] = [rowsOfSlot(bank, slot).first * vision.width, bank.rows * vision.width];
+    const count = fault.still ? 1 : numbers;
     for (let i = from; i < from + count; i++)
       values[i] = Math.fround(0.9 * values[i]! + Math.sin(values[i]! + batch + 1) / (10 + place) + i * 1e-6);
   }
