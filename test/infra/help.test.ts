@@ -38,6 +38,7 @@ describe('--help', () => {
         'setup',
         'siglip2',
         'test',
+        'tuning',
         'up',
         'worker',
       ].sort(),

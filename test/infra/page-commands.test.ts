@@ -23,6 +23,7 @@ import { imagesProgram } from '../images/arguments.ts';
 import { roundsProgram } from '../rounds/arguments.ts';
 import { scalerProgram } from '../scaler/arguments.ts';
 import { type Answer, answerOf } from '../support/answer-of.ts';
+import { tuningProgram } from '../tuning/arguments.ts';
 import { dockerLine } from './docker-lines.ts';
 import { commands, jsonBlocks, layoutKeys, pages, root, wordsOf } from './page-commands.ts';
 import { typedForReal } from './typed-for-real.ts';
@@ -41,6 +42,7 @@ const scriptParsers: Readonly<Record<string, (args: readonly string[]) => unknow
   compose: (args) => parse(composeProgram(), args),
   curation: (args) => parse(curationProgram(), args),
   rounds: (args) => parse(roundsProgram(), args),
+  tuning: (args) => parse(tuningProgram(), args),
   worker: (args) =>
     parse(
       workerProgram(async () => {}),

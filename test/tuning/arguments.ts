@@ -1,0 +1,54 @@
+import { Command, InvalidArgumentError } from 'commander';
+import { methods } from './variants.ts';
+
+export interface TuningOptions {
+  readonly seconds: number;
+  readonly baseSteps: number;
+  readonly seeds: number;
+  readonly methods: readonly string[];
+  /** Multiples of the rate of `recipe new`. */
+  readonly rates: readonly number[];
+  readonly fall: number;
+  readonly recipe: string;
+  readonly json?: string;
+}
+
+function above(text: string): number {
+  const number = Number(text);
+  if (!(number > 0 && number < Number.POSITIVE_INFINITY))
+    throw new InvalidArgumentError(`${text} is no number above 0.`);
+  return number;
+}
+
+function whole(text: string): number {
+  const number = above(text);
+  if (!Number.isInteger(number)) throw new InvalidArgumentError(`${text} is no whole number from 1.`);
+  return number;
+}
+
+function named(text: string): string[] {
+  const words = text.split(',');
+  if (words.some((word) => !Object.hasOwn(methods, word)))
+    throw new InvalidArgumentError(`Allowed are ${Object.keys(methods).join(', ')}, with commas between them.`);
+  return words;
+}
+
+/** The command line of `npm run tuning`. */
+export const tuningProgram = () =>
+  new Command('npm run tuning --')
+    .description(
+      'Trains a recipe on five styles of emoji, fine-tunes the model on a sixth in several ways for equal times, and compares them.',
+    )
+    .option(
+      '--seconds <number>',
+      'of steps that each way has, by the time that a step of it was measured to take',
+      above,
+      60,
+    )
+    .option('--base-steps <number>', 'steps of the model that they go on from', whole, 400)
+    .option('--seeds <number>', 'of the fine-tuning; the model that is gone on from is the same', whole, 1)
+    .option('--methods <names>', Object.keys(methods).join(', '), named, Object.keys(methods))
+    .option('--rates <numbers>', 'multiples of the rate of recipe new', (text) => text.split(',').map(above), [1, 10])
+    .option('--fall <share>', 'how far the guard lets top-1 on the old styles fall', above, 0.02)
+    .option('--recipe <file>', 'recipe of one phase for the emoji data', 'infra/recipes/emoji.json')
+    .option('--json <file>', 'also write the figures to a file, after each run');
