@@ -24,5 +24,8 @@ export const exitCodes = {
     meaning:
       '`npm run worker`: it was ended before what it had begun was committed. The last commit stands; what came after it is made again.',
   },
-  interrupted: { code: 130, meaning: '`npm run bench`, `curation` or `rounds` was stopped by Ctrl-C or a signal.' },
+  interrupted: {
+    code: 130,
+    meaning: '`npm run bench`, `curation`, `rounds` or `tuning` was stopped by Ctrl-C or a signal.',
+  },
 } as const;

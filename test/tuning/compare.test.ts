@@ -20,7 +20,7 @@ const written = (method: keyof typeof methods) =>
 describe('pictures to fine-tune on', () => {
   it('are of a style that the model never saw, and none that is tested is trained on', async () => {
     const store = new MemoryStore();
-    const { examples } = await makeTuningDataset(store, { concepts: 64 });
+    const { examples } = await makeTuningDataset(store, { concepts: 32 });
     const found: Record<string, { key: string; concept: string; style: string }[]> = {};
     for (const set of sets) {
       found[set] = [];
@@ -28,16 +28,16 @@ describe('pictures to fine-tune on', () => {
         found[set].push({ key: meta.key, concept: meta.concept, style: meta.style! });
       expect(found[set]).toHaveLength(examples[set]);
     }
-    // 64 concepts in five styles, an eighth of them tested and an eighth for reference, and in the new one half and half.
+    // 32 concepts in five styles, an eighth of them tested and an eighth for reference, and in the new one half and half.
     expect(examples).toEqual({
-      'old/train': 240,
-      'old/reference': 40,
-      'old/test': 40,
-      'new/train': 32,
-      'new/test': 32,
+      'old/train': 120,
+      'old/reference': 20,
+      'old/test': 20,
+      'new/train': 16,
+      'new/test': 16,
     });
     const keys = sets.flatMap((set) => found[set]!.map(({ key }) => key));
-    expect(new Set(keys).size).toBe(64 * 6);
+    expect(new Set(keys).size).toBe(32 * 6);
     const [of, styles] = (['concept', 'style'] as const).map(
       (what) => (set: string) => new Set(found[set]!.map((one) => one[what])),
     );
