@@ -32,7 +32,7 @@ export interface Dependencies {
   /** Absent in a worker that takes no device work; where it has several devices, that of the attempt's own. */
   readonly trainer?: TrainerProcess;
   /** Of a worker that has several: an attempt that needs one leases it. */
-  readonly devices?: Pick<TrainerPool<LeasedDevice>, 'lease'>;
+  readonly devices?: Pick<TrainerPool<LeasedDevice>, 'lease' | 'trainers'>;
   /** The name of the one that was leased. */
   readonly device?: string;
   /** What a phase is trained on that begins here, where trainers share the CPU; absent: the machine's. */

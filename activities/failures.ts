@@ -8,15 +8,18 @@ const attemptsOfUnexpected = 5;
 /**
  * An error as Temporal keeps it: the one sentence, the code as type, no stack. What trying again can't mend is not
  * retried.
+ *
+ * @param hasOthers whether the next attempt may have another device of this worker than the one that is missing
  */
-export function toFailure(thrown: unknown, attempt: number): Error {
+export function toFailure(thrown: unknown, attempt: number, hasOthers = false): Error {
   const error = diskError(thrown, (thrown as NodeJS.ErrnoException | null)?.path ?? 'a local file');
   if (error instanceof ApplicationFailure || error instanceof CancelledFailure) return error;
   if (isRunnerError(error)) {
+    const elsewhere = hasOthers && error.code === 'DeviceMissing' && attempt < attemptsOfUnexpected;
     return plain({
       message: error.message,
       type: error.code,
-      nonRetryable: !error.retryable || error.details.final === true,
+      nonRetryable: !(error.retryable || elsewhere) || error.details.final === true,
       details: [error.details],
     });
   }

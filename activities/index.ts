@@ -1,6 +1,7 @@
 import { randomBytes } from 'node:crypto';
 import { Context } from '@temporalio/activity';
 import { CancelledFailure } from '@temporalio/common';
+import type { LeaseEnd } from '../src/trainer/pool.ts';
 import { annotateShard } from './annotate-shard.ts';
 import { beginPhase } from './begin-phase.ts';
 import { beginRounds } from './begin-rounds.ts';
@@ -110,6 +111,7 @@ function activity<I, O>(deps: Dependencies, verb: Verb<I, O>, leasing?: Leasing)
     const interrupted = interruption(context.cancellationSignal, deps.life?.interrupt);
     const over = deps.life?.began();
     let kept = false;
+    let end: LeaseEnd = 'stopped';
     let lease: DeviceLease = nothingLeased(deps);
     const named = <T extends object | undefined>(of: T): T =>
       lease.deps.device === undefined ? of : { ...of, device: lease.deps.device };
@@ -138,18 +140,22 @@ function activity<I, O>(deps: Dependencies, verb: Verb<I, O>, leasing?: Leasing)
       logged = loggedAttempt(lease.deps, input, context.info, attempt);
       const result = await verb(logged.deps, input, attempt);
       kept = true;
+      end = 'done';
       return result;
     } catch (error) {
       const fields = { workflow: workflowExecution?.workflowId, activity: verb.name, attempt: number, err: error };
       (logged ?? lease).deps.log.warn(fields, 'activity failed');
-      const failure = toFailure(error, number);
+      const failure = toFailure(error, number, lease.isOneOfSeveral);
+      if (!(failure instanceof CancelledFailure)) end = 'failed';
+      // Who waited for a device had begun nothing.
+      kept = logged === null;
       // Temporal did not ask for it: an attempt that is cancelled then would not be made again.
       throw failure instanceof CancelledFailure && interrupted.byWorker() ? workerEnded(failure) : failure;
     } finally {
       interrupted.forget();
       over?.(kept);
       logged?.ended();
-      lease.release();
+      lease.release(end);
       ended();
       if (shown) deps.gauges?.ended(shown);
     }

@@ -1,13 +1,15 @@
 import { CancelledFailure } from '@temporalio/common';
-import type { LeaseWish } from '../src/trainer/pool.ts';
+import type { LeaseEnd, LeaseWish } from '../src/trainer/pool.ts';
 import type { Attempt, Dependencies } from './dependencies.ts';
 import { beat } from './heartbeat.ts';
 
 /** What an attempt has for its whole time. */
 export interface DeviceLease {
   readonly deps: Dependencies;
+  /** Whether another attempt may have another device. */
+  readonly isOneOfSeveral: boolean;
   /** Gives back what was taken of it. */
-  release(): void;
+  release(end: LeaseEnd): void;
 }
 
 export type Leasing = (
@@ -18,7 +20,7 @@ export type Leasing = (
 ) => Promise<DeviceLease>;
 
 /** Of an attempt that needs no device, and of one whose worker has a single one: that is taken job by job. */
-export const nothingLeased = (deps: Dependencies): DeviceLease => ({ deps, release() {} });
+export const nothingLeased = (deps: Dependencies): DeviceLease => ({ deps, isOneOfSeveral: false, release() {} });
 
 /**
  * Leases one of the devices of a worker that has several, best the one that holds what the input begins with, and names it in all
@@ -28,7 +30,8 @@ export const leaseDevice: Leasing = async (deps, input, workflowId, attempt) => 
   const { devices, log } = deps;
   if (!devices) return nothingLeased(deps);
   // After a connection was lost, attempts of before may still be at work. What an earlier one has used stays known.
-  const heart = beat(attempt, () => ({ ...(attempt.earlier as object | undefined), doing: 'waiting for a device' }));
+  const { device: _, ...earlier } = (attempt.earlier ?? {}) as { readonly device?: string };
+  const heart = beat(attempt, () => ({ ...earlier, doing: 'waiting for a device' }));
   const lease = await devices
     .lease(wishOf(input, workflowId), attempt.signal)
     .catch(() => {
@@ -47,6 +50,7 @@ export const leaseDevice: Leasing = async (deps, input, workflowId, attempt) => 
       ...(prices && { prices }),
       ...(cpu && { cpu }),
     },
+    isOneOfSeveral: devices.trainers.length > 1,
     release: lease.release,
   };
 };

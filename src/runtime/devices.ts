@@ -109,6 +109,8 @@ function asFound(name: string, found: FoundGpus | null): string {
   if (found === null) return name;
   const known = found.names.find((one) => identity(one, found) === identity(name, found));
   if (known !== undefined) return known;
+  // A part of a GPU is in no list of GPUs.
+  if (name.startsWith('MIG-') && found.by === 'nvidia-smi') return name;
   const there = found.names.length > 0 ? `names ${found.names.join(', ')}` : 'names none';
   throw wrong(`names GPU ${name}, and ${found.by} ${there}; type --devices all, or some of those that are named`);
 }

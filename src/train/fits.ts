@@ -3,6 +3,7 @@ import type { Recipe } from '../recipe/schema.ts';
 import { type DataFacts, phaseSettings } from '../recipe/settings.ts';
 import { trainedSettings } from '../recipe/trained-settings.ts';
 import type { DeviceMemory } from '../runtime/device-memory.ts';
+import { loaderThreads } from '../runtime/loader-threads.ts';
 import { compileProblem } from './compiles.ts';
 import { memoryPlan } from './memory-plan.ts';
 
@@ -12,9 +13,14 @@ const doubt = 0.85;
 /** Bytes of the machine that one of its trainers may have; of a GPU all that it has are its trainer's. */
 const roomOf = ({ kind, bytes, trainers = 1 }: DeviceMemory): number => (kind === 'cpu' ? bytes / trainers : bytes);
 
+/** Of one trainer: all share the loader's threads. */
+const planOn = (settings: PhaseSettings, { trainers = 1 }: DeviceMemory) =>
+  memoryPlan(settings, undefined, Math.max(1, Math.floor(loaderThreads() / trainers)));
+
 /** Bytes that the peak of a step takes on a device. */
-export function peakBytes(settings: PhaseSettings, { kind }: DeviceMemory): number {
-  const { gpuBytes, processBytes } = memoryPlan(settings);
+export function peakBytes(settings: PhaseSettings, device: DeviceMemory): number {
+  const { gpuBytes, processBytes } = planOn(settings, device);
+  const { kind } = device;
   return kind === 'gpu' ? gpuBytes : processBytes;
 }
 
@@ -55,9 +61,10 @@ export function memoryProblem(
 }
 
 /** A GPU has a machine round it, which holds batches, graphs and snapshots. */
-function hostProblem(settings: PhaseSettings, { kind, host, trainers = 1 }: DeviceMemory): string | null {
+function hostProblem(settings: PhaseSettings, device: DeviceMemory): string | null {
+  const { kind, host, trainers = 1 } = device;
   if (kind !== 'gpu' || host === undefined) return null;
-  const { hostBytes } = memoryPlan(settings);
+  const { hostBytes } = planOn(settings, device);
   if (doubt * hostBytes * trainers <= host) return null;
   const beside = trainers > 1 ? `beside each of ${trainers} GPUs` : 'beside its GPU';
   return `phase ${settings.phase} needs about ${gigabytes(hostBytes)} of the machine ${beside}, which has ${gigabytes(host)}; a smaller batch or model would need less`;

@@ -17,20 +17,26 @@ export interface LeaseWish {
   readonly state?: string | undefined;
 }
 
+/** How what was done with a trainer came to its end; `stopped` says nothing of the trainer. */
+export type LeaseEnd = 'done' | 'failed' | 'stopped';
+
 export interface Lease<T> {
   readonly of: T;
   /** Gives the trainer back; a second time does nothing. */
-  release(): void;
+  release(end: LeaseEnd): void;
 }
 
 interface Last {
   readonly wish: LeaseWish;
   readonly turn: number;
+  /** Whether what it had last did not end well. */
+  readonly hasFailed: boolean;
 }
 
 /**
  * The trainers of a worker, each leased to one attempt at a time. A wish gets the free one that has the least to load: that
- * which holds its state, else that which had its slot, then its work; what others have worked on is left to them.
+ * which holds its state, else that which had its slot, then its work; what others have worked on is left to them. One that
+ * failed is asked last, until it has done something: another worker may have its device, or the device may be broken.
  */
 export class TrainerPool<T extends PooledTrainer> {
   readonly trainers: readonly T[];
@@ -49,13 +55,17 @@ export class TrainerPool<T extends PooledTrainer> {
     signal.throwIfAborted();
     const of = this.#best(wish) ?? (await this.#freed(signal));
     this.#free.delete(of);
-    this.#last.set(of, { wish, turn: ++this.#turn });
+    const hasFailed = this.#last.get(of)?.hasFailed === true;
+    const turn = ++this.#turn;
+    this.#last.set(of, { wish, turn, hasFailed });
     let isHeld = true;
     return {
       of,
-      release: () => {
-        if (isHeld) this.#giveBack(of);
+      release: (end) => {
+        if (!isHeld) return;
         isHeld = false;
+        this.#last.set(of, { wish, turn, hasFailed: end === 'failed' || (end === 'stopped' && hasFailed) });
+        this.#giveBack(of);
       },
     };
   }
@@ -63,7 +73,7 @@ export class TrainerPool<T extends PooledTrainer> {
   #best(wish: LeaseWish): T | null {
     // Of several that are as good, the one that has rested longest.
     const order = (of: T): number => this.#last.get(of)?.turn ?? 0;
-    const rank = (of: T) => rankOf(of, this.#last.get(of)?.wish ?? null, wish);
+    const rank = (of: T) => rankOf(of, this.#last.get(of) ?? null, wish);
     return [...this.#free].sort((a, b) => rank(a) - rank(b) || order(a) - order(b))[0] ?? null;
   }
 
@@ -90,9 +100,10 @@ export class TrainerPool<T extends PooledTrainer> {
 }
 
 /** How much has to be loaded for a wish, the least first. */
-function rankOf({ trainer }: PooledTrainer, last: LeaseWish | null, { work, slot, state }: LeaseWish): number {
+function rankOf({ trainer }: PooledTrainer, last: Last | null, { work, slot, state }: LeaseWish): number {
+  if (last?.hasFailed) return 5;
   if (state !== undefined && trainer.holds(state)) return 0;
   if (last === null) return 3;
-  if (last.work !== work) return 4;
-  return last.slot === slot ? 1 : 2;
+  if (last.wish.work !== work) return 4;
+  return last.wish.slot === slot ? 1 : 2;
 }

@@ -34,6 +34,8 @@ describe('--devices', () => {
     ]);
     // By whichever name: its lock is called after that by which it was found.
     expect(choose('GPU-cccc').map(({ name }) => name)).toEqual(['gpu-2']);
+    // Parts of a GPU are in no list.
+    expect(choose('MIG-dddd').map(({ name }) => name)).toEqual(['gpu-MIG-dddd']);
     // Where nothing is known of what is there, TensorFlow says whether it is.
     expect(choose('5', null).map(({ name }) => name)).toEqual(['gpu-5']);
   });

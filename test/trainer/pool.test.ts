@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { TrainerPool } from '../../src/trainer/pool.ts';
+import { type LeaseEnd, type LeaseWish, TrainerPool } from '../../src/trainer/pool.ts';
 
 const never = new AbortController().signal;
 /** Trainers that say of a state whether they hold it. */
@@ -24,12 +24,12 @@ describe('a trainer is leased', () => {
     );
     await Promise.resolve();
     expect(got).toEqual([]);
-    b.release();
+    b.release('done');
     // What is given back twice is not given to two.
-    b.release();
+    b.release('done');
     await waits[0];
     expect(got).toEqual(['c cpu-1']);
-    a.release();
+    a.release('done');
     await waits[1];
     expect(got).toEqual(['c cpu-1', 'd cpu-0']);
   });
@@ -43,9 +43,9 @@ describe('a trainer is leased', () => {
     gone.abort(new Error('cancelled'));
     await expect(left).rejects.toThrow('cancelled');
     await expect(trainers.lease({ work: 'd' }, gone.signal)).rejects.toThrow('cancelled');
-    first.release();
+    first.release('done');
     const lease = await stays;
-    lease.release();
+    lease.release('done');
     expect((await trainers.lease({ work: 'e' }, never)).of.name).toBe('cpu-0');
   });
 
@@ -53,11 +53,11 @@ describe('a trainer is leased', () => {
     const { states, trainers } = pool(4);
     const had = async (work: string, slot?: number, state?: string) => {
       const lease = await trainers.lease({ work, slot, state }, never);
-      lease.release();
+      lease.release('done');
       return lease.of.name;
     };
     const slots = await Promise.all([0, 1].map((slot) => trainers.lease({ work: 'run/a', slot }, never)));
-    for (const slot of slots) slot.release();
+    for (const slot of slots) slot.release('done');
     expect(slots.map(({ of }) => of.name)).toEqual(['cpu-0', 'cpu-1']);
     expect(await had('run/a', 1)).toBe('cpu-1');
     expect(await had('run/a', 0)).toBe('cpu-0');
@@ -71,5 +71,28 @@ describe('a trainer is leased', () => {
     states.set('cpu-3', 'held');
     expect(await had('run/a', 1, 'held')).toBe('cpu-3');
     expect(await had('run/a', 1, 'not held')).toBe('cpu-3');
+  });
+
+  it('last of all where it failed, whatever it holds, until it has done something', async () => {
+    const { states, trainers } = pool();
+    const had = async (end: LeaseEnd, wish: LeaseWish = { work: 'run/a', slot: 0, state: 'held' }) => {
+      const lease = await trainers.lease(wish, never);
+      lease.release(end);
+      return lease.of.name;
+    };
+    states.set('cpu-0', 'held');
+    expect(await had('failed')).toBe('cpu-0');
+    // Its retry gets the other one, and that keeps the slot.
+    expect(await had('done')).toBe('cpu-1');
+    expect(await had('done', { work: 'run/b' })).toBe('cpu-1');
+    const busy = await trainers.lease({ work: 'run/b' }, never);
+    // The only one that is free: what was stopped there has shown nothing, what was done has.
+    expect(await had('stopped')).toBe('cpu-0');
+    busy.release('done');
+    expect(await had('done')).toBe('cpu-1');
+    const again = await trainers.lease({ work: 'run/b' }, never);
+    expect(await had('done')).toBe('cpu-0');
+    again.release('done');
+    expect(await had('done')).toBe('cpu-0');
   });
 });
