@@ -61,9 +61,19 @@ function ofPhase(recipe: Recipe, phase: Phase, at: string, names: readonly strin
   };
   const adapters = adapterProblems(recipe, phase, at);
   if (adapters.length > 0) return [...problems, ...adapters];
-  if (problems.length > 0 || !names.every((name) => isFrozen(choice, name))) return problems;
-  const message = `${at} trains nothing: train, freeze and multipliers of 0 leave no parameter; at least one has to be left`;
-  return [{ fields: [`${at}.train`, `${at}.freeze`], message }];
+  if (problems.length > 0) return problems;
+  const fields = [`${at}.train`, `${at}.freeze`];
+  const isLeft = (name: string) => !isFrozen(choice, name);
+  if (!names.some(isLeft)) {
+    const message = `${at} trains nothing: train, freeze and multipliers of 0 leave no parameter; at least one has to be left`;
+    return [{ fields, message }];
+  }
+  if (phase.replicas?.negatives === 'bank' && !names.some((name) => name.startsWith('vision_model.') && isLeft(name))) {
+    const field = `${at}.replicas.negatives`;
+    const message = `${field} is "bank", which teaches images alone, and the phase trains nothing of the image tower; allowed: "reweighted" or "local"`;
+    return [{ fields: [field, ...fields], message }];
+  }
+  return [];
 }
 
 /** What adapters ask for that the towers, or the rest of the phase, can't give. */

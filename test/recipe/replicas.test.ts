@@ -81,6 +81,10 @@ describe('"replicas" of a phase', () => {
       /replicas\.negatives is "bank", whose texts are all negatives, and negatives of the phase is "distinct"; allowed: "reweighted" or "local", or leave negatives out/,
     ],
     [{ positives: 'shared' }, /whose texts are all negatives, and positives of the phase is "shared"; allowed: "rew/],
+    [
+      { freeze: ['vision'] },
+      /replicas\.negatives is "bank", which teaches images alone, and the phase trains nothing of the image tower; allowed: "reweighted" or "local"/,
+    ],
   ])('with a bank are refused in a sentence in a phase of %j', (phase, sentence) => {
     expect(problemsOf({ number: 2, steps: 5, negatives: 'bank' })).toBe('none');
     expect(problemsOf({ number: 2, steps: 5, negatives: 'bank' }, phase)).toMatch(sentence);
