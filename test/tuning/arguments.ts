@@ -13,6 +13,11 @@ export interface TuningOptions {
   readonly json?: string;
 }
 
+/** Doubles would be two runs of one name. */
+const list =
+  <T>(one: (text: string) => T) =>
+  (text: string): T[] => [...new Set(text.split(',').map(one))];
+
 function above(text: string): number {
   const number = Number(text);
   if (!(number > 0 && number < Number.POSITIVE_INFINITY))
@@ -26,11 +31,9 @@ function whole(text: string): number {
   return number;
 }
 
-function named(text: string): string[] {
-  const words = text.split(',');
-  if (words.some((word) => !Object.hasOwn(methods, word)))
-    throw new InvalidArgumentError(`Allowed are ${Object.keys(methods).join(', ')}, with commas between them.`);
-  return words;
+function named(word: string): string {
+  if (Object.hasOwn(methods, word)) return word;
+  throw new InvalidArgumentError(`Allowed are ${Object.keys(methods).join(', ')}, with commas between them.`);
 }
 
 /** The command line of `npm run tuning`. */
@@ -47,8 +50,8 @@ export const tuningProgram = () =>
     )
     .option('--base-steps <number>', 'steps of the model that they go on from', whole, 400)
     .option('--seeds <number>', 'of the fine-tuning; the model that is gone on from is the same', whole, 1)
-    .option('--methods <names>', Object.keys(methods).join(', '), named, Object.keys(methods))
-    .option('--rates <numbers>', 'multiples of the rate of recipe new', (text) => text.split(',').map(above), [1, 10])
+    .option('--methods <names>', Object.keys(methods).join(', '), list(named), Object.keys(methods))
+    .option('--rates <numbers>', 'multiples of the rate of recipe new', list(above), [1, 10])
     .option('--fall <share>', 'how far the guard lets top-1 on the old styles fall', above, 0.02)
     .option('--recipe <file>', 'recipe of one phase for the emoji data', 'infra/recipes/emoji.json')
     .option('--json <file>', 'also write the figures to a file, after each run');
