@@ -1,4 +1,5 @@
-import { existsSync } from 'node:fs';
+import { randomUUID } from 'node:crypto';
+import { existsSync, renameSync } from 'node:fs';
 import { mkdir, readdir, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { restoreCheckpoint } from '../src/checkpoint/restore.ts';
@@ -68,6 +69,9 @@ async function removeUnused(teachers: string): Promise<void> {
     const folder = join(teachers, name);
     if (uses.get(folder)?.attempts) continue;
     uses.delete(folder);
-    await rm(folder, { recursive: true, force: true });
+    // At once, since another attempt may want this teacher while its files are removed. One that meets here took it first.
+    const gone = join(teachers, `gone-${randomUUID()}`);
+    if (existsSync(folder)) renameSync(folder, gone);
+    await rm(gone, { recursive: true, force: true });
   }
 }
