@@ -15,6 +15,8 @@ const rounds = tinyRecipe({
   schedule: { total: { steps: 200 }, warmup: { steps: 20 } },
   phases: [{ name: 'pretrain', batch: 32, replicas: { number: 2, steps: 50 } }],
 });
+/** What becomes of an evaluation under several devices the run of the first test shows. */
+const unevaluated = { ...rounds, data: { train: 'data/emoji/train' } };
 let site: Site;
 let light: WorkerProcess;
 let both: WorkerProcess;
@@ -58,7 +60,7 @@ beforeAll(async () => {
   site = await startSite({ worker: false });
   light = worker('light', ['--queues', 'siglip2'], '1');
   const single = worker('single', ['--queues', 'siglip2-gpu'], '1');
-  expected = await shaOf(await site.start('single', rounds));
+  expected = await shaOf(await site.start('single', unevaluated));
   single.kill('SIGTERM');
   await single.ended;
   both = worker('both', ['--queues', 'siglip2-gpu', '--devices', 'cpu:2', '--exit-when-idle', '1h'], '2');
@@ -92,7 +94,7 @@ it(
 it(
   'a trainer that is killed costs its slot alone',
   async () => {
-    const run = await site.start('killed', rounds);
+    const run = await site.start('killed', unevaluated);
     const { trainers, goOn } = await haltBoth('killed', 200);
     process.kill(trainers[1]!.pid, 'SIGKILL');
     goOn(0);
@@ -111,6 +113,7 @@ it(
     const long = tinyRecipe({
       schedule: { total: { steps: 100_000 }, warmup: { steps: 20 } },
       checkpoint: { every: { steps: 50_000 }, shard: { steps: 100_000 } },
+      data: unevaluated.data,
     });
     await Promise.all(['left', 'right'].map((run) => site.start(run, long)));
     const said = new Map<string, string>();
