@@ -110,7 +110,6 @@ function activity<I, O>(deps: Dependencies, verb: Verb<I, O>, leasing?: Leasing)
     let shown: Pick<PhasePlan, 'run' | 'phase'> | null = null;
     const interrupted = interruption(context.cancellationSignal, deps.life?.interrupt);
     const over = deps.life?.began();
-    let kept = false;
     let end: LeaseEnd = 'stopped';
     let lease: DeviceLease = nothingLeased(deps);
     const named = <T extends object | undefined>(of: T): T =>
@@ -139,7 +138,6 @@ function activity<I, O>(deps: Dependencies, verb: Verb<I, O>, leasing?: Leasing)
       if (leasing) lease = await leasing(deps, input, workflowExecution?.workflowId ?? '', attempt);
       logged = loggedAttempt(lease.deps, input, context.info, attempt);
       const result = await verb(logged.deps, input, attempt);
-      kept = true;
       end = 'done';
       return result;
     } catch (error) {
@@ -147,13 +145,12 @@ function activity<I, O>(deps: Dependencies, verb: Verb<I, O>, leasing?: Leasing)
       (logged ?? lease).deps.log.warn(fields, 'activity failed');
       const failure = toFailure(error, number, lease.isOneOfSeveral);
       if (!(failure instanceof CancelledFailure)) end = 'failed';
-      // Who waited for a device had begun nothing.
-      kept = logged === null;
       // Temporal did not ask for it: an attempt that is cancelled then would not be made again.
       throw failure instanceof CancelledFailure && interrupted.byWorker() ? workerEnded(failure) : failure;
     } finally {
       interrupted.forget();
-      over?.(kept);
+      // Who waited for a device had begun nothing.
+      over?.(end === 'done' || logged === null);
       logged?.ended();
       lease.release(end);
       ended();
