@@ -12,6 +12,7 @@ import { tf } from '../runtime/tensorflow.ts';
 import { type Kin, type KinTile, kinAt, withKin } from './kin.ts';
 import type { Objective } from './objective.ts';
 import { bankLoss, textBank, unitTexts } from './text-bank.ts';
+import { rowsAt, tilesOf } from './tiles.ts';
 
 // Letters: B pairs of a batch, E width of an embedding; of a tile C images and K texts.
 
@@ -104,22 +105,20 @@ function tiledLoss(
   { kin, negatives }: PairsOf,
 ): Tensor {
   const batch = images_BE.shape[0]!;
-  const starts = Array.from({ length: Math.ceil(batch / side) }, (_, i) => i * side);
-  const rowsAt = (all: Tensor, first: number): Tensor =>
-    all.slice([first, 0], [Math.min(side, batch - first), all.shape[1]!]);
+  const tiles = tilesOf(batch, side);
   const op = tf.customGrad((...args: unknown[]) => {
     const [images, texts, temperature, bias, save] = args as [Tensor, Tensor, Tensor, Tensor, (t: Tensor[]) => void];
-    const textsAt = new Map(starts.map((first) => [first, unitRows(rowsAt(texts, first))]));
+    const textsAt = new Map(tiles.map(([first, count]) => [first, unitRows(rowsAt(texts, first, count))]));
     const [losses, slopes, dUnitTexts]: [Sums, Sums, Sums] = [new Map(), new Map(), new Map()];
     const dImages: Tensor[] = [];
     const along: Tensor[] = [];
     let last: Tensor | null = null;
-    for (const first of starts) {
+    for (const [first, count] of tiles) {
       // One tile after another: side by side they would all be in memory.
       const turn = (rows: Tensor): Tensor => (last === null ? rows : notBefore(rows, last));
-      const own = unitRows(turn(rowsAt(images, first)));
+      const own = unitRows(turn(rowsAt(images, first, count)));
       const dOwn: Sums = new Map();
-      for (const column of starts) {
+      for (const [column] of tiles) {
         const own_CE = turn(own.z);
         const texts_KE = textsAt.get(column)!.z;
         const of = { temperature, bias, batch, negatives, diagonal: first === column };
@@ -133,7 +132,7 @@ function tiledLoss(
       along.push(own.z.mul(dz_CE).sum(0).sum().reshape([1]));
       dImages.push(throughUnitRows(own, dz_CE));
     }
-    const dTexts = starts.map((first) => throughUnitRows(textsAt.get(first)!, dUnitTexts.get(first)!));
+    const dTexts = tiles.map(([first]) => throughUnitRows(textsAt.get(first)!, dUnitTexts.get(first)!));
     const total = (sums: Iterable<Tensor>) => tf.concat([...sums]).sum();
     const dBias = total(slopes.values()).div(temperature);
     save([tf.concat(dImages), tf.concat(dTexts), total(along).div(temperature), dBias]);

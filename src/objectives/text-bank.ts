@@ -4,6 +4,7 @@ import { throughUnitRows, unitRows } from '../compile/ops/l2-normalise.ts';
 import { notBefore } from '../compile/ops/not-before.ts';
 import { type Parameters, parameter } from '../model/layers.ts';
 import { tf } from '../runtime/tensorflow.ts';
+import { rowsAt, tilesOf } from './tiles.ts';
 
 // Letters: B images of a batch, E width of an embedding, N rows of a bank; of a tile C images and K texts.
 
@@ -75,8 +76,3 @@ function weightsOf(bank_NE: Tensor, together: number): Tensor {
 function times(dy: Tensor, [dImages, dTemperature, dBias]: Tensor[]): Tensor[] {
   return [dImages!.mul(dy), dTemperature!.mul(dy).reshape([1]), dBias!.mul(dy).reshape([1])];
 }
-
-const tilesOf = (all: number, side: number): [first: number, count: number][] =>
-  Array.from({ length: Math.ceil(all / side) }, (_, i) => [i * side, Math.min(side, all - i * side)]);
-
-const rowsAt = (all: Tensor, first: number, count: number): Tensor => all.slice([first, 0], [count, all.shape[1]!]);

@@ -1,6 +1,5 @@
-import { execFile } from 'node:child_process';
 import { totalmem } from 'node:os';
-import { promisify } from 'node:util';
+import { nvidiaSmi } from './nvidia-smi.ts';
 import { variable } from './variables.ts';
 
 /** What a step has to fit into. */
@@ -21,9 +20,7 @@ async function gpuMemory(env: NodeJS.ProcessEnv): Promise<DeviceMemory | null> {
 
 async function ofFirstGpu(what: 'memory.total' | 'name', env: NodeJS.ProcessEnv): Promise<string | null> {
   const [first] = (variable('CUDA_VISIBLE_DEVICES', env) ?? '').split(',');
-  const query = [`--query-gpu=${what}`, '--format=csv,noheader,nounits', ...(first ? ['-i', first] : [])];
-  const answer = await promisify(execFile)('nvidia-smi', query, { timeout: 10_000 }).catch(() => null);
-  return /\S.*/.exec(answer?.stdout ?? '')?.[0].trim() ?? null;
+  return /\S.*/.exec(await nvidiaSmi(what, { only: first }))?.[0].trim() ?? null;
 }
 
 /** What the device that trains here is called: as nvidia-smi says, or `cpu`; null when it does not answer. */

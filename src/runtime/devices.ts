@@ -1,9 +1,8 @@
-import { execFile } from 'node:child_process';
-import { promisify } from 'node:util';
 import { type CpuFacts, cpuFacts } from './cpu.ts';
 import { type OwnDevice, ownDevice } from './device.ts';
 import { RunnerError } from './errors.ts';
-import { loaderThreads } from './loader-threads.ts';
+import { loaderThreads, share } from './loader-threads.ts';
+import { nvidiaSmi } from './nvidia-smi.ts';
 import { variable } from './variables.ts';
 
 /** What `--devices` asks for: every GPU, some of them by their names, or so many trainers on the CPU. */
@@ -47,11 +46,8 @@ const isGpu = (name: string) => /^(\d{1,4}|(GPU|MIG)-[\w/-]+)$/.test(name);
 
 /** GPUs of `CUDA_VISIBLE_DEVICES`, else those of nvidia-smi; null where neither names any. */
 export async function findGpus(env: NodeJS.ProcessEnv = process.env): Promise<FoundGpus | null> {
-  const query = ['--query-gpu=index,uuid', '--format=csv,noheader'];
-  const answer = await promisify(execFile)('nvidia-smi', query, { timeout: 10_000, env }).catch(() => null);
-  const uuids = new Map(
-    [...(answer?.stdout ?? '').matchAll(/^\s*(\d+)\s*,\s*(\S+)\s*$/gm)].map(([, index, uuid]) => [index!, uuid!]),
-  );
+  const lines = await nvidiaSmi('index,uuid', { env });
+  const uuids = new Map([...lines.matchAll(/^\s*(\d+)\s*,\s*(\S+)\s*$/gm)].map(([, index, uuid]) => [index!, uuid!]));
   const visible = variable('CUDA_VISIBLE_DEVICES', env);
   if (visible === undefined) return uuids.size > 0 ? { names: [...uuids.keys()], by: 'nvidia-smi', uuids } : null;
   const names = visible.split(',').map((name) => name.trim());
@@ -96,7 +92,6 @@ export function chooseDevices(
 }
 
 const inOrder = { CUDA_DEVICE_ORDER: 'PCI_BUS_ID' };
-const share = (threads: number, trainers: number) => Math.max(1, Math.floor(threads / trainers));
 
 /** What a GPU is known by, whichever of its names is given; a UUID may be cut short. */
 function identity(name: string, found: FoundGpus | null): string {

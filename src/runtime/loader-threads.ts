@@ -4,6 +4,9 @@ import { variable } from './variables.ts';
 
 const most = 256;
 
+/** Of threads that several trainers share each has so many, and one at least. */
+export const share = (threads: number, trainers: number): number => Math.max(1, Math.floor(threads / trainers));
+
 /**
  * Threads that make rows of batches. It is a matter of the machine, and no setting of a recipe: the bytes of a batch are the
  * same for any number, so a run may go on elsewhere with another. SetupMissing for what is no number of threads.

@@ -3,7 +3,7 @@ import type { Recipe } from '../recipe/schema.ts';
 import { type DataFacts, phaseSettings } from '../recipe/settings.ts';
 import { trainedSettings } from '../recipe/trained-settings.ts';
 import type { DeviceMemory } from '../runtime/device-memory.ts';
-import { loaderThreads } from '../runtime/loader-threads.ts';
+import { loaderThreads, share } from '../runtime/loader-threads.ts';
 import { compileProblem } from './compiles.ts';
 import { memoryPlan } from './memory-plan.ts';
 
@@ -15,7 +15,7 @@ const roomOf = ({ kind, bytes, trainers = 1 }: DeviceMemory): number => (kind ==
 
 /** Of one trainer: all share the loader's threads. */
 const planOn = (settings: PhaseSettings, { trainers = 1 }: DeviceMemory) =>
-  memoryPlan(settings, undefined, Math.max(1, Math.floor(loaderThreads() / trainers)));
+  memoryPlan(settings, undefined, share(loaderThreads(), trainers));
 
 /** Bytes that the peak of a step takes on a device. */
 export function peakBytes(settings: PhaseSettings, device: DeviceMemory): number {
