@@ -84,8 +84,8 @@ function rounds({ phases }: Recipe): Problem[] {
       const message = `${field} is about pairs, and the phase has no sigmoid loss; leave it out, or add "sigmoid" to its objectives`;
       return [{ fields: [field, `phases.${i}.objectives`], message }];
     }
-    const shares = positives === 'shared' || positives === 'any' ? 'positives' : 'negatives';
-    if (replicas.negatives === 'bank' && (shares === 'positives' || negatives === 'distinct')) {
+    const shares = sharesBy({ negatives, positives });
+    if (replicas.negatives === 'bank' && shares) {
       const message = `${field} is "bank", whose texts are all negatives, and ${shares} of the phase is ${JSON.stringify({ positives, negatives }[shares])}; allowed: "reweighted" or "local", or leave ${shares} out`;
       return [{ fields: [field, `phases.${i}.${shares}`], message }];
     }
@@ -96,11 +96,14 @@ function rounds({ phases }: Recipe): Problem[] {
   });
 }
 
+/** Which field of a phase says that pairs with something in common are no negatives. */
+const sharesBy = ({ negatives, positives }: Pick<Phase, 'negatives' | 'positives'>) =>
+  positives === 'shared' || positives === 'any' ? 'positives' : negatives === 'distinct' ? 'negatives' : null;
+
 function aims(recipe: Recipe): Problem[] {
   return recipe.phases.flatMap((phase, i) => {
     const { objectives, negatives, positives } = phase;
-    const pairs =
-      positives === 'shared' || positives === 'any' ? 'positives' : negatives === 'distinct' ? 'negatives' : null;
+    const pairs = sharesBy(phase);
     if (pairs && objectives.sigmoid === undefined) {
       const message = `phases.${i}.${pairs} is about pairs, and the phase has no sigmoid loss; leave it out, or add "sigmoid" to its objectives`;
       return [{ fields: [`phases.${i}.${pairs}`, `phases.${i}.objectives`], message }];
