@@ -1,7 +1,7 @@
 import { writeFile } from 'node:fs/promises';
 import { resolve } from 'node:path';
 import { isRunnerError } from '../../src/runtime/errors.ts';
-import { exitCodes } from '../../src/runtime/exit-codes.ts';
+import { endOnSignal } from '../support/end-on-signal.ts';
 import { defaultFile, parseArguments } from './arguments.ts';
 import { benchGpu } from './gpu.ts';
 import { benchLargeLosses } from './large-loss.ts';
@@ -37,9 +37,7 @@ if (options.gpu === 'off' && !anyWanted(options.only)) {
   process.stderr.write(`nothing begins with ${options.only}; there are ${allNames.join(', ')}\n`);
   process.exit(1);
 }
-// Without this a signal would leave services and folders behind.
-for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const)
-  process.on(signal, () => process.exit(exitCodes.interrupted.code));
+endOnSignal();
 
 let described = '';
 

@@ -5,11 +5,11 @@ import { Client, Connection } from '@temporalio/client';
 import { watchRun } from '../../infra/demo/watch.ts';
 import { startServices } from '../../infra/services/start.ts';
 import { createProgress } from '../../infra/setup/progress.ts';
-import { exitCodes } from '../../src/runtime/exit-codes.ts';
 import type { ObjectStore } from '../../src/storage/object-store.ts';
 import { S3ObjectStore } from '../../src/storage/s3.ts';
 import type { siglip2Recipe } from '../../workflows/recipe.ts';
 import type { RecipeResult } from '../../workflows/results.ts';
+import { endOnSignal } from './end-on-signal.ts';
 
 /** Services and a worker of their own, for trainings that are compared. */
 export interface RecipeRuns {
@@ -24,9 +24,7 @@ export interface RecipeRuns {
 
 /** Starts them in a folder of their own, and takes all away when `use` has ended. */
 export async function withRecipeRuns(name: string, use: (runs: RecipeRuns) => Promise<void>): Promise<void> {
-  // Without this a signal would leave services, a worker that trains on, and the folder behind.
-  for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const)
-    process.once(signal, () => process.exit(exitCodes.interrupted.code));
+  endOnSignal();
   const folder = mkdtempSync(join(tmpdir(), `siglip2-${name}-`));
   const progress = createProgress();
   const environment = { SIGLIP2_STATE: folder };

@@ -1,4 +1,5 @@
-import { Command, InvalidArgumentError } from 'commander';
+import { Command } from 'commander';
+import { above, list, oneOf, whole } from '../support/option-values.ts';
 import { methods } from './variants.ts';
 
 export interface TuningOptions {
@@ -11,29 +12,6 @@ export interface TuningOptions {
   readonly fall: number;
   readonly recipe: string;
   readonly json?: string;
-}
-
-/** Doubles would be two runs of one name. */
-const list =
-  <T>(one: (text: string) => T) =>
-  (text: string): T[] => [...new Set(text.split(',').map(one))];
-
-function above(text: string): number {
-  const number = Number(text);
-  if (!(number > 0 && number < Number.POSITIVE_INFINITY))
-    throw new InvalidArgumentError(`${text} is no number above 0.`);
-  return number;
-}
-
-function whole(text: string): number {
-  const number = above(text);
-  if (!Number.isInteger(number)) throw new InvalidArgumentError(`${text} is no whole number from 1.`);
-  return number;
-}
-
-function named(word: string): string {
-  if (Object.hasOwn(methods, word)) return word;
-  throw new InvalidArgumentError(`Allowed are ${Object.keys(methods).join(', ')}, with commas between them.`);
 }
 
 /** The command line of `npm run tuning`. */
@@ -50,7 +28,12 @@ export const tuningProgram = () =>
     )
     .option('--base-steps <number>', 'steps of the model that they go on from', whole, 400)
     .option('--seeds <number>', 'of the fine-tuning; the model that is gone on from is the same', whole, 1)
-    .option('--methods <names>', Object.keys(methods).join(', '), list(named), Object.keys(methods))
+    .option(
+      '--methods <names>',
+      Object.keys(methods).join(', '),
+      list(oneOf(Object.keys(methods))),
+      Object.keys(methods),
+    )
     .option('--rates <numbers>', 'multiples of the rate of recipe new', list(above), [1, 10])
     .option('--fall <share>', 'how far the guard lets top-1 on the old styles fall', above, 0.02)
     .option('--recipe <file>', 'recipe of one phase for the emoji data', 'infra/recipes/emoji.json')
