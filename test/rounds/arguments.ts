@@ -1,6 +1,15 @@
-import { Command, Option } from 'commander';
+import { Command, InvalidArgumentError, Option } from 'commander';
 import { momentsKinds, negativesKinds } from '../../src/recipe/replicas.ts';
 import { list, oneOf, whole } from '../support/option-values.ts';
+import { outerOf } from './variants.ts';
+
+/** What is allowed the recipe's own check says. */
+function outerPair(text: string): string {
+  const { rate, momentum } = outerOf(text);
+  if (!(rate > 0 && momentum >= 0 && momentum < 1))
+    throw new InvalidArgumentError('a rate above 0 and a momentum from 0 to below 1 are allowed, such as 0.7/0.9');
+  return text;
+}
 
 /** A run is made of every combination. */
 export interface RoundsOptions {
@@ -9,6 +18,8 @@ export interface RoundsOptions {
   readonly exchange: readonly string[];
   readonly moments: readonly string[];
   readonly negatives: readonly string[];
+  /** Rate and momentum, such as 0.7/0.9. */
+  readonly outer: readonly string[];
   readonly seeds: number;
   /** `each`: a replica has the recipe's batch and makes one of R of its steps; `shared`: one of R of the batch, and all steps. */
   readonly batch: 'each' | 'shared';
@@ -29,6 +40,7 @@ export const roundsProgram = () =>
     .option('--exchange <kinds>', 'how changes are written', list(oneOf(['f32', 'bf16', 'int8', 'int4'])), ['int8'])
     .option('--moments <kinds>', 'where moments begin in a round', list(oneOf(momentsKinds)), ['averaged'])
     .option('--negatives <kinds>', 'pairs of the loss', list(oneOf(negativesKinds)), ['local'])
+    .option('--outer <pairs>', 'rate and momentum of the outer optimiser', list(outerPair), ['0.7/0.9'])
     .option('--seeds <number>', 'of each combination', whole, 1)
     .addOption(
       new Option('--batch <how>', "each: a replica has the recipe's batch; shared: its part of it")

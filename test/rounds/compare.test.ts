@@ -4,9 +4,23 @@ import { parseRecipe } from '../../src/recipe/parse.ts';
 import { type Outcome, table } from './outcome.ts';
 import { type ComparedRecipe, recipeOf, shortened, type Variant, variantsOf } from './variants.ts';
 
-const lists = { exchange: ['int8'], moments: ['averaged'], negatives: ['local'], replicas: [1, 4], roundSteps: [50] };
+const lists = {
+  exchange: ['int8'],
+  moments: ['averaged'],
+  negatives: ['local'],
+  replicas: [1, 4],
+  roundSteps: [50],
+  outer: ['0.7/0.9'],
+};
 const emoji: ComparedRecipe = JSON.parse(readFileSync('infra/recipes/emoji.json', 'utf8'));
-const four: Variant = { replicas: 4, roundSteps: 50, exchange: 'int8', moments: 'averaged', negatives: 'local' };
+const four: Variant = {
+  replicas: 4,
+  roundSteps: 50,
+  exchange: 'int8',
+  moments: 'averaged',
+  negatives: 'local',
+  outer: '0.7/0.9',
+};
 
 describe('rounds that are compared', () => {
   it('are all combinations, and the phase without rounds once', () => {
@@ -29,7 +43,7 @@ describe('rounds that are compared', () => {
     expect(looks).toEqual([looks[0], looks[0]]);
     expect(looks[0]).toMatchObject({ name: 'look', from: 'pretrain', batch: 256 });
     const { replicas, ...phase } = parseRecipe(recipeOf(emoji, four, batch)).phases[0]!;
-    expect(replicas).toMatchObject({ number: 4, steps: 50, exchange: 'int8' });
+    expect(replicas).toMatchObject({ number: 4, steps: 50, exchange: 'int8', outer: { rate: 0.7, momentum: 0.9 } });
     expect(phase.batch).toBe(batch === 'each' ? 256 : 64);
   });
 
@@ -51,8 +65,8 @@ describe('rounds that are compared', () => {
     const one = { ...four, replicas: 1 };
     const outcomes = [run(one, 1, 2, 0.1), run(four, 1, 2.2, 0.08), run(one, 2, 3, 0.2), run(four, 2, 2.8, 0.1)];
     expect(table(outcomes).split('\n').slice(2)).toEqual([
-      '| 1 | | | | | 2.500 | 1.000 | 15.0 % | 7.5 % | 2 |',
-      '| 4 | 50 | int8 | averaged | local | 2.500 | 1.000 | 9.0 % | 4.5 % | 2 |',
+      '| 1 | | | | | | 2.500 | 1.000 | 15.0 % | 7.5 % | 2 |',
+      '| 4 | 50 | int8 | averaged | local | 0.7/0.9 | 2.500 | 1.000 | 9.0 % | 4.5 % | 2 |',
     ]);
   });
 });

@@ -13,8 +13,8 @@ export interface Outcome extends Variant {
 
 const mean = (values: readonly number[]) => values.reduce((a, b) => a + b, 0) / values.length;
 /** What a variant is called; of one replica nothing else is said. */
-export const nameOf = ({ replicas, roundSteps, exchange, moments, negatives }: Variant) =>
-  replicas === 1 ? '1' : [replicas, roundSteps, exchange, moments, negatives].join(' | ');
+export const nameOf = ({ replicas, roundSteps, exchange, moments, negatives, outer }: Variant) =>
+  replicas === 1 ? '1' : [replicas, roundSteps, exchange, moments, negatives, outer].join(' | ');
 
 /** As a table in Markdown: means over seeds, and the loss beside that of one replica. */
 export function table(outcomes: readonly Outcome[]): string {
@@ -27,12 +27,12 @@ export function table(outcomes: readonly Outcome[]): string {
     const loss = mean(own.map((one) => one.loss));
     const beside = alone ? (loss / mean(alone.map((one) => one.loss))).toFixed(3) : '';
     const percent = (of: (one: Outcome) => number) => `${(100 * mean(own.map(of))).toFixed(1)} %`;
-    const cells = [name === '1' ? '1 | | | |' : name, loss.toFixed(3), beside];
+    const cells = [name === '1' ? '1 | | | | |' : name, loss.toFixed(3), beside];
     return `| ${[...cells, percent((one) => one.top1), percent((one) => one.recall), own.length].join(' | ')} |`;
   });
   return [
-    '| replicas | steps | exchange | moments | negatives | loss | of one | top-1 | R@1 | seeds |',
-    '|---|---|---|---|---|---|---|---|---|---|',
+    '| replicas | steps | exchange | moments | negatives | outer | loss | of one | top-1 | R@1 | seeds |',
+    '|---|---|---|---|---|---|---|---|---|---|---|',
     ...rows,
   ].join('\n');
 }

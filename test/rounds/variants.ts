@@ -8,6 +8,14 @@ export interface Variant {
   readonly exchange: string;
   readonly moments: string;
   readonly negatives: string;
+  /** Rate and momentum of the outer optimiser. */
+  readonly outer: string;
+}
+
+/** What `0.7/0.9` says. */
+export function outerOf(text: string): { readonly rate: number; readonly momentum: number } {
+  const [rate, momentum] = text.split('/').map(Number);
+  return { rate: rate ?? Number.NaN, momentum: momentum ?? Number.NaN };
 }
 
 /** As much of a recipe as is changed. */
@@ -22,11 +30,11 @@ export interface ComparedRecipe {
 export const look = 'look';
 const looks = 16;
 
-type Lists = Pick<RoundsOptions, 'replicas' | 'roundSteps' | 'exchange' | 'moments' | 'negatives'>;
+type Lists = Pick<RoundsOptions, 'replicas' | 'roundSteps' | 'exchange' | 'moments' | 'negatives' | 'outer'>;
 
 /** Every combination, those of fewer replicas first; the phase without rounds once. */
-export function variantsOf({ replicas, roundSteps, exchange, moments, negatives }: Lists): Variant[] {
-  const lists = { replicas, roundSteps, exchange, moments, negatives };
+export function variantsOf({ replicas, roundSteps, exchange, moments, negatives, outer }: Lists): Variant[] {
+  const lists = { replicas, roundSteps, exchange, moments, negatives, outer };
   const all = Object.entries<readonly (number | string)[]>(lists).reduce<object[]>(
     (some, [name, values]) => some.flatMap((one) => values.map((value) => ({ ...one, [name]: value }))),
     [{}],
@@ -41,7 +49,7 @@ export function variantsOf({ replicas, roundSteps, exchange, moments, negatives 
  *   as many as the recipe has, on its part of the batch.
  */
 export function recipeOf<R extends ComparedRecipe>(recipe: R, of: Variant, batch: 'each' | 'shared'): R {
-  const { replicas: number, roundSteps: steps, exchange, moments, negatives } = of;
+  const { replicas: number, roundSteps: steps, exchange, moments, negatives, outer } = of;
   const [phase] = recipe.phases;
   const parts = batch === 'shared' ? number : 1;
   if (recipe.phases.length !== 1 || !phase)
@@ -50,7 +58,8 @@ export function recipeOf<R extends ComparedRecipe>(recipe: R, of: Variant, batch
     throw new RunnerError('RecipeInvalid', `a batch of ${phase.batch} can't be shared among ${parts} replicas`);
   const { total, warmup } = recipe.schedule;
   const times = ({ steps: count }: { readonly steps: number }) => ({ steps: Math.ceil(count) * parts });
-  const rounds = number === 1 ? {} : { replicas: { number, steps, exchange, moments, negatives } };
+  const rounds =
+    number === 1 ? {} : { replicas: { number, steps, exchange, moments, negatives, outer: outerOf(outer) } };
   return {
     ...recipe,
     // What is measured on the way could come out otherwise for one of them.
