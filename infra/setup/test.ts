@@ -10,7 +10,8 @@ import { variable } from '../../src/runtime/variables.ts';
  * `npm test`: types, lint and every test, one after another and all of them even when one fails. The last line says
  * what passed; a failed type check or lint counts as one failure. Arguments go to vitest (`npm test -- test/storage`).
  *
- * Some 3,000 tests run against real processes and servers for an hour, two files at once. A file that fails among them
+ * Some 3,000 tests run against real processes and servers, two files at once. What takes long has a short form, and its long
+ * one (`test/support/long.ts`) where `--long` asks for it. A file that fails among them
  * runs a second time, alone: what fails again has failed, what passes then is named as unsteady, to be looked into.
  */
 const root = fileURLToPath(new URL('../..', import.meta.url));
@@ -113,10 +114,12 @@ export function summary({ passed, failed, skipped }: Counts): string {
 const program = new Command('npm test --')
   .description('Checks types, lints, and runs every test. Arguments go to vitest, such as test/storage or -t NAME.')
   .argument('[arguments...]', 'of vitest')
+  .option('--long', 'kill marathons and the like in their long forms, which have short ones else', false)
   .allowUnknownOption()
   .action(testEverything);
 
-function testEverything(args: readonly string[]): void {
+function testEverything(args: readonly string[], { long }: { readonly long: boolean }): void {
+  if (long) process.env.TEST_LONG = '1';
   const checks = [run('tsc', []), run('biome', ['check', '.']), run('tsx', ['infra/lint/arrows.ts'])];
   const counts = runVitest(args);
   for (const good of checks) good ? counts.passed++ : counts.failed++;

@@ -44,6 +44,7 @@ import type { TrainerJob } from '../../src/trainer/protocol.ts';
 import { writeExport } from '../parity/export-folder.ts';
 import { startServer, type TestServer } from '../storage/versitygw.ts';
 import { drawnEmoji } from '../support/drawn-emoji.ts';
+import { long } from '../support/long.ts';
 import { testTemporal } from '../workflows/harness.ts';
 import { keepHistory } from '../workflows/histories.ts';
 import { type Hands, hands } from './fixture.ts';
@@ -125,12 +126,13 @@ async function evaluateBy(deps: Dependencies, of: object): Promise<TaskResult> {
 const figuresOf = (result: EvaluationDocument, evaluator: string): Figures =>
   result.figures.find((one) => one.evaluator === evaluator)!.figures;
 
+const deaths = long ? 20 : 6;
 let whole: { readonly key: string; readonly bytes: string; readonly sheet: string };
 const sheetOf = async (result: string) =>
   (await store.get(result.replace(/result\.json$/, 'sheet.json'))).toString('utf8');
 
 describe('an evaluation', () => {
-  it('is the same file when it is killed 20 times, and repeats no part that was finished', async () => {
+  it(`is the same file when it is killed ${deaths} times, and repeats no part that was finished`, async () => {
     const random = randomStream(7, 'kills');
     const finished: string[] = [];
     const nameOf = (job: TrainerJob) =>
@@ -149,14 +151,14 @@ describe('an evaluation', () => {
           // What lies in the bucket is never made again.
           expect(finished).not.toContain(current);
           // Sometimes the trainer dies in the midst of its work.
-          if (kills < 20 && trainerPid && random.next() < 0.1)
+          if (kills < deaths && trainerPid && random.next() < 0.1)
             setTimeout(() => process.kill(trainerPid!, 'SIGKILL'), 5);
           return trainer.run(job, events, signal);
         },
       };
       const onPoint = (point: string) => {
         if (point === 'stored') finished.push(current);
-        if (kills < 20 && random.next() < 0.7) throw new Error('killed');
+        if (kills < deaths && random.next() < 0.7) throw new Error('killed');
       };
       // A worker that died leaves nothing that its successor sees.
       const deps = depsOf({ trainer: counting, onPoint, scratch: join(on.folder, `life-${lives}`) });
@@ -170,7 +172,7 @@ describe('an evaluation', () => {
         whole = { key: result.key, bytes, sheet: await sheetOf(result.key) };
       }
     }
-    expect(kills).toBe(20);
+    expect(kills).toBe(deaths);
     // Of each recall an interval around it.
     const { figures, intervals } = JSON.parse(whole.bytes).figures[1];
     const r10 = figures.by_language.en.text_to_image.r10;

@@ -6,6 +6,7 @@ import { restoreCheckpoint } from '../../src/checkpoint/restore.ts';
 import { findUnreferenced, sweepRun } from '../../src/checkpoint/sweep.ts';
 import type { S3ObjectStore } from '../../src/storage/s3.ts';
 import { startServer, type TestServer } from '../storage/versitygw.ts';
+import { long } from '../support/long.ts';
 import { type Hands, hands, planOf, shard } from './fixture.ts';
 
 let server: TestServer;
@@ -21,8 +22,7 @@ afterAll(async () => {
   await server.stop();
 });
 
-/** A short form; `ZOMBIES=100 npm test -- test/activities/zombie` is the long one. */
-const rounds = Number(process.env.ZOMBIES ?? 25);
+const rounds = long ? 100 : 8;
 
 it.each([
   ['equal', 0],

@@ -8,6 +8,7 @@ import { readManifest } from '../../src/checkpoint/manifest.ts';
 import { hashJson } from '../../src/runtime/hash.ts';
 import type { S3ObjectStore } from '../../src/storage/s3.ts';
 import { startServer, type TestServer } from '../storage/versitygw.ts';
+import { long } from '../support/long.ts';
 import { byAnother, makeSnapshot, overwrite } from './snapshot.ts';
 
 let server: TestServer;
@@ -182,7 +183,7 @@ function barrier(callers: number): () => Promise<void> {
 }
 
 describe('races', () => {
-  const rounds = 50;
+  const rounds = long ? 50 : 15;
 
   test.each(['equal', 'unequal'] as const)(
     `${rounds} rounds of two attempts at one step with %s bytes: one commit, and both report it`,

@@ -4,6 +4,7 @@ import { compile } from '../../src/compile/program.ts';
 import type { PhaseSettings } from '../../src/recipe/phase-settings.ts';
 import { freshState } from '../../src/train/state.ts';
 import { createTrainer } from '../../src/train/step.ts';
+import { long } from '../support/long.ts';
 import { naflexBatchAt } from '../train/naflex-batch.ts';
 import { noiseBatch } from '../train/tiny-objectives.ts';
 import { phases } from './programs.ts';
@@ -71,27 +72,32 @@ describe('a whole step under XLA', { timeout: 600_000 }, () => {
     expect(one.hash).not.toBe(expected.hash);
   });
 
-  it('in bfloat16 is as near to float32 as the ordinary graph in bfloat16, and ends in the same bytes in every run', () => {
+  it('in bfloat16 is as near to float32 as the ordinary graph in bfloat16', () => {
     const single = shallow(sigmoid!);
     const half = { ...single, precision: 'bf16' } as const;
     const exact = gradient(single);
     const ordinary = apart(gradient(half), exact);
     expect(ordinary).toBeGreaterThan(1e-3);
     expect(apart(gradient({ ...half, xla: 'on' }), exact)).toBeLessThan(1.5 * ordinary);
-    const [one, two] = [train({ ...half, xla: 'on' }, 20), train({ ...half, xla: 'on' }, 20)];
+    const one = train({ ...half, xla: 'on' }, 20);
     expectSameLosses(one.losses, train(half, 20).losses, 0.03);
-    expect(one).toEqual(two);
+    if (long) expect(train({ ...half, xla: 'on' }, 20)).toEqual(one);
   });
 
-  it.each([
-    ['in micro-batches with activations computed again', { ...sigmoid!, accumulate: 3, remat: 'blocks' as const }],
+  const cases: (readonly [string, PhaseSettings])[] = [
+    ['in micro-batches with activations computed again', { ...sigmoid!, accumulate: 3, remat: 'blocks' }],
     ['on images of any shape', shallow(phases['images of any shape']!)],
     ['with every objective', phases['every objective']!],
-  ])('%s gives the losses and the state of the ordinary graph', (_, settings) => {
-    const [under, ordinary] = [train({ ...settings, xla: 'on' }, 6), train(settings, 6)];
-    expectSameLosses(under.losses, ordinary.losses, 1e-5);
-    expectNear(under.values, ordinary.values, 1e-3);
-  });
+  ];
+  // What the others are of, which graph they have beside: golden losses and `train/` hold that without XLA.
+  it.each(long ? cases : cases.slice(0, 1))(
+    '%s gives the losses and the state of the ordinary graph',
+    (_, settings) => {
+      const [under, ordinary] = [train({ ...settings, xla: 'on' }, 6), train(settings, 6)];
+      expectSameLosses(under.losses, ordinary.losses, 1e-5);
+      expectNear(under.values, ordinary.values, 1e-3);
+    },
+  );
 });
 
 describe('a program whose signatures are functions', () => {

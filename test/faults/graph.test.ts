@@ -7,6 +7,7 @@ import { parse } from 'yaml';
 import { rows } from '../../infra/dashboards/panels.ts';
 import { findUnreferenced } from '../../src/checkpoint/sweep.ts';
 import { fetchMetrics } from '../../src/commands/fetch-metrics.ts';
+import { long } from '../support/long.ts';
 import { type Prometheus, startPrometheus } from '../support/prometheus.ts';
 import { graphRecipe, type Site, startSite, until } from './harness.ts';
 import { verifyCommits } from './verify.ts';
@@ -31,7 +32,10 @@ it(
   async () => {
     // Two shards of the first phase and one of each other: branches take turns, and each turn loads the graph anew.
     const checkpoint = { every: { steps: 10 }, shard: { steps: 50 } };
-    const run = await site.start('graph', { ...graphRecipe(), checkpoint });
+    // What becomes of another resolution `activities/whole-run` shows too.
+    const written = graphRecipe();
+    const kept = written.phases.filter(({ name }) => long || name !== 'res-48');
+    const run = await site.start('graph', { ...written, phases: kept, checkpoint });
     let shown = '';
     await until(async () => {
       shown = await site.metrics();
@@ -42,12 +46,12 @@ it(
     expect(phases.map(({ phase, checkpoint }) => [phase, checkpoint.step, checkpoint.examples])).toEqual([
       ['pretrain', 80, 80 * 32],
       ['distill', 100, 100 * 32],
-      ['res-48', 100, 100 * 32],
+      ...(long ? [['res-48', 100, 100 * 32]] : []),
       ['trunk', 90, 90 * 32],
       ['naflex', expect.any(Number), 90 * 32 + 37 * 32],
     ]);
     // Some of its 37 batches take two steps.
-    expect(phases[4]!.checkpoint.step).toBeGreaterThan(90 + 37);
+    expect(phases.at(-1)!.checkpoint.step).toBeGreaterThan(90 + 37);
     expect(Object.keys(phases[1]!.metrics.objectives ?? {})).toEqual([
       'loss/sigmoid',
       'loss/captioning',

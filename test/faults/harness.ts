@@ -237,7 +237,7 @@ const written = (file: string): Written =>
   JSON.parse(readFileSync(new URL(`../../infra/recipes/${file}`, import.meta.url), 'utf8'));
 
 /** The recipe of the whole phase graph in tiny, with every objective. */
-export const graphRecipe = (): object => written('graph.json');
+export const graphRecipe = (): Written => written('graph.json');
 
 /** A student, a teacher that is fine-tuned, and the student again on what the teacher finds learnable; in tiny. */
 export const acidRecipe = (): Written => written('acid.json');

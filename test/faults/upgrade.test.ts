@@ -5,6 +5,7 @@ import { createRequire } from 'node:module';
 import { join } from 'node:path';
 import { fileURLToPath, pathToFileURL } from 'node:url';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { long } from '../support/long.ts';
 import { newestStep, type Site, startSite, tinyRecipe, Watched } from './harness.ts';
 import { lastRelease, layOut } from './last-release.ts';
 import { verifyCommits } from './verify.ts';
@@ -50,11 +51,10 @@ async function ended(worker: ChildProcess, signal: NodeJS.Signals): Promise<void
 }
 
 describe.skipIf(release === null)('a phase that workers of the last release and of this one train in turn', () => {
-  it.each<[Code, NodeJS.Signals, Code]>([
-    // As an upgrade does it, which gives time for a checkpoint, and the way back as an accident does.
-    ['before', 'SIGTERM', 'now'],
-    ['now', 'SIGKILL', 'before'],
-  ])(
+  // As an upgrade does it, which gives time for a checkpoint, and the way back as an accident does.
+  const upgrade: [Code, NodeJS.Signals, Code] = ['before', 'SIGTERM', 'now'];
+  const back: [Code, NodeJS.Signals, Code] = ['now', 'SIGKILL', 'before'];
+  it.each(long ? [upgrade, back] : [upgrade])(
     'ends in the bytes of one that nobody disturbed: begun by the code of %s, which %s ends, it is ended by that of %s',
     async (first, signal, second) => {
       const run = new Watched(site, await site.start(`first-${first}`, tinyRecipe()));

@@ -27,7 +27,11 @@ it(
   'a run under cut networks, a store in trouble and a full disk ends in the undisturbed state, and leaves nothing over',
   async () => {
     // Short shards: one that ends in a trouble waits for its end, and so few steps are enough to be hit by all.
-    const recipe = tinyRecipe({ checkpoint: { every: { steps: 40 }, shard: { steps: 100 } } });
+    const recipe = tinyRecipe({
+      data: { train: 'data/emoji/train' },
+      schedule: { total: { steps: 600 }, warmup: { steps: 20 } },
+      checkpoint: { every: { steps: 40 }, shard: { steps: 100 } },
+    });
     const calm = await (await site.start('calm', recipe)).result();
     const run = await site.start('stormy', recipe);
     let running = true;

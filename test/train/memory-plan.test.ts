@@ -5,6 +5,7 @@ import { trainerVariables } from '../../src/trainer/environment.ts';
 import { memoryOf } from '../bench/memory.ts';
 import { planSettings } from '../bench/plan-shapes.ts';
 import { stepSettings } from '../bench/shapes.ts';
+import { long } from '../support/long.ts';
 import { peakSettings } from './peak-shapes.ts';
 
 const sum = (parts: object): number => Object.values(parts).reduce((a, b) => a + b, 0);
@@ -80,7 +81,7 @@ describe('the memory of a phase', () => {
   });
 
   // Linux alone tells a process its peak.
-  it.skipIf(memoryOf('VmHWM') === null).each(['demo', 'wide', 'all'] as const)(
+  it.skipIf(memoryOf('VmHWM') === null).each(long ? (['demo', 'wide', 'all'] as const) : (['demo', 'wide'] as const))(
     'of %s is estimated at no less than 0.85 of the measured peak, and at no more than 1.25 of it',
     (name) => {
       const child = new URL('peak-child.ts', import.meta.url).pathname;

@@ -7,6 +7,7 @@ import { tryLock } from '../../src/runtime/lock.mjs';
 import { isAlive, type ProcessName } from '../../src/runtime/services-state.ts';
 import { newestStep, type Run, type Site, startSite, tinyRecipe, until } from '../faults/harness.ts';
 import { verifyCommits } from '../faults/verify.ts';
+import { long } from '../support/long.ts';
 import { startWorkerProcess, type WorkerProcess } from '../support/worker-process.ts';
 
 const patience = 600_000;
@@ -91,7 +92,7 @@ it(
   patience,
 );
 
-it(
+it.runIf(long)(
   'a trainer that is killed costs its slot alone',
   async () => {
     const run = await site.start('killed', unevaluated);

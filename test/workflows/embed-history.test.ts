@@ -1,10 +1,9 @@
 import { expect, it } from 'vitest';
 import type { EmbedInput } from '../../activities/types/evaluation.ts';
+import { long } from '../support/long.ts';
 import { testTemporal } from './harness.ts';
 import { keepHistory } from './histories.ts';
 
-/** More than five hundred activities take half a minute: PACK_HISTORY=1 npm test -- test/workflows/embed-history */
-const asked = process.env.PACK_HISTORY !== undefined;
 const temporal = testTemporal();
 
 const document = { key: 'embeddings/emoji/0/plan-a.json', sha256: 'a'.repeat(64) };
@@ -26,7 +25,8 @@ function embedding(parts: number, done = false) {
 
 const ascending = (parts: number) => Array.from({ length: parts }, (_, part) => part);
 
-it.runIf(asked)('embeddings are made part by part and committed, and what is there is asked for no more', async () => {
+// More than five hundred activities take half a minute.
+it.runIf(long)('embeddings are made part by part and committed, and what is there is asked for no more', async () => {
   const { made, of } = embedding(3);
   await temporal.serving({ ...of, findShards: async () => ({ document, shards: 2 }) }, async (client) => {
     const start = { taskQueue: 'siglip2', workflowId: 'embed-emoji', args: [{ name: 'emoji' }] };
@@ -44,7 +44,7 @@ it.runIf(asked)('embeddings are made part by part and committed, and what is the
   });
 });
 
-it.runIf(asked)('more than 500 parts are made once each, and what is left is handed to another history', async () => {
+it.runIf(long)('more than 500 parts are made once each, and what is left is handed to another history', async () => {
   const { made, of } = embedding(503);
   await temporal.serving(of, async (client) => {
     const start = { taskQueue: 'siglip2', workflowId: 'embed-large', args: [{ name: 'emoji' }] };

@@ -1,11 +1,10 @@
 import { expect, it } from 'vitest';
 import type { FilterStage, FilterStep } from '../../src/filtering/plan.ts';
 import type { FilterReport } from '../../src/filtering/report.ts';
+import { long } from '../support/long.ts';
 import { testTemporal } from './harness.ts';
 import { keepHistory } from './histories.ts';
 
-/** More than five hundred activities take half a minute: PACK_HISTORY=1 npm test -- test/workflows/filter-history */
-const asked = process.env.PACK_HISTORY !== undefined;
 const temporal = testTemporal();
 
 const report = { examples: 9 } as FilterReport;
@@ -25,7 +24,8 @@ function weighing(stages: readonly FilterStage[]) {
 const partsOf = (stages: readonly FilterStage[]) =>
   stages.flatMap(({ step, parts }) => Array.from({ length: parts }, (_, part) => `${step} ${part}`));
 
-it.runIf(asked)('a filter indexes its shards, takes one step after the other, and each in parts', async () => {
+// More than five hundred activities take half a minute.
+it.runIf(long)('a filter indexes its shards, takes one step after the other, and each in parts', async () => {
   const one = (step: FilterStep, parts = 1): FilterStage => ({ step, parts });
   const stages = [one('embed', 2), one('bound'), one('look', 2), one('compare'), one('settle'), one('weigh', 2)];
   const { done, of } = weighing(stages);
@@ -39,7 +39,7 @@ it.runIf(asked)('a filter indexes its shards, takes one step after the other, an
   });
 });
 
-it.runIf(asked)(
+it.runIf(long)(
   'a filter of more than 500 parts weighs each once, and hands what is left to another history',
   async () => {
     const stages = [

@@ -1,13 +1,13 @@
 import { expect, it } from 'vitest';
 import type { PackReport } from '../../src/packing/report.ts';
 import { parsePack } from '../../src/packing/settings.ts';
+import { long } from '../support/long.ts';
 import { testTemporal } from './harness.ts';
 
-/** More than a thousand activities take a minute: PACK_HISTORY=1 npm test -- test/workflows/pack-history */
-const asked = process.env.PACK_HISTORY !== undefined;
 const temporal = testTemporal();
 
-it.runIf(asked)(
+// More than a thousand activities take a minute.
+it.runIf(long)(
   'a pack of 620 parts looks at each once and packs each once, in histories of less than 4,000 events',
   async () => {
     const settings = parsePack({ from: 'in', to: 'out' });
