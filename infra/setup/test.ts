@@ -22,9 +22,10 @@ interface Counts {
   skipped: number;
 }
 
-function run(program: string, args: readonly string[]): boolean {
+function run(program: string, args: readonly string[], changes: NodeJS.ProcessEnv = {}): boolean {
   process.stdout.write(`\n> ${program} ${args.join(' ')}\n`);
-  const { status } = spawnSync(join(root, 'node_modules/.bin', program), args, { cwd: root, stdio: 'inherit' });
+  const env = { ...process.env, ...changes };
+  const { status } = spawnSync(join(root, 'node_modules/.bin', program), args, { cwd: root, stdio: 'inherit', env });
   return status === 0;
 }
 
@@ -78,27 +79,27 @@ export function unsteadyTests(first: VitestReport, again: VitestReport): string[
 }
 
 /** Runs vitest and reads its report. */
-function vitest(args: readonly string[]): { report: VitestReport; ended: boolean } {
+function vitest(args: readonly string[], long: boolean): { report: VitestReport; ended: boolean } {
   const folder = mkdtempSync(join(tmpdir(), 'siglip2-test-'));
   const file = join(folder, 'report.json');
   const slowest = join(root, 'test/support/slowest-files.ts');
   const reporters = ['--reporter=default', '--reporter=json', `--reporter=${slowest}`, `--outputFile.json=${file}`];
   try {
-    const ended = run('vitest', ['run', ...reporters, ...args]);
+    const ended = run('vitest', ['run', ...reporters, ...args], long ? { TEST_LONG: '1' } : {});
     return { report: JSON.parse(readFileSync(file, 'utf8')), ended };
   } finally {
     rmSync(folder, { recursive: true, force: true });
   }
 }
 
-function runVitest(args: readonly string[]): Counts {
+function runVitest(args: readonly string[], long: boolean): Counts {
   try {
-    const { report, ended } = vitest(args);
+    const { report, ended } = vitest(args, long);
     const counts = countTests(report, ended);
     // Who names tests wants to see them fail.
     const again = args.length > 0 || ended ? [] : filesAgain(report);
     if (again.length === 0) return counts;
-    const second = vitest([...again, '--maxWorkers=1']);
+    const second = vitest([...again, '--maxWorkers=1'], long);
     const unsteady = second.ended ? unsteadyTests(report, second.report) : [];
     for (const test of unsteady) process.stdout.write(`\nunsteady, failed once and passed alone: ${test}\n`);
     return { ...counts, passed: counts.passed + unsteady.length, failed: counts.failed - unsteady.length };
@@ -119,9 +120,8 @@ const program = new Command('npm test --')
   .action(testEverything);
 
 function testEverything(args: readonly string[], { long }: { readonly long: boolean }): void {
-  if (long) process.env.TEST_LONG = '1';
   const checks = [run('tsc', []), run('biome', ['check', '.']), run('tsx', ['infra/lint/arrows.ts'])];
-  const counts = runVitest(args);
+  const counts = runVitest(args, long);
   for (const good of checks) good ? counts.passed++ : counts.failed++;
   process.stdout.write(`\n${summary(counts)}\n`);
   // `.ci/run` repeats it as its last line, after whatever npm adds.
