@@ -26,6 +26,7 @@ export interface RoundsOptions {
   readonly recipe: string;
   /** Of the recipe, in place of its own; a quarter of them warms up at most. */
   readonly steps?: number;
+  readonly inProcess: boolean;
   readonly json?: string;
 }
 
@@ -49,4 +50,5 @@ export const roundsProgram = () =>
     )
     .option('--recipe <file>', 'recipe of one phase for the emoji data', 'infra/recipes/emoji.json')
     .option('--steps <number>', 'steps of the recipe, in place of its own', whole)
+    .option('--in-process', 'lanes one after another in this process, without a store between: f32 alone', false)
     .option('--json <file>', 'also write the figures to a file, and train what it has none of');

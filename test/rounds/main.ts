@@ -11,22 +11,25 @@ import type { ObjectStore } from '../../src/storage/object-store.ts';
 import { readJsonLines } from '../../src/telemetry/json-lines.ts';
 import { withRecipeRuns } from '../support/recipe-runs.ts';
 import { type RoundsOptions, roundsProgram } from './arguments.ts';
+import { withOneProcess } from './one-process.ts';
 import { nameOf, type Outcome, table } from './outcome.ts';
 import { type ComparedRecipe, look, recipeOf, shortened, type Variant, variantsOf } from './variants.ts';
 
 /**
  * `npm run rounds`: what do rounds cost in loss? The same recipe on as many examples, by one replica and by several, in every
- * combination that is asked for, as real runs of one worker, one after another.
+ * combination that is asked for, as real runs of one worker, one after another, or in this process.
  */
-async function main({ seeds, batch, recipe, steps, json, ...lists }: RoundsOptions): Promise<void> {
+async function main({ seeds, batch, recipe, steps, inProcess, json, ...lists }: RoundsOptions): Promise<void> {
   const read: ComparedRecipe = JSON.parse(readFileSync(recipe, 'utf8'));
   const written = steps === undefined ? read : shortened(read, steps);
+  if (inProcess && lists.exchange.some((kind) => kind !== 'f32'))
+    throw new RunnerError('RecipeInvalid', 'in this process changes are exchanged in f32 alone; add --exchange f32');
   const variants = variantsOf(lists);
   // What can't be is said before anything is trained.
   const recipes = variants.map((of) => recipeOf(written, of, batch));
   const before = json ? outcomesOf(json, { recipe: written, batch }) : [];
-  await withRecipeRuns('rounds', async ({ store, say, run }) => {
-    await makeRecipeData(store, recipes[0]!, say);
+  const using = inProcess ? withOneProcess : withRuns;
+  await using(recipes[0]!, async ({ say, run }) => {
     const outcomes = [...before];
     const isThere = (of: Variant, seed: number) =>
       outcomes.some((one) => one.seed === seed && nameOf(one) === nameOf(of));
@@ -35,9 +38,7 @@ async function main({ seeds, batch, recipe, steps, json, ...lists }: RoundsOptio
         if (isThere(of, seed)) continue;
         const began = performance.now();
         const name = `${i}-seed-${seed}`;
-        const [phase] = (await run(name, { ...recipes[i]!, seed })).phases;
-        const { zero_shot, retrieval } = phase!.evaluation!.report as unknown as EvaluationReport;
-        const figures = { loss: await lossOf(store, name), top1: zero_shot.top1, recall: retrieval.image_to_text.r1 };
+        const figures = await run(name, { ...recipes[i]!, seed });
         outcomes.push({ ...of, seed, ...figures, seconds: Math.round((performance.now() - began) / 1000) });
         say(`${table(outcomes)}\n`);
         if (json) writeFileSync(json, `${JSON.stringify({ recipe: written, batch, outcomes }, null, 2)}\n`);
@@ -45,6 +46,20 @@ async function main({ seeds, batch, recipe, steps, json, ...lists }: RoundsOptio
     process.stdout.write(`\n${table(outcomes)}\n`);
   });
 }
+
+/** The same by real runs of one worker. */
+const withRuns: typeof withOneProcess = (recipe, use) =>
+  withRecipeRuns('rounds', async ({ store, say, run }) => {
+    await makeRecipeData(store, recipe, say);
+    await use({
+      say,
+      async run(name, recipe) {
+        const [phase] = (await run(name, recipe)).phases;
+        const { zero_shot, retrieval } = phase!.evaluation!.report as unknown as EvaluationReport;
+        return { loss: await lossOf(store, name), top1: zero_shot.top1, recall: retrieval.image_to_text.r1 };
+      },
+    });
+  });
 
 /** What an earlier call wrote, of the same recipe: it is not trained again. */
 function outcomesOf(file: string, how: object): readonly Outcome[] {
