@@ -1,3 +1,4 @@
+import { setImmediate as yieldToEvents } from 'node:timers/promises';
 import type { Values } from '../../src/compile/definition.ts';
 import { firstMoment, secondMoment } from '../../src/optimiser/optimiser.ts';
 import { type Lane, lanesOf, placeOf, roundEnd } from '../../src/recipe/lanes.ts';
@@ -47,7 +48,11 @@ export async function trainInProcess(settings: PhaseSettings, steps: number, dra
   if (!replicas) {
     const alone = having(updates);
     alone.program.write(state);
-    for (let at = 1; at <= steps; at++) step(alone, at, at - 1, at);
+    for (let at = 1; at <= steps; at++) {
+      step(alone, at, at - 1, at);
+      // Signals have their turn.
+      await yieldToEvents();
+    }
     state = copied(alone.program.read(alone.stateNames));
     alone.program.dispose();
     return state;
@@ -66,6 +71,7 @@ export async function trainInProcess(settings: PhaseSettings, steps: number, dra
       for (let i = 0; i < lane.steps; i++) {
         const left = stepOfLane(by, lane, i, drawn, batches.batch);
         if (left) texts?.add(left);
+        await yieldToEvents();
       }
       texts?.leave();
       const end = copied(by.program.read(by.stateNames));
