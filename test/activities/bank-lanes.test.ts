@@ -1,43 +1,22 @@
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { afterAll, beforeAll, expect, it } from 'vitest';
+import { expect, it } from 'vitest';
 import type { Dependencies } from '../../activities/dependencies.ts';
 import { plan } from '../../activities/plan.ts';
 import { readCommit } from '../../src/checkpoint/commits.ts';
 import { readManifest } from '../../src/checkpoint/manifest.ts';
 import type { CheckpointRef } from '../../src/checkpoint/types.ts';
 import { SafetensorsFile } from '../../src/safetensors/safetensors.ts';
-import type { S3ObjectStore } from '../../src/storage/s3.ts';
-import { createTrainerProcess, type TrainerProcess } from '../../src/trainer/process.ts';
-import { startServer, type TestServer } from '../storage/versitygw.ts';
-import { drawnEmoji } from '../support/drawn-emoji.ts';
-import { type Hands, hands } from './fixture.ts';
+import type { Hands } from './fixture.ts';
+import { realTrainer } from './real-trainer.ts';
 import { driveRounds } from './round-driver.ts';
 
-let server: TestServer;
-let store: S3ObjectStore;
-let on: Hands;
-let trainer: TrainerProcess;
 let pid = 0;
-
-beforeAll(async () => {
-  server = await startServer();
-  store = server.store();
-  on = hands();
-  await drawnEmoji(store, { concepts: 6 });
-  const env = { ...process.env, ...server.environment };
-  const log = {
-    info(fields: object) {
-      if ('trainer' in fields) pid = fields.trainer as number;
-    },
-    warn() {},
-  };
-  trainer = createTrainerProcess({ lockFile: join(on.folder, 'real.lock'), log, env });
-});
-afterAll(async () => {
-  await trainer.close();
-  await on.close();
-  await server.stop();
+const real = realTrainer({
+  info(fields: object) {
+    if ('trainer' in fields) pid = fields.trainer as number;
+  },
+  warn() {},
 });
 
 const recipe = {
@@ -61,11 +40,15 @@ const recipe = {
   checkpoint: { every: { steps: 2 }, shard: { steps: 2 } },
 };
 
-const planned = async (run: string) =>
-  (await plan(on.deps(store, { trainer }), { run, recipe }, on.attempt())).phases[0]!;
-const bankLossOf = async (ref: CheckpointRef) => (await readCommit(store, ref)).metrics.objectives!['sigmoid/bank'];
+const planned = async (run: string) => {
+  const { on, store, trainer } = real();
+  return (await plan(on.deps(store, { trainer }), { run, recipe }, on.attempt())).phases[0]!;
+};
+const bankLossOf = async (ref: CheckpointRef) =>
+  (await readCommit(real().store, ref)).metrics.objectives!['sigmoid/bank'];
 
 it('a lane with a bank has the same bytes after its trainer was killed in it, and leaves texts of length one', async () => {
+  const { on, store, trainer } = real();
   const [first, again] = [await planned('whole'), await planned('killed')];
   const half = await driveRounds(on, [on.deps(store, { trainer })], first, null, { to: 6 });
   const expected = await driveRounds(on, [on.deps(store, { trainer })], first);

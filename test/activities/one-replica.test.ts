@@ -1,5 +1,4 @@
-import { join } from 'node:path';
-import { afterAll, beforeAll, expect, it } from 'vitest';
+import { expect, it } from 'vitest';
 import { plan } from '../../activities/plan.ts';
 import { trainShard } from '../../activities/train-shard.ts';
 import type { PhasePlan } from '../../activities/types/plan.ts';
@@ -7,31 +6,10 @@ import type { ShardInput } from '../../activities/types/shard.ts';
 import { readCommit } from '../../src/checkpoint/commits.ts';
 import { readManifest } from '../../src/checkpoint/manifest.ts';
 import type { CheckpointRef } from '../../src/checkpoint/types.ts';
-import type { S3ObjectStore } from '../../src/storage/s3.ts';
-import { createTrainerProcess, type TrainerProcess } from '../../src/trainer/process.ts';
-import { startServer, type TestServer } from '../storage/versitygw.ts';
-import { drawnEmoji } from '../support/drawn-emoji.ts';
-import { type Hands, hands } from './fixture.ts';
+import { type RealTrainer, realTrainer } from './real-trainer.ts';
 import { driveRounds } from './round-driver.ts';
 
-let server: TestServer;
-let store: S3ObjectStore;
-let on: Hands;
-let trainer: TrainerProcess;
-
-beforeAll(async () => {
-  server = await startServer();
-  store = server.store();
-  on = hands();
-  await drawnEmoji(store, { concepts: 6 });
-  const env = { ...process.env, ...server.environment };
-  trainer = createTrainerProcess({ lockFile: join(on.folder, 'real.lock'), log: { info() {}, warn() {} }, env });
-});
-afterAll(async () => {
-  await trainer.close();
-  await on.close();
-  await server.stop();
-});
+const real = realTrainer();
 
 const head = { weight: 1, hidden: 8, bottleneck: 4, prototypes: 6 };
 
@@ -59,19 +37,22 @@ const recipe = (replicas: object | undefined) => ({
   checkpoint: { every: { steps: 2 }, shard: { steps: 2 } },
 });
 
+const depsOf = ({ on, store, trainer }: RealTrainer) => on.deps(store, { trainer });
+
 const planned = async (run: string, replicas?: object) =>
-  (await plan(on.deps(store, { trainer }), { run, recipe: recipe(replicas) }, on.attempt())).phases;
+  (await plan(depsOf(real()), { run, recipe: recipe(replicas) }, real().on.attempt())).phases;
 
 async function plain(phase: PhasePlan, parent: CheckpointRef | null): Promise<CheckpointRef> {
   let from: CheckpointRef | null = null;
   for (let step = phase.from.step + 2; step <= phase.to.step; step += 2) {
     const input: ShardInput = { plan: phase, revision: 0, parent, from, toStep: step };
-    from = (await trainShard(on.deps(store, { trainer }), input, on.attempt())).checkpoint;
+    from = (await trainShard(depsOf(real()), input, real().on.attempt())).checkpoint;
   }
   return from!;
 }
 
 const figuresOf = async (ref: CheckpointRef) => {
+  const { store } = real();
   const { metrics } = await readCommit(store, ref);
   const { skipped, settingsSha256: _, examples } = (await readManifest(store, ref)).manifest;
   return { loss: metrics.loss, since: metrics.since, skipped, examples };
@@ -85,7 +66,8 @@ async function expectSame(
   parents: readonly [CheckpointRef, CheckpointRef] | readonly [null, null],
 ): Promise<[CheckpointRef, CheckpointRef]> {
   const expected = await plain(without, parents[0]);
-  const end = await driveRounds(on, [on.deps(store, { trainer })], withOne, parents[1]);
+  const { on, store } = real();
+  const end = await driveRounds(on, [depsOf(real())], withOne, parents[1]);
   expect(end).toMatchObject({ step: expected.step, examples: expected.examples });
   const [one, other] = [await readManifest(store, end), await readManifest(store, expected)];
   expect(one.manifest.state).toEqual(other.manifest.state);

@@ -1,6 +1,6 @@
 import { mkdtemp } from 'node:fs/promises';
 import { join } from 'node:path';
-import { afterAll, beforeAll, expect, it } from 'vitest';
+import { expect, it } from 'vitest';
 import { readDocumentAs } from '../../activities/documents.ts';
 import { plan } from '../../activities/plan.ts';
 import { readCommit } from '../../src/checkpoint/commits.ts';
@@ -8,34 +8,13 @@ import { restoreCheckpoint } from '../../src/checkpoint/restore.ts';
 import { indexData } from '../../src/data/index/index-data.ts';
 import type { PhaseSettings } from '../../src/recipe/phase-settings.ts';
 import { trainedSettings } from '../../src/recipe/trained-settings.ts';
-import type { S3ObjectStore } from '../../src/storage/s3.ts';
 import { readState } from '../../src/train/state.ts';
-import { createTrainerProcess, type TrainerProcess } from '../../src/trainer/process.ts';
-import { type Hands, hands } from '../activities/fixture.ts';
+import { realTrainer } from '../activities/real-trainer.ts';
 import { driveRounds } from '../activities/round-driver.ts';
-import { startServer, type TestServer } from '../storage/versitygw.ts';
-import { drawnEmoji } from '../support/drawn-emoji.ts';
 import { drawExamples } from './drawn.ts';
 import { trainInProcess } from './in-process.ts';
 
-let server: TestServer;
-let store: S3ObjectStore;
-let on: Hands;
-let trainer: TrainerProcess;
-
-beforeAll(async () => {
-  server = await startServer();
-  store = server.store();
-  on = hands();
-  await drawnEmoji(store, { concepts: 6 });
-  const env = { ...process.env, ...server.environment };
-  trainer = createTrainerProcess({ lockFile: join(on.folder, 'real.lock'), log: { info() {}, warn() {} }, env });
-});
-afterAll(async () => {
-  await trainer.close();
-  await on.close();
-  await server.stop();
-});
+const real = realTrainer();
 
 /** Two rounds of two slots, and one of a single step that one slot has. */
 const recipe = (replicas: object) => ({
@@ -64,6 +43,7 @@ it.each([
 ])(
   'rounds in one process come to the state of those that lanes and merges of a worker come to, to the bit: $negatives, $moments',
   async (replicas) => {
+    const { store, on, trainer, env } = real();
     const run = `${replicas.negatives}-${replicas.moments}`;
     const attempt = on.attempt();
     const { phases } = await plan(on.deps(store, { trainer }), { run, recipe: recipe(replicas) }, attempt);
@@ -74,7 +54,7 @@ it.each([
     const expected = await readState(folder, trainedSettings(settings));
 
     const index = await indexData(store, 'data/emoji/train');
-    const drawn = await drawExamples(index, settings, 13 * 8, { ...process.env, ...server.environment });
+    const drawn = await drawExamples(index, settings, 13 * 8, env);
     const state = await trainInProcess(settings, 13, drawn);
     expect(Object.keys(state).sort()).toEqual(Object.keys(expected).sort());
     const other = Object.keys(state).filter((name) => {

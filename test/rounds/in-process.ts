@@ -7,7 +7,7 @@ import { leastOf, type Replicas } from '../../src/recipe/replicas.ts';
 import { trainedSettings } from '../../src/recipe/trained-settings.ts';
 import { bufferAfter, type Outer, valueAfter } from '../../src/rounds/outer.ts';
 import { laneTexts } from '../../src/train/lane-texts.ts';
-import { type PhaseState, phaseState } from '../../src/train/phase-state.ts';
+import { computedState, type PhaseState, phaseState } from '../../src/train/phase-state.ts';
 import { freshState } from '../../src/train/state.ts';
 import { createTrainer, graphOf, type Trainer } from '../../src/train/step.ts';
 import { countedAt, noUpdates, type Updates } from '../../src/train/updates.ts';
@@ -40,22 +40,13 @@ export async function trainInProcess(settings: PhaseSettings, steps: number, dra
     }
     return trainer;
   };
-  const step = (by: Trainer, at: number, batch: number, place: number) => {
-    by.step(at, drawn.batch(batch, batches.batch), (place - 1) * batches.batch);
-  };
   let state = freshState(trained) as State;
   let updates = noUpdates;
   if (!replicas) {
     const alone = having(updates);
-    alone.program.write(state);
-    for (let at = 1; at <= steps; at++) {
-      step(alone, at, at - 1, at);
-      // Signals have their turn.
-      await yieldToEvents();
-    }
-    state = copied(alone.program.read(alone.stateNames));
+    const end = await trainLane(alone, { slot: 0, first: 1, steps, from: 0, to: steps }, state, trained, drawn);
     alone.program.dispose();
-    return state;
+    return end;
   }
   const buffers: State = {};
   const own = new Map<number, State>();
@@ -66,15 +57,7 @@ export async function trainInProcess(settings: PhaseSettings, steps: number, dra
     let counted = updates;
     for (const lane of lanesOf({ from, to, slots })) {
       const by = having(updates);
-      by.program.write({ ...state, ...own.get(lane.slot) });
-      const texts = laneTexts(by.program, trained, lane.slot);
-      for (let i = 0; i < lane.steps; i++) {
-        const left = stepOfLane(by, lane, i, drawn, batches.batch);
-        if (left) texts?.add(left);
-        await yieldToEvents();
-      }
-      texts?.leave();
-      const end = copied(by.program.read(by.stateNames));
+      const end = await trainLane(by, lane, { ...state, ...own.get(lane.slot) }, trained, drawn);
       ends.push({ state: end, examples: lane.steps * batches.batch });
       if (replicas.moments === 'kept') own.set(lane.slot, momentsOf(phase, end));
       // As its lowest slot has them.
@@ -93,10 +76,26 @@ interface End {
   readonly examples: number;
 }
 
-/** A step of a lane counts on from where its round began, and has its place on the schedule; what it leaves for a bank. */
-function stepOfLane(by: Trainer, lane: Lane, i: number, drawn: Drawn, batch: number): Float32Array | undefined {
-  const seen = (placeOf(lane, i) - 1) * batch;
-  return by.step(lane.from + 1 + i, drawn.batch(lane.first - 1 + i, batch), seen).texts;
+/** The state that a lane ends with. Its steps count on from where its round began, and have their places on the schedule. */
+async function trainLane(
+  { program, step, stateNames }: Trainer,
+  lane: Lane,
+  begun: State,
+  settings: PhaseSettings,
+  drawn: Drawn,
+): Promise<State> {
+  const { batch } = settings.batches;
+  program.write(begun);
+  const texts = laneTexts(program, settings, lane.slot);
+  for (let i = 0; i < lane.steps; i++) {
+    const seen = (placeOf(lane, i) - 1) * batch;
+    const left = step(lane.from + 1 + i, drawn.batch(lane.first - 1 + i, batch), seen).texts;
+    if (left) texts?.add(left);
+    // Signals have their turn.
+    await yieldToEvents();
+  }
+  texts?.leave();
+  return copied(program.read(stateNames));
 }
 
 const copied = (values: Values): State =>
@@ -125,7 +124,7 @@ function merged(
   const rows = new Map<string, number>();
   for (const { name, shape, byToken } of phase.parameters)
     if (byToken) for (const key of [name, firstMoment(name), secondMoment(name)]) rows.set(key, shape[1]!);
-  for (const { name, shape, bySlot } of phase.computed) if (bySlot) rows.set(`state/${name}`, shape[1]!);
+  for (const { name, shape, bySlot } of phase.computed) if (bySlot) rows.set(computedState(name), shape[1]!);
   const own = new Set(momentNames(phase));
   const after: State = {};
   for (const [name, values] of Object.entries(before)) {

@@ -34,10 +34,11 @@ export interface OneProcess {
 export async function withOneProcess(recipe: object, use: (of: OneProcess) => Promise<void>): Promise<void> {
   endOnSignal();
   const folder = mkdtempSync(join(tmpdir(), 'siglip2-rounds-'));
-  const { say } = createProgress();
+  const progress = createProgress();
+  const { say } = progress;
   const environment = { SIGLIP2_STATE: folder, SIGLIP2_SCRATCH: join(folder, 'scratch') };
   const services = await startServices({
-    ...{ folder, only: ['s3'], worker: false, ports: 'free', progress: createProgress(), environment },
+    ...{ folder, only: ['s3'], worker: false, ports: 'free', progress, environment },
   });
   process.once('exit', () => rmSync(folder, { recursive: true, force: true, maxRetries: 3 }));
   const store = new S3ObjectStore(services.s3!);
@@ -93,8 +94,9 @@ export async function withOneProcess(recipe: object, use: (of: OneProcess) => Pr
   }
 }
 
-const depsOf = (store: ObjectStore, scratch: string) =>
-  ({ store, scratch, log: { info() {}, warn() {} }, codeVersion: '0.0.0' }) as unknown as Dependencies;
+const depsOf = (store: ObjectStore, scratch: string): Dependencies => ({
+  ...{ store, scratch, log: { info() {}, warn() {} }, codeVersion: '0.0.0' },
+});
 
 /** The mean loss of the batches that a phase of no rate looks at. */
 function lossOf(settings: PhaseSettings, state: Values, drawn: Drawn, steps: number): number {

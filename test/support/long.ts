@@ -1,2 +1,2 @@
-/** Whether long forms run, as `npm test -- --long` has it. Each of them has a short form, which `npm test` runs. */
+/** Whether long forms run, as `npm test -- --long` has it. `npm test` runs short ones, and leaves out what has none. */
 export const long = process.env.TEST_LONG === '1';
