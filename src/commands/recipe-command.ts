@@ -10,6 +10,8 @@ interface Options {
   readonly from: string;
   readonly data: string;
   readonly evaluation?: string;
+  readonly resolution?: string;
+  readonly teacher?: string;
   readonly gpuMemory?: string;
 }
 
@@ -30,6 +32,8 @@ export function addRecipeCommand(
     .requiredOption('--from <run>', 'what import made: RUN, or any RUN/PHASE or RUN/PHASE@STEP')
     .requiredOption('--data <prefix>', 'where the shards to train on lie in the bucket')
     .option('--evaluation <prefix>', 'shards that are never trained on')
+    .option('--resolution <pixels>', 'with --task resolution: side of the larger pictures, a multiple of the patch')
+    .option('--teacher <run>', 'with --task distill: the larger model that chooses examples, named as in --from')
     .option('--gpu-memory <gigabytes>', 'memory of the GPU that will train; by default, what this machine trains on')
     .action(async ({ gpuMemory, ...asked }: Options) => {
       const device = await deviceOf(gpuMemory);

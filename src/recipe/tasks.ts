@@ -1,4 +1,4 @@
-import type { CheckpointOfRun } from './curation.ts';
+import type { CheckpointOfRun, CurationRecipe } from './curation.ts';
 
 /** How one goes on from a released model: what is trained, at rates that are known to work, and by whom. */
 export interface Task {
@@ -9,8 +9,12 @@ export interface Task {
   /** Of a step, where the data are enough for it. */
   readonly batch: number;
   readonly epochs: number;
-  /** What the phase has beyond its name and its origin. */
+  /** What the phase has beyond its name and its origin, whatever the model. */
   readonly phase: Readonly<Record<string, unknown>>;
+  /** What the data have otherwise than in the other tasks. */
+  readonly data?: Readonly<Record<string, unknown>>;
+  /** What takes less memory. */
+  readonly lighter?: string;
 }
 
 export const tasks = {
@@ -21,6 +25,7 @@ export const tasks = {
     batch: 256,
     epochs: 5,
     phase: {},
+    lighter: '--task lora',
   },
   lit: {
     what: 'the blocks and the head of the texts, with the image tower and the table of tokens as they are (LiT, arXiv 2111.07991)',
@@ -30,6 +35,7 @@ export const tasks = {
     epochs: 5,
     // With its moments and its gradient the table of tokens takes as much as all the rest of a B/16, three times over.
     phase: { train: ['text'], freeze: ['tokenTable'] },
+    lighter: '--task lora',
   },
   lora: {
     what: 'adapters of low rank on every layer of both towers (LoRA, arXiv 2106.09685)',
@@ -39,6 +45,7 @@ export const tasks = {
     batch: 256,
     epochs: 5,
     phase: { lora: { rank: 16, alpha: 32 } },
+    lighter: '--task lit',
   },
   long: {
     what: 'positions and blocks of the texts, which become 256 tokens long, with the head, the table of tokens and the images as they are',
@@ -48,6 +55,37 @@ export const tasks = {
     batch: 256,
     epochs: 5,
     phase: { text: { length: 256 }, train: ['text'], freeze: ['tokenTable', 'textHead'] },
+    lighter: '--task lora',
+  },
+  naflex: {
+    what: 'all of the model, on pictures that keep their shape',
+    source:
+      'the NaFlex branch of SigLIP 2 begins at 90 % of a cosine from 1e-3, where the rate is 2.5e-5 (arXiv 2502.14786, 2.1 and 2.4.2); it had 15 billion examples',
+    learningRate: 2.5e-5,
+    batch: 256,
+    epochs: 5,
+    phase: {},
+  },
+  resolution: {
+    what: 'all of the model, on larger pictures',
+    source:
+      'the resolution branches of SigLIP 2 begin at 95 % of a cosine from 1e-3, where the rate is 6.4e-6 (arXiv 2502.14786, 2.1 and 2.4.1); each had 2 billion examples',
+    learningRate: 6.4e-6,
+    batch: 256,
+    epochs: 5,
+    phase: {},
+    lighter: 'a smaller --resolution',
+  },
+  distill: {
+    what: 'all of the model, on those examples of each super-batch that it has most to learn from, by what a larger one makes of them',
+    source:
+      'SigLIP 2 trains B/16 and B/32 on at 1e-5 without weight decay, on what a So400m chooses (arXiv 2502.14786, 2.5); they had 4 billion examples',
+    learningRate: 1e-5,
+    batch: 256,
+    epochs: 5,
+    phase: {},
+    // The teacher embeds each example once, so it has one text.
+    data: { labelShare: 1 },
   },
 } as const satisfies Readonly<Record<string, Task>>;
 export type TaskName = keyof typeof tasks;
@@ -60,11 +98,28 @@ export interface TaskRecipe {
   readonly batch?: number;
   readonly accumulate?: number;
   readonly remat?: 'blocks';
+  /** What the phase has by the model that it goes on from. */
+  readonly vision?: { readonly resolution: number } | { readonly naflex: { readonly lengths: readonly number[] } };
+  readonly curation?: Pick<CurationRecipe, 'teacher' | 'filterRatio'>;
 }
 
+/** Parts that a sub-batch is drawn in (arXiv 2406.17711), of one example at least. */
+const mostChunks = 16;
+
 /** A recipe as a person would write it for a task. The model comes from the checkpoint. */
-export function taskRecipe({ task, from, train, evaluation, batch, accumulate = 1, remat }: TaskRecipe) {
-  const { learningRate, epochs, phase, ...own } = tasks[task];
+export function taskRecipe({
+  task,
+  from,
+  train,
+  evaluation,
+  batch: asked,
+  accumulate = 1,
+  remat,
+  vision,
+  curation,
+}: TaskRecipe) {
+  const { learningRate, epochs, phase, data, ...own }: Task = tasks[task];
+  const batch = asked ?? own.batch;
   return {
     version: 1,
     precision: 'auto',
@@ -73,6 +128,7 @@ export function taskRecipe({ task, from, train, evaluation, batch, accumulate = 
       ...(evaluation !== undefined && { evaluation }),
       resize: 'antialias',
       shuffle: { examples: 50_000 },
+      ...data,
     },
     optimizer: { learningRate, weightDecay: 0 },
     schedule: { total: { epochs }, warmup: { percent: 10 } },
@@ -80,10 +136,12 @@ export function taskRecipe({ task, from, train, evaluation, batch, accumulate = 
       {
         name: task,
         from,
-        batch: batch ?? own.batch,
+        batch,
         ...(accumulate > 1 && { accumulate }),
         ...(remat && { remat }),
         ...phase,
+        ...(vision && { vision }),
+        ...(curation && { curation: { ...curation, chunks: Math.min(mostChunks, batch) } }),
       },
     ],
   };

@@ -8,7 +8,6 @@ import { commitCheckpoint } from '../../src/checkpoint/commit.ts';
 import { checkpointSidecars } from '../../src/checkpoint/hugging-face/config.ts';
 import { estimate } from '../../src/commands/estimate.ts';
 import { type PlanOptions, planFile } from '../../src/commands/plan-file.ts';
-import { newRecipe } from '../../src/commands/recipe-new.ts';
 import { roundsWanted } from '../../src/commands/rounds-options.ts';
 import { readSpeed } from '../../src/commands/speed.ts';
 import { parseRecipe } from '../../src/recipe/parse.ts';
@@ -85,38 +84,6 @@ describe('siglip2 plan', () => {
     expect(recorded.text).toMatch(/ {2}about 1 min 20 s of training in all, .*, as fast as before\/pretrain@10 was\n/);
     await expect(plan({}, { speed: 'fast' })).rejects.toThrow(/^--speed is fast; allowed: a number of operations/);
     await expect(plan({}, { speed: 'before/other' })).rejects.toThrow(/has no checkpoint before\/other;/);
-  });
-
-  it('finds right what recipe new writes for a task, a model and a device, and refuses what no device of its size trains', async () => {
-    const of = (task: string, change: object = {}) =>
-      newRecipe({
-        ...{ task, from: 'before/pretrain', data: 'data/train', evaluation: 'data/held-out', device: gpu(80) },
-        open: () => server.store(),
-        ...change,
-      });
-    for (const [task, own] of [
-      ['finetune', {}],
-      ['lit', { train: ['text'], freeze: ['tokenTable'] }],
-      ['lora', { lora: { rank: 16, alpha: 32 } }],
-      ['long', { text: { length: 256 }, train: ['text'], freeze: ['tokenTable', 'textHead'] }],
-    ] as const) {
-      const { recipe, notes } = await of(task);
-      // Of five examples a batch has the fewest that are allowed.
-      const phases = [{ name: task, from: { run: 'before', phase: 'pretrain' }, batch: 8, ...own }];
-      expect(recipe).toMatchObject({ phases, optimizer: { weightDecay: 0 } });
-      expect(notes.join()).toMatch(/rate: .*about \d/);
-      const { text, whole } = await plan({ ...recipe, model: undefined });
-      expect(whole).toBe(true);
-      expect(text.includes('of them are trained')).toBe(task !== 'finetune');
-    }
-    const small = await of('lora', { device: gpu(0.7) });
-    expect(small.notes.at(-1)).toMatch(/^about 0\.\d GB of memory, of 0.7 GB$/);
-    await expect(of('finetune', { device: gpu(0.7) })).rejects.toThrow(
-      /^finetune of before\/pretrain takes 0\.\d GB at least, and the device has 0.7 GB; allowed: .*--task lora$/,
-    );
-    await expect(of('tune')).rejects.toThrow('--task is tune; allowed: finetune, lit, lora, long');
-    await expect(of('lit', { from: './folder' })).rejects.toThrow('--from is ./folder; allowed: a run, RUN/PHASE');
-    await expect(of('lit', { from: 'nobody' })).rejects.toThrow(/nobody\/import/);
   });
 
   it('says of rounds on several workers what their examples take of the link, as large as the shards say', async () => {
