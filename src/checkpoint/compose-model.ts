@@ -1,5 +1,5 @@
 import { join } from 'node:path';
-import { adapterB } from '../model/adapters.ts';
+import { adapterB, adapterMagnitude } from '../model/adapters.ts';
 import { RunnerError } from '../runtime/errors.ts';
 import { SafetensorsFile, writeSafetensors } from '../safetensors/safetensors.ts';
 import { baseFile } from './base-files.ts';
@@ -50,8 +50,10 @@ async function adaptersIn(training: readonly SafetensorsFile[]): Promise<Map<str
     if (layer === undefined) continue;
     const [scale] = await floats(scaleTensor);
     const rank = holder.get(name)!.info(name).shape[0]!;
+    const lengths = adapterMagnitude(layer);
     const own = { a: await floats(name), b: await floats(adapterB(layer)) };
-    layers.set(`${layer}.weight`, { layer, rank, scale: scale!, ...own });
+    const magnitude = holder.has(lengths) ? await floats(lengths) : undefined;
+    layers.set(`${layer}.weight`, { layer, rank, scale: scale!, ...own, ...(magnitude && { magnitude }) });
   }
   return layers;
 }

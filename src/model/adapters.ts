@@ -6,21 +6,43 @@ import type { ModelConfig } from './sizes.ts';
 export const adapterTargets = ['q_proj', 'k_proj', 'v_proj', 'out_proj', 'fc1', 'fc2'] as const;
 export type AdapterTarget = (typeof adapterTargets)[number];
 
-/** Adapters of low rank (LoRA, arXiv 2106.09685), as peft has them: W + (alpha / rank) B A. */
+/**
+ * Adapters of low rank, as peft has them: V = W + (alpha / rank) B A (LoRA, arXiv 2106.09685), and with `useDora` each row of V is
+ * scaled to a length that is trained by itself (DoRA, arXiv 2402.09353).
+ */
 export interface AdapterSize {
   readonly rank: number;
   readonly alpha: number;
   readonly targets: readonly AdapterTarget[];
   /** Towers and blocks, as `isMeant` reads them. */
   readonly in: readonly string[];
+  readonly useDora?: boolean | undefined;
 }
 
 export const adapterScale = ({ alpha, rank }: Pick<AdapterSize, 'alpha' | 'rank'>): number => alpha / rank;
 
-/** The two matrices beside `<layer>.weight`, named as peft names them. */
+/** What is beside `<layer>.weight`, named as peft names it. */
 export const adapterA = (layer: string) => `${layer}.lora_A.weight`;
 export const adapterB = (layer: string) => `${layer}.lora_B.weight`;
-export const isAdapter = (name: string): boolean => /\.lora_[AB]\.weight$/.test(name);
+/** Of DoRA: the length of each row of the weight. */
+export const adapterMagnitude = (layer: string) => `${layer}.lora_magnitude_vector`;
+export const isAdapter = (name: string): boolean => /\.lora_([AB]\.weight|magnitude_vector)$/.test(name);
+
+/** The weight whose rows a length is of, by the name of the length; null for what is none. */
+export const weightOfMagnitude = (name: string): string | null => {
+  const layer = /^(.*)\.lora_magnitude_vector$/.exec(name)?.[1];
+  return layer === undefined ? null : `${layer}.weight`;
+};
+
+/** Lengths of the rows of a weight (out, in), which DoRA begins with: then the first step is that of the model alone. */
+export function rowLengths(weight: Float32Array, rows: number): Float32Array<ArrayBuffer> {
+  const width = weight.length / rows;
+  return Float32Array.from({ length: rows }, (_, row) => {
+    let sum = 0;
+    for (let j = row * width; j < (row + 1) * width; j++) sum += weight[j]! * weight[j]!;
+    return Math.sqrt(sum);
+  });
+}
 
 /** A linear layer with an adapter. */
 export interface AdaptedLayer {
@@ -42,9 +64,12 @@ export function adaptedLayers(
   });
 }
 
-/** A starts as peft has it, uniform up to 1 / sqrt(in), and B at zero: the first step is that of the model alone. */
+/**
+ * A starts as peft has it, uniform up to 1 / sqrt(in), and B at zero: the first step is that of the model alone. Lengths of
+ * rows begin as those of the weights, which no specification holds: whoever makes a state sets them (`rowLengths`).
+ */
 export function adapterSpecs(model: ModelConfig, size: AdapterSize): ParameterSpec[] {
-  const { rank } = size;
+  const { rank, useDora } = size;
   return adaptedLayers(model, size).flatMap(({ layer, shape: [output, input] }): ParameterSpec[] => [
     // The limit is sqrt(6 / (fanIn + fanOut)).
     {
@@ -54,5 +79,15 @@ export function adapterSpecs(model: ModelConfig, size: AdapterSize): ParameterSp
       decay: true,
     },
     { name: adapterB(layer), shape: [output, rank], init: { kind: 'constant', value: 0 }, decay: true },
+    ...(useDora
+      ? [
+          {
+            name: adapterMagnitude(layer),
+            shape: [output],
+            init: { kind: 'constant', value: 0 },
+            decay: false,
+          } as const,
+        ]
+      : []),
   ]);
 }

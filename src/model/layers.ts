@@ -1,10 +1,10 @@
 import type { Tensor } from '@tensorflow/tfjs';
 import { geluTanh } from '../compile/ops/gelu.ts';
 import { layerNorm } from '../compile/ops/layer-norm.ts';
-import { type AdaptedRows, lowRankMatMul } from '../compile/ops/low-rank-matmul.ts';
+import { type AdaptedRows, adaptedMatMul } from '../compile/ops/low-rank-matmul.ts';
 import { rematerialise } from '../compile/ops/rematerialise.ts';
 import { tf } from '../runtime/tensorflow.ts';
-import { adapterA, adapterB } from './adapters.ts';
+import { adapterA, adapterB, adapterMagnitude } from './adapters.ts';
 import { normEpsilon, type TowerSize } from './sizes.ts';
 
 /**
@@ -25,14 +25,15 @@ export function parameter(parameters: Parameters, name: string): Tensor {
 export function linear(p: Parameters, name: string, x: Tensor): Tensor {
   const rows = adaptedRows(p, name);
   const bias = parameter(p, `${name}.bias`);
-  return rows.a ? lowRankMatMul(x, [rows]).add(bias) : affine(x, rows.weight, bias);
+  return rows.a ? adaptedMatMul(x, [rows]).add(bias) : affine(x, rows.weight, bias);
 }
 
 /** The weight of a linear layer, with its adapter where it has one. */
 function adaptedRows(p: Parameters, name: string): AdaptedRows {
   const weight = parameter(p, `${name}.weight`);
   const a = p[adapterA(name)];
-  return a ? { weight, a, b: parameter(p, adapterB(name)) } : { weight };
+  const magnitude = p[adapterMagnitude(name)];
+  return a ? { weight, a, b: parameter(p, adapterB(name)), ...(magnitude && { magnitude }) } : { weight };
 }
 
 /** x W^T + b: (R, in) x (out, in) x (out) -> (R, out) */
@@ -132,7 +133,7 @@ function block(p: Parameters, layer: string, heads: number, x_BNxD: Tensor, batc
     ]);
   const adapted = adaptedHeads(p, layer, heads, x_BNxD.shape[1]!);
   const [q_BHNd, k_BHNd, v_BHNd] = adapted
-    ? splitHeads(lowRankMatMul(y_BNxD, adapted).add(all('bias')), 3, batch, heads)
+    ? splitHeads(adaptedMatMul(y_BNxD, adapted).add(all('bias')), 3, batch, heads)
     : projectHeads(y_BNxD, all('weight'), all('bias'), 3, batch, heads);
   const attended_BNxD = attend(q_BHNd!, k_BHNd!, v_BHNd!, mask);
   const hidden_BNxD = x_BNxD.add(linear(p, `${layer}.self_attn.out_proj`, attended_BNxD));
@@ -143,8 +144,14 @@ function block(p: Parameters, layer: string, heads: number, x_BNxD: Tensor, batc
 function adaptedHeads(p: Parameters, layer: string, heads: number, width: number): AdaptedRows[] | null {
   const [q, k, v] = ['q_proj', 'k_proj', 'v_proj'].map((part) => adaptedRows(p, `${layer}.self_attn.${part}`));
   if (!(q!.a ?? k!.a ?? v!.a)) return null;
-  const weight = scaled(q!.weight, width, heads);
-  return [q!.a ? { weight, a: q!.a, b: scaled(q!.b!, width, heads) } : { weight }, k!, v!];
+  const { weight, a, b, magnitude } = q!;
+  const own = (tensor: Tensor) => scaled(tensor, width, heads);
+  // Rows that are scaled are as much shorter as the length that they are scaled to.
+  return [
+    { weight: own(weight), ...(a && { a, b: own(b!) }), ...(magnitude && { magnitude: own(magnitude) }) },
+    k!,
+    v!,
+  ];
 }
 
 /** A block whose activations are computed again in the backward pass. */

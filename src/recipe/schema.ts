@@ -43,6 +43,10 @@ const loraSchema = z.strictObject({
     .default([...adapterTargets])
     .describe('Linear layers of a block that have one: of attention, and of the MLP.'),
   in: selectors.default(['vision', 'text']).describe('Towers and blocks, as in train: ["vision", "textBlocks.6-11"].'),
+  useDora: z
+    .boolean()
+    .optional()
+    .describe('The rows of an adapted weight have lengths that are trained by themselves (DoRA, arXiv 2402.09353).'),
 });
 
 const optimizerSchema = z.strictObject({

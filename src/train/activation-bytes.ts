@@ -1,4 +1,5 @@
 import { patchGrid } from '../model/parameters.ts';
+import type { TowerSize } from '../model/sizes.ts';
 import type { PhaseSettings } from '../recipe/phase-settings.ts';
 import { type Pass, passesOf } from './passes.ts';
 
@@ -9,8 +10,8 @@ import { type Pass, passesOf } from './passes.ts';
  * were measured (slopes over batch, depth, heads and MLP of a tower of width 256).
  */
 const perToken = {
-  f32: { width: 32, mlp: 8, scores: 4, crossed: 16, workScores: 16, workMlp: 18, ends: 16, pixel: 4 },
-  bf16: { width: 20, mlp: 4, scores: 2, crossed: 10, workScores: 11, workMlp: 13, ends: 10, pixel: 2 },
+  f32: { width: 32, mlp: 8, scores: 4, crossed: 16, workScores: 16, workMlp: 18, ends: 16, pixel: 4, product: 4 },
+  bf16: { width: 20, mlp: 4, scores: 2, crossed: 10, workScores: 11, workMlp: 13, ends: 10, pixel: 2, product: 2 },
 } as const;
 
 /** The residual stream is float32. */
@@ -29,7 +30,8 @@ export function activationBytes(settings: PhaseSettings, count: number, patches:
     const tokens = sequences * length;
     const crossed = memory ? of.crossed * width + of.scores * heads * memory.length : 0;
     const keys = memory ? of.scores * memory.length * width : 0;
-    const layer = tokens * (of.width * width + of.mlp * mlp + of.scores * heads * length + crossed) + keys;
+    const products = of.product * scaledProducts(settings, size);
+    const layer = tokens * (of.width * width + of.mlp * mlp + of.scores * heads * length + crossed + products) + keys;
     const scores = of.workScores * heads * Math.max(length, memory?.length ?? 0);
     const work = tokens * Math.max(scores, of.workMlp * mlp);
     most = Math.max(most, work + (again || reach.through === 0 ? layer : 0));
@@ -38,6 +40,12 @@ export function activationBytes(settings: PhaseSettings, count: number, patches:
     kept += tokens * (of.ends * width + (patch ? of.pixel * 3 * patch ** 2 : 0) + positions(settings, pass));
   }
   return count * (kept + most);
+}
+
+/** Numbers of a token in a layer that DoRA keeps: what comes of each adapted weight, before its rows have their lengths. */
+function scaledProducts({ lora }: PhaseSettings, { width, mlp }: TowerSize): number {
+  if (!lora?.useDora) return 0;
+  return lora.targets.reduce((sum, target) => sum + (target === 'fc1' ? mlp : width), 0);
 }
 
 /** Of images of any shape: the share of each stored position in each patch, twice. */

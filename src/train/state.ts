@@ -7,7 +7,7 @@ import { checkpointSha256 } from '../checkpoint/identity.ts';
 import { scaleTensor, withoutAdapter } from '../checkpoint/training-tensors.ts';
 import type { StateFile } from '../checkpoint/types.ts';
 import type { Values } from '../compile/definition.ts';
-import { adapterScale, isAdapter } from '../model/adapters.ts';
+import { adapterScale, isAdapter, rowLengths, weightOfMagnitude } from '../model/adapters.ts';
 import { initialise } from '../model/initialise.ts';
 import { tokenTable } from '../model/parameters.ts';
 import { fullVocabulary, type ModelConfig } from '../model/sizes.ts';
@@ -42,7 +42,10 @@ export function freshState(settings: PhaseSettings): Values {
 function completed(settings: PhaseSettings, phase: PhaseState, held: Values): Values {
   const values: Record<string, Values[string]> = { ...held };
   for (const spec of phase.parameters) {
-    values[spec.name] ??= initialise(settings.seed, spec);
+    const weight = weightOfMagnitude(spec.name);
+    values[spec.name] ??= weight
+      ? rowLengths(values[weight] as Float32Array, spec.shape[0]!)
+      : initialise(settings.seed, spec);
     if (phase.frozen.has(spec.name)) continue;
     for (const key of [firstMoment(spec.name), secondMoment(spec.name)]) values[key] ??= zeros(spec);
   }

@@ -10,24 +10,28 @@ import { phaseState } from '../../src/train/phase-state.ts';
 import { distance, openFixture } from './reference.ts';
 import { follow, tuning, tuningOf } from './tuning.ts';
 
-const { rank, alpha } = tuning.lora;
+const again = { accumulate: 5, remat: 'blocks' } as const;
 
 it.each([
-  ['as they are', {}],
-  ['in micro-batches, with blocks computed again', { accumulate: 5, remat: 'blocks' }],
-] as const)('adapters have the logits, the gradients and twenty steps of peft: %s', async (_, change) => {
+  ['lora', 'as they are', {}],
+  ['lora', 'in micro-batches, with blocks computed again', again],
+  ['dora', 'as they are', {}],
+  ['dora', 'in micro-batches, with blocks computed again', again],
+] as const)('adapters have the logits, the gradients and twenty steps of peft: %s, %s', async (kind, _, change) => {
+  const { rank, alpha } = tuning[kind];
+  const own = kind === 'lora' ? '' : `${kind}/`;
   const fixture = await openFixture('tuning.safetensors');
   const { settings: whole, batchOf, ...base } = await tuningOf();
   const settings: PhaseSettings = {
     ...whole,
     ...change,
-    lora: { rank, alpha, targets: adapterTargets, in: ['vision', 'text'] },
+    lora: { rank, alpha, targets: adapterTargets, in: ['vision', 'text'], ...(kind === 'dora' && { useDora: true }) },
   };
-  const start = (name: string) => (isAdapter(name) ? fixture.floats(`start/${name}`) : base.start(name));
+  const start = (name: string) => (isAdapter(name) ? fixture.floats(`${own}start/${name}`) : base.start(name));
   const phase = phaseState(settings);
   const trained = phase.parameters.map(({ name }) => name).filter((name) => !phase.frozen.has(name));
-  const stored = fixture.names.filter((name) => name.startsWith('start/'));
-  expect(trained.map((name) => `start/${name}`).sort()).toEqual([...stored].sort());
+  const stored = fixture.names.filter((name) => name.startsWith(`${own}start/`));
+  expect(trained.map((name) => `${own}start/${name}`).sort()).toEqual([...stored].sort());
 
   const program = compile({
     state: Object.fromEntries(phase.parameters.map(({ name, shape }) => [name, { shape, dtype: 'float32' }])),
@@ -51,8 +55,8 @@ it.each([
   const { images, tokens } = batchOf(0);
   const found = program.run('look', { images, tokens });
   program.dispose();
-  expect(distance(found.logits!, fixture.floats('logits'))).toBeLessThan(2e-6);
+  expect(distance(found.logits!, fixture.floats(`${own}logits`))).toBeLessThan(2e-6);
   for (const name of trained)
-    expect(distance(found[name]!, fixture.floats(`gradients/${name}`)), name).toBeLessThan(2e-5);
-  follow(settings, { start, batchOf }, tuning.lora);
+    expect(distance(found[name]!, fixture.floats(`${own}gradients/${name}`)), name).toBeLessThan(2e-5);
+  follow(settings, { start, batchOf }, tuning[kind]);
 });

@@ -150,33 +150,44 @@ def layer_decay(decay):
     return dict(decay=decay, shares=shares, **train(model, shares))
 
 
-def lora():
+TENSORS = {}
+
+
+def plain_name(name):
+    """As peft saves it, but for what it puts before it."""
+    magnitude = name.replace(".lora_magnitude_vector.default.weight", ".lora_magnitude_vector")
+    return magnitude.removeprefix("base_model.model.").replace(".default.", ".")
+
+
+def lora(prefix="", **kind):
     model = build()
     config = peft.LoraConfig(
         r=LORA["rank"],
         lora_alpha=LORA["alpha"],
         target_modules=r"(vision_model|text_model)\.encoder\.layers\.\d+\.(self_attn\.(q_proj|k_proj|v_proj|out_proj)|mlp\.(fc1|fc2))",
         lora_dropout=0.0,
+        **kind,
     )
     adapted = peft.get_peft_model(model, config)
     random = np.random.default_rng(20261127)
-    tensors = {}
     with torch.no_grad():
         for name, parameter in sorted(adapted.named_parameters()):
             if parameter.requires_grad:
                 # Nothing may start at zero, where a missing product would not be seen.
-                value = (0.3 * random.normal(size=tuple(parameter.shape)) / math.sqrt(parameter.shape[-1])).astype(np.float32)
+                value = 0.3 * random.normal(size=tuple(parameter.shape)) / math.sqrt(parameter.shape[-1])
+                if "magnitude" in name:
+                    # Not the lengths of the rows, where a missing gain would not be seen.
+                    value = parameter.numpy() * (1 + 0.2 * random.normal(size=tuple(parameter.shape)))
+                value = value.astype(np.float32)
                 parameter.copy_(torch.from_numpy(value.astype(np.float64)))
-                plain = name.removeprefix("base_model.model.").replace(".default.", ".")
-                tensors[f"start/{plain}"] = value
+                TENSORS[f"{prefix}start/{plain_name(name)}"] = value
     adapted.zero_grad()
     out = adapted(**inputs(0), return_loss=True)
     out.loss.backward()
-    tensors["logits"] = out.logits_per_image.detach().numpy().astype(np.float32)
+    TENSORS[f"{prefix}logits"] = out.logits_per_image.detach().numpy().astype(np.float32)
     for name, parameter in adapted.named_parameters():
         if parameter.requires_grad:
-            plain = name.removeprefix("base_model.model.").replace(".default.", ".")
-            tensors[f"gradients/{plain}"] = parameter.grad.numpy().astype(np.float32)
+            TENSORS[f"{prefix}gradients/{plain_name(name)}"] = parameter.grad.numpy().astype(np.float32)
     found = train(adapted)
     with tempfile.TemporaryDirectory() as folder:
         adapted.save_pretrained(folder)
@@ -186,8 +197,7 @@ def lora():
     merged = adapted.merge_and_unload()
     with torch.no_grad():
         after = merged(**inputs(0)).logits_per_image.numpy()
-    tensors["logits/after"] = after.astype(np.float32)
-    save_file({k: np.ascontiguousarray(v) for k, v in tensors.items()}, FOLDER / "tuning.safetensors")
+    TENSORS[f"{prefix}logits/after"] = after.astype(np.float32)
     return dict(**LORA, **found, adapterConfig=written, adapterShapes=shapes)
 
 
@@ -202,6 +212,8 @@ facts = dict(
     layerDecay=layer_decay(0.6),
     startDecay=dict(decay=START_DECAY, **train(build(), start_decay=START_DECAY)),
     lora=lora(),
+    dora=lora("dora/", use_dora=True),
 )
+save_file({k: np.ascontiguousarray(v) for k, v in TENSORS.items()}, FOLDER / "tuning.safetensors")
 (FOLDER / "tuning.json").write_text(json.dumps(facts, indent=2) + "\n")
-print({name: facts[name]["losses"][::5] for name in ("texts", "top", "layerDecay", "startDecay", "lora")})
+print({name: facts[name]["losses"][::5] for name in ("texts", "top", "layerDecay", "startDecay", "lora", "dora")})

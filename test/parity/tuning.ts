@@ -23,13 +23,16 @@ export const tuning = JSON.parse(readFileSync(new URL('fixtures/tuning.json', im
   readonly top: Run & { readonly names: readonly string[] };
   readonly layerDecay: Run & { readonly decay: number; readonly shares: Readonly<Record<string, number>> };
   readonly startDecay: Run & { readonly decay: number };
-  readonly lora: Run & {
-    readonly rank: number;
-    readonly alpha: number;
-    readonly adapterConfig: Readonly<Record<string, unknown>>;
-    readonly adapterShapes: Readonly<Record<string, readonly number[]>>;
-  };
+  readonly lora: Adapted;
+  readonly dora: Adapted;
 };
+
+interface Adapted extends Run {
+  readonly rank: number;
+  readonly alpha: number;
+  readonly adapterConfig: Readonly<Record<string, unknown>>;
+  readonly adapterShapes: Readonly<Record<string, readonly number[]>>;
+}
 
 /** The model that was trained, all of it, what it starts from, and its batches, over and over. */
 export async function tuningOf() {

@@ -6,7 +6,7 @@ import { composeModel } from '../../src/checkpoint/compose-model.ts';
 import { adapterConfig, writeAdapterFolder } from '../../src/checkpoint/hugging-face/adapter-folder.ts';
 import { scaleTensor, withoutAdapter } from '../../src/checkpoint/training-tensors.ts';
 import type { StateFile } from '../../src/checkpoint/types.ts';
-import { adaptedLayers, adapterA, adapterB, adapterTargets } from '../../src/model/adapters.ts';
+import { adaptedLayers, adapterA, adapterB, adapterMagnitude, adapterTargets } from '../../src/model/adapters.ts';
 import { parameterSpecs, tokenTable } from '../../src/model/parameters.ts';
 import { firstMoment } from '../../src/optimiser/optimiser.ts';
 import type { PhaseSettings } from '../../src/recipe/phase-settings.ts';
@@ -123,6 +123,7 @@ it.each([
   ['another scale', { ...lora, alpha: 2 }],
   ['another rank', { ...lora, rank: 3 }],
   ['other layers', { ...lora, in: ['vision'] }],
+  ['rows of a length of their own', { ...lora, useDora: true }],
   ['no adapters', null],
 ] as const)('a phase of %s goes on from the model with them added', async (_, other) => {
   const next: PhaseSettings = other ? { ...tinySettings, lora: other } : tinySettings;
@@ -139,27 +140,64 @@ it.each([
   expect(read[scaleTensor]).toBeUndefined();
 });
 
-it('an export has the layers, names, shapes and settings of what peft wrote itself', async () => {
-  const { rank, alpha, adapterConfig: theirs, adapterShapes } = tuning.lora;
-  const model = {
-    vision: { width: 24, depth: 2, mlp: 40, heads: 3, patch: 4, resolution: 18 },
-    text: { width: 16, depth: 2, mlp: 28, heads: 2, length: 7, vocabulary: 40 },
-  };
-  const size = { rank, alpha, targets: adapterTargets, in: ['vision', 'text'] };
-  const { target_modules: modules, ...config } = adapterConfig(model, size);
-  expect(theirs).toMatchObject(config);
-  const meant = new RegExp(`^(?:${theirs.target_modules})$`);
-  expect(modules.every((module) => meant.test(module))).toBe(true);
-  const shapeOf = new Map(
-    adaptedLayers(model, size).flatMap(({ layer, shape: [output, input] }) => [
-      [adapterA(layer), rank * input],
-      [adapterB(layer), output * rank],
-    ]),
-  );
-  const own = join(folder, 'adapter');
-  await writeAdapterFolder(own, model, size, async (name) => new Uint8Array(4 * shapeOf.get(name)!), 'base');
-  const file = await SafetensorsFile.open(join(own, 'adapter_model.safetensors'));
-  await file.close();
-  const shapes = Object.fromEntries([...file.tensors].map(([name, { shape }]) => [name, shape]));
-  expect(shapes).toEqual(adapterShapes);
+it('DoRA begins with the lengths of the rows, and is a model whose rows have those that were trained', async () => {
+  const settings: PhaseSettings = { ...tinySettings, lora: { ...lora, useDora: true } };
+  const start = freshState(settings);
+  const weight = `${layer}.weight`;
+  const lengths = (values: Float32Array) =>
+    Array.from({ length: mlp }, (_, i) => Math.hypot(...values.subarray(i * width, (i + 1) * width)));
+  const magnitude = adapterMagnitude(layer);
+  for (const [i, length] of lengths(start[weight] as Float32Array).entries())
+    expect(start[magnitude]![i]).toBeCloseTo(length, 6);
+  // As any other it goes on from a model whose adapters have become part of it.
+  const next = await readState(folder, settings);
+  for (const [i, length] of lengths(await weightIn(weight)).entries())
+    expect(next[magnitude]![i]).toBeCloseTo(length, 6);
+
+  const own = join(folder, 'dora');
+  await mkdir(own);
+  const trainer = createTrainer(settings);
+  trainer.program.write(start);
+  for (let step = 1; step <= 3; step++) trainer.step(step, noiseBatch(settings, step));
+  const state = trainer.program.read(trainer.stateNames);
+  const { state: files } = await writeState(own, settings, state, {
+    tensors: updateTensors(trainer.updatesAfter(3)),
+  });
+  trainer.program.dispose();
+  await composeModel(own, files);
+  expect(await readState(own, settings)).toEqual(state);
+  const merged = await weightIn(weight, 'dora/model.safetensors');
+  for (const [i, length] of lengths(merged).entries()) expect(length).toBeCloseTo(state[magnitude]![i]!, 5);
+  const moved = state[magnitude]!.map((length, i) => Math.abs(length - start[magnitude]![i]!));
+  expect(Math.max(...moved)).toBeGreaterThan(1e-3);
 });
+
+it.each(['lora', 'dora'] as const)(
+  'an export has the layers, names, shapes and settings of what peft wrote itself: %s',
+  async (kind) => {
+    const { rank, alpha, adapterConfig: theirs, adapterShapes } = tuning[kind];
+    const useDora = kind === 'dora';
+    const model = {
+      vision: { width: 24, depth: 2, mlp: 40, heads: 3, patch: 4, resolution: 18 },
+      text: { width: 16, depth: 2, mlp: 28, heads: 2, length: 7, vocabulary: 40 },
+    };
+    const size = { rank, alpha, targets: adapterTargets, in: ['vision', 'text'], useDora };
+    const { target_modules: modules, ...config } = adapterConfig(model, size);
+    expect(theirs).toMatchObject(config);
+    const meant = new RegExp(`^(?:${theirs.target_modules})$`);
+    expect(modules.every((module) => meant.test(module))).toBe(true);
+    const shapeOf = new Map(
+      adaptedLayers(model, size).flatMap(({ layer, shape: [output, input] }) => [
+        [adapterA(layer), rank * input],
+        [adapterB(layer), output * rank],
+        [adapterMagnitude(layer), output],
+      ]),
+    );
+    const own = join(folder, `adapter-${kind}`);
+    await writeAdapterFolder(own, model, size, async (name) => new Uint8Array(4 * shapeOf.get(name)!), 'base');
+    const file = await SafetensorsFile.open(join(own, 'adapter_model.safetensors'));
+    await file.close();
+    const shapes = Object.fromEntries([...file.tensors].map(([name, { shape }]) => [name, shape]));
+    expect(shapes).toEqual(adapterShapes);
+  },
+);

@@ -1,6 +1,6 @@
 import { mkdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { type AdapterSize, adaptedLayers, adapterA, adapterB } from '../../model/adapters.ts';
+import { type AdapterSize, adaptedLayers, adapterA, adapterB, adapterMagnitude } from '../../model/adapters.ts';
 import type { ModelConfig } from '../../model/sizes.ts';
 import { type TensorToWrite, writeSafetensors } from '../../safetensors/safetensors.ts';
 
@@ -24,7 +24,7 @@ export function adapterConfig(model: ModelConfig, lora: AdapterSize) {
     bias: 'none',
     fan_in_fan_out: false,
     use_rslora: false,
-    use_dora: false,
+    use_dora: lora.useDora ?? false,
     modules_to_save: null,
     inference_mode: true,
   };
@@ -47,6 +47,7 @@ export async function writeAdapterFolder(
     for (const [name, own] of [
       [adapterA(layer), [lora.rank, input]],
       [adapterB(layer), [output, lora.rank]],
+      ...(lora.useDora ? [[adapterMagnitude(layer), [output]] as const] : []),
     ] as const)
       tensors.push({ name: `base_model.model.${name}`, dtype: 'F32', shape: own, data: await read(name) });
   }

@@ -1,4 +1,4 @@
-import { adapterA, adapterB } from '../../model/adapters.ts';
+import { adapterA, adapterB, adapterMagnitude } from '../../model/adapters.ts';
 import type { TensorToWrite } from '../../safetensors/safetensors.ts';
 import { scaleTensor, updatesTensor, withoutAdapter } from '../training-tensors.ts';
 import type { Adapter } from './read-adapter.ts';
@@ -15,9 +15,10 @@ export function keptAdapter(tensors: readonly TensorToWrite[], { layers, lora }:
     shape,
     data: new Uint8Array(values.buffer, values.byteOffset, values.byteLength),
   });
-  const adapters = [...layers.values()].flatMap(({ layer, rank, a, b }) => [
+  const adapters = [...layers.values()].flatMap(({ layer, rank, a, b, magnitude }) => [
     floats(adapterA(layer), [rank, a.length / rank], a),
     floats(adapterB(layer), [b.length / rank, rank], b),
+    ...(magnitude ? [floats(adapterMagnitude(layer), [magnitude.length], magnitude)] : []),
   ]);
   const bases = tensors
     .filter(({ name }) => layers.has(name))

@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto';
 import { basename, dirname, join } from 'node:path';
-import { adapterA, adapterB, adapterTargets } from '../../model/adapters.ts';
+import { adapterA, adapterB, adapterMagnitude, adapterTargets } from '../../model/adapters.ts';
 import { blockOf } from '../../model/parameter-parts.ts';
 import { RunnerError } from '../../runtime/errors.ts';
 import { isFloatType, toBfloat16, toFloat32 } from '../../safetensors/float-bytes.ts';
@@ -10,7 +10,7 @@ import { baseMetadata } from './adapter-folder.ts';
 import { isFile, readJsonFile } from './folder-json.ts';
 import type { ModelFolder } from './model-folder.ts';
 
-/** The adapter of one linear layer: W + scale B A. */
+/** The adapter of one linear layer: V = W + scale B A, its rows scaled to the lengths of `magnitude` where there is one. */
 export interface LayerAdapter {
   readonly layer: string;
   readonly rank: number;
@@ -18,6 +18,8 @@ export interface LayerAdapter {
   /** (rank, in) and (out, rank), in F32. */
   readonly a: Float32Array<ArrayBuffer>;
   readonly b: Float32Array<ArrayBuffer>;
+  /** (out), in F32: of DoRA. */
+  readonly magnitude?: Float32Array<ArrayBuffer>;
 }
 
 /** What a phase would say as its `lora` to go on with adapters. */
@@ -26,6 +28,7 @@ export interface LoraAsWritten {
   readonly alpha: number;
   readonly targets: readonly string[];
   readonly in: readonly string[];
+  readonly useDora?: boolean;
 }
 
 /** Adapters of a folder of peft, held against the model that they are for. All of them are in memory: a few MB. */
@@ -39,12 +42,15 @@ export interface Adapter {
 const [configName, tensorsName] = ['adapter_config.json', 'adapter_model.safetensors'];
 /** Settings that add something else than B A to a weight, or that train more than adapters. */
 const others = [
-  ...['use_dora', 'use_qalora', 'use_bdlora', 'lora_bias', 'fan_in_fan_out', 'modules_to_save', 'layer_replication'],
+  ...['use_qalora', 'use_bdlora', 'lora_bias', 'fan_in_fan_out', 'modules_to_save', 'layer_replication'],
   ...['target_parameters', 'trainable_token_indices', 'alora_invocation_tokens', 'arrow_config', 'corda_config'],
   ...['kasa_config', 'lora_ga_config', 'monteclora_config', 'velora_config'],
 ];
 const startsPlain = [true, false, 'gaussian', 'eva', 'orthogonal'] as const;
 const prefix = 'base_model.model.';
+const ofLora = /^base_model\.model\.(.*)\.lora_[AB]\.weight$/;
+const ofDora = /^base_model\.model\.(.*)\.lora_(?:[AB]\.weight|magnitude_vector)$/;
+type Names = [a: string, b: string, magnitude: string];
 
 type Config = Readonly<Record<string, unknown>>;
 
@@ -106,23 +112,29 @@ async function layersIn(
   refuse: (problem: string) => RunnerError,
 ): Promise<Map<string, LayerAdapter>> {
   const shapes = new Map(tensors.map(({ name, shape }) => [name, shape]));
+  const dora = config.use_dora === true;
   const layers = new Map<string, LayerAdapter>();
   for (const name of [...file.tensors.keys()].sort()) {
-    const found = new RegExp(`^${prefix.replaceAll('.', '\\.')}(.*)\\.lora_[AB]\\.weight$`).exec(name);
-    if (!found) throw refuse(`it has the tensor ${name.slice(0, 200)}, which is no lora_A or lora_B of a layer`);
+    const found = (dora ? ofDora : ofLora).exec(name);
+    if (!found)
+      throw refuse(
+        `it has the tensor ${name.slice(0, 200)}, which is no lora_A or lora_B${dora ? ', and no lora_magnitude_vector,' : ''} of a layer`,
+      );
     const layer = found[1]!;
     const weight = `${layer}.weight`;
     if (layers.has(weight)) continue;
     const shape = shapes.get(weight);
     if (shape?.length !== 2 || !/\.\w*(proj|fc1|fc2|head)$/.test(layer))
       throw refuse(`it has an adapter of ${layer.slice(0, 200)}, and the model has no such linear layer`);
-    const [nameA, nameB] = [prefix + adapterA(layer), prefix + adapterB(layer)];
-    for (const half of [nameA, nameB]) if (!file.tensors.has(half)) throw refuse(`it lacks the tensor ${half}`);
+    const [nameA, nameB, lengths] = [adapterA, adapterB, adapterMagnitude].map((of) => prefix + of(layer)) as Names;
+    for (const half of [nameA, nameB, ...(dora ? [lengths] : [])])
+      if (!file.tensors.has(half)) throw refuse(`it lacks the tensor ${half}`);
     const { rank, scale } = sizeOf(config, layer, refuse);
     const [output, input] = shape as [number, number];
     const a = await floats(file, nameA, [rank, input], refuse);
     const b = await floats(file, nameB, [output, rank], refuse);
-    layers.set(weight, { layer, rank, scale, a, b });
+    const magnitude = dora ? await floats(file, lengths, [output], refuse) : undefined;
+    layers.set(weight, { layer, rank, scale, a, b, ...(magnitude && { magnitude }) });
   }
   const { target_modules: targets } = config;
   const reached = (target: unknown) =>
@@ -196,14 +208,14 @@ const bytesIn =
 
 /** What `lora` of a phase says of adapters; null where none can. */
 function asWritten(layers: readonly LayerAdapter[]): LoraAsWritten | null {
-  const { rank, scale } = layers[0]!;
+  const { rank, scale, magnitude } = layers[0]!;
   const places = layers.map(({ layer }) => ({ block: blockOf(layer), target: layer.split('.').at(-1)! }));
   const targets = adapterTargets.filter((one) => places.some(({ target }) => target === one));
   const blocks = new Set(places.map(({ block }) => (block ? `${block.stack}.${block.index}` : '')));
   const plain = layers.every((one) => one.rank === rank && one.scale === scale) && !blocks.has('');
   // Every block has all of the targets, or they would have to be said one by one.
   if (!plain || layers.length !== targets.length * blocks.size) return null;
-  return { rank, alpha: scale * rank, targets, in: [...blocks].sort() };
+  return { rank, alpha: scale * rank, targets, in: [...blocks].sort(), ...(magnitude && { useDora: true }) };
 }
 
 const isSaid = (value: unknown) =>

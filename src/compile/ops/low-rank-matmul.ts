@@ -7,6 +7,36 @@ export interface AdaptedRows {
   readonly weight: Tensor;
   readonly a?: Tensor;
   readonly b?: Tensor;
+  /** Lengths (out) that the rows of the sum are scaled to (DoRA, arXiv 2402.09353). */
+  readonly magnitude?: Tensor;
+}
+
+/** A row of zeros stays one. */
+const shortest = 1e-12;
+
+/** `lowRankMatMul` with the rows of each sum scaled to their lengths, where there are such: (R, in) -> (R, out). */
+export function adaptedMatMul(x: Tensor, rows: readonly AdaptedRows[]): Tensor {
+  const product = lowRankMatMul(x, rows);
+  if (!rows.some(({ magnitude }) => magnitude)) return product;
+  const gains = rows.map((part) =>
+    part.magnitude ? part.magnitude.div(rowLengths(part).maximum(shortest)) : tf.ones([part.weight.shape[0]!]),
+  );
+  return product.mul(gains.length === 1 ? gains[0]! : tf.concat(gains));
+}
+
+/** Lengths of the rows of W + B A (out), which gradients take as constants (section 4.3 there, and peft). */
+function rowLengths({ weight, a, b }: AdaptedRows): Tensor {
+  const op = tf.customGrad((...args: unknown[]) => {
+    const [weight, a, b] = args as Tensor[];
+    return {
+      value: sumOf([{ weight: weight!, a: a!, b: b! }])
+        .square()
+        .sum(1)
+        .sqrt(),
+      gradFunc: () => [weight!, a!, b!].map((input) => tf.zerosLike(input)),
+    };
+  });
+  return op(weight, a!, b!);
 }
 
 /**

@@ -65,8 +65,6 @@ for case, settings in CASES.items():
         facts["cases"][case] = json.loads((pathlib.Path(folder) / "adapter_config.json").read_text())
         for name, value in load_file(pathlib.Path(folder) / "adapter_model.safetensors").items():
             tensors[f"{case}/{name}"] = value
-    if case == "dora":
-        continue
     merged = adapted.merge_and_unload()
     for name, value in merged.state_dict().items():
         if f"base/{name}" in tensors and not np.array_equal(value.numpy(), tensors[f"base/{name}"]):

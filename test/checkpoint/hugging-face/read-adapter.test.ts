@@ -4,9 +4,10 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { addAdapter } from '../../../src/checkpoint/hugging-face/add-adapter.ts';
+import { keptAdapter } from '../../../src/checkpoint/hugging-face/kept-adapter.ts';
 import { type ModelFolder, openModelFolder } from '../../../src/checkpoint/hugging-face/model-folder.ts';
 import { readAdapter } from '../../../src/checkpoint/hugging-face/read-adapter.ts';
-import { adapterTargets } from '../../../src/model/adapters.ts';
+import { adapterMagnitude, adapterTargets } from '../../../src/model/adapters.ts';
 import { SafetensorsFile, type TensorToWrite, writeSafetensors } from '../../../src/safetensors/safetensors.ts';
 import { tinyTensors, writeFolder } from './tiny-folder.ts';
 
@@ -61,6 +62,7 @@ describe('an adapter of peft', () => {
   it.each([
     ['blocks', { rank: 2, alpha: 6, targets: [...adapterTargets], in: ['imageBlocks.0', 'textBlocks.0'] }],
     ['patterns', null],
+    ['dora', { rank: 1, alpha: 1, targets: ['v_proj'], in: ['imageBlocks.0', 'textBlocks.0'], useDora: true }],
   ] as const)('is added to the weights as peft merges it, and to no others: %s', async (name, lora) => {
     const adapter = await readAdapter(await adapterOf(name), base, model);
     expect(adapter.lora).toEqual(lora);
@@ -87,11 +89,39 @@ describe('an adapter of peft', () => {
     expect(moved).toBe([...stored.tensors.keys()].filter((one) => one.startsWith(`merged/${name}/`)).length);
   });
 
+  it('of DoRA is kept with its lengths, and with the weights without it, for a phase that goes on with it', async () => {
+    const adapter = await readAdapter(await adapterOf('dora'), base, model);
+    const kept = new Map(keptAdapter(model.tensors, adapter).map((tensor) => [tensor.name, tensor]));
+    const weight = 'vision_model.encoder.layers.0.self_attn.v_proj.weight';
+    const lengths = adapterMagnitude(weight.replace(/\.weight$/, ''));
+    const bytes = Buffer.from(kept.get(lengths)!.data as Uint8Array);
+    expect(bytes.equals(await stored.read(`dora/base_model.model.${lengths}`))).toBe(true);
+    expect(kept.has(`base/${weight}`)).toBe(true);
+    expect([...kept.keys()].filter((name) => name.endsWith(lengths))).toEqual([lengths, `updates/${lengths}`]);
+  });
+
   const layer = 'base_model.model.vision_model.encoder.layers.0.mlp.fc1';
   const renamed = (to: string) => (all: TensorToWrite[]) =>
     all.map((one) => (one.name.startsWith(`${layer}.`) ? { ...one, name: one.name.replace(layer, to) } : one));
   it.each<[string, string, Change, RegExp]>([
-    ['of DoRA', 'dora', {}, /use_dora is true, and adapters without it are allowed$/],
+    [
+      'with quantised adapters',
+      'blocks',
+      { config: { use_qalora: true } },
+      /use_qalora is true, and adapters without it/,
+    ],
+    [
+      'of DoRA without lengths',
+      'blocks',
+      { config: { use_dora: true } },
+      /it lacks the tensor .*lora_magnitude_vector$/,
+    ],
+    [
+      'with lengths that no setting tells of',
+      'dora',
+      { config: { use_dora: false } },
+      /has the tensor .*lora_magnitude_vector, which is no lora_A or lora_B of a layer$/,
+    ],
     [
       'of another method',
       'blocks',
