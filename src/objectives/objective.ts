@@ -31,6 +31,8 @@ export interface Objective<S extends { readonly weight: number }> {
    * parameters alone.
    */
   readonly wholeBatch?: readonly string[];
+  /** Whether a mean over examples reads what losses of whole batches train, logit_scale and logit_bias. */
+  readonly readsHead?: true;
   /** Of the arrays of a batch those that such a loss needs of all examples at once: a few numbers of each. */
   wholeFeeds?(settings: S): readonly string[];
   /** What the teacher says of a batch, where the objective needs one. */
@@ -70,6 +72,8 @@ export interface Features {
   readonly image: VisionOutput;
   /** Of the texts: encoded (B L, D), pooled (B, E). */
   readonly text: TextOutput;
+  /** Of texts that are wrong for the images, of the feed `negativeTokens` (B K, L): pooled (B K, E). */
+  readonly negatives: TextOutput;
   /** The teacher's, of the feed `globalView` (B, R, R, 3) uint8. */
   readonly teacherGlobal: VisionOutput;
 }

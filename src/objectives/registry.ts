@@ -1,5 +1,6 @@
 import type { ObjectiveSettings } from '../recipe/objective-settings.ts';
 import { captioning } from './captioning.ts';
+import { hardNegatives } from './hard-negatives.ts';
 import { localToGlobal } from './local-to-global.ts';
 import { maskedPrediction } from './masked-prediction.ts';
 import type { Objective } from './objective.ts';
@@ -13,6 +14,7 @@ export const objectives: { readonly [K in ObjectiveName]-?: Objective<NonNullabl
   captioning,
   localToGlobal,
   maskedPrediction,
+  hardNegatives,
 };
 
 /** An objective that is on, with its settings. */

@@ -29,6 +29,7 @@ export interface BatchPartSettings {
   readonly maskedPatches?: MaskedPatches;
   /** What examples may have in common. */
   readonly groups?: { readonly anyText?: true };
+  readonly hardNegatives?: HardNegatives;
   readonly teacherScores?: TeacherScores;
   readonly teacherView?: { readonly resolution: number };
 }
@@ -47,6 +48,11 @@ export interface CaptionTargets {
   readonly parallel: number;
   /** Which fields of a text with a box count: both, or what is asked for alone (spec 3.2). */
   readonly lossOn: 'both' | 'second';
+}
+
+export interface HardNegatives {
+  /** Of an example, at most. */
+  readonly texts: number;
 }
 
 export interface LocalViews {

@@ -112,6 +112,10 @@ function aims(recipe: Recipe): Problem[] {
       const message = `phases.${i}.negatives is "all", and its positives are "${positives}": what is shared can't be both; leave negatives out`;
       return [{ fields: [`phases.${i}.negatives`, `phases.${i}.positives`], message }];
     }
+    if (objectives.hardNegatives && objectives.sigmoid === undefined) {
+      const message = `phases.${i}.objectives.hardNegatives are pairs beside those of the sigmoid loss, which the phase has not; add "sigmoid" to its objectives`;
+      return [{ fields: [`phases.${i}.objectives.hardNegatives`, `phases.${i}.objectives`], message }];
+    }
     const data = dataOf(recipe, phase);
     if (positives === 'any' && !data.mixture && drawOf(data.read) === 'joined' && data.labelShare !== 1) {
       const message = `phases.${i}.positives is "any", and the texts of an example are joined to one, which is no text of another; allowed: "shared", "draw": "one" in data.read, or labelShare 1`;

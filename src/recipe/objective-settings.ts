@@ -33,6 +33,12 @@ export interface SigmoidSettings {
   readonly anyText?: true;
 }
 
+export interface HardNegativesSettings {
+  readonly weight: number;
+  /** Of an example, at most. */
+  readonly texts: number;
+}
+
 export interface CaptioningSettings {
   readonly weight: number;
   /** Layers of the decoder; half of the text tower's in the paper. */
@@ -47,4 +53,5 @@ export interface ObjectiveSettings {
   readonly captioning?: CaptioningSettings;
   readonly localToGlobal?: LocalToGlobalSettings;
   readonly maskedPrediction?: MaskedPredictionSettings;
+  readonly hardNegatives?: HardNegativesSettings;
 }

@@ -70,6 +70,20 @@ export const objectivesSchema = z.strictObject({
     })
     .optional()
     .describe('Prediction of what the EMA teacher sees in masked patches (TIPS; arXiv 2502.14786, 2.3).'),
+  hardNegatives: z
+    .strictObject({
+      weight: z.number().positive().default(1).describe('Of a pair; 1: as a pair of the sigmoid loss weighs.'),
+      texts: z
+        .int()
+        .positive()
+        .max(16)
+        .default(1)
+        .describe('Texts of an example that are drawn of those that it names.'),
+    })
+    .optional()
+    .describe(
+      'Texts that the data name as wrong for a picture (negatives in its JSON) are pairs of the sigmoid loss too.',
+    ),
 });
 
 export type Objectives = z.infer<typeof objectivesSchema>;
@@ -77,6 +91,10 @@ export type Objectives = z.infer<typeof objectivesSchema>;
 /** Whether a phase of it has a decoder. */
 export const speaks = ({ phases }: { readonly phases: readonly { readonly objectives: Objectives }[] }) =>
   phases.some(({ objectives }) => objectives.captioning !== undefined);
+
+/** Whether a phase of it meets texts that are named as wrong. */
+export const meetsNegatives = ({ phases }: { readonly phases: readonly { readonly objectives: Objectives }[] }) =>
+  phases.some(({ objectives }) => objectives.hardNegatives !== undefined);
 
 /** Those that learn from squares alone: NaFlex was trained without them (spec 4.3). */
 export const squareObjectives = ['localToGlobal', 'maskedPrediction'] as const;
@@ -96,7 +114,7 @@ export function distillationWeight(width: number): number {
  * The settings of each objective that is on, and the arrays of a batch that they need.
  */
 export function resolveObjectives(
-  { sigmoid, captioning, localToGlobal, maskedPrediction }: Objectives,
+  { sigmoid, captioning, localToGlobal, maskedPrediction, hardNegatives }: Objectives,
   { vision, text }: ModelConfig,
   pairs: Pick<SigmoidSettings, 'kin' | 'anyText'> = {},
 ): {
@@ -119,12 +137,14 @@ export function resolveObjectives(
       }),
       ...(local && { localToGlobal: local }),
       ...(masked && { maskedPrediction: masked }),
+      ...(hardNegatives && { hardNegatives }),
     },
     parts: {
       ...(sigmoid !== undefined && pairs.kin && { groups: { ...(pairs.anyText && { anyText: true as const }) } }),
       ...(captioning && { captionTargets: { parallel: captioning.parallel, lossOn: captioning.lossOn } }),
       ...((local ?? masked) && { globalView: {} }),
       ...(local && { localViews: { views: local.views, resolution: local.resolution } }),
+      ...(hardNegatives && { hardNegatives: { texts: hardNegatives.texts } }),
       ...(masked && { maskedPatches: { patches, count: Math.round(masked.share * patches) } }),
     },
   };

@@ -91,7 +91,7 @@ function adapterProblems(recipe: Recipe, phase: Phase, at: string): Problem[] {
       beside,
     );
   const other = (Object.keys(objectives) as (keyof typeof objectives)[]).find(
-    (name) => name !== 'sigmoid' && objectives[name] !== undefined,
+    (name) => name !== 'sigmoid' && name !== 'hardNegatives' && objectives[name] !== undefined,
   );
   if (other)
     return problem('lora', `trains adapters of the towers alone; ${other} needs more, and sigmoid alone is allowed`);

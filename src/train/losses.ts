@@ -67,6 +67,7 @@ export function lazyFeatures(
     return naflexTower(own(), model, normalisePatches(images!, patchMask!), patchMask!, spatialShapes!, options);
   });
   const text = once(() => textTower(own(), model, feeds.tokens!, options));
+  const negatives = once(() => textTower(own(), model, feeds.negativeTokens!, options));
   const teacher = once(() => visionTower(teacherOf(phase, state), model, normalisePixels(feeds.globalView!)));
   return {
     get image() {
@@ -74,6 +75,9 @@ export function lazyFeatures(
     },
     get text() {
       return text();
+    },
+    get negatives() {
+      return negatives();
     },
     get teacherGlobal() {
       return teacher();

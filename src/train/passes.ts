@@ -33,7 +33,7 @@ export interface HeadPass {
 export function passesOf(settings: PhaseSettings, patches: number | null): Pass[] {
   const { model, objectives, batches } = settings;
   const { vision, text } = model;
-  const { captioning, localToGlobal, maskedPrediction } = objectives;
+  const { captioning, localToGlobal, maskedPrediction, hardNegatives } = objectives;
   const length = patches ?? patchGrid(model) ** 2;
   const { patch } = vision;
   const phase = phaseState(settings);
@@ -54,6 +54,7 @@ export function passesOf(settings: PhaseSettings, patches: number | null): Pass[
   return [
     ...(objectives.sigmoid || captioning ? [image] : []),
     ...(objectives.sigmoid ? [words] : []),
+    ...(hardNegatives ? [{ ...words, sequences: hardNegatives.texts }] : []),
     ...(decoded ? [decoded] : []),
     ...(localToGlobal || maskedPrediction ? [{ ...image, reach: { through: 0, weights: 0, any: false } }] : []),
     ...(localToGlobal

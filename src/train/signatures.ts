@@ -100,7 +100,9 @@ export function accumulatedSignatures(
   const head = whole.flatMap(({ objective }) => objective.wholeBatch!);
   const trainedHead = head.filter((name) => asked.includes(name));
   const updating = updatedParameters(phase, updates).map(({ name }) => name);
-  const trained = asked.filter((name) => !head.includes(name));
+  // What a mean over examples reads of the head adds up behind the whole batch's.
+  const isApart = (name: string) => head.includes(name) && !perExample.some(({ objective }) => objective.readsHead);
+  const trained = asked.filter((name) => !isApart(name));
   // A tower that is frozen is not computed a second time.
   const reaches = { images: trained.some(isMeantBy('vision')), texts: trained.some(isMeantBy('text')) };
 
@@ -150,7 +152,7 @@ export function accumulatedSignatures(
       requireRead(phase, trained, read);
       const { outputs, rest } = split(aside, reported);
       const sums: [string, Tensor][] = updating
-        .filter((name) => !head.includes(name))
+        .filter((name) => !isApart(name))
         .map((name) => [microSum(name), state[microSum(name)]!.add(gradients[name]!)]);
       for (const [key, moved] of Object.entries(rest)) {
         sums.push([microSum(key), state[microSum(key)]!.add(moved.div(accumulate))]);
@@ -246,6 +248,9 @@ function pooledAlone(images: Tensor, texts: Tensor): Features {
   return {
     image: only(images) as VisionOutput,
     text: only(texts) as TextOutput,
+    get negatives() {
+      return refuse();
+    },
     get teacherGlobal() {
       return refuse();
     },

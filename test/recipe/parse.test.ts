@@ -49,7 +49,7 @@ describe('a recipe with mistakes', () => {
 
   it('is told of a phase that trains for nothing; without the field it trains for the sigmoid loss', () => {
     expect(problemsOf(set('phases.0.objectives', {}))).toEqual([
-      'phases.pretrain.objectives names none; at least one is allowed: sigmoid, captioning, localToGlobal, maskedPrediction',
+      'phases.pretrain.objectives names none; at least one is allowed: sigmoid, captioning, localToGlobal, maskedPrediction, hardNegatives',
     ]);
     const { phases } = parseRecipe(set('phases.0.objectives', undefined)(read('emoji.json')));
     expect(phases[0]!.objectives).toEqual({ sigmoid: 1 });
@@ -188,6 +188,16 @@ describe('a recipe with mistakes', () => {
       'adapters beside a decoder',
       (r) => Object.assign(r.phases[0], { lora: {}, objectives: { captioning: {} } }) && r,
       /lora trains adapters of the towers alone; captioning needs more/,
+    ],
+    [
+      'texts that are wrong without a loss of pairs',
+      (r) => Object.assign(r.phases[0], { objectives: { hardNegatives: {}, captioning: {} } }) && r,
+      /hardNegatives are pairs beside those of the sigmoid loss, which the phase has not; add "sigmoid"/,
+    ],
+    [
+      'more of them than are drawn of an example',
+      set('phases.0.objectives', { sigmoid: 1, hardNegatives: { texts: 17 } }),
+      /hardNegatives.texts is 17; allowed: a whole number above 0, at most 16/,
     ],
     [
       'pairs without a loss of pairs',

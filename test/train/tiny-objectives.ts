@@ -22,11 +22,15 @@ export const tinyObjectives: Required<ObjectiveSettings> = {
   captioning: { weight: 1, depth: 1, chunk: 50 },
   localToGlobal: { weight: 1, ...distillation, views: 2, resolution: 12 },
   maskedPrediction: { weight: 0.25, ...distillation, share: 0.5 },
+  hardNegatives: { weight: 0.5, texts: 2 },
 };
 
 /** Arrays that even noise would not do for, by the name of the feed: `size` elements for a whole batch. */
 const drawn: Readonly<Record<string, (size: number, random: RandomStream) => Values[string]>> = {
   tokens: (size, random) => Int32Array.from({ length: size }, () => random.below(tinySettings.model.text.vocabulary)),
+  negativeTokens: (size, random) =>
+    Int32Array.from({ length: size }, () => random.below(tinySettings.model.text.vocabulary)),
+  negativeWeights: (size, random) => Float32Array.from({ length: size }, () => random.below(2)),
   targets: (size, random) => Int32Array.from({ length: size }, () => random.below(tinySettings.model.text.vocabulary)),
   // Of so few values that many are the same.
   groups: (size, random) => Int32Array.from({ length: size }, () => random.below(8)),

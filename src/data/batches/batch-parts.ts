@@ -2,6 +2,7 @@ import type { BatchPartSettings } from '../../recipe/batch-plan.ts';
 import type { BatchPart } from './batch-part.ts';
 import { captionTargetsPart } from './caption-targets.ts';
 import { groupsPart } from './groups-part.ts';
+import { hardNegativesPart } from './hard-negatives-part.ts';
 import { teacherScoresPart } from './teacher-scores.ts';
 import { globalViewPart, localViewsPart, maskedPatchesPart, teacherViewPart } from './view-parts.ts';
 
@@ -12,6 +13,7 @@ export const batchParts: { readonly [K in keyof BatchPartSettings]-?: BatchPart<
   localViews: localViewsPart,
   maskedPatches: maskedPatchesPart,
   groups: groupsPart,
+  hardNegatives: hardNegativesPart,
   teacherScores: teacherScoresPart,
   teacherView: teacherViewPart,
 };

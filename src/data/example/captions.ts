@@ -11,6 +11,8 @@ export interface Caption {
   readonly plain: boolean;
   /** As the data has it, where `text` is a template with it. */
   readonly said?: string;
+  /** That template. */
+  readonly template?: string;
 }
 
 /**
@@ -32,12 +34,8 @@ export function chooseCaption(
   const plain = drawn.plain && texts[0] === meta.captions[language]![0];
   const templates = templatesOf(read, field);
   if (!templates) return { text: drawn.text, language, plain };
-  return {
-    text: filled(templates[random.below(templates.length)]!, drawn.text),
-    language,
-    plain: false,
-    said: drawn.text,
-  };
+  const template = templates[random.below(templates.length)]!;
+  return { text: filled(template, drawn.text), language, plain: false, said: drawn.text, template };
 }
 
 /** Where the mapping names one field, or none, nothing is drawn. */

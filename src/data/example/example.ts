@@ -74,6 +74,7 @@ export function parseMeta(bytes: Buffer, name: string): ExampleMeta {
     captions: Object.fromEntries(captions),
     concept: own('concept') ?? name,
     ...(concepts && { concepts }),
+    ...(value.negatives !== undefined && { negatives: value.negatives }),
     ...(regions.length > 0 ? { regions } : {}),
     ...(source === undefined ? {} : { source }),
     ...(style === undefined ? {} : { style }),

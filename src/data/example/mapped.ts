@@ -5,7 +5,7 @@ import { CorruptExample } from './corrupt-example.ts';
 import { textOf, textsOf } from './text-of.ts';
 import type { ExampleMeta } from './types.ts';
 
-type Texts = Pick<ExampleMeta, 'captions' | 'fields'>;
+type Texts = Pick<ExampleMeta, 'captions' | 'fields' | 'negatives'>;
 
 /** Where texts are looked for in JSON when the recipe names no field: as img2dataset and others call it. */
 export const usualFields = ['caption', 'captions', 'text'] as const;
@@ -78,7 +78,12 @@ function textsInJson({ field, fields, language, languageField }: Mapping, bytes:
     const empty = found.flatMap((one) => (one ? printable(one[0]) : [])).join(', ');
     throw new CorruptExample(`the JSON member has no text: ${empty} ${found.length > 1 ? 'are' : 'is'} empty`);
   }
-  return { captions: Object.fromEntries(captions), ...(fields && { fields: Object.fromEntries(numbers) }) };
+  const { negatives } = members;
+  return {
+    captions: Object.fromEntries(captions),
+    ...(fields && { fields: Object.fromEntries(numbers) }),
+    ...(negatives !== undefined && { negatives }),
+  };
 }
 
 /** Tags of languages are short; what is longer is something else. */

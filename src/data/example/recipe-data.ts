@@ -1,4 +1,4 @@
-import { speaks } from '../../recipe/objectives.ts';
+import { meetsNegatives, speaks } from '../../recipe/objectives.ts';
 import { placesOf } from '../../recipe/places.ts';
 import { foreign } from '../../recipe/reading.ts';
 import type { DataSettings, Phase, Recipe } from '../../recipe/schema.ts';
@@ -110,7 +110,7 @@ const wholeOf = (parts: readonly SourceData[]): DataIndex =>
 function compacting(recipe: Recipe): { readonly phases: readonly Phase[] } & Omit<TextSettings, 'read'> {
   const phases = recipe.phases.filter((phase) => modelOf(recipe, phase).text.vocabulary === 'compact');
   const languages = [...new Set(phases.flatMap((phase) => languagesOf(dataOf(recipe, phase))))];
-  return { phases, languages, captioning: speaks(recipe) };
+  return { phases, languages, captioning: speaks(recipe), ...(meetsNegatives(recipe) && { negatives: true }) };
 }
 
 /** A place of which every text is turned into tokens, and how. */
@@ -159,7 +159,7 @@ export async function recipeVocabulary(
   recipe: Recipe,
   data: RecipeData,
 ): Promise<DataFacts['vocabulary']> {
-  const { phases, languages, captioning } = compacting(recipe);
+  const { phases, languages, captioning, negatives } = compacting(recipe);
   if (phases.length === 0) return null;
   const ids = new Set<number>();
   const collected = new Set<string>();
@@ -168,7 +168,7 @@ export async function recipeVocabulary(
     const which = JSON.stringify([index.fingerprint, read]);
     if (collected.has(which)) continue;
     collected.add(which);
-    const found = await collectTokenIds(store, index, languages, { captioning, read, keep: store });
+    const found = await collectTokenIds(store, index, languages, { captioning, negatives, read, keep: store });
     for (const id of found) ids.add(id);
   }
   return [...ids].sort((a, b) => a - b);

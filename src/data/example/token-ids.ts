@@ -9,6 +9,7 @@ import type { DataIndex, ExampleEntry } from '../index/types.ts';
 import { captionTaskWords } from './caption-texts.ts';
 import { CorruptExample } from './corrupt-example.ts';
 import { largestMeta, readMeta } from './example.ts';
+import { negativesIn } from './negatives.ts';
 import { RegionReader } from './region-reader.ts';
 import { decodeTokenSet, encodeTokenSet, type TextSettings, TokenSet, tokenSetKey } from './token-set.ts';
 import { eosId, loadTokenizer, padId, unknownId } from './tokenizer.ts';
@@ -39,9 +40,9 @@ export async function collectTokenIds(
   store: ShardStore,
   index: DataIndex,
   languages: readonly string[],
-  { captioning = false, read, keep }: TokenOptions = {},
+  { captioning = false, negatives, read, keep }: TokenOptions = {},
 ): Promise<number[]> {
-  const how: TextSettings = { languages, captioning, read };
+  const how: TextSettings = { languages, captioning, negatives, read };
   const all = new TokenSet();
   for (const id of [padId, eosId, unknownId]) all.add(id);
   const { words } = wordingsOf({ read, captioning, single: index.read !== undefined });
@@ -100,7 +101,7 @@ async function makeTokenSet(
   store: ShardStore,
   index: DataIndex,
   number: number,
-  { languages, captioning, read }: TextSettings,
+  { languages, captioning, negatives, read }: TextSettings,
 ): Promise<TokenSet> {
   const any = languages.includes('other');
   const set = new TokenSet();
@@ -118,6 +119,9 @@ async function makeTokenSet(
     for (const [language, own] of Object.entries(meta.captions)) {
       if (!any && !languages.includes(language)) continue;
       for (const text of wordings(own, meta.fields?.[language])) texts.add(text);
+      if (negatives)
+        for (const text of wrongTexts(meta, language))
+          for (const field of fieldsOf(read)) for (const one of wordings([text], field)) texts.add(one);
     }
     await turn();
     if (texts.size < textsAtOnce) continue;
@@ -126,6 +130,18 @@ async function makeTokenSet(
   }
   await addTexts(set, texts);
   return set;
+}
+
+/** A text that is wrong for a picture is put into the template of its caption, whatever field that is of. */
+const fieldsOf = (read: TextSettings['read']) => read?.fields?.map((_, field) => [field]) ?? [undefined];
+
+/** Texts that can't be read are in no batch. */
+function wrongTexts(meta: Pick<ExampleMeta, 'captions' | 'negatives'>, language: string): readonly string[] {
+  try {
+    return negativesIn(meta, language);
+  } catch {
+    return [];
+  }
 }
 
 async function addTexts(set: TokenSet, texts: Iterable<string>): Promise<void> {
@@ -142,7 +158,7 @@ async function metaUnlessCorrupt(
   entry: ExampleEntry,
   { read }: DataIndex,
   join: (meta: ExampleMeta) => ExampleMeta | Promise<ExampleMeta>,
-): Promise<Pick<ExampleMeta, 'captions' | 'fields' | 'regions'>> {
+): Promise<Pick<ExampleMeta, 'captions' | 'fields' | 'regions' | 'negatives'>> {
   try {
     return await join(await readMeta(entry, read, ({ offset, size }) => reader.read(offset, size)));
   } catch (error) {

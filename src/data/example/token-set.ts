@@ -19,6 +19,8 @@ export interface TextSettings {
   readonly languages: readonly string[];
   /** Whether a decoder says texts and regions too. */
   readonly captioning: boolean;
+  /** Whether texts that are named as wrong are met too. */
+  readonly negatives?: boolean | undefined;
   /** As the recipe has it, with the templates that texts are put into. */
   readonly read?: ReadSettings | undefined;
 }
@@ -58,11 +60,13 @@ export function tokenSetKey(
   { key, bytes, etag }: IndexedShard,
   read: Mapping | undefined,
   regions: Pick<RegionShard, 'key' | 'bytes' | 'etag'> | null,
-  { languages, captioning, read: settings }: TextSettings,
+  { languages, captioning, negatives, read: settings }: TextSettings,
 ): string {
   const how = {
     languages: languages.includes('other') ? null : [...new Set(languages)].sort(),
     captioning,
+    // Sets of before are what they were.
+    ...(negatives && { negatives }),
     templates: settings?.templates ?? null,
     fields: settings?.fields?.map(({ templates }) => templates ?? null) ?? null,
   };

@@ -12,6 +12,8 @@ export interface ExampleMeta {
   readonly concepts?: readonly string[];
   /** Described parts of the image. */
   readonly regions?: readonly Region[];
+  /** Texts that are wrong for the picture, as they stand there: `negativesIn` reads them. */
+  readonly negatives?: unknown;
   /** Where the example comes from: curation says how much of each source it chose. */
   readonly source?: string;
   readonly style?: string;

@@ -1,6 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { collectTokenIds } from '../../../src/data/example/token-ids.ts';
 import { decodeTokenSet, encodeTokenSet, TokenSet, tokenSetKey } from '../../../src/data/example/token-set.ts';
+import { loadTokenizer } from '../../../src/data/example/tokenizer.ts';
 import { indexData } from '../../../src/data/index/index-data.ts';
 import { foreign, readSchema } from '../../../src/recipe/reading.ts';
 import { RunnerError } from '../../../src/runtime/errors.ts';
@@ -52,6 +53,36 @@ describe('the token set of a shard', () => {
     expect(other.read.filter((key) => key.startsWith('d/'))).toEqual(['d/1.tar']);
     expect(plain).toEqual(expect.arrayContaining(other.value));
     expect(other.value.length).toBeLessThan(plain.length);
+  });
+
+  it('has the texts that are named as wrong where a phase meets them, in every template, and is another one then', async () => {
+    const store = new MemoryStore();
+    const json = JSON.stringify({ caption: 'aardvark', negatives: ['bassoon', 'gazebo'] });
+    const members = [
+      { name: '0.png', body: 'image' },
+      { name: '0.json', body: json },
+      { name: '1.png', body: 'image' },
+      // What can't be read is in no batch.
+      { name: '1.json', body: JSON.stringify({ caption: 'espresso', negatives: 'farthing' }) },
+    ];
+    await store.put('d/0.tar', tarOf(members));
+    const templates = ['a photo of a {}'];
+    const read = readSchema.parse({ captions: 'json', fields: [{ field: 'caption', weight: 1, templates }] });
+    const index = await indexData(store, 'd', foreign(read));
+    const tokens = async (negatives: boolean) =>
+      new Set(await collectTokenIds(store, index, ['en'], { read, negatives, keep: store }));
+    const [without, withThem] = [await tokens(false), await tokens(true)];
+    const has = (ids: Set<number>, text: string) =>
+      loadTokenizer()
+        .ids(text)
+        .every((id) => ids.has(id));
+    for (const text of ['a photo of a bassoon', 'a photo of a gazebo']) {
+      expect(has(withThem, text)).toBe(true);
+      expect(has(without, text)).toBe(false);
+    }
+    expect(has(withThem, 'a photo of a espresso')).toBe(true);
+    expect(has(withThem, 'farthing')).toBe(false);
+    expect(keysOf(store, '.tokens')).toHaveLength(2);
   });
 
   it('is another one of other languages, templates, members, regions and captioning', async () => {

@@ -1,0 +1,31 @@
+import { isRecord } from '../../runtime/json-text.ts';
+import { CorruptExample } from './corrupt-example.ts';
+import { textsOf } from './text-of.ts';
+import type { ExampleMeta } from './types.ts';
+
+/** More are never drawn from: a list of thousands would be gone through for each batch. */
+const most = 1024;
+
+/**
+ * Texts in a language that the JSON of an example names as wrong for its picture: `negatives` is a list, or lists by language.
+ * Each once; without those that the example has as captions. Throws `CorruptExample`, naming the field.
+ */
+export function negativesIn(
+  { negatives, captions }: Pick<ExampleMeta, 'negatives' | 'captions'>,
+  language: string,
+): string[] {
+  if (negatives === undefined || negatives === null) return [];
+  const said = isRecord(negatives) ? (Object.hasOwn(negatives, language) ? negatives[language] : []) : negatives;
+  if (!Array.isArray(said))
+    throw new CorruptExample('negatives is no list of texts, such as ["a cat on a table"], nor lists by language');
+  const right = new Set(Object.values(captions).flat().map(plain));
+  const found = new Map(
+    textsOf(said.slice(0, most), 'negatives')
+      .filter((text) => !right.has(plain(text)))
+      .map((text) => [plain(text), text]),
+  );
+  return [...found.values()];
+}
+
+/** As texts are trained on. */
+const plain = (text: string) => text.toLowerCase().trim();
