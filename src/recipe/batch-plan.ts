@@ -30,12 +30,16 @@ export interface BatchPartSettings {
   /** What examples may have in common. */
   readonly groups?: { readonly anyText?: true };
   readonly hardNegatives?: HardNegatives;
+  /** Which picture an example shows, where its embedding is kept. */
+  readonly pictures?: Readonly<Record<never, never>>;
   readonly teacherScores?: TeacherScores;
   readonly teacherView?: { readonly resolution: number };
 }
 
 /** Numbers of an example in `groups`: of its text, its class and its picture. */
 export const groupsOfExample = 3;
+/** Numbers of an example in `pictures`: 128 bits. */
+export const pictureWidth = 4;
 /** Texts of an example that those of others may be. */
 export const textsOfExample = 16;
 

@@ -26,6 +26,8 @@ export interface PhaseSettings {
   /** What is trained, and what of that is not, as `isMeant` reads it; absent: everything, and nothing. */
   readonly train?: readonly string[];
   readonly freeze?: readonly string[];
+  /** Embeddings of pictures are computed once and kept by the trainer, since nothing changes them. */
+  readonly frozenFeatures?: 'kept';
   /** How positions of texts become more at its start, where it asks for longer ones. */
   readonly textPositions?: PositionStretch;
   /** Adapters, which alone are trained then. */

@@ -144,6 +144,12 @@ const phaseSchema = z.strictObject({
       'Adapters of low rank beside the weights of blocks, which are left as they are (arXiv 2106.09685). They alone are trained, and exported in the layout of peft.',
     ),
   freeze: selectors.optional().describe('What is not trained, said in the same way; it counts more than train.'),
+  frozenFeatures: z
+    .enum(['kept', 'online'])
+    .optional()
+    .describe(
+      'kept: a trainer computes the embedding of a picture once and keeps it in memory, where nothing of the image tower is trained and pictures are not augmented. online, which it is when left out: at every step.',
+    ),
   curation: curationSchema
     .optional()
     .describe('Active curation (ACID; arXiv 2502.14786, 2.5): of a super-batch only what a teacher finds learnable.'),

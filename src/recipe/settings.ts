@@ -147,7 +147,10 @@ export function phaseSettings(recipe: Recipe, phase: Phase, facts: DataFacts): P
   const naflex = naflexOf(recipe, phase);
   const { init } = modelOf(recipe, phase);
   const { curation } = phase;
-  const { objectives, parts } = resolveObjectives(phase.objectives, model, kinOf(phase));
+  const resolved = resolveObjectives(phase.objectives, model, kinOf(phase));
+  const { objectives } = resolved;
+  const keeps = phase.frozenFeatures === 'kept';
+  const parts = { ...resolved.parts, ...(keeps && { pictures: {} }) };
   return {
     phase: phase.name,
     seed: recipe.seed,
@@ -161,6 +164,7 @@ export function phaseSettings(recipe: Recipe, phase: Phase, facts: DataFacts): P
     optimizer: optimizerOf(recipe, phase),
     ...(phase.train && { train: phase.train }),
     ...(phase.freeze && { freeze: phase.freeze }),
+    ...(keeps && { frozenFeatures: 'kept' as const }),
     ...(phase.text && { textPositions: phase.text.positions }),
     ...(phase.lora && { lora: { ...phase.lora, alpha: phase.lora.alpha ?? phase.lora.rank } }),
     teacher: phase.teacher,

@@ -3,6 +3,7 @@ import { decoderSpecs } from '../model/decoder-parameters.ts';
 import { dinoHeadSpecs, headOf, maskToken } from '../model/dino-head-parameters.ts';
 import { isMeant, partNames } from '../model/parameter-parts.ts';
 import { parameterSpecs } from '../model/parameters.ts';
+import { keptProblems } from './kept-checks.ts';
 import { nearestName } from './nearest.ts';
 import { halfDepth } from './objectives.ts';
 import type { Problem } from './problem.ts';
@@ -73,7 +74,12 @@ function ofPhase(recipe: Recipe, phase: Phase, at: string, names: readonly strin
     const message = `${field} is "bank", which teaches images alone, and the phase trains nothing of the image tower; allowed: "reweighted" or "local"`;
     return [{ fields: [field, ...fields], message }];
   }
-  return [];
+  return keptProblems(
+    recipe,
+    phase,
+    at,
+    names.find((name) => name.startsWith('vision_model.') && isLeft(name)),
+  );
 }
 
 /** What adapters ask for that the towers, or the rest of the phase, can't give. */

@@ -1,6 +1,7 @@
 import { patchGrid } from '../model/parameters.ts';
 import type { TowerSize } from '../model/sizes.ts';
 import type { PhaseSettings } from '../recipe/phase-settings.ts';
+import { keepsFeatures } from './losses.ts';
 import { type Pass, passesOf } from './passes.ts';
 
 /**
@@ -24,6 +25,7 @@ export function activationBytes(settings: PhaseSettings, count: number, patches:
   const again = settings.remat === 'blocks';
   let kept = 0;
   let most = 0;
+  let alone = 0;
   for (const pass of passesOf(settings, patches)) {
     const { size, sequences, length, patch, memory, reach } = pass;
     const { width, mlp, heads } = size;
@@ -34,12 +36,17 @@ export function activationBytes(settings: PhaseSettings, count: number, patches:
     const layer = tokens * (of.width * width + of.mlp * mlp + of.scores * heads * length + crossed + products) + keys;
     const scores = of.workScores * heads * Math.max(length, memory?.length ?? 0);
     const work = tokens * Math.max(scores, of.workMlp * mlp);
+    if (patch && keepsFeatures(settings)) {
+      // Pictures are embedded one at a time, before the step.
+      alone = layer + work;
+      continue;
+    }
     most = Math.max(most, work + (again || reach.through === 0 ? layer : 0));
     if (!reach.any) continue;
     kept += reach.through * (again ? residual * tokens * width : layer);
     kept += tokens * (of.ends * width + (patch ? of.pixel * 3 * patch ** 2 : 0) + positions(settings, pass));
   }
-  return count * (kept + most);
+  return Math.max(count * (kept + most), alone);
 }
 
 /** Numbers of a token in a layer that DoRA keeps: what comes of each adapted weight, before its rows have their lengths. */

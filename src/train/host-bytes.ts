@@ -13,6 +13,7 @@ import { stripsAtOnce } from '../data/batches/row-threads.ts';
 import { embeddingWidth } from '../model/sizes.ts';
 import type { PhaseSettings } from '../recipe/phase-settings.ts';
 import { PhaseSteps } from '../recipe/steps.ts';
+import { keptBytes } from './kept-features.ts';
 
 /** Batches that the loader makes ahead, where their bytes allow it. */
 export const prefetchedBatches = 3;
@@ -29,7 +30,7 @@ export interface HostBytes {
   readonly parts: {
     readonly loader: number;
     readonly batches: number;
-    /** Of the whole batch, where it is embedded in micro-batches. */
+    /** Of the whole batch, where it is embedded in micro-batches; and those of a frozen tower that are kept. */
     readonly embeddings: number;
     /** Of candidates, with what a report says of them. */
     readonly choice: number;
@@ -83,15 +84,16 @@ export function hostBytes(settings: PhaseSettings, examples?: number, threads = 
   const teacher = curation?.teacher ? 4 * embeddingWidth(curation.teacher.model) : curation ? side : 0;
   // Of pictures and texts, and the gradient of each.
   const contrast = accumulate > 1 && objectives.sigmoid ? 4 * batch * side : 0;
+  const frozen = settings.frozenFeatures ? keptBytes(settings, examples) : 0;
   const choice = 2 * candidates * (side + teacher) + candidates * describedBytes;
   const parts = {
     loader: loaderBytes + decodedOf(batches.resolution, examples) + (threads > 1 ? threads * rowThreadBytes : 0),
     batches: memory,
-    embeddings: contrast,
+    embeddings: contrast + frozen,
     choice,
   };
   return {
-    memory: parts.loader + memory + contrast + choice,
+    memory: parts.loader + memory + parts.embeddings + choice,
     disk: Math.max(0, disk),
     largestArray: Math.max(largestArray, (candidates || batch) * Math.max(side, teacher)),
     parts,

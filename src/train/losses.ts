@@ -2,13 +2,15 @@ import type { Tensor } from '@tensorflow/tfjs';
 import type { TensorSpec, Tensors } from '../compile/definition.ts';
 import { adaptedLayers, adapterB, adapterScale } from '../model/adapters.ts';
 import { naflexTower, normalisePatches } from '../model/naflex-tower.ts';
+import { embeddingWidth } from '../model/sizes.ts';
 import { textTower } from '../model/text-tower.ts';
-import { normalisePixels, visionTower } from '../model/vision-tower.ts';
+import { normalisePixels, type VisionOutput, visionTower } from '../model/vision-tower.ts';
 import type { Sayings } from '../objectives/distillation.ts';
 import type { Features } from '../objectives/objective.ts';
 import type { ActiveObjective } from '../objectives/registry.ts';
 import type { PhaseSettings } from '../recipe/phase-settings.ts';
 import { computedState, type PhaseState, teacherCopy } from './phase-state.ts';
+import { onlyPooled } from './pooled.ts';
 
 /** What a step reports of one objective. */
 export const lossOf = (objective: string) => `loss/${objective}`;
@@ -27,9 +29,14 @@ export function exampleFeeds(
 ): Record<string, TensorSpec> {
   const { textLength } = settings.batches;
   const own = phase.objectives.map(({ objective, settings: of }) => objective.feeds(of, settings.model, count));
-  const images = imageFeeds(settings, count, length);
+  const images = keepsFeatures(settings)
+    ? { imageFeatures: { shape: [count, embeddingWidth(settings.model)], dtype: 'float32' as const } }
+    : imageFeeds(settings, count, length);
   return Object.assign({ ...images, tokens: { shape: [count, textLength], dtype: 'int32' } }, ...own);
 }
+
+/** Whether a step is fed the embeddings of its pictures, which `KeptFeatures` has, and has no image tower. */
+export const keepsFeatures = ({ frozenFeatures }: PhaseSettings) => frozenFeatures === 'kept';
 
 /** The arrays of the images alone. */
 export function imageFeeds({ model }: PhaseSettings, count: number, length: number | null): Record<string, TensorSpec> {
@@ -61,8 +68,9 @@ export function lazyFeatures(
   const { model } = settings;
   const options = { remat: settings.remat === 'blocks' };
   const own = once(() => scaledAdapters(p, settings));
-  const image = once(() => {
-    const { images, patchMask, spatialShapes } = feeds;
+  const image = once((): VisionOutput => {
+    const { images, imageFeatures, patchMask, spatialShapes } = feeds;
+    if (imageFeatures) return onlyPooled(imageFeatures);
     if (model.vision.kind !== 'naflex') return visionTower(own(), model, normalisePixels(images!), options);
     return naflexTower(own(), model, normalisePatches(images!, patchMask!), patchMask!, spatialShapes!, options);
   });

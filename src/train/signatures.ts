@@ -4,15 +4,14 @@ import { l2Normalise } from '../compile/ops/l2-normalise.ts';
 import { pulled } from '../compile/ops/pulled.ts';
 import { isMeant } from '../model/parameter-parts.ts';
 import { embeddingWidth } from '../model/sizes.ts';
-import type { TextOutput } from '../model/text-tower.ts';
-import type { VisionOutput } from '../model/vision-tower.ts';
 import type { Features } from '../objectives/objective.ts';
 import { differentiate } from '../optimiser/differentiate.ts';
 import { optimiserStep } from '../optimiser/optimiser.ts';
 import type { PhaseSettings } from '../recipe/phase-settings.ts';
 import { tf } from '../runtime/tensorflow.ts';
-import { type ExampleShape, exampleFeeds, imageFeeds, lazyFeatures, lossesOf, sumOf } from './losses.ts';
+import { type ExampleShape, exampleFeeds, imageFeeds, keepsFeatures, lazyFeatures, lossesOf, sumOf } from './losses.ts';
 import { computedState, type PhaseState, teacherCopy } from './phase-state.ts';
+import { onlyPooled } from './pooled.ts';
 import { correctionFeeds, noUpdates, ownCorrections, type Updates, updatedParameters } from './updates.ts';
 
 /**
@@ -82,6 +81,16 @@ export function candidatesSignature(settings: PhaseSettings, phase: PhaseState, 
   };
 }
 
+/** The embedding of one picture, not normalised, by a tower that is frozen: see `KeptFeatures`. */
+export function pictureSignature(settings: PhaseSettings, phase: PhaseState): Signature {
+  return {
+    feeds: imageFeeds(settings, 1, null),
+    run(state, feeds) {
+      return { outputs: { features: lazyFeatures(settings, phase, state, state, feeds).image.pooled } };
+    },
+  };
+}
+
 /** The same step in parts. */
 export function accumulatedSignatures(
   settings: PhaseSettings,
@@ -91,11 +100,15 @@ export function accumulatedSignatures(
 ): Record<string, Signature> {
   const { accumulate } = settings;
   const micro = batch / accumulate;
-  const examples = exampleFeeds(settings, phase, { count: micro, length });
+  const keeps = keepsFeatures(settings);
+  const all = exampleFeeds(settings, phase, { count: micro, length });
   const width = embeddingWidth(settings.model);
   const rows = (count: number): TensorSpec => ({ shape: [count, width], dtype: 'float32' });
   const whole = phase.objectives.filter(({ objective }) => objective.wholeBatch !== undefined);
   const perExample = phase.objectives.filter(({ objective }) => objective.wholeBatch === undefined);
+  // Embeddings that are fed have met the texts of the batch in `contrast`, and nothing goes back to them.
+  const { imageFeatures: _, ...toTexts } = all;
+  const examples = perExample.length > 0 ? all : toTexts;
   const asked = differentiated(phase);
   const head = whole.flatMap(({ objective }) => objective.wholeBatch!);
   const trainedHead = head.filter((name) => asked.includes(name));
@@ -108,10 +121,11 @@ export function accumulatedSignatures(
 
   const contrast: Record<string, Signature> = {
     embed: {
-      feeds: { ...imageFeeds(settings, micro, length), tokens: examples.tokens! },
+      feeds: { ...(!keeps && imageFeeds(settings, micro, length)), tokens: examples.tokens! },
       run(state, feeds) {
-        const { image, text } = lazyFeatures(settings, phase, state, state, feeds);
-        return { outputs: { images: image.pooled, texts: text.pooled } };
+        const features = lazyFeatures(settings, phase, state, state, feeds);
+        if (keeps) return { outputs: { texts: features.text.pooled } };
+        return { outputs: { images: features.image.pooled, texts: features.text.pooled } };
       },
     },
     contrast: {
@@ -239,15 +253,9 @@ function pooledAlone(images: Tensor, texts: Tensor): Features {
   const refuse = (): never => {
     throw new Error('a whole-batch objective reads pooled features alone');
   };
-  const only = (pooled: Tensor) => ({
-    pooled,
-    get encoded() {
-      return refuse();
-    },
-  });
   return {
-    image: only(images) as VisionOutput,
-    text: only(texts) as TextOutput,
+    image: onlyPooled(images),
+    text: onlyPooled(texts),
     get negatives() {
       return refuse();
     },

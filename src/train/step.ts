@@ -10,13 +10,15 @@ import type { PhaseSettings } from '../recipe/phase-settings.ts';
 import { scheduleFactor } from '../recipe/schedule.ts';
 import { PhaseSteps } from '../recipe/steps.ts';
 import { hashJson } from '../runtime/hash.ts';
-import { imageFeeds, lossOf } from './losses.ts';
+import { KeptFeatures } from './kept-features.ts';
+import { imageFeeds, keepsFeatures, lossOf } from './losses.ts';
 import { type PhaseState, phaseState } from './phase-state.ts';
 import {
   accumulatedSignatures,
   candidatesSignature,
   microSums,
   optimiserFeeds,
+  pictureSignature,
   stepSignature,
   wholeFeeds,
 } from './signatures.ts';
@@ -136,6 +138,7 @@ export function stepDefinition(settings: PhaseSettings, updates: Updates = noUpd
   );
   const pieces = settings.batches.batch / settings.accumulate;
   if (settings.curation) signatures.candidates = candidatesSignature(settings, phase, pieces);
+  if (keepsFeatures(settings)) signatures.picture = pictureSignature(settings, phase);
   signatures.norms = normsSignature(settings, phase, updates, optimiserFeeds(phase, updates));
   if (phase.taught.length > 0) signatures.teacher = teacherSignature(settings, phase, pieces);
   return { state, signatures };
@@ -161,7 +164,9 @@ export function createTrainer(
   const { precision, xla } = settings;
   if (precision === undefined) throw new Error('a step is compiled before its precision was chosen');
   const slot = cache?.slot({ settings, graph: graphOf(settings, updates), ...options }) ?? null;
-  const program = compile(stepDefinition(settings, updates), { ...options, precision, xla: xla === 'on', slot });
+  const compiled = compile(stepDefinition(settings, updates), { ...options, precision, xla: xla === 'on', slot });
+  const kept = keepsFeatures(settings) ? new KeptFeatures(compiled, settings) : null;
+  const program = kept ? forgetting(compiled, kept) : compiled;
   if (accumulates) {
     const sums = sumsOf(settings, phase, updates);
     program.write(Object.fromEntries(sums.map(({ name, shape }) => [name, new Float32Array(size(shape))])));
@@ -182,8 +187,9 @@ export function createTrainer(
     const { factor, scalars } = scalarsAt(step, seen);
     const learningRate = settings.optimizer.learningRate * factor;
     if (accumulates)
-      return { ...(yield* accumulatedStep(program, settings, phase, count, length, scalars)), learningRate };
-    const feeds = yield { first: 0, count, last: true };
+      return { ...(yield* accumulatedStep({ program, kept }, settings, phase, count, length, scalars)), learningRate };
+    const arrays = yield { first: 0, count, last: true };
+    const feeds = kept ? { ...arrays, imageFeatures: kept.of(arrays, count) } : arrays;
     const outputs = program.run(named('step', length), { ...feeds, ...scalars });
     const { loss, gradientNorm, [unitTexts]: texts, ...reported } = outputs;
     const objectives = Object.fromEntries(Object.entries(reported).map(([key, value]) => [key, value[0]!]));
@@ -226,6 +232,15 @@ export function createTrainer(
   };
 }
 
+/** Of a state that is written the tower may be another one. */
+const forgetting = (program: Program, kept: KeptFeatures): Program => ({
+  ...program,
+  write(values) {
+    kept.clear();
+    program.write(values);
+  },
+});
+
 /** The name of a signature for batches of a length in patches. */
 const named = (name: string, length: number | null) => (length === null ? name : `${name}/${length}`);
 
@@ -233,7 +248,7 @@ const size = (shape: readonly number[]) => shape.reduce((a, b) => a * b, 1);
 
 /** One step in micro-batches; see `signatures.ts`. No rows of the batch are held here beyond one of them. */
 function* accumulatedStep(
-  program: Program,
+  { program, kept }: { readonly program: Program; readonly kept: KeptFeatures | null },
   settings: PhaseSettings,
   phase: PhaseState,
   batch: number,
@@ -252,7 +267,8 @@ function* accumulatedStep(
     const z = { images: new Float32Array(size), texts: new Float32Array(size) };
     const shared = wholeFeeds(settings, phase, { count: batch, length });
     const of: Record<string, Values[string]> = {};
-    const names = ['tokens', ...Object.keys(imageFeeds(settings, count, length)), ...Object.keys(shared)];
+    const pixels = [...Object.keys(imageFeeds(settings, count, length)), ...(kept ? ['pictures'] : [])];
+    const names = ['tokens', ...pixels, ...Object.keys(shared)];
     for (let i = 0; i < accumulate; i++) {
       const part = yield { first: i * count, count, names, last: false };
       for (const [name, { shape, dtype }] of Object.entries(shared)) {
@@ -260,7 +276,7 @@ function* accumulatedStep(
         of[name].set(part[name]!, (i * of[name].length) / accumulate);
       }
       const rows = program.run(named('embed', length), part);
-      z.images.set(rows.images!, (i * size) / accumulate);
+      z.images.set(kept ? kept.of(part, count) : rows.images!, (i * size) / accumulate);
       z.texts.set(rows.texts!, (i * size) / accumulate);
     }
     const outputs = program.run(named('contrast', length), { ...z, ...of });
@@ -275,7 +291,8 @@ function* accumulatedStep(
   for (let i = 0; i < backwards; i++) {
     const part = yield { first: i * count, count, last: true };
     const gradients = rowsOf(d, i * count, count, batch);
-    const { value: _, ...reported } = program.run(named('backward', length), { ...part, ...gradients });
+    const features = kept && { imageFeatures: kept.of(part, count) };
+    const { value: _, ...reported } = program.run(named('backward', length), { ...part, ...features, ...gradients });
     for (const [key, values] of Object.entries(reported)) {
       objectives[key] = (objectives[key] ?? 0) + values[0]! / accumulate;
     }

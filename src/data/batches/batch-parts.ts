@@ -3,6 +3,7 @@ import type { BatchPart } from './batch-part.ts';
 import { captionTargetsPart } from './caption-targets.ts';
 import { groupsPart } from './groups-part.ts';
 import { hardNegativesPart } from './hard-negatives-part.ts';
+import { picturesPart } from './pictures-part.ts';
 import { teacherScoresPart } from './teacher-scores.ts';
 import { globalViewPart, localViewsPart, maskedPatchesPart, teacherViewPart } from './view-parts.ts';
 
@@ -14,6 +15,7 @@ export const batchParts: { readonly [K in keyof BatchPartSettings]-?: BatchPart<
   maskedPatches: maskedPatchesPart,
   groups: groupsPart,
   hardNegatives: hardNegativesPart,
+  pictures: picturesPart,
   teacherScores: teacherScoresPart,
   teacherView: teacherViewPart,
 };
