@@ -74,7 +74,7 @@ export const mayImport: Readonly<Record<string, readonly string[]>> = {
   'src/train': [
     ...['src/runtime', 'src/compile', 'src/safetensors', 'src/model', 'src/recipe', 'src/objectives', 'src/curation'],
     ...['src/optimiser', 'src/rounds'],
-    ...['src/data/batches', 'src/checkpoint', 'src/report'],
+    ...['src/data/example', 'src/data/batches', 'src/checkpoint', 'src/report'],
   ],
   'src/filtering': [
     ...['src/runtime', 'src/storage', 'src/safetensors', 'src/model', 'src/recipe', 'src/checkpoint', 'src/packing'],

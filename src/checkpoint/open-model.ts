@@ -1,5 +1,5 @@
 import { stat } from 'node:fs/promises';
-import { fullVocabulary } from '../model/sizes.ts';
+import { wholeVocabulary } from '../model/sizes.ts';
 import { RunnerError } from '../runtime/errors.ts';
 import { openNpzModel } from './big-vision/open-npz.ts';
 import { finite } from './finite.ts';
@@ -28,11 +28,12 @@ export async function openModel(path: string): Promise<ModelFolder> {
     );
   const model = path.endsWith('.npz') ? await openNpzModel(path) : await openModelFolder(path);
   const { vocabulary } = model.config.text;
-  if (vocabulary === fullVocabulary)
+  const whole = wholeVocabulary(model.config.text);
+  if (vocabulary === whole)
     return { ...model, tensors: model.tensors.map((tensor) => finite(path, tensor)), close: () => model.close() };
   await model.close();
   throw new RunnerError(
     'RecipeInvalid',
-    `${path} has a table of ${vocabulary} tokens; the ${fullVocabulary} of SigLIP 2 are allowed`,
+    `${path} has a table of ${vocabulary} tokens; the ${whole} of SigLIP 2 are allowed`,
   );
 }

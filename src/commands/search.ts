@@ -4,7 +4,7 @@ import { restoreCheckpoint } from '../checkpoint/restore.ts';
 import { CorruptExample } from '../data/example/corrupt-example.ts';
 import { decodeInTurn } from '../data/example/decode-in-turn.ts';
 import type { Pixels } from '../data/example/pixels.ts';
-import { loadTokenizer } from '../data/example/tokenizer.ts';
+import { loadTokenizer, rulesOf } from '../data/example/tokenizer.ts';
 import { naflexPatches } from '../data/views/naflex-resize.ts';
 import { squarePixels } from '../data/views/preprocess.ts';
 import { type Embeddings, readEmbeddings } from '../embeddings/manifest.ts';
@@ -63,7 +63,7 @@ async function embedded(store: ObjectStore, embeddings: Embeddings, query: Query
   // It stays for the next question; it is verified each time.
   const folder = join(paths().scratch, 'searched', checkpoint.sha256);
   await restoreCheckpoint(store, checkpoint, folder, { files: ({ path }) => path === 'model.safetensors' });
-  const tokens = loadTokenizer().tokenize('text' in query ? [query.text] : [''], config.text.length);
+  const tokens = loadTokenizer(rulesOf(config)).tokenize('text' in query ? [query.text] : [''], config.text.length);
   const ids = [...new Set(tokens)].sort((a, b) => a - b);
   const { vision } = config;
   const patches = embeddings.view ?? 256;

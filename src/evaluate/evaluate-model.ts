@@ -2,7 +2,7 @@ import { readFile } from 'node:fs/promises';
 import { setImmediate as yieldToEvents } from 'node:timers/promises';
 import { readExamples } from '../data/example/read-examples.ts';
 import { collectTokenIds } from '../data/example/token-ids.ts';
-import { loadTokenizer } from '../data/example/tokenizer.ts';
+import { loadTokenizer, rulesOf } from '../data/example/tokenizer.ts';
 import { corruptIn, openIndex } from '../data/index/open-index.ts';
 import type { ShardStore } from '../data/index/part-reader.ts';
 import { patientReads } from '../data/index/patient-store.ts';
@@ -10,7 +10,7 @@ import { SkippedMembers } from '../data/index/skipped-members.ts';
 import type { CorruptMember, DataIndex, SkippedSummary, StoredIndex } from '../data/index/types.ts';
 import { resizeOf } from '../data/views/preprocess.ts';
 import { type Embedder, openEmbedder } from '../model/embed.ts';
-import { embeddingWidth } from '../model/sizes.ts';
+import { embeddingWidth, wholeVocabulary } from '../model/sizes.ts';
 import { counted, outOf } from '../runtime/count-text.ts';
 import { RunnerError } from '../runtime/errors.ts';
 import { objectStoreFromEnvironment } from '../storage/s3.ts';
@@ -47,8 +47,11 @@ export async function evaluateModel(
   const store = patientReads(source, note);
   const index = openIndex(JSON.parse(await readFile(job.indexFile, 'utf8')) as StoredIndex, store);
   note('reading captions');
-  const tokenizer = loadTokenizer();
-  const ids = await collectTokenIds(store, index, job.languages, { read: job.read });
+  const tokenizer = loadTokenizer(rulesOf(job.model));
+  // What lies around an added token is cut otherwise than sets of tokens in the bucket know.
+  const ids = job.model.text.addedTokens
+    ? Array.from({ length: wholeVocabulary(job.model.text) }, (_, id) => id)
+    : await collectTokenIds(store, index, job.languages, { read: job.read });
   const embedder = await openEmbedder(job.folder, job.model, ids, { patches: storedPatches(job.model) });
   try {
     const labels = new Labels(job.languages);

@@ -24,8 +24,20 @@ export function modelDifferences(held: ModelConfig, wanted: ModelConfig): ModelD
     ...vision.map((name) => [`vision.${name}`, held.vision[name], wanted.vision[name]] as const),
     ['vision.kind', kind(held), kind(wanted)] as const,
     ...text.map((name) => [`text.${name}`, held.text[name], wanted.text[name]] as const),
+    ['text.addedTokens', addedText(held), addedText(wanted)] as const,
   ];
   return fields
     .filter(([, a, b]) => a !== b)
-    .map(([field, held, wanted]) => ({ field, held, wanted, resampled: /\.(patch|resolution|kind)$/.test(field) }));
+    .map(([field, held, wanted]) => ({
+      field,
+      held: short(held),
+      wanted: short(wanted),
+      resampled: /\.(patch|resolution|kind)$/.test(field),
+    }));
 }
+
+/** Ids go by the order, so that the same tokens in another order are others. */
+const addedText = ({ text: { addedTokens = [] } }: ModelConfig) => JSON.stringify(addedTokens);
+
+const short = <T extends number | string>(value: T) =>
+  typeof value === 'string' && value.length > 160 ? `${value.slice(0, 157)}...` : value;

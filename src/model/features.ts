@@ -5,7 +5,7 @@ import { type PatchedImage, readWeights, rowsOf } from './embed.ts';
 import type { Parameters } from './layers.ts';
 import { naflexTower, normalisePatches } from './naflex-tower.ts';
 import { parameterSpecs } from './parameters.ts';
-import { embeddingWidth, fullVocabulary, type ModelConfig } from './sizes.ts';
+import { embeddingWidth, type ModelConfig, wholeVocabulary } from './sizes.ts';
 import { textTower } from './text-tower.ts';
 import { mapHead, normalisePixels, visionTower } from './vision-tower.ts';
 
@@ -114,7 +114,7 @@ export async function openFeatureModel(
   config: ModelConfig,
   options: FeatureOptions,
 ): Promise<FeatureModel> {
-  const ids = Array.from({ length: fullVocabulary }, (_, id) => id);
+  const ids = Array.from({ length: wholeVocabulary(config.text) }, (_, id) => id);
   const { compact, values } = await readWeights(folder, config, ids);
   const program = compile(featureDefinition(compact, options));
   program.write(values);

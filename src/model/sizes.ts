@@ -44,10 +44,17 @@ export interface ModelConfig {
     readonly length: number;
     /** Rows of the token table in training: 256,000, or the length of the compacted id list. */
     readonly vocabulary: number;
+    /** Tokens beside Gemma's, of which the first has the first id after those; absent: none. */
+    readonly addedTokens?: readonly string[];
   };
 }
 
+/** Tokens of Gemma. */
 export const fullVocabulary = 256_000;
+
+/** Rows that the token table of a model has in its files: Gemma's, and those of added tokens. */
+export const wholeVocabulary = ({ addedTokens = [] }: Pick<ModelConfig['text'], 'addedTokens'>): number =>
+  fullVocabulary + addedTokens.length;
 
 /** Of every layer norm. */
 export const normEpsilon = 1e-6;

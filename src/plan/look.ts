@@ -12,11 +12,12 @@ import { problemsWith, readRecipe } from '../recipe/parse.ts';
 import { placesOf } from '../recipe/places.ts';
 import { type ForeignRead, foreign } from '../recipe/reading.ts';
 import type { Phase, Recipe } from '../recipe/schema.ts';
-import { type DataFacts, dataOf, writtenModel } from '../recipe/settings.ts';
+import { addedTokensOf, type DataFacts, dataOf, writtenModel } from '../recipe/settings.ts';
 import type { DeviceMemory } from '../runtime/device-memory.ts';
 import { isRunnerError, RunnerError } from '../runtime/errors.ts';
 import type { ObjectStore } from '../storage/object-store.ts';
 import { compileProblems, memoryProblems } from '../train/fits.ts';
+import { pieceProblems } from './added-pieces.ts';
 import { brokenProblems } from './broken.ts';
 import { type CaptionQuestion, captionNotes, captionProblems } from './captions.ts';
 import { heldModel } from './held-model.ts';
@@ -84,6 +85,7 @@ async function lookInto(sight: Sight, store: ObjectStore, recipe: Recipe, { run,
   }
   const { data, evaluation, captions } = await lookAtData(sight, store, recipe, onIndexed);
   sight.add(problemsWith(resolved, data?.epochs ?? {}));
+  sight.add(pieceProblems(resolved));
   const facts = data && (await lookAtTokens(sight, store, resolved, data, borrowed));
   return { resolved, borrowed, held, data, facts, evaluation, captions };
 }
@@ -253,7 +255,11 @@ async function lookAtSizes(
   sight.add(tooLarge.map((message) => ({ fields: ['compiles'], message, mild: true })));
   if (!memory || tooLarge.length > 0 || memoryProblems(recipe, facts, memory).length === 0) return;
   // A proposal is not worth reading all texts of a large set.
-  const few = data && data.epochs.examples <= mostProposed;
+  // A model with added tokens can't have a compacted table.
+  const fits = recipe.phases.every(
+    (phase) => !writtenModel(recipe, phase) || addedTokensOf(recipe, phase).length === 0,
+  );
+  const few = data && fits && data.epochs.examples <= mostProposed;
   const compact =
     !store || !few ? undefined : await sight.see([], () => recipeVocabulary(store, allCompact(recipe), data));
   const problems = memoryProblems(recipe, facts, memory, compact?.length);

@@ -35,6 +35,12 @@ export function notesOf(
     if (!writtenModel(recipe, phase)) continue;
     const { vision, text } = modelConfig(recipe, null, phase);
     const { patch, resolution, kind } = vision;
+    const { addedTokens = [] } = text;
+    const own = phase.text?.addedTokens?.length ?? 0;
+    if (addedTokens.length > 0)
+      notes.push(
+        `phase ${phase.name}: its model has ${counted(addedTokens.length, 'added token')}, ${own === 0 ? 'none' : own} of them new, and a table of ${text.vocabulary} rows`,
+      );
     if (text.length !== pipelineLength) others.add(text.length);
     if (kind !== 'naflex' && resolution % patch !== 0)
       notes.push(

@@ -13,6 +13,8 @@ export interface BatchPlan {
   readonly data: DataSettings;
   /** Sorted token ids that the compacted table holds, or null for the full table. */
   readonly vocabulary: readonly number[] | null;
+  /** As in ModelConfig; none where the table is compacted. */
+  readonly addedTokens?: readonly string[];
   /** As in StepSettings. */
   readonly offset?: number;
   /** Images keep their shape, and are cut into patches. */

@@ -1,3 +1,4 @@
+import { addedTokenProblems } from './added-token-checks.ts';
 import { curations } from './curation-checks.ts';
 import type { EpochFacts } from './durations.ts';
 import { lengthProblems } from './length-checks.ts';
@@ -20,6 +21,7 @@ export function contradictions(recipe: Recipe, epochs: EpochFacts = {}): Problem
     ...origins(recipe),
     ...modelProblems(recipe),
     ...inputProblems(recipe),
+    ...addedTokenProblems(recipe),
     ...aims(recipe),
     ...microBatches(recipe),
     ...lengthProblems(recipe, epochs),

@@ -61,8 +61,10 @@ export function inputProblems(recipe: Recipe): Problem[] {
     if (phase.text && phase.from === undefined)
       return textProblem(
         i,
-        'is of a phase that goes on from another; model.text.length is allowed in one from scratch',
+        `is of a phase that goes on from another; model.text.${phase.text.length === undefined ? 'addedTokens' : 'length'} is allowed in one from scratch`,
       );
+    if (phase.text && phase.text.length === undefined && !phase.text.addedTokens)
+      return textProblem(i, 'has neither length nor addedTokens; one of them is allowed, or no text');
     const before = modelConfig(recipe, null, { ...phase, text: undefined }).text.length;
     if (text.length < before)
       return textProblem(i, `has a length of ${text.length}, and it was ${before} before; at least that is allowed`);

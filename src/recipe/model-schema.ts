@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { addedTokens } from './added-tokens.ts';
 import { positive } from './number-schemas.ts';
 
 /** The two towers of a recipe or of a phase. */
@@ -34,6 +35,11 @@ export const modelSchema = z.strictObject({
       .default('full')
       .describe(
         'compact trains only the rows of the 256,000 tokens that the data uses; checkpoints always hold all rows.',
+      ),
+    addedTokens: addedTokens
+      .optional()
+      .describe(
+        "Tokens beside Gemma's that a model from scratch has; to one that is trained already a phase adds them.",
       ),
   }),
   init: z

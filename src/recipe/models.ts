@@ -29,7 +29,12 @@ export function withModels(recipe: Recipe, held: ReadonlyMap<string, HeldModel>)
 function asWritten({ model: { vision, text }, vocabulary }: HeldModel): RecipeModel {
   return {
     vision: { size: sizeOf(vision), patch: vision.patch, resolution: vision.resolution },
-    text: { size: sizeOf(text), length: text.length, vocabulary: vocabulary === null ? 'full' : 'compact' },
+    text: {
+      size: sizeOf(text),
+      length: text.length,
+      vocabulary: vocabulary === null ? 'full' : 'compact',
+      ...(text.addedTokens && { addedTokens: [...text.addedTokens] }),
+    },
     // Of a fresh model only.
     init: { temperature: 10, logitBias: -10 },
   };
@@ -77,7 +82,7 @@ function ofPhase(recipe: Recipe, phase: Phase, i: number, found: HeldModel): Pro
           `${at}.${field} is ${wanted}, and ${where} has ${has}; ${has} is allowed, or "vision": {"${short}": ${wanted}} in the phase, which resamples it`,
         );
     } else if (field === 'text.length' && wanted > has) {
-      if (phase.text === undefined)
+      if (phase.text?.length === undefined)
         add(
           `${at}.${field}`,
           `${at}.${field} is ${wanted}, and ${where} has ${has}; ${has} is allowed, or "text": {"length": ${wanted}} in the phase, which stretches its positions`,
@@ -90,6 +95,13 @@ function ofPhase(recipe: Recipe, phase: Phase, i: number, found: HeldModel): Pro
 /** Where the model that scores can't read what the phase trains on. */
 export function teacherProblems(recipe: Recipe, phase: Phase, teacher: ModelConfig): Problem[] {
   const i = recipe.phases.indexOf(phase);
+  if (phase.curation && teacher.text.addedTokens)
+    return [
+      {
+        fields: [`phases.${i}.curation.teacher`],
+        message: `phase ${phase.name} is scored by a teacher that has added tokens; one without is allowed`,
+      },
+    ];
   const length = writtenModel(recipe, phase) && modelConfig(recipe, null, phase).text.length;
   if (phase.curation?.scoring !== 'online' || length === undefined) return [];
   const fields = [`phases.${i}.curation.scoring`];

@@ -30,6 +30,8 @@ export interface PhaseSettings {
   readonly frozenFeatures?: 'kept';
   /** How positions of texts become more at its start, where it asks for longer ones. */
   readonly textPositions?: PositionStretch;
+  /** How many of the added tokens of its model, the last ones, are new at its start. */
+  readonly tokensAdded?: number;
   /** Adapters, which alone are trained then. */
   readonly lora?: AdapterSize;
   /** EMA of the teacher, where an objective has one. */

@@ -1,6 +1,7 @@
 import { z } from 'zod';
 import { adapterTargets } from '../model/adapters.ts';
 import { positionStretches } from '../model/stretch-positions.ts';
+import { addedTokens } from './added-tokens.ts';
 import { checkpointOfRunSchema, curationSchema } from './curation.ts';
 import { dataSchema, phaseDataSchema, type resize } from './data-schema.ts';
 import { evaluateSchema } from './evaluate-schema.ts';
@@ -178,16 +179,25 @@ const phaseSchema = z.strictObject({
   // Without a default, so that recipes of before are what they were.
   text: z
     .strictObject({
-      length: textLength.describe('Tokens of a text, to which each is cut and padded.'),
+      length: textLength
+        .optional()
+        .describe('Tokens of a text, to which each is cut and padded. Absent: as many as before.'),
       positions: z
         .enum(positionStretches)
         .default('beginning')
         .describe(
           'How positions become more. beginning: the first 20 and the last stay, those between are spread; longClip: as in Long-CLIP, beyond the last too; even: all are spread.',
         ),
+      addedTokens: addedTokens
+        .optional()
+        .describe(
+          'Words that become tokens of their own, after those of before; as add_tokens of transformers does it. Their rows begin as the mean of those of the pieces that they were.',
+        ),
     })
     .optional()
-    .describe('Longer texts than before: their positions are stretched at the start of the phase.'),
+    .describe(
+      'Longer texts than before, whose positions are stretched at the start of the phase, or more tokens than before.',
+    ),
   stretch: positive
     .default(1)
     .describe('Examples for each example of the window: the schedule runs slower. 3.75 for NaFlex in the paper.'),

@@ -1,4 +1,4 @@
-import { fullVocabulary, type ModelConfig, type TowerSize, textSizeFor, towerSizes } from '../model/sizes.ts';
+import { type ModelConfig, type TowerSize, textSizeFor, towerSizes, wholeVocabulary } from '../model/sizes.ts';
 import { RunnerError } from '../runtime/errors.ts';
 import { type CurationRecipe, superBatch } from './curation.ts';
 import { type EpochFacts, naflexOf, parentOf, recipeLengths } from './durations.ts';
@@ -104,18 +104,28 @@ function textLengthOf(recipe: Recipe, phase: Phase | undefined): number {
   return phase?.text?.length ?? (parent ? textLengthOf(recipe, parent) : modelOf(recipe, phase).text.length);
 }
 
+/** Tokens beside Gemma's of a phase's model: those of before, and then its own. */
+export function addedTokensOf(recipe: Recipe, phase: Phase | undefined): readonly string[] {
+  const parent = phase && !phase.model ? parentOf(recipe, phase) : undefined;
+  const before = parent ? addedTokensOf(recipe, parent) : (modelOf(recipe, phase).text.addedTokens ?? []);
+  return [...before, ...(phase?.text?.addedTokens ?? [])];
+}
+
 /** The shapes of the towers, of a phase or as the recipe begins. Without ids the token table is full. */
 export function modelConfig(recipe: Recipe, vocabulary: readonly number[] | null, phase?: Phase): ModelConfig {
   const { vision, text } = modelOf(recipe, phase);
   const textSize = text.size ?? (typeof vision.size === 'string' ? textSizeFor(vision.size) : null);
   if (textSize === null) throw new RunnerError('RecipeInvalid', 'model.text.size is missing');
   const naflex = phase && naflexOf(recipe, phase);
+  const addedTokens = addedTokensOf(recipe, phase);
+  const added = addedTokens.length > 0 && { addedTokens };
   return {
     vision: { ...numbers(vision.size), ...visionInput(recipe, phase), ...(naflex && { kind: 'naflex' as const }) },
     text: {
       ...numbers(textSize),
       length: textLengthOf(recipe, phase),
-      vocabulary: vocabulary?.length ?? fullVocabulary,
+      vocabulary: vocabulary?.length ?? wholeVocabulary(added || {}),
+      ...added,
     },
   };
 }
@@ -165,7 +175,8 @@ export function phaseSettings(recipe: Recipe, phase: Phase, facts: DataFacts): P
     ...(phase.train && { train: phase.train }),
     ...(phase.freeze && { freeze: phase.freeze }),
     ...(keeps && { frozenFeatures: 'kept' as const }),
-    ...(phase.text && { textPositions: phase.text.positions }),
+    ...(phase.text?.length !== undefined && { textPositions: phase.text.positions }),
+    ...(phase.text?.addedTokens && { tokensAdded: phase.text.addedTokens.length }),
     ...(phase.lora && { lora: { ...phase.lora, alpha: phase.lora.alpha ?? phase.lora.rank } }),
     teacher: phase.teacher,
     ...(curation && { curation: curationSettings(curation) }),
@@ -181,6 +192,7 @@ export function phaseSettings(recipe: Recipe, phase: Phase, facts: DataFacts): P
       textLength: model.text.length,
       data: dataOf(recipe, phase),
       vocabulary,
+      ...(model.text.addedTokens && { addedTokens: model.text.addedTokens }),
       ...(naflex && { naflex: { ...naflex, patch: model.vision.patch } }),
       ...(Object.keys(parts).length > 0 && { parts }),
     },

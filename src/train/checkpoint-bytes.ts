@@ -1,5 +1,5 @@
 import { tokenTable } from '../model/parameters.ts';
-import { fullVocabulary } from '../model/sizes.ts';
+import { wholeVocabulary } from '../model/sizes.ts';
 import type { PhaseSettings } from '../recipe/phase-settings.ts';
 import { phaseState } from './phase-state.ts';
 
@@ -9,9 +9,10 @@ export function checkpointBytes(settings: PhaseSettings): { readonly each: numbe
   const [rows, width] = pieces[tokenTable]!.shape as [number, number];
   const bytes = (of: readonly { readonly shape: readonly number[] }[]) =>
     4 * of.reduce((sum, { shape }) => sum + shape.reduce((a, b) => a * b, 1), 0);
-  const all = bytes(Object.values(pieces)) + 4 * (fullVocabulary - rows) * width;
+  const rest = 4 * (wholeVocabulary(settings.model.text) - rows) * width;
+  const all = bytes(Object.values(pieces)) + rest;
   // What adapters are of lies once for all checkpoints of a phase.
-  const shared = settings.lora ? bytes(towers) + 4 * (fullVocabulary - rows) * width : 0;
+  const shared = settings.lora ? bytes(towers) + rest : 0;
   return { each: all - shared, shared };
 }
 

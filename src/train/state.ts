@@ -18,6 +18,7 @@ import { tensorBytes } from '../safetensors/dtypes.ts';
 import { inFileOrder, scatterRows, type TensorToWrite, writeSafetensors } from '../safetensors/safetensors.ts';
 import { adaptInput, storedModel } from './adapt-input.ts';
 import { keepsAdapters } from './adapter-state.ts';
+import { addedTokensIn } from './added-rows.ts';
 import type { KeptRows } from './kept-rows.ts';
 import { checkObjectives, checkTowers, otherShape } from './parent-state.ts';
 import { computedState, type PhaseState, phaseState, teacherCopy } from './phase-state.ts';
@@ -191,7 +192,9 @@ async function stateIn(files: StateFiles, settings: PhaseSettings): Promise<Valu
   const { textPositions } = settings;
   // A phase that asks for longer texts, and no other, may begin with shorter ones.
   const text = textPositions ? stored.model.text : settings.model.text;
-  checkTowers(model.tensors, phase, { ...settings.model, text }, model.path, await modelBeside(folder));
+  const said = await modelBeside(folder);
+  const tokens = addedTokensIn(said, settings);
+  checkTowers(model.tensors, phase, { ...settings.model, text: { ...text, ...tokens } }, model.path, said);
   const keeps = await keepsAdapters(files, settings, phase);
   if (model === base && !keeps)
     throw new RunnerError('CheckpointDamaged', `${folder} has no ${modelFile}; fetch the checkpoint again`);

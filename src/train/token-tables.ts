@@ -1,6 +1,7 @@
 import { initialise } from '../model/initialise.ts';
 import type { ParameterSpec } from '../model/parameters.ts';
 import type { PhaseSettings } from '../recipe/phase-settings.ts';
+import { setMeans, wholeTable } from './added-rows.ts';
 import { keptTensor, type StateFiles } from './state-files.ts';
 import { gathered, type RowSource, rowsIn, sameTokens, type TokenTable } from './token-rows.ts';
 
@@ -15,18 +16,21 @@ export const trainedTokens = ({ batches: { vocabulary }, model }: PhaseSettings)
  * before had no token was never trained, and starts fresh.
  */
 export async function towerTable(
-  { model, held }: StateFiles,
+  files: StateFiles,
   settings: PhaseSettings,
   spec: ParameterSpec,
 ): Promise<Float32Array<ArrayBuffer>> {
+  const { model, held } = files;
   const { ids } = trainedTokens(settings);
   const values = ids
     ? new Float32Array((await model.readRows(spec.name, ids)).buffer)
-    : await model.readFloats(spec.name, spec.shape);
+    : await wholeTable(files, settings, spec);
   const width = spec.shape[1]!;
   const isZero = (row: number) => values.subarray(row * width, (row + 1) * width).every((value) => value === 0);
   const rows = rowsIn(held, trainedTokens(settings));
-  return withFresh(values, settings, spec, (row) => rows[row]! < 0 && isZero(row));
+  const table = withFresh(values, settings, spec, (row) => rows[row]! < 0 && isZero(row));
+  if (!ids && model.info(spec.name).shape[0] !== spec.shape[0]) setMeans(table, settings, width);
+  return table;
 }
 
 /** The shape that a parameter by tokens, or a moment of it, has in a file. */

@@ -11,8 +11,10 @@ import { restoreCheckpoint } from '../../src/checkpoint/restore.ts';
 import { findUnreferenced, sweepRun } from '../../src/checkpoint/sweep.ts';
 import type { CheckpointRef } from '../../src/checkpoint/types.ts';
 import { remove } from '../../src/commands/remove.ts';
+import { loadTokenizer } from '../../src/data/example/tokenizer.ts';
 import { tokenTable } from '../../src/model/parameters.ts';
 import { fullVocabulary } from '../../src/model/sizes.ts';
+import { heldModel } from '../../src/plan/held-model.ts';
 import type { PhaseSettings } from '../../src/recipe/phase-settings.ts';
 import { SafetensorsFile } from '../../src/safetensors/safetensors.ts';
 import type { S3ObjectStore } from '../../src/storage/s3.ts';
@@ -157,6 +159,69 @@ it('all 256,000 rows of the token table are what was imported, but for those tha
   await mkdir(folder());
   await writeFile(join(folder(), 'model.safetensors'), await store.get(`${prefix}model.safetensors`));
   expect(movedRows(await tableIn(await open(folder())), last)).toEqual([]);
+}, 180_000);
+
+it('tokens that a phase adds begin as the means of their pieces, and are in what goes on from it, in its export and in what is made of that', async () => {
+  await writeFolder(join(on.folder, 'wordless'), tinyTensors());
+  const at = { scratch: on.folder, codeVersion: '0', attempt: 'c' };
+  const base = await importModel(store, join(on.folder, 'wordless'), 'wordless', at);
+  const imported = new Float32Array(tinyTensors().find(({ name }) => name === tokenTable)!.data.buffer);
+  const from = { run: base.run, phase: base.phase };
+  const addedTokens = ['zyxxyz', 'grinning'];
+  const written = recipe(from, 'en', 'f32', { freeze: ['tokenTable'], text: { addedTokens } });
+  const full = { ...written, model: { ...written.model, text: { ...written.model.text, vocabulary: 'full' } } };
+  const [tune, branch] = (await plan(on.deps(store), { run: 'words', recipe: full }, on.attempt())).phases;
+  const tuned = await train(tune!, base, [0, 1]);
+  const branched = await train(branch!, tuned, [1, 0]);
+
+  const rows = [fullVocabulary + addedTokens.length, 2];
+  const [still, moved] = [await filesOf(tuned), await filesOf(branched)].map((files) => files.model);
+  const [before, after] = [await still!.readFloats(tokenTable, rows), await moved!.readFloats(tokenTable, rows)];
+  expect(movedRows(before, imported)).toEqual([]);
+  for (const [i, token] of addedTokens.entries()) {
+    const pieces = loadTokenizer().ids(token);
+    const mean = [0, 1].map((k) =>
+      Math.fround(pieces.reduce((sum, id) => sum + imported[2 * id + k]!, 0) / pieces.length),
+    );
+    expect([...before.slice(2 * (fullVocabulary + i), 2 * (fullVocabulary + i) + 2)], token).toEqual(mean);
+  }
+  // Captions have the second, whose gradient is more than the decay that takes the same share of every row.
+  const share = (row: number) => [0, 1].map((k) => after[2 * row + k]! / before[2 * row + k]!);
+  const decayed = share(fullVocabulary);
+  for (const k of [0, 1]) expect(share(fullVocabulary + 1)[k]).not.toBeCloseTo(decayed[k]!, 3);
+
+  const { prefix } = await exportModel(
+    on.deps(store),
+    { plan: branch!, checkpoint: branched, evaluation: null },
+    on.attempt(),
+  );
+  const exported = join(on.folder, 'words');
+  await mkdir(exported);
+  for (const name of [
+    'model.safetensors',
+    'config.json',
+    'tokenizer.json',
+    'tokenizer_config.json',
+    'preprocessor_config.json',
+  ])
+    await writeFile(join(exported, name), await store.get(`${prefix}${name}`));
+  const config = JSON.parse(await readFile(join(exported, 'config.json'), 'utf8'));
+  expect(config.text_config).toMatchObject({ vocab_size: 256_002, added_tokens: addedTokens });
+  const again = await importModel(store, exported, 'again', { ...at, attempt: 'd' });
+  const table = await (await filesOf(again)).model.readFloats(tokenTable, rows);
+  expect(Buffer.from(table.buffer).equals(Buffer.from(after.buffer))).toBe(true);
+  expect((await heldModel(store, again)).model.text.addedTokens).toEqual(addedTokens);
+  const onwards = {
+    ...full,
+    model: undefined,
+    phases: [{ ...full.phases[0]!, from: { run: 'again', phase: 'import' }, text: undefined }],
+  };
+  const [next] = (
+    await plan(on.deps(store), { run: 'onwards', recipe: JSON.parse(JSON.stringify(onwards)) }, on.attempt())
+  ).phases;
+  const settings = JSON.parse((await store.get(next!.settings.key)).toString()) as PhaseSettings;
+  expect(settings.batches.addedTokens).toEqual(addedTokens);
+  expect(settings.tokensAdded).toBe(undefined);
 }, 180_000);
 
 it('a phase of adapters leaves what was imported as it was, goes on in another process, and exports both for peft', async () => {

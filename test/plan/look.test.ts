@@ -350,6 +350,21 @@ describe('a phase that goes on from a checkpoint in the bucket', () => {
     ]);
   });
 
+  it('may add tokens that are not one piece already, and is told how many its model has', async () => {
+    const adding =
+      (...addedTokens: string[]) =>
+      (r: Written) =>
+        tuned(r, undefined, { text: { addedTokens } });
+    const [sight] = await look(adding('<sku>', 'zyxxyz'));
+    expect(sight.problems).toEqual([]);
+    expect(sight.notes).toContain(
+      'phase tune: its model has 2 added tokens, 2 of them new, and a table of 256002 rows',
+    );
+    expect(await problems(adding('zyxxyz', 'Cat'))).toEqual([
+      'phases.tune.text.addedTokens has "Cat", which is one piece already, with the id 4991; what is more than one is allowed',
+    ]);
+  });
+
   it('has the token table that was trained where it says none, and may have another', async () => {
     const recipe = parseRecipe(good());
     const [, { facts }] = await look((r) => r);

@@ -1,5 +1,5 @@
 import { patchGrid } from '../../model/parameters.ts';
-import { embeddingWidth, fullVocabulary, type ModelConfig, type TowerSize } from '../../model/sizes.ts';
+import { embeddingWidth, type ModelConfig, type TowerSize, wholeVocabulary } from '../../model/sizes.ts';
 
 /** A file beside `model.safetensors`. */
 export interface FolderFile {
@@ -22,7 +22,8 @@ const tower = ({ width, depth, mlp, heads }: TowerSize) => ({
 
 /**
  * `config.json` of a transformers SiglipModel, the first model's type that fixed-resolution SigLIP 2 checkpoints have,
- * or of a Siglip2Model for NaFlex. The token table has all 256,000 rows whatever training used, and the ids of padding
+ * or of a Siglip2Model for NaFlex. The token table has all 256,000 rows whatever training used,
+ * and those of added tokens, which transformers keeps the names of and does not read; the ids of padding
  * and end are Gemma's, which the defaults of SiglipTextConfig are not.
  */
 export function modelConfigFile(config: ModelConfig, dtype: 'f32' | 'bf16' = 'f32'): FolderFile {
@@ -36,7 +37,8 @@ export function modelConfigFile(config: ModelConfig, dtype: 'f32' | 'bf16' = 'f3
     text_config: {
       model_type: `${type}_text_model`,
       ...tower(text),
-      vocab_size: fullVocabulary,
+      vocab_size: wholeVocabulary(text),
+      ...(text.addedTokens && { added_tokens: text.addedTokens }),
       max_position_embeddings: text.length,
       projection_size: embeddingWidth(config),
       pad_token_id: 0,

@@ -1,6 +1,7 @@
 import { z } from 'zod';
 import { parameterSpecs } from '../../model/parameters.ts';
-import { fullVocabulary, type ModelConfig } from '../../model/sizes.ts';
+import { type ModelConfig, wholeVocabulary } from '../../model/sizes.ts';
+import { addedProblem, addedTokens } from '../../recipe/added-tokens.ts';
 import { RunnerError } from '../../runtime/errors.ts';
 import { readJsonText } from '../../runtime/json-text.ts';
 
@@ -18,7 +19,8 @@ const tower = {
 };
 const text = z.object({
   ...tower,
-  vocab_size: z.literal(fullVocabulary),
+  vocab_size: z.int(),
+  added_tokens: addedTokens.optional(),
   max_position_embeddings: size(4096).default(64),
   projection_size: size(8192).nullish(),
 });
@@ -61,6 +63,13 @@ export function readModelConfig(content: string, file: string): ModelConfig {
   }))
     if (width % heads !== 0)
       throw fail(`${name}.num_attention_heads is ${heads}; a divisor of hidden_size ${width} is allowed`);
+  const rows = wholeVocabulary(t.added_tokens ? { addedTokens: t.added_tokens } : {});
+  if (t.vocab_size !== rows) {
+    const named = t.added_tokens ? ` with the ${t.added_tokens.length} of text_config.added_tokens` : '';
+    throw fail(`text_config.vocab_size is ${t.vocab_size}; ${rows}${named} is allowed`);
+  }
+  const wrong = addedProblem(t.added_tokens ?? []);
+  if (wrong !== null) throw fail(`text_config.added_tokens ${wrong}`);
   const projection = t.projection_size ?? t.hidden_size;
   if (projection !== v.hidden_size)
     throw fail(
@@ -77,7 +86,12 @@ export function readModelConfig(content: string, file: string): ModelConfig {
     throw fail(`vision_config.patch_size is ${v.patch_size}; at most image_size is allowed`);
   const config: ModelConfig = {
     vision: { ...sizes(v), patch: v.patch_size, ...input },
-    text: { ...sizes(t), length: t.max_position_embeddings, vocabulary: fullVocabulary },
+    text: {
+      ...sizes(t),
+      length: t.max_position_embeddings,
+      vocabulary: t.vocab_size,
+      ...(t.added_tokens && { addedTokens: t.added_tokens }),
+    },
   };
   if (parameterSpecs(config).some(({ shape }) => !Number.isSafeInteger(4 * shape.reduce((a, b) => a * b, 1))))
     throw fail('its tensors are larger than any that can be read');

@@ -1,8 +1,21 @@
 import { join } from 'node:path';
 import type { TokenizerRules } from '../../data/example/tokenizer.ts';
-import type { ModelConfig } from '../../model/sizes.ts';
+import { fullVocabulary, type ModelConfig } from '../../model/sizes.ts';
 import { RunnerError } from '../../runtime/errors.ts';
 import { isFile, readJsonFile } from './folder-json.ts';
+
+interface AddedToken {
+  readonly content: string;
+  readonly id: number;
+  readonly normalized: boolean;
+  readonly single_word?: boolean;
+  readonly lstrip?: boolean;
+  readonly rstrip?: boolean;
+}
+
+/** As `tokenizerFolderFiles` writes it. */
+const isAsAdded = ({ id, normalized, single_word, lstrip, rstrip }: AddedToken, i: number) =>
+  id === fullVocabulary + i && normalized && !single_word && !lstrip && !rstrip;
 
 /** Some of Gemma's tokens: a tokenizer that has them so is taken as Gemma's. */
 const gemma = {
@@ -46,7 +59,9 @@ export async function readTokenizer(folder: string, config: ModelConfig): Promis
       throw refuse(settingsFile, `do_lower_case is ${shown(lowers)}; allowed: true, false`);
   }
   const ownClass = naflex || name === 'Siglip2Tokenizer' || settings?.do_lower_case === true;
-  if (definition === null) return { lowerCase: ownClass || name !== 'GemmaTokenizer' };
+  const { addedTokens = [] } = config.text;
+  const own = addedTokens.length > 0 && { added: addedTokens };
+  if (definition === null) return { lowerCase: ownClass || name !== 'GemmaTokenizer', ...own };
   const { vocab } = (definition.model ?? {}) as { vocab?: Readonly<Record<string, unknown>> };
   const other = Object.entries(gemma).find(([token, id]) => vocab?.[token] !== id);
   if (other !== undefined)
@@ -54,10 +69,19 @@ export async function readTokenizer(folder: string, config: ModelConfig): Promis
   const ends = JSON.stringify((definition.post_processor as { single?: unknown } | null)?.single ?? null);
   if (ends !== JSON.stringify([{ Sequence: { id: 'A', type_id: 0 } }, { SpecialToken: { id: '<eos>', type_id: 0 } }]))
     throw refuse(file, `post_processor makes ${ends.slice(0, 120)} of a text; the text and then <eos> is allowed`);
-  const added = (definition.added_tokens ?? []) as { content: string; id: number; normalized: boolean }[];
+  const added = (definition.added_tokens ?? []) as AddedToken[];
+  const beyond = added.filter(({ id }) => id >= fullVocabulary).sort((a, b) => a.id - b.id);
+  if (JSON.stringify(beyond.map(({ content }) => content)) !== JSON.stringify(addedTokens))
+    throw refuse(
+      file,
+      `added_tokens has ${shown(beyond.map(({ content }) => content))} after Gemma's; the text_config.added_tokens of config.json are allowed, ${shown(addedTokens)}`,
+    );
+  const odd = beyond.find((one, i) => !isAsAdded(one, i));
+  if (odd) throw refuse(file, `${shown(odd)} is allowed as add_tokens of transformers adds it, with the next id`);
   return {
     lowerCase:
       ownClass || (name !== 'GemmaTokenizer' && JSON.stringify(definition.normalizer ?? null).includes('"Lowercase"')),
+    ...own,
     special: Object.fromEntries(added.filter(({ normalized }) => !normalized).map(({ content, id }) => [content, id])),
   };
 }

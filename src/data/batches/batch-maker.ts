@@ -73,7 +73,7 @@ export class BatchMaker {
 
   /** Loaded when it is first needed: that takes a second, and threads that make rows mostly do without. */
   get #tokenizer(): TextTokenizer {
-    this.#loaded ??= tokenizerOf(this.#plan.vocabulary);
+    this.#loaded ??= tokenizerOf(this.#plan.vocabulary, this.#plan.addedTokens);
     return this.#loaded;
   }
 

@@ -8,6 +8,7 @@ export type Texts = (texts: readonly string[]) => Promise<Int32Array>;
 export interface AskedTexts {
   readonly texts: readonly string[];
   readonly length: number;
+  readonly addedTokens?: readonly string[];
 }
 
 let thread: AskedThread<null, AskedTexts, Int32Array> | null = null;
@@ -17,7 +18,8 @@ let told: (text: string) => void = () => {};
  * In a thread of its own, which stays for the next loader in this one. The vocabulary is a million objects, and where pictures
  * come and go as well a collector goes over all of them every few hundred pictures: that took as long as the pictures.
  */
-export function textsInThread({ vocabulary, textLength }: BatchPlan, note: (text: string) => void): Texts {
+export function textsInThread(plan: BatchPlan, note: (text: string) => void): Texts {
+  const { vocabulary, textLength, addedTokens } = plan;
   told = note;
   thread ??= new AskedThread<null, AskedTexts, Int32Array>(
     { module: new URL('./token-thread.ts', import.meta.url).href, settings: null },
@@ -26,7 +28,7 @@ export function textsInThread({ vocabulary, textLength }: BatchPlan, note: (text
   const asked = thread;
   const rows = vocabulary && rowsOf(vocabulary);
   return async (texts) => {
-    const ids = await asked.ask({ texts, length: textLength });
+    const ids = await asked.ask({ texts, length: textLength, ...(addedTokens && { addedTokens }) });
     return rows ? ids.map((id) => rows[id]!) : ids;
   };
 }

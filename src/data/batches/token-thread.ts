@@ -1,12 +1,14 @@
 import { answer } from '../../runtime/answer.ts';
-import { loadTokenizer } from '../example/tokenizer.ts';
+import { loadTokenizer, rulesOf } from '../example/tokenizer.ts';
 import type { AskedTexts } from './texts.ts';
 
 /** The thread of `textsInThread`. */
 answer<null, AskedTexts, Int32Array>(
   () => {
-    const tokenizer = loadTokenizer();
-    return ({ texts, length }) => tokenizer.tokenize(texts, length);
+    // Loaded now, so that the first batch need not wait for it.
+    loadTokenizer();
+    return ({ texts, length, addedTokens }) =>
+      loadTokenizer(rulesOf({ text: addedTokens ? { addedTokens } : {} })).tokenize(texts, length);
   },
   (tokens) => [tokens],
 );

@@ -1,5 +1,5 @@
 import { RunnerError } from '../../runtime/errors.ts';
-import { loadTokenizer, type TextTokenizer, unknownId } from './tokenizer.ts';
+import { loadTokenizer, rulesOf, type TextTokenizer, unknownId } from './tokenizer.ts';
 
 /** By id the row of the compacted table; what the table lacks is unknown. */
 export function rowsOf(vocabulary: readonly number[]): Int32Array {
@@ -24,7 +24,8 @@ export function compacted(tokenizer: TextTokenizer, vocabulary: readonly number[
   };
 }
 
-/** That of a plan: by its vocabulary, where it has one. */
-export function tokenizerOf(vocabulary: readonly number[] | null): TextTokenizer {
-  return vocabulary ? compacted(loadTokenizer(), vocabulary) : loadTokenizer();
+/** That of a plan: by its vocabulary, where it has one, or with the tokens that were added to its model. */
+export function tokenizerOf(vocabulary: readonly number[] | null, addedTokens?: readonly string[]): TextTokenizer {
+  const tokenizer = loadTokenizer(rulesOf({ text: addedTokens ? { addedTokens } : {} }));
+  return vocabulary ? compacted(tokenizer, vocabulary) : tokenizer;
 }

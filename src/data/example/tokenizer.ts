@@ -26,7 +26,19 @@ export interface TokenizerRules {
   readonly lowerCase: boolean;
   /** Tokens that are looked for in a text as it is, and their ids; Gemma's four where nothing is said. */
   readonly special?: Readonly<Record<string, number>>;
+  /** Tokens beside Gemma's, the first with the id after the last of those; looked for once a text is lower-cased. */
+  readonly added?: readonly string[];
 }
+
+/** How training reads texts for a model: lower-cased, with the tokens that were added to it. */
+export const rulesOf = ({
+  text: { addedTokens },
+}: {
+  readonly text: { readonly addedTokens?: readonly string[] };
+}): TokenizerRules => ({
+  lowerCase: true,
+  ...(addedTokens && { added: addedTokens }),
+});
 
 /** The unmodified files of the Gemma tokenizer, for exports. */
 export function tokenizerFiles(): { readonly tokenizer: string; readonly config: string } {
@@ -70,17 +82,25 @@ export function loadTokenizer(rules: TokenizerRules = { lowerCase: true }): Text
   return known;
 }
 
-function makeTokenizer({ lowerCase: lowers, special: named }: TokenizerRules): TextTokenizer {
+/** What finds any of these at the earliest place, and there the longest, as a group: nothing where there are none. */
+function finding(tokens: readonly string[]): RegExp {
+  const longestFirst = [...tokens].sort((a, b) => b.length - a.length);
+  const escaped = longestFirst.map((token) => token.replaceAll(/[\\^$.*+?()[\]{}|]/g, '\\$&'));
+  return new RegExp(`(${escaped.length === 0 ? '(?!)' : ''}${escaped.join('|')})`);
+}
+
+function makeTokenizer({ lowerCase: lowers, special: named, added = [] }: TokenizerRules): TextTokenizer {
   const files = tokenizerFiles();
   const { definition, ids: idOf, tokens } = readVocabulary<Definition>(files.tokenizer);
   const special = new Map(
     named ? Object.entries(named) : definition.added_tokens.map(({ content, id }) => [content, id]),
   );
   // As they are spelt, and before lower-casing, is where a text is looked through for them: <PAD> is text.
-  const longestFirst = [...special.keys()].sort((a, b) => b.length - a.length);
-  const around = new RegExp(
-    `(${longestFirst.length === 0 ? '(?!)' : ''}${longestFirst.map((token) => token.replaceAll(/[\\^$.*+?()[\]{}|]/g, '\\$&')).join('|')})`,
-  );
+  const around = finding([...special.keys()]);
+  const spelt = (text: string) => (lowers ? lowerCase(text) : text);
+  const addedIds = new Map(added.map((token, i) => [spelt(token), tokens.length + i]));
+  const addedSpelt = [...addedIds.keys()];
+  const aroundAdded = finding(addedSpelt);
   definition.added_tokens = [];
   const whole = new HuggingFaceTokenizer(definition, JSON.parse(readFileSync(files.config, 'utf8')));
   const pairs: BytePairs = {
@@ -108,7 +128,11 @@ function makeTokenizer({ lowerCase: lowers, special: named }: TokenizerRules): T
   };
   const idsOfPart = function* (text: string) {
     // No token of the vocabulary goes on over the beginning of a word, so words can be looked up by themselves.
-    for (const [word] of (lowers ? lowerCase(text) : text).matchAll(/[ ▁]*[^ ▁]*/g)) yield* idsOfWord(word);
+    for (const part of added.length === 0 ? [spelt(text)] : spelt(text).split(aroundAdded)) {
+      const id = addedIds.get(part);
+      if (id !== undefined) yield [id];
+      else for (const [word] of part.matchAll(/[ ▁]*[^ ▁]*/g)) yield* idsOfWord(word);
+    }
   };
   const ids = (text: string, limit = Number.POSITIVE_INFINITY) => {
     const found: number[] = [];
@@ -134,8 +158,16 @@ function makeTokenizer({ lowerCase: lowers, special: named }: TokenizerRules): T
     },
     text: (ids) => {
       const spoken = ids.filter((id) => ![padId, eosId, beginId, unknownId].includes(id));
-      // The tokenizer of the library can't spell nothing.
-      return spoken.length === 0 ? '' : whole.decode(spoken, { clean_up_tokenization_spaces: false });
+      let said = '';
+      for (let first = 0, end = 0; end <= spoken.length; end++) {
+        const own = end < spoken.length ? addedSpelt[spoken[end]! - tokens.length] : '';
+        if (own === undefined) continue;
+        // The tokenizer of the library can't spell nothing.
+        if (end > first) said += whole.decode(spoken.slice(first, end), { clean_up_tokenization_spaces: false });
+        said += own;
+        first = end + 1;
+      }
+      return said;
     },
   };
 }

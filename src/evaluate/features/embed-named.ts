@@ -1,4 +1,4 @@
-import { loadTokenizer } from '../../data/example/tokenizer.ts';
+import { loadTokenizer, rulesOf } from '../../data/example/tokenizer.ts';
 import type { FeatureModel } from '../../model/features.ts';
 import type { ReadSettings } from '../../recipe/reading.ts';
 import { RunnerError } from '../../runtime/errors.ts';
@@ -17,7 +17,7 @@ export async function embedNamed(
   read: Pick<ReadSettings, 'templates' | 'fields'> | null,
   { note, signal }: EmbedEvents,
 ): Promise<Float32Array> {
-  const tokenizer = loadTokenizer({ lowerCase: text.case === 'lower' });
+  const tokenizer = loadTokenizer({ ...rulesOf(job.model), lowerCase: text.case === 'lower' });
   const pause = tellingPause(() => note(`texts of part ${job.part}`), signal);
   const { rows, width } = await embedTexts(
     named,
