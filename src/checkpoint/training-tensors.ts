@@ -6,3 +6,5 @@ export const withoutAdapter = (weight: string) => `base/${weight}`;
 export const scaleTensor = 'lora/scale';
 /** How many updates the moments of a parameter have seen, where that is not the step; 0 where there are none. */
 export const updatesTensor = (parameter: string) => `updates/${parameter}`;
+/** A parameter as it is trained, where the tensor of its name is its moving average. */
+export const trainedCopy = (parameter: string) => `trained/${parameter}`;

@@ -10,6 +10,7 @@ const names = {
   parameters: 'parameters',
   optimiser: 'moments of the optimiser',
   teacher: 'EMA teacher',
+  average: 'moving average',
   bank: 'texts of other replicas',
   start: 'weights of the start',
   gradients: 'gradients',
@@ -60,18 +61,19 @@ function atWork({ device: { activations, contrast, heads }, atWork }: MemoryPlan
 }
 
 function onDevice(memory: MemoryPlan): Partial<Record<Part, number>> {
-  const { parameters, optimiser, teacher, bank, start, gradients, scorer } = memory.device;
-  return { parameters, optimiser, teacher, bank, start, gradients, ...atWork(memory), scorer };
+  const { parameters, optimiser, teacher, average, bank, start, gradients, scorer } = memory.device;
+  return { parameters, optimiser, teacher, average, bank, start, gradients, ...atWork(memory), scorer };
 }
 
 function ofProcess(memory: MemoryPlan): Partial<Record<Part, number>> {
   const { host, device, snapshot, peak, unreturned, sums, copies } = memory;
   if (peak === 'step') return { ...onDevice(memory), copies, ...host, unreturned: unreturned.step };
-  const { parameters, optimiser, teacher, bank, start, scorer } = device;
+  const { parameters, optimiser, teacher, average, bank, start, scorer } = device;
   return {
     parameters,
     optimiser,
     teacher,
+    average,
     bank,
     start,
     gradients: sums,

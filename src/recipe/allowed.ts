@@ -12,6 +12,7 @@ export interface JsonSchema {
   readonly enum?: readonly unknown[];
   readonly minimum?: number;
   readonly exclusiveMinimum?: number;
+  readonly exclusiveMaximum?: number;
   readonly maximum?: number;
   readonly minItems?: number;
   readonly properties?: Readonly<Record<string, JsonSchema>>;
@@ -64,7 +65,9 @@ export function allowedWords(schema: JsonSchema): string {
   }
 }
 
-function bounds({ minimum, exclusiveMinimum, maximum }: JsonSchema): string {
+function bounds({ minimum, exclusiveMinimum, maximum, exclusiveMaximum }: JsonSchema): string {
+  if (minimum !== undefined && exclusiveMaximum !== undefined)
+    return ` of at least ${minimum}, below ${exclusiveMaximum}`;
   // zod bounds every whole number by what a double holds exactly; that says nothing about the field.
   const top = maximum !== undefined && maximum < Number.MAX_SAFE_INTEGER ? maximum : undefined;
   const bottom = minimum !== undefined && minimum > Number.MIN_SAFE_INTEGER ? minimum : undefined;

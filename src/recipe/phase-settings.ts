@@ -34,6 +34,8 @@ export interface PhaseSettings {
   readonly tokensAdded?: number;
   /** Adapters, which alone are trained then. */
   readonly lora?: AdapterSize;
+  /** The moving average of what is trained; absent: there is none. */
+  readonly ema?: EmaSettings;
   /** EMA of the teacher, where an objective has one. */
   readonly teacher: { readonly momentum: number };
   readonly schedule: Schedule;
@@ -44,6 +46,13 @@ export interface PhaseSettings {
   /** A loss above it has diverged. */
   readonly maxLoss?: number;
   readonly batches: BatchPlan;
+}
+
+/** A moving average of weights. */
+export interface EmaSettings {
+  readonly decay: number;
+  /** Whether the decay rises to that, as the average grows old. */
+  readonly warmup: boolean;
 }
 
 /** Active curation: of `batches.candidates` examples `batches.batch` are chosen. */

@@ -50,6 +50,22 @@ const loraSchema = z.strictObject({
     .describe('The rows of an adapted weight have lengths that are trained by themselves (DoRA, arXiv 2402.09353).'),
 });
 
+// Names as in timm and optax; the warm-up is TensorFlow's.
+const emaSchema = z.strictObject({
+  decay: z
+    .number()
+    .min(0)
+    .lt(1)
+    .default(0.999)
+    .describe('Share of the average that stays at each step: average = decay average + (1 - decay) weights.'),
+  warmup: z
+    .boolean()
+    .default(true)
+    .describe(
+      'After t steps of the average its decay is at most (1 + t) / (10 + t), so that it leaves its start sooner.',
+    ),
+});
+
 const optimizerSchema = z.strictObject({
   learningRate: positive.default(1e-3).describe('At the top of the schedule.'),
   weightDecay: z
@@ -150,6 +166,11 @@ const phaseSchema = z.strictObject({
     .optional()
     .describe(
       'kept: a trainer computes the embedding of a picture once and keeps it in memory, where nothing of the image tower is trained and pictures are not augmented. online, which it is when left out: at every step.',
+    ),
+  ema: emaSchema
+    .optional()
+    .describe(
+      'An exponential moving average of what is trained, which is what is evaluated and exported. A phase that goes on from one that has it goes on with it. Absent: none.',
     ),
   curation: curationSchema
     .optional()

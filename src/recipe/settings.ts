@@ -178,6 +178,7 @@ export function phaseSettings(recipe: Recipe, phase: Phase, facts: DataFacts): P
     ...(phase.text?.length !== undefined && { textPositions: phase.text.positions }),
     ...(phase.text?.addedTokens && { tokensAdded: phase.text.addedTokens.length }),
     ...(phase.lora && { lora: { ...phase.lora, alpha: phase.lora.alpha ?? phase.lora.rank } }),
+    ...(phase.ema && { ema: phase.ema }),
     teacher: phase.teacher,
     ...(curation && { curation: curationSettings(curation) }),
     ...(phase.replicas && { replicas: phase.replicas }),

@@ -69,6 +69,10 @@ function ofPhase(recipe: Recipe, phase: Phase, at: string, names: readonly strin
     const message = `${at} trains nothing: train, freeze and multipliers of 0 leave no parameter; at least one has to be left`;
     return [{ fields, message }];
   }
+  if (phase.ema && phase.replicas) {
+    const message = `${at}.ema is kept by one worker; no replicas beside it are allowed, leave one of them out`;
+    return [{ fields: [`${at}.ema`, `${at}.replicas`], message }];
+  }
   if (phase.replicas?.negatives === 'bank' && !names.some((name) => name.startsWith('vision_model.') && isLeft(name))) {
     const field = `${at}.replicas.negatives`;
     const message = `${field} is "bank", which teaches images alone, and the phase trains nothing of the image tower; allowed: "reweighted" or "local"`;

@@ -4,7 +4,7 @@ import type { ModelConfig } from '../model/sizes.ts';
 import { type PositionStretch, stretchPositions } from '../model/stretch-positions.ts';
 import { firstMoment, secondMoment, startCopy } from '../optimiser/optimiser.ts';
 import { RunnerError } from '../runtime/errors.ts';
-import { teacherCopy } from './phase-state.ts';
+import { emaCopy, teacherCopy } from './phase-state.ts';
 
 const embeddings = 'vision_model.embeddings';
 const patchEmbedding = `${embeddings}.patch_embedding.weight`;
@@ -37,7 +37,7 @@ export function storedModel(tensors: Shapes, model: ModelConfig, file: string): 
 
 /**
  * State for another resolution, patch size or kind of tower (spec 4.2): positions and patch embedding resampled, of the
- * student, of the EMA teacher and of the start; and positions of longer texts stretched. Adam's moments of what was resampled start
+ * student, of the EMA teacher, of the average and of the start; and positions of longer texts stretched. Adam's moments of what was resampled start
  * from zero again. Everything else stays.
  */
 export function adaptInput(
@@ -47,11 +47,12 @@ export function adaptInput(
   stretch: PositionStretch = 'beginning',
 ): Values {
   const adapted: Record<string, Values[string]> = { ...values };
-  for (const key of [(name: string) => name, teacherCopy, startCopy]) {
-    if (values[key(patchEmbedding)] === undefined) continue;
-    const held = (name: string) => values[key(name)] as Float32Array;
+  for (const key of [(name: string) => name, teacherCopy, startCopy, emaCopy]) {
+    // There are copies of a part of the parameters.
+    const held = (name: string) => (values[key(name)] ?? values[name]) as Float32Array;
     const changed = { ...resampleParameters(held, from, to), ...stretched(held, from, to, stretch) };
     for (const [name, resampled] of Object.entries(changed)) {
+      if (values[key(name)] === undefined) continue;
       adapted[key(name)] = resampled as Float32Array<ArrayBuffer>;
       for (const moment of [firstMoment(name), secondMoment(name)]) {
         if (values[moment] !== undefined) adapted[moment] = new Float32Array(resampled.length);
@@ -61,14 +62,13 @@ export function adaptInput(
   return adapted;
 }
 
-/** The teacher has no texts. */
 function stretched(
-  held: (name: string) => Float32Array | undefined,
+  held: (name: string) => Float32Array,
   { text: from }: ModelConfig,
   { text: to }: ModelConfig,
   how: PositionStretch,
 ): Record<string, Float32Array> {
   const table = held(textPositions);
-  if (table === undefined || from.length === to.length) return {};
+  if (from.length === to.length) return {};
   return { [textPositions]: stretchPositions(table, from.length, to.length, how) };
 }

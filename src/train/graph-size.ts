@@ -29,7 +29,7 @@ const nodesOf = {
 /** Nodes of the graph of a step: they grow with parameters, layers, lengths of NaFlex, and chunks of losses. */
 export function graphNodes(settings: PhaseSettings): number {
   const { accumulate, remat, curation, batches, model, objectives } = settings;
-  const { pieces, parameters, frozen, taught } = phaseState(settings);
+  const { pieces, parameters, frozen, taught, averaged } = phaseState(settings);
   const state = Object.keys(pieces).length;
   const accumulates = accumulate > 1;
   const updated = parameters.length - frozen.size;
@@ -37,7 +37,7 @@ export function graphNodes(settings: PhaseSettings): number {
   let nodes = nodesOf.piece * (state + sums) + nodesOf.watched * parameters.length;
   for (const { count, length } of new PhaseSteps(batches).shapes()) {
     // Reads, writes and the update; micro-batches read parameters and sums again, and set the sums to zero.
-    nodes += nodesOf.rest + 2 * (state + sums) + nodesOf.update * updated + 3 * taught.length;
+    nodes += nodesOf.rest + 2 * (state + sums) + nodesOf.update * updated + 3 * (taught.length + averaged.length);
     if (accumulates) nodes += 2 * nodesOf.rest + 6 * updated;
     for (const { size, reach } of passesOf(settings, length)) {
       const once = nodesOf.trained + (remat === 'blocks' ? nodesOf.again : 0);

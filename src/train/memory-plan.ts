@@ -18,6 +18,8 @@ export interface DeviceParts {
   readonly optimiser: number;
   /** The EMA teacher and centres. */
   readonly teacher: number;
+  /** Moving averages of what is trained. */
+  readonly average: number;
   /** Texts of other replicas. */
   readonly bank: number;
   /** What parameters were at the start, where they are pulled to it. */
@@ -111,7 +113,8 @@ export function memoryPlan(
   const state = {
     parameters,
     optimiser: 2 * trained,
-    teacher: sizeOf(Object.values(phase.pieces)) - parameters - 2 * trained - sizeOf(phase.anchored) - bank,
+    teacher: sizeOf(phase.taught) + sizeOf(phase.computed) - bank,
+    average: sizeOf(phase.averaged),
     bank,
     start: sizeOf(phase.anchored),
   };

@@ -9,6 +9,10 @@ import { decayedByLayer, isFrozen } from '../recipe/trained.ts';
 
 /** The EMA copy of a parameter. */
 export const teacherCopy = (name: string) => `teacher/${name}`;
+/** The moving average of a parameter; in files it has the name of the parameter (`state.ts`). */
+export const emaCopy = (name: string) => `ema/${name}`;
+/** How many steps the averages have seen. */
+export const emaSteps = 'ema/steps';
 /** A piece of state that an objective computes, such as a centre. */
 export const computedState = (name: string) => `state/${name}`;
 
@@ -27,6 +31,8 @@ export interface PhaseState {
   readonly read: ReadonlySet<string>;
   /** Those of them that the teacher has a copy of. */
   readonly taught: readonly ParameterSpec[];
+  /** Those that the state has a moving average of: all that are trained, or none. */
+  readonly averaged: readonly ParameterSpec[];
   readonly computed: readonly StateSpec[];
   /** Every piece that a checkpoint holds, by key. */
   readonly pieces: Readonly<Record<string, TensorSpec>>;
@@ -66,7 +72,10 @@ export function phaseState(settings: PhaseSettings): PhaseState {
       ? []
       : parameters.filter(({ name, byToken }) => !byToken && !frozen.has(name) && !isAdapter(name));
   for (const { name, shape } of anchored) add(startCopy(name), shape);
+  const averaged = settings.ema ? parameters.filter(({ name }) => !frozen.has(name)) : [];
+  for (const { name, shape } of averaged) add(emaCopy(name), shape);
+  if (settings.ema?.warmup) add(emaSteps, []);
   for (const { name, shape } of taught) add(teacherCopy(name), shape);
   for (const { name, shape } of computed) add(computedState(name), shape);
-  return { objectives, towers, parameters, frozen, anchored, read: new Set(read), taught, computed, pieces };
+  return { objectives, towers, parameters, frozen, anchored, read: new Set(read), taught, averaged, computed, pieces };
 }

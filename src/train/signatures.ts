@@ -10,7 +10,7 @@ import { optimiserStep } from '../optimiser/optimiser.ts';
 import type { PhaseSettings } from '../recipe/phase-settings.ts';
 import { tf } from '../runtime/tensorflow.ts';
 import { type ExampleShape, exampleFeeds, imageFeeds, keepsFeatures, lazyFeatures, lossesOf, sumOf } from './losses.ts';
-import { computedState, type PhaseState, teacherCopy } from './phase-state.ts';
+import { computedState, emaCopy, emaSteps, type PhaseState, teacherCopy } from './phase-state.ts';
 import { onlyPooled } from './pooled.ts';
 import { correctionFeeds, noUpdates, ownCorrections, type Updates, updatedParameters } from './updates.ts';
 
@@ -216,7 +216,7 @@ export function microSums(
   ];
 }
 
-/** The optimiser's step, then the teacher's: teacher <- m teacher + (1 - m) student. */
+/** The optimiser's step, then the teacher's: teacher <- m teacher + (1 - m) student; and that of the averages. */
 function updated(
   settings: PhaseSettings,
   phase: PhaseState,
@@ -236,7 +236,34 @@ function updated(
     const student = update.state[name] ?? state[name]!;
     return [copy, state[copy]!.mul(momentum).add(student.mul(1 - momentum))];
   });
-  return { gradientNorm: update.gradientNorm, state: { ...update.state, ...Object.fromEntries(teacher) } };
+  const averages = averagesAfter(settings, phase, state, update.state);
+  return { gradientNorm: update.gradientNorm, state: { ...update.state, ...Object.fromEntries(teacher), ...averages } };
+}
+
+/**
+ * average <- average + (1 - d) (parameter - average), as torch's lerp has it: what does not move stays to the bit. With a
+ * warm-up d is min(decay, (1 + t) / (10 + t)) at step t of the average, 1 for the first, as TensorFlow's
+ * `ExponentialMovingAverage` has it.
+ */
+function averagesAfter(
+  { ema }: PhaseSettings,
+  { averaged }: PhaseState,
+  state: Tensors,
+  updated: Tensors,
+): Record<string, Tensor> {
+  if (!ema) return {};
+  const steps = ema.warmup ? state[emaSteps]!.add(1) : null;
+  const share = steps
+    ? tf
+        .scalar(9)
+        .div(steps.add(10))
+        .maximum(1 - ema.decay)
+    : tf.scalar(1 - ema.decay);
+  const averages = averaged.map(({ name }): [string, Tensor] => {
+    const before = state[emaCopy(name)]!;
+    return [emaCopy(name), before.add((updated[name] ?? state[name]!).sub(before).mul(share)) as Tensor];
+  });
+  return { ...Object.fromEntries(averages), ...(steps && { [emaSteps]: steps as Tensor }) };
 }
 
 /** What the objectives say that they read decides what is trained, so it has to be what was read. */

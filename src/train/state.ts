@@ -4,12 +4,12 @@ import { baseFile } from '../checkpoint/base-files.ts';
 import { modelFile } from '../checkpoint/compose-model.ts';
 import { readModelConfig } from '../checkpoint/hugging-face/read-config.ts';
 import { checkpointSha256 } from '../checkpoint/identity.ts';
-import { scaleTensor, withoutAdapter } from '../checkpoint/training-tensors.ts';
+import { scaleTensor, trainedCopy, withoutAdapter } from '../checkpoint/training-tensors.ts';
 import type { StateFile } from '../checkpoint/types.ts';
 import type { Values } from '../compile/definition.ts';
 import { adapterScale, isAdapter, rowLengths, weightOfMagnitude } from '../model/adapters.ts';
 import { initialise } from '../model/initialise.ts';
-import { tokenTable } from '../model/parameters.ts';
+import { type ParameterSpec, tokenTable } from '../model/parameters.ts';
 import { fullVocabulary, type ModelConfig } from '../model/sizes.ts';
 import { firstMoment, secondMoment, startCopy } from '../optimiser/optimiser.ts';
 import type { PhaseSettings } from '../recipe/phase-settings.ts';
@@ -21,11 +21,11 @@ import { keepsAdapters } from './adapter-state.ts';
 import { addedTokensIn } from './added-rows.ts';
 import type { KeptRows } from './kept-rows.ts';
 import { checkObjectives, checkTowers, otherShape } from './parent-state.ts';
-import { computedState, type PhaseState, phaseState, teacherCopy } from './phase-state.ts';
+import { computedState, emaCopy, emaSteps, type PhaseState, phaseState, teacherCopy } from './phase-state.ts';
 import { type ReadPieces, readInOrder } from './pieces.ts';
 import { StateFiles, vocabularyTensor } from './state-files.ts';
 import { rested } from './stored-updates.ts';
-import { heldShape, towerTable, trainedRows } from './token-tables.ts';
+import { besideRows, heldShape, towerTable, trainedRows } from './token-tables.ts';
 
 const largestTrainingFile = 2 ** 30;
 
@@ -38,7 +38,7 @@ export function freshState(settings: PhaseSettings): Values {
 
 /**
  * What a state lacks, fresh: a pure function of the seed and the name. A teacher that is new copies the student as it
- * now is (spec 3.5), and so does a start that parameters are pulled to.
+ * now is (spec 3.5), and so does a start that parameters are pulled to, and a moving average.
  */
 function completed(settings: PhaseSettings, phase: PhaseState, held: Values): Values {
   const values: Record<string, Values[string]> = { ...held };
@@ -51,6 +51,8 @@ function completed(settings: PhaseSettings, phase: PhaseState, held: Values): Va
     for (const key of [firstMoment(spec.name), secondMoment(spec.name)]) values[key] ??= zeros(spec);
   }
   for (const { name } of phase.anchored) values[startCopy(name)] ??= values[name]!.slice();
+  for (const { name } of phase.averaged) values[emaCopy(name)] ??= values[name]!.slice();
+  if (settings.ema?.warmup) values[emaSteps] ??= Float32Array.of(0);
   for (const { name } of phase.taught) values[teacherCopy(name)] ??= values[name]!.slice();
   for (const spec of phase.computed) values[computedState(spec.name)] ??= zeros(spec).fill(spec.value);
   return values;
@@ -87,7 +89,8 @@ export function writeState(
 /**
  * Writes the state below `folder`, piece by piece: see `pieces.ts` for what is in memory meanwhile. Equal state gives
  * equal bytes, and so an equal sha256. The towers of a phase with adapters, which it leaves as they are, are
- * `base.safetensors`; `composeModel` makes `model.safetensors` of both.
+ * `base.safetensors`; `composeModel` makes `model.safetensors` of both. Where there is a moving average it has the names of
+ * the parameters, since whoever reads a model is to find it, and what is trained lies beside as `trained/NAME`.
  */
 export async function streamState(
   folder: string,
@@ -95,15 +98,20 @@ export async function streamState(
   read: ReadPieces,
   { tensors = [], kept = null, base = null }: Beside = {},
 ): Promise<{ state: StateFile[]; sha256: string }> {
-  const { towers, pieces } = phaseState(settings);
+  const { towers, pieces, averaged } = phaseState(settings);
   const { vocabulary } = settings.batches;
+  const called = new Map(
+    averaged.flatMap(({ name }) => [[name, emaCopy(name)] as const, [trainedCopy(name), name] as const]),
+  );
+  const pieceOf = (tensor: string) => called.get(tensor) ?? tensor;
+  const copies = new Set(averaged.map(({ name }) => emaCopy(name)));
   const inModel = new Set(towers.map(({ name }) => name));
   let piece: (name: string) => Values[string];
   const streamed = (name: string, shape: readonly number[]): TensorToWrite => ({
     name,
     dtype: 'F32',
     shape,
-    data: () => [bytesOf(piece(name))],
+    data: () => [bytesOf(piece(pieceOf(name)))],
   });
   const model = towers.map(({ name, shape }): TensorToWrite => {
     if (name !== tokenTable || vocabulary === null) return streamed(name, shape);
@@ -112,12 +120,14 @@ export async function streamState(
       dtype: 'F32',
       shape: [fullVocabulary, shape[1]!],
       data: () =>
-        kept?.table(bytesOf(piece(name)), vocabulary) ?? scatterRows(bytesOf(piece(name)), vocabulary, fullVocabulary),
+        kept?.table(bytesOf(piece(pieceOf(name))), vocabulary) ??
+        scatterRows(bytesOf(piece(pieceOf(name))), vocabulary, fullVocabulary),
     };
   });
   const training = Object.entries(pieces).flatMap(([name, { shape }]) =>
-    inModel.has(name) ? [] : [streamed(name, shape)],
+    inModel.has(name) || copies.has(name) ? [] : [streamed(name, shape)],
   );
+  training.push(...averaged.map(({ name, shape }) => streamed(trainedCopy(name), shape)));
   if (settings.lora) {
     const data = bytesOf(Float32Array.of(adapterScale(settings.lora)));
     training.push({ name: scaleTensor, dtype: 'F32', shape: [1], data });
@@ -134,7 +144,9 @@ export async function streamState(
     ]),
   ];
   const isHere = (path: string) => base?.file.path === path;
-  const order = files.flatMap(([path, tensors]) => (isHere(path) ? [] : inFileOrder(tensors).map(({ name }) => name)));
+  const order = files.flatMap(([path, tensors]) =>
+    isHere(path) ? [] : inFileOrder(tensors).map(({ name }) => pieceOf(name)),
+  );
   piece = readInOrder(
     order.filter((name) => Object.hasOwn(pieces, name)).map((name) => [name, tensorBytes('F32', pieces[name]!.shape)]),
     read,
@@ -220,6 +232,7 @@ async function stateIn(files: StateFiles, settings: PhaseSettings): Promise<Valu
     if (found.join() !== shape.join()) throw otherShape(file.path, name, found, shape);
     values[name] = spec ? await trainedRows(files, settings, name, spec) : await file.readFloats(name);
   }
+  for (const spec of phase.parameters) await setTrained(files, settings, phase, spec, values);
   checkObjectives(new Set(training.keys()), phase, folder);
   for (const missing of training.size > 0 ? missingMoments(phase, values) : []) {
     if (await rested(files, missing)) continue;
@@ -229,6 +242,27 @@ async function stateIn(files: StateFiles, settings: PhaseSettings): Promise<Valu
     );
   }
   return completed(settings, phaseState(settings), adaptInput(values, stored.model, settings.model, textPositions));
+}
+
+/** Where a state has moving averages they were read by the names of the parameters: each takes its place. */
+async function setTrained(
+  files: StateFiles,
+  settings: PhaseSettings,
+  { pieces }: PhaseState,
+  spec: ParameterSpec,
+  values: Record<string, Values[string]>,
+): Promise<void> {
+  const beside = trainedCopy(spec.name);
+  const average = values[spec.name];
+  const file = files.training.get(beside);
+  if (average === undefined || file === undefined) return;
+  const shape = spec.byToken ? heldShape(files, settings, spec) : spec.shape;
+  const found = file.info(beside).shape;
+  if (found.join() !== shape.join()) throw otherShape(file.path, beside, found, shape);
+  if (pieces[emaCopy(spec.name)]) values[emaCopy(spec.name)] = average;
+  values[spec.name] = spec.byToken
+    ? await besideRows(files, settings, beside, spec, average as Float32Array)
+    : await file.readFloats(beside);
 }
 
 /** What the config.json of a checkpoint says, or null where it was not fetched. */

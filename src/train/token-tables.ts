@@ -71,6 +71,22 @@ export async function trainedRows(
   return withFresh(values, settings, spec, (i) => here[i]! < 0 && !(beside && there[i]! >= 0));
 }
 
+/** The rows of a copy of a parameter by tokens that a file holds of the tokens that were trained; others as they are in `rest`. */
+export async function besideRows(
+  files: StateFiles,
+  settings: PhaseSettings,
+  name: string,
+  spec: ParameterSpec,
+  rest: Float32Array,
+): Promise<Float32Array<ArrayBuffer>> {
+  const values = await trainedRows(files, settings, name, spec);
+  const size = values.length / spec.shape[0]!;
+  const rows = rowsIn(files.held, trainedTokens(settings));
+  for (const [row, held] of rows.entries())
+    if (held < 0) values.set(rest.subarray(row * size, (row + 1) * size), row * size);
+  return values;
+}
+
 /** Some rows as they are where nothing was trained: a pure function of the seed, the name and the place. */
 function withFresh(
   values: Float32Array<ArrayBuffer>,
