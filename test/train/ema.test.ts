@@ -2,7 +2,7 @@ import { mkdir, mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, expect, it } from 'vitest';
-import { modelFile } from '../../src/checkpoint/compose-model.ts';
+import { composeModel, modelFile } from '../../src/checkpoint/compose-model.ts';
 import { trainedCopy } from '../../src/checkpoint/training-tensors.ts';
 import type { Values } from '../../src/compile/definition.ts';
 import { tokenTable } from '../../src/model/parameters.ts';
@@ -124,6 +124,24 @@ it('model.safetensors, which is evaluated and exported, holds the average, and w
   expect(await training.readFloats(trainedCopy(inTexts))).toEqual(state[inTexts]);
   expect([...training.tensors.keys()].filter((name) => name.startsWith('ema/'))).toEqual([emaSteps]);
   await training.close();
+});
+
+it('adapters that are exported, and the model made of them, are the average', async () => {
+  const settings = { ...averaged, lora };
+  const { at, state } = await written('adapted', settings);
+  await composeModel(at, [{ path: 'base.safetensors' }, { path: 'training-00001.safetensors' }]);
+  const layer = 'vision_model.encoder.layers.0.self_attn.q_proj';
+  const a = state[emaCopy(`${layer}.lora_A.weight`)]!;
+  const b = state[emaCopy(`${layer}.lora_B.weight`)]!;
+  expect(b).not.toEqual(state[`${layer}.lora_B.weight`]);
+  const model = await SafetensorsFile.open(join(at, modelFile));
+  const weight = await model.readFloats(`${layer}.weight`);
+  await model.close();
+  for (const [i, value] of weight.entries()) {
+    const [row, column] = [Math.floor(i / 16), i % 16];
+    const added = 2 * (b[2 * row]! * a[column]! + b[2 * row + 1]! * a[16 + column]!);
+    expect(value).toBeCloseTo(state[`${layer}.weight`]![i]! + added, 6);
+  }
 });
 
 it('a phase goes on with the average of the one before, begins one at the weights, or drops it and goes on from the weights', async () => {
