@@ -36,6 +36,6 @@ p.absent, .none { color: var(--soft) } .differs { font-weight: 600 }
 pre { background: var(--panel); padding: .75rem; overflow-x: auto; font-size: .8rem; overflow-wrap: normal } summary { cursor: pointer }
 @media print { :root { color-scheme: light; --ground: #fff; --ink: #000; --soft: #444; --rule: #bbb; --panel: #fff;
   --c0: #1f6feb; --c1: #c2500a; --c2: #16803c; --c3: #a626a4; --c4: #8a6508; --c5: #0e7c86; --c6: #d1242f; --c7: #6e5494 }
-  svg.graph { max-width: 100%; height: auto } nav { display: none } body { max-width: none; padding: 0 } h2, h3, p.absent { break-after: avoid } tr { break-inside: avoid }
+  svg.graph { max-width: 100%; height: auto } nav, details:not([open]) { display: none } body { max-width: none; padding: 0 } h2, h3, p.absent { break-after: avoid } tr { break-inside: avoid }
   rect, line, path, circle, svg, img { print-color-adjust: exact; -webkit-print-color-adjust: exact } .scroll { overflow: visible } pre, th, table.compact td { white-space: pre-wrap } }
 `;
