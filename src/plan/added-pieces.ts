@@ -4,14 +4,20 @@ import type { Problem } from '../recipe/problem.ts';
 import type { Recipe } from '../recipe/schema.ts';
 import { addedTokensOf, writtenModel } from '../recipe/settings.ts';
 
-/** Added tokens that the tokenizer of their model has as one piece already. It is loaded where a phase adds some. */
+/**
+ * Added tokens that the tokenizer of their model has as one piece already: those that a phase adds, and all of a model from
+ * scratch. It is loaded where there are some.
+ */
 export function pieceProblems(recipe: Recipe): Problem[] {
   return recipe.phases.flatMap((phase, i) => {
-    const own = phase.text?.addedTokens;
-    if (!own || !writtenModel(recipe, phase)) return [];
-    const addedTokens = addedTokensOf(recipe, phase).slice(0, -own.length);
-    const tokenizer = loadTokenizer(rulesOf({ text: addedTokens.length > 0 ? { addedTokens } : {} }));
-    const field = `phases.${i}.text.addedTokens`;
+    if (!writtenModel(recipe, phase)) return [];
+    const all = addedTokensOf(recipe, phase);
+    const added = phase.text?.addedTokens ?? [];
+    const own = phase.from === undefined ? all : added;
+    if (own.length === 0) return [];
+    const before = all.slice(0, all.length - own.length);
+    const tokenizer = loadTokenizer(rulesOf({ text: before.length > 0 ? { addedTokens: before } : {} }));
+    const field = phase.from === undefined ? 'model.text.addedTokens' : `phases.${i}.text.addedTokens`;
     const problem = own.map((token) => pieceProblem(token, tokenizer)).find((found) => found !== null);
     return problem ? [{ fields: [field], message: `${field} ${problem}` }] : [];
   });

@@ -9,6 +9,9 @@ import { readJsonText } from '../../runtime/json-text.ts';
 const size = (most: number) => z.int().positive().max(most);
 
 /** What both towers have; the defaults are those of transformers' SiglipTextConfig and SiglipVisionConfig. */
+/** So many faults are told. */
+const problemsTold = 10;
+
 const tower = {
   hidden_size: size(8192).default(768),
   intermediate_size: size(65_536).default(3072),
@@ -50,11 +53,14 @@ export function readModelConfig(content: string, file: string): ModelConfig {
     throw fail(`model_type is ${shown(type)}; allowed: "siglip" (SiglipModel), "siglip2" (Siglip2Model)`);
   const parsed = configs[type].safeParse(json);
   if (!parsed.success) {
-    const problems = parsed.error.issues.map(({ path, message }) => {
+    const { issues } = parsed.error;
+    // A list of a stranger may have a thousand wrong members.
+    const problems = issues.slice(0, problemsTold).map(({ path, message }) => {
       const got = path.reduce<unknown>((at, key) => (at as Record<PropertyKey, unknown> | undefined)?.[key], json);
       return `${path.join('.')} is ${shown(got)}: ${message}`;
     });
-    throw fail(problems.join('; '));
+    const more = issues.length > problemsTold ? [`and ${issues.length - problemsTold} more`] : [];
+    throw fail([...problems, ...more].join('; '));
   }
   const { text_config: t, vision_config: v } = parsed.data;
   for (const [name, { hidden_size: width, num_attention_heads: heads }] of Object.entries({

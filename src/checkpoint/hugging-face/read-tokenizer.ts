@@ -2,6 +2,7 @@ import { join } from 'node:path';
 import type { TokenizerRules } from '../../data/example/tokenizer.ts';
 import { fullVocabulary, type ModelConfig } from '../../model/sizes.ts';
 import { RunnerError } from '../../runtime/errors.ts';
+import { isRecord } from '../../runtime/json-text.ts';
 import { isFile, readJsonFile } from './folder-json.ts';
 
 interface AddedToken {
@@ -69,7 +70,14 @@ export async function readTokenizer(folder: string, config: ModelConfig): Promis
   const ends = JSON.stringify((definition.post_processor as { single?: unknown } | null)?.single ?? null);
   if (ends !== JSON.stringify([{ Sequence: { id: 'A', type_id: 0 } }, { SpecialToken: { id: '<eos>', type_id: 0 } }]))
     throw refuse(file, `post_processor makes ${ends.slice(0, 120)} of a text; the text and then <eos> is allowed`);
-  const added = (definition.added_tokens ?? []) as AddedToken[];
+  const added = (definition.added_tokens ?? []) as readonly AddedToken[];
+  const isToken = (one: unknown) =>
+    isRecord(one) &&
+    typeof one.content === 'string' &&
+    Number.isSafeInteger(one.id) &&
+    typeof one.normalized === 'boolean';
+  if (!Array.isArray(added) || !added.every(isToken))
+    throw refuse(file, 'added_tokens is no list of tokens, each with its content, id and normalized, which is allowed');
   const beyond = added.filter(({ id }) => id >= fullVocabulary).sort((a, b) => a.id - b.id);
   if (JSON.stringify(beyond.map(({ content }) => content)) !== JSON.stringify(addedTokens))
     throw refuse(

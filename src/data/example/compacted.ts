@@ -20,6 +20,7 @@ export function compacted(tokenizer: TextTokenizer, vocabulary: readonly number[
   return {
     ids: (text, limit) => tokenizer.ids(text, limit).map((id) => rows[id]!),
     tokenize: (texts, length) => tokenizer.tokenize(texts, length).map((id) => rows[id]!),
+    pieceId: (text) => tokenizer.pieceId(text),
     text: (own) => tokenizer.text(own.map((row) => vocabulary[row]!)),
   };
 }

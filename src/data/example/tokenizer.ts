@@ -17,6 +17,8 @@ export interface TextTokenizer {
   ids(text: string, limit?: number): number[];
   /** (texts, length) int32: ids, end, padding 0; the last place of a text that is too long is its end. */
   tokenize(texts: readonly string[], length: number): Int32Array;
+  /** The id that Gemma's vocabulary has of this very string, as it is written; undefined: none. */
+  pieceId(text: string): number | undefined;
   /** What ids spell, without special tokens. Bytes that are no UTF-8 become U+FFFD. */
   text(ids: readonly number[]): string;
 }
@@ -148,6 +150,7 @@ function makeTokenizer({ lowerCase: lowers, special: named, added = [] }: Tokeni
   };
   return {
     ids,
+    pieceId: (text) => whole.token_to_id(text) as number | undefined,
     tokenize(texts, length) {
       const tokens = new Int32Array(texts.length * length).fill(padId);
       texts.forEach((text, row) => {
