@@ -15,16 +15,19 @@ export function negativesIn(
   language: string,
 ): string[] {
   if (negatives === undefined || negatives === null) return [];
-  const said = isRecord(negatives) ? (Object.hasOwn(negatives, language) ? negatives[language] : []) : negatives;
-  if (!Array.isArray(said))
-    throw new CorruptExample('negatives is no list of texts, such as ["a cat on a table"], nor lists by language');
+  // All of them, whatever is asked for: that an example can't be used must not depend on what was drawn of it.
+  const lists = new Map((isRecord(negatives) ? Object.entries(negatives) : [[language, negatives] as const]).map(read));
   const right = new Set(Object.values(captions).flat().map(plain));
   const found = new Map(
-    textsOf(said.slice(0, most), 'negatives')
-      .filter((text) => !right.has(plain(text)))
-      .map((text) => [plain(text), text]),
+    (lists.get(language) ?? []).filter((text) => !right.has(plain(text))).map((text) => [plain(text), text]),
   );
   return [...found.values()];
+}
+
+function read([language, said]: readonly [string, unknown]): [string, string[]] {
+  if (!Array.isArray(said))
+    throw new CorruptExample('negatives is no list of texts, such as ["a cat on a table"], nor lists by language');
+  return [language, textsOf(said.slice(0, most), 'negatives')];
 }
 
 /** As texts are trained on. */

@@ -58,6 +58,9 @@ describe('texts that are named as wrong for a picture', () => {
 
   it('make an example unusable where they are none, with a sentence; who does not ask for them never looks', () => {
     expect(() => drawn(metaOf('a cat'))).toThrow(/^negatives is no list of texts, such as/);
+    // Whatever was drawn of it: an example must not be broken by the language of a turn.
+    const half = metaOf({ en: ['a cat'], de: 'eine katze' }, { en: ['a dog'], de: ['ein hund'] });
+    for (const language of ['en', 'de', 'fr']) expect(() => drawn(half, { language })).toThrow(/^negatives is no list/);
     expect(() => drawn(metaOf([['a cat']]))).toThrow(/^negatives.0 is not a text: a list/);
     expect(metaOf('a cat').captions).toEqual({ en: ['A dog'] });
   });
