@@ -3,7 +3,7 @@ import pMap from 'p-map';
 import { unlessCorrupt } from '../data/example/corrupt-example.ts';
 import { decodeInTurn } from '../data/example/decode-in-turn.ts';
 import { checkSizes, readMeta } from '../data/example/example.ts';
-import { loadTokenizer } from '../data/example/tokenizer.ts';
+import { loadTokenizer, rulesOf } from '../data/example/tokenizer.ts';
 import { patientReads } from '../data/index/patient-store.ts';
 import { ShardCache } from '../data/index/shard-cache.ts';
 import type { ExampleEntry, Mapping, ShardIndex } from '../data/index/types.ts';
@@ -61,7 +61,7 @@ async function* partsOf(
   shards: ShardCache,
 ): AsyncGenerator<ScorePart> {
   const input = imageInput(model, resizeOf({ resize }));
-  const tokenizer = loadTokenizer();
+  const tokenizer = loadTokenizer(rulesOf(model));
 
   const read = async (entry: ExampleEntry) => {
     checkSizes(entry, mapping);

@@ -2,7 +2,7 @@ import { setImmediate as yieldToEvents } from 'node:timers/promises';
 import { resizeOf } from '../data/views/preprocess.ts';
 import { imageInput, storedPatches } from '../evaluate/image-input.ts';
 import { type Embedder, openEmbedder } from '../model/embed.ts';
-import { fullVocabulary } from '../model/sizes.ts';
+import { wholeVocabulary } from '../model/sizes.ts';
 import { outOf } from '../runtime/count-text.ts';
 import { RunnerError } from '../runtime/errors.ts';
 import { hashJson } from '../runtime/hash.ts';
@@ -65,7 +65,7 @@ export class Scoring {
     const of = hashJson({ sha256: teacher.sha256, model, vocabulary });
     if (this.#held?.of !== of) {
       this.close();
-      const ids = vocabulary ?? Array.from({ length: fullVocabulary }, (_, id) => id);
+      const ids = vocabulary ?? Array.from({ length: wholeVocabulary(model.text) }, (_, id) => id);
       this.#held = { of, embedder: await openEmbedder(folder, model, ids, { patches: storedPatches(model) }) };
     }
     return this.#held.embedder;
