@@ -233,6 +233,8 @@ async function stateIn(files: StateFiles, settings: PhaseSettings): Promise<Valu
     values[name] = spec ? await trainedRows(files, settings, name, spec) : await file.readFloats(name);
   }
   for (const spec of phase.parameters) await setTrained(files, settings, phase, spec, values);
+  // Where no average goes on they all begin, and their warm-up with them.
+  if (!phase.averaged.some(({ name }) => values[emaCopy(name)])) delete values[emaSteps];
   checkObjectives(new Set(training.keys()), phase, folder);
   for (const missing of training.size > 0 ? missingMoments(phase, values) : []) {
     if (await rested(files, missing)) continue;

@@ -152,6 +152,10 @@ it('a phase goes on with the average of the one before, begins one at the weight
   expect(next[emaSteps]).toEqual(Float32Array.of(3));
   // What is trained for the first time now has an average that begins there.
   expect(next[emaCopy(inImages)]).toEqual(state[inImages]);
+  // Of what has no average yet all begin, and so does their warm-up.
+  const other = await readState(at, { ...averaged, train: ['vision'] });
+  expect(other[emaSteps]).toEqual(Float32Array.of(0));
+  expect(other[emaCopy(inImages)]).toEqual(state[inImages]);
   const without = await readState(at, tinySettings);
   expect(Object.keys(without).sort()).toEqual(Object.keys(freshState(tinySettings)).sort());
   expect(without[inTexts]).toEqual(state[inTexts]);
