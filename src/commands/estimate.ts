@@ -133,7 +133,7 @@ export function estimate(recipe: Recipe, facts: DataFacts | null, speed: Speed |
 
 /** The same phase with nothing frozen, less what it takes. */
 function spared(settings: PhaseSettings, memory: MemoryPlan, examples: number | undefined): Spared {
-  const { train: _, freeze: __, lora: ___, ...all } = settings;
+  const { train: _, freeze: __, lora: ___, frozenFeatures: ____, ...all } = settings;
   const kept = Object.entries(settings.optimizer.multipliers).filter(([, rate]) => rate > 0);
   const whole = { ...all, optimizer: { ...all.optimizer, multipliers: Object.fromEntries(kept) } };
   const { gpuBytes, processBytes } = memoryPlan(whole, examples);

@@ -104,7 +104,10 @@ function adapterProblems(recipe: Recipe, phase: Phase, at: string): Problem[] {
     (name) => name !== 'sigmoid' && name !== 'hardNegatives' && objectives[name] !== undefined,
   );
   if (other)
-    return problem('lora', `trains adapters of the towers alone; ${other} needs more, and sigmoid alone is allowed`);
+    return problem(
+      'lora',
+      `trains adapters of the towers alone; ${other} needs more, and sigmoid and hardNegatives alone are allowed`,
+    );
   if (phase.replicas) return problem('lora', 'is trained by one worker; no replicas beside it are allowed', 'replicas');
   if (optimizerOf(recipe, phase).startDecay !== undefined)
     return problem(

@@ -41,6 +41,8 @@ export interface HostBytes {
 const loaderBytes = 350e6;
 /** One of several threads that make rows for it: its code, and pictures that are being decoded. */
 const rowThreadBytes = 70e6;
+/** The tokenizer that each of them has where a part of a batch has texts of its own: measured. */
+const tokenizerBytes = 110e6;
 /** Side of a picture before it is cut to what is trained on, where nothing is known of it. */
 const usualPicture = 256;
 /** What a report is to know of a candidate. */
@@ -86,8 +88,10 @@ export function hostBytes(settings: PhaseSettings, examples?: number, threads = 
   const contrast = accumulate > 1 && objectives.sigmoid ? 4 * batch * side : 0;
   const frozen = settings.frozenFeatures ? keptBytes(settings, examples) : 0;
   const choice = 2 * candidates * (side + teacher) + candidates * describedBytes;
+  const says = batches.parts?.captionTargets ?? batches.parts?.hardNegatives;
+  const ofThread = rowThreadBytes + (says ? tokenizerBytes : 0);
   const parts = {
-    loader: loaderBytes + decodedOf(batches.resolution, examples) + (threads > 1 ? threads * rowThreadBytes : 0),
+    loader: loaderBytes + decodedOf(batches.resolution, examples) + (threads > 1 ? threads * ofThread : 0),
     batches: memory,
     embeddings: contrast + frozen,
     choice,
