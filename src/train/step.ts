@@ -284,15 +284,15 @@ function* accumulatedStep(
     texts = unit as Float32Array | undefined;
     loss += value![0]!;
     for (const [key, values] of Object.entries(reported)) objectives[key] = values[0]!;
-    d = { dImages: images!, dTexts: dTexts! };
+    // Losses that are means over examples read kept embeddings once more.
+    d = { dImages: images!, dTexts: dTexts!, ...(kept && { imageFeatures: z.images }) };
   }
   // Scale and bias alone have their gradients of the whole batch.
   const backwards = program.has(named('backward', length)) ? accumulate : 0;
   for (let i = 0; i < backwards; i++) {
     const part = yield { first: i * count, count, last: true };
-    const gradients = rowsOf(d, i * count, count, batch);
-    const features = kept && { imageFeatures: kept.of(part, count) };
-    const { value: _, ...reported } = program.run(named('backward', length), { ...part, ...features, ...gradients });
+    const rows = rowsOf(d, i * count, count, batch);
+    const { value: _, ...reported } = program.run(named('backward', length), { ...part, ...rows });
     for (const [key, values] of Object.entries(reported)) {
       objectives[key] = (objectives[key] ?? 0) + values[0]! / accumulate;
     }
