@@ -1,6 +1,6 @@
 import type { HardNegatives } from '../../recipe/batch-plan.ts';
 import { filled } from '../../recipe/reading.ts';
-import { randomStream } from '../../runtime/random.ts';
+import { permutation, randomStream } from '../../runtime/random.ts';
 import { negativesIn } from '../example/negatives.ts';
 import type { BatchPart } from './batch-part.ts';
 
@@ -13,14 +13,11 @@ export const hardNegativesPart: BatchPart<HardNegatives> = {
   /** Each text once, and those that are also right for the image never. */
   fill({ k, meta, language, template, tokenizer }, { texts }, { seed, phase, textLength }, out) {
     const all = negativesIn(meta, language);
-    const random = randomStream(seed, `hardNegatives/${phase}`, k);
-    const count = Math.min(texts, all.length);
-    for (let i = 0; i < count; i++) {
-      const j = i + random.below(all.length - i);
-      [all[i], all[j]] = [all[j]!, all[i]!];
-    }
-    const drawn = all.slice(0, count).map((text) => (template === undefined ? text : filled(template, text)));
+    const order = permutation(all.length, randomStream(seed, `hardNegatives/${phase}`, k));
+    const drawn = Array.from(order.subarray(0, texts), (i) =>
+      template === undefined ? all[i]! : filled(template, all[i]!),
+    );
     out.negativeTokens!.set(tokenizer.tokenize(drawn, textLength));
-    out.negativeWeights!.fill(1, 0, count);
+    out.negativeWeights!.fill(1, 0, drawn.length);
   },
 };
