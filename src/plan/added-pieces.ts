@@ -12,11 +12,9 @@ export function pieceProblems(recipe: Recipe): Problem[] {
   return recipe.phases.flatMap((phase, i) => {
     if (!writtenModel(recipe, phase)) return [];
     const all = addedTokensOf(recipe, phase);
-    const added = phase.text?.addedTokens ?? [];
-    const own = phase.from === undefined ? all : added;
+    const own = phase.from === undefined ? all : (phase.text?.addedTokens ?? []);
     if (own.length === 0) return [];
-    const before = all.slice(0, all.length - own.length);
-    const tokenizer = loadTokenizer(rulesOf({ text: before.length > 0 ? { addedTokens: before } : {} }));
+    const tokenizer = loadTokenizer(rulesOf({ text: { addedTokens: all.slice(0, -own.length) } }));
     const field = phase.from === undefined ? 'model.text.addedTokens' : `phases.${i}.text.addedTokens`;
     const problem = own.map((token) => pieceProblem(token, tokenizer)).find((found) => found !== null);
     return problem ? [{ fields: [field], message: `${field} ${problem}` }] : [];

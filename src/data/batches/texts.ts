@@ -8,7 +8,7 @@ export type Texts = (texts: readonly string[]) => Promise<Int32Array>;
 export interface AskedTexts {
   readonly texts: readonly string[];
   readonly length: number;
-  readonly addedTokens?: readonly string[];
+  readonly addedTokens?: readonly string[] | undefined;
 }
 
 let thread: AskedThread<null, AskedTexts, Int32Array> | null = null;
@@ -28,7 +28,7 @@ export function textsInThread(plan: BatchPlan, note: (text: string) => void): Te
   const asked = thread;
   const rows = vocabulary && rowsOf(vocabulary);
   return async (texts) => {
-    const ids = await asked.ask({ texts, length: textLength, ...(addedTokens && { addedTokens }) });
+    const ids = await asked.ask({ texts, length: textLength, addedTokens });
     return rows ? ids.map((id) => rows[id]!) : ids;
   };
 }

@@ -8,7 +8,7 @@ answer<null, AskedTexts, Int32Array>(
     // Loaded now, so that the first batch need not wait for it.
     loadTokenizer();
     return ({ texts, length, addedTokens }) =>
-      loadTokenizer(rulesOf({ text: addedTokens ? { addedTokens } : {} })).tokenize(texts, length);
+      loadTokenizer(rulesOf({ text: { addedTokens } })).tokenize(texts, length);
   },
   (tokens) => [tokens],
 );

@@ -27,6 +27,6 @@ export function compacted(tokenizer: TextTokenizer, vocabulary: readonly number[
 
 /** That of a plan: by its vocabulary, where it has one, or with the tokens that were added to its model. */
 export function tokenizerOf(vocabulary: readonly number[] | null, addedTokens?: readonly string[]): TextTokenizer {
-  const tokenizer = loadTokenizer(rulesOf({ text: addedTokens ? { addedTokens } : {} }));
+  const tokenizer = loadTokenizer(rulesOf({ text: { addedTokens } }));
   return vocabulary ? compacted(tokenizer, vocabulary) : tokenizer;
 }

@@ -36,10 +36,11 @@ export interface TokenizerRules {
 export const rulesOf = ({
   text: { addedTokens },
 }: {
-  readonly text: { readonly addedTokens?: readonly string[] };
+  readonly text: { readonly addedTokens?: readonly string[] | undefined };
 }): TokenizerRules => ({
   lowerCase: true,
-  ...(addedTokens && { added: addedTokens }),
+  // None are as if nothing was said: a second tokenizer would be 110 MB.
+  ...(addedTokens?.length && { added: addedTokens }),
 });
 
 /** The unmodified files of the Gemma tokenizer, for exports. */
