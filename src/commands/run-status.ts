@@ -164,13 +164,15 @@ const namesIn = (activities: Raw['pendingActivities']) =>
     .join();
 
 /**
- * A run hears of a shard when its checkpoints are pruned and evaluated, and of a round when that is merged. What was used,
- * and who is in, its phases know at once.
+ * A run hears of a shard when its checkpoints are pruned and evaluated, and of a round when that is merged. Where a phase
+ * stands, what was used, and who is in, its phases know at once.
  */
 function withPhases(workflow: Status, children: readonly Child[]): Status {
   const toldBy = (phase: string | null) => children.find((child) => child.phase === phase)?.told;
-  const round = workflow.round && toldBy(workflow.phase)?.round;
-  const shown = round ? { ...workflow, round } : workflow;
+  const own = toldBy(workflow.phase);
+  const round = workflow.round && own?.round;
+  const further = own && own.step > workflow.step ? standingOf(own) : {};
+  const shown = { ...workflow, ...further, ...(round && { round }) };
   if (!('phases' in shown)) return shown;
   const phases = (shown as ToldByRun).phases.map((line) => {
     const told = toldBy(line.phase);
@@ -180,6 +182,16 @@ function withPhases(workflow: Status, children: readonly Child[]): Status {
   });
   const used = phases.flatMap((line) => line.used ?? []);
   return { ...shown, ...(used.length > 0 && { used: used.reduce(addUsed) }), phases } as ToldByRun;
+}
+
+/** What a status says of the newest checkpoint of its phase. */
+function standingOf(told: Status): Partial<Status> {
+  const { step, percent, loss, examplesPerSecond, etaSeconds, revision } = told;
+  const { lastCheckpoint, checkpointSha256, attempt, asOf, ageSeconds } = told;
+  return {
+    ...{ step, percent, loss, examplesPerSecond, etaSeconds, revision },
+    ...{ lastCheckpoint, checkpointSha256, attempt, asOf, ageSeconds },
+  };
 }
 
 /** Seconds since a worker last asked for workflows; null when it is long ago, or there was none. */

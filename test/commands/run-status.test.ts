@@ -132,7 +132,10 @@ describe('the status of a run', () => {
       expect(await run.query('status')).toMatchObject({ step: 0, used: nothingUsed });
       // An answer that comes late is none.
       const told = { timeout: 60_000 };
-      await expect.poll(async () => (await status()).workflow, told).toMatchObject({ phases: [{ step: 10 }] });
+      const standing = { step: 10, percent: 33.3, lastCheckpoint: 'counted/pretrain@10' };
+      await expect
+        .poll(async () => (await status()).workflow, told)
+        .toMatchObject({ ...standing, phases: [{ step: 10, lastCheckpoint: 'counted/pretrain@10' }] });
       const costs = async () => costLines(await status());
       await expect.poll(costs, told).toEqual(['  0.0100 h of a device (trained 100.0 %)']);
       goOn();
