@@ -171,7 +171,7 @@ export interface RunStatus extends Status {
 }
 
 export const statusQuery = defineQuery<Status>('status');
-/** The phases as they are planned now. */
+/** Of a run the phases as it planned them; of a phase itself as updates have made it since. */
 export const planQuery = defineQuery<readonly PhasePlan[]>('plan');
 /** What happened, by phase. */
 export const historyQuery = defineQuery<Readonly<Record<string, readonly PhaseEvent[]>>>('history');
