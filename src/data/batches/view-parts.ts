@@ -1,7 +1,7 @@
 import type { LocalViews, MaskedPatches } from '../../recipe/batch-plan.ts';
 import { permutation, randomStream } from '../../runtime/random.ts';
 import { resizeOf, resizeSquare } from '../views/preprocess.ts';
-import { drawView, globalView, localView } from '../views/view.ts';
+import { atHand, drawView, globalView, localView } from '../views/view.ts';
 import type { BatchPart } from './batch-part.ts';
 
 /** The view that the teacher sees, and the student with patches masked: (R, R, 3) uint8. */
@@ -25,10 +25,12 @@ export const localViewsPart: BatchPart<LocalViews> = {
   arrays: ({ views, resolution }) => ({ localViews: { dtype: 'uint8', size: views * resolution ** 2 * 3 } }),
   fill({ k, pixels }, { views, resolution }, { seed, phase }, { localViews }) {
     const size = resolution ** 2 * 3;
-    for (let view = 0; view < views; view++) {
-      const out = (localViews as Uint8Array).subarray(view * size, (view + 1) * size);
-      drawView(pixels, resolution, localView, randomStream(seed, `local-view/${phase}`, k, view), out);
-    }
+    atHand(pixels, () => {
+      for (let view = 0; view < views; view++) {
+        const out = (localViews as Uint8Array).subarray(view * size, (view + 1) * size);
+        drawView(pixels, resolution, localView, randomStream(seed, `local-view/${phase}`, k, view), out);
+      }
+    });
   },
 };
 

@@ -30,9 +30,10 @@ function blurByVectors(at: Simd, pixels: Uint8Array, width: number, height: numb
   const radius = (shares.length - 1) / 2;
   const edge = radius * 3;
   const size = height * line;
-  const places = at.places(shares.length * 8, size, (line + 2 * edge) * 8, (height + 2 * radius) * line * 8, line * 8);
+  // Bytes come last: eight doubles at a time are read beyond the others.
+  const places = at.places(shares.length * 8, (line + 2 * edge) * 8, (height + 2 * radius) * line * 8, size);
   if (places === null) return false;
-  const [sharesAt, bytesAt, paddedAt, rowsAt, doneAt] = places;
+  const [sharesAt, paddedAt, rowsAt, bytesAt] = places;
   at.doubles(sharesAt, shares.length).set(shares);
   const last = sharesAt + 8 * shares.length;
   at.bytes(bytesAt, size).set(pixels);
@@ -50,11 +51,8 @@ function blurByVectors(at: Simd, pixels: Uint8Array, width: number, height: numb
     rows.copyWithin(y * line, radius * line, (radius + 1) * line);
     rows.copyWithin((radius + height + y) * line, (radius + height - 1) * line, (radius + height) * line);
   }
-  for (let y = 0; y < height; y++) {
-    at.run.weighDoubles(rowsAt + y * line * 8, line * 8, doneAt, line * 8, sharesAt, last);
-    // As Math.round, since none is negative.
-    at.run.narrow(doneAt, bytesAt + y * line, line * 8);
-  }
+  for (let y = 0; y < height; y++)
+    at.run.weighToBytes(rowsAt + y * line * 8, line * 8, bytesAt + y * line, line * 8, sharesAt, last);
   pixels.set(at.bytes(bytesAt, size));
   return true;
 }

@@ -1,5 +1,6 @@
 import { permutation, type RandomStream } from '../../runtime/random.ts';
 import { hue } from './hue.ts';
+import { inVectors } from './simd/in-vectors.ts';
 
 /**
  * Changes of colour on (N, 3) bytes, in place, with the bytes that torchvision gets from Pillow (`functional_pil`):
@@ -27,19 +28,29 @@ function replace(pixels: Uint8Array, by: Uint8Array): void {
   for (let i = 0; i < pixels.length; i++) pixels[i] = by[pixels[i]!]!;
 }
 
+function blend(pixels: Uint8Array, from: number, factor: number): void {
+  const fast = inVectors(pixels, ({ run }, at, size) => run.blend(at, size, from, factor));
+  if (!fast) replace(pixels, blended(from, factor));
+}
+
 export function brightness(pixels: Uint8Array, factor: number): void {
-  replace(pixels, blended(0, factor));
+  blend(pixels, 0, factor);
 }
 
 export function contrast(pixels: Uint8Array, factor: number): void {
   let sum = 0;
-  for (let i = 0; i < pixels.length; i += 3) sum += luma(pixels[i]!, pixels[i + 1]!, pixels[i + 2]!);
-  replace(pixels, blended(Math.trunc(sum / (pixels.length / 3) + 0.5), factor));
+  const fast = inVectors(pixels, (vectors, at, size, sums) => {
+    vectors.run.sumLuma(at, size, sums);
+    sum = vectors.ints(sums, 4).reduce((a, b) => a + b);
+  });
+  if (!fast) for (let i = 0; i < pixels.length; i += 3) sum += luma(pixels[i]!, pixels[i + 1]!, pixels[i + 2]!);
+  blend(pixels, Math.trunc(sum / (pixels.length / 3) + 0.5), factor);
 }
 
 const moved = new Float32Array(511);
 
 export function saturation(pixels: Uint8Array, factor: number): void {
+  if (inVectors(pixels, ({ run }, at, size) => run.saturate(at, size, factor))) return;
   // By how far a byte lies from its grey.
   for (let i = 0; i < moved.length; i++) moved[i] = f(factor) * (i - 255);
   for (let i = 0; i < pixels.length; i += 3) {
@@ -52,6 +63,7 @@ export function saturation(pixels: Uint8Array, factor: number): void {
 }
 
 export function greyscale(pixels: Uint8Array): void {
+  if (inVectors(pixels, ({ run }, at, size) => run.saturate(at, size, 0))) return;
   for (let i = 0; i < pixels.length; i += 3) {
     const grey = luma(pixels[i]!, pixels[i + 1]!, pixels[i + 2]!);
     pixels[i] = pixels[i + 1] = pixels[i + 2] = grey;

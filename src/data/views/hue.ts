@@ -1,3 +1,5 @@
+import { inVectors } from './simd/in-vectors.ts';
+
 const f = Math.fround;
 
 /**
@@ -7,6 +9,7 @@ const f = Math.fround;
  */
 export function hue(pixels: Uint8Array, turn: number): void {
   const steps = Math.trunc(turn * 255) & 255;
+  if (inVectors(pixels, ({ run }, at, size) => run.turnHue(at, size, steps))) return;
   tables ??= makeTables();
   const { most: mostAt, least: leastAt, hues, saturations, shares, lows, places, weights } = tables;
   for (let i = 0; i < pixels.length; i += 3) {

@@ -1,8 +1,9 @@
 import type { Pixels } from '../example/pixels.ts';
 import type { PixelBox } from './random-crop.ts';
 import { scratch } from './scratch.ts';
+import { layTable } from './simd/lay-taps.ts';
 import { type Simd, simd } from './simd/memory.ts';
-import { type Kernel, shareBits, type Taps, tapsOf } from './taps.ts';
+import { type Kernel, mirrored, shareBits, type Taps, tapsOf } from './taps.ts';
 
 export type { Kernel };
 
@@ -20,7 +21,7 @@ const sums = scratch(Int32Array, 4);
  * Resizes to (height, width, 3) as Pillow does with BILINEAR, and so transformers' image processors, or with BICUBIC: a
  * kernel that widens when the image shrinks, one side after the other, bytes in between, in fixed point. The same
  * bytes as Pillow 13's (src/libImaging/Resample.c). Writes to `out` at `at`. With `box` that part alone is the image: what
- * lies around it counts for nothing, as if it had been cut out.
+ * lies around it counts for nothing, as if it had been cut out. `flipped`: left and right are exchanged.
  */
 export function resizeAntialiased(
   image: Pixels,
@@ -30,16 +31,21 @@ export function resizeAntialiased(
   at = 0,
   kernel: Kernel = 'bilinear',
   box: PixelBox = { left: 0, top: 0, width: image.width, height: image.height },
+  flipped = false,
 ): void {
   const from: Lines = { data: bytesOf(image.data), at: (box.top * image.width + box.left) * 3, line: image.width * 3 };
   const to: Lines = { data: bytesOf(out), at, line: width * 3 };
-  const columns = tapsOf(box.width, width, kernel);
+  const straight = tapsOf(box.width, width, kernel);
+  const columns = flipped ? mirrored(straight) : straight;
   const rows = tapsOf(box.height, height, kernel);
   // As Pillow 13 was seen to choose; before it columns were always first, which moves bytes by 1 at most.
   const rowsFirst = height < box.height && box.height - height > 2 * (box.width - width);
   const resize = rowsFirst ? rowsThenColumns : columnsThenRows;
   const vectors = simd();
-  if (vectors !== null && resize(vectors, from, to, columns, rows, box)) return;
+  // The lines of a small part are copied one by one.
+  const isMost = 2 * box.width * box.height > image.width * image.height;
+  const byVectors = (at: Simd) => resize(at, from, to, columns, rows, box);
+  if (vectors !== null && (isMost ? vectors.holding(from.data, () => byVectors(vectors)) : byVectors(vectors))) return;
   if (rowsFirst) {
     const half: Lines = { data: between(height * box.width * 3), at: 0, line: box.width * 3 };
     resizeRows(from, half, rows);
@@ -71,14 +77,18 @@ function columnsThenRows(at: Simd, from: Lines, to: Lines, columns: Taps, rows: 
   const [table, columnShares, rowShares, lines, half, done] = places;
   layTable(at, table, columnShares, columns);
   at.ints(rowShares, rows.shares.length).set(rows.shares);
+  const held = at.placeOf(from.data);
   const two = at.bytes(lines, 2 * source);
   for (let y = 0; y < box.height; y += 2) {
     const both = y + 1 < box.height;
-    for (let k = 0; k < (both ? 2 : 1); k++) {
-      const start = from.at + (y + k) * from.line;
-      two.set(from.data.subarray(start, start + box.width * 3), k * source);
-    }
-    resizeLines(at, lines, both ? source : 0, half + y * line, both ? line : 0, table, columnShares, columns);
+    let [first, next] = [lines, source];
+    if (held !== null) [first, next] = [held + from.at + y * from.line, from.line];
+    else
+      for (let k = 0; k < (both ? 2 : 1); k++) {
+        const start = from.at + (y + k) * from.line;
+        two.set(from.data.subarray(start, start + box.width * 3), k * source);
+      }
+    resizeLines(at, first, both ? next : 0, half + y * line, both ? line : 0, table, columnShares, columns);
   }
   weighAll(at, half, line, done, line, rowShares, rows);
   copyOut(at, done, line, to, height);
@@ -89,11 +99,12 @@ function rowsThenColumns(at: Simd, from: Lines, to: Lines, columns: Taps, rows: 
   const [width, height] = [columns.first.length, rows.first.length];
   const line = padded(width);
   const source = box.width * 3;
+  const held = at.placeOf(from.data);
   const places = at.places(
     8 * width,
     columns.shares.length * 4,
     rows.shares.length * 4,
-    box.height * source,
+    held === null ? box.height * source : 0,
     height * source,
     height * line,
   );
@@ -101,12 +112,15 @@ function rowsThenColumns(at: Simd, from: Lines, to: Lines, columns: Taps, rows: 
   const [table, columnShares, rowShares, lines, half, done] = places;
   layTable(at, table, columnShares, columns);
   at.ints(rowShares, rows.shares.length).set(rows.shares);
-  const all = at.bytes(lines, box.height * source);
-  for (let y = 0; y < box.height; y++) {
-    const start = from.at + y * from.line;
-    all.set(from.data.subarray(start, start + source), y * source);
+  if (held !== null) weighAll(at, held + from.at, from.line, half, source, rowShares, rows);
+  else {
+    const all = at.bytes(lines, box.height * source);
+    for (let y = 0; y < box.height; y++) {
+      const start = from.at + y * from.line;
+      all.set(from.data.subarray(start, start + source), y * source);
+    }
+    weighAll(at, lines, source, half, source, rowShares, rows);
   }
-  weighAll(at, lines, source, half, source, rowShares, rows);
   for (let y = 0; y < height; y += 2) {
     const both = y + 1 < height;
     resizeLines(
@@ -122,15 +136,6 @@ function rowsThenColumns(at: Simd, from: Lines, to: Lines, columns: Taps, rows: 
   }
   copyOut(at, done, line, to, height);
   return true;
-}
-
-function layTable(at: Simd, table: number, columnShares: number, { first, count, shares }: Taps): void {
-  at.ints(columnShares, shares.length).set(shares);
-  const entries = at.ints(table, 2 * first.length);
-  for (let x = 0; x < first.length; x++) {
-    entries[2 * x] = first[x]! * 3;
-    entries[2 * x + 1] = count[x]! * 4;
-  }
 }
 
 function resizeLines(

@@ -51,6 +51,14 @@ export function tapsOf(from: number, to: number, kernel: Kernel): Taps {
   return { first, count, shares, reach };
 }
 
+/** Those of the same side with its end first. */
+export function mirrored({ first, count, shares, reach }: Taps): Taps {
+  const turned = new Int32Array(shares.length);
+  for (let i = 0; i < first.length; i++)
+    turned.set(shares.subarray(i * reach, (i + 1) * reach), (first.length - 1 - i) * reach);
+  return { first: first.slice().reverse(), count: count.slice().reverse(), shares: turned, reach };
+}
+
 /** Keys' kernel with a = -0.5. */
 function bicubic(away: number): number {
   const [a, x] = [-0.5, Math.abs(away)];

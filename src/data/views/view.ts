@@ -4,6 +4,7 @@ import { gaussianBlur } from './blur.ts';
 import { colorJitter, greyscale } from './color.ts';
 import { randomCrop } from './random-crop.ts';
 import { type Kernel, resizeAntialiased } from './resize-antialiased.ts';
+import { simd } from './simd/memory.ts';
 
 /** How a view of an image is made: DINO's augmentations (`DataAugmentationDINO`), as SILC uses them. */
 export interface ViewSettings {
@@ -19,6 +20,13 @@ export const localView: ViewSettings = { scale: [0.05, 0.4], blur: 0.5 };
 const jitter = { brightness: 0.4, contrast: 0.4, saturation: 0.2, hue: 0.1 };
 const kernel: Kernel = 'bicubic';
 
+/** Runs `draw`, which draws several views of an image. */
+export function atHand(image: Pixels, draw: () => void): void {
+  const vectors = simd();
+  if (vectors === null) draw();
+  else vectors.holding(image.data, draw);
+}
+
 /** A view of an image as (size, size, 3) bytes, written to `out`: crop, flip, colour, grey, blur, in DINO's order. */
 export function drawView(
   image: Pixels,
@@ -27,23 +35,9 @@ export function drawView(
   random: RandomStream,
   out: Uint8Array,
 ): void {
-  resizeAntialiased(image, size, size, out, 0, kernel, randomCrop(image, scale, random));
-  if (random.next() < 0.5) flip(out, size);
+  const crop = randomCrop(image, scale, random);
+  resizeAntialiased(image, size, size, out, 0, kernel, crop, random.next() < 0.5);
   if (random.next() < 0.8) colorJitter(out, jitter, random);
   if (random.next() < 0.2) greyscale(out);
   if (random.next() < blur) gaussianBlur(out, size, size, 0.1 + 1.9 * random.next());
-}
-
-/** Left and right exchanged, in place. */
-function flip(pixels: Uint8Array, size: number): void {
-  for (let row = 0; row < size; row++) {
-    let [a, b] = [row * size * 3, (row * size + size - 1) * 3];
-    for (; a < b; a += 3, b -= 3) {
-      for (let channel = 0; channel < 3; channel++) {
-        const left = pixels[a + channel]!;
-        pixels[a + channel] = pixels[b + channel]!;
-        pixels[b + channel] = left;
-      }
-    }
-  }
 }

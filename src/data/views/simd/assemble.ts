@@ -36,15 +36,28 @@ export const v128 = {
   load64Splat: load(...vector(0x0a)),
   load32Zero: load(...vector(0x5c)),
   store: (at: Code, value: Code): Code => [...at, ...value, ...vector(0x0b), 0, 0],
+  /** Sixteen bytes. */
+  of: (bytes: readonly number[]): Code => [...vector(0x0c), ...bytes],
+  and: op(...vector(0x4e)),
+  or: op(...vector(0x50)),
+  /** Bits of the first where the third has a 1, else of the second. */
+  choose: op(...vector(0x52)),
   /** The first four bytes. */
   store32: (at: Code, value: Code): Code => [...at, ...value, ...vector(0x5a), 0, 0, 0],
 };
 
 export const i32x4 = {
   splat: op(...vector(0x11)),
+  equal: op(...vector(0x37)),
   add: op(...vector(0xae)),
+  sub: op(...vector(0xb1)),
   mul: op(...vector(0xb5)),
+  least: op(...vector(0xb6)),
+  most: op(...vector(0xb8)),
+  shiftLeft: op(...vector(0xab)),
   shiftRight: op(...vector(0xac)),
+  /** Products of sixteen-bit lanes with a sign, of which those of two neighbours are added. */
+  dot: op(...vector(0xba)),
   /** Of sixteen-bit lanes, without a sign. */
   low: op(...vector(0xa9)),
   high: op(...vector(0xaa)),
@@ -55,8 +68,18 @@ export const i32x4 = {
 
 /** Of bytes without a sign; and two vectors of 32-bit lanes in one. */
 export const i16x8 = { low: op(...vector(0x89)), high: op(...vector(0x8a)), narrow: op(...vector(0x85)) };
-/** Clamped to 0 to 255. */
-export const i8x16 = { narrow: op(...vector(0x66)) };
+export const i8x16 = {
+  /** Clamped to 0 to 255. */
+  narrow: op(...vector(0x66)),
+  /** The bytes of the first at the places that the second tells; 0 beyond the last. */
+  at: op(...vector(0x0e)),
+  /** Bytes of two vectors, those of the second from place 16 on. */
+  shuffle: (a: Code, b: Code, places: readonly number[]): Code => [...a, ...b, ...vector(0x0d), ...places],
+};
+
+/** The first two lanes of each. */
+export const joined = (a: Code, b: Code): Code =>
+  i8x16.shuffle(a, b, [0, 1, 2, 3, 4, 5, 6, 7, 16, 17, 18, 19, 20, 21, 22, 23]);
 
 export const f32x4 = {
   splat: op(...vector(0x13)),
@@ -64,15 +87,24 @@ export const f32x4 = {
   add: op(...vector(0xe4)),
   sub: op(...vector(0xe5)),
   mul: op(...vector(0xe6)),
+  div: op(...vector(0xe7)),
+  floor: op(...vector(0x68)),
   /** Two doubles, rounded. */
   demoted: op(...vector(0x5e)),
 };
 
-/** `of`: the first two of four integers. */
+/** `of`: the first two of four integers; `size`: without its sign. */
 export const f64x2 = {
+  splat: (value: number): Code => {
+    const bytes = new Uint8Array(Float64Array.of(value, value).buffer);
+    return v128.of([...bytes]);
+  },
+  size: op(...vector(0xec)),
   of: op(...vector(0xfe)),
   add: op(...vector(0xf0)),
+  sub: op(...vector(0xf1)),
   mul: op(...vector(0xf2)),
+  floor: op(...vector(0x75)),
   promoted: op(...vector(0x5f)),
 };
 

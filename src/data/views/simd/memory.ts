@@ -14,9 +14,13 @@ interface Functions {
   ): void;
   weighLines(from: number, stride: number, to: number, line: number, shares: number, last: number): void;
   weighDoubles(from: number, stride: number, to: number, line: number, shares: number, last: number): void;
+  weighToBytes(from: number, stride: number, to: number, line: number, shares: number, last: number): void;
   interpolate(upper: number, lower: number, to: number, width: number, table: number, share: number): void;
   widen(from: number, to: number, size: number): void;
-  narrow(from: number, to: number, size: number): void;
+  blend(at: number, size: number, from: number, share: number): void;
+  sumLuma(at: number, size: number, to: number): void;
+  saturate(at: number, size: number, share: number): void;
+  turnHue(at: number, size: number, steps: number): void;
 }
 
 interface Memory {
@@ -40,12 +44,16 @@ const pageBytes = 65_536;
 const mostBytes = 16 * 2 ** 20;
 /** Vectors are read and written a little beyond what they are of. */
 const slack = 32;
+const withSlack = (bytes: number) => Math.ceil((bytes + slack) / slack) * slack;
+/** Of a picture, so that what is made of it has room beside it. */
+const mostHeld = 4 * 2 ** 20;
 
 /** The kernels and their memory, which is laid out anew for each picture. */
 export class Simd {
   readonly run: Functions;
   readonly #memory: Memory;
   #free = 0;
+  #held: Uint8Array | null = null;
 
   constructor() {
     this.#memory = new WebAssembly.Memory({ initial: 1, maximum: mostBytes / pageBytes });
@@ -56,10 +64,10 @@ export class Simd {
 
   /** Lays places of so many bytes one behind the other; null where there is no room for them. What was there is let go. */
   places<const T extends readonly number[]>(...sizes: T): { readonly [K in keyof T]: number } | null {
-    this.#free = 0;
+    this.#free = this.#held ? withSlack(this.#held.length) : 0;
     const found = sizes.map((bytes) => {
       const at = this.#free;
-      this.#free += Math.ceil((bytes + slack) / slack) * slack;
+      this.#free += withSlack(bytes);
       return at;
     });
     if (this.#free > mostBytes) return null;
@@ -68,8 +76,31 @@ export class Simd {
     return found as { [K in keyof T]: number };
   }
 
+  /** Keeps a picture at hand while `use` runs, where it is not large: of many parts of it none is copied. */
+  holding<T>(data: Uint8Array, use: () => T): T {
+    if (this.#held || data.length > mostHeld) return use();
+    const [at] = this.places(data.length)!;
+    this.bytes(at, data.length).set(data);
+    this.#held = data;
+    try {
+      return use();
+    } finally {
+      this.#held = null;
+    }
+  }
+
+  /** Where a picture is held. */
+  placeOf({ buffer, byteOffset }: Uint8Array): number | null {
+    const held = this.#held;
+    return held?.buffer === buffer && held.byteOffset === byteOffset ? 0 : null;
+  }
+
   bytes(at: number, length: number): Uint8Array {
     return new Uint8Array(this.#memory.buffer, at, length);
+  }
+
+  words(at: number, length: number): Int16Array {
+    return new Int16Array(this.#memory.buffer, at, length);
   }
 
   ints(at: number, length: number): Int32Array {
