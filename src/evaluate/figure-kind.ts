@@ -11,6 +11,9 @@ const numbers = new Set([
   ...['rmse_log', 'silog'],
 ]);
 
+/** For who asks a store of figures by their names. */
+export const kindsOf = { counts, numbers } as const;
+
 const last = (path: string) => path.slice(path.lastIndexOf('.') + 1);
 
 export const isCount = (path: string): boolean => counts.has(last(path));

@@ -18,7 +18,9 @@ interface Shown {
   readonly type: string;
   readonly title: string;
   readonly gridPos: { readonly x: number; readonly y: number; readonly w: number; readonly h: number };
-  readonly targets?: readonly { readonly expr: string; readonly refId: string }[];
+  readonly targets?: readonly { readonly expr: string; readonly refId: string; readonly instant?: boolean }[];
+  readonly options?: { readonly legend?: { readonly showLegend: boolean } };
+  readonly fieldConfig?: { readonly defaults: { readonly thresholds: { readonly steps: readonly object[] } } };
 }
 
 it('the dashboard that Grafana imports is the one that is written down in panels.ts', () => {
@@ -41,6 +43,27 @@ it('has panels that lie beside one another, each with a name, a meaning and some
   const texts = rows.flatMap((row) => row.panels);
   expect(texts.filter(({ about }) => about.length < 10)).toEqual([]);
   expect(panels.length).toBe(rows.length + texts.length);
+});
+
+it('names every curve, and asks for figures and bars as they are now', () => {
+  const { panels } = JSON.parse(read('siglip2.json')) as { panels: readonly Shown[] };
+  const of = (type: string) => panels.filter((panel) => panel.type === type);
+  expect(of('timeseries').length).toBeGreaterThan(15);
+  // Grafana's builders say no otherwise, and a dashboard of curves without names is what was shipped.
+  for (const { title, options } of of('timeseries'))
+    expect([title, options?.legend?.showLegend]).toEqual([title, true]);
+  const now = [...of('stat'), ...of('bargauge')];
+  expect(now.length).toBe(7);
+  for (const { title, targets } of now) expect([title, targets![0]!.instant]).toEqual([title, true]);
+});
+
+it('keeps titles of figures short enough for a window of 1,000 pixels, and has no verdict where nothing is known', () => {
+  const { panels } = JSON.parse(read('siglip2.json')) as { panels: readonly Shown[] };
+  const figures = panels.filter(({ type }) => type === 'stat');
+  // "Shards queued" was seen whole in 154 pixels beside its mark, and "Temporal answers" was not.
+  expect(figures.filter(({ title }) => title.length > 13)).toEqual([]);
+  for (const { title, fieldConfig } of figures)
+    expect([title, fieldConfig!.defaults.thresholds.steps[0]]).toEqual([title, { value: null, color: 'text' }]);
 });
 
 it.skipIf(!promtool)('alerts are taken by promtool, each with a sentence to read and one to go on with', async () => {
