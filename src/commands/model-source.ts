@@ -9,11 +9,12 @@ import { say } from './output.ts';
 
 /**
  * Does `use` with folders of the models that `sources` name: a folder or file each, or RUN, RUN/PHASE or RUN/PHASE@STEP, which
- * is fetched and verified, once if it is named twice, and taken away afterwards. `scratch`: a folder for the command itself.
+ * is fetched and verified, once if it is named twice, and taken away afterwards; with `training` its training state too. `scratch`: a folder for the command itself.
  */
 export async function withModels<T>(
   sources: readonly string[],
   use: (folders: readonly string[], scratch: string) => Promise<T>,
+  { training = false }: { readonly training?: boolean } = {},
 ): Promise<T> {
   const scratch = ownScratch(paths().scratch);
   try {
@@ -22,7 +23,8 @@ export async function withModels<T>(
       if (places.has(source)) continue;
       const fetched = await isCheckpointName(source);
       places.set(source, fetched ? join(scratch, `model-${places.size}`) : source);
-      if (fetched) await pullCheckpoint(await openStore({ reads: true }), source, places.get(source)!, { log: say });
+      if (fetched)
+        await pullCheckpoint(await openStore({ reads: true }), source, places.get(source)!, { log: say, training });
     }
     return await use(
       sources.map((source) => places.get(source)!),

@@ -14,8 +14,11 @@ export function addOnnxCommand(program: Command): void {
       'write a model folder, RUN, RUN/PHASE or RUN/PHASE@STEP as ONNX, as transformers.js and optimum load it',
     )
     .addOption(
-      new Option('--part <parts...>', 'what to write: model.onnx, vision_model.onnx, text_model.onnx')
-        .choices(['both', 'image', 'text'])
+      new Option(
+        '--part <parts...>',
+        'what to write: model.onnx, vision_model.onnx, text_model.onnx, decoder_model.onnx',
+      )
+        .choices(['both', 'image', 'text', 'decoder'])
         .default(['both', 'image', 'text']),
     )
     .addOption(
@@ -26,18 +29,19 @@ export function addOnnxCommand(program: Command): void {
     .action(async (model: string, out: string, options: { part: Part[]; dtype: FloatKind[]; opset: string }) => {
       const { exportOnnx, requireWritable } = await import('../onnx/export-folder.ts');
       await requireWritable(out, Number(options.opset));
-      await withModels([model], ([folder], scratch) =>
+      const write = ([folder]: readonly string[], scratch: string) =>
         exportOnnx(folder!, out, {
           ...{ parts: [...new Set(options.part)], dtypes: [...new Set(options.dtype)] },
           ...{ opset: Number(options.opset), scratch, producer: codeVersion() },
           onCost: (tower, { cosine, inputs }) =>
             print(
-              `float16, ${tower} tower: the cosine to float32 is at most ${Math.max(0, 1 - cosine).toExponential(1)} below 1, of ${inputs} ${tower}s\n`,
+              `float16, ${tower === 'decoder' ? tower : `${tower} tower`}: the cosine to float32 is at most ${Math.max(0, 1 - cosine).toExponential(1)} below 1, of ${inputs} ${tower === 'decoder' ? 'places' : `${tower}s`}\n`,
             ),
           onWritten: ({ file, bytes, data }) =>
             print(`onnx/${file}, ${size(bytes)}${data.length > 0 ? `, weights in ${data.join(', ')}` : ''}\n`),
-        }),
-      );
+        });
+      // A decoder lies among the training state.
+      await withModels([model], write, { training: options.part.includes('decoder') });
       print(`${out} holds the model as ONNX\n`);
     });
 }

@@ -10,8 +10,10 @@ import { requireSpace } from '../runtime/disk.ts';
 import { RunnerError } from '../runtime/errors.ts';
 import { makeFolder } from '../runtime/make-folder.ts';
 import { requireNothingAt, wholeFolder } from '../runtime/whole-folder.ts';
+import { decoderGraph } from './decoder.ts';
+import { type DecoderWeightsFile, openDecoder } from './decoder-file.ts';
 import { type FloatKind, weightBytes } from './graph.ts';
-import { type HalfCost, halfCost } from './half-cost.ts';
+import { decoderHalfCost, type HalfCost, halfCost } from './half-cost.ts';
 import { graphOf, type Part, parts } from './models.ts';
 import { opsets } from './proto.ts';
 import { Weights } from './weights.ts';
@@ -27,14 +29,14 @@ export interface OnnxOptions {
   readonly producer: string;
   /** Bytes of a file, 2 GB where it is left out. */
   readonly largest?: number;
-  /** Called for each file of a graph that is whole, and for what float16 costs a tower. */
+  /** Called for each file of a graph that is whole, and for what float16 costs a tower or the decoder. */
   readonly onWritten?: (written: WrittenModel) => void;
-  readonly onCost?: (tower: 'image' | 'text', cost: HalfCost) => void;
+  readonly onCost?: (tower: 'image' | 'text' | 'decoder', cost: HalfCost) => void;
 }
 
 /**
- * Writes a model folder or `.npz` as ONNX: `onnx/model.onnx`, `onnx/vision_model.onnx`, `onnx/text_model.onnx`, those of
- * float16 with `_fp16`, and beside them config, processor and tokenizer, as transformers.js and optimum look for them. `out`
+ * Writes a model folder or `.npz` as ONNX: `onnx/model.onnx`, `onnx/vision_model.onnx`, `onnx/text_model.onnx`,
+ * `onnx/decoder_model.onnx`, those of float16 with `_fp16`, and beside them config, processor and tokenizer, as transformers.js and optimum look for them. `out`
  * appears when all of it is there. No large tensor is ever whole in memory. RecipeInvalid for what can't be exported, before
  * anything is written.
  */
@@ -42,19 +44,24 @@ export async function exportOnnx(source: string, out: string, options: OnnxOptio
   const { opset, dtypes, producer, scratch } = options;
   await requireWritable(out, opset);
   const model = await openModel(source);
+  let decoder: DecoderWeightsFile | null = null;
   try {
     const { config, tensors } = model;
+    if (options.parts.includes('decoder')) decoder = await openDecoder(source, config);
     const files = await folderFiles(source, config);
+    if (decoder?.ids) files.push({ path: 'onnx/decoder_vocabulary.json', content: `${JSON.stringify(decoder.ids)}\n` });
     if (dtypes.includes('f16')) {
       for (const tower of ['image', 'text'] as const)
         if (options.parts.includes(tower) || options.parts.includes('both'))
           options.onCost?.(tower, await halfCost(tower, tensors, config, { scratch, opset, producer }));
+      if (decoder)
+        options.onCost?.('decoder', await decoderHalfCost(decoder, tensors, config, { scratch, opset, producer }));
     }
     const weights = new Weights(tensors);
     const graphs = options.parts.flatMap((one) =>
       dtypes.map((dtype) => ({
         file: `${parts[one]}${dtype === 'f16' ? '_fp16' : ''}.onnx`,
-        graph: graphOf(one, weights, config, dtype, opset),
+        graph: one === 'decoder' ? decoderGraph(decoder!, dtype, opset) : graphOf(one, weights, config, dtype, opset),
       })),
     );
     await wholeFolder(out, async (part) => {
@@ -78,6 +85,7 @@ export async function exportOnnx(source: string, out: string, options: OnnxOptio
       await writeFile(join(part, 'config.json'), configWith(config, apart));
     });
   } finally {
+    await decoder?.close();
     await model.close();
   }
 }

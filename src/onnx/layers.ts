@@ -9,9 +9,19 @@ export function linear(g: GraphBuilder, w: Weights, name: string, x: string): st
   return g.op('Add', [g.op('MatMul', [x, w.transposed(g, `${name}.weight`)]), w.plain(g, `${name}.bias`)]);
 }
 
+/** The same without a bias. */
+export function plainLinear(g: GraphBuilder, w: Weights, name: string, x: string): string {
+  return g.op('MatMul', [x, w.transposed(g, `${name}.weight`)]);
+}
+
 export function norm(g: GraphBuilder, w: Weights, name: string, x: string): string {
   const attributes = { axis: -1, epsilon: { float: normEpsilon } };
   return g.op('LayerNormalization', [x, w.plain(g, `${name}.weight`), w.plain(g, `${name}.bias`)], attributes);
+}
+
+/** A norm without a bias. */
+export function plainNorm(g: GraphBuilder, w: Weights, name: string, x: string): string {
+  return g.op('LayerNormalization', [x, w.plain(g, `${name}.weight`)], { axis: -1, epsilon: { float: normEpsilon } });
 }
 
 export function mlp(g: GraphBuilder, w: Weights, name: string, x: string): string {
@@ -19,7 +29,7 @@ export function mlp(g: GraphBuilder, w: Weights, name: string, x: string): strin
 }
 
 /** By tanh. Before opset 20 there is no such operator; in float16 nothing of it is infinite where the answer is not. */
-function gelu(g: GraphBuilder, x: string): string {
+export function gelu(g: GraphBuilder, x: string): string {
   if (g.opset >= 20) return g.op('Gelu', [x], { approximate: 'tanh' });
   const cubic = g.op('Add', [g.op('Mul', [g.op('Mul', [x, x]), g.number(0.044715)]), g.number(1)]);
   const inner = g.op('Mul', [g.op('Mul', [x, g.number(Math.sqrt(2 / Math.PI))]), cubic]);

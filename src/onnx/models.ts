@@ -6,11 +6,24 @@ import { type TowerValues, visionTower } from './vision.ts';
 import type { Weights } from './weights.ts';
 
 /** What may be exported, by the file that optimum and transformers.js know it by. */
-export const parts = { both: 'model', image: 'vision_model', text: 'text_model' } as const;
+export const parts = {
+  both: 'model',
+  image: 'vision_model',
+  text: 'text_model',
+  decoder: 'decoder_model',
+} as const;
 export type Part = keyof typeof parts;
+/** What every model has. */
+export type TowerPart = Exclude<Part, 'decoder'>;
 
 /** A part of a model as a graph, with the inputs and outputs that optimum gives it. All that is given is float32. */
-export function graphOf(part: Part, w: Weights, config: ModelConfig, float: FloatKind, opset: number): GraphBuilder {
+export function graphOf(
+  part: TowerPart,
+  w: Weights,
+  config: ModelConfig,
+  float: FloatKind,
+  opset: number,
+): GraphBuilder {
   const g = new GraphBuilder(float, opset);
   const width = embeddingWidth(config);
   if (part !== 'both') {

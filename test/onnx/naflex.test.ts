@@ -7,7 +7,7 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { modelConfigFile } from '../../src/checkpoint/hugging-face/config.ts';
 import { parameterSpecs } from '../../src/model/parameters.ts';
 import type { ModelConfig } from '../../src/model/sizes.ts';
-import { graphOf, type Part } from '../../src/onnx/models.ts';
+import { graphOf, type TowerPart } from '../../src/onnx/models.ts';
 import { opsets } from '../../src/onnx/proto.ts';
 import { Weights } from '../../src/onnx/weights.ts';
 import { writeModel } from '../../src/onnx/write-model.ts';
@@ -34,7 +34,7 @@ beforeAll(async () => {
 });
 afterAll(() => rm(folder, { recursive: true, force: true }));
 
-async function written(part: Part, { float = 'f32', opset = 20 }: Partial<Form> = {}): Promise<string> {
+async function written(part: TowerPart, { float = 'f32', opset = 20 }: Partial<Form> = {}): Promise<string> {
   const file = `${part}-${float}-${opset}.onnx`;
   await writeModel(folder, file, graphOf(part, weights, model, float, opset), { producer: 'test' });
   return join(folder, file);
