@@ -41,7 +41,7 @@ export interface RoundPlan {
   readonly work: { readonly write: number; readonly apply: number; readonly member: number; readonly merge: number };
   /** Seconds a byte of a state on one core: to copy it into the next, to verify it, to load and save it in the trainer, to commit it. */
   readonly passes: Readonly<Record<'copy' | 'verify' | 'load' | 'save' | 'commit', number>>;
-  /** Whether each worker merges its share of the parameters, over its own link, in the place of one that merges all. */
+  /** Whether each worker merges its share of the parameters, and writes that of the checkpoint, over its own link, in the place of one that merges all. */
   readonly shared?: boolean;
 }
 
@@ -96,7 +96,7 @@ export function roundTime(plan: RoundPlan): RoundTime {
   const made = numbers * work.apply + Math.max(0, state - 4 * numbers) * passes.copy;
   const merging = numbers * (workers * work.member + work.merge) + passes.verify * (state + outer) + made;
   const share = plan.shared ? 1 / workers : 1;
-  const handedIn = share * change + (plan.state ?? 0) + outer;
+  const handedIn = share * (change + (plan.state ?? 0) + outer);
   const way = plan.shared ? link : mergerLink;
   const parts = {
     down: transferSeconds(downBytes, link, plan.down),
@@ -106,7 +106,7 @@ export function roundTime(plan: RoundPlan): RoundTime {
     starved: Math.max(0, dataSeconds - train),
     write: numbers * work.write,
     up: transferSeconds(upBytes, link, plan.up),
-    mergerDown: transferSeconds(share * workers * upBytes + outer, way, plan.down),
+    mergerDown: transferSeconds(share * (workers * upBytes + outer), way, plan.down),
     merge: share * merging,
     // A fast link waits for the hashes.
     mergerUp: Math.max(transferSeconds(handedIn, way, plan.up), handedIn * passes.commit),

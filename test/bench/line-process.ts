@@ -71,6 +71,13 @@ export class LineProcess<R = Ready, A = Turn> {
     return (await this.#answer()) as A;
   }
 
+  /** Ends it as a machine that is lost does. */
+  async kill(): Promise<void> {
+    const ended = new Promise<void>((done) => this.#child.once('close', () => done()));
+    this.#child.kill('SIGKILL');
+    await ended;
+  }
+
   /** Lets it end, and waits for that. */
   async close(): Promise<void> {
     const { exitCode, signalCode } = this.#child;

@@ -13,7 +13,9 @@ import { requirePeer } from './peer-turns.ts';
 import { profileSteps } from './profile.ts';
 import type { BenchRecord, Report } from './record.ts';
 import { benchRetrieval } from './retrieval.ts';
+import { benchRoundsGoodput } from './rounds-goodput.ts';
 import { benchRoundsHistory } from './rounds-history.ts';
+import { benchRoundsKill } from './rounds-kill.ts';
 import { benchRoundsLink } from './rounds-link.ts';
 import { benchRoundsWork } from './rounds-work.ts';
 import { benchSelections } from './selection.ts';
@@ -66,6 +68,8 @@ async function measure(): Promise<void> {
   await benchRoundsHistory(options, report);
   await benchRoundsWork(options, report);
   await benchRoundsLink(options, report);
+  await benchRoundsGoodput(options, report);
+  await benchRoundsKill(options, report);
   await benchServices(options, report);
 }
 

@@ -53,6 +53,10 @@ export const benchmarks = {
   'rounds/work': ['write', 'apply', 'merge', 'merge-3', 'copy', 'verify', 'load', 'save', 'commit'],
   /** Mbit/s of each worker; as root alone, and only where asked for. */
   'rounds/link': ['20-mbit', '100-mbit', '1000-mbit'],
+  /** Whether a round waits for all, and how long it is beside the time in which a worker is lost; only where asked for. */
+  'rounds/goodput': ['undisturbed', 'all', 'quorum', 'quorum-half', 'quorum-quarter'],
+  /** What the worker has that takes the slot over; as root alone, and only where asked for. */
+  'rounds/kill': ['100-mbit-has-it', '100-mbit-newcomer'],
   'plan/memory': planNames,
   /** By the threads of a loader. */
   'plan/loader': ['1', '2', '4', '8'],
@@ -68,11 +72,11 @@ export const traceNames = allNames.filter((name): name is TraceName => name.star
 
 /**
  * True when `--only` asks for this variant: it is the beginning of name/variant. Whole steps under XLA, which compile
- * for minutes, are asked for by their full name, and slow links, which take root, by some of theirs.
+ * for minutes, are asked for by their full name, and slow links, which take root, and kills, which take long, by some of theirs.
  */
 export function isWanted(only: string, name: string, variant: string): boolean {
   const full = `${name}/${variant}`;
-  if (name === 'rounds/link' && only === '') return false;
+  if (['rounds/link', 'rounds/goodput', 'rounds/kill'].includes(name) && only === '') return false;
   return variant.endsWith('-xla') ? full === only : full.startsWith(only);
 }
 

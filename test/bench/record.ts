@@ -45,6 +45,15 @@ export interface BenchRecord {
   readonly histories?: readonly HistorySize[];
   /** Share of the time in which devices make steps, and what a plan says of it and of a round. */
   readonly busy?: { readonly measured: number; readonly planned: number; readonly plannedMs: number };
+  /** Share of the time of all workers that went into steps which a commit holds, over so many seconds, rounds and kills. */
+  readonly goodput?: {
+    readonly share: number;
+    readonly seconds: number;
+    readonly rounds: number;
+    readonly kills: number;
+  };
+  /** From a kill to the next step of the slot, by parts. */
+  readonly afterKill?: Readonly<Record<'noticed' | 'taken' | 'fetched' | 'loaded' | 'stepped', number>>;
   /** The least CPU time of each number or byte. */
   readonly nanoseconds?: { readonly cpu: number; readonly unit: 'number' | 'byte' };
   /** What was measured on, in words. */

@@ -2,10 +2,7 @@ import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { Client, Connection } from '@temporalio/client';
-import { DefaultLogger, NativeConnection, Runtime, Worker } from '@temporalio/worker';
-import { keepDocument } from '../../activities/documents.ts';
-import { createActivities } from '../../activities/index.ts';
-import type { PhasePlan } from '../../activities/types/plan.ts';
+import { DefaultLogger, NativeConnection, Runtime } from '@temporalio/worker';
 import { type Services, startServices } from '../../infra/services/start.ts';
 import { createProgress } from '../../infra/setup/progress.ts';
 import { listCommits } from '../../src/checkpoint/commits.ts';
@@ -18,16 +15,14 @@ import { type RoundTime, roundTime } from '../../src/rounds/time.ts';
 import { partsInFlight, usualPartBytes } from '../../src/storage/multipart.ts';
 import { S3ObjectStore } from '../../src/storage/s3.ts';
 import { exchangedOf } from '../../src/train/exchanged.ts';
-import type { siglip2Phase } from '../../workflows/phase.ts';
 import { tinySettings } from '../train/settings.ts';
-import { activities } from '../workflows/fake-activities.ts';
-import { bundled } from '../workflows/workflow-bundle.ts';
 import type { BenchOptions } from './arguments.ts';
 import { LineProcess } from './line-process.ts';
 import { type SlowPlace, slowPlace } from './link-namespaces.ts';
 import { benchmarks, isWanted } from './names.ts';
 import { ourProcess } from './our-process.ts';
 import type { Report } from './record.ts';
+import { benchPhase, mergingWorker, startPhase } from './rounds-phase.ts';
 import { withFolder } from './temporary-folder.ts';
 
 const name = 'rounds/link';
@@ -98,26 +93,16 @@ async function measure(folder: string, services: Services, megabits: number): Pr
       ];
     });
     children.push(...(await Promise.all(started)));
-    const log = { info() {}, warn() {}, error() {} };
-    const deps = { store, scratch: join(folder, 'merger'), log, codeVersion: '0.0.0' };
-    const { mergeRound } = createActivities(deps as never);
-    const worker = await Worker.create({
-      connection: native,
-      taskQueue: 'siglip2',
-      workflowBundle: await bundled(),
-      activities: { ...activities(), mergeRound },
-    });
+    const worker = await mergingWorker(native, store, join(folder, 'merger'));
     const running = worker.run();
-    const args: [{ plan: PhasePlan }] = [{ plan: await phasePlan(store) }];
-    const start = { taskQueue: 'siglip2', workflowId: 'bench/pretrain', args };
-    const handle = await new Client({ connection }).workflow.start<typeof siglip2Phase>('siglip2Phase', start);
-    const firstRound = async () => (await listCommits(store, { run: 'bench', phase: 'pretrain' }, 0)).length > 1;
+    const handle = await startPhase(new Client({ connection }), store, { settings, replicas, rounds });
+    const firstRound = async () => (await listCommits(store, benchPhase, 0)).length > 1;
     while (!(await firstRound())) await delay(200);
     for (const place of places) place.slow(megabits);
     await handle.result();
     worker.shutdown();
     await running;
-    const commits = await listCommits(store, { run: 'bench', phase: 'pretrain' }, 0);
+    const commits = await listCommits(store, benchPhase, 0);
     const times = commits.filter(({ step }) => step > 0).map(({ committed }) => Date.parse(committed));
     return (Math.max(...times) - Math.min(...times)) / 1000 / (rounds - 1);
   } finally {
@@ -127,19 +112,6 @@ async function measure(folder: string, services: Services, megabits: number): Pr
     await native.close();
     store.close();
   }
-}
-
-async function phasePlan(store: S3ObjectStore): Promise<PhasePlan> {
-  const to = rounds * workers * steps;
-  const hash = 'a'.repeat(64);
-  return {
-    ...{ run: 'bench', phase: 'pretrain', recipeHash: hash, dataFingerprint: hash, batch: settings.batches.batch },
-    settings: await keepDocument(store, 'bench', 'settings', { ...settings, replicas }),
-    index: await keepDocument(store, 'bench', 'index', { prefix: 'data', fingerprint: 'f', shards: [] }),
-    ...{ origin: null, branches: [], from: { step: 0, examples: 0 }, shardSteps: steps, checkpointEvery: steps },
-    to: { step: to, examples: to * settings.batches.batch },
-    replicas,
-  };
 }
 
 /** What `plan --link` says of such a round. */

@@ -46,9 +46,20 @@ function busyText({ measured, planned, plannedMs }: NonNullable<BenchRecord['bus
   return `devices were busy ${percent(measured)}; planned ${percent(planned)} of rounds of ${milliseconds(plannedMs)} ms`;
 }
 
+function goodputText({ share, seconds, rounds, kills }: NonNullable<BenchRecord['goodput']>): string {
+  return `goodput ${(100 * share).toFixed(1)} % of ${seconds.toFixed(0)} s: ${rounds} rounds, ${kills} workers killed`;
+}
+
+function afterKillText({ noticed, taken, fetched, loaded, stepped }: NonNullable<BenchRecord['afterKill']>): string {
+  const text = (seconds: number) => `${seconds.toFixed(1)} s`;
+  return `noticed after ${text(noticed)}, taken over ${text(taken)} later, fetched and made in ${text(fetched)}, loaded in ${text(loaded)}, first step ${text(stepped)}`;
+}
+
 function comparison(record: BenchRecord): string {
   if (record.histories) return historiesText(record.histories);
   if (record.nanoseconds) return `${record.nanoseconds.cpu.toFixed(2)} ns of CPU a ${record.nanoseconds.unit}`;
+  if (record.goodput) return goodputText(record.goodput);
+  if (record.afterKill) return afterKillText(record.afterKill);
   if (record.busy) return busyText(record.busy);
   const { beyond_bytes: beyond, bytes, planned_bytes: planned, planned_ratio, peak_bytes, base_bytes } = record;
   if (planned && planned_ratio)

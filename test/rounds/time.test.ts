@@ -150,6 +150,21 @@ describe('a state', () => {
     const slow = plan({ ...of, passes: { ...passes, commit: 1e-9 }, mergerLink: link(100) });
     expect(roundTime(slow).mergerUp).toBeCloseTo((8 * (6.00368e9 + time.downBytes)) / 1e8, 0);
   });
+
+  test('is written by shares where each worker merges its share: of 1,000 none has more than two changes to carry', () => {
+    const commits = { ...passes, commit: 0 };
+    const of = { state, outer: state / 3, passes: commits, work: { write: 0, apply: 0, member: 1e-9, merge: 0 } };
+    const many = { ...of, workers: 1000, link: link(100) };
+    const [shared, one] = [
+      roundTime(plan({ ...many, shared: true })),
+      roundTime(plan({ ...many, mergerLink: link(1000) })),
+    ];
+    // A thousandth of 1,000 changes is one, and of 6 GB 6 MB; over 100 Mbit/s, in the place of 340 GB over a gigabit.
+    expect(shared.mergerDown).toBeCloseTo((8 * (shared.upBytes + 1.50092e6)) / 1e8, 2);
+    expect(shared.mergerUp).toBeCloseTo((8 * (6.00368e6 + shared.downBytes / 1000)) / 1e8, 2);
+    expect(one.mergerDown / shared.mergerDown).toBeGreaterThan(99);
+    expect(shared.merge).toBeCloseTo(one.merge / 1000, 6);
+  });
 });
 
 describe('the README', () => {
