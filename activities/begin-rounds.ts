@@ -12,7 +12,7 @@ import type { Snapshot } from '../src/trainer/protocol.ts';
 import type { Attempt, Dependencies } from './dependencies.ts';
 import { fetchDocument, readDocumentAs } from './documents.ts';
 import { beat } from './heartbeat.ts';
-import { resultOfRound } from './round-result.ts';
+import { pacesAfter, resultOfRound } from './round-result.ts';
 import { dataOf, settle, withOnlineTeacher } from './settle.ts';
 import { settleCpu } from './settle-cpu.ts';
 import { heartbeatOf, newShard, type Shard } from './shard.ts';
@@ -34,7 +34,10 @@ export async function beginRounds(deps: Dependencies, input: BeginRoundsInput, a
   try {
     const start = await newestStart(deps.store, shard.input);
     const own = start?.run === plan.run && start.phase === plan.phase ? start : null;
-    if (own && own.step > plan.from.step) return { checkpoint: toRef(own), last: await resultOfRound(deps, plan, own) };
+    if (own && own.step > plan.from.step) {
+      const last = await resultOfRound(deps, plan, own);
+      return { checkpoint: toRef(own), last, ...(await pacesAfter(deps, plan, own)) };
+    }
     if (own) return { checkpoint: toRef(own), last: null };
     return { checkpoint: toRef(await commitBeginning(shard, start)), last: null };
   } finally {

@@ -10,6 +10,7 @@ import { keepMetrics } from '../src/checkpoint/metrics-document.ts';
 import { removeRounds } from '../src/checkpoint/rounds.ts';
 import type { CheckpointMetrics, Commit } from '../src/checkpoint/types.ts';
 import { SkippedMembers } from '../src/data/index/skipped-members.ts';
+import { isPace } from '../src/recipe/lane-lengths.ts';
 import type { PhaseSettings } from '../src/recipe/phase-settings.ts';
 import { PhaseSteps } from '../src/recipe/steps.ts';
 import { isRunnerError, RunnerError } from '../src/runtime/errors.ts';
@@ -22,18 +23,17 @@ import { replicaFiles } from './replica-files.ts';
 import { replicasOf } from './replicas-of.ts';
 import { type FoundSlot, memberOf } from './round-documents.ts';
 import { figuresOfRound, keepFiguresOfRound } from './round-figures.ts';
-import { resultOfRound } from './round-result.ts';
+import { pacesAfter, resultOfRound } from './round-result.ts';
 import { fetchRoundState, keepRoundState } from './round-state.ts';
 import { inputHash } from './shard-start.ts';
-import type { MergeInput } from './types/rounds.ts';
-import type { ShardResult } from './types/shard.ts';
+import type { MergeInput, RoundResult } from './types/rounds.ts';
 
 /**
  * Merges what the members of a round handed in, and commits what comes of it: the checkpoint of the step that the round
  * ends with. Given the members its bytes are the same, whoever merges and however often. Where the checkpoint is there
  * already, it counts.
  */
-export async function mergeRound(deps: Dependencies, input: MergeInput, attempt: Attempt): Promise<ShardResult> {
+export async function mergeRound(deps: Dependencies, input: MergeInput, attempt: Attempt): Promise<RoundResult> {
   const { plan, revision, round } = input;
   let doing = 'looking for what was merged already';
   const heart = beat(attempt, () => ({ doing, to: round.to }));
@@ -100,7 +100,7 @@ async function merge(
     const skipped = new SkippedMembers(manifest.skipped);
     for (const { document } of members) skipped.add(document.skipped);
     const metrics = metricsOf(members);
-    const figures = figuresOfRound(members, input.late, metrics.loss);
+    const figures = figuresOfRound(members, input, metrics.loss);
     // Before the commit, as those of steps: for people alone, so that nothing fails over them but an absent store.
     await keepFiguresOfRound(store, { run: plan.run, phase: plan.phase, revision, step: round.to }, figures).catch(
       (error) => {
@@ -125,10 +125,13 @@ async function merge(
         round: {
           from: round.from.step,
           slots: round.slots,
-          members: members.map(({ document: { slot, examples, steps, files, attempt } }) => {
+          members: members.map(({ document: { slot, examples, steps, files, attempt, metrics } }) => {
             const { sha256 } = files.find(({ path }) => path === replicaFiles.changes)!;
-            return { slot, examples, steps, sha256, attempt };
+            const pace = metrics.examplesPerSecond;
+            const dealsBy = replicas.lanes === 'paced' && isPace(pace);
+            return { slot, examples, steps, sha256, attempt, ...(dealsBy && { pace }) };
           }),
+          ...(input.lengths && { lengths: [...input.lengths] }),
           late: [...input.late],
           merged: files.merged,
         },
@@ -152,7 +155,7 @@ async function merge(
   }
 }
 
-async function finished(deps: Dependencies, input: MergeInput, commit: Commit): Promise<ShardResult> {
+async function finished(deps: Dependencies, input: MergeInput, commit: Commit): Promise<RoundResult> {
   const { plan, round, revision } = input;
   const warn = (error: Error) => deps.log.warn({ run: plan.run, phase: plan.phase }, error.message);
   const { from } = round;
@@ -161,7 +164,7 @@ async function finished(deps: Dependencies, input: MergeInput, commit: Commit): 
   await keepMetrics(deps.store, commit).catch(warn);
   // Of this round who was late may still ask, and moments that a slot keeps are read in the next.
   await removeRounds(deps.store, { run: plan.run, phase: plan.phase, revision, step: from.step }).catch(warn);
-  return resultOfRound(deps, plan, commit);
+  return { ...(await resultOfRound(deps, plan, commit)), ...(await pacesAfter(deps, plan, commit)) };
 }
 
 /** Means by examples; of one replica what it says. Rates are added: replicas train at once. */

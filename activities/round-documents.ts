@@ -8,7 +8,7 @@ import type { RunnerError } from '../src/runtime/errors.ts';
 import { sha256 } from '../src/runtime/hash.ts';
 import type { ObjectStore } from '../src/storage/object-store.ts';
 import { putOnce } from './put-once.ts';
-import type { MemberRef, RoundInput } from './types/rounds.ts';
+import type { MemberRef, ReplicaInput, RoundInput } from './types/rounds.ts';
 
 const count = z.int().min(0);
 const file = z.object({
@@ -23,6 +23,8 @@ const slotSchema = z.object({
   /** What it was trained on, and by so many steps. */
   examples: z.int().min(1),
   steps: z.int().min(1),
+  /** Where its lane began, where lanes are dealt by pace: from one round to the next they are others. */
+  first: z.int().min(1).optional(),
   attempt: z.string().regex(namePattern),
   files: z.array(file).min(1).max(10),
   /** Bytes that it fetched to begin with; documents of older versions don't say. */
@@ -62,6 +64,22 @@ export async function handIn(store: ObjectStore, input: RoundInput, document: Sl
     },
     () => findSlot(store, input, slot),
   );
+}
+
+/**
+ * What was found of a slot, held to the lane that it is asked for. A run that was begun anew and deals the round otherwise
+ * must not merge two lanes of which one has steps of the other.
+ */
+export function ofLane(input: ReplicaInput, found: FoundSlot): FoundSlot {
+  const { lane } = input;
+  const { first, steps } = found.document;
+  if (lane && (lane.first !== first || lane.steps !== steps))
+    throw damaged(
+      input,
+      found.ref.key,
+      `is of ${steps} steps from ${first}, and not of ${lane.steps} from ${lane.first}`,
+    );
+  return found;
 }
 
 /** The document that a workflow names. CheckpointDamaged where it is another, or none. */

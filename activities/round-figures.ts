@@ -2,20 +2,21 @@ import type { PhaseKey } from '../src/checkpoint/keys.ts';
 import type { ObjectStore } from '../src/storage/object-store.ts';
 import { keepRound } from '../src/telemetry/series.ts';
 import type { FoundSlot } from './round-documents.ts';
+import type { MergeInput } from './types/rounds.ts';
 
 /** Slots that have figures of their own: what reads them keeps every name for long. */
 const mostSlots = 64;
 
-/** What a round was: who was in, their bytes, and the loss, pace and bytes of each slot. */
+/** What a round was: who was in, their bytes, and the loss, pace and bytes of each slot; its steps where they are not alike. */
 export function figuresOfRound(
   members: readonly FoundSlot[],
-  late: readonly number[],
+  { late, lengths }: Pick<MergeInput, 'late' | 'lengths'>,
   loss: number,
 ): Record<string, number> {
-  const each = members.map(({ document: { slot, metrics, files, fetched = 0 } }) => {
+  const each = members.map(({ document: { slot, steps, metrics, files, fetched = 0 } }) => {
     const { loss, examplesPerSecond } = metrics;
     const upBytes = files.reduce((sum, { bytes }) => sum + bytes, 0);
-    return { slot, figures: { loss, examplesPerSecond, upBytes, downBytes: fetched } };
+    return { slot, figures: { loss, examplesPerSecond, upBytes, downBytes: fetched, ...(lengths && { steps }) } };
   });
   const sum = (name: 'upBytes' | 'downBytes') => each.reduce((total, { figures }) => total + figures[name], 0);
   const whole = {

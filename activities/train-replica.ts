@@ -13,7 +13,7 @@ import { fetchDocument, readDocumentAs } from './documents.ts';
 import { beat } from './heartbeat.ts';
 import { writeReplica } from './replica-files.ts';
 import { replicasOf } from './replicas-of.ts';
-import { type FoundSlot, filesPrefix, findSlot, handIn } from './round-documents.ts';
+import { type FoundSlot, filesPrefix, findSlot, handIn, ofLane } from './round-documents.ts';
 import { computedWith, heartbeatOf, newShard, type Shard } from './shard.ts';
 import { type LaneProgress, type TrainedLane, trainLane } from './train-lane.ts';
 import type { ReplicaHeartbeat, ReplicaInput, ReplicaResult } from './types/rounds.ts';
@@ -25,7 +25,8 @@ import type { ReplicaHeartbeat, ReplicaInput, ReplicaResult } from './types/roun
  */
 export async function trainReplica(deps: Dependencies, input: ReplicaInput, attempt: Attempt): Promise<ReplicaResult> {
   const { plan, round, slot } = input;
-  const lane = lanesOf({ from: round.from.step, to: round.to, slots: round.slots })[slot];
+  const span = { from: round.from.step, to: round.to };
+  const lane = input.lane ? { slot, ...input.lane, ...span } : lanesOf({ ...span, slots: round.slots })[slot];
   if (!lane) throw new RunnerError('RecipeInvalid', `a round of ${round.slots} slots has no slot ${slot}`);
   deps.firstStep?.taken();
   const { revision, parent, skip } = input;
@@ -42,7 +43,7 @@ export async function trainReplica(deps: Dependencies, input: ReplicaInput, atte
   });
   try {
     const found = await findSlot(deps.store, input, slot);
-    if (found) return resultOf(found);
+    if (found) return resultOf(ofLane(input, found));
     if (await isOver(deps, input)) return over(slot, attempt);
     const documents = join(deps.scratch, 'documents');
     const settings = await readDocumentAs<PhaseSettings>(deps.store, plan.settings, documents);
@@ -51,7 +52,7 @@ export async function trainReplica(deps: Dependencies, input: ReplicaInput, atte
     try {
       // The round went on without it: what it made changes nothing any more.
       if (await isOver(deps, input)) return over(slot, attempt);
-      return resultOf(await handInLane(shard, input, lane, trained, settings, made));
+      return resultOf(ofLane(input, await handInLane(shard, input, lane, trained, settings, made)));
     } finally {
       await trained.before.close();
     }
@@ -100,6 +101,7 @@ async function handInLane(
     slot,
     examples,
     steps: lane.steps,
+    ...(input.lane && { first: lane.first }),
     attempt: attempt.id,
     files: [...files],
     fetched: made.down,

@@ -45,6 +45,8 @@ export interface SlotIn extends Pick<ReplicaResult, 'slot' | 'loss' | 'examplesP
   /** Bytes that it uploaded, and fetched to begin with; of before that was counted there are none of the latter. */
   readonly up: number;
   readonly down?: number;
+  /** Of its lane, where lanes are dealt by pace. */
+  readonly steps?: number;
   /** From the start of the round. */
   readonly seconds: number;
 }

@@ -5,6 +5,7 @@ import type { MemberRef } from '../activities/types/rounds.ts';
 import type { ShardResult } from '../activities/types/shard.ts';
 import type { CheckpointRef } from '../src/checkpoint/types.ts';
 import { addUsed, limitedCostOf, nothingUsed, type Used } from '../src/costs/used.ts';
+import type { SlotPace } from '../src/recipe/lane-lengths.ts';
 import type { Pace } from '../src/recipe/pace.ts';
 import type { Position } from '../src/recipe/position.ts';
 import { batchAt } from '../src/recipe/steps.ts';
@@ -44,6 +45,8 @@ export interface PhaseInput {
   readonly slots?: number | null;
   /** Who was in the last round, where each slot keeps its moments. */
   readonly members?: readonly MemberRef[];
+  /** How fast these were, where lanes are dealt by that. */
+  readonly paces?: readonly SlotPace[];
   /** How many rounds it has had, and the last one. */
   readonly rounds?: number;
   readonly merged?: MergedRound | null;
@@ -93,6 +96,7 @@ export class PhaseProgress {
   pace: Pace | null;
   slots: number | null;
   members: readonly MemberRef[];
+  paces: readonly SlotPace[];
   rounds: number;
   merged: MergedRound | null;
   deviceMs: number;
@@ -132,6 +136,7 @@ export class PhaseProgress {
     this.pace = input.pace ?? null;
     this.slots = input.slots ?? null;
     this.members = input.members ?? [];
+    this.paces = input.paces ?? [];
     this.rounds = input.rounds ?? 0;
     this.merged = input.merged ?? null;
     this.deviceMs = input.deviceMs ?? 0;
@@ -182,6 +187,7 @@ export class PhaseProgress {
       broken,
       ...watches,
       ...(plan.replicas && { slots: this.slots, members: this.members, rounds: this.rounds, merged: this.merged }),
+      ...(plan.replicas?.lanes === 'paced' && { paces: this.paces }),
     };
     return { plan, parent, ...curation, skip, from, last, limits, pace, ...counts, events, wishes, ...stands };
   }

@@ -41,10 +41,20 @@ export function begunRound(round: RoundStatus, minutes: number | undefined, now:
 export function withSlot(
   round: RoundStatus,
   { slot, loss, examplesPerSecond, attempt, ...of }: ReplicaResult,
+  /** Of its lane, where these are not alike. */
+  steps: number | false,
   now: number,
 ) {
   const { bytes: up, down } = of;
-  const figures = { slot, loss, examplesPerSecond, attempt, up, ...(down !== undefined && { down }) };
+  const figures = {
+    slot,
+    loss,
+    examplesPerSecond,
+    attempt,
+    up,
+    ...(down !== undefined && { down }),
+    ...(steps && { steps }),
+  };
   return { ...round, in: [...round.in, { ...figures, seconds: secondsSince(round, now) }] };
 }
 

@@ -1,6 +1,7 @@
 import { CancellationScope, condition, isCancellation, sleep } from '@temporalio/workflow';
-import type { ReplicaResult, Round, RoundInput } from '../activities/types/rounds.ts';
-import { lanesOf } from '../src/recipe/lanes.ts';
+import type { ReplicaResult, RoundInput } from '../activities/types/rounds.ts';
+import { lengthsByPace } from '../src/recipe/lane-lengths.ts';
+import { type Lane, lanesOf } from '../src/recipe/lanes.ts';
 import type { Replicas } from '../src/recipe/replicas.ts';
 import { activitiesBy } from './activities-by.ts';
 import { spentOf } from './failures.ts';
@@ -24,6 +25,7 @@ export async function trainRound(phase: PhaseProgress, replicas: Replicas, scope
       const begun = await beginRounds({ plan, revision, parent, skip, from: phase.from });
       phase.spend(begun);
       phase.from = begun.checkpoint;
+      if (begun.paces) phase.paces = begun.paces;
       phase.last ??= begun.last;
       if (begun.last) return;
     }
@@ -41,13 +43,22 @@ export async function trainRound(phase: PhaseProgress, replicas: Replicas, scope
 
 async function merged(phase: PhaseProgress, replicas: Replicas, input: RoundInput): Promise<void> {
   const { to, slots } = input.round;
-  const { members, late } = await gathered(phase, replicas, input);
+  const span = { from: input.round.from.step, to, slots };
+  // Before it begins: what becomes known while it goes on changes no lane of it.
+  const lengths = replicas.lanes === 'paced' ? lengthsByPace(to - span.from, slots, phase.paces) : undefined;
+  const { members, late } = await gathered(phase, replicas, input, lanesOf({ ...span, lengths }));
   const handedIn = members.flatMap(({ member }) => member ?? []);
   phase.round = { ...phase.round!, merging: true };
-  const result = await mergeRound({ ...input, members: handedIn, late });
+  const { paces = [], ...result } = await mergeRound({
+    ...input,
+    members: handedIn,
+    late,
+    ...(lengths && { lengths }),
+  });
   phase.merged = mergedRound(phase.round, late, Date.now());
   phase.rounds = phase.merged.number;
   phase.members = replicas.moments === 'kept' ? handedIn : [];
+  phase.paces = paces;
   // As many as came in time, or one more when all did: what `least` and `most` allow.
   phase.slots = late.length > 0 ? members.length : slots + 1;
   if (late.length > 0) phase.note(`the round to step ${to} went on without slot ${late.join(', ')}`);
@@ -68,8 +79,13 @@ interface Gathered {
  * Starts a replica for each lane and waits: for all of them, or after the deadline for a quorum. Those that are late are
  * asked to stop, and not waited for. The first that fails for good ends the round.
  */
-async function gathered(phase: PhaseProgress, replicas: Replicas, input: RoundInput): Promise<Gathered> {
-  const slots = lanesOf(spanOf(input.round)).map(({ slot }) => slot);
+async function gathered(
+  phase: PhaseProgress,
+  replicas: Replicas,
+  input: RoundInput,
+  lanes: readonly Lane[],
+): Promise<Gathered> {
+  const slots = lanes.map(({ slot }) => slot);
   const quorum = Math.min(slots.length, replicas.quorum ?? slots.length);
   // A slot that was not in the round before begins with the moments of the checkpoint.
   const kept = replicas.moments === 'kept' ? phase.members : [];
@@ -79,14 +95,15 @@ async function gathered(phase: PhaseProgress, replicas: Replicas, input: RoundIn
   const all = new CancellationScope();
   const running = all.run(() =>
     Promise.all(
-      slots.map(async (slot) => {
+      lanes.map(async ({ slot, first, steps }) => {
         try {
           const moments = kept.find((one) => one.slot === slot);
-          const result = await trainReplica({ ...input, slot, ...(moments && { moments }) });
+          const lane = replicas.lanes === 'paced' && { lane: { first, steps } };
+          const result = await trainReplica({ ...input, slot, ...lane, ...(moments && { moments }) });
           if (isLate) return;
           phase.spend(result);
           members.push(result);
-          if (phase.round && result.member) phase.round = withSlot(phase.round, result, Date.now());
+          if (phase.round && result.member) phase.round = withSlot(phase.round, result, lane && steps, Date.now());
         } catch (error) {
           phase.spend(spentOf(error));
           if (!isLate && !isCancellation(error)) failure ??= { error };
@@ -119,5 +136,3 @@ async function gathered(phase: PhaseProgress, replicas: Replicas, input: RoundIn
   const present = new Set(members.map(({ slot }) => slot));
   return { members, late: slots.filter((slot) => !present.has(slot)) };
 }
-
-const spanOf = ({ from, to, slots }: Round) => ({ from: from.step, to, slots });

@@ -68,6 +68,7 @@ async function goBack(phase: PhaseProgress, cause: keyof WentBack, belowStep: nu
   if (phase.step < before) phase.used = givenUp(phase.used, (before - phase.step) / (before - plan.from.step));
   phase.revision += 1;
   phase.members = [];
+  phase.paces = [];
   phase.wentBack = { ...phase.wentBack, [cause]: phase.wentBack[cause] + 1 };
   if (plan.begins && phase.step < plan.begins.step) await change(phase, { batch: plan.batch });
 }

@@ -42,7 +42,7 @@ import type {
   WrittenReport,
 } from './phase-end.ts';
 import type { PhasePlan, PlanInput, PlanPhaseInput, RunPlan } from './plan.ts';
-import type { BeginRoundsInput, BegunRounds, MergeInput, ReplicaInput, ReplicaResult } from './rounds.ts';
+import type { BeginRoundsInput, BegunRounds, MergeInput, ReplicaInput, ReplicaResult, RoundResult } from './rounds.ts';
 import type { ScoreShardInput, ScoreShardResult, SealInput } from './scoring.ts';
 import type {
   BeginInput,
@@ -69,7 +69,7 @@ export interface Activities {
   trainShard(input: ShardInput): Promise<ShardResult>;
   beginRounds(input: BeginRoundsInput): Promise<BegunRounds>;
   trainReplica(input: ReplicaInput): Promise<ReplicaResult>;
-  mergeRound(input: MergeInput): Promise<ShardResult>;
+  mergeRound(input: MergeInput): Promise<RoundResult>;
   recoverCheckpoint(input: RecoverInput): Promise<CheckpointRef | null>;
   pruneCheckpoints(input: PruneInput): Promise<{ removed: number }>;
   sweep(input: SweepInput): Promise<{ prefixes: number; uploads: number }>;

@@ -1,5 +1,7 @@
 import type { CheckpointRef } from '../../src/checkpoint/types.ts';
 import type { Used } from '../../src/costs/used.ts';
+import type { SlotPace } from '../../src/recipe/lane-lengths.ts';
+import type { Lane } from '../../src/recipe/lanes.ts';
 import type { PhasePlan } from './plan.ts';
 import type { ShardHeartbeat, ShardResult } from './shard.ts';
 
@@ -33,6 +35,8 @@ export interface MemberRef {
 
 export interface ReplicaInput extends RoundInput {
   readonly slot: number;
+  /** Of the slot, where lanes are dealt by pace; absent: all are alike. */
+  readonly lane?: Pick<Lane, 'first' | 'steps'>;
   /** Where the moments of the slot are from, where each keeps its own: the last round that it was in. */
   readonly moments?: MemberRef;
 }
@@ -71,6 +75,14 @@ export interface MergeInput extends RoundInput {
   readonly members: readonly MemberRef[];
   /** Slots that are not. */
   readonly late: readonly number[];
+  /** Steps of the lane of each slot, where they are dealt by pace: written into the manifest. */
+  readonly lengths?: readonly number[];
+}
+
+/** What a round came to. */
+export interface RoundResult extends ShardResult {
+  /** How fast its members were, as the manifest of its checkpoint says, where the next round is dealt by it. */
+  readonly paces?: readonly SlotPace[];
 }
 
 export interface BeginRoundsInput extends Omit<RoundInput, 'round'> {
@@ -83,6 +95,8 @@ export interface BegunRounds {
   readonly checkpoint: CheckpointRef;
   /** The round before, where there was one already. */
   readonly last: ShardResult | null;
+  /** As in RoundResult, of the round that the checkpoint ends. */
+  readonly paces?: readonly SlotPace[];
   readonly deviceMs?: number;
   /** As in ShardResult. */
   readonly used?: Used;

@@ -62,9 +62,15 @@ const manifestSchema = z.object({
       from: count,
       slots: z.int().min(1),
       members: z
-        .array(z.object({ slot: count, examples: count, steps: count, sha256: hash, attempt: name }))
+        .array(
+          z.object({
+            ...{ slot: count, examples: count, steps: count, sha256: hash, attempt: name },
+            pace: z.number().positive().optional(),
+          }),
+        )
         .min(1)
         .max(10_000),
+      lengths: z.array(z.int().min(1)).min(1).max(10_000).optional(),
       late: z.array(count).max(10_000),
       merged: z
         .array(

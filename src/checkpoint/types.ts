@@ -44,7 +44,11 @@ export interface RoundMembers {
     /** Of the changes that it handed in. */
     readonly sha256: string;
     readonly attempt: string;
+    /** Examples a second over its steps, where the next round is dealt by it and it is known. */
+    readonly pace?: number | undefined;
   }[];
+  /** Steps of the lane of each slot, where they were dealt by pace: of those that are late too. */
+  readonly lengths?: readonly number[] | undefined;
   /** Slots that came too late: the phase was not trained on their steps. */
   readonly late: readonly number[];
   /** What leads here from its parent, among what was handed in, as long as that is kept; older manifests don't say. */

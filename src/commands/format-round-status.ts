@@ -1,5 +1,5 @@
 import type { RoundStatus, SlotIn } from '../../workflows/messages.ts';
-import { outOf } from '../runtime/count-text.ts';
+import { counted, outOf } from '../runtime/count-text.ts';
 import { size } from '../runtime/size-text.ts';
 import { duration } from './format-duration.ts';
 import type { PendingWork } from './run-status.ts';
@@ -38,11 +38,14 @@ export function slotsOf(round: RoundStatus, pending: readonly PendingWork[]): Sl
 export function liveOfRound(round: RoundStatus, slots: readonly SlotStatus[]): PendingWork['live'] {
   const figures = slots.flatMap(({ in: own, work }) => own ?? (work?.live?.loss ? [work.live] : []));
   if (figures.length === 0) return null;
-  const done = slots.reduce((sum, { in: own, work }) => sum + (own ? 0 : (work?.live?.done ?? 0)), 0);
   const share = Math.floor((round.to - round.from) / round.slots);
+  const done = slots.reduce(
+    (sum, { in: own, work }) => sum + (own ? (own.steps ?? share) : (work?.live?.done ?? 0)),
+    0,
+  );
   const loss = figures.reduce((sum, one) => sum + (one.loss ?? 0), 0) / figures.length;
   const examplesPerSecond = figures.reduce((sum, one) => sum + (one.examplesPerSecond ?? 0), 0);
-  const step = Math.min(round.to, round.from + done + share * slots.filter((one) => one.in).length);
+  const step = Math.min(round.to, round.from + done);
   return { step, loss, examplesPerSecond };
 }
 
@@ -79,8 +82,9 @@ function waits({ began, deadline, quorum, merging }: RoundStatus, slots: readonl
 
 function slotLine(round: RoundStatus, { slot, in: own, work }: SlotStatus, now: number): string {
   if (own) {
-    const { seconds, loss, examplesPerSecond, up, down = 0 } = own;
-    return `slot ${slot}: in after ${duration(seconds)}, loss ${loss.toFixed(3)}, ${examplesPerSecond.toFixed(0)} examples/s, ${size(up)} up, ${size(down)} down`;
+    const { seconds, loss, examplesPerSecond, up, down = 0, steps } = own;
+    const made = steps === undefined ? '' : `, ${counted(steps, 'step')}`;
+    return `slot ${slot}: in after ${duration(seconds)}${made}, loss ${loss.toFixed(3)}, ${examplesPerSecond.toFixed(0)} examples/s, ${size(up)} up, ${size(down)} down`;
   }
   if (!work) return `slot ${slot}: not known to Temporal just now`;
   const { live, waiting, nextAttemptSeconds, attempt, beatSecondsAgo, lastFailure, worker } = work;

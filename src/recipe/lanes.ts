@@ -6,6 +6,8 @@ export interface RoundSpan {
   readonly to: number;
   /** Replicas that share them; each has a slot, from 0. */
   readonly slots: number;
+  /** Steps of each lane, where they are not alike: one or more each, and all together those of the round. */
+  readonly lengths?: readonly number[] | undefined;
 }
 
 /** What one slot trains on in a round: steps of the phase that follow one another. */
@@ -24,22 +26,24 @@ export interface Lane {
  * reads the parts of shards of its own stretch alone. A round that is cut short has lanes that differ by a step, and
  * where it has less steps than slots it has so many lanes.
  */
-export function lanesOf({ from, to, slots }: RoundSpan): Lane[] {
-  const steps = to - from;
-  const [each, more] = [Math.floor(steps / slots), steps % slots];
+export function lanesOf({ from, to, slots, lengths = alike(to - from, slots) }: RoundSpan): Lane[] {
   const lanes: Lane[] = [];
   let first = from + 1;
-  for (let slot = 0; slot < Math.min(slots, steps); slot++) {
-    const own = each + (slot < more ? 1 : 0);
+  for (const [slot, own] of lengths.entries()) {
     lanes.push({ slot, first, steps: own, from, to });
     first += own;
   }
   return lanes;
 }
 
+function alike(steps: number, slots: number): number[] {
+  const [each, more] = [Math.floor(steps / slots), steps % slots];
+  return Array.from({ length: Math.min(slots, steps) }, (_, slot) => each + (slot < more ? 1 : 0));
+}
+
 /**
  * The step of the phase whose place on the schedule a step of a lane has, from 0: all lanes go through the round at once,
- * so each goes from its beginning to its end. Of a round with one slot it is the step itself.
+ * so each goes from its beginning to its end, a long one in smaller strides than a short one. Of a round with one slot it is the step itself.
  */
 export function placeOf({ from, to, steps }: Lane, step: number): number {
   return from + 1 + Math.floor((step * (to - from)) / steps);

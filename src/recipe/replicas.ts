@@ -18,6 +18,9 @@ export const momentsKinds = ['averaged', 'reset', 'kept'] as const;
 /** Which pairs of two examples the sigmoid loss of a replica has. */
 export const negativesKinds = ['local', 'reweighted', 'bank'] as const;
 
+/** How long the lanes of a round are. */
+export const lanesKinds = ['equal', 'paced'] as const;
+
 /** Training in rounds: several replicas of a phase, each by itself for some steps, then merged. */
 export const replicasSchema = z.strictObject({
   number: z
@@ -35,6 +38,12 @@ export const replicasSchema = z.strictObject({
       'Replicas of a round, each on any worker. With least and most a round has one more than the one before when all came in time, and as many as came in time when not.',
     ),
   steps: z.int().positive().describe('Steps that each replica makes in a round: the steps of the phase are shared.'),
+  lanes: z
+    .enum(lanesKinds)
+    .optional()
+    .describe(
+      'How the steps of a round are dealt to its replicas. equal, or left out: all alike; paced: each has as many as it was fast in the round before, at most 8 times as many as another, and the first round is equal.',
+    ),
   outer: outerSchema.prefault({}).describe('What is done with the mean change of a round.'),
   exchange: z
     .enum(['f32', 'bf16', 'int8', 'int4'])
@@ -99,6 +108,7 @@ export function replicasProblems({
 export const replicasChangesSchema = z.strictObject({
   number: replicasSchema.shape.number.optional(),
   steps: replicasSchema.shape.steps.optional(),
+  lanes: replicasSchema.shape.lanes,
   outer: z
     .strictObject({
       rate: outerSchema.shape.rate.unwrap().optional(),

@@ -8,11 +8,12 @@ import { writeSafetensors } from '../../src/safetensors/safetensors.ts';
 import { freshState, writeState } from '../../src/train/state.ts';
 import { type SlowExchange, slowlyRounded } from './slow-rounding.ts';
 
-/** Of one round its steps, its slots, and which of these are in. */
+/** Of one round its steps, its slots, which of these are in, and how many steps each has where they are not alike. */
 export interface SlowRound {
   readonly steps: number;
   readonly slots: number;
   readonly members: readonly number[];
+  readonly lengths?: readonly number[] | undefined;
 }
 
 /** What a recipe says of how replicas are merged. */
@@ -101,9 +102,10 @@ export async function slowRounds(
 }
 
 /** Batches of each slot: dealt one by one to know how many each has, then in one piece after the other. */
-function lanesOf(began: number, { steps, slots }: SlowRound): number[][] {
+function lanesOf(began: number, { steps, slots, lengths }: SlowRound): number[][] {
   const lanes: number[][] = Array.from({ length: slots }, () => []);
-  for (let i = 0; i < steps; i++) lanes[i % slots]!.push(0);
+  if (lengths) for (const [slot, length] of lengths.entries()) lanes[slot]!.push(...new Array<number>(length).fill(0));
+  else for (let i = 0; i < steps; i++) lanes[i % slots]!.push(0);
   let next = began;
   for (const lane of lanes) for (let i = 0; i < lane.length; i++) lane[i] = next++;
   return lanes;

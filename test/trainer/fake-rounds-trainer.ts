@@ -16,6 +16,8 @@ const fault = JSON.parse(process.env.FAKE_FAULT ?? '{}') as {
   readonly crash?: { readonly batch: number; readonly once?: string };
   readonly nonFinite?: { readonly batch: number };
   readonly stepMs?: number;
+  /** What it says of how fast it is. */
+  readonly examplesPerSecond?: number;
   /** Of each tensor the first number moves alone: files are as large, and steps of a large state cost nothing. */
   readonly still?: boolean;
   /** A file that gets a line for each lane. */
@@ -39,7 +41,7 @@ async function run(id: number, job: FakeJob): Promise<void> {
   const { settings, snapshotFolder: folder } = job;
   const state = job.from ? await readState(job.from.folder, settings) : freshState(settings);
   mkdirSync(folder, { recursive: true });
-  const metrics = { loss: 1, examplesPerSecond: 10, dataWaitShare: 0 };
+  const metrics = { loss: 1, examplesPerSecond: fault.examplesPerSecond ?? 10, dataWaitShare: 0 };
   if (job.kind === 'begin') {
     const written = await writeState(folder, settings, state);
     send({ type: 'snapshot', id, snapshot: { ...job.at, folder, ...written, metrics, skipped: [], reports: [] } });

@@ -18,7 +18,12 @@ it('a phase that continues as new carries over all that it began with', () => {
   const earlyStopping = { patience: 3, threshold: 0, restoreBest: true };
   const tasks = { documents: [], every: 50, best, earlyStopping };
   const input: Required<PhaseInput> = {
-    plan: { ...plan, curation, tasks, replicas: replicasSchema.parse({ number: { least: 2, most: 8 }, steps: 10 }) },
+    plan: {
+      ...plan,
+      curation,
+      tasks,
+      replicas: replicasSchema.parse({ number: { least: 2, most: 8 }, steps: 10, lanes: 'paced' }),
+    },
     parent: checkpoint,
     teacher: { ...checkpoint, phase: 'curated' },
     scored: 4,
@@ -30,6 +35,7 @@ it('a phase that continues as new carries over all that it began with', () => {
     pace: { checkpointEvery: 4, shardSteps: 8 },
     slots: 3,
     members: [{ slot: 0, key: 'slot-0000.json', sha256: 'f'.repeat(64) }],
+    paces: [{ slot: 0, pace: 390 }],
     rounds: 5,
     merged: { number: 5, from: 60, to: 90, slots: 3, members: 2, late: [1], up: 9, down: 8, seconds: 1.5 },
     deviceMs: 5000,

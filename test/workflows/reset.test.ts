@@ -1,27 +1,19 @@
-import { execFile } from 'node:child_process';
 import { setTimeout as delay } from 'node:timers/promises';
-import { promisify } from 'node:util';
 import { CancelledFailure, Context } from '@temporalio/activity';
 import type { Client } from '@temporalio/client';
 import { describe, expect, it } from 'vitest';
 import type { Activities } from '../../activities/types/activities.ts';
 import type { ShardInput } from '../../activities/types/shard.ts';
-import { prepare } from '../../infra/setup/prepare.ts';
 import type { RunStatus } from '../../workflows/messages.ts';
 import type { siglip2Recipe } from '../../workflows/recipe.ts';
 import { resultOf, runPlanOf, testTemporal } from './harness.ts';
 import { keepHistory } from './histories.ts';
+import { typed } from './temporal-command.ts';
 
 /** `temporal workflow reset` and `temporal activity pause`, as a person types them, on the pinned server. */
 const temporal = testTemporal();
 
-async function type(...words: string[]): Promise<string> {
-  const { temporal: binary } = await prepare(['temporal']);
-  const env = { ...process.env, TEMPORAL_ADDRESS: temporal.address() };
-  const run = promisify(execFile)(binary!, words, { env });
-  const { stdout, stderr } = await run.catch((error: { stdout: string; stderr: string }) => error);
-  return stdout + stderr;
-}
+const type = (...words: string[]) => typed(temporal.address(), ...words);
 const reset = (workflow: string, ...words: string[]) =>
   type('workflow', 'reset', '--workflow-id', workflow, '--reason', 'a test', ...words);
 /** The task that follows the result of the first shard. */

@@ -174,7 +174,7 @@ describe('a phase in rounds', () => {
         'setReplicas is refused: quorum is 2; it is allowed beside a deadline alone, such as {"minutes": 15}',
       );
       expect(await refusal({ slots: 3 })).toBe(
-        "setReplicas is refused: slots can't be changed; allowed: number, steps, outer, exchange, moments, quorum, deadline",
+        "setReplicas is refused: slots can't be changed; allowed: number, steps, lanes, outer, exchange, moments, quorum, deadline",
       );
       expect(await refusal({})).toMatch(/^setReplicas is refused: nothing is named; allowed: number/);
       await ask('pause');
