@@ -63,7 +63,8 @@ function* zeros(bytes: number): Generator<Uint8Array> {
   for (let done = 0; done < bytes; done += chunkBytes) yield chunk.subarray(0, bytes - done);
 }
 
-const isCount = (name: string) => name.startsWith(updatesTensor(''));
+/** Whether a tensor counts updates that moments have seen. */
+export const isCount = (name: string): boolean => name.startsWith(updatesTensor(''));
 
 /** Where moments begin at zero, they have seen no update. */
 function resetLayout(layout: readonly PlacedTensor[], { parameters }: Exchanged): PlacedTensor[] {

@@ -61,7 +61,7 @@ function linesOf({ phase, plan, time, rounds, seconds, faster, ...of }: RoundsEs
     `    a round is ${count(of.requests.writes)} writing and ${count(of.requests.reads)} reading requests and ${size(of.egress)} out of the store, without examples; a day ${count(day * (of.requests.writes + of.requests.reads))} and ${size(day * of.egress)}`,
     ...costText(of.cost),
     `    a round is ${of.events.least} to ${of.events.most} events of Temporal: a history takes ${count(Math.floor(mostEvents / of.events.most))} rounds or more${of.events.most > mostEvents ? '; more workers than one workflow can hold' : ''}`,
-    `    a worker that is new to it fetches ${size(plan.state ?? 0)} in ${duration(time.join)}`,
+    `    a worker that is new to it fetches ${size(time.joinBytes)} in ${duration(time.join)}`,
     of.helps.length > 0
       ? `    would help, each by itself: ${of.helps.map(({ what, utilisation }) => `${what} ${percent(utilisation)}`).join(', ')}`
       : '    nothing that is known here would help',

@@ -114,6 +114,7 @@ export function estimateRounds(
       ...(bank && { bank: { name: computedState(textBank), rows: bank.rows } }),
       state: wholeBytes(trained),
       outer,
+      zeros: rounds.moments === 'reset' ? 4 * numbersIn(moments) : 0,
       everyRow,
       exchange: rounds.exchange,
       workers,

@@ -19,6 +19,8 @@ export interface RoundPlan {
   /** Bytes of the state, which who merges commits and a newcomer fetches; and of the buffers of the outer step. */
   readonly state?: number;
   readonly outer?: number;
+  /** Of the state, moments that begin at zero: who is new makes these. */
+  readonly zeros?: number;
   /** Tables of which every row changes, since a softmax goes over all of them. */
   readonly everyRow: ReadonlySet<string>;
   readonly exchange: Exchange;
@@ -70,7 +72,8 @@ export interface RoundTime {
   readonly wall: number;
   /** Device-seconds in steps, of workers times wall. */
   readonly utilisation: number;
-  /** A worker that has nothing of the phase fetches its parameters. */
+  /** What a worker fetches that has nothing of the phase, and how long that takes. */
+  readonly joinBytes: number;
   readonly join: number;
 }
 
@@ -112,7 +115,7 @@ export function roundTime(plan: RoundPlan): RoundTime {
     mergerUp: Math.max(transferSeconds(handedIn, way, plan.up), handedIn * passes.commit),
   };
   const wall = Object.values(parts).reduce((a, b) => a + b, 0);
-  const join = transferSeconds(state, link, plan.down);
+  const joinBytes = state - (plan.zeros ?? 0);
   return {
     rows: Object.fromEntries([...own].filter(([name]) => parameters.some((one) => one.name === name))),
     upBytes,
@@ -121,7 +124,8 @@ export function roundTime(plan: RoundPlan): RoundTime {
     ...parts,
     wall,
     utilisation: train / wall,
-    join,
+    joinBytes,
+    join: transferSeconds(joinBytes, link, plan.down),
   };
 }
 

@@ -45,7 +45,7 @@ describe('siglip2 plan with --link', () => {
     expect(of).toMatch(/what examples take of the link is not known without the data\n/);
     expect(of).toMatch(/the merger fetches 4\.2\d GB and merges them into 6\.0\d GB in 2 min \d+ s at 1,000 Mbit\/s\n/);
     expect(of).toMatch(/ {4}a round is 33 to 54 events of Temporal: a history takes 185 rounds or more\n/);
-    expect(of).toMatch(/ {4}a worker that is new to it fetches 4\.50 GB in 30 min/);
+    expect(of).toMatch(/ {4}a worker that is new to it fetches 1\.50 GB in 10 min/);
     expect(of).toMatch(/ {4}would help, each by itself: .*exchange int4 6\d\.\d %/);
   });
 
