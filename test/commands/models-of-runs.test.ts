@@ -82,7 +82,10 @@ it(
       [2, 'tuned/finetune@260'],
     ] as const) {
       const { figures } = JSON.parse(await typed('evaluate', model, '--task', at('old.json'), '--json'));
-      const [zeroShot, retrieval] = figures as { view: string; figures: Record<string, never> }[];
+      const [zeroShot, retrieval] = figures as {
+        view: string;
+        figures: Record<string, Record<string, Record<string, number>>>;
+      }[];
       const own = {
         [`zeroShot.by_language.en.top1, ${zeroShot!.view}`]: zeroShot!.figures.by_language!.en!.top1,
         [`retrieval.mean.text_to_image.r1, ${retrieval!.view}`]: retrieval!.figures.mean!.text_to_image!.r1,
