@@ -119,6 +119,12 @@ export function repeat(i: Local, end: Code, step: Code, ...body: Code[]): Code {
   return [0x03, 0x40, ...body.flat(), ...i.set(i32.add(i.get, step)), ...i.get, ...end, isBelow, 0x0d, 0, 0x0b];
 }
 
+/** `body` for every `step` bytes of the `size` from `i` on, which grows up to `end`. */
+export const through = (i: Local, end: Local, size: Local, step: number, ...body: Code[]): Code => [
+  ...end.set(i32.add(i.get, size.get)),
+  ...repeat(i, end.get, i32.of(step), ...body),
+];
+
 export interface Kernel {
   readonly name: string;
   readonly parameters: readonly Type[];

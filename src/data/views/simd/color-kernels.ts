@@ -9,7 +9,7 @@ import {
   joined,
   kernel,
   type Local,
-  repeat,
+  through,
   v128,
 } from './assemble.ts';
 
@@ -35,9 +35,8 @@ const overPixels = (
   { at, size, end, v, next }: Record<'at' | 'size' | 'end' | 'v' | 'next', Local>,
   ...body: Code[]
 ) => [
-  end.set(i32.add(at.get, size.get)),
   next.set(v128.load(at.get)),
-  repeat(at, end.get, i32.of(12), v.set(next.get), next.set(v128.load(at.get, 12)), ...body),
+  through(at, end, size, 12, v.set(next.get), next.set(v128.load(at.get, 12)), ...body),
 ];
 const inOne = (r: Code, g: Code, b: Code) =>
   v128.or(r, v128.or(i32x4.shiftLeft(g, i32.of(8)), i32x4.shiftLeft(b, i32.of(16))));
@@ -64,11 +63,11 @@ const blend = kernel(
     return [
       grey.set(f32x4.splat(from.get)),
       part.set(f32x4.splat(share.get)),
-      end.set(i32.add(at.get, size.get)),
-      repeat(
+      through(
         at,
-        end.get,
-        i32.of(16),
+        end,
+        size,
+        16,
         v.set(v128.load(at.get)),
         v128.store(at.get, i8x16.narrow(two(i16x8.low(v.get)), two(i16x8.high(v.get)))),
       ),
@@ -83,11 +82,11 @@ const sumLuma = kernel(
   { end: 'i32', v: 'v128', sum: 'v128' },
   ({ at, size, to, end, v, sum }) => [
     sum.set(number(0)),
-    end.set(i32.add(at.get, size.get)),
-    repeat(
+    through(
       at,
-      end.get,
-      i32.of(12),
+      end,
+      size,
+      12,
       v.set(v128.load(at.get)),
       sum.set(i32x4.add(sum.get, luma(channel(v.get, 0), channel(v.get, 1), channel(v.get, 2)))),
     ),

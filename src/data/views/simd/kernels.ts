@@ -1,5 +1,18 @@
 import { shareBits } from '../taps.ts';
-import { type Code, f32x4, f64x2, i8x16, i16x8, i32, i32x4, joined, kernel, repeat, v128 } from './assemble.ts';
+import {
+  type Code,
+  f32x4,
+  f64x2,
+  i8x16,
+  i16x8,
+  i32,
+  i32x4,
+  joined,
+  kernel,
+  repeat,
+  through,
+  v128,
+} from './assemble.ts';
 import { colorKernels } from './color-kernels.ts';
 
 /** Loops over pictures, several bytes in each step. Sums and roundings are those of the plain loops, one by one. */
@@ -47,11 +60,11 @@ const resizeLine = kernel(
     const add = (sum: typeof a, taps: typeof a) => sum.set(i32x4.add(sum.get, i32x4.dot(taps.get, share.get)));
     const whole = (high: Code, low: Code) => bytes(rounded(i32x4.add(i32x4.shiftLeft(high, i32.of(lowBits)), low)));
     return [
-      end.set(i32.add(table.get, width.get)),
-      repeat(
+      through(
         table,
-        end.get,
-        i32.of(8),
+        end,
+        width,
+        8,
         p.set(i32.add(from.get, i32.load(table.get))),
         q.set(i32.add(p.get, next.get)),
         s.set(shares.get),
@@ -93,11 +106,11 @@ const weighLines = kernel(
   ({ from, stride, to, line, shares, last, end, p, s, share, v, a, b, c, d }) => {
     const add = (sum: typeof a, lanes: Code) => sum.set(i32x4.add(sum.get, i32x4.mul(share.get, lanes)));
     return [
-      end.set(i32.add(to.get, line.get)),
-      repeat(
+      through(
         to,
-        end.get,
-        i32.of(16),
+        end,
+        line,
+        16,
         ...[a, b, c, d].map((sum) => sum.set(half)),
         p.set(from.get),
         s.set(shares.get),
@@ -134,11 +147,11 @@ const weighing = (name: string, bytesOfEight: number, store: (to: Code, sums: re
       const add = (sum: typeof a, i: number) =>
         sum.set(f64x2.add(sum.get, f64x2.mul(share.get, v128.load(p.get, 16 * i))));
       return [
-        end.set(i32.add(from.get, line.get)),
-        repeat(
+        through(
           from,
-          end.get,
-          i32.of(64),
+          end,
+          line,
+          64,
           ...all.map((sum) => sum.set(i32x4.splat(i32.of(0)))),
           p.set(from.get),
           s.set(shares.get),
@@ -175,11 +188,11 @@ const weighToBytes = weighing('weighToBytes', 8, (to, sums) => {
 
 /** Bytes as doubles, `size` bytes of those, four at a time. */
 const widen = kernel('widen', { from: 'i32', to: 'i32', size: 'i32' }, { end: 'i32' }, ({ from, to, size, end }) => [
-  end.set(i32.add(to.get, size.get)),
-  repeat(
+  through(
     to,
-    end.get,
-    i32.of(32),
+    end,
+    size,
+    32,
     v128.store(to.get, f64x2.of(pixel(from.get))),
     v128.store(i32.add(to.get, i32.of(16)), f64x2.of(pixel(i32.add(from.get, i32.of(2))))),
     from.set(i32.add(from.get, i32.of(4))),
@@ -200,11 +213,11 @@ const interpolate = kernel(
     const along = (line: Code) => between(at(line, left.get), at(line, right.get), x.get);
     return [
       y.set(f32x4.splat(share.get)),
-      end.set(i32.add(table.get, width.get)),
-      repeat(
+      through(
         table,
-        end.get,
-        i32.of(12),
+        end,
+        width,
+        12,
         left.set(i32.load(table.get)),
         right.set(i32.load(table.get, 4)),
         x.set(v128.load32Splat(table.get, 8)),
