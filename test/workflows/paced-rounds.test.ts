@@ -21,7 +21,7 @@ import { startServer, type TestServer } from '../storage/versitygw.ts';
 import { tinySettings } from '../train/settings.ts';
 import { testTemporal } from './harness.ts';
 import { checkpointOf } from './runs.ts';
-import { typed } from './temporal-command.ts';
+import { taskAfter, typed } from './temporal-command.ts';
 
 const temporal = testTemporal();
 const script = fileURLToPath(new URL('../trainer/fake-rounds-trainer.ts', import.meta.url));
@@ -181,7 +181,7 @@ it.each([{ lanes: 'paced' }, {}])(
           return `${round?.in.length} from step ${round?.from}`;
         };
         await expect.poll(members, { timeout: 60_000 }).toBe('2 from step 21');
-        const reason = ['--reason', 'a test', '--event-id', await afterRound(client, handle.workflowId)];
+        const reason = ['--reason', 'a test', '--event-id', await taskAfter(client, handle.workflowId, 'mergeRound')];
         const said = await typed(
           temporal.address(),
           'workflow',
@@ -204,16 +204,3 @@ it.each([{ lanes: 'paced' }, {}])(
     expect(rounds.map(({ commit }) => commit.sha256)).toEqual(await slowRounds(tinySettings, rounds, of));
   },
 );
-
-/** The task that follows the merge of the first round. */
-async function afterRound(client: Client, workflowId: string): Promise<string> {
-  const { events } = await client.workflow.getHandle(workflowId).fetchHistory();
-  const merge = events!.find(
-    ({ activityTaskScheduledEventAttributes: scheduled }) => scheduled?.activityType?.name === 'mergeRound',
-  );
-  const done = events!.findIndex(({ activityTaskCompletedEventAttributes: completed }) =>
-    completed?.scheduledEventId?.equals(merge!.eventId!),
-  );
-  const task = events!.slice(done).find(({ workflowTaskCompletedEventAttributes: completed }) => completed);
-  return String(task!.eventId);
-}

@@ -8,7 +8,7 @@ import type { RunStatus } from '../../workflows/messages.ts';
 import type { siglip2Recipe } from '../../workflows/recipe.ts';
 import { resultOf, runPlanOf, testTemporal } from './harness.ts';
 import { keepHistory } from './histories.ts';
-import { typed } from './temporal-command.ts';
+import { taskAfter, typed } from './temporal-command.ts';
 
 /** `temporal workflow reset` and `temporal activity pause`, as a person types them, on the pinned server. */
 const temporal = testTemporal();
@@ -17,17 +17,7 @@ const type = (...words: string[]) => typed(temporal.address(), ...words);
 const reset = (workflow: string, ...words: string[]) =>
   type('workflow', 'reset', '--workflow-id', workflow, '--reason', 'a test', ...words);
 /** The task that follows the result of the first shard. */
-const afterFirstShard = async (client: Client, workflow: string) => {
-  const { events } = await client.workflow.getHandle(workflow).fetchHistory();
-  const shard = events!.find(
-    ({ activityTaskScheduledEventAttributes: scheduled }) => scheduled?.activityType?.name === 'trainShard',
-  );
-  const done = events!.findIndex(({ activityTaskCompletedEventAttributes: completed }) =>
-    completed?.scheduledEventId?.equals(shard!.eventId!),
-  );
-  const task = events!.slice(done).find(({ workflowTaskCompletedEventAttributes: completed }) => completed);
-  return String(task!.eventId);
-};
+const afterFirstShard = (client: Client, workflow: string) => taskAfter(client, workflow, 'trainShard');
 
 interface Shards {
   /** `from-to` of each that was asked for, with its revision above 0. */
