@@ -209,7 +209,8 @@ async function lastPoll({ connection, options }: Client): Promise<number | null>
 
 type Raw = Awaited<ReturnType<ReturnType<Client['workflow']['getHandle']>['describe']>>['raw'];
 
-async function pendingOf(
+/** What activities of a workflow do now, or wait to do, of those that its description names. */
+export async function pendingOf(
   { options: { loadedDataConverter } }: Client,
   activities: Raw['pendingActivities'],
   workflowId: string,

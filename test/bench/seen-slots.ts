@@ -1,6 +1,5 @@
-import type { Client, WorkflowExecutionDescription } from '@temporalio/client';
-import { decodeArrayFromPayloads } from '@temporalio/common/lib/internal-non-workflow/index.js';
-import type { ReplicaHeartbeat } from '../../activities/types/rounds.ts';
+import type { Client } from '@temporalio/client';
+import { pendingOf } from '../../src/commands/run-status.ts';
 
 /** A slot that is not in, as Temporal knows it. */
 export interface SeenSlot {
@@ -15,19 +14,12 @@ export interface SeenSlot {
 }
 
 export async function seenSlots(client: Client, workflowId: string): Promise<SeenSlot[]> {
-  const { raw }: WorkflowExecutionDescription = await client.workflow.getHandle(workflowId).describe();
-  const { loadedDataConverter } = client.options;
-  const replicas = (raw.pendingActivities ?? []).filter(({ activityType }) => activityType?.name === 'trainReplica');
-  return Promise.all(
-    replicas.map(async ({ heartbeatDetails, attempt, state }) => {
-      const [live] = (await decodeArrayFromPayloads(loadedDataConverter, heartbeatDetails?.payloads)) as [
-        ReplicaHeartbeat | undefined,
-      ];
-      const common = { slot: live?.slot ?? null, attempt: attempt ?? 1, isStarted: state === started };
-      return { ...common, doing: live?.doing ?? null, done: live?.done ?? 0 };
-    }),
-  );
+  const { raw } = await client.workflow.getHandle(workflowId).describe();
+  const pending = await pendingOf(client, raw.pendingActivities, workflowId, null);
+  return pending
+    .filter(({ activity }) => activity === 'trainReplica')
+    .map(({ live, attempt, waiting }) => ({
+      ...{ slot: live?.slot ?? null, attempt, isStarted: !waiting },
+      ...{ doing: live?.doing ?? null, done: live?.done ?? 0 },
+    }));
 }
-
-/** PENDING_ACTIVITY_STATE_STARTED. */
-const started = 2;
