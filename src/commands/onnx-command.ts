@@ -6,6 +6,13 @@ import { codeVersion } from '../runtime/version.ts';
 import { withModels } from './model-source.ts';
 import { print } from './output.ts';
 
+/** What float16 costs is told of, and by how many of what. */
+const compared = {
+  image: { what: 'image tower', by: 'images' },
+  text: { what: 'text tower', by: 'texts' },
+  decoder: { what: 'decoder', by: 'places' },
+} as const;
+
 /** Models for ONNX Runtime and transformers.js. */
 export function addOnnxCommand(program: Command): void {
   program
@@ -35,7 +42,7 @@ export function addOnnxCommand(program: Command): void {
           ...{ opset: Number(options.opset), scratch, producer: codeVersion() },
           onCost: (tower, { cosine, inputs }) =>
             print(
-              `float16, ${tower === 'decoder' ? tower : `${tower} tower`}: the cosine to float32 is at most ${Math.max(0, 1 - cosine).toExponential(1)} below 1, of ${inputs} ${tower === 'decoder' ? 'places' : `${tower}s`}\n`,
+              `float16, ${compared[tower].what}: the cosine to float32 is at most ${Math.max(0, 1 - cosine).toExponential(1)} below 1, of ${inputs} ${compared[tower].by}\n`,
             ),
           onWritten: ({ file, bytes, data }) =>
             print(`onnx/${file}, ${size(bytes)}${data.length > 0 ? `, weights in ${data.join(', ')}` : ''}\n`),
