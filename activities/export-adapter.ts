@@ -6,12 +6,13 @@ import { composeModel, modelFile } from '../src/checkpoint/compose-model.ts';
 import { adapterFolder, writeAdapterFolder } from '../src/checkpoint/hugging-face/adapter-folder.ts';
 import { baseFingerprint } from '../src/checkpoint/hugging-face/read-adapter.ts';
 import { restoreCheckpoint } from '../src/checkpoint/restore.ts';
+import { isTrainingFile } from '../src/checkpoint/training-files.ts';
 import { withoutAdapter } from '../src/checkpoint/training-tensors.ts';
 import type { CheckpointRef } from '../src/checkpoint/types.ts';
 import { adaptedLayers } from '../src/model/adapters.ts';
 import type { PhaseSettings } from '../src/recipe/phase-settings.ts';
 import { SafetensorsFile } from '../src/safetensors/safetensors.ts';
-import { isTrainingFile, trainingTensor } from '../src/train/state-files.ts';
+import { trainingTensor } from '../src/train/state-files.ts';
 import type { Attempt, Dependencies } from './dependencies.ts';
 
 /**

@@ -4,12 +4,12 @@ import { join } from 'node:path';
 import { stateKey } from '../src/checkpoint/base-files.ts';
 import { checkpointDamaged } from '../src/checkpoint/damage.ts';
 import { chunkBytes } from '../src/checkpoint/download.ts';
+import { isTrainingFile } from '../src/checkpoint/training-files.ts';
 import type { CheckpointRef, Manifest, StateFile } from '../src/checkpoint/types.ts';
 import { requireSpace } from '../src/runtime/disk.ts';
 import { openRanged, type ReadRange } from '../src/safetensors/ranged.ts';
 import type { TensorInfo } from '../src/safetensors/safetensors-header.ts';
 import type { ObjectStore } from '../src/storage/object-store.ts';
-import { isTrainingFile } from '../src/train/state-files.ts';
 
 export interface ZeroFilesOptions {
   /** Whether a tensor of this name should be zero. Where it is not the hash says so, and the file is fetched. */

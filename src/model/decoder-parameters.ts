@@ -6,6 +6,12 @@ export interface DecoderSize {
   readonly depth: number;
 }
 
+const layer = /^decoder\.layers\.(\d+)\./;
+
+/** How many layers a decoder has whose tensors are among these; 0 where none is. */
+export const decoderDepth = (tensors: readonly string[]): number =>
+  Math.max(0, ...tensors.flatMap((name) => layer.exec(name)?.[1] ?? []).map((number) => Number(number) + 1));
+
 /**
  * The parameters of the LocCa decoder (spec 3.2; big_vision `models/proj/cappa/cappa.py` with decoder_bias=False): no
  * biases but those of the final norm and of the logits. Its table has one row more than the vocabulary, the mask token;

@@ -1,7 +1,7 @@
 import { join } from 'node:path';
 import type { Values } from '../compile/definition.ts';
 import { SafetensorsFile } from '../safetensors/safetensors.ts';
-import { type DecoderSize, decoderSpecs } from './decoder-parameters.ts';
+import { type DecoderSize, decoderDepth, decoderSpecs } from './decoder-parameters.ts';
 import type { ModelConfig } from './sizes.ts';
 
 /** A trained decoder on the host. */
@@ -13,27 +13,55 @@ export interface DecoderWeights {
   readonly values: Values;
 }
 
-const logits = 'decoder.lm_head.weight';
+/** The same in files that are open: of each parameter which holds it. */
+export interface FiledDecoder extends Pick<DecoderWeights, 'config' | 'ids'>, DecoderSize {
+  readonly places: readonly {
+    readonly name: string;
+    readonly shape: readonly number[];
+    readonly file: SafetensorsFile;
+  }[];
+}
+
+/** The parameter that only a decoder has, by which one is known. */
+export const decoderLogits = 'decoder.lm_head.weight';
+
+/**
+ * The decoder in files of training state, one or more. CheckpointDamaged where a tensor is missing or has another shape.
+ *
+ * @param size as the files have it, where it is not given
+ */
+export async function decoderIn(
+  files: readonly SafetensorsFile[],
+  config: ModelConfig,
+  { depth }: DecoderSize = { depth: decoderDepth(files.flatMap(({ tensors }) => [...tensors.keys()])) },
+): Promise<FiledDecoder> {
+  const holding = (name: string) => files.find(({ tensors }) => tensors.has(name)) ?? files[0]!;
+  const vocabulary = holding(decoderLogits).info(decoderLogits).shape[0]!;
+  const compact: ModelConfig = { ...config, text: { ...config.text, vocabulary } };
+  const places = decoderSpecs(compact, { depth }).map(({ name, shape }) => {
+    const file = holding(name);
+    file.floats(name, shape);
+    return { name, shape, file };
+  });
+  const named = files.find(({ tensors }) => tensors.has('vocabulary'));
+  const ids = named ? [...new Int32Array((await named.read('vocabulary')).buffer)] : null;
+  return { config: compact, ids, depth, places };
+}
 
 /** The decoder in these files of training state below `folder`. CheckpointDamaged where a tensor is missing or has another shape. */
 export async function readDecoder(
   folder: string,
   files: readonly string[],
-  config: ModelConfig,
+  model: ModelConfig,
   size: DecoderSize,
 ): Promise<DecoderWeights> {
   const open: SafetensorsFile[] = [];
   try {
     for (const path of files) open.push(await SafetensorsFile.open(join(folder, path)));
-    const holding = (name: string) => open.find(({ tensors }) => tensors.has(name)) ?? open[0]!;
-    const vocabulary = holding(logits).info(logits).shape[0]!;
-    const compact: ModelConfig = { ...config, text: { ...config.text, vocabulary } };
+    const { config, ids, places } = await decoderIn(open, model, size);
     const values: Record<string, Float32Array> = {};
-    for (const { name, shape } of decoderSpecs(compact, size))
-      values[name] = await holding(name).readFloats(name, shape);
-    const named = open.find(({ tensors }) => tensors.has('vocabulary'));
-    const ids = named ? [...new Int32Array((await named.read('vocabulary')).buffer)] : null;
-    return { config: compact, ids, values };
+    for (const { name, file } of places) values[name] = await file.readFloats(name);
+    return { config, ids, values };
   } finally {
     for (const file of open) await file.close();
   }

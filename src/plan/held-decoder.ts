@@ -1,5 +1,6 @@
 import { readManifest } from '../checkpoint/manifest.ts';
 import type { CheckpointRef } from '../checkpoint/types.ts';
+import { decoderDepth } from '../model/decoder-parameters.ts';
 import type { ObjectStore } from '../storage/object-store.ts';
 import { storedTensors } from './stored-header.ts';
 
@@ -8,8 +9,6 @@ export interface HeldDecoder {
   readonly depth: number;
   readonly files: readonly string[];
 }
-
-const layer = /^decoder\.layers\.(\d+)\./;
 
 /**
  * What a checkpoint has of a decoder, by the headers of its training state; null where it has none, as imports and phases
@@ -21,8 +20,7 @@ export async function heldDecoder(store: ObjectStore, ref: CheckpointRef): Promi
   let depth = 0;
   for (const { path, bytes } of manifest.state.filter(({ path }) => path.startsWith('training-'))) {
     const names = [...(await storedTensors(store, ref, manifest.prefix + path, bytes)).keys()];
-    const layers = names.flatMap((name) => layer.exec(name)?.[1] ?? []).map(Number);
-    depth = Math.max(depth, ...layers.map((number) => number + 1));
+    depth = Math.max(depth, decoderDepth(names));
     if (names.some((name) => name.startsWith('decoder.') || name === 'vocabulary')) files.push(path);
   }
   return depth > 0 ? { depth, files } : null;

@@ -93,12 +93,18 @@ export class SafetensorsFile {
     return into;
   }
 
-  /** A tensor that must be F32, and of this shape if one is given. */
-  async readFloats(name: string, shape?: readonly number[]): Promise<Float32Array<ArrayBuffer>> {
+  /** Of a tensor that must be F32, and of this shape if one is given. */
+  floats(name: string, shape?: readonly number[]): TensorInfo {
     const info = this.info(name);
     if (info.dtype !== 'F32') throw this.#fail(`tensor ${name} is ${info.dtype}, and F32 is wanted`);
     if (shape && shape.join() !== info.shape.join())
       throw this.#fail(`tensor ${name} has the shape [${info.shape}], and [${shape}] is wanted`);
+    return info;
+  }
+
+  /** The numbers of one. */
+  async readFloats(name: string, shape?: readonly number[]): Promise<Float32Array<ArrayBuffer>> {
+    this.floats(name, shape);
     return new Float32Array((await this.read(name)).buffer);
   }
 

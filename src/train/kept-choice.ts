@@ -1,6 +1,6 @@
+import { trainingFiles } from '../checkpoint/training-files.ts';
 import { SafetensorsFile, type TensorToWrite } from '../safetensors/safetensors.ts';
 import type { Choice } from './curation-figures.ts';
-import { trainingFiles } from './state-files.ts';
 
 /**
  * The choice that a checkpoint holds for the step after it. Where choices overlap steps it was made with the learner of

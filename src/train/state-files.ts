@@ -1,32 +1,19 @@
 import { existsSync } from 'node:fs';
-import { readdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { baseFile } from '../checkpoint/base-files.ts';
 import { modelFile } from '../checkpoint/compose-model.ts';
+import { trainingFiles } from '../checkpoint/training-files.ts';
 import { tokenTable } from '../model/parameters.ts';
 import { RunnerError } from '../runtime/errors.ts';
 import { SafetensorsFile } from '../safetensors/safetensors.ts';
 import type { TokenTable } from './token-rows.ts';
-
-/**
- * The state of training as files. `model.safetensors` is what Hugging Face loads: the two towers, with the token
- * table always of 256,000 rows. `training-*.safetensors` holds what only training needs. Of a phase with adapters
- * `base.safetensors` are the towers without them.
- */
-export const isTrainingFile = (path: string): boolean => /^training-\d{5}\.safetensors$/.test(path);
 
 /** A tensor with the tokens of the compacted tables; there is none where they are whole. */
 export const vocabularyTensor = 'vocabulary';
 /** What tables of the decoder keep of tokens that are not among those, and which tokens these are. */
 export const keptTensor = (name: string) => `kept/${name}`;
 
-/** Paths of the files below `folder` that hold what only training needs. */
-export async function trainingFiles(folder: string): Promise<string[]> {
-  const names = (await readdir(folder)).filter(isTrainingFile).sort();
-  return names.map((name) => join(folder, name));
-}
-
-/** The bytes of a tensor of those files, without the model beside them. CheckpointDamaged where none has it. */
+/** The bytes of a tensor of the training files below `folder`, without the model beside them. CheckpointDamaged where none has it. */
 export async function trainingTensor(folder: string, name: string): Promise<Uint8Array<ArrayBuffer>> {
   const paths = await trainingFiles(folder);
   for (const [i, path] of paths.entries()) {
@@ -41,7 +28,11 @@ export async function trainingTensor(folder: string, name: string): Promise<Uint
   throw new RunnerError('CheckpointDamaged', `${folder} has no training state; fetch the checkpoint again`);
 }
 
-/** The files of a state, open for reading. */
+/**
+ * The state of training as files. `model.safetensors` is what Hugging Face loads: the two towers, with the token
+ * table always of 256,000 rows. `training-*.safetensors` holds what only training needs. Of a phase with adapters
+ * `base.safetensors` are the towers without them. They are open for reading.
+ */
 export class StateFiles {
   readonly folder: string;
   /** The towers; where only the phase itself goes on, they may be those without its adapters. */

@@ -4,6 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { Tensor } from '@tensorflow/tfjs';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { trainingFiles } from '../../src/checkpoint/training-files.ts';
 import type { ParameterSpec } from '../../src/model/parameters.ts';
 import { firstMoment, optimiserStep, secondMoment, stepScalars } from '../../src/optimiser/optimiser.ts';
 import type { PhaseSettings } from '../../src/recipe/phase-settings.ts';
@@ -12,7 +13,6 @@ import { tf } from '../../src/runtime/tensorflow.ts';
 import { SafetensorsFile } from '../../src/safetensors/safetensors.ts';
 import { phaseState } from '../../src/train/phase-state.ts';
 import { freshState, readState, writeState } from '../../src/train/state.ts';
-import { trainingFiles } from '../../src/train/state-files.ts';
 import { createTrainer } from '../../src/train/step.ts';
 import { readUpdates, updateTensors } from '../../src/train/stored-updates.ts';
 import {
