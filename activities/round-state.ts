@@ -9,7 +9,7 @@ import { RoundState } from '../src/rounds/state.ts';
 import { exchangedOf } from '../src/train/exchanged.ts';
 import type { Dependencies } from './dependencies.ts';
 import { replicasOf } from './replicas-of.ts';
-import { isCount } from './state-after.ts';
+import { zeroAtFirst } from './state-after.ts';
 import { outerFile, stateFiles } from './state-files.ts';
 import { stateFromChange } from './state-from-change.ts';
 import { makeZeroFiles, type ZeroFilesOptions } from './zero-files.ts';
@@ -100,8 +100,7 @@ async function zerosOf(
   const replicas = replicasOf(settings);
   if (replicas.moments !== 'reset') return [];
   const { manifest } = await readManifest(store, from);
-  const moments = new Set(exchangedOf(settings, replicas, { tensors: new Map() }).moments.map(({ name }) => name));
-  const isZero = (name: string) => moments.has(name) || isCount(name);
+  const isZero = zeroAtFirst(exchangedOf(settings, replicas, { tensors: new Map() }));
   return makeZeroFiles(store, from, manifest, folder, { ...beside, isZero });
 }
 

@@ -42,6 +42,7 @@ export function writeStateAfter(
   const layout = readLayout(beside.metadata.layout);
   if (!layout) throw noLayout(beside.path);
   const reset = moments === 'reset' ? resetLayout(layout, exchanged) : null;
+  const isZero = zeroAtFirst(exchanged);
   const began = numbersBefore(before);
   // Tensors are written one after another.
   const rooms = appliedRooms();
@@ -51,20 +52,25 @@ export function writeStateAfter(
     if (parameter) return () => applied(parameter, began, changes, rooms);
     const other = exchanged.others.find((one) => one.name === name);
     if (other) return () => applied(other, began, others!, rooms);
-    if (reset && (isCount(name) || exchanged.moments.some((one) => one.name === name)))
-      return () => zeros(tensorBytes(dtype, shape));
+    if (reset && isZero(name)) return () => zeros(tensorBytes(dtype, shape));
     const file = kept?.tensors.has(name) ? kept : beside.tensors.has(name) ? beside : null;
     return file ? () => file.chunks(name, chunkBytes) : () => before.chunks(name);
   });
 }
 
-function* zeros(bytes: number): Generator<Uint8Array> {
+/** So many bytes of zeros, in chunks. */
+export function* zeros(bytes: number): Generator<Uint8Array> {
   const chunk = new Uint8Array(Math.min(chunkBytes, bytes));
   for (let done = 0; done < bytes; done += chunkBytes) yield chunk.subarray(0, bytes - done);
 }
 
-/** Whether a tensor counts updates that moments have seen. */
-export const isCount = (name: string): boolean => name.startsWith(updatesTensor(''));
+const isCount = (name: string) => name.startsWith(updatesTensor(''));
+
+/** Whether a tensor is zero where moments begin at zero: one of them, or a count of the updates that they have seen. */
+export function zeroAtFirst({ moments }: Pick<Exchanged, 'moments'>): (name: string) => boolean {
+  const names = new Set(moments.map(({ name }) => name));
+  return (name) => isCount(name) || names.has(name);
+}
 
 /** Where moments begin at zero, they have seen no update. */
 function resetLayout(layout: readonly PlacedTensor[], { parameters }: Exchanged): PlacedTensor[] {

@@ -3,13 +3,14 @@ import { mkdir, open, rename, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { stateKey } from '../src/checkpoint/base-files.ts';
 import { checkpointDamaged } from '../src/checkpoint/damage.ts';
-import { chunkBytes } from '../src/checkpoint/download.ts';
+import { chunkBytes, partOf } from '../src/checkpoint/download.ts';
 import { isTrainingFile } from '../src/checkpoint/training-files.ts';
 import type { CheckpointRef, Manifest, StateFile } from '../src/checkpoint/types.ts';
 import { requireSpace } from '../src/runtime/disk.ts';
 import { openRanged, type ReadRange } from '../src/safetensors/ranged.ts';
 import type { TensorInfo } from '../src/safetensors/safetensors-header.ts';
 import type { ObjectStore } from '../src/storage/object-store.ts';
+import { zeros } from './state-after.ts';
 
 export interface ZeroFilesOptions {
   /** Whether a tensor of this name should be zero. Where it is not the hash says so, and the file is fetched. */
@@ -51,15 +52,13 @@ export async function makeZeroFiles(
     };
     const damaged = (problem: string) => checkpointDamaged(ref, key, problem);
     const { tensors } = await openRanged(key, file.bytes, readHeader, damaged);
-    const zeros = [...tensors.values()].reduce((sum, { name, bytes }) => sum + (isZero(name) ? bytes : 0), 0);
-    if (zeros < file.bytes / 2) continue;
+    const zero = [...tensors.values()].reduce((sum, { name, bytes }) => sum + (isZero(name) ? bytes : 0), 0);
+    if (zero < file.bytes / 2) continue;
     await mkdir(folder, { recursive: true });
     if (await writeFile(join(folder, file.path), file, joined(header, tensors, isZero, read))) made.push(file);
   }
   return made;
 }
-
-const nothing = new Uint8Array(1024 * 1024);
 
 /** The bytes of a file, in their order. */
 async function* joined(
@@ -70,18 +69,17 @@ async function* joined(
 ): AsyncGenerator<Uint8Array> {
   yield* header;
   for (const { name, offset, bytes } of [...tensors.values()].sort((a, b) => a.offset - b.offset)) {
-    const most = isZero(name) ? nothing.length : chunkBytes;
-    for (let done = 0; done < bytes; done += most) {
-      const size = Math.min(most, bytes - done);
-      yield isZero(name) ? nothing.subarray(0, size) : await read(offset + done, size);
-    }
+    if (isZero(name)) yield* zeros(bytes);
+    else
+      for (let done = 0; done < bytes; done += chunkBytes)
+        yield await read(offset + done, Math.min(chunkBytes, bytes - done));
   }
 }
 
-/** Whether these bytes are the file; its name appears when they are. */
+/** Whether these bytes are the file; its name appears when they are. What a kill leaves is a part that a download goes on from. */
 async function writeFile(target: string, file: StateFile, bytes: AsyncIterable<Uint8Array>): Promise<boolean> {
   await requireSpace(join(target, '..'), file.bytes);
-  const part = `${target}.zeros.part`;
+  const part = partOf(target, file);
   const hash = createHash('sha256');
   const output = await open(part, 'w');
   try {

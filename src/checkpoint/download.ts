@@ -16,6 +16,10 @@ export const rangesAtOnce = 4;
 /** What is wrong with the object, as the rest of a sentence that begins with its key. */
 export type Damaged = (problem: string, cause?: unknown) => RunnerError;
 
+/** What a file is called until it is whole. The hash is in the name: what is left of another checkpoint's file is not gone on from. */
+export const partOf = (target: string, { sha256 }: Pick<StateFile, 'sha256'>): string =>
+  `${target}.${sha256.slice(0, 16)}.part`;
+
 /**
  * Downloads an object to `target`, whose name appears when size and sha256 are right. What a broken download left in
  * its .part file is gone on from. Bytes that are wrong are fetched anew, once: they may be what was left, or one bad
@@ -48,8 +52,7 @@ async function download(
   const info = await store.head(key);
   if (!info) throw damaged('is missing');
   if (info.bytes !== file.bytes) throw damaged(`has ${info.bytes} bytes, and ${file.bytes} were committed`);
-  // The hash is in the name: what is left of another checkpoint's file is not gone on from.
-  const part = `${target}.${file.sha256.slice(0, 16)}.part`;
+  const part = partOf(target, file);
   await mkdir(dirname(target), { recursive: true });
   try {
     const hash = await fetchInto(store, key, info.etag, file.bytes, part, signal, ranges);
