@@ -1,24 +1,18 @@
-import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
-import { Client, Connection } from '@temporalio/client';
-import { DefaultLogger, NativeConnection, Runtime } from '@temporalio/worker';
-import { type Services, startServices } from '../../infra/services/start.ts';
-import { createProgress } from '../../infra/setup/progress.ts';
+import type { Services } from '../../infra/services/start.ts';
 import { listCommits } from '../../src/checkpoint/commits.ts';
 import { readManifest } from '../../src/checkpoint/manifest.ts';
 import { type Replicas, replicasSchema } from '../../src/recipe/replicas.ts';
 import { randomStream } from '../../src/runtime/random.ts';
-import { S3ObjectStore } from '../../src/storage/s3.ts';
 import { tinySettings } from '../train/settings.ts';
 import type { BenchOptions } from './arguments.ts';
 import { type CommittedRound, goodputOf } from './goodput.ts';
-import { LineProcess } from './line-process.ts';
-import { benchmarks, isWanted } from './names.ts';
-import { ourProcess } from './our-process.ts';
+import type { benchmarks } from './names.ts';
 import type { Report } from './record.ts';
 import { benchPhase, mergingWorker, startPhase } from './rounds-phase.ts';
-import { withFolder } from './temporary-folder.ts';
+import { eachWithServices, type Helper, startReplica, withClients } from './rounds-site.ts';
+import { spread } from './statistics.ts';
 
 const name = 'rounds/goodput';
 /** A worker is lost in each stretch of so many seconds, which stand for ten minutes. */
@@ -45,96 +39,74 @@ const patience = { lanes: 1.1, seconds: 4 };
  * Time is a tenth of what it stands for, so that what a round and a kill cost beside steps weighs ten times as much.
  */
 export async function benchRoundsGoodput({ only }: BenchOptions, report: Report): Promise<void> {
-  for (const variant of benchmarks[name]) {
-    if (!isWanted(only, name, variant)) continue;
-    Runtime.install({ logger: new DefaultLogger('ERROR'), shutdownSignals: [] });
-    await withFolder(async (folder) => {
-      const services = await startServices({ folder, ports: 'free', progress: createProgress() });
-      try {
-        const { lane, quorum } = variants[variant];
-        const replicas = replicasSchema.parse({
-          ...{ number: workers, steps: lane, moments: 'reset' },
-          ...(quorum && {
-            quorum: workers - 1,
-            deadline: { minutes: (patience.lanes * lane + patience.seconds) / 60 },
-          }),
-        });
-        const kills = variant === 'undisturbed' ? 0 : losses;
-        const rounds = variant === 'undisturbed' ? 3 : Math.ceil((losses * lostEvery) / lane) + 2;
-        const found = await measure(folder, services, replicas, { rounds, kills });
-        const seconds = found.commits.slice(1).map(({ at }, i) => at - found.commits[i]!.at);
-        seconds.sort((a, b) => a - b);
-        const [ms_min, ms_median] = [seconds[0]!, seconds[Math.floor(seconds.length / 2)]!].map((one) => 1000 * one);
-        const goodput = { ...goodputOf(found.commits, workers, 1), kills: found.kills, rounds: seconds.length };
-        report({ name, variant, ms_min: ms_min!, ms_median: ms_median!, runs: seconds.length, goodput });
-      } finally {
-        await services.stop();
-      }
+  await eachWithServices(name, only, async (variant, folder, services) => {
+    const { lane, quorum } = variants[variant];
+    const replicas = replicasSchema.parse({
+      ...{ number: workers, steps: lane, moments: 'reset' },
+      ...(quorum && {
+        quorum: workers - 1,
+        deadline: { minutes: (patience.lanes * lane + patience.seconds) / 60 },
+      }),
     });
-  }
+    const kills = variant === 'undisturbed' ? 0 : losses;
+    const rounds = variant === 'undisturbed' ? 3 : Math.ceil((losses * lostEvery) / lane) + 2;
+    const found = await measure(folder, services, replicas, { rounds, kills });
+    const seconds = found.commits.slice(1).map(({ at }, i) => at - found.commits[i]!.at);
+    const { min, median } = spread(seconds.map((one) => 1000 * one));
+    const goodput = { ...goodputOf(found.commits, workers, 1), kills: found.kills, rounds: seconds.length };
+    report({ name, variant, ms_min: min, ms_median: median, runs: seconds.length, goodput });
+  });
 }
 
-async function measure(
+function measure(
   folder: string,
   services: Services,
   replicas: Replicas,
   { rounds, kills }: { readonly rounds: number; readonly kills: number },
 ): Promise<{ commits: CommittedRound[]; kills: number }> {
-  const { address } = services.temporal!;
-  const store = new S3ObjectStore(services.s3!);
-  const crew: LineProcess<unknown, unknown>[] = [];
-  const [connection, native] = [await Connection.connect({ address }), await NativeConnection.connect({ address })];
+  const crew: Helper[] = [];
   let started = 0;
-  const begin = () => {
-    const own = join(folder, `worker-${started++}`);
-    mkdirSync(own);
-    return LineProcess.start<unknown, unknown>('worker', ...ourProcess('replica-process.ts', own, '1000'), {
-      ...process.env,
-      ...services.environment,
-      TEMPORAL_ADDRESS: address,
-    });
-  };
+  const begin = () => startReplica(services, join(folder, `worker-${started++}`), 1000);
   let isOver = false;
   let killed = 0;
-  const commitsOf = async () => (await listCommits(store, benchPhase, 0)).filter(({ step }) => step > 0);
-  /** From the first commit on; the moments and whom they meet are the same in all variants. */
-  const disturb = async () => {
-    const random = randomStream(7, name);
-    const first = Date.now();
-    for (let i = 0; i < kills; i++) {
-      const at = first + 1000 * lostEvery * (i + random.next());
-      const victim = random.below(workers);
-      while (Date.now() < at && !isOver) await delay(50);
-      if (isOver) return;
-      await crew[victim]!.kill();
-      killed++;
-      crew[victim] = await begin();
+  return withClients(services, async ({ store, client, native }) => {
+    const commitsOf = async () => (await listCommits(store, benchPhase, 0)).filter(({ step }) => step > 0);
+    /** From the first commit on; the moments and whom they meet are the same in all variants. */
+    const disturb = async () => {
+      const random = randomStream(7, name);
+      const first = Date.now();
+      for (let i = 0; i < kills; i++) {
+        const at = first + 1000 * lostEvery * (i + random.next());
+        const victim = random.below(workers);
+        while (Date.now() < at && !isOver) await delay(50);
+        if (isOver) return;
+        await crew[victim]!.kill();
+        killed++;
+        crew[victim] = await begin();
+      }
+    };
+    try {
+      crew.push(...(await Promise.all(Array.from({ length: workers }, begin))));
+      const merger = await mergingWorker(native, store, join(folder, 'merger'));
+      const running = merger.run();
+      const handle = await startPhase(client, store, { settings: tinySettings, replicas, rounds });
+      while ((await commitsOf()).length === 0) await delay(100);
+      const disturbing = disturb();
+      await handle.result();
+      isOver = true;
+      await disturbing;
+      merger.shutdown();
+      await running;
+      const commits: CommittedRound[] = [];
+      for (const commit of await commitsOf()) {
+        const { round } = (await readManifest(store, commit)).manifest;
+        const steps = round!.members.reduce((sum, member) => sum + member.steps, 0);
+        commits.push({ at: Date.parse(commit.committed) / 1000, steps });
+      }
+      return { commits: commits.sort((a, b) => a.at - b.at), kills: killed };
+    } finally {
+      isOver = true;
+      for (const child of crew) await child.close();
     }
-  };
-  try {
-    crew.push(...(await Promise.all(Array.from({ length: workers }, begin))));
-    const merger = await mergingWorker(native, store, join(folder, 'merger'));
-    const running = merger.run();
-    const handle = await startPhase(new Client({ connection }), store, { settings: tinySettings, replicas, rounds });
-    while ((await commitsOf()).length === 0) await delay(100);
-    const disturbing = disturb();
-    await handle.result();
-    isOver = true;
-    await disturbing;
-    merger.shutdown();
-    await running;
-    const commits: CommittedRound[] = [];
-    for (const commit of await commitsOf()) {
-      const { round } = (await readManifest(store, commit)).manifest;
-      const steps = round!.members.reduce((sum, member) => sum + member.steps, 0);
-      commits.push({ at: Date.parse(commit.committed) / 1000, steps });
-    }
-    return { commits: commits.sort((a, b) => a.at - b.at), kills: killed };
-  } finally {
-    isOver = true;
-    for (const child of crew) await child.close();
-    await connection.close();
-    await native.close();
-    store.close();
-  }
+  });
 }
