@@ -1,12 +1,9 @@
-import { spawn } from 'node:child_process';
 import { readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { fileURLToPath } from 'node:url';
 import { afterAll, beforeAll, expect, it } from 'vitest';
 import { type Site, startSite, tinyRecipe } from '../faults/harness.ts';
 import { answers, whole } from '../onnx/answers.ts';
-import { answerOf } from '../support/answer-of.ts';
-import { cliStart } from '../support/start.ts';
+import { cli } from '../support/cli.ts';
 
 // Commands that take models of a bucket and a real worker's evaluations of them: a model and its fine-tuning on another style.
 const patience = 600_000;
@@ -36,14 +33,8 @@ beforeAll(async () => {
 }, patience);
 afterAll(() => site?.stop(), patience);
 
-async function answerTo(args: readonly string[]): ReturnType<typeof answerOf> {
-  const child = spawn(process.execPath, [...cliStart, ...args], {
-    cwd: fileURLToPath(new URL('../..', import.meta.url)),
-    env: { ...process.env, ...site.services.environment, SIGLIP2_STATE: site.folder },
-  });
-  child.stdin.end();
-  return answerOf(child);
-}
+const answerTo = (args: readonly string[]) =>
+  cli({ ...site.services.environment, SIGLIP2_STATE: site.folder }, ...args);
 
 async function typed(...args: string[]): Promise<string> {
   const { code, out, said } = await answerTo(args);

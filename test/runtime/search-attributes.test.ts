@@ -1,4 +1,3 @@
-import { spawn } from 'node:child_process';
 import { Connection } from '@temporalio/client';
 import { afterAll, beforeAll, expect, it, vi } from 'vitest';
 import {
@@ -7,9 +6,8 @@ import {
   searchAttributes,
   untilSearchable,
 } from '../../src/runtime/search-attributes.ts';
-import { answerOf } from '../support/answer-of.ts';
+import { cli } from '../support/cli.ts';
 import { testServices } from '../support/services.ts';
-import { cliStart } from '../support/start.ts';
 import { type Gate, startGuard } from '../support/temporal-gate.ts';
 
 const services = testServices({ only: ['temporal'] });
@@ -70,12 +68,8 @@ it('one of another type is told, with what to do', async () => {
 }, 30_000);
 
 it('setup-namespace makes those that are missing, and says which there were', async () => {
-  const setUp = () =>
-    answerOf(
-      spawn(process.execPath, [...cliStart, 'setup-namespace'], {
-        env: { ...process.env, TEMPORAL_ADDRESS: services().temporal!.address, TEMPORAL_NAMESPACE: 'bare' },
-      }),
-    );
+  const bare = { TEMPORAL_ADDRESS: services().temporal!.address, TEMPORAL_NAMESPACE: 'bare' };
+  const setUp = () => cli(bare, 'setup-namespace');
   const line = (name: string, type: string, done: string) => `  ${name.padEnd(12)} ${type.padEnd(8)} ${done}\n`;
   const report = (done: string) =>
     `Search attributes of namespace bare:\n${line('SiglipRun', 'Keyword', done)}${line('SiglipPhase', 'Keyword', done)}${line('SiglipState', 'Keyword', done)}${line('SiglipStep', 'Int', done)}`;

@@ -1,4 +1,3 @@
-import { spawn } from 'node:child_process';
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -13,9 +12,8 @@ import { tinyRecipe } from '../faults/harness.ts';
 import { weightsOf } from '../filtering/run.ts';
 import { shardOf } from '../filtering/shard.ts';
 import { scene } from '../packing/pictures.ts';
-import { type Answer, answerOf } from '../support/answer-of.ts';
+import { cli } from '../support/cli.ts';
 import { testServices } from '../support/services.ts';
-import { cliStart } from '../support/start.ts';
 import { start, until } from './runs.ts';
 
 const services = testServices({ worker: true });
@@ -61,11 +59,7 @@ async function contents(name: string): Promise<Record<string, string>> {
   return found;
 }
 
-/** Types a command of siglip2, as a person does. */
-async function type(...args: string[]): Promise<Answer> {
-  const env = { ...process.env, ...services().environment };
-  return answerOf(spawn(process.execPath, [...cliStart, ...args], { env }));
-}
+const type = (...args: string[]) => cli(services().environment, ...args);
 
 const recipe = (filter: string) =>
   tinyRecipe({

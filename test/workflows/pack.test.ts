@@ -1,13 +1,11 @@
-import { spawn } from 'node:child_process';
 import { Client, Connection } from '@temporalio/client';
 import { afterAll, beforeAll, expect, it } from 'vitest';
 import type { PackReport } from '../../src/packing/report.ts';
 import { sha256 } from '../../src/runtime/hash.ts';
 import { S3ObjectStore } from '../../src/storage/s3.ts';
 import { scene } from '../packing/pictures.ts';
-import { type Answer, answerOf } from '../support/answer-of.ts';
+import { cli } from '../support/cli.ts';
 import { testServices } from '../support/services.ts';
-import { cliStart } from '../support/start.ts';
 import { until } from './runs.ts';
 
 const services = testServices({ worker: true });
@@ -46,12 +44,7 @@ async function contents(to: string): Promise<Record<string, string>> {
   return found;
 }
 
-/** Types a command of siglip2, as a person does. */
-async function type(...args: string[]): Promise<Answer> {
-  const env = { ...process.env, ...services().environment };
-  const child = spawn(process.execPath, [...cliStart, ...args], { env });
-  return answerOf(child);
-}
+const type = (...args: string[]) => cli(services().environment, ...args);
 
 it('writes the same bytes when its worker is killed while it packs, and goes on by the same start', async () => {
   const calm = (await (await start('calm', 'calm')).result()) as PackReport;
