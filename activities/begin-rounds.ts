@@ -12,6 +12,7 @@ import type { Snapshot } from '../src/trainer/protocol.ts';
 import type { Attempt, Dependencies } from './dependencies.ts';
 import { fetchDocument, readDocumentAs } from './documents.ts';
 import { beat } from './heartbeat.ts';
+import { replicasOf } from './replicas-of.ts';
 import { pacesAfter, resultOfRound } from './round-result.ts';
 import { dataOf, settle, withOnlineTeacher } from './settle.ts';
 import { settleCpu } from './settle-cpu.ts';
@@ -52,7 +53,8 @@ async function commitBeginning(shard: Shard, parent: Commit | null): Promise<Com
   const { plan } = input;
   const trainer = requireTrainer(deps);
   const documents = join(deps.scratch, 'documents');
-  const planned = trainedSettings(await readDocumentAs<PhaseSettings>(deps.store, plan.settings, documents));
+  const written = await readDocumentAs<PhaseSettings>(deps.store, plan.settings, documents);
+  const planned = trainedSettings(written);
   const data = await dataOf(shard, planned, await fetchDocument(deps.store, plan.index, documents));
   shard.cpu = await settleCpu(deps.store, plan, trainer, deps.cpu);
   const threads = shard.cpu?.threads;
@@ -79,6 +81,7 @@ async function commitBeginning(shard: Shard, parent: Commit | null): Promise<Com
         from: parent && { folder, sha256: parent.sha256, step, examples, within: false },
         at: { step, examples },
         snapshotFolder: join(shard.folder, 'beginning'),
+        withoutMoments: replicasOf(written).moments === 'reset',
       },
       { snapshot: (snapshot) => void made.push(snapshot) },
       attempt.signal,

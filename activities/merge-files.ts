@@ -84,7 +84,7 @@ export async function mergedFiles(deps: Dependencies, input: MergeInput, merging
         : null;
     say('writing the checkpoint');
     const parts = { changes: changes.delta, others: others?.delta ?? null, beside, kept };
-    const written = await writeStateAfter(folder, parts, { moments: replicas.moments, exchanged, before });
+    const written = await writeStateAfter(folder, parts, { exchanged, before });
     say('handing in the merged change');
     const handedIn = await handInMerged(deps, input, merging, [changes, ...(others ? [others] : [])]);
     const buffers = changes.momentum ? [{ path: outerFile, ...changes.momentum }] : [];

@@ -1,18 +1,13 @@
 import { mkdir, readdir, rename, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { rangesAtOnce } from '../src/checkpoint/download.ts';
-import { readManifest } from '../src/checkpoint/manifest.ts';
 import { restoreCheckpoint } from '../src/checkpoint/restore.ts';
-import type { CheckpointRef, Manifest, StateFile } from '../src/checkpoint/types.ts';
+import type { CheckpointRef, Manifest } from '../src/checkpoint/types.ts';
 import type { PhaseSettings } from '../src/recipe/phase-settings.ts';
 import { RoundState } from '../src/rounds/state.ts';
-import { exchangedOf } from '../src/train/exchanged.ts';
 import type { Dependencies } from './dependencies.ts';
-import { replicasOf } from './replicas-of.ts';
-import { zeroAtFirst } from './state-after.ts';
 import { outerFile, stateFiles } from './state-files.ts';
 import { stateFromChange } from './state-from-change.ts';
-import { makeZeroFiles, type ZeroFilesOptions } from './zero-files.ts';
 
 export interface FetchedState {
   readonly folder: string;
@@ -47,7 +42,7 @@ function inTurn<T>(all: string, work: () => Promise<T>): Promise<T> {
 /**
  * The state that a round begins with, verified, in a folder of this worker that stays for its next slot. A worker that has what
  * the round before began with fetches the merged change of that alone, and makes the rest; where that comes to other bytes, or
- * can't be had, it fetches the checkpoint, but for moments that begin at zero. Of other states the folders go.
+ * can't be had, it fetches the checkpoint. Of other states the folders go.
  */
 export async function fetchRoundState(
   deps: Dependencies,
@@ -61,22 +56,14 @@ export async function fetchRoundState(
   return inTurn(all, async () => {
     await mkdir(all, { recursive: true });
     const has = (await readdir(all)).includes(from.sha256);
-    const tried = (making: Promise<readonly StateFile[]>, otherwise: string) =>
-      making.catch((error) => {
-        signal.throwIfAborted();
-        const { run, phase } = from;
-        deps.log.info(
-          { run, phase },
-          `${otherwise} of the checkpoint of step ${from.step} is fetched: ${error.message}`,
-        );
-        return [];
-      });
-    let written: readonly StateFile[] = [];
-    if (!has) {
-      written = await tried(stateFromChange(deps, from, { all, folder, settings, signal, onBytes }), 'all');
-      if (written.length === 0)
-        written = await tried(zerosOf(deps, from, folder, { settings, signal, onBytes }), 'what is zero');
-    }
+    const written = has
+      ? []
+      : await stateFromChange(deps, from, { all, folder, settings, signal, onBytes }).catch((error) => {
+          signal.throwIfAborted();
+          const { run, phase } = from;
+          deps.log.info({ run, phase }, `the checkpoint of step ${from.step} is fetched: ${error.message}`);
+          return [];
+        });
     for (const name of await readdir(all))
       if (name !== from.sha256) await rm(join(all, name), { recursive: true, force: true });
     const { manifest } = await restoreCheckpoint(store, from, folder, {
@@ -88,20 +75,6 @@ export async function fetchRoundState(
     });
     return { folder, manifest, state: await RoundState.open(folder, stateFiles(manifest)) };
   });
-}
-
-/** What is zero in the state that a round begins with, made here. */
-async function zerosOf(
-  { store }: Dependencies,
-  from: CheckpointRef,
-  folder: string,
-  { settings, ...beside }: { readonly settings: PhaseSettings } & Omit<ZeroFilesOptions, 'isZero'>,
-): Promise<readonly StateFile[]> {
-  const replicas = replicasOf(settings);
-  if (replicas.moments !== 'reset') return [];
-  const { manifest } = await readManifest(store, from);
-  const isZero = zeroAtFirst(exchangedOf(settings, replicas, { tensors: new Map() }));
-  return makeZeroFiles(store, from, manifest, folder, { ...beside, isZero });
 }
 
 /**

@@ -70,7 +70,7 @@ export async function stateFromChange(
         beside: await opened.of(SafetensorsFile.open(at(beside))),
         kept: named(moments) ? await opened.of(SafetensorsFile.open(at(moments))) : null,
       },
-      { moments: replicas.moments, exchanged, before },
+      { exchanged, before },
     );
     await rename(made, folder);
     return written;

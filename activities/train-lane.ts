@@ -14,6 +14,7 @@ import type { Snapshot, TrainerJob, TrainJob } from '../src/trainer/protocol.ts'
 import { inSeconds } from '../src/worker-life/first-step.ts';
 import { sayFirstStep } from './first-step.ts';
 import { replicaFiles } from './replica-files.ts';
+import { replicasOf } from './replicas-of.ts';
 import { fetchHandedIn, memberOf } from './round-documents.ts';
 import { fetchRoundState } from './round-state.ts';
 import { dataOf, settle, withOnlineTeacher } from './settle.ts';
@@ -84,6 +85,7 @@ export async function trainLane(
     ...settled,
     ...data,
     lane,
+    withoutMoments: replicasOf(planned).moments === 'reset',
     skipped: manifest.skipped,
     ...(manifest.filtered !== undefined && { filtered: manifest.filtered }),
     ...(threads && { threads }),

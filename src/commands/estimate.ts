@@ -88,7 +88,7 @@ export function estimate(recipe: Recipe, facts: DataFacts | null, speed: Speed |
       const { gpuBytes, hostBytes, processBytes } = memory;
       const largest = Math.max(...new PhaseSteps(settings.batches).shapes().map(({ count }) => count));
       const [rows] = pieces[tokenTable]!.shape as [number, number];
-      const { each: bytesPerCheckpoint, shared } = checkpointBytes(settings);
+      const { each: bytesPerCheckpoint, shared } = checkpointBytes(settings, phase.replicas?.moments === 'reset');
       const { from, to, branches } = spans[i]!;
       const cutBy = (size: number) => cuts(from.step, to.step, size, branches);
       const shards = shard === 'auto' ? null : cutBy(shard);

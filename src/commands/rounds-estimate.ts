@@ -103,6 +103,7 @@ export function estimateRounds(
     const { bank } = trained.objectives.sigmoid ?? {};
     const noState = { tensors: new Map() };
     const { parameters, others, moments } = exchangedOf(settings, rounds, noState);
+    const state = wholeBytes(trained, rounds.moments === 'reset');
     const outer = rounds.momentum > 0 ? 4 * numbersIn(parameters) : 0;
     // A softmax over the vocabulary has a gradient for every token.
     const everyRow = new Set(parameters.map(({ name }) => name).filter((name) => /(^|\.)lm_head\./.test(name)));
@@ -112,9 +113,9 @@ export function estimateRounds(
       besideMoments: exchangedOf(settings, { moments: 'reset' }, noState).others,
       kept: rounds.moments === 'kept' ? 4 * numbersIn(moments) : 0,
       ...(bank && { bank: { name: computedState(textBank), rows: bank.rows } }),
-      state: wholeBytes(trained),
+      state,
       outer,
-      zeros: rounds.moments === 'reset' ? 4 * numbersIn(moments) : 0,
+      moments: state - wholeBytes(trained, true),
       everyRow,
       exchange: rounds.exchange,
       workers,

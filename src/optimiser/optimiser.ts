@@ -26,6 +26,7 @@ export interface OptimiserResult {
 
 export const firstMoment = (name: string) => `m/${name}`;
 export const secondMoment = (name: string) => `v/${name}`;
+export const isMoment = (key: string) => [firstMoment(''), secondMoment('')].some((prefix) => key.startsWith(prefix));
 /** What a parameter was when the pull towards it began. */
 export const startCopy = (name: string) => `start/${name}`;
 

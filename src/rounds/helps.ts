@@ -22,8 +22,15 @@ export function whatHelps(plan: RoundPlan, most = 4): Help[] {
   const found = [
     ...fewer.map((exchange) => with_(`exchange ${exchange}`, { exchange })),
     ...(others.length + kept > 0
-      ? [with_('moments that begin at zero ("moments": "reset")', { others: plan.besideMoments ?? [], kept: 0 })]
+      ? [
+          with_('moments that begin at zero ("moments": "reset")', {
+            others: plan.besideMoments ?? [],
+            kept: 0,
+            ...(plan.state !== undefined && { state: plan.state - (plan.moments ?? 0) }),
+          }),
+        ]
       : []),
+    ...(plan.outer ? [with_('an outer step without momentum ("momentum": 0)', { outer: 0 })] : []),
     with_('rounds twice as long', { steps: 2 * plan.steps }),
     ...(frozen.length < plan.parameters.length
       ? [

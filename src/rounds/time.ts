@@ -19,8 +19,8 @@ export interface RoundPlan {
   /** Bytes of the state, which who merges commits and a newcomer fetches; and of the buffers of the outer step. */
   readonly state?: number;
   readonly outer?: number;
-  /** Of the state, moments that begin at zero: who is new makes these. */
-  readonly zeros?: number;
+  /** Of the state, moments, which it would not have if they began at zero. */
+  readonly moments?: number;
   /** Tables of which every row changes, since a softmax goes over all of them. */
   readonly everyRow: ReadonlySet<string>;
   readonly exchange: Exchange;
@@ -95,7 +95,7 @@ export function roundTime(plan: RoundPlan): RoundTime {
   const train = plan.steps * plan.stepSeconds;
   const dataRate = plan.dataBytes === null ? null : (plan.dataBytes * plan.examples) / plan.stepSeconds;
   const dataSeconds = (train * 8 * (dataRate ?? 0)) / linkBits(link, plan.down);
-  // What is no parameter is copied, or set to zero.
+  // What is no parameter is copied.
   const made = numbers * work.apply + Math.max(0, state - 4 * numbers) * passes.copy;
   const merging = numbers * (workers * work.member + work.merge) + passes.verify * (state + outer) + made;
   const share = plan.shared ? 1 / workers : 1;
@@ -115,7 +115,6 @@ export function roundTime(plan: RoundPlan): RoundTime {
     mergerUp: Math.max(transferSeconds(handedIn, way, plan.up), handedIn * passes.commit),
   };
   const wall = Object.values(parts).reduce((a, b) => a + b, 0);
-  const joinBytes = state - (plan.zeros ?? 0);
   return {
     rows: Object.fromEntries([...own].filter(([name]) => parameters.some((one) => one.name === name))),
     upBytes,
@@ -124,8 +123,8 @@ export function roundTime(plan: RoundPlan): RoundTime {
     ...parts,
     wall,
     utilisation: train / wall,
-    joinBytes,
-    join: transferSeconds(joinBytes, link, plan.down),
+    joinBytes: state,
+    join: transferSeconds(state, link, plan.down),
   };
 }
 

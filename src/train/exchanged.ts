@@ -1,5 +1,5 @@
 import { textBank } from '../objectives/text-bank.ts';
-import { firstMoment, secondMoment, startCopy } from '../optimiser/optimiser.ts';
+import { firstMoment, isMoment, secondMoment, startCopy } from '../optimiser/optimiser.ts';
 import type { PhaseSettings } from '../recipe/phase-settings.ts';
 import type { Replicas } from '../recipe/replicas.ts';
 import { trainedSettings } from '../recipe/trained-settings.ts';
@@ -62,10 +62,13 @@ export function exchangedOf(
   };
 }
 
-/** Of the state that a round begins with. A bank that there was none of, since there was one replica, is empty. */
+/**
+ * Of the state that a round begins with. A bank that there was none of, since there was one replica, is empty, and moments that
+ * the round before left out are zero.
+ */
 export const numbersBefore = ({ tensors, numbers }: RoundState): Numbers => ({
   part: async (name, first, count, room = new Room()) =>
-    name === computedState(textBank) && !tensors.has(name)
+    !tensors.has(name) && (name === computedState(textBank) || isMoment(name))
       ? room.floats(count).fill(0)
       : numbers.part(name, first, count, room),
 });

@@ -11,7 +11,7 @@ import { adapterScale, isAdapter, rowLengths, weightOfMagnitude } from '../model
 import { initialise } from '../model/initialise.ts';
 import { type ParameterSpec, tokenTable } from '../model/parameters.ts';
 import { fullVocabulary, type ModelConfig } from '../model/sizes.ts';
-import { firstMoment, secondMoment, startCopy } from '../optimiser/optimiser.ts';
+import { firstMoment, isMoment, secondMoment, startCopy } from '../optimiser/optimiser.ts';
 import type { PhaseSettings } from '../recipe/phase-settings.ts';
 import { RunnerError } from '../runtime/errors.ts';
 import { tensorBytes } from '../safetensors/dtypes.ts';
@@ -67,6 +67,8 @@ export interface Beside {
   readonly kept?: KeptRows | null;
   /** The same `base.safetensors`, where this phase has written it before: it is linked. */
   readonly base?: WrittenBase | null;
+  /** Moments are left out; the counts of updates, which are among the tensors, have to be `atRest`. */
+  readonly withoutMoments?: boolean;
 }
 
 /** What all snapshots of a phase with adapters have in common, as a file of local disk. */
@@ -96,7 +98,7 @@ export async function streamState(
   folder: string,
   settings: PhaseSettings,
   read: ReadPieces,
-  { tensors = [], kept = null, base = null }: Beside = {},
+  { tensors = [], kept = null, base = null, withoutMoments = false }: Beside = {},
 ): Promise<{ state: StateFile[]; sha256: string }> {
   const { towers, pieces, averaged } = phaseState(settings);
   const { vocabulary } = settings.batches;
@@ -104,8 +106,7 @@ export async function streamState(
     averaged.flatMap(({ name }) => [[name, emaCopy(name)] as const, [trainedCopy(name), name] as const]),
   );
   const pieceOf = (tensor: string) => called.get(tensor) ?? tensor;
-  const copies = new Set(averaged.map(({ name }) => emaCopy(name)));
-  const inModel = new Set(towers.map(({ name }) => name));
+  const elsewhere = new Set([...towers.map(({ name }) => name), ...averaged.map(({ name }) => emaCopy(name))]);
   let piece: (name: string) => Values[string];
   const streamed = (name: string, shape: readonly number[]): TensorToWrite => ({
     name,
@@ -125,7 +126,7 @@ export async function streamState(
     };
   });
   const training = Object.entries(pieces).flatMap(([name, { shape }]) =>
-    inModel.has(name) || copies.has(name) ? [] : [streamed(name, shape)],
+    elsewhere.has(name) || (withoutMoments && isMoment(name)) ? [] : [streamed(name, shape)],
   );
   training.push(...averaged.map(({ name, shape }) => streamed(trainedCopy(name), shape)));
   if (settings.lora) {

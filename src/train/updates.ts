@@ -114,6 +114,12 @@ export function updatesAfter(phase: Trained, updates: Updates, step: number): Up
   return { ...updates, step, own: ownCounts(step, own) };
 }
 
+/** The counts of a state without moments. That they are 0 tells a reader that none are lost, so they are there whatever the step. */
+export const atRest = ({ parameters }: Pick<Trained, 'parameters'>, step: number): Updates => ({
+  step,
+  own: Object.fromEntries(parameters.map(({ name }) => [name, Int32Array.of(0)])),
+});
+
 /** The same counts of a state that is called by another step. */
 export function countedAt({ parameters }: Trained, updates: Updates, step: number): Updates {
   const counts = parameters.map(({ name }) => [name, updates.own[name] ?? Int32Array.of(updates.step)] as const);

@@ -8,7 +8,7 @@ import { phaseState } from '../train/phase-state.ts';
 import { freshState, readState, streamState, type WrittenBase } from '../train/state.ts';
 import type { Trainer } from '../train/step.ts';
 import { updateTensors } from '../train/stored-updates.ts';
-import { countedAt } from '../train/updates.ts';
+import { atRest, countedAt } from '../train/updates.ts';
 import type { TrainJob } from './protocol.ts';
 import type { Rates } from './rates.ts';
 import type { StepInputs } from './step-inputs.ts';
@@ -103,17 +103,18 @@ function headScalars({ program }: Trainer) {
 /** Streams the state in the graph into files of a snapshot. */
 export function save(
   { trainer, kept }: Held,
-  { settings, lane }: Pick<TrainJob, 'settings' | 'lane'>,
+  { settings, lane, withoutMoments = false }: Pick<TrainJob, 'settings' | 'lane' | 'withoutMoments'>,
   folder: string,
   step: number,
   choice: KeptChoice | null,
   base: WrittenBase | null = null,
 ) {
   const after = trainer.updatesAfter(step);
+  const phase = phaseState(settings);
   // What comes of a round is called by its end, whatever its slots have counted to.
-  const updates = lane ? countedAt(phaseState(settings), after, lane.to) : after;
+  const updates = withoutMoments ? atRest(phase, step) : lane ? countedAt(phase, after, lane.to) : after;
   const tensors = [...(choice ? keptTensors(choice) : []), ...updateTensors(updates)];
-  return streamState(folder, settings, trainer.program.read, { tensors, kept, base });
+  return streamState(folder, settings, trainer.program.read, { tensors, kept, base, withoutMoments });
 }
 
 /** The choice that was kept beside the state, in a phase that chooses while a step is made. */

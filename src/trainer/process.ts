@@ -131,7 +131,8 @@ export function createTrainerProcess(options: TrainerProcessOptions): TrainerPro
       if (isRunnerError(error, 'TrainerCrashed')) await endChild();
       throw error;
     });
-    if ((job.kind === 'train' || job.kind === 'begin') && newest !== null)
+    // The graph has the moments that a snapshot may lack.
+    if ((job.kind === 'train' || job.kind === 'begin') && !job.withoutMoments && newest !== null)
       held = { sha256: newest, settings: JSON.stringify(job.settings) };
     return result;
   }

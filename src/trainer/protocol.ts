@@ -38,6 +38,8 @@ export interface TrainJob {
   readonly skip: readonly number[];
   /** What it trains on of a round that began at `from`; absent: all that comes. Then it ends after the lane, with a snapshot. */
   readonly lane?: Lane;
+  /** Snapshots have no moments, which whoever goes on from them begins at zero. */
+  readonly withoutMoments?: boolean;
   /** Members of the data that the phase has not used up to `from`. */
   readonly skipped?: readonly CorruptMember[];
   /** How often it has passed over an example up to `from`, since that has no text in a language that is drawn. */
@@ -71,7 +73,8 @@ export interface PrepareJob extends Pick<TrainJob, 'settings' | 'indexFile' | 'b
 }
 
 /** Takes a snapshot of the state that a phase begins with: of `from` as the phase trains it, or a fresh one. No step is made. */
-export interface BeginJob extends Pick<TrainJob, 'settings' | 'from' | 'teacherFolder' | 'snapshotFolder'> {
+export interface BeginJob
+  extends Pick<TrainJob, 'settings' | 'from' | 'teacherFolder' | 'snapshotFolder' | 'withoutMoments'> {
   readonly kind: 'begin';
   readonly at: Position;
 }

@@ -145,7 +145,7 @@ export class TrainingSession {
         base ??= await keepBase(written.state, folder, job.snapshotFolder);
         collectGarbage();
         pacing.taken(performance.now() - began);
-        held.sha256 = last ? written.sha256 : null;
+        held.sha256 = last && !job.withoutMoments ? written.sha256 : null;
         const reports = held.curator ? await writeSheet(folder, settings, step, held.curator.extremes) : [];
         const told = { skipped: skipped.list, ...(filtered !== undefined && { filtered }), reports };
         events.snapshot({ ...position, folder, ...written, metrics, ...told });
@@ -158,7 +158,10 @@ export class TrainingSession {
   }
 
   /** A snapshot of the state that a phase begins with. */
-  async begin({ settings, from, at, teacherFolder, snapshotFolder }: BeginJob, take: (made: Snapshot) => void) {
+  async begin(
+    { settings, from, at, teacherFolder, snapshotFolder, withoutMoments = false }: BeginJob,
+    take: (made: Snapshot) => void,
+  ) {
     const held = await this.#holdGraph({ settings, from, ...(teacherFolder !== undefined && { teacherFolder }) });
     await this.#closeInputs();
     await held.kept?.close();
@@ -167,8 +170,8 @@ export class TrainingSession {
     collectGarbage();
     await rm(snapshotFolder, { recursive: true, force: true });
     await mkdir(snapshotFolder, { recursive: true });
-    const written = await save(held, { settings }, snapshotFolder, at.step, null);
-    held.sha256 = written.sha256;
+    const written = await save(held, { settings, withoutMoments }, snapshotFolder, at.step, null);
+    held.sha256 = withoutMoments ? null : written.sha256;
     take({ ...at, folder: snapshotFolder, ...written, metrics: noSteps, skipped: [], reports: [] });
   }
 

@@ -181,11 +181,12 @@ async function hashOf(
   buffers: State,
 ): Promise<string> {
   const values = Object.fromEntries(Object.entries(state).map(([name, of]) => [name, Float32Array.from(of)]));
-  // Moments that begin at zero have seen no update.
+  // Moments that begin at zero are not there, and have seen no update.
   const zero = { dtype: 'I32', shape: [1], data: new Uint8Array(4) } as const;
   const parameters = Object.keys(state).filter((name) => !isMoment(name) && !isBank(name));
   const tensors = moments === 'reset' ? parameters.map((name) => ({ name: `updates/${name}`, ...zero })) : [];
-  const { state: files } = await writeState(folder, settings, values as Values, { tensors });
+  const withoutMoments = moments === 'reset';
+  const { state: files } = await writeState(folder, settings, values as Values, { tensors, withoutMoments });
   const lines = files.map(({ path, sha256 }) => `${sha256}  ${path}\n`);
   if (outer.momentum > 0) {
     const path = join(folder, 'outer.safetensors');

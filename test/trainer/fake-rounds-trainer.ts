@@ -2,7 +2,10 @@ import { appendFileSync, existsSync, mkdirSync, writeFileSync } from 'node:fs';
 import type { Values } from '../../src/compile/definition.ts';
 import type { PhaseSettings } from '../../src/recipe/phase-settings.ts';
 import { rowsOfSlot } from '../../src/recipe/text-bank.ts';
+import { phaseState } from '../../src/train/phase-state.ts';
 import { freshState, readState, writeState } from '../../src/train/state.ts';
+import { updateTensors } from '../../src/train/stored-updates.ts';
+import { atRest } from '../../src/train/updates.ts';
 import type { FromTrainer, ToTrainer, TrainJob } from '../../src/trainer/protocol.ts';
 import { walkOf } from '../../src/trainer/walk.ts';
 
@@ -41,9 +44,12 @@ async function run(id: number, job: FakeJob): Promise<void> {
   const { settings, snapshotFolder: folder } = job;
   const state = job.from ? await readState(job.from.folder, settings) : freshState(settings);
   mkdirSync(folder, { recursive: true });
+  const beside = job.withoutMoments
+    ? { withoutMoments: true, tensors: updateTensors(atRest(phaseState(settings), 0)) }
+    : {};
   const metrics = { loss: 1, examplesPerSecond: fault.examplesPerSecond ?? 10, dataWaitShare: 0 };
   if (job.kind === 'begin') {
-    const written = await writeState(folder, settings, state);
+    const written = await writeState(folder, settings, state, beside);
     send({ type: 'snapshot', id, snapshot: { ...job.at, folder, ...written, metrics, skipped: [], reports: [] } });
     return send({ type: 'finished', id, result: null });
   }
@@ -71,7 +77,7 @@ async function run(id: number, job: FakeJob): Promise<void> {
       progress: { step: place, examples, ...values, objectives: {}, figures: {}, records },
     });
   }
-  const written = await writeState(folder, settings, state);
+  const written = await writeState(folder, settings, state, beside);
   const at = { step: job.toStep, examples: job.toStep * settings.batches.batch };
   const ended = { ...at, folder, ...written, metrics: { ...metrics, loss: 10 / job.toStep }, skipped: [], reports: [] };
   send({ type: 'snapshot', id, snapshot: ended });
