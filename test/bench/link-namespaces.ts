@@ -1,5 +1,8 @@
 import { execFileSync } from 'node:child_process';
 import { RunnerError } from '../../src/runtime/errors.ts';
+import { LineProcess } from './line-process.ts';
+import type { LossyLink } from './lossy-link.ts';
+import { ourProcess } from './our-process.ts';
 
 /** A network namespace of this machine with one way out. */
 export interface SlowPlace {
@@ -7,46 +10,65 @@ export interface SlowPlace {
   readonly enter: readonly string[];
   /** Of this machine, as it is seen from there. */
   readonly host: string;
-  /** From now on so many Mbit/s each way. */
-  slow(megabits: number): void;
-  remove(): void;
+  /** From now on so many Mbit/s each way, and what else its link is. */
+  slow(megabits: number): Promise<void>;
+  remove(): Promise<void>;
 }
 
 const run = (...command: string[]) =>
   execFileSync(command[0]!, command.slice(1), { stdio: ['ignore', 'pipe', 'pipe'] });
 
-/** SetupMissing where this machine can't make one: it takes root, iproute2 and the kernel's token bucket. */
-export function slowPlace(index: number): SlowPlace {
+/**
+ * SetupMissing where this machine can't make one: it takes root, iproute2 and the kernel's token bucket, or its tunnels.
+ *
+ * @param lossy its link has latency and loses packets, which a process makes: of some tens of Mbit/s, for want of time
+ */
+export async function slowPlace(
+  index: number,
+  lossy: Pick<LossyLink, 'latency' | 'loss'> | null = null,
+): Promise<SlowPlace> {
   const name = `siglip2-bench-${process.pid}-${index}`;
   const [outer, inner] = [`sb${process.pid % 100_000}o${index}`, `sb${process.pid % 100_000}i${index}`];
   // Of the block that is set aside for measuring (RFC 2544).
   const net = `198.18.${index}`;
-  const remove = () => {
+  let link: LineProcess<unknown, unknown> | null = null;
+  const removeNow = () => {
     try {
       run('ip', 'netns', 'del', name);
     } catch {
       // It is gone, or was never made.
     }
   };
+  const remove = async () => {
+    removeNow();
+    await link?.close();
+  };
   const within = ['ip', 'netns', 'exec', name];
   try {
     run('ip', 'netns', 'add', name);
-    run('ip', 'link', 'add', outer, 'type', 'veth', 'peer', 'name', inner, 'netns', name);
+    if (lossy) {
+      link = await LineProcess.start('lossy link', ...ourProcess('lossy-process.ts', outer, inner, `${index}`));
+      run('ip', 'link', 'set', inner, 'netns', name);
+    } else run('ip', 'link', 'add', outer, 'type', 'veth', 'peer', 'name', inner, 'netns', name);
     run('ip', 'addr', 'add', `${net}.1/24`, 'dev', outer);
     run('ip', 'link', 'set', outer, 'up');
     run(...within, 'ip', 'addr', 'add', `${net}.2/24`, 'dev', inner);
     run(...within, 'ip', 'link', 'set', inner, 'up');
     run(...within, 'ip', 'link', 'set', 'lo', 'up');
   } catch (error) {
-    remove();
+    await remove();
     const { message } = error as Error;
     throw new RunnerError(
       'SetupMissing',
       `a network namespace with a slow link can't be made: ${message.trim()}; it takes root and iproute2 (apt-get install iproute2)`,
     );
   }
-  process.once('exit', remove);
-  const slow = (megabits: number) => {
+  process.once('exit', removeNow);
+  const slow = async (megabits: number) => {
+    if (link) {
+      await link.ask(JSON.stringify({ bits: megabits * 1e6, ...lossy }));
+      return;
+    }
     // A bucket of 4 ms, and no less than a packet that the card would have cut.
     const burst = `${Math.max(64, Math.round((megabits * 1000) / 8 / 250))}kb`;
     const bucket = ['root', 'tbf', 'rate', `${megabits}mbit`, 'burst', burst, 'latency', '50ms'];

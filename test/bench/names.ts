@@ -51,8 +51,12 @@ export const benchmarks = {
   'rounds/history': ['64x50'],
   /** Of changes a number, with one member merged and with three; of the state a byte. */
   'rounds/work': ['write', 'apply', 'merge', 'merge-3', 'copy', 'verify', 'load', 'save', 'commit'],
-  /** Mbit/s of each worker; as root alone, and only where asked for. */
-  'rounds/link': ['20-mbit', '100-mbit', '1000-mbit'],
+  /** Mbit/s of each worker, and milliseconds there and back with 1 % of packets lost; as root alone, and only where asked for. */
+  'rounds/link': [
+    ...(['20-mbit', '100-mbit', '1000-mbit'] as const),
+    ...(['50-ms-20-mbit', '50-ms-100-mbit', '50-ms-1000-mbit'] as const),
+    ...(['200-ms-20-mbit', '200-ms-100-mbit', '200-ms-1000-mbit'] as const),
+  ],
   /** Whether a round waits for all, and how long it is beside the time in which a worker is lost; only where asked for. */
   'rounds/goodput': ['undisturbed', 'all', 'quorum', 'quorum-half', 'quorum-quarter'],
   /** What the worker has that takes the slot over; as root alone, and only where asked for. */

@@ -52,7 +52,7 @@ function measure(folder: string, services: Services, isNew: boolean): Promise<No
   return withClients(services, async ({ store, client, native }) => {
     try {
       for (let i = 0; i < (isNew ? 3 : 2); i++) {
-        places.push(slowPlace(i));
+        places.push(await slowPlace(i));
         children.push(await startRelay(services, places[i]!));
       }
       const merger = await mergingWorker(native, store, join(folder, 'merger'));
@@ -70,7 +70,7 @@ function measure(folder: string, services: Services, isNew: boolean): Promise<No
       });
       const { slot, done: lost } = slots.toSorted((a, b) => a.done - b.done)[0]!;
       if (lost === 0) throw new RunnerError('TrainerStuck', `slot ${slot} had made no step when its worker was killed`);
-      for (const place of places) place.slow(megabits);
+      for (const place of places) await place.slow(megabits);
       await delay(2000);
       await victim.kill();
       const moments = [performance.now()];
@@ -98,7 +98,7 @@ function measure(folder: string, services: Services, isNew: boolean): Promise<No
       return { noticed: noticed!, taken: taken!, fetched: fetched!, loaded: Math.max(0, begun! - stepped), stepped };
     } finally {
       for (const child of children) await child.close();
-      for (const place of places) place.remove();
+      for (const place of places) await place.remove();
     }
   });
 }

@@ -13,6 +13,7 @@ import { exchangedOf } from '../../src/train/exchanged.ts';
 import { tinySettings } from '../train/settings.ts';
 import type { BenchOptions } from './arguments.ts';
 import { type SlowPlace, slowPlace } from './link-namespaces.ts';
+import type { LossyLink } from './lossy-link.ts';
 import type { Report } from './record.ts';
 import { benchPhase, mergingWorker, startPhase } from './rounds-phase.ts';
 import { eachWithServices, type Helper, startRelay, startReplica, withClients } from './rounds-site.ts';
@@ -37,9 +38,9 @@ const replicas = replicasSchema.parse({ number: workers, steps, exchange: 'int8'
  */
 export async function benchRoundsLink({ only }: BenchOptions, report: Report): Promise<void> {
   await eachWithServices(name, only, async (variant, folder, services) => {
-    const megabits = Number.parseInt(variant, 10);
-    const seconds = await measure(folder, services, megabits);
-    const planned = planOf(megabits);
+    const link = linkOf(variant);
+    const seconds = await measure(folder, services, link);
+    const planned = planOf(link);
     const ms = 1000 * seconds;
     const busy = { measured: (steps * stepMs) / ms, planned: planned.utilisation, plannedMs: 1000 * planned.wall };
     report({ name, variant, ms_min: ms, ms_median: ms, runs: rounds - 1, busy });
@@ -47,12 +48,13 @@ export async function benchRoundsLink({ only }: BenchOptions, report: Report): P
 }
 
 /** Seconds of a round. */
-function measure(folder: string, services: Services, megabits: number): Promise<number> {
+function measure(folder: string, services: Services, { bits, latency, loss }: LossyLink): Promise<number> {
   const places: SlowPlace[] = [];
   const children: Helper[] = [];
   return withClients(services, async ({ store, client, native }) => {
     try {
-      for (let i = 0; i < workers; i++) places.push(slowPlace(i));
+      const lossy = loss > 0 ? { latency, loss } : null;
+      for (let i = 0; i < workers; i++) places.push(await slowPlace(i, lossy));
       // The worker connects when it has loaded, long after the relay.
       const started = places.flatMap((place, i) => [
         startRelay(services, place),
@@ -64,7 +66,7 @@ function measure(folder: string, services: Services, megabits: number): Promise<
       const handle = await startPhase(client, store, { settings, replicas, rounds });
       const firstRound = async () => (await listCommits(store, benchPhase, 0)).length > 1;
       while (!(await firstRound())) await delay(200);
-      for (const place of places) place.slow(megabits);
+      for (const place of places) await place.slow(bits / 1e6);
       await handle.result();
       worker.shutdown();
       await running;
@@ -73,20 +75,26 @@ function measure(folder: string, services: Services, megabits: number): Promise<
       return (Math.max(...times) - Math.min(...times)) / 1000 / (rounds - 1);
     } finally {
       for (const child of children) await child.close();
-      for (const place of places) place.remove();
+      for (const place of places) await place.remove();
     }
   });
 }
 
+/** `50-ms-20-mbit` is one with 50 ms there and back, and 1 % of packets lost each way; the others have neither. */
+function linkOf(variant: string): LossyLink {
+  const [megabits, ...latency] = variant.match(/\d+/g)!.map(Number).reverse() as [number, number?];
+  return { bits: megabits * 1e6, latency: latency[0] ?? 0, loss: latency.length === 0 ? 0 : 0.01 };
+}
+
 /** What `plan --link` says of such a round. */
-function planOf(megabits: number): RoundTime {
+function planOf({ bits, latency, loss }: LossyLink): RoundTime {
   const { parameters, others } = exchangedOf(settings, replicas, { tensors: new Map() });
   return roundTime({
     ...{ parameters, others, besideMoments: others, exchange: replicas.exchange, workers, steps },
-    ...{ outer: 4 * numbersIn(parameters), state: 12 * numbersIn(parameters), everyRow: new Set<string>() },
+    ...{ outer: 4 * numbersIn(parameters), state: 4 * numbersIn(parameters), everyRow: new Set<string>() },
     ...{ examples: settings.batches.batch, stepSeconds: stepMs / 1000, tokens: 1, dataBytes: 0 },
     ...{ work: workPerNumber, passes: workPerByte },
-    link: { bits: megabits * 1e6, latency: 0, loss: 0 },
+    link: { bits, latency: latency / 1000, loss },
     mergerLink: { bits: 1e10, latency: 0, loss: 0 },
     up: { connections: partsInFlight, part: usualPartBytes },
     down: { connections: rangesAtOnce, part: chunkBytes },
