@@ -81,7 +81,7 @@ function slowText({ link, up, down }: RoundsEstimate['plan']): string[] {
   const [sends, gets] = [linkBits(link, up), linkBits(link, down)];
   if (gets >= 0.98 * link.bits * (1 - link.loss)) return [];
   return [
-    `    loss and latency leave ${megabits(sends)} to ${up.connections} connections up and ${megabits(gets)} to ${down.connections} down, unless the machines send by BBR`,
+    `    loss and latency leave ${megabits(sends)} to ${up.connections} connections up and ${megabits(gets)} to ${down.connections} down; machines that send by BBR fill the link (--congestion bbr)`,
   ];
 }
 
@@ -106,8 +106,8 @@ function examplesText(
     : wanted;
 }
 
-const linkText = ({ bits, latency, loss }: RoundsEstimate['plan']['link']) =>
-  `${megabits(bits)} with ${Math.round(1000 * latency)} ms and ${Number((100 * loss).toFixed(3))} % loss`;
+const linkText = ({ bits, latency, loss, congestion }: RoundsEstimate['plan']['link']) =>
+  `${megabits(bits)} with ${Math.round(1000 * latency)} ms and ${Number((100 * loss).toFixed(3))} % loss${congestion === 'bbr' ? ', by BBR' : ''}`;
 
 function megabits(bits: number): string {
   const value = bits / 1e6;

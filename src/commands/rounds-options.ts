@@ -1,7 +1,7 @@
 import { type Command, Option } from 'commander';
 import { momentsKinds, type Replicas } from '../recipe/replicas.ts';
 import { type Exchange, exchanges } from '../rounds/exchange.ts';
-import type { Link } from '../rounds/link.ts';
+import { congestionControls, type Link } from '../rounds/link.ts';
 import { RunnerError } from '../runtime/errors.ts';
 
 /** What `siglip2 plan` is told of rounds on several workers. */
@@ -20,6 +20,7 @@ export interface RoundsOptions {
   readonly link?: string;
   readonly latency?: string;
   readonly loss?: string;
+  readonly congestion?: Link['congestion'];
   readonly workers?: string;
   readonly roundSteps?: string;
   readonly roundMinutes?: string;
@@ -34,6 +35,11 @@ export function addRoundsOptions(command: Command): Command {
     .option('--workers <n>', 'of rounds: how many; those of the recipe')
     .option('--latency <ms>', 'of that link, there and back (0)')
     .option('--loss <share>', 'of packets on it, such as 0.01 (0)')
+    .addOption(
+      new Option('--congestion <control>', 'what both ends send by, which loss slows down (cubic)').choices(
+        congestionControls,
+      ),
+    )
     .option('--round-steps <n>', 'how many steps a worker makes in a round; as in the recipe')
     .option('--round-minutes <minutes>', 'or how long it makes them (10)')
     .addOption(
@@ -47,7 +53,7 @@ export function addRoundsOptions(command: Command): Command {
 
 /** Null where no rounds are asked for. RecipeInvalid. */
 export function roundsWanted(options: RoundsOptions): RoundsWanted | null {
-  const { link, workers, roundSteps, roundMinutes, exchange, moments, mergerLink } = options;
+  const { link, congestion, workers, roundSteps, roundMinutes, exchange, moments, mergerLink } = options;
   if (link === undefined) {
     const alone = ownNames.find((name) => options[name] !== undefined);
     if (alone) throw wrong(`--${kebab(alone)} is of rounds on several workers; give --link MBIT beside it`);
@@ -60,7 +66,12 @@ export function roundsWanted(options: RoundsOptions): RoundsWanted | null {
   const positive = 'a number above 0';
   const whole = (x: number) => Number.isSafeInteger(x) && x > 0;
   return {
-    link: { bits: 1e6 * number('link', link, (x) => x > 0, positive), latency, loss },
+    link: {
+      bits: 1e6 * number('link', link, (x) => x > 0, positive),
+      latency,
+      loss,
+      ...(congestion && { congestion }),
+    },
     mergerLink: {
       bits: 1e6 * number('merger-link', mergerLink ?? '1000', (x) => x > 0, positive),
       latency: 0,
@@ -85,6 +96,7 @@ const ownNames = [
   'workers',
   'latency',
   'loss',
+  'congestion',
   'roundSteps',
   'roundMinutes',
   'exchange',

@@ -1,3 +1,6 @@
+/** What machines send by: Linux has the first unless it is told otherwise. */
+export const congestionControls = ['cubic', 'bbr'] as const;
+
 /** A way between a worker and the store. */
 export interface Link {
   /** Bits a second. */
@@ -6,6 +9,8 @@ export interface Link {
   readonly latency: number;
   /** Share of packets that are lost, 0 to 1. */
   readonly loss: number;
+  /** At both ends; `cubic` if nothing is said. */
+  readonly congestion?: (typeof congestionControls)[number];
 }
 
 /** How a file goes over it. */
@@ -22,10 +27,10 @@ const packetBytes = 1448;
 /**
  * Bits a second that one connection reaches under random loss: the larger of what Reno and CUBIC keep on their way, as
  * Linux does it (RFC 9438, section 5.1: 1.054 rtt^0.75 / p^0.75 packets; Mathis and others 1997: sqrt(1.5 / p) packets). BBR
- * would do better, and has to be chosen on the machines.
+ * does not take random loss for a sign that the link is full, and fills it.
  */
-export function connectionBits({ bits, latency, loss }: Link): number {
-  if (loss === 0 || latency === 0) return bits;
+export function connectionBits({ bits, latency, loss, congestion = 'cubic' }: Link): number {
+  if (loss === 0 || latency === 0 || congestion === 'bbr') return bits;
   const packets = Math.max(Math.sqrt(1.5 / loss), 1.054 * (latency / loss) ** 0.75);
   return Math.min(bits, (packets * packetBytes * 8) / latency);
 }

@@ -10,7 +10,7 @@ import type { PhasePlan } from '../../activities/types/plan.ts';
 import type { MemberRef, RoundInput } from '../../activities/types/rounds.ts';
 import { listCommits, readCommit } from '../../src/checkpoint/commits.ts';
 import { readManifest } from '../../src/checkpoint/manifest.ts';
-import type { CheckpointRef, Manifest } from '../../src/checkpoint/types.ts';
+import type { CheckpointRef } from '../../src/checkpoint/types.ts';
 import { fetchMetrics } from '../../src/commands/fetch-metrics.ts';
 import { type Replicas, replicasSchema } from '../../src/recipe/replicas.ts';
 import { randomStream } from '../../src/runtime/random.ts';

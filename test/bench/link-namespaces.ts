@@ -1,4 +1,5 @@
 import { execFileSync } from 'node:child_process';
+import type { Link } from '../../src/rounds/link.ts';
 import { RunnerError } from '../../src/runtime/errors.ts';
 import { LineProcess } from './line-process.ts';
 import type { LossyLink } from './lossy-link.ts';
@@ -21,11 +22,11 @@ const run = (...command: string[]) =>
 /**
  * SetupMissing where this machine can't make one: it takes root, iproute2 and the kernel's token bucket, or its tunnels.
  *
- * @param lossy its link has latency and loses packets, which a process makes: of some tens of Mbit/s, for want of time
+ * @param as what its link is beside its rate: latency and lost packets, which a process makes, and what both ends send by
  */
 export async function slowPlace(
   index: number,
-  lossy: Pick<LossyLink, 'latency' | 'loss'> | null = null,
+  { latency, loss, congestion }: Omit<Link, 'bits'> = { latency: 0, loss: 0 },
 ): Promise<SlowPlace> {
   const name = `siglip2-bench-${process.pid}-${index}`;
   const [outer, inner] = [`sb${process.pid % 100_000}o${index}`, `sb${process.pid % 100_000}i${index}`];
@@ -46,7 +47,7 @@ export async function slowPlace(
   const within = ['ip', 'netns', 'exec', name];
   try {
     run('ip', 'netns', 'add', name);
-    if (lossy) {
+    if (latency > 0) {
       link = await LineProcess.start('lossy link', ...ourProcess('lossy-process.ts', outer, inner, `${index}`));
       run('ip', 'link', 'set', inner, 'netns', name);
     } else run('ip', 'link', 'add', outer, 'type', 'veth', 'peer', 'name', inner, 'netns', name);
@@ -55,6 +56,10 @@ export async function slowPlace(
     run(...within, 'ip', 'addr', 'add', `${net}.2/24`, 'dev', inner);
     run(...within, 'ip', 'link', 'set', inner, 'up');
     run(...within, 'ip', 'link', 'set', 'lo', 'up');
+    if (congestion) {
+      run('ip', 'route', 'replace', `${net}.0/24`, 'dev', outer, 'src', `${net}.1`, 'congctl', congestion);
+      run(...within, 'ip', 'route', 'replace', `${net}.0/24`, 'dev', inner, 'src', `${net}.2`, 'congctl', congestion);
+    }
   } catch (error) {
     await remove();
     const { message } = error as Error;
@@ -66,7 +71,7 @@ export async function slowPlace(
   process.once('exit', removeNow);
   const slow = async (megabits: number) => {
     if (link) {
-      await link.ask(JSON.stringify({ bits: megabits * 1e6, ...lossy }));
+      await link.ask(JSON.stringify({ bits: megabits * 1e6, latency: 1000 * latency, loss } satisfies LossyLink));
       return;
     }
     // A bucket of 4 ms, and no less than a packet that the card would have cut.

@@ -54,8 +54,8 @@ export const benchmarks = {
   /** Mbit/s of each worker, and milliseconds there and back with 1 % of packets lost; as root alone, and only where asked for. */
   'rounds/link': [
     ...(['20-mbit', '100-mbit', '1000-mbit'] as const),
-    ...(['50-ms-20-mbit', '50-ms-100-mbit', '50-ms-1000-mbit'] as const),
-    ...(['200-ms-20-mbit', '200-ms-100-mbit', '200-ms-1000-mbit'] as const),
+    ...(['50-ms-20-mbit', '50-ms-100-mbit', '50-ms-1000-mbit', '50-ms-bbr-100-mbit'] as const),
+    ...(['200-ms-20-mbit', '200-ms-100-mbit', '200-ms-1000-mbit', '200-ms-bbr-100-mbit'] as const),
   ],
   /** Whether a round waits for all, and how long it is beside the time in which a worker is lost; only where asked for. */
   'rounds/goodput': ['undisturbed', 'all', 'quorum', 'quorum-half', 'quorum-quarter'],

@@ -5,6 +5,7 @@ import { listCommits } from '../../src/checkpoint/commits.ts';
 import { chunkBytes, rangesAtOnce } from '../../src/checkpoint/download.ts';
 import type { PhaseSettings } from '../../src/recipe/phase-settings.ts';
 import { replicasSchema } from '../../src/recipe/replicas.ts';
+import type { Link } from '../../src/rounds/link.ts';
 import { workPerByte, workPerNumber } from '../../src/rounds/measured.ts';
 import { numbersIn } from '../../src/rounds/parameters.ts';
 import { type RoundTime, roundTime } from '../../src/rounds/time.ts';
@@ -13,7 +14,6 @@ import { exchangedOf } from '../../src/train/exchanged.ts';
 import { tinySettings } from '../train/settings.ts';
 import type { BenchOptions } from './arguments.ts';
 import { type SlowPlace, slowPlace } from './link-namespaces.ts';
-import type { LossyLink } from './lossy-link.ts';
 import type { Report } from './record.ts';
 import { benchPhase, mergingWorker, startPhase } from './rounds-phase.ts';
 import { eachWithServices, type Helper, startRelay, startReplica, withClients } from './rounds-site.ts';
@@ -48,13 +48,12 @@ export async function benchRoundsLink({ only }: BenchOptions, report: Report): P
 }
 
 /** Seconds of a round. */
-function measure(folder: string, services: Services, { bits, latency, loss }: LossyLink): Promise<number> {
+function measure(folder: string, services: Services, link: Link): Promise<number> {
   const places: SlowPlace[] = [];
   const children: Helper[] = [];
   return withClients(services, async ({ store, client, native }) => {
     try {
-      const lossy = loss > 0 ? { latency, loss } : null;
-      for (let i = 0; i < workers; i++) places.push(await slowPlace(i, lossy));
+      for (let i = 0; i < workers; i++) places.push(await slowPlace(i, link));
       // The worker connects when it has loaded, long after the relay.
       const started = places.flatMap((place, i) => [
         startRelay(services, place),
@@ -66,7 +65,7 @@ function measure(folder: string, services: Services, { bits, latency, loss }: Lo
       const handle = await startPhase(client, store, { settings, replicas, rounds });
       const firstRound = async () => (await listCommits(store, benchPhase, 0)).length > 1;
       while (!(await firstRound())) await delay(200);
-      for (const place of places) await place.slow(bits / 1e6);
+      for (const place of places) await place.slow(link.bits / 1e6);
       await handle.result();
       worker.shutdown();
       await running;
@@ -81,20 +80,22 @@ function measure(folder: string, services: Services, { bits, latency, loss }: Lo
 }
 
 /** `50-ms-20-mbit` is one with 50 ms there and back, and 1 % of packets lost each way; the others have neither. */
-function linkOf(variant: string): LossyLink {
+function linkOf(variant: string): Link {
   const [megabits, ...latency] = variant.match(/\d+/g)!.map(Number).reverse() as [number, number?];
-  return { bits: megabits * 1e6, latency: latency[0] ?? 0, loss: latency.length === 0 ? 0 : 0.01 };
+  const congestion = variant.includes('bbr') ? 'bbr' : 'cubic';
+  const lossy = latency[0] !== undefined && { latency: latency[0] / 1000, loss: 0.01 };
+  return { bits: megabits * 1e6, latency: 0, loss: 0, ...lossy, congestion };
 }
 
 /** What `plan --link` says of such a round. */
-function planOf({ bits, latency, loss }: LossyLink): RoundTime {
+function planOf(link: Link): RoundTime {
   const { parameters, others } = exchangedOf(settings, replicas, { tensors: new Map() });
   return roundTime({
     ...{ parameters, others, besideMoments: others, exchange: replicas.exchange, workers, steps },
     ...{ outer: 4 * numbersIn(parameters), state: 4 * numbersIn(parameters), everyRow: new Set<string>() },
     ...{ examples: settings.batches.batch, stepSeconds: stepMs / 1000, tokens: 1, dataBytes: 0 },
     ...{ work: workPerNumber, passes: workPerByte },
-    link: { bits, latency: latency / 1000, loss },
+    link,
     mergerLink: { bits: 1e10, latency: 0, loss: 0 },
     up: { connections: partsInFlight, part: usualPartBytes },
     down: { connections: rangesAtOnce, part: chunkBytes },

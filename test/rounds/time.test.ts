@@ -238,9 +238,14 @@ describe('what helps', () => {
     expect(whatHelps(plan({ workers: 8, link: link(1e9) }))).toEqual([]);
   });
 
-  test('under loss are more connections', () => {
+  test('under loss are BBR, or more connections', () => {
     const far = plan({ workers: 8, link: link(100, { latency: 0.2, loss: 0.01 }), up: { ...one, connections: 3 } });
-    expect(whatHelps(far)[0]!.what).toBe('16 connections at once each way');
+    expect(whatHelps(far)[0]!.what).toBe('machines that send by BBR');
+    const bbr = { ...far, link: { ...far.link, congestion: 'bbr' as const } };
+    expect(whatHelps(bbr).map(({ what }) => what)).not.toContain('machines that send by BBR');
+    expect(roundTime(bbr).up).toBeCloseTo(roundTime({ ...far, link: link(99) }).up, 0);
+    const cubic = whatHelps(far).map(({ what }) => what);
+    expect(cubic).toContain('16 connections at once each way');
   });
 
   test.each<Exchange>(['f32', 'int8'])('are fewer bits than %s, where there are any', (exchange) => {
