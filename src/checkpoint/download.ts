@@ -17,7 +17,7 @@ export const rangesAtOnce = 4;
 export type Damaged = (problem: string, cause?: unknown) => RunnerError;
 
 /** What a file is called until it is whole. The hash is in the name: what is left of another checkpoint's file is not gone on from. */
-export const partOf = (target: string, { sha256 }: Pick<StateFile, 'sha256'>): string =>
+const partOf = (target: string, { sha256 }: Pick<StateFile, 'sha256'>): string =>
   `${target}.${sha256.slice(0, 16)}.part`;
 
 /**

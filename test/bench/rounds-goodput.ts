@@ -16,27 +16,27 @@ import { spread } from './statistics.ts';
 
 const name = 'rounds/goodput';
 /** A worker is lost in each stretch of so many seconds, which stand for ten minutes. */
-const lostEvery = 60;
+const lostEvery = 200;
 const workers = 8;
 /** Times that a worker is lost. */
 const losses = 6;
 
 /** Seconds of a lane, which are its steps, and whether a round waits for all. */
 const variants: Readonly<Record<(typeof benchmarks)[typeof name][number], { lane: number; quorum: boolean }>> = {
-  undisturbed: { lane: 60, quorum: false },
-  all: { lane: 60, quorum: false },
-  quorum: { lane: 60, quorum: true },
-  'quorum-half': { lane: 30, quorum: true },
-  'quorum-quarter': { lane: 15, quorum: true },
+  undisturbed: { lane: lostEvery / 4, quorum: false },
+  all: { lane: lostEvery, quorum: false },
+  quorum: { lane: lostEvery, quorum: true },
+  'quorum-half': { lane: lostEvery / 2, quorum: true },
+  'quorum-quarter': { lane: lostEvery / 4, quorum: true },
 };
-/** A round does without one of its slots so many times its lane after its start, and what a round costs here beside its steps. */
-const patience = { lanes: 1.1, seconds: 4 };
+/** A round does without one of its slots so many times its lane after its start, and twice what a round costs here beside its steps. */
+const patience = { lanes: 1.05, seconds: 3 };
 
 /**
  * Real workers over a real Temporal and a real store, whose trainers make the files of a tiny model and steps that only take
- * their time. In each minute one of them is killed with kill -9, at some moment of it, whatever it is doing, and another that has
+ * their time. In each stretch one of them is killed with kill -9, at some moment of it, whatever it is doing, and another that has
  * nothing is started in its place. Goodput is the share of the time of all workers that went into steps which a commit holds.
- * Time is a tenth of what it stands for, so that what a round and a kill cost beside steps weighs ten times as much.
+ * Time is a third of what it stands for, so that what a round and a kill cost beside steps weighs three times as much.
  */
 export async function benchRoundsGoodput({ only }: BenchOptions, report: Report): Promise<void> {
   await eachWithServices(name, only, async (variant, folder, services) => {
