@@ -54,7 +54,7 @@ describe('ways to fine-tune', () => {
   it('are those of recipe new at every rate, and the guard at the highest', () => {
     expect(variantsOf(Object.keys(methods), [1, 10])).toEqual([
       ...['full', 'lit', 'lora'].map((method) => ({ method, times: 1 })),
-      ...['full', 'lit', 'lora', 'guard'].map((method) => ({ method, times: 10 })),
+      ...['full', 'lit', 'lora', 'full-guard', 'lit-guard', 'lora-guard'].map((method) => ({ method, times: 10 })),
     ]);
   });
 
@@ -80,7 +80,7 @@ describe('ways to fine-tune', () => {
       const { evaluate } = recipe;
       for (const task of evaluate.tasks!) expect(parseTask(task).evaluators).toMatchObject({ zeroShot: {} });
       expect(evaluate.guard).toEqual(
-        method === 'guard'
+        method.endsWith('-guard')
           ? { ...evaluate.guard, task: 'reference', evaluator: 'zeroShot', fall: 0.02, action: 'end' }
           : undefined,
       );

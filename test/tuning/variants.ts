@@ -3,9 +3,13 @@ import { RunnerError } from '../../src/runtime/errors.ts';
 import { type ComparedRecipe, shortened } from '../rounds/variants.ts';
 import { placeOf, type SetName } from './data.ts';
 
-/** By the task of `recipe new` that each is. */
-export const methods = { full: 'finetune', lit: 'lit', lora: 'lora', guard: 'finetune' } as const;
+/** By the task of `recipe new` that each is. Those that are guarded end when the model forgets more than is allowed. */
+export const methods = {
+  ...({ full: 'finetune', lit: 'lit', lora: 'lora' } as const),
+  ...({ 'full-guard': 'finetune', 'lit-guard': 'lit', 'lora-guard': 'lora' } as const),
+};
 export type Method = keyof typeof methods;
+const isGuarded = (method: Method) => method.endsWith('-guard');
 
 /** One way to fine-tune. */
 export interface Variant {
@@ -14,10 +18,10 @@ export interface Variant {
   readonly times: number;
 }
 
-/** Every method at every rate; the guard at the highest alone, at which there is most to guard. */
+/** Every method at every rate; those with a guard at the highest alone, at which there is most to guard. */
 export function variantsOf(names: readonly string[], rates: readonly number[]): Variant[] {
   const all = rates.flatMap((times) => (names as Method[]).map((method) => ({ method, times })));
-  return all.filter(({ method, times }) => method !== 'guard' || times === Math.max(...rates));
+  return all.filter(({ method, times }) => !isGuarded(method) || times === Math.max(...rates));
 }
 
 /** As much of a recipe as is changed. */
@@ -72,6 +76,6 @@ export function tunedRecipe(
     optimizer: { ...written.optimizer, learningRate: written.optimizer.learningRate * times },
     schedule: { ...written.schedule, total: { steps } },
     checkpoint: { every, shard: every },
-    ...(fall !== null && { evaluate: method === 'guard' ? guard : { tasks } }),
+    ...(fall !== null && { evaluate: isGuarded(method) ? guard : { tasks } }),
   };
 }
