@@ -162,6 +162,43 @@ describe('each exchange, each kind of moments and each outer step', () => {
   );
 });
 
+it('goes on with other moments than in the round before: those that were left out are zero', async () => {
+  const all = { exchange: 'int8', outer: { rate: 0.7, momentum: 0.9, nesterov: true } } as const;
+  const replicas = (moments: Replicas['moments']) => replicasSchema.parse({ number: 3, steps: 3, moments, ...all });
+  const kinds = ['reset', 'averaged', 'reset', 'kept', 'kept', 'reset'] as const;
+  const first = await planned(replicas('reset'));
+  let from = await driveRounds(on, [worker()], first, null, { to: 9 });
+  const hashes = [from.sha256];
+  const sizes = [await stateBytes(from)];
+  const deps = worker();
+  let kept: readonly MemberRef[] = [];
+  for (const moments of kinds.slice(1)) {
+    const { settings } = await planOf(store, first.run, { replicas: replicas(moments) });
+    const plan = { ...first, settings, replicas: replicas(moments) };
+    const input = { plan, revision: 0, parent: null, skip: [], round: { from, to: from.step + 9, slots: 3 } };
+    const members: MemberRef[] = [];
+    for (let slot = 0; slot < 3; slot++) {
+      const own = moments === 'kept' && kept[slot] && { moments: kept[slot] };
+      members.push((await trainReplica(deps, { ...input, slot, ...own }, on.attempt())).member!);
+    }
+    kept = moments === 'kept' ? members : [];
+    from = (await mergeRound(deps, { ...input, members, late: [] }, on.attempt())).checkpoint;
+    hashes.push(from.sha256);
+    sizes.push(await stateBytes(from));
+  }
+  const rounds = kinds.map((moments) => ({ steps: 9, slots: 3, members: [0, 1, 2], moments }));
+  expect(hashes).toEqual(await slowRounds(tinySettings, rounds, { ...all, moments: 'reset' }));
+  // Parameters and the buffers of the outer step, and two moments of each where they are not left out.
+  const [without, with_] = [sizes[0]!, sizes[1]!];
+  expect(with_ / without).toBeGreaterThan(1.5);
+  const near = (size: number) => Math.abs(size / without - 1) < 0.02;
+  expect(sizes.map(near)).toEqual([true, false, true, false, false, true]);
+});
+
+async function stateBytes(ref: CheckpointRef): Promise<number> {
+  return (await readManifest(store, ref)).manifest.state.reduce((sum, { bytes }) => sum + bytes, 0);
+}
+
 describe('a bank of texts', () => {
   const banked = (number: number, rows: number) => ({
     ...tinySettings,

@@ -14,6 +14,8 @@ export interface SlowRound {
   readonly slots: number;
   readonly members: readonly number[];
   readonly lengths?: readonly number[] | undefined;
+  /** Otherwise than in the other rounds. */
+  readonly moments?: SlowReplicas['moments'];
 }
 
 /** What a recipe says of how replicas are merged. */
@@ -46,7 +48,7 @@ const widthOf = (name: string, { model: { text, vision } }: PhaseSettings) =>
 export async function slowRounds(
   settings: PhaseSettings,
   rounds: readonly SlowRound[],
-  replicas = plainMean,
+  all = plainMean,
   /** The first round whose slots write into a bank. */
   { bankFrom = 0 } = {},
 ): Promise<string[]> {
@@ -60,6 +62,7 @@ export async function slowRounds(
   const hashes: string[] = [];
   try {
     for (const [i, round] of rounds.entries()) {
+      const replicas = { ...all, ...(round.moments && { moments: round.moments }) };
       const lanes = lanesOf(began, round);
       const ends = round.members.map((slot) => {
         const own: State = Object.fromEntries(Object.entries(state).map(([name, values]) => [name, [...values]]));
@@ -84,13 +87,13 @@ export async function slowRounds(
         else if (replicas.moments === 'kept') next[name] = ends[0]!.own[name]!;
         else next[name] = merged(name, settings, began, plainMean, state[name]!, ends, buffers);
       }
-      if (replicas.moments === 'kept')
-        ownMoments = new Map(
-          ends.map(({ slot, own }) => [
-            slot,
-            Object.fromEntries(names.filter(isMoment).map((name) => [name, own[name]!])),
-          ]),
-        );
+      const keeps = replicas.moments === 'kept' ? ends : [];
+      ownMoments = new Map(
+        keeps.map(({ slot, own }) => [
+          slot,
+          Object.fromEntries(names.filter(isMoment).map((name) => [name, own[name]!])),
+        ]),
+      );
       state = next;
       began += round.steps;
       hashes.push(await hashOf(folder, settings, replicas, state, buffers));
