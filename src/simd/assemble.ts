@@ -1,5 +1,5 @@
 /**
- * WebAssembly from expressions, as far as the kernels beside this file need it: the binary format of
+ * WebAssembly from expressions, as far as the kernels of pictures and of rounds need it: the binary format of
  * https://webassembly.github.io/spec/core/binary, opcodes and all.
  */
 export type Code = readonly number[];
