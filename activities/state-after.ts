@@ -1,4 +1,4 @@
-import { applied, appliedRooms } from '../src/rounds/apply.ts';
+import { applied } from '../src/rounds/apply.ts';
 import type { DeltaFile } from '../src/rounds/read-delta.ts';
 import { chunkBytes, type RoundState, readLayout, type WrittenFile, writeTensors } from '../src/rounds/state.ts';
 import { RunnerError } from '../src/runtime/errors.ts';
@@ -28,13 +28,11 @@ export function writeStateAfter(
   const layout = readLayout(beside.metadata.layout);
   if (!layout) throw noLayout(beside.path);
   const began = numbersBefore(before);
-  // Tensors are written one after another.
-  const rooms = appliedRooms();
   return writeTensors(folder, layout, ({ name }) => {
     const parameter = exchanged.parameters.find((one) => one.name === name);
-    if (parameter) return () => applied(parameter, began, changes, rooms);
+    if (parameter) return () => applied(parameter, began, changes);
     const other = exchanged.others.find((one) => one.name === name);
-    if (other) return () => applied(other, began, others!, rooms);
+    if (other) return () => applied(other, began, others!);
     const file = kept?.tensors.has(name) ? kept : beside.tensors.has(name) ? beside : null;
     return file ? () => file.chunks(name, chunkBytes) : () => before.chunks(name);
   });

@@ -12,13 +12,15 @@ export const mayImport: Readonly<Record<string, readonly string[]>> = {
   // Of an evaluation its sheet of pictures alone is drawn; the form of that knows nothing else.
   'src/metrics': ['src/runtime'],
   'src/formats': [],
+  // WebAssembly from expressions, and its memory; what kernels do lies with those that run them.
+  'src/simd': [],
   // Prices, and what was used at them: workflows sum what activities say.
   'src/costs': ['src/runtime'],
   'src/safetensors': ['src/runtime'],
   'src/compile': ['src/runtime'],
   'src/storage': ['src/runtime'],
   // Changes of parameters by name and shape; what a phase is they don't know.
-  'src/rounds': ['src/runtime', 'src/safetensors'],
+  'src/rounds': ['src/runtime', 'src/safetensors', 'src/simd'],
   'src/curation': ['src/runtime', 'src/compile'],
   'src/model': ['src/runtime', 'src/safetensors', 'src/compile'],
   'src/recipe': ['src/runtime', 'src/model'],
@@ -27,7 +29,7 @@ export const mayImport: Readonly<Record<string, readonly string[]>> = {
   'src/objectives': ['src/runtime', 'src/compile', 'src/model', 'src/recipe'],
   'src/data/index': ['src/runtime', 'src/storage'],
   'src/data/example': ['src/runtime', 'src/storage', 'src/recipe', 'src/data/index'],
-  'src/data/views': ['src/runtime', 'src/recipe', 'src/data/example'],
+  'src/data/views': ['src/runtime', 'src/recipe', 'src/data/example', 'src/simd'],
   'src/data/near': ['src/data/example', 'src/data/views'],
   'src/packing': [
     ...['src/runtime', 'src/storage', 'src/recipe'],

@@ -1,8 +1,10 @@
 import { RunnerError } from '../runtime/errors.ts';
 import { SafetensorsOutput } from '../safetensors/safetensors.ts';
+import { isCoded } from './exchange.ts';
 import type { DeltaHead } from './layout.ts';
+import { PieceMemory, wholeVectors } from './memory.ts';
 import { bufferAfter, type Outer, stepOf, valueAfter } from './outer.ts';
-import { blockOf, type Numbers, piecesOf, type RoundParameter, rowsOf } from './parameters.ts';
+import { blockOf, type Numbers, piecesOf, type RoundParameter, readInto, rowsOf } from './parameters.ts';
 import type { DeltaFile } from './read-delta.ts';
 import { RowSet } from './rows.ts';
 import { DeltaWriter, type WrittenDelta } from './write-delta.ts';
@@ -43,6 +45,7 @@ export async function mergeDeltas(
   const rows = new Map(tables.map((table) => [table.name, touchedBy(members, table)]));
   const writer = await DeltaWriter.open(paths.delta, head, parameters, rows);
   let buffers: SafetensorsOutput | null = null;
+  const piece = PieceMemory.take();
   try {
     if (outer.momentum !== 0)
       buffers = await SafetensorsOutput.open(
@@ -51,9 +54,12 @@ export async function mergeDeltas(
       );
     for (const parameter of writer.parameters)
       for (const { first, count } of piecesOf(parameter)) {
-        const v = (await merging.momentum?.part(parameter.name, first, count)) ?? new Float32Array(count);
-        await writer.write(parameter, first, await mergePiece(merging, members, parameter, first, count, v));
-        await buffers?.write(parameter.name, new Uint8Array(v.buffer, v.byteOffset, v.byteLength));
+        piece.lay(count);
+        if (merging.momentum) await readInto(piece.old, merging.momentum, parameter.name, first);
+        else piece.old.fill(0);
+        await mergePiece(merging, members, parameter, first, count, piece);
+        await writer.write(parameter, first, piece);
+        await buffers?.write(parameter.name, piece.bytes(piece.oldAt(0), 4 * count));
       }
     const momentum = (await buffers?.finish()) ?? null;
     return { delta: await writer.finish(), momentum };
@@ -61,63 +67,93 @@ export async function mergeDeltas(
     await writer.abandon();
     await buffers?.abandon();
     throw error;
+  } finally {
+    piece.giveBack();
   }
 }
 
-/** What is to be written of a piece; `v` is brought to what it is after the step. */
+/** Makes what is to be written of a piece its values, and brings buffers, its old numbers, to what they are after the step. */
 async function mergePiece(
   { before, outer }: Merging,
   members: readonly DeltaFile[],
   parameter: RoundParameter,
   first: number,
   count: number,
-  v: Float32Array,
-): Promise<Float64Array> {
-  const asValues = members[0]!.head.exchange === 'f32';
+  piece: PieceMemory,
+): Promise<void> {
   const block = parameter.byRow ? blockOf(parameter) : count;
-  const { mean, touched } = await meanOf(members, parameter, first, count, block);
-  const began = asValues ? await before.part(parameter.name, first, count) : null;
+  const touched = await addMembers(members, parameter, first, count, block, piece);
+  const { values, old: v, now: began } = piece;
+  const asValues = members[0]!.head.exchange === 'f32';
+  if (asValues) await readInto(began, before, parameter.name, first);
   for (let from = 0; from < count; from += block) {
     if (!touched[from / block]) continue;
-    for (let i = from; i < Math.min(from + block, count); i++) {
-      const change = began ? mean[i]! - began[i]! : mean[i]!;
-      if (outer.momentum !== 0) v[i] = bufferAfter(outer, change, v[i]!);
-      mean[i] = began ? valueAfter(outer, began[i]!, mean[i]!, v[i]!) : stepOf(outer, change, v[i]!);
-    }
+    const end = Math.min(from + block, count);
+    if (!asValues) stepBlock(outer, piece, from, end);
+    else
+      for (let i = from; i < end; i++) {
+        if (outer.momentum !== 0) v[i] = bufferAfter(outer, values[i]! - began[i]!, v[i]!);
+        values[i] = valueAfter(outer, began[i]!, values[i]!, v[i]!);
+      }
   }
-  return mean;
 }
 
-/** The mean by examples of what members hold, each block over those that have it. */
-async function meanOf(
+/** The outer step of the changes of a piece, in their place. */
+export function stepBlock(outer: Outer, piece: PieceMemory, from: number, end: number): void {
+  const { rate, momentum, nesterov = true } = outer;
+  const { values, old: v } = piece;
+  const whole = momentum === 0 ? 0 : wholeVectors(end - from);
+  if (whole > 0) {
+    const run = nesterov ? piece.run.stepNesterov : piece.run.stepMomentum;
+    run(piece.valueAt(from), 8 * whole, piece.oldAt(from), nesterov ? rate : -rate, momentum);
+  }
+  for (let i = from + whole; i < end; i++) {
+    if (momentum !== 0) v[i] = bufferAfter(outer, values[i]!, v[i]!);
+    values[i] = stepOf(outer, values[i]!, v[i]!);
+  }
+}
+
+/**
+ * Makes the mean by examples of what members hold the values of a piece, each block over those that have it; tells which any
+ * has.
+ */
+async function addMembers(
   members: readonly DeltaFile[],
   parameter: RoundParameter,
   first: number,
   count: number,
   block: number,
-): Promise<{ readonly mean: Float64Array; readonly touched: Uint8Array }> {
+  piece: PieceMemory,
+): Promise<Uint8Array> {
   const blocks = Math.ceil(count / block);
   const has = ({ rows }: DeltaFile, k: number) => rows.get(parameter.name)?.has(first / block + k) ?? true;
   const weights = new Float64Array(blocks);
   for (const member of members)
     for (let k = 0; k < blocks; k++) if (has(member, k)) weights[k]! += member.head.examples;
-  const mean = new Float64Array(count);
-  const own = new Float64Array(count);
+  const { values } = piece;
   const touched = new Uint8Array(blocks);
+  const { exchange } = members[0]!.head;
+  const own = isCoded(exchange) ? null : new Float64Array(count);
   for (const member of members) {
-    await member.read(parameter, first, count, own);
+    // A lone member weighs exactly 1.
+    const weightOf = (k: number) => member.head.examples / weights[k]!;
+    if (isCoded(exchange))
+      await member.readBlocks(exchange, parameter, first, count, (packed, to) => {
+        const k = Math.floor(to / block);
+        packed.weigh(weightOf(k), piece, to, touched[k] === 1);
+      });
+    else await member.read(parameter, first, count, own!);
     for (let k = 0; k < blocks; k++) {
       if (!has(member, k)) continue;
-      // A lone member weighs exactly 1.
-      const weight = member.head.examples / weights[k]!;
       const end = Math.min((k + 1) * block, count);
+      const weight = weightOf(k);
       // Not added to zero: minus zero would be lost.
-      if (touched[k]) for (let i = k * block; i < end; i++) mean[i]! += weight * own[i]!;
-      else for (let i = k * block; i < end; i++) mean[i] = weight * own[i]!;
+      if (own && touched[k]) for (let i = k * block; i < end; i++) values[i]! += weight * own[i]!;
+      else if (own) for (let i = k * block; i < end; i++) values[i] = weight * own[i]!;
       touched[k] = 1;
     }
   }
-  return { mean, touched };
+  return touched;
 }
 
 function touchedBy(members: readonly DeltaFile[], table: RoundParameter): RowSet {

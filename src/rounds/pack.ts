@@ -1,4 +1,5 @@
 import { type Coded, levels } from './exchange.ts';
+import { type PieceMemory, wholeVectors } from './memory.ts';
 import { type RoundingKeys, uniformAt } from './rounding.ts';
 
 /** What a block is packed from and by. */
@@ -24,57 +25,111 @@ function scaleFor(largest: number, most: number): number {
   return single[0]!;
 }
 
-function largestOf(values: Float64Array, from: number, count: number): number {
-  let largest = 0;
-  let finite = 0;
-  for (let i = from; i < from + count; i++) {
-    const size = Math.abs(values[i]!);
+/** The largest magnitude of numbers of a piece; NaN where one is none or infinite. */
+export function largestOf(piece: PieceMemory, from: number, count: number): number {
+  const whole = wholeVectors(count);
+  let [largest, finite] = [0, 0];
+  if (whole > 0) {
+    piece.run.largest(piece.valueAt(from), 8 * whole, piece.packedAt);
+    const [a, b, c, d] = piece.doubles(piece.packedAt, 4);
+    largest = Math.max(a!, b!);
+    finite = c! + d!;
+  }
+  for (let i = from + whole; i < from + count; i++) {
+    const size = Math.abs(piece.values[i]!);
     if (size > largest) largest = size;
     finite += size - size;
   }
   return finite === 0 ? largest : Number.NaN;
 }
 
+const codeBytes = (coded: Coded, count: number) => (coded === 'int8' ? count : (count + 1) >> 1);
+
 /** One block of codes: floor(x / scale + u) with u uniform in [0, 1), so that its mean is x / scale. */
 export function packBlock(
   coded: Coded,
-  values: Float64Array,
+  piece: PieceMemory,
   from: number,
   count: number,
   { first, keys: { a, b } }: Packing,
   out: DataView,
   at: number,
 ): boolean {
-  const largest = largestOf(values, from, count);
+  const largest = largestOf(piece, from, count);
   // Twice the largest f32: a scale then is one.
   if (!(largest <= 2 ** 129)) return false;
   const scale = largest === 0 ? 0 : scaleFor(largest, levels[coded]);
   out.setFloat32(at, scale, true);
-  const codes = new Uint8Array(out.buffer, out.byteOffset + at + 4, coded === 'int8' ? count : (count + 1) >> 1);
-  if (scale === 0) codes.fill(coded === 'int8' ? 0 : 0x88);
-  else if (coded === 'int8')
-    for (let i = 0; i < count; i++) codes[i] = Math.floor(values[from + i]! / scale + uniformAt(first + i, a, b));
+  const codes = new Uint8Array(out.buffer, out.byteOffset + at + 4, codeBytes(coded, count));
+  if (scale === 0) {
+    codes.fill(coded === 'int8' ? 0 : 0x88);
+    return true;
+  }
+  const whole = wholeVectors(count);
+  if (whole > 0) {
+    const code = coded === 'int8' ? piece.run.codeInt8 : piece.run.codeInt4;
+    code(piece.valueAt(from), 8 * whole, piece.packedAt, (first + a) | 0, b, scale);
+    codes.set(piece.packed(codeBytes(coded, whole)));
+  }
+  const codeOf = (i: number) => Math.floor(piece.values[from + i]! / scale + uniformAt(first + i, a, b));
+  if (coded === 'int8') for (let i = whole; i < count; i++) codes[i] = codeOf(i);
   else
-    for (let i = 0; i < count; i += 2) {
+    for (let i = whole; i < count; i += 2) {
       // Codes are stored plus 8, the first of a pair in the low half; the half that is left over says 0 too.
-      const low = Math.floor(values[from + i]! / scale + uniformAt(first + i, a, b)) + 8;
-      const high = i + 1 < count ? Math.floor(values[from + i + 1]! / scale + uniformAt(first + i + 1, a, b)) + 8 : 8;
-      codes[i >> 1] = low | (high << 4);
+      const high = i + 1 < count ? codeOf(i + 1) + 8 : 8;
+      codes[i >> 1] = (codeOf(i) + 8) | (high << 4);
     }
   return true;
 }
 
-export function unpackBlock(coded: Coded, packed: DataView, at: number, count: number, out: Float64Array, to: number) {
-  const scale = packed.getFloat32(at, true);
-  if (coded === 'int8') {
-    const codes = new Int8Array(packed.buffer, packed.byteOffset + at + 4, count);
-    for (let i = 0; i < count; i++) out[to + i] = codes[i]! * scale;
-    return;
+/** A block of codes as it lies in a file. */
+export class PackedBlock {
+  readonly count: number;
+  readonly scale: number;
+  readonly #coded: Coded;
+  readonly #codes: Uint8Array;
+
+  constructor(coded: Coded, packed: DataView, at: number, count: number) {
+    this.count = count;
+    this.scale = packed.getFloat32(at, true);
+    this.#coded = coded;
+    this.#codes = new Uint8Array(packed.buffer, packed.byteOffset + at + 4, codeBytes(coded, count));
   }
-  const codes = new Uint8Array(packed.buffer, packed.byteOffset + at + 4, (count + 1) >> 1);
-  for (let i = 0; i < count; i++) {
-    const pair = codes[i >> 1]!;
-    out[to + i] = ((i & 1 ? pair >> 4 : pair & 15) - 8) * scale;
+
+  /** What is said of number `i`. */
+  change(i: number): number {
+    const code = this.#codes[this.#coded === 'int8' ? i : i >> 1]!;
+    if (this.#coded === 'int8') return ((code << 24) >> 24) * this.scale;
+    return ((i & 1 ? code >> 4 : code & 15) - 8) * this.scale;
+  }
+
+  /** Those of the numbers of a piece from `to` on: `weight` times each, added to what is there or in its place. */
+  weigh(weight: number, piece: PieceMemory, to: number, add: boolean): void {
+    const whole = this.#lay(piece);
+    const { addInt8, addInt4, weighInt8, weighInt4 } = piece.run;
+    const run = this.#coded === 'int8' ? (add ? addInt8 : weighInt8) : add ? addInt4 : weighInt4;
+    if (whole > 0) run(piece.packedAt, piece.valueAt(to), 8 * whole, this.scale, weight);
+    for (let i = whole; i < this.count; i++) {
+      const part = weight * this.change(i);
+      // Not added to zero: minus zero would be lost.
+      piece.values[to + i] = add ? piece.values[to + i]! + part : part;
+    }
+  }
+
+  /** Adds them to the floats of a piece, from `to` on of what it holds of now. */
+  apply(piece: PieceMemory, to: number): void {
+    const whole = this.#lay(piece);
+    const run = this.#coded === 'int8' ? piece.run.applyInt8 : piece.run.applyInt4;
+    if (whole > 0) run(piece.packedAt, piece.nowAt(to), 4 * whole, this.scale);
+    for (let i = whole; i < this.count; i++) piece.now[to + i]! += this.change(i);
+  }
+
+  /** Lays codes where kernels find them; of how many numbers. */
+  #lay(piece: PieceMemory): number {
+    const whole = wholeVectors(this.count);
+    const bytes = codeBytes(this.#coded, whole);
+    if (whole > 0) piece.packed(bytes).set(this.#codes.subarray(0, bytes));
+    return whole;
   }
 }
 

@@ -10,10 +10,26 @@ export interface RoundParameter {
   readonly byRow: boolean;
 }
 
+/** Where numbers that are read are to lie. */
+export interface FloatRoom {
+  floats(count: number): Float32Array<ArrayBuffer>;
+}
+
 /** Where the numbers of parameters lie, in f32. */
 export interface Numbers {
   /** `count` of them from place `first` on; the array is the caller's, or lies in `room`. */
-  part(name: string, first: number, count: number, room?: Room): Promise<Float32Array<ArrayBuffer>>;
+  part(name: string, first: number, count: number, room?: FloatRoom): Promise<Float32Array<ArrayBuffer>>;
+}
+
+/** As many as `into` has, from place `first` on, into it. */
+export async function readInto(
+  into: Float32Array<ArrayBuffer>,
+  numbers: Numbers,
+  name: string,
+  first: number,
+): Promise<void> {
+  const read = await numbers.part(name, first, into.length, { floats: () => into });
+  if (read !== into) into.set(read);
 }
 
 /** The numbers of a safetensors file. */
@@ -23,7 +39,12 @@ export const numbersOf = (file: SafetensorsFile): Numbers => numbersFrom(() => f
 export const numbersFrom = (fileOf: (name: string) => SafetensorsFile): Numbers => ({
   async part(name, first, count, room = new Room()) {
     const numbers = room.floats(count);
-    await fileOf(name).readPart(name, 4 * first, 4 * count, new Uint8Array(numbers.buffer, 0, 4 * count));
+    await fileOf(name).readPart(
+      name,
+      4 * first,
+      4 * count,
+      new Uint8Array(numbers.buffer, numbers.byteOffset, 4 * count),
+    );
     return numbers;
   },
 });

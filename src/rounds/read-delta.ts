@@ -1,8 +1,8 @@
 import { RunnerError } from '../runtime/errors.ts';
 import { SafetensorsFile, type TensorParts } from '../safetensors/safetensors.ts';
-import { blockBytes, isCoded } from './exchange.ts';
+import { blockBytes, type Coded } from './exchange.ts';
 import { type DeltaHead, deltaTensors, readHead, rowsTensor } from './layout.ts';
-import { unpackBfloat16, unpackBlock, unpackFloat32 } from './pack.ts';
+import { PackedBlock, unpackBfloat16, unpackFloat32 } from './pack.ts';
 import { blockOf, lengthOf, type RoundParameter, rowsOf } from './parameters.ts';
 import { Room } from './room.ts';
 import { RowSet } from './rows.ts';
@@ -65,6 +65,36 @@ export class DeltaFile {
    */
   async read(parameter: RoundParameter, first: number, count: number, out: Float64Array): Promise<void> {
     const { exchange } = this.head;
+    await this.#eachBlock(parameter, first, count, (view, at, size, to) => {
+      if (exchange === 'bf16') unpackBfloat16(view, at, size, out, to);
+      else if (exchange === 'f32') unpackFloat32(view, at, size, out, to);
+      else {
+        const block = new PackedBlock(exchange, view, at, size);
+        for (let i = 0; i < size; i++) out[to + i] = block.change(i);
+      }
+    });
+  }
+
+  /** The same in codes, block by block, with the place of each in the piece. */
+  async readBlocks(
+    coded: Coded,
+    parameter: RoundParameter,
+    first: number,
+    count: number,
+    use: (block: PackedBlock, to: number) => void,
+  ): Promise<void> {
+    await this.#eachBlock(parameter, first, count, (view, at, size, to) =>
+      use(new PackedBlock(coded, view, at, size), to),
+    );
+  }
+
+  async #eachBlock(
+    parameter: RoundParameter,
+    first: number,
+    count: number,
+    use: (packed: DataView, at: number, size: number, to: number) => void,
+  ): Promise<void> {
+    const { exchange } = this.head;
     const block = blockOf(parameter);
     const rows = this.rows.get(parameter.name) ?? null;
     const end = Math.min(first + count, lengthOf(parameter));
@@ -79,9 +109,7 @@ export class DeltaFile {
     for (let i = first; i < end; i += block) {
       if (rows && !rows.has(i / block)) continue;
       const size = Math.min(block, end - i);
-      if (isCoded(exchange)) unpackBlock(exchange, view, at, size, out, i - first);
-      else if (exchange === 'bf16') unpackBfloat16(view, at, size, out, i - first);
-      else unpackFloat32(view, at, size, out, i - first);
+      use(view, at, size, i - first);
       at += blockBytes(exchange, size);
     }
   }

@@ -2,8 +2,9 @@ import { RunnerError } from '../runtime/errors.ts';
 import { inFileOrder, SafetensorsOutput } from '../safetensors/safetensors.ts';
 import { blockBytes, isCoded, packedBytes } from './exchange.ts';
 import { type DeltaHead, deltaMetadata, deltaTensors, rowsTensor } from './layout.ts';
+import { PieceMemory, wholeVectors } from './memory.ts';
 import { packBfloat16, packBlock, packFloat32 } from './pack.ts';
-import { blockOf, type Numbers, piecesOf, type RoundParameter, rowsOf } from './parameters.ts';
+import { blockOf, type Numbers, piecesOf, type RoundParameter, readInto, rowsOf } from './parameters.ts';
 import { Room } from './room.ts';
 import { roundingKeys } from './rounding.ts';
 import { RowSet } from './rows.ts';
@@ -55,8 +56,12 @@ export class DeltaWriter {
     return new DeltaWriter(head, parameters, rows, order, output);
   }
 
-  /** The next piece: differences, or in f32 the values themselves; of a table the rows that are not there are passed over. */
-  async write(parameter: RoundParameter, first: number, values: Float64Array): Promise<void> {
+  /**
+   * The values of the next piece: differences, or in f32 the values themselves; of a table the rows that are not there are passed
+   * over.
+   */
+  async write(parameter: RoundParameter, first: number, piece: PieceMemory): Promise<void> {
+    const { values } = piece;
     const { exchange, seed, round, from } = this.#head;
     const { name } = parameter;
     await this.#writeRowsUntil(name);
@@ -72,7 +77,7 @@ export class DeltaWriter {
       const count = Math.min(block, values.length - i);
       const packing = { first: first + i, keys };
       const good = isCoded(exchange)
-        ? packBlock(exchange, values, i, count, packing, view, at)
+        ? packBlock(exchange, piece, i, count, packing, view, at)
         : exchange === 'bf16'
           ? packBfloat16(values, i, count, packing, view, at)
           : packFloat32(values, i, count, view, at);
@@ -134,24 +139,34 @@ export async function writeDelta(
   for (const table of parameters.filter(({ byRow }) => byRow))
     rows.set(table.name, touched?.get(table.name) ?? (await changedRows(table, before, after)));
   const writer = await DeltaWriter.open(path, head, parameters, rows);
-  const [old, now, difference] = [new Room(), new Room(), new Room()];
+  const piece = PieceMemory.take();
   try {
     for (const parameter of writer.parameters)
       for (const { first, count } of piecesOf(parameter)) {
-        const values = difference.doubles(count);
-        const ended = await after.part(parameter.name, first, count, now);
-        if (head.exchange === 'f32') values.set(ended);
+        piece.lay(count);
+        await readInto(piece.now, after, parameter.name, first);
+        if (head.exchange === 'f32') piece.values.set(piece.now);
         else {
-          const began = await before.part(parameter.name, first, count, old);
-          for (let i = 0; i < count; i++) values[i] = ended[i]! - began[i]!;
+          await readInto(piece.old, before, parameter.name, first);
+          takeDifference(piece);
         }
-        await writer.write(parameter, first, values);
+        await writer.write(parameter, first, piece);
       }
     return await writer.finish();
   } catch (error) {
     await writer.abandon();
     throw error;
+  } finally {
+    piece.giveBack();
   }
+}
+
+/** The values of a piece: what is now less what was. */
+export function takeDifference(piece: PieceMemory): void {
+  const { values, now, old } = piece;
+  const whole = wholeVectors(values.length);
+  if (whole > 0) piece.run.subtract(piece.nowAt(0), 4 * whole, piece.oldAt(0), piece.valueAt(0));
+  for (let i = whole; i < values.length; i++) values[i] = now[i]! - old[i]!;
 }
 
 /** The rows that have another bit: zero and minus zero are not the same. */

@@ -1,20 +1,25 @@
 import { describe, expect, test } from 'vitest';
 import { blockBytes, type Exchange, exchanges, isCoded, levels, packedBytes } from '../../src/rounds/exchange.ts';
+import { PieceMemory } from '../../src/rounds/memory.ts';
 import {
+  PackedBlock,
   packBfloat16,
   packBlock,
   packFloat32,
   unpackBfloat16,
-  unpackBlock,
   unpackFloat32,
 } from '../../src/rounds/pack.ts';
 import { roundingKeys, uniformAt } from '../../src/rounds/rounding.ts';
 
+const piece = PieceMemory.take();
+
 function packed(exchange: Exchange, values: Float64Array, seed = 1, first = 0) {
   const view = new DataView(new ArrayBuffer(blockBytes(exchange, values.length)));
   const packing = { first, keys: roundingKeys(seed, 3, 2, 'p') };
+  piece.lay(values.length);
+  piece.values.set(values);
   const good = isCoded(exchange)
-    ? packBlock(exchange, values, 0, values.length, packing, view, 0)
+    ? packBlock(exchange, piece, 0, values.length, packing, view, 0)
     : exchange === 'bf16'
       ? packBfloat16(values, 0, values.length, packing, view, 0)
       : packFloat32(values, 0, values.length, view, 0);
@@ -25,9 +30,12 @@ function roundTrip(exchange: Exchange, values: Float64Array, seed = 1, first = 0
   const { view, good } = packed(exchange, values, seed, first);
   expect(good).toBe(true);
   const out = new Float64Array(values.length);
-  if (isCoded(exchange)) unpackBlock(exchange, view, 0, values.length, out, 0);
-  else if (exchange === 'bf16') unpackBfloat16(view, 0, values.length, out, 0);
-  else unpackFloat32(view, 0, values.length, out, 0);
+  if (isCoded(exchange)) {
+    const block = new PackedBlock(exchange, view, 0, values.length);
+    for (let i = 0; i < out.length; i++) out[i] = block.change(i);
+  }
+  if (exchange === 'bf16') unpackBfloat16(view, 0, values.length, out, 0);
+  if (exchange === 'f32') unpackFloat32(view, 0, values.length, out, 0);
   return out;
 }
 

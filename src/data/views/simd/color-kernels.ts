@@ -11,7 +11,7 @@ import {
   type Local,
   through,
   v128,
-} from './assemble.ts';
+} from '../../../simd/assemble.ts';
 
 /** Changes of colour, in place: what `color.ts` and `hue.ts` do to one byte after the other, rounded at the same steps. */
 

@@ -1,4 +1,3 @@
-import { shareBits } from '../taps.ts';
 import {
   type Code,
   f32x4,
@@ -12,7 +11,8 @@ import {
   repeat,
   through,
   v128,
-} from './assemble.ts';
+} from '../../../simd/assemble.ts';
+import { shareBits } from '../taps.ts';
 import { colorKernels } from './color-kernels.ts';
 
 /** Loops over pictures, several bytes in each step. Sums and roundings are those of the plain loops, one by one. */

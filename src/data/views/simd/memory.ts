@@ -1,4 +1,4 @@
-import { assemble } from './assemble.ts';
+import { KernelMemory, Kernels } from '../../../simd/memory.ts';
 import { kernels } from './kernels.ts';
 
 interface Functions {
@@ -23,23 +23,6 @@ interface Functions {
   turnHue(at: number, size: number, steps: number): void;
 }
 
-interface Memory {
-  readonly buffer: ArrayBuffer;
-  grow(pages: number): number;
-}
-/** As much of it as is used here: the types of Node 20 have it not. */
-const { WebAssembly } = globalThis as unknown as {
-  readonly WebAssembly: {
-    readonly Memory: new (size: { readonly initial: number; readonly maximum: number }) => Memory;
-    readonly Module: new (code: Uint8Array) => object;
-    readonly Instance: new (
-      module: object,
-      imports: Readonly<Record<string, Readonly<Record<string, unknown>>>>,
-    ) => { readonly exports: object };
-  };
-};
-
-const pageBytes = 65_536;
 /** Of a thread. What does not fit is done by plain loops. */
 const mostBytes = 16 * 2 ** 20;
 /** Vectors are read and written a little beyond what they are of. */
@@ -49,17 +32,12 @@ const withSlack = (bytes: number) => Math.ceil((bytes + slack) / slack) * slack;
 const mostHeld = 4 * 2 ** 20;
 
 /** The kernels and their memory, which is laid out anew for each picture. */
-export class Simd {
-  readonly run: Functions;
-  readonly #memory: Memory;
+export class Simd extends KernelMemory<Functions> {
   #free = 0;
   #held: Uint8Array | null = null;
 
   constructor() {
-    this.#memory = new WebAssembly.Memory({ initial: 1, maximum: mostBytes / pageBytes });
-    const module = new WebAssembly.Module(assemble(kernels));
-    const { exports } = new WebAssembly.Instance(module, { loader: { memory: this.#memory } });
-    this.run = exports as Functions;
+    super(new Kernels<Functions>(kernels), mostBytes);
   }
 
   /** Lays places of so many bytes one behind the other; null where there is no room for them. What was there is let go. */
@@ -71,8 +49,7 @@ export class Simd {
       return at;
     });
     if (this.#free > mostBytes) return null;
-    const missing = this.#free - this.#memory.buffer.byteLength;
-    if (missing > 0) this.#memory.grow(Math.ceil(missing / pageBytes));
+    this.reserve(this.#free);
     return found as { [K in keyof T]: number };
   }
 
@@ -93,26 +70,6 @@ export class Simd {
   placeOf({ buffer, byteOffset }: Uint8Array): number | null {
     const held = this.#held;
     return held?.buffer === buffer && held.byteOffset === byteOffset ? 0 : null;
-  }
-
-  bytes(at: number, length: number): Uint8Array {
-    return new Uint8Array(this.#memory.buffer, at, length);
-  }
-
-  words(at: number, length: number): Int16Array {
-    return new Int16Array(this.#memory.buffer, at, length);
-  }
-
-  ints(at: number, length: number): Int32Array {
-    return new Int32Array(this.#memory.buffer, at, length);
-  }
-
-  floats(at: number, length: number): Float32Array {
-    return new Float32Array(this.#memory.buffer, at, length);
-  }
-
-  doubles(at: number, length: number): Float64Array {
-    return new Float64Array(this.#memory.buffer, at, length);
   }
 }
 

@@ -1,5 +1,5 @@
 /**
- * WebAssembly from expressions, as far as the kernels beside this file need it: the binary format of
+ * WebAssembly from expressions, as far as the kernels of pictures and of rounds need it: the binary format of
  * https://webassembly.github.io/spec/core/binary, opcodes and all.
  */
 export type Code = readonly number[];
@@ -12,7 +12,7 @@ function signed(value: number): Code {
   return value >= -64 && value < 64 ? [value & 127] : [(value & 127) | 128, ...signed(value >> 7)];
 }
 
-const types = { i32: 0x7f, f32: 0x7d, v128: 0x7b } as const;
+const types = { i32: 0x7f, f32: 0x7d, f64: 0x7c, v128: 0x7b } as const;
 export type Type = keyof typeof types;
 
 const op =
@@ -35,15 +35,20 @@ export const v128 = {
   load32Splat: load(...vector(0x09)),
   load64Splat: load(...vector(0x0a)),
   load32Zero: load(...vector(0x5c)),
-  store: (at: Code, value: Code): Code => [...at, ...value, ...vector(0x0b), 0, 0],
+  /** Eight bytes, each with its sign in sixteen bits. */
+  load8x8: load(...vector(0x01)),
+  store: (at: Code, value: Code, offset = 0): Code => [...at, ...value, ...vector(0x0b), 0, ...unsigned(offset)],
   /** Sixteen bytes. */
   of: (bytes: readonly number[]): Code => [...vector(0x0c), ...bytes],
   and: op(...vector(0x4e)),
   or: op(...vector(0x50)),
+  xor: op(...vector(0x51)),
   /** Bits of the first where the third has a 1, else of the second. */
   choose: op(...vector(0x52)),
   /** The first four bytes. */
   store32: (at: Code, value: Code): Code => [...at, ...value, ...vector(0x5a), 0, 0, 0],
+  /** The first eight. */
+  store64: (at: Code, value: Code): Code => [...at, ...value, ...vector(0x5b), 0, 0, 0],
 };
 
 export const i32x4 = {
@@ -56,21 +61,35 @@ export const i32x4 = {
   most: op(...vector(0xb8)),
   shiftLeft: op(...vector(0xab)),
   shiftRight: op(...vector(0xac)),
+  /** Without a sign. */
+  shiftDown: op(...vector(0xad)),
   /** Products of sixteen-bit lanes with a sign, of which those of two neighbours are added. */
   dot: op(...vector(0xba)),
   /** Of sixteen-bit lanes, without a sign. */
   low: op(...vector(0xa9)),
   high: op(...vector(0xaa)),
+  /** With one. */
+  lowSigned: op(...vector(0xa7)),
+  highSigned: op(...vector(0xa8)),
   truncated: op(...vector(0xf8)),
   /** Two doubles, and two zeros. */
   truncatedDoubles: op(...vector(0xfc)),
 };
 
 /** Of bytes without a sign; and two vectors of 32-bit lanes in one. */
-export const i16x8 = { low: op(...vector(0x89)), high: op(...vector(0x8a)), narrow: op(...vector(0x85)) };
+export const i16x8 = {
+  low: op(...vector(0x89)),
+  high: op(...vector(0x8a)),
+  narrow: op(...vector(0x85)),
+  splat: op(...vector(0x10)),
+  add: op(...vector(0x8e)),
+  sub: op(...vector(0x91)),
+};
 export const i8x16 = {
   /** Clamped to 0 to 255. */
   narrow: op(...vector(0x66)),
+  /** Clamped to -128 to 127. */
+  narrowSigned: op(...vector(0x65)),
   /** The bytes of the first at the places that the second tells; 0 beyond the last. */
   at: op(...vector(0x0e)),
   /** Bytes of two vectors, those of the second from place 16 on. */
@@ -80,6 +99,10 @@ export const i8x16 = {
 /** The first two lanes of each. */
 export const joined = (a: Code, b: Code): Code =>
   i8x16.shuffle(a, b, [0, 1, 2, 3, 4, 5, 6, 7, 16, 17, 18, 19, 20, 21, 22, 23]);
+
+/** The last two lanes, first. */
+export const lastTwo = (a: Code): Code =>
+  i8x16.shuffle(a, a, [8, 9, 10, 11, 12, 13, 14, 15, 8, 9, 10, 11, 12, 13, 14, 15]);
 
 export const f32x4 = {
   splat: op(...vector(0x13)),
@@ -93,17 +116,24 @@ export const f32x4 = {
   demoted: op(...vector(0x5e)),
 };
 
-/** `of`: the first two of four integers; `size`: without its sign. */
+/**
+ * `of`: the first two of four integers, `ofUnsigned` of those without a sign; `size`: without its sign; `larger`: the second where it
+ * is larger, else the first; `all`: a double that is computed, in both lanes.
+ */
 export const f64x2 = {
+  all: op(...vector(0x14)),
   splat: (value: number): Code => {
     const bytes = new Uint8Array(Float64Array.of(value, value).buffer);
     return v128.of([...bytes]);
   },
   size: op(...vector(0xec)),
   of: op(...vector(0xfe)),
+  ofUnsigned: op(...vector(0xff)),
   add: op(...vector(0xf0)),
   sub: op(...vector(0xf1)),
   mul: op(...vector(0xf2)),
+  div: op(...vector(0xf3)),
+  larger: op(...vector(0xf7)),
   floor: op(...vector(0x75)),
   promoted: op(...vector(0x5f)),
 };
