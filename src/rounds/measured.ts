@@ -1,12 +1,12 @@
 /**
- * Seconds a number on one core, in int8 (AMD EPYC with avx2, the least of many runs beside other work: `npm run bench -- --only
- * rounds/work`, merging in a process of its own; test/LOG.md, 2026-11-28): to write a replica's change, to apply the merged one, to add
- * that of a member to the mean, and for the outer step with what it writes.
+ * Seconds a number on one core, in int8 (AMD EPYC with AVX-512, quiet, the least of many runs: `npm run bench -- --only rounds/work`;
+ * test/LOG.md, 2026-11-29; a CPU with AVX2 alone took about twice as long for what can be compared): to write a replica's change, to
+ * apply the merged one, to add that of a member to the mean, and for the outer step with what it writes.
  */
-export const workPerNumber = { write: 1.7e-8, apply: 1.7e-8, member: 9e-9, merge: 3.5e-8 };
+export const workPerNumber = { write: 4.5e-9, apply: 5.7e-9, member: 3e-10, merge: 9.3e-9 };
 
 /**
  * Seconds a byte of a state on one core, by the same: to copy what a round does not change into the state after it, to verify it, to
  * load and to save it in the trainer, and to commit it.
  */
-export const workPerByte = { copy: 2.7e-9, verify: 1.2e-9, load: 1.8e-9, save: 1.7e-9, commit: 5.2e-9 };
+export const workPerByte = { copy: 1e-9, verify: 8e-10, load: 3e-10, save: 9e-10, commit: 2.9e-9 };
