@@ -40,9 +40,13 @@ export function linkBits(link: Link, { connections }: Pick<Transfer, 'connection
   return Math.min(link.bits * (1 - link.loss), connections * connectionBits(link));
 }
 
-/** Seconds of a file: its bytes, and a way there and back for each request that one connection makes after another. */
+/**
+ * Seconds of a file: its bytes, or those that one connection carries where that takes longer, and a way there and back for each
+ * request that it makes after another. A file of one part has one connection, however many there may be.
+ */
 export function transferSeconds(bytes: number, link: Link, transfer: Transfer): number {
   if (bytes === 0) return 0;
   const requests = Math.ceil(Math.ceil(bytes / transfer.part) / transfer.connections);
-  return (8 * bytes) / linkBits(link, transfer) + requests * link.latency;
+  const ofOne = Math.min(bytes, requests * transfer.part);
+  return Math.max((8 * bytes) / linkBits(link, transfer), (8 * ofOne) / connectionBits(link)) + requests * link.latency;
 }

@@ -5,11 +5,11 @@ const [host, ...ports] = process.argv.slice(2);
 for (const port of ports.map(Number)) {
   const server = createServer((client) => {
     const service = connect(port, '127.0.0.1');
+    // A server closes when it has answered; what is still on its way over a slow link comes all the same.
     for (const [from, to] of [
       [client, service],
       [service, client],
     ] as const)
-      // A server closes when it has answered; what is still on its way over a slow link comes all the same.
       from.on('error', () => to.destroy()).on('close', () => to.end());
     client.pipe(service).pipe(client);
   });

@@ -19,6 +19,8 @@ import { benchPhase, mergingWorker, startPhase } from './rounds-phase.ts';
 import { eachWithServices, type Helper, startRelay, startReplica, withClients } from './rounds-site.ts';
 
 const name = 'rounds/link';
+/** Of a frame, and what of it is the file's. */
+const [frameBytes, packetBytes] = [1514, 1448];
 const [workers, steps, stepMs, rounds] = [2, 20, 1000, 3];
 
 /** 20.3 million parameters, of which a table of tokens is nearly nothing. */
@@ -95,7 +97,8 @@ function planOf(link: Link): RoundTime {
     ...{ outer: 4 * numbersIn(parameters), state: 4 * numbersIn(parameters), everyRow: new Set<string>() },
     ...{ examples: settings.batches.batch, stepSeconds: stepMs / 1000, tokens: 1, dataBytes: 0 },
     ...{ work: workPerNumber, passes: workPerByte },
-    link,
+    // A bucket counts whole frames.
+    link: { ...link, bits: (link.bits * packetBytes) / frameBytes },
     mergerLink: { bits: 1e10, latency: 0, loss: 0 },
     up: { connections: partsInFlight, part: usualPartBytes },
     down: { connections: rangesAtOnce, part: chunkBytes },

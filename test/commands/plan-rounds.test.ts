@@ -37,16 +37,16 @@ describe('siglip2 plan with --link', () => {
     expect(of).toMatch(
       / {4}up 3\d\d\.\d MB a worker in 2 min \d+ s, down 37\d\.\d MB in 2 min 3\d s, with about 2\d\d,\d{3} of 256,000 rows of tokens up/,
     );
-    // 600 s of steps, 286 s on the link, 18 s of the CPU of a worker, and of the merger 111 s: 34 down, 50 merging and 27 up.
+    // 600 s of steps, 286 s on the link, 6 s of the CPU of a worker, and of the merger 70 s: 34 down, 9 merging and 27 up.
     const [, busy] =
       /devices are busy (\d+\.\d) % of 16 min \d+ s a round: steps 10 min \d s, sending 2 min 15 s, /.exec(of)!;
-    expect(Number(busy)).toBeGreaterThan(57);
-    expect(Number(busy)).toBeLessThan(61);
+    expect(Number(busy)).toBeGreaterThan(60);
+    expect(Number(busy)).toBeLessThan(65);
     expect(of).toMatch(/what examples take of the link is not known without the data\n/);
-    expect(of).toMatch(/the merger fetches 4\.2\d GB and merges them into 3\.0\d GB in 1 min 5\d s at 1,000 Mbit\/s\n/);
+    expect(of).toMatch(/the merger fetches 4\.2\d GB and merges them into 3\.0\d GB in 1 min 1\d s at 1,000 Mbit\/s\n/);
     expect(of).toMatch(/ {4}a round is 33 to 54 events of Temporal: a history takes 185 rounds or more\n/);
     expect(of).toMatch(/ {4}a worker that is new to it fetches 1\.50 GB in 10 min/);
-    expect(of).toMatch(/ {4}would help, each by itself: .*exchange int4 6\d\.\d %/);
+    expect(of).toMatch(/ {4}would help, each by itself: .*exchange int4 7\d\.\d %/);
   });
 
   it('says how much of a link loss and latency leave', async () => {
