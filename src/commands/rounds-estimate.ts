@@ -12,7 +12,7 @@ import { workPerByte, workPerNumber } from '../rounds/measured.ts';
 import { numbersIn } from '../rounds/parameters.ts';
 import { type RoundPlan, type RoundTime, roundEvents, roundRequests, roundTime } from '../rounds/time.ts';
 import { RunnerError } from '../runtime/errors.ts';
-import { partsInFlight, usualPartBytes } from '../storage/multipart.ts';
+import { partsInFlight, usualMultipartAbove, usualPartBytes } from '../storage/multipart.ts';
 import { wholeBytes } from '../train/checkpoint-bytes.ts';
 import { exchangedOf } from '../train/exchanged.ts';
 import { computedState } from '../train/phase-state.ts';
@@ -125,7 +125,7 @@ export function estimateRounds(
       link,
       mergerLink,
       // As checkpoints go up and come down.
-      up: { connections: partsInFlight, part: usualPartBytes },
+      up: { connections: partsInFlight, part: usualPartBytes, whole: usualMultipartAbove },
       down: { connections: rangesAtOnce, part: chunkBytes },
       work: workPerNumber,
       passes: workPerByte,

@@ -19,6 +19,8 @@ export interface Transfer {
   readonly connections: number;
   /** Bytes of a request. */
   readonly part: number;
+  /** A file of up to so many bytes is one request. */
+  readonly whole?: number;
 }
 
 /** Bytes of a packet that are the file's: Ethernet's 1,500 less the heads of IP and TCP with its time stamps. */
@@ -42,11 +44,12 @@ export function linkBits(link: Link, { connections }: Pick<Transfer, 'connection
 
 /**
  * Seconds of a file: its bytes, or those that one connection carries where that takes longer, and a way there and back for each
- * request that it makes after another. A file of one part has one connection, however many there may be.
+ * request that it makes after another. A file of one request has one connection, however many there may be.
  */
 export function transferSeconds(bytes: number, link: Link, transfer: Transfer): number {
   if (bytes === 0) return 0;
-  const requests = Math.ceil(Math.ceil(bytes / transfer.part) / transfer.connections);
-  const ofOne = Math.min(bytes, requests * transfer.part);
+  const part = bytes <= (transfer.whole ?? 0) ? bytes : transfer.part;
+  const requests = Math.ceil(Math.ceil(bytes / part) / transfer.connections);
+  const ofOne = Math.min(bytes, requests * part);
   return Math.max((8 * bytes) / linkBits(link, transfer), (8 * ofOne) / connectionBits(link)) + requests * link.latency;
 }

@@ -34,7 +34,9 @@ export interface Upload {
 
 /** Three parts in flight hide the round trips of a slow link; memory is that many parts and one, whatever the file. */
 export const partsInFlight = 3;
-/** Bytes of a part, where nothing else is asked for. */
+/** Files up to this go in one piece, where nothing else is asked for. */
+export const usualMultipartAbove = 64 * 1024 * 1024;
+/** Bytes of a part, likewise. */
 export const usualPartBytes = 16 * 1024 * 1024;
 const mostParts = 10_000;
 const smallestPart = 5 * 1024 * 1024;

@@ -17,7 +17,7 @@ import { variable } from '../runtime/variables.ts';
 import { copyObject } from './copy.ts';
 import { type RequestContext, storageError, withoutSecrets } from './errors.ts';
 import { isVersioned, listUploads, listVersions } from './leftovers.ts';
-import { changed, uploadFile, usualPartBytes } from './multipart.ts';
+import { changed, uploadFile, usualMultipartAbove, usualPartBytes } from './multipart.ts';
 import type { ObjectInfo, ObjectStore, PutFileOptions, PutOptions, UnfinishedUpload } from './object-store.ts';
 import { sendingMs } from './patience.ts';
 import { retryBroken, retryConflict } from './retry.ts';
@@ -151,7 +151,7 @@ export class S3ObjectStore implements ObjectStore {
           path,
           file,
           bytes: size,
-          multipartAbove: this.#settings.multipartAbove ?? 64 * 1024 * 1024,
+          multipartAbove: this.#settings.multipartAbove ?? usualMultipartAbove,
           partBytes: this.#settings.partBytes ?? usualPartBytes,
           ...options,
         }),

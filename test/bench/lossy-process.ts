@@ -13,7 +13,7 @@ const [outer, inner, seed] = process.argv.slice(2) as [string, string, string];
 const tunnelRequest = 0x4004_54ca;
 const [ipPackets, noHeader] = [1, 0x1000];
 /** Milliseconds between two looks at a tunnel. */
-const everyMs = 2;
+const everyMs = 1;
 const ioctl = koffi.load('libc.so.6').func('int ioctl(int fd, unsigned long request, void *argument)');
 
 function tunnel(name: string): number {
@@ -52,7 +52,8 @@ function carry(): void {
     const now = performance.now();
     for (let packet = nextPacket(from); packet; packet = nextPacket(from)) {
       if (!link) queue.add(packet, now);
-      else if (!isLost(link, random)) queue.enter(packet, packet.length, now, link);
+      // It has waited for half a look, and will once more.
+      else if (!isLost(link, random)) queue.enter(packet, packet.length, now - everyMs, link);
     }
     for (const packet of queue.due(performance.now())) {
       try {

@@ -9,7 +9,7 @@ import type { Link } from '../../src/rounds/link.ts';
 import { workPerByte, workPerNumber } from '../../src/rounds/measured.ts';
 import { numbersIn } from '../../src/rounds/parameters.ts';
 import { type RoundTime, roundTime } from '../../src/rounds/time.ts';
-import { partsInFlight, usualPartBytes } from '../../src/storage/multipart.ts';
+import { partsInFlight, usualMultipartAbove, usualPartBytes } from '../../src/storage/multipart.ts';
 import { exchangedOf } from '../../src/train/exchanged.ts';
 import { tinySettings } from '../train/settings.ts';
 import type { BenchOptions } from './arguments.ts';
@@ -100,7 +100,7 @@ function planOf(link: Link): RoundTime {
     // A bucket counts whole frames.
     link: { ...link, bits: (link.bits * packetBytes) / frameBytes },
     mergerLink: { bits: 1e10, latency: 0, loss: 0 },
-    up: { connections: partsInFlight, part: usualPartBytes },
+    up: { connections: partsInFlight, part: usualPartBytes, whole: usualMultipartAbove },
     down: { connections: rangesAtOnce, part: chunkBytes },
   });
 }

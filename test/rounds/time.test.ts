@@ -232,6 +232,8 @@ describe('a link', () => {
     expect(transferSeconds(20e6, lossy, { connections: 3, part: 16e6 })).toBeCloseTo((8 * 16e6) / each + 0.05, 6);
     expect(transferSeconds(6e6, lossy, { connections: 3, part: 16e6 })).toBeCloseTo((8 * 6e6) / each + 0.05, 6);
     expect(transferSeconds(48e6, lossy, { connections: 3, part: 16e6 })).toBeCloseTo((8 * 16e6) / each + 0.05, 6);
+    const whole = { connections: 3, part: 16e6, whole: 64e6 };
+    expect(transferSeconds(48e6, lossy, whole)).toBeCloseTo((8 * 48e6) / each + 0.05, 6);
   });
 });
 
