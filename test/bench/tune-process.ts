@@ -10,10 +10,10 @@ import { memoryOf } from './memory.ts';
 import { noiseBatch } from './noise-batch.ts';
 import { tuneSettings } from './tune-settings.ts';
 
-/** Arguments: a task, the folder of an imported model, steps to warm up. Answers as line-process.ts says. */
-const [task, folder, warmUp] = process.argv.slice(2) as [TaskName, string, string];
+/** Arguments: a task, a precision, the folder of an imported model, steps to warm up. Answers as line-process.ts says. */
+const [task, precision, folder, warmUp] = process.argv.slice(2) as [TaskName, 'f32' | 'bf16', string, string];
 const base = memoryOf('VmRSS');
-const settings = tuneSettings(task);
+const settings = tuneSettings(task, precision);
 const batch = noiseBatch(settings);
 const { resolution, textLength, batch: count } = settings.batches;
 const bytes = ({ buffer, byteOffset, byteLength }: ArrayBufferView) => new Uint8Array(buffer, byteOffset, byteLength);

@@ -10,11 +10,15 @@ export const tunedModel: ModelConfig = {
   text: { ...towerSizes.B, length: 64, vocabulary: fullVocabulary },
 };
 
-/** What `recipe new` writes for a task, at batch 8 in f32. The rate is constant, so that a peer needs no schedule. */
-export function tuneSettings(task: TaskName): PhaseSettings {
+/**
+ * What `recipe new` writes for a task, at batch 8. The rate is constant, so that a peer needs no schedule.
+ *
+ * @param precision what `"auto"` comes to is bf16 where the CPU has instructions for it
+ */
+export function tuneSettings(task: TaskName, precision: 'f32' | 'bf16'): PhaseSettings {
   const from = { run: 'base', phase: 'import' };
   const model = { vision: { size: 'B', patch: 16, resolution: 256 }, text: { length: 64 } };
-  const recipe = parseRecipe({ ...taskRecipe({ task, from, train: 'data', batch: 8 }), model, precision: 'f32' });
+  const recipe = parseRecipe({ ...taskRecipe({ task, from, train: 'data', batch: 8 }), model, precision });
   const facts = { examples: 1_000_000, vocabulary: null, origins: { [task]: { step: 0, examples: 0 } } };
   return {
     ...phaseSettings(recipe, recipe.phases[0]!, facts),

@@ -4,6 +4,7 @@ import { fileURLToPath } from 'node:url';
 import { checkpointSidecars } from '../../src/checkpoint/hugging-face/config.ts';
 import { initialise } from '../../src/model/initialise.ts';
 import { parameterSpecs } from '../../src/model/parameters.ts';
+import type { TaskName } from '../../src/recipe/tasks.ts';
 import { writeSafetensors } from '../../src/safetensors/safetensors.ts';
 import { memoryPlan } from '../../src/train/memory-plan.ts';
 import type { BenchOptions } from './arguments.ts';
@@ -43,13 +44,16 @@ async function benchTune(
   { runs = 2, turns, peer }: BenchOptions,
   report: Report,
 ): Promise<void> {
+  const [task, precision = 'f32'] = variant.split('-') as [TaskName, 'bf16'?];
   const sides: Side[] = [];
   const enter = async (label: string, process: Promise<LineProcess>) => {
     sides.push({ variant: label, process: await process, turns: [] });
   };
   try {
-    await enter(variant, LineProcess.start(variant, ...ourProcess('tune-process.ts', variant, folder, String(warmUp))));
-    const args = [peerFile, '--folder', folder, '--task', variant, '--warm-up', String(warmUp)];
+    const own = ourProcess('tune-process.ts', task, precision, folder, String(warmUp));
+    await enter(variant, LineProcess.start(variant, ...own));
+    // In f32, whatever ours is in.
+    const args = [peerFile, '--folder', folder, '--task', task, '--warm-up', String(warmUp)];
     if (peer) await enter(`peer-${variant}`, LineProcess.start(`the peer (${peer})`, peer, args));
     for (let turn = 0; turn < (peer ? turns : 1); turn++)
       for (const side of sides) side.turns.push(await side.process.ask(String(runs)));
@@ -57,7 +61,7 @@ async function benchTune(
     for (const { process } of sides) await process.close();
   }
   const [ours, theirs] = sides.map(recordOf);
-  const planned = memoryPlan(tuneSettings(variant));
+  const planned = memoryPlan(tuneSettings(task, precision));
   const said = { planned_bytes: planned.processBytes };
   report({ ...ours!, ...said, ...(theirs && comparison(sides[0]!, ours!, sides[1]!, theirs)) });
   if (theirs) report(theirs);
