@@ -71,7 +71,9 @@ Names and variants:
   resume/emoji                             kill-9: from the kill of the worker to the next finished step
   rounds/history                           64x50: slots by rounds, whose trainers answer at once: events of Temporal
   rounds/work                              write, apply, merge, merge-3, copy, verify, load, save, commit: CPU of a round
-  rounds/link                              20-mbit, 100-mbit, 1000-mbit a worker, in network namespaces: root and iproute2
+  rounds/link                              20-mbit, 100-mbit, 1000-mbit a worker, in network namespaces: root and iproute2;
+                                           emoji-20-mbit and so on of a smaller model, 50-ms-20-mbit, 200-ms-20-mbit and
+                                           so on with 1 % of packets lost, 50-ms-bbr-100-mbit, 200-ms-bbr-100-mbit by BBR
   plan/loader                              1, 2, 4, 8: planned against what a loader of so many threads takes
   plan/memory                              shapes up to batch 32,768: planned against what a trainer takes
 Parts of --gpu, for --only: gpu/placement, gpu/memory, gpu/bytes, gpu/steps, gpu/large.

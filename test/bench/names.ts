@@ -53,7 +53,7 @@ export const benchmarks = {
   'rounds/work': ['write', 'apply', 'merge', 'merge-3', 'copy', 'verify', 'load', 'save', 'commit'],
   /** Mbit/s of each worker, and milliseconds there and back with 1 % of packets lost; as root alone, and only where asked for. */
   'rounds/link': [
-    ...(['20-mbit', '100-mbit', '1000-mbit'] as const),
+    ...(['20-mbit', '100-mbit', '1000-mbit', 'emoji-20-mbit', 'emoji-100-mbit', 'emoji-1000-mbit'] as const),
     ...(['50-ms-20-mbit', '50-ms-100-mbit', '50-ms-1000-mbit', '50-ms-bbr-100-mbit'] as const),
     ...(['200-ms-20-mbit', '200-ms-100-mbit', '200-ms-1000-mbit', '200-ms-bbr-100-mbit'] as const),
   ],
