@@ -10,7 +10,7 @@ import { laneTexts } from '../../src/train/lane-texts.ts';
 import { computedState, type PhaseState, phaseState } from '../../src/train/phase-state.ts';
 import { freshState } from '../../src/train/state.ts';
 import { createTrainer, graphOf, type Trainer } from '../../src/train/step.ts';
-import { countedAt, noUpdates, type Updates } from '../../src/train/updates.ts';
+import { atRest, countedAt, noUpdates, type Updates } from '../../src/train/updates.ts';
 import type { Drawn } from './drawn.ts';
 
 type State = Record<string, Float32Array>;
@@ -64,7 +64,7 @@ export async function trainInProcess(settings: PhaseSettings, steps: number, dra
       if (lane.slot === 0) counted = countedAt(phase, by.updatesAfter(from + lane.steps), to);
     }
     state = merged(phase, replicas, state, ends, buffers);
-    updates = replicas.moments === 'reset' ? countedFromZero(phase, to) : counted;
+    updates = replicas.moments === 'reset' ? atRest(phase, to) : counted;
     from = to;
   }
   (trainer as Trainer | null)?.program.dispose();
@@ -106,11 +106,6 @@ const momentNames = ({ parameters, frozen }: PhaseState) =>
 
 const momentsOf = (phase: PhaseState, state: State): State =>
   Object.fromEntries(momentNames(phase).map((name) => [name, state[name]!]));
-
-const countedFromZero = ({ parameters }: PhaseState, step: number): Updates => ({
-  step,
-  own: Object.fromEntries(parameters.map(({ name }) => [name, Int32Array.of(0)])),
-});
 
 /** The state after a round: parameters by the outer step, all else by its mean, tables of tokens and of texts row by row. */
 function merged(
