@@ -30,7 +30,7 @@ export function whatHelps(plan: RoundPlan, most = 4): Help[] {
           }),
         ]
       : []),
-    ...(plan.outer ? [with_('an outer step without momentum ("momentum": 0)', { outer: 0 })] : []),
+    with_('an outer step without momentum ("momentum": 0)', { outer: 0 }),
     with_('rounds twice as long', { steps: 2 * plan.steps }),
     ...(frozen.length < plan.parameters.length
       ? [
@@ -41,9 +41,7 @@ export function whatHelps(plan: RoundPlan, most = 4): Help[] {
         ]
       : []),
     ...(now.starved > 0 ? [with_('examples that lie on the workers', { dataBytes: 0 })] : []),
-    ...(plan.link.congestion === 'bbr'
-      ? []
-      : [with_('machines that send by BBR', { link: { ...plan.link, congestion: 'bbr' } })]),
+    with_('machines that send by BBR', { link: { ...plan.link, congestion: 'bbr' } }),
     with_('16 connections at once each way', {
       up: { ...plan.up, connections: Math.max(16, plan.up.connections) },
       down: { ...plan.down, connections: Math.max(16, plan.down.connections) },
