@@ -24,7 +24,7 @@ export interface Transfer {
 }
 
 /** Bytes of a packet that are the file's: Ethernet's 1,500 less the heads of IP and TCP with its time stamps. */
-const packetBytes = 1448;
+export const packetBytes = 1448;
 
 /**
  * Bits a second that one connection reaches under random loss: the larger of what Reno and CUBIC keep on their way, as

@@ -20,9 +20,9 @@ const run = (...command: string[]) =>
   execFileSync(command[0]!, command.slice(1), { stdio: ['ignore', 'pipe', 'pipe'] });
 
 /**
- * SetupMissing where this machine can't make one: it takes root, iproute2 and the kernel's token bucket, or its tunnels.
- *
- * @param as what its link is beside its rate: latency and lost packets, which a process makes, and what both ends send by
+ * A place whose link may have latency and lose packets, which a process makes, and whose ends send by what is said, else by what
+ * the machine has. SetupMissing where this machine can't make one: it takes root, iproute2 and the kernel's token bucket, or its
+ * tunnels.
  */
 export async function slowPlace(
   index: number,

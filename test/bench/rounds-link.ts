@@ -5,7 +5,7 @@ import { listCommits } from '../../src/checkpoint/commits.ts';
 import { chunkBytes, rangesAtOnce } from '../../src/checkpoint/download.ts';
 import type { PhaseSettings } from '../../src/recipe/phase-settings.ts';
 import { replicasSchema } from '../../src/recipe/replicas.ts';
-import type { Link } from '../../src/rounds/link.ts';
+import { type Link, packetBytes } from '../../src/rounds/link.ts';
 import { workPerByte, workPerNumber } from '../../src/rounds/measured.ts';
 import { numbersIn } from '../../src/rounds/parameters.ts';
 import { type RoundTime, roundTime } from '../../src/rounds/time.ts';
@@ -19,8 +19,8 @@ import { benchPhase, mergingWorker, startPhase } from './rounds-phase.ts';
 import { eachWithServices, type Helper, startRelay, startReplica, withClients } from './rounds-site.ts';
 
 const name = 'rounds/link';
-/** Of a frame, and what of it is the file's. */
-const [frameBytes, packetBytes] = [1514, 1448];
+/** On the wire, with the heads of Ethernet, IP and TCP. */
+const frameBytes = 1514;
 const [workers, steps, stepMs, rounds] = [2, 20, 1000, 3];
 
 /** 20.3 million parameters, of which a table of tokens is nearly nothing. */
@@ -86,10 +86,10 @@ function measure(folder: string, services: Services, settings: PhaseSettings, li
 
 /** `50-ms-20-mbit` is one with 50 ms there and back, and 1 % of packets lost each way; the others have neither. */
 function linkOf(variant: string): Link {
-  const [megabits, ...latency] = variant.match(/\d+/g)!.map(Number).reverse() as [number, number?];
+  const said = (unit: string) => Number(new RegExp(`(\\d+)-${unit}`).exec(variant)?.[1] ?? 0);
+  const latency = said('ms') / 1000;
   const congestion = variant.includes('bbr') ? 'bbr' : 'cubic';
-  const lossy = latency[0] !== undefined && { latency: latency[0] / 1000, loss: 0.01 };
-  return { bits: megabits * 1e6, latency: 0, loss: 0, ...lossy, congestion };
+  return { bits: 1e6 * said('mbit'), latency, loss: latency > 0 ? 0.01 : 0, congestion };
 }
 
 /** What `plan --link` says of such a round. */
