@@ -8,14 +8,16 @@ import { freshState } from '../../src/train/state.ts';
 import { stepDefinition } from '../../src/train/step.ts';
 import type { StepName } from './names.ts';
 import { noiseBatch } from './noise-batch.ts';
-import { stepSettings } from './shapes.ts';
+import { precisionOf, stepSettings } from './shapes.ts';
+import { tunePartsOf, tuneSettings } from './tune-settings.ts';
 
 /**
  * Writes the step of a shape as a SavedModel, its state and one batch into a folder, for trace_steps.py; and prints of which
- * kind each node is that a name alone does not tell. Arguments: folder, name, precision, runs.
+ * kind each node is that a name alone does not tell. Arguments: folder, name, variant, runs.
  */
-const [folder, name, precision, runs] = process.argv.slice(2) as [string, StepName, 'f32' | 'bf16', string];
-const settings = stepSettings(name, precision);
+const [folder, name, variant, runs] = process.argv.slice(2) as [string, StepName | 'tune/b16', string, string];
+const settings = name === 'tune/b16' ? tuneSettings(...tunePartsOf(variant)) : stepSettings(name, precisionOf(variant));
+const precision = settings.precision ?? 'f32';
 const definition = stepDefinition(settings);
 const stateNodes = stateNodesOf(definition);
 const { graph, outputs } = buildGraph(definition, { precision, device: 'cpu' });

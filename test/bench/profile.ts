@@ -4,7 +4,7 @@ import { promisify } from 'node:util';
 import { RunnerError } from '../../src/runtime/errors.ts';
 import type { BenchOptions } from './arguments.ts';
 import { LineProcess } from './line-process.ts';
-import { isWanted, stepNames } from './names.ts';
+import { benchmarks, isWanted, stepNames } from './names.ts';
 import { ourProcess } from './our-process.ts';
 import { spread } from './statistics.ts';
 import { withFolder } from './temporary-folder.ts';
@@ -18,19 +18,20 @@ interface Profile {
 
 const script = fileURLToPath(new URL('trace_steps.py', import.meta.url));
 
-/** Where the time of a step goes, by kind of op, as a table for each shape and precision that is wanted. */
+/** Where the time of a step goes, by kind of op, as a table for each shape and precision, or task, that is wanted. */
 export async function profileSteps({ only, profile, runs = 5 }: BenchOptions, print: (text: string) => void) {
-  for (const name of stepNames)
-    for (const precision of ['f32', 'bf16'] as const) {
-      if (!isWanted(only, name, precision)) continue;
-      const { kinds, measured } = await withFolder((folder) => profileOf(profile!, folder, name, precision, runs));
-      print(`\n${name} ${precision}, ${spread(measured.ms).median.toFixed(0)} ms a step without the tracer\n`);
+  const steps = stepNames.map((name) => [name, ['f32', 'bf16']] as const);
+  for (const [name, variants] of [...steps, ['tune/b16', benchmarks['tune/b16']] as const])
+    for (const variant of variants) {
+      if (!isWanted(only, name, variant)) continue;
+      const { kinds, measured } = await withFolder((folder) => profileOf(profile!, folder, name, variant, runs));
+      print(`\n${name} ${variant}, ${spread(measured.ms).median.toFixed(0)} ms a step without the tracer\n`);
       print(tableOf(measured.traces, kinds));
     }
 }
 
-async function profileOf(python: string, folder: string, name: string, precision: string, runs: number) {
-  const [command, args] = ourProcess('profile-process.ts', folder, name, precision, String(runs));
+async function profileOf(python: string, folder: string, name: string, variant: string, runs: number) {
+  const [command, args] = ourProcess('profile-process.ts', folder, name, variant, String(runs));
   const child = await LineProcess.start<{ kinds: Record<string, string> }>(`profile of ${name}`, command, args);
   await child.close();
   const failed = (cause: Error) => {

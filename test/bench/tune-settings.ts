@@ -10,6 +10,12 @@ export const tunedModel: ModelConfig = {
   text: { ...towerSizes.B, length: 64, vocabulary: fullVocabulary },
 };
 
+/** Task and precision of a variant of the benchmark. */
+export function tunePartsOf(variant: string): [TaskName, 'f32' | 'bf16'] {
+  const [task, precision = 'f32'] = variant.split('-') as [TaskName, 'bf16'?];
+  return [task, precision];
+}
+
 /**
  * What `recipe new` writes for a task, at batch 8. The rate is constant, so that a peer needs no schedule.
  *

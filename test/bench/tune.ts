@@ -4,7 +4,6 @@ import { fileURLToPath } from 'node:url';
 import { checkpointSidecars } from '../../src/checkpoint/hugging-face/config.ts';
 import { initialise } from '../../src/model/initialise.ts';
 import { parameterSpecs } from '../../src/model/parameters.ts';
-import type { TaskName } from '../../src/recipe/tasks.ts';
 import { writeSafetensors } from '../../src/safetensors/safetensors.ts';
 import { memoryPlan } from '../../src/train/memory-plan.ts';
 import type { BenchOptions } from './arguments.ts';
@@ -15,7 +14,7 @@ import { comparison, requirePeer, type Side } from './peer-turns.ts';
 import type { BenchRecord, Report } from './record.ts';
 import { spread } from './statistics.ts';
 import { withFolder } from './temporary-folder.ts';
-import { tunedModel, tuneSettings } from './tune-settings.ts';
+import { tunedModel, tunePartsOf, tuneSettings } from './tune-settings.ts';
 
 const name = 'tune/b16';
 const warmUp = 2;
@@ -44,7 +43,7 @@ async function benchTune(
   { runs = 2, turns, peer }: BenchOptions,
   report: Report,
 ): Promise<void> {
-  const [task, precision = 'f32'] = variant.split('-') as [TaskName, 'bf16'?];
+  const [task, precision] = tunePartsOf(variant);
   const sides: Side[] = [];
   const enter = async (label: string, process: Promise<LineProcess>) => {
     sides.push({ variant: label, process: await process, turns: [] });
