@@ -50,7 +50,8 @@ export function versitygwCommand(options: {
     name: 's3',
     file: program,
     args: () => [
-      ...['--port', `127.0.0.1:${port}`, '--region', region, '--quiet', '--health', '/healthz'],
+      ...['--port', `127.0.0.1:${port}`, '--region', region, '--quiet', '--keep-alive'],
+      ...['--health', '/healthz'],
       ...['--iam-dir', join(data, 'iam'), 'posix', ...sidecar(data, log), join(data, 'root')],
     ],
     // In the environment, not among the arguments, which every user of the machine can list.

@@ -169,17 +169,28 @@ export async function readDocument(
   store: ObjectStore,
   key: string,
 ): Promise<{ bytes: Buffer; etag: string } | { problem: string; etag: string } | null> {
+  try {
+    const found = await store.small(key, largest);
+    if (!found) return null;
+    const { body, bytes, etag } = found;
+    if (body) return { bytes: body, etag };
+    return { problem: `it has ${bytes} bytes, and at most ${largest} are read`, etag };
+  } catch (error) {
+    if (!isRunnerError(error, 'DataContract')) throw error;
+    return readDamaged(store, key);
+  }
+}
+
+/** Who replaces what is damaged names it by its ETag, which is asked for first: of bytes that are read after it none are newer. */
+async function readDamaged(store: ObjectStore, key: string) {
   const info = await store.head(key);
   if (!info) return null;
-  if (info.bytes > largest)
-    return { problem: `it has ${info.bytes} bytes, and at most ${largest} are read`, etag: info.etag };
+  const { etag } = info;
   try {
-    return { bytes: await store.get(key), etag: info.etag };
+    return { bytes: await store.get(key, { etag }), etag };
   } catch (error) {
-    // Deleted between the two requests.
     if (isRunnerError(error, 'ObjectMissing')) return null;
-    if (isRunnerError(error, 'DataContract'))
-      return { problem: 'its bytes are not those of its checksum', etag: info.etag };
+    if (isRunnerError(error, 'DataContract')) return { problem: 'its bytes are not those of its checksum', etag };
     throw error;
   }
 }

@@ -4,6 +4,7 @@ import { type FileHandle, mkdir, open, readdir, rename, rm } from 'node:fs/promi
 import { basename, dirname, join } from 'node:path';
 import { diskError } from '../runtime/disk.ts';
 import { isRunnerError, type RunnerError } from '../runtime/errors.ts';
+import { sha256 } from '../runtime/hash.ts';
 import { lookAgain } from '../storage/look-again.ts';
 import type { ObjectStore } from '../storage/object-store.ts';
 import type { StateFile } from './types.ts';
@@ -23,7 +24,7 @@ const partOf = (target: string, { sha256 }: Pick<StateFile, 'sha256'>): string =
 /**
  * Downloads an object to `target`, whose name appears when size and sha256 are right. What a broken download left in
  * its .part file is gone on from. Bytes that are wrong are fetched anew, once: they may be what was left, or one bad
- * answer.
+ * answer. One of a single request needs no other to know its version.
  *
  * @param ranges of it that are asked for at once, each held in memory; one comes while the one before it is written
  */
@@ -49,13 +50,17 @@ async function download(
   signal?: AbortSignal,
   ranges = 1,
 ): Promise<void> {
-  const info = await store.head(key);
-  if (!info) throw damaged('is missing');
-  if (info.bytes !== file.bytes) throw damaged(`has ${info.bytes} bytes, and ${file.bytes} were committed`);
   const part = partOf(target, file);
   await mkdir(dirname(target), { recursive: true });
+  const small = file.bytes <= chunkBytes;
   try {
-    const hash = await fetchInto(store, key, info.etag, file.bytes, part, signal, ranges);
+    const info = small ? await store.small(key, file.bytes) : await store.head(key);
+    if (!info) throw damaged('is missing');
+    if (info.bytes !== file.bytes) throw damaged(`has ${info.bytes} bytes, and ${file.bytes} were committed`);
+    const hash =
+      'body' in info
+        ? await keep(info.body!, part)
+        : await fetchInto(store, key, info.etag, file.bytes, part, signal, ranges);
     if (hash !== file.sha256) {
       await rm(part);
       throw damaged(`has the sha256 ${hash}, and ${file.sha256} was committed`);
@@ -66,6 +71,17 @@ async function download(
     if (isRunnerError(error, 'DataContract')) throw damaged('changed while it was downloaded', error);
     throw diskError(error, part);
   }
+}
+
+async function keep(bytes: Buffer, part: string): Promise<string> {
+  const output = await open(part, 'w');
+  try {
+    await output.writeFile(bytes);
+    await output.sync();
+  } finally {
+    await output.close();
+  }
+  return sha256(bytes);
 }
 
 /** Appends what is missing of the part file and returns the sha256 of all of it. */

@@ -108,3 +108,8 @@ export function isUnknownQuestion(answer: Answer): boolean {
   if (status === 403) return code === '' || code === 'AccessDenied';
   return status === 400 && ['', 'BadRequest', 'InvalidArgument', 'InvalidRequest', 'NotImplemented'].includes(code);
 }
+
+/** ETags come quoted, and some servers mark them weak. */
+export function bareEtag(etag: string | undefined): string {
+  return (etag ?? '').replace(/^W\//, '').replaceAll('"', '');
+}

@@ -8,6 +8,15 @@ export interface ObjectInfo {
   readonly modified: Date;
 }
 
+/** What one request finds of an object that is small. */
+export interface SmallObject {
+  /** All of them; null where there are more than were asked for. */
+  readonly body: Buffer | null;
+  readonly bytes: number;
+  /** Without quotes. */
+  readonly etag: string;
+}
+
 export interface PutOptions {
   /** Create only: fails with `PreconditionFailed` when the key exists. */
   readonly ifAbsent?: boolean;
@@ -23,6 +32,8 @@ export interface PutFileOptions {
   /** Nothing is written, and it is SnapshotChanged, when the file has other bytes. */
   readonly sha256?: string;
   readonly signal?: AbortSignal;
+  /** In more and smaller parts at once: for those who wait for it on links where one connection alone is slow. */
+  readonly spread?: boolean;
 }
 
 /** An upload in parts that was begun and has not ended: its parts take room, and no listing of objects shows them. */
@@ -42,6 +53,8 @@ export interface ObjectStore {
   head(key: string): Promise<ObjectInfo | null>;
   /** The whole object, or bytes [offset, offset + size) of it. With `etag`, DataContract when it has changed. */
   get(key: string, options?: { offset?: number; size?: number; etag?: string }): Promise<Buffer>;
+  /** An object of at most `most` bytes, by one request: on a slow link a HEAD before it would cost as much. Null when missing. */
+  small(key: string, most: number): Promise<SmallObject | null>;
   stream(key: string): Promise<Readable>;
   put(key: string, body: Uint8Array | string, options?: PutOptions): Promise<{ etag: string }>;
   /** A file of any size, in parts when large; the body on the wire is checked by the server. */

@@ -4,7 +4,6 @@ import { Readable } from 'node:stream';
 import {
   AbortMultipartUploadCommand,
   DeleteObjectCommand,
-  GetObjectCommand,
   HeadBucketCommand,
   HeadObjectCommand,
   ListObjectsV2Command,
@@ -14,12 +13,21 @@ import {
 import { storeEnvironment } from '../runtime/environment.ts';
 import { isRunnerError, RunnerError } from '../runtime/errors.ts';
 import { variable } from '../runtime/variables.ts';
+import { bareEtag } from './answer.ts';
 import { copyObject } from './copy.ts';
 import { type RequestContext, storageError, withoutSecrets } from './errors.ts';
 import { isVersioned, listUploads, listVersions } from './leftovers.ts';
 import { changed, uploadFile, usualMultipartAbove, usualPartBytes } from './multipart.ts';
-import type { ObjectInfo, ObjectStore, PutFileOptions, PutOptions, UnfinishedUpload } from './object-store.ts';
+import type {
+  ObjectInfo,
+  ObjectStore,
+  PutFileOptions,
+  PutOptions,
+  SmallObject,
+  UnfinishedUpload,
+} from './object-store.ts';
 import { sendingMs } from './patience.ts';
+import { readRange, readSmall } from './read-object.ts';
 import { retryBroken, retryConflict } from './retry.ts';
 import { type S3Settings, s3Client } from './s3-client.ts';
 
@@ -69,33 +77,9 @@ export class S3ObjectStore implements ObjectStore {
   }
 
   async get(key: string, options: { offset?: number; size?: number; etag?: string } = {}): Promise<Buffer> {
-    return (await this.#getRange(key, options)).body;
-  }
-
-  /** Bytes of a range, as far as the object goes, and the size of the whole object. */
-  async #getRange(key: string, options: { offset?: number; size?: number; etag?: string }) {
-    const { offset = 0, size, etag } = options;
-    if (size === 0) return { body: Buffer.alloc(0), total: 0, etag: etag ?? '' };
-    const range = offset > 0 || size !== undefined;
-    const last = size === undefined ? '' : offset + size - 1;
-    const read = async () => {
-      const answer = await this.client.send(
-        new GetObjectCommand({
-          Bucket: this.bucket,
-          Key: key,
-          ...(range ? { Range: `bytes=${offset}-${last}` } : {}),
-          ...(etag === undefined ? {} : { IfMatch: `"${etag}"` }),
-        }),
-      );
-      const body = Buffer.from(await answer.Body!.transformToByteArray());
-      if (answer.ContentLength !== undefined && answer.ContentLength !== body.length)
-        throw Object.assign(new Error('the answer broke off'), { code: 'ECONNRESET' });
-      const total = Number(answer.ContentRange?.split('/')[1] ?? body.length);
-      return { body, total, etag: bareEtag(answer.ETag) };
-    };
+    if (options.size === 0) return Buffer.alloc(0);
     try {
-      // The SDK retries until the headers are there; a connection that breaks within the body is ours.
-      return await this.#request(key, () => retryBroken(read, this.#settings.attempts ?? 3));
+      return await this.#read(key, () => readRange(this.client, this.#at(key), options));
     } catch (error) {
       if (!isRunnerError(error, 'PreconditionFailed')) throw error;
       throw new RunnerError(
@@ -104,6 +88,29 @@ export class S3ObjectStore implements ObjectStore {
         { cause: error },
       );
     }
+  }
+
+  /** As with `head`, a missing object is asked for twice. */
+  async small(key: string, most: number): Promise<SmallObject | null> {
+    return (await this.#small(key, most)) ?? this.#small(key, most);
+  }
+
+  async #small(key: string, most: number): Promise<SmallObject | null> {
+    try {
+      return await this.#read(key, () => readSmall(this.client, this.#at(key), most));
+    } catch (error) {
+      if (!isRunnerError(error, 'ObjectMissing')) throw error;
+      return null;
+    }
+  }
+
+  #at(key: string) {
+    return { Bucket: this.bucket, Key: key };
+  }
+
+  /** The SDK retries until the headers are there; a connection that breaks within the body is ours. */
+  #read<T>(key: string, read: () => Promise<T>): Promise<T> {
+    return this.#request(key, () => retryBroken(read, this.#settings.attempts ?? 3));
   }
 
   /** The object as a stream of ranged requests for one version of it, each retried on its own. */
@@ -271,11 +278,6 @@ export class S3ObjectStore implements ObjectStore {
     };
     return storageError(error, context);
   }
-}
-
-/** ETags come quoted, and some servers mark them weak. */
-function bareEtag(etag: string | undefined): string {
-  return (etag ?? '').replace(/^W\//, '').replaceAll('"', '');
 }
 
 /**

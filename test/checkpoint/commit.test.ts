@@ -106,7 +106,7 @@ describe('a step is committed once', () => {
         return store.put(...args);
       },
     });
-    for (const name of ['head', 'get', 'putFile', 'list', 'delete'] as const)
+    for (const name of ['head', 'get', 'small', 'putFile', 'list', 'delete'] as const)
       Object.assign(deaf, { [name]: (store[name] as (...args: unknown[]) => unknown).bind(store) });
     const { commit, adopted } = await commitCheckpoint(deaf, snapshot);
     expect(lost).toBe(3);

@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto';
-import type { ObjectStore } from '../../src/storage/object-store.ts';
+import type { ObjectStore, SmallObject } from '../../src/storage/object-store.ts';
 
 /**
  * Every order in which actors can meet at a store. An actor stops before each request; a schedule says who goes next,
@@ -127,7 +127,8 @@ function startActor<T>(actor: Actor<T>, store: ObjectStore, tell: (line: string)
     await turn();
     try {
       const answer = await (store[name as 'head'] as (...all: unknown[]) => Promise<unknown>).apply(store, args);
-      answered(`${asked}: ${told(answer)}`, Buffer.isBuffer(answer) ? hash(answer.toString()) : '');
+      const body = Buffer.isBuffer(answer) ? answer : (answer as Partial<SmallObject> | null | undefined)?.body;
+      answered(`${asked}: ${told(answer)}`, body ? hash(body.toString()) : '');
       return answer;
     } catch (error) {
       answered(`${asked}: ${(error as { code?: string }).code ?? error}`);

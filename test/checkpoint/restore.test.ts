@@ -39,6 +39,13 @@ function counting(most = Number.POSITIVE_INFINITY): { store: S3ObjectStore; read
   let read = 0;
   const counted = Object.create(store, {
     head: { value: store.head.bind(store) },
+    small: {
+      value: async (...args: Parameters<S3ObjectStore['small']>) => {
+        const found = await store.small(...args);
+        if (args[0].endsWith('.safetensors')) read += found?.body?.length ?? 0;
+        return found;
+      },
+    },
     get: {
       value: async (...args: Parameters<S3ObjectStore['get']>) => {
         if (args[0].endsWith('.safetensors') && read >= most) throw new Error('the link broke');
@@ -137,6 +144,7 @@ describe('restoring', () => {
     let files = 0;
     const dying = Object.create(store, {
       head: { value: store.head.bind(store) },
+      small: { value: store.small.bind(store) },
       get: {
         value: async (...args: Parameters<S3ObjectStore['get']>) => {
           if (args[0].endsWith('.safetensors') && ++files === 3) await server.kill();
@@ -177,8 +185,8 @@ describe('restoring', () => {
         line.startsWith(start);
     const missing = { status: 404, code: 'NoSuchKey' };
     proxy.faults = [
-      { at: on(`HEAD /test/${commitKey(commit)}`), act: missing },
-      { at: on(`HEAD /test/${ref.prefix}manifest.json`), act: missing },
+      { at: on(`GET /test/${commitKey(commit)}`), act: missing },
+      { at: on(`GET /test/${ref.prefix}manifest.json`), act: missing },
       { at: on(`HEAD /test/${ref.prefix}training-moments.safetensors`), act: missing },
       { at: on(`GET /test/${ref.prefix}model.safetensors`), act: 'flip' },
     ];
@@ -187,7 +195,7 @@ describe('restoring', () => {
       const { manifest } = await restoreCheckpoint(doubtful, ref, folder);
       for (const file of manifest.state) expect(sha256(await readFile(join(folder, file.path)))).toBe(file.sha256);
       const asked = (start: string) => proxy.lines.filter((line) => line.startsWith(start)).length;
-      expect(asked(`HEAD /test/${commitKey(commit)}`)).toBe(2);
+      expect(asked(`GET /test/${commitKey(commit)}`)).toBe(2);
       // Three ranges, twice.
       expect(asked(`GET /test/${ref.prefix}model.safetensors`)).toBe(6);
     } finally {

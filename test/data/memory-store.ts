@@ -2,7 +2,13 @@ import { createHash } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import { Readable } from 'node:stream';
 import { RunnerError } from '../../src/runtime/errors.ts';
-import type { ObjectInfo, ObjectStore, PutOptions, UnfinishedUpload } from '../../src/storage/object-store.ts';
+import type {
+  ObjectInfo,
+  ObjectStore,
+  PutOptions,
+  SmallObject,
+  UnfinishedUpload,
+} from '../../src/storage/object-store.ts';
 
 /** An object store in memory, for faults and orders of events that a real server does not have on call. */
 export class MemoryStore implements ObjectStore {
@@ -27,6 +33,14 @@ export class MemoryStore implements ObjectStore {
     }
     const offset = options.offset ?? 0;
     return body.subarray(offset, options.size === undefined ? undefined : offset + options.size);
+  }
+
+  async small(key: string, most: number): Promise<SmallObject | null> {
+    this.gets++;
+    this.beforeGet(key);
+    const body = this.objects.get(key);
+    if (!body) return null;
+    return { body: body.length > most ? null : body, bytes: body.length, etag: etagOf(body) };
   }
 
   async stream(key: string): Promise<Readable> {

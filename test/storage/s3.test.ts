@@ -51,6 +51,36 @@ describe('objects', () => {
     expect(await store.get('a/bytes', { offset: 3, size: 0 })).toHaveLength(0);
   });
 
+  test('a small object is one request, with the ETag that a HEAD gives; of a larger one nothing is read, and a missing one is null', async () => {
+    await store.put('a/small', 'bytes');
+    await store.put('a/large', randomBytes(4 * MiB));
+    const names: string[] = [];
+    const watched = server.store();
+    watched.client.middlewareStack.add(
+      (next, { commandName = '' }) =>
+        (args) => {
+          names.push(commandName);
+          return next(args);
+        },
+      { step: 'initialize' },
+    );
+    const { etag } = (await store.head('a/small'))!;
+    expect(await watched.small('a/small', 5)).toEqual({ body: Buffer.from('bytes'), bytes: 5, etag });
+    expect(names).toEqual(['GetObjectCommand']);
+    const large = await watched.small('a/large', 4 * MiB - 1);
+    expect(large).toEqual({ body: null, bytes: 4 * MiB, etag: (await store.head('a/large'))!.etag });
+    expect(await watched.small('a/small', 4)).toMatchObject({ body: null, bytes: 5 });
+    expect(names).toHaveLength(3);
+    await store.put('a/empty', '');
+    expect(await watched.small('a/empty', 0)).toMatchObject({ body: Buffer.alloc(0), bytes: 0 });
+    expect(await watched.small('a/missing', 5)).toBeNull();
+    expect(names.slice(4)).toEqual(['GetObjectCommand', 'GetObjectCommand']);
+    watched.close();
+    const gone = server.store({ bucket: 'no-such-bucket' });
+    await expect(gone.small('a/small', 5)).rejects.toMatchObject({ code: 'BucketMissing' });
+    gone.close();
+  });
+
   test('1,100 keys are listed over several pages, in order', async () => {
     const names = Array.from({ length: 1100 }, (_, i) => `many/${String(i).padStart(4, '0')}`);
     for (let i = 0; i < names.length; i += 50)

@@ -43,7 +43,7 @@ export async function startServer({ versions = false } = {}): Promise<TestServer
   const settings = { endpoint, region: 'us-east-1', bucket: 'test', credentials };
   let child: ChildProcess | undefined;
   const start = async () => {
-    const options = ['--port', `127.0.0.1:${port}`, '--quiet', '--iam-dir', join(folder, 'iam')];
+    const options = ['--port', `127.0.0.1:${port}`, '--quiet', '--keep-alive', '--iam-dir', join(folder, 'iam')];
     const [file, args] = boundCommand(versitygw!, [...options, 'posix', ...versioning, join(folder, 'root')]);
     child = spawn(file, args, {
       stdio: 'ignore',
