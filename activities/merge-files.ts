@@ -106,7 +106,7 @@ async function handInMerged(
   for (const { file } of deltas) {
     const { path, sha256 } = file;
     const local = join(folder, 'fetched', path);
-    await store.putFile(filesPrefix(input, attempt.id) + path, local, { sha256, signal: attempt.signal });
+    await store.putFile(filesPrefix(input, attempt.id) + path, local, { sha256, signal: attempt.signal, spread: true });
     merged.push({ ...file, attempt: attempt.id });
   }
   const [{ document: lowest }] = members as [FoundSlot];

@@ -1,5 +1,6 @@
 import { mkdir, rm } from 'node:fs/promises';
 import { join } from 'node:path';
+import pMap from 'p-map';
 import { commitCheckpoint } from '../src/checkpoint/commit.ts';
 import { readCommit } from '../src/checkpoint/commits.ts';
 import { repairHint } from '../src/checkpoint/hint.ts';
@@ -66,8 +67,11 @@ async function merge(
     throw new RunnerError('RecipeInvalid', `the round from step ${round.from.step} has no member to merge`);
   const settings = await readDocumentAs<PhaseSettings>(store, plan.settings, join(deps.scratch, 'documents'));
   const replicas = replicasOf(settings);
-  const members: FoundSlot[] = [];
-  for (const ref of input.members) members.push({ ref, document: await memberOf(store, input, ref) });
+  const members = await pMap(
+    input.members,
+    async (ref): Promise<FoundSlot> => ({ ref, document: await memberOf(store, input, ref) }),
+    { concurrency: 10 },
+  );
   // Whatever came first.
   members.sort((a, b) => a.document.slot - b.document.slot);
   await mkdir(folder, { recursive: true });

@@ -2,7 +2,7 @@ import { join } from 'node:path';
 import { z } from 'zod';
 import { checkpointDamaged } from '../src/checkpoint/damage.ts';
 import { parseWith, readDocument, toDocument, trainedShape } from '../src/checkpoint/documents.ts';
-import { downloadFile, rangesAtOnce } from '../src/checkpoint/download.ts';
+import { downloadFile, spreadRanges } from '../src/checkpoint/download.ts';
 import { namePattern, parseRoundKey, roundAttemptPrefix, slotKey } from '../src/checkpoint/keys.ts';
 import type { RunnerError } from '../src/runtime/errors.ts';
 import { sha256 } from '../src/runtime/hash.ts';
@@ -113,7 +113,7 @@ export async function fetchHandedIn(
     target,
     (problem, cause) => damaged(input, object, problem, cause),
     undefined,
-    rangesAtOnce,
+    spreadRanges,
   );
   return target;
 }

@@ -1,6 +1,7 @@
 import { mkdir, readdir, rename, rm } from 'node:fs/promises';
 import { join } from 'node:path';
-import { rangesAtOnce } from '../src/checkpoint/download.ts';
+import { spreadRanges } from '../src/checkpoint/download.ts';
+import { readManifest } from '../src/checkpoint/manifest.ts';
 import { restoreCheckpoint } from '../src/checkpoint/restore.ts';
 import type { CheckpointRef, Manifest } from '../src/checkpoint/types.ts';
 import type { PhaseSettings } from '../src/recipe/phase-settings.ts';
@@ -56,9 +57,11 @@ export async function fetchRoundState(
   return inTurn(all, async () => {
     await mkdir(all, { recursive: true });
     const has = (await readdir(all)).includes(from.sha256);
+    const read = await readManifest(store, from);
+    const wanted = { manifest: read.manifest, all, folder, settings, signal, onBytes };
     const written = has
       ? []
-      : await stateFromChange(deps, from, { all, folder, settings, signal, onBytes }).catch((error) => {
+      : await stateFromChange(deps, from, wanted).catch((error) => {
           signal.throwIfAborted();
           const { run, phase } = from;
           deps.log.info({ run, phase }, `the checkpoint of step ${from.step} is fetched: ${error.message}`);
@@ -69,8 +72,9 @@ export async function fetchRoundState(
     const { manifest } = await restoreCheckpoint(store, from, folder, {
       files: ({ path }) => (path.endsWith('.safetensors') && (outer || path !== outerFile)) || path === 'config.json',
       signal,
-      ranges: rangesAtOnce,
+      ranges: spreadRanges,
       written,
+      read,
       onFile: ({ bytes }) => onBytes(bytes),
     });
     return { folder, manifest, state: await RoundState.open(folder, stateFiles(manifest)) };

@@ -1,7 +1,7 @@
-import { mkdir, rename, rm, stat } from 'node:fs/promises';
+import { copyFile, mkdir, rename, rm, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { checkpointDamaged } from '../src/checkpoint/damage.ts';
-import { downloadFile, rangesAtOnce } from '../src/checkpoint/download.ts';
+import { downloadFile, spreadRanges } from '../src/checkpoint/download.ts';
 import { roundAttemptPrefix } from '../src/checkpoint/keys.ts';
 import { readManifest } from '../src/checkpoint/manifest.ts';
 import type { CheckpointRef, Manifest } from '../src/checkpoint/types.ts';
@@ -18,6 +18,7 @@ import { writeStateAfter } from './state-after.ts';
 import { stateFiles } from './state-files.ts';
 
 interface Wanted {
+  readonly manifest: Manifest;
   /** The states of the phase that this worker has, in folders by their hashes. */
   readonly all: string;
   /** Where this one is to be. */
@@ -36,25 +37,28 @@ interface Wanted {
 export async function stateFromChange(
   { store }: Dependencies,
   from: CheckpointRef,
-  { all, folder, settings, signal, onBytes }: Wanted,
+  { manifest, all, folder, settings, signal, onBytes }: Wanted,
 ): Promise<WrittenFile[]> {
-  const { manifest } = await readManifest(store, from);
   const { parent, round } = manifest;
   const parts = round?.merged ?? [];
   const has = parent && (await stat(join(all, parent.sha256)).catch(() => null));
   if (!has || !isLess(manifest, parts)) return [];
-  const files = stateFiles((await readManifest(store, parent)).manifest);
   const [fetched, made] = [join(all, 'change'), join(all, 'made')];
   const opened = new Opened();
   try {
-    const before = await opened.of(RoundState.open(join(all, parent.sha256), files));
     await mkdir(made, { recursive: true });
-    for (const { path, attempt, ...file } of parts) {
+    const fetching = parts.map(async ({ path, attempt, ...file }) => {
       const key = roundAttemptPrefix({ ...from, attempt }) + path;
       const damaged = (problem: string, cause?: unknown) => checkpointDamaged(from, key, problem, cause);
-      await downloadFile(store, key, { path, ...file }, join(fetched, path), damaged, signal, rangesAtOnce);
+      await downloadFile(store, key, { path, ...file }, join(fetched, path), damaged, signal, spreadRanges);
       onBytes(file.bytes);
-    }
+    });
+    const reading = readManifest(store, parent);
+    // None is left on its way when the folders go.
+    const failed = (await Promise.allSettled([reading, ...fetching])).find(({ status }) => status === 'rejected');
+    if (failed) throw (failed as PromiseRejectedResult).reason;
+    const had = join(all, parent.sha256);
+    const before = await opened.of(RoundState.open(had, stateFiles((await reading).manifest)));
     const replicas = replicasOf(settings);
     const exchanged = exchangedOf(settings, replicas, before);
     const at = (path: string) => join(fetched, path);
@@ -72,6 +76,8 @@ export async function stateFromChange(
       },
       { exchanged, before },
     );
+    // Nearly always the same; where it is another, or is not there, its hash tells.
+    await copyFile(join(had, 'config.json'), join(made, 'config.json')).catch(() => {});
     await rename(made, folder);
     return written;
   } finally {

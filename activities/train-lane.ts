@@ -54,27 +54,40 @@ export async function trainLane(
   const trainer = requireTrainer(deps);
   const trained = trainedSettings(planned);
   const data = await dataOf(shard, trained, indexFile);
-  shard.cpu = await settleCpu(deps.store, plan, trainer, deps.cpu);
-  deps.firstStep?.ready();
-  const ready = performance.now();
-  const threads = shard.cpu?.threads;
-  // What the phase begins with was made by no step of it: nothing was settled before.
-  const begun = round.from.step > plan.from.step ? await readCommit(deps.store, round.from) : null;
-  const settled = await settle(shard, trainer, begun, trained, data);
-  if (settled === null) throw new CancelledFailure('stopped before its first step');
-  const { settings } = settled;
   const { step, examples, sha256 } = round.from;
+  shard.doing = `fetching the checkpoint of step ${step}`;
+  const fetching = fetchRoundState(deps, round.from, attempt.signal, {
+    settings: planned,
+    onBytes: (bytes) => (made.down += bytes),
+  });
+  // Met when it is waited for; until then it is not unhandled.
+  fetching.catch(() => {});
+  let ready = began;
+  // What the phase begins with was made by no step of it: nothing was settled before.
+  const begun = step > plan.from.step ? readCommit(deps.store, round.from) : null;
+  const settling = async () => {
+    [shard.cpu] = await Promise.all([settleCpu(deps.store, plan, trainer, deps.cpu), begun]);
+    deps.firstStep?.ready();
+    ready = performance.now();
+    return settle(shard, trainer, await begun, trained, data);
+  };
+  const settled = await settling().catch(async (error) => {
+    await closed(fetching);
+    throw error;
+  });
+  if (settled === null) {
+    await closed(fetching);
+    throw new CancelledFailure('stopped before its first step');
+  }
+  const threads = shard.cpu?.threads;
+  const { settings } = settled;
   const begins = plan.begins ?? plan.from;
   if (!settings.curation && !trainer.holds(sha256, settings, threads)) {
     const prepared = { indexFile, skip: data.skip, begins, lane, from: { step, examples } };
     // What hinders that hinders training too, and is told there.
     trainer.run({ kind: 'prepare', settings, ...prepared, ...(threads && { threads }) }).catch(() => {});
   }
-  shard.doing = `fetching the checkpoint of step ${step}`;
-  const { folder, manifest, state } = await fetchRoundState(deps, round.from, attempt.signal, {
-    settings: planned,
-    onBytes: (bytes) => (made.down += bytes),
-  });
+  const { folder, manifest, state } = await fetching;
   const own = replica.moments ? await withOwnMoments(shard, replica, replica.moments, state, made) : { folder, sha256 };
   const series = new MetricSeries();
   const snapshots: Snapshot[] = [];
@@ -144,6 +157,13 @@ export async function trainLane(
     throw error;
   }
 }
+
+/** Of what was fetched for nothing no file stays open. */
+const closed = (fetching: ReturnType<typeof fetchRoundState>) =>
+  fetching.then(
+    ({ state }) => state.close(),
+    () => {},
+  );
 
 /** The state of a round with the moments that a slot ended its last round with, where each keeps its own. */
 async function withOwnMoments(

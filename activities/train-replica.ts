@@ -42,17 +42,17 @@ export async function trainReplica(deps: Dependencies, input: ReplicaInput, atte
     return { ...heartbeatOf(shard), slot, done, of: lane.steps, to: round.to, up, down };
   });
   try {
-    const found = await findSlot(deps.store, input, slot);
+    // On a far link each question is a wait: what doesn't hang on another's answer is asked at once.
+    const [found, ended] = await Promise.all([findSlot(deps.store, input, slot), isOver(deps, input)]);
     if (found) return resultOf(ofLane(input, found));
-    if (await isOver(deps, input)) return over(slot, attempt);
+    if (ended) return over(slot, attempt);
     const documents = join(deps.scratch, 'documents');
     const settings = await readDocumentAs<PhaseSettings>(deps.store, plan.settings, documents);
     const indexFile = await fetchDocument(deps.store, plan.index, documents);
     const trained = await trainLane(shard, input, lane, settings, indexFile, made);
     try {
-      // The round went on without it: what it made changes nothing any more.
-      if (await isOver(deps, input)) return over(slot, attempt);
-      return resultOf(ofLane(input, await handInLane(shard, input, lane, trained, settings, made)));
+      const handedIn = await handInLane(shard, input, lane, trained, settings, made);
+      return handedIn ? resultOf(ofLane(input, handedIn)) : over(slot, attempt);
     } finally {
       await trained.before.close();
     }
@@ -62,6 +62,7 @@ export async function trainReplica(deps: Dependencies, input: ReplicaInput, atte
   }
 }
 
+/** Null where the round went on without it: what it made changes nothing any more. */
 async function handInLane(
   shard: Shard,
   input: ReplicaInput,
@@ -69,7 +70,7 @@ async function handInLane(
   { before, snapshot }: TrainedLane,
   settings: PhaseSettings,
   made: LaneProgress,
-): Promise<FoundSlot> {
+): Promise<FoundSlot | null> {
   const { deps, attempt, cpu } = shard;
   const { round, slot } = input;
   const replicas = replicasOf(settings);
@@ -86,11 +87,15 @@ async function handInLane(
   );
   const head = { seed: settings.seed, round: round.from.step, from: slot, examples };
   const exchanged = exchangedOf(settings, replicas, before);
+  const ended = isOver(deps, input);
+  // Met below; until then it is not unhandled.
+  ended.catch(() => {});
   const files = await writeReplica(folder, replicas, head, exchanged, before, after).finally(() => after.close());
+  if (await ended) return null;
   shard.doing = 'handing in what changed';
   const prefix = filesPrefix(input, attempt.id);
   for (const { path, sha256, bytes } of files) {
-    await deps.store.putFile(prefix + path, join(folder, path), { sha256, signal: attempt.signal });
+    await deps.store.putFile(prefix + path, join(folder, path), { sha256, signal: attempt.signal, spread: true });
     made.up += bytes;
   }
   await deps.onPoint?.('objects');

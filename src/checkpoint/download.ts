@@ -9,10 +9,17 @@ import { lookAgain } from '../storage/look-again.ts';
 import type { ObjectStore } from '../storage/object-store.ts';
 import type { StateFile } from './types.ts';
 
-/** Of a request. */
-export const chunkBytes = 8 * 1024 * 1024;
-/** Requests on their way at once for those who wait for nothing else: on a link with loss one connection alone is slow. */
-export const rangesAtOnce = 4;
+/** Of a file so many requests are on their way at once, each of at most so many bytes; all are held in memory. */
+export interface Ranges {
+  readonly atOnce: number;
+  readonly bytes: number;
+}
+
+const mib = 1024 * 1024;
+/** One comes while the one before it is written. */
+const oneRange: Ranges = { atOnce: 1, bytes: 8 * mib };
+/** For those who wait for nothing else: on a link with loss one connection alone is slow. As many as boto3 and the AWS CLI have. */
+export const spreadRanges: Ranges = { atOnce: 10, bytes: 4 * mib };
 
 /** What is wrong with the object, as the rest of a sentence that begins with its key. */
 export type Damaged = (problem: string, cause?: unknown) => RunnerError;
@@ -25,8 +32,6 @@ const partOf = (target: string, { sha256 }: Pick<StateFile, 'sha256'>): string =
  * Downloads an object to `target`, whose name appears when size and sha256 are right. What a broken download left in
  * its .part file is gone on from. Bytes that are wrong are fetched anew, once: they may be what was left, or one bad
  * answer. One of a single request needs no other to know its version.
- *
- * @param ranges of it that are asked for at once, each held in memory; one comes while the one before it is written
  */
 export async function downloadFile(
   store: ObjectStore,
@@ -35,7 +40,7 @@ export async function downloadFile(
   target: string,
   damaged: Damaged,
   signal?: AbortSignal,
-  ranges = 1,
+  ranges = oneRange,
 ): Promise<void> {
   await lookAgain(() => download(store, key, file, target, damaged, signal, ranges));
   await removeParts(target);
@@ -47,12 +52,12 @@ async function download(
   file: StateFile,
   target: string,
   damaged: Damaged,
-  signal?: AbortSignal,
-  ranges = 1,
+  signal: AbortSignal | undefined,
+  ranges: Ranges,
 ): Promise<void> {
   const part = partOf(target, file);
   await mkdir(dirname(target), { recursive: true });
-  const small = file.bytes <= chunkBytes;
+  const small = file.bytes <= ranges.bytes;
   try {
     const info = small ? await store.small(key, file.bytes) : await store.head(key);
     if (!info) throw damaged('is missing');
@@ -92,7 +97,7 @@ async function fetchInto(
   bytes: number,
   part: string,
   signal: AbortSignal | undefined,
-  atOnce: number,
+  { atOnce, bytes: rangeBytes }: Ranges,
 ): Promise<string> {
   const hash = createHash('sha256');
   const output: FileHandle = await open(part, 'a');
@@ -108,7 +113,7 @@ async function fetchInto(
     let asked = offset;
     const ask = () => {
       for (; ranges.length < atOnce && asked < bytes; asked += ranges.at(-1)!.size) {
-        const size = Math.min(chunkBytes, bytes - asked);
+        const size = Math.min(rangeBytes, bytes - asked);
         const got = store.get(key, { offset: asked, size, etag });
         // If it fails while the loop waits for another, the loop meets it; until then it is not unhandled.
         got.catch(() => {});

@@ -6,7 +6,7 @@ import type { ObjectStore } from '../storage/object-store.ts';
 import { baseFile, stateKey } from './base-files.ts';
 import { composeModel, modelFile } from './compose-model.ts';
 import { checkpointDamaged } from './damage.ts';
-import { downloadFile } from './download.ts';
+import { downloadFile, type Ranges } from './download.ts';
 import { readManifest } from './manifest.ts';
 import type { CheckpointRef, Manifest, StateFile } from './types.ts';
 
@@ -15,9 +15,11 @@ export interface RestoreOptions {
   readonly files?: (file: StateFile) => boolean;
   readonly signal?: AbortSignal;
   /** As downloadFile takes it. */
-  readonly ranges?: number;
+  readonly ranges?: Ranges;
   /** What the caller has just written below the folder, by the hashes that it took on the way: where they are right it is not read again. */
   readonly written?: readonly StateFile[];
+  /** The manifest, by one who has just read it. */
+  readonly read?: Awaited<ReturnType<typeof readManifest>>;
   /** Called for each file that had to be downloaded, when it is there. */
   readonly onFile?: (file: StateFile) => void;
 }
@@ -33,7 +35,7 @@ export async function restoreCheckpoint(
   folder: string,
   options: RestoreOptions = {},
 ): Promise<{ manifest: Manifest; manifestBytes: Buffer }> {
-  const { manifest, bytes: manifestBytes } = await readManifest(store, ref);
+  const { manifest, bytes: manifestBytes } = options.read ?? (await readManifest(store, ref));
   const takes = options.files ?? (() => true);
   const base = manifest.state.find(({ path }) => path === baseFile);
   const composes = base !== undefined && takes({ ...base, path: modelFile });

@@ -1,4 +1,3 @@
-import { chunkBytes, rangesAtOnce } from '../checkpoint/download.ts';
 import { usedAt } from '../costs/money.ts';
 import type { Prices } from '../costs/prices.ts';
 import type { DataIndex } from '../data/index/types.ts';
@@ -12,12 +11,12 @@ import { workPerByte, workPerNumber } from '../rounds/measured.ts';
 import { numbersIn } from '../rounds/parameters.ts';
 import { type RoundPlan, type RoundTime, roundEvents, roundRequests, roundTime } from '../rounds/time.ts';
 import { RunnerError } from '../runtime/errors.ts';
-import { partsInFlight, usualMultipartAbove, usualPartBytes } from '../storage/multipart.ts';
 import { wholeBytes } from '../train/checkpoint-bytes.ts';
 import { exchangedOf } from '../train/exchanged.ts';
 import { computedState } from '../train/phase-state.ts';
 import type { Estimate, PhaseEstimate } from './estimate.ts';
 import type { RoundsWanted } from './rounds-options.ts';
+import { roundWays } from './rounds-ways.ts';
 
 /** What rounds of a phase would take. */
 export interface RoundsEstimate {
@@ -124,9 +123,7 @@ export function estimateRounds(
       dataBytes: looked.data ? bytesOfExample(looked.data.of(phase)) : null,
       link,
       mergerLink,
-      // As checkpoints go up and come down.
-      up: { connections: partsInFlight, part: usualPartBytes, whole: usualMultipartAbove },
-      down: { connections: rangesAtOnce, part: chunkBytes },
+      ...roundWays,
       work: workPerNumber,
       passes: workPerByte,
     };

@@ -42,10 +42,6 @@ export function whatHelps(plan: RoundPlan, most = 4): Help[] {
       : []),
     ...(now.starved > 0 ? [with_('examples that lie on the workers', { dataBytes: 0 })] : []),
     with_('machines that send by BBR', { link: { ...plan.link, congestion: 'bbr' } }),
-    with_('16 connections at once each way', {
-      up: { ...plan.up, connections: Math.max(16, plan.up.connections) },
-      down: { ...plan.down, connections: Math.max(16, plan.down.connections) },
-    }),
     with_('each worker merging its share', { shared: true }),
     with_('a merger beside the store, at 10 Gbit/s and no latency', {
       mergerLink: { bits: Math.max(1e10, plan.mergerLink.bits), latency: 0, loss: 0 },

@@ -39,6 +39,8 @@ export interface RoundPlan {
   readonly mergerLink: Link;
   readonly up: Transfer;
   readonly down: Transfer;
+  /** Of the checkpoint, as all checkpoints go up. */
+  readonly commits: Transfer;
   /** Seconds a number on one core: to write a change, to apply the merged one, to add that of a member, and to merge. */
   readonly work: { readonly write: number; readonly apply: number; readonly member: number; readonly merge: number };
   /** Seconds a byte of a state on one core: to copy it into the next, to verify it, to load and save it in the trainer, to commit it. */
@@ -99,7 +101,7 @@ export function roundTime(plan: RoundPlan): RoundTime {
   const made = numbers * work.apply + Math.max(0, state - 4 * numbers) * passes.copy;
   const merging = numbers * (workers * work.member + work.merge) + passes.verify * (state + outer) + made;
   const share = plan.shared ? 1 / workers : 1;
-  const handedIn = share * (change + (plan.state ?? 0) + outer);
+  const committed = share * ((plan.state ?? 0) + outer);
   const way = plan.shared ? link : mergerLink;
   const parts = {
     down: transferSeconds(downBytes, link, plan.down),
@@ -112,7 +114,9 @@ export function roundTime(plan: RoundPlan): RoundTime {
     mergerDown: transferSeconds(share * (workers * upBytes + outer), way, plan.down),
     merge: share * merging,
     // A fast link waits for the hashes.
-    mergerUp: Math.max(transferSeconds(handedIn, way, plan.up), handedIn * passes.commit),
+    mergerUp:
+      Math.max(transferSeconds(share * change, way, plan.up), share * change * passes.commit) +
+      Math.max(transferSeconds(committed, way, plan.commits), committed * passes.commit),
   };
   const wall = Object.values(parts).reduce((a, b) => a + b, 0);
   return {

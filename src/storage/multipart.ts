@@ -22,8 +22,7 @@ export interface Upload {
   readonly path: string;
   readonly file: FileHandle;
   readonly bytes: number;
-  readonly multipartAbove: number;
-  readonly partBytes: number;
+  readonly way: UploadWay;
   readonly contentType?: string;
   /** Of the file as it was written: bytes that have changed since are not made an object. */
   readonly sha256?: string;
@@ -32,14 +31,26 @@ export interface Upload {
   readonly signal?: AbortSignal;
 }
 
-/** Three parts in flight hide the round trips of a slow link; memory is that many parts and one, whatever the file. */
-export const partsInFlight = 3;
-/** Files up to this go in one piece, where nothing else is asked for. */
-export const usualMultipartAbove = 64 * 1024 * 1024;
-/** Bytes of a part, likewise. */
-export const usualPartBytes = 16 * 1024 * 1024;
+/** How a file goes up. Memory is that of the parts on their way and one more, whatever the file. */
+export interface UploadWay {
+  /** Files up to so many bytes go in one piece. */
+  readonly multipartAbove: number;
+  /** Bytes of a part. */
+  readonly partBytes: number;
+  readonly partsInFlight: number;
+}
+
+const mib = 1024 * 1024;
 const mostParts = 10_000;
-const smallestPart = 5 * 1024 * 1024;
+const smallestPart = 5 * mib;
+
+/** Where nothing else is asked for: three parts on their way hide the time there and back. */
+export const usualWay: UploadWay = { multipartAbove: 64 * mib, partBytes: 16 * mib, partsInFlight: 3 };
+/**
+ * For who waits for it on a link of which nothing is known: under loss the rate of a connection is bounded, so there are as many as
+ * boto3 and the AWS CLI have (max_concurrent_requests), of the smallest parts that stores take.
+ */
+export const spreadWay: UploadWay = { multipartAbove: 8 * mib, partBytes: smallestPart, partsInFlight: 10 };
 
 /**
  * Requests with bodies of a checkpoint go with the CRC32 that the store checks, and are not signed with another sha256
@@ -70,7 +81,7 @@ export async function uploadFile(client: S3Client, upload: Upload): Promise<stri
   const type = upload.contentType === undefined ? {} : { ContentType: upload.contentType };
   const condition = upload.ifAbsent ? { IfNoneMatch: '*' } : {};
   const crc = await takesCrc(client);
-  if (upload.bytes <= upload.multipartAbove) {
+  if (upload.bytes <= upload.way.multipartAbove) {
     const body = await readBytes(upload, 0, upload.bytes);
     checkHash(upload, createHash('sha256').update(body).digest('hex'));
     const whole = { ...target, ...type, Body: body, ContentLength: body.length, ...condition };
@@ -97,7 +108,7 @@ export async function uploadFile(client: S3Client, upload: Upload): Promise<stri
 
 /** Reads part by part in order, which the hash needs, and sends a few of them at once. */
 async function uploadParts(client: S3Client, upload: Upload, uploadId: string, crc: boolean): Promise<CompletedPart[]> {
-  const size = Math.max(upload.partBytes, smallestPart, Math.ceil(upload.bytes / mostParts));
+  const size = Math.max(upload.way.partBytes, smallestPart, Math.ceil(upload.bytes / mostParts));
   const hash = createHash('sha256');
   const parts: CompletedPart[] = [];
   const inFlight = new Set<Promise<unknown>>();
@@ -125,7 +136,7 @@ async function uploadParts(client: S3Client, upload: Upload, uploadId: string, c
         .catch((error) => failures.push(error))
         .finally(() => inFlight.delete(part));
       inFlight.add(part);
-      if (inFlight.size >= partsInFlight) await Promise.race(inFlight);
+      if (inFlight.size >= upload.way.partsInFlight) await Promise.race(inFlight);
     }
     if (failures.length === 0) await Promise.all(inFlight);
   } finally {

@@ -17,7 +17,7 @@ import { bareEtag } from './answer.ts';
 import { copyObject } from './copy.ts';
 import { type RequestContext, storageError, withoutSecrets } from './errors.ts';
 import { isVersioned, listUploads, listVersions } from './leftovers.ts';
-import { changed, uploadFile, usualMultipartAbove, usualPartBytes } from './multipart.ts';
+import { changed, spreadWay, type UploadWay, uploadFile, usualWay } from './multipart.ts';
 import type {
   ObjectInfo,
   ObjectStore,
@@ -145,7 +145,11 @@ export class S3ObjectStore implements ObjectStore {
     return this.#request(key, () => retryConflict(write));
   }
 
-  async putFile(key: string, path: string, options: PutFileOptions = {}): Promise<{ etag: string }> {
+  async putFile(
+    key: string,
+    path: string,
+    { spread = false, ...options }: PutFileOptions = {},
+  ): Promise<{ etag: string }> {
     const file = await open(path, 'r').catch((error) => {
       throw changed({ path }, error);
     });
@@ -158,8 +162,7 @@ export class S3ObjectStore implements ObjectStore {
           path,
           file,
           bytes: size,
-          multipartAbove: this.#settings.multipartAbove ?? usualMultipartAbove,
-          partBytes: this.#settings.partBytes ?? usualPartBytes,
+          way: this.#wayOf(spread),
           ...options,
         }),
       );
@@ -167,6 +170,12 @@ export class S3ObjectStore implements ObjectStore {
     } finally {
       await file.close();
     }
+  }
+
+  #wayOf(spread: boolean): UploadWay {
+    const way = spread ? spreadWay : usualWay;
+    const { multipartAbove = way.multipartAbove, partBytes = way.partBytes } = this.#settings;
+    return { ...way, multipartAbove, partBytes };
   }
 
   async copy(from: string, to: string): Promise<void> {

@@ -38,7 +38,9 @@ export const keepRound = (
 export const roundsName = 'rounds-';
 
 async function put(store: ObjectStore, at: PhaseKey, name: string, records: readonly MetricRecord[]): Promise<void> {
-  for (const format of formats) await store.put(metricsPrefix(at) + format.fileName(name), format.encode(records));
+  await Promise.all(
+    formats.map((format) => store.put(metricsPrefix(at) + format.fileName(name), format.encode(records))),
+  );
 }
 
 /** What a commit adds to the figures is named after it. */

@@ -2,14 +2,13 @@ import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import type { Services } from '../../infra/services/start.ts';
 import { listCommits } from '../../src/checkpoint/commits.ts';
-import { chunkBytes, rangesAtOnce } from '../../src/checkpoint/download.ts';
+import { roundWays } from '../../src/commands/rounds-ways.ts';
 import type { PhaseSettings } from '../../src/recipe/phase-settings.ts';
 import { replicasSchema } from '../../src/recipe/replicas.ts';
 import { type Link, packetBytes } from '../../src/rounds/link.ts';
 import { workPerByte, workPerNumber } from '../../src/rounds/measured.ts';
 import { numbersIn } from '../../src/rounds/parameters.ts';
 import { type RoundTime, roundTime } from '../../src/rounds/time.ts';
-import { partsInFlight, usualMultipartAbove, usualPartBytes } from '../../src/storage/multipart.ts';
 import { exchangedOf } from '../../src/train/exchanged.ts';
 import { tinySettings } from '../train/settings.ts';
 import type { BenchOptions } from './arguments.ts';
@@ -103,7 +102,6 @@ function planOf(settings: PhaseSettings, link: Link): RoundTime {
     // A bucket counts whole frames.
     link: { ...link, bits: (link.bits * packetBytes) / frameBytes },
     mergerLink: { bits: 1e10, latency: 0, loss: 0 },
-    up: { connections: partsInFlight, part: usualPartBytes, whole: usualMultipartAbove },
-    down: { connections: rangesAtOnce, part: chunkBytes },
+    ...roundWays,
   });
 }
