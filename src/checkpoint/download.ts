@@ -9,17 +9,22 @@ import { lookAgain } from '../storage/look-again.ts';
 import type { ObjectStore } from '../storage/object-store.ts';
 import type { StateFile } from './types.ts';
 
-/** Of a file so many requests are on their way at once, each of at most so many bytes; all are held in memory. */
+/** Of a file so many requests are on their way at once, each of at most so many bytes. */
 export interface Ranges {
   readonly atOnce: number;
   readonly bytes: number;
+  /** How many are held in memory, those that have come before the one that is next included. */
+  readonly held: number;
 }
 
 const mib = 1024 * 1024;
 /** One comes while the one before it is written. */
-const oneRange: Ranges = { atOnce: 1, bytes: 8 * mib };
-/** For those who wait for nothing else: on a link with loss one connection alone is slow. As many as boto3 and the AWS CLI have. */
-export const spreadRanges: Ranges = { atOnce: 10, bytes: 4 * mib };
+const oneRange: Ranges = { atOnce: 1, bytes: 8 * mib, held: 1 };
+/**
+ * For those who wait for nothing else: on a link with loss one connection alone is slow. As many as boto3 and the AWS CLI have. Small,
+ * since the last one is waited for; one that is slow does not keep the others from going on.
+ */
+export const spreadRanges: Ranges = { atOnce: 10, bytes: mib, held: 40 };
 
 /** What is wrong with the object, as the rest of a sentence that begins with its key. */
 export type Damaged = (problem: string, cause?: unknown) => RunnerError;
@@ -97,9 +102,10 @@ async function fetchInto(
   bytes: number,
   part: string,
   signal: AbortSignal | undefined,
-  { atOnce, bytes: rangeBytes }: Ranges,
+  { atOnce, bytes: rangeBytes, held }: Ranges,
 ): Promise<string> {
   const hash = createHash('sha256');
+  let asked = 0;
   const output: FileHandle = await open(part, 'a');
   try {
     let offset = (await output.stat()).size;
@@ -110,13 +116,15 @@ async function fetchInto(
     if (offset > 0)
       for await (const chunk of createReadStream(part, { highWaterMark: 1024 * 1024 })) hash.update(chunk);
     const ranges: { readonly size: number; readonly got: Promise<Buffer> }[] = [];
-    let asked = offset;
+    asked = offset;
+    let running = 0;
     const ask = () => {
-      for (; ranges.length < atOnce && asked < bytes; asked += ranges.at(-1)!.size) {
+      for (; running < atOnce && ranges.length < held && asked < bytes; asked += ranges.at(-1)!.size) {
         const size = Math.min(rangeBytes, bytes - asked);
-        const got = store.get(key, { offset: asked, size, etag });
+        running++;
+        const got = store.get(key, { offset: asked, size, etag }).finally(() => running--);
         // If it fails while the loop waits for another, the loop meets it; until then it is not unhandled.
-        got.catch(() => {});
+        got.then(ask, () => {});
         ranges.push({ size, got });
       }
     };
@@ -138,6 +146,8 @@ async function fetchInto(
     }
     await output.sync();
   } finally {
+    // What is on its way still asks for nothing more.
+    asked = bytes;
     await output.close();
   }
   return hash.digest('hex');

@@ -7,7 +7,7 @@ import { mostOf, type Replicas } from '../recipe/replicas.ts';
 import { phaseSettings } from '../recipe/settings.ts';
 import { trainedSettings } from '../recipe/trained-settings.ts';
 import { type Help, whatHelps } from '../rounds/helps.ts';
-import { workPerByte, workPerNumber } from '../rounds/measured.ts';
+import { smallAsks, workPerByte, workPerNumber } from '../rounds/measured.ts';
 import { numbersIn } from '../rounds/parameters.ts';
 import { type RoundPlan, type RoundTime, roundEvents, roundRequests, roundTime } from '../rounds/time.ts';
 import { RunnerError } from '../runtime/errors.ts';
@@ -126,6 +126,7 @@ export function estimateRounds(
       ...roundWays,
       work: workPerNumber,
       passes: workPerByte,
+      asks: smallAsks,
     };
     const time = roundTime(plan);
     const count = Math.ceil(estimated.steps / (plan.workers * plan.steps));

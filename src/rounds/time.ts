@@ -41,6 +41,8 @@ export interface RoundPlan {
   readonly down: Transfer;
   /** Of the checkpoint, as all checkpoints go up. */
   readonly commits: Transfer;
+  /** Small questions to store and Temporal, one after another, by a worker and by the merger, and what all of them take where nothing is far. */
+  readonly asks: { readonly worker: number; readonly merger: number; readonly seconds: number };
   /** Seconds a number on one core: to write a change, to apply the merged one, to add that of a member, and to merge. */
   readonly work: { readonly write: number; readonly apply: number; readonly member: number; readonly merge: number };
   /** Seconds a byte of a state on one core: to copy it into the next, to verify it, to load and save it in the trainer, to commit it. */
@@ -71,6 +73,8 @@ export interface RoundTime {
   readonly mergerDown: number;
   readonly merge: number;
   readonly mergerUp: number;
+  /** What store and Temporal are asked beside. */
+  readonly asks: number;
   readonly wall: number;
   /** Device-seconds in steps, of workers times wall. */
   readonly utilisation: number;
@@ -104,19 +108,20 @@ export function roundTime(plan: RoundPlan): RoundTime {
   const committed = share * ((plan.state ?? 0) + outer);
   const way = plan.shared ? link : mergerLink;
   const parts = {
-    down: transferSeconds(downBytes, link, plan.down),
+    down: transferSeconds(downBytes, link, plan.down, workers),
     apply: made,
     state: state * (passes.load + passes.save),
     train,
     starved: Math.max(0, dataSeconds - train),
     write: numbers * work.write,
-    up: transferSeconds(upBytes, link, plan.up),
+    up: transferSeconds(upBytes, link, plan.up, workers),
     mergerDown: transferSeconds(share * (workers * upBytes + outer), way, plan.down),
     merge: share * merging,
     // A fast link waits for the hashes.
     mergerUp:
       Math.max(transferSeconds(share * change, way, plan.up), share * change * passes.commit) +
       Math.max(transferSeconds(committed, way, plan.commits), committed * passes.commit),
+    asks: plan.asks.seconds + plan.asks.worker * link.latency + plan.asks.merger * mergerLink.latency,
   };
   const wall = Object.values(parts).reduce((a, b) => a + b, 0);
   return {

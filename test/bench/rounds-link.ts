@@ -6,7 +6,7 @@ import { roundWays } from '../../src/commands/rounds-ways.ts';
 import type { PhaseSettings } from '../../src/recipe/phase-settings.ts';
 import { replicasSchema } from '../../src/recipe/replicas.ts';
 import { type Link, packetBytes } from '../../src/rounds/link.ts';
-import { workPerByte, workPerNumber } from '../../src/rounds/measured.ts';
+import { smallAsks, workPerByte, workPerNumber } from '../../src/rounds/measured.ts';
 import { numbersIn } from '../../src/rounds/parameters.ts';
 import { type RoundTime, roundTime } from '../../src/rounds/time.ts';
 import { exchangedOf } from '../../src/train/exchanged.ts';
@@ -98,7 +98,7 @@ function planOf(settings: PhaseSettings, link: Link): RoundTime {
     ...{ parameters, others, besideMoments: others, exchange: replicas.exchange, workers, steps },
     ...{ outer: 4 * numbersIn(parameters), state: 4 * numbersIn(parameters), everyRow: new Set<string>() },
     ...{ examples: settings.batches.batch, stepSeconds: stepMs / 1000, tokens: 1, dataBytes: 0 },
-    ...{ work: workPerNumber, passes: workPerByte },
+    ...{ work: workPerNumber, passes: workPerByte, asks: smallAsks },
     // A bucket counts whole frames.
     link: { ...link, bits: (link.bits * packetBytes) / frameBytes },
     mergerLink: { bits: 1e10, latency: 0, loss: 0 },

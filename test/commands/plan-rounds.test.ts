@@ -53,10 +53,10 @@ describe('siglip2 plan with --link', () => {
     const { text } = await plan('--link 100 --latency 200 --loss 0.01 --workers 4 --exchange int4 --round-steps 200');
     expect(text).toContain('4 workers, 200 steps each, int4, moments averaged, 100 Mbit/s with 200 ms and 1 % loss\n');
     expect(text).toMatch(
-      /leave 2\.1 Mbit\/s to 3 connections up and 2\.8 Mbit\/s to 4 down; machines that send by BBR fill the link \(--congestion bbr\)/,
+      /leave 7\.1 Mbit\/s to 10 connections up and 7\.1 Mbit\/s to 10 down; machines that send by BBR fill the link \(--congestion bbr\)/,
     );
     expect(text).toMatch(
-      /would help, each by itself: machines that send by BBR .*, moments that begin at zero \("moments": "reset"\) .*, 16 connections at once each way/,
+      /would help, each by itself: moments that begin at zero \("moments": "reset"\) .*, machines that send by BBR /,
     );
   });
 

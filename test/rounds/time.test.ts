@@ -6,10 +6,11 @@ import { modelConfig } from '../../src/recipe/settings.ts';
 import type { Exchange } from '../../src/rounds/exchange.ts';
 import { whatHelps } from '../../src/rounds/helps.ts';
 import { connectionBits, type Link, linkBits, transferSeconds } from '../../src/rounds/link.ts';
-import { workPerByte, workPerNumber } from '../../src/rounds/measured.ts';
+import { smallAsks, workPerByte, workPerNumber } from '../../src/rounds/measured.ts';
 import { lengthOf, numbersIn, roundParameters } from '../../src/rounds/parameters.ts';
 import { type RoundPlan, roundEvents, roundRequests, roundTime } from '../../src/rounds/time.ts';
 import { expectedTokens } from '../../src/rounds/zipf.ts';
+import { randomStream } from '../../src/runtime/random.ts';
 import { size } from '../../src/runtime/size-text.ts';
 
 const recipe = parseRecipe({
@@ -40,6 +41,7 @@ const plan = (of: Partial<RoundPlan> = {}): RoundPlan => ({
   up: one,
   down: one,
   commits: one,
+  asks: { worker: 0, merger: 0, seconds: 0 },
   work: { write: 0, apply: 0, member: 0, merge: 0 },
   passes: noPasses,
   ...of,
@@ -128,8 +130,10 @@ describe('a round of ViT-B/16 at 256 pixels', () => {
     expect(time.mergerDown).toBeLessThan(175);
     // And applies it to the state before.
     expect(time.merge).toBeCloseTo((64 + 10) * 0.37523, 2);
-    const { down, apply, state, train, starved, write, up, mergerDown, merge, mergerUp, wall, utilisation } = time;
-    expect(down + apply + state + train + starved + write + up + mergerDown + merge + mergerUp).toBeCloseTo(wall, 9);
+    const { wall, utilisation, down, apply, state, train, starved, write, up, mergerDown, merge, mergerUp, asks } =
+      time;
+    const parts = [down, apply, state, train, starved, write, up, mergerDown, merge, mergerUp, asks];
+    expect(parts.reduce((a, b) => a + b, 0)).toBeCloseTo(wall, 9);
     expect(utilisation).toBeCloseTo(600 / wall, 9);
   });
 });
@@ -173,7 +177,7 @@ describe('the README', () => {
   const moments = parameters.flatMap((one) => ['m/', 'v/'].map((of) => ({ ...one, name: of + one.name })));
   const outer = 4 * numbersIn(parameters);
   const whole = { workers: 8, mergerLink: link(1000), outer };
-  const measured = { work: workPerNumber, passes: workPerByte };
+  const measured = { work: workPerNumber, passes: workPerByte, asks: smallAsks };
 
   test('has what the model says of rounds of ten minutes', () => {
     const told = rows.filter((row) => /^\| `\w+` \| `(reset|averaged)` \| /.test(row));
@@ -218,24 +222,60 @@ describe('a link', () => {
     expect(linkBits(lossy, { connections: 64 })).toBeCloseTo(0.99 * 20e6, 0);
   });
 
-  test('has a way there and back for each request that waits for one before it', () => {
-    expect(transferSeconds(80e6, link(80, { latency: 0.1 }), { connections: 2, part: 10e6 })).toBeCloseTo(
-      8 + 4 * 0.1,
-      6,
-    );
-    expect(transferSeconds(0, link(80, { latency: 0.1 }), { connections: 2, part: 10e6 })).toBe(0);
+  test('has a way there and back for each request that waits for one before it, and those in which it finds its rate', () => {
+    const [far, transfer] = [link(80, { latency: 0.1 }), { connections: 2, part: 10e6 }];
+    // 345 packets are on the way of each connection at 40 Mbit/s: ten, twice and so on.
+    const ramp = 0.1 * Math.log2(345.3 / 10);
+    expect(transferSeconds(80e6, far, transfer)).toBeCloseTo(8 + 4 * 0.1 + ramp, 3);
+    let [window, sent, trips] = [10, 0, 0];
+    for (; sent < 80e6 / 2 / 1448; trips++, window = Math.min(2 * window, 345.3)) sent += window;
+    expect(transferSeconds(80e6, far, transfer) - 0.4).toBeCloseTo(0.1 * trips, 0);
+    expect(transferSeconds(0, far, transfer)).toBe(0);
   });
 
   test('takes as long as the connection that carries most, where loss slows each of them', () => {
     const lossy = link(100, { latency: 0.05, loss: 0.01 });
     // 2.8 Mbit/s each: a part of 16 MB goes by one, and so do the 4 MB that are left.
     const each = connectionBits(lossy);
-    expect(transferSeconds(20e6, lossy, { connections: 3, part: 16e6 })).toBeCloseTo((8 * 16e6) / each + 0.05, 6);
-    expect(transferSeconds(6e6, lossy, { connections: 3, part: 16e6 })).toBeCloseTo((8 * 6e6) / each + 0.05, 6);
-    expect(transferSeconds(48e6, lossy, { connections: 3, part: 16e6 })).toBeCloseTo((8 * 16e6) / each + 0.05, 6);
-    const whole = { connections: 3, part: 16e6, whole: 64e6 };
-    expect(transferSeconds(48e6, lossy, whole)).toBeCloseTo((8 * 48e6) / each + 0.05, 6);
+    const ramp = 0.05 * Math.log2((each * 0.05) / 8 / 1448 / 10);
+    const [three, one] = [{ connections: 3, part: 16e6 }, 0.05 + ramp];
+    expect(transferSeconds(6e6, lossy, three)).toBeCloseTo((8 * 6e6) / each + one, 6);
+    const two = (8 * 16e6) / each + one;
+    expect(transferSeconds(20e6, lossy, three) / two).toBeCloseTo(1.038, 2);
+    expect(transferSeconds(48e6, lossy, three) / two).toBeCloseTo(1.056, 2);
+    expect(transferSeconds(48e6, lossy, { ...three, whole: 64e6 })).toBeCloseTo((8 * 48e6) / each + one, 6);
   });
+
+  test.each([
+    [5_242_880, 8, 0.05],
+    [5_242_880, 8, 0.2],
+    [20e6, 4, 0.05],
+    [20e6, 20, 0.05],
+  ])(
+    'with 1 %% of packets lost brings the last of %i bytes over %i connections when a simulation of CUBIC does',
+    (bytes, connections, latency) => {
+      const random = randomStream(7, 'lost');
+      /** Windows grow by 0.53 packets a way there and back, and fall to 0.7 (RFC 9438, 4.3 and 4.6). */
+      const alone = () => {
+        let [window, left, trips, slow] = [10, bytes / 1448, 0, true];
+        for (; left > 0; trips++) {
+          const sent = Math.min(Math.floor(window), Math.ceil(left));
+          let lost = 0;
+          for (let i = 0; i < sent; i++) if (random.next() < 0.01) lost++;
+          left -= sent - lost;
+          if (lost > 0) [window, slow] = [Math.max(2, 0.7 * window), false];
+          else window = slow ? 2 * window : window + 0.53;
+        }
+        return trips * latency;
+      };
+      const times = Array.from({ length: 60 }, () => Math.max(...Array.from({ length: connections }, alone)));
+      const simulated = times.reduce((a, b) => a + b, 0) / times.length;
+      const transfer = { connections: 1, part: bytes };
+      const told = transferSeconds(bytes, link(1000, { latency, loss: 0.01 }), transfer, connections);
+      expect(told / simulated).toBeGreaterThan(0.95);
+      expect(told / simulated).toBeLessThan(1.1);
+    },
+  );
 });
 
 describe('what helps', () => {
