@@ -57,7 +57,9 @@ export async function hashPart(deps: Dependencies, input: HashPartInput, attempt
           metas.push(null);
           continue;
         }
-        const text = Number.parseInt(sha256(canonicalJson(one.meta.captions)).slice(0, 8), 16);
+        const { captions, negatives } = one.meta;
+        const said = canonicalJson(negatives ? { captions, negatives } : captions);
+        const text = Number.parseInt(sha256(said).slice(0, 8), 16);
         hashed.push({ ...one.print, id: first + metas.length, text });
         metas.push(one.meta);
       }

@@ -3,18 +3,18 @@ import { join } from 'node:path';
 import pMap from 'p-map';
 import { CorruptExample } from '../src/data/example/corrupt-example.ts';
 import type { ShardStore } from '../src/data/index/part-reader.ts';
-import { joinCaptions } from '../src/packing/captions.ts';
 import { DroppedItems } from '../src/packing/dropped.ts';
 import { encode } from '../src/packing/encode.ts';
 import { packKeys } from '../src/packing/keys.ts';
 import { pictureOf } from '../src/packing/load-item.ts';
+import { withCopies } from '../src/packing/negatives.ts';
 import { readPart } from '../src/packing/read-part.ts';
 import { fateBytes, joinedBytes } from '../src/packing/resolve.ts';
 import type { RowItem } from '../src/packing/row-item.ts';
 import type { PackSettings } from '../src/packing/settings.ts';
 import { membersBytes, ShardFile } from '../src/packing/shard-file.ts';
 import { textIn, textOfItem } from '../src/packing/texts-file.ts';
-import type { Captions, Found, Packed, PackedMeta, PackedShard } from '../src/packing/types.ts';
+import type { Found, Packed, PackedMeta, PackedShard } from '../src/packing/types.ts';
 import { counted } from '../src/runtime/count-text.ts';
 import { isRunnerError, RunnerError } from '../src/runtime/errors.ts';
 import { sha256 } from '../src/runtime/hash.ts';
@@ -87,13 +87,12 @@ export async function packPart(deps: Dependencies, input: PackPartInput, attempt
       for (const [n, picture] of pictures.entries()) {
         if ('fault' in picture) continue;
         const { i, meta } = stay[n]!;
-        let captions = meta.captions;
-        for (const more of joined.get(i) ?? []) captions = joinCaptions(captions, more);
-        from += joined.get(i)?.length ?? 0;
+        const copies = joined.get(i) ?? [];
+        from += copies.length;
         const name = `${String(number).padStart(5, '0')}-${String(i).padStart(5, '0')}`;
         const members = [
           { name: `${name}.${picture.ending}`, body: Buffer.from(picture.bytes) },
-          { name: `${name}.json`, body: Buffer.from(JSON.stringify({ ...meta, captions })) },
+          { name: `${name}.json`, body: Buffer.from(JSON.stringify(withCopies(meta, copies))) },
         ];
         if (shard && shard.bytes + membersBytes(members) > settings.shardBytes) await close();
         shard ??= new ShardFile(join(folder, `${shards.length}.tar`));
@@ -129,7 +128,7 @@ async function fatesOf(
   store: ShardStore,
   settings: PackSettings,
   part: number,
-): Promise<{ gone: ReadonlySet<number>; joined: ReadonlyMap<number, readonly Captions[]> }> {
+): Promise<{ gone: ReadonlySet<number>; joined: ReadonlyMap<number, readonly PackedMeta[]> }> {
   if (settings.duplicates === 'keep') return { gone: new Set(), joined: new Map() };
   const keys = packKeys(settings.to);
   const [fates, records] = [await store.get(keys.fates(part)), await store.get(keys.joined(part))];
@@ -144,10 +143,10 @@ async function fatesOf(
   }
   // One small range each: where texts of duplicates differ, they lie anywhere.
   const metas = await pMap(wanted, (one) => textOfItem(store, keys.texts(one.part), one.index), { concurrency: 16 });
-  const joined = new Map<number, Captions[]>();
+  const joined = new Map<number, PackedMeta[]>();
   for (const [n, meta] of metas.entries()) {
     const { i } = wanted[n]!;
-    joined.set(i, [...(joined.get(i) ?? []), meta.captions]);
+    joined.set(i, [...(joined.get(i) ?? []), meta]);
   }
   return { gone, joined };
 }

@@ -53,7 +53,7 @@ function heardBy(own: AttemptLog, trainer: TrainerProcess): TrainerProcess {
   };
   return {
     run: (job, events, signal) => trainer.run(job, { ...events, log }, signal),
-    device: () => trainer.device(),
+    device: () => trainer.device(log),
     committed: (seconds) => trainer.committed(seconds),
     holds: (sha256, settings, threads) => trainer.holds(sha256, settings, threads),
     close: () => trainer.close(),

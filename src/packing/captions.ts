@@ -4,7 +4,7 @@ import { isRecord } from '../runtime/json-text.ts';
 import type { Captions } from './types.ts';
 
 /** 64 tokens of a text are ever read; a longer one is a page or damage. */
-const longestCaption = 65_536;
+export const longestCaption = 65_536;
 /** Texts of a picture in one language: those of its duplicates come to it. */
 const mostCaptions = 100;
 
@@ -34,13 +34,13 @@ function textsIn(value: unknown, column: string): string[] {
   });
 }
 
-/** The texts of both, each once and those of the first before; at most 100 of a language. */
-export function joinCaptions(first: Captions, second: Captions): Captions {
+/** The texts of both, each once and those of the first before; at most 100 of a language, or as many as are said. */
+export function joinCaptions(first: Captions, second: Captions, most = mostCaptions): Captions {
   const languages = [...new Set([...Object.keys(first), ...Object.keys(second)])];
   return Object.fromEntries(
     languages.map((language) => {
       const all = [...(first[language] ?? []), ...(second[language] ?? [])];
-      return [language, [...new Set(all)].slice(0, mostCaptions)];
+      return [language, [...new Set(all)].slice(0, most)];
     }),
   );
 }

@@ -114,8 +114,9 @@ function ofSplits(tables: readonly Table[], layout: string, { splits }: PackSett
 function* parquetParts(table: Table, parquet: ParquetTable, settings: PackSettings): Generator<[Part, number]> {
   const guessed = guessColumns(table.key, parquet.columns, settings);
   const classnames = guessed.class === undefined ? undefined : parquet.classnames(guessed.class);
-  const columns = { ...guessed, ...(classnames && { classnames }) };
-  const read = [columns.image, ...Object.keys(columns.captions), columns.class ?? ''];
+  const negatives = parquet.columns.includes('negatives') && ({ negatives: true } as const);
+  const columns = { ...guessed, ...(classnames && { classnames }), ...negatives };
+  const read = [columns.image, ...Object.keys(columns.captions), columns.class ?? '', negatives ? 'negatives' : ''];
   let [groups, rows, size]: [(readonly [number, number])[], number, number] = [[], 0, 0];
   for (const group of parquet.groups(read)) {
     const count = group.rows[1] - group.rows[0];

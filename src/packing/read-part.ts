@@ -16,6 +16,7 @@ export async function* readPart(store: ShardStore, part: Part, language: string)
     columns.image,
     ...Object.keys(columns.captions),
     ...(columns.class === undefined ? [] : [columns.class]),
+    ...(columns.negatives ? ['negatives'] : []),
   ];
   for (const group of groups) {
     const name = (i: number) => `${table.key.slice(table.key.lastIndexOf('/') + 1)} row ${group[0] + i + 1}`;

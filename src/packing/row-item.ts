@@ -3,6 +3,7 @@ import { parseRegions } from '../data/example/regions.ts';
 import { textOf } from '../data/example/text-of.ts';
 import { isRecord } from '../runtime/json-text.ts';
 import { captionsOf, hasText, joinCaptions } from './captions.ts';
+import { negativesOf } from './negatives.ts';
 import { pictureKey } from './places.ts';
 import type { Captions, Columns, Item, PackedMeta } from './types.ts';
 
@@ -71,12 +72,14 @@ function metaOf(
   if (!hasText(captions)) throw new CorruptExample('the row has no text');
   const regions = parseRegions(row.regions ?? undefined);
   const source = textOf(row.source, () => 'source')?.slice(0, 60);
+  const negatives = negativesOf(row.negatives);
   return {
     key: name,
     captions,
     ...(concept !== undefined && { concept }),
     ...(regions.length > 0 && { regions }),
     ...(source !== undefined && { source }),
+    ...(negatives && { negatives }),
   };
 }
 

@@ -70,7 +70,7 @@ function rowsOf(store: Reads, table: Table, settings: PackSettings): AsyncGenera
 async function* parquetRows(store: Reads, table: Table, settings: PackSettings): AsyncGenerator<Row> {
   const parquet = await openParquet(store, table);
   const { image, captions, class: of } = guessColumns(table.key, parquet.columns, settings);
-  const wanted = [image, ...Object.keys(captions), of ?? '', 'regions', 'source', 'split'];
+  const wanted = [image, ...Object.keys(captions), of ?? '', 'regions', 'source', 'negatives', 'split'];
   const columns = parquet.columns.filter((column) => wanted.includes(column));
   for (const { rows } of parquet.groups(columns)) {
     for (const [i, row] of (await readRows(store, table, columns, rows)).entries())

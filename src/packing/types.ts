@@ -10,6 +10,8 @@ export interface PackedMeta {
   readonly concept?: string;
   readonly regions?: readonly Region[];
   readonly source?: string;
+  /** Texts that are wrong for the picture: a list for whatever language, or lists by language. */
+  readonly negatives?: readonly string[] | Captions;
 }
 
 /** One row or file of what is packed. */
@@ -41,6 +43,8 @@ export interface Columns {
   readonly captions: Readonly<Record<string, string>>;
   readonly class?: string;
   readonly classnames?: readonly string[];
+  /** Whether a table that holds its pictures has `negatives`; absent where it has not. */
+  readonly negatives?: true;
 }
 
 /** What one activity reads: items that were listed, or rows of a table that holds its pictures. */

@@ -28,8 +28,11 @@ export interface TrainerProcess {
    * Errors: what the job failed with, TrainerCrashed, TrainerStuck, DeviceBusy, DeviceMissing, SetupMissing.
    */
   run(job: TrainerJob, events?: TrainerEvents, signal?: AbortSignal): Promise<unknown>;
-  /** What the trainer has, which is started to say so. Errors: TrainerCrashed, TrainerStuck, DeviceBusy, DeviceMissing, SetupMissing. */
-  device(): Promise<'cpu' | 'gpu'>;
+  /**
+   * What the trainer has, which is started to say so; `log` hears that as it hears a job.
+   * Errors: TrainerCrashed, TrainerStuck, DeviceBusy, DeviceMissing, SetupMissing.
+   */
+  device(log?: TrainerLog): Promise<'cpu' | 'gpu'>;
   /** Tells the job in progress that its newest snapshot was committed, and how many seconds that took. */
   committed(seconds: number): void;
   /**
@@ -67,6 +70,8 @@ export function createTrainerProcess(options: TrainerProcessOptions): TrainerPro
   let childThreads = 0;
   /** Content hash of the state that the trainer holds between jobs, and its settings as JSON. */
   let held: { readonly sha256: string; readonly settings: string } | null = null;
+  /** The last one of whose end somebody knows: who ended it, or whose job failed with it. */
+  let known: TrainerChild | null = null;
   /** Of the job in progress, or the last one. */
   let hears: TrainerLog | undefined;
   let lastId = 0;
@@ -89,6 +94,7 @@ export function createTrainerProcess(options: TrainerProcessOptions): TrainerPro
     // What has ended may still have last words in its pipes.
     if (child?.exited()) await child.gone;
     if (child?.ended === null && hasThreads(threads)) return child;
+    tellEnd();
     await endChild();
     held = null;
     // TensorFlow reads it when it begins, and never again.
@@ -98,8 +104,16 @@ export function createTrainerProcess(options: TrainerProcessOptions): TrainerPro
     return child;
   }
 
+  /** Of one that died between two jobs no job fails: without this a log would never say so. */
+  function tellEnd(): void {
+    if (!child || child.ended === null || child === known) return;
+    known = child;
+    heard.warn({ trainer: child.process.pid }, child.ended);
+  }
+
   async function endChild(): Promise<void> {
     if (child?.ended !== null) return;
+    known = child;
     const { process: last, gone } = child;
     // The trainer ends by itself when its channel is closed, after the step in progress.
     if (last.connected) last.disconnect();
@@ -127,8 +141,12 @@ export function createTrainerProcess(options: TrainerProcessOptions): TrainerPro
     const id = ++lastId;
     held = null;
     const { result, newest } = await converse(current, id, job, events, signal).catch(async (error) => {
-      // What is left of a library that failed for no reason that we know, nobody knows: the next job has a new one.
-      if (isRunnerError(error, 'TrainerCrashed')) await endChild();
+      if (isRunnerError(error, 'TrainerCrashed')) {
+        // Nobody waits for what a prepare fails with.
+        if (job.kind !== 'prepare') known = current;
+        // What is left of a library that failed for no reason that we know, nobody knows: the next job has a new one.
+        await endChild();
+      }
       throw error;
     });
     // The graph has the moments that a snapshot may lack.
@@ -156,6 +174,7 @@ export function createTrainerProcess(options: TrainerProcessOptions): TrainerPro
         const endAfter = (ms: number, what: string) => {
           clearTimeout(watch);
           watch = setTimeout(() => {
+            known = current;
             current.process.kill('SIGKILL');
             fail(
               'TrainerStuck',
@@ -209,7 +228,11 @@ export function createTrainerProcess(options: TrainerProcessOptions): TrainerPro
 
   return {
     run: (job, events = {}, signal) => inTurn(() => perform(job, events, signal)),
-    device: () => inTurn(async () => (await ensureChild()).device),
+    device: (log) =>
+      inTurn(async () => {
+        hears = log;
+        return (await ensureChild()).device;
+      }),
     committed: (seconds) => child?.send({ type: 'committed', id: lastId, seconds }),
     holds: (sha256, settings, threads) => child?.ended === null && holds(sha256, settings, threads),
     async close() {

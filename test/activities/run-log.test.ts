@@ -1,4 +1,4 @@
-import { mkdtempSync, rmSync } from 'node:fs';
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -6,10 +6,11 @@ import { MockActivityEnvironment } from '@temporalio/testing';
 import { expect, it } from 'vitest';
 import { createActivities } from '../../activities/index.ts';
 import { placeOf } from '../../activities/run-log.ts';
+import type { ShardResult } from '../../activities/types/shard.ts';
 import { createTrainerProcess } from '../../src/trainer/process.ts';
 import { MemoryStore } from '../data/memory-store.ts';
 import { logsHere } from '../run-logs/fixture.ts';
-import { planOf, shard } from './fixture.ts';
+import { hands, planOf, shard } from './fixture.ts';
 
 it('a log belongs to what the plan of an activity names, and else to its workflow', () => {
   const plan = { run: 'pets', phase: 'pretrain' };
@@ -76,6 +77,37 @@ it('what a shard logs, what its trainer says and how that ends is in the log of 
   } finally {
     await trainer.close();
     rmSync(folder, { recursive: true });
+    here.close();
+  }
+});
+
+it('a trainer that died between two shards is told of in the log of the one that comes next, though that only asks for its device first', async () => {
+  const here = logsHere();
+  const on = hands();
+  const store = new MemoryStore();
+  const trainer = on.trainer();
+  const runLogs = await here.open();
+  try {
+    const activities = createActivities({ ...on.deps(store, { trainer }), runLogs });
+    const trained = async (run: string) => {
+      const environment = new MockActivityEnvironment({ activityType: 'trainShard', attempt: 1 });
+      return environment.run(activities.trainShard, shard(await planOf(store, run), 20));
+    };
+    const { checkpoint } = (await trained('one')) as ShardResult;
+    expect(trainer.holds(checkpoint.sha256)).toBe(true);
+    process.kill(JSON.parse(readFileSync(join(on.folder, 'device-0.lock.trainer'), 'utf8')).pid, 'SIGKILL');
+    await expect.poll(() => trainer.holds(checkpoint.sha256)).toBe(false);
+    await trained('two');
+    await trained('three');
+    await runLogs.close(1000);
+    const told = async (run: string) =>
+      (await here.read({ run, phase: 'pretrain' })).filter(({ text }) =>
+        /^the trainer process ended by SIGKILL/.test(text),
+      );
+    expect(await told('two')).toEqual([expect.objectContaining({ level: 'warn', from: 'trainer' })]);
+    expect([await told('one'), await told('three')]).toEqual([[], []]);
+  } finally {
+    await on.close();
     here.close();
   }
 });

@@ -29,6 +29,7 @@ process.on('message', (message) => {
 let state = null;
 async function run({ id, job }) {
   if (job.kind === 'evaluate') return send({ type: 'finished', id, result: { folder: job.folder } });
+  if (job.kind === 'prepare' && due('crashPreparing')) process.kill(process.pid, 'SIGKILL');
   if (job.kind === 'prepare') return send({ type: 'finished', id, result: null });
   if (job.kind === 'measure') return measure(id, job);
   const from = job.from ?? { step: 0 };

@@ -11,7 +11,12 @@ import type { Snapshot, TrainJob } from '../../src/trainer/protocol.ts';
 import { tinySettings } from '../train/settings.ts';
 
 const script = fileURLToPath(new URL('fake-trainer.mjs', import.meta.url));
-const log = { info() {}, warn() {} };
+/** Keeps what is warned of. */
+const hearing = () => {
+  const warned: string[] = [];
+  return { warned, info() {}, warn: (_: object, line: string) => void warned.push(line) };
+};
+let log: ReturnType<typeof hearing>;
 let folder: string;
 let trainers: TrainerProcess[];
 const lockFile = () => join(folder, 'state', 'cpu.lock');
@@ -20,6 +25,7 @@ const trainerOf = () => JSON.parse(readFileSync(`${lockFile()}.trainer`, 'utf8')
 beforeEach(() => {
   folder = mkdtempSync(join(tmpdir(), 'trainer-'));
   trainers = [];
+  log = hearing();
 });
 afterEach(async () => {
   for (const trainer of trainers) await trainer.close();
@@ -44,6 +50,15 @@ const job = (toStep: number, from: TrainJob['from'] = null): TrainJob => ({
   checkpointEvery: 10,
   snapshotFolder: join(folder, 'snapshots'),
 });
+
+/** Kills the trainer of a process between two jobs, and returns when its worker has seen the end of it. */
+async function kill(trainer: TrainerProcess, { sha256 }: Snapshot): Promise<void> {
+  expect(trainer.holds(sha256)).toBe(true);
+  process.kill(trainerOf().pid, 'SIGKILL');
+  await expect.poll(() => trainer.holds(sha256)).toBe(false);
+}
+
+const byKill = 'the trainer process ended by SIGKILL (out of memory, or killed)';
 
 /** Runs a module in a process of its own until it says something. */
 async function runModule(code: string) {
@@ -99,6 +114,56 @@ describe('the trainer process', () => {
       message: expect.stringContaining('SIGKILL'),
     });
     expect((await train(trainer, job(20))).at(-1)!.step).toBe(20);
+  });
+
+  it("that dies between two jobs is told of once, in the log of the job that comes next and in the worker's", async () => {
+    const trainer = start();
+    const [earlier, next, asks, later] = [hearing(), hearing(), hearing(), hearing()];
+    const [before] = await train(trainer, job(10), undefined, { log: earlier });
+    await kill(trainer, before!);
+    const [after] = await train(trainer, job(10), undefined, { log: next });
+    expect(after!.sha256).toBe(before!.sha256);
+    await train(trainer, job(10), undefined, { log: later });
+    expect([earlier, next, later, log].map(({ warned }) => warned)).toEqual([[], [byKill], [], [byKill]]);
+    // Before its job an attempt may ask what device there is: that one hears it, and nobody whose job is over.
+    await kill(trainer, after!);
+    expect(await trainer.device(asks)).toBe('cpu');
+    await train(trainer, job(10), undefined, { log: asks });
+    expect([next, later, asks].map(({ warned }) => warned)).toEqual([[byKill], [], [byKill]]);
+    expect(log.warned).toEqual([byKill, byKill]);
+  });
+
+  it('that dies in a job is told of by what the job fails with, and by no line beside it', async () => {
+    const trainer = start({ crash: { step: 7, once: join(folder, 'crashed') } });
+    await expect(train(trainer, job(20), undefined, { log })).rejects.toThrow(byKill);
+    await train(trainer, job(20), undefined, { log });
+    expect(log.warned).toEqual([]);
+  });
+
+  it('that this process has ended is not told of as one that died', async () => {
+    const unknown = start({ unknown: { step: 5, once: join(folder, 'once') } });
+    await expect(train(unknown, job(20))).rejects.toThrow('who knows');
+    await train(unknown, job(20));
+    // Another number of threads is another process.
+    await unknown.run({ ...job(20), threads: 3 });
+    await unknown.close();
+    const stuck = start({ hang: { step: 3, once: join(folder, 'hung') } }, { silentForMs: 500 });
+    await expect(train(stuck, job(20))).rejects.toMatchObject({ code: 'TrainerStuck' });
+    await expect.poll(() => isAlive(trainerOf())).toBe(false);
+    // Its end may come to be known in the next job, which fails then.
+    await train(stuck, job(20)).catch(() => {});
+    expect(log.warned).toEqual([]);
+  });
+
+  it('that dies while it prepares, which nobody waits for, is told of in the job that follows', async () => {
+    const trainer = start({ crashPreparing: { once: join(folder, 'crashed') } });
+    const prepare = trainer.run({ kind: 'prepare' } as never);
+    const next = hearing();
+    const training = train(trainer, job(10), undefined, { log: next });
+    await expect(prepare).rejects.toMatchObject({ code: 'TrainerCrashed' });
+    expect((await training).at(-1)!.step).toBe(10);
+    expect(next.warned).toEqual([byKill]);
+    expect(log.warned).toEqual([byKill]);
   });
 
   it('is not asked to go on from a state that was lost with a crash', async () => {

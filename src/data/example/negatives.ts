@@ -4,7 +4,7 @@ import { textsOf } from './text-of.ts';
 import type { ExampleMeta } from './types.ts';
 
 /** More are never drawn from: a list of thousands would be gone through for each batch. */
-const most = 1024;
+export const mostNegatives = 1024;
 
 /**
  * Texts in a language that the JSON of an example names as wrong for its picture: `negatives` is a list, or lists by language.
@@ -24,10 +24,13 @@ export function negativesIn(
   return [...found.values()];
 }
 
-function read([language, said]: readonly [string, unknown]): [string, string[]] {
+const read = ([language, said]: readonly [string, unknown]): [string, string[]] => [language, negativesOfList(said)];
+
+/** The texts of one list. Throws `CorruptExample` for what is none. */
+export function negativesOfList(said: unknown): string[] {
   if (!Array.isArray(said))
     throw new CorruptExample('negatives is no list of texts, such as ["a cat on a table"], nor lists by language');
-  return [language, textsOf(said.slice(0, most), 'negatives')];
+  return textsOf(said.slice(0, mostNegatives), 'negatives');
 }
 
 /** As texts are trained on. */
