@@ -2,12 +2,13 @@ import { describe, expect, it } from 'vitest';
 import { selectionFlops, stepFlops } from '../../src/model/flops.ts';
 import { parseArguments } from './arguments.ts';
 import { LineProcess } from './line-process.ts';
-import { anyWanted, isWanted, stepNames } from './names.ts';
+import { anyWanted, benchmarks, isWanted, stepNames } from './names.ts';
 import { requirePeer } from './peer-turns.ts';
 import { timesByKind } from './profile.ts';
 import { stepSettings, traceSettings } from './shapes.ts';
 import { compareTurns, spread } from './statistics.ts';
 import { row } from './table.ts';
+import { peerPrecisions, tunePartsOf } from './tune-settings.ts';
 
 const refuse = () => {
   throw new Error('refused');
@@ -108,6 +109,13 @@ describe('the shapes', () => {
       ['step/s16', 384, 256, 8, 64, 32_000],
       ['step/emoji', 128, 16, 256, 16, 5_200],
     ]);
+  });
+});
+
+describe('steps of fine-tuning', () => {
+  it('in bf16 stand beside a peer in bf16 and one in f32, others beside f32 alone', () => {
+    const beside = benchmarks['tune/b16'].map((variant) => peerPrecisions(tunePartsOf(variant)[1]));
+    expect(beside).toEqual([['f32'], ['f32'], ['f32'], ['bf16', 'f32'], ['bf16', 'f32']]);
   });
 });
 

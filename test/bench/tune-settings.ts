@@ -16,6 +16,10 @@ export function tunePartsOf(variant: string): [TaskName, 'f32' | 'bf16'] {
   return [task, precision];
 }
 
+/** What a peer computes in beside ours: bf16 beside bf16, and beside f32 too, which people have who ask PyTorch for nothing. */
+export const peerPrecisions = (precision: 'f32' | 'bf16'): readonly ('f32' | 'bf16')[] =>
+  precision === 'bf16' ? ['bf16', 'f32'] : ['f32'];
+
 /**
  * What `recipe new` writes for a task, at batch 8. The rate is constant, so that a peer needs no schedule.
  *

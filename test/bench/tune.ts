@@ -14,7 +14,7 @@ import { comparison, requirePeer, type Side } from './peer-turns.ts';
 import type { BenchRecord, Report } from './record.ts';
 import { spread } from './statistics.ts';
 import { withFolder } from './temporary-folder.ts';
-import { tunedModel, tunePartsOf, tuneSettings } from './tune-settings.ts';
+import { peerPrecisions, tunedModel, tunePartsOf, tuneSettings } from './tune-settings.ts';
 
 const name = 'tune/b16';
 const warmUp = 2;
@@ -26,19 +26,27 @@ export const requireTunePeer = (python: string) =>
 
 /**
  * Steps as the tasks of `recipe new` make them, from the file that `import` leaves of random weights of B/16: alone, or in turns
- * with PyTorch, transformers and peft from the same weights on the same batch.
+ * with PyTorch, transformers and peft from the same weights on the same batch. Ours in bf16 has a line beside each precision of the
+ * peer.
  */
 export async function benchTunes(options: BenchOptions, report: Report): Promise<void> {
   const wanted = benchmarks[name].filter((variant) => isWanted(options.only, name, variant));
   if (wanted.length === 0) return;
   await withFolder(async (folder) => {
     await writeModel(folder);
-    for (const variant of wanted) await benchTune(variant, folder, options, report);
+    for (const variant of wanted) {
+      const [, precision] = tunePartsOf(variant);
+      // One peer after another: three models of this size at once are more than some machines hold.
+      for (const beside of options.peer ? peerPrecisions(precision) : [precision])
+        await benchTune(variant, beside, folder, options, report);
+    }
   });
 }
 
+/** @param beside what the peer computes in, if there is one */
 async function benchTune(
   variant: (typeof benchmarks)[typeof name][number],
+  beside: 'f32' | 'bf16',
   folder: string,
   { runs = 2, turns, peer }: BenchOptions,
   report: Report,
@@ -51,9 +59,8 @@ async function benchTune(
   try {
     const own = ourProcess('tune-process.ts', task, precision, folder, String(warmUp));
     await enter(variant, LineProcess.start(variant, ...own));
-    // In f32, whatever ours is in.
-    const args = [peerFile, '--folder', folder, '--task', task, '--warm-up', String(warmUp)];
-    if (peer) await enter(`peer-${variant}`, LineProcess.start(`the peer (${peer})`, peer, args));
+    const args = [peerFile, '--folder', folder, '--task', task, '--precision', beside, '--warm-up', String(warmUp)];
+    if (peer) await enter(`peer-${task}-${beside}`, LineProcess.start(`the peer (${peer})`, peer, args));
     for (let turn = 0; turn < (peer ? turns : 1); turn++)
       for (const side of sides) side.turns.push(await side.process.ask(String(runs)));
   } finally {

@@ -56,6 +56,7 @@ def main():
     parser = argparse.ArgumentParser()
     parser.add_argument("--folder", required=True)
     parser.add_argument("--task", choices=list(RATES), required=True)
+    parser.add_argument("--precision", choices=["f32", "bf16"], required=True)
     parser.add_argument("--warm-up", type=int, required=True)
     arguments = parser.parse_args()
     base = memory("VmRSS")
@@ -68,10 +69,12 @@ def main():
     optimizer = torch.optim.AdamW(
         parameters, lr=RATES[arguments.task], betas=(0.9, 0.95), eps=1e-8, weight_decay=0.0, fused=True
     )
+    autocast = arguments.precision == "bf16"
 
     def step():
         optimizer.zero_grad(set_to_none=True)
-        loss = model(**inputs, return_loss=True).loss
+        with torch.autocast("cpu", dtype=torch.bfloat16, enabled=autocast):
+            loss = model(**inputs, return_loss=True).loss
         loss.backward()
         torch.nn.utils.clip_grad_norm_(parameters, 1.0)
         optimizer.step()
