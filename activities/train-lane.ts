@@ -87,6 +87,8 @@ export async function trainLane(
     // What hinders that hinders training too, and is told there.
     trainer.run({ kind: 'prepare', settings, ...prepared, ...(threads && { threads }) }).catch(() => {});
   }
+  // What was measured meanwhile said so.
+  shard.doing = `fetching the checkpoint of step ${step}`;
   const { folder, manifest, state } = await fetching;
   const own = replica.moments ? await withOwnMoments(shard, replica, replica.moments, state, made) : { folder, sha256 };
   const series = new MetricSeries();

@@ -59,8 +59,8 @@ export function parseArguments(args: readonly string[], exit?: () => never): Ben
       `
 Names and variants:
   step/vit-w256-d4, step/s16, step/emoji   eager, f32, bf16: forward, backward, clip and Adam
-  tune/b16                                 lora, lit, finetune, lora-bf16, lit-bf16: steps of 8 from an imported model; 1.5 GB of disk;
-                                           -bf16 with --peer beside PyTorch in bf16, then in f32
+  tune/b16                                 lora, lit, finetune, lora-bf16, lit-bf16, lit-kept (features of pictures are kept): steps of 8
+                                           from an imported model; 1.5 GB of disk; -bf16 with --peer beside PyTorch in bf16, then in f32
   matmul/square                            f32, bf16: the machine's matmul peak, which shares refer to
   trace/b16                                f32, bf16: a large step with the decoder, traced and loaded
   selection/768                            16k-of-32k, 32k-of-64k: of learner and teacher, 768 wide

@@ -24,8 +24,8 @@ export const benchmarks = {
   'step/vit-w256-d4': stepVariants,
   'step/s16': stepVariants,
   'step/emoji': stepVariants,
-  /** By the tasks of `recipe new`, in f32 but for `-bf16`. */
-  'tune/b16': ['lora', 'lit', 'finetune', 'lora-bf16', 'lit-bf16'],
+  /** By the tasks of `recipe new`, in f32 but for `-bf16`; `-kept` with pictures that were met before, as from a second epoch on. */
+  'tune/b16': ['lora', 'lit', 'finetune', 'lora-bf16', 'lit-bf16', 'lit-kept'],
   'contrast/32k': ['f32', 'bf16'],
   'contrast/64k': ['bf16'],
   'patch-head/b16': ['f32', 'bf16'],

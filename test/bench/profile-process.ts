@@ -9,14 +9,14 @@ import { stepDefinition } from '../../src/train/step.ts';
 import type { StepName } from './names.ts';
 import { noiseBatch } from './noise-batch.ts';
 import { precisionOf, stepSettings } from './shapes.ts';
-import { tunePartsOf, tuneSettings } from './tune-settings.ts';
+import { tuneSettings } from './tune-settings.ts';
 
 /**
  * Writes the step of a shape as a SavedModel, its state and one batch into a folder, for trace_steps.py; and prints of which
  * kind each node is that a name alone does not tell. Arguments: folder, name, variant, runs.
  */
 const [folder, name, variant, runs] = process.argv.slice(2) as [string, StepName | 'tune/b16', string, string];
-const settings = name === 'tune/b16' ? tuneSettings(...tunePartsOf(variant)) : stepSettings(name, precisionOf(variant));
+const settings = name === 'tune/b16' ? tuneSettings(variant) : stepSettings(name, precisionOf(variant));
 const precision = settings.precision ?? 'f32';
 const definition = stepDefinition(settings);
 const stateNodes = stateNodesOf(definition);

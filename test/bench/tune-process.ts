@@ -1,5 +1,4 @@
 import { join } from 'node:path';
-import type { TaskName } from '../../src/recipe/tasks.ts';
 import { collectGarbage } from '../../src/runtime/collect-garbage.ts';
 import { tf } from '../../src/runtime/tensorflow.ts';
 import { writeSafetensors } from '../../src/safetensors/safetensors-write.ts';
@@ -10,10 +9,10 @@ import { memoryOf } from './memory.ts';
 import { noiseBatch } from './noise-batch.ts';
 import { tuneSettings } from './tune-settings.ts';
 
-/** Arguments: a task, a precision, the folder of an imported model, steps to warm up. Answers as line-process.ts says. */
-const [task, precision, folder, warmUp] = process.argv.slice(2) as [TaskName, 'f32' | 'bf16', string, string];
+/** Arguments: a variant, the folder of an imported model, steps to warm up. Answers as line-process.ts says. */
+const [variant, folder, warmUp] = process.argv.slice(2) as [string, string, string];
 const base = memoryOf('VmRSS');
-const settings = tuneSettings(task, precision);
+const settings = tuneSettings(variant);
 const batch = noiseBatch(settings);
 const { resolution, textLength, batch: count } = settings.batches;
 const bytes = ({ buffer, byteOffset, byteLength }: ArrayBufferView) => new Uint8Array(buffer, byteOffset, byteLength);

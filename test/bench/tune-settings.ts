@@ -10,10 +10,10 @@ export const tunedModel: ModelConfig = {
   text: { ...towerSizes.B, length: 64, vocabulary: fullVocabulary },
 };
 
-/** Task and precision of a variant of the benchmark. */
-export function tunePartsOf(variant: string): [TaskName, 'f32' | 'bf16'] {
-  const [task, precision = 'f32'] = variant.split('-') as [TaskName, 'bf16'?];
-  return [task, precision];
+/** Task and precision of a variant of the benchmark, and whether embeddings of frozen pictures are kept. */
+export function tunePartsOf(variant: string) {
+  const [task, how] = variant.split('-') as [TaskName, ('bf16' | 'kept')?];
+  return { task, precision: how === 'bf16' ? 'bf16' : 'f32', kept: how === 'kept' } as const;
 }
 
 /** What a peer computes in beside ours: bf16 beside bf16, and beside f32 too, which people have who ask PyTorch for nothing. */
@@ -21,14 +21,16 @@ export const peerPrecisions = (precision: 'f32' | 'bf16'): readonly ('f32' | 'bf
   precision === 'bf16' ? ['bf16', 'f32'] : ['f32'];
 
 /**
- * What `recipe new` writes for a task, at batch 8. The rate is constant, so that a peer needs no schedule.
- *
- * @param precision what `"auto"` comes to is bf16 where the CPU has instructions for it
+ * What `recipe new` writes for a task, at batch 8. The rate is constant, so that a peer needs no schedule. What `"auto"` comes to is
+ * bf16 where the CPU has instructions for it.
  */
-export function tuneSettings(task: TaskName, precision: 'f32' | 'bf16'): PhaseSettings {
+export function tuneSettings(variant: string): PhaseSettings {
+  const { task, precision, kept } = tunePartsOf(variant);
   const from = { run: 'base', phase: 'import' };
   const model = { vision: { size: 'B', patch: 16, resolution: 256 }, text: { length: 64 } };
-  const recipe = parseRecipe({ ...taskRecipe({ task, from, train: 'data', batch: 8 }), model, precision });
+  const written = taskRecipe({ task, from, train: 'data', batch: 8 });
+  const phases = written.phases.map((phase) => ({ ...phase, ...(kept && { frozenFeatures: 'kept' }) }));
+  const recipe = parseRecipe({ ...written, phases, model, precision });
   const facts = { examples: 1_000_000, vocabulary: null, origins: { [task]: { step: 0, examples: 0 } } };
   return {
     ...phaseSettings(recipe, recipe.phases[0]!, facts),

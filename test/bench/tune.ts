@@ -35,7 +35,7 @@ export async function benchTunes(options: BenchOptions, report: Report): Promise
   await withFolder(async (folder) => {
     await writeModel(folder);
     for (const variant of wanted) {
-      const [, precision] = tunePartsOf(variant);
+      const { precision } = tunePartsOf(variant);
       // One peer after another: three models of this size at once are more than some machines hold.
       for (const beside of options.peer ? peerPrecisions(precision) : [precision])
         await benchTune(variant, beside, folder, options, report);
@@ -51,13 +51,13 @@ async function benchTune(
   { runs = 2, turns, peer }: BenchOptions,
   report: Report,
 ): Promise<void> {
-  const [task, precision] = tunePartsOf(variant);
+  const { task } = tunePartsOf(variant);
   const sides: Side[] = [];
   const enter = async (label: string, process: Promise<LineProcess>) => {
     sides.push({ variant: label, process: await process, turns: [] });
   };
   try {
-    const own = ourProcess('tune-process.ts', task, precision, folder, String(warmUp));
+    const own = ourProcess('tune-process.ts', variant, folder, String(warmUp));
     await enter(variant, LineProcess.start(variant, ...own));
     const args = [peerFile, '--folder', folder, '--task', task, '--precision', beside, '--warm-up', String(warmUp)];
     if (peer) await enter(`peer-${task}-${beside}`, LineProcess.start(`the peer (${peer})`, peer, args));
@@ -67,7 +67,7 @@ async function benchTune(
     for (const { process } of sides) await process.close();
   }
   const [ours, theirs] = sides.map(recordOf);
-  const planned = memoryPlan(tuneSettings(task, precision));
+  const planned = memoryPlan(tuneSettings(variant));
   const said = { planned_bytes: planned.processBytes };
   report({ ...ours!, ...said, ...(theirs && comparison(sides[0]!, ours!, sides[1]!, theirs)) });
   if (theirs) report(theirs);
