@@ -14,6 +14,13 @@ export function whole(text: string): number {
   throw new InvalidArgumentError(`${text} is no whole number from 1.`);
 }
 
+/** A number from 0 to 1. */
+export function share(text: string): number {
+  const number = Number(text);
+  if (text.trim() !== '' && number >= 0 && number <= 1) return number;
+  throw new InvalidArgumentError(`${text} is no number from 0 to 1.`);
+}
+
 /** One of these words. */
 export const oneOf =
   (allowed: readonly string[]) =>

@@ -1,14 +1,18 @@
 import { Command } from 'commander';
-import { above, list, oneOf, whole } from '../support/option-values.ts';
+import { above, list, oneOf, share, whole } from '../support/option-values.ts';
 import { methods } from './variants.ts';
 
 export interface TuningOptions {
   readonly seconds: number;
+  /** Of each way; absent: as many as fit the seconds. */
+  readonly steps?: number;
   readonly baseSteps: number;
   readonly seeds: number;
   readonly methods: readonly string[];
   /** Multiples of the rate of `recipe new`. */
   readonly rates: readonly number[];
+  /** Shares of the model after in its mean with the one before. */
+  readonly ratios: readonly number[];
   readonly fall: number;
   readonly recipe: string;
   readonly json?: string;
@@ -26,6 +30,7 @@ export const tuningProgram = () =>
       above,
       60,
     )
+    .option('--steps <number>', 'of each way, in place of those that fit the seconds', whole)
     .option('--base-steps <number>', 'steps of the model that they go on from', whole, 400)
     .option('--seeds <number>', 'of the fine-tuning; the model that is gone on from is the same', whole, 1)
     .option(
@@ -35,6 +40,12 @@ export const tuningProgram = () =>
       Object.keys(methods),
     )
     .option('--rates <numbers>', 'multiples of the rate of recipe new', list(above), [1, 10])
+    .option(
+      '--ratios <list>',
+      'also means of the model before and each one after, with such shares of the second: 0,0.25,0.5,0.75,1',
+      list(share),
+      [],
+    )
     .option('--fall <share>', 'how far the guard lets top-1 on the old styles fall', above, 0.02)
     .option('--recipe <file>', 'recipe of one phase for the emoji data', 'infra/recipes/emoji.json')
     .option('--json <file>', 'also write the figures to a file, after each run');

@@ -6,9 +6,10 @@ import { parseTask } from '../../src/evaluate/tasks/task.ts';
 import { parseRecipe } from '../../src/recipe/parse.ts';
 import { taskRecipe, tasks } from '../../src/recipe/tasks.ts';
 import { MemoryStore } from '../data/memory-store.ts';
+import { tuningProgram } from './arguments.ts';
 import { makeTuningDataset, placeOf, sets } from './data.ts';
-import { figureNames } from './figures.ts';
-import { type Outcome, sentences, table } from './outcome.ts';
+import { type FigureName, figureNames } from './figures.ts';
+import { curveTable, type Outcome, sentences, table } from './outcome.ts';
 import { stepSeconds, stepsWithin } from './pace.ts';
 import { type BaseRecipe, baseRecipe, methods, tunedRecipe, variantsOf } from './variants.ts';
 
@@ -105,7 +106,8 @@ describe('ways to fine-tune', () => {
 });
 
 describe('what came of them', () => {
-  const each = <T>(values: readonly T[]) => Object.fromEntries(figureNames.map((name, i) => [name, values[i]!]));
+  const each = <T>(values: readonly T[]) =>
+    Object.fromEntries(figureNames.map((name, i) => [name, values[i]!])) as Record<FigureName, T>;
   const difference = (low: number, high: number) => ({ low, high, differs: low > 0 || high < 0 });
   const outcome = (of: Partial<Outcome> & { values: number[] }) =>
     ({
@@ -148,6 +150,34 @@ describe('what came of them', () => {
       '| full | 1e-4 | 50 | 60 | 1,234,567 | 13.0 % (+1.0 to +5.0) | 20.0 % (-1.0 to +2.0) | 15.0 % (-20.0 to -10.0) | 40.0 % (-1.0 to +0.0) |',
       '| lora | 1e-4 | 20 of 50 | 60 | 1,234,567 | 14.0 % (+1.0 to +5.0) | 20.0 % (-1.0 to +2.0) | 30.0 % (-20.0 to -10.0) | 40.0 % (-1.0 to +0.0) |',
     ]);
+  });
+
+  it('stands by the share of the tuned model in its mean with the untouched one, from seed to seed', () => {
+    const point = (seed: number, ratio: number, values: number[]) => ({
+      ...{ variant: { method: 'full' as const, times: 10 }, seed, ratio },
+      figures: each(values),
+    });
+    const points = [
+      point(1, 0, [0.1, 0.2, 0.3, 0.4]),
+      point(1, 0.5, [0.2, 0.2, 0.3, 0.4]),
+      point(2, 0, [0.1, 0.2, 0.3, 0.4]),
+      point(2, 0.5, [0.24, 0.2, 0.26, 0.4]),
+    ];
+    expect(curveTable(points).split('\n').slice(2)).toEqual([
+      '| full x10 | 0 | 10.0 % | 20.0 % | 30.0 % | 40.0 % |',
+      '| full x10 | 0.5 | 22.0 % (20.0 to 24.0) | 20.0 % | 28.0 % (26.0 to 30.0) | 40.0 % |',
+    ]);
+  });
+
+  it('is asked for by shares of a model', () => {
+    const asked = (ratios: string) =>
+      tuningProgram()
+        .exitOverride()
+        .configureOutput({ writeErr: () => {} })
+        .parse(['--ratios', ratios], { from: 'user' })
+        .opts().ratios;
+    expect(asked('0,0.25,1')).toEqual([0, 0.25, 1]);
+    for (const wrong of ['1.5', '-0.1', '0,,1', 'half']) expect(() => asked(wrong)).toThrow('is no number from 0 to 1');
   });
 
   it('is said of each way at its best rate beside the others, and where a difference is none', () => {

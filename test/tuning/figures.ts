@@ -17,7 +17,8 @@ export const figures = {
 export type FigureName = keyof typeof figures;
 export const figureNames = Object.keys(figures) as FigureName[];
 
-type Documents = Readonly<Record<string, EvaluationDocument>>;
+/** By the names of the tasks. */
+export type Documents = Readonly<Record<string, EvaluationDocument>>;
 const ofEach = <T>(what: (name: FigureName) => T) =>
   Object.fromEntries(figureNames.map((name) => [name, what(name)])) as Record<FigureName, T>;
 

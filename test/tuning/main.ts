@@ -6,9 +6,10 @@ import type { taskRecipe } from '../../src/recipe/tasks.ts';
 import { endProcess } from '../../src/runtime/end-process.ts';
 import { withRecipeRuns } from '../support/recipe-runs.ts';
 import { type TuningOptions, tuningProgram } from './arguments.ts';
+import { documentsBetween } from './between.ts';
 import { makeTuningDataset, placeOf } from './data.ts';
 import { differencesBetween, documentsOf, valuesOf } from './figures.ts';
-import { type Differences, nameOf, type Outcome, sentences, table } from './outcome.ts';
+import { type Between, curveTable, type Differences, nameOf, type Outcome, sentences, table } from './outcome.ts';
 import { secondsIn, stepSeconds, stepsWithin } from './pace.ts';
 import { type BaseRecipe, baseRecipe, methods, tunedRecipe, variantsOf } from './variants.ts';
 
@@ -20,11 +21,13 @@ const paceSteps = 20;
  * `npm run tuning`: which way to fine-tune pays? A model is trained on five styles of emoji; from there it is fine-tuned on a
  * sixth as the tasks of `recipe new` do it, each for the same time, and evaluated on pictures of both that were not trained on.
  */
-async function main({ seconds, baseSteps, seeds, rates, fall, recipe, json, ...asked }: TuningOptions): Promise<void> {
+async function main(options: TuningOptions): Promise<void> {
+  const { seconds, baseSteps, seeds, rates, ratios, fall, recipe, json, ...asked } = options;
   const read: BaseRecipe = JSON.parse(readFileSync(recipe, 'utf8'));
   // What can't be is said before anything is trained.
   const base = baseRecipe(read, baseSteps);
-  await withRecipeRuns('tuning', async ({ store, say, run }) => {
+  await withRecipeRuns('tuning', async (runs) => {
+    const { store, say, run } = runs;
     const { examples } = await makeTuningDataset(store, { log: say });
     const [trained] = (await run('base', base)).phases;
     const untouched = await documentsOf(store, trained!);
@@ -36,7 +39,7 @@ async function main({ seconds, baseSteps, seeds, rates, fall, recipe, json, ...a
       written[task] = (await newRecipe(wanted)).recipe as ReturnType<typeof taskRecipe>;
     }
     const measured: Record<string, number>[] = [];
-    for (let turn = 0; turn < turns; turn++) {
+    for (let turn = 0; turn < (asked.steps ? 0 : turns); turn++) {
       const took: Record<string, number> = {};
       for (const [task, one] of Object.entries(written)) {
         const short = tunedRecipe(
@@ -52,10 +55,11 @@ async function main({ seconds, baseSteps, seeds, rates, fall, recipe, json, ...a
     }
     const step = stepSeconds(measured);
     const nothing = { rate: 0, steps: 0, of: 0, seconds: 0, trained: 0, beside: {} };
+    const between: Between[] = [];
     const outcomes: Outcome[] = [{ variant: null, seed: 0, figures: valuesOf(untouched), ...nothing }];
     const tell = () => {
       say(`${table(outcomes)}\n`);
-      const told = { recipe: read, baseSteps, seconds, fall, examples, measured, outcomes };
+      const told = { recipe: read, baseSteps, seconds, fall, examples, measured, outcomes, between };
       if (json) writeFileSync(json, `${JSON.stringify(told, null, 2)}\n`);
     };
     tell();
@@ -63,14 +67,14 @@ async function main({ seconds, baseSteps, seeds, rates, fall, recipe, json, ...a
       const before = { untouched };
       for (const variant of variants) {
         const task = methods[variant.method];
-        const steps = stepsWithin(seconds, step[task]!);
+        const steps = asked.steps ?? stepsWithin(seconds, step[task]!);
         const tuned = tunedRecipe(written[task]!, read, variant, { steps, seed, fall });
         const { resolved, facts } = await lookAt(tuned, { open: () => store });
-        const [phase] = (await run(`${nameOf(variant).replace(' ', '-')}-seed-${seed}`, tuned)).phases;
+        const name = `${nameOf(variant).replace(' ', '-')}-seed-${seed}`;
+        const [phase] = (await run(name, tuned)).phases;
         const found = await documentsOf(store, phase!);
         const beside: Record<string, Differences> = {};
-        for (const [name, other] of Object.entries(before))
-          beside[name] = await differencesBetween(store, other, found);
+        for (const [one, other] of Object.entries(before)) beside[one] = await differencesBetween(store, other, found);
         Object.assign(before, { [nameOf(variant)]: found });
         outcomes.push({
           ...{ variant, seed, rate: written[task]!.optimizer.learningRate * variant.times, of: steps },
@@ -79,10 +83,21 @@ async function main({ seconds, baseSteps, seeds, rates, fall, recipe, json, ...a
           ...{ seconds: secondsIn(phase!), figures: valuesOf(found), beside },
           trained: estimate(resolved!, facts).phases[0]!.trained,
         });
+        const models = { from, to: `${name}/${phase!.phase}` };
+        const ends = { before: untouched, after: found };
+        for (const ratio of ratios) {
+          const documents = await documentsBetween(runs, models, ends, ratio);
+          between.push({ variant, seed, ratio, figures: valuesOf(documents) });
+        }
         tell();
       }
     }
-    process.stdout.write(`\n${table(outcomes)}\n\n${sentences(outcomes).join('\n')}\n`);
+    const said = [
+      table(outcomes),
+      sentences(outcomes).join('\n'),
+      ...(between.length > 0 ? [curveTable(between)] : []),
+    ];
+    process.stdout.write(`\n${said.join('\n\n')}\n`);
   });
 }
 

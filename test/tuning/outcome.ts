@@ -56,6 +56,32 @@ export function table(outcomes: readonly Outcome[]): string {
   ].join('\n');
 }
 
+/** A mean of the untouched model and one that a seed came to, with the figures of both together. */
+export interface Between {
+  readonly variant: Variant;
+  readonly seed: number;
+  /** Share of the tuned model. */
+  readonly ratio: number;
+  readonly figures: Readonly<Record<FigureName, number>>;
+}
+
+/** Means over seeds by the ratio, and in brackets the lowest and the highest where there are several. */
+export function curveTable(all: readonly Between[]): string {
+  const names = [...new Set(all.map(({ variant }) => nameOf(variant)))];
+  const rows = names.flatMap((name) => {
+    const own = all.filter(({ variant }) => nameOf(variant) === name);
+    return [...new Set(own.map(({ ratio }) => ratio))].map((ratio) => {
+      const figures = figureNames.map((figure) => {
+        const values = own.filter((one) => one.ratio === ratio).map((one) => 100 * one.figures[figure]);
+        const [low, high] = [Math.min(...values), Math.max(...values)].map((value) => value.toFixed(1));
+        return `${mean(values).toFixed(1)} %${low === high ? '' : ` (${low} to ${high})`}`;
+      });
+      return `| ${[name, ratio, ...figures].join(' | ')} |`;
+    });
+  });
+  return [`| method | ratio | ${figureNames.join(' | ')} |`, '|---|---|---|---|---|---|', ...rows].join('\n');
+}
+
 /** Every method at the rate that is best in the new style, beside the others: which is better, and whether it is. */
 export function sentences(outcomes: readonly Outcome[]): string[] {
   return [...new Set(outcomes.map(({ seed }) => seed))].flatMap((seed) => {

@@ -34,7 +34,8 @@ const task = (name: string, set: SetName) => ({
   ...{ version: 1, name, data: placeOf(set), languages: ['en'] },
   evaluators: { zeroShot: {}, retrieval: {} },
 });
-const tasks = [task('new', 'new/test'), task('old', 'old/test')];
+/** What a model can in both. */
+export const tasks = [task('new', 'new/test'), task('old', 'old/test')];
 const guarded = { task: 'reference', evaluator: 'zeroShot', figure: 'by_language.en.top1', action: 'end' };
 
 // The same for all: which is quicker would be measured beside other work.
