@@ -1,4 +1,4 @@
-import { Command } from 'commander';
+import { Command, InvalidArgumentError } from 'commander';
 import { above, list, oneOf, share, whole } from '../support/option-values.ts';
 import { methods } from './variants.ts';
 
@@ -14,8 +14,17 @@ export interface TuningOptions {
   /** Shares of the model after in its mean with the one before. */
   readonly ratios: readonly number[];
   readonly fall: number;
+  /** Tokens of a text before and after; absent: positions are not what is compared. */
+  readonly stretch?: readonly [number, number];
   readonly recipe: string;
   readonly json?: string;
+}
+
+/** Both are checked with the recipes that have them. */
+function twoLengths(text: string): [number, number] {
+  const [before, after, ...more] = text.split(',').map(whole);
+  if (before !== undefined && after !== undefined && after > before && more.length === 0) return [before, after];
+  throw new InvalidArgumentError(`${text} is no two lengths, the second above the first, such as 64,256.`);
 }
 
 /** The command line of `npm run tuning`. */
@@ -47,5 +56,10 @@ export const tuningProgram = () =>
       [],
     )
     .option('--fall <share>', 'how far the guard lets top-1 on the old styles fall', above, 0.02)
+    .option(
+      '--stretch <lengths>',
+      'compare, in place of ways to fine-tune, those to stretch positions of texts: tokens before and after, such as 64,256',
+      twoLengths,
+    )
     .option('--recipe <file>', 'recipe of one phase for the emoji data', 'infra/recipes/emoji.json')
     .option('--json <file>', 'also write the figures to a file, after each run');

@@ -7,6 +7,7 @@ import { endProcess } from '../../src/runtime/end-process.ts';
 import { withRecipeRuns } from '../support/recipe-runs.ts';
 import { type TuningOptions, tuningProgram } from './arguments.ts';
 import { documentsBetween } from './between.ts';
+import { compareStretches } from './compare-stretches.ts';
 import { makeTuningDataset, placeOf } from './data.ts';
 import { differencesBetween, documentsOf, valuesOf } from './figures.ts';
 import { type Between, curveTable, type Differences, nameOf, type Outcome, sentences, table } from './outcome.ts';
@@ -102,7 +103,8 @@ async function main(options: TuningOptions): Promise<void> {
 }
 
 try {
-  await main(tuningProgram().parse().opts<TuningOptions>());
+  const options = tuningProgram().parse().opts<TuningOptions>();
+  await (options.stretch ? compareStretches(options) : main(options));
 } catch (error) {
   process.stderr.write(`${(error as Error).message}\n`);
   process.exitCode = 1;
