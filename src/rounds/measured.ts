@@ -9,7 +9,7 @@ export const workPerNumber = { write: 4.5e-9, apply: 5.7e-9, member: 3e-10, merg
  * What a lane and a merge ask the store and Temporal beside their files, one question after another, and what all of it took of a
  * round whose files are small, with two workers, store and Temporal on one machine (`bench -- --only rounds/link`, test/LOG.md, 2026-11-29).
  */
-export const smallAsks = { worker: 12, merger: 45, seconds: 0.8 };
+export const smallAsks = { worker: 14, merger: 45, seconds: 0.8 };
 
 /**
  * Seconds a byte of a state on one core, by the same: to copy what a round does not change into the state after it, to verify it, to
