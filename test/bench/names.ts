@@ -56,6 +56,7 @@ export const benchmarks = {
     ...(['20-mbit', '100-mbit', '1000-mbit', 'emoji-20-mbit', 'emoji-100-mbit', 'emoji-1000-mbit'] as const),
     ...(['50-ms-20-mbit', '50-ms-100-mbit', '50-ms-1000-mbit', '50-ms-bbr-100-mbit'] as const),
     ...(['200-ms-20-mbit', '200-ms-100-mbit', '200-ms-1000-mbit', '200-ms-bbr-100-mbit'] as const),
+    ...(['emoji-50-ms-20-mbit', 'emoji-200-ms-20-mbit'] as const),
   ],
   /** Whether a round waits for all, and how long it is beside the time in which a worker is lost; only where asked for. */
   'rounds/goodput': ['undisturbed', 'all', 'quorum', 'quorum-half', 'quorum-quarter'],
