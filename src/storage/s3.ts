@@ -184,8 +184,12 @@ export class S3ObjectStore implements ObjectStore {
     await this.#request(to, () => copyObject(this.client, this.bucket, source, to));
   }
 
+  /** To a deletion of what another is deleting at the same moment a store on a file system may say that it is not there. */
   async delete(key: string): Promise<void> {
-    await this.#request(key, () => this.client.send(new DeleteObjectCommand({ Bucket: this.bucket, Key: key })));
+    const send = () => this.client.send(new DeleteObjectCommand({ Bucket: this.bucket, Key: key }));
+    await this.#request(key, send).catch((error) => {
+      if (!isRunnerError(error, 'ObjectMissing')) throw error;
+    });
   }
 
   async *list(prefix: string): AsyncIterable<ObjectInfo> {

@@ -298,6 +298,15 @@ describe('what is said once and passes', () => {
     });
   });
 
+  it('a deletion that another was before is done, whatever the store says, and one in a bucket that is not there is not', async () => {
+    await store.put('m/twice', 'body');
+    proxy.faults = [{ at: on('DELETE /test/m/twice'), act: { status: 404, code: 'NoSuchKey' } }];
+    await store.delete('m/twice');
+    expect(proxy.lines.filter((line) => line.startsWith('DELETE'))).toHaveLength(1);
+    proxy.faults = [{ at: on('DELETE /test/m/twice'), act: { status: 404, code: 'NoSuchBucket' } }];
+    await expect(store.delete('m/twice')).rejects.toMatchObject({ code: 'BucketMissing' });
+  });
+
   it('a token that was replaced in the credentials file meanwhile is found there', async () => {
     const path = join(folder, 'credentials');
     const write = (id: string) =>
