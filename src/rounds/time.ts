@@ -107,6 +107,9 @@ export function roundTime(plan: RoundPlan): RoundTime {
   const share = plan.shared ? 1 / workers : 1;
   const committed = share * ((plan.state ?? 0) + outer);
   const way = plan.shared ? link : mergerLink;
+  // A fast link waits for the hashes.
+  const handedIn = (bytes: number, transfer: Transfer) =>
+    Math.max(transferSeconds(bytes, way, transfer), bytes * passes.commit);
   const parts = {
     down: transferSeconds(downBytes, link, plan.down, workers),
     apply: made,
@@ -117,10 +120,7 @@ export function roundTime(plan: RoundPlan): RoundTime {
     up: transferSeconds(upBytes, link, plan.up, workers),
     mergerDown: transferSeconds(share * (workers * upBytes + outer), way, plan.down),
     merge: share * merging,
-    // A fast link waits for the hashes.
-    mergerUp:
-      Math.max(transferSeconds(share * change, way, plan.up), share * change * passes.commit) +
-      Math.max(transferSeconds(committed, way, plan.commits), committed * passes.commit),
+    mergerUp: handedIn(share * change, plan.up) + handedIn(committed, plan.commits),
     asks: plan.asks.seconds + plan.asks.worker * link.latency + plan.asks.merger * mergerLink.latency,
   };
   const wall = Object.values(parts).reduce((a, b) => a + b, 0);
@@ -154,13 +154,14 @@ function touchedRows(
 }
 
 /** Requests of a round to the store that are not for examples. */
-export function roundRequests({ upBytes, downBytes }: RoundTime, { workers, up, down, state, outer = 0 }: RoundPlan) {
+export function roundRequests({ upBytes, downBytes }: RoundTime, plan: RoundPlan) {
+  const { workers, up, down, commits, state, outer = 0 } = plan;
   const parts = (bytes: number, { part }: Transfer) => Math.ceil(bytes / part);
   // Several parts are begun and joined; each file is looked for, and named by a small object.
-  const writes = (bytes: number) => (bytes > up.part ? parts(bytes, up) + 2 : 1) + 1;
+  const writes = (bytes: number, way: Transfer) => (bytes > way.part ? parts(bytes, way) + 2 : 1) + 1;
   const reads = (bytes: number) => parts(bytes, down) + 2;
   return {
-    writes: workers * writes(upBytes) + writes(downBytes) + (state ? writes(state + outer) : 0),
+    writes: workers * writes(upBytes, up) + writes(downBytes, up) + (state ? writes(state + outer, commits) : 0),
     reads: workers * reads(downBytes) + workers * reads(upBytes),
   };
 }
