@@ -17,6 +17,7 @@ import { bareEtag } from './answer.ts';
 import { copyObject } from './copy.ts';
 import { type RequestContext, storageError, withoutSecrets } from './errors.ts';
 import { isVersioned, listUploads, listVersions } from './leftovers.ts';
+import { orNull, unlessMissing } from './missing.ts';
 import { changed, spreadWay, type UploadWay, uploadFile, usualWay } from './multipart.ts';
 import type {
   ObjectInfo,
@@ -53,27 +54,22 @@ export class S3ObjectStore implements ObjectStore {
     this.client.destroy();
   }
 
-  /** A missing object is asked for twice: on one wrong 404 things would be deleted, or counted as damaged. */
   async head(key: string): Promise<ObjectInfo | null> {
-    return (await this.#head(key)) ?? this.#head(key);
-  }
-
-  async #head(key: string): Promise<ObjectInfo | null> {
-    try {
-      return await this.#request(key, async () => {
-        const answer = await this.client.send(new HeadObjectCommand({ Bucket: this.bucket, Key: key }));
-        return {
-          key,
-          bytes: answer.ContentLength ?? 0,
-          etag: bareEtag(answer.ETag),
-          modified: answer.LastModified ?? new Date(0),
-        };
-      });
-    } catch (error) {
-      if (!isRunnerError(error, 'ObjectMissing')) throw error;
-      if (!this.#bucketSeen) await this.#requireBucket();
-      return null;
-    }
+    return unlessMissing(async () => {
+      const found = await orNull(
+        this.#request(key, async () => {
+          const answer = await this.client.send(new HeadObjectCommand(this.#at(key)));
+          return {
+            key,
+            bytes: answer.ContentLength ?? 0,
+            etag: bareEtag(answer.ETag),
+            modified: answer.LastModified ?? new Date(0),
+          };
+        }),
+      );
+      if (!found && !this.#bucketSeen) await this.#requireBucket();
+      return found;
+    });
   }
 
   async get(key: string, options: { offset?: number; size?: number; etag?: string } = {}): Promise<Buffer> {
@@ -90,18 +86,8 @@ export class S3ObjectStore implements ObjectStore {
     }
   }
 
-  /** As with `head`, a missing object is asked for twice. */
   async small(key: string, most: number): Promise<SmallObject | null> {
-    return (await this.#small(key, most)) ?? this.#small(key, most);
-  }
-
-  async #small(key: string, most: number): Promise<SmallObject | null> {
-    try {
-      return await this.#read(key, () => readSmall(this.client, this.#at(key), most));
-    } catch (error) {
-      if (!isRunnerError(error, 'ObjectMissing')) throw error;
-      return null;
-    }
+    return unlessMissing(() => orNull(this.#read(key, () => readSmall(this.client, this.#at(key), most))));
   }
 
   #at(key: string) {
@@ -184,12 +170,15 @@ export class S3ObjectStore implements ObjectStore {
     await this.#request(to, () => copyObject(this.client, this.bucket, source, to));
   }
 
-  /** To a deletion of what another is deleting at the same moment a store on a file system may say that it is not there. */
   async delete(key: string): Promise<void> {
-    const send = () => this.client.send(new DeleteObjectCommand({ Bucket: this.bucket, Key: key }));
-    await this.#request(key, send).catch((error) => {
-      if (!isRunnerError(error, 'ObjectMissing')) throw error;
-    });
+    await this.#remove(key);
+  }
+
+  /** To a deletion of what another is deleting at the same moment a store on a file system may say that it is not there. */
+  async #remove(key: string, VersionId?: string): Promise<void> {
+    const version = VersionId === undefined ? {} : { VersionId };
+    const command = new DeleteObjectCommand({ ...this.#at(key), ...version });
+    await orNull(this.#request(key, () => this.client.send(command)));
   }
 
   async *list(prefix: string): AsyncIterable<ObjectInfo> {
@@ -220,10 +209,7 @@ export class S3ObjectStore implements ObjectStore {
   async purge(key: string): Promise<void> {
     if (!(await this.#isVersioned())) return this.delete(key);
     for (const { Key, VersionId } of await this.#all(listVersions(this.client, this.bucket, key)))
-      if (Key === key)
-        await this.#request(key, () =>
-          this.client.send(new DeleteObjectCommand({ Bucket: this.bucket, Key: key, VersionId })),
-        );
+      if (Key === key) await this.#remove(key, VersionId);
   }
 
   async *listVersioned(prefix: string): AsyncIterable<string> {
