@@ -64,21 +64,24 @@ export async function trainLane(
   fetching.catch(() => {});
   let ready = began;
   // What the phase begins with was made by no step of it: nothing was settled before.
-  const begun = step > plan.from.step ? readCommit(deps.store, round.from) : null;
+  const reading = step > plan.from.step ? readCommit(deps.store, round.from) : null;
   const settling = async () => {
-    [shard.cpu] = await Promise.all([settleCpu(deps.store, plan, trainer, deps.cpu), begun]);
+    const [cpu, begun] = await Promise.all([settleCpu(deps.store, plan, trainer, deps.cpu), reading]);
+    shard.cpu = cpu;
     deps.firstStep?.ready();
     ready = performance.now();
-    return settle(shard, trainer, await begun, trained, data);
+    const settled = await settle(shard, trainer, begun, trained, data);
+    if (settled === null) throw new CancelledFailure('stopped before its first step');
+    return settled;
   };
   const settled = await settling().catch(async (error) => {
-    await closed(fetching);
+    // Of what was fetched for nothing no file stays open.
+    await fetching.then(
+      ({ state }) => state.close(),
+      () => {},
+    );
     throw error;
   });
-  if (settled === null) {
-    await closed(fetching);
-    throw new CancelledFailure('stopped before its first step');
-  }
   const threads = shard.cpu?.threads;
   const { settings } = settled;
   const begins = plan.begins ?? plan.from;
@@ -159,13 +162,6 @@ export async function trainLane(
     throw error;
   }
 }
-
-/** Of what was fetched for nothing no file stays open. */
-const closed = (fetching: ReturnType<typeof fetchRoundState>) =>
-  fetching.then(
-    ({ state }) => state.close(),
-    () => {},
-  );
 
 /** The state of a round with the moments that a slot ended its last round with, where each keeps its own. */
 async function withOwnMoments(
