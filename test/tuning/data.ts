@@ -20,30 +20,50 @@ export const sets = ['old/train', 'old/reference', 'old/test', 'new/train', 'new
 export type SetName = (typeof sets)[number];
 export const placeOf = (set: SetName) => `${prefix}/${set}`;
 
-interface TuningDataset {
-  readonly examples: Readonly<Record<SetName, number>>;
+interface Dataset<S extends SetName> {
+  readonly examples: Readonly<Record<S, number>>;
   readonly shards: readonly MadeShard[];
   readonly inputs: string;
 }
 
+interface SetsToDraw<S extends SetName> {
+  readonly prefix: string;
+  readonly version: number;
+  readonly sets: readonly S[];
+  /** What an example of a set is there, itself if nothing is said. */
+  readonly as?: (example: EmojiExample, set: S) => EmojiExample;
+}
+
+export interface DrawOptions {
+  readonly log?: (line: string) => void;
+  readonly concepts?: number;
+}
+
 /** Draws the sets. Equal packages give equal bytes; what is there already is not made again. */
-export async function makeTuningDataset(
+export const makeTuningDataset = (store: ObjectStore, options: DrawOptions = {}) =>
+  drawSets(store, { prefix, version, sets }, options);
+
+/** Draws some of the sets below a prefix of their own. */
+export async function drawSets<S extends SetName>(
   store: ObjectStore,
-  { log = () => {}, concepts: count }: { readonly log?: (line: string) => void; readonly concepts?: number } = {},
-): Promise<TuningDataset> {
+  { prefix, version, sets, as = (example) => example }: SetsToDraw<S>,
+  { log = () => {}, concepts: count }: DrawOptions,
+): Promise<Dataset<S>> {
   const inputs = hashJson([...examplesInputs(prefix, count), version]);
-  const { set } = await makeOnce<TuningDataset>(store, prefix, inputs, async () => {
+  const { set } = await makeOnce<Dataset<S>>(store, prefix, inputs, async () => {
     const all = readConcepts();
     const names = readIconNames(all);
     const concepts = someConcepts(all, names, count);
     const split = splitExamples(examplesOf([...trainStyles, heldOutStyle], concepts, names));
     const shards: MadeShard[] = [];
     for (const name of sets) {
-      log(`${placeOf(name)}: drawing ${split[name].length} pictures`);
-      shards.push(...(await writeShards(store, placeOf(name), name.replace('/', '-'), split[name], () => {})));
+      const place = `${prefix}/${name}`;
+      log(`${place}: drawing ${split[name].length} pictures`);
+      const own = split[name].map((example) => as(example, name));
+      shards.push(...(await writeShards(store, place, name.replace('/', '-'), own, () => {})));
     }
     const counts = sets.map((name) => [name, split[name].length]);
-    return { examples: Object.fromEntries(counts) as Record<SetName, number>, shards };
+    return { examples: Object.fromEntries(counts) as Record<S, number>, shards };
   });
   return set;
 }

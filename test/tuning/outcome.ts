@@ -1,5 +1,6 @@
 import type { Difference } from '../../src/evaluate/intervals.ts';
 import { type FigureName, figureNames } from './figures.ts';
+import { mean, meanCell } from './means.ts';
 import type { Variant } from './variants.ts';
 
 export type Differences = Readonly<Record<FigureName, Difference>>;
@@ -21,7 +22,6 @@ export interface Outcome {
   readonly beside: Readonly<Record<string, Differences>>;
 }
 
-const mean = (values: readonly number[]) => values.reduce((a, b) => a + b, 0) / values.length;
 const points = (share: number) => `${share < 0 ? '' : '+'}${(100 * share).toFixed(1)}`;
 const range = (low: number, high: number) => `${points(low)} to ${points(high)}`;
 
@@ -71,11 +71,8 @@ export function curveTable(all: readonly Between[]): string {
   const rows = names.flatMap((name) => {
     const own = all.filter(({ variant }) => nameOf(variant) === name);
     return [...new Set(own.map(({ ratio }) => ratio))].map((ratio) => {
-      const figures = figureNames.map((figure) => {
-        const values = own.filter((one) => one.ratio === ratio).map((one) => 100 * one.figures[figure]);
-        const [low, high] = [Math.min(...values), Math.max(...values)].map((value) => value.toFixed(1));
-        return `${mean(values).toFixed(1)} %${low === high ? '' : ` (${low} to ${high})`}`;
-      });
+      const of = own.filter((one) => one.ratio === ratio);
+      const figures = figureNames.map((figure) => meanCell(of.map((one) => one.figures[figure])));
       return `| ${[name, ratio, ...figures].join(' | ')} |`;
     });
   });

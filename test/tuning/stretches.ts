@@ -2,6 +2,7 @@ import { type PositionStretch, positionStretches } from '../../src/model/stretch
 import { taskRecipe } from '../../src/recipe/tasks.ts';
 import type { ComparedRecipe } from '../rounds/variants.ts';
 import { kinds, longerPlaceOf } from './longer-data.ts';
+import { meanCell } from './means.ts';
 import { baseRecipe } from './variants.ts';
 
 /** A way to make texts longer; `none`: they stay as long as they were, and are trained on alike. */
@@ -87,12 +88,7 @@ export function stretchTable(all: readonly Stretched[]): string {
   const nameOf = ({ how, steps }: Stretched) => `${how ?? 'before'} | ${steps}`;
   const rows = [...new Set(all.map(nameOf))].map((name) => {
     const own = all.filter((one) => nameOf(one) === name);
-    const cells = stretchFigures.map(([figure]) => {
-      const values = own.map((one) => 100 * one.figures[figure]!);
-      const mean = values.reduce((a, b) => a + b, 0) / values.length;
-      const [low, high] = [Math.min(...values), Math.max(...values)].map((value) => value.toFixed(1));
-      return `${mean.toFixed(1)} %${low === high ? '' : ` (${low} to ${high})`}`;
-    });
+    const cells = stretchFigures.map(([figure]) => meanCell(own.map((one) => one.figures[figure]!)));
     return `| ${[name, ...cells].join(' | ')} |`;
   });
   const titles = stretchFigures.map(([figure]) => figure).join(' | ');
