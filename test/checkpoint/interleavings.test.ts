@@ -122,7 +122,7 @@ const cases: [string, Exploration<Told>, { states: number; both: boolean }][] = 
   [
     'a deletion that may die and a pin',
     { world: inMemory(committed), actors: [pinner, deleter], mortal: [1], check: heldIsThere },
-    { states: 250, both: true },
+    { states: 280, both: true },
   ],
   [
     'a sweep of what adapters are of, which may die, and the commit of an attempt that was cut off before',
