@@ -39,7 +39,7 @@ function momentsText(plan: RoundsEstimate['plan'], moments: RoundsEstimate['mome
 
 function linesOf({ phase, plan, time, rounds, seconds, faster, ...of }: RoundsEstimate): string[] {
   const { link, mergerLink, workers, steps } = plan;
-  const { down, apply, state, train, starved, write, up, mergerDown, merge, mergerUp, wall } = time;
+  const { down, apply, state, train, starved, write, up, mergerDown, merge, mergerUp, asks, wall } = time;
   const parts = [
     `steps ${duration(train)}`,
     ...part('waiting for examples', starved),
@@ -48,6 +48,7 @@ function linesOf({ phase, plan, time, rounds, seconds, faster, ...of }: RoundsEs
     ...part('fetching', down),
     ...part('writing and adding', write + apply),
     ...part('loading and saving', state),
+    ...part('asking store and Temporal', asks),
   ];
   const day = 86_400 / wall;
   return [

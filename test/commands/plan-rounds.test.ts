@@ -52,6 +52,8 @@ describe('siglip2 plan with --link', () => {
   it('says how much of a link loss and latency leave', async () => {
     const { text } = await plan('--link 100 --latency 200 --loss 0.01 --workers 4 --exchange int4 --round-steps 200');
     expect(text).toContain('4 workers, 200 steps each, int4, moments averaged, 100 Mbit/s with 200 ms and 1 % loss\n');
+    // 14 questions of a lane, and 0.8 s.
+    expect(text).toContain(', asking store and Temporal 4 s\n');
     expect(text).toMatch(
       /leave 7\.1 Mbit\/s to 10 connections up and 7\.1 Mbit\/s to 10 down; machines that send by BBR fill the link \(--congestion bbr\)/,
     );
