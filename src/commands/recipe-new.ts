@@ -8,10 +8,12 @@ import { type Problem, problemsError } from '../recipe/problem.ts';
 import type { Recipe } from '../recipe/schema.ts';
 import { type DataFacts, phaseSettings } from '../recipe/settings.ts';
 import { type Task, type TaskName, taskRecipe, tasks } from '../recipe/tasks.ts';
+import { number } from '../runtime/count-text.ts';
 import type { DeviceMemory } from '../runtime/device-memory.ts';
 import { RunnerError } from '../runtime/errors.ts';
 import type { ObjectStore } from '../storage/object-store.ts';
 import { compileProblems } from '../train/fits.ts';
+import { keepsAll } from '../train/kept-features.ts';
 import { byModel } from './recipe-by-model.ts';
 import { fitted, type Way } from './recipe-fit.ts';
 
@@ -59,8 +61,14 @@ export async function newRecipe(wanted: RecipeWanted): Promise<{ recipe: object;
   const facts = looked.facts!;
   let { batch } = preset;
   while (batch > smallestBatch && batch * batchesOfEpoch > facts.examples) batch /= 2;
+  // NaFlex shows a picture in another number of patches each time.
+  const keeps = preset.frozenPictures && !own.phase.vision && keepsAll(origin, facts.examples);
   const written = ({ accumulate, remat }: Way) =>
-    taskRecipe({ ...asked, batch, accumulate, ...(remat === 'blocks' && { remat }) });
+    taskRecipe({
+      ...{ ...asked, batch, accumulate },
+      ...(remat === 'blocks' && { remat }),
+      ...(keeps && { frozenFeatures: 'kept' }),
+    });
   const resolved = (way: Way) => withModels(parseRecipe(written(way)), looked.held);
   const { way, bytes } = fitted(batch, device, (way) => {
     const recipe = resolved(way);
@@ -75,7 +83,12 @@ export async function newRecipe(wanted: RecipeWanted): Promise<{ recipe: object;
   }
   requireRight(resolved(way), facts);
   const memory = device ? [`about ${gigabytes(bytes)} of memory, of ${gigabytes(device.bytes)}`] : [];
-  const notes = [`trains ${preset.what}`, `rate: ${preset.source}`, ...own.notes(batch), ...memory];
+  const kept = keeps
+    ? [
+        `frozenFeatures: what the image tower makes of ${number(facts.examples)} pictures is kept from the first epoch on`,
+      ]
+    : [];
+  const notes = [`trains ${preset.what}`, `rate: ${preset.source}`, ...own.notes(batch), ...kept, ...memory];
   return { recipe: written(way), notes };
 }
 

@@ -13,6 +13,8 @@ export interface Task {
   readonly phase: Readonly<Record<string, unknown>>;
   /** What the data have otherwise than in the other tasks. */
   readonly data?: Readonly<Record<string, unknown>>;
+  /** No step changes what the image tower makes of a picture, so that it need not be computed in each epoch. */
+  readonly frozenPictures?: true;
   /** What takes less memory. */
   readonly lighter?: string;
 }
@@ -35,6 +37,7 @@ export const tasks = {
     epochs: 5,
     // With its moments and its gradient the table of tokens takes as much as all the rest of a B/16, three times over.
     phase: { train: ['text'], freeze: ['tokenTable'] },
+    frozenPictures: true,
     lighter: '--task lora',
   },
   lora: {
@@ -55,6 +58,7 @@ export const tasks = {
     batch: 256,
     epochs: 5,
     phase: { text: { length: 256 }, train: ['text'], freeze: ['tokenTable', 'textHead'] },
+    frozenPictures: true,
     lighter: '--task lora',
   },
   naflex: {
@@ -98,6 +102,7 @@ export interface TaskRecipe {
   readonly batch?: number;
   readonly accumulate?: number;
   readonly remat?: 'blocks';
+  readonly frozenFeatures?: 'kept';
   /** What the phase has by the model that it goes on from. */
   readonly vision?: { readonly resolution: number } | { readonly naflex: { readonly lengths: readonly number[] } };
   readonly curation?: Pick<CurationRecipe, 'teacher' | 'filterRatio'>;
@@ -115,6 +120,7 @@ export function taskRecipe({
   batch: asked,
   accumulate = 1,
   remat,
+  frozenFeatures,
   vision,
   curation,
 }: TaskRecipe) {
@@ -140,6 +146,7 @@ export function taskRecipe({
         ...(accumulate > 1 && { accumulate }),
         ...(remat && { remat }),
         ...phase,
+        ...(frozenFeatures && { frozenFeatures }),
         ...(vision && { vision }),
         ...(curation && { curation: { ...curation, chunks: Math.min(mostChunks, batch) } }),
       },

@@ -1,6 +1,7 @@
 import { patchGrid } from '../model/parameters.ts';
 import type { TowerSize } from '../model/sizes.ts';
 import type { PhaseSettings } from '../recipe/phase-settings.ts';
+import { keptGroup } from './kept-features.ts';
 import { keepsFeatures } from './losses.ts';
 import { type Pass, passesOf } from './passes.ts';
 
@@ -37,8 +38,8 @@ export function activationBytes(settings: PhaseSettings, count: number, patches:
     const scores = of.workScores * heads * Math.max(length, memory?.length ?? 0);
     const work = tokens * Math.max(scores, of.workMlp * mlp);
     if (patch && keepsFeatures(settings)) {
-      // Pictures are embedded one at a time, before the step.
-      alone = layer + work;
+      // Pictures are embedded before the step, some at a time.
+      alone = keptGroup(settings) * (layer + work);
       continue;
     }
     most = Math.max(most, work + (again || reach.through === 0 ? layer : 0));

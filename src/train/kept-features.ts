@@ -3,6 +3,7 @@ import type { Arrays } from '../data/batches/types.ts';
 import { embeddingWidth } from '../model/sizes.ts';
 import { pictureWidth } from '../recipe/batch-plan.ts';
 import type { PhaseSettings } from '../recipe/phase-settings.ts';
+import { PhaseSteps } from '../recipe/steps.ts';
 
 /** What embeddings may take of the memory of a trainer. What comes when it is full is computed at every step. */
 export const keptFeatureBytes = 2 ** 30;
@@ -14,23 +15,52 @@ export function keptBytes({ model }: Pick<PhaseSettings, 'model'>, examples = Nu
   return Math.min(keptFeatureBytes, examples * rowBytes(embeddingWidth(model)));
 }
 
+/** Whether all pictures of so many examples are kept, so that none is computed in a second epoch. */
+export const keepsAll = ({ model }: Pick<PhaseSettings, 'model'>, examples: number): boolean =>
+  examples * rowBytes(embeddingWidth(model)) <= keptFeatureBytes;
+
 const rowBytes = (width: number) => 4 * width + entryBytes;
 
 /**
- * The embeddings of pictures that a trainer has met, by a tower that no step changes. Each is computed alone, by one program of
- * one picture: so it does not depend on what else is in a batch, and a trainer that begins in the middle, with nothing
- * kept, computes the same bytes. The first that come stay, since an epoch would drop all that came before it otherwise.
+ * Pictures that one call embeds: of a call for one most of the time goes into the call where a model is small. Each has a place
+ * of its own, and of a batch no place should have many: so there are eight times as many pictures as places, which makes
+ * some 14 calls of 8 of a batch of 64.
+ */
+export function keptGroup({ batches, accumulate }: Pick<PhaseSettings, 'batches' | 'accumulate'>): number {
+  const least = Math.min(...new PhaseSteps(batches).shapes().map(({ count }) => count));
+  const places = 2 ** Math.floor(Math.log2(least / accumulate / 8));
+  return Math.min(16, Math.max(1, places));
+}
+
+/** A row of a batch, by what it shows. */
+interface Picture {
+  readonly key: string;
+  readonly hash: Arrays[string];
+  readonly row: number;
+}
+
+/**
+ * The embeddings of pictures that a trainer has met, by a tower that no step changes. They are computed by one program of so
+ * many pictures, in which each has the place that its hash says: so the bytes of an embedding do not depend on what else is
+ * in a batch, whatever a kernel does with a place, and a trainer that begins in the middle, with nothing kept, computes the
+ * same. The first that come stay, since an epoch would drop all that came before it otherwise.
  */
 export class KeptFeatures {
   readonly #program: Pick<Program, 'run'>;
   readonly #width: number;
   readonly #most: number;
+  readonly #group: number;
   readonly #rows = new Map<string, Float32Array>();
   #computed = 0;
 
-  constructor(program: Pick<Program, 'run'>, { model }: Pick<PhaseSettings, 'model'>, bytes = keptFeatureBytes) {
+  constructor(
+    program: Pick<Program, 'run'>,
+    settings: Pick<PhaseSettings, 'model' | 'batches' | 'accumulate'>,
+    bytes = keptFeatureBytes,
+  ) {
     this.#program = program;
-    this.#width = embeddingWidth(model);
+    this.#width = embeddingWidth(settings.model);
+    this.#group = keptGroup(settings);
     this.#most = Math.floor(bytes / rowBytes(this.#width));
   }
 
@@ -43,11 +73,14 @@ export class KeptFeatures {
   of({ images, pictures }: Arrays, count: number): Float32Array {
     const out = new Float32Array(count * this.#width);
     const size = images!.length / count;
-    for (let i = 0; i < count; i++) {
-      const key = pictures!.subarray(i * pictureWidth, (i + 1) * pictureWidth).join(' ');
-      const row = this.#rows.get(key) ?? this.#compute(key, images!.subarray(i * size, (i + 1) * size));
-      out.set(row, i * this.#width);
-    }
+    const all = Array.from({ length: count }, (_, row): Picture => {
+      const hash = pictures!.subarray(row * pictureWidth, (row + 1) * pictureWidth);
+      return { key: hash.join(' '), hash, row };
+    });
+    const missing = all.filter(({ key }) => !this.#rows.has(key));
+    const once = [...new Map(missing.map((picture) => [picture.key, picture])).values()];
+    const fresh = this.#compute(once, images!, size);
+    for (const { key, row } of all) out.set(this.#rows.get(key) ?? fresh.get(key)!, row * this.#width);
     return out;
   }
 
@@ -56,10 +89,30 @@ export class KeptFeatures {
     this.#rows.clear();
   }
 
-  #compute(key: string, images: Arrays[string]): Float32Array {
-    const row = this.#program.run('picture', { images }).features as Float32Array;
-    this.#computed++;
-    if (this.#rows.size < this.#most) this.#rows.set(key, row);
-    return row;
+  #compute(missing: readonly Picture[], images: Arrays[string], size: number): Map<string, Float32Array> {
+    const fresh = new Map<string, Float32Array>();
+    for (const call of this.#calls(missing)) {
+      // A place without a picture stays dark: no row is computed from another.
+      const fed = new Uint8Array(this.#group * size);
+      for (const [place, { row }] of call) fed.set(images.subarray(row * size, (row + 1) * size), place * size);
+      const features = this.#program.run('pictures', { images: fed }).features as Float32Array;
+      for (const [place, { key }] of call)
+        fresh.set(key, features.slice(place * this.#width, (place + 1) * this.#width));
+    }
+    for (const [key, row] of fresh) if (this.#rows.size < this.#most) this.#rows.set(key, row);
+    this.#computed += fresh.size;
+    return fresh;
+  }
+
+  /** What is computed at once, by its places. */
+  #calls(missing: readonly Picture[]): Map<number, Picture>[] {
+    const calls: Map<number, Picture>[] = [];
+    for (const picture of missing) {
+      const place = (picture.hash[0]! >>> 0) % this.#group;
+      const free = calls.find((call) => !call.has(place));
+      if (free) free.set(place, picture);
+      else calls.push(new Map([[place, picture]]));
+    }
+    return calls;
   }
 }

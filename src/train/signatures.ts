@@ -9,6 +9,7 @@ import { differentiate } from '../optimiser/differentiate.ts';
 import { optimiserStep } from '../optimiser/optimiser.ts';
 import type { PhaseSettings } from '../recipe/phase-settings.ts';
 import { tf } from '../runtime/tensorflow.ts';
+import { keptGroup } from './kept-features.ts';
 import { type ExampleShape, exampleFeeds, imageFeeds, keepsFeatures, lazyFeatures, lossesOf, sumOf } from './losses.ts';
 import { computedState, emaCopy, emaSteps, type PhaseState, teacherCopy } from './phase-state.ts';
 import { onlyPooled } from './pooled.ts';
@@ -81,10 +82,10 @@ export function candidatesSignature(settings: PhaseSettings, phase: PhaseState, 
   };
 }
 
-/** The embedding of one picture, not normalised, by a tower that is frozen: see `KeptFeatures`. */
-export function pictureSignature(settings: PhaseSettings, phase: PhaseState): Signature {
+/** The embeddings of some pictures, not normalised, by a tower that is frozen: see `KeptFeatures`. */
+export function picturesSignature(settings: PhaseSettings, phase: PhaseState): Signature {
   return {
-    feeds: imageFeeds(settings, 1, null),
+    feeds: imageFeeds(settings, keptGroup(settings), null),
     run(state, feeds) {
       return { outputs: { features: lazyFeatures(settings, phase, state, state, feeds).image.pooled } };
     },

@@ -18,7 +18,7 @@ import {
   candidatesSignature,
   microSums,
   optimiserFeeds,
-  pictureSignature,
+  picturesSignature,
   stepSignature,
   wholeFeeds,
 } from './signatures.ts';
@@ -138,7 +138,7 @@ export function stepDefinition(settings: PhaseSettings, updates: Updates = noUpd
   );
   const pieces = settings.batches.batch / settings.accumulate;
   if (settings.curation) signatures.candidates = candidatesSignature(settings, phase, pieces);
-  if (keepsFeatures(settings)) signatures.picture = pictureSignature(settings, phase);
+  if (keepsFeatures(settings)) signatures.pictures = picturesSignature(settings, phase);
   signatures.norms = normsSignature(settings, phase, updates, optimiserFeeds(phase, updates));
   if (phase.taught.length > 0) signatures.teacher = teacherSignature(settings, phase, pieces);
   return { state, signatures };

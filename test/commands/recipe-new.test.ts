@@ -72,15 +72,16 @@ describe('siglip2 recipe new', () => {
   it('writes for a task, a model and a device what plan finds right, and refuses what no device of its size trains', async () => {
     for (const [task, own] of [
       ['finetune', {}],
-      ['lit', { train: ['text'], freeze: ['tokenTable'] }],
+      ['lit', { train: ['text'], freeze: ['tokenTable'], frozenFeatures: 'kept' }],
       ['lora', { lora: { rank: 16, alpha: 32 } }],
-      ['long', { text: { length: 256 }, train: ['text'], freeze: ['tokenTable', 'textHead'] }],
+      ['long', { text: { length: 256 }, train: ['text'], freeze: ['tokenTable', 'textHead'], frozenFeatures: 'kept' }],
     ] as const) {
       const { recipe, notes } = await of(task);
       // Of five examples a batch has the fewest that are allowed.
       const phases = [{ name: task, from: { run: 'emoji', phase: 'import' }, batch: 8, ...own }];
       expect(recipe).toMatchObject({ phases, optimizer: { weightDecay: 0 } });
       expect(notes.join()).toMatch(/rate: .*about \d/);
+      expect(notes.join().includes('5 pictures is kept')).toBe('train' in own);
       const { text, whole } = await plan(recipe);
       expect(whole).toBe(true);
       expect(text.includes('of them are trained')).toBe(task !== 'finetune');
@@ -181,6 +182,7 @@ describe('siglip2 recipe new', () => {
     for (const task of ['finetune', 'lit', 'lora', 'long']) {
       const { recipe } = await of(task, { from: 'flex' });
       expect(recipe).toMatchObject({ phases: [{ vision: { naflex: { lengths: [8, 16, 36, 49, 64] } } }] });
+      expect(JSON.stringify(recipe)).not.toContain('frozenFeatures');
       expect((await plan(recipe)).whole).toBe(true);
     }
     for (const [task, why, more] of [

@@ -4,11 +4,12 @@ import type { Values } from '../../src/compile/definition.ts';
 import type { Batch } from '../../src/data/batches/types.ts';
 import { pictureWidth } from '../../src/recipe/batch-plan.ts';
 import type { PhaseSettings } from '../../src/recipe/phase-settings.ts';
-import { KeptFeatures, keptBytes, keptFeatureBytes } from '../../src/train/kept-features.ts';
+import { KeptFeatures, keepsAll, keptBytes, keptFeatureBytes, keptGroup } from '../../src/train/kept-features.ts';
 import { memoryPlan } from '../../src/train/memory-plan.ts';
 import { freshState } from '../../src/train/state.ts';
 import { createTrainer, type Trainer } from '../../src/train/step.ts';
 import { stepSettings } from '../bench/shapes.ts';
+import { tunedModel } from '../bench/tune-settings.ts';
 import { tinySettings } from './settings.ts';
 import { noiseBatch } from './tiny-objectives.ts';
 
@@ -54,6 +55,9 @@ function begun(settings: PhaseSettings): Trainer {
   trainer.program.write(freshState(settings));
   return trainer;
 }
+
+const noise = (name: string, bytes: number): Uint8Array =>
+  Uint8Array.from(createHash('shake256', { outputLength: bytes }).update(name).digest());
 
 const losses = (trainer: Trainer, from: number, to: number) =>
   Array.from({ length: to - from + 1 }, (_, i) => trainer.step(from + i, batchOf(from + i)).loss);
@@ -126,6 +130,53 @@ it('each picture is computed once, however often it comes, and what does not fit
   expect(all.counts).toEqual({ computed: epoch * batch, held: epoch * batch });
   expect(few.counts).toEqual({ computed: 5 + 3 * (epoch * batch) - 3 * 5, held: 5 });
   trainer.program.dispose();
+});
+
+it('an embedding has the same bytes beside whatever it is computed, and few calls have many', () => {
+  const settings: PhaseSettings = { ...kept, batches: { ...kept.batches, batch: 64 } };
+  const group = keptGroup(settings);
+  expect(group).toBe(8);
+  const trainer = begun(settings);
+  const size = 3 * settings.model.vision.resolution ** 2;
+  const images = noise('images', 64 * size);
+  const pictures = new Int32Array(noise('pictures', 64 * 4 * pictureWidth).buffer);
+  let calls = 0;
+  const counted = {
+    run: (...args: Parameters<Trainer['program']['run']>) => {
+      calls++;
+      return trainer.program.run(...args);
+    },
+  };
+  const together = new KeptFeatures(counted, settings).of({ images, pictures }, 64);
+  expect(calls).toBeLessThan(32);
+  const alone = new KeptFeatures(trainer.program, settings);
+  const width = together.length / 64;
+  for (let row = 63; row >= 0; row--) {
+    const one = {
+      images: images.subarray(row * size, (row + 1) * size),
+      pictures: pictures.subarray(row * pictureWidth, (row + 1) * pictureWidth),
+    };
+    expect(alone.of(one, 1), `row ${row}`).toEqual(together.slice(row * width, (row + 1) * width));
+  }
+  expect(new Set(together).size).toBeGreaterThan(32 * width);
+  trainer.program.dispose();
+});
+
+it('all pictures of 309,257 examples of a B are kept, and not of one more', () => {
+  const model = tunedModel;
+  // 768 numbers and 400 bytes each, of 1 GiB.
+  expect([309_257, 309_258].map((examples) => keepsAll({ model }, examples))).toEqual([true, false]);
+});
+
+it.each([
+  [8, 1, 1],
+  [64, 1, 8],
+  [64, 4, 2],
+  [256, 1, 16],
+  [32_768, 4, 16],
+  [2, 1, 1],
+])('a batch of %i in %i parts has its pictures embedded by %i at once', (batch, accumulate, group) => {
+  expect(keptGroup({ batches: { ...kept.batches, batch }, accumulate })).toBe(group);
 });
 
 it('a plan has no activations of a batch of images, and what is kept of the examples', () => {
