@@ -30,6 +30,8 @@ const captionColumns = [
   'description',
   'prompt',
 ];
+/** What else of a row is carried over, by the names that the shards have for it. */
+export const besideColumns = ['regions', 'source', 'negatives'] as const;
 const classColumns = ['label', 'class', 'class_name', 'label_name', 'category'];
 
 /** Which columns say what, as told or by their names. DataContract with what was seen, and what to type, where none does. */
@@ -55,3 +57,11 @@ export function guessColumns(table: string, seen: readonly string[], told: PackS
     throw wrong('none is known to hold texts or a class; --caption NAME says which does');
   return { image, captions: own, ...(of !== undefined && { class: of }) };
 }
+
+/** The columns that are read of a table which holds its pictures. */
+export const columnsRead = ({ image, captions, class: of, beside = [] }: Columns): string[] => [
+  image,
+  ...Object.keys(captions),
+  ...(of === undefined ? [] : [of]),
+  ...beside,
+];

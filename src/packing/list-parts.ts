@@ -4,7 +4,7 @@ import { counted } from '../runtime/count-text.ts';
 import { RunnerError } from '../runtime/errors.ts';
 import { canonicalJson } from '../runtime/hash.ts';
 import type { ObjectStore } from '../storage/object-store.ts';
-import { guessColumns } from './columns.ts';
+import { besideColumns, columnsRead, guessColumns } from './columns.ts';
 import { folderItems, textsOfFolder } from './folder-items.ts';
 import { openParquet, type ParquetTable } from './parquet.ts';
 import type { PackSettings } from './settings.ts';
@@ -114,11 +114,10 @@ function ofSplits(tables: readonly Table[], layout: string, { splits }: PackSett
 function* parquetParts(table: Table, parquet: ParquetTable, settings: PackSettings): Generator<[Part, number]> {
   const guessed = guessColumns(table.key, parquet.columns, settings);
   const classnames = guessed.class === undefined ? undefined : parquet.classnames(guessed.class);
-  const negatives = parquet.columns.includes('negatives') && ({ negatives: true } as const);
-  const columns = { ...guessed, ...(classnames && { classnames }), ...negatives };
-  const read = [columns.image, ...Object.keys(columns.captions), columns.class ?? '', negatives ? 'negatives' : ''];
+  const beside = besideColumns.filter((column) => parquet.columns.includes(column));
+  const columns = { ...guessed, ...(classnames && { classnames }), ...(beside.length > 0 && { beside }) };
   let [groups, rows, size]: [(readonly [number, number])[], number, number] = [[], 0, 0];
-  for (const group of parquet.groups(read)) {
+  for (const group of parquet.groups(columnsRead(columns))) {
     const count = group.rows[1] - group.rows[0];
     if (groups.length > 0 && (rows + count > settings.partExamples || size + group.bytes > mostGroupBytes)) {
       yield [{ kind: 'parquet', table, columns, groups }, rows];

@@ -1,5 +1,6 @@
 import { readRange, type ShardStore } from '../data/index/part-reader.ts';
 import { isRunnerError } from '../runtime/errors.ts';
+import { columnsRead } from './columns.ts';
 import { readRows } from './parquet.ts';
 import { folderOf } from './places.ts';
 import { type RowItem, rowItem } from './row-item.ts';
@@ -12,12 +13,7 @@ export async function* readPart(store: ShardStore, part: Part, language: string)
     return;
   }
   const { table, columns, groups } = part;
-  const wanted = [
-    columns.image,
-    ...Object.keys(columns.captions),
-    ...(columns.class === undefined ? [] : [columns.class]),
-    ...(columns.negatives ? ['negatives'] : []),
-  ];
+  const wanted = columnsRead(columns);
   for (const group of groups) {
     const name = (i: number) => `${table.key.slice(table.key.lastIndexOf('/') + 1)} row ${group[0] + i + 1}`;
     const at = { folder: folderOf(table.key), bucket: store.bucket, language };

@@ -2,7 +2,7 @@ import type { ShardStore } from '../data/index/part-reader.ts';
 import { RunnerError } from '../runtime/errors.ts';
 import type { ObjectStore } from '../storage/object-store.ts';
 import { cocoName, cocoRows, cocoSplit } from './coco.ts';
-import { guessColumns } from './columns.ts';
+import { besideColumns, columnsRead, guessColumns } from './columns.ts';
 import { openParquet, readRows } from './parquet.ts';
 import { folderOf, urlsRefused } from './places.ts';
 import { rowItem } from './row-item.ts';
@@ -69,8 +69,8 @@ function rowsOf(store: Reads, table: Table, settings: PackSettings): AsyncGenera
 
 async function* parquetRows(store: Reads, table: Table, settings: PackSettings): AsyncGenerator<Row> {
   const parquet = await openParquet(store, table);
-  const { image, captions, class: of } = guessColumns(table.key, parquet.columns, settings);
-  const wanted = [image, ...Object.keys(captions), of ?? '', 'regions', 'source', 'negatives', 'split'];
+  const guessed = guessColumns(table.key, parquet.columns, settings);
+  const wanted = [...columnsRead({ ...guessed, beside: besideColumns }), 'split'];
   const columns = parquet.columns.filter((column) => wanted.includes(column));
   for (const { rows } of parquet.groups(columns)) {
     for (const [i, row] of (await readRows(store, table, columns, rows)).entries())

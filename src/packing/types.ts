@@ -43,8 +43,8 @@ export interface Columns {
   readonly captions: Readonly<Record<string, string>>;
   readonly class?: string;
   readonly classnames?: readonly string[];
-  /** Whether a table that holds its pictures has `negatives`; absent where it has not. */
-  readonly negatives?: true;
+  /** Those of `besideColumns` that a table has which holds its pictures; absent where it has none. */
+  readonly beside?: readonly string[];
 }
 
 /** What one activity reads: items that were listed, or rows of a table that holds its pictures. */

@@ -144,6 +144,53 @@ describe('a pack', () => {
     expect(Math.max(...sizes)).toBeLessThanOrEqual(2 ** 19);
   });
 
+  it('of Parquet carries over regions and sources, whether it names its pictures or holds them', async () => {
+    const text = { type: 'BYTE_ARRAY', converted_type: 'UTF8', repetition_type: 'OPTIONAL' } as const;
+    const list = (name: string, children: number) => [
+      { name, repetition_type: 'OPTIONAL', converted_type: 'LIST', num_children: 1 },
+      { name: 'list', repetition_type: 'REPEATED', num_children: 1 },
+      { name: 'element', repetition_type: 'OPTIONAL', ...(children > 0 && { num_children: children }) },
+    ];
+    const [box, side, element] = list('box', 0);
+    const table = (image: object, data: unknown[]) =>
+      Buffer.from(
+        parquetWriteBuffer({
+          schema: [
+            { name: 'root', num_children: 4 },
+            ...[
+              { name: 'image', ...image },
+              { name: 'text', ...text },
+              { name: 'source', ...text },
+              ...list('regions', 2),
+            ],
+            ...[{ name: 'caption', ...text }, box, side, { ...element, type: 'DOUBLE' }],
+          ],
+          columnData: [
+            { name: 'image', data },
+            { name: 'text', data: ['a', 'b', 'c'] },
+            { name: 'source', data: ['web', undefined, 'books'] },
+            { name: 'regions', data: said },
+          ],
+        } as never),
+      );
+    const said = [[{ caption: 'a part', box: [0, 0.25, 0.5, 1] }], undefined, []];
+    const names = [0, 1, 2].map((i) => `${i}.png`);
+    const named = storeOf({
+      ...Object.fromEntries(names.map((name, i) => [`in/${name}`, pictures[i]!])),
+      'in/rows.parquet': table(text, names),
+    });
+    const held = storeOf({ 'in/rows.parquet': table({ ...text, converted_type: undefined }, pictures.slice(0, 3)) });
+    for (const store of [named, held]) {
+      expect(await runPack(store, { from: 'in', to })).toMatchObject({ layout: 'parquet', examples: 3 });
+      const found = await examplesBelow(store, to);
+      expect(found.map(({ captions, regions, source }) => [captions.en, regions, source])).toEqual([
+        [['a'], said[0], 'web'],
+        [['b'], undefined, undefined],
+        [['c'], undefined, 'books'],
+      ]);
+    }
+  });
+
   it("of Karpathy's JSON takes all sentences of a picture, of the splits that are named, from where the pictures lie", async () => {
     const images = [0, 1, 2].map((i) => ({
       filepath: 'val2014',
