@@ -12,7 +12,7 @@ import { checkpointBytes } from '../train/checkpoint-bytes.ts';
 import { type LossChunks, lossChunks } from '../train/chunks.ts';
 import { type MemoryPlan, memoryPlan } from '../train/memory-plan.ts';
 import { phaseState } from '../train/phase-state.ts';
-import { workloadOf } from '../train/workload.ts';
+import { phaseFlops } from '../train/workload.ts';
 import { type CurationEstimate, curationEstimate } from './curation-estimate.ts';
 import type { Speed } from './speed.ts';
 
@@ -83,7 +83,6 @@ export function estimate(recipe: Recipe, facts: DataFacts | null, speed: Speed |
       if (!writtenModel(recipe, phase)) return [];
       const settings = trainedSettings(phaseSettings(recipe, phase, facts ?? { examples: 0, vocabulary: null }));
       const { parameters, frozen, pieces } = phaseState(settings);
-      const { flopsPerExample } = workloadOf(settings);
       const memory = memoryPlan(settings, facts ? facts.examples : undefined);
       const { gpuBytes, hostBytes, processBytes } = memory;
       const largest = Math.max(...new PhaseSteps(settings.batches).shapes().map(({ count }) => count));
@@ -100,13 +99,13 @@ export function estimate(recipe: Recipe, facts: DataFacts | null, speed: Speed |
       const most = Math.min(kept + ofShard, checkpoints ?? Number.POSITIVE_INFINITY);
       const examples = to.examples - from.examples;
       const curation = curationEstimate(recipe, phase, facts, examples);
-      const flops = flopsPerExample * examples;
+      const flops = phaseFlops(settings, examples, facts?.examples ?? Number.POSITIVE_INFINITY);
       const all = flops + (curation?.choosingFlops ?? 0) + (curation?.scoringFlops ?? 0);
       const estimated: PhaseEstimate = {
         name: phase.name,
         parameters: total(parameters),
         trained: total(parameters.filter(({ name }) => !frozen.has(name))),
-        spared: frozen.size === 0 ? null : spared(settings, memory, facts?.examples),
+        spared: frozen.size === 0 ? null : spared(settings, memory, facts?.examples, examples),
         tokens: rows,
         bytesPerCheckpoint,
         sharedBytes: shared,
@@ -132,14 +131,15 @@ export function estimate(recipe: Recipe, facts: DataFacts | null, speed: Speed |
 }
 
 /** The same phase with nothing frozen, less what it takes. */
-function spared(settings: PhaseSettings, memory: MemoryPlan, examples: number | undefined): Spared {
+function spared(settings: PhaseSettings, memory: MemoryPlan, data: number | undefined, examples: number): Spared {
   const { train: _, freeze: __, lora: ___, frozenFeatures: ____, ...all } = settings;
   const kept = Object.entries(settings.optimizer.multipliers).filter(([, rate]) => rate > 0);
   const whole = { ...all, optimizer: { ...all.optimizer, multipliers: Object.fromEntries(kept) } };
-  const { gpuBytes, processBytes } = memoryPlan(whole, examples);
+  const { gpuBytes, processBytes } = memoryPlan(whole, data);
+  const flopsOf = (one: PhaseSettings) => phaseFlops(one, examples, data ?? Number.POSITIVE_INFINITY);
   return {
     gpuBytes: gpuBytes - memory.gpuBytes,
     processBytes: processBytes - memory.processBytes,
-    flops: 1 - workloadOf(settings).flopsPerExample / workloadOf(whole).flopsPerExample,
+    flops: 1 - flopsOf(settings) / flopsOf(whole),
   };
 }

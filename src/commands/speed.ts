@@ -90,6 +90,7 @@ async function recorded(store: ObjectStore, what: string): Promise<Speed> {
   if (!phase)
     throw new RunnerError('RecipeInvalid', `--speed is ${what}, and the recipe of ${at.run} has no such phase`);
   const settings = phaseSettings(resolved, phase, { examples: 1e9, vocabulary: held.vocabulary });
+  // Pictures that were computed to be kept are not counted: how many of them came twice is not recorded.
   const { flopsPerExample } = workloadOf(settings);
   const { used, steps } = await readHistory(store, at, []);
   const said = `as fast as ${name} was`;

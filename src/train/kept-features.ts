@@ -16,8 +16,11 @@ export function keptBytes({ model }: Pick<PhaseSettings, 'model'>, examples = Nu
 }
 
 /** Whether all pictures of so many examples are kept, so that none is computed in a second epoch. */
-export const keepsAll = ({ model }: Pick<PhaseSettings, 'model'>, examples: number): boolean =>
-  examples * rowBytes(embeddingWidth(model)) <= keptFeatureBytes;
+export const keepsAll = (settings: Pick<PhaseSettings, 'model'>, examples: number): boolean =>
+  examples <= mostKept(settings);
+
+const mostKept = ({ model }: Pick<PhaseSettings, 'model'>, bytes = keptFeatureBytes): number =>
+  Math.floor(bytes / rowBytes(embeddingWidth(model)));
 
 const rowBytes = (width: number) => 4 * width + entryBytes;
 
@@ -30,6 +33,16 @@ export function keptGroup({ batches, accumulate }: Pick<PhaseSettings, 'batches'
   const least = Math.min(...new PhaseSteps(batches).shapes().map(({ count }) => count));
   const places = 2 ** Math.floor(Math.log2(least / accumulate / 8));
   return Math.min(16, Math.max(1, places));
+}
+
+/** Rows of a group for each picture in it, as it came out for batches of 32 to 256: places without a picture are computed too. */
+const rowsOfPicture = 1.6;
+
+/** How many rows of groups are computed in a phase of so many examples, drawn from `data` that there are: what fits is once. */
+export function picturesComputed(settings: PhaseSettings, examples: number, data: number): number {
+  const first = Math.min(examples, data);
+  const again = (examples - first) * Math.max(0, 1 - mostKept(settings) / data);
+  return (first + again) * (keptGroup(settings) > 1 ? rowsOfPicture : 1);
 }
 
 /** A row of a batch, by what it shows. */
@@ -61,7 +74,7 @@ export class KeptFeatures {
     this.#program = program;
     this.#width = embeddingWidth(settings.model);
     this.#group = keptGroup(settings);
-    this.#most = Math.floor(bytes / rowBytes(this.#width));
+    this.#most = mostKept(settings, bytes);
   }
 
   /** Embeddings that were computed up to now, and those that are held. */

@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { stepFlops } from '../../src/model/flops.ts';
-import { workloadOf } from '../../src/train/workload.ts';
+import { phaseFlops, workloadOf } from '../../src/train/workload.ts';
 import { stepSettings } from '../bench/shapes.ts';
 import { peakSettings } from './peak-shapes.ts';
 
@@ -25,5 +25,22 @@ describe('what a step computes', () => {
     const self = rows * (4 * width ** 2 + 2 * 16 * width + 8 * width ** 2);
     const cross = rows * (2 * width ** 2 + 2 * patches * width) + patches * 2 * width ** 2;
     expect(more).toBe(3 * 2 * (layers * (self + cross) + rows * width * 5000));
+  });
+
+  it('of kept pictures is their tower once for each that fits, with places that stay empty, and the rest at each step', () => {
+    const lit = { ...s16, train: ['text', 'scaleAndBias'] };
+    const kept = { ...lit, frozenFeatures: 'kept' as const, batches: { ...s16.batches, batch: 32 } };
+    const all = workloadOf({ ...lit, batches: kept.batches });
+    const { flopsPerExample, flopsPerPicture } = workloadOf(kept);
+    expect(all.flopsPerPicture).toBe(0);
+    expect(flopsPerExample + flopsPerPicture).toBeCloseTo(all.flopsPerExample, -3);
+    // Five epochs of a thousand pictures.
+    expect(phaseFlops(kept, 5000, 1000)).toBeCloseTo(5000 * flopsPerExample + 1600 * flopsPerPicture, -6);
+    // Of 2^21 pictures 1 GiB holds 554,618 of 384 numbers and 400 bytes: in a second epoch the others are computed again.
+    const data = 2 ** 21;
+    const most = Math.floor(2 ** 30 / (4 * 384 + 400));
+    const rows = 1.6 * (data + (data - most));
+    expect(phaseFlops(kept, 2 * data, data) / (2 * data * flopsPerExample + rows * flopsPerPicture)).toBeCloseTo(1, 9);
+    expect(phaseFlops(lit, 5000, 1000)).toBe(5000 * workloadOf(lit).flopsPerExample);
   });
 });
