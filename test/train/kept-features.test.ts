@@ -148,7 +148,9 @@ it('an embedding has the same bytes beside whatever it is computed, and few call
     },
   };
   const together = new KeptFeatures(counted, settings).of({ images, pictures }, 64);
-  expect(calls).toBeLessThan(32);
+  // A plan counts 1.5.
+  expect((calls * group) / 64).toBeGreaterThan(1.3);
+  expect((calls * group) / 64).toBeLessThan(1.7);
   const alone = new KeptFeatures(trainer.program, settings);
   const width = together.length / 64;
   for (let row = 63; row >= 0; row--) {
