@@ -99,7 +99,7 @@ export function estimate(recipe: Recipe, facts: DataFacts | null, speed: Speed |
       const most = Math.min(kept + ofShard, checkpoints ?? Number.POSITIVE_INFINITY);
       const examples = to.examples - from.examples;
       const curation = curationEstimate(recipe, phase, facts, examples);
-      const flops = phaseFlops(settings, examples, facts?.examples ?? Number.POSITIVE_INFINITY);
+      const flops = phaseFlops(settings, examples, facts?.examples);
       const all = flops + (curation?.choosingFlops ?? 0) + (curation?.scoringFlops ?? 0);
       const estimated: PhaseEstimate = {
         name: phase.name,
@@ -136,10 +136,9 @@ function spared(settings: PhaseSettings, memory: MemoryPlan, data: number | unde
   const kept = Object.entries(settings.optimizer.multipliers).filter(([, rate]) => rate > 0);
   const whole = { ...all, optimizer: { ...all.optimizer, multipliers: Object.fromEntries(kept) } };
   const { gpuBytes, processBytes } = memoryPlan(whole, data);
-  const flopsOf = (one: PhaseSettings) => phaseFlops(one, examples, data ?? Number.POSITIVE_INFINITY);
   return {
     gpuBytes: gpuBytes - memory.gpuBytes,
     processBytes: processBytes - memory.processBytes,
-    flops: 1 - flopsOf(settings) / flopsOf(whole),
+    flops: 1 - phaseFlops(settings, examples, data) / phaseFlops(whole, examples, data),
   };
 }

@@ -65,7 +65,9 @@ export async function newRecipe(wanted: RecipeWanted): Promise<{ recipe: object;
   const keeps = preset.frozenPictures && !own.phase.vision && keepsAll(origin, facts.examples);
   const written = ({ accumulate, remat }: Way) =>
     taskRecipe({
-      ...{ ...asked, batch, accumulate },
+      ...asked,
+      batch,
+      accumulate,
       ...(remat === 'blocks' && { remat }),
       ...(keeps && { frozenFeatures: 'kept' }),
     });
@@ -83,12 +85,14 @@ export async function newRecipe(wanted: RecipeWanted): Promise<{ recipe: object;
   }
   requireRight(resolved(way), facts);
   const memory = device ? [`about ${gigabytes(bytes)} of memory, of ${gigabytes(device.bytes)}`] : [];
-  const kept = keeps
-    ? [
-        `frozenFeatures: what the image tower makes of ${number(facts.examples)} pictures is kept from the first epoch on`,
-      ]
-    : [];
-  const notes = [`trains ${preset.what}`, `rate: ${preset.source}`, ...own.notes(batch), ...kept, ...memory];
+  const kept = `frozenFeatures: what the image tower makes of ${number(facts.examples)} pictures is kept from the first epoch on`;
+  const notes = [
+    `trains ${preset.what}`,
+    `rate: ${preset.source}`,
+    ...own.notes(batch),
+    ...(keeps ? [kept] : []),
+    ...memory,
+  ];
   return { recipe: written(way), notes };
 }
 

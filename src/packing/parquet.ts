@@ -80,6 +80,10 @@ export async function readRows(
   );
 }
 
+/** What reports call a row, counted from 0. */
+export const rowName = ({ key }: Pick<Table, 'key'>, row: number): string =>
+  `${key.slice(key.lastIndexOf('/') + 1)} row ${row + 1}`;
+
 const fileOf = (store: ShardStore, table: Table): AsyncBuffer => ({
   byteLength: table.bytes,
   async slice(start, end = table.bytes) {

@@ -1,7 +1,7 @@
 import { readRange, type ShardStore } from '../data/index/part-reader.ts';
 import { isRunnerError } from '../runtime/errors.ts';
 import { columnsRead } from './columns.ts';
-import { readRows } from './parquet.ts';
+import { readRows, rowName } from './parquet.ts';
 import { folderOf } from './places.ts';
 import { type RowItem, rowItem } from './row-item.ts';
 import type { Item, Part } from './types.ts';
@@ -15,7 +15,7 @@ export async function* readPart(store: ShardStore, part: Part, language: string)
   const { table, columns, groups } = part;
   const wanted = columnsRead(columns);
   for (const group of groups) {
-    const name = (i: number) => `${table.key.slice(table.key.lastIndexOf('/') + 1)} row ${group[0] + i + 1}`;
+    const name = (i: number) => rowName(table, group[0] + i);
     const at = { folder: folderOf(table.key), bucket: store.bucket, language };
     try {
       const rows = await readRows(store, table, wanted, group);

@@ -3,7 +3,7 @@ import { RunnerError } from '../runtime/errors.ts';
 import type { ObjectStore } from '../storage/object-store.ts';
 import { cocoName, cocoRows, cocoSplit } from './coco.ts';
 import { besideColumns, columnsRead, guessColumns } from './columns.ts';
-import { openParquet, readRows } from './parquet.ts';
+import { openParquet, readRows, rowName } from './parquet.ts';
 import { folderOf, urlsRefused } from './places.ts';
 import { rowItem } from './row-item.ts';
 import type { PackSettings } from './settings.ts';
@@ -74,7 +74,7 @@ async function* parquetRows(store: Reads, table: Table, settings: PackSettings):
   const columns = parquet.columns.filter((column) => wanted.includes(column));
   for (const { rows } of parquet.groups(columns)) {
     for (const [i, row] of (await readRows(store, table, columns, rows)).entries())
-      yield { name: `${table.key.slice(table.key.lastIndexOf('/') + 1)} row ${rows[0] + i + 1}`, row };
+      yield { name: rowName(table, rows[0] + i), row };
   }
 }
 

@@ -3,7 +3,6 @@ import type { Arrays } from '../data/batches/types.ts';
 import { embeddingWidth } from '../model/sizes.ts';
 import { pictureWidth } from '../recipe/batch-plan.ts';
 import type { PhaseSettings } from '../recipe/phase-settings.ts';
-import { PhaseSteps } from '../recipe/steps.ts';
 
 /** What embeddings may take of the memory of a trainer. What comes when it is full is computed at every step. */
 export const keptFeatureBytes = 2 ** 30;
@@ -30,8 +29,7 @@ const rowBytes = (width: number) => 4 * width + entryBytes;
  * some 12 calls of 8 of a batch of 64.
  */
 export function keptGroup({ batches, accumulate }: Pick<PhaseSettings, 'batches' | 'accumulate'>): number {
-  const least = Math.min(...new PhaseSteps(batches).shapes().map(({ count }) => count));
-  const places = 2 ** Math.floor(Math.log2(least / accumulate / 8));
+  const places = 2 ** Math.floor(Math.log2(batches.batch / accumulate / 8));
   return Math.min(16, Math.max(1, places));
 }
 

@@ -27,8 +27,8 @@ export function workloadOf(settings: PhaseSettings): Workload {
   };
 }
 
-/** Of a phase of so many examples, drawn from `data` that there are. */
-export function phaseFlops(settings: PhaseSettings, examples: number, data: number): number {
+/** Of a phase of so many examples, drawn from `data` that there are, which is many where it is not known. */
+export function phaseFlops(settings: PhaseSettings, examples: number, data = Number.POSITIVE_INFINITY): number {
   const { flopsPerExample, flopsPerPicture } = workloadOf(settings);
   return flopsPerExample * examples + flopsPerPicture * picturesComputed(settings, examples, data);
 }
