@@ -87,3 +87,10 @@ export class MemoryStore implements ObjectStore {
 }
 
 const etagOf = (body: Buffer) => createHash('md5').update(body).digest('hex');
+
+/** One that holds objects by their keys. */
+export function storeOf(objects: Readonly<Record<string, Buffer | string>>): MemoryStore {
+  const store = new MemoryStore();
+  for (const [key, body] of Object.entries(objects)) store.objects.set(key, Buffer.from(body as string));
+  return store;
+}

@@ -5,17 +5,12 @@ import { parquetWriteBuffer } from 'hyparquet-writer';
 import sharp from 'sharp';
 import { describe, expect, it } from 'vitest';
 import { tableStream } from '../../src/packing/table-stream.ts';
-import { MemoryStore } from '../data/memory-store.ts';
+import { storeOf } from '../data/memory-store.ts';
 import { scene } from './pictures.ts';
 import { examplesBelow, runPack } from './run.ts';
 
 const good = await scene(1);
 const to = 'data/out';
-const storeOf = (objects: Readonly<Record<string, Buffer | string>>) => {
-  const store = new MemoryStore();
-  for (const [key, body] of Object.entries(objects)) store.objects.set(key, Buffer.from(body as string));
-  return store;
-};
 const lines = (...rows: (object | string)[]) =>
   rows.map((row) => (typeof row === 'string' ? row : JSON.stringify(row))).join('\n');
 

@@ -1,20 +1,14 @@
-import { readdirSync, readFileSync } from 'node:fs';
 import { gzipSync } from 'node:zlib';
 import { parquetWriteBuffer } from 'hyparquet-writer';
 import sharp from 'sharp';
 import { describe, expect, it } from 'vitest';
 import { readExamples } from '../../src/data/example/read-examples.ts';
 import { indexData } from '../../src/data/index/index-data.ts';
-import { MemoryStore } from '../data/memory-store.ts';
+import { type MemoryStore, storeOf } from '../data/memory-store.ts';
 import { scene } from './pictures.ts';
 import { examplesBelow, runPack } from './run.ts';
 
 const pictures = await Promise.all(Array.from({ length: 6 }, (_, i) => scene(i)));
-const storeOf = (objects: Readonly<Record<string, Buffer | string>>) => {
-  const store = new MemoryStore();
-  for (const [key, body] of Object.entries(objects)) store.objects.set(key, Buffer.from(body as string));
-  return store;
-};
 const to = 'data/out';
 const shown = async (store: MemoryStore) =>
   (await examplesBelow(store, to)).map(({ key, captions, concept }) => [
@@ -22,32 +16,6 @@ const shown = async (store: MemoryStore) =>
     captions,
     ...(concept === undefined ? [] : [concept]),
   ]);
-
-/** A Parquet file as Hugging Face's datasets write it: a struct of bytes and path. */
-function parquetOf(rows: readonly { bytes?: Uint8Array; path?: string; text: string }[], rowGroupSize = 2): Buffer {
-  const schema = [
-    { name: 'root', num_children: 2 },
-    { name: 'image', repetition_type: 'OPTIONAL' as const, num_children: 2 },
-    { name: 'bytes', type: 'BYTE_ARRAY' as const, repetition_type: 'OPTIONAL' as const },
-    {
-      name: 'path',
-      type: 'BYTE_ARRAY' as const,
-      converted_type: 'UTF8' as const,
-      repetition_type: 'OPTIONAL' as const,
-    },
-    {
-      name: 'text',
-      type: 'BYTE_ARRAY' as const,
-      converted_type: 'UTF8' as const,
-      repetition_type: 'OPTIONAL' as const,
-    },
-  ];
-  const columnData = [
-    { name: 'image', data: rows.map(({ bytes, path }) => ({ bytes, path })) },
-    { name: 'text', data: rows.map(({ text }) => text) },
-  ];
-  return Buffer.from(parquetWriteBuffer({ schema, columnData, rowGroupSize }));
-}
 
 describe('a pack', () => {
   it("of Hugging Face's imagefolder takes metadata.jsonl, .csv and .parquet, and what it writes is read by its own recipe line", async () => {
@@ -120,75 +88,6 @@ describe('a pack', () => {
       'no .txt lies beside the picture': { pictures: 1, names: ['2.png: no .txt lies beside the picture: in/2.txt'] },
       'the .txt is empty': { pictures: 1, names: ['3.png'] },
     });
-  });
-
-  it('of Parquet takes pictures that lie in it by row groups, keeping their bytes where told, and reads no file whole', async () => {
-    const rows = pictures.map((bytes, i) => ({ bytes, path: `p${i}.png`, text: `picture ${i}` }));
-    const store = storeOf({
-      'in/train-00000-of-00001.parquet': parquetOf(rows),
-      'in/test-00000-of-00001.parquet': parquetOf(rows.slice(0, 1)),
-    });
-    const sizes: number[] = [];
-    const get = store.get.bind(store);
-    store.get = (key, options) => {
-      if (key.endsWith('.parquet')) sizes.push(options?.size ?? Number.POSITIVE_INFINITY);
-      return get(key, options);
-    };
-    const report = await runPack(store, { from: 'in', to, format: 'original', partExamples: 2, splits: ['train'] });
-    expect(report).toMatchObject({ layout: 'parquet', read: 6, examples: 6, shards: 3 });
-    const found = await examplesBelow(store, to);
-    expect(found.map(({ key, captions }) => [key, captions.en])).toEqual(rows.map(({ path, text }) => [path, [text]]));
-    expect(
-      found.map(({ picture }) => picture.equals(pictures[found.findIndex((one) => one.picture === picture)]!)),
-    ).toEqual(Array(6).fill(true));
-    expect(Math.max(...sizes)).toBeLessThanOrEqual(2 ** 19);
-  });
-
-  it('of Parquet carries over regions and sources, whether it names its pictures or holds them', async () => {
-    const text = { type: 'BYTE_ARRAY', converted_type: 'UTF8', repetition_type: 'OPTIONAL' } as const;
-    const list = (name: string, children: number) => [
-      { name, repetition_type: 'OPTIONAL', converted_type: 'LIST', num_children: 1 },
-      { name: 'list', repetition_type: 'REPEATED', num_children: 1 },
-      { name: 'element', repetition_type: 'OPTIONAL', ...(children > 0 && { num_children: children }) },
-    ];
-    const [box, side, element] = list('box', 0);
-    const table = (image: object, data: unknown[]) =>
-      Buffer.from(
-        parquetWriteBuffer({
-          schema: [
-            { name: 'root', num_children: 4 },
-            ...[
-              { name: 'image', ...image },
-              { name: 'text', ...text },
-              { name: 'source', ...text },
-              ...list('regions', 2),
-            ],
-            ...[{ name: 'caption', ...text }, box, side, { ...element, type: 'DOUBLE' }],
-          ],
-          columnData: [
-            { name: 'image', data },
-            { name: 'text', data: ['a', 'b', 'c'] },
-            { name: 'source', data: ['web', undefined, 'books'] },
-            { name: 'regions', data: said },
-          ],
-        } as never),
-      );
-    const said = [[{ caption: 'a part', box: [0, 0.25, 0.5, 1] }], undefined, []];
-    const names = [0, 1, 2].map((i) => `${i}.png`);
-    const named = storeOf({
-      ...Object.fromEntries(names.map((name, i) => [`in/${name}`, pictures[i]!])),
-      'in/rows.parquet': table(text, names),
-    });
-    const held = storeOf({ 'in/rows.parquet': table({ ...text, converted_type: undefined }, pictures.slice(0, 3)) });
-    for (const store of [named, held]) {
-      expect(await runPack(store, { from: 'in', to })).toMatchObject({ layout: 'parquet', examples: 3 });
-      const found = await examplesBelow(store, to);
-      expect(found.map(({ captions, regions, source }) => [captions.en, regions, source])).toEqual([
-        [['a'], said[0], 'web'],
-        [['b'], undefined, undefined],
-        [['c'], undefined, 'books'],
-      ]);
-    }
   });
 
   it("of Karpathy's JSON takes all sentences of a picture, of the splits that are named, from where the pictures lie", async () => {
@@ -274,28 +173,6 @@ describe('a pack', () => {
       });
       expect(bear).toMatchObject({ key: '000000000285.png', captions: { en: ['A bear.'] } });
       expect(bear).not.toHaveProperty('regions');
-    }
-  });
-
-  it('of Parquet reads every codec and both kinds of pages that pyarrow writes', async () => {
-    const folder = new URL('fixtures/', import.meta.url);
-    const files = readdirSync(folder).filter((name) => name.endsWith('.parquet'));
-    expect(files).toHaveLength(12);
-    const text = (i: number) => `picture ${i}: a cat, eine Katze, 一只猫 `.repeat(3).trim();
-    for (const file of files) {
-      const store = storeOf({
-        ...Object.fromEntries([0, 1, 2, 3].map((i) => [`in/${i}.png`, pictures[i]!])),
-        'in/metadata.parquet': readFileSync(new URL(file, folder)),
-      });
-      const report = await runPack(store, { from: 'in', to, side: 16 });
-      expect(report, file).toMatchObject({ read: 40, examples: 4, duplicates: { exact: 36, texts: 36 } });
-      const found = await examplesBelow(store, to);
-      expect(
-        found.map(({ concept }) => concept),
-        file,
-      ).toEqual(['0', '1', '2', '0']);
-      for (const [i, { captions }] of found.entries())
-        expect(captions.en, file).toEqual(Array.from({ length: 10 }, (_, n) => text(4 * n + i)));
     }
   });
 

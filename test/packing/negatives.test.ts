@@ -1,12 +1,12 @@
-import { parquetWriteBuffer } from 'hyparquet-writer';
 import { expect, it } from 'vitest';
 import { negativesIn } from '../../src/data/example/negatives.ts';
 import { readExamples } from '../../src/data/example/read-examples.ts';
 import { indexData } from '../../src/data/index/index-data.ts';
 import { negativesOf } from '../../src/packing/negatives.ts';
 import { sha256 } from '../../src/runtime/hash.ts';
-import { MemoryStore } from '../data/memory-store.ts';
+import { MemoryStore, storeOf } from '../data/memory-store.ts';
 import { tarOf } from '../data/tar-file.ts';
+import { bytesOf, listOf, type ParquetColumn, parquetFile, textOf } from './parquet-file.ts';
 import { scene } from './pictures.ts';
 import { runPack } from './run.ts';
 
@@ -32,8 +32,7 @@ async function drawable(store: MemoryStore, prefix: string) {
 }
 
 const packed = async (objects: Readonly<Record<string, Buffer | string>>, settings: object = {}) => {
-  const store = new MemoryStore();
-  for (const [key, body] of Object.entries(objects)) store.objects.set(key, Buffer.from(body as string));
+  const store = storeOf(objects);
   const report = await runPack(store, { from: 'in', to: 'out', ...settings });
   return { store, report };
 };
@@ -58,29 +57,20 @@ it('carries over what data name as wrong for a picture: training draws from a pa
 
 it('carries them over from Parquet, which names its pictures or holds them', async () => {
   const lists = [['a book on a cup', 'a cup beside a book'], undefined, ['a dog']];
-  const list = [
-    { name: 'negatives', repetition_type: 'OPTIONAL', converted_type: 'LIST', num_children: 1 },
-    { name: 'list', repetition_type: 'REPEATED', num_children: 1 },
-    { name: 'element', type: 'BYTE_ARRAY', converted_type: 'UTF8', repetition_type: 'OPTIONAL' },
-  ] as const;
-  const text = { type: 'BYTE_ARRAY', converted_type: 'UTF8', repetition_type: 'OPTIONAL' } as const;
-  const table = (image: object, data: unknown[]) =>
-    Buffer.from(
-      parquetWriteBuffer({
-        schema: [{ name: 'root', num_children: 3 }, { name: 'image', ...image }, { name: 'text', ...text }, ...list],
-        columnData: [
-          { name: 'image', data },
-          { name: 'text', data: ['a', 'b', 'c'] },
-          { name: 'negatives', data: lists },
-        ],
-      } as never),
-    );
+  const table = (image: ParquetColumn) =>
+    parquetFile([
+      image,
+      { schema: [textOf('text')], data: ['a', 'b', 'c'] },
+      { schema: listOf('negatives', textOf('element')), data: lists },
+    ]);
   const named = await packed({
     ...jsonl([]),
     'in/rows.jsonl': '',
-    'in/rows.parquet': table(text, ['0.png', '1.png', '2.png']),
+    'in/rows.parquet': table({ schema: [textOf('image')], data: ['0.png', '1.png', '2.png'] }),
   });
-  const held = await packed({ 'in/rows.parquet': table({ ...text, converted_type: undefined }, pictures.slice(0, 3)) });
+  const held = await packed({
+    'in/rows.parquet': table({ schema: [bytesOf('image')], data: pictures.slice(0, 3) }),
+  });
   for (const { store, report } of [named, held]) {
     expect(report).toMatchObject({ layout: 'parquet', examples: 3 });
     expect((await drawable(store, 'out')).map(([en]) => en)).toEqual([lists[0], [], lists[2]]);
